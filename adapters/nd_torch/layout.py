@@ -1,0 +1,143 @@
+"""How a layer's output is laid out: which axes are images, units, rows and columns, or which tokens form the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt
+
+import torch
+from torch import Tensor
+
+from nd_plugin import Axis, Geometry, UnitsNotFound
+from nd_torch.positions import Positions, axis_of, line
+
+Size = tuple[int, int]
+MAPS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}  # where images, units, rows and columns are
+TOKENS = {"NTC": (0, 1, 2), "TNC": (1, 0, 2), "NCT": (0, 2, 1)}  # where images, tokens and units are
+PREFIXES = (0, 1, 5, 2, 4, 8)  # class and register tokens of the usual vision transformers
+
+
+@dataclass(frozen=True)
+class MapLayout:
+    """A map: its axes in the order image, unit, row, column."""
+
+    axes: tuple[int, int, int, int]
+    geometry: Geometry | None
+
+    def maps(self, output: Tensor) -> Tensor:
+        """(image, unit, row, column)"""
+        return output.permute(self.axes)
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """Tokens: their axes in the order image, token, unit, and which tokens form the grid, row by row."""
+
+    axes: tuple[int, int, int]
+    tokens: Tensor  # (rows * columns,)
+    grid: Size
+    geometry: Geometry | None
+
+    def maps(self, output: Tensor) -> Tensor:
+        """(image, unit, row, column)"""
+        tokens = output.permute(self.axes).index_select(1, self.tokens.to(output.device))
+        return tokens.transpose(1, 2).unflatten(2, self.grid)
+
+
+@dataclass(frozen=True)
+class FeatureLayout:
+    """Features (image, unit): maps of one cell."""
+
+    geometry: Geometry | None = None
+
+    def maps(self, output: Tensor) -> Tensor:
+        """(image, unit, 1, 1)"""
+        return output[:, :, None, None]
+
+
+Layout = MapLayout | TokenLayout | FeatureLayout
+
+
+def find_layout(shape: torch.Size, positions: Positions | None, layer: str) -> Layout:
+    """The layout of an output of that shape, from the positions of its elements where they are known."""
+    if len(shape) == 4:
+        return _maps(shape, positions, layer)
+    if len(shape) == 3:
+        return _tokens(positions, layer) if positions else _token_guess(shape, layer)
+    if len(shape) == 2:
+        return FeatureLayout()
+    raise UnitsNotFound(
+        f"layer {layer!r} gives a tensor of shape {tuple(shape)}: units are found in maps (N, C, h, w), "
+        "tokens (N, T, C) and features (N, C); choose a layer around it"
+    )
+
+
+def _maps(shape: torch.Size, positions: Positions | None, layer: str) -> Layout:
+    if positions is None:
+        return MapLayout(MAPS["NCHW"], None)
+    for axes in MAPS.values():
+        image, _, row, column = axes
+        lines = (line(positions.images, image), line(positions.rows, row), line(positions.columns, column))
+        if all(found is not None for found in lines):
+            rows = axis_of(lines[1], positions.size[0], positions.stride[0])
+            columns = axis_of(lines[2], positions.size[1], positions.stride[1])
+            return MapLayout(axes, Geometry(rows, columns) if rows and columns else None)
+    raise _scattered(shape, layer)
+
+
+def _tokens(positions: Positions, layer: str) -> Layout:
+    for axes in TOKENS.values():
+        image, token, _ = axes
+        known = ~_along(positions.rows.expand(positions.shape), token).isnan()
+        kept = positions.moved(lambda c, t=token, k=known: c.index_select(t, k.nonzero()[:, 0]), positions.shape)
+        lines = (line(kept.images, image), line(kept.rows, token), line(kept.columns, token))
+        if all(found is not None for found in lines) and len(lines[0]) == positions.shape[image] == 2:  # type: ignore[arg-type]
+            return _grid(axes, known.nonzero()[:, 0], lines[1], lines[2], positions, layer)  # type: ignore[arg-type]
+    raise _scattered(positions.shape, layer)
+
+
+def _along(coordinate: Tensor, dim: int) -> Tensor:
+    return coordinate.movedim(dim, 0).flatten(1)[:, 0]
+
+
+def _grid(
+    axes: tuple[int, int, int], known: Tensor, rows: Tensor, columns: Tensor, positions: Positions, layer: str
+) -> TokenLayout:
+    heights, row_of = rows.expand(len(known)).unique(return_inverse=True)
+    widths, column_of = columns.expand(len(known)).unique(return_inverse=True)
+    place = row_of * len(widths) + column_of
+    if not torch.equal(place.sort().values, torch.arange(len(heights) * len(widths))):
+        raise UnitsNotFound(f"the {len(known)} tokens of layer {layer!r} form no grid over the image")
+    row_axis = axis_of(heights, positions.size[0], positions.stride[0])
+    column_axis = axis_of(widths, positions.size[1], positions.stride[1])
+    geometry = Geometry(row_axis, column_axis) if row_axis and column_axis else None
+    return TokenLayout(axes, known[place.argsort()], (len(heights), len(widths)), geometry)
+
+
+def _token_guess(shape: torch.Size, layer: str) -> TokenLayout:
+    """Without positions: a square grid behind the usual numbers of class and register tokens."""
+    count = shape[1]
+    for prefix in PREFIXES:
+        side = isqrt(max(count - prefix, 0))
+        if side > 1 and side * side == count - prefix:
+            return TokenLayout(TOKENS["NTC"], torch.arange(prefix, count), (side, side), None)
+    raise UnitsNotFound(
+        f"layer {layer!r} gives {count} tokens of shape {tuple(shape)}, which form no square grid behind "
+        f"{', '.join(map(str, sorted(PREFIXES)))} class and register tokens"
+    )
+
+
+def _scattered(shape: Sequence[int], layer: str) -> UnitsNotFound:
+    return UnitsNotFound(
+        f"layer {layer!r} gives a tensor of shape {tuple(shape)} in which images and places share an axis "
+        "(windows, heads); choose a layer around it"
+    )
+
+
+def whole_image(size: Size) -> Geometry:
+    """The geometry of a single cell that sees everything."""
+    return Geometry(
+        Axis(size[0], size[0], (size[0] - 1) / 2),
+        Axis(size[1], size[1], (size[1] - 1) / 2),
+    )

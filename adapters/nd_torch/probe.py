@@ -1,0 +1,151 @@
+"""Looking into layers: a survey of one forward pass, then the probe that follows from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nd_plugin import Geometry, LayerAmbiguous, LayerNotFound, ModelFailed, geometry
+from nd_torch.forward import Stop, at_rest, forward, hooked
+from nd_torch.layout import FeatureLayout, Layout, find_layout, whole_image
+from nd_torch.naming import Target, choose, entries
+from nd_torch.positions import Positions
+from nd_torch.tracking import Tracking
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One output of one run of a module."""
+
+    module: nn.Module
+    run: int
+    shapes: Mapping[str, torch.Size]  # by entry
+    positions: Mapping[str, Positions | None]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one forward pass showed of some modules, in the order in which they ran."""
+
+    sightings: tuple[Sighting, ...]
+    images: Size
+
+    def runs(self, module: nn.Module) -> int:
+        """How often a module ran."""
+        return sum(sighting.module is module for sighting in self.sightings)
+
+    def of(self, target: Target) -> Sighting:
+        """What was seen of a target, or the error that says why it cannot be probed."""
+        count = self.runs(target.module)
+        if count == 0:
+            raise LayerNotFound(f"layer {target.name!r} does not run in the model's forward pass")
+        if target.run is None and count > 1:
+            choices = ", ".join(f"{target.name}#{run}" for run in range(count))
+            raise LayerAmbiguous(f"layer {target.name!r} runs {count} times in one forward pass; choose one: {choices}")
+        run = target.run or 0
+        if run >= count:
+            raise LayerNotFound(f"layer {target.name!r}: it runs {count} times, the last being #{count - 1}")
+        return next(s for s in self.sightings if s.module is target.module and s.run == run)
+
+    def layout(self, target: Target) -> Layout:
+        """How the output of a target is laid out."""
+        sighting = self.of(target)
+        stand_ins = {key: torch.empty(shape, device="meta") for key, shape in sighting.shapes.items()}
+        chosen = choose(_nested(stand_ins), target)
+        key = next(key for key, stand_in in stand_ins.items() if stand_in is chosen)
+        return find_layout(sighting.shapes[key], sighting.positions[key], target.name)
+
+
+def _nested(found: Mapping[str, Tensor]) -> object:
+    return found[""] if list(found) == [""] else dict(found)
+
+
+def survey(
+    call: Callable[[Tensor], Any], images: Tensor, modules: Sequence[nn.Module], root: nn.Module | None
+) -> Survey:
+    """Run the model once on two images and note what the modules give and where it lies."""
+    tracking, runs, sightings = Tracking(images), Counter[int](), list[Sighting]()
+
+    def see(module: nn.Module, _: Any, output: Any) -> None:
+        found = entries(output)
+        shapes = {key: tensor.shape for key, tensor in found.items()}
+        positions = {key: tracking.positions(tensor) for key, tensor in found.items()}
+        sightings.append(Sighting(module, runs[id(module)], shapes, positions))
+        runs[id(module)] += 1
+
+    with hooked(modules, see), torch.inference_mode(False), tracking:
+        forward(call, images, root)
+    return Survey(tuple(sightings), (images.shape[2], images.shape[3]))
+
+
+@dataclass
+class TorchProbe:
+    """Takes the maps of some targets from a forward pass, which it ends after the last of them."""
+
+    call: Callable[[Tensor], Any]
+    root: nn.Module | None
+    layouts: Mapping[Target, Layout]
+    geometries: Mapping[str, Geometry]
+    _runs: Counter[int] = field(default_factory=Counter)
+    _taken: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The canonical names of the probed layers."""
+        return tuple(target.name for target in self.layouts)
+
+    def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Maps (image, unit, row, column) of each layer."""
+        self._runs.clear()
+        self._taken = {}
+        forward(self.call, images, self.root)
+        missing = [layer for layer in self.layers if layer not in self._taken]
+        if missing:
+            raise ModelFailed(f"layers {', '.join(missing)} did not run for a batch of {len(images)} images")
+        return {layer: self._taken[layer] for layer in self.layers}
+
+    def see(self, module: nn.Module, _: Any, output: Any) -> None:
+        """The hook: maps are copied, since a later in-place operation may change them, unless the pass ends here."""
+        run = self._runs[id(module)]
+        self._runs[id(module)] += 1
+        mine = [target for target in self.layouts if target.module is module and (target.run or 0) == run]
+        last = len(self._taken) + len(mine) == len(self.layouts)
+        for target in mine:
+            maps = self.layouts[target].maps(choose(output, target))
+            self._taken[target.name] = maps if last else maps.clone()
+        if mine and last:
+            raise Stop
+
+
+@contextmanager
+def open_probe(
+    call: Callable[[Tensor], Any], root: nn.Module | None, targets: Sequence[Target], images: Tensor
+) -> Iterator[TorchProbe]:
+    """Survey the targets on ``images``, then probe them; the model is left as it was found."""
+    modules = [target.module for target in targets]
+    with at_rest([root] if root is not None else modules):
+        seen = survey(call, images, modules, root)
+        layouts = {target: seen.layout(target) for target in targets}
+        geometries = {t.name: geometry_of(layout, seen.of(t), seen.images) for t, layout in layouts.items()}
+        probe = TorchProbe(call, root, layouts, geometries)
+        with hooked(modules, probe.see):
+            yield probe
+
+
+def geometry_of(layout: Layout, sighting: Sighting, images: Size) -> Geometry:
+    """The layout's own geometry; a single cell sees the whole image; else the cells are spread evenly."""
+    if layout.geometry is not None:
+        return layout.geometry
+    if isinstance(layout, FeatureLayout):
+        return whole_image(images)
+    example = torch.empty(next(iter(sighting.shapes.values())), device="meta")
+    cells = layout.maps(example).shape[2:]
+    return whole_image(images) if cells.numel() == 1 else geometry.spread_evenly((cells[0], cells[1]), images)

@@ -1,0 +1,212 @@
+"""How each kind of ATen operation carries positions from its operands to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from nd_plugin import Axis, Geometry, geometry
+from nd_torch.positions import Positions, merged
+
+Arguments = dict[str, Any]  # by the names of the operation's schema; positions stand in for tracked tensors
+Rule = Callable[[Arguments, Tensor], Positions | None]
+
+MOVES = frozenset(
+    "_unsafe_view diagonal expand flip gather im2col index index_select movedim narrow permute repeat roll select "
+    "slice split split_with_sizes squeeze t transpose unbind unfold unsqueeze view reshape".split()
+)
+RESHAPES = frozenset(("view", "_unsafe_view", "reshape"))
+
+
+def moved(operation: Any, name: str, arguments: Arguments, outputs: Sequence[Tensor]) -> list[Positions | None]:
+    """An operation that only moves values: the same one, on the coordinates."""
+    source = next(value for value in arguments.values() if isinstance(value, Positions))
+    if name in RESHAPES:
+        return [source.moved(lambda c: c.reshape(outputs[0].shape), outputs[0].shape)]
+
+    def apply(place: int) -> Callable[[Tensor], Tensor]:
+        def move(coordinate: Tensor) -> Tensor:
+            given = {key: coordinate if value is source else _indices(value) for key, value in arguments.items()}
+            result = operation(**given)
+            return result if isinstance(result, Tensor) else result[place]
+
+        return move
+
+    return [source.moved(apply(place), output.shape) for place, output in enumerate(outputs)]
+
+
+def _indices(value: Any) -> Any:
+    """Index tensors, wherever they are, on the coordinates' device."""
+    return tree_map(lambda leaf: leaf.cpu() if isinstance(leaf, Tensor) else leaf, value)
+
+
+def elementwise(arguments: Arguments, output: Tensor) -> Positions | None:
+    """Anything else whose result has the (broadcast) shape of its operands."""
+    parts = [part for value in arguments.values() for part in _tracked(value) if _fits(part.shape, output.shape)]
+    return merged(parts, output.shape) if parts else None
+
+
+def _tracked(value: Any) -> list[Positions]:
+    values = value if isinstance(value, list | tuple) else [value]
+    return [part for part in values if isinstance(part, Positions)]
+
+
+def _fits(shape: torch.Size, target: torch.Size) -> bool:
+    pairs = zip(reversed(shape), reversed(target), strict=False)
+    return len(shape) <= len(target) and all(a in (1, b) for a, b in pairs)
+
+
+def _on_map(change: Callable[[Arguments, Geometry, Positions, Tensor], Geometry | None]) -> Rule:
+    def rule(arguments: Arguments, output: Tensor) -> Positions | None:
+        source = arguments.get("input", arguments.get("self"))
+        found = source.map() if isinstance(source, Positions) and output.dim() == 4 else None
+        return source.through(change(arguments, found, source, output), output.shape) if found else None
+
+    return rule
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (int(value[0]), int(value[-1])) if isinstance(value, Sequence) else (int(value), int(value))
+
+
+def _convolution(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry:
+    compose = geometry.transpose_convolve if given["transposed"] else geometry.convolve
+    kernel, stride, padding, dilation = (
+        _pair(value) for value in (given["weight"].shape[2:], given["stride"], given["padding"], given["dilation"])
+    )
+    rows, columns = (
+        compose(axis, kernel[i], stride[i], padding[i], dilation[i]) for i, axis in enumerate((at.rows, at.columns))
+    )
+    return Geometry(rows, columns)
+
+
+def _pool(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry:
+    kernel = _pair(given["kernel_size"])
+    stride = _pair(given["stride"]) if given.get("stride") else kernel
+    padding, dilation = _pair(given.get("padding", 0)), _pair(given.get("dilation", 1))
+    rows, columns = (
+        geometry.convolve(axis, kernel[i], stride[i], padding[i], dilation[i])
+        for i, axis in enumerate((at.rows, at.columns))
+    )
+    return Geometry(rows, columns)
+
+
+def _per_axis(
+    at: Geometry, source: Positions, output: Tensor, change: Callable[[Axis, int, int, int], Axis]
+) -> Geometry:
+    rows = change(at.rows, source.shape[2], output.shape[2], 0)
+    return Geometry(rows, change(at.columns, source.shape[3], output.shape[3], 1))
+
+
+def _adaptive_pool(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry | None:
+    if output.shape[2:].numel() == 1 < source.shape[2:].numel():
+        return None
+    return _per_axis(at, source, output, lambda axis, n, m, _: geometry.adaptive_pool(axis, n, m))
+
+
+def _resize(taps: int) -> Rule:
+    def change(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry:
+        corners = bool(given.get("align_corners", False))
+        factors = given.get("scale_factors") or (given.get("scales_h"), given.get("scales_w"))
+
+        def axis(before: Axis, cells: int, target: int, place: int) -> Axis:
+            return geometry.resize(before, cells, target, align_corners=corners, scale=factors[place], taps=taps)
+
+        return _per_axis(at, source, output, axis)
+
+    return _on_map(change)
+
+
+def _pixel_shuffle(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry:
+    return _per_axis(at, source, output, lambda axis, n, m, _: geometry.resize(axis, n, m, taps=1))
+
+
+def _pixel_unshuffle(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry:
+    factor = int(given["downscale_factor"])
+    return _per_axis(at, source, output, lambda axis, *_: geometry.convolve(axis, factor, factor))
+
+
+def _pad(given: Arguments, output: Tensor) -> Positions | None:
+    """Positions go on beyond the edge at the pace of the first two cells."""
+    source, amounts = given["self"], given.get("pad", given.get("padding"))
+    steps = dict(zip((2, 3), source.stride, strict=True)) if len(source.shape) == 4 else {}
+
+    def extended(coordinate: Tensor, own: int | None) -> Tensor:
+        for place in range(len(amounts) // 2):
+            dim = coordinate.dim() - 1 - place
+            n, before, after = coordinate.shape[dim], amounts[2 * place], amounts[2 * place + 1]
+            cells = torch.arange(-before, n + after)
+            inside = cells.clamp(0, n - 1)
+            pace = coordinate.narrow(dim, 1, 1) - coordinate.narrow(dim, 0, 1) if n > 1 else None
+            alone = steps.get(dim, 0.0) if dim == own else 0.0
+            over = (cells - inside).double().view(-1, *[1] * place)
+            coordinate = coordinate.index_select(dim, inside) + over * (alone if pace is None else pace)
+        return coordinate
+
+    images, rows, columns = (
+        extended(c.expand(source.shape), own) for c, own in zip(source.coordinates, (None, 2, 3), strict=True)
+    )
+    return Positions(output.shape, images, rows, columns, source.size, source.stride)
+
+
+def _reduction(given: Arguments, output: Tensor) -> Positions | None:
+    source = given.get("self")
+    if not isinstance(source, Positions) or output.dim() == 0:
+        return None
+    dims = given.get("dim")
+    dims = range(len(source.shape)) if dims in (None, [], ()) else [dims] if isinstance(dims, int) else dims
+    return source.mixed(dims, keep=output.dim() == len(source.shape))
+
+
+def _product(given: Arguments, output: Tensor) -> Positions | None:
+    """A matrix product keeps the rows of its left operand (queries, tokens), else the columns of its right one."""
+    left = given.get("mat1", given.get("batch1", given.get("input", given.get("self"))))
+    right = given.get("mat2", given.get("batch2", given.get("other")))
+    if isinstance(left, Positions):
+        found = left.mixed([-1])
+    elif isinstance(right, Positions) and len(right.shape) >= 2:
+        found = right.mixed([-2])
+    else:
+        return None
+    return found.spread(output.shape) if found and _fits(found.shape, output.shape) else None
+
+
+def _concatenation(given: Arguments, output: Tensor) -> Positions | None:
+    """Channels side by side meet as branches do; tokens or cells side by side keep their own positions."""
+    tensors, dim = given["tensors"], int(given.get("dim", 0)) % output.dim()
+    known = [part for part in tensors if isinstance(part, Positions)]
+    if not any(part.varies_along(dim) or part.images.shape[dim] > 1 for part in known):
+        level = [part.moved(lambda c: c.narrow(dim, 0, 1), _with(part.shape, dim, 1)) for part in known]
+        found = merged(level, _with(output.shape, dim, 1))
+        return found.spread(output.shape) if found else None
+    nowhere = torch.full((), float("nan"), dtype=torch.float64)
+    images, rows, columns = (
+        torch.cat([p.coordinates[i].expand(p.shape) if isinstance(p, Positions) else nowhere.expand(p.shape)
+                   for p in tensors if p.shape.numel()], dim)
+        for i in range(3)
+    )  # fmt: skip
+    return Positions(output.shape, images, rows, columns, known[0].size, known[0].stride)
+
+
+def _with(shape: torch.Size, dim: int, n: int) -> torch.Size:
+    return torch.Size([*shape[:dim], n, *shape[dim + 1 :]])
+
+
+RULES: dict[str, Rule] = {
+    "convolution": _on_map(_convolution),
+    **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "max_pool2d"), _on_map(_pool)),
+    **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_max_pool2d"), _on_map(_adaptive_pool)),
+    **dict.fromkeys(("upsample_nearest2d", "_upsample_nearest_exact2d"), _resize(1)),
+    **dict.fromkeys(("upsample_bilinear2d", "_upsample_bilinear2d_aa"), _resize(2)),
+    **dict.fromkeys(("upsample_bicubic2d", "_upsample_bicubic2d_aa"), _resize(4)),
+    "pixel_shuffle": _on_map(_pixel_shuffle),
+    "pixel_unshuffle": _on_map(_pixel_unshuffle),
+    **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"), _pad),
+    **dict.fromkeys("mean sum amax amin max min var std prod logsumexp linalg_vector_norm".split(), _reduction),
+    **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm", "matmul", "linear"), _product),
+    "cat": _concatenation,
+}

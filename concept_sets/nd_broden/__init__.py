@@ -1,0 +1,16 @@
+"""The concept set ``broden``: the Broden data set, and anything in its on-disk layout."""
+
+from nd_plugin import ConceptSetSpec, hookimpl
+
+
+@hookimpl
+def nd_concept_sets() -> list[ConceptSetSpec]:
+    """This concept set."""
+    return [
+        ConceptSetSpec(
+            name="broden",
+            summary="Broden's layout: index.csv, label.csv, category.csv, c_*.csv, images/",
+            factory="nd_broden.reader:Broden",
+            accepts=("broden:ROOT", "broden:ROOT?index=index.csv"),
+        )
+    ]

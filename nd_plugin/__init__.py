@@ -1,0 +1,114 @@
+"""Network Dissection as a plugin for model-analysis work.
+
+The public names are loaded on first use, so that ``import nd_plugin`` imports neither torch nor anything else heavy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nd_plugin import geometry as geometry
+    from nd_plugin.dissection import Dissection as Dissection
+    from nd_plugin.errors import BadInput as BadInput
+    from nd_plugin.errors import ConceptSetInvalid as ConceptSetInvalid
+    from nd_plugin.errors import LayerAmbiguous as LayerAmbiguous
+    from nd_plugin.errors import LayerNotFound as LayerNotFound
+    from nd_plugin.errors import ModelFailed as ModelFailed
+    from nd_plugin.errors import ModelNotFound as ModelNotFound
+    from nd_plugin.errors import NDError as NDError
+    from nd_plugin.errors import NonFiniteActivation as NonFiniteActivation
+    from nd_plugin.errors import NotSaved as NotSaved
+    from nd_plugin.errors import PluginConflict as PluginConflict
+    from nd_plugin.errors import RunFailed as RunFailed
+    from nd_plugin.errors import RunInvalid as RunInvalid
+    from nd_plugin.errors import Unavailable as Unavailable
+    from nd_plugin.errors import UnitsNotFound as UnitsNotFound
+    from nd_plugin.errors import Unreadable as Unreadable
+    from nd_plugin.errors import nearest as nearest
+    from nd_plugin.geometry import Axis as Axis
+    from nd_plugin.geometry import Geometry as Geometry
+    from nd_plugin.hookspecs import hookimpl as hookimpl
+    from nd_plugin.layer_dissection import LayerDissection as LayerDissection
+    from nd_plugin.plugins import SpecText as SpecText
+    from nd_plugin.plugins import call_with_options as call_with_options
+    from nd_plugin.plugins import open_concepts as open_concepts
+    from nd_plugin.plugins import open_model as open_model
+    from nd_plugin.preprocess import Preprocess as Preprocess
+    from nd_plugin.summary import LayerReport as LayerReport
+    from nd_plugin.summary import Summary as Summary
+    from nd_plugin.summary import UnitScore as UnitScore
+    from nd_plugin.types import Annotation as Annotation
+    from nd_plugin.types import Backend as Backend
+    from nd_plugin.types import BackendSpec as BackendSpec
+    from nd_plugin.types import Concept as Concept
+    from nd_plugin.types import ConceptSet as ConceptSet
+    from nd_plugin.types import ConceptSetSpec as ConceptSetSpec
+    from nd_plugin.types import Identity as Identity
+    from nd_plugin.types import LayerDescription as LayerDescription
+    from nd_plugin.types import Model as Model
+    from nd_plugin.types import ModelOptions as ModelOptions
+    from nd_plugin.types import Probe as Probe
+    from nd_plugin.types import Provenance as Provenance
+    from nd_plugin.types import ReporterSpec as ReporterSpec
+    from nd_plugin.types import Settings as Settings
+    from nd_plugin.types import Skipped as Skipped
+
+_HOMES = {
+    "dissection": ["Dissection"],
+    "errors": [
+        "BadInput",
+        "ConceptSetInvalid",
+        "LayerAmbiguous",
+        "LayerNotFound",
+        "ModelFailed",
+        "ModelNotFound",
+        "NDError",
+        "NonFiniteActivation",
+        "NotSaved",
+        "PluginConflict",
+        "RunFailed",
+        "RunInvalid",
+        "Unavailable",
+        "UnitsNotFound",
+        "Unreadable",
+        "nearest",
+    ],
+    "geometry": ["Axis", "Geometry"],
+    "hookspecs": ["hookimpl"],
+    "layer_dissection": ["LayerDissection"],
+    "plugins": ["SpecText", "call_with_options", "open_concepts", "open_model"],
+    "preprocess": ["Preprocess"],
+    "summary": ["LayerReport", "Summary", "UnitScore"],
+    "types": [
+        "Annotation",
+        "Backend",
+        "BackendSpec",
+        "Concept",
+        "ConceptSet",
+        "ConceptSetSpec",
+        "Identity",
+        "LayerDescription",
+        "Model",
+        "ModelOptions",
+        "Probe",
+        "Provenance",
+        "ReporterSpec",
+        "Settings",
+        "Skipped",
+    ],
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted([*_HOME_OF, "geometry"])  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "geometry":
+        return import_module("nd_plugin.geometry")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"nd_plugin.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,176 @@
+"""The command line ``nd``: results to stdout, progress and logs to stderr.
+
+Exit codes: 0 done, 1 the run failed, 2 usage, 3 backend or device not available, 130 interrupted.
+Nothing heavy is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nd_plugin import console
+
+app = typer.Typer(
+    name="nd",
+    help="Network Dissection: names the units of a vision network by the concepts they detect.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ModelText = Annotated[
+    str, typer.Argument(metavar="MODEL", help="torchvision:NAME, timm:NAME, package.module:factory?key=value …")
+]
+Weights = Annotated[str | None, typer.Option(help="A safetensors file or a state dict.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
+InputSize = Annotated[str | None, typer.Option(help="The model's input: N or HxW pixels. [default: the model's own]")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="The run's folder.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace an earlier run in that folder.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Images per forward pass. [default: by device]")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Processes that decode images. [default: by cores]")]
+
+
+def main() -> None:
+    """The entry point of ``nd``."""
+    console.guarded(app)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"nd_plugin {version_of('nd_plugin')}")
+        raise typer.Exit
+
+
+@app.command()
+def dissect(
+    model: ModelText,
+    layer: Annotated[list[str], typer.Option("-l", "--layer", help="A layer's name; may be given several times.")],
+    concepts: Annotated[str, typer.Option("-c", "--concepts", help="broden:ROOT, masks:ROOT, shapes …")],
+    output: Output = None,
+    weights: Weights = None,
+    quantile: Annotated[float, typer.Option(help="τ: the fraction of activations above a threshold.")] = 0.005,
+    min_iou: Annotated[float, typer.Option(help="A unit above this is a detector.")] = 0.04,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
+    batch_size: BatchSize = None,
+    workers: Workers = None,
+    device: Device = "auto",
+    anchor: Annotated[str, typer.Option(help="rf: receptive-field centres; cell: cells spread evenly.")] = "rf",
+    mask_size: Annotated[str, typer.Option(help="auto, native, N or HxW.")] = "auto",
+    input_size: InputSize = None,
+    mean: Annotated[str | None, typer.Option(help="Three numbers: 0.485,0.456,0.406")] = None,
+    std: Annotated[str | None, typer.Option(help="Three numbers: 0.229,0.224,0.225")] = None,
+    scale: Annotated[float | None, typer.Option(help="What pixels are multiplied by first. [default: 1/255]")] = None,
+    interpolation: Annotated[str | None, typer.Option(help="nearest, bilinear, bicubic, lanczos.")] = None,
+    channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
+    strict: Strict = False,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Dissect layers of a model on a concept set: a report, and a run to keep."""
+    from nd_plugin import commands
+    from nd_plugin.types import ModelOptions, Settings
+
+    commands.dissect(
+        model,
+        layer,
+        concepts,
+        output=output,
+        overwrite=overwrite,
+        options=ModelOptions(device, weights),
+        settings=Settings(quantile, min_iou, anchor, mask_size, limit, strict),
+        given=commands.preprocess_values(input_size, mean, std, scale, interpolation, channel_order),
+        batch_size=batch_size,
+        workers=workers,
+        as_json=json,
+    )
+
+
+@app.command()
+def demo(
+    images: Annotated[int, typer.Option(min=1, help="Scenes to draw.")] = 400,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Dissect EfficientNet-Lite0 (real ImageNet weights) on the embedded shapes set, in about a minute."""
+    from nd_plugin import commands
+    from nd_plugin.types import ModelOptions, Settings
+
+    commands.dissect(
+        "nd_torch.zoo:efficientnet_lite0",
+        ["_blocks.10", "_swish#1"],
+        f"shapes?images={images}",
+        output=output,
+        overwrite=overwrite,
+        options=ModelOptions(device),
+        settings=Settings(),
+        as_json=json,
+    )
+
+
+@app.command()
+def layers(
+    model: ModelText,
+    input_size: InputSize = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """List a model's layers in the order in which they run, with their shapes and receptive fields."""
+    from nd_plugin import commands
+    from nd_plugin.types import ModelOptions
+
+    commands.layers(model, commands.preprocess_values(input_size), ModelOptions(device, weights), as_json=json)
+
+
+@app.command()
+def concepts(
+    concepts: Annotated[str, typer.Argument(metavar="CONCEPTS", help="broden:ROOT, masks:ROOT, shapes …")],
+    json: Json = False,
+) -> None:
+    """List a concept set's categories and concepts."""
+    from nd_plugin import listings
+    from nd_plugin.plugins import open_concepts
+
+    listings.print_concepts(open_concepts(concepts), as_json=json)
+
+
+@app.command()
+def plugins(json: Json = False) -> None:
+    """List the plugins of this environment, the broken and the blocked ones too."""
+    from nd_plugin import listings
+    from nd_plugin.plugins import host
+
+    listings.print_plugins(host(), as_json=json)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a NetDissect CSV file.")],
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")] = None,
+    form: Annotated[str | None, typer.Option("--format", help="text, html, svg, csv, json, or a plugin's.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there.")] = None,
+    min_iou: Annotated[float | None, typer.Option(help="For CSV files: a unit above this is a detector.")] = None,
+    json: Json = False,
+) -> None:
+    """Report a run, or a NetDissect CSV file such as the authors' published ones."""
+    from nd_plugin import reporting
+
+    reporting.report(run, html, "json" if json else form, output, min_iou)
+
+
+def arguments() -> list[str]:
+    """The command as it was typed, for run.json."""
+    return ["nd", *sys.argv[1:]]
+
+

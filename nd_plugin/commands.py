@@ -1,0 +1,111 @@
+"""What ``nd dissect``, ``nd demo`` and ``nd layers`` do."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nd_plugin import console, listings, runs, storage
+from nd_plugin.dissection import Dissection
+from nd_plugin.engine import check, run
+from nd_plugin.errors import BadInput, NDError
+from nd_plugin.feed import Feed, parse_size
+from nd_plugin.layer_dissection import default_batch_size, default_workers
+from nd_plugin.plugins import announce, open_concepts, open_model
+from nd_plugin.reporting import show_reports
+from nd_plugin.types import ModelOptions, Settings
+
+
+def preprocess_values(
+    input_size: str | None,
+    mean: str | None = None,
+    std: str | None = None,
+    scale: float | None = None,
+    interpolation: str | None = None,
+    channel_order: str | None = None,
+) -> dict[str, Any]:
+    """The preprocessing options that were given, as values of a Preprocess."""
+    values = {
+        "size": parse_size(input_size, "input size") if input_size else None,
+        "mean": _three(mean, "mean") if mean else None,
+        "std": _three(std, "std") if std else None,
+        "scale": scale,
+        "interpolation": interpolation,
+        "channel_order": channel_order,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _three(text: str, what: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise BadInput(f"{what} {text!r} is not three numbers with commas between: 0.5,0.5,0.5") from error
+    if len(values) != 3 or not all(map(math.isfinite, values)):
+        raise BadInput(f"{what} {text!r} is not three numbers with commas between: 0.5,0.5,0.5")
+    return values
+
+
+def dissect(
+    model: str,
+    layers: Sequence[str],
+    concepts: str,
+    *,
+    output: Path | None,
+    overwrite: bool,
+    options: ModelOptions,
+    settings: Settings,
+    as_json: bool,
+    given: Mapping[str, Any] | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+) -> None:
+    """Dissect, save, report. Everything that can be refused is refused before the model runs."""
+    check(settings)
+    folder = output or runs.free_name(Path("runs") / _run_name(model, concepts))
+    runs.check_target(folder, overwrite=overwrite)
+    probe_set = open_concepts(concepts)
+    opened = open_model(model, options)
+    feed = Feed(
+        concepts=probe_set,
+        preprocess=opened.preprocess.changed(given or {}),
+        settings=settings,
+        batch_size=batch_size or default_batch_size(opened.device.type),
+        workers=default_workers() if workers is None else workers,
+    )
+    with console.StageProgress() as progress:
+        found = run(opened, layers, feed, progress)
+    for dissection in found:
+        announce(dissection)
+    _save_and_report(folder, found, as_json=as_json)
+
+
+def _save_and_report(folder: Path, found: Sequence[Dissection], *, as_json: bool) -> None:
+    """A run that cannot be saved is reported all the same: what was computed is not lost."""
+    from nd_plugin.cli import arguments
+
+    failure: NDError | None = None
+    try:
+        runs.save_run(folder, found, arguments())
+    except NDError as error:
+        failure = error
+    show_reports([dissection.report() for dissection in found], "json" if as_json else None, None)
+    if failure is not None:
+        raise failure
+    console.say(f"saved in {folder} (nd report {folder})")
+
+
+def _run_name(model: str, concepts: str) -> str:
+    """A folder's name from what is run: efficientnet_lite0-shapes."""
+    name = re.split(r"[:/]", model.partition("?")[0])[-1].removesuffix(".onnx")
+    kind, _, root = concepts.partition("?")[0].partition(":")
+    return storage.folder_of("-".join(part for part in (name, kind, Path(root).name) if part))
+
+
+def layers(model: str, given: Mapping[str, Any], options: ModelOptions, *, as_json: bool) -> None:
+    """List a model's layers."""
+    opened = open_model(model, options)
+    listings.print_layers(opened.layers(opened.preprocess.changed(given).size), as_json=as_json)

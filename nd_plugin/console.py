@@ -1,0 +1,104 @@
+"""The edge: printing, progress, and errors as exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from nd_plugin.errors import NDError
+
+INTERRUPTED = 130  # what typer makes of Ctrl-C
+PIPED_WIDTH = 100  # columns, where the output goes to a file or another program
+
+
+def out() -> Console:
+    """Stdout; plain and of a fixed width where it is no terminal."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
+    return Console(width=width, highlight=False, soft_wrap=False)
+
+
+def err() -> Console:
+    """Stderr."""
+    return Console(stderr=True, highlight=False)
+
+
+def show(what: RenderableType) -> None:
+    """Print to stdout."""
+    out().print(what)
+
+
+def write(text: str) -> None:
+    """Text to stdout as it is, for other programs."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def say(message: str, style: str = "dim") -> None:
+    """A line on stderr."""
+    err().print(Text(message, style=style), soft_wrap=True)
+
+
+def guarded(command: Callable[[], Any]) -> None:
+    """Run the command line; errors become a line on stderr and an exit code."""
+    warnings.showwarning = _show_warning
+    try:
+        command()
+    except NDError as error:
+        say(f"nd: {error}", "red")
+        sys.exit(error.exit_code)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            say("nd: interrupted; nothing half-written is left", "red")
+        raise
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, RuntimeWarning | UserWarning):
+        say(f"nd: warning: {message}", "yellow")
+
+
+class StageProgress:
+    """The engine's progress on stderr: images per second and time left; a line per stage where it is no terminal."""
+
+    def __init__(self) -> None:
+        self._console = err()
+        self._bar = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            transient=True,
+        )
+        self._tasks: dict[str, Any] = {}
+        self._started: dict[str, float] = {}
+
+    def __enter__(self) -> StageProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` images are done in ``stage``."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bar.add_task(stage, total=total, rate="")
+            self._started[stage] = time.monotonic()
+        spent = time.monotonic() - self._started[stage]
+        rate = f"{done / spent:.1f} images/s" if done and spent else ""
+        self._bar.update(self._tasks[stage], completed=done, rate=rate)
+        if done == total:
+            say(f"{stage}: {total} images in {spent:.1f} s, {rate}")

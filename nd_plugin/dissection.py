@@ -1,0 +1,232 @@
+"""The result: everything needed to answer questions later, without the model."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nd_plugin import scores, storage
+from nd_plugin.summary import LayerReport, Summary, UnitScore, summarise
+from nd_plugin.types import Concept, Provenance, Settings, Skipped
+
+if TYPE_CHECKING:
+    import pandas
+    from rich.console import RenderableType
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Dissection:
+    """The dissection of one layer: thresholds, integer counts, vocabulary, top images, settings, provenance."""
+
+    layer: str
+    categories: tuple[str, ...]
+    concepts: tuple[Concept, ...]
+    thresholds: Floats  # (unit,) T_k
+    intersection: Integers  # (unit, concept) Σ|M_k ∩ L_c|
+    unit_area: Integers  # (unit, category) Σ|M_k| over the images that have the category
+    concept_area: Integers  # (concept,) Σ|L_c|
+    category_images: Integers  # (category,) images that have the category
+    minimum: Floats  # (unit,) smallest activation
+    maximum: Floats  # (unit,) largest activation
+    zeros: Integers  # (unit,) locations that are exactly 0
+    locations: int  # n, per unit
+    top_images: Integers  # (unit, rank) index into the concept set, most active first
+    top_activations: Floats  # (unit, rank)
+    image_names: tuple[str, ...]  # of the whole probe data set, skipped images included
+    skipped: tuple[Skipped, ...]
+    settings: Settings
+    provenance: Provenance
+
+    @property
+    def units(self) -> int:
+        """Number of units."""
+        return len(self.thresholds)
+
+    @property
+    def images(self) -> int:
+        """Number of images that were read."""
+        return len(self.image_names) - sum(skipped.part == "image" for skipped in self.skipped)
+
+    @cached_property
+    def category_of(self) -> Integers:
+        """The category of every concept, as an index; (concept,)."""
+        return np.array([self.categories.index(c.category) for c in self.concepts], dtype=np.int64)
+
+    @cached_property
+    def iou(self) -> Floats:
+        """IoU(k, c), eq. 1; (unit, concept)."""
+        return scores.iou(self.intersection, self.unit_area, self.concept_area, self.category_of)
+
+    @cached_property
+    def labels(self) -> Integers:
+        """Each unit's best concept, as an index into ``concepts``; (unit,)."""
+        return scores.labels(self.iou)
+
+    @cached_property
+    def dead(self) -> npt.NDArray[np.bool_]:
+        """Units that are constant everywhere; (unit,)."""
+        return self.minimum == self.maximum
+
+    @cached_property
+    def sparse(self) -> npt.NDArray[np.bool_]:
+        """Units that are 0 on more than 1 - τ of all locations, so that T_k is 0, and not dead; (unit,)."""
+        return scores.mostly_zero(self.zeros, self.locations, self.settings.quantile) & ~self.dead
+
+    @property
+    def unique_detectors(self) -> int:
+        """The number of distinct labels among detectors."""
+        return self.summary().unique_detectors
+
+    def unit_scores(self) -> Iterator[UnitScore]:
+        """Every unit with its label, in the order of the units."""
+        for unit, concept in enumerate(self.labels.tolist()):
+            category = int(self.category_of[concept])
+            iou = float(self.iou[unit, concept])
+            yield UnitScore(
+                unit=unit,
+                concept=self.concepts[concept].name,
+                category=self.categories[category],
+                iou=iou,
+                threshold=float(self.thresholds[unit]),
+                intersection=int(self.intersection[unit, concept]),
+                unit_area=int(self.unit_area[unit, category]),
+                concept_area=int(self.concept_area[concept]),
+                detector=iou > self.settings.min_iou,
+                state="dead" if self.dead[unit] else "sparse" if self.sparse[unit] else "live",
+            )
+
+    def detectors(self) -> list[UnitScore]:
+        """The detectors, best first."""
+        return sorted((score for score in self.unit_scores() if score.detector), key=lambda score: -score.iou)
+
+    def summary(self) -> Summary:
+        """The counts that the paper compares layers by."""
+        return self.report().summary
+
+    def report(self) -> LayerReport:
+        """What a report shows of this layer."""
+        best, score = scores.best_in_category(self.iou, self.category_of, len(self.categories))
+        per_category = scores.count_distinct_per_column(best, score, self.settings.min_iou)
+        unit_scores = tuple(self.unit_scores())
+        return LayerReport(
+            layer=self.layer,
+            categories=self.categories,
+            scores=unit_scores,
+            summary=summarise(
+                self.layer, self.categories, unit_scores, sum(per_category), len(self.concepts), self.images
+            ),
+            min_iou=self.settings.min_iou,
+            facts=self._facts(),
+            notes=self._notes(),
+        )
+
+    def _facts(self) -> dict[str, str]:
+        made, settings = self.provenance, self.settings
+        size = made.preprocess.get("size", ("?", "?"))
+        return {
+            "model": f"{made.model.source} ({made.backend}, {made.device})",
+            "concepts": f"{made.concept_set.source}: {self.images} images, {len(self.concepts)} concepts",
+            "input": f"{size[0]}x{size[1]}, {made.preprocess.get('source', 'given')}",
+            "settings": f"quantile {settings.quantile:g}, IoU > {settings.min_iou:g}, {made.geometry.get('source', '')}",
+        }
+
+    def _notes(self) -> tuple[str, ...]:
+        skipped = [f"skipped {s.part} of {s.image}: {s.reason}" for s in self.skipped]
+        counted = [f"{len(skipped)} of {len(self.image_names)} images skipped or without annotation"] if skipped else []
+        return (*self.provenance.notes, *counted, *skipped)
+
+    def top(self, unit: int, most: int = 10) -> list[tuple[str, float]]:
+        """The images in which a unit is most active: names and maximum activations, best first."""
+        pairs = zip(self.top_images[unit, :most], self.top_activations[unit, :most], strict=True)
+        return [(self.image_names[int(image)], float(activation)) for image, activation in pairs]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``dissection.npz`` and ``units.csv`` into ``folder``, replacing an earlier result there, or nothing.
+
+        Raises NotSaved where it cannot be written; nothing half-written is left.
+        """
+        return storage.write_folder(Path(folder), self.files())
+
+    def files(self) -> dict[str, bytes]:
+        """What `save` writes, by file name."""
+        return {"dissection.npz": storage.pack(self), "units.csv": self._csv()}
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Dissection:
+        """Read what `save` wrote. Raises RunInvalid for what is damaged, missing, or of a newer format."""
+        return storage.unpack(Path(folder), cls)
+
+    def _csv(self) -> bytes:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        columns = [name for name in UnitScore.__dataclass_fields__ if name != "state"]
+        writer.writerow(columns)
+        for score in self.unit_scores():
+            row = asdict(score)
+            writer.writerow([int(row[name]) if name == "detector" else row[name] for name in columns])
+        return text.getvalue().encode()
+
+    def to_csv(self, path: str | Path) -> None:
+        """One line per unit: unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector."""
+        storage.write_file(Path(path), self._csv())
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Summary, units, settings and provenance as JSON; written to ``path`` where one is given."""
+        content = {
+            "summary": self.summary().to_dict(),
+            "units": [asdict(score) for score in self.unit_scores()],
+            "notes": list(self._notes()),
+            "settings": asdict(self.settings),
+            "provenance": asdict(self.provenance),
+        }
+        text = json.dumps(content, indent=1, allow_nan=False)
+        if path is not None:
+            storage.write_file(Path(path), text.encode())
+        return text
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row per unit, the columns of units.csv and the unit's state (live, sparse, dead). Needs pandas."""
+        import pandas
+
+        return pandas.DataFrame([asdict(score) for score in self.unit_scores()]).set_index("unit")
+
+    def __repr__(self) -> str:
+        found = self.summary()
+        return (
+            f"Dissection({self.layer!r}: {found.detectors} detectors of {found.unique_detectors} concepts "
+            f"among {found.units} units, {found.images} images)"
+        )
+
+    def __rich__(self) -> RenderableType:
+        from nd_plugin.report.terminal import render
+
+        return render(self.report())
+
+    def _repr_html_(self) -> str:
+        from nd_plugin.report.terminal import to_html
+
+        return to_html([self.report()])
+
+
+def metadata_of(dissection: Dissection) -> dict[str, Any]:
+    """The part of a dissection that is not arrays, as plain values."""
+    plain = ("layer", "categories", "locations", "image_names")
+    return {
+        **{name: getattr(dissection, name) for name in plain},
+        "concepts": [asdict(concept) for concept in dissection.concepts],
+        "skipped": [asdict(skipped) for skipped in dissection.skipped],
+        "settings": asdict(dissection.settings),
+        "provenance": asdict(dissection.provenance),
+    }

@@ -1,0 +1,128 @@
+"""The probe data set as batches: decoded in worker processes, what cannot be read named and left out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from nd_plugin.errors import BadInput, Unreadable
+from nd_plugin.geometry import Size
+from nd_plugin.preprocess import Preprocess
+from nd_plugin.tally import dense
+from nd_plugin.types import ConceptSet, Settings, Skipped
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image as a worker hands it over."""
+
+    index: int
+    pixels: Tensor | None = None  # uint8 (3, row, column)
+    planes: npt.NDArray[np.int32] | None = None  # (plane, row, column) at the size of the masks
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The readable images among a few consecutive ones."""
+
+    indices: Tensor  # (image,) int64, into the concept set
+    pixels: Tensor  # uint8 (image, 3, row, column)
+    planes: tuple[npt.NDArray[np.int32] | None, ...]  # None where they were not asked for or cannot be read
+    skipped: tuple[Skipped, ...]
+    seen: int  # images, readable or not
+
+
+def mask_size(settings: Settings, concepts: ConceptSet, image: Size) -> Size | None:
+    """The size at which masks are compared; None: each at its own size."""
+    wanted = settings.mask_size
+    if wanted == "auto":
+        return None if concepts.native_masks else (max(image[0] // 2, 1), max(image[1] // 2, 1))
+    return None if wanted == "native" else parse_size(wanted, "mask size", "auto, native, N or HxW")
+
+
+def parse_size(text: str, what: str, forms: str = "N or HxW") -> Size:
+    """``"224"`` or ``"224x192"`` (height x width)."""
+    parts = text.lower().split("x")
+    if len(parts) not in (1, 2) or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise BadInput(f"{what} {text!r} is not {forms} in pixels")
+    return int(parts[0]), int(parts[-1])
+
+
+@dataclass(frozen=True)
+class _Items(Dataset[Item]):
+    concepts: ConceptSet
+    preprocess: Preprocess
+    count: int
+    masks: Size | None
+    annotated: bool
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Item:
+        try:
+            pixels = self.preprocess.resize(self.concepts.image(index))
+        except Exception as error:  # whatever a decoder raises: the image is named and skipped
+            return Item(index, skipped=(self._skipped(index, "image", error),))
+        if not self.annotated:
+            return Item(index, pixels)
+        try:
+            return Item(index, pixels, self._planes(index))
+        except Exception as error:  # likewise
+            return Item(index, pixels, skipped=(self._skipped(index, "annotation", error),))
+
+    def _planes(self, index: int) -> npt.NDArray[np.int32]:
+        found = self.concepts.annotation(index)
+        size = self.masks or found.size or (found.planes[0].shape if len(found.planes) else self.preprocess.size)
+        planes = dense(found, size)
+        low, high, most = int(planes.min(initial=0)), int(planes.max(initial=0)), len(self.concepts.concepts)
+        if low < 0 or high > most:
+            raise ValueError(f"label {low if low < 0 else high} is outside the vocabulary of {most} concepts")
+        return planes
+
+    def _skipped(self, index: int, part: str, error: Exception) -> Skipped:
+        return Skipped(self.concepts.name(index), part, str(error) or type(error).__name__)
+
+
+def _together(items: Sequence[Item]) -> Batch:
+    read = [item for item in items if item.pixels is not None]
+    return Batch(
+        indices=torch.tensor([item.index for item in read], dtype=torch.int64),
+        pixels=torch.stack([i.pixels for i in read if i.pixels is not None]) if read else torch.empty(0, 3, 1, 1),
+        planes=tuple(item.planes for item in read),
+        skipped=tuple(skipped for item in items for skipped in item.skipped),
+        seen=len(items),
+    )
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Batches of one concept set for one model; iterate as often as needed, the batches are the same each time."""
+
+    concepts: ConceptSet
+    preprocess: Preprocess
+    settings: Settings
+    batch_size: int
+    workers: int
+
+    @property
+    def images(self) -> int:
+        """How many images are looked at."""
+        whole = len(self.concepts)
+        return whole if self.settings.limit is None else min(whole, self.settings.limit)
+
+    def batches(self, *, annotated: bool) -> Iterator[Batch]:
+        """All batches, with or without annotations; under ``strict`` the first unreadable item raises Unreadable."""
+        masks = mask_size(self.settings, self.concepts, self.preprocess.size)
+        items = _Items(self.concepts, self.preprocess, self.images, masks, annotated)
+        loader = DataLoader(items, self.batch_size, num_workers=self.workers, collate_fn=_together)
+        for batch in loader:
+            if self.settings.strict and batch.skipped:
+                first = batch.skipped[0]
+                raise Unreadable(f"the {first.part} of {first.image} cannot be read: {first.reason}")
+            yield batch

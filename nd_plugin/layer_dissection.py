@@ -1,0 +1,172 @@
+"""`LayerDissection`: Network Dissection as a Captum layer attribution."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from captum.attr import LayerAttribution
+from torch import nn
+
+from nd_plugin import engine
+from nd_plugin.dissection import Dissection
+from nd_plugin.errors import BadInput
+from nd_plugin.feed import Feed
+from nd_plugin.plugins import announce, open_concepts, open_model
+from nd_plugin.preprocess import Preprocess
+from nd_plugin.types import ConceptSet, Model, Settings
+
+LayerName = str | nn.Module
+
+
+class LayerDissection(LayerAttribution):
+    r"""Names the units of a layer by the concepts of a densely labelled probe data set.
+
+    Network Dissection (Zhou, Bau, Oliva, Torralba, TPAMI 2018, https://arxiv.org/abs/1711.05611): each unit's top
+    activations are taken as a segmentation and scored by IoU against every concept; a unit with IoU > 0.04 is a
+    detector of its best concept.
+
+    Args:
+        forward_func (callable, str or nd_plugin.Model): The model: an ``nn.Module``, a forward function, a text such
+            as ``"torchvision:resnet18"``, or a model that `open_model` gave.
+        layer (torch.nn.Module, str, or a list of either): The layer or layers, as modules or by dotted name. A module
+            that runs several times in one forward pass is chosen by ``"name#1"``, an entry of a tuple, list or dict
+            that a layer returns by ``"name[1]"`` or ``"name[key]"``.
+        device_ids (list[int]): As in every Captum layer attribution.
+
+    Attributes:
+        dissection: What the last `dissect` gave, or None.
+
+    Examples::
+
+        >>> model = efficientnet_lite0()
+        >>> found = LayerDissection(model, "_blocks.15").dissect("shapes")
+        >>> found.unique_detectors
+    """
+
+    dissection: Dissection | list[Dissection] | None
+
+    def __init__(
+        self,
+        forward_func: Callable[..., Any] | str | Model,
+        layer: LayerName | Sequence[LayerName],
+        device_ids: list[int] | None = None,
+    ) -> None:
+        super().__init__(forward_func, layer, device_ids)  # type: ignore[arg-type]
+        self.dissection = None
+
+    def dissect(
+        self,
+        concept_set: str | ConceptSet,
+        *,
+        quantile: float = 0.005,
+        min_iou: float = 0.04,
+        anchor: str = "rf",
+        mask_size: str | int | None = None,
+        batch_size: int | None = None,
+        workers: int | None = None,
+        limit: int | None = None,
+        strict: bool = False,
+        preprocess: Preprocess | None = None,
+        show_progress: bool = False,
+    ) -> Dissection | list[Dissection]:
+        r"""Dissect the layer on a concept set.
+
+        Args:
+            concept_set: ``"broden:ROOT"``, ``"masks:ROOT"``, ``"shapes"``, what an installed plugin claims, or an
+                object with the protocol `ConceptSet`.
+            quantile: τ, the fraction of locations above a unit's threshold (paper section 2.1).
+            min_iou: A unit whose best IoU is above this is a detector.
+            anchor: ``"rf"``, interpolants at the receptive fields' centres, or ``"cell"``, spread evenly.
+            mask_size: ``None`` (Broden's masks as they are, else half the input), ``"native"``, N or ``"HxW"``.
+            batch_size: Images per forward pass; None chooses by device.
+            workers: Processes that decode images; None chooses by the number of cores.
+            limit: Look at the first images only.
+            strict: Stop at the first image that cannot be read, instead of naming and skipping it.
+            preprocess: How images are brought to the model; None takes the model's own metadata, else ImageNet's.
+            show_progress: Show a progress bar on stderr.
+
+        Returns:
+            A Dissection; for a list of layers a list of them, in that order. Also kept as ``self.dissection``.
+
+        Raises:
+            BadInput: Of its kinds, LayerNotFound, LayerAmbiguous, UnitsNotFound, ConceptSetInvalid, ModelNotFound.
+            RunFailed: Of its kinds, ModelFailed, NonFiniteActivation, Unreadable.
+            Unavailable: A backend or device that this machine does not have.
+        """
+        several = isinstance(self.layer, list | tuple)
+        layers = list(self.layer) if several else [self.layer]
+        if not layers:
+            raise BadInput("no layer to dissect: the list of layers is empty")
+        opened = self.forward_func if _is_model(self.forward_func) else open_model(self.forward_func)
+        settings = Settings(
+            quantile, min_iou, anchor, "auto" if mask_size is None else str(mask_size), limit, strict
+        )
+        feed = Feed(
+            concepts=open_concepts(concept_set),
+            preprocess=preprocess or opened.preprocess,
+            settings=settings,
+            batch_size=_positive(batch_size, "batch_size") or default_batch_size(opened.device.type),
+            workers=default_workers() if workers is None else workers,
+        )
+        found = run(opened, layers, feed, show_progress=show_progress)
+        self.dissection = found if several else found[0]
+        return self.dissection
+
+
+def run(opened: Model, layers: Sequence[Any], feed: Feed, *, show_progress: bool) -> list[Dissection]:
+    """Run the engine, with a tqdm bar where one is wanted, and tell the plugins."""
+    if not show_progress:
+        found = engine.run(opened, layers, feed)
+    else:
+        with TqdmProgress() as progress:
+            found = engine.run(opened, layers, feed, progress)
+    for dissection in found:
+        announce(dissection)
+    return found
+
+
+class TqdmProgress:
+    """The engine's progress as one tqdm bar per stage."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._bar: Any = None
+
+    def __enter__(self) -> TqdmProgress:
+        return self
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` images are done in ``stage``."""
+        from tqdm.auto import tqdm
+
+        if stage != self._stage:
+            self.__exit__()
+            self._stage, self._bar = stage, tqdm(total=total, desc=stage, unit="image")
+        self._bar.update(done - self._bar.n)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def default_batch_size(device: str) -> int:
+    """Small on the CPU, where large activations cost page faults; large where they fill the device."""
+    return 8 if device == "cpu" else 64
+
+
+def default_workers() -> int:
+    """One process fewer than there are cores, four at the most."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 5) - 1
+
+
+def _positive(value: int | None, name: str) -> int | None:
+    if value is not None and value < 1:
+        raise BadInput(f"{name} {value} is not a positive number")
+    return value
+
+
+def _is_model(candidate: Any) -> bool:
+    return hasattr(candidate, "probe") and hasattr(candidate, "preprocess") and hasattr(candidate, "identity")

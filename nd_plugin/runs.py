@@ -1,0 +1,101 @@
+"""Runs on disk: a folder with ``run.json`` and one folder per layer."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nd_plugin import storage
+from nd_plugin.dissection import Dissection
+from nd_plugin.errors import BadInput, NotSaved, RunInvalid
+
+RUN = "run.json"
+
+
+def check_target(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a run's folder before the run: one that exists, or that cannot be written."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file; a run is a folder")
+    if folder.exists() and any(folder.iterdir()):
+        if not overwrite:
+            raise BadInput(f"{folder} exists already; choose another folder, or say --overwrite")
+        if not storage.is_ours(folder):
+            raise BadInput(f"{folder} holds other things than a run, and is not overwritten; choose another folder")
+    parent = next(place for place in folder.absolute().parents if place.exists())
+    try:
+        tempfile.TemporaryFile(dir=parent).close()
+    except OSError as error:
+        raise NotSaved(f"{folder} cannot be written: {error.strerror or error}; choose another place") from error
+
+
+def free_name(base: Path) -> Path:
+    """``base``, or ``base-2``, ``base-3`` …: the first that does not exist."""
+    place, number = base, 1
+    while place.exists():
+        number += 1
+        place = base.with_name(f"{base.name}-{number}")
+    return place
+
+
+def save_run(folder: Path, dissections: Sequence[Dissection], command: Sequence[str] = ()) -> Path:
+    """Write all layers and run.json, together or not at all. Raises NotSaved."""
+    files: dict[str, bytes] = {}
+    layers = []
+    for dissection in dissections:
+        name = _distinct(storage.folder_of(dissection.layer), {layer["folder"] for layer in layers})
+        layers.append({"layer": dissection.layer, "folder": name, **dissection.summary().to_dict()})
+        files.update({f"{name}/{file}": content for file, content in dissection.files().items()})
+    files[RUN] = json.dumps(_described(dissections, layers, command), indent=1, allow_nan=False).encode()
+    return storage.write_folder(folder, files)
+
+
+def _distinct(name: str, taken: set[Any]) -> str:
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+def _described(
+    dissections: Sequence[Dissection], layers: Sequence[dict[str, Any]], command: Sequence[str]
+) -> dict[str, Any]:
+    first = dissections[0]
+    made = asdict(first.provenance)
+    notes = dict.fromkeys(note for dissection in dissections for note in dissection.provenance.notes)
+    return {
+        "format": storage.FORMAT,
+        "command": list(command),
+        **{name: value for name, value in made.items() if name not in ("geometry", "notes")},
+        "notes": list(notes),
+        "settings": asdict(first.settings),
+        "images": first.images,
+        "skipped": [asdict(skipped) for skipped in first.skipped],
+        "layers": [{**layer, "geometry": dict(d.provenance.geometry)} for layer, d in zip(layers, dissections, strict=True)],
+    }
+
+
+def load_run(folder: str | Path) -> list[Dissection]:
+    """The dissections of a run, or the one of a layer's folder. Raises RunInvalid."""
+    place = Path(folder)
+    if not place.is_dir():
+        raise RunInvalid(f"no run {str(folder)!r}: there is no such folder")
+    if not (place / RUN).is_file():
+        if (place / "dissection.npz").is_file():
+            return [Dissection.load(place)]
+        raise RunInvalid(f"{folder} is no run: it has neither {RUN} nor dissection.npz")
+    try:
+        run = json.loads((place / RUN).read_text(encoding="utf-8"))
+        written, folders = int(run["format"]), [str(layer["folder"]) for layer in run["layers"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunInvalid(f"{place / RUN} is damaged: {type(error).__name__}: {error}") from error
+    if written > storage.FORMAT:
+        raise RunInvalid(f"{folder} is of format {written}, and this nd_plugin reads up to {storage.FORMAT}: upgrade")
+    outside = [name for name in folders if Path(name).name != name]
+    if outside:
+        raise RunInvalid(f"{place / RUN} is damaged: {outside[0]!r} is no folder of the run")
+    return [Dissection.load(place / name) for name in folders]
