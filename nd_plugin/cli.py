@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -172,5 +172,3 @@ def report(
 def arguments() -> list[str]:
     """The command as it was typed, for run.json."""
     return ["nd", *sys.argv[1:]]
-
-

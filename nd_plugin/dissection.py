@@ -77,7 +77,7 @@ class Dissection:
     @cached_property
     def dead(self) -> npt.NDArray[np.bool_]:
         """Units that are constant everywhere; (unit,)."""
-        return self.minimum == self.maximum
+        return np.equal(self.minimum, self.maximum)
 
     @cached_property
     def sparse(self) -> npt.NDArray[np.bool_]:
@@ -139,7 +139,7 @@ class Dissection:
             "model": f"{made.model.source} ({made.backend}, {made.device})",
             "concepts": f"{made.concept_set.source}: {self.images} images, {len(self.concepts)} concepts",
             "input": f"{size[0]}x{size[1]}, {made.preprocess.get('source', 'given')}",
-            "settings": f"quantile {settings.quantile:g}, IoU > {settings.min_iou:g}, {made.geometry.get('source', '')}",
+            "settings": f"quantile {settings.quantile:g}, IoU > {settings.min_iou:g}, {made.geometry.get('source')}",
         }
 
     def _notes(self) -> tuple[str, ...]:

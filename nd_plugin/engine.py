@@ -27,7 +27,7 @@ from nd_plugin.feed import Batch, Feed
 from nd_plugin.geometry import Geometry, Size, spread_evenly
 from nd_plugin.observation import Observation
 from nd_plugin.quantile import rank
-from nd_plugin.types import ConceptSet, Model, Probe, Provenance, Settings, Skipped
+from nd_plugin.types import Model, Probe, Provenance, Settings, Skipped
 
 Progress = Callable[[str, int, int], None]  # stage, images done, images in all
 

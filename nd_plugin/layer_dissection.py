@@ -20,7 +20,7 @@ from nd_plugin.types import ConceptSet, Model, Settings
 LayerName = str | nn.Module
 
 
-class LayerDissection(LayerAttribution):
+class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not typed
     r"""Names the units of a layer by the concepts of a densely labelled probe data set.
 
     Network Dissection (Zhou, Bau, Oliva, Torralba, TPAMI 2018, https://arxiv.org/abs/1711.05611): each unit's top
@@ -53,7 +53,7 @@ class LayerDissection(LayerAttribution):
         layer: LayerName | Sequence[LayerName],
         device_ids: list[int] | None = None,
     ) -> None:
-        super().__init__(forward_func, layer, device_ids)  # type: ignore[arg-type]
+        super().__init__(forward_func, layer, device_ids)
         self.dissection = None
 
     def dissect(
@@ -100,9 +100,7 @@ class LayerDissection(LayerAttribution):
         if not layers:
             raise BadInput("no layer to dissect: the list of layers is empty")
         opened = self.forward_func if _is_model(self.forward_func) else open_model(self.forward_func)
-        settings = Settings(
-            quantile, min_iou, anchor, "auto" if mask_size is None else str(mask_size), limit, strict
-        )
+        settings = Settings(quantile, min_iou, anchor, "auto" if mask_size is None else str(mask_size), limit, strict)
         feed = Feed(
             concepts=open_concepts(concept_set),
             preprocess=preprocess or opened.preprocess,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 GROUP = "nd_plugin"
 DISABLE = "ND_PLUGIN_DISABLE"
 Spec = BackendSpec | ConceptSetSpec | ReporterSpec
-HOOKS: dict[str, type] = {
+HOOKS: dict[str, type[BackendSpec] | type[ConceptSetSpec] | type[ReporterSpec]] = {
     "nd_backends": BackendSpec,
     "nd_concept_sets": ConceptSetSpec,
     "nd_reporters": ReporterSpec,
@@ -242,7 +242,9 @@ def call_with_options(factory: Callable[..., Any], argument: Any, options: dict[
 
 def _checked(concepts: Any) -> ConceptSet:
     if not isinstance(concepts, ConceptSet):
-        raise ConceptSetInvalid(f"{type(concepts).__name__} is no concept set: it lacks the ConceptSet protocol's members")
+        raise ConceptSetInvalid(
+            f"{type(concepts).__name__} is no concept set: it lacks the ConceptSet protocol's members"
+        )
     where = concepts.identity.source
     if len(concepts) == 0:
         raise ConceptSetInvalid(f"the concept set {where} has no images")
@@ -251,7 +253,9 @@ def _checked(concepts: Any) -> ConceptSet:
     used = {concept.category for concept in concepts.concepts}
     empty = [category for category in concepts.categories if category not in used]
     if empty:
-        raise ConceptSetInvalid(f"the concept set {where} has no concept in {', '.join(map(repr, empty))}: leave it out")
+        raise ConceptSetInvalid(
+            f"the concept set {where} has no concept in {', '.join(map(repr, empty))}: leave it out"
+        )
     strange = sorted(used.difference(concepts.categories))
     if strange:
         raise ConceptSetInvalid(f"the concept set {where} has concepts of unlisted categories: {', '.join(strange)}")

@@ -44,7 +44,7 @@ def free_name(base: Path) -> Path:
 def save_run(folder: Path, dissections: Sequence[Dissection], command: Sequence[str] = ()) -> Path:
     """Write all layers and run.json, together or not at all. Raises NotSaved."""
     files: dict[str, bytes] = {}
-    layers = []
+    layers: list[dict[str, Any]] = []
     for dissection in dissections:
         name = _distinct(storage.folder_of(dissection.layer), {layer["folder"] for layer in layers})
         layers.append({"layer": dissection.layer, "folder": name, **dissection.summary().to_dict()})
@@ -75,7 +75,9 @@ def _described(
         "settings": asdict(first.settings),
         "images": first.images,
         "skipped": [asdict(skipped) for skipped in first.skipped],
-        "layers": [{**layer, "geometry": dict(d.provenance.geometry)} for layer, d in zip(layers, dissections, strict=True)],
+        "layers": [
+            {**layer, "geometry": dict(d.provenance.geometry)} for layer, d in zip(layers, dissections, strict=True)
+        ],
     }
 
 

@@ -18,12 +18,13 @@ def iou(intersection: Counts, unit_area: Counts, concept_area: Counts, category_
     holds each concept's category.
     """
     union = unit_area[:, category_of] + concept_area[None, :] - intersection
-    return np.divide(intersection, union, out=np.zeros(intersection.shape), where=union > 0)
+    scores: Floats = np.divide(intersection, union, out=np.zeros(intersection.shape), where=union > 0)
+    return scores
 
 
 def labels(scores: Floats) -> Counts:
     """The concept with the highest IoU for each unit, ties to the lower index; (unit,)."""
-    return scores.argmax(axis=1).astype(np.int64)
+    return np.asarray(scores.argmax(axis=1), dtype=np.int64)
 
 
 def best_in_category(scores: Floats, category_of: Counts, categories: int) -> tuple[Counts, Floats]:

@@ -312,7 +312,9 @@ def _primary_category(
     images = dict(re.findall(r"([^;()]+)(?:\((\d+)\))?", field))
     primary, largest = "", -math.inf
     for category in categories:
-        covered = coverage.get(category, {}).get(number, float(images.get(category) or 0) if category in images else -1.0)
+        covered = coverage.get(category, {}).get(
+            number, float(images.get(category) or 0) if category in images else -1.0
+        )
         if covered >= max(largest, 0.0):
             primary, largest = category, covered
     return primary

@@ -13,7 +13,9 @@ def match(model: Any) -> int:
     """Modules and forward functions; ``torchvision:`` and ``timm:`` names; any other ``package.module:factory``."""
     if isinstance(model, str):
         return 100 if model.startswith(LIBRARIES) else 10 if FACTORY_TEXT.fullmatch(model) else 0
-    if any(f"{kind.__module__}.{kind.__qualname__}" == "torch.nn.modules.module.Module" for kind in type(model).__mro__):
+    if any(
+        f"{kind.__module__}.{kind.__qualname__}" == "torch.nn.modules.module.Module" for kind in type(model).__mro__
+    ):
         return 100
     return 5 if callable(model) and not isinstance(model, type) else 0
 

@@ -23,9 +23,9 @@ from nd_plugin import (
 )
 from nd_torch import texts
 from nd_torch.forward import at_rest
+from nd_torch.layout import find_layout
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
 from nd_torch.probe import Sighting, TorchProbe, geometry_of, open_probe, survey
-from nd_torch.layout import find_layout
 from nd_torch.tracking import probe_input
 
 Size = tuple[int, int]
@@ -68,7 +68,9 @@ class TorchModel:
     def of_module(cls, module: nn.Module, source: str, preprocess: Preprocess, device: str) -> TorchModel:
         """Of a module, which stays where it is unless a device is asked for or it came from a text."""
         root = unwrapped(module)
-        notes = [] if root is module else [f"{type(module).__name__} was unwrapped: the model runs eagerly on one device"]
+        notes = (
+            [] if root is module else [f"{type(module).__name__} was unwrapped: the model runs eagerly on one device"]
+        )
         where = choose_device(device, root)
         if _device_of(root) != where:
             root.to(where)
@@ -174,5 +176,3 @@ def fingerprint(module: nn.Module) -> str:
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
-
-

@@ -42,7 +42,7 @@ class TokenLayout:
     def maps(self, output: Tensor) -> Tensor:
         """(image, unit, row, column)"""
         tokens = output.permute(self.axes).index_select(1, self.tokens.to(output.device))
-        return tokens.transpose(1, 2).unflatten(2, self.grid)
+        return tokens.transpose(1, 2).reshape(len(tokens), -1, *self.grid)
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,13 @@ def _tokens(positions: Positions, layer: str) -> Layout:
     for axes in TOKENS.values():
         image, token, _ = axes
         known = ~_along(positions.rows.expand(positions.shape), token).isnan()
-        kept = positions.moved(lambda c, t=token, k=known: c.index_select(t, k.nonzero()[:, 0]), positions.shape)
-        lines = (line(kept.images, image), line(kept.rows, token), line(kept.columns, token))
-        if all(found is not None for found in lines) and len(lines[0]) == positions.shape[image] == 2:  # type: ignore[arg-type]
-            return _grid(axes, known.nonzero()[:, 0], lines[1], lines[2], positions, layer)  # type: ignore[arg-type]
+        tokens = known.nonzero()[:, 0]
+        if not len(tokens):
+            continue
+        images, rows, columns = (c.expand(positions.shape).index_select(token, tokens) for c in positions.coordinates)
+        heights, widths = line(rows, token), line(columns, token)
+        if line(images, image) is not None and heights is not None and widths is not None:
+            return _grid(axes, tokens, heights, widths, positions, layer)
     raise _scattered(positions.shape, layer)
 
 
@@ -104,8 +107,8 @@ def _along(coordinate: Tensor, dim: int) -> Tensor:
 def _grid(
     axes: tuple[int, int, int], known: Tensor, rows: Tensor, columns: Tensor, positions: Positions, layer: str
 ) -> TokenLayout:
-    heights, row_of = rows.expand(len(known)).unique(return_inverse=True)
-    widths, column_of = columns.expand(len(known)).unique(return_inverse=True)
+    heights, row_of = torch.unique(rows.expand(len(known)), return_inverse=True)
+    widths, column_of = torch.unique(columns.expand(len(known)), return_inverse=True)
     place = row_of * len(widths) + column_of
     if not torch.equal(place.sort().values, torch.arange(len(heights) * len(widths))):
         raise UnitsNotFound(f"the {len(known)} tokens of layer {layer!r} form no grid over the image")

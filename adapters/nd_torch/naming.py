@@ -58,7 +58,9 @@ def resolve(layer: str | nn.Module, root: nn.Module) -> Target:
     if isinstance(layer, nn.Module):
         name = next((name for name, module in modules.items() if module is unwrapped(layer)), None)
         if name is None:
-            raise LayerNotFound(f"the module {type(layer).__name__} given as a layer is no part of {type(root).__name__}")
+            raise LayerNotFound(
+                f"the module {type(layer).__name__} given as a layer is no part of {type(root).__name__}"
+            )
         return Target(name, modules[name], None, None)
     found = TEXT.fullmatch(layer)
     name = _known(canonical(found["name"]) if found else layer, modules, root)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from nd_plugin import Axis, Geometry
 
 Pair = tuple[float, float]
+EDGES = (torch.minimum, torch.maximum)
 
 
 @dataclass(frozen=True)
@@ -133,14 +135,12 @@ def _is_broadcast(part: Positions, others: Sequence[Positions]) -> bool:
 
 
 def _centred(parts: Sequence[Positions]) -> Positions:
-    result = parts[0]
-    for part in parts[1:]:
-        pairs = list(zip(result.coordinates, part.coordinates, strict=True))
-        images, rows, columns = ((a + b) / 2 if a is not b else a for a, b in pairs)
-        gaps = [float((a - b).abs().nan_to_num().max()) for a, b in pairs[1:]]
-        size = (result.size[0] + gaps[0], result.size[1] + gaps[1])
-        result = replace(result, images=images, rows=rows, columns=columns, size=size)
-    return result
+    """The centre of several, and the receptive field that holds them all."""
+    low, high = ([reduce(pick, same) for same in zip(*(p.coordinates for p in parts), strict=True)] for pick in EDGES)
+    images, rows, columns = ((a + b) / 2 for a, b in zip(low, high, strict=True))
+    gaps = [float((b - a).nan_to_num().max()) for a, b in zip(low[1:], high[1:], strict=True)]
+    size = (parts[0].size[0] + gaps[0], parts[0].size[1] + gaps[1])
+    return replace(parts[0], images=images, rows=rows, columns=columns, size=size)
 
 
 def line(coordinate: Tensor, dim: int) -> Tensor | None:
@@ -161,7 +161,7 @@ def axis_of(values: Tensor | None, size: float, stride: float) -> Axis | None:
         return None
     if len(values) == 1:
         return Axis(size, stride, float(values[0]))
-    distinct, repeats = values.unique_consecutive(return_counts=True)
+    distinct, repeats = torch.unique_consecutive(values, return_counts=True)
     steps = distinct.diff()
     if len(distinct) == 1 or repeats.unique().numel() > 1 or not torch.allclose(steps, steps[0].expand_as(steps)):
         return None

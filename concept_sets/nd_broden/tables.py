@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nd_plugin import Concept, ConceptSetInvalid
 
-COUNT = re.compile(r"\s*(?P<category>[^()]+?)\s*(\((?P<count>[\d.]+)\))?\s*")
+COUNT = re.compile(r"\s*(?P<category>[^()]+?)\s*(\((?P<count>\d+(\.\d+)?)\))?\s*")
+NUMBER = re.compile(r"\d{1,9}")
+LARGEST = 65535  # red + 256 * green
+Line = tuple[str, dict[str, str]]  # where it stands, for messages; its cells
 
 
 @dataclass(frozen=True)
@@ -32,93 +36,134 @@ class Vocabulary:
     categories: tuple[str, ...]  # those that are some concept's primary category, in category.csv's order
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The lines of a CSV file that has at least these columns."""
+def read_table(path: Path, columns: Sequence[str]) -> list[Line]:
+    """The lines of a CSV file that has at least these columns; empty ones are left out."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise ConceptSetInvalid(f"{path} has no column {', '.join(map(repr, missing))}")
-            return [{key: value or "" for key, value in line.items() if key} for line in reader]
+            return list(_lines(csv.DictReader(file), path, columns))
     except FileNotFoundError as error:
         raise ConceptSetInvalid(f"no {path.name} in {path.parent}: it is not in Broden's layout") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConceptSetInvalid(f"{path} cannot be read: {error}") from error
 
 
+def _lines(reader: csv.DictReader[str], path: Path, columns: Sequence[str]) -> Iterator[Line]:
+    missing = [column for column in columns if column not in (reader.fieldnames or ())]
+    if missing:
+        raise ConceptSetInvalid(f"{path} has no column {', '.join(map(repr, missing))}")
+    for line in reader:
+        where = f"{path}, line {reader.line_num}"
+        if any(line.pop(None, ())):
+            raise ConceptSetInvalid(f"{where}: more cells than columns; a text that holds a comma belongs in quotes")
+        cells = {key: (value or "").strip() for key, value in line.items()}
+        if any(cells.values()):
+            yield where, cells
+
+
 def read_index(path: Path, categories: Sequence[str]) -> list[Row]:
     """index.csv: a column per category, in it mask files and label numbers, several separated by ``;``."""
-    lines = read_table(path, ["image", *categories])
-    return [_row(line, categories, f"{path}, line {place}") for place, line in enumerate(lines, start=2)]
+    rows = [_row(line, categories, where) for where, line in read_table(path, ["image", *categories])]
+    if not rows:
+        raise ConceptSetInvalid(f"{path} lists no image")
+    return rows
 
 
 def _row(line: Mapping[str, str], categories: Sequence[str], where: str) -> Row:
+    if not line["image"]:
+        raise ConceptSetInvalid(f"{where}: the column 'image' is empty")
     cells = [part.strip() for category in categories for part in line[category].split(";") if part.strip()]
-    height, width = line.get("sh", ""), line.get("sw", "")
-    try:
-        size = (int(height), int(width)) if height and width else None
-    except ValueError as error:
-        raise ConceptSetInvalid(f"{where}: mask size {height!r} x {width!r} is no number of pixels") from error
-    return Row(
-        image=line["image"],
-        size=size,
-        planes=tuple(cell for cell in cells if not cell.isdecimal()),
-        numbers=tuple(int(cell) for cell in cells if cell.isdecimal()),
-    )
+    numbers = tuple(int(cell) for cell in cells if NUMBER.fullmatch(cell))
+    planes = tuple(cell for cell in cells if not NUMBER.fullmatch(cell))
+    return Row(line["image"], _size(line.get("sh", ""), line.get("sw", ""), where), planes, numbers)
+
+
+def _size(height: str, width: str, where: str) -> tuple[int, int] | None:
+    if not height or not width:
+        return None
+    if not all(NUMBER.fullmatch(side) and int(side) > 0 for side in (height, width)):
+        raise ConceptSetInvalid(f"{where}: the mask size sh, sw is {height!r}, {width!r}, not two numbers of pixels")
+    return int(height), int(width)
 
 
 def read_categories(root: Path) -> list[str]:
     """category.csv's categories, in its order."""
-    return [line["name"] for line in read_table(root / "category.csv", ["name"])]
+    names = [line["name"] for _, line in read_table(root / "category.csv", ["name"])]
+    if not names or not all(names) or len(set(names)) < len(names):
+        listed = f"lists {', '.join(map(repr, names))}" if names else "is empty"
+        raise ConceptSetInvalid(f"{root / 'category.csv'} {listed}: one category a line, each once, with a name")
+    return names
 
 
 def read_vocabulary(root: Path) -> Vocabulary:
     """label.csv, each label in its primary category: the one it covers most of, ties to the later one."""
+    path, labels = root / "label.csv", dict[int, Concept]()
     categories = read_categories(root)
     coverage = {category: _coverage(root / f"c_{category}.csv") for category in categories}
-    empty = [category for category in categories if not coverage[category]]
-    if empty:
-        raise ConceptSetInvalid(f"{root}: the category {empty[0]!r} has no concept in c_{empty[0]}.csv")
-    labels: dict[int, Concept] = {}
-    for line in read_table(root / "label.csv", ["number", "name", "category"]):
-        number = _number(line["number"], root / "label.csv")
+    used = set[str]()
+    for where, line in read_table(path, ["number", "name", "category"]):
+        number = _number(line["number"], where)
         if number in labels:
-            raise ConceptSetInvalid(f"{root / 'label.csv'} has the number {number} twice")
-        if number != 0:
-            primary = _primary(number, line, categories, coverage, root / "label.csv")
-            synonyms = tuple(part.strip() for part in line.get("syns", "").split(";") if part.strip())
-            labels[number] = Concept(line["name"], primary, synonyms)
+            raise ConceptSetInvalid(f"{where}: the number {number} stands there twice")
+        if number == 0:
+            continue
+        covered = _covered(number, line, coverage, where)
+        used |= covered.keys()
+        primary = max(covered, key=lambda category: (covered[category], categories.index(category)))
+        synonyms = tuple(part.strip() for part in line.get("syns", "").split(";") if part.strip())
+        labels[number] = Concept(line["name"], primary, synonyms)
+    _check(labels, [category for category in categories if category not in used], path)
     numbers = tuple(sorted(labels))
-    used = {concept.category for concept in labels.values()}
-    return Vocabulary(
-        tuple(labels[n] for n in numbers), numbers, tuple(category for category in categories if category in used)
-    )
+    primaries = {concept.category for concept in labels.values()}
+    return Vocabulary(tuple(labels[n] for n in numbers), numbers, tuple(c for c in categories if c in primaries))
+
+
+def _check(labels: Mapping[int, Concept], empty: Sequence[str], path: Path) -> None:
+    if empty:
+        raise ConceptSetInvalid(f"the category {empty[0]!r} has no concept in {path}: leave it out of category.csv")
+    numbers: dict[tuple[str, str], int] = {}
+    for number, concept in labels.items():
+        first = numbers.setdefault((concept.name, concept.category), number)
+        if first != number:
+            raise ConceptSetInvalid(
+                f"{path}: {concept.name!r} of {concept.category!r} is both {first} and {number}; rename one, or give "
+                "both the same number in the masks"
+            )
 
 
 def _coverage(path: Path) -> dict[int, float]:
+    """How many images' worth of pixels each label number covers; without those of which the file does not say it."""
+    lines = read_table(path, ["number", "coverage"])
     return {
-        _number(line["number"], path): float(line["coverage"] or 0)
-        for line in read_table(path, ["number", "coverage"])
+        _number(line["number"], where): _amount(line["coverage"], where) for where, line in lines if line["coverage"]
     }
 
 
-def _primary(
-    number: int, line: Mapping[str, str], categories: Sequence[str], coverage: Mapping[str, Mapping[int, float]], path: Path
-) -> str:
-    listed = [COUNT.fullmatch(part) for part in line["category"].split(";") if part.strip()]
-    counts = {found["category"]: float(found["count"] or 0) for found in listed if found}
-    known = {
-        category: coverage[category].get(number, counts.get(category, 0.0))
-        for category in categories
-        if number in coverage[category] or category in counts
-    }
-    if not known:
-        raise ConceptSetInvalid(f"{path}: label {number} ({line['name']}) is of {line['category']!r}, no known category")
-    return max(known, key=lambda category: (known[category], categories.index(category)))
+def _covered(
+    number: int, line: Mapping[str, str], coverage: Mapping[str, Mapping[int, float]], where: str
+) -> dict[str, float]:
+    """What a label covers in each of its categories; where that is unknown, the number of images stands in for it."""
+    listed = [COUNT.fullmatch(part) for part in line["category"].split(";")]
+    images = {found["category"]: float(found["count"] or 0) for found in listed if found}
+    known = {category: covered.get(number, images.get(category)) for category, covered in coverage.items()}
+    covered = {category: amount for category, amount in known.items() if amount is not None}
+    if not covered:
+        raise ConceptSetInvalid(
+            f"{where}: label {number} ({line['name']}) is of {line['category']!r}, which category.csv does not list"
+        )
+    return covered
 
 
-def _number(text: str, path: Path) -> int:
-    if not text.strip().isdecimal():
-        raise ConceptSetInvalid(f"{path}: {text!r} is no label number")
+def _number(text: str, where: str) -> int:
+    if not NUMBER.fullmatch(text) or int(text) > LARGEST:
+        raise ConceptSetInvalid(f"{where}: {text!r} is no label number (0 to {LARGEST})")
     return int(text)
+
+
+def _amount(text: str, where: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
+    if not 0 <= amount < math.inf:
+        raise ConceptSetInvalid(f"{where}: the coverage {text!r} is no number of images")
+    return amount

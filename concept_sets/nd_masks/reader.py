@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,7 @@ from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity
 VERSION = "1"
 GREY_OR_PALETTE = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 VALUES = 65536
+Line = tuple[str, dict[str, str]]  # where it stands, for messages; its cells
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,17 @@ class Masks:
             shown = f"no folder {root!r}" if root else "a folder is missing"
             raise ConceptSetInvalid(f"{shown}: say masks:ROOT, ROOT being the folder that holds images/ and masks/")
         rows = read_csv(self.root / "concepts.csv", ("category", "value", "name"))
-        whole = read_csv(self.root / "image_labels.csv", ("image", "category", "name"), optional=True)
+        whole = read_csv(self.root / "image_labels.csv", ("image", "category", "name"))
         if not rows and not whole:
-            raise ConceptSetInvalid(f"no concepts: {self.root} has neither concepts.csv nor image_labels.csv with lines")
-        self.concepts = tuple(dict.fromkeys(Concept(row["name"], row["category"]) for row in [*rows, *whole]))
+            raise ConceptSetInvalid(
+                f"no concepts: {self.root} has neither a concepts.csv that lists category,value,name nor an "
+                "image_labels.csv that lists image,category,name"
+            )
+        self.concepts = tuple(dict.fromkeys(concept(line) for _, line in [*rows, *whole]))
         self.categories = tuple(dict.fromkeys(concept.category for concept in self.concepts))
-        self._tables = self._value_tables(rows)
-        images = sorted(find(self.root / "images", Image.registered_extensions().keys()))
-        self.entries = self._entries(images, whole)
+        value_of = {concept: value for value, concept in enumerate(self.concepts, start=1)}
+        self._tables = value_tables(rows, value_of)
+        self.entries = self._entries(self._labels(whole, value_of))
         self._check_masks()
         self.identity = Identity("masks", f"masks:{root}", VERSION, self._fingerprint())
 
@@ -81,71 +87,60 @@ class Masks:
         return Annotation(planes, entry.labels)
 
     def _plane(self, category: str, path: str, size: tuple[int, int]) -> npt.NDArray[np.int32]:
-        with Image.open(self.root / "masks" / path) as image:
-            if image.mode not in GREY_OR_PALETTE:
-                raise ValueError(f"the mask {path} is of mode {image.mode}; a mask is 8 or 16 bit grey, or palette")
-            if not same_aspect(image.size, size):
-                raise ValueError(
-                    f"the mask {path} is {image.width}x{image.height}, which has not the aspect of its image, "
-                    f"{size[0]}x{size[1]}"
-                )
-            values = np.asarray(image).astype(np.int64)
-        return self._tables[category][np.clip(values, 0, VALUES - 1)]
+        mode, values = decoded(self.root / "masks" / path, f"the mask {path}")
+        if mode not in GREY_OR_PALETTE:
+            raise ValueError(f"the mask {path} is of mode {mode}; a mask is 8 or 16 bit grey, or palette")
+        height, width = values.shape
+        if not same_aspect((width, height), size):
+            raise ValueError(
+                f"the mask {path} is {width}x{height}, which has not the aspect of its image, {size[0]}x{size[1]}"
+            )
+        beyond = values.astype(np.int64)
+        beyond[(beyond < 0) | (beyond > VALUES)] = VALUES
+        return self._tables[category][beyond]
 
-    def _value_tables(self, rows: Sequence[Mapping[str, str]]) -> dict[str, npt.NDArray[np.int32]]:
-        """Per category the plane value of every mask value; 0 where it is not listed."""
-        tables: dict[str, npt.NDArray[np.int32]] = {}
-        listed: set[tuple[str, int]] = set()
-        for row in rows:
-            if not row["value"].isdecimal() or int(row["value"]) >= VALUES:
-                raise ConceptSetInvalid(f"{self.root / 'concepts.csv'}: the value {row['value']!r} is not in 0..65535")
-            key = (row["category"], int(row["value"]))
-            if key in listed:
-                raise ConceptSetInvalid(f"{self.root / 'concepts.csv'} lists {key[0]} {key[1]} twice")
-            listed.add(key)
-            table = tables.setdefault(row["category"], np.zeros(VALUES, dtype=np.int32))
-            table[key[1]] = 1 + self.concepts.index(Concept(row["name"], row["category"]))
-        return tables
+    def _labels(self, whole: Sequence[Line], value_of: Mapping[Concept, int]) -> dict[str, list[int]]:
+        """The whole-image labels of every image, as values of planes."""
+        openable = [ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN]
+        labels: dict[str, list[int]] = {image: [] for image in sorted(find(self.root / "images", openable))}
+        if not labels:
+            raise ConceptSetInvalid(f"no images in {self.root / 'images'}")
+        for where, line in whole:
+            if line["image"] not in labels:
+                raise ConceptSetInvalid(f"{where}: no image {line['image']!r} below images/")
+            labels[line["image"]].append(value_of[concept(line)])
+        return labels
 
-    def _entries(self, images: Sequence[str], whole: Sequence[Mapping[str, str]]) -> list[Entry]:
-        labels = self._labels(images, whole)
-        stems = {stem(image) for image in images}
-        masks = {category: set(find(self.root / "masks" / category, [".png"])) for category in self._tables}
+    def _entries(self, labels: Mapping[str, Sequence[int]]) -> list[Entry]:
+        stems = {stem(image) for image in labels}
+        masks = {
+            category: {
+                stem(path): f"{category}/{path}" for path in sorted(find(self.root / "masks" / category, [".png"]))
+            }
+            for category in self._tables
+        }
         return [
             Entry(
                 image,
-                tuple(
-                    (category, f"{category}/{path}")
-                    for category, paths in masks.items()
-                    for path in _planes(stem(image), paths, stems)
-                ),
-                labels.get(image, ()),
+                tuple((category, path) for category in masks for path in planes(stem(image), masks[category], stems)),
+                tuple(values),
             )
-            for image in images
+            for image, values in labels.items()
         ]
 
-    def _labels(self, images: Sequence[str], whole: Sequence[Mapping[str, str]]) -> dict[str, tuple[int, ...]]:
-        known, labels = set(images), dict[str, tuple[int, ...]]()
-        for row in whole:
-            if row["image"] not in known:
-                raise ConceptSetInvalid(f"{self.root / 'image_labels.csv'}: no image {row['image']!r} below images/")
-            value = 1 + self.concepts.index(Concept(row["name"], row["category"]))
-            labels[row["image"]] = (*labels.get(row["image"], ()), value)
-        return labels
-
     def _check_masks(self) -> None:
-        if not self.entries:
-            raise ConceptSetInvalid(f"no images in {self.root / 'images'}")
-        used = {category for entry in self.entries for category, _ in entry.masks}
+        masked = {category for entry in self.entries for category, _ in entry.masks}
+        labelled = {self.concepts[value - 1].category for entry in self.entries for value in entry.labels}
+        folder = self.root / "masks"
         for category in self._tables:
-            if category not in used:
+            if category not in masked and (category not in labelled or (folder / category).is_dir()):
                 raise ConceptSetInvalid(
-                    f"no mask in {self.root / 'masks' / category} belongs to an image: a mask has the path of its "
+                    f"no mask in {folder / category} belongs to an image: a mask has the path of its "
                     "image below images/, with the ending .png"
                 )
-        folder = self.root / "masks"
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.is_dir() and not path.name.startswith(".") and path.name not in self._tables:
+            unknown = path.is_dir() and not path.name.startswith(".") and path.name not in self._tables
+            if unknown and any(find(path, [".png"])):
                 raise ConceptSetInvalid(f"{path} holds masks, but concepts.csv lists no concept of {path.name!r}")
 
     def _fingerprint(self) -> str:
@@ -156,31 +151,69 @@ class Masks:
                 digest.update(name.encode() + (self.root / name).read_bytes())
         paths = [f"images/{e.image}" for e in self.entries] + [f"masks/{m}" for e in self.entries for _, m in e.masks]
         for path in paths:
-            digest.update(f"{path} {(self.root / path).stat().st_size}\n".encode())
+            digest.update(os.fsencode(f"{path} {_bytes(self.root / path)}\n"))
         return digest.hexdigest()[:16]
 
 
-def _planes(name: str, paths: set[str], stems: set[str]) -> Iterator[str]:
-    if f"{name}.png" in paths:
-        yield f"{name}.png"
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a link to nowhere: asked for, it is named and skipped
+        return -1
+
+
+def decoded(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]:
+    """The mode and the pixels of an image file. Raises ValueError that names it."""
+    try:
+        with Image.open(path) as image:
+            return image.mode, np.asarray(image)
+    except Exception as error:  # whatever a decoder raises
+        raise ValueError(f"{what} cannot be read: {error}") from error
+
+
+def concept(line: Mapping[str, str]) -> Concept:
+    """The concept that a line names."""
+    return Concept(line["name"], line["category"])
+
+
+def value_tables(rows: Sequence[Line], value_of: Mapping[Concept, int]) -> dict[str, npt.NDArray[np.int32]]:
+    """Per category the plane value of every mask value; 0 where it is not listed, and for what has more than 16 bits."""
+    tables: dict[str, npt.NDArray[np.int32]] = {}
+    for where, line in rows:
+        text, category = line["value"], line["category"]
+        if not text.isdecimal() or len(text) > 9 or int(text) >= VALUES:
+            raise ConceptSetInvalid(f"{where}: the value {text!r} is not in 0..{VALUES - 1}")
+        table = tables.setdefault(category, np.zeros(VALUES + 1, dtype=np.int32))
+        if table[int(text)]:
+            raise ConceptSetInvalid(f"{where}: {category} {text} is listed twice")
+        table[int(text)] = value_of[concept(line)]
+    return tables
+
+
+def planes(name: str, masks: Mapping[str, str], stems: Iterable[str]) -> Iterator[str]:
+    """The masks of the image with this stem: NAME, and NAME.1, NAME.2 … where they are no image's own."""
+    if name in masks:
+        yield masks[name]
     plane = 1
-    while f"{name}.{plane}.png" in paths and f"{name}.{plane}" not in stems:
-        yield f"{name}.{plane}.png"
+    while f"{name}.{plane}" in masks and f"{name}.{plane}" not in stems:
+        yield masks[f"{name}.{plane}"]
         plane += 1
 
 
 def stem(path: str) -> str:
     """A relative path without its last ending."""
-    return path[: -len(Path(path).suffix)]
+    return os.path.splitext(path)[0]
 
 
-def find(folder: Path, endings: Sequence[str] | Mapping[str, str] | object) -> Iterator[str]:
+def find(folder: Path, endings: Iterable[str]) -> Iterator[str]:
     """Relative paths of the files below a folder that have one of these endings; hidden ones are left out."""
-    known = {str(ending).lower() for ending in endings}  # type: ignore[attr-defined]
-    for path in folder.rglob("*"):
-        inside = path.relative_to(folder)
-        if path.suffix.lower() in known and path.is_file() and not any(p.startswith(".") for p in inside.parts):
-            yield inside.as_posix()
+    known = {ending.lower() for ending in endings}
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(parent).relative_to(folder)
+        for name in files:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in known:
+                yield (inside / name).as_posix()
 
 
 def same_aspect(mask: tuple[int, int], image: tuple[int, int]) -> bool:
@@ -189,18 +222,29 @@ def same_aspect(mask: tuple[int, int], image: tuple[int, int]) -> bool:
     return abs(width * image[1] - height * image[0]) <= max(image)
 
 
-def read_csv(path: Path, columns: Sequence[str], *, optional: bool = False) -> list[dict[str, str]]:
-    """The lines of a CSV file that has these columns; none where it is absent and optional."""
-    if not path.is_file():
-        if optional:
-            return []
-        raise ConceptSetInvalid(f"no {path.name} in {path.parent}: it lists {','.join(columns)}")
+def read_csv(path: Path, columns: Sequence[str]) -> list[Line]:
+    """The lines of a CSV file that has these columns, all filled; none where it is absent, empty ones left out."""
+    if not path.exists():
+        return []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise ConceptSetInvalid(f"{path} has no column {', '.join(map(repr, missing))}")
-            return [{key: (row[key] or "").strip() for key in columns} for row in reader]
+            return list(_lines(csv.DictReader(file), path, columns))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConceptSetInvalid(f"{path} cannot be read: {error}") from error
+
+
+def _lines(reader: csv.DictReader[str], path: Path, columns: Sequence[str]) -> Iterator[Line]:
+    missing = [column for column in columns if column not in (reader.fieldnames or ())]
+    if missing:
+        raise ConceptSetInvalid(f"{path} has no column {', '.join(map(repr, missing))}")
+    for line in reader:
+        where = f"{path}, line {reader.line_num}"
+        if any(line.pop(None, ())):
+            raise ConceptSetInvalid(f"{where}: more cells than columns; a text that holds a comma belongs in quotes")
+        cells = {column: (line[column] or "").strip() for column in columns}
+        if not any(cells.values()):
+            continue
+        empty = [column for column in columns if not cells[column]]
+        if empty:
+            raise ConceptSetInvalid(f"{where}: the column {empty[0]!r} is empty")
+        yield where, cells

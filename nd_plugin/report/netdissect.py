@@ -21,7 +21,9 @@ def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
     """A layer's report from a NetDissect CSV file. Raises RunInvalid for any other file."""
     rows = _read(Path(path))
     found = [name.removesuffix("-iou") for name in rows[0] if name.endswith("-iou")]
-    categories = tuple(sorted(found, key=lambda name: CATEGORIES.index(name) if name in CATEGORIES else len(CATEGORIES)))
+    categories = tuple(
+        sorted(found, key=lambda name: CATEGORIES.index(name) if name in CATEGORIES else len(CATEGORIES))
+    )
     try:
         units = tuple(sorted((_unit(row, min_iou) for row in rows), key=lambda unit: unit.unit))
         per_category = sum(len(_best_labels(rows, category, min_iou)) for category in categories)

@@ -38,7 +38,9 @@ def twin_activations(probe_set: reference.ProbeSet, count: int) -> dict[str, lis
         )
         for layer in LAYERS
     ]
-    images = [reference.preprocess(p, SIZE, how["mean"], how["std"], how["interpolation"]) for p in probe_set.images[:count]]
+    images = [
+        reference.preprocess(p, SIZE, how["mean"], how["std"], how["interpolation"]) for p in probe_set.images[:count]
+    ]
     with torch.no_grad():
         for start in range(0, count, BATCH):
             model(torch.from_numpy(np.stack(images[start : start + BATCH])))
@@ -49,14 +51,20 @@ def twin_activations(probe_set: reference.ProbeSet, count: int) -> dict[str, lis
 
 @pytest.mark.parametrize(
     ("text", "native"),
-    [("masks:{}/camvid", False), ("broden:{}/broden_camvid", True), ("broden:{}/broden_camvid?index=index_sparse.csv", True)],
+    [
+        ("masks:{}/camvid", False),
+        ("broden:{}/broden_camvid", True),
+        ("broden:{}/broden_camvid?index=index_sparse.csv", True),
+    ],
 )
 def test_equals_the_slow_twin(real_data: Path, text: str, native: bool) -> None:
     pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'demo' is not installed")
     spec = text.format(real_data)
     kind, _, rest = spec.partition(":")
     root, _, query = rest.partition("?index=")
-    twin = reference.read_masks(Path(root)) if kind == "masks" else reference.read_broden(Path(root), query or "index.csv")
+    twin = (
+        reference.read_masks(Path(root)) if kind == "masks" else reference.read_broden(Path(root), query or "index.csv")
+    )
     count = min(IMAGES, len(twin.images))
     dissection = LayerDissection("nd_torch.zoo:efficientnet_lite0", list(LAYERS)).dissect(
         spec, batch_size=BATCH, limit=count, workers=1

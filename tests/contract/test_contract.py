@@ -1,0 +1,54 @@
+"""One suite over every backend and every concept set, ours and the examples'."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import networks
+import pytest
+from torch import nn
+
+from nd_plugin import open_concepts, open_model
+from nd_plugin.testing import check_concept_set, check_model
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize("text", ["shapes?images=12&size=64", "shapes?images=3&size=48x96&seed=5"])
+def test_shapes(text: str) -> None:
+    check_concept_set(open_concepts(text), images=12)
+
+
+@pytest.mark.parametrize(
+    "text", ["masks:{}/camvid", "broden:{}/broden_camvid", "broden:{}/broden_camvid?index=index_sparse.csv"]
+)
+def test_sets_on_disk(real_data: Path, text: str) -> None:
+    check_concept_set(open_concepts(text.format(real_data)), images=8)
+
+
+TORCH: dict[str, tuple[nn.Module, list[str], int]] = {
+    "resnet": (networks.ResNet18(), ["layer1", "layer2.0.conv1", "layer4", "fc"], 64),
+    "alexnet, in place": (networks.alexnet(), ["0", "8", "10"], 227),
+    "vit": (networks.ViT(), ["embed", "block1", "block2.mlp", "head"], 48),
+    "vit, tokens first": (networks.ViT(batch_first=False), ["block1", "norm"], 48),
+    "windows": (networks.Windows(), ["embed", "last"], 64),
+    "returns": (networks.Returns(), ["relu#1", "pair[0]", "table[feat.1]", "one"], 32),
+}
+
+
+@pytest.mark.parametrize("case", TORCH)
+def test_torch(case: str) -> None:
+    module, layers, size = TORCH[case]
+    check_model(open_model(module), layers, (size, size))
+
+
+def test_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("nd_filterbank", "nd_gratings"):
+        if not (EXAMPLES / folder).is_dir():
+            pytest.skip("examples/ is not here: the suite runs against an installed package")
+        monkeypatch.syspath_prepend(str(EXAMPLES / folder))
+    import nd_filterbank
+    import nd_gratings
+
+    assert nd_filterbank.__name__ in sys.modules and nd_gratings.__name__ in sys.modules
