@@ -52,7 +52,7 @@ def unpack(folder: Path, kind: type[Dissection]) -> Dissection:
     if not path.is_file():
         raise RunInvalid(f"{folder} holds no dissection: {path.name} is missing")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             metadata = json.loads(stored["metadata"].tobytes().decode())
             _check_format(metadata, path)
             arrays = {name: stored[name] for name in ARRAYS}
@@ -90,11 +90,15 @@ def _fields(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_arrays(arrays: Mapping[str, Any], fields: Mapping[str, Any], path: Path) -> None:
-    axes = {"u": len(arrays["thresholds"]), "c": len(fields["concepts"]), "k": len(fields["categories"])}
+    axes = {
+        "u": arrays["thresholds"].size,
+        "c": len(fields["concepts"]),
+        "k": len(fields["categories"]),
+        "t": arrays["top_images"].shape[-1] if arrays["top_images"].ndim else 0,
+    }
     for name, (dtype, letters) in ARRAYS.items():
         array = arrays[name]
-        axes.setdefault("t", array.shape[-1] if letters == "ut" and array.ndim == 2 else 0)
-        expected = tuple(axes[letter] for letter in letters) if "t" not in letters or "t" in axes else array.shape
+        expected = tuple(axes[letter] for letter in letters)
         if array.dtype != dtype or array.shape != expected:
             raise RunInvalid(
                 f"{path} is damaged: {name} is {array.dtype}{array.shape}, where {dtype}{expected} belongs"

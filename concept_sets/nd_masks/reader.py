@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,12 +22,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from nd_masks.tables import VALUES, Line, concept_of, read_csv, value_tables
 from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity
 
 VERSION = "1"
 GREY_OR_PALETTE = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
-VALUES = 65536
-Line = tuple[str, dict[str, str]]  # where it stands, for messages; its cells
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Masks:
                 f"no concepts: {self.root} has neither a concepts.csv that lists category,value,name nor an "
                 "image_labels.csv that lists image,category,name"
             )
-        self.concepts = tuple(dict.fromkeys(concept(line) for _, line in [*rows, *whole]))
+        self.concepts = tuple(dict.fromkeys(concept_of(line) for _, line in [*rows, *whole]))
         self.categories = tuple(dict.fromkeys(concept.category for concept in self.concepts))
         value_of = {concept: value for value, concept in enumerate(self.concepts, start=1)}
         self._tables = value_tables(rows, value_of)
@@ -95,9 +93,8 @@ class Masks:
             raise ValueError(
                 f"the mask {path} is {width}x{height}, which has not the aspect of its image, {size[0]}x{size[1]}"
             )
-        beyond = values.astype(np.int64)
-        beyond[(beyond < 0) | (beyond > VALUES)] = VALUES
-        return self._tables[category][beyond]
+        wide = values.astype(np.int64)
+        return self._tables[category][np.where((wide < 0) | (wide > VALUES), VALUES, wide)]
 
     def _labels(self, whole: Sequence[Line], value_of: Mapping[Concept, int]) -> dict[str, list[int]]:
         """The whole-image labels of every image, as values of planes."""
@@ -108,7 +105,7 @@ class Masks:
         for where, line in whole:
             if line["image"] not in labels:
                 raise ConceptSetInvalid(f"{where}: no image {line['image']!r} below images/")
-            labels[line["image"]].append(value_of[concept(line)])
+            labels[line["image"]].append(value_of[concept_of(line)])
         return labels
 
     def _entries(self, labels: Mapping[str, Sequence[int]]) -> list[Entry]:
@@ -122,7 +119,7 @@ class Masks:
         return [
             Entry(
                 image,
-                tuple((category, path) for category in masks for path in planes(stem(image), masks[category], stems)),
+                tuple((category, path) for category in masks for path in masks_of(stem(image), masks[category], stems)),
                 tuple(values),
             )
             for image, values in labels.items()
@@ -171,26 +168,7 @@ def decoded(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]:
         raise ValueError(f"{what} cannot be read: {error}") from error
 
 
-def concept(line: Mapping[str, str]) -> Concept:
-    """The concept that a line names."""
-    return Concept(line["name"], line["category"])
-
-
-def value_tables(rows: Sequence[Line], value_of: Mapping[Concept, int]) -> dict[str, npt.NDArray[np.int32]]:
-    """Per category the plane value of every mask value; 0 where it is not listed, and for what has more than 16 bits."""
-    tables: dict[str, npt.NDArray[np.int32]] = {}
-    for where, line in rows:
-        text, category = line["value"], line["category"]
-        if not text.isdecimal() or len(text) > 9 or int(text) >= VALUES:
-            raise ConceptSetInvalid(f"{where}: the value {text!r} is not in 0..{VALUES - 1}")
-        table = tables.setdefault(category, np.zeros(VALUES + 1, dtype=np.int32))
-        if table[int(text)]:
-            raise ConceptSetInvalid(f"{where}: {category} {text} is listed twice")
-        table[int(text)] = value_of[concept(line)]
-    return tables
-
-
-def planes(name: str, masks: Mapping[str, str], stems: Iterable[str]) -> Iterator[str]:
+def masks_of(name: str, masks: Mapping[str, str], stems: Iterable[str]) -> Iterator[str]:
     """The masks of the image with this stem: NAME, and NAME.1, NAME.2 … where they are no image's own."""
     if name in masks:
         yield masks[name]
@@ -202,7 +180,7 @@ def planes(name: str, masks: Mapping[str, str], stems: Iterable[str]) -> Iterato
 
 def stem(path: str) -> str:
     """A relative path without its last ending."""
-    return os.path.splitext(path)[0]
+    return path.removesuffix(Path(path).suffix)
 
 
 def find(folder: Path, endings: Iterable[str]) -> Iterator[str]:
@@ -212,7 +190,7 @@ def find(folder: Path, endings: Iterable[str]) -> Iterator[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         inside = Path(parent).relative_to(folder)
         for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in known:
+            if not name.startswith(".") and Path(name).suffix.lower() in known:
                 yield (inside / name).as_posix()
 
 
@@ -220,31 +198,3 @@ def same_aspect(mask: tuple[int, int], image: tuple[int, int]) -> bool:
     """Whether a mask covers its image, to within one of its own pixels."""
     width, height = mask
     return abs(width * image[1] - height * image[0]) <= max(image)
-
-
-def read_csv(path: Path, columns: Sequence[str]) -> list[Line]:
-    """The lines of a CSV file that has these columns, all filled; none where it is absent, empty ones left out."""
-    if not path.exists():
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(_lines(csv.DictReader(file), path, columns))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConceptSetInvalid(f"{path} cannot be read: {error}") from error
-
-
-def _lines(reader: csv.DictReader[str], path: Path, columns: Sequence[str]) -> Iterator[Line]:
-    missing = [column for column in columns if column not in (reader.fieldnames or ())]
-    if missing:
-        raise ConceptSetInvalid(f"{path} has no column {', '.join(map(repr, missing))}")
-    for line in reader:
-        where = f"{path}, line {reader.line_num}"
-        if any(line.pop(None, ())):
-            raise ConceptSetInvalid(f"{where}: more cells than columns; a text that holds a comma belongs in quotes")
-        cells = {column: (line[column] or "").strip() for column in columns}
-        if not any(cells.values()):
-            continue
-        empty = [column for column in columns if not cells[column]]
-        if empty:
-            raise ConceptSetInvalid(f"{where}: the column {empty[0]!r} is empty")
-        yield where, cells

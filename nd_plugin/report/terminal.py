@@ -89,12 +89,10 @@ def bar(count: int, longest: int) -> str:
 
 def _best(report: LayerReport) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    table.add_column("best detectors", no_wrap=True)
+    table.add_column("best", overflow="fold")
     table.add_column("concept", overflow="fold")
-    table.add_column("IoU", justify="right", no_wrap=True)
-    table.add_column("unit", justify="right", no_wrap=True)
-    table.add_column("threshold", justify="right", no_wrap=True)
-    table.add_column("units", justify="right", no_wrap=True)
+    for header in ("IoU", "unit", "threshold", "units"):
+        table.add_column(header, justify="right", overflow="fold")
     for category in report.categories:
         colour = COLOURS.get(category, "white")
         for place, (score, units) in enumerate(report.best(category, BEST)):

@@ -1,0 +1,50 @@
+"""A small dissection, made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nd_plugin import Concept, Dissection, Identity, Provenance, Settings, Skipped
+
+
+@pytest.fixture
+def dissection() -> Dissection:
+    """Five units, four concepts in two categories: a detector each of cat, tail and cat again, a dead and a sparse unit."""
+    concepts = (
+        Concept("cat", "object", ("puss",)),
+        Concept("dog", "object"),
+        Concept("tail", "part"),
+        Concept("ear", "part"),
+    )
+    return Dissection(
+        layer="block.1/relu",
+        categories=("object", "part"),
+        concepts=concepts,
+        thresholds=np.array([1.5, 0.1 + 0.2, 7e-300, 0.0, 0.0]),
+        intersection=np.array([[50, 0, 2, 0], [1, 1, 30, 0], [60, 10, 5, 5], [0, 0, 0, 0], [1, 0, 0, 0]]),
+        unit_area=np.array([[100, 90], [40, 60], [80, 80], [0, 0], [5, 5]]),
+        concept_area=np.array([200, 100, 90, 80]),
+        category_images=np.array([3, 2]),
+        minimum=np.array([-1.0, 0.0, 0.0, 2.0, 0.0]),
+        maximum=np.array([2.0, 1.0, 1.0, 2.0, 1.0]),
+        zeros=np.array([0, 10, 0, 0, 999]),
+        locations=1000,
+        top_images=np.array([[1, 0, 3]] * 5),
+        top_activations=np.array([[2.0, 1.0, 0.5]] * 5),
+        image_names=("a.jpg", "b.jpg", "bad.jpg", "ü.jpg"),
+        skipped=(Skipped("bad.jpg", "image", "truncated"),),
+        settings=Settings(),
+        provenance=Provenance(
+            model=Identity("Net", "pkg:Net", "1", "abc"),
+            concept_set=Identity("masks", "masks:here", "1", "def"),
+            backend="torch",
+            device="cpu",
+            preprocess={"size": (64, 64), "source": "given"},
+            geometry={"source": "receptive fields"},
+            versions={"torch": "2"},
+            started="2026-01-01T00:00:00+00:00",
+            seconds=1.5,
+            notes=("it was slow",),
+        ),
+    )
