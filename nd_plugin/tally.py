@@ -37,7 +37,7 @@ def annotation_masks(planes: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int6
 
     The masks are (concept, row, column), bool; a concept that stands in several planes covers the union of its pixels.
     """
-    flat = planes.reshape(planes.shape[0], -1)
+    flat = planes.reshape(planes.shape[0], planes.shape[1] * planes.shape[2])
     seen = np.bincount(flat.ravel(), minlength=1)
     seen[0] = 0
     values = np.flatnonzero(seen)

@@ -18,7 +18,9 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         same = stride == 1 and inputs == outputs
-        self.downsample = None if same else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+        self.downsample = (
+            None if same else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
@@ -147,10 +149,14 @@ class UNet(nn.Module):
 class ViT(nn.Module):
     """Patch embedding, class and register tokens, pre-norm blocks (Dosovitskiy et al. 2021)."""
 
-    def __init__(self, embed: str = "conv", patch: int = 8, registers: int = 4, dim: int = 8, batch_first: bool = True) -> None:
+    def __init__(
+        self, embed: str = "conv", patch: int = 8, registers: int = 4, dim: int = 8, batch_first: bool = True
+    ) -> None:
         super().__init__()
         self.kind, self.patch, self.batch_first = embed, patch, batch_first
-        self.embed: nn.Module = nn.Conv2d(3, dim, patch, patch) if embed == "conv" else nn.Linear(3 * patch * patch, dim)
+        self.embed: nn.Module = (
+            nn.Conv2d(3, dim, patch, patch) if embed == "conv" else nn.Linear(3 * patch * patch, dim)
+        )
         self.cls = nn.Parameter(torch.randn(1, 1, dim))
         self.registers = nn.Parameter(torch.randn(1, registers, dim))
         self.block1 = ViTBlock(dim, batch_first)
@@ -204,7 +210,12 @@ class Windows(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.embed(x).permute(0, 2, 3, 1)
         n, h, w, c = x.shape
-        y = torch.roll(x, (-2, -2), (1, 2)).view(n, h // 4, 4, w // 4, 4, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, c)
+        y = (
+            torch.roll(x, (-2, -2), (1, 2))
+            .view(n, h // 4, 4, w // 4, 4, c)
+            .permute(0, 1, 3, 2, 4, 5)
+            .reshape(-1, 16, c)
+        )
         y = self.inside(y)
         y = torch.softmax(y @ y.transpose(1, 2), -1) @ self.mix(y)
         y = y.view(n, h // 4, w // 4, 4, 4, c).permute(0, 1, 3, 2, 4, 5).reshape(n, h, w, c)
