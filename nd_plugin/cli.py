@@ -6,7 +6,6 @@ Nothing heavy is imported before a command needs it.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -167,8 +166,3 @@ def report(
     from nd_plugin import reporting
 
     reporting.report(run, html, "json" if json else form, output, min_iou)
-
-
-def arguments() -> list[str]:
-    """The command as it was typed, for run.json."""
-    return ["nd", *sys.argv[1:]]

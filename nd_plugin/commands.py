@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nd_plugin import console, listings, runs, storage
+from nd_plugin import console, files, listings, runs
 from nd_plugin.dissection import Dissection
 from nd_plugin.engine import check, run
 from nd_plugin.errors import BadInput, NDError
@@ -85,11 +86,9 @@ def dissect(
 
 def _save_and_report(folder: Path, found: Sequence[Dissection], *, as_json: bool) -> None:
     """A run that cannot be saved is reported all the same: what was computed is not lost."""
-    from nd_plugin.cli import arguments
-
     failure: NDError | None = None
     try:
-        runs.save_run(folder, found, arguments())
+        runs.save_run(folder, found, ["nd", *sys.argv[1:]])
     except NDError as error:
         failure = error
     show_reports([dissection.report() for dissection in found], "json" if as_json else None, None)
@@ -102,7 +101,7 @@ def _run_name(model: str, concepts: str) -> str:
     """A folder's name from what is run: efficientnet_lite0-shapes."""
     name = re.split(r"[:/]", model.partition("?")[0])[-1].removesuffix(".onnx")
     kind, _, root = concepts.partition("?")[0].partition(":")
-    return storage.folder_of("-".join(part for part in (name, kind, Path(root).name) if part))
+    return files.folder_of("-".join(part for part in (name, kind, Path(root).name) if part))
 
 
 def layers(model: str, given: Mapping[str, Any], options: ModelOptions, *, as_json: bool) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from nd_plugin import scores, storage
+from nd_plugin.files import write_file, write_folder
 from nd_plugin.summary import LayerReport, Summary, UnitScore, summarise
 from nd_plugin.types import Concept, Provenance, Settings, Skipped
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas
     from rich.console import RenderableType
 
+DISSECTION = "dissection.npz"  # the file's name in a layer's folder
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
@@ -157,16 +159,25 @@ class Dissection:
 
         Raises NotSaved where it cannot be written; nothing half-written is left.
         """
-        return storage.write_folder(Path(folder), self.files())
+        return write_folder(Path(folder), self.files())
 
     def files(self) -> dict[str, bytes]:
         """What `save` writes, by file name."""
-        return {"dissection.npz": storage.pack(self), "units.csv": self._csv()}
+        plain = {name: getattr(self, name) for name in ("layer", "categories", "locations", "image_names")}
+        metadata = {
+            **plain,
+            "concepts": [asdict(concept) for concept in self.concepts],
+            "skipped": [asdict(skipped) for skipped in self.skipped],
+            "settings": asdict(self.settings),
+            "provenance": asdict(self.provenance),
+        }
+        arrays = {name: getattr(self, name) for name in storage.ARRAYS}
+        return {DISSECTION: storage.pack(metadata, arrays), "units.csv": self._csv()}
 
     @classmethod
     def load(cls, folder: str | Path) -> Dissection:
         """Read what `save` wrote. Raises RunInvalid for what is damaged, missing, or of a newer format."""
-        return storage.unpack(Path(folder), cls)
+        return cls(**storage.unpack(Path(folder) / DISSECTION))
 
     def _csv(self) -> bytes:
         text = io.StringIO()
@@ -180,7 +191,7 @@ class Dissection:
 
     def to_csv(self, path: str | Path) -> None:
         """One line per unit: unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector."""
-        storage.write_file(Path(path), self._csv())
+        write_file(Path(path), self._csv())
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Summary, units, settings and provenance as JSON; written to ``path`` where one is given."""
@@ -193,7 +204,7 @@ class Dissection:
         }
         text = json.dumps(content, indent=1, allow_nan=False)
         if path is not None:
-            storage.write_file(Path(path), text.encode())
+            write_file(Path(path), text.encode())
         return text
 
     def to_pandas(self) -> pandas.DataFrame:
@@ -218,15 +229,3 @@ class Dissection:
         from nd_plugin.report.terminal import to_html
 
         return to_html([self.report()])
-
-
-def metadata_of(dissection: Dissection) -> dict[str, Any]:
-    """The part of a dissection that is not arrays, as plain values."""
-    plain = ("layer", "categories", "locations", "image_names")
-    return {
-        **{name: getattr(dissection, name) for name in plain},
-        "concepts": [asdict(concept) for concept in dissection.concepts],
-        "skipped": [asdict(skipped) for skipped in dissection.skipped],
-        "settings": asdict(dissection.settings),
-        "provenance": asdict(dissection.provenance),
-    }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nd_plugin import console, runs, storage
+from nd_plugin import console, files, runs
 from nd_plugin.errors import BadInput
 from nd_plugin.plugins import host, load_factory
 from nd_plugin.report.netdissect import read_netdissect_csv
@@ -44,7 +44,7 @@ def show_reports(reports: Sequence[LayerReport], form: str | None, output: Path 
     if output is None:
         console.write(text)
     else:
-        storage.write_file(output, text.encode())
+        files.write_file(output, text.encode())
         console.say(f"written to {output}")
 
 

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nd_plugin import storage
-from nd_plugin.dissection import Dissection
+from nd_plugin import files, storage
+from nd_plugin.dissection import DISSECTION, Dissection
 from nd_plugin.errors import BadInput, NotSaved, RunInvalid
 
 RUN = "run.json"
@@ -23,7 +23,7 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not overwrite:
             raise BadInput(f"{folder} exists already; choose another folder, or say --overwrite")
-        if not storage.is_ours(folder):
+        if not files.is_ours(folder):
             raise BadInput(f"{folder} holds other things than a run, and is not overwritten; choose another folder")
     parent = next(place for place in folder.absolute().parents if place.exists())
     try:
@@ -43,14 +43,14 @@ def free_name(base: Path) -> Path:
 
 def save_run(folder: Path, dissections: Sequence[Dissection], command: Sequence[str] = ()) -> Path:
     """Write all layers and run.json, together or not at all. Raises NotSaved."""
-    files: dict[str, bytes] = {}
+    content: dict[str, bytes] = {}
     layers: list[dict[str, Any]] = []
     for dissection in dissections:
-        name = _distinct(storage.folder_of(dissection.layer), {layer["folder"] for layer in layers})
+        name = _distinct(files.folder_of(dissection.layer), {layer["folder"] for layer in layers})
         layers.append({"layer": dissection.layer, "folder": name, **dissection.summary().to_dict()})
-        files.update({f"{name}/{file}": content for file, content in dissection.files().items()})
-    files[RUN] = json.dumps(_described(dissections, layers, command), indent=1, allow_nan=False).encode()
-    return storage.write_folder(folder, files)
+        content.update({f"{name}/{file}": part for file, part in dissection.files().items()})
+    content[RUN] = json.dumps(_described(dissections, layers, command), indent=1, allow_nan=False).encode()
+    return files.write_folder(folder, content)
 
 
 def _distinct(name: str, taken: set[Any]) -> str:
@@ -87,9 +87,9 @@ def load_run(folder: str | Path) -> list[Dissection]:
     if not place.is_dir():
         raise RunInvalid(f"no run {str(folder)!r}: there is no such folder")
     if not (place / RUN).is_file():
-        if (place / "dissection.npz").is_file():
+        if (place / DISSECTION).is_file():
             return [Dissection.load(place)]
-        raise RunInvalid(f"{folder} is no run: it has neither {RUN} nor dissection.npz")
+        raise RunInvalid(f"{folder} is no run: it has neither {RUN} nor {DISSECTION}")
     try:
         run = json.loads((place / RUN).read_text(encoding="utf-8"))
         written, folders = int(run["format"]), [str(layer["folder"]) for layer in run["layers"]]

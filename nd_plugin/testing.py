@@ -32,7 +32,7 @@ def check_concept_set(concepts: ConceptSet, images: int = 3) -> None:
     assert len(concepts) > 0, "a concept set has images"
     names = [concepts.name(index) for index in range(len(concepts))]
     assert len(set(names)) == len(names), "image names are unique"
-    copy = pickle.loads(pickle.dumps(concepts))  # noqa: S301
+    copy = pickle.loads(pickle.dumps(concepts))
     for index in range(min(images, len(concepts))):
         image, annotation = concepts.image(index), concepts.annotation(index)
         _check_annotation(annotation, len(concepts.concepts), image)
@@ -55,7 +55,7 @@ def _check_vocabulary(concepts: ConceptSet) -> None:
 
 
 def _check_annotation(annotation: Annotation, concepts: int, image: Image.Image) -> None:
-    values = [np.asarray(annotation.labels, dtype=np.int64)]
+    values: list[Any] = [np.asarray(annotation.labels, dtype=np.int64)]
     for plane in annotation.planes:
         assert plane.ndim == 2 and np.issubdtype(plane.dtype, np.integer), "a plane is (row, column), integers"
         slack = abs(plane.shape[1] * image.height - plane.shape[0] * image.width)
@@ -66,7 +66,9 @@ def _check_annotation(annotation: Annotation, concepts: int, image: Image.Image)
     assert all(label > 0 for label in annotation.labels), "a whole-image label is a concept"
 
 
-def _check_same(image: Image.Image, annotation: Annotation, image2: Image.Image, annotation2: Annotation, when: str) -> None:
+def _check_same(
+    image: Image.Image, annotation: Annotation, image2: Image.Image, annotation2: Annotation, when: str
+) -> None:
     assert np.array_equal(np.asarray(image), np.asarray(image2)), f"an image is the same {when}"
     assert annotation.labels == annotation2.labels, f"labels are the same {when}"
     pairs = zip(annotation.planes, annotation2.planes, strict=True)

@@ -8,6 +8,7 @@ import json
 import os
 import zipfile
 from dataclasses import fields, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,8 @@ class TestLoading:
         return folder
 
     def metadata(self, dissection: Dissection, **changes: Any) -> np.ndarray:
-        text = {"format": 1, **storage_metadata(dissection), **changes}
+        with np.load(BytesIO(dissection.files()["dissection.npz"])) as stored:
+            text = {**json.loads(stored["metadata"].tobytes()), **changes}
         return np.frombuffer(json.dumps(text).encode(), np.uint8)
 
     def test_missing(self, tmp_path: Path) -> None:
@@ -174,12 +176,6 @@ class TestLoading:
         self.damaged(dissection, tmp_path / "d", metadata=self.metadata(dissection, categories=["object"]))
         with pytest.raises(RunInvalid, match="is damaged"):
             Dissection.load(tmp_path / "d")
-
-
-def storage_metadata(dissection: Dissection) -> dict[str, Any]:
-    from nd_plugin.dissection import metadata_of
-
-    return metadata_of(dissection)
 
 
 class TestRuns:

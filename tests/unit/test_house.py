@@ -18,7 +18,7 @@ FLOORS = [
     {"errors", "geometry", "preprocess", "types"},
     {"upsample", "quantile", "tally", "scores", "summary"},
     {"hookspecs", "plugins"},
-    {"counting", "feed", "observation", "storage", "dissection", "runs", "engine", "testing"},
+    {"counting", "feed", "files", "observation", "storage", "dissection", "runs", "engine", "testing"},
     {"layer_dissection"},
     {"report", "console", "listings", "reporting", "commands", "cli", "__main__"},
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(maps: Tensor, sizes: lis
         return units, areas
 
     starts = np.cumsum([0, *sizes])
-    parts = [counted(range(a, b)) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    parts = [counted(range(a, b)) for a, b in itertools.pairwise(starts.tolist())]
     units = functools.reduce(operator.add, (part[0] for part in parts))
     areas = functools.reduce(operator.add, (part[1] for part in parts))
     twin = [([np.asarray(p, np.int32) for p in a.planes], list(a.labels)) for a in annotations]

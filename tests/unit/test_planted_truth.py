@@ -120,7 +120,7 @@ def test_top_images_are_those_with_the_largest_activation(
     found = dissected(Planted(images, truth[:, possible] * strength.view(-1, 1, 1, 1), rotated=False), concepts)
     peaks = (truth[:, possible] * strength.view(-1, 1, 1, 1)).amax((2, 3)).T
     for unit, values in enumerate(peaks):
-        expected = sorted(range(IMAGES), key=lambda image: (-float(values[image]), image))  # noqa: B023
+        expected = sorted(range(IMAGES), key=lambda image: (-float(values[image]), image))
         assert found.top_images[unit].tolist() == expected
         assert found.top(unit, 1) == [(concepts.name(expected[0]), float(values.max()))]
 

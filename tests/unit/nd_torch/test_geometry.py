@@ -28,7 +28,7 @@ def measured(model: nn.Module, layer: str, size: int, to_maps: Output, cell: tup
         reached |= (gradient[0] != 0).any(0)
     handle.remove()
     rows, columns = (reached.any(dim).nonzero()[:, 0] for dim in (1, 0))
-    assert 0 < int(rows[0]) and int(rows[-1]) < size - 1, "the cell's field is cut by the image's edge"
+    assert int(rows[0]) > 0 and int(rows[-1]) < size - 1, "the cell's field is cut by the image's edge"
     return (
         float(rows[0] + rows[-1]) / 2,
         float(rows[-1] - rows[0] + 1),

@@ -1,0 +1,95 @@
+"""Files and folders written whole or not at all: under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from nd_plugin.errors import NotSaved
+
+
+def folder_of(layer: str) -> str:
+    """A layer's name as a folder's name: readable, one level, and never outside the run."""
+    kept = "".join(c if c.isalnum() or c in "._-#[]+" else "_" for c in layer)
+    return f"_{kept}" if not kept.strip(".") else kept
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file whole, or leave what was there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise _not_saved(path, error) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except OSError as error:
+        raise _not_saved(path, error) from error
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write a folder of files (names may hold one ``/``) under a temporary name and rename it into place.
+
+    What stood there before is replaced as a whole, and only when the new one is complete.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise _not_saved(folder, error) from error
+    try:
+        for name, content in files.items():
+            target = draft / name
+            target.parent.mkdir(exist_ok=True)
+            with target.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        draft.chmod(0o777 & ~_umask())
+        _swap(draft, folder)
+    except OSError as error:
+        raise _not_saved(folder, error) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _swap(draft: Path, folder: Path) -> None:
+    if not folder.exists():
+        draft.rename(folder)
+        return
+    if not (folder.is_dir() and is_ours(folder)):
+        raise FileExistsError(f"{folder} exists and is no saved dissection")
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+    folder.rename(old / "run")
+    draft.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder may be replaced: it is empty, or holds nothing but what `write_folder` put there."""
+    known = {"dissection.npz", "units.csv", "run.json"}
+    return all(
+        child.name in known if child.is_file() else {c.name for c in child.iterdir()} <= known
+        for child in folder.iterdir()
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _not_saved(path: Path, error: OSError) -> NotSaved:
+    return NotSaved(f"{path} cannot be written: {error.strerror or error}; choose another place, or make room")
