@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from nd_plugin.geometry import Geometry as Geometry
     from nd_plugin.hookspecs import hookimpl as hookimpl
     from nd_plugin.layer_dissection import LayerDissection as LayerDissection
-    from nd_plugin.plugins import SpecText as SpecText
-    from nd_plugin.plugins import call_with_options as call_with_options
-    from nd_plugin.plugins import open_concepts as open_concepts
-    from nd_plugin.plugins import open_model as open_model
+    from nd_plugin.opening import SpecText as SpecText
+    from nd_plugin.opening import call_with_options as call_with_options
+    from nd_plugin.opening import open_concepts as open_concepts
+    from nd_plugin.opening import open_model as open_model
     from nd_plugin.preprocess import Preprocess as Preprocess
     from nd_plugin.summary import LayerReport as LayerReport
     from nd_plugin.summary import Summary as Summary
@@ -76,7 +76,7 @@ _HOMES = {
     "geometry": ["Axis", "Geometry"],
     "hookspecs": ["hookimpl"],
     "layer_dissection": ["LayerDissection"],
-    "plugins": ["SpecText", "call_with_options", "open_concepts", "open_model"],
+    "opening": ["SpecText", "call_with_options", "open_concepts", "open_model"],
     "preprocess": ["Preprocess"],
     "summary": ["LayerReport", "Summary", "UnitScore"],
     "types": [

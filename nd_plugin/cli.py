@@ -139,7 +139,7 @@ def concepts(
 ) -> None:
     """List a concept set's categories and concepts."""
     from nd_plugin import listings
-    from nd_plugin.plugins import open_concepts
+    from nd_plugin.opening import open_concepts
 
     listings.print_concepts(open_concepts(concepts), as_json=json)
 

@@ -14,8 +14,7 @@ from nd_plugin.dissection import Dissection
 from nd_plugin.engine import check, run
 from nd_plugin.errors import BadInput, NDError
 from nd_plugin.feed import Feed, parse_size
-from nd_plugin.layer_dissection import default_batch_size, default_workers
-from nd_plugin.plugins import announce, open_concepts, open_model
+from nd_plugin.opening import open_concepts, open_model
 from nd_plugin.reporting import show_reports
 from nd_plugin.types import ModelOptions, Settings
 
@@ -70,17 +69,10 @@ def dissect(
     runs.check_target(folder, overwrite=overwrite)
     probe_set = open_concepts(concepts)
     opened = open_model(model, options)
-    feed = Feed(
-        concepts=probe_set,
-        preprocess=opened.preprocess.changed(given or {}),
-        settings=settings,
-        batch_size=batch_size or default_batch_size(opened.device.type),
-        workers=default_workers() if workers is None else workers,
-    )
+    how = opened.preprocess.changed(given or {})
+    feed = Feed.of(probe_set, how, settings, opened.device, batch_size, workers)
     with console.StageProgress() as progress:
         found = run(opened, layers, feed, progress)
-    for dissection in found:
-        announce(dissection)
     _save_and_report(folder, found, as_json=as_json)
 
 

@@ -31,9 +31,9 @@ def err() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def show(what: RenderableType) -> None:
-    """Print to stdout."""
-    out().print(what)
+def show(what: RenderableType, *, whole: bool = False) -> None:
+    """Print to stdout; ``whole`` leaves a line to be wrapped by the terminal alone."""
+    out().print(what, soft_wrap=whole)
 
 
 def write(text: str) -> None:

@@ -26,6 +26,7 @@ from nd_plugin.errors import BadInput, NonFiniteActivation, Unreadable
 from nd_plugin.feed import Batch, Feed
 from nd_plugin.geometry import Geometry, Size, spread_evenly
 from nd_plugin.observation import Observation
+from nd_plugin.plugins import announce
 from nd_plugin.quantile import rank
 from nd_plugin.types import Model, Probe, Provenance, Settings, Skipped
 
@@ -49,7 +50,8 @@ class Passes:
         """First pass: what is to be known of each layer's activations."""
         seen: dict[str, Observation] = {}
         skipped: list[Skipped] = []
-        for batch in self._batches("thresholds", annotated=False):
+        strict = self.feed.settings.strict  # then a bad annotation stops the run now, not after the first pass
+        for batch in self._batches("thresholds", annotated=strict):
             skipped += batch.skipped
             for layer, maps in self._maps(batch).items():
                 part = self._observation(layer, maps, batch)
@@ -134,7 +136,7 @@ def run(model: Model, layers: Sequence[Any], feed: Feed, progress: Progress = si
         areas, counts, unlabelled = passes.count(thresholds, geometries)
     skipped = sorted([*skipped, *unlabelled], key=lambda item: (item.image, item.part))
     made = _provenance(model, feed, started.isoformat(timespec="seconds"), time.monotonic() - clock)
-    return [
+    found = [
         Dissection(
             layer=layer,
             categories=tuple(feed.concepts.categories),
@@ -157,6 +159,9 @@ def run(model: Model, layers: Sequence[Any], feed: Feed, progress: Progress = si
         )
         for layer in probe.layers
     ]
+    for dissection in found:
+        announce(dissection)
+    return found
 
 
 def check(settings: Settings) -> None:

@@ -1,5 +1,8 @@
 """The probe data set as batches: decoded in worker processes, what cannot be read named and left out."""
 
+from __future__ import annotations
+
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -41,8 +44,13 @@ def mask_size(settings: Settings, concepts: ConceptSet, image: Size) -> Size | N
     """The size at which masks are compared; None: each at its own size."""
     wanted = settings.mask_size
     if wanted == "auto":
-        return None if concepts.native_masks else (max(image[0] // 2, 1), max(image[1] // 2, 1))
+        return None if concepts.native_masks else half(image)
     return None if wanted == "native" else parse_size(wanted, "mask size", "auto, native, N or HxW")
+
+
+def half(size: Size) -> Size:
+    """Half a size: that of the masks, where they have none of their own to keep."""
+    return max(size[0] // 2, 1), max(size[1] // 2, 1)
 
 
 def parse_size(text: str, what: str, forms: str = "N or HxW") -> Size:
@@ -78,7 +86,7 @@ class _Items(Dataset[Item]):
 
     def _planes(self, index: int) -> npt.NDArray[np.int32]:
         found = self.concepts.annotation(index)
-        size = self.masks or found.size or (found.planes[0].shape if len(found.planes) else self.preprocess.size)
+        size = self.masks or found.size or (found.planes[0].shape if len(found.planes) else half(self.preprocess.size))
         planes = dense(found, size)
         low, high, most = int(planes.min(initial=0)), int(planes.max(initial=0)), len(self.concepts.concepts)
         if low < 0 or high > most:
@@ -93,11 +101,24 @@ def _together(items: Sequence[Item]) -> Batch:
     read = [item for item in items if item.pixels is not None]
     return Batch(
         indices=torch.tensor([item.index for item in read], dtype=torch.int64),
-        pixels=torch.stack([i.pixels for i in read if i.pixels is not None]) if read else torch.empty(0, 3, 1, 1),
+        pixels=torch.stack([i.pixels for i in read if i.pixels is not None])
+        if read
+        else torch.empty(0, 3, 1, 1, dtype=torch.uint8),
         planes=tuple(item.planes for item in read),
         skipped=tuple(skipped for item in items for skipped in item.skipped),
         seen=len(items),
     )
+
+
+def default_batch_size(device: torch.device) -> int:
+    """Small on the CPU, where large activations cost page faults; large where they fill the device."""
+    return 8 if device.type == "cpu" else 64
+
+
+def default_workers() -> int:
+    """One process fewer than there are cores, four at the most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores - 1, 4)
 
 
 @dataclass(frozen=True)
@@ -110,6 +131,29 @@ class Feed:
     batch_size: int
     workers: int
 
+    @classmethod
+    def of(
+        cls,
+        concepts: ConceptSet,
+        preprocess: Preprocess,
+        settings: Settings,
+        device: torch.device,
+        batch_size: int | None = None,
+        workers: int | None = None,
+    ) -> Feed:
+        """For a model on ``device``; None for batch size or workers chooses by device and cores."""
+        for name, value, least in (("batch size", batch_size, 1), ("number of workers", workers, 0)):
+            if value is not None and value < least:
+                raise BadInput(f"the {name} {value} is less than {least}")
+        mask_size(settings, concepts, preprocess.size)  # refused before anything runs
+        return cls(
+            concepts,
+            preprocess,
+            settings,
+            batch_size or default_batch_size(device),
+            default_workers() if workers is None else workers,
+        )
+
     @property
     def images(self) -> int:
         """How many images are looked at."""
@@ -120,7 +164,8 @@ class Feed:
         """All batches, with or without annotations; under ``strict`` the first unreadable item raises Unreadable."""
         masks = mask_size(self.settings, self.concepts, self.preprocess.size)
         items = _Items(self.concepts, self.preprocess, self.images, masks, annotated)
-        loader = DataLoader(items, self.batch_size, num_workers=self.workers, collate_fn=_together)
+        own = torch.Generator()  # the loader draws a seed: not from the caller's random state
+        loader = DataLoader(items, self.batch_size, num_workers=self.workers, collate_fn=_together, generator=own)
         for batch in loader:
             if self.settings.strict and batch.skipped:
                 first = batch.skipped[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from nd_plugin import engine
 from nd_plugin.dissection import Dissection
 from nd_plugin.errors import BadInput
 from nd_plugin.feed import Feed
-from nd_plugin.plugins import announce, open_concepts, open_model
+from nd_plugin.opening import open_concepts, open_model
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.types import ConceptSet, Model, Settings
 
@@ -100,35 +99,25 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         if not layers:
             raise BadInput("no layer to dissect: the list of layers is empty")
         opened = self.forward_func if _is_model(self.forward_func) else open_model(self.forward_func)
-        settings = Settings(quantile, min_iou, anchor, "auto" if mask_size is None else str(mask_size), limit, strict)
-        feed = Feed(
-            concepts=open_concepts(concept_set),
-            preprocess=preprocess or opened.preprocess,
-            settings=settings,
-            batch_size=_positive(batch_size, "batch_size") or default_batch_size(opened.device.type),
-            workers=default_workers() if workers is None else workers,
+        feed = Feed.of(
+            open_concepts(concept_set),
+            preprocess or opened.preprocess,
+            Settings(quantile, min_iou, anchor, "auto" if mask_size is None else str(mask_size), limit, strict),
+            opened.device,
+            batch_size,
+            workers,
         )
-        found = run(opened, layers, feed, show_progress=show_progress)
+        with TqdmProgress(disable=not show_progress) as progress:
+            found = engine.run(opened, layers, feed, progress)
         self.dissection = found if several else found[0]
         return self.dissection
-
-
-def run(opened: Model, layers: Sequence[Any], feed: Feed, *, show_progress: bool) -> list[Dissection]:
-    """Run the engine, with a tqdm bar where one is wanted, and tell the plugins."""
-    if not show_progress:
-        found = engine.run(opened, layers, feed)
-    else:
-        with TqdmProgress() as progress:
-            found = engine.run(opened, layers, feed, progress)
-    for dissection in found:
-        announce(dissection)
-    return found
 
 
 class TqdmProgress:
     """The engine's progress as one tqdm bar per stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, disable: bool) -> None:
+        self._disable = disable
         self._stage = ""
         self._bar: Any = None
 
@@ -141,29 +130,13 @@ class TqdmProgress:
 
         if stage != self._stage:
             self.__exit__()
-            self._stage, self._bar = stage, tqdm(total=total, desc=stage, unit="image")
+            self._stage, self._bar = stage, tqdm(total=total, desc=stage, unit="image", disable=self._disable)
         self._bar.update(done - self._bar.n)
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def default_batch_size(device: str) -> int:
-    """Small on the CPU, where large activations cost page faults; large where they fill the device."""
-    return 8 if device == "cpu" else 64
-
-
-def default_workers() -> int:
-    """One process fewer than there are cores, four at the most."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 5) - 1
-
-
-def _positive(value: int | None, name: str) -> int | None:
-    if value is not None and value < 1:
-        raise BadInput(f"{name} {value} is not a positive number")
-    return value
 
 
 def _is_model(candidate: Any) -> bool:

@@ -74,4 +74,4 @@ def print_plugins(host: Host, *, as_json: bool) -> None:
     console.show(table)
     for plugin in host.plugins:
         if plugin.problem:
-            console.show(Text(f"! {plugin.origin}: {plugin.problem}", style=STATES[plugin.state]))
+            console.show(Text(f"! {plugin.origin}: {plugin.problem}", style=STATES[plugin.state]), whole=True)

@@ -7,22 +7,24 @@ Entry points are loaded one at a time: a broken one is reported by name and neve
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
+import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 import pluggy
 
 from nd_plugin import hookspecs
-from nd_plugin.errors import BadInput, ConceptSetInvalid, ModelNotFound, PluginConflict, Unavailable, nearest
-from nd_plugin.types import BackendSpec, ConceptSet, ConceptSetSpec, Model, ModelOptions, ReporterSpec
+from nd_plugin.errors import (
+    PluginConflict,
+    Unavailable,
+)
+from nd_plugin.types import BackendSpec, ConceptSetSpec, ReporterSpec
 
 if TYPE_CHECKING:
     from nd_plugin.dissection import Dissection
@@ -104,11 +106,12 @@ def _match(offer: Offer, subject: Any) -> int:
     try:
         return int(offer.spec.match(subject))
     except Exception as error:  # a third party's code: named, and out of the choice
-        warnings.warn(f"{offer.plugin.origin} failed to match: {_described(error)}", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"{offer.plugin.origin} failed to match: {described(error)}", RuntimeWarning, stacklevel=3)
         return 0
 
 
-def _described(error: BaseException) -> str:
+def described(error: BaseException) -> str:
+    """An error of someone else's in one line, for messages."""
     return f"{type(error).__name__}: {error}"
 
 
@@ -116,8 +119,8 @@ def load_plugins() -> Host:
     """Load every entry point of the group; what is wrong with one is told in its ``Plugin``."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    blocked = {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
-    points = sorted(set(entry_points(group=GROUP)), key=lambda point: (point.name, _plugin_of(point).distribution))
+    blocked = {_normalised(name) for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, _plugin_of(point).distribution))
     loaded = [_load(manager, point, blocked) for point in points]
     plugins = _marked_conflicts([plugin for plugin, _ in loaded])
     offers = [Offer(spec, plugin) for plugin, (_, specs) in zip(plugins, loaded, strict=True) for spec in specs]
@@ -130,26 +133,34 @@ def host() -> Host:
     return load_plugins()
 
 
+def _normalised(name: str) -> str:
+    """Distributions' names compare as packaging does: without case, and ``-``, ``_`` and ``.`` alike."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
 def _plugin_of(point: EntryPoint) -> Plugin:
-    distribution = point.dist
-    name = distribution.name if distribution else "an unknown distribution"
-    return Plugin(point.name, name, distribution.version if distribution else "?", "loaded")
+    """Of which distribution it is; one whose metadata are gone, as after half an uninstallation, has neither name."""
+    metadata = point.dist.metadata if point.dist else None
+    name, version = (metadata[key] if metadata and key in metadata else "" for key in ("Name", "Version"))
+    return Plugin(point.name, name or "an unknown distribution", version or "?", "loaded")
 
 
 def _load(manager: pluggy.PluginManager, point: EntryPoint, blocked: set[str]) -> tuple[Plugin, list[Spec]]:
     plugin = _plugin_of(point)
-    if {plugin.name, plugin.distribution} & blocked:
+    if {_normalised(plugin.name), _normalised(plugin.distribution)} & blocked:
         return replace(plugin, state="blocked", problem=f"blocked by {DISABLE}"), []
     key = f"{plugin.name}@{plugin.distribution}"
     try:
         module = point.load()
+        if manager.is_registered(module):
+            raise ImportError(f"{point.value} is loaded already, as {manager.get_name(module)}")
         manager.register(module, key)
         manager.check_pending()
         specs = _specs(manager, module)
-    except Exception as error:  # anything may happen in a third party's module; it is named and left out
+    except (Exception, SystemExit) as error:  # anything may happen in a third party's module; it is left out
         if manager.has_plugin(key):
             manager.unregister(name=key)
-        return replace(plugin, state="broken", problem=_described(error)), []
+        return replace(plugin, state="broken", problem=described(error)), []
     return replace(plugin, offers=tuple(_offer_name(spec) for spec in specs)), specs
 
 
@@ -157,16 +168,22 @@ def _specs(manager: pluggy.PluginManager, module: Any) -> list[Spec]:
     specs: list[Spec] = []
     for hook, kind in HOOKS.items():
         implementations = getattr(manager.hook, hook).get_hookimpls()
-        for spec in (spec for found in implementations if found.plugin is module for spec in found.function()):
-            if not isinstance(spec, kind):
-                raise TypeError(f"{hook}() gave {spec!r}, which is no {kind.__name__}")
-            specs.append(spec)
+        for given in (found.function() for found in implementations if found.plugin is module):
+            if not isinstance(given, Iterable):
+                raise TypeError(f"{hook}() gave {given!r}, which is no sequence of {kind.__name__}")
+            specs += (_of_kind(kind, spec, hook) for spec in given)
     return specs
 
 
+def _of_kind(kind: type[Spec], spec: Any, hook: str) -> Spec:
+    if not isinstance(spec, kind):
+        raise TypeError(f"{hook}() gave {spec!r}, which is no {kind.__name__}")
+    return spec
+
+
 def _offer_name(spec: Spec) -> str:
-    kind = {BackendSpec: "backend", ConceptSetSpec: "concept set", ReporterSpec: "reporter"}[type(spec)]
-    return f"{kind} {spec.name}"
+    kinds = {BackendSpec: "backend", ConceptSetSpec: "concept set", ReporterSpec: "reporter"}
+    return next(f"{word} {spec.name}" for kind, word in kinds.items() if isinstance(spec, kind))
 
 
 def _marked_conflicts(plugins: Sequence[Plugin]) -> list[Plugin]:
@@ -190,102 +207,10 @@ def load_factory(offer: Offer) -> Any:
     module, _, attribute = offer.spec.factory.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Unavailable(
-            f"{offer.spec.name!r} cannot be loaded from {offer.plugin.origin}: {_described(error)}"
+            f"{offer.spec.name!r} cannot be loaded from {offer.plugin.origin}: {described(error)}"
         ) from error
-
-
-@dataclass(frozen=True)
-class SpecText:
-    """A text ``name:argument?key=value&key=value`` taken apart."""
-
-    name: str
-    argument: str
-    options: dict[str, str]
-
-    @classmethod
-    def parse(cls, text: str) -> SpecText:
-        """Take a text apart; a part that is missing is empty."""
-        head, _, query = text.partition("?")
-        name, _, argument = head.partition(":")
-        return cls(name, argument, dict(parse_qsl(query, keep_blank_values=True)))
-
-
-def open_concepts(concepts: str | ConceptSet) -> ConceptSet:
-    """Open a concept set: ``"broden:ROOT"``, ``"masks:ROOT"``, ``"shapes"``, or whatever an installed plugin claims.
-
-    An object that is a ConceptSet already is given back. Raises ConceptSetInvalid for what nobody claims, for an empty
-    set, and for a category without concepts.
-    """
-    if not isinstance(concepts, str):
-        return _checked(concepts)
-    text = SpecText.parse(concepts)
-    offer = host().named(ConceptSetSpec, text.name)
-    argument, options = text.argument, text.options
-    if offer is None:
-        offer, argument, options = host().best(ConceptSetSpec, concepts), concepts, {}
-    if offer is None:
-        raise ConceptSetInvalid(f"no concept set {concepts!r}{_among(ConceptSetSpec, text.name)}")
-    return _checked(call_with_options(load_factory(offer), argument, options, f"concept set {offer.spec.name!r}"))
-
-
-def call_with_options(factory: Callable[..., Any], argument: Any, options: dict[str, str], whose: str) -> Any:
-    """``factory(argument, **options)``; an option that it does not take is a BadInput that lists those it does."""
-    known = [p.name for p in inspect.signature(factory).parameters.values() if p.kind == p.KEYWORD_ONLY]
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        takes = f"it takes {', '.join(known)}" if known else "it takes none"
-        raise BadInput(f"{whose} has no option {', '.join(map(repr, unknown))}; {takes}")
-    return factory(argument, **options)
-
-
-def _checked(concepts: Any) -> ConceptSet:
-    if not isinstance(concepts, ConceptSet):
-        raise ConceptSetInvalid(
-            f"{type(concepts).__name__} is no concept set: it lacks the ConceptSet protocol's members"
-        )
-    where = concepts.identity.source
-    if len(concepts) == 0:
-        raise ConceptSetInvalid(f"the concept set {where} has no images")
-    if not concepts.concepts:
-        raise ConceptSetInvalid(f"the concept set {where} has no concepts")
-    used = {concept.category for concept in concepts.concepts}
-    empty = [category for category in concepts.categories if category not in used]
-    if empty:
-        raise ConceptSetInvalid(
-            f"the concept set {where} has no concept in {', '.join(map(repr, empty))}: leave it out"
-        )
-    strange = sorted(used.difference(concepts.categories))
-    if strange:
-        raise ConceptSetInvalid(f"the concept set {where} has concepts of unlisted categories: {', '.join(strange)}")
-    return concepts
-
-
-def open_model(model: Any, options: ModelOptions | None = None) -> Model:
-    """Open a model by the backend that claims it most strongly.
-
-    ``model`` is an object (an ``nn.Module``) or a text (``torchvision:resnet18``, ``file.onnx``,
-    ``package.module:factory``). Raises ModelNotFound for what nobody claims, Unavailable for a backend that cannot
-    be loaded.
-    """
-    offer = host().best(BackendSpec, model)
-    if offer is None:
-        shown = repr(model) if isinstance(model, str) else f"a {type(model).__name__}"
-        raise ModelNotFound(f"no backend opens {shown}{_among(BackendSpec, '')}")
-    opened: Model = load_factory(offer)().open(model, options or ModelOptions())
-    return opened
-
-
-def _among(kind: type, wanted: str) -> str:
-    """What could have been meant: for errors."""
-    offers = host().specs(kind)
-    close = nearest(wanted, [str(offer.spec.name) for offer in offers], most=1) if wanted else []
-    forms = [form for offer in offers for form in (offer.spec.accepts or (offer.spec.name,))]
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    broken = [plugin for plugin in host().plugins if plugin.state in ("broken", "blocked")]
-    lost = f" ({', '.join(p.origin + ' is ' + p.state for p in broken)}: see nd plugins)" if broken else ""
-    return f"{hint}; known are {', '.join(forms) or 'none'}{lost}"
 
 
 def announce(dissection: Dissection) -> None:
@@ -297,7 +222,7 @@ def announce(dissection: Dissection) -> None:
         except Exception as error:  # a third party's code: named, and the result stands
             warnings.warn(
                 f"plugin {implementation.plugin_name!r} failed after the dissection of {dissection.layer}: "
-                f"{_described(error)}",
+                f"{described(error)}",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -58,7 +58,7 @@ class Preprocess:
 
     def resize(self, image: Image.Image) -> Tensor:
         """The image as the model's pixels before normalisation: uint8 (3, row, column)."""
-        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        rgb = _rgb(image)
         height, width = self.size
         if rgb.size != (width, height):
             rgb = rgb.resize((width, height), INTERPOLATIONS[self.interpolation])
@@ -74,3 +74,12 @@ class Preprocess:
     def describe(self) -> dict[str, Any]:
         """As plain values, for run.json."""
         return asdict(self)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Any image as RGB; 16 bit grey is scaled, which Pillow would clip, and transparency is dropped."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # straight to RGB, Pillow warns
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -10,7 +10,7 @@ from nd_plugin import Concept, Dissection, Identity, Provenance, Settings, Skipp
 
 @pytest.fixture
 def dissection() -> Dissection:
-    """Five units, four concepts in two categories: a detector each of cat, tail and cat again, a dead and a sparse unit."""
+    """Five units, four concepts in two categories: detectors of cat, tail and cat; a dead unit and a sparse one."""
     concepts = (
         Concept("cat", "object", ("puss",)),
         Concept("dog", "object"),

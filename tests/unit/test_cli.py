@@ -94,7 +94,7 @@ class TestReport:
         assert done.returncode == 0 and "<pre" in (tmp_path / "r.html").read_text()
 
     def test_needs_no_torch(self, run: Path) -> None:
-        code = "import sys; sys.argv=['nd','report',sys.argv[1]]; from nd_plugin.cli import app; app(standalone_mode=False)"
+        code = "import sys; from nd_plugin.cli import app; app(['report', sys.argv[1]], standalone_mode=False)"
         check = code + "; assert 'torch' not in sys.modules, 'torch'"
         done = subprocess.run([sys.executable, "-c", check, str(run)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ SHELVES = ("adapters", "concept_sets")
 FLOORS = [
     {"errors", "geometry", "preprocess", "types"},
     {"upsample", "quantile", "tally", "scores", "summary"},
-    {"hookspecs", "plugins"},
+    {"hookspecs", "plugins", "opening"},
     {"counting", "feed", "files", "observation", "storage", "dissection", "runs", "engine", "testing"},
     {"layer_dissection"},
     {"report", "console", "listings", "reporting", "commands", "cli", "__main__"},

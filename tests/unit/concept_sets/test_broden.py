@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import shutil
 from collections.abc import Mapping, Sequence
@@ -455,7 +456,8 @@ def test_modes_of_images(tmp_path: Path, mode: str) -> None:
     assert image.mode == mode and image.convert("RGB").size == (12, 8)
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("context", sorted({"fork", "spawn"}.intersection(multiprocessing.get_all_start_methods())))
 def test_workers_read_the_same(tmp_path: Path, context: str) -> None:
     concepts = opened(tmp_path)
     items = pickle.loads(pickle.dumps(Annotations(concepts)))

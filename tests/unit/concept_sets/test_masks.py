@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import shutil
@@ -442,7 +443,8 @@ def test_a_file_name_that_is_no_unicode(tmp_path: Path) -> None:
     assert len(concepts) == 3 and concepts.image(2).size == SIZE[::-1]
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("context", sorted({"fork", "spawn"}.intersection(multiprocessing.get_all_start_methods())))
 def test_workers_read_the_same(tmp_path: Path, context: str) -> None:
     concepts = opened(write(tmp_path, labels=LABELS))
     items = pickle.loads(pickle.dumps(Annotations(concepts)))

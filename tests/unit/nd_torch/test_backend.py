@@ -296,7 +296,7 @@ class TestTexts:
         with pytest.raises(ModelNotFound, match=r"do not fit ResNet18: missing: .* more; not in the model: a"):
             open_model("networks:ResNet18", ModelOptions(weights=str(path)))
         torch.save(networks.ResNet18(width=8).state_dict(), path)
-        with pytest.raises(ModelNotFound, match="do not fit ResNet18: .*size mismatch"):
+        with pytest.raises(ModelNotFound, match=r"do not fit ResNet18: .*size mismatch"):
             open_model("networks:ResNet18", ModelOptions(weights=str(path)))
         with pytest.raises(ModelNotFound, match="no weights file"):
             open_model("networks:ResNet18", ModelOptions(weights=str(tmp_path / "none.pt")))

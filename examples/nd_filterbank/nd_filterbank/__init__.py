@@ -1,0 +1,25 @@
+"""The backend ``filterbank``: the filters of classical vision, opened like a network.
+
+This module is imported whenever plugins are listed, so it imports nothing heavy.
+"""
+
+from nd_plugin import BackendSpec, hookimpl
+
+
+def match(model: object) -> int:
+    """Texts such as ``filterbank:gabor``; 100 outbids nd_torch, for which any ``package:factory`` is worth 10."""
+    return 100 if isinstance(model, str) and model.startswith("filterbank:") else 0
+
+
+@hookimpl
+def nd_backends() -> list[BackendSpec]:
+    """This backend."""
+    return [
+        BackendSpec(
+            name="filterbank",
+            summary="Gabor energies and opponent colours; no network, no weights",
+            factory="nd_filterbank.bank:FilterBankBackend",
+            match=match,
+            accepts=("filterbank:gabor?orientations=8&scales=2",),
+        )
+    ]
