@@ -67,6 +67,7 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         workers: int | None = None,
         limit: int | None = None,
         strict: bool = False,
+        top_images: int = 50,
         preprocess: Preprocess | None = None,
         show_progress: bool = False,
     ) -> Dissection | list[Dissection]:
@@ -83,6 +84,7 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
             workers: Processes that decode images; None chooses by the number of cores.
             limit: Look at the first images only.
             strict: Stop at the first image that cannot be read, instead of naming and skipping it.
+            top_images: How many of its most activating images are kept for each unit.
             preprocess: How images are brought to the model; None takes the model's own metadata, else ImageNet's.
             show_progress: Show a progress bar on stderr.
 
@@ -102,7 +104,9 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         feed = Feed.of(
             open_concepts(concept_set),
             preprocess or opened.preprocess,
-            Settings(quantile, min_iou, anchor, "auto" if mask_size is None else str(mask_size), limit, strict),
+            Settings(
+                quantile, min_iou, anchor, "auto" if mask_size is None else str(mask_size), limit, strict, top_images
+            ),
             opened.device,
             batch_size,
             workers,
