@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nd_plugin import geometry as geometry
+    from nd_plugin.datasets import TableLine as TableLine
+    from nd_plugin.datasets import check_aspect as check_aspect
+    from nd_plugin.datasets import read_mask as read_mask
+    from nd_plugin.datasets import read_table as read_table
     from nd_plugin.dissection import Dissection as Dissection
     from nd_plugin.errors import BadInput as BadInput
     from nd_plugin.errors import ConceptSetInvalid as ConceptSetInvalid
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
     from nd_plugin.types import Skipped as Skipped
 
 _HOMES = {
+    "datasets": ["TableLine", "check_aspect", "read_mask", "read_table"],
     "dissection": ["Dissection"],
     "errors": [
         "BadInput",

@@ -142,7 +142,9 @@ def concepts(
     from nd_plugin import listings
     from nd_plugin.opening import open_concepts
 
-    listings.print_concepts(open_concepts(concepts), as_json=json)
+    with console.results_only():
+        opened = open_concepts(concepts)
+    listings.print_concepts(opened, as_json=json)
 
 
 @app.command()
@@ -151,7 +153,9 @@ def plugins(json: Json = False) -> None:
     from nd_plugin import listings
     from nd_plugin.plugins import host
 
-    listings.print_plugins(host(), as_json=json)
+    with console.results_only():
+        found = host()
+    listings.print_plugins(found, as_json=json)
 
 
 @app.command()
@@ -166,4 +170,4 @@ def report(
     """Report a run, or a NetDissect CSV file such as the authors' published ones."""
     from nd_plugin import reporting
 
-    reporting.report(run, html, "json" if json else form, output, min_iou)
+    reporting.report(run, html, reporting.one_form(form, json), output, min_iou)

@@ -15,6 +15,7 @@ from nd_plugin.engine import check, run
 from nd_plugin.errors import BadInput, NDError
 from nd_plugin.feed import Feed, parse_size
 from nd_plugin.opening import open_concepts, open_model
+from nd_plugin.plugins import announce
 from nd_plugin.reporting import show_reports
 from nd_plugin.types import ModelOptions, Settings
 
@@ -67,11 +68,12 @@ def dissect(
     check(settings)
     folder = output or runs.free_name(Path("runs") / _run_name(model, concepts))
     runs.check_target(folder, overwrite=overwrite)
-    probe_set = open_concepts(concepts)
-    opened = open_model(model, options)
+    with console.results_only():
+        probe_set = open_concepts(concepts)
+        opened = open_model(model, options)
     how = opened.preprocess.changed(given or {})
     feed = Feed.of(probe_set, how, settings, opened.device, batch_size, workers)
-    with console.StageProgress() as progress:
+    with console.results_only(), console.StageProgress() as progress:
         found = run(opened, layers, feed, progress)
     _save_and_report(folder, found, as_json=as_json)
 
@@ -86,6 +88,8 @@ def _save_and_report(folder: Path, found: Sequence[Dissection], *, as_json: bool
     show_reports([dissection.report() for dissection in found], "json" if as_json else None, None)
     if failure is not None:
         raise failure
+    for dissection in found:
+        announce(dissection)
     console.say(f"saved in {folder} (nd report {folder})")
 
 
@@ -98,5 +102,7 @@ def _run_name(model: str, concepts: str) -> str:
 
 def layers(model: str, given: Mapping[str, Any], options: ModelOptions, *, as_json: bool) -> None:
     """List a model's layers."""
-    opened = open_model(model, options)
-    listings.print_layers(opened.layers(opened.preprocess.changed(given).size), as_json=as_json)
+    with console.results_only():
+        opened = open_model(model, options)
+        listed = opened.layers(opened.preprocess.changed(given).size)
+    listings.print_layers(listed, as_json=as_json)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
@@ -31,6 +34,11 @@ def err() -> Console:
     return Console(stderr=True, highlight=False)
 
 
+def results_only() -> AbstractContextManager[Any]:
+    """While models and plugins are at work, what they print goes to stderr: stdout is for results."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
 def show(what: RenderableType, *, whole: bool = False) -> None:
     """Print to stdout; ``whole`` leaves a line to be wrapped by the terminal alone."""
     out().print(what, soft_wrap=whole)
@@ -49,6 +57,9 @@ def say(message: str, style: str = "dim") -> None:
 def guarded(command: Callable[[], Any]) -> None:
     """Run the command line; errors become a line on stderr and an exit code."""
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an encoding that lacks a bar or an umlaut gets a question mark
+            stream.reconfigure(errors="replace")
     try:
         command()
     except NDError as error:

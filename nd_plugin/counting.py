@@ -14,6 +14,7 @@ from nd_plugin.tally import annotation_masks, tally
 from nd_plugin.types import ConceptSet
 from nd_plugin.upsample import upsample
 
+AT_ONCE = 2**24  # upsampled pixels in memory at a time
 Counts = npt.NDArray[np.int64]
 
 
@@ -78,11 +79,13 @@ class UnitCounts:
         lit = (maps.amax((1, 2)) > thresholds).nonzero().squeeze(1)
         if lit.numel() == 0 or scene.concepts.size == 0:
             return
-        raised = upsample(maps[lit], geometry, image, scene.size)
-        intersection, area = tally(raised > thresholds[lit, None, None], scene.masks)
-        units = lit.cpu().numpy()[:, None]
-        self.intersection[units, scene.concepts] += intersection.cpu().numpy()
-        self.unit_area[units, scene.categories] += area.cpu().numpy()[:, None]
+        at_once = max(AT_ONCE // (scene.size[0] * scene.size[1]), 1)
+        for some in torch.split(lit, at_once):
+            raised = upsample(maps[some], geometry, image, scene.size)
+            intersection, area = tally(raised > thresholds[some, None, None], scene.masks)
+            units = some.cpu().numpy()[:, None]
+            self.intersection[units, scene.concepts] += intersection.cpu().numpy()
+            self.unit_area[units, scene.categories] += area.cpu().numpy()[:, None]
 
     def __add__(self, other: UnitCounts) -> UnitCounts:
         return UnitCounts(self.intersection + other.intersection, self.unit_area + other.unit_area)

@@ -26,7 +26,6 @@ from nd_plugin.errors import BadInput, NonFiniteActivation, Unreadable
 from nd_plugin.feed import Batch, Feed
 from nd_plugin.geometry import Geometry, Size, spread_evenly
 from nd_plugin.observation import Observation
-from nd_plugin.plugins import announce
 from nd_plugin.quantile import rank
 from nd_plugin.types import Model, Probe, Provenance, Settings, Skipped
 
@@ -81,6 +80,9 @@ class Passes:
                 for layer, maps in activations.items():
                     size = self.feed.preprocess.size
                     counts[layer].see(maps[place], thresholds[layer], geometries[layer], size, scene)
+        if not areas.images.any() and skipped:
+            first = skipped[0]
+            raise Unreadable(f"none of the annotations can be read; {first.image}: {first.reason}")
         return areas, counts, skipped
 
     def geometry(self, layer: str, cells: Size) -> Geometry:
@@ -136,7 +138,7 @@ def run(model: Model, layers: Sequence[Any], feed: Feed, progress: Progress = si
         areas, counts, unlabelled = passes.count(thresholds, geometries)
     skipped = sorted([*skipped, *unlabelled], key=lambda item: (item.image, item.part))
     made = _provenance(model, feed, started.isoformat(timespec="seconds"), time.monotonic() - clock)
-    found = [
+    return [
         Dissection(
             layer=layer,
             categories=tuple(feed.concepts.categories),
@@ -159,9 +161,6 @@ def run(model: Model, layers: Sequence[Any], feed: Feed, progress: Progress = si
         )
         for layer in probe.layers
     ]
-    for dissection in found:
-        announce(dissection)
-    return found
 
 
 def check(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nd_plugin.errors import BadInput, Unreadable
+from nd_plugin.errors import BadInput, RunFailed, Unreadable
 from nd_plugin.geometry import Size
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.tally import dense
@@ -87,11 +88,12 @@ class _Items(Dataset[Item]):
     def _planes(self, index: int) -> npt.NDArray[np.int32]:
         found = self.concepts.annotation(index)
         size = self.masks or found.size or (found.planes[0].shape if len(found.planes) else half(self.preprocess.size))
-        planes = dense(found, size)
-        low, high, most = int(planes.min(initial=0)), int(planes.max(initial=0)), len(self.concepts.concepts)
-        if low < 0 or high > most:
-            raise ValueError(f"label {low if low < 0 else high} is outside the vocabulary of {most} concepts")
-        return planes
+        most = len(self.concepts.concepts)
+        for values in (*(np.asarray(plane) for plane in found.planes), np.array(found.labels, dtype=np.int64)):
+            low, high = int(values.min(initial=0)), int(values.max(initial=0))
+            if low < 0 or high > most:
+                raise ValueError(f"label {low if low < 0 else high} is outside the vocabulary of {most} concepts")
+        return dense(found, size)
 
     def _skipped(self, index: int, part: str, error: Exception) -> Skipped:
         return Skipped(self.concepts.name(index), part, str(error) or type(error).__name__)
@@ -100,14 +102,28 @@ class _Items(Dataset[Item]):
 def _together(items: Sequence[Item]) -> Batch:
     read = [item for item in items if item.pixels is not None]
     return Batch(
-        indices=torch.tensor([item.index for item in read], dtype=torch.int64),
+        indices=torch.tensor([item.index for item in read], dtype=torch.int64, device="cpu"),
         pixels=torch.stack([i.pixels for i in read if i.pixels is not None])
         if read
-        else torch.empty(0, 3, 1, 1, dtype=torch.uint8),
+        else torch.empty(0, 3, 1, 1, dtype=torch.uint8, device="cpu"),
         planes=tuple(item.planes for item in read),
         skipped=tuple(skipped for item in items for skipped in item.skipped),
         seen=len(items),
     )
+
+
+def _translated(loader: DataLoader[Item]) -> Iterator[Batch]:
+    try:
+        with torch.device("cpu"):  # whatever the caller's default device is
+            batches = iter(loader)
+        yield from batches
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error) and "bootstrapping phase" not in str(error):
+            raise
+        raise RunFailed(
+            f"a process that decodes images died ({str(error).strip().partition(chr(10))[0]}): out of memory, or too "
+            "little shared memory (/dev/shm); use fewer workers, or none: workers=0, --workers 0"
+        ) from error
 
 
 def default_batch_size(device: torch.device) -> int:
@@ -116,7 +132,12 @@ def default_batch_size(device: torch.device) -> int:
 
 
 def default_workers() -> int:
-    """One process fewer than there are cores, four at the most."""
+    """One process fewer than there are cores, four at the most; none where processes do not start by forking.
+
+    Started otherwise they would run the caller's script again, which a script without a main guard does not survive.
+    """
+    if multiprocessing.get_start_method() == "spawn":
+        return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores - 1, 4)
 
@@ -142,6 +163,8 @@ class Feed:
         workers: int | None = None,
     ) -> Feed:
         """For a model on ``device``; None for batch size or workers chooses by device and cores."""
+        if not isinstance(preprocess, Preprocess):
+            raise BadInput(f"preprocess is a Preprocess(size=…, mean=…, std=…), not {type(preprocess).__name__}")
         for name, value, least in (("batch size", batch_size, 1), ("number of workers", workers, 0)):
             if value is not None and value < least:
                 raise BadInput(f"the {name} {value} is less than {least}")
@@ -164,9 +187,9 @@ class Feed:
         """All batches, with or without annotations; under ``strict`` the first unreadable item raises Unreadable."""
         masks = mask_size(self.settings, self.concepts, self.preprocess.size)
         items = _Items(self.concepts, self.preprocess, self.images, masks, annotated)
-        own = torch.Generator()  # the loader draws a seed: not from the caller's random state
+        own = torch.Generator("cpu")  # the loader draws a seed: not from the caller's random state
         loader = DataLoader(items, self.batch_size, num_workers=self.workers, collate_fn=_together, generator=own)
-        for batch in loader:
+        for batch in _translated(loader):
             if self.settings.strict and batch.skipped:
                 first = batch.skipped[0]
                 raise Unreadable(f"the {first.part} of {first.image} cannot be read: {first.reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -40,23 +41,25 @@ def write_file(path: Path, content: bytes) -> None:
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     """Write a folder of files (names may hold one ``/``) under a temporary name and rename it into place.
 
-    What stood there before is replaced as a whole, and only when the new one is complete.
+    What stood there is replaced as a whole, only when the new one is complete, and only by its like: a layer by a
+    layer, a run by a run. Raises NotSaved.
     """
+    target = folder.resolve()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
         raise _not_saved(folder, error) from error
     try:
         for name, content in files.items():
-            target = draft / name
-            target.parent.mkdir(exist_ok=True)
-            with target.open("wb") as file:
+            path = draft / name
+            path.parent.mkdir(exist_ok=True)
+            with path.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
         draft.chmod(0o777 & ~_umask())
-        _swap(draft, folder)
+        _swap(draft, target, nested=any("/" in name for name in files))
     except OSError as error:
         raise _not_saved(folder, error) from error
     finally:
@@ -64,23 +67,30 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def _swap(draft: Path, folder: Path) -> None:
+def _swap(draft: Path, folder: Path, *, nested: bool) -> None:
     if not folder.exists():
         draft.rename(folder)
         return
-    if not (folder.is_dir() and is_ours(folder)):
-        raise FileExistsError(f"{folder} exists and is no saved dissection")
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    folder.rename(old / "run")
-    draft.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    if not (folder.is_dir() and is_ours(folder, nested=nested)):
+        raise FileExistsError(errno.EEXIST, "it holds something other than such a result")
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)) / "old"
+    folder.rename(old)
+    try:
+        draft.rename(folder)
+    except BaseException:
+        old.rename(folder)
+        raise
+    finally:
+        shutil.rmtree(old.parent, ignore_errors=True)
 
 
-def is_ours(folder: Path) -> bool:
-    """Whether a folder may be replaced: it is empty, or holds nothing but what `write_folder` put there."""
-    known = {"dissection.npz", "units.csv", "run.json"}
+def is_ours(folder: Path, *, nested: bool) -> bool:
+    """Whether a folder is empty, or holds nothing but a layer's files (or, ``nested``, a run's)."""
+    layer = {"dissection.npz", "units.csv"}
+    if not nested:
+        return {child.name for child in folder.iterdir()} <= layer
     return all(
-        child.name in known if child.is_file() else {c.name for c in child.iterdir()} <= known
+        child.name == "run.json" if child.is_file() else {inner.name for inner in child.iterdir()} <= layer
         for child in folder.iterdir()
     )
 

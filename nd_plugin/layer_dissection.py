@@ -13,6 +13,7 @@ from nd_plugin.dissection import Dissection
 from nd_plugin.errors import BadInput
 from nd_plugin.feed import Feed
 from nd_plugin.opening import open_concepts, open_model
+from nd_plugin.plugins import announce
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.types import ConceptSet, Model, Settings
 
@@ -32,7 +33,7 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         layer (torch.nn.Module, str, or a list of either): The layer or layers, as modules or by dotted name. A module
             that runs several times in one forward pass is chosen by ``"name#1"``, an entry of a tuple, list or dict
             that a layer returns by ``"name[1]"`` or ``"name[key]"``.
-        device_ids (list[int]): As in every Captum layer attribution.
+        device_ids (list[int]): Part of Captum's signature; the model runs where its weights are.
 
     Attributes:
         dissection: What the last `dissect` gave, or None.
@@ -113,6 +114,8 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         )
         with TqdmProgress(disable=not show_progress) as progress:
             found = engine.run(opened, layers, feed, progress)
+        for dissection in found:
+            announce(dissection)
         self.dissection = found if several else found[0]
         return self.dissection
 

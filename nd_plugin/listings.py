@@ -58,7 +58,7 @@ def print_concepts(concepts: ConceptSet, *, as_json: bool) -> None:
     )
     table = _table("category", "", "concepts")
     for category, names in by_category.items():
-        table.add_row(category, str(len(names)), Text(", ".join(names)))
+        table.add_row(Text(category), str(len(names)), Text(", ".join(names)))
     console.show(table)
 
 

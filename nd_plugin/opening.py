@@ -50,8 +50,8 @@ def open_concepts(concepts: str | ConceptSet) -> ConceptSet:
 
 def call_with_options(factory: Callable[..., Any], argument: Any, options: dict[str, str], whose: str) -> Any:
     """``factory(argument, **options)``; an option that it does not take is a BadInput that lists those it does."""
-    parameters = inspect.signature(factory).parameters.values()
-    known = [p.name for p in parameters if p.kind == p.KEYWORD_ONLY]
+    parameters = list(inspect.signature(factory).parameters.values())
+    known = [p.name for p in parameters[1:] if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
     any_name = any(p.kind == p.VAR_KEYWORD for p in parameters)
     unknown = [] if any_name else [name for name in options if name not in known]
     if unknown:

@@ -105,7 +105,7 @@ def _match(offer: Offer, subject: Any) -> int:
         return 0
     try:
         return int(offer.spec.match(subject))
-    except Exception as error:  # a third party's code: named, and out of the choice
+    except (Exception, SystemExit) as error:  # a third party's code: named, and out of the choice
         warnings.warn(f"{offer.plugin.origin} failed to match: {described(error)}", RuntimeWarning, stacklevel=3)
         return 0
 
@@ -219,7 +219,7 @@ def announce(dissection: Dissection) -> None:
     for implementation in manager.hook.nd_dissection_finished.get_hookimpls():
         try:
             implementation.function(*[dissection] * len(implementation.argnames))
-        except Exception as error:  # a third party's code: named, and the result stands
+        except (Exception, SystemExit) as error:  # a third party's code: named, and the result stands
             warnings.warn(
                 f"plugin {implementation.plugin_name!r} failed after the dissection of {dissection.layer}: "
                 f"{described(error)}",

@@ -1,5 +1,6 @@
 """From an image to a model's input: the whole image, resized and not cropped, so that masks stay aligned."""
 
+import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -38,7 +39,16 @@ class Preprocess:
     source: str = "given"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Plain numbers, whatever kind was given; what cannot be meant is refused."""
+        try:
+            object.__setattr__(self, "size", tuple(operator.index(side) for side in self.size))
+            object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
+            object.__setattr__(self, "std", tuple(float(value) for value in self.std))
+            object.__setattr__(self, "scale", float(self.scale))
+        except (TypeError, ValueError) as error:
+            raise BadInput(
+                f"size, mean, std or scale is no (height, width), no three numbers, no number: {error}"
+            ) from error
         if self.interpolation not in INTERPOLATIONS:
             raise BadInput(f"interpolation {self.interpolation!r} is none of {', '.join(INTERPOLATIONS)}")
         if self.channel_order not in ("rgb", "bgr"):

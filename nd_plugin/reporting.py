@@ -15,12 +15,19 @@ from nd_plugin.summary import LayerReport
 from nd_plugin.types import ReporterSpec
 
 
+def one_form(form: str | None, as_json: bool) -> str | None:
+    """``--json`` is short for ``--format json``."""
+    if as_json and form not in (None, "json"):
+        raise BadInput(f"--json and --format {form} exclude each other")
+    return "json" if as_json else form
+
+
 def report(source: Path, html: Path | None, form: str | None, output: Path | None, min_iou: float | None) -> None:
     """Report a run or a NetDissect CSV file."""
     reports = read_reports(source, min_iou)
     if html is not None:
         show_reports(reports, "html", html)
-    if html is None or form is not None:
+    if html is None or form is not None or output is not None:
         show_reports(reports, form, output)
 
 

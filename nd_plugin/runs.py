@@ -18,12 +18,14 @@ RUN = "run.json"
 
 def check_target(folder: Path, *, overwrite: bool) -> None:
     """Refuse a run's folder before the run: one that exists, or that cannot be written."""
+    if folder.resolve() == Path.cwd():
+        raise BadInput(f"{folder} is the folder you are in, which cannot be replaced; name one below it")
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file; a run is a folder")
     if folder.exists() and any(folder.iterdir()):
         if not overwrite:
             raise BadInput(f"{folder} exists already; choose another folder, or say --overwrite")
-        if not files.is_ours(folder):
+        if not files.is_ours(folder, nested=True):
             raise BadInput(f"{folder} holds other things than a run, and is not overwritten; choose another folder")
     parent = next(place for place in folder.absolute().parents if place.exists())
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ def unpack(path: Path) -> dict[str, Any]:
         fields = _fields(metadata)
     except RunInvalid:
         raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zip, zlib, npy and JSON errors have no common root
         raise RunInvalid(f"{path} is damaged: {type(error).__name__}: {error}; dissect the layer again") from error
     _check_arrays(arrays, fields, path)
     return {**fields, **arrays}

@@ -27,6 +27,9 @@ def resize_plane(plane: npt.NDArray[np.integer[Any]], size: Size) -> npt.NDArray
 
 def dense(annotation: Annotation, size: Size) -> npt.NDArray[np.int32]:
     """All planes at one size, (plane, row, column); whole-image labels are planes of their own."""
+    strange = [np.shape(plane) for plane in annotation.planes if np.ndim(plane) != 2 or np.size(plane) == 0]
+    if strange:
+        raise ValueError(f"a plane is of shape {strange[0]}, where (row, column) belongs")
     planes = [resize_plane(np.asarray(plane), size) for plane in annotation.planes]
     planes += [np.full(size, label) for label in annotation.labels]
     return np.stack(planes).astype(np.int32) if planes else np.zeros((0, *size), np.int32)

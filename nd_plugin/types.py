@@ -5,6 +5,7 @@ One vocabulary for axes everywhere: image, unit, row, column, concept, category,
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from nd_plugin.errors import BadInput
 from nd_plugin.geometry import Geometry
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class Identity:
     name: str  # "broden"
     source: str  # where it came from: a folder, a spec, a class
     version: str  # of the data, where it has one, else of the reader
-    fingerprint: str  # of the content: equal fingerprints, equal data
+    fingerprint: str  # of what names and describes the content; "" where there is none
 
 
 @runtime_checkable
@@ -244,6 +246,20 @@ class Settings:
     limit: int | None = None  # only the first images
     strict: bool = False  # stop at the first image that cannot be read
     top_images: int = 50
+
+    def __post_init__(self) -> None:
+        """Plain numbers, whatever kind of number was given."""
+        for name, kind in (("quantile", float), ("min_iou", float), ("limit", int), ("top_images", int)):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _plain(name, value, kind))
+
+
+def _plain(name: str, value: Any, kind: type) -> Any:
+    try:
+        return kind(str(value)) if kind is float else operator.index(value)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{name} {value!r} is no {'number' if kind is float else 'whole number'}") from error
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Taps:
 
 def taps(axis: Axis, cells: int, pixels: int, target: int) -> Taps:
     """Where ``target`` mask pixels over ``pixels`` input pixels lie among ``cells`` cells, clamped at the edges."""
-    pixel = (torch.arange(target, dtype=torch.float64) + 0.5) * pixels / target - 0.5
+    pixel = (torch.arange(target, dtype=torch.float64, device="cpu") + 0.5) * pixels / target - 0.5
     position = ((pixel - axis.offset) / axis.stride).clamp(0, cells - 1)
     position = (position * 2**WEIGHT_BITS).round() / 2**WEIGHT_BITS
     first = position.floor().long()

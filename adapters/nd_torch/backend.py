@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -43,6 +43,8 @@ class TorchBackend:
             return TorchModel.of_module(loaded.module, model, loaded.preprocess, best)
         if options.weights is not None:
             raise BadInput("weights are loaded into models named by a text; load them into this module yourself")
+        if isinstance(model, torch.jit.ScriptModule):
+            raise BadInput("a TorchScript module runs no hooks on its inner layers: dissect the module it was made of")
         root = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
         if isinstance(root, nn.Module):
             source = f"{type(root).__module__}.{type(root).__qualname__}"
@@ -79,16 +81,15 @@ class TorchModel:
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], device: str) -> TorchModel:
-        """Of a forward function: layers are given as modules, and only these are put in evaluation mode."""
+        """Of a forward function: layers are given as modules, and images go where these have their weights."""
         name = getattr(function, "__qualname__", type(function).__qualname__)
         identity = Identity(name, f"{getattr(function, '__module__', '?')}.{name}", torch.__version__, "")
-        note = "a forward function was given: only the probed layers were put in evaluation mode"
         where, how = choose_device(device, None), Preprocess(source=texts.IMAGENET)
-        return cls(identity, how, where, torch.float32, (note,), function, None)
+        return cls(identity, how, where, torch.float32, (), function, None)
 
     def called_by(self, function: Callable[..., Any]) -> TorchModel:
         """The same model, run through one of its own methods."""
-        return TorchModel(**{**self.__dict__, "call": function})
+        return replace(self, call=function)
 
     def layers(self, size: Size) -> Sequence[LayerDescription]:
         """Every module that runs, in the order in which they first finish; a module that runs again with ``#``."""
@@ -96,7 +97,7 @@ class TorchModel:
             raise BadInput("the layers of a forward function are not known: give the module itself")
         names = {id(module): name for name, module in reversed(list(named_layers(self.root)))}
         modules = [module for _, module in named_layers(self.root)]
-        with at_rest([self.root]):
+        with at_rest(self.root):
             seen = survey(self._run, self._example(size), modules, self.root)
         return [
             description
@@ -107,12 +108,17 @@ class TorchModel:
     @contextmanager
     def probe(self, layers: Sequence[Any], size: Size) -> Iterator[TorchProbe]:
         """Open a probe on layers given by name or as modules."""
-        targets = list(dict.fromkeys(self._target(layer, place) for place, layer in enumerate(layers)))
-        with open_probe(self._run, self.root, targets, self._example(size)) as probe:
+        targets = [self._target(layer, place) for place, layer in enumerate(layers)]
+        placed = self if self.root is not None else self._beside(targets[0].module)
+        with open_probe(placed._run, self.root, targets, placed._example(size)) as probe:
             yield probe
 
     def _run(self, images: Tensor) -> Any:
         return self.call(images.to(self.device, self.dtype))
+
+    def _beside(self, layer: nn.Module) -> TorchModel:
+        """With the device and number type of a layer, for a function whose other modules are not known."""
+        return replace(self, device=_device_of(layer), dtype=_dtype_of(layer))
 
     def _target(self, layer: Any, place: int) -> Target:
         if not isinstance(layer, str | nn.Module):
@@ -135,7 +141,7 @@ def _descriptions(sighting: Sighting, name: str, runs: int, size: Size) -> Itera
         try:
             layout = find_layout(shape, sighting.positions[entry], shown)
             maps = layout.maps(torch.empty(shape, device="meta")).shape
-            yield LayerDescription(shown, kind, (1, *maps[1:]), geometry_of(layout, sighting, size))
+            yield LayerDescription(shown, kind, (1, *maps[1:]), geometry_of(layout, shape, size))
         except NDError:
             yield LayerDescription(shown, kind, None)
 
@@ -153,6 +159,10 @@ def choose_device(wanted: str, module: nn.Module | None) -> torch.device:
             f"device {wanted!r} was asked for, and this torch {torch.__version__} sees {torch.cuda.device_count()} "
             "CUDA devices; use --device cpu, or install a torch built for CUDA and its driver"
         )
+    try:
+        torch.empty(0, device=device)
+    except Exception as error:  # NotImplementedError, AssertionError, RuntimeError: by build and device
+        raise Unavailable(f"device {wanted!r} is not available to torch {torch.__version__}: {error}") from error
     return device
 
 

@@ -21,18 +21,34 @@ class Stop(BaseException):
 
 
 @contextmanager
-def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Evaluation mode, eager execution; each module's own mode restored afterwards."""
-    inner = [module for root in modules for module in root.modules()]
-    modes = [(module, module.training) for module in inner]
+def at_rest(root: nn.Module | None) -> Iterator[None]:
+    """Evaluation mode, eager execution; each module's own mode restored afterwards.
+
+    The modules of a forward function (no ``root``) are not known: each is put at rest as it is about to run.
+    """
+    modes: dict[nn.Module, bool] = {module: module.training for module in root.modules()} if root else {}
+    was_training = root is not None and root.training
+    waking = nn.modules.module.register_module_forward_pre_hook(_put_at_rest(modes)) if root is None else None
     try:
-        for root in modules:
+        if root is not None:
             root.eval()
         with eager():
             yield
     finally:
-        for module, training in modes:
+        if waking is not None:
+            waking.remove()
+        if root is not None and was_training:
+            root.train()  # what a module does beside setting the mode, such as unmerging weights, is undone too
+        for module, training in modes.items():
             module.training = training
+
+
+def _put_at_rest(modes: dict[nn.Module, bool]) -> Callable[[nn.Module, Any], None]:
+    def hook(module: nn.Module, _: Any) -> None:
+        modes.setdefault(module, module.training)
+        module.training = False
+
+    return hook
 
 
 @contextmanager
@@ -94,7 +110,7 @@ def _innermost(call: Callable[[Tensor], Any], images: Tensor, root: nn.Module) -
     try:
         with torch.no_grad():
             call(images)
-    except Exception:  # the failure that is being located
+    except (Exception, Stop):  # the failure that is being located; the probe's own end, where it does not come again
         found = [names[key] for key in running if key in names]
         return f", in {found[-1][0]} ({found[-1][1]})," if found else ""
     finally:

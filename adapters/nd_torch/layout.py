@@ -79,7 +79,7 @@ def _maps(shape: torch.Size, positions: Positions | None, layer: str) -> Layout:
     for axes in MAPS.values():
         image, _, row, column = axes
         lines = (line(positions.images, image), line(positions.rows, row), line(positions.columns, column))
-        if all(found is not None for found in lines):
+        if all(found is not None for found in lines[1:]) and _each_image_its_own(lines[0]):
             rows = axis_of(lines[1], positions.size[0], positions.stride[0])
             columns = axis_of(lines[2], positions.size[1], positions.stride[1])
             return MapLayout(axes, Geometry(rows, columns) if rows and columns else None)
@@ -95,9 +95,14 @@ def _tokens(positions: Positions, layer: str) -> Layout:
             continue
         images, rows, columns = (c.expand(positions.shape).index_select(token, tokens) for c in positions.coordinates)
         heights, widths = line(rows, token), line(columns, token)
-        if line(images, image) is not None and heights is not None and widths is not None:
+        if _each_image_its_own(line(images, image)) and heights is not None and widths is not None:
             return _grid(axes, tokens, heights, widths, positions, layer)
     raise _scattered(positions.shape, layer)
+
+
+def _each_image_its_own(images: Tensor | None) -> bool:
+    """Whether images come out in the order in which they went in."""
+    return images is not None and images.tolist() == [0.0, 1.0]
 
 
 def _along(coordinate: Tensor, dim: int) -> Tensor:
@@ -110,21 +115,21 @@ def _grid(
     heights, row_of = torch.unique(rows.expand(len(known)), return_inverse=True)
     widths, column_of = torch.unique(columns.expand(len(known)), return_inverse=True)
     place = row_of * len(widths) + column_of
-    if not torch.equal(place.sort().values, torch.arange(len(heights) * len(widths))):
-        raise UnitsNotFound(f"the {len(known)} tokens of layer {layer!r} form no grid over the image")
+    if not torch.equal(place.sort().values, torch.arange(len(heights) * len(widths), device="cpu")):
+        return _token_guess(torch.Size(positions.shape[axis] for axis in axes), layer, axes)
     row_axis = axis_of(heights, positions.size[0], positions.stride[0])
     column_axis = axis_of(widths, positions.size[1], positions.stride[1])
     geometry = Geometry(row_axis, column_axis) if row_axis and column_axis else None
     return TokenLayout(axes, known[place.argsort()], (len(heights), len(widths)), geometry)
 
 
-def _token_guess(shape: torch.Size, layer: str) -> TokenLayout:
+def _token_guess(shape: torch.Size, layer: str, axes: tuple[int, int, int] = TOKENS["NTC"]) -> TokenLayout:
     """Without positions: a square grid behind the usual numbers of class and register tokens."""
     count = shape[1]
     for prefix in PREFIXES:
         side = isqrt(max(count - prefix, 0))
         if side > 1 and side * side == count - prefix:
-            return TokenLayout(TOKENS["NTC"], torch.arange(prefix, count), (side, side), None)
+            return TokenLayout(axes, torch.arange(prefix, count, device="cpu"), (side, side), None)
     raise UnitsNotFound(
         f"layer {layer!r} gives {count} tokens of shape {tuple(shape)}, which form no square grid behind "
         f"{', '.join(map(str, sorted(PREFIXES)))} class and register tokens"
@@ -133,7 +138,7 @@ def _token_guess(shape: torch.Size, layer: str) -> TokenLayout:
 
 def _scattered(shape: Sequence[int], layer: str) -> UnitsNotFound:
     return UnitsNotFound(
-        f"layer {layer!r} gives a tensor of shape {tuple(shape)} in which images and places share an axis "
+        f"layer {layer!r} gives a tensor of shape {tuple(shape)} in which images and places share an axis or are mixed "
         "(windows, heads); choose a layer around it"
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from nd_plugin import LayerAmbiguous, LayerNotFound, nearest
+from nd_plugin import LayerAmbiguous, LayerNotFound, UnitsNotFound, nearest
 
 TEXT = re.compile(r"(?P<name>.*?)(#(?P<run>\d+))?(\[(?P<entry>[^\]]+)\])?")
 COMPILED = "_orig_mod"
@@ -31,7 +31,7 @@ class Target:
 def unwrapped(module: nn.Module) -> nn.Module:
     """Without DataParallel, DistributedDataParallel and torch.compile around it."""
     while True:
-        inner = module._modules.get(COMPILED)
+        inner = getattr(module, COMPILED, None)
         if inner is None and isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
             inner = module.module
         if not isinstance(inner, nn.Module):
@@ -107,7 +107,7 @@ def choose(output: object, target: Target) -> Tensor:
     if target.entry in found:
         return found[str(target.entry)]
     if not found:
-        raise LayerAmbiguous(f"layer {target.name!r} gives no floating-point tensor but a {type(output).__name__}")
+        raise UnitsNotFound(f"layer {target.name!r} gives no floating-point tensor of two or more dimensions")
     keys = ", ".join(f"{target.name.split('[')[0]}[{key}]" for key in found)
     what = "gives several tensors" if target.entry is None else f"gives nothing under {target.entry!r}"
     raise LayerAmbiguous(f"layer {target.name!r} {what}; choose one: {keys}")

@@ -36,7 +36,7 @@ class Positions:
     @classmethod
     def of_input(cls, shape: torch.Size) -> Positions:
         """Of a batch of images (image, channel, row, column)."""
-        return cls.of_map(Geometry(Axis(), Axis()), torch.arange(shape[0], dtype=torch.float64), shape)
+        return cls.of_map(Geometry(Axis(), Axis()), torch.arange(shape[0], dtype=torch.float64, device="cpu"), shape)
 
     @classmethod
     def of_map(cls, geometry: Geometry, images: Tensor, shape: torch.Size) -> Positions:
@@ -44,8 +44,8 @@ class Positions:
         return cls(
             shape,
             images.view(-1, 1, 1, 1),
-            torch.tensor(geometry.rows.centres(shape[2]), dtype=torch.float64).view(1, 1, -1, 1),
-            torch.tensor(geometry.columns.centres(shape[3]), dtype=torch.float64).view(1, 1, 1, -1),
+            torch.tensor(geometry.rows.centres(shape[2]), dtype=torch.float64, device="cpu").view(1, 1, -1, 1),
+            torch.tensor(geometry.columns.centres(shape[3]), dtype=torch.float64, device="cpu").view(1, 1, 1, -1),
             (geometry.rows.size, geometry.columns.size),
             (geometry.rows.stride, geometry.columns.stride),
         )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Geometry, LayerAmbiguous, LayerNotFound, ModelFailed, geometry
+from nd_plugin import Geometry, LayerAmbiguous, LayerNotFound, ModelFailed, UnitsNotFound, geometry
 from nd_torch.forward import Stop, at_rest, forward, hooked
 from nd_torch.layout import FeatureLayout, Layout, find_layout, whole_image
 from nd_torch.naming import Target, choose, entries
@@ -55,13 +55,14 @@ class Survey:
             raise LayerNotFound(f"layer {target.name!r}: it runs {count} times, the last being #{count - 1}")
         return next(s for s in self.sightings if s.module is target.module and s.run == run)
 
-    def layout(self, target: Target) -> Layout:
-        """How the output of a target is laid out."""
+    def layout(self, target: Target) -> tuple[Layout, Geometry]:
+        """How the output of a target is laid out, and where its cells look."""
         sighting = self.of(target)
         stand_ins = {key: torch.empty(shape, device="meta") for key, shape in sighting.shapes.items()}
         chosen = choose(_nested(stand_ins), target)
         key = next(key for key, stand_in in stand_ins.items() if stand_in is chosen)
-        return find_layout(sighting.shapes[key], sighting.positions[key], target.name)
+        layout = find_layout(sighting.shapes[key], sighting.positions[key], target.name)
+        return layout, geometry_of(layout, sighting.shapes[key], self.images)
 
 
 def _nested(found: Mapping[str, Tensor]) -> object:
@@ -92,20 +93,22 @@ class TorchProbe:
 
     call: Callable[[Tensor], Any]
     root: nn.Module | None
+    targets: Sequence[Target]  # as asked for
     layouts: Mapping[Target, Layout]
     geometries: Mapping[str, Geometry]
     _runs: Counter[int] = field(default_factory=Counter)
     _taken: dict[str, Tensor] = field(default_factory=dict)
+    _images: int = 0
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The canonical names of the probed layers."""
-        return tuple(target.name for target in self.layouts)
+        """The canonical names of the probed layers, in the order asked for."""
+        return tuple(target.name for target in self.targets)
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         """Maps (image, unit, row, column) of each layer."""
         self._runs.clear()
-        self._taken = {}
+        self._taken, self._images = {}, len(images)
         forward(self.call, images, self.root)
         missing = [layer for layer in self.layers if layer not in self._taken]
         if missing:
@@ -120,6 +123,8 @@ class TorchProbe:
         last = len(self._taken) + len(mine) == len(self.layouts)
         for target in mine:
             maps = self.layouts[target].maps(choose(output, target))
+            if len(maps) != self._images:
+                raise UnitsNotFound(f"layer {target.name!r} sees {len(maps)} images of a batch of {self._images}")
             self._taken[target.name] = maps if last else maps.clone()
         if mine and last:
             raise Stop
@@ -131,21 +136,21 @@ def open_probe(
 ) -> Iterator[TorchProbe]:
     """Survey the targets on ``images``, then probe them; the model is left as it was found."""
     modules = [target.module for target in targets]
-    with at_rest([root] if root is not None else modules):
+    with at_rest(root):
         seen = survey(call, images, modules, root)
-        layouts = {target: seen.layout(target) for target in targets}
-        geometries = {t.name: geometry_of(layout, seen.of(t), seen.images) for t, layout in layouts.items()}
-        probe = TorchProbe(call, root, layouts, geometries)
+        found = {target: seen.layout(target) for target in targets}
+        layouts = {target: layout for target, (layout, _) in found.items()}
+        geometries = {target.name: geometry for target, (_, geometry) in found.items()}
+        probe = TorchProbe(call, root, targets, layouts, geometries)
         with hooked(modules, probe.see):
             yield probe
 
 
-def geometry_of(layout: Layout, sighting: Sighting, images: Size) -> Geometry:
+def geometry_of(layout: Layout, shape: torch.Size, images: Size) -> Geometry:
     """The layout's own geometry; a single cell sees the whole image; else the cells are spread evenly."""
     if layout.geometry is not None:
         return layout.geometry
     if isinstance(layout, FeatureLayout):
         return whole_image(images)
-    example = torch.empty(next(iter(sighting.shapes.values())), device="meta")
-    cells = layout.maps(example).shape[2:]
+    cells = layout.maps(torch.empty(shape, device="meta")).shape[2:]
     return whole_image(images) if cells.numel() == 1 else geometry.spread_evenly((cells[0], cells[1]), images)

@@ -21,6 +21,18 @@ MOVES = frozenset(
     + ("transpose", "unbind", "unfold", "unsqueeze", "view")
 )
 REDUCTIONS = ("mean", "sum", "amax", "amin", "max", "min", "var", "std", "prod", "logsumexp", "linalg_vector_norm")
+IN_PLACE = frozenset(  # beside what ATen itself calls pointwise: normalisations, copies, attention
+    ("native_layer_norm", "native_group_norm", "native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
+    + ("_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "_batch_norm_with_update")
+    + ("batch_norm_with_update", "_fused_rms_norm", "rms_norm", "_softmax", "_log_softmax", "_safe_softmax", "glu")
+    + ("_weight_norm_interface", "native_dropout", "dropout", "alpha_dropout", "feature_dropout", "bernoulli")
+    + ("clone", "contiguous", "detach", "alias", "_to_copy", "lift", "lift_fresh", "copy", "_conj", "fill")
+    + ("masked_fill", "where", "hardtanh", "hardswish", "relu6", "rrelu", "rrelu_with_noise", "_prelu_kernel", "celu")
+    + ("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention")
+    + ("_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention")
+    + ("_scaled_dot_product_fused_attention_overrideable", "_scaled_dot_product_attention_math")
+    + ("_native_multi_head_attention", "_transformer_encoder_layer_fwd")
+)
 RESHAPES = frozenset(("view", "_unsafe_view", "reshape"))
 
 
@@ -46,8 +58,16 @@ def _indices(value: Any) -> Any:
     return tree_map(lambda leaf: leaf.cpu() if isinstance(leaf, Tensor) else leaf, value)
 
 
+def keeps_places(operation: Any, name: str) -> bool:
+    """Whether each element of the result comes from the elements at its own place (and from attention)."""
+    bare = name.rstrip("_")
+    packet = getattr(torch.ops.aten, bare, None)
+    overloads = [operation] + ([getattr(packet, each) for each in packet.overloads()] if packet else [])
+    return bare in IN_PLACE or any(torch.Tag.pointwise in overload.tags for overload in overloads)
+
+
 def elementwise(arguments: Arguments, output: Tensor) -> Positions | None:
-    """Anything else whose result has the (broadcast) shape of its operands."""
+    """An element-wise operation, whose result has the (broadcast) shape of its operands."""
     parts = [part for value in arguments.values() for part in _tracked(value) if _fits(part.shape, output.shape)]
     return merged(parts, output.shape) if parts else None
 
@@ -144,7 +164,9 @@ def _pad(given: Arguments, output: Tensor) -> Positions | None:
         for place in range(len(amounts) // 2):
             dim = coordinate.dim() - 1 - place
             n, before, after = coordinate.shape[dim], amounts[2 * place], amounts[2 * place + 1]
-            cells = torch.arange(-before, n + after)
+            if n == 1 < source.shape[dim]:
+                continue  # the same all along: broadcast, before and after
+            cells = torch.arange(-before, n + after, device="cpu")
             inside = cells.clamp(0, n - 1)
             pace = coordinate.narrow(dim, 1, 1) - coordinate.narrow(dim, 0, 1) if n > 1 else None
             alone = steps.get(dim, 0.0) if dim == own else 0.0
@@ -152,9 +174,7 @@ def _pad(given: Arguments, output: Tensor) -> Positions | None:
             coordinate = coordinate.index_select(dim, inside) + over * (alone if pace is None else pace)
         return coordinate
 
-    images, rows, columns = (
-        extended(c.expand(source.shape), own) for c, own in zip(source.coordinates, (None, 2, 3), strict=True)
-    )
+    images, rows, columns = (extended(c, own) for c, own in zip(source.coordinates, (None, 2, 3), strict=True))
     return Positions(output.shape, images, rows, columns, source.size, source.stride)
 
 
@@ -188,7 +208,7 @@ def _concatenation(given: Arguments, output: Tensor) -> Positions | None:
         level = [part.moved(lambda c: c.narrow(dim, 0, 1), _with(part.shape, dim, 1)) for part in known]
         found = merged(level, _with(output.shape, dim, 1))
         return found.spread(output.shape) if found else None
-    nowhere = torch.full((), float("nan"), dtype=torch.float64)
+    nowhere = torch.full((), float("nan"), dtype=torch.float64, device="cpu")
     images, rows, columns = (
         torch.cat([p.coordinates[i].expand(p.shape) if isinstance(p, Positions) else nowhere.expand(p.shape)
                    for p in tensors if p.shape.numel()], dim)

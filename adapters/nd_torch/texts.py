@@ -174,7 +174,7 @@ def _read(path: str) -> Any:
     except Exception as error:  # pickle, zip and safetensors errors have no common root
         raise ModelNotFound(
             f"{path!r} cannot be read as a safetensors file (by its name) or a state dict of plain tensors: "
-            f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         ) from error
 
 

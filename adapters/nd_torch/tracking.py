@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from nd_torch.positions import Positions
-from nd_torch.rules import MOVES, RULES, Arguments, elementwise, moved
+from nd_torch.rules import MOVES, RULES, Arguments, elementwise, keeps_places, moved
 
 
 class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -57,8 +57,8 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         arguments = tree_map(self._standing_in, _by_name(func, args, kwargs))
         if name in MOVES and any(isinstance(value, Positions) for value in arguments.values()):
             return moved(func, name, arguments, outputs)
-        rule = RULES.get(name, elementwise)
-        return [rule(arguments, output) for output in outputs]
+        rule = RULES.get(name) or (elementwise if keeps_places(func, name) else None)
+        return [rule(arguments, output) if rule else None for output in outputs]
 
     def _standing_in(self, leaf: Any) -> Any:
         return self._known.get(leaf, leaf) if isinstance(leaf, Tensor) else leaf
@@ -71,5 +71,6 @@ def _by_name(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Argum
 
 def probe_input(size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tensor:
     """Two images of noise, so that the image axis can be told from the others."""
-    noise = torch.Generator().manual_seed(0)
-    return torch.rand(2, 3, *size, generator=noise).to(device, dtype)
+    noise = torch.Generator("cpu").manual_seed(0)
+    with torch.inference_mode(False):
+        return torch.rand(2, 3, *size, generator=noise, device="cpu").to(device, dtype)

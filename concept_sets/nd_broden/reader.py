@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from nd_broden.tables import Row, read_categories, read_index, read_vocabulary
-from nd_plugin import Annotation, ConceptSetInvalid, Identity
+from nd_plugin import Annotation, ConceptSetInvalid, Identity, check_aspect, read_mask
 
 VERSION = "1"
 
@@ -78,26 +77,24 @@ class Broden:
     def annotation(self, index: int) -> Annotation:
         """All planes and whole-image labels of the image. Raises ValueError for what index.csv and label.csv forbid."""
         row = self._rows[index]
-        planes = [self._plane(path, row) for path in row.planes]
+        size = row.image_size or (self._image_size(row) if row.planes else None)
+        planes = [self._plane(path, row, size) for path in row.planes]
         numbers = self._labels.of_plane(np.array(row.numbers, dtype=np.int32), "index.csv")
         return Annotation(planes, tuple(int(value) for value in numbers if value), row.size)
 
-    def _plane(self, path: str, row: Row) -> npt.NDArray[np.int32]:
-        mode, pixels = decoded(self.root / "images" / path, f"the mask {path}")
+    def _image_size(self, row: Row) -> tuple[int, int]:
+        with Image.open(self.root / "images" / row.image) as image:
+            return image.height, image.width
+
+    def _plane(self, path: str, row: Row, size: tuple[int, int] | None) -> npt.NDArray[np.int32]:
+        mode, pixels = read_mask(self.root / "images" / path, f"the mask {path}")
         if mode not in ("RGB", "RGBA"):
             raise ValueError(f"the mask {path} is of mode {mode}, where RGB belongs (red + 256 * green)")
         if row.size is not None and pixels.shape[:2] != row.size:
             raise ValueError(f"the mask {path} is {pixels.shape[0]}x{pixels.shape[1]}, not {row.size[0]}x{row.size[1]}")
+        if size is not None:
+            check_aspect(pixels.shape[:2], size, f"the mask {path}")
         return self._labels.of_plane(pixels[:, :, 0] + np.int32(256) * pixels[:, :, 1], path)
-
-
-def decoded(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]:
-    """The mode and the pixels of an image file. Raises ValueError that names it."""
-    try:
-        with Image.open(path) as image:
-            return image.mode, np.asarray(image)
-    except Exception as error:  # whatever a decoder raises
-        raise ValueError(f"{what} cannot be read: {error}") from error
 
 
 def _fingerprint(root: Path, index: str) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nd_plugin import Concept, ConceptSetInvalid
+from nd_plugin import Concept, ConceptSetInvalid, TableLine
+from nd_plugin import read_table as read_any_table
 
 COUNT = re.compile(r"\s*(?P<category>[^()]+?)\s*(\((?P<count>\d+(\.\d+)?)\))?\s*")
 NUMBER = re.compile(r"\d{1,9}")
 LARGEST = 65535  # red + 256 * green
-Line = tuple[str, dict[str, str]]  # where it stands, for messages; its cells
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class Row:
 
     image: str  # path below images/
     size: tuple[int, int] | None  # of the masks: sh, sw
+    image_size: tuple[int, int] | None  # ih, iw
     planes: tuple[str, ...]  # paths below images/
     numbers: tuple[int, ...]  # labels of the whole image
 
@@ -36,28 +36,9 @@ class Vocabulary:
     categories: tuple[str, ...]  # those that are some concept's primary category, in category.csv's order
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[Line]:
-    """The lines of a CSV file that has at least these columns; empty ones are left out."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(_lines(csv.DictReader(file), path, columns))
-    except FileNotFoundError as error:
-        raise ConceptSetInvalid(f"no {path.name} in {path.parent}: it is not in Broden's layout") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConceptSetInvalid(f"{path} cannot be read: {error}") from error
-
-
-def _lines(reader: csv.DictReader[str], path: Path, columns: Sequence[str]) -> Iterator[Line]:
-    missing = [column for column in columns if column not in (reader.fieldnames or ())]
-    if missing:
-        raise ConceptSetInvalid(f"{path} has no column {', '.join(map(repr, missing))}")
-    for line in reader:
-        where = f"{path}, line {reader.line_num}"
-        if any(line.pop(None, ())):
-            raise ConceptSetInvalid(f"{where}: more cells than columns; a text that holds a comma belongs in quotes")
-        cells = {key: (value or "").strip() for key, value in line.items()}
-        if any(cells.values()):
-            yield where, cells
+def read_table(path: Path, columns: Sequence[str]) -> list[TableLine]:
+    """The lines of one of Broden's tables."""
+    return read_any_table(path, columns, "it is not in Broden's layout")
 
 
 def read_index(path: Path, categories: Sequence[str]) -> list[Row]:
@@ -74,14 +55,15 @@ def _row(line: Mapping[str, str], categories: Sequence[str], where: str) -> Row:
     cells = [part.strip() for category in categories for part in line[category].split(";") if part.strip()]
     numbers = tuple(int(cell) for cell in cells if NUMBER.fullmatch(cell))
     planes = tuple(cell for cell in cells if not NUMBER.fullmatch(cell))
-    return Row(line["image"], _size(line.get("sh", ""), line.get("sw", ""), where), planes, numbers)
+    return Row(line["image"], _size(line, "sh", "sw", where), _size(line, "ih", "iw", where), planes, numbers)
 
 
-def _size(height: str, width: str, where: str) -> tuple[int, int] | None:
+def _size(line: Mapping[str, str], high: str, wide: str, where: str) -> tuple[int, int] | None:
+    height, width = line.get(high, ""), line.get(wide, "")
     if not height or not width:
         return None
     if not all(NUMBER.fullmatch(side) and int(side) > 0 for side in (height, width)):
-        raise ConceptSetInvalid(f"{where}: the mask size sh, sw is {height!r}, {width!r}, not two numbers of pixels")
+        raise ConceptSetInvalid(f"{where}: the size {high}, {wide} is {height!r}, {width!r}, not two numbers of pixels")
     return int(height), int(width)
 
 

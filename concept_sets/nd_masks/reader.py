@@ -16,14 +16,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nd_masks.tables import VALUES, Line, concept_of, read_csv, value_tables
-from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity
+from nd_masks.tables import VALUES, concept_of, read_csv, value_tables
+from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity, TableLine, check_aspect, read_mask
 
 VERSION = "1"
 GREY_OR_PALETTE = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
@@ -80,23 +79,19 @@ class Masks:
         """Planes at their own sizes, and labels. Raises ValueError where a mask does not fit its image."""
         entry = self.entries[index]
         with Image.open(self.root / "images" / entry.image) as image:
-            size = image.size
+            size = (image.height, image.width)
         planes = [self._plane(category, path, size) for category, path in entry.masks]
         return Annotation(planes, entry.labels)
 
     def _plane(self, category: str, path: str, size: tuple[int, int]) -> npt.NDArray[np.int32]:
-        mode, values = decoded(self.root / "masks" / path, f"the mask {path}")
+        mode, values = read_mask(self.root / "masks" / path, f"the mask {path}")
         if mode not in GREY_OR_PALETTE:
             raise ValueError(f"the mask {path} is of mode {mode}; a mask is 8 or 16 bit grey, or palette")
-        height, width = values.shape
-        if not same_aspect((width, height), size):
-            raise ValueError(
-                f"the mask {path} is {width}x{height}, which has not the aspect of its image, {size[0]}x{size[1]}"
-            )
+        check_aspect((values.shape[0], values.shape[1]), size, f"the mask {path}")
         wide = values.astype(np.int64)
         return self._tables[category][np.where((wide < 0) | (wide > VALUES), VALUES, wide)]
 
-    def _labels(self, whole: Sequence[Line], value_of: Mapping[Concept, int]) -> dict[str, list[int]]:
+    def _labels(self, whole: Sequence[TableLine], value_of: Mapping[Concept, int]) -> dict[str, list[int]]:
         """The whole-image labels of every image, as values of planes."""
         openable = [ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN]
         labels: dict[str, list[int]] = {image: [] for image in sorted(find(self.root / "images", openable))}
@@ -159,15 +154,6 @@ def _bytes(path: Path) -> int:
         return -1
 
 
-def decoded(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]:
-    """The mode and the pixels of an image file. Raises ValueError that names it."""
-    try:
-        with Image.open(path) as image:
-            return image.mode, np.asarray(image)
-    except Exception as error:  # whatever a decoder raises
-        raise ValueError(f"{what} cannot be read: {error}") from error
-
-
 def masks_of(name: str, masks: Mapping[str, str], stems: Iterable[str]) -> Iterator[str]:
     """The masks of the image with this stem: NAME, and NAME.1, NAME.2 … where they are no image's own."""
     if name in masks:
@@ -192,9 +178,3 @@ def find(folder: Path, endings: Iterable[str]) -> Iterator[str]:
         for name in files:
             if not name.startswith(".") and Path(name).suffix.lower() in known:
                 yield (inside / name).as_posix()
-
-
-def same_aspect(mask: tuple[int, int], image: tuple[int, int]) -> bool:
-    """Whether a mask covers its image, to within one of its own pixels."""
-    width, height = mask
-    return abs(width * image[1] - height * image[0]) <= max(image)

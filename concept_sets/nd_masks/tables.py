@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from nd_plugin import Concept, ConceptSetInvalid
+from nd_plugin import Concept, ConceptSetInvalid, TableLine, read_table
 
 VALUES = 65536
-Line = tuple[str, dict[str, str]]  # where it stands, for messages; its cells
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> list[Line]:
-    """The lines of a CSV file that has these columns, all filled; none where it is absent, empty ones left out."""
-    if not path.exists():
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(_lines(csv.DictReader(file), path, columns))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConceptSetInvalid(f"{path} cannot be read: {error}") from error
-
-
-def _lines(reader: csv.DictReader[str], path: Path, columns: Sequence[str]) -> Iterator[Line]:
-    missing = [column for column in columns if column not in (reader.fieldnames or ())]
-    if missing:
-        raise ConceptSetInvalid(f"{path} has no column {', '.join(map(repr, missing))}")
-    for line in reader:
-        where = f"{path}, line {reader.line_num}"
-        if any(line.pop(None, ())):
-            raise ConceptSetInvalid(f"{where}: more cells than columns; a text that holds a comma belongs in quotes")
-        cells = {column: (line[column] or "").strip() for column in columns}
-        if not any(cells.values()):
-            continue
+def read_csv(path: Path, columns: Sequence[str]) -> list[TableLine]:
+    """The lines of a CSV file that has these columns, all filled; none where it is absent."""
+    lines = []
+    for where, line in read_table(path, columns) if path.exists() else ():
+        cells = {column: line[column] for column in columns}
         empty = [column for column in columns if not cells[column]]
-        if empty:
+        if empty and any(cells.values()):
             raise ConceptSetInvalid(f"{where}: the column {empty[0]!r} is empty")
-        yield where, cells
+        if not empty:
+            lines.append((where, cells))
+    return lines
 
 
 def concept_of(line: Mapping[str, str]) -> Concept:
@@ -48,7 +31,7 @@ def concept_of(line: Mapping[str, str]) -> Concept:
     return Concept(line["name"], line["category"])
 
 
-def value_tables(rows: Sequence[Line], value_of: Mapping[Concept, int]) -> dict[str, npt.NDArray[np.int32]]:
+def value_tables(rows: Sequence[TableLine], value_of: Mapping[Concept, int]) -> dict[str, npt.NDArray[np.int32]]:
     """Per category the plane value of every mask value, 0 where it is not listed; the last place is never listed."""
     tables: dict[str, npt.NDArray[np.int32]] = {}
     for where, line in rows:

@@ -54,6 +54,9 @@ def _read(path: Path) -> list[dict[str, str]]:
         raise RunInvalid(f"{path} cannot be read: {error}") from error
     if not rows:
         raise RunInvalid(f"{path} has no units")
+    short = [place for place, row in enumerate(rows, start=2) if None in row.values() or None in row]
+    if short:
+        raise RunInvalid(f"{path}, line {short[0]}: the line is cut short or too long; the file is damaged")
     return rows
 
 

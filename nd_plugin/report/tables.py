@@ -12,8 +12,9 @@ from nd_plugin.summary import LayerReport, UnitScore
 
 
 def to_json(reports: Sequence[LayerReport]) -> str:
-    """A list of summaries, one per layer."""
-    return json.dumps([report.summary.to_dict() for report in reports], indent=1, allow_nan=False) + "\n"
+    """A list of summaries, one per layer, each with its notes."""
+    content = [{**report.summary.to_dict(), "notes": list(report.notes)} for report in reports]
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def to_csv(reports: Sequence[LayerReport]) -> str:

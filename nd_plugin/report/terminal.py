@@ -45,7 +45,10 @@ def _blocks(report: LayerReport) -> Iterator[RenderableType]:
         yield Padding(_best(report), (1, 0, 0, 0))
     yield from _states(report)
     if report.notes:
-        yield Padding(Text("\n".join(f"! {note}" for note in report.notes), style="yellow"), (1, 0, 0, 0))
+        shown = [f"! {note}" for note in report.notes[:LISTED]]
+        rest = len(report.notes) - LISTED
+        shown += [f"! and {rest} more, in run.json and in --json"] if rest > 0 else []
+        yield Padding(Text("\n".join(shown), style="yellow"), (1, 0, 0, 0))
 
 
 def _facts(report: LayerReport) -> RenderableType:
@@ -77,7 +80,7 @@ def _bars(report: LayerReport) -> RenderableType:
     for category in report.categories:
         colour, count = COLOURS.get(category, "white"), counts.get(category, 0)
         units = f"{totals.get(category, 0)} unit{'s' * (totals.get(category, 0) != 1)}"
-        table.add_row(category, str(count), Text(bar(count, longest), style=colour), units if count else "")
+        table.add_row(Text(category), str(count), Text(bar(count, longest), style=colour), units if count else "")
     return table
 
 

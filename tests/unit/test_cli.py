@@ -127,8 +127,29 @@ class TestReport:
         done = nd("report", run, "--format", "pdf")
         assert done.returncode == 2 and "no report format 'pdf'; known are csv, html, json, svg, text" in done.stderr
 
+    def test_a_truncated_csv(self, tmp_path: Path) -> None:
+        head = "unit,category,label,score,object-label,object-iou"
+        (tmp_path / "cut.csv").write_text(f"{head}\n1,object,cat,0.5,cat,0.5\n2,obj")
+        done = nd("report", tmp_path / "cut.csv")
+        assert done.returncode == 2 and "cut.csv, line 3: the line is cut short" in done.stderr
+
+    def test_forms_that_exclude_each_other(self, run: Path) -> None:
+        done = nd("report", run, "--json", "--format", "csv")
+        assert done.returncode == 2 and "--json and --format csv exclude each other" in done.stderr
+
+    def test_a_poor_encoding(self, run: Path) -> None:
+        done = nd("report", run, PYTHONIOENCODING="ascii")
+        assert done.returncode == 0 and "unique detector" in done.stdout
+
 
 class TestListings:
+    def test_what_a_factory_prints_is_no_result(self, tmp_path: Path) -> None:
+        (tmp_path / "noisy.py").write_text(
+            "from networks import dilated\ndef net():\n    print('hello')\n    return dilated()\n"
+        )
+        done = nd("layers", "noisy:net", "--json", PYTHONPATH=f"{TESTS}:{tmp_path}")
+        assert json.loads(done.stdout) and "hello" in done.stderr
+
     def test_layers(self) -> None:
         done = nd("layers", MODEL, "--input-size", "64", "--json")
         listed = {layer["name"]: layer for layer in json.loads(done.stdout)}
@@ -169,6 +190,8 @@ class TestBadInput:
             ([MODEL, "-l", "layer1", "-c", concepts, "--input-size", "0"], 2, "input size '0' is not N or HxW"),
             ([MODEL, "-l", "layer1", "-c", concepts, "--interpolation", "lin"], 2, "'lin' is none of nearest"),
             ([MODEL, "-l", "layer1", "-c", concepts, "--weights", "w.pt"], 2, "no weights file 'w.pt'"),
+            ([MODEL, "-l", "layer1", "-c", concepts, "-o", "."], 2, "is the folder you are in"),
+            ([MODEL, "-l", "layer1", "-c", concepts, "--device", "nonsense"], 2, "no device 'nonsense'"),
             ([MODEL, "-l", "layer1"], 2, "Missing option"),
         ]
         for arguments, code, message in cases:

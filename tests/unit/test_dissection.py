@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from nd_plugin import BadInput, Dissection, NotSaved, RunInvalid, runs, storage
+from nd_plugin import BadInput, Dissection, NotSaved, RunInvalid, Skipped, runs, storage
+from nd_plugin.report.terminal import to_text
 
 
 def assert_same(one: Dissection, other: Dissection) -> None:
@@ -105,12 +106,55 @@ class TestSaving:
 
     def test_other_peoples_folders_are_not_replaced(self, dissection: Dissection, tmp_path: Path) -> None:
         (tmp_path / "thesis.tex").write_text("x")
-        with pytest.raises(NotSaved, match="exists and is no saved dissection"):
+        with pytest.raises(NotSaved, match="it holds something other than such a result"):
             dissection.save(tmp_path)
         assert (tmp_path / "thesis.tex").read_text() == "x"
 
+    def test_a_layer_does_not_replace_a_run(self, dissection: Dissection, tmp_path: Path) -> None:
+        dissection.save(tmp_path / "run" / "one")
+        with pytest.raises(NotSaved, match="it holds something other than such a result"):
+            dissection.save(tmp_path / "run")
+        assert_same(Dissection.load(tmp_path / "run" / "one"), dissection)
+
+    def test_a_swap_that_fails_is_taken_back(
+        self, dissection: Dissection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = dissection.save(tmp_path / "layer")
+        rename = Path.rename
+
+        def failing(self: Path, target: Path) -> Path:
+            if self.name.startswith(".layer.") and target == folder:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", failing)
+        with pytest.raises(NotSaved):
+            dissection.save(folder)
+        assert_same(Dissection.load(folder), dissection)
+        assert [path.name for path in tmp_path.iterdir()] == ["layer"]
+
+    def test_through_a_link(self, dissection: Dissection, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "real")
+        dissection.save(tmp_path / "link")
+        assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "dissection.npz").is_file()
+
 
 class TestLoading:
+    def test_bits_flipped_anywhere(self, dissection: Dissection, tmp_path: Path) -> None:
+        path = dissection.save(tmp_path / "d") / "dissection.npz"
+        content = path.read_bytes()
+        refused = 0
+        for place in range(0, len(content), 7):
+            spoiled = bytearray(content)
+            spoiled[place] ^= 0x24
+            path.write_bytes(spoiled)
+            try:
+                Dissection.load(tmp_path / "d")
+            except RunInvalid:
+                refused += 1
+        assert refused > len(content) / 7 * 0.5
+
     def damaged(self, dissection: Dissection, folder: Path, **changes: Any) -> Path:
         """A saved dissection with some members replaced; None leaves one out."""
         path = dissection.save(folder) / "dissection.npz"
@@ -240,6 +284,21 @@ class TestReports:
     def test_html_is_escaped(self, dissection: Dissection) -> None:
         html = replace(dissection, layer="<script>alert(1)</script>")._repr_html_()
         assert "<script>" not in html and "&lt;script&gt;" in html and "tail" in html
+
+    def test_names_are_no_markup(self, dissection: Dissection) -> None:
+        named = replace(dissection, categories=("veg[ripe]", "[/x]"), concepts=tuple(
+            replace(c, category={"object": "veg[ripe]", "part": "[/x]"}[c.category]) for c in dissection.concepts
+        ))  # fmt: skip
+        console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+        console.print(named)
+        console.file.close()
+        assert "veg[ripe]" in (text := console.export_text()) and "[/x]" in text
+
+    def test_many_notes_are_counted(self, dissection: Dissection) -> None:
+        many = tuple(Skipped(f"{place}.jpg", "image", "truncated") for place in range(3000))
+        report = replace(dissection, skipped=many, image_names=tuple(f"{n}.jpg" for n in range(3001))).report()
+        text = to_text([report])
+        assert len(text.splitlines()) < 50 and "and 2990 more" in text
 
     def test_repr(self, dissection: Dissection) -> None:
         assert repr(dissection) == (

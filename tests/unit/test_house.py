@@ -15,7 +15,7 @@ import nd_plugin
 ROOT = Path(__file__).parents[2]
 SHELVES = ("adapters", "concept_sets")
 FLOORS = [
-    {"errors", "geometry", "preprocess", "types"},
+    {"errors", "geometry", "preprocess", "types", "datasets"},
     {"upsample", "quantile", "tally", "scores", "summary"},
     {"hookspecs", "plugins", "opening"},
     {"counting", "feed", "files", "observation", "storage", "dissection", "runs", "engine", "testing"},

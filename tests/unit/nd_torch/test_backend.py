@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import networks
@@ -24,8 +25,10 @@ from nd_plugin import (
     ModelNotFound,
     ModelOptions,
     NonFiniteActivation,
+    Preprocess,
     Unavailable,
     UnitsNotFound,
+    geometry,
     open_model,
 )
 
@@ -211,7 +214,6 @@ class TestOpening:
         opened = open_model(lambda x: model(x))
         with opened.probe([model.layer1], (64, 64)) as probe:
             assert torch.equal(next(iter(probe(images).values())), expected)
-        assert any("only the probed layers" in note for note in opened.notes)
         with pytest.raises(BadInput, match="a forward function has no names"), opened.probe(["layer1"], (64, 64)):
             pass
 
@@ -238,6 +240,145 @@ class TestOpening:
             found = probe(images.cuda())["layer4"]
         assert found.is_cuda
         torch.testing.assert_close(found.cpu(), expected, rtol=1e-3, atol=1e-3)
+
+
+class TestForwardFunctions:
+    """Captum's idiom: a callable and a module."""
+
+    def test_the_layers_device_and_number_type(self) -> None:
+        model = networks.dilated().double()
+        with open_model(lambda x: model(x)).probe([model[1]], (32, 32)) as probe:
+            (found,) = probe(torch.rand(2, 3, 32, 32)).values()
+        assert found.dtype == torch.float64
+
+    def test_every_module_that_runs_is_at_rest_and_woken_again(self) -> None:
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.ReLU()).train()
+        before = model[1].running_mean.clone()
+        with open_model(lambda x: model(x)).probe([model[3]], (16, 16)) as probe:
+            images = torch.rand(2, 3, 16, 16)
+            (one,), (two,) = probe(images).values(), probe(images).values()
+        assert torch.equal(one, two) and torch.equal(model[1].running_mean, before)
+        assert all(module.training for module in model.modules())
+        model(torch.rand(2, 3, 16, 16))
+        assert not torch.equal(model[1].running_mean, before), "no hook is left behind"
+
+
+class Merging(nn.Module):
+    """Does something when its mode is set, as LoRA and RepVGG layers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.merged = False
+
+    def train(self, mode: bool = True) -> Merging:
+        if mode == self.merged:
+            self.weight.data += -1 if self.merged else 1
+            self.merged = not self.merged
+        return super().train(mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+class TestFoundByReview:
+    def test_the_entry_that_is_chosen_gives_the_geometry(self) -> None:
+        model = nn.Sequential(networks.Call(lambda x: (x[:, :, ::2, ::2], torch.rand(2 * len(x) // 2, 4, 8, 8))))
+        with open_model(model).probe(["0[1]"], (32, 32)) as probe:
+            assert probe.geometries["0[1]"].rows == geometry.Axis(32, 4, 1.5)
+
+    def test_a_failure_that_does_not_come_again(self) -> None:
+        runs: list[int] = []
+
+        def flaky(x: Tensor) -> Tensor:
+            runs.append(1)
+            if len(runs) == 2:
+                raise RuntimeError("out of memory")
+            return x
+
+        model = nn.Sequential(networks.Call(flaky), nn.Identity())
+        with open_model(model).probe(["1"], (8, 8)) as probe, pytest.raises(ModelFailed, match="out of memory"):
+            probe(torch.rand(1, 3, 8, 8))
+        assert hooks(model) == 0
+
+    def test_a_layer_asked_for_twice_is_given_twice(self) -> None:
+        model = networks.dilated()
+        found = LayerDissection(model, ["1", model[0], "1"]).dissect(Noise(), workers=0)
+        assert isinstance(found, list) and [dissection.layer for dissection in found] == ["1", "0", "1"]
+
+    @pytest.mark.parametrize(
+        "shuffle",
+        [
+            lambda x: nn.functional.grid_sample(
+                x, nn.functional.affine_grid(torch.eye(2, 3)[None].flip(1).repeat(len(x), 1, 1), list(x.shape), False),
+                align_corners=False,
+            ),
+            lambda x: x.sort(2).values,
+            lambda x: x.cumsum(3),
+        ],
+    )  # fmt: skip
+    def test_operations_that_move_values_unseen_have_no_geometry(self, shuffle: object) -> None:
+        model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), networks.Call(shuffle))
+        with open_model(model).probe(["1"], (32, 32)) as probe:
+            assert not probe.geometries["1"].anchored
+
+    @pytest.mark.parametrize("mix", [lambda x: x.flip(0), lambda x: torch.cat([x, x])])
+    def test_images_that_do_not_come_out_as_they_went_in_are_refused(self, mix: object) -> None:
+        model = nn.Sequential(networks.Call(mix))
+        with pytest.raises(UnitsNotFound, match="share an axis or are mixed"):
+            maps_of(model, "0", torch.rand(2, 3, 16, 16))
+
+    def test_modes_are_set_back_as_they_were_set(self) -> None:
+        model = nn.Sequential(Merging()).train()
+        with open_model(model).probe(["0"], (8, 8)):
+            assert model[0].merged
+        assert not model[0].merged and model[0].weight.item() == 1
+
+    def test_torchscript_is_refused_by_name(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            traced = torch.jit.trace(networks.dilated(), torch.rand(1, 3, 32, 32))
+        with pytest.raises(BadInput, match="a TorchScript module runs no hooks on its inner layers"):
+            open_model(traced)
+
+    def test_a_default_device_and_inference_mode(self, images: Tensor) -> None:
+        model = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(3, 4, 3))
+        expected = maps_of(model, "1", images.clone())
+        with torch.device("meta"):
+            assert torch.equal(maps_of(model, "1", images.clone()), expected)
+            LayerDissection(model, "1").dissect(Noise(), workers=0)
+        with torch.inference_mode():
+            assert torch.equal(maps_of(model, "1", images.clone()), expected)
+
+    def test_numbers_of_any_kind(self, tmp_path: Path) -> None:
+        how = Preprocess((np.int64(32), 32), mean=np.zeros(3), std=torch.ones(3))  # type: ignore[arg-type]
+        found = LayerDissection(networks.dilated(), "0").dissect(
+            Noise(), workers=0, quantile=np.float64(0.2), min_iou=np.float32(0.04), limit=np.int64(1), preprocess=how
+        )  # fmt: skip
+        assert isinstance(found, Dissection)
+        found.save(tmp_path / "d")
+        assert found.settings.min_iou == 0.04 and Dissection.load(tmp_path / "d").provenance.preprocess["mean"] == [
+            0,
+            0,
+            0,
+        ]
+        for wrong in (32, (32, 32, 3), ("a", 3)):
+            with pytest.raises(BadInput):
+                Preprocess(wrong)  # type: ignore[arg-type]
+        with pytest.raises(BadInput, match="preprocess is a Preprocess"):
+            LayerDissection(networks.dilated(), "0").dissect(Noise(), preprocess=lambda x: x)  # type: ignore[arg-type]
+        with pytest.raises(BadInput, match="quantile 'much' is no number"):
+            LayerDissection(networks.dilated(), "0").dissect(Noise(), quantile="much")  # type: ignore[arg-type]
+
+    def test_progress_is_shown_on_stderr(self, capsys: pytest.CaptureFixture[str]) -> None:
+        LayerDissection(networks.dilated(), "0").dissect(Noise(), workers=0, show_progress=True)
+        shown = capsys.readouterr()
+        assert (
+            shown.out == ""
+            and "thresholds: 100%" in shown.err
+            and "counts: 100%" in shown.err
+            and "image/s" in shown.err
+        )
 
 
 class TestTexts:
