@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
+from enum import Enum
 from pathlib import Path
+from types import SimpleNamespace
 
 import networks
 import numpy as np
@@ -412,6 +415,52 @@ class TestTexts:
             pytest.skip(f"{library} is broken here")
         else:
             pytest.skip(f"{library} is installed")
+
+    def test_torchvision_by_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        how = SimpleNamespace(
+            crop_size=[96], mean=[0.5] * 3, std=[0.25] * 3, interpolation=SimpleNamespace(value="bicubic")
+        )
+        weights = Enum("ResNet18_Weights", {"V1": SimpleNamespace()})
+        weights.transforms = lambda self: how  # type: ignore[attr-defined]
+        weights.DEFAULT = weights.V1  # type: ignore[attr-defined]
+        made: list[object] = []
+
+        def get_model(name: str, weights: object, **options: int) -> nn.Module:
+            made.append((name, weights, options))
+            return networks.ResNet18(**options)
+
+        models = SimpleNamespace(
+            list_models=lambda: ["resnet18"], get_model=get_model, get_model_weights=lambda name: weights
+        )
+        monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(models=models))
+        opened = open_model("torchvision:resnet18?width=2").preprocess
+        assert (opened.size, opened.mean, opened.interpolation) == ((96, 96), (0.5, 0.5, 0.5), "bicubic")
+        assert opened.source == "torchvision's resnet18 weights"
+        open_model("torchvision:resnet18?weights=none")
+        assert made == [("resnet18", weights.V1, {"width": 2}), ("resnet18", None, {})]
+        for text, message in [
+            ("torchvision:resnet81", "torchvision has no model 'resnet81'; the nearest are resnet18"),
+            ("torchvision:resnet18?weights=V9", "torchvision has no weights 'V9' for resnet18; it has V1, or none"),
+        ]:
+            with pytest.raises(ModelNotFound, match=message):
+                open_model(text)
+
+    def test_timm_by_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made: list[object] = []
+
+        def create_model(name: str, pretrained: bool, **options: int) -> nn.Module:
+            made.append((name, pretrained, options))
+            return networks.ResNet18(**options)
+
+        timm = SimpleNamespace(
+            is_model=lambda name: name == "resnet18", list_models=lambda: ["resnet18"], create_model=create_model
+        )
+        monkeypatch.setitem(sys.modules, "timm", timm)
+        open_model("timm:resnet18")
+        open_model("timm:resnet18?pretrained=false&width=2")
+        assert made == [("resnet18", True, {}), ("resnet18", False, {"width": 2})]
+        with pytest.raises(ModelNotFound, match="timm has no model 'resnet19'; the nearest are resnet18"):
+            open_model("timm:resnet19")
 
     @pytest.mark.parametrize("form", ["safetensors", "pt", "wrapped"])
     def test_weights_from_a_file(self, tmp_path: Path, images: Tensor, form: str) -> None:
