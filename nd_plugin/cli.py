@@ -31,6 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="The run's folder.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace an earlier run in that folder.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
+Memory = Annotated[str | None, typer.Option(help="For maps kept during the pass: 1GiB, 500MB … [default: 1GiB]")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Images per forward pass. [default: by device]")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that decode images. [default: by cores]")]
 
@@ -61,6 +62,7 @@ def dissect(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
     batch_size: BatchSize = None,
     workers: Workers = None,
+    memory: Memory = None,
     device: Device = "auto",
     anchor: Annotated[str, typer.Option(help="rf: receptive-field centres; cell: cells spread evenly.")] = "rf",
     mask_size: Annotated[str, typer.Option(help="auto, native, N or HxW.")] = "auto",
@@ -90,6 +92,7 @@ def dissect(
         given=commands.preprocess_values(input_size, mean, std, scale, interpolation, channel_order),
         batch_size=batch_size,
         workers=workers,
+        memory=commands.parse_bytes(memory) if memory else None,
         as_json=json,
     )
 

@@ -40,6 +40,18 @@ def preprocess_values(
     return {name: value for name, value in values.items() if value is not None}
 
 
+def parse_bytes(text: str) -> int:
+    """``1GiB``, ``500MB``, ``2e9``: an amount of memory in bytes."""
+    found = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    try:
+        amount = float(found[1]) if found else math.nan
+    except ValueError:
+        amount = math.nan
+    if found is None or not math.isfinite(amount):
+        raise BadInput(f"memory {text!r} is no amount such as 1GiB, 500MB or 2e9")
+    return int(amount * (1024 if found[3] else 1000) ** " kmgt".index(found[2] or " "))
+
+
 def _three(text: str, what: str) -> tuple[float, ...]:
     try:
         values = tuple(float(part) for part in text.split(","))
@@ -63,6 +75,7 @@ def dissect(
     given: Mapping[str, Any] | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
+    memory: int | None = None,
 ) -> None:
     """Dissect, save, report. Everything that can be refused is refused before the model runs."""
     check(settings)
@@ -72,7 +85,7 @@ def dissect(
         probe_set = open_concepts(concepts)
         opened = open_model(model, options)
     how = opened.preprocess.changed(given or {})
-    feed = Feed.of(probe_set, how, settings, opened.device, batch_size, workers)
+    feed = Feed.of(probe_set, how, settings, opened.device, batch_size, workers, memory)
     with console.results_only(), console.StageProgress() as progress:
         found = run(opened, layers, feed, progress)
     _save_and_report(folder, found, as_json=as_json)

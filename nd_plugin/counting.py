@@ -71,21 +71,24 @@ class UnitCounts:
         """Nothing counted yet."""
         return cls(np.zeros((units, concepts), np.int64), np.zeros((units, categories), np.int64))
 
-    def see(self, maps: Tensor, thresholds: Tensor, geometry: Geometry, image: Size, scene: Scene) -> None:
-        """Count one image: ``maps`` (unit, row, column), ``thresholds`` (unit,), ``image`` the input size.
+    def see(
+        self, units: Tensor, maps: Tensor, thresholds: Tensor, geometry: Geometry, image: Size, scene: Scene
+    ) -> None:
+        """Count one image: ``maps`` (map, row, column) of ``units`` (map,), ``thresholds`` of all (unit,).
 
-        Interpolation never leaves the range of a map, so only units with a value above their threshold are looked at.
+        ``image`` is the input size. Interpolation never leaves the range of a map, so only maps with a value above
+        their unit's threshold are looked at.
         """
-        lit = (maps.amax((1, 2)) > thresholds).nonzero().squeeze(1)
-        if lit.numel() == 0 or scene.concepts.size == 0:
+        lit = maps.amax((1, 2)) > thresholds[units]
+        if scene.concepts.size == 0 or not bool(lit.any()):
             return
         at_once = max(AT_ONCE // (scene.size[0] * scene.size[1]), 1)
-        for some in torch.split(lit, at_once):
+        for some in torch.split(lit.nonzero()[:, 0], at_once):
             raised = upsample(maps[some], geometry, image, scene.size)
-            intersection, area = tally(raised > thresholds[some, None, None], scene.masks)
-            units = some.cpu().numpy()[:, None]
-            self.intersection[units, scene.concepts] += intersection.cpu().numpy()
-            self.unit_area[units, scene.categories] += area.cpu().numpy()[:, None]
+            intersection, area = tally(raised > thresholds[units[some], None, None], scene.masks)
+            rows = units[some].cpu().numpy()[:, None]
+            self.intersection[rows, scene.concepts] += intersection.cpu().numpy()
+            self.unit_area[rows, scene.categories] += area.cpu().numpy()[:, None]
 
     def __add__(self, other: UnitCounts) -> UnitCounts:
         return UnitCounts(self.intersection + other.intersection, self.unit_area + other.unit_area)

@@ -19,6 +19,8 @@ from nd_plugin.preprocess import Preprocess
 from nd_plugin.tally import dense
 from nd_plugin.types import ConceptSet, Settings, Skipped
 
+MEMORY = 2**30  # bytes for candidates, unless told otherwise
+
 
 @dataclass(frozen=True)
 class Item:
@@ -68,6 +70,7 @@ class _Items(Dataset[Item]):
     preprocess: Preprocess
     count: int
     masks: Size | None
+    pictures: bool
     annotated: bool
 
     def __len__(self) -> int:
@@ -75,15 +78,14 @@ class _Items(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         try:
-            pixels = self.preprocess.resize(self.concepts.image(index))
+            pixels = self.preprocess.resize(self.concepts.image(index)) if self.pictures else None
         except Exception as error:  # whatever a decoder raises: the image is named and skipped
             return Item(index, skipped=(self._skipped(index, "image", error),))
-        if not self.annotated:
-            return Item(index, pixels)
         try:
-            return Item(index, pixels, self._planes(index))
+            planes = self._planes(index) if self.annotated else None
         except Exception as error:  # likewise
             return Item(index, pixels, skipped=(self._skipped(index, "annotation", error),))
+        return Item(index, pixels, planes)
 
     def _planes(self, index: int) -> npt.NDArray[np.int32]:
         found = self.concepts.annotation(index)
@@ -100,12 +102,11 @@ class _Items(Dataset[Item]):
 
 
 def _together(items: Sequence[Item]) -> Batch:
-    read = [item for item in items if item.pixels is not None]
+    read = [item for item in items if all(skipped.part != "image" for skipped in item.skipped)]
+    pixels = [item.pixels for item in read if item.pixels is not None]
     return Batch(
         indices=torch.tensor([item.index for item in read], dtype=torch.int64, device="cpu"),
-        pixels=torch.stack([i.pixels for i in read if i.pixels is not None])
-        if read
-        else torch.empty(0, 3, 1, 1, dtype=torch.uint8, device="cpu"),
+        pixels=torch.stack(pixels) if pixels else torch.empty(0, 3, 1, 1, dtype=torch.uint8, device="cpu"),
         planes=tuple(item.planes for item in read),
         skipped=tuple(skipped for item in items for skipped in item.skipped),
         seen=len(items),
@@ -151,6 +152,7 @@ class Feed:
     settings: Settings
     batch_size: int
     workers: int
+    memory: int = MEMORY  # bytes for candidates
 
     @classmethod
     def of(
@@ -161,11 +163,16 @@ class Feed:
         device: torch.device,
         batch_size: int | None = None,
         workers: int | None = None,
+        memory: int | None = None,
     ) -> Feed:
         """For a model on ``device``; None for batch size or workers chooses by device and cores."""
         if not isinstance(preprocess, Preprocess):
             raise BadInput(f"preprocess is a Preprocess(size=…, mean=…, std=…), not {type(preprocess).__name__}")
-        for name, value, least in (("batch size", batch_size, 1), ("number of workers", workers, 0)):
+        for name, value, least in (
+            ("batch size", batch_size, 1),
+            ("number of workers", workers, 0),
+            ("memory", memory, 0),
+        ):
             if value is not None and value < least:
                 raise BadInput(f"the {name} {value} is less than {least}")
         mask_size(settings, concepts, preprocess.size)  # refused before anything runs
@@ -175,6 +182,7 @@ class Feed:
             settings,
             batch_size or default_batch_size(device),
             default_workers() if workers is None else workers,
+            MEMORY if memory is None else memory,
         )
 
     @property
@@ -183,10 +191,10 @@ class Feed:
         whole = len(self.concepts)
         return whole if self.settings.limit is None else min(whole, self.settings.limit)
 
-    def batches(self, *, annotated: bool) -> Iterator[Batch]:
-        """All batches, with or without annotations; under ``strict`` the first unreadable item raises Unreadable."""
+    def batches(self, *, pictures: bool = True, annotated: bool) -> Iterator[Batch]:
+        """All batches, with pixels, annotations or both; under ``strict`` an unreadable item raises Unreadable."""
         masks = mask_size(self.settings, self.concepts, self.preprocess.size)
-        items = _Items(self.concepts, self.preprocess, self.images, masks, annotated)
+        items = _Items(self.concepts, self.preprocess, self.images, masks, pictures, annotated)
         own = torch.Generator("cpu")  # the loader draws a seed: not from the caller's random state
         loader = DataLoader(items, self.batch_size, num_workers=self.workers, collate_fn=_together, generator=own)
         for batch in _translated(loader):

@@ -67,6 +67,7 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         batch_size: int | None = None,
         workers: int | None = None,
         limit: int | None = None,
+        memory: int | None = None,
         strict: bool = False,
         top_images: int = 50,
         preprocess: Preprocess | None = None,
@@ -84,6 +85,8 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
             batch_size: Images per forward pass; None chooses by device.
             workers: Processes that decode images; None chooses by the number of cores.
             limit: Look at the first images only.
+            memory: Bytes for the maps kept during the pass, 1 GiB by default; a layer that takes more is counted in a
+                second pass.
             strict: Stop at the first image that cannot be read, instead of naming and skipping it.
             top_images: How many of its most activating images are kept for each unit.
             preprocess: How images are brought to the model; None takes the model's own metadata, else ImageNet's.
@@ -111,6 +114,7 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
             opened.device,
             batch_size,
             workers,
+            memory,
         )
         with TqdmProgress(disable=not show_progress) as progress:
             found = engine.run(opened, layers, feed, progress)

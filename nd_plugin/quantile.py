@@ -28,17 +28,22 @@ class Largest:
     keep: int
     parts: tuple[Tensor, ...]  # (unit, any number) each; together they hold the ``keep`` largest
     locations: int
+    bound: Tensor  # (unit,) never more than T_k will be, however many values follow
 
     @classmethod
     def of(cls, keep: int, values: Tensor) -> Largest:
         """Of ``values`` (unit, location)."""
-        return cls(keep, (_largest(keep, values),), values.shape[1])
+        kept = _largest(keep, values)
+        return cls(keep, (kept,), values.shape[1], _bound(keep, kept))
 
     def __add__(self, other: Largest) -> Largest:
         parts = self.parts + other.parts
-        if sum(part.shape[1] for part in parts) > 2 * self.keep:
+        bound = torch.maximum(self.bound, other.bound)
+        waiting = sum(part.shape[1] for part in parts)
+        if waiting > 2 * self.keep or (waiting >= self.keep and bool(bound.isneginf().any())):
             parts = (_largest(self.keep, torch.cat(parts, dim=1)),)
-        return Largest(self.keep, parts, self.locations + other.locations)
+            bound = _bound(self.keep, parts[0])
+        return Largest(self.keep, parts, self.locations + other.locations, bound)
 
     def threshold(self, quantile: float) -> Tensor:
         """T_k of each unit, (unit,)."""
@@ -47,4 +52,11 @@ class Largest:
 
 
 def _largest(keep: int, values: Tensor) -> Tensor:
-    return values.topk(keep, dim=1).values if values.shape[1] > keep else values.clone()
+    return values.topk(keep, dim=1).values if values.shape[1] >= keep else values.clone()
+
+
+def _bound(keep: int, largest: Tensor) -> Tensor:
+    """The keep-th largest value of each unit, -inf before there are so many."""
+    if largest.shape[1] < keep:
+        return largest.new_full((largest.shape[0],), -torch.inf)
+    return largest[:, keep - 1].clone()

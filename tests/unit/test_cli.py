@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nd_plugin.commands import parse_bytes
+
 TESTS = Path(__file__).parents[1]
 MODEL = "networks:ResNet18"
 
@@ -168,6 +170,13 @@ class TestListings:
             assert nd(command, "--help").returncode == 0 and command in nd("--help").stdout
 
 
+@pytest.mark.parametrize(
+    ("text", "amount"), [("1GiB", 2**30), ("500MB", 500 * 10**6), ("2e9", 2 * 10**9), ("0", 0), ("1.5 kib", 1536)]
+)
+def test_amounts_of_memory(text: str, amount: int) -> None:
+    assert parse_bytes(text) == amount
+
+
 class TestBadInput:
     def dissect(self, *arguments: str | Path) -> tuple[int, str]:
         done = nd("dissect", *arguments, COLUMNS="400")
@@ -191,6 +200,7 @@ class TestBadInput:
             ([MODEL, "-l", "layer1", "-c", concepts, "--interpolation", "lin"], 2, "'lin' is none of nearest"),
             ([MODEL, "-l", "layer1", "-c", concepts, "--weights", "w.pt"], 2, "no weights file 'w.pt'"),
             ([MODEL, "-l", "layer1", "-c", concepts, "-o", "."], 2, "is the folder you are in"),
+            ([MODEL, "-l", "layer1", "-c", concepts, "--memory", "lots"], 2, "memory 'lots' is no amount such as 1GiB"),
             ([MODEL, "-l", "layer1", "-c", concepts, "--device", "nonsense"], 2, "no device 'nonsense'"),
             ([MODEL, "-l", "layer1"], 2, "Missing option"),
         ]

@@ -18,7 +18,7 @@ FLOORS = [
     {"errors", "geometry", "preprocess", "types", "datasets"},
     {"upsample", "quantile", "tally", "scores", "summary"},
     {"hookspecs", "plugins", "opening"},
-    {"counting", "feed", "files", "observation", "storage", "dissection", "runs", "engine", "testing"},
+    {"candidates", "counting", "feed", "files", "observation", "storage", "dissection", "runs", "engine", "testing"},
     {"layer_dissection"},
     {"report", "console", "listings", "reporting", "commands", "cli", "__main__"},
 ]

@@ -54,7 +54,8 @@ def planted() -> tuple[ConceptSet, Tensor, Tensor, np.ndarray]:
 
 
 def dissected(model: nn.Module, concepts: ConceptSet, layer: str = "mix", **settings: object) -> Dissection:
-    found = LayerDissection(model, layer).dissect(concepts, quantile=QUANTILE, preprocess=HOW, **settings)  # type: ignore[arg-type]
+    given = {"quantile": QUANTILE, "preprocess": HOW, **settings}
+    found = LayerDissection(model, layer).dissect(concepts, **given)  # type: ignore[arg-type]
     assert isinstance(found, Dissection)
     return found
 
@@ -130,3 +131,24 @@ def test_a_label_in_any_plane_counts_and_twice_is_once() -> None:
     present, masks = annotation_masks(dense(Annotation([plane, plane], labels=(3,)), (2, 2)))
     assert present.tolist() == [0, 1, 2]
     assert masks.sum((1, 2)).tolist() == [2, 1, 4]
+
+
+@pytest.mark.parametrize("memory", [0, 300_000])
+def test_candidates_over_the_memory_are_counted_in_a_second_pass(
+    planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray], memory: int
+) -> None:
+    concepts, images, truth, possible = planted
+    noise = torch.rand(truth[:, possible].shape, generator=torch.Generator().manual_seed(6))
+    model = Planted(images, (truth[:, possible] + noise).round(decimals=2), rotated=False)
+    passes: list[int] = []
+    model.units.register_forward_hook(lambda _, __, output: passes.append(len(output)))
+    how = {"layer": "units", "quantile": 0.01, "workers": 0}
+    one = dissected(model, concepts, **how)  # type: ignore[arg-type]
+    survey, once = 2, sum(passes)
+    assert once == survey + IMAGES and not any("twice" in note for note in one.provenance.notes)
+    two = dissected(model, concepts, memory=memory, **how)  # type: ignore[arg-type]
+    assert sum(passes) - once == survey + 2 * IMAGES
+    assert any("went through the model twice" in note for note in two.report().notes)
+    for name in ("thresholds", "intersection", "unit_area", "concept_area", "top_images", "zeros"):
+        assert np.array_equal(getattr(one, name), getattr(two, name)), name
+    assert one.intersection.sum() > 0
