@@ -28,8 +28,10 @@ Weights = Annotated[str | None, typer.Option(help="A safetensors file or a state
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
 InputSize = Annotated[str | None, typer.Option(help="The model's input: N or HxW pixels. [default: the model's own]")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="RUN", help="The run's folder.")]
-Overwrite = Annotated[bool, typer.Option(help="Replace an earlier run in that folder.")]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="RUN", help="The run's folder. [default: runs/MODEL-CONCEPTS]")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in that folder.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
 Memory = Annotated[str | None, typer.Option(help="For maps kept during the pass: 1GiB, 500MB … [default: 1GiB]")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Images per forward pass. [default: by device]")]

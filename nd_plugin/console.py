@@ -41,7 +41,13 @@ def results_only() -> AbstractContextManager[Any]:
 
 def show(what: RenderableType, *, whole: bool = False) -> None:
     """Print to stdout; ``whole`` leaves a line to be wrapped by the terminal alone."""
-    out().print(what, soft_wrap=whole)
+    console = out()
+    if console.is_terminal:
+        console.print(what, soft_wrap=whole)
+        return
+    with console.capture() as printed:
+        console.print(what, soft_wrap=whole)
+    write("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def write(text: str) -> None:
@@ -112,4 +118,6 @@ class StageProgress:
         rate = f"{done / spent:.1f} images/s" if done and spent else ""
         self._bar.update(self._tasks[stage], completed=done, rate=rate)
         if done == total:
-            say(f"{stage}: {total} images in {spent:.1f} s, {rate}")
+            self._bar.update(self._tasks[stage], visible=False)
+            line = Text(f"{stage}: {total} images in {spent:.1f} s, {rate}", style="dim")
+            self._console.print(line, soft_wrap=True)  # above the live bars, which this console knows of

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nd_plugin import scores, storage
+from nd_plugin.errors import BadInput, Unavailable
 from nd_plugin.files import write_file, write_folder
 from nd_plugin.summary import LayerReport, Summary, UnitScore, summarise
 from nd_plugin.types import Concept, Provenance, Settings, Skipped
@@ -151,6 +152,8 @@ class Dissection:
 
     def top(self, unit: int, most: int = 10) -> list[tuple[str, float]]:
         """The images in which a unit is most active: names and maximum activations, best first."""
+        if not 0 <= unit < self.units:
+            raise BadInput(f"no unit {unit}: layer {self.layer!r} has {self.units}, numbered from 0")
         pairs = zip(self.top_images[unit, :most], self.top_activations[unit, :most], strict=True)
         return [(self.image_names[int(image)], float(activation)) for image, activation in pairs]
 
@@ -209,8 +212,12 @@ class Dissection:
 
     def to_pandas(self) -> pandas.DataFrame:
         """One row per unit, the columns of units.csv and the unit's state (live, sparse, dead). Needs pandas."""
-        import pandas
-
+        try:
+            import pandas
+        except ImportError as error:
+            raise Unavailable(
+                "to_pandas needs pandas, which is not installed: pip install 'nd_plugin[pandas]'"
+            ) from error
         return pandas.DataFrame([asdict(score) for score in self.unit_scores()]).set_index("unit")
 
     def __repr__(self) -> str:
@@ -226,6 +233,6 @@ class Dissection:
         return render(self.report())
 
     def _repr_html_(self) -> str:
-        from nd_plugin.report.terminal import to_html
+        from nd_plugin.report.terminal import to_html_fragment
 
-        return to_html([self.report()])
+        return to_html_fragment([self.report()])

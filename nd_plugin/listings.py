@@ -53,9 +53,8 @@ def print_concepts(concepts: ConceptSet, *, as_json: bool) -> None:
         _print_json({**asdict(concepts.identity), "images": len(concepts), "categories": by_category})
         return
     identity = concepts.identity
-    console.show(
-        Text(f"{identity.source}: {len(concepts)} images, {len(concepts.concepts)} concepts ({identity.fingerprint})")
-    )
+    counts = f"{len(concepts)} images, {len(concepts.concepts)} concepts"
+    console.show(Text(f"{identity.source}: {counts}; fingerprint {identity.fingerprint[:16]}"))
     table = _table("category", "", "concepts")
     for category, names in by_category.items():
         table.add_row(Text(category), str(len(names)), Text(", ".join(names)))

@@ -114,7 +114,7 @@ def _among(kind: type, wanted: str) -> str:
     offers = host().specs(kind)
     close = nearest(wanted, [str(offer.spec.name) for offer in offers], most=1) if wanted else []
     forms = [form for offer in offers for form in (offer.spec.accepts or (offer.spec.name,))]
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = f"; the nearest is {close[0]!r}" if close else ""
     broken = [plugin for plugin in host().plugins if plugin.state in ("broken", "blocked")]
     lost = f" ({', '.join(p.origin + ' is ' + p.state for p in broken)}: see nd plugins)" if broken else ""
     return f"{hint}; known are {', '.join(forms) or 'none'}{lost}"

@@ -14,6 +14,8 @@ from nd_plugin.report.terminal import render
 from nd_plugin.summary import LayerReport
 from nd_plugin.types import ReporterSpec
 
+ENDINGS = {".html": "html", ".htm": "html", ".svg": "svg", ".csv": "csv", ".json": "json"}
+
 
 def one_form(form: str | None, as_json: bool) -> str | None:
     """``--json`` is short for ``--format json``."""
@@ -47,7 +49,8 @@ def show_reports(reports: Sequence[LayerReport], form: str | None, output: Path 
             console.show(render(item))
             console.write("")
         return
-    text = str(_reporter(form or "text")(reports))
+    form = form or (ENDINGS.get(output.suffix.lower()) if output is not None else None) or "text"
+    text = str(_reporter(form)(reports))
     if output is None:
         console.write(text)
     else:

@@ -40,7 +40,8 @@ class TorchBackend:
             best = "cuda" if options.device == "auto" and torch.cuda.is_available() else options.device
             choose_device(best, None)  # before the weights are read, which may take long
             loaded = texts.load(model, options.weights)
-            return TorchModel.of_module(loaded.module, model, loaded.preprocess, best)
+            source = model if options.weights is None else f"{model}, weights {options.weights}"
+            return TorchModel.of_module(loaded.module, source, loaded.preprocess, best)
         if options.weights is not None:
             raise BadInput("weights are loaded into models named by a text; load them into this module yourself")
         if isinstance(model, torch.jit.ScriptModule):

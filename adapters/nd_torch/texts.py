@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import pickle
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -171,7 +172,12 @@ def _read(path: str) -> Any:
 
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors errors have no common root
+    except pickle.UnpicklingError as error:
+        raise ModelNotFound(
+            f"{path!r} cannot be read as a state dict of plain tensors: it holds a pickle of something else, which is "
+            "not run; save model.state_dict() instead"
+        ) from error
+    except Exception as error:  # zip and safetensors errors have no common root
         raise ModelNotFound(
             f"{path!r} cannot be read as a safetensors file (by its name) or a state dict of plain tensors: "
             f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

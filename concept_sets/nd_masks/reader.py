@@ -26,6 +26,7 @@ from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity, TableLin
 
 VERSION = "1"
 GREY_OR_PALETTE = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+MODES = "a mask is 8 or 16 bit grey, or palette, and holds one index per pixel"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Masks:
         self._tables = value_tables(rows, value_of)
         self.entries = self._entries(self._labels(whole, value_of))
         self._check_masks()
+        self._check_modes()
         self.identity = Identity("masks", f"masks:{root}", VERSION, self._fingerprint())
 
     def __len__(self) -> int:
@@ -86,7 +88,7 @@ class Masks:
     def _plane(self, category: str, path: str, size: tuple[int, int]) -> npt.NDArray[np.int32]:
         mode, values = read_mask(self.root / "masks" / path, f"the mask {path}")
         if mode not in GREY_OR_PALETTE:
-            raise ValueError(f"the mask {path} is of mode {mode}; a mask is 8 or 16 bit grey, or palette")
+            raise ValueError(f"the mask {path} is of mode {mode}; {MODES}")
         check_aspect((values.shape[0], values.shape[1]), size, f"the mask {path}")
         wide = values.astype(np.int64)
         return self._tables[category][np.where((wide < 0) | (wide > VALUES), VALUES, wide)]
@@ -134,6 +136,18 @@ class Masks:
             unknown = path.is_dir() and not path.name.startswith(".") and path.name not in self._tables
             if unknown and any(find(path, [".png"])):
                 raise ConceptSetInvalid(f"{path} holds masks, but concepts.csv lists no concept of {path.name!r}")
+
+    def _check_modes(self) -> None:
+        """The first mask of each category, so that a set exported in another form is refused before anything runs."""
+        first = {category: path for entry in reversed(self.entries) for category, path in entry.masks}
+        for path in first.values():
+            try:
+                with Image.open(self.root / "masks" / path) as image:
+                    mode = image.mode
+            except OSError:  # asked for, it is named and skipped
+                continue
+            if mode not in GREY_OR_PALETTE:
+                raise ConceptSetInvalid(f"the mask {path} is of mode {mode}; {MODES}")
 
     def _fingerprint(self) -> str:
         """SHA-256 over the tables and over the paths and sizes of all files; the first 16 digits."""

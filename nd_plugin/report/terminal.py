@@ -65,7 +65,7 @@ def _headline(summary: Summary) -> Text:
     text.append(f"{summary.unique_detectors}", style="bold green" if summary.unique_detectors else "bold")
     text.append(f" unique detector{'s' * (summary.unique_detectors != 1)}", style="bold")
     text.append(f" · {summary.detectors} detectors among {summary.units} units")
-    text.append(f" · {summary.unique_detectors_per_category} per category", style="dim")
+    text.append(f" · {summary.unique_detectors_per_category} counted per category", style="dim")
     return text
 
 
@@ -102,6 +102,9 @@ def _best(report: LayerReport) -> RenderableType:
             threshold = "" if score.threshold is None else f"{score.threshold:.4g}"
             name = Text(category if place == 0 else "", style=colour)
             table.add_row(name, Text(score.concept), f"{score.iou:.4f}", str(score.unit), threshold, str(units))
+        more = report.summary.unique_detectors_by_category.get(category, 0) - BEST
+        if more > 0:
+            table.add_row("", Text(f"and {more} more", style="dim"))
     return table
 
 
@@ -121,7 +124,13 @@ def to_text(reports: Sequence[LayerReport], width: int = 100) -> str:
 
 
 def to_html(reports: Sequence[LayerReport]) -> str:
-    """A self-contained piece of HTML."""
+    """A page of its own."""
+    head = '<!doctype html>\n<html><head><meta charset="utf-8"><title>Network Dissection</title></head><body>\n'
+    return f"{head}{to_html_fragment(reports)}\n</body></html>\n"
+
+
+def to_html_fragment(reports: Sequence[LayerReport]) -> str:
+    """A piece of HTML, for notebooks."""
     page = '<pre style="font-family:Menlo,Consolas,monospace;line-height:1.2">{code}</pre>'
     return _recorded(reports, 100).export_html(inline_styles=True, code_format=page)
 

@@ -91,6 +91,16 @@ class TestReport:
         assert nd("report", run, "--format", form, "-o", path).returncode == 0
         assert "layer2.0" in path.read_text()
 
+    @pytest.mark.parametrize(
+        ("name", "start"), [("r.html", "<!doctype html>"), ("r.svg", "<svg"), ("r.csv", "layer,unit,")]
+    )
+    def test_a_files_ending_says_its_form(self, run: Path, tmp_path: Path, name: str, start: str) -> None:
+        assert nd("report", run, "-o", tmp_path / name).returncode == 0
+        assert (tmp_path / name).read_text().startswith(start)
+
+    def test_piped_lines_have_no_blanks_at_their_end(self, run: Path) -> None:
+        assert not any(line.endswith(" ") for line in nd("report", run).stdout.splitlines())
+
     def test_html(self, run: Path, tmp_path: Path) -> None:
         done = nd("report", run, "--html", tmp_path / "r.html")
         assert done.returncode == 0 and "<pre" in (tmp_path / "r.html").read_text()
@@ -214,6 +224,16 @@ class TestBadInput:
                                     "--input-size", "64", "-o", tmp_path / "run2")  # fmt: skip
         assert code == 1 and "the model failed in its forward pass" in stderr and "wrong" in stderr
 
+    def test_masks_of_another_kind_are_refused_at_once(self, probe_set: Path, tmp_path: Path) -> None:
+        import shutil
+
+        shutil.copytree(probe_set, tmp_path / "set")
+        Image.new("RGB", (32, 24)).save(tmp_path / "set" / "masks" / "object" / "0.png")
+        done = nd("concepts", f"masks:{tmp_path / 'set'}")
+        assert (
+            done.returncode == 2 and "the mask object/0.png is of mode RGB; a mask is 8 or 16 bit grey" in done.stderr
+        )
+
     def test_a_place_that_cannot_be_written(self, probe_set: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         code, stderr = self.dissect(MODEL, "-l", "layer1", "-c", f"masks:{probe_set}", "-o", tmp_path / "file" / "run")
@@ -276,3 +296,30 @@ def test_ctrl_c_leaves_nothing_half_written(probe_set: Path, tmp_path: Path) -> 
 def children(pid: int) -> list[str]:
     """The worker processes of a process: it is running then."""
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_progress_on_a_terminal_leaves_one_line_per_stage(probe_set: Path, tmp_path: Path) -> None:
+    """In a pseudo-terminal: no bar is left behind, nothing is shown twice."""
+    import pty
+
+    command = [sys.executable, "-m", "nd_plugin", "dissect", MODEL, "-l", "layer1", "-c", f"masks:{probe_set}",
+               "--input-size", "64", "-o", str(tmp_path / "run")]  # fmt: skip
+    known = {**os.environ, "PYTHONPATH": str(TESTS), "COLUMNS": "90", "TERM": "xterm"}
+    leader, follower = pty.openpty()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=follower, env=known) as process:
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                part = os.read(leader, 4096)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            shown += part
+    os.close(leader)
+    assert process.returncode == 0
+    text = shown.decode()
+    assert text.count("thresholds: 6 images in") == 1 and text.count("counts: 6 images in") == 1
+    last = text[text.rindex("counts: 6 images in") :]
+    assert "━" not in last or "\x1b[2K" in last[last.rindex("━") :], "the last bar is wiped away"

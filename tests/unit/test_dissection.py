@@ -51,6 +51,8 @@ class TestScores:
 
     def test_top_images_by_name(self, dissection: Dissection) -> None:
         assert dissection.top(0, 2) == [("b.jpg", 2.0), ("a.jpg", 1.0)]
+        with pytest.raises(BadInput, match=r"no unit 5: layer 'block.1/relu' has 5, numbered from 0"):
+            dissection.top(5)
 
 
 class TestSaving:

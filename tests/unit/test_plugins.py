@@ -507,7 +507,7 @@ def test_an_unknown_concept_set_lists_what_is_known(install: Install) -> None:
     install("nd-toys", "toys", TOYS)
     with pytest.raises(ConceptSetInvalid) as caught:
         open_concepts("mask:here")
-    assert "no concept set 'mask:here'; did you mean 'masks'?; known are " in str(caught.value)
+    assert "no concept set 'mask:here'; the nearest is 'masks'; known are " in str(caught.value)
     assert "masks:ROOT" in str(caught.value) and "toys:BOX, FILE.toy" in str(caught.value)
 
 
