@@ -281,16 +281,25 @@ def test_ctrl_c_leaves_nothing_half_written(probe_set: Path, tmp_path: Path) -> 
                "-o", str(tmp_path / "run")]  # fmt: skip
     known = {**os.environ, "PYTHONPATH": str(TESTS)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=known,
-                          start_new_session=True) as process:  # fmt: skip
+                          start_new_session=True, preexec_fn=interruptible) as process:  # fmt: skip
         deadline = time.monotonic() + 120
         while not children(process.pid) and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.2)
         time.sleep(1)
         os.killpg(process.pid, signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
+        try:
+            stdout, stderr = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert process.returncode == 130, stderr
     assert "nd: interrupted" in stderr and "Traceback" not in stderr
     assert stdout == "" and list(tmp_path.iterdir()) == []
+
+
+def interruptible() -> None:
+    """Whatever started the tests: a shell's background jobs ignore Ctrl-C, and so would their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def children(pid: int) -> list[str]:
