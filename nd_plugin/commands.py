@@ -101,8 +101,9 @@ def _save_and_report(folder: Path, found: Sequence[Dissection], *, as_json: bool
     show_reports([dissection.report() for dissection in found], "json" if as_json else None, None)
     if failure is not None:
         raise failure
-    for dissection in found:
-        announce(dissection)
+    with console.results_only():
+        for dissection in found:
+            announce(dissection)
     console.say(f"saved in {folder} (nd report {folder})")
 
 

@@ -102,6 +102,7 @@ class Passes:
     ) -> tuple[ConceptCounts, dict[str, UnitCounts], list[Skipped]]:
         """The pass over the annotations: masks against concepts."""
         vocabulary = self.feed.concepts
+        device = next(iter(thresholds.values())).device  # where the maps are, a forward function's too
         category_of, sizes = category_indices(vocabulary), (len(vocabulary.concepts), len(vocabulary.categories))
         areas = ConceptCounts.none(*sizes)
         counts = {layer: UnitCounts.none(len(values), *sizes) for layer, values in thresholds.items()}
@@ -115,7 +116,7 @@ class Passes:
             for place, (image, planes) in enumerate(zip(batch.indices.tolist(), batch.planes, strict=True)):
                 if planes is None or image not in seen.readable:
                     continue
-                scene = Scene.of(planes, category_of, self.device)
+                scene = Scene.of(planes, category_of, device)
                 areas.see(scene)
                 found = {layer: every[image] for layer, every in by_image.items() if image in every}
                 found.update({layer: _all_units(activations[layer][place]) for layer in again})

@@ -5,7 +5,6 @@ operation between the input and a layer maps the axis before it to the axis afte
 maps, for every backend alike (DESIGN section 1).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 Size = tuple[int, int]  # (height, width) in pixels
@@ -38,9 +37,6 @@ class Geometry:
         return "receptive fields" if self.anchored else "cells spread evenly"
 
 
-INPUT = Geometry(Axis(), Axis())
-
-
 def convolve(axis: Axis, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Axis:
     """Convolution and pooling; ``padding`` is the padding before the first cell."""
     reach = (kernel - 1) * dilation
@@ -59,11 +55,6 @@ def transpose_convolve(axis: Axis, kernel: int, stride: int = 1, padding: int = 
         stride=axis.stride / stride,
         offset=axis.offset + axis.stride * (padding - reach / 2) / stride,
     )
-
-
-def pad(axis: Axis, before: int) -> Axis:
-    """``before`` cells put in front (cropped, where negative)."""
-    return Axis(axis.size, axis.stride, axis.offset - axis.stride * before)
 
 
 def resize(
@@ -89,12 +80,6 @@ def adaptive_pool(axis: Axis, cells: int, target: int) -> Axis:
         stride=axis.stride * ratio,
         offset=axis.offset + axis.stride * (ratio / 2 - 0.5),
     )
-
-
-def widest(geometries: Iterable[Geometry | None]) -> Geometry | None:
-    """Where branches meet, the one with the largest receptive field wins, ties to the first; None never wins."""
-    known = [geometry for geometry in geometries if geometry is not None]
-    return max(known, key=lambda geometry: geometry.rows.size * geometry.columns.size, default=None)
 
 
 def spread_evenly(cells: Size, image: Size) -> Geometry:
