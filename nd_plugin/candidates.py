@@ -1,20 +1,34 @@
 """The maps that may hold a pixel of M_k, kept while the images pass through the model once.
 
-T_k is never less than the (floor(τ·n)+1)-th largest value seen so far, and interpolation never leaves the range of a
-map; so a map whose maximum does not exceed that bound lights nothing and can be forgotten at once (DESIGN section 4).
+Interpolation never leaves the range of a map; so a map whose maximum does not exceed T_k, or anything that T_k is not
+less than, lights nothing and is forgotten (DESIGN section 4). What is kept lies in memory up to a budget, and in a file
+beyond it; of a layer for which the disk is too small, the single values above the bound are kept instead of the maps.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from nd_plugin.errors import NotSaved
+from nd_plugin.quantile import Flat
+from nd_plugin.upsample import true_places
+
+SPARE = 2**28  # bytes of the disk that are left alone
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The candidates of one batch, in the order of its images."""
+    """Maps of some images, in the order of the images; on the CPU."""
 
     images: Tensor  # (map,) int64, into the concept set
     units: Tensor  # (map,) int64
@@ -28,42 +42,152 @@ class Kept:
             return self
         return Kept(self.images[stay], self.units[stay], self.peaks[stay], self.maps[stay])
 
+    def values(self, bound: Tensor) -> Kept:
+        """The single values above ``bound`` (unit,), as maps of one cell."""
+        places = true_places(self.maps > bound[self.units, None, None])
+        map_ = places // max(self.maps.shape[1] * self.maps.shape[2], 1)
+        found = self.maps.flatten()[places]
+        return Kept(self.images[map_], self.units[map_], found, found[:, None, None])
+
     @property
     def nbytes(self) -> int:
         """Memory taken."""
         return sum(tensor.nbytes for tensor in (self.images, self.units, self.peaks, self.maps))
 
 
-@dataclass
+@dataclass(frozen=True)
+class Stored:
+    """Where in the file a part lies."""
+
+    offset: int
+    count: int
+
+
+@dataclass(eq=False)
 class Candidates:
-    """The candidates of one layer; ``a + b`` are those of both parts."""
+    """The candidates of one layer, batch by batch."""
 
-    parts: list[Kept] = field(default_factory=list)
+    cells: tuple[int, int]
+    dtype: torch.dtype
+    place: Path | None = None  # the files' folder and the beginning of their names; None: a temporary file
+    whole: bool = True  # maps; else single values
+    parts: dict[int, Kept | Stored] = field(default_factory=dict)  # by batch
+    file: IO[bytes] | None = None
+    end: int = 0  # of what the file holds
 
-    def see(self, maps: Tensor, images: Tensor, peaks: Tensor, bound: Tensor) -> None:
-        """Keep what exceeds ``bound`` (unit,) of ``maps`` (image, unit, row, column) with maxima ``peaks``."""
-        image, unit = (peaks > bound).nonzero(as_tuple=True)
-        if len(image):
-            self.parts.append(Kept(images[image], unit, peaks[image, unit], maps[image, unit]))
+    def see(self, batch: int, images: Tensor, maps: Tensor, peaks: Tensor, bound: Tensor) -> Tensor:
+        """Keep what exceeds ``bound`` (unit,) of ``maps`` (image, unit, row, column), whose maxima are ``peaks``.
+
+        Returns the maps that were kept.
+        """
+        found = true_places(peaks > bound)
+        chosen = maps.flatten(0, 1).index_select(0, found)
+        if len(found):
+            unit = found % maps.shape[1]
+            columns = (images[found // maps.shape[1]], unit, peaks.flatten()[found], chosen)
+            kept = Kept(*(column.cpu() for column in columns))
+            self.parts[batch] = kept if self.whole else kept.values(bound.cpu())
+        return chosen
 
     def prune(self, bound: Tensor) -> None:
-        """Forget what a better bound rules out."""
-        self.parts = [part for part in (part.above(bound) for part in self.parts) if len(part.units)]
-
-    def by_image(self) -> dict[int, tuple[Tensor, Tensor]]:
-        """Units (map,) and maps (map, row, column) of each image that has any."""
-        found: dict[int, tuple[Tensor, Tensor]] = {}
-        for part in self.parts:
-            images, counts = torch.unique_consecutive(part.images, return_counts=True)
-            sizes = counts.tolist()
-            pairs = zip(torch.split(part.units, sizes), torch.split(part.maps, sizes), strict=True)
-            found.update(zip(images.tolist(), pairs, strict=True))
-        return found
+        """Forget, of what lies in memory, what a better bound rules out."""
+        bound = bound.cpu()
+        for batch, part in list(self.parts.items()):
+            if isinstance(part, Kept):
+                self.parts[batch] = part.above(bound)
 
     @property
     def nbytes(self) -> int:
         """Memory taken."""
-        return sum(part.nbytes for part in self.parts)
+        return sum(part.nbytes for part in self.parts.values() if isinstance(part, Kept))
 
-    def __add__(self, other: Candidates) -> Candidates:
-        return Candidates(self.parts + other.parts)
+    def spill(self, bound: Tensor) -> None:
+        """Bring everything in memory to the file; the single values alone, from now on, where maps do not fit.
+
+        Raises NotSaved where these do not fit either.
+        """
+        try:
+            if self.whole and self.nbytes > free_bytes(self._folder) - SPARE:
+                self._keep_values_only(bound.cpu())
+            self._write_all()
+        except OSError as error:
+            raise NotSaved(
+                f"the candidates of a layer need more room than there is in {self._folder} ({error.strerror or error});"
+                " make room, set TMPDIR to a larger disk, or give more --memory"
+            ) from error
+
+    @property
+    def _folder(self) -> Path:
+        return self.place.parent if self.place else Path(tempfile.gettempdir())
+
+    @property
+    def path(self) -> Path | None:
+        """Of the file, where it has a name."""
+        return self.place and self.place.with_name(f"{self.place.name}.{'maps' if self.whole else 'values'}")
+
+    def _write_all(self) -> None:
+        if self.file is None:
+            self.file = self.path.open("w+b") if self.path else tempfile.TemporaryFile()  # noqa: SIM115  # see close
+        for batch, part in self.parts.items():
+            if isinstance(part, Kept):
+                self.parts[batch] = self._write(part)
+        self.file.flush()
+
+    def _keep_values_only(self, bound: Tensor) -> None:
+        before = replace(self)
+        self.whole, self.parts, self.file, self.end = False, {}, None, 0
+        self._write_all()
+        for batch in before.parts:
+            self.parts[batch] = self._write(before.of(batch).values(bound))
+        before.close()
+
+    def _write(self, part: Kept) -> Stored:
+        assert self.file is not None
+        self.file.seek(self.end)
+        columns = (part.images, part.units, part.peaks)
+        for tensor in (*columns, part.maps) if self.whole else columns:
+            self.file.write(np.ascontiguousarray(tensor.numpy()).data)
+        stored, self.end = Stored(self.end, len(part.units)), self.file.tell()
+        return stored
+
+    def of(self, batch: int) -> Kept:
+        """The candidates of a batch."""
+        part = self.parts.get(batch, Stored(0, 0))
+        return part if isinstance(part, Kept) else self._read(part)
+
+    def _read(self, part: Stored) -> Kept:
+        if self.file is not None:
+            self.file.seek(part.offset)
+        number = torch.empty(0, dtype=self.dtype).numpy().dtype
+        images, units = (self._column(np.dtype(np.int64), part.count) for _ in range(2))
+        peaks = self._column(number, part.count)
+        if not self.whole:
+            return Kept(images, units, peaks, peaks[:, None, None])
+        maps = self._column(number, part.count * self.cells[0] * self.cells[1])
+        return Kept(images, units, peaks, maps.view(-1, *self.cells))
+
+    def _column(self, kind: np.dtype[Any], count: int) -> Tensor:
+        column: npt.NDArray[Any] = np.empty(count, kind)
+        if self.file is not None and count:
+            self.file.readinto(memoryview(column).cast("B"))  # type: ignore[attr-defined]
+        return torch.from_numpy(column)
+
+    def flat(self, bound: Tensor) -> Iterator[Flat]:
+        """Units and values of everything above ``bound`` (unit,), part by part."""
+        bound = bound.cpu()
+        for batch in self.parts:
+            kept = self.of(batch).above(bound)
+            if len(kept.units):
+                places = true_places(kept.maps > bound[kept.units, None, None])
+                yield kept.units[places // kept.maps[0].numel()], kept.maps.flatten()[places]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+
+def free_bytes(folder: Path) -> int:
+    """Of the disk on which a folder lies."""
+    return shutil.disk_usage(folder).free

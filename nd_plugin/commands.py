@@ -78,7 +78,7 @@ def dissect(
     memory: int | None = None,
 ) -> None:
     """Dissect, save, report. Everything that can be refused is refused before the model runs."""
-    check(settings)
+    check(settings, (settings.quantile,))
     folder = output or runs.free_name(Path("runs") / _run_name(model, concepts))
     runs.check_target(folder, overwrite=overwrite)
     with console.results_only():

@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nd_plugin.geometry import Geometry, Size
-from nd_plugin.tally import annotation_masks, tally
+from nd_plugin.tally import Counts, Labels
+from nd_plugin.tiles import lit_pixels
 from nd_plugin.types import ConceptSet
-from nd_plugin.upsample import upsample
-
-AT_ONCE = 2**24  # upsampled pixels in memory at a time
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Scene:
-    """The annotation of one image, ready to be counted against: the concepts present and their masks."""
+class Scenes:
+    """The annotations of some images whose masks have one size, ready to be counted against.
 
-    concepts: Counts  # (concept,) indices into the vocabulary, ascending
-    categories: Counts  # (category,) indices of the categories the image has
-    masks: Tensor  # (concept, row, column) bool
+    Labels are places among the concepts that occur in these images, so that a count for each of them is small.
+    """
+
+    size: Size
+    planes: Tensor  # (plane, image * row * column) int32, 1 + place, 0 for none
+    whole: Tensor  # (label, image) int64, 1 + place, 0 for none: concepts of every pixel
+    concepts: Tensor  # (place,) int64, indices into the vocabulary
+    categories: Tensor  # (image, category) bool, which the image has
 
     @classmethod
-    def of(cls, planes: npt.NDArray[np.int32], category_of: Counts, device: torch.device) -> Scene:
-        """Of planes (plane, row, column); ``category_of`` (concept,) holds the category of every concept."""
-        present, masks = annotation_masks(planes)
-        return cls(present, np.unique(category_of[present]), torch.from_numpy(masks).to(device))
-
-    @property
-    def size(self) -> Size:
-        """Of the masks."""
-        return int(self.masks.shape[1]), int(self.masks.shape[2])
+    def of(cls, images: Sequence[Labels], category_of: Counts, categories: int, device: torch.device) -> Scenes:
+        """Of at least one image; ``category_of`` (concept,) holds the category of every concept."""
+        concepts = np.unique(np.concatenate([labels.concepts for labels in images]))
+        places = np.zeros(len(category_of) + 1, np.int32)
+        places[concepts + 1] = np.arange(1, len(concepts) + 1)
+        size, count = images[0].size, len(images)
+        planes = np.zeros((max(len(labels.planes) for labels in images), count, size[0] * size[1]), np.int32)
+        whole = np.zeros((max(len(labels.whole) for labels in images), count), np.int64)
+        present = np.zeros((count, categories), np.bool_)
+        for image, labels in enumerate(images):
+            planes[: len(labels.planes), image] = places[labels.planes.reshape(len(labels.planes), size[0] * size[1])]
+            whole[: len(labels.whole), image] = places[labels.whole + 1]
+            present[image, category_of[labels.concepts]] = True
+        tensors = (planes.reshape(len(planes), -1), whole, concepts, present)
+        return cls(size, *(torch.from_numpy(array).to(device) for array in tensors))
 
 
 @dataclass
@@ -50,10 +58,10 @@ class ConceptCounts:
         """Nothing counted yet."""
         return cls(np.zeros(concepts, np.int64), np.zeros(categories, np.int64))
 
-    def see(self, scene: Scene) -> None:
-        """Count one image."""
-        self.area[scene.concepts] += scene.masks.sum((1, 2)).cpu().numpy()
-        self.images[scene.categories] += 1
+    def see(self, labels: Labels, category_of: Counts) -> None:
+        """Count one image; ``category_of`` (concept,) holds the category of every concept."""
+        self.area[labels.concepts] += labels.areas
+        self.images[np.unique(category_of[labels.concepts])] += 1
 
     def __add__(self, other: ConceptCounts) -> ConceptCounts:
         return ConceptCounts(self.area + other.area, self.images + other.images)
@@ -61,34 +69,44 @@ class ConceptCounts:
 
 @dataclass
 class UnitCounts:
-    """The counts of one layer."""
+    """The counts of one layer at one quantile."""
 
-    intersection: Counts  # (unit, concept) |M_k ∩ L_c|
-    unit_area: Counts  # (unit, category) |M_k| over the images that have the category
+    intersection: Tensor  # (unit, concept) int64, |M_k ∩ L_c|
+    unit_area: Tensor  # (unit, category) int64, |M_k| over the images that have the category
 
     @classmethod
-    def none(cls, units: int, concepts: int, categories: int) -> UnitCounts:
+    def none(cls, units: int, concepts: int, categories: int, device: torch.device) -> UnitCounts:
         """Nothing counted yet."""
-        return cls(np.zeros((units, concepts), np.int64), np.zeros((units, categories), np.int64))
+        return cls(*(torch.zeros(units, many, dtype=torch.int64, device=device) for many in (concepts, categories)))
 
     def see(
-        self, units: Tensor, maps: Tensor, thresholds: Tensor, geometry: Geometry, image: Size, scene: Scene
+        self,
+        images: Tensor,
+        units: Tensor,
+        maps: Tensor,
+        thresholds: Tensor,
+        geometry: Geometry,
+        image: Size,
+        scenes: Scenes,
     ) -> None:
-        """Count one image: ``maps`` (map, row, column) of ``units`` (map,), ``thresholds`` of all (unit,).
+        """Count ``maps`` (map, row, column) of ``units`` (map,) and ``images`` (map,), places among the scenes.
 
-        ``image`` is the input size. Interpolation never leaves the range of a map, so only maps with a value above
-        their unit's threshold are looked at.
+        ``thresholds`` are of all units, (unit,); ``image`` is the input size.
         """
-        lit = maps.amax((1, 2)) > thresholds[units]
-        if scene.concepts.size == 0 or not bool(lit.any()):
-            return
-        at_once = max(AT_ONCE // (scene.size[0] * scene.size[1]), 1)
-        for some in torch.split(lit.nonzero()[:, 0], at_once):
-            raised = upsample(maps[some], geometry, image, scene.size)
-            intersection, area = tally(raised > thresholds[units[some], None, None], scene.masks)
-            rows = units[some].cpu().numpy()[:, None]
-            self.intersection[rows, scene.concepts] += intersection.cpu().numpy()
-            self.unit_area[rows, scene.categories] += area.cpu().numpy()[:, None]
+        count, many = len(self.intersection), len(scenes.concepts) + 1
+        found = torch.zeros(count * many, dtype=torch.int64, device=maps.device)
+        areas = torch.zeros(len(maps), dtype=torch.int64, device=maps.device)
+        pixels = scenes.size[0] * scenes.size[1]
+        for lit in lit_pixels(maps, thresholds[units], geometry, image, scenes.size):
+            areas += torch.bincount(lit.maps, minlength=len(areas))
+            places = (images * pixels)[lit.maps] + lit.pixels
+            rows = (units * many)[lit.maps]
+            for plane in scenes.planes:
+                found += torch.bincount(rows + plane[places], minlength=len(found))
+        for label in scenes.whole:
+            found.index_add_(0, units * many + label[images], areas)
+        self.intersection[:, scenes.concepts] += found.view(count, many)[:, 1:]
+        self.unit_area.index_add_(0, units, areas[:, None] * scenes.categories[images])
 
     def __add__(self, other: UnitCounts) -> UnitCounts:
         return UnitCounts(self.intersection + other.intersection, self.unit_area + other.unit_area)

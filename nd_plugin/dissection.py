@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DISSECTION = "dissection.npz"  # the file's name in a layer's folder
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +42,8 @@ class Dissection:
     unit_area: Integers  # (unit, category) Σ|M_k| over the images that have the category
     concept_area: Integers  # (concept,) Σ|L_c|
     category_images: Integers  # (category,) images that have the category
-    minimum: Floats  # (unit,) smallest activation
-    maximum: Floats  # (unit,) largest activation
-    zeros: Integers  # (unit,) locations that are exactly 0
+    dead: Booleans  # (unit,) constant everywhere
+    sparse: Booleans  # (unit,) 0 on more than 1 - τ of all locations, so that T_k is 0, and not dead
     locations: int  # n, per unit
     top_images: Integers  # (unit, rank) index into the concept set, most active first
     top_activations: Floats  # (unit, rank)
@@ -76,16 +76,6 @@ class Dissection:
     def labels(self) -> Integers:
         """Each unit's best concept, as an index into ``concepts``; (unit,)."""
         return scores.labels(self.iou)
-
-    @cached_property
-    def dead(self) -> npt.NDArray[np.bool_]:
-        """Units that are constant everywhere; (unit,)."""
-        return np.equal(self.minimum, self.maximum)
-
-    @cached_property
-    def sparse(self) -> npt.NDArray[np.bool_]:
-        """Units that are 0 on more than 1 - τ of all locations, so that T_k is 0, and not dead; (unit,)."""
-        return scores.mostly_zero(self.zeros, self.locations, self.settings.quantile) & ~self.dead
 
     @property
     def unique_detectors(self) -> int:

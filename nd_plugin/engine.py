@@ -1,17 +1,20 @@
 """The dissection of one or many layers in one run over a probe data set.
 
-One forward pass: it observes every activation (exact thresholds, extremes, top images) and keeps the maps that may
-exceed their unit's threshold; masks follow from these and the annotations alone. A layer whose candidates take more
-memory than allowed is counted in a second forward pass, and says so. All state is a sum over images.
+One forward pass: it remembers what thresholds and top images need and keeps the maps that may exceed their unit's
+threshold; masks follow from these and the annotations alone. Only a layer whose maps found no room, or whose
+thresholds turn out not to be among what was kept, is seen a second time, and says so. All state is a sum over images:
+what several processes, machines or interrupted runs have seen adds up to the same integers.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import reduce
 from importlib import metadata
+from operator import add, or_
 from platform import python_version
 from typing import Any
 
@@ -20,189 +23,161 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nd_plugin.candidates import Candidates
-from nd_plugin.counting import ConceptCounts, Scene, UnitCounts, category_indices
+from nd_plugin import scores
+from nd_plugin.allocator import steady
 from nd_plugin.dissection import Dissection
-from nd_plugin.errors import BadInput, NonFiniteActivation, Unreadable
-from nd_plugin.feed import Batch, Feed
-from nd_plugin.geometry import Geometry, Size, spread_evenly
+from nd_plugin.errors import BadInput, Unreadable
+from nd_plugin.feed import Feed
+from nd_plugin.geometry import Geometry
 from nd_plugin.observation import Observation
-from nd_plugin.quantile import rank
-from nd_plugin.types import Model, Probe, Provenance, Settings, Skipped
+from nd_plugin.passes import Keeper, Passes, Progress, silent
+from nd_plugin.processes import Alone
+from nd_plugin.types import Model, Provenance, Settings, Skipped
+from nd_plugin.watching import Counted, State, Threshold, again, completed, thresholds
 
-NEARLY = 0.9  # of the memory: what pruning has to come down to, so that it is not done for every batch
-Progress = Callable[[str, int, int], None]  # stage, images done, images in all
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """Shows no progress."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the pass over the images leaves."""
-
-    layers: dict[str, Observation]
-    candidates: dict[str, Candidates]  # of the layers whose candidates fit into memory
-    readable: frozenset[int]  # images
-    skipped: tuple[Skipped, ...]
+AGAIN = "the images went through the model twice: "
+NO_ROOM = AGAIN + "the disk had no room for the maps that may exceed a threshold"
+NOT_KEPT = AGAIN + "some thresholds were not among the values that the bounds had kept"
 
 
 @dataclass(frozen=True)
-class Passes:
-    """One pass over the images, one over the annotations; the model runs again only for layers over the budget."""
+class Whole:
+    """What all parts have seen."""
 
-    probe: Probe
-    feed: Feed
-    device: torch.device
-    progress: Progress
-
-    def observe(self) -> Seen:
-        """The pass over the images: exact thresholds, and the maps that may exceed them."""
-        seen: dict[str, Observation] = {}
-        kept = {layer: Candidates() for layer in self.probe.layers}
-        readable: set[int] = set()
-        skipped: list[Skipped] = []
-        strict = self.feed.settings.strict  # then a bad annotation stops the run now, not after the pass
-        for batch in self._batches("thresholds", annotated=strict):
-            skipped += batch.skipped
-            readable.update(batch.indices.tolist())
-            for layer, maps in self._maps(batch).items():
-                self._see(layer, maps, batch, seen, kept)
-            self._keep_within_memory(kept, seen)
-        if not seen:
-            first = skipped[0]
-            raise Unreadable(f"none of the {len(skipped)} images can be read; {first.image}: {first.reason}")
-        return Seen(seen, kept, frozenset(readable), tuple(skipped))
-
-    def _see(
-        self, layer: str, maps: Tensor, batch: Batch, seen: dict[str, Observation], kept: dict[str, Candidates]
-    ) -> None:
-        low, high = maps.flatten(2).aminmax(dim=2)
-        if not (low.isfinite() & high.isfinite()).all():
-            raise self._not_finite(layer, maps, batch)
-        keep = rank(self.feed.settings.quantile, self.feed.images * maps[0, 0].numel()) + 1
-        images = batch.indices.to(maps.device)
-        part = Observation.of(maps, images, (low, high), keep, self.feed.settings.top_images)
-        seen[layer] = seen[layer] + part if layer in seen else part
-        if layer in kept:
-            kept[layer].see(maps, images, high, seen[layer].largest.bound)
-
-    def _keep_within_memory(self, kept: dict[str, Candidates], seen: Mapping[str, Observation]) -> None:
-        """Forget what the bounds rule out by now; while that is too little, give up the largest layer's candidates."""
-        if sum(candidates.nbytes for candidates in kept.values()) <= self.feed.memory:
-            return
-        for layer, candidates in kept.items():
-            candidates.prune(seen[layer].largest.bound)
-        while kept and sum(candidates.nbytes for candidates in kept.values()) > NEARLY * self.feed.memory:
-            del kept[max(kept, key=lambda layer: kept[layer].nbytes)]
-
-    def count(
-        self, seen: Seen, thresholds: Mapping[str, Tensor], geometries: Mapping[str, Geometry]
-    ) -> tuple[ConceptCounts, dict[str, UnitCounts], list[Skipped]]:
-        """The pass over the annotations: masks against concepts."""
-        vocabulary = self.feed.concepts
-        device = next(iter(thresholds.values())).device  # where the maps are, a forward function's too
-        category_of, sizes = category_indices(vocabulary), (len(vocabulary.concepts), len(vocabulary.categories))
-        areas = ConceptCounts.none(*sizes)
-        counts = {layer: UnitCounts.none(len(values), *sizes) for layer, values in thresholds.items()}
-        by_image = {layer: candidates.by_image() for layer, candidates in seen.candidates.items()}
-        again = [layer for layer in self.probe.layers if layer not in by_image]
-        unread = {item.image for item in seen.skipped if item.part == "image"}
-        skipped: list[Skipped] = []
-        for batch in self._batches("counts", pictures=bool(again), annotated=True):
-            skipped += (item for item in batch.skipped if item.part == "annotation" and item.image not in unread)
-            activations = self._maps(batch) if again else {}
-            for place, (image, planes) in enumerate(zip(batch.indices.tolist(), batch.planes, strict=True)):
-                if planes is None or image not in seen.readable:
-                    continue
-                scene = Scene.of(planes, category_of, device)
-                areas.see(scene)
-                found = {layer: every[image] for layer, every in by_image.items() if image in every}
-                found.update({layer: _all_units(activations[layer][place]) for layer in again})
-                for layer, (units, maps) in found.items():
-                    size = self.feed.preprocess.size
-                    counts[layer].see(units, maps, thresholds[layer], geometries[layer], size, scene)
-        if not areas.images.any() and skipped:
-            first = skipped[0]
-            raise Unreadable(f"none of the annotations can be read; {first.image}: {first.reason}")
-        return areas, counts, skipped
-
-    def geometry(self, layer: str, cells: Size) -> Geometry:
-        """Where the layer's cells look."""
-        if self.feed.settings.anchor == "rf":
-            return self.probe.geometries[layer]
-        return spread_evenly(cells, self.feed.preprocess.size)
-
-    def _batches(self, stage: str, *, pictures: bool = True, annotated: bool) -> Iterator[Batch]:
-        done = 0
-        self.progress(stage, done, self.feed.images)
-        for batch in self.feed.batches(pictures=pictures, annotated=annotated):
-            yield batch
-            done += batch.seen
-            self.progress(stage, done, self.feed.images)
-
-    def _maps(self, batch: Batch) -> dict[str, Tensor]:
-        if not len(batch.indices):
-            return {}
-        images = self.feed.preprocess.normalise(batch.pixels.to(self.device))
-        return {layer: _at_least_float32(maps) for layer, maps in self.probe(images).items()}
-
-    def _not_finite(self, layer: str, maps: Tensor, batch: Batch) -> NonFiniteActivation:
-        image, unit, row, column = (int(place) for place in (~maps.isfinite()).nonzero()[0])
-        name = self.feed.concepts.name(int(batch.indices[image]))
-        value = float(maps[image, unit, row, column])
-        return NonFiniteActivation(
-            f"layer {layer!r}, unit {unit}, image {name}: the activation at row {row}, column {column} is {value}; "
-            "look at the weights, the preprocessing (mean, std, scale), or an autocast that overflows"
-        )
+    observations: Mapping[str, Observation]
+    thresholds: Mapping[str, Sequence[Threshold]]
+    counted: Counted
+    skipped: Sequence[Skipped]
+    notes: Mapping[str, Sequence[str]]  # by layer
+    geometries: Mapping[str, Geometry]
 
 
-def run(model: Model, layers: Sequence[Any], feed: Feed, progress: Progress = silent) -> list[Dissection]:
+def run(
+    model: Model,
+    layers: Sequence[Any],
+    feed: Feed,
+    progress: Progress = silent,
+    *,
+    quantiles: Sequence[float] = (),
+    group: Alone | None = None,
+    keep: Callable[[tuple[str, ...], Provenance], tuple[Keeper, State]] | None = None,
+) -> list[Dissection]:
     """Dissect ``layers`` of ``model`` on what ``feed`` brings; one Dissection per layer, in the order asked for.
 
+    With several ``quantiles`` (else the settings' own) one for each of them, layer by layer. ``group`` are the
+    processes that share the work, each with its part; ``keep`` says where the state is kept, and from where it goes on.
     Raises what the tree in `nd_plugin.errors` says; the model is left as it was found in any case.
     """
-    check(feed.settings)
-    started, clock = datetime.now(UTC), time.monotonic()
-    with torch.no_grad(), model.probe(layers, feed.preprocess.size) as probe:
-        passes = Passes(probe, feed, model.device, progress)
-        whole = passes.observe()
-        seen = whole.layers
-        thresholds = {layer: seen[layer].largest.threshold(feed.settings.quantile) for layer in probe.layers}
-        geometries = {layer: passes.geometry(layer, seen[layer].cells) for layer in probe.layers}
-        areas, counts, unlabelled = passes.count(whole, thresholds, geometries)
-    skipped = sorted([*whole.skipped, *unlabelled], key=lambda item: (item.image, item.part))
-    made = _provenance(model, feed, started.isoformat(timespec="seconds"), time.monotonic() - clock)
-    return [
-        Dissection(
-            layer=layer,
-            categories=tuple(feed.concepts.categories),
-            concepts=tuple(feed.concepts.concepts),
-            thresholds=_floats(thresholds[layer]),
-            intersection=counts[layer].intersection,
-            unit_area=counts[layer].unit_area,
-            concept_area=areas.area,
-            category_images=areas.images,
-            minimum=_floats(seen[layer].minimum),
-            maximum=_floats(seen[layer].maximum),
-            zeros=seen[layer].zeros.cpu().numpy(),
-            locations=seen[layer].largest.locations,
-            top_images=seen[layer].top.images.cpu().numpy(),
-            top_activations=_floats(seen[layer].top.activations),
-            image_names=tuple(feed.concepts.name(index) for index in range(feed.images)),
-            skipped=tuple(skipped),
-            settings=feed.settings,
-            provenance=_noted(made, geometries[layer], feed.settings, again=layer not in whole.candidates),
-        )
-        for layer in probe.layers
-    ]
+    group = group or Alone()
+    quantiles = tuple(dict.fromkeys(quantiles or (feed.settings.quantile,)))
+    check(feed.settings, quantiles)
+    clock = time.monotonic()
+    with torch.no_grad(), steady(), model.probe(layers, feed.preprocess.size) as probe:
+        made = provenance(model, feed, datetime.now(UTC).isoformat(timespec="seconds"))
+        keeper, state = keep(probe.layers, made) if keep else (Keeper(), State())
+        passes = Passes(feed, probe.layers, quantiles, model.device, state, probe, progress, keeper)
+        try:
+            passes.observe()
+            whole = combine([passes], group)
+        finally:
+            state.close()
+    seconds = max(group.gather(state.seconds + time.monotonic() - clock))
+    return dissections(passes, whole, replace(made, seconds=round(seconds, 3)))
 
 
-def check(settings: Settings) -> None:
+def combine(parts: Sequence[Passes], group: Alone) -> Whole:
+    """From what the parts of this process, and of the others in the group, have seen: thresholds, then masks."""
+    skipped = [item for items in group.gather([s for part in parts for s in part.state.skipped]) for item in items]
+    layers, quantiles = parts[0].layers, parts[0].quantiles
+    observations = {layer: _observation(parts, layer, skipped, group) for layer in layers}
+    found: dict[str, Sequence[Threshold]] = {}
+    notes: dict[str, Sequence[str]] = {}
+    for layer in layers:
+        above = group.largest(_level(parts, layer, observations[layer]))
+        kept = [part.candidates(layer) for part in parts if layer in part.state.layers]
+        found[layer] = thresholds(kept, above, observations[layer], quantiles, group)
+        notes[layer] = [NO_ROOM] if any(group.gather(any(not one.whole for one in kept))) else []
+    unknown = [layer for layer in layers if not all(bool(at.known.all()) for at in found[layer])]
+    for part in parts if unknown else ():
+        part.see_again({layer: again(part.candidates(layer), found[layer]) for layer in unknown})
+    for layer in unknown:
+        kept = [part.candidates(layer) for part in parts]
+        above = again(kept[0], found[layer])[1]
+        more = thresholds(kept, above, observations[layer], quantiles, group)
+        found[layer], notes[layer] = completed(found[layer], more), [NOT_KEPT]
+    counted = _summed(reduce(add, (part.count(found) for part in parts)), group)
+    if not counted.areas.images.any() and counted.skipped:
+        first = counted.skipped[0]
+        raise Unreadable(f"none of the annotations can be read; {first.image}: {first.reason}")
+    geometries = reduce(or_, group.gather({key: one.geometry for part in parts for key, one in part.state.layers.items()}))
+    return Whole(observations, found, counted, [*skipped, *counted.skipped], notes, geometries)
+
+
+def _observation(parts: Sequence[Passes], layer: str, skipped: Sequence[Skipped], group: Alone) -> Observation:
+    """Of all parts of all processes. Raises Unreadable where none has seen an image."""
+    mine = [part.state.layers[layer].observation.on_cpu() for part in parts if layer in part.state.layers]
+    every = [one for its in group.gather(mine) for one in its]
+    if not every:
+        first = skipped[0]
+        raise Unreadable(f"none of the {len(skipped)} images can be read; {first.image}: {first.reason}")
+    return reduce(add, every)
+
+
+def _level(parts: Sequence[Passes], layer: str, whole: Observation) -> Tensor:
+    """What everything that these parts kept is above, (unit,)."""
+    levels = [part.state.layers[layer].bound.level.cpu() for part in parts if layer in part.state.layers]
+    return reduce(torch.maximum, levels, torch.full_like(whole.highest, -torch.inf))
+
+
+def _summed(counted: Counted, group: Alone) -> Counted:
+    """What all processes have counted."""
+    others = group.gather((counted.areas, counted.skipped))
+    units = {
+        key: replace(counts, intersection=group.total(counts.intersection), unit_area=group.total(counts.unit_area))
+        for key, counts in counted.units.items()
+    }
+    return Counted(reduce(add, (areas for areas, _ in others)), units, [s for _, skipped in others for s in skipped])
+
+
+def dissections(passes: Passes, whole: Whole, made: Provenance) -> list[Dissection]:
+    """The results, layer by layer."""
+    feed = passes.feed
+    names = tuple(feed.concepts.name(index) for index in range(feed.images))
+    found = []
+    for layer in passes.layers:
+        seen = whole.observations[layer]
+        geometry = whole.geometries[layer]
+        for at in whole.thresholds[layer]:
+            counts = whole.counted.units[layer, at.quantile]
+            found.append(
+                Dissection(
+                    layer=layer,
+                    categories=tuple(feed.concepts.categories),
+                    concepts=tuple(feed.concepts.concepts),
+                    thresholds=_floats(at.values),
+                    intersection=counts.intersection.cpu().numpy(),
+                    unit_area=counts.unit_area.cpu().numpy(),
+                    concept_area=whole.counted.areas.area,
+                    category_images=whole.counted.areas.images,
+                    dead=~seen.varied.numpy(),
+                    sparse=_sparse(seen, at.quantile),
+                    locations=seen.locations,
+                    top_images=seen.top.images.numpy(),
+                    top_activations=_floats(seen.top.activations),
+                    image_names=names,
+                    skipped=tuple(sorted(whole.skipped, key=lambda item: (item.image, item.part))),
+                    settings=replace(feed.settings, quantile=at.quantile),
+                    provenance=_noted(made, geometry, feed.settings, whole.notes[layer]),
+                )
+            )
+    return found
+
+
+def check(settings: Settings, quantiles: Sequence[float]) -> None:
     """Refuse settings that cannot be meant."""
-    if not 0 < settings.quantile < 1:
-        raise BadInput(f"quantile {settings.quantile} is not between 0 and 1 (the paper's is 0.005)")
+    for quantile in quantiles:
+        if not 0 < quantile < 1:
+            raise BadInput(f"quantile {quantile} is not between 0 and 1 (the paper's is 0.005)")
     if not 0 <= settings.min_iou < 1:
         raise BadInput(f"min_iou {settings.min_iou} is not between 0 and 1 (the paper's is 0.04)")
     if settings.anchor not in ("rf", "cell"):
@@ -213,12 +188,10 @@ def check(settings: Settings) -> None:
         raise BadInput(f"limit {settings.limit} leaves no image")
 
 
-def _all_units(maps: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.arange(len(maps), device=maps.device), maps
-
-
-def _at_least_float32(maps: Tensor) -> Tensor:
-    return maps if maps.dtype in (torch.float32, torch.float64) else maps.float()
+def _sparse(seen: Observation, quantile: float) -> npt.NDArray[np.bool_]:
+    """Units that are 0 on more than (1 - τ)·n of all n locations, so that T_k = 0, and not dead; (unit,)."""
+    few = seen.locations - scores.most_of(quantile, seen.locations)
+    return np.asarray(((seen.nonzero < few) & seen.varied).numpy())
 
 
 def _floats(values: Tensor) -> npt.NDArray[np.float64]:
@@ -226,7 +199,8 @@ def _floats(values: Tensor) -> npt.NDArray[np.float64]:
     return values.double().cpu().numpy() + 0.0
 
 
-def _provenance(model: Model, feed: Feed, started: str, seconds: float) -> Provenance:
+def provenance(model: Model, feed: Feed, started: str) -> Provenance:
+    """What is about to be run."""
     return Provenance(
         model=model.identity,
         concept_set=feed.concepts.identity,
@@ -236,19 +210,16 @@ def _provenance(model: Model, feed: Feed, started: str, seconds: float) -> Prove
         geometry={},
         versions=versions(),
         started=started,
-        seconds=round(seconds, 3),
+        seconds=0.0,
         notes=tuple(model.notes),
         extra={"batch_size": feed.batch_size, "workers": feed.workers},
     )
 
 
-def _noted(made: Provenance, geometry: Geometry, settings: Settings, *, again: bool) -> Provenance:
+def _noted(made: Provenance, geometry: Geometry, settings: Settings, notes: Sequence[str]) -> Provenance:
     """With the layer's geometry; evenly spread cells and a second forward pass are stated."""
-    notes = []
     if settings.anchor == "rf" and not geometry.anchored:
-        notes.append("no receptive-field geometry could be derived: the cells are spread evenly over the image")
-    if again:
-        notes.append("the candidates took more than the memory allowed: the images went through the model twice")
+        notes = [*notes, "no receptive-field geometry could be derived: the cells are spread evenly over the image"]
     found = {**asdict(geometry), "source": geometry.source}
     return replace(made, geometry=found, notes=(*made.notes, *notes))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from nd_plugin.errors import BadInput, RunFailed, Unreadable
 from nd_plugin.geometry import Size
 from nd_plugin.preprocess import Preprocess
-from nd_plugin.tally import dense
+from nd_plugin.tally import Labels
 from nd_plugin.types import ConceptSet, Settings, Skipped
 
 MEMORY = 2**30  # bytes for candidates, unless told otherwise
@@ -28,19 +28,24 @@ class Item:
 
     index: int
     pixels: Tensor | None = None  # uint8 (3, row, column)
-    planes: npt.NDArray[np.int32] | None = None  # (plane, row, column) at the size of the masks
+    labels: Labels | None = None  # at the size of the masks
     skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The readable images among a few consecutive ones."""
+    """The readable images among a few."""
 
     indices: Tensor  # (image,) int64, into the concept set
     pixels: Tensor  # uint8 (image, 3, row, column)
-    planes: tuple[npt.NDArray[np.int32] | None, ...]  # None where they were not asked for or cannot be read
+    labels: tuple[Labels | None, ...]  # None where they were not asked for or cannot be read
     skipped: tuple[Skipped, ...]
     seen: int  # images, readable or not
+    number: int = 0  # among the batches of the whole probe data set
+
+    def pin_memory(self) -> Batch:
+        """In memory from which a GPU copies while it computes; the loader calls this."""
+        return replace(self, pixels=self.pixels.pin_memory())
 
 
 def mask_size(settings: Settings, concepts: ConceptSet, image: Size) -> Size | None:
@@ -82,12 +87,12 @@ class _Items(Dataset[Item]):
         except Exception as error:  # whatever a decoder raises: the image is named and skipped
             return Item(index, skipped=(self._skipped(index, "image", error),))
         try:
-            planes = self._planes(index) if self.annotated else None
+            labels = self._labels(index) if self.annotated else None
         except Exception as error:  # likewise
             return Item(index, pixels, skipped=(self._skipped(index, "annotation", error),))
-        return Item(index, pixels, planes)
+        return Item(index, pixels, labels)
 
-    def _planes(self, index: int) -> npt.NDArray[np.int32]:
+    def _labels(self, index: int) -> Labels:
         found = self.concepts.annotation(index)
         size = self.masks or found.size or (found.planes[0].shape if len(found.planes) else half(self.preprocess.size))
         most = len(self.concepts.concepts)
@@ -95,7 +100,7 @@ class _Items(Dataset[Item]):
             low, high = int(values.min(initial=0)), int(values.max(initial=0))
             if low < 0 or high > most:
                 raise ValueError(f"label {low if low < 0 else high} is outside the vocabulary of {most} concepts")
-        return dense(found, size)
+        return Labels.of(found, size)
 
     def _skipped(self, index: int, part: str, error: Exception) -> Skipped:
         return Skipped(self.concepts.name(index), part, str(error) or type(error).__name__)
@@ -107,7 +112,7 @@ def _together(items: Sequence[Item]) -> Batch:
     return Batch(
         indices=torch.tensor([item.index for item in read], dtype=torch.int64, device="cpu"),
         pixels=torch.stack(pixels) if pixels else torch.empty(0, 3, 1, 1, dtype=torch.uint8, device="cpu"),
-        planes=tuple(item.planes for item in read),
+        labels=tuple(item.labels for item in read),
         skipped=tuple(skipped for item in items for skipped in item.skipped),
         seen=len(items),
     )
@@ -128,8 +133,8 @@ def _translated(loader: DataLoader[Item]) -> Iterator[Batch]:
 
 
 def default_batch_size(device: torch.device) -> int:
-    """Small on the CPU, where large activations cost page faults; large where they fill the device."""
-    return 8 if device.type == "cpu" else 64
+    """What was fastest, or nearly so, for all networks tried on a CPU (benchmarks/README.md); larger on a GPU."""
+    return 16 if device.type == "cpu" else 64
 
 
 def default_workers() -> int:
@@ -144,8 +149,34 @@ def default_workers() -> int:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Every ``of``-th batch of the probe data set, from ``index`` on: the work of one process or one machine."""
+
+    index: int = 0
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.of:
+            raise BadInput(f"shard {self.index + 1}/{self.of}: shards are 1/{self.of} to {self.of}/{self.of}")
+
+    def part(self, index: int, of: int) -> Part:
+        """A part of this part."""
+        return Part(self.index + index * self.of, self.of * of)
+
+    def __str__(self) -> str:
+        return f"{self.index + 1}/{self.of}"
+
+
+WHOLE = Part()
+
+
+@dataclass(frozen=True)
 class Feed:
-    """Batches of one concept set for one model; iterate as often as needed, the batches are the same each time."""
+    """Batches of one concept set for one model; iterate as often as needed, the batches are the same each time.
+
+    The images come in random order, the same one for a given number of images: what has been seen at any moment is
+    then a fair sample of the whole (`quantile.Bound`), and so is every part.
+    """
 
     concepts: ConceptSet
     preprocess: Preprocess
@@ -153,6 +184,8 @@ class Feed:
     batch_size: int
     workers: int
     memory: int = MEMORY  # bytes for candidates
+    part: Part = WHOLE
+    pinned: bool = field(default=False, compare=False)  # for a GPU
 
     @classmethod
     def of(
@@ -164,6 +197,7 @@ class Feed:
         batch_size: int | None = None,
         workers: int | None = None,
         memory: int | None = None,
+        part: Part = WHOLE,
     ) -> Feed:
         """For a model on ``device``; None for batch size or workers chooses by device and cores."""
         if not isinstance(preprocess, Preprocess):
@@ -176,29 +210,55 @@ class Feed:
             if value is not None and value < least:
                 raise BadInput(f"the {name} {value} is less than {least}")
         mask_size(settings, concepts, preprocess.size)  # refused before anything runs
-        return cls(
+        feed = cls(
             concepts,
             preprocess,
             settings,
             batch_size or default_batch_size(device),
             default_workers() if workers is None else workers,
             MEMORY if memory is None else memory,
+            part,
+            device.type == "cuda",
         )
+        if part.of > len(feed.order):
+            raise BadInput(f"{part.of} parts are more than the {len(feed.order)} batches of {feed.batch_size} images")
+        return feed
 
     @property
     def images(self) -> int:
-        """How many images are looked at."""
+        """How many images the probe data set has, as far as it is looked at."""
         whole = len(self.concepts)
         return whole if self.settings.limit is None else min(whole, self.settings.limit)
 
-    def batches(self, *, pictures: bool = True, annotated: bool) -> Iterator[Batch]:
-        """All batches, with pixels, annotations or both; under ``strict`` an unreadable item raises Unreadable."""
+    @cached_property
+    def order(self) -> list[list[int]]:
+        """The images of every batch of the probe data set, those of other parts too."""
+        shuffled = np.random.RandomState(0).permutation(self.images).tolist()  # frozen by NumPy's compatibility policy
+        return [shuffled[start : start + self.batch_size] for start in range(0, self.images, self.batch_size)]
+
+    def numbers(self, start: int = 0) -> range:
+        """The numbers of this part's batches, without the first ``start``."""
+        return range(self.part.index, len(self.order), self.part.of)[start:]
+
+    def batches(self, *, pictures: bool = True, annotated: bool, start: int = 0) -> Iterator[Batch]:
+        """The part's batches, with pixels, annotations or both, without the first ``start``.
+
+        Under ``strict`` an unreadable item raises Unreadable.
+        """
         masks = mask_size(self.settings, self.concepts, self.preprocess.size)
         items = _Items(self.concepts, self.preprocess, self.images, masks, pictures, annotated)
         own = torch.Generator("cpu")  # the loader draws a seed: not from the caller's random state
-        loader = DataLoader(items, self.batch_size, num_workers=self.workers, collate_fn=_together, generator=own)
-        for batch in _translated(loader):
+        numbers = self.numbers(start)
+        loader = DataLoader(
+            items,
+            batch_sampler=[self.order[number] for number in numbers],
+            num_workers=min(self.workers, len(numbers)),
+            collate_fn=_together,
+            generator=own,
+            pin_memory=self.pinned,
+        )
+        for number, batch in zip(numbers, _translated(loader), strict=True):
             if self.settings.strict and batch.skipped:
                 first = batch.skipped[0]
                 raise Unreadable(f"the {first.part} of {first.image} cannot be read: {first.reason}")
-            yield batch
+            yield replace(batch, number=number)

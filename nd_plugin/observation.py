@@ -1,71 +1,133 @@
-"""What the engine remembers of a layer's activations: thresholds, extremes, zeros and top images. Parts add up."""
+"""What is remembered of a layer's activations beside the candidates: constancy, zeros and top images. Parts add up."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from nd_plugin.quantile import Largest
+from nd_plugin.errors import RunInvalid
 
 
-@dataclass(frozen=True)
+@dataclass
 class TopImages:
-    """The images in which each unit is most active, best first, ties to the lower image."""
+    """The images in which each unit is most active; ``best`` gives them in order, ties to the lower image."""
 
     keep: int
     activations: Tensor  # (unit, at most keep), descending
     images: Tensor  # (unit, at most keep) int64, into the concept set
+    waiting: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)  # units, activations, images (any,)
 
     @classmethod
-    def of(cls, keep: int, peaks: Tensor, images: Tensor) -> TopImages:
-        """From the maxima ``peaks`` (image, unit) of some images."""
-        return cls(keep, peaks.T, images.expand(peaks.shape[1], -1)).best()
+    def none(cls, keep: int, units: int, dtype: torch.dtype, device: torch.device) -> TopImages:
+        """Before any image."""
+        return cls(keep, torch.empty(units, 0, dtype=dtype, device=device), torch.empty(units, 0).long().to(device))
+
+    def see(self, peaks: Tensor, images: Tensor) -> None:
+        """Take in ``peaks`` (image, unit), the largest activations in ``images`` (image,)."""
+        if self.activations.shape[1] == self.keep:
+            last, its_image = self.activations[:, -1], self.images[:, -1]
+            better = (peaks > last) | ((peaks == last) & (images[:, None] < its_image))
+            image, unit = better.nonzero(as_tuple=True)
+            self.waiting.append((unit, peaks[image, unit], images[image]))
+        else:
+            units = torch.arange(peaks.shape[1], device=peaks.device).expand(peaks.shape)
+            self.waiting.append((units.flatten(), peaks.flatten(), images[:, None].expand(peaks.shape).flatten()))
+        if sum(len(units) for units, _, _ in self.waiting) > len(self.activations) * self.keep:
+            self.best()
 
     def best(self) -> TopImages:
-        """Sorted, and no more than ``keep``."""
-        by_image = self.images.argsort(dim=1)
-        activations, images = self.activations.gather(1, by_image), self.images.gather(1, by_image)
-        order = activations.argsort(dim=1, descending=True, stable=True)[:, : self.keep]
-        return TopImages(self.keep, activations.gather(1, order), images.gather(1, order))
+        """Itself, sorted."""
+        if not self.waiting:
+            return self
+        count, kept = self.activations.shape
+        own = torch.arange(count, device=self.activations.device).repeat_interleave(kept)
+        units = torch.cat([own, *(units for units, _, _ in self.waiting)])
+        activations = torch.cat([self.activations.flatten(), *(peaks for _, peaks, _ in self.waiting)])
+        images = torch.cat([self.images.flatten(), *(images for _, _, images in self.waiting)])
+        order = images.argsort()
+        order = order[activations[order].argsort(descending=True, stable=True)]
+        order = order[units[order].argsort(stable=True)]
+        totals = torch.bincount(units, minlength=count)
+        starts = totals.cumsum(0) - totals
+        keep = min(self.keep, int(totals.min()))  # every unit has seen the same images
+        chosen = order[starts[:, None] + torch.arange(keep, device=order.device)]
+        self.activations, self.images, self.waiting = activations[chosen], images[chosen], []
+        return self
 
     def __add__(self, other: TopImages) -> TopImages:
-        activations = torch.cat([self.activations, other.activations], dim=1)
-        return TopImages(self.keep, activations, torch.cat([self.images, other.images], dim=1)).best()
+        mine, its = self.best(), other.best()
+        both = TopImages(self.keep, mine.activations, mine.images)
+        units = torch.arange(len(its.images), device=its.images.device).repeat_interleave(its.images.shape[1])
+        both.waiting.append((units, its.activations.flatten(), its.images.flatten()))
+        return both.best()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Observation:
     """A layer's activations over some of the probe data set; ``a + b`` is the observation of both parts."""
 
     cells: tuple[int, int]  # rows and columns of the maps
-    largest: Largest
-    minimum: Tensor  # (unit,)
-    maximum: Tensor  # (unit,)
-    zeros: Tensor  # (unit,) int64, locations that are exactly 0
+    images: int
+    enough: int  # units with more values other than 0 are not counted further
+    highest: Tensor  # (unit,) the largest activation
+    lowest_peak: Tensor  # (unit,) the smallest of the images' largest activations
+    varied: Tensor  # (unit,) bool, whether two activations differ
+    nonzero: Tensor  # (unit,) int64, activations other than 0: exact up to ``enough``
     top: TopImages
 
     @classmethod
-    def of(cls, maps: Tensor, images: Tensor, peaks: tuple[Tensor, Tensor], keep: int, top: int) -> Observation:
-        """Of ``maps`` (image, unit, row, column), with their minima and maxima ``peaks`` (image, unit) each."""
-        values = maps.transpose(0, 1).flatten(1)
-        low, high = peaks
+    def none(cls, maps: Tensor, enough: int, top: int) -> Observation:
+        """Before any image; ``maps`` (image, unit, row, column) are an example."""
+        units, device = maps.shape[1], maps.device
         return cls(
-            (maps.shape[2], maps.shape[3]),
-            Largest.of(keep, values),
-            low.amin(0),
-            high.amax(0),
-            (values == 0).sum(1),
-            TopImages.of(top, high, images),
+            cells=(maps.shape[2], maps.shape[3]),
+            images=0,
+            enough=enough,
+            highest=torch.full((units,), -torch.inf, dtype=maps.dtype, device=device),
+            lowest_peak=torch.full((units,), torch.inf, dtype=maps.dtype, device=device),
+            varied=torch.zeros(units, dtype=torch.bool, device=device),
+            nonzero=torch.zeros(units, dtype=torch.int64, device=device),
+            top=TopImages.none(top, units, maps.dtype, device),
         )
 
+    def see(self, maps: Tensor, peaks: Tensor, images: Tensor) -> None:
+        """Take in ``maps`` (image, unit, row, column) of ``images`` (image,), with their maxima ``peaks``."""
+        self.images += len(maps)
+        self.highest = self.highest.maximum(peaks.amax(0))
+        self.lowest_peak = self.lowest_peak.minimum(peaks.amin(0))
+        same = (~self.varied & (self.highest == self.lowest_peak)).nonzero()[:, 0]
+        self.varied |= self.highest != self.lowest_peak
+        if len(same):
+            self.varied[same] = (maps[:, same] != self.highest[same, None, None]).flatten(2).any(2).any(0)
+        few = (self.nonzero <= self.enough).nonzero()[:, 0]
+        if len(few):
+            some = maps if len(few) == maps.shape[1] else maps[:, few]
+            self.nonzero[few] += (some != 0).sum((0, 2, 3))
+        self.top.see(peaks, images)
+
+    @property
+    def locations(self) -> int:
+        """n, values of each unit."""
+        return self.images * self.cells[0] * self.cells[1]
+
+    def on_cpu(self) -> Observation:
+        """With all its tensors on the CPU, to be sent and stored."""
+        top = self.top.best()
+        held = {name: value.cpu() for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **held, top=TopImages(top.keep, top.activations.cpu(), top.images.cpu()))
+
     def __add__(self, other: Observation) -> Observation:
+        if self.cells != other.cells:
+            raise RunInvalid(f"maps of {self.cells} and of {other.cells} cells do not belong to one layer")
         return Observation(
             self.cells,
-            self.largest + other.largest,
-            torch.minimum(self.minimum, other.minimum),
-            torch.maximum(self.maximum, other.maximum),
-            self.zeros + other.zeros,
+            self.images + other.images,
+            self.enough,
+            self.highest.maximum(other.highest),
+            self.lowest_peak.minimum(other.lowest_peak),
+            self.varied | other.varied | (self.highest != other.highest),
+            self.nonzero + other.nonzero,
             self.top + other.top,
         )

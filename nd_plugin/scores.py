@@ -45,9 +45,9 @@ def count_distinct_per_column(best: Counts, score: Floats, min_iou: float) -> li
     return [len(set(best[score[:, column] > min_iou, column].tolist())) for column in range(best.shape[1])]
 
 
-def mostly_zero(zeros: Counts, locations: int, quantile: float) -> npt.NDArray[np.bool_]:
-    """Whether a unit is exactly 0 on more than (1 - τ)·n of its n locations, so that T_k = 0; (unit,)."""
-    return np.asarray(zeros > floor((1 - Fraction(repr(quantile))) * locations))
+def most_of(quantile: float, locations: int) -> int:
+    """floor((1 - τ)·n): a unit that is 0 on more than so many of its n locations has T_k = 0."""
+    return floor((1 - Fraction(repr(quantile))) * locations)
 
 
 def count_by(names: Sequence[str], order: Sequence[str]) -> dict[str, int]:

@@ -13,16 +13,15 @@ import numpy as np
 from nd_plugin.errors import RunInvalid
 from nd_plugin.types import Concept, Identity, Provenance, Settings, Skipped
 
-FORMAT = 1
+FORMAT = 2
 ARRAYS: dict[str, tuple[str, str]] = {  # name -> dtype, axes
     "thresholds": ("float64", "u"),
     "intersection": ("int64", "uc"),
     "unit_area": ("int64", "uk"),
     "concept_area": ("int64", "c"),
     "category_images": ("int64", "k"),
-    "minimum": ("float64", "u"),
-    "maximum": ("float64", "u"),
-    "zeros": ("int64", "u"),
+    "dead": ("bool", "u"),
+    "sparse": ("bool", "u"),
     "top_images": ("int64", "ut"),
     "top_activations": ("float64", "ut"),
 }

@@ -1,16 +1,56 @@
-"""Counting pixels: |M_k ∩ L_c|, |M_k| and |L_c| of one image. Integers, so sums do not depend on any order."""
+"""Annotations as label planes: |L_c| of one image, and what masks are counted against.
 
+Integers, so sums do not depend on any order.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from nd_plugin.geometry import Size
 from nd_plugin.types import Annotation
 
-EXACT_IN_FLOAT32 = 2**24  # pixels per image up to which a float32 sum of zeros and ones is exact
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What one image shows at the size of the masks; every pixel carries a concept at most once."""
+
+    planes: npt.NDArray[np.int32]  # (plane, row, column), 1 + concept, 0 for none
+    whole: Counts  # (label,) concepts of every pixel, ascending
+    concepts: Counts  # (concept,) those that have a pixel, ascending
+    areas: Counts  # (concept,) |L_c| of these
+
+    @classmethod
+    def of(cls, annotation: Annotation, size: Size) -> "Labels":
+        """Bring an annotation to a size, nearest neighbours; a concept that stands in several planes is kept once.
+
+        Raises ValueError for a plane that is not (row, column).
+        """
+        strange = [np.shape(plane) for plane in annotation.planes if np.ndim(plane) != 2 or np.size(plane) == 0]
+        if strange:
+            raise ValueError(f"a plane is of shape {strange[0]}, where (row, column) belongs")
+        planes = np.zeros((len(annotation.planes), *size), np.int32)
+        for place, plane in enumerate(annotation.planes):
+            planes[place] = resize_plane(np.asarray(plane), size)
+        whole = np.unique(np.array(annotation.labels, dtype=np.int64))
+        for place, plane in enumerate(planes):
+            plane[np.isin(plane, whole)] = 0
+            for other in planes[:place]:
+                plane[plane == other] = 0
+        seen = np.bincount(planes.ravel(), minlength=int(whole.max(initial=0)) + 1)
+        seen[whole] = size[0] * size[1]
+        seen[0] = 0
+        values = np.flatnonzero(seen)
+        return cls(planes, whole[whole > 0] - 1, values - 1, seen[values])
+
+    @property
+    def size(self) -> Size:
+        """Of the masks."""
+        return int(self.planes.shape[1]), int(self.planes.shape[2])
 
 
 def nearest_rows(source: int, target: int) -> npt.NDArray[np.int64]:
@@ -23,45 +63,3 @@ def resize_plane(plane: npt.NDArray[np.integer[Any]], size: Size) -> npt.NDArray
     if plane.shape == size:
         return plane
     return plane[nearest_rows(plane.shape[0], size[0])[:, None], nearest_rows(plane.shape[1], size[1])[None, :]]
-
-
-def dense(annotation: Annotation, size: Size) -> npt.NDArray[np.int32]:
-    """All planes at one size, (plane, row, column); whole-image labels are planes of their own."""
-    strange = [np.shape(plane) for plane in annotation.planes if np.ndim(plane) != 2 or np.size(plane) == 0]
-    if strange:
-        raise ValueError(f"a plane is of shape {strange[0]}, where (row, column) belongs")
-    planes = [resize_plane(np.asarray(plane), size) for plane in annotation.planes]
-    planes += [np.full(size, label) for label in annotation.labels]
-    return np.stack(planes).astype(np.int32) if planes else np.zeros((0, *size), np.int32)
-
-
-def annotation_masks(planes: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The concepts present in planes (plane, row, column), as ascending indices, and their masks L_c.
-
-    The masks are (concept, row, column), bool; a concept that stands in several planes covers the union of its pixels.
-    """
-    flat = planes.reshape(planes.shape[0], planes.shape[1] * planes.shape[2])
-    seen = np.bincount(flat.ravel(), minlength=1)
-    seen[0] = 0
-    values = np.flatnonzero(seen)
-    slots = np.zeros(seen.size, dtype=np.int64)
-    slots[values] = np.arange(1, values.size + 1)
-    masks = np.zeros((values.size + 1, flat.shape[1]), dtype=np.bool_)
-    for plane in flat:
-        masks[slots[plane], np.arange(plane.size)] = True
-    return values - 1, masks[1:].reshape(-1, *planes.shape[1:])
-
-
-def tally(units: Tensor, concepts: Tensor) -> tuple[Tensor, Tensor]:
-    """|M_k ∩ L_c| (unit, concept) and |M_k| (unit,), int64, for one image.
-
-    ``units``: activation masks (unit, row, column), bool. ``concepts``: annotation masks (concept, row, column), bool.
-    The product runs in float32, where sums of zeros and ones are exact up to 2**24, or else in float64; the caller's
-    autocast must not reach it.
-    """
-    pixels = units[0].numel() if units.shape[0] else 0
-    dtype = torch.float32 if pixels <= EXACT_IN_FLOAT32 else torch.float64
-    lit = units.flatten(1)
-    with torch.autocast(units.device.type, enabled=False):
-        intersection = lit.to(dtype) @ concepts.flatten(1).to(dtype).T
-    return intersection.round().long(), lit.sum(1)

@@ -9,6 +9,7 @@ result is exactly their value; strict comparison with a threshold that occurs in
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,3 +54,9 @@ def upsample(maps: Tensor, geometry: Geometry, image: Size, mask: Size) -> Tenso
     left = tall.index_select(-1, columns.first)
     right = tall.index_select(-1, columns.second)
     return right.sub_(left).mul_(columns.weight).add_(left)
+
+def true_places(mask: Tensor) -> Tensor:
+    """The flat indices where ``mask`` is true, ascending; on the CPU NumPy is several times as fast."""
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.flatten().nonzero()[:, 0]

@@ -125,7 +125,8 @@ class TorchProbe:
             maps = self.layouts[target].maps(choose(output, target))
             if len(maps) != self._images:
                 raise UnitsNotFound(f"layer {target.name!r} sees {len(maps)} images of a batch of {self._images}")
-            self._taken[target.name] = maps if last else maps.clone()
+            rows_last = torch.contiguous_format
+            self._taken[target.name] = maps.contiguous() if last else maps.clone(memory_format=rows_last)
         if mine and last:
             raise Stop
 
@@ -137,13 +138,33 @@ def open_probe(
     """Survey the targets on ``images``, then probe them; the model is left as it was found."""
     modules = [target.module for target in targets]
     with at_rest(root):
-        seen = survey(call, images, modules, root)
+        seen, call = _first_survey(call, images, modules, root)
         found = {target: seen.layout(target) for target in targets}
         layouts = {target: layout for target, (layout, _) in found.items()}
         geometries = {target.name: geometry for target, (_, geometry) in found.items()}
         probe = TorchProbe(call, root, targets, layouts, geometries)
         with hooked(modules, probe.see):
             yield probe
+
+
+def _first_survey(
+    call: Callable[[Tensor], Any], images: Tensor, modules: Sequence[nn.Module], root: nn.Module | None
+) -> tuple[Survey, Callable[[Tensor], Any]]:
+    """The survey, and the model as it is called from now on: on the CPU with images whose channels lie together.
+
+    Convolutions are faster so (benchmarks/README.md); a model that takes no such images gets them as usual.
+    """
+    if images.device.type == "cpu":
+        try:
+            return survey(channels_last(call), images, modules, root), channels_last(call)
+        except ModelFailed:
+            pass
+    return survey(call, images, modules, root), call
+
+
+def channels_last(call: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """The same function, of images in another order in memory."""
+    return lambda images: call(images.contiguous(memory_format=torch.channels_last))
 
 
 def geometry_of(layout: Layout, shape: torch.Size, images: Size) -> Geometry:

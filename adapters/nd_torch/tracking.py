@@ -23,6 +23,11 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known: Any = WeakTensorKeyDictionary()
         self._known[images] = Positions.of_input(images.shape)
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing compiled runs under it; torch's own way of saying so loads the compiler, which takes seconds."""
+        return False
+
     def positions(self, tensor: Tensor) -> Positions | None:
         """Of a tensor; None where they are not known."""
         found: Positions | None = self._known.get(tensor)

@@ -43,7 +43,8 @@ def twin_activations(probe_set: reference.ProbeSet, count: int) -> dict[str, lis
     ]
     with torch.no_grad():
         for start in range(0, count, BATCH):
-            model(torch.from_numpy(np.stack(images[start : start + BATCH])))
+            batch = torch.from_numpy(np.stack(images[start : start + BATCH]))
+            model(batch.contiguous(memory_format=torch.channels_last))  # as the backend does; it decides the last bits
     for handle in handles:
         handle.remove()
     return taken

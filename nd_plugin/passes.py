@@ -1,0 +1,218 @@
+"""The passes of one part of a dissection: over the images, through the model, and over the annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nd_plugin.candidates import Candidates, Kept
+from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts, category_indices
+from nd_plugin.errors import NonFiniteActivation, RunFailed
+from nd_plugin.feed import Batch, Feed
+from nd_plugin.geometry import Size, spread_evenly
+from nd_plugin.tally import Labels
+from nd_plugin.types import Probe
+from nd_plugin.upsample import true_places
+from nd_plugin.watching import Counted, State, Threshold, Watched
+
+NEARLY = 0.9  # of the memory: what pruning has to come down to, so that it is not done for every batch
+Progress = Callable[[str, int, int], None]  # stage, images done, images in all
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Shows no progress."""
+
+
+class Keeper:
+    """Keeps the state of a part while it runs; this one keeps nothing (see `checkpoint`)."""
+
+    def watch(self, candidates: Candidates, place: int) -> None:
+        """The candidates of a layer, the ``place``-th, begin."""
+
+    def tick(self, state: State, images: int) -> None:
+        """So many images more are done."""
+
+
+@dataclass
+class Passes:
+    """One part: what it has to see, and what it has seen."""
+
+    feed: Feed
+    layers: tuple[str, ...]
+    quantiles: tuple[float, ...]
+    device: torch.device
+    state: State
+    probe: Probe | None = None  # None: what has been seen is merged
+    progress: Progress = silent
+    keeper: Keeper = field(default_factory=Keeper)
+    seen_again: dict[str, Candidates] = field(default_factory=dict)
+
+    def candidates(self, layer: str) -> Candidates:
+        """The layer's candidates, those of its second pass where there was one."""
+        return self.seen_again.get(layer, self.state.layers[layer].candidates)
+
+    def observe(self) -> None:
+        """The pass over the images, from where the state stands."""
+        state = self.state
+        strict = self.feed.settings.strict  # then a bad annotation stops the run now, not after the pass
+        for batch in self._batches("activations", annotated=strict, start=state.batches):
+            state.skipped += batch.skipped
+            state.readable.update(batch.indices.tolist())
+            for layer, maps in self._maps(batch, self.layers).items():
+                self._see(layer, maps, batch)
+            self._keep_within_memory({one.candidates: one.bound.level for one in state.layers.values()})
+            state.batches += 1
+            self.keeper.tick(state, batch.seen)
+
+    def _see(self, layer: str, maps: Tensor, batch: Batch) -> None:
+        """NaN and infinity show in the maxima; minus infinity is looked for where it can reach a mask."""
+        peaks = maps.flatten(2).amax(2)
+        if not bool(peaks.isfinite().all()):
+            raise self._not_finite(layer, maps, batch)
+        watched = self.state.layers.get(layer) or self._first(layer, maps)
+        images = batch.indices.to(maps.device)
+        watched.observation.see(maps, peaks, images)
+        watched.bound.see(maps)
+        kept = watched.candidates.see(batch.number, images, maps, peaks, watched.bound.level)
+        if kept.numel() and bool(kept.amin().isneginf()):
+            raise self._not_finite(layer, maps, batch)
+
+    def _first(self, layer: str, maps: Tensor) -> Watched:
+        settings, size = self.feed.settings, self.feed.preprocess.size
+        anchored = settings.anchor == "rf"
+        cells = maps.shape[2], maps.shape[3]
+        geometry = self._model([layer]).geometries[layer] if anchored else spread_evenly(cells, size)
+        watched = Watched.none(maps, max(self.quantiles), self.feed.images, settings.top_images, geometry)
+        self.keeper.watch(watched.candidates, len(self.state.layers))
+        self.state.layers[layer] = watched
+        return watched
+
+    def _keep_within_memory(self, kept: Mapping[Candidates, Tensor]) -> None:
+        """Forget what the bounds rule out by now; while that is too little, the largest layer goes to the disk."""
+        if sum(candidates.nbytes for candidates in kept) <= self.feed.memory:
+            return
+        for candidates, level in kept.items():
+            candidates.prune(level)
+        while sum(candidates.nbytes for candidates in kept) > NEARLY * self.feed.memory:
+            largest = max(kept, key=lambda candidates: candidates.nbytes)
+            largest.spill(kept[largest])
+
+    def see_again(self, wanted: Mapping[str, tuple[Candidates, Tensor]]) -> None:
+        """A second pass over the images for some layers: to candidates that are given, above bounds that are given."""
+        self._model(list(wanted))
+        self.seen_again.update({layer: candidates for layer, (candidates, _) in wanted.items()})
+        levels = {candidates: level.to(self.device) for candidates, level in wanted.values()}
+        for batch in self._batches("activations, again", annotated=False):
+            for layer, maps in self._maps(batch, list(wanted)).items():
+                candidates = self.seen_again[layer]
+                peaks = maps.flatten(2).amax(2)
+                candidates.see(batch.number, batch.indices.to(maps.device), maps, peaks, levels[candidates])
+            self._keep_within_memory(levels)
+
+    def count(self, found: Mapping[str, Sequence[Threshold]]) -> Counted:
+        """The pass over the annotations, from where the state stands: masks against concepts."""
+        vocabulary = self.feed.concepts
+        category_of, sizes = category_indices(vocabulary), (len(vocabulary.concepts), len(vocabulary.categories))
+        counted = self.state.counted = self.state.counted or self._nothing_counted(found, *sizes)
+        again = [layer for layer in self.state.layers if not self.candidates(layer).whole]
+        if again:
+            self._model(again)
+        unread = {item.image for item in self.state.skipped if item.part == "image"}
+        for batch in self._batches("masks", pictures=bool(again), annotated=True, start=counted.batches):
+            counted.skipped += [s for s in batch.skipped if s.part == "annotation" and s.image not in unread]
+            activations = self._maps(batch, again) if again else {}
+            for images, labels in _by_size(batch, self.state.readable):
+                for one in labels:
+                    counted.areas.see(one, category_of)
+                scenes = Scenes.of(labels, category_of, sizes[1], self.device)
+                for layer in self.state.layers:
+                    maps = activations.get(layer)
+                    kept = self.candidates(layer).of(batch.number) if maps is None else _all(maps, batch.indices)
+                    for at in found[layer]:
+                        self._count(kept, at, images, scenes, layer, counted.units[layer, at.quantile])
+            counted.batches += 1
+            self.keeper.tick(self.state, batch.seen)
+        return counted
+
+    def _nothing_counted(self, found: Mapping[str, Sequence[Threshold]], concepts: int, categories: int) -> Counted:
+        units = {
+            (layer, at.quantile): UnitCounts.none(len(at.values), concepts, categories, self.device)
+            for layer in self.layers
+            for at in found[layer]
+        }
+        return Counted(ConceptCounts.none(concepts, categories), units)
+
+    def _count(
+        self, kept: Kept, at: Threshold, images: Tensor, scenes: Scenes, layer: str, counts: UnitCounts
+    ) -> None:
+        """Count what of one layer's ``kept`` maps belongs to ``images`` (image,), ascending, those of the scenes."""
+        place = torch.searchsorted(images, kept.images).clamp(max=len(images) - 1)
+        mine = true_places((kept.peaks > at.values[kept.units]) & (images[place] == kept.images))
+        if len(mine):
+            place, units, maps = (part[mine].to(self.device) for part in (place, kept.units, kept.maps))
+            geometry = self.state.layers[layer].geometry
+            counts.see(place, units, maps, at.values.to(self.device), geometry, self.feed.preprocess.size, scenes)
+
+    def _batches(
+        self, stage: str, *, pictures: bool = True, annotated: bool, start: int = 0
+    ) -> Iterator[Batch]:
+        batches = self.feed.numbers()
+        total = sum(len(self.feed.order[number]) for number in batches)
+        done = sum(len(self.feed.order[number]) for number in batches[:start])
+        self.progress(stage, done, total)
+        for batch in self.feed.batches(pictures=pictures, annotated=annotated, start=start):
+            yield batch
+            done += batch.seen
+            self.progress(stage, done, total)
+
+    def _maps(self, batch: Batch, layers: Sequence[str]) -> dict[str, Tensor]:
+        if not len(batch.indices):
+            return {}
+        images = self.feed.preprocess.normalise(batch.pixels.to(self.device, non_blocking=True))
+        found = self._model(layers)(images)
+        return {layer: _at_least_float32(found[layer]) for layer in layers}
+
+    def _model(self, layers: Sequence[str]) -> Probe:
+        if self.probe is None:
+            raise RunFailed(
+                f"layer {layers[0]!r} has to be seen again (its maps found no room on a disk, or its thresholds are not "
+                "among what was kept): merge with --model MODEL, the one that the shards were made with"
+            )
+        return self.probe
+
+    def _not_finite(self, layer: str, maps: Tensor, batch: Batch) -> NonFiniteActivation:
+        image, unit, row, column = (int(place) for place in (~maps.isfinite()).nonzero()[0])
+        name = self.feed.concepts.name(int(batch.indices[image]))
+        value = float(maps[image, unit, row, column])
+        return NonFiniteActivation(
+            f"layer {layer!r}, unit {unit}, image {name}: the activation at row {row}, column {column} is {value}; "
+            "look at the weights, the preprocessing (mean, std, scale), or an autocast that overflows"
+        )
+
+
+def _by_size(batch: Batch, readable: set[int]) -> Iterator[tuple[Tensor, list[Labels]]]:
+    """The images of a batch that count, ascending, and their labels, apart by the size of their masks."""
+    groups: dict[Size, list[tuple[int, Labels]]] = {}
+    for image, labels in sorted(zip(batch.indices.tolist(), batch.labels, strict=True), key=lambda pair: pair[0]):
+        if labels is not None and image in readable:
+            groups.setdefault(labels.size, []).append((image, labels))
+    for group in groups.values():
+        yield torch.from_numpy(np.array([image for image, _ in group], np.int64)), [labels for _, labels in group]
+
+
+def _all(maps: Tensor, images: Tensor) -> Kept:
+    count, units = maps.shape[:2]
+    return Kept(
+        images.repeat_interleave(units),
+        torch.arange(units).repeat(count),
+        maps.flatten(2).amax(2).flatten().cpu(),
+        maps.flatten(0, 1),
+    )
+
+
+def _at_least_float32(maps: Tensor) -> Tensor:
+    return maps if maps.dtype in (torch.float32, torch.float64) else maps.float()

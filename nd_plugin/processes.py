@@ -1,0 +1,85 @@
+"""The processes that share a dissection: one alone, or those that ``torchrun`` started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+T = TypeVar("T")
+
+
+class Alone:
+    """The only process."""
+
+    rank = 0
+    size = 1
+
+    def total(self, counts: Tensor) -> Tensor:
+        """The sum of ``counts`` over all processes; integers, so that the order does not matter."""
+        return counts
+
+    def largest(self, values: Tensor) -> Tensor:
+        """The largest of each of ``values`` over all processes."""
+        return values
+
+    def gather(self, item: T) -> list[T]:
+        """Everybody's item, in the order of the ranks, for everybody."""
+        return [item]
+
+
+class Together(Alone):
+    """One process of a group; every method waits for all of them."""
+
+    def __init__(self) -> None:
+        self.rank = dist.get_rank()
+        self.size = dist.get_world_size()
+
+    def total(self, counts: Tensor) -> Tensor:
+        """The sum of ``counts`` over all processes."""
+        summed = counts.clone()
+        dist.all_reduce(summed, dist.ReduceOp.SUM)
+        return summed
+
+    def largest(self, values: Tensor) -> Tensor:
+        """The largest of each of ``values`` over all processes."""
+        most = values.clone()
+        dist.all_reduce(most, dist.ReduceOp.MAX)
+        return most
+
+    def gather(self, item: T) -> list[T]:
+        """Everybody's item."""
+        items: list[T | None] = [None] * self.size
+        dist.all_gather_object(items, item)
+        return [item for item in items if item is not None]
+
+
+def started_by_torchrun() -> bool:
+    """Whether this process is one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_RANK" in os.environ
+
+
+def is_first() -> bool:
+    """Whether this is the process that speaks for all."""
+    return not started_by_torchrun() or os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def joined() -> Iterator[Alone]:
+    """The group that torchrun started this process in (gloo on the CPU, NCCL on CUDA), or the process alone."""
+    if not started_by_torchrun() or not dist.is_available():
+        yield Alone()
+        return
+    mine = not dist.is_initialized()
+    if mine:
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield Together()
+    finally:
+        if mine:
+            dist.destroy_process_group()
