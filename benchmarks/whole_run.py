@@ -74,7 +74,7 @@ def main() -> None:
     compare("EfficientNet-Lite0 _blocks.15", lite, ["_blocks.15"], concepts, how, given.rounds, True)
     compare("EfficientNet-Lite0 four layers", lite, FOUR, concepts, how, given.rounds, True)
     alexnet = AlexNet().eval()
-    compare("AlexNet conv5, 227", alexnet, ["features.13"], concepts, Preprocess((227, 227)), given.rounds, True)
+    compare("AlexNet conv5, 227", alexnet, ["features.11"], concepts, Preprocess((227, 227)), given.rounds, True)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from nd_plugin.geometry import Geometry, Size
 from nd_plugin.tally import Counts, Labels
-from nd_plugin.tiles import lit_pixels
+from nd_plugin.tiles import lit_runs
 from nd_plugin.types import ConceptSet
+from nd_plugin.upsample import each_place, repeated
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,13 @@ class UnitCounts:
         found = torch.zeros(count * many, dtype=torch.int64, device=maps.device)
         areas = torch.zeros(len(maps), dtype=torch.int64, device=maps.device)
         pixels = scenes.size[0] * scenes.size[1]
-        for lit in lit_pixels(maps, thresholds[units], geometry, image, scenes.size):
-            areas += torch.bincount(lit.maps, minlength=len(areas))
-            places = (images * pixels)[lit.maps] + lit.pixels
-            rows = (units * many)[lit.maps]
+        for runs in lit_runs(maps, thresholds[units], geometry, image, scenes.size):
+            areas.index_add_(0, runs.maps, runs.lengths.long())
+            offset = (images * pixels).int().index_select(0, runs.maps)
+            places = each_place(runs.starts + offset, runs.lengths)
+            rows = repeated((units * many).int().index_select(0, runs.maps), runs.lengths)
             for plane in scenes.planes:
-                found += torch.bincount(rows + plane[places], minlength=len(found))
+                found += torch.bincount(plane.index_select(0, places) + rows, minlength=len(found))
         for label in scenes.whole:
             found.index_add_(0, units * many + label[images], areas)
         self.intersection[:, scenes.concepts] += found.view(count, many)[:, 1:]

@@ -34,7 +34,7 @@ class TopImages:
         else:
             units = torch.arange(peaks.shape[1], device=peaks.device).expand(peaks.shape)
             self.waiting.append((units.flatten(), peaks.flatten(), images[:, None].expand(peaks.shape).flatten()))
-        if sum(len(units) for units, _, _ in self.waiting) > len(self.activations) * self.keep:
+        if sum(len(units) for units, _, _ in self.waiting) > 4 * len(self.activations) * self.keep:
             self.best()
 
     def best(self) -> TopImages:

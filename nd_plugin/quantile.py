@@ -63,7 +63,7 @@ class Bound:
         images = torch.arange(count, device=maps.device)
         self.waiting += (maps.flatten(2)[images, :, places],)
         self.drawn += count
-        if sum(map(len, self.waiting)) > self.drawn // 16:
+        if sum(map(len, self.waiting)) > self.drawn // 8:
             self._raise()
 
     def _raise(self) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from nd_plugin.geometry import Axis, Geometry, Size
 from nd_plugin.upsample import taps, true_places
 
-AT_ONCE = 2**19  # pixels in memory at a time: they should stay in the processor's cache
+AT_ONCE = 2**18  # lines of tiles in memory at a time: they should stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,11 @@ class Strips:
 
     first: Tensor  # (strip,) int64, cells
     second: Tensor  # (strip,) int64
-    start: Tensor  # (strip,) int64, the first pixel
-    weight: Tensor  # (strip, pixel), of the second cell; NaN beyond a strip's end, which is above no threshold
+    start: Tensor  # (strip,) int32, the first pixel
+    length: Tensor  # (strip,) int32, pixels
+    ascending: Tensor  # (strip,) bool, whether the weights do not fall from pixel to pixel
+    weight: Tensor  # (pixel, strip), of the second cell; NaN beyond a strip's end, which is above no threshold
+    ordered: Tensor  # (direction, pixel, strip), weights from the first pixel and from the last, as `_search` needs them
 
 
 @lru_cache(maxsize=256)
@@ -37,37 +40,45 @@ def strips(axis: Axis, cells: int, pixels: int, target: int, device: torch.devic
     edges = np.flatnonzero(np.diff(found.first.numpy())) + 1
     runs = list(zip([0, *edges.tolist()], [*edges.tolist(), target], strict=True))
     long = max(end - start for start, end in (runs[1:-1] or runs))  # the clamped ends may be longer: they are cut
-    starts = [place for start, end in runs for place in range(start, end, long)]
-    ends = [min(place + long, end) for start, end in runs for place in range(start, end, long)]
-    weight = torch.full((len(starts), long), torch.nan, dtype=torch.float64)
-    for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        weight[row, : end - start] = found.weight[start:end]
-    at = torch.tensor(starts)
-    return Strips(found.first[at].to(device), found.second[at].to(device), at.to(device), weight.to(device, dtype))
+    cut = [(place, min(place + long, end)) for start, end in runs for place in range(start, end, long)]
+    ordered = torch.full((2, 2 ** long.bit_length() - 1, len(cut)), torch.nan, dtype=torch.float64)
+    for strip, (start, end) in enumerate(cut):
+        ordered[0, : end - start, strip] = found.weight[start:end]
+        ordered[1, : end - start, strip] = found.weight[start:end].flip(0)
+    first, last = torch.tensor(cut).T[0], torch.tensor(cut).T[1] - 1
+    ascending = found.weight[first] <= found.weight[last]
+    columns = (found.first[first], found.second[first], first.int(), (last - first + 1).int(), ascending)
+    weights = ordered.to(device, dtype)
+    return Strips(*(column.to(device) for column in columns), weights[0, :long], weights)
 
 
 @dataclass(frozen=True)
-class Lit:
-    """The pixels of M_k in some tiles."""
+class Runs:
+    """Pixels of M_k as runs along rows of the mask."""
 
-    maps: Tensor  # (pixel,) int64, which map
-    pixels: Tensor  # (pixel,) int64, row * columns + column of the mask
+    maps: Tensor  # (run,) int64, which map
+    starts: Tensor  # (run,) int64, row * columns + column of the first pixel
+    lengths: Tensor  # (run,) int64, pixels
 
 
-def lit_pixels(maps: Tensor, thresholds: Tensor, geometry: Geometry, image: Size, mask: Size) -> Iterator[Lit]:
+def lit_runs(maps: Tensor, thresholds: Tensor, geometry: Geometry, image: Size, mask: Size) -> Iterator[Runs]:
     """All pixels where upsampled ``maps`` (map, row, column) are above ``thresholds`` (map,), some tiles at a time."""
     device, dtype = maps.device, maps.dtype
     rows = strips(geometry.rows, maps.shape[1], image[0], mask[0], device, dtype)
     columns = strips(geometry.columns, maps.shape[2], image[1], mask[1], device, dtype)
-    high, wide = rows.weight.shape[1], columns.weight.shape[1]
-    inside = (torch.arange(high, device=device)[:, None] * mask[1] + torch.arange(wide, device=device)).flatten()
+    at_once = max(AT_ONCE // len(rows.weight), 1)
     tiles = _tiles(maps > thresholds[:, None, None], rows, columns)
-    for map_, row, column in zip(*(torch.split(part, max(AT_ONCE // (high * wide), 1)) for part in tiles), strict=True):
-        raised = _raised(maps, map_, rows, row, columns, column)
-        lit = true_places(raised > thresholds[map_, None, None])
-        tile = lit // (high * wide)
-        start = rows.start[row] * mask[1] + columns.start[column]
-        yield Lit(map_[tile], start[tile] + inside[lit - tile * (high * wide)])
+    for map_, row, column in zip(*(torch.split(part, at_once) for part in tiles), strict=True):
+        left, right = _edges(maps, map_, rows, row, columns, column)
+        threshold = thresholds.index_select(0, map_)
+        bright = true_places(torch.maximum(left, right) > threshold)
+        tile = bright % len(map_)
+        left, right = left.flatten().index_select(0, bright), right.flatten().index_select(0, bright)
+        strip = column.int().index_select(0, tile)
+        lengths, first = _search(left, right - left, threshold.index_select(0, tile), columns, strip)
+        start = (rows.start[row] * mask[1] + columns.start[column]).index_select(0, tile)
+        line = (bright // len(map_)).int() * mask[1]
+        yield Runs(map_.index_select(0, tile), start.add_(line).add_(first), lengths)
 
 
 def _tiles(cells: Tensor, rows: Strips, columns: Strips) -> tuple[Tensor, Tensor, Tensor]:
@@ -80,14 +91,35 @@ def _tiles(cells: Tensor, rows: Strips, columns: Strips) -> tuple[Tensor, Tensor
     return found // size, place // both.shape[2], place % both.shape[2]
 
 
-def _raised(maps: Tensor, map_: Tensor, rows: Strips, row: Tensor, columns: Strips, column: Tensor) -> Tensor:
-    """S_k in the tiles, (tile, row, column): rows first, then columns, as `upsample` does."""
-    weight = rows.weight[row]
+def _edges(
+    maps: Tensor, map_: Tensor, rows: Strips, row: Tensor, columns: Strips, column: Tensor
+) -> tuple[Tensor, Tensor]:
+    """S_k along the rows at the two columns of cells that each tile lies between, (line, tile) each."""
+    weight, flat = rows.weight.index_select(1, row), maps.flatten()
+    upper, lower = ((map_ * maps.shape[1] + cells[row]) * maps.shape[2] for cells in (rows.first, rows.second))
 
     def along(cells: Tensor) -> Tensor:
-        upper = maps[map_, rows.first[row], cells][:, None]
-        return weight * (maps[map_, rows.second[row], cells][:, None] - upper) + upper
+        high = flat.index_select(0, upper + cells)
+        return (flat.index_select(0, lower + cells) - high) * weight + high
 
-    left = along(columns.first[column])
-    difference = along(columns.second[column]) - left
-    return (difference[:, :, None] * columns.weight[column][:, None, :]).add_(left[:, :, None])
+    return along(columns.first[column]), along(columns.second[column])
+
+
+def _search(left: Tensor, rise: Tensor, threshold: Tensor, columns: Strips, strip: Tensor) -> tuple[Tensor, Tensor]:
+    """How many pixels of each line of a tile are lit, and the first of them; (line,) int32 each.
+
+    Along a line S_k = left + weight * rise never turns, rounding included: the lit pixels are its first or its last.
+    So their number is found bit by bit, from the bright end.
+    """
+    _, longest, count = columns.ordered.shape
+    from_end = (rise > 0) == columns.ascending.index_select(0, strip)
+    begin = from_end.int() * (longest * count) + strip - count
+    place, weights = begin.clone(), columns.ordered.flatten()
+    step = (longest + 1) // 2 * count
+    while step >= count:
+        tried = place + step
+        lit = weights.index_select(0, tried).mul_(rise).add_(left) > threshold
+        place = torch.where(lit, tried, place)
+        step = step // (2 * count) * count
+    lengths = place.sub_(begin).div_(count, rounding_mode="floor")
+    return lengths, (columns.length.index_select(0, strip) - lengths) * from_end
