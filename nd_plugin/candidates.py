@@ -116,9 +116,19 @@ class Candidates:
                 " make room, set TMPDIR to a larger disk, or give more --memory"
             ) from error
 
+    def reopen(self) -> None:
+        """Open the file that an interrupted run left, as long as it is said to be."""
+        assert self.path is not None
+        if self.path.stat().st_size < self.end:
+            raise ValueError(f"{self.path} is {self.path.stat().st_size} bytes long, and not {self.end}")
+        self.file = self.path.open("r+b")
+        self.file.truncate(self.end)
+
     @property
     def _folder(self) -> Path:
-        return self.place.parent if self.place else Path(tempfile.gettempdir())
+        if self.place is None:
+            return Path(tempfile.gettempdir())
+        return next(folder for folder in self.place.absolute().parents if folder.exists())
 
     @property
     def path(self) -> Path | None:
@@ -126,8 +136,11 @@ class Candidates:
         return self.place and self.place.with_name(f"{self.place.name}.{'maps' if self.whole else 'values'}")
 
     def _write_all(self) -> None:
-        if self.file is None:
-            self.file = self.path.open("w+b") if self.path else tempfile.TemporaryFile()  # noqa: SIM115  # see close
+        if self.file is None and self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = self.path.open("w+b")
+        elif self.file is None:
+            self.file = tempfile.TemporaryFile()  # noqa: SIM115  # see close
         for batch, part in self.parts.items():
             if isinstance(part, Kept):
                 self.parts[batch] = self._write(part)

@@ -59,7 +59,9 @@ def dissect(
     concepts: Annotated[str, typer.Option("-c", "--concepts", help="broden:ROOT, masks:ROOT, shapes …")],
     output: Output = None,
     weights: Weights = None,
-    quantile: Annotated[float, typer.Option(help="τ: the fraction of activations above a threshold.")] = 0.005,
+    quantile: Annotated[
+        list[float] | None, typer.Option(help="τ: activations above a threshold; several times at will. [default: 0.005]")
+    ] = None,
     min_iou: Annotated[float, typer.Option(help="A unit above this is a detector.")] = 0.04,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
     batch_size: BatchSize = None,
@@ -76,6 +78,11 @@ def dissect(
     channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
     top_images: Annotated[int, typer.Option(min=1, help="Most activating images to keep for each unit.")] = 50,
     strict: Strict = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run if it was interrupted.")] = False,
+    checkpoint_every: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Keep what is done after every N images.")
+    ] = 2000,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts, for nd merge.")] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -90,9 +97,44 @@ def dissect(
         output=output,
         overwrite=overwrite,
         options=ModelOptions(device, weights),
-        settings=Settings(quantile, min_iou, anchor, mask_size, limit, strict, top_images),
+        settings=Settings((quantile or [0.005])[0], min_iou, anchor, mask_size, limit, strict, top_images),
+        quantiles=quantile or (),
         given=commands.preprocess_values(input_size, mean, std, scale, interpolation, channel_order),
-        batch_size=batch_size,
+        work=commands.Work(
+            batch_size, workers, commands.parse_bytes(memory) if memory else None, checkpoint_every, resume, shard
+        ),
+        as_json=json,
+    )
+
+
+@app.command()
+def merge(
+    shards: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs made with --shard, all of them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="The merged run's folder.")],
+    concepts: Annotated[
+        str | None, typer.Option("-c", "--concepts", help="Where the concepts lie here. [default: as they lay there]")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The model, if a layer has to be seen again; you are told when.")
+    ] = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    memory: Memory = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Bring the shards of one dissection together: a report, and a run to keep."""
+    from nd_plugin import commands
+    from nd_plugin.types import ModelOptions
+
+    commands.merge(
+        shards,
+        output=output,
+        overwrite=overwrite,
+        concepts=concepts,
+        model=model,
+        options=ModelOptions(device, weights),
         workers=workers,
         memory=commands.parse_bytes(memory) if memory else None,
         as_json=json,

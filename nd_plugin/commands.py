@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nd_plugin import console, files, listings, runs
+from nd_plugin import checkpoint, console, files, listings, runs, shards
+from nd_plugin.checkpoint import Keeping
 from nd_plugin.dissection import Dissection
-from nd_plugin.engine import check, run
+from nd_plugin.engine import check, observe, run
 from nd_plugin.errors import BadInput, NDError
-from nd_plugin.feed import Feed, parse_size
+from nd_plugin.feed import WHOLE, Feed, parse_size
 from nd_plugin.opening import open_concepts, open_model
 from nd_plugin.plugins import announce
+from nd_plugin.processes import joined, own_device
 from nd_plugin.reporting import show_reports
 from nd_plugin.types import ModelOptions, Settings
 
@@ -62,6 +66,18 @@ def _three(text: str, what: str) -> tuple[float, ...]:
     return values
 
 
+@dataclass(frozen=True)
+class Work:
+    """How a dissection is run, beside what is dissected; nothing here changes its numbers but the batch size."""
+
+    batch_size: int | None = None
+    workers: int | None = None
+    memory: int | None = None
+    every: int = checkpoint.EVERY  # images from checkpoint to checkpoint
+    resume: bool = False
+    shard: str | None = None
+
+
 def dissect(
     model: str,
     layers: Sequence[str],
@@ -72,23 +88,82 @@ def dissect(
     options: ModelOptions,
     settings: Settings,
     as_json: bool,
+    quantiles: Sequence[float] = (),
     given: Mapping[str, Any] | None = None,
-    batch_size: int | None = None,
-    workers: int | None = None,
-    memory: int | None = None,
+    work: Work | None = None,
 ) -> None:
     """Dissect, save, report. Everything that can be refused is refused before the model runs."""
-    check(settings, (settings.quantile,))
+    work = work or Work()
+    check(settings, quantiles or (settings.quantile,))
+    shard = shards.parse_part(work.shard) if work.shard else WHOLE
     folder = output or runs.free_name(Path("runs") / _run_name(model, concepts))
     runs.check_target(folder, overwrite=overwrite)
-    with console.results_only():
-        probe_set = open_concepts(concepts)
-        opened = open_model(model, options)
-    how = opened.preprocess.changed(given or {})
-    feed = Feed.of(probe_set, how, settings, opened.device, batch_size, workers, memory)
-    with console.results_only(), console.StageProgress() as progress:
-        found = run(opened, layers, feed, progress)
-    _save_and_report(folder, found, as_json=as_json)
+    with joined() as group:
+        with console.results_only():
+            probe_set = open_concepts(concepts)
+            opened = open_model(model, replace(options, device=own_device(options.device)))
+        part = shard.part(group.rank, group.size)
+        how = opened.preprocess.changed(given or {})
+        feed = Feed.of(probe_set, how, settings, opened.device, work.batch_size, work.workers, work.memory, part)
+        place = folder.with_name(f"{folder.name}.partial") / str(part).replace("/", "-of-")
+        _check_interrupted(place, work, overwrite=overwrite)
+        kept = Keeping(place, feed, quantiles or (settings.quantile,), work.every, work.resume)
+        with console.results_only(), _kept(kept), console.StageProgress(quiet=group.rank > 0) as progress:
+            if work.shard:
+                observe(opened, layers, feed, progress, quantiles, kept.keep)
+                target = folder if group.size == 1 else folder / place.name
+                kept.hand_over(target)
+            else:
+                found = run(opened, layers, feed, progress, quantiles=quantiles, group=group, keep=kept.keep)
+    if work.shard:
+        console.say(f"saved shard {part} in {target} (nd merge brings the shards together)")
+        return
+    if group.rank == 0:
+        _save_and_report(folder, found, as_json=as_json)
+    kept.remove()
+
+
+def _check_interrupted(place: Path, work: Work, *, overwrite: bool) -> None:
+    if (place / checkpoint.STATE).is_file() and not work.resume and not overwrite:
+        raise BadInput(f"{place} holds an interrupted run: continue it with --resume, or begin anew with --overwrite")
+
+
+@contextmanager
+def _kept(kept: Keeping) -> Iterator[None]:
+    """Whatever ends a run early, what a checkpoint has kept is there to go on from, and said to be."""
+    try:
+        yield
+    except BaseException:
+        if kept.abandon():
+            console.say(f"nd: the run is kept in {kept.folder} up to its last checkpoint; --resume continues it", "yellow")
+        raise
+
+
+def merge(
+    folders: Sequence[Path],
+    *,
+    output: Path,
+    overwrite: bool,
+    concepts: str | None,
+    model: str | None,
+    options: ModelOptions,
+    workers: int | None,
+    memory: int | None,
+    as_json: bool,
+) -> None:
+    """Bring shards together, save, report."""
+    runs.check_target(output, overwrite=overwrite)
+    found = shards.load(folders)
+    try:
+        with console.results_only(), console.StageProgress() as progress:
+            probe_set = open_concepts(concepts or found[0].described["concept set"]["source"])
+            opened = open_model(model, options) if model else None
+            merged = shards.merge(
+                found, probe_set, model=opened, workers=workers, memory=memory, progress=progress
+            )
+    finally:
+        shards.close(found)
+    _save_and_report(output, merged, as_json=as_json)
 
 
 def _save_and_report(folder: Path, found: Sequence[Dissection], *, as_json: bool) -> None:

@@ -73,7 +73,7 @@ def guarded(command: Callable[[], Any]) -> None:
         sys.exit(error.exit_code)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            say("nd: interrupted; nothing half-written is left", "red")
+            say("nd: interrupted", "red")
         raise
 
 
@@ -85,16 +85,16 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__
 class StageProgress:
     """The engine's progress on stderr: images per second and time left; a line per stage where it is no terminal."""
 
-    def __init__(self) -> None:
-        self._console = err()
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(quiet=True) if quiet else err()
         self._bar = Progress(
-            TextColumn("{task.description:<10}"),
+            TextColumn("{task.description:<11}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
             transient=True,
         )
         self._tasks: dict[str, Any] = {}

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,8 +117,9 @@ class Dissection:
             layer=self.layer,
             categories=self.categories,
             scores=unit_scores,
-            summary=summarise(
-                self.layer, self.categories, unit_scores, sum(per_category), len(self.concepts), self.images
+            summary=replace(
+                summarise(self.layer, self.categories, unit_scores, sum(per_category), len(self.concepts), self.images),
+                quantile=self.settings.quantile,
             ),
             min_iou=self.settings.min_iou,
             facts=self._facts(),

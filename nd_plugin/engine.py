@@ -9,7 +9,8 @@ what several processes, machines or interrupted runs have seen adds up to the sa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import reduce
@@ -24,7 +25,6 @@ import torch
 from torch import Tensor
 
 from nd_plugin import scores
-from nd_plugin.allocator import steady
 from nd_plugin.dissection import Dissection
 from nd_plugin.errors import BadInput, Unreadable
 from nd_plugin.feed import Feed
@@ -32,6 +32,7 @@ from nd_plugin.geometry import Geometry
 from nd_plugin.observation import Observation
 from nd_plugin.passes import Keeper, Passes, Progress, silent
 from nd_plugin.processes import Alone
+from nd_plugin.surroundings import one_thread, steady
 from nd_plugin.types import Model, Provenance, Settings, Skipped
 from nd_plugin.watching import Counted, State, Threshold, again, completed, thresholds
 
@@ -52,6 +53,39 @@ class Whole:
     geometries: Mapping[str, Geometry]
 
 
+Keep = Callable[[tuple[str, ...], Provenance], tuple[Keeper, State]]
+
+
+def keep_nothing(layers: tuple[str, ...], made: Provenance) -> tuple[Keeper, State]:
+    """A run that begins at the beginning and leaves nothing behind."""
+    return Keeper(), State()
+
+
+@contextmanager
+def opened(
+    model: Model,
+    layers: Sequence[Any],
+    feed: Feed,
+    progress: Progress = silent,
+    quantiles: Sequence[float] = (),
+    keep: Keep = keep_nothing,
+) -> Iterator[tuple[Passes, Provenance]]:
+    """The passes over ``feed``'s part of the probe data set, ready to begin or to go on.
+
+    ``keep`` says, by the layers' names and what is run, where the state is kept and where it stands. The model is left
+    as it was found in any case.
+    """
+    quantiles = tuple(dict.fromkeys(quantiles or (feed.settings.quantile,)))
+    check(feed.settings, quantiles)
+    with torch.no_grad(), steady(), model.probe(layers, feed.preprocess.size) as probe:
+        made = provenance(model, feed, datetime.now(UTC).isoformat(timespec="seconds"))
+        keeper, state = keep(probe.layers, made)
+        try:
+            yield Passes(feed, probe.layers, quantiles, model.device, state, probe, progress, keeper), made
+        finally:
+            state.close()
+
+
 def run(
     model: Model,
     layers: Sequence[Any],
@@ -60,29 +94,30 @@ def run(
     *,
     quantiles: Sequence[float] = (),
     group: Alone | None = None,
-    keep: Callable[[tuple[str, ...], Provenance], tuple[Keeper, State]] | None = None,
+    keep: Keep = keep_nothing,
 ) -> list[Dissection]:
     """Dissect ``layers`` of ``model`` on what ``feed`` brings; one Dissection per layer, in the order asked for.
 
     With several ``quantiles`` (else the settings' own) one for each of them, layer by layer. ``group`` are the
-    processes that share the work, each with its part; ``keep`` says where the state is kept, and from where it goes on.
-    Raises what the tree in `nd_plugin.errors` says; the model is left as it was found in any case.
+    processes that share the work, each with its part. Raises what the tree in `nd_plugin.errors` says.
     """
     group = group or Alone()
-    quantiles = tuple(dict.fromkeys(quantiles or (feed.settings.quantile,)))
-    check(feed.settings, quantiles)
     clock = time.monotonic()
-    with torch.no_grad(), steady(), model.probe(layers, feed.preprocess.size) as probe:
-        made = provenance(model, feed, datetime.now(UTC).isoformat(timespec="seconds"))
-        keeper, state = keep(probe.layers, made) if keep else (Keeper(), State())
-        passes = Passes(feed, probe.layers, quantiles, model.device, state, probe, progress, keeper)
-        try:
-            passes.observe()
-            whole = combine([passes], group)
-        finally:
-            state.close()
-    seconds = max(group.gather(state.seconds + time.monotonic() - clock))
+    with opened(model, layers, feed, progress, quantiles, keep) as (passes, made):
+        passes.observe()
+        whole = combine([passes], group)
+        before = passes.state.seconds
+    seconds = max(group.gather(before + time.monotonic() - clock))
     return dissections(passes, whole, replace(made, seconds=round(seconds, 3)))
+
+
+def observe(
+    model: Model, layers: Sequence[Any], feed: Feed, progress: Progress, quantiles: Sequence[float], keep: Keep
+) -> None:
+    """The pass over the images alone, for a shard: what it has seen is kept for `shards.merge`."""
+    with opened(model, layers, feed, progress, quantiles, keep) as (passes, _):
+        passes.observe()
+        passes.keeper.save(passes.state)
 
 
 def combine(parts: Sequence[Passes], group: Alone) -> Whole:
@@ -105,7 +140,8 @@ def combine(parts: Sequence[Passes], group: Alone) -> Whole:
         above = again(kept[0], found[layer])[1]
         more = thresholds(kept, above, observations[layer], quantiles, group)
         found[layer], notes[layer] = completed(found[layer], more), [NOT_KEPT]
-    counted = _summed(reduce(add, (part.count(found) for part in parts)), group)
+    with one_thread():
+        counted = _summed(reduce(add, (part.count(found) for part in parts)), group)
     if not counted.areas.images.any() and counted.skipped:
         first = counted.skipped[0]
         raise Unreadable(f"none of the annotations can be read; {first.image}: {first.reason}")

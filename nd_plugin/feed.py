@@ -138,14 +138,15 @@ def default_batch_size(device: torch.device) -> int:
 
 
 def default_workers() -> int:
-    """One process fewer than there are cores, four at the most; none where processes do not start by forking.
+    """One process fewer than there are cores, four at the most, shared with the other processes of torchrun.
 
-    Started otherwise they would run the caller's script again, which a script without a main guard does not survive.
+    None where processes do not start by forking:
+    started otherwise they would run the caller's script again, which a script without a main guard does not survive.
     """
     if multiprocessing.get_start_method() == "spawn":
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores - 1, 4)
+    return max(min(cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1, 4), 0)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ class Keeper:
     def tick(self, state: State, images: int) -> None:
         """So many images more are done."""
 
+    def save(self, state: State) -> None:
+        """Keep the state as it is."""
+
 
 @dataclass
 class Passes:

@@ -64,9 +64,10 @@ def started_by_torchrun() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_RANK" in os.environ
 
 
-def is_first() -> bool:
-    """Whether this is the process that speaks for all."""
-    return not started_by_torchrun() or os.environ.get("RANK", "0") == "0"
+def own_device(wanted: str) -> str:
+    """``cuda`` means the GPU of this process."""
+    several = started_by_torchrun() and (wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()))
+    return f"cuda:{os.environ['LOCAL_RANK']}" if several else wanted
 
 
 @contextmanager

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 SURE = 1e-12  # the chance, for one unit and one moment, that a bound is passed
-BINS = 2**20  # counters of one round of a selection, for all units together
+BINS = 2**18  # counters of one round of a selection, for all units together
+IN_MEMORY = 2**22  # values that are read once; more are read a second time
 Flat = tuple[Tensor, Tensor]  # units (value,) int64 and their values (value,)
 Total = Callable[[Tensor], Tensor]  # the sum of an integer tensor over all processes
 
@@ -64,9 +65,12 @@ class Bound:
         self.waiting += (maps.flatten(2)[images, :, places],)
         self.drawn += count
         if sum(map(len, self.waiting)) > self.drawn // 8:
-            self._raise()
+            self.settle()
 
-    def _raise(self) -> None:
+    def settle(self) -> None:
+        """Raise the level by what has been drawn."""
+        if not self.waiting:
+            return
         drawn = torch.cat(self.waiting).T
         values = drawn if self.largest is None else torch.cat([self.largest, drawn], dim=1)
         mean = float(Fraction(repr(self.quantile)) * self.drawn)
@@ -104,14 +108,16 @@ def select(
     shift = _coarse(low, high, bits)
     kept: list[Flat] | None = None
     for round_ in range(2 + shift // bits):
-        counts, near = torch.zeros(len(low) << bits, dtype=torch.int64, device=low.device), list[Flat]()
+        counts, near, size = torch.zeros(len(low) << bits, dtype=torch.int64), list[Flat](), 0
         for part in flat() if kept is None else kept:
             units, keys = _between(low, high, *part)
             counts.index_add_(0, (units << bits) + (keys >> shift) - (low >> shift)[units], torch.ones_like(keys))
-            near += [(units, keys)] if round_ > 0 else []
+            size += len(keys)
+            if round_ > 0 or size <= IN_MEMORY:
+                near.append((units, keys))
         reached = total(counts).view(len(low), -1).flip(1).cumsum(1)  # how many, from the largest down
         found = reached[:, -1] > place if round_ == 0 else found
-        kept = near if round_ > 0 else None
+        kept = near if round_ > 0 or size <= IN_MEMORY else None
         chosen = (reached <= left[:, None]).sum(1).clamp(max=reached.shape[1] - 1)
         passed = reached.gather(1, (chosen - 1).clamp(min=0)[:, None])[:, 0]
         left = left - torch.where(chosen > 0, passed, 0)

@@ -47,8 +47,10 @@ def save_run(folder: Path, dissections: Sequence[Dissection], command: Sequence[
     """Write all layers and run.json, together or not at all. Raises NotSaved."""
     content: dict[str, bytes] = {}
     layers: list[dict[str, Any]] = []
+    several = len({dissection.settings.quantile for dissection in dissections}) > 1
     for dissection in dissections:
-        name = _distinct(files.folder_of(dissection.layer), {layer["folder"] for layer in layers})
+        shown = f"{dissection.layer}-{dissection.settings.quantile:g}" if several else dissection.layer
+        name = _distinct(files.folder_of(shown), {layer["folder"] for layer in layers})
         layers.append({"layer": dissection.layer, "folder": name, **dissection.summary().to_dict()})
         content.update({f"{name}/{file}": part for file, part in dissection.files().items()})
     content[RUN] = json.dumps(_described(dissections, layers, command), indent=1, allow_nan=False).encode()
@@ -91,6 +93,8 @@ def load_run(folder: str | Path) -> list[Dissection]:
     if not (place / RUN).is_file():
         if (place / DISSECTION).is_file():
             return [Dissection.load(place)]
+        if (place / "state.npz").is_file():
+            raise RunInvalid(f"{folder} is a shard, or an unfinished run: nd merge brings the shards of a run together")
         raise RunInvalid(f"{folder} is no run: it has neither {RUN} nor {DISSECTION}")
     try:
         run = json.loads((place / RUN).read_text(encoding="utf-8"))

@@ -41,6 +41,7 @@ class Summary:
     images: int | None
     dead: int = 0
     sparse: int = 0
+    quantile: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, ready for JSON."""

@@ -1,5 +1,6 @@
-"""Keeping freed memory: on Linux, large buffers that are freed and allocated again cost more than the computation.
+"""What the surroundings cost: memory that is returned too soon, threads that wait for each other.
 
+On Linux, large buffers that are freed and allocated again cost more than the computation.
 glibc gives every block above a threshold its own pages and returns them when it is freed; a network's activations are
 then cleared by the kernel, page by page, in every forward pass (benchmarks/README.md has the figures).
 """
@@ -10,6 +11,8 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import torch
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 RAISED = 2**30
@@ -31,6 +34,17 @@ def steady() -> Iterator[None]:
         libc.mallopt(MMAP_THRESHOLD, LARGEST_ADAPTED)
         libc.mallopt(TRIM_THRESHOLD, 2 * LARGEST_ADAPTED)
         libc.malloc_trim(0)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Many short operations, beside processes that decode: threads would only wait for a processor."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -1,0 +1,275 @@
+"""The state of a part of a dissection on disk: to continue an interrupted run, and to bring shards together.
+
+A folder holds ``state.npz`` (no pickles; replaced whole) and a file of candidates per layer, which only grows: what the
+state says of its length is what counts.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nd_plugin import files
+from nd_plugin.candidates import Candidates, Stored
+from nd_plugin.counting import ConceptCounts, UnitCounts
+from nd_plugin.errors import BadInput, NotSaved, RunInvalid
+from nd_plugin.feed import Feed
+from nd_plugin.geometry import Axis, Geometry
+from nd_plugin.observation import Observation, TopImages
+from nd_plugin.passes import Keeper
+from nd_plugin.quantile import Bound
+from nd_plugin.types import Provenance, Skipped
+from nd_plugin.watching import Counted, State, Watched
+
+STATE = "state.npz"
+FORMAT = 1
+EVERY = 2000  # images
+
+
+@dataclass
+class Checkpoint(Keeper):
+    """Keeps the state of a part in ``folder``, after ``every`` so many images."""
+
+    folder: Path
+    described: Mapping[str, Any]  # what is run: model, data, settings, part
+    made: Mapping[str, Any]  # its provenance
+    every: int = EVERY
+    _since: int = 0
+    _clock: float = field(default_factory=time.monotonic)
+
+    def watch(self, candidates: Candidates, place: int) -> None:
+        """The candidates of a layer, the ``place``-th, begin: their file will lie in the folder."""
+        candidates.place = self.folder / str(place)
+
+    def tick(self, state: State, images: int) -> None:
+        """So many images more are done."""
+        self._since += images
+        if self._since >= self.every:
+            self.save(state)
+
+    def save(self, state: State) -> None:
+        """Write the state as it is. Raises NotSaved."""
+        now = time.monotonic()
+        state.seconds, self._clock, self._since = state.seconds + now - self._clock, now, 0
+        arrays: dict[str, Any] = {}
+        metadata = {"format": FORMAT, "described": dict(self.described), "made": dict(self.made)}
+        metadata |= _state_out(state, arrays)
+        content = io.BytesIO()
+        np.savez(content, metadata=np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8), **arrays)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for watched in state.layers.values():
+                if watched.candidates.file is not None:
+                    os.fsync(watched.candidates.file.fileno())
+        except OSError as error:
+            raise NotSaved(f"{self.folder} cannot be written: {error.strerror or error}") from error
+        files.write_file(self.folder / STATE, content.getvalue())
+        used = {watched.candidates.path for watched in state.layers.values()}
+        for path in (*self.folder.glob("*.maps"), *self.folder.glob("*.values")):
+            if path not in used:
+                path.unlink()
+
+
+@dataclass
+class Keeping:
+    """Where a run is kept while it lasts, and how it begins: `keep` is what `engine.run` asks."""
+
+    folder: Path
+    feed: Feed
+    quantiles: Sequence[float]
+    every: int = EVERY
+    resume: bool = True  # where an interrupted run is found there; else it is left behind
+    checkpoint: Checkpoint | None = None
+
+    def keep(self, layers: tuple[str, ...], made: Provenance) -> tuple[Checkpoint, State]:
+        """The keeper, and where the run stands. Raises BadInput where another one was interrupted."""
+        described = describe(self.feed, layers, self.quantiles, made)
+        self.checkpoint = Checkpoint(self.folder, described, asdict(made), self.every)
+        if not self.resume or not (self.folder / STATE).is_file():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return self.checkpoint, State()
+        stored, _, state = load(self.folder, torch.device(made.device))
+        try:
+            check_same(stored, described, f"what is in {self.folder}")
+        except BadInput:
+            state.close()
+            raise
+        return self.checkpoint, state
+
+    def abandon(self) -> bool:
+        """After a failure: whether a state is there to go on from; where there is none, nothing is left."""
+        if (self.folder / STATE).is_file():
+            return True
+        self.remove()
+        return False
+
+    def remove(self) -> None:
+        """Once the result is saved: the folder, and the one around it when that is empty."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove_if_empty(self.folder.parent)
+
+    def hand_over(self, target: Path) -> None:
+        """The folder becomes a shard's own. Raises NotSaved."""
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            self.folder.rename(target)
+        except OSError as error:
+            raise NotSaved(f"{target} cannot be written: {error.strerror or error}; it is in {self.folder}") from error
+        _remove_if_empty(self.folder.parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def describe(feed: Feed, layers: Sequence[str], quantiles: Sequence[float], made: Provenance) -> dict[str, Any]:
+    """All that decides the numbers of a part: what has to be the same to continue it, or to belong together."""
+    return {
+        "model": asdict(made.model),
+        "concept set": asdict(made.concept_set),
+        "layers": list(layers),
+        "quantiles": list(quantiles),
+        "settings": asdict(feed.settings),
+        "preprocessing": feed.preprocess.describe(),
+        "batch size": feed.batch_size,
+        "images": feed.images,
+        "shard": str(feed.part),
+        "backend": made.backend,
+        "device": made.device.partition(":")[0],
+        "versions": dict(made.versions),
+    }
+
+
+def load(folder: Path, device: torch.device) -> tuple[dict[str, Any], dict[str, Any], State]:
+    """What was run, its provenance, and where it stands. Raises RunInvalid."""
+    path = folder / STATE
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            metadata = json.loads(stored["metadata"].tobytes().decode())
+            if metadata["format"] != FORMAT:
+                raise RunInvalid(f"{path} is of format {metadata['format']}, and this nd_plugin reads {FORMAT}")
+            state = _state_in(metadata, stored, folder, device)
+    except RunInvalid:
+        raise
+    except Exception as error:  # zip, npy and JSON errors have no common root
+        raise RunInvalid(f"{path} is damaged: {type(error).__name__}: {error}") from error
+    return metadata["described"], metadata["made"], state
+
+
+def check_same(stored: Mapping[str, Any], wanted: Mapping[str, Any], where: str, *, but: Sequence[str] = ()) -> None:
+    """Raises BadInput that names what differs between what was run and what is asked for."""
+    plain = json.loads(json.dumps(wanted))
+    for name, before, now in _differences(stored, plain):
+        if name.partition(".")[0] not in but:
+            raise BadInput(f"{where} was run with another {name}: {before!r}, not {now!r}")
+
+
+def _differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in dict.fromkeys([*before, *now]):
+            yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif before != now:
+        yield name, before, now
+
+
+def _state_out(state: State, arrays: dict[str, Any]) -> dict[str, Any]:
+    arrays["readable"] = np.array(sorted(state.readable), np.int64)
+    layers = [_watched_out(layer, one, f"{place}/", arrays) for place, (layer, one) in enumerate(state.layers.items())]
+    counted = state.counted and _counted_out(state.counted, arrays)
+    skipped = [asdict(item) for item in state.skipped]
+    return {"batches": state.batches, "seconds": state.seconds, "skipped": skipped, "layers": layers, "counted": counted}
+
+
+def _state_in(metadata: Mapping[str, Any], arrays: Mapping[str, Any], folder: Path, device: torch.device) -> State:
+    layers = {
+        one["layer"]: _watched_in(one, folder / str(place), f"{place}/", arrays, device)
+        for place, one in enumerate(metadata["layers"])
+    }
+    return State(
+        layers,
+        set(arrays["readable"].tolist()),
+        [Skipped(**item) for item in metadata["skipped"]],
+        metadata["batches"],
+        metadata["counted"] and _counted_in(metadata["counted"], arrays, device),
+        metadata["seconds"],
+    )
+
+
+OBSERVED = ("highest", "lowest_peak", "varied", "nonzero")
+
+
+def _watched_out(layer: str, watched: Watched, at: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    seen, bound, kept = watched.observation, watched.bound, watched.candidates
+    kept.spill(bound.level)
+    bound.settle()
+    top = seen.top.best()
+    tensors = {name: getattr(seen, name) for name in OBSERVED}
+    tensors |= {"top_images": top.images, "top_activations": top.activations, "level": bound.level}
+    tensors |= {} if bound.largest is None else {"largest": bound.largest}
+    arrays |= {at + name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+    stored = [(batch, part.offset, part.count) for batch, part in kept.parts.items() if isinstance(part, Stored)]
+    arrays[at + "parts"] = np.array(stored, np.int64).reshape(-1, 3)
+    return {
+        "layer": layer,
+        "geometry": asdict(watched.geometry),
+        "observation": {"cells": seen.cells, "images": seen.images, "enough": seen.enough, "top": top.keep},
+        "bound": {"quantile": bound.quantile, "drawn": bound.drawn},
+        "candidates": {"dtype": str(kept.dtype).removeprefix("torch."), "whole": kept.whole, "end": kept.end},
+    }
+
+
+def _watched_in(
+    one: Mapping[str, Any], place: Path, at: str, arrays: Mapping[str, Any], device: torch.device
+) -> Watched:
+    def tensor(name: str) -> Tensor:
+        return torch.from_numpy(arrays[at + name]).to(device)
+
+    seen, bound, kept, cells = one["observation"], one["bound"], one["candidates"], tuple(one["observation"]["cells"])
+    top = TopImages(seen["top"], tensor("top_activations"), tensor("top_images"))
+    observed = (tensor(name) for name in OBSERVED)
+    largest = tensor("largest") if at + "largest" in arrays else None
+    parts = {batch: Stored(offset, count) for batch, offset, count in arrays[at + "parts"].tolist()}
+    dtype = {"float32": torch.float32, "float64": torch.float64}[kept["dtype"]]
+    candidates = Candidates(cells, dtype, place, kept["whole"], dict(parts), None, kept["end"])
+    candidates.reopen()
+    sides = (Axis(**one["geometry"][side]) for side in ("rows", "columns"))
+    return Watched(
+        Observation(cells, seen["images"], seen["enough"], *observed, top=top),
+        Bound(tensor("level"), bound["quantile"], bound["drawn"], largest),
+        candidates,
+        Geometry(*sides, one["geometry"]["anchored"]),
+    )
+
+
+def _counted_out(counted: Counted, arrays: dict[str, Any]) -> dict[str, Any]:
+    arrays |= {"counted/area": counted.areas.area, "counted/images": counted.areas.images}
+    for place, counts in enumerate(counted.units.values()):
+        arrays[f"counted/{place}/intersection"] = counts.intersection.cpu().numpy()
+        arrays[f"counted/{place}/unit_area"] = counts.unit_area.cpu().numpy()
+    skipped = [asdict(item) for item in counted.skipped]
+    return {"units": [list(key) for key in counted.units], "skipped": skipped, "batches": counted.batches}
+
+
+def _counted_in(one: Mapping[str, Any], arrays: Mapping[str, Any], device: torch.device) -> Counted:
+    def tensor(place: int, name: str) -> Tensor:
+        return torch.from_numpy(arrays[f"counted/{place}/{name}"]).to(device)
+
+    units = {
+        (layer, quantile): UnitCounts(tensor(place, "intersection"), tensor(place, "unit_area"))
+        for place, (layer, quantile) in enumerate(one["units"])
+    }
+    areas = ConceptCounts(arrays["counted/area"], arrays["counted/images"])
+    return Counted(areas, units, [Skipped(**item) for item in one["skipped"]], one["batches"])
