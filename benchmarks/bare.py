@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
@@ -64,10 +65,8 @@ def seconds(
         with torch.inference_mode(), steady():
             for pixels in DataLoader(images, batch_size, num_workers=workers):
                 taken.clear()
-                try:
+                with suppress(Deepest):
                     model(preprocess.normalise(pixels).contiguous(memory_format=torch.channels_last))
-                except Deepest:
-                    pass
         return time.perf_counter() - begun
     finally:
         for handle in handles:

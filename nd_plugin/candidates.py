@@ -19,10 +19,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nd_plugin.errors import NotSaved
+from nd_plugin.errors import NotSaved, RunFailed
 from nd_plugin.quantile import Flat
+from nd_plugin.surroundings import large_pages
 from nd_plugin.upsample import true_places
 
+BLOCK = 2**25  # bytes: maps are kept in few large pieces of memory, each freed when nothing in it is needed any more
 SPARE = 2**28  # bytes of the disk that are left alone
 
 
@@ -37,10 +39,10 @@ class Kept:
 
     def above(self, bound: Tensor) -> Kept:
         """Those whose maximum exceeds their unit's ``bound`` (unit,)."""
-        stay = self.peaks > bound[self.units]
-        if bool(stay.all()):
+        stay = true_places(self.peaks > bound.index_select(0, self.units))
+        if len(stay) == len(self.units):
             return self
-        return Kept(self.images[stay], self.units[stay], self.peaks[stay], self.maps[stay])
+        return Kept(*(column.index_select(0, stay) for column in (self.images, self.units, self.peaks, self.maps)))
 
     def values(self, bound: Tensor) -> Kept:
         """The single values above ``bound`` (unit,), as maps of one cell."""
@@ -74,6 +76,9 @@ class Candidates:
     parts: dict[int, Kept | Stored] = field(default_factory=dict)  # by batch
     file: IO[bytes] | None = None
     end: int = 0  # of what the file holds
+    nbytes: int = 0  # memory taken
+    block: Tensor | None = None  # (map, row, column), being filled
+    filled: int = 0  # maps in it
 
     def see(self, batch: int, images: Tensor, maps: Tensor, peaks: Tensor, bound: Tensor) -> Tensor:
         """Keep what exceeds ``bound`` (unit,) of ``maps`` (image, unit, row, column), whose maxima are ``peaks``.
@@ -81,47 +86,86 @@ class Candidates:
         Returns the maps that were kept.
         """
         found = true_places(peaks > bound)
-        chosen = maps.flatten(0, 1).index_select(0, found)
+        chosen = self._place(len(found))
+        if maps.device.type == "cpu":
+            torch.index_select(maps.flatten(0, 1), 0, found, out=chosen)
+        else:
+            chosen.copy_(maps.flatten(0, 1).index_select(0, found))
         if len(found):
-            unit = found % maps.shape[1]
-            columns = (images[found // maps.shape[1]], unit, peaks.flatten()[found], chosen)
-            kept = Kept(*(column.cpu() for column in columns))
-            self.parts[batch] = kept if self.whole else kept.values(bound.cpu())
+            columns = (images[found // maps.shape[1]], found % maps.shape[1], peaks.flatten().index_select(0, found))
+            kept = Kept(*(column.cpu() for column in columns), maps=chosen)
+            if self.whole:
+                self.filled += len(found)
+            else:
+                kept = kept.values(bound.cpu())
+            self.parts[batch], self.nbytes = kept, self.nbytes + kept.nbytes
         return chosen
+
+    def _place(self, count: int) -> Tensor:
+        """Room for so many maps, (map, row, column)."""
+        if self.block is None or self.filled + count > len(self.block):
+            size = self.cells[0] * self.cells[1] * self.dtype.itemsize
+            many = max(BLOCK // size, count)
+            room = large_pages(many * self.cells[0] * self.cells[1], self.dtype)
+            self.block, self.filled = room.view(many, *self.cells), 0
+        return self.block[self.filled : self.filled + count]
 
     def prune(self, bound: Tensor) -> None:
         """Forget, of what lies in memory, what a better bound rules out."""
-        bound = bound.cpu()
-        for batch, part in list(self.parts.items()):
+        bound, self.block, self.nbytes = bound.cpu(), None, 0
+        for batch, part in self.parts.items():
             if isinstance(part, Kept):
-                self.parts[batch] = part.above(bound)
+                left = part.above(bound)
+                if self.whole:
+                    place = self._place(len(left.units))
+                    left = replace(left, maps=place.copy_(left.maps))
+                    self.filled += len(left.units)
+                self.parts[batch], self.nbytes = left, self.nbytes + left.nbytes
 
-    @property
-    def nbytes(self) -> int:
-        """Memory taken."""
-        return sum(part.nbytes for part in self.parts.values() if isinstance(part, Kept))
+    def spill(self, bound: Tensor, amount: int | None = None) -> None:
+        """Bring so many bytes, or everything, from memory to the file, the oldest first.
 
-    def spill(self, bound: Tensor) -> None:
-        """Bring everything in memory to the file; the single values alone, from now on, where maps do not fit.
-
-        Raises NotSaved where these do not fit either.
+        Where the disk has no room for maps, the single values above ``bound`` (unit,) are kept in their place, from now
+        on. Raises NotSaved where these do not fit either.
         """
+        amount = self.nbytes if amount is None else min(amount, self.nbytes)
         try:
-            if self.whole and self.nbytes > free_bytes(self._folder) - SPARE:
+            if self.whole and amount > free_bytes(self._folder) - SPARE:
                 self._keep_values_only(bound.cpu())
-            self._write_all()
+            self._write_oldest(amount)
         except OSError as error:
             raise NotSaved(
                 f"the candidates of a layer need more room than there is in {self._folder} ({error.strerror or error});"
                 " make room, set TMPDIR to a larger disk, or give more --memory"
             ) from error
 
+    def _write_oldest(self, amount: int) -> None:
+        if self.file is None and self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = self.path.open("w+b", buffering=0)
+        elif self.file is None:
+            self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # see close
+        enough = self.nbytes - amount
+        for batch, part in self.parts.items():
+            if self.nbytes <= enough:
+                break
+            if isinstance(part, Kept):
+                self.parts[batch], self.nbytes = self._write(part), self.nbytes - part.nbytes
+
+    def _keep_values_only(self, bound: Tensor) -> None:
+        before = replace(self)
+        self.whole, self.parts, self.file, self.end, self.block, self.nbytes = False, {}, None, 0, None, 0
+        self._write_oldest(0)
+        for batch in before.parts:
+            self.parts[batch] = self._write(before.of(batch).values(bound))
+        before.close()
+
     def reopen(self) -> None:
         """Open the file that an interrupted run left, as long as it is said to be."""
         assert self.path is not None
         if self.path.stat().st_size < self.end:
             raise ValueError(f"{self.path} is {self.path.stat().st_size} bytes long, and not {self.end}")
-        self.file = self.path.open("r+b")
+        self.file = self.path.open("r+b", buffering=0)
         self.file.truncate(self.end)
 
     @property
@@ -135,31 +179,14 @@ class Candidates:
         """Of the file, where it has a name."""
         return self.place and self.place.with_name(f"{self.place.name}.{'maps' if self.whole else 'values'}")
 
-    def _write_all(self) -> None:
-        if self.file is None and self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = self.path.open("w+b")
-        elif self.file is None:
-            self.file = tempfile.TemporaryFile()  # noqa: SIM115  # see close
-        for batch, part in self.parts.items():
-            if isinstance(part, Kept):
-                self.parts[batch] = self._write(part)
-        self.file.flush()
-
-    def _keep_values_only(self, bound: Tensor) -> None:
-        before = replace(self)
-        self.whole, self.parts, self.file, self.end = False, {}, None, 0
-        self._write_all()
-        for batch in before.parts:
-            self.parts[batch] = self._write(before.of(batch).values(bound))
-        before.close()
-
     def _write(self, part: Kept) -> Stored:
         assert self.file is not None
         self.file.seek(self.end)
         columns = (part.images, part.units, part.peaks)
         for tensor in (*columns, part.maps) if self.whole else columns:
-            self.file.write(np.ascontiguousarray(tensor.numpy()).data)
+            left = memoryview(tensor.contiguous().numpy().ravel().view(np.uint8).data)
+            while left:
+                left = left[self.file.write(left) :]
         stored, self.end = Stored(self.end, len(part.units)), self.file.tell()
         return stored
 
@@ -181,8 +208,12 @@ class Candidates:
 
     def _column(self, kind: np.dtype[Any], count: int) -> Tensor:
         column: npt.NDArray[Any] = np.empty(count, kind)
-        if self.file is not None and count:
-            self.file.readinto(memoryview(column).cast("B"))  # type: ignore[attr-defined]
+        left = memoryview(column.view(np.uint8).data)
+        while self.file is not None and left:
+            got = self.file.readinto(left)  # type: ignore[attr-defined]
+            if not got:
+                raise RunFailed(f"the file of candidates {self.path or ''} ends early: something else has changed it")
+            left = left[got:]
         return torch.from_numpy(column)
 
     def flat(self, bound: Tensor) -> Iterator[Flat]:
@@ -191,8 +222,9 @@ class Candidates:
         for batch in self.parts:
             kept = self.of(batch).above(bound)
             if len(kept.units):
-                places = true_places(kept.maps > bound[kept.units, None, None])
-                yield kept.units[places // kept.maps[0].numel()], kept.maps.flatten()[places]
+                places = true_places(kept.maps > bound.index_select(0, kept.units)[:, None, None])
+                units = kept.units.int().index_select(0, places // kept.maps[0].numel())
+                yield units, kept.maps.flatten().index_select(0, places)
 
     def close(self) -> None:
         """Let go of the file."""

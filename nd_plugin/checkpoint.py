@@ -190,7 +190,13 @@ def _state_out(state: State, arrays: dict[str, Any]) -> dict[str, Any]:
     layers = [_watched_out(layer, one, f"{place}/", arrays) for place, (layer, one) in enumerate(state.layers.items())]
     counted = state.counted and _counted_out(state.counted, arrays)
     skipped = [asdict(item) for item in state.skipped]
-    return {"batches": state.batches, "seconds": state.seconds, "skipped": skipped, "layers": layers, "counted": counted}
+    return {
+        "batches": state.batches,
+        "seconds": state.seconds,
+        "skipped": skipped,
+        "layers": layers,
+        "counted": counted,
+    }
 
 
 def _state_in(metadata: Mapping[str, Any], arrays: Mapping[str, Any], folder: Path, device: torch.device) -> State:
@@ -239,18 +245,26 @@ def _watched_in(
 
     seen, bound, kept, cells = one["observation"], one["bound"], one["candidates"], tuple(one["observation"]["cells"])
     top = TopImages(seen["top"], tensor("top_activations"), tensor("top_images"))
-    observed = (tensor(name) for name in OBSERVED)
     largest = tensor("largest") if at + "largest" in arrays else None
     parts = {batch: Stored(offset, count) for batch, offset, count in arrays[at + "parts"].tolist()}
     dtype = {"float32": torch.float32, "float64": torch.float64}[kept["dtype"]]
     candidates = Candidates(cells, dtype, place, kept["whole"], dict(parts), None, kept["end"])
     candidates.reopen()
-    sides = (Axis(**one["geometry"][side]) for side in ("rows", "columns"))
+    where = one["geometry"]
     return Watched(
-        Observation(cells, seen["images"], seen["enough"], *observed, top=top),
+        Observation(
+            cells,
+            seen["images"],
+            seen["enough"],
+            tensor("highest"),
+            tensor("lowest_peak"),
+            tensor("varied"),
+            tensor("nonzero"),
+            top,
+        ),
         Bound(tensor("level"), bound["quantile"], bound["drawn"], largest),
         candidates,
-        Geometry(*sides, one["geometry"]["anchored"]),
+        Geometry(Axis(**where["rows"]), Axis(**where["columns"]), where["anchored"]),
     )
 
 

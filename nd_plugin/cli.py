@@ -60,7 +60,8 @@ def dissect(
     output: Output = None,
     weights: Weights = None,
     quantile: Annotated[
-        list[float] | None, typer.Option(help="τ: activations above a threshold; several times at will. [default: 0.005]")
+        list[float] | None,
+        typer.Option(help="τ: activations above a threshold; several times at will. [default: 0.005]"),
     ] = None,
     min_iou: Annotated[float, typer.Option(help="A unit above this is a detector.")] = 0.04,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,

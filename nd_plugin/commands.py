@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -97,6 +98,11 @@ def dissect(
     check(settings, quantiles or (settings.quantile,))
     shard = shards.parse_part(work.shard) if work.shard else WHOLE
     folder = output or runs.free_name(Path("runs") / _run_name(model, concepts))
+    partial = folder.with_name(f"{folder.name}.partial")
+    if work.resume and runs.is_complete(folder, model, concepts, layers, replace(settings, quantile=0.0)):
+        shutil.rmtree(partial, ignore_errors=True)  # interrupted after its last step
+        console.say(f"{folder} is complete (nd report {folder})")
+        return
     runs.check_target(folder, overwrite=overwrite)
     with joined() as group:
         with console.results_only():
@@ -105,7 +111,7 @@ def dissect(
         part = shard.part(group.rank, group.size)
         how = opened.preprocess.changed(given or {})
         feed = Feed.of(probe_set, how, settings, opened.device, work.batch_size, work.workers, work.memory, part)
-        place = folder.with_name(f"{folder.name}.partial") / str(part).replace("/", "-of-")
+        place = partial / str(part).replace("/", "-of-")
         _check_interrupted(place, work, overwrite=overwrite)
         kept = Keeping(place, feed, quantiles or (settings.quantile,), work.every, work.resume)
         with console.results_only(), _kept(kept), console.StageProgress(quiet=group.rank > 0) as progress:
@@ -135,7 +141,9 @@ def _kept(kept: Keeping) -> Iterator[None]:
         yield
     except BaseException:
         if kept.abandon():
-            console.say(f"nd: the run is kept in {kept.folder} up to its last checkpoint; --resume continues it", "yellow")
+            console.say(
+                f"nd: the run is kept in {kept.folder} up to its last checkpoint; --resume continues it", "yellow"
+            )
         raise
 
 
@@ -158,9 +166,7 @@ def merge(
         with console.results_only(), console.StageProgress() as progress:
             probe_set = open_concepts(concepts or found[0].described["concept set"]["source"])
             opened = open_model(model, options) if model else None
-            merged = shards.merge(
-                found, probe_set, model=opened, workers=workers, memory=memory, progress=progress
-            )
+            merged = shards.merge(found, probe_set, model=opened, workers=workers, memory=memory, progress=progress)
     finally:
         shards.close(found)
     _save_and_report(output, merged, as_json=as_json)

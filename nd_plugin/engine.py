@@ -75,7 +75,8 @@ def opened(
     ``keep`` says, by the layers' names and what is run, where the state is kept and where it stands. The model is left
     as it was found in any case.
     """
-    quantiles = tuple(dict.fromkeys(quantiles or (feed.settings.quantile,)))
+    wanted = [replace(feed.settings, quantile=quantile).quantile for quantile in quantiles]  # as plain numbers
+    quantiles = tuple(dict.fromkeys(wanted or [feed.settings.quantile]))
     check(feed.settings, quantiles)
     with torch.no_grad(), steady(), model.probe(layers, feed.preprocess.size) as probe:
         made = provenance(model, feed, datetime.now(UTC).isoformat(timespec="seconds"))
@@ -145,7 +146,9 @@ def combine(parts: Sequence[Passes], group: Alone) -> Whole:
     if not counted.areas.images.any() and counted.skipped:
         first = counted.skipped[0]
         raise Unreadable(f"none of the annotations can be read; {first.image}: {first.reason}")
-    geometries = reduce(or_, group.gather({key: one.geometry for part in parts for key, one in part.state.layers.items()}))
+    geometries = reduce(
+        or_, group.gather({key: one.geometry for part in parts for key, one in part.state.layers.items()})
+    )
     return Whole(observations, found, counted, [*skipped, *counted.skipped], notes, geometries)
 
 

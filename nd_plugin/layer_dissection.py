@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from captum.attr import LayerAttribution
 from torch import nn
 
 from nd_plugin import engine
+from nd_plugin.checkpoint import Keeping
 from nd_plugin.dissection import Dissection
 from nd_plugin.errors import BadInput
 from nd_plugin.feed import Feed
@@ -45,7 +47,7 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         >>> found.unique_detectors
     """
 
-    dissection: Dissection | list[Dissection] | None
+    dissection: Dissection | list[Dissection] | list[list[Dissection]] | None
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         self,
         concept_set: str | ConceptSet,
         *,
-        quantile: float = 0.005,
+        quantile: float | Sequence[float] = 0.005,
         min_iou: float = 0.04,
         anchor: str = "rf",
         mask_size: str | int | None = None,
@@ -68,32 +70,36 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         workers: int | None = None,
         limit: int | None = None,
         memory: int | None = None,
+        checkpoint: str | Path | None = None,
         strict: bool = False,
         top_images: int = 50,
         preprocess: Preprocess | None = None,
         show_progress: bool = False,
-    ) -> Dissection | list[Dissection]:
+    ) -> Dissection | list[Dissection] | list[list[Dissection]]:
         r"""Dissect the layer on a concept set.
 
         Args:
             concept_set: ``"broden:ROOT"``, ``"masks:ROOT"``, ``"shapes"``, what an installed plugin claims, or an
                 object with the protocol `ConceptSet`.
-            quantile: τ, the fraction of locations above a unit's threshold (paper section 2.1).
+            quantile: τ, the fraction of locations above a unit's threshold (paper section 2.1); several at the cost
+                of one forward pass.
             min_iou: A unit whose best IoU is above this is a detector.
             anchor: ``"rf"``, interpolants at the receptive fields' centres, or ``"cell"``, spread evenly.
             mask_size: ``None`` (Broden's masks as they are, else half the input), ``"native"``, N or ``"HxW"``.
             batch_size: Images per forward pass; None chooses by device.
             workers: Processes that decode images; None chooses by the number of cores.
             limit: Look at the first images only.
-            memory: Bytes for the maps kept during the pass, 1 GiB by default; a layer that takes more is counted in a
-                second pass.
+            memory: Bytes for the maps kept during the pass, 1 GiB by default; more go to a temporary file.
+            checkpoint: A folder in which the state is kept while this runs. An interrupted dissection that is found
+                there is continued; the folder is removed at the end.
             strict: Stop at the first image that cannot be read, instead of naming and skipping it.
             top_images: How many of its most activating images are kept for each unit.
             preprocess: How images are brought to the model; None takes the model's own metadata, else ImageNet's.
             show_progress: Show a progress bar on stderr.
 
         Returns:
-            A Dissection; for a list of layers a list of them, in that order. Also kept as ``self.dissection``.
+            A Dissection; for a list of layers a list of them, in that order; for several quantiles a list in place of
+            each. Also kept as ``self.dissection``.
 
         Raises:
             BadInput: Of its kinds, LayerNotFound, LayerAmbiguous, UnitsNotFound, ConceptSetInvalid, ModelNotFound.
@@ -105,22 +111,39 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         if not layers:
             raise BadInput("no layer to dissect: the list of layers is empty")
         opened = self.forward_func if _is_model(self.forward_func) else open_model(self.forward_func)
+        several_quantiles = isinstance(quantile, Sequence) and not isinstance(quantile, str)
+        quantiles: list[Any] = list(quantile) if several_quantiles else [quantile]  # type: ignore[arg-type]
+        if not quantiles:
+            raise BadInput("no quantile: the list is empty")
         feed = Feed.of(
             open_concepts(concept_set),
             preprocess or opened.preprocess,
             Settings(
-                quantile, min_iou, anchor, "auto" if mask_size is None else str(mask_size), limit, strict, top_images
+                quantiles[0],
+                min_iou,
+                anchor,
+                "auto" if mask_size is None else str(mask_size),
+                limit,
+                strict,
+                top_images,
             ),
             opened.device,
             batch_size,
             workers,
             memory,
         )
+        keeping = Keeping(Path(checkpoint), feed, quantiles) if checkpoint is not None else None
+        keep = keeping.keep if keeping else engine.keep_nothing
         with TqdmProgress(disable=not show_progress) as progress:
-            found = engine.run(opened, layers, feed, progress)
+            found = engine.run(opened, layers, feed, progress, quantiles=quantiles, keep=keep)
+        if keeping:
+            keeping.remove()
         for dissection in found:
             announce(dissection)
-        self.dissection = found if several else found[0]
+        each = len(found) // len(layers)
+        by_layer = [found[start : start + each] for start in range(0, len(found), each)]
+        nested = by_layer if several_quantiles else found
+        self.dissection = nested if several else nested[0]
         return self.dissection
 
 

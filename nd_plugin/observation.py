@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ class TopImages:
     keep: int
     activations: Tensor  # (unit, at most keep), descending
     images: Tensor  # (unit, at most keep) int64, into the concept set
-    waiting: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)  # units, activations, images (any,)
+    waiting: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # peaks (image, unit) and images (image,)
 
     @classmethod
     def none(cls, keep: int, units: int, dtype: torch.dtype, device: torch.device) -> TopImages:
@@ -26,26 +27,32 @@ class TopImages:
 
     def see(self, peaks: Tensor, images: Tensor) -> None:
         """Take in ``peaks`` (image, unit), the largest activations in ``images`` (image,)."""
-        if self.activations.shape[1] == self.keep:
-            last, its_image = self.activations[:, -1], self.images[:, -1]
-            better = (peaks > last) | ((peaks == last) & (images[:, None] < its_image))
-            image, unit = better.nonzero(as_tuple=True)
-            self.waiting.append((unit, peaks[image, unit], images[image]))
-        else:
-            units = torch.arange(peaks.shape[1], device=peaks.device).expand(peaks.shape)
-            self.waiting.append((units.flatten(), peaks.flatten(), images[:, None].expand(peaks.shape).flatten()))
-        if sum(len(units) for units, _, _ in self.waiting) > 4 * len(self.activations) * self.keep:
+        self.waiting.append((peaks, images))
+        if sum(len(images) for _, images in self.waiting) > 32 * self.keep:
             self.best()
 
     def best(self) -> TopImages:
         """Itself, sorted."""
         if not self.waiting:
             return self
+        peaks, images = (
+            torch.cat([peaks for peaks, _ in self.waiting]),
+            torch.cat([images for _, images in self.waiting]),
+        )
+        better = torch.ones_like(peaks, dtype=torch.bool)
+        if self.activations.shape[1] == self.keep:
+            last, its_image = self.activations[:, -1], self.images[:, -1]
+            better = (peaks > last) | ((peaks == last) & (images[:, None] < its_image))
+        image, unit = better.nonzero(as_tuple=True)
+        return self._merged(unit, peaks[image, unit], images[image])
+
+    def _merged(self, units: Tensor, activations: Tensor, images: Tensor) -> TopImages:
+        """With more activations (any,) of ``units`` in ``images``."""
         count, kept = self.activations.shape
         own = torch.arange(count, device=self.activations.device).repeat_interleave(kept)
-        units = torch.cat([own, *(units for units, _, _ in self.waiting)])
-        activations = torch.cat([self.activations.flatten(), *(peaks for _, peaks, _ in self.waiting)])
-        images = torch.cat([self.images.flatten(), *(images for _, _, images in self.waiting)])
+        units = torch.cat([own, units])
+        activations = torch.cat([self.activations.flatten(), activations])
+        images = torch.cat([self.images.flatten(), images])
         order = images.argsort()
         order = order[activations[order].argsort(descending=True, stable=True)]
         order = order[units[order].argsort(stable=True)]
@@ -58,10 +65,9 @@ class TopImages:
 
     def __add__(self, other: TopImages) -> TopImages:
         mine, its = self.best(), other.best()
-        both = TopImages(self.keep, mine.activations, mine.images)
         units = torch.arange(len(its.images), device=its.images.device).repeat_interleave(its.images.shape[1])
-        both.waiting.append((units, its.activations.flatten(), its.images.flatten()))
-        return both.best()
+        both = TopImages(self.keep, mine.activations, mine.images)
+        return both._merged(units, its.activations.flatten(), its.images.flatten())
 
 
 @dataclass
@@ -76,6 +82,7 @@ class Observation:
     varied: Tensor  # (unit,) bool, whether two activations differ
     nonzero: Tensor  # (unit,) int64, activations other than 0: exact up to ``enough``
     top: TopImages
+    varied_all: bool = False
 
     @classmethod
     def none(cls, maps: Tensor, enough: int, top: int) -> Observation:
@@ -96,11 +103,12 @@ class Observation:
         """Take in ``maps`` (image, unit, row, column) of ``images`` (image,), with their maxima ``peaks``."""
         self.images += len(maps)
         self.highest = self.highest.maximum(peaks.amax(0))
-        self.lowest_peak = self.lowest_peak.minimum(peaks.amin(0))
-        same = (~self.varied & (self.highest == self.lowest_peak)).nonzero()[:, 0]
-        self.varied |= self.highest != self.lowest_peak
-        if len(same):
+        if not self.varied_all:
+            self.lowest_peak = self.lowest_peak.minimum(peaks.amin(0))
+            self.varied |= self.highest != self.lowest_peak
+            same = (~self.varied).nonzero()[:, 0]
             self.varied[same] = (maps[:, same] != self.highest[same, None, None]).flatten(2).any(2).any(0)
+            self.varied_all = bool(self.varied.all())
         few = (self.nonzero <= self.enough).nonzero()[:, 0]
         if len(few):
             some = maps if len(few) == maps.shape[1] else maps[:, few]
@@ -115,7 +123,7 @@ class Observation:
     def on_cpu(self) -> Observation:
         """With all its tensors on the CPU, to be sent and stored."""
         top = self.top.best()
-        held = {name: value.cpu() for name, value in vars(self).items() if isinstance(value, Tensor)}
+        held: dict[str, Any] = {name: value.cpu() for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **held, top=TopImages(top.keep, top.activations.cpu(), top.images.cpu()))
 
     def __add__(self, other: Observation) -> Observation:

@@ -19,7 +19,7 @@ from nd_plugin.types import Probe
 from nd_plugin.upsample import true_places
 from nd_plugin.watching import Counted, State, Threshold, Watched
 
-NEARLY = 0.9  # of the memory: what pruning has to come down to, so that it is not done for every batch
+MUCH = 0.75  # of the memory: what may be left, so that it does not have to be done for every batch
 Progress = Callable[[str, int, int], None]  # stage, images done, images in all
 
 
@@ -67,7 +67,7 @@ class Passes:
             state.readable.update(batch.indices.tolist())
             for layer, maps in self._maps(batch, self.layers).items():
                 self._see(layer, maps, batch)
-            self._keep_within_memory({one.candidates: one.bound.level for one in state.layers.values()})
+            keep_within_memory({one.candidates: one.bound.level for one in state.layers.values()}, self.feed.memory)
             state.batches += 1
             self.keeper.tick(state, batch.seen)
 
@@ -77,10 +77,7 @@ class Passes:
         if not bool(peaks.isfinite().all()):
             raise self._not_finite(layer, maps, batch)
         watched = self.state.layers.get(layer) or self._first(layer, maps)
-        images = batch.indices.to(maps.device)
-        watched.observation.see(maps, peaks, images)
-        watched.bound.see(maps)
-        kept = watched.candidates.see(batch.number, images, maps, peaks, watched.bound.level)
+        kept = watched.see(batch.number, maps, peaks, batch.indices.to(maps.device))
         if kept.numel() and bool(kept.amin().isneginf()):
             raise self._not_finite(layer, maps, batch)
 
@@ -94,16 +91,6 @@ class Passes:
         self.state.layers[layer] = watched
         return watched
 
-    def _keep_within_memory(self, kept: Mapping[Candidates, Tensor]) -> None:
-        """Forget what the bounds rule out by now; while that is too little, the largest layer goes to the disk."""
-        if sum(candidates.nbytes for candidates in kept) <= self.feed.memory:
-            return
-        for candidates, level in kept.items():
-            candidates.prune(level)
-        while sum(candidates.nbytes for candidates in kept) > NEARLY * self.feed.memory:
-            largest = max(kept, key=lambda candidates: candidates.nbytes)
-            largest.spill(kept[largest])
-
     def see_again(self, wanted: Mapping[str, tuple[Candidates, Tensor]]) -> None:
         """A second pass over the images for some layers: to candidates that are given, above bounds that are given."""
         self._model(list(wanted))
@@ -114,7 +101,7 @@ class Passes:
                 candidates = self.seen_again[layer]
                 peaks = maps.flatten(2).amax(2)
                 candidates.see(batch.number, batch.indices.to(maps.device), maps, peaks, levels[candidates])
-            self._keep_within_memory(levels)
+            keep_within_memory(levels, self.feed.memory)
 
     def count(self, found: Mapping[str, Sequence[Threshold]]) -> Counted:
         """The pass over the annotations, from where the state stands: masks against concepts."""
@@ -149,9 +136,7 @@ class Passes:
         }
         return Counted(ConceptCounts.none(concepts, categories), units)
 
-    def _count(
-        self, kept: Kept, at: Threshold, images: Tensor, scenes: Scenes, layer: str, counts: UnitCounts
-    ) -> None:
+    def _count(self, kept: Kept, at: Threshold, images: Tensor, scenes: Scenes, layer: str, counts: UnitCounts) -> None:
         """Count what of one layer's ``kept`` maps belongs to ``images`` (image,), ascending, those of the scenes."""
         place = torch.searchsorted(images, kept.images).clamp(max=len(images) - 1)
         mine = true_places((kept.peaks > at.values[kept.units]) & (images[place] == kept.images))
@@ -160,9 +145,7 @@ class Passes:
             geometry = self.state.layers[layer].geometry
             counts.see(place, units, maps, at.values.to(self.device), geometry, self.feed.preprocess.size, scenes)
 
-    def _batches(
-        self, stage: str, *, pictures: bool = True, annotated: bool, start: int = 0
-    ) -> Iterator[Batch]:
+    def _batches(self, stage: str, *, pictures: bool = True, annotated: bool, start: int = 0) -> Iterator[Batch]:
         batches = self.feed.numbers()
         total = sum(len(self.feed.order[number]) for number in batches)
         done = sum(len(self.feed.order[number]) for number in batches[:start])
@@ -182,8 +165,8 @@ class Passes:
     def _model(self, layers: Sequence[str]) -> Probe:
         if self.probe is None:
             raise RunFailed(
-                f"layer {layers[0]!r} has to be seen again (its maps found no room on a disk, or its thresholds are not "
-                "among what was kept): merge with --model MODEL, the one that the shards were made with"
+                f"layer {layers[0]!r} has to be seen again (its maps found no room on a disk, or its thresholds are "
+                "not among what was kept): merge with --model MODEL, the one that the shards were made with"
             )
         return self.probe
 
@@ -195,6 +178,17 @@ class Passes:
             f"layer {layer!r}, unit {unit}, image {name}: the activation at row {row}, column {column} is {value}; "
             "look at the weights, the preprocessing (mean, std, scale), or an autocast that overflows"
         )
+
+
+def keep_within_memory(kept: Mapping[Candidates, Tensor], memory: int) -> None:
+    """Forget what the bounds (unit,) rule out by now; while that is too little, the oldest maps go to the disk."""
+    if sum(candidates.nbytes for candidates in kept) <= memory:
+        return
+    for candidates, level in kept.items():
+        candidates.prune(level)
+    while (taken := sum(candidates.nbytes for candidates in kept)) > MUCH * memory:
+        largest = max(kept, key=lambda candidates: candidates.nbytes)
+        largest.spill(kept[largest], int(taken - MUCH * memory) + 1)
 
 
 def _by_size(batch: Batch, readable: set[int]) -> Iterator[tuple[Tensor, list[Labels]]]:

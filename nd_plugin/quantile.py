@@ -15,10 +15,12 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from nd_plugin.upsample import true_places
+
 SURE = 1e-12  # the chance, for one unit and one moment, that a bound is passed
 BINS = 2**18  # counters of one round of a selection, for all units together
-IN_MEMORY = 2**22  # values that are read once; more are read a second time
-Flat = tuple[Tensor, Tensor]  # units (value,) int64 and their values (value,)
+IN_MEMORY = 2**23  # values that are read once; more are read a second time
+Flat = tuple[Tensor, Tensor]  # units (value,) int32 and their values, or these as keys, (value,)
 Total = Callable[[Tensor], Tensor]  # the sum of an integer tensor over all processes
 
 
@@ -102,31 +104,39 @@ def select(
     processes like ``above``; ``total`` adds counts over all processes. Returns the values, (unit,), and whether there
     were so many, (unit,) bool; a value that there is not is ``above``'s.
     """
-    low, high = to_keys(above) + 1, to_keys(highest).maximum(to_keys(above))
+    low, high = to_keys(above).long() + 1, to_keys(highest.maximum(above)).long()
     left, found = torch.full_like(low, place), torch.ones_like(low, dtype=torch.bool)
     bits = max(int(math.log2(BINS / max(len(low), 1))), 1)  # of a key, settled in one round
     shift = _coarse(low, high, bits)
     kept: list[Flat] | None = None
-    for round_ in range(2 + shift // bits):
-        counts, near, size = torch.zeros(len(low) << bits, dtype=torch.int64), list[Flat](), 0
-        for part in flat() if kept is None else kept:
-            units, keys = _between(low, high, *part)
-            counts.index_add_(0, (units << bits) + (keys >> shift) - (low >> shift)[units], torch.ones_like(keys))
-            size += len(keys)
-            if round_ > 0 or size <= IN_MEMORY:
-                near.append((units, keys))
-        reached = total(counts).view(len(low), -1).flip(1).cumsum(1)  # how many, from the largest down
-        found = reached[:, -1] > place if round_ == 0 else found
-        kept = near if round_ > 0 or size <= IN_MEMORY else None
+    first = True
+    while True:
+        source = (_as_keys(*part) if first else _between(low, high, *part) for part in (flat() if kept is None else kept))
+        counts, kept = _count(source, low >> shift, shift, bits, everything=not first)
+        reached = total(counts).flip(1).cumsum(1)  # how many, from the largest down
+        found = reached[:, -1] > place if first else found
         chosen = (reached <= left[:, None]).sum(1).clamp(max=reached.shape[1] - 1)
         passed = reached.gather(1, (chosen - 1).clamp(min=0)[:, None])[:, 0]
         left = left - torch.where(chosen > 0, passed, 0)
-        first = ((low >> shift) + (reached.shape[1] - 1 - chosen)) << shift
-        low, high = low.maximum(first), high.minimum(first + (1 << shift) - 1)
+        start = ((low >> shift) + (reached.shape[1] - 1 - chosen)) << shift
+        low, high = low.maximum(start), high.minimum(start + (1 << shift) - 1)
         if shift == 0:
-            break
-        shift = max(shift - bits, 0)
-    return torch.where(found, from_keys(low, above.dtype), above), found
+            return torch.where(found, from_keys(low, above.dtype), above), found
+        shift, first = max(shift - bits, 0), False
+
+
+def _count(
+    parts: Iterable[Flat], lowest: Tensor, shift: int, bits: int, *, everything: bool
+) -> tuple[Tensor, list[Flat] | None]:
+    """How many keys fall into each bin, (unit, bin); and the keys, to be read again, if they are few."""
+    counts, kept, size = torch.zeros(len(lowest) << bits, dtype=torch.int64), list[Flat](), 0
+    offsets = (torch.arange(len(lowest)) << bits) - lowest
+    for units, keys in parts:
+        counts.index_add_(0, offsets.index_select(0, units) + (keys >> shift), torch.ones(len(keys), dtype=torch.int64))
+        size += len(keys)
+        if everything or size <= IN_MEMORY:
+            kept.append((units, keys))
+    return counts.view(len(lowest), -1), kept if everything or size <= IN_MEMORY else None
 
 
 def _coarse(low: Tensor, high: Tensor, bits: int) -> int:
@@ -139,21 +149,24 @@ def _coarse(low: Tensor, high: Tensor, bits: int) -> int:
     return 0 if shift == 1 and fits(0) else shift
 
 
+def _as_keys(units: Tensor, values: Tensor) -> Flat:
+    return units, to_keys(values) if values.is_floating_point() else values
+
+
 def _between(low: Tensor, high: Tensor, units: Tensor, values: Tensor) -> Flat:
     """The keys among those of ``values`` (or keys already) that lie between ``low`` and ``high`` (unit,)."""
-    keys = to_keys(values) if values.is_floating_point() else values
-    inside = (keys >= low[units]) & (keys <= high[units])
-    return (units, keys) if bool(inside.all()) else (units[inside], keys[inside])
+    _, keys = _as_keys(units, values)
+    inside = true_places((keys >= low.index_select(0, units)) & (keys <= high.index_select(0, units)))
+    return units.index_select(0, inside), keys.index_select(0, inside)
 
 
 def to_keys(values: Tensor) -> Tensor:
-    """Integers, int64, in the order of the values (float32 or float64); -0 is 0."""
+    """Integers in the order of the values, int32 for float32 and int64 for float64; -0 is 0."""
     bits = (values + 0.0).view(torch.int64 if values.dtype == torch.float64 else torch.int32)
-    return torch.where(bits >= 0, bits, bits ^ torch.iinfo(bits.dtype).max).long()
+    return torch.where(bits >= 0, bits, bits ^ torch.iinfo(bits.dtype).max)
 
 
 def from_keys(keys: Tensor, dtype: torch.dtype) -> Tensor:
     """The values again."""
-    whole = torch.int64 if dtype == torch.float64 else torch.int32
-    bits = keys.to(whole)
-    return torch.where(bits >= 0, bits, bits ^ torch.iinfo(whole).max).view(dtype)
+    bits = keys.to(torch.int64 if dtype == torch.float64 else torch.int32)
+    return torch.where(bits >= 0, bits, bits ^ torch.iinfo(bits.dtype).max).view(dtype)

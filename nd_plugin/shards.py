@@ -46,7 +46,9 @@ def load(folders: Sequence[Path]) -> list[Shard]:
     try:
         for folder in folders:
             if not (folder / checkpoint.STATE).is_file():
-                raise RunInvalid(f"{folder} is no shard: it has no {checkpoint.STATE} (nd dissect --shard 1/{len(folders)})")
+                raise RunInvalid(
+                    f"{folder} is no shard: it has no {checkpoint.STATE} (nd dissect --shard 1/{len(folders)})"
+                )
             shards.append(Shard(folder, *checkpoint.load(folder, torch.device("cpu"))))
         _check_together(shards)
     except BaseException:
@@ -74,7 +76,9 @@ def _check_together(shards: Sequence[Shard]) -> None:
         for number in mine:
             other = owner.setdefault(number, place)
             if other != place:
-                raise BadInput(f"{folder} (shard {part}) overlaps with {shards[other].folder}: each part belongs in once")
+                raise BadInput(
+                    f"{folder} (shard {part}) overlaps with {shards[other].folder}: each part belongs in once"
+                )
     missing = [number for number in range(batches) if number not in owner]
     if missing:
         of = max(parse_part(described["shard"]).of for _, described, *_ in shards)

@@ -30,7 +30,9 @@ class Strips:
     length: Tensor  # (strip,) int32, pixels
     ascending: Tensor  # (strip,) bool, whether the weights do not fall from pixel to pixel
     weight: Tensor  # (pixel, strip), of the second cell; NaN beyond a strip's end, which is above no threshold
-    ordered: Tensor  # (direction, pixel, strip), weights from the first pixel and from the last, as `_search` needs them
+    ordered: (
+        Tensor  # (direction, pixel, strip), weights from the first pixel and from the last, as `_search` needs them
+    )
 
 
 @lru_cache(maxsize=256)
@@ -46,10 +48,16 @@ def strips(axis: Axis, cells: int, pixels: int, target: int, device: torch.devic
         ordered[0, : end - start, strip] = found.weight[start:end]
         ordered[1, : end - start, strip] = found.weight[start:end].flip(0)
     first, last = torch.tensor(cut).T[0], torch.tensor(cut).T[1] - 1
-    ascending = found.weight[first] <= found.weight[last]
-    columns = (found.first[first], found.second[first], first.int(), (last - first + 1).int(), ascending)
     weights = ordered.to(device, dtype)
-    return Strips(*(column.to(device) for column in columns), weights[0, :long], weights)
+    return Strips(
+        first=found.first[first].to(device),
+        second=found.second[first].to(device),
+        start=first.int().to(device),
+        length=(last - first + 1).int().to(device),
+        ascending=(found.weight[first] <= found.weight[last]).to(device),
+        weight=weights[0, :long],
+        ordered=weights,
+    )
 
 
 @dataclass(frozen=True)

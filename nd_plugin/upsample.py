@@ -55,6 +55,7 @@ def upsample(maps: Tensor, geometry: Geometry, image: Size, mask: Size) -> Tenso
     right = tall.index_select(-1, columns.second)
     return right.sub_(left).mul_(columns.weight).add_(left)
 
+
 def true_places(mask: Tensor) -> Tensor:
     """The flat indices where ``mask`` is true, ascending; on the CPU NumPy is several times as fast."""
     if mask.device.type == "cpu":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -36,6 +36,15 @@ class Watched:
             Candidates(cells, maps.dtype),
             geometry,
         )
+
+    def see(self, batch: int, maps: Tensor, peaks: Tensor, images: Tensor) -> Tensor:
+        """Take in ``maps`` (image, unit, row, column) of ``images`` (image,); ``peaks`` are their maxima.
+
+        Returns the maps that were kept.
+        """
+        self.observation.see(maps, peaks, images)
+        self.bound.see(maps)
+        return self.candidates.see(batch, images, maps, peaks, self.bound.level)
 
 
 @dataclass
@@ -106,7 +115,7 @@ def again(candidates: Candidates, known: Sequence[Threshold]) -> tuple[Candidate
     every = torch.stack([at.known for at in known]).all(0)
     lowest = torch.stack([at.values for at in known]).amin(0)
     level = torch.where(every, lowest, torch.full_like(lowest, -torch.inf))
-    return replace(candidates, place=None, whole=True, parts={}, file=None, end=0), level
+    return Candidates(candidates.cells, candidates.dtype), level
 
 
 def completed(known: Sequence[Threshold], found: Sequence[Threshold]) -> list[Threshold]:

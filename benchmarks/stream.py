@@ -1,0 +1,110 @@
+"""The engine alone, at Broden's scale: python benchmarks/stream.py [--images 63305] [--units 256] [--cells 13].
+
+A source of spatially smooth activations stands in for the network. What is timed is what the engine does with them;
+what it is compared with is `amax` over the same batches, that is reading each activation once. Which of the two sees a
+batch first, out of the processor's cache, alternates. Making the activations is not timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nd_plugin.geometry import spread_evenly
+from nd_plugin.passes import keep_within_memory
+from nd_plugin.processes import Alone
+from nd_plugin.quantile import rank
+from nd_plugin.surroundings import steady
+from nd_plugin.watching import Watched, thresholds
+
+GIB = 2**30
+
+
+def source(images: int, units: int, cells: int, batch: int) -> Iterator[Tensor]:
+    """Batches of maps (image, unit, row, column): smooth, after ReLU, sparse to a different degree in each unit."""
+    random = torch.Generator().manual_seed(0)
+    pool = []
+    for _ in range(6):
+        coarse = torch.randn(batch, units, cells // 3 + 1, cells // 3 + 1, generator=random)
+        pool.append(F.interpolate(coarse, size=(cells, cells), mode="bicubic", align_corners=False))
+    shift = torch.linspace(-2, 0.5, units)[:, None, None]
+    for number, start in enumerate(range(0, images, batch)):
+        count = min(batch, images - start)
+        gain = torch.empty(count, units, 1, 1).exponential_(generator=random).add_(0.5)
+        moved = pool[number % 6].roll(int(torch.randint(units, (), generator=random)), dims=1)[:count]
+        yield moved.mul(gain).add_(shift).relu_()
+
+
+def measure(images: int, units: int, cells: int, batch: int, memory: int, quantile: float, check: int) -> None:
+    """Print one line."""
+    watched: Watched | None = None
+    ours = limit = 0.0
+    some: list[Tensor] = []
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+    def amax(maps: Tensor) -> float:
+        begun = time.perf_counter()
+        maps.flatten(2).amax(2)
+        return time.perf_counter() - begun
+
+    with steady(), torch.no_grad():
+        for number, maps in enumerate(source(images, units, cells, batch)):
+            limit += amax(maps) if number % 2 else 0
+            begun = time.perf_counter()
+            if watched is None:
+                watched = Watched.none(maps, quantile, images, 50, spread_evenly((cells, cells), (227, 227)))
+            seen = torch.arange(number * batch, number * batch + len(maps))
+            peaks = maps.flatten(2).amax(2)
+            watched.see(number, maps, peaks, seen)
+            keep_within_memory({watched.candidates: watched.bound.level}, memory)
+            ours += time.perf_counter() - begun
+            limit += 0 if number % 2 else amax(maps)
+            some.append(maps[:, :check].transpose(0, 1).flatten(1).clone())
+        assert watched is not None
+        begun = time.perf_counter()
+        seen_all = watched.observation.on_cpu()
+        found = thresholds([watched.candidates], watched.bound.level, seen_all, [quantile], Alone())[0]
+        select = time.perf_counter() - begun
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    kept = sum(part.count if hasattr(part, "count") else len(part.units) for part in watched.candidates.parts.values())
+    values = torch.cat(some, dim=1)
+    del some
+    place = rank(quantile, values.shape[1])
+    exact = all(
+        float(unit.topk(place + 1).values[-1]) == float(found.values[number]) for number, unit in enumerate(values)
+    )
+    size = images * units * cells * cells * 4
+    print(
+        f"{images:6} images x {units} units x {cells}x{cells} ({size / GIB:5.2f} GiB)  amax {limit:6.2f} s  "
+        f"stream {ours:6.2f} s = {ours / limit:.2f} x  thresholds {select:5.2f} s, together {(ours + select) / limit:.2f} x  "
+        f"{size / (ours + select) / 1e9:.1f} GB/s  kept {kept / (images * units):.1%} of the maps, "
+        f"{watched.candidates.end / GIB:.2f} GiB on disk  peak {peak:.2f} GiB (before: {before:.2f})  "
+        f"known {bool(found.known.all())}, exact in {check} units: {exact}",
+        flush=True,
+    )
+    watched.candidates.close()
+
+
+def main() -> None:
+    """One line, or the growth."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=63305)
+    parser.add_argument("--units", type=int, default=256)
+    parser.add_argument("--cells", type=int, default=13)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--memory", type=float, default=1.0, help="GiB")
+    parser.add_argument("--quantile", type=float, default=0.005)
+    parser.add_argument("--check", type=int, default=4, help="units whose thresholds are checked by sorting everything")
+    given = parser.parse_args()
+    memory = int(given.memory * GIB)
+    measure(given.images, given.units, given.cells, given.batch, memory, given.quantile, given.check)
+
+
+if __name__ == "__main__":
+    main()
