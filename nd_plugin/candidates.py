@@ -198,7 +198,7 @@ class Candidates:
     def _read(self, part: Stored) -> Kept:
         if self.file is not None:
             self.file.seek(part.offset)
-        number = torch.empty(0, dtype=self.dtype).numpy().dtype
+        number = torch.empty(0, dtype=self.dtype, device="cpu").numpy().dtype
         images, units = (self._column(np.dtype(np.int64), part.count) for _ in range(2))
         peaks = self._column(number, part.count)
         if not self.whole:

@@ -98,7 +98,7 @@ def dissect(
     check(settings, quantiles or (settings.quantile,))
     shard = shards.parse_part(work.shard) if work.shard else WHOLE
     folder = output or runs.free_name(Path("runs") / _run_name(model, concepts))
-    partial = folder.with_name(f"{folder.name}.partial")
+    partial = Path(f"{folder}.partial")
     if work.resume and runs.is_complete(folder, model, concepts, layers, replace(settings, quantile=0.0)):
         shutil.rmtree(partial, ignore_errors=True)  # interrupted after its last step
         console.say(f"{folder} is complete (nd report {folder})")

@@ -132,6 +132,12 @@ def _translated(loader: DataLoader[Item]) -> Iterator[Batch]:
         ) from error
 
 
+def shuffled(count: int) -> list[int]:
+    """The numbers below ``count`` in an order that is random and always the same (NumPy has frozen RandomState)."""
+    order: list[int] = np.random.RandomState(0).permutation(count).tolist()
+    return order
+
+
 def default_batch_size(device: torch.device) -> int:
     """What was fastest, or nearly so, for all networks tried on a CPU (benchmarks/README.md); larger on a GPU."""
     return 16 if device.type == "cpu" else 64
@@ -234,8 +240,8 @@ class Feed:
     @cached_property
     def order(self) -> list[list[int]]:
         """The images of every batch of the probe data set, those of other parts too."""
-        shuffled = np.random.RandomState(0).permutation(self.images).tolist()  # frozen by NumPy's compatibility policy
-        return [shuffled[start : start + self.batch_size] for start in range(0, self.images, self.batch_size)]
+        images = shuffled(self.images)
+        return [images[start : start + self.batch_size] for start in range(0, self.images, self.batch_size)]
 
     def numbers(self, start: int = 0) -> range:
         """The numbers of this part's batches, without the first ``start``."""

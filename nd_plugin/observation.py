@@ -23,7 +23,11 @@ class TopImages:
     @classmethod
     def none(cls, keep: int, units: int, dtype: torch.dtype, device: torch.device) -> TopImages:
         """Before any image."""
-        return cls(keep, torch.empty(units, 0, dtype=dtype, device=device), torch.empty(units, 0).long().to(device))
+        return cls(
+            keep,
+            torch.empty(units, 0, dtype=dtype, device=device),
+            torch.empty(units, 0, dtype=torch.int64, device=device),
+        )
 
     def see(self, peaks: Tensor, images: Tensor) -> None:
         """Take in ``peaks`` (image, unit), the largest activations in ``images`` (image,)."""

@@ -205,7 +205,7 @@ def _all(maps: Tensor, images: Tensor) -> Kept:
     count, units = maps.shape[:2]
     return Kept(
         images.repeat_interleave(units),
-        torch.arange(units).repeat(count),
+        torch.arange(units, device="cpu").repeat(count),
         maps.flatten(2).amax(2).flatten().cpu(),
         maps.flatten(0, 1),
     )

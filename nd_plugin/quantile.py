@@ -61,7 +61,9 @@ class Bound:
     def see(self, maps: Tensor) -> None:
         """Draw one value of each of ``maps`` (image, unit, row, column)."""
         count, cells = len(maps), maps.shape[2] * maps.shape[3]
-        spread = (torch.arange(self.drawn, self.drawn + count, dtype=torch.float64) * 0.6180339887498949) % 1
+        spread = (
+            torch.arange(self.drawn, self.drawn + count, dtype=torch.float64, device="cpu") * 0.6180339887498949
+        ) % 1
         places = (spread * cells).long().to(maps.device)
         images = torch.arange(count, device=maps.device)
         self.waiting += (maps.flatten(2)[images, :, places],)
@@ -111,7 +113,9 @@ def select(
     kept: list[Flat] | None = None
     first = True
     while True:
-        source = (_as_keys(*part) if first else _between(low, high, *part) for part in (flat() if kept is None else kept))
+        source = (
+            _as_keys(*part) if first else _between(low, high, *part) for part in (flat() if kept is None else kept)
+        )
         counts, kept = _count(source, low >> shift, shift, bits, everything=not first)
         reached = total(counts).flip(1).cumsum(1)  # how many, from the largest down
         found = reached[:, -1] > place if first else found
@@ -129,10 +133,11 @@ def _count(
     parts: Iterable[Flat], lowest: Tensor, shift: int, bits: int, *, everything: bool
 ) -> tuple[Tensor, list[Flat] | None]:
     """How many keys fall into each bin, (unit, bin); and the keys, to be read again, if they are few."""
-    counts, kept, size = torch.zeros(len(lowest) << bits, dtype=torch.int64), list[Flat](), 0
-    offsets = (torch.arange(len(lowest)) << bits) - lowest
+    kept, size = list[Flat](), 0
+    counts = lowest.new_zeros(len(lowest) << bits)
+    offsets = (torch.arange(len(lowest), device=lowest.device) << bits) - lowest
     for units, keys in parts:
-        counts.index_add_(0, offsets.index_select(0, units) + (keys >> shift), torch.ones(len(keys), dtype=torch.int64))
+        counts.index_add_(0, offsets.index_select(0, units) + (keys >> shift), lowest.new_ones(len(keys)))
         size += len(keys)
         if everything or size <= IN_MEMORY:
             kept.append((units, keys))

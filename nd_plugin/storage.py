@@ -59,6 +59,8 @@ def _check_format(metadata: Any, path: Path) -> None:
         raise RunInvalid(f"{path} states no format: it is no dissection of nd_plugin's")
     if written > FORMAT:
         raise RunInvalid(f"{path} is of format {written}, and this nd_plugin reads up to {FORMAT}: upgrade nd_plugin")
+    if written < FORMAT:
+        raise RunInvalid(f"{path} is of format {written}, of an early nd_plugin: dissect the layer again")
 
 
 def _fields(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def one_thread() -> Iterator[None]:
 def large_pages(count: int, dtype: torch.dtype) -> Tensor:
     """Uninitialised memory for so many numbers; on Linux in large pages, which cost far fewer page faults."""
     if not hasattr(mmap, "MADV_HUGEPAGE") or count == 0:
-        return torch.empty(count, dtype=dtype)
+        return torch.empty(count, dtype=dtype, device="cpu")
     memory = mmap.mmap(-1, count * dtype.itemsize)
     with suppress(OSError):  # a kernel without them
         memory.madvise(mmap.MADV_HUGEPAGE)

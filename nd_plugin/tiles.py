@@ -43,11 +43,12 @@ def strips(axis: Axis, cells: int, pixels: int, target: int, device: torch.devic
     runs = list(zip([0, *edges.tolist()], [*edges.tolist(), target], strict=True))
     long = max(end - start for start, end in (runs[1:-1] or runs))  # the clamped ends may be longer: they are cut
     cut = [(place, min(place + long, end)) for start, end in runs for place in range(start, end, long)]
-    ordered = torch.full((2, 2 ** long.bit_length() - 1, len(cut)), torch.nan, dtype=torch.float64)
+    ordered = torch.full((2, 2 ** long.bit_length() - 1, len(cut)), torch.nan, dtype=torch.float64, device="cpu")
     for strip, (start, end) in enumerate(cut):
         ordered[0, : end - start, strip] = found.weight[start:end]
         ordered[1, : end - start, strip] = found.weight[start:end].flip(0)
-    first, last = torch.tensor(cut).T[0], torch.tensor(cut).T[1] - 1
+    first, last = torch.from_numpy(np.array(cut).T.copy())
+    last = last - 1
     weights = ordered.to(device, dtype)
     return Strips(
         first=found.first[first].to(device),

@@ -59,7 +59,7 @@ def run(probe_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "unique_detectors_per_category", "detectors_by_category", "concepts", "images",
     }  # fmt: skip
     assert layers[0]["images"] == 6 and layers[0]["concepts"] == 3 and layers[0]["units"] == 4
-    assert "thresholds: 6 images" in done.stderr and f"saved in {folder}" in done.stderr
+    assert "activations: 6 images" in done.stderr and f"saved in {folder}" in done.stderr
     return folder
 
 
@@ -329,6 +329,6 @@ def test_progress_on_a_terminal_leaves_one_line_per_stage(probe_set: Path, tmp_p
     os.close(leader)
     assert process.returncode == 0
     text = shown.decode()
-    assert text.count("thresholds: 6 images in") == 1 and text.count("counts: 6 images in") == 1
-    last = text[text.rindex("counts: 6 images in") :]
+    assert text.count("activations: 6 images in") == 1 and text.count("masks: 6 images in") == 1
+    last = text[text.rindex("masks: 6 images in") :]
     assert "━" not in last or "\x1b[2K" in last[last.rindex("━") :], "the last bar is wiped away"

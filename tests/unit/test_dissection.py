@@ -198,7 +198,7 @@ class TestLoading:
 
     def test_a_newer_format(self, dissection: Dissection, tmp_path: Path) -> None:
         self.damaged(dissection, tmp_path / "d", metadata=self.metadata(dissection, format=99))
-        with pytest.raises(RunInvalid, match="is of format 99, and this nd_plugin reads up to 1: upgrade nd_plugin"):
+        with pytest.raises(RunInvalid, match="is of format 99, and this nd_plugin reads up to 2: upgrade nd_plugin"):
             Dissection.load(tmp_path / "d")
 
     @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ class TestLoading:
             {"top_images": np.zeros((4, 3), np.int64)},
             {"metadata": np.frombuffer(b"{", np.uint8)},
             {"metadata": np.frombuffer(b"[]", np.uint8)},
-            {"zeros": np.array([object()] * 5)},
+            {"sparse": np.array([object()] * 5)},
         ],
     )
     def test_members_that_do_not_fit(self, dissection: Dissection, tmp_path: Path, changes: dict[str, Any]) -> None:

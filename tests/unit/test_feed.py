@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from nd_plugin import Annotation, BadInput, Concept, Identity, Preprocess, Settings, Skipped, Unreadable, open_concepts
-from nd_plugin.feed import Batch, Feed, mask_size, parse_size
+from nd_plugin.feed import Batch, Feed, Part, mask_size, parse_size, shuffled
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
@@ -62,8 +62,47 @@ def feed(
     return Feed(concepts, Preprocess(size=size), Settings(**settings), batch, workers)  # type: ignore[arg-type]
 
 
-def planes_of(batches: list[Batch]) -> list[list[object] | None]:
-    return [None if planes is None else planes.tolist() for batch in batches for planes in batch.planes]
+def planes_of(batches: list[Batch]) -> list[tuple[list[object], list[int]] | None]:
+    every = [labels for batch in batches for labels in batch.labels]
+    return [None if labels is None else (labels.planes.tolist(), labels.whole.tolist()) for labels in every]
+
+
+@pytest.fixture
+def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images as they lie in the set, for tests that are about something else."""
+    monkeypatch.setattr("nd_plugin.feed.shuffled", lambda count: list(range(count)))
+
+
+def test_the_order_is_random_and_always_the_same() -> None:
+    numbers = [i for batch in feed(Noise()).batches(annotated=False) for i in batch.indices.tolist()]
+    assert numbers == [6, 2, 1, 3, 0, 5, 4] != sorted(numbers)
+    many = shuffled(63305)
+    assert sorted(many) == list(range(63305)) and many[:3] == [44612, 18965, 40357]
+    assert abs(np.mean(many[:1000]) / 63305 - 0.5) < 0.05
+
+
+@pytest.mark.parametrize("of", [1, 2, 3])
+def test_parts_share_the_batches(of: int) -> None:
+    whole = {batch.number: batch for batch in feed(Noise()).batches(annotated=True)}
+    parts = [
+        batch for index in range(of) for batch in replace(feed(Noise()), part=Part(index, of)).batches(annotated=True)
+    ]
+    assert sorted(batch.number for batch in parts) == sorted(whole) == [0, 1, 2]
+    for batch in parts:
+        assert_same([batch], [whole[batch.number]])
+
+
+def test_a_part_goes_on_where_it_stood() -> None:
+    part = replace(feed(Noise(), batch=2), part=Part(1, 2))
+    assert [batch.number for batch in part.batches(annotated=False, start=1)] == [3]
+    assert part.part.part(0, 2) == Part(1, 4) and part.part.part(1, 2) == Part(3, 4)
+
+
+def test_parts_that_cannot_be() -> None:
+    with pytest.raises(BadInput, match="shard 4/3: shards are 1/3 to 3/3"):
+        Part(3, 3)
+    with pytest.raises(BadInput, match="4 parts are more than the 3 batches of 3 images"):
+        Feed.of(Noise(), Preprocess(), Settings(), torch.device("cpu"), 3, part=Part(0, 4))  # type: ignore[arg-type]
 
 
 def assert_same(found: list[Batch], expected: list[Batch]) -> None:
@@ -80,6 +119,7 @@ BAD: dict[str, Mapping[int, Exception]] = {
 }
 
 
+@pytest.mark.usefixtures("in_order")
 def test_batches() -> None:
     concepts = Noise()
     batches = list(feed(concepts).batches(annotated=True))
@@ -91,14 +131,15 @@ def test_batches() -> None:
         for place, index in enumerate(batch.indices.tolist()):
             expected = concepts.image(index).resize((10, 8), Image.Resampling.BILINEAR)
             assert np.array_equal(batch.pixels[place].permute(1, 2, 0), np.asarray(expected))
-            planes = batch.planes[place]
-            assert planes is not None and planes.dtype == np.int32
-            assert planes.shape == (1 + index % 3 + index % 2, 4, 5)  # whole-image labels are planes of their own
+            labels = batch.labels[place]
+            assert labels is not None and labels.planes.dtype == np.int32
+            assert labels.planes.shape == (1 + index % 3, 4, 5)
+            assert labels.whole.tolist() == ([index % 3] if index % 2 else [])
 
 
 def test_without_annotations() -> None:
     batches = list(feed(Noise(**BAD)).batches(annotated=False))  # type: ignore[arg-type]
-    assert all(planes is None for batch in batches for planes in batch.planes)
+    assert all(labels is None for batch in batches for labels in batch.labels)
     assert [skipped.part for batch in batches for skipped in batch.skipped] == ["image", "image"]
 
 
@@ -121,6 +162,7 @@ def test_the_batch_size_changes_nothing_else(size: int) -> None:
     assert planes_of(found) == planes_of(expected)
 
 
+@pytest.mark.usefixtures("in_order")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_what_cannot_be_read_is_named_and_left_out(workers: int) -> None:
     batches = list(feed(Noise(**BAD), workers=workers).batches(annotated=True))  # type: ignore[arg-type]
@@ -130,7 +172,7 @@ def test_what_cannot_be_read_is_named_and_left_out(workers: int) -> None:
         Skipped("2.jpg", "annotation", "of another aspect"),
         Skipped("6.jpg", "image", "no image"),
     ]
-    assert [planes is None for planes in batches[0].planes] == [False, True]
+    assert [labels is None for labels in batches[0].labels] == [False, True]
     assert [batch.seen for batch in batches] == [3, 3, 1]
     assert len(batches[0].pixels) == 2 and len(batches[2].pixels) == 0
 
@@ -158,10 +200,11 @@ def test_whatever_a_concept_set_raises(error: Exception) -> None:
 )
 def test_labels_outside_the_vocabulary(annotation: Annotation, reason: str) -> None:
     (batch,) = feed(Noise(1, annotations={0: annotation})).batches(annotated=True)
-    assert batch.indices.tolist() == [0] and batch.planes == (None,)
+    assert batch.indices.tolist() == [0] and batch.labels == (None,)
     assert batch.skipped == (Skipped("0.jpg", "annotation", reason),)
 
 
+@pytest.mark.usefixtures("in_order")
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(
     ("bad", "message", "before"),
@@ -187,6 +230,7 @@ def test_strict_looks_at_annotations_only_where_they_are_asked_for() -> None:
     assert len(list(feed(concepts, strict=True).batches(annotated=False))) == 3
 
 
+@pytest.mark.usefixtures("in_order")
 @pytest.mark.parametrize(("limit", "images"), [(None, 7), (1, 1), (3, 3), (4, 4), (7, 7), (99, 7)])
 def test_limit(limit: int | None, images: int) -> None:
     limited = feed(Noise(), limit=limit)
@@ -194,6 +238,7 @@ def test_limit(limit: int | None, images: int) -> None:
     assert [i for batch in limited.batches(annotated=False) for i in batch.indices.tolist()] == list(range(images))
 
 
+@pytest.mark.usefixtures("in_order")
 def test_a_limit_counts_images_that_cannot_be_read() -> None:
     batches = list(feed(Noise(**BAD), limit=2).batches(annotated=True))  # type: ignore[arg-type]
     assert [batch.indices.tolist() for batch in batches] == [[0]] and batches[0].seen == 2
@@ -250,13 +295,17 @@ MIXED = Annotation([np.ones((18, 22), np.uint8), np.full((6, 7), 2)])
 def test_size_of_planes(text: str, native: bool, annotation: Annotation, shape: tuple[int, ...]) -> None:
     concepts = Noise(1, annotations={0: annotation}, native_masks=native)
     (batch,) = feed(concepts, mask_size=text).batches(annotated=True)
-    assert batch.skipped == () and batch.planes[0] is not None and batch.planes[0].shape == shape
+    assert batch.skipped == () and batch.labels[0] is not None
+    assert (
+        batch.labels[0].planes.shape == (shape[0] - len(annotation.labels), *shape[1:])
+        and batch.labels[0].size == shape[1:]
+    )
 
 
 def test_planes_are_brought_over_by_nearest_neighbours() -> None:
     plane = np.array([[1, 2, 3], [0, 1, 2], [3, 0, 1]])
     (batch,) = feed(Noise(1, annotations={0: Annotation([plane])}), mask_size="2").batches(annotated=True)
-    assert batch.planes[0] is not None and batch.planes[0].tolist() == [[[1, 3], [3, 1]]]
+    assert batch.labels[0] is not None and batch.labels[0].planes.tolist() == [[[1, 3], [3, 1]]]
 
 
 def test_stopping_early_leaves_no_worker_behind() -> None:
@@ -289,12 +338,13 @@ def masks_on_disk(root: Path) -> str:
     return f"masks:{root}"
 
 
+@pytest.mark.usefixtures("in_order")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_bad_files_on_disk(tmp_path: Path, workers: int) -> None:
     concepts = open_concepts(masks_on_disk(tmp_path))
     batches = list(feed(concepts, workers=workers).batches(annotated=True))
     assert [i for batch in batches for i in batch.indices.tolist()] == [0, 2, 3]
-    assert [planes is not None for batch in batches for planes in batch.planes] == [True, False, False]
+    assert [labels is not None for batch in batches for labels in batch.labels] == [True, False, False]
     skipped = {(s.image, s.part): s.reason for batch in batches for s in batch.skipped}
     assert list(skipped) == [("b.jpg", "image"), ("c.jpg", "annotation"), ("d.jpg", "annotation"), ("e.jpg", "image")]
     assert "truncated" in skipped["b.jpg", "image"]

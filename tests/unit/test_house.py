@@ -16,9 +16,21 @@ ROOT = Path(__file__).parents[2]
 SHELVES = ("adapters", "concept_sets")
 FLOORS = [
     {"errors", "geometry", "preprocess", "types", "datasets"},
-    {"upsample", "quantile", "tally", "scores", "summary"},
+    {"upsample", "tiles", "quantile", "tally", "scores", "summary", "surroundings"},
     {"hookspecs", "plugins", "opening"},
-    {"candidates", "counting", "feed", "files", "observation", "storage", "dissection", "runs", "engine", "testing"},
+    {
+        "candidates",
+        "counting",
+        "observation",
+        "processes",
+        "watching",
+        "feed",
+        "files",
+        "storage",
+        "dissection",
+        "runs",
+    },
+    {"passes", "engine", "checkpoint", "shards", "testing"},
     {"layer_dissection"},
     {"report", "console", "listings", "reporting", "commands", "cli", "__main__"},
 ]

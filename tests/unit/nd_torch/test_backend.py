@@ -88,7 +88,8 @@ class TestMaps:
     def test_features_are_maps_of_one_cell(self, images: Tensor) -> None:
         model = networks.ResNet18().eval()
         with torch.no_grad():
-            assert torch.equal(maps_of(model, "fc", images)[:, :, 0, 0], model(images))
+            expected = model(images.contiguous(memory_format=torch.channels_last))
+        assert torch.equal(maps_of(model, "fc", images)[:, :, 0, 0], expected)
 
     def test_images_and_places_on_one_axis_are_refused(self, images: Tensor) -> None:
         with pytest.raises(UnitsNotFound, match=r"'inside'.*share an axis.*choose a layer around it"):
@@ -378,8 +379,8 @@ class TestFoundByReview:
         shown = capsys.readouterr()
         assert (
             shown.out == ""
-            and "thresholds: 100%" in shown.err
-            and "counts: 100%" in shown.err
+            and "activations: 100%" in shown.err
+            and "masks: 100%" in shown.err
             and "image/s" in shown.err
         )
 
@@ -547,7 +548,7 @@ def test_activations_that_are_not_finite_are_named(value: float) -> None:
         return x
 
     model = nn.Sequential(nn.Identity(), networks.Call(spoil))
-    expected = rf"layer '1', unit 4, image noise-1: the activation at row 7, column 9 is {value}"
+    expected = rf"layer '1', unit 4, image noise-0: the activation at row 7, column 9 is {value}"
     with pytest.raises(NonFiniteActivation, match=expected):
         LayerDissection(model, "1").dissect(Noise(), workers=0)
 
