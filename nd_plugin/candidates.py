@@ -77,6 +77,7 @@ class Candidates:
     file: IO[bytes] | None = None
     end: int = 0  # of what the file holds
     nbytes: int = 0  # memory taken
+    pruned: int = 0  # batches there were when it was done last
     block: Tensor | None = None  # (map, row, column), being filled
     filled: int = 0  # maps in it
 
@@ -93,7 +94,7 @@ class Candidates:
             chosen.copy_(maps.flatten(0, 1).index_select(0, found))
         if len(found):
             columns = (images[found // maps.shape[1]], found % maps.shape[1], peaks.flatten().index_select(0, found))
-            kept = Kept(*(column.cpu() for column in columns), maps=chosen)
+            kept = Kept(*(column.cpu() for column in (*columns, chosen)))
             if self.whole:
                 self.filled += len(found)
             else:
@@ -112,7 +113,7 @@ class Candidates:
 
     def prune(self, bound: Tensor) -> None:
         """Forget, of what lies in memory, what a better bound rules out."""
-        bound, self.block, self.nbytes = bound.cpu(), None, 0
+        bound, self.block, self.nbytes, self.pruned = bound.cpu(), None, 0, len(self.parts)
         for batch, part in self.parts.items():
             if isinstance(part, Kept):
                 left = part.above(bound)
@@ -160,13 +161,14 @@ class Candidates:
             self.parts[batch] = self._write(before.of(batch).values(bound))
         before.close()
 
-    def reopen(self) -> None:
-        """Open the file that an interrupted run left, as long as it is said to be."""
+    def reopen(self, *, to_go_on: bool) -> None:
+        """Open the file that a run left, as long as it is said to be; ``to_go_on``, what lies beyond is cut off."""
         assert self.path is not None
         if self.path.stat().st_size < self.end:
             raise ValueError(f"{self.path} is {self.path.stat().st_size} bytes long, and not {self.end}")
-        self.file = self.path.open("r+b", buffering=0)
-        self.file.truncate(self.end)
+        self.file = self.path.open("r+b" if to_go_on else "rb", buffering=0)
+        if to_go_on:
+            self.file.truncate(self.end)
 
     @property
     def _folder(self) -> Path:

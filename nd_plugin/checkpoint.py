@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,8 @@ class Checkpoint(Keeper):
         except OSError as error:
             raise NotSaved(f"{self.folder} cannot be written: {error.strerror or error}") from error
         files.write_file(self.folder / STATE, content.getvalue())
-        used = {watched.candidates.path for watched in state.layers.values()}
-        for path in (*self.folder.glob("*.maps"), *self.folder.glob("*.values")):
+        used = {self.folder / STATE, *(watched.candidates.path for watched in state.layers.values())}
+        for path in ours(self.folder):
             if path not in used:
                 path.unlink()
 
@@ -90,49 +91,57 @@ class Keeping:
     quantiles: Sequence[float]
     every: int = EVERY
     resume: bool = True  # where an interrupted run is found there; else it is left behind
-    checkpoint: Checkpoint | None = None
 
     def keep(self, layers: tuple[str, ...], made: Provenance) -> tuple[Checkpoint, State]:
         """The keeper, and where the run stands. Raises BadInput where another one was interrupted."""
         described = describe(self.feed, layers, self.quantiles, made)
-        self.checkpoint = Checkpoint(self.folder, described, asdict(made), self.every)
+        checkpoint = Checkpoint(self.folder, described, asdict(made), self.every)
+        strange = [path for path in self.folder.glob("*") if path not in ours(self.folder)]
+        if strange:
+            raise BadInput(f"{self.folder} holds other things than the state of a run, such as {strange[0].name}")
         if not self.resume or not (self.folder / STATE).is_file():
-            shutil.rmtree(self.folder, ignore_errors=True)
-            return self.checkpoint, State()
-        stored, _, state = load(self.folder, torch.device(made.device))
+            self.remove()
+            return checkpoint, State()
+        stored, _, state = load(self.folder, torch.device(made.device), to_go_on=True)
         try:
             check_same(stored, described, f"what is in {self.folder}")
         except BadInput:
             state.close()
             raise
-        return self.checkpoint, state
+        return checkpoint, state
 
-    def abandon(self) -> bool:
-        """After a failure: whether a state is there to go on from; where there is none, nothing is left."""
-        if (self.folder / STATE).is_file():
-            return True
-        self.remove()
-        return False
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Whatever ends a run before its first checkpoint, nothing is left of it."""
+        try:
+            yield
+        except BaseException:
+            if not (self.folder / STATE).is_file():
+                self.remove()
+            raise
 
     def remove(self) -> None:
-        """Once the result is saved: the folder, and the one around it when that is empty."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        _remove_if_empty(self.folder.parent)
+        """Once the result is saved: what is ours, and the folder when nothing else is in it."""
+        for path in ours(self.folder):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def hand_over(self, target: Path) -> None:
         """The folder becomes a shard's own. Raises NotSaved."""
+        if target == self.folder:
+            return
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)
             self.folder.rename(target)
         except OSError as error:
             raise NotSaved(f"{target} cannot be written: {error.strerror or error}; it is in {self.folder}") from error
-        _remove_if_empty(self.folder.parent)
 
 
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+def ours(folder: Path) -> list[Path]:
+    """The files of a state in a folder, half-written ones too."""
+    return [path for form in (STATE, f".{STATE}.*", "*.maps", "*.values") for path in folder.glob(form)]
 
 
 def describe(feed: Feed, layers: Sequence[str], quantiles: Sequence[float], made: Provenance) -> dict[str, Any]:
@@ -153,18 +162,21 @@ def describe(feed: Feed, layers: Sequence[str], quantiles: Sequence[float], made
     }
 
 
-def load(folder: Path, device: torch.device) -> tuple[dict[str, Any], dict[str, Any], State]:
-    """What was run, its provenance, and where it stands. Raises RunInvalid."""
-    path = folder / STATE
+def load(folder: Path, device: torch.device, *, to_go_on: bool) -> tuple[dict[str, Any], dict[str, Any], State]:
+    """What was run, its provenance, and where it stands; ``to_go_on`` or only to be read. Raises RunInvalid."""
+    path, state = folder / STATE, State()
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             metadata = json.loads(stored["metadata"].tobytes().decode())
             if metadata["format"] != FORMAT:
                 raise RunInvalid(f"{path} is of format {metadata['format']}, and this nd_plugin reads {FORMAT}")
             state = _state_in(metadata, stored, folder, device)
-    except RunInvalid:
-        raise
+            for watched in state.layers.values():
+                watched.candidates.reopen(to_go_on=to_go_on)
     except Exception as error:  # zip, npy and JSON errors have no common root
+        state.close()
+        if isinstance(error, RunInvalid):
+            raise
         raise RunInvalid(f"{path} is damaged: {type(error).__name__}: {error}") from error
     return metadata["described"], metadata["made"], state
 
@@ -173,7 +185,7 @@ def check_same(stored: Mapping[str, Any], wanted: Mapping[str, Any], where: str,
     """Raises BadInput that names what differs between what was run and what is asked for."""
     plain = json.loads(json.dumps(wanted))
     for name, before, now in _differences(stored, plain):
-        if name.partition(".")[0] not in but:
+        if not set(name.split(".")) & set(but):
             raise BadInput(f"{where} was run with another {name}: {before!r}, not {now!r}")
 
 
@@ -249,7 +261,6 @@ def _watched_in(
     parts = {batch: Stored(offset, count) for batch, offset, count in arrays[at + "parts"].tolist()}
     dtype = {"float32": torch.float32, "float64": torch.float64}[kept["dtype"]]
     candidates = Candidates(cells, dtype, place, kept["whole"], dict(parts), None, kept["end"])
-    candidates.reopen()
     where = one["geometry"]
     return Watched(
         Observation(

@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -99,11 +99,13 @@ def dissect(
     shard = shards.parse_part(work.shard) if work.shard else WHOLE
     folder = output or runs.free_name(Path("runs") / _run_name(model, concepts))
     partial = Path(f"{folder}.partial")
-    if work.resume and runs.is_complete(folder, model, concepts, layers, replace(settings, quantile=0.0)):
+    if work.resume and runs.is_complete(folder, ["nd", *sys.argv[1:]]):
         shutil.rmtree(partial, ignore_errors=True)  # interrupted after its last step
         console.say(f"{folder} is complete (nd report {folder})")
         return
-    runs.check_target(folder, overwrite=overwrite)
+    finished = work.resume and work.shard is not None and (folder / checkpoint.STATE).is_file()
+    if not finished:
+        runs.check_target(folder, overwrite=overwrite)
     with joined() as group:
         with console.results_only():
             probe_set = open_concepts(concepts)
@@ -111,8 +113,8 @@ def dissect(
         part = shard.part(group.rank, group.size)
         how = opened.preprocess.changed(given or {})
         feed = Feed.of(probe_set, how, settings, opened.device, work.batch_size, work.workers, work.memory, part)
-        place = partial / str(part).replace("/", "-of-")
-        _check_interrupted(place, work, overwrite=overwrite)
+        place = folder if finished else partial / str(part).replace("/", "-of-")
+        _check_interrupted(partial, place, work, overwrite=overwrite)
         kept = Keeping(place, feed, quantiles or (settings.quantile,), work.every, work.resume)
         with console.results_only(), _kept(kept), console.StageProgress(quiet=group.rank > 0) as progress:
             if work.shard:
@@ -121,29 +123,48 @@ def dissect(
                 kept.hand_over(target)
             else:
                 found = run(opened, layers, feed, progress, quantiles=quantiles, group=group, keep=kept.keep)
+        if not work.shard:
+            if group.rank == 0:
+                _save_and_report(folder, found, as_json=as_json)
+            group.gather(None)  # only when it is saved is there nothing to go on from any more
+            kept.remove()
+        with suppress(OSError):  # the last of the processes finds it empty
+            partial.rmdir()
     if work.shard:
-        console.say(f"saved shard {part} in {target} (nd merge brings the shards together)")
+        done = f"{folder} is complete" if finished else f"saved shard {part} in {target}"
+        console.say(f"{done} (nd merge brings the shards together)")
+
+
+def _check_interrupted(partial: Path, place: Path, work: Work, *, overwrite: bool) -> None:
+    """Refuse to begin where another run was interrupted; ``overwrite`` leaves it behind."""
+    if work.resume and (place / checkpoint.STATE).is_file():
         return
-    if group.rank == 0:
-        _save_and_report(folder, found, as_json=as_json)
-    kept.remove()
-
-
-def _check_interrupted(place: Path, work: Work, *, overwrite: bool) -> None:
-    if (place / checkpoint.STATE).is_file() and not work.resume and not overwrite:
-        raise BadInput(f"{place} holds an interrupted run: continue it with --resume, or begin anew with --overwrite")
+    found = [state.parent for state in partial.glob(f"*/{checkpoint.STATE}")]
+    same = [folder for folder in found if folder.name.partition("-")[2] == place.name.partition("-")[2]]
+    if overwrite:
+        for folder in found if place.name.startswith("1-") else ():
+            if folder not in same:
+                shutil.rmtree(folder, ignore_errors=True)
+        return
+    others = [folder for folder in found if folder not in same]
+    if others:
+        count = others[0].name.rpartition("-")[2]
+        raise BadInput(f"{partial} holds a run interrupted in {count} parts: start it so again, or say --overwrite")
+    if same and not work.resume:
+        raise BadInput(f"{partial} holds an interrupted run: continue it with --resume, or begin anew with --overwrite")
 
 
 @contextmanager
 def _kept(kept: Keeping) -> Iterator[None]:
     """Whatever ends a run early, what a checkpoint has kept is there to go on from, and said to be."""
     try:
-        yield
+        with kept.watched():
+            yield
     except BaseException:
-        if kept.abandon():
-            console.say(
-                f"nd: the run is kept in {kept.folder} up to its last checkpoint; --resume continues it", "yellow"
-            )
+        if (kept.folder / checkpoint.STATE).is_file():
+            console.say(f"nd: kept in {kept.folder} up to its last checkpoint; --resume continues it", "yellow")
+        with suppress(OSError):
+            kept.folder.parent.rmdir()
         raise
 
 

@@ -98,7 +98,7 @@ class StageProgress:
             transient=True,
         )
         self._tasks: dict[str, Any] = {}
-        self._started: dict[str, float] = {}
+        self._started: dict[str, tuple[float, int]] = {}  # when, and how many images were done before
 
     def __enter__(self) -> StageProgress:
         self._bar.start()
@@ -113,11 +113,13 @@ class StageProgress:
         """Show that ``done`` of ``total`` images are done in ``stage``."""
         if stage not in self._tasks:
             self._tasks[stage] = self._bar.add_task(stage, total=total, rate="")
-            self._started[stage] = time.monotonic()
-        spent = time.monotonic() - self._started[stage]
-        rate = f"{done / spent:.1f} images/s" if done and spent else ""
+            self._started[stage] = time.monotonic(), done
+        started, before = self._started[stage]
+        spent, new = time.monotonic() - started, done - before
+        rate = f"{new / spent:.1f} images/s" if new and spent else ""
         self._bar.update(self._tasks[stage], completed=done, rate=rate)
         if done == total:
             self._bar.update(self._tasks[stage], visible=False)
-            line = Text(f"{stage}: {total} images in {spent:.1f} s, {rate}", style="dim")
+        if done == total and new:
+            line = Text(f"{stage}: {new} images in {spent:.1f} s, {rate}", style="dim")
             self._console.print(line, soft_wrap=True)  # above the live bars, which this console knows of

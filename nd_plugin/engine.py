@@ -34,7 +34,7 @@ from nd_plugin.passes import Keeper, Passes, Progress, silent
 from nd_plugin.processes import Alone
 from nd_plugin.surroundings import one_thread, steady
 from nd_plugin.types import Model, Provenance, Settings, Skipped
-from nd_plugin.watching import Counted, State, Threshold, again, completed, thresholds
+from nd_plugin.watching import Counted, State, Threshold, completed, sure_level, thresholds
 
 AGAIN = "the images went through the model twice: "
 NO_ROOM = AGAIN + "the disk had no room for the maps that may exceed a threshold"
@@ -81,10 +81,11 @@ def opened(
     with torch.no_grad(), steady(), model.probe(layers, feed.preprocess.size) as probe:
         made = provenance(model, feed, datetime.now(UTC).isoformat(timespec="seconds"))
         keeper, state = keep(probe.layers, made)
+        passes = Passes(feed, probe.layers, quantiles, model.device, state, probe, progress, keeper)
         try:
-            yield Passes(feed, probe.layers, quantiles, model.device, state, probe, progress, keeper), made
+            yield passes, made
         finally:
-            state.close()
+            passes.close()
 
 
 def run(
@@ -105,9 +106,9 @@ def run(
     group = group or Alone()
     clock = time.monotonic()
     with opened(model, layers, feed, progress, quantiles, keep) as (passes, made):
+        before = passes.state.seconds
         passes.observe()
         whole = combine([passes], group)
-        before = passes.state.seconds
     seconds = max(group.gather(before + time.monotonic() - clock))
     return dissections(passes, whole, replace(made, seconds=round(seconds, 3)))
 
@@ -134,12 +135,12 @@ def combine(parts: Sequence[Passes], group: Alone) -> Whole:
         found[layer] = thresholds(kept, above, observations[layer], quantiles, group)
         notes[layer] = [NO_ROOM] if any(group.gather(any(not one.whole for one in kept))) else []
     unknown = [layer for layer in layers if not all(bool(at.known.all()) for at in found[layer])]
+    levels = {layer: sure_level(found[layer]) for layer in unknown}
     for part in parts if unknown else ():
-        part.see_again({layer: again(part.candidates(layer), found[layer]) for layer in unknown})
+        part.see_again(levels)
     for layer in unknown:
-        kept = [part.candidates(layer) for part in parts]
-        above = again(kept[0], found[layer])[1]
-        more = thresholds(kept, above, observations[layer], quantiles, group)
+        kept = [part.candidates(layer) for part in parts if layer in part.state.layers]
+        more = thresholds(kept, levels[layer], observations[layer], quantiles, group)
         found[layer], notes[layer] = completed(found[layer], more), [NOT_KEPT]
     with one_thread():
         counted = _summed(reduce(add, (part.count(found) for part in parts)), group)

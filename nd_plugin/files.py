@@ -87,6 +87,8 @@ def _swap(draft: Path, folder: Path, *, nested: bool) -> None:
 def is_ours(folder: Path, *, nested: bool) -> bool:
     """Whether a folder is empty, or holds nothing but a layer's files (or, ``nested``, a run's)."""
     layer = {"dissection.npz", "units.csv"}
+    if (folder / "state.npz").is_file():  # a shard
+        return all(child.is_file() and child.suffix in (".npz", ".maps", ".values") for child in folder.iterdir())
     if not nested:
         return {child.name for child in folder.iterdir()} <= layer
     return all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,8 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         )
         keeping = Keeping(Path(checkpoint), feed, quantiles) if checkpoint is not None else None
         keep = keeping.keep if keeping else engine.keep_nothing
-        with TqdmProgress(disable=not show_progress) as progress:
+        kept = keeping.watched() if keeping else nullcontext()
+        with kept, TqdmProgress(disable=not show_progress) as progress:
             found = engine.run(opened, layers, feed, progress, quantiles=quantiles, keep=keep)
         if keeping:
             keeping.remove()

@@ -19,6 +19,7 @@ from nd_plugin.types import Probe
 from nd_plugin.upsample import true_places
 from nd_plugin.watching import Counted, State, Threshold, Watched
 
+WORTH = 1.5  # times as many batches: then the bound is so much better that maps are worth looking through again
 MUCH = 0.75  # of the memory: what may be left, so that it does not have to be done for every batch
 Progress = Callable[[str, int, int], None]  # stage, images done, images in all
 
@@ -56,7 +57,13 @@ class Passes:
 
     def candidates(self, layer: str) -> Candidates:
         """The layer's candidates, those of its second pass where there was one."""
-        return self.seen_again.get(layer, self.state.layers[layer].candidates)
+        return self.seen_again[layer] if layer in self.seen_again else self.state.layers[layer].candidates
+
+    def close(self) -> None:
+        """Let go of files."""
+        self.state.close()
+        for candidates in self.seen_again.values():
+            candidates.close()
 
     def observe(self) -> None:
         """The pass over the images, from where the state stands."""
@@ -91,13 +98,16 @@ class Passes:
         self.state.layers[layer] = watched
         return watched
 
-    def see_again(self, wanted: Mapping[str, tuple[Candidates, Tensor]]) -> None:
-        """A second pass over the images for some layers: to candidates that are given, above bounds that are given."""
+    def see_again(self, wanted: Mapping[str, Tensor]) -> None:
+        """A second pass over the images for some layers, keeping what is above a level (unit,) that is given."""
         self._model(list(wanted))
-        self.seen_again.update({layer: candidates for layer, (candidates, _) in wanted.items()})
-        levels = {candidates: level.to(self.device) for candidates, level in wanted.values()}
+        mine = [layer for layer in wanted if layer in self.state.layers]
+        for layer in mine:
+            before = self.state.layers[layer].candidates
+            self.seen_again[layer] = Candidates(before.cells, before.dtype)
+        levels = {self.seen_again[layer]: wanted[layer].to(self.device) for layer in mine}
         for batch in self._batches("activations, again", annotated=False):
-            for layer, maps in self._maps(batch, list(wanted)).items():
+            for layer, maps in self._maps(batch, mine).items():
                 candidates = self.seen_again[layer]
                 peaks = maps.flatten(2).amax(2)
                 candidates.see(batch.number, batch.indices.to(maps.device), maps, peaks, levels[candidates])
@@ -185,7 +195,8 @@ def keep_within_memory(kept: Mapping[Candidates, Tensor], memory: int) -> None:
     if sum(candidates.nbytes for candidates in kept) <= memory:
         return
     for candidates, level in kept.items():
-        candidates.prune(level)
+        if len(candidates.parts) > WORTH * candidates.pruned:
+            candidates.prune(level)
     while (taken := sum(candidates.nbytes for candidates in kept)) > MUCH * memory:
         largest = max(kept, key=lambda candidates: candidates.nbytes)
         largest.spill(kept[largest], int(taken - MUCH * memory) + 1)

@@ -12,7 +12,6 @@ from typing import Any
 from nd_plugin import files, storage
 from nd_plugin.dissection import DISSECTION, Dissection
 from nd_plugin.errors import BadInput, NotSaved, RunInvalid
-from nd_plugin.types import Settings
 
 RUN = "run.json"
 
@@ -35,16 +34,18 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
         raise NotSaved(f"{folder} cannot be written: {error.strerror or error}; choose another place") from error
 
 
-def is_complete(folder: Path, model: str, concepts: str, layers: Sequence[str], settings: Settings) -> bool:
-    """Whether a run of just this is there already, whatever its quantiles: what is resumed may be done."""
+def is_complete(folder: Path, command: Sequence[str]) -> bool:
+    """Whether just this command has done its work already: what is resumed may be finished."""
     try:
         run = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        same = {**run["settings"], "quantile": settings.quantile} == asdict(settings)
-        found = {layer["layer"] for layer in run["layers"]}
-        source = str(run["model"]["source"]).partition(", weights ")[0]
-        return same and source == model and run["concept_set"]["source"] == concepts and found == set(layers)
+        return bool(without_resume(run["command"]) == without_resume(command))
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def without_resume(command: Sequence[str]) -> list[str]:
+    """A command without what says how it begins and what it prints."""
+    return [word for word in command if word not in ("--resume", "--overwrite", "--json")]
 
 
 def free_name(base: Path) -> Path:

@@ -49,7 +49,7 @@ def load(folders: Sequence[Path]) -> list[Shard]:
                 raise RunInvalid(
                     f"{folder} is no shard: it has no {checkpoint.STATE} (nd dissect --shard 1/{len(folders)})"
                 )
-            shards.append(Shard(folder, *checkpoint.load(folder, torch.device("cpu"))))
+            shards.append(Shard(folder, *checkpoint.load(folder, torch.device("cpu"), to_go_on=False)))
         _check_together(shards)
     except BaseException:
         close(shards)
@@ -68,7 +68,7 @@ def _check_together(shards: Sequence[Shard]) -> None:
     batches = -(-expected["images"] // expected["batch size"])
     owner: dict[int, int] = {}
     for place, (folder, described, _, state) in enumerate(shards):
-        checkpoint.check_same(described, expected, f"{folder} does not belong to {first}: it", but=["shard"])
+        checkpoint.check_same(described, expected, f"{folder} does not belong to {first}: it", but=["shard", "source"])
         part = parse_part(described["shard"])
         mine = range(part.index, batches, part.of)
         if state.batches < len(mine):
@@ -111,7 +111,11 @@ def merge(
             Passes(replace(whole, part=parse_part(one["shard"])), layers, quantiles, device, state, probe, progress)
             for _, one, _, state in shards
         ]
-        found = combine(parts, Alone())
+        try:
+            found = combine(parts, Alone())
+        finally:
+            for part in parts:
+                part.close()
     seconds = sum(state.seconds for *_, state in shards)
     return dissections(parts[0], found, _provenance(made, round(seconds, 3), len(shards)))
 

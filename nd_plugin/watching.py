@@ -110,12 +110,11 @@ def thresholds(
     return found
 
 
-def again(candidates: Candidates, known: Sequence[Threshold]) -> tuple[Candidates, Tensor]:
-    """Candidates to be collected anew, and a bound that cannot be wrong: T_k where it is known, nothing where not."""
+def sure_level(known: Sequence[Threshold]) -> Tensor:
+    """A bound that cannot be wrong: T_k where it is known, nothing where it is not; (unit,)."""
     every = torch.stack([at.known for at in known]).all(0)
     lowest = torch.stack([at.values for at in known]).amin(0)
-    level = torch.where(every, lowest, torch.full_like(lowest, -torch.inf))
-    return Candidates(candidates.cells, candidates.dtype), level
+    return torch.where(every, lowest, torch.full_like(lowest, -torch.inf))
 
 
 def completed(known: Sequence[Threshold], found: Sequence[Threshold]) -> list[Threshold]:

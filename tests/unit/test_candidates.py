@@ -1,73 +1,256 @@
-"""Candidates: every map that lights a pixel is kept, whatever the order; a better bound forgets the others."""
+"""Candidates: every map that lights a pixel is kept, whatever the order, in memory, in a file, or as single values."""
 
 from __future__ import annotations
 
-import functools
-import operator
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import reference
 import torch
 from torch import Tensor
 
+from nd_plugin import candidates
 from nd_plugin.candidates import Candidates
-from nd_plugin.quantile import Largest, rank
+from nd_plugin.errors import NotSaved, RunFailed
+from nd_plugin.observation import Observation
+from nd_plugin.processes import Alone
+from nd_plugin.quantile import Bound, rank
+from nd_plugin.watching import Threshold, thresholds
 
-QUANTILE = 0.02
+QUANTILE = 0.05
+IMAGES, UNITS = 120, 5
+NOTHING = torch.full((UNITS,), -torch.inf)
 
 
 @pytest.fixture
 def maps() -> Tensor:
-    """(image, unit, row, column), with ties."""
-    return torch.randn(60, 4, 5, 5, generator=torch.Generator().manual_seed(1)).round(decimals=1)
+    """(image, unit, row, column), with ties; one unit saturates, one is mostly 0."""
+    drawn = torch.randn(IMAGES, UNITS, 4, 5, generator=torch.Generator().manual_seed(1)).round(decimals=1)
+    drawn[:, 3] = (drawn[:, 3] * 6).clamp(0, 6)
+    drawn[:, 4] = (drawn[:, 4] - 2).relu()
+    return drawn
 
 
-@pytest.mark.parametrize("batch", [1, 7, 60])
-@pytest.mark.parametrize("order", ["as they come", "backwards", "rising"])
-def test_no_map_above_the_threshold_is_lost(maps: Tensor, batch: int, order: str) -> None:
-    places = {
-        "as they come": torch.arange(60),
-        "backwards": torch.arange(60).flip(0),
-        "rising": maps.amax((1, 2, 3)).argsort(),
+ORDERS = ["shuffled", "shuffled otherwise", "as they come", "backwards", "rising", "falling"]
+
+
+def ordered(maps: Tensor, order: str) -> Tensor:
+    """The images in an order."""
+    return {
+        "shuffled": torch.randperm(IMAGES, generator=torch.Generator().manual_seed(0)),
+        "shuffled otherwise": torch.randperm(IMAGES, generator=torch.Generator().manual_seed(7)),
+        "as they come": torch.arange(IMAGES),
+        "backwards": torch.arange(IMAGES).flip(0),
+        "rising": maps[:, :3].amax((1, 2, 3)).argsort(),
+        "falling": maps[:, :3].amax((1, 2, 3)).argsort(descending=True),
     }[order]
-    keep = rank(QUANTILE, 60 * 25) + 1
-    largest: Largest | None = None
-    candidates = Candidates()
-    for images in places.split(batch):
-        part = Largest.of(keep, maps[images].transpose(0, 1).flatten(1))
-        largest = part if largest is None else largest + part
-        candidates.see(maps[images], images, maps[images].amax((2, 3)), largest.bound)
-    assert largest is not None
-    thresholds = largest.threshold(QUANTILE)
-    assert (largest.bound <= thresholds).all()
-    found = candidates.by_image()
-    for image in range(60):
-        lit = (maps[image].amax((1, 2)) > thresholds).nonzero()[:, 0].tolist()
-        units, kept = found.get(image, (torch.empty(0, dtype=torch.int64), torch.empty(0, 5, 5)))
-        assert set(lit) <= set(units.tolist())
-        assert torch.equal(kept, maps[image, units])
-    candidates.prune(thresholds)
-    left = {(image, unit) for image, (units, _) in candidates.by_image().items() for unit in units.tolist()}
-    assert left == {(i, u) for i in range(60) for u in range(4) if maps[i, u].max() > thresholds[u]}
-    if batch == 1 and order == "backwards":
-        assert sum(len(units) for units, _ in found.values()) < 240, "the bound rules maps out on the way"
 
 
-def test_the_bound_rises_and_never_passes_the_threshold(maps: Tensor) -> None:
-    keep = rank(QUANTILE, 60 * 25) + 1
-    parts = [Largest.of(keep, values) for values in maps.transpose(0, 1).flatten(1).split(100, dim=1)]
-    bound = torch.full((4,), -torch.inf)
-    for count in range(1, len(parts) + 1):
-        whole = functools.reduce(operator.add, parts[:count])
-        assert (whole.bound >= bound).all()
-        bound = whole.bound
-    assert (bound <= whole.threshold(QUANTILE)).all() and bound.isfinite().all()
+def watch(maps: Tensor, places: Tensor, batch: int, kept: Candidates, spill_every: int = 0) -> tuple[Bound, Threshold]:
+    """See the images in an order, batch by batch, now and then to the file; the thresholds that follow."""
+    bound = Bound.none(UNITS, QUANTILE, maps.dtype, maps.device)
+    seen = Observation.none(maps, rank(QUANTILE, maps[:, 0].numel()) + 1, 3)
+    for number, images in enumerate(places.split(batch)):
+        peaks = maps[images].amax((2, 3))
+        seen.see(maps[images], peaks, images)
+        bound.see(maps[images])
+        kept.see(number, images, maps[images], peaks, bound.level)
+        if spill_every and number % spill_every == spill_every - 1:
+            kept.spill(bound.level)
+            assert kept.nbytes == 0
+    (found,) = thresholds([kept], bound.level, seen, [QUANTILE], Alone())
+    return bound, found
 
 
-def test_candidates_add_up(maps: Tensor) -> None:
-    none = torch.full((4,), -torch.inf)
-    halves = [Candidates(), Candidates()]
-    for half, images in zip(halves, torch.arange(60).split(30), strict=True):
-        half.see(maps[images], images, maps[images].amax((2, 3)), none)
-    both = halves[0] + halves[1]
-    assert both.nbytes == sum(half.nbytes for half in halves) > maps.nbytes
-    assert set(both.by_image()) == set(range(60))
+def pairs(kept: Candidates, above: Tensor = NOTHING) -> dict[tuple[int, int], Tensor]:
+    """The maps that were kept, by image and unit."""
+    found = {}
+    for batch in kept.parts:
+        part = kept.of(batch).above(above)
+        for image, unit, peak, map_ in zip(
+            part.images.tolist(), part.units.tolist(), part.peaks, part.maps, strict=True
+        ):
+            assert (image, unit) not in found and peak == map_.max()
+            found[image, unit] = map_
+    return found
+
+
+def flat_values(kept: Candidates, above: Tensor) -> list[list[float]]:
+    """What selection reads: the values of each unit, descending."""
+    found: list[list[float]] = [[] for _ in range(UNITS)]
+    for units, values in kept.flat(above):
+        for unit, value in zip(units.tolist(), values.tolist(), strict=True):
+            found[unit].append(value)
+    return [sorted(values, reverse=True) for values in found]
+
+
+def twin(maps: Tensor) -> Tensor:
+    return torch.tensor([reference.threshold(unit.numpy(), QUANTILE) for unit in maps.transpose(0, 1).flatten(1)])
+
+
+@pytest.fixture(params=[2**25, 2000, 1], ids=["one block", "small blocks", "a block for each batch"])
+def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(candidates, "BLOCK", request.param)
+    return
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("spill_every", [0, 1, 3])
+@pytest.mark.parametrize("batch", [1, 7, IMAGES])
+@pytest.mark.parametrize("order", ORDERS)
+def test_no_map_above_the_threshold_is_lost(maps: Tensor, batch: int, order: str, spill_every: int) -> None:
+    kept = Candidates((4, 5), maps.dtype)
+    bound, found = watch(maps, ordered(maps, order), batch, kept, spill_every)
+    expected = twin(maps)
+    assert torch.equal(found.values[found.known], expected[found.known]), "what is said to be known is right"
+    if order.startswith("shuffled"):
+        assert found.known.all()
+        assert (bound.level <= expected).all() and bound.level[:4].isfinite().all()
+    left = pairs(kept)
+    for image, unit in itertools.product(range(IMAGES), range(UNITS)):
+        if found.known[unit] and maps[image, unit].max() > expected[unit]:
+            assert torch.equal(left[image, unit], maps[image, unit])
+    assert set(pairs(kept, expected)) <= set(left)
+    if batch == 1:
+        assert len(left) < IMAGES * UNITS, "the bound rules maps out on the way"
+    kept.close()
+
+
+def test_a_bound_that_was_passed_is_told(maps: Tensor) -> None:
+    """The largest values lie just where they are drawn: no fair sample."""
+    drawn = torch.zeros_like(maps)
+    places = ((torch.arange(IMAGES, dtype=torch.float64) * 0.6180339887498949) % 1 * 20).long()
+    drawn.flatten(2)[torch.arange(IMAGES), :, places] = 1.0 + torch.arange(IMAGES)[:, None]
+    drawn += torch.randn(drawn.shape, generator=torch.Generator().manual_seed(2)) * 0.1
+    kept = Candidates((4, 5), maps.dtype)
+    bound, found = watch(drawn, torch.arange(IMAGES), 10, kept)
+    passed = bound.level >= twin(drawn)
+    assert passed.all() and not found.known.any()
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_spilling_to_a_file_changes_nothing(maps: Tensor, named: bool, dtype: torch.dtype, tmp_path: Path) -> None:
+    maps = maps.to(dtype) / 3
+    places = ordered(maps, "shuffled")
+    memory = Candidates((4, 5), dtype)
+    spilt = Candidates((4, 5), dtype, tmp_path / "deeper" / "0" if named else None)
+    bound, found = watch(maps, places, 7, memory)
+    level, same = watch(maps, places, 7, spilt, spill_every=4)
+    assert torch.equal(bound.level, level.level) and torch.equal(found.values, same.values)
+    assert spilt.file is not None and memory.file is None and list(memory.parts) == list(spilt.parts)
+    for batch in [*reversed(spilt.parts), 10**6]:
+        one, other = memory.of(batch), spilt.of(batch)
+        assert other.maps.dtype == dtype and other.images.dtype == other.units.dtype == torch.int64
+        for name in ("images", "units", "peaks", "maps"):
+            assert torch.equal(getattr(one, name), getattr(other, name))
+    for above in (bound.level, found.values):
+        assert flat_values(memory, above) == flat_values(spilt, above)
+    assert spilt.path == (tmp_path / "deeper" / "0.maps" if named else None)
+    spilt.close()
+    assert spilt.file is None
+
+
+def test_the_whole_is_more_than_the_bound_and_only_what_exceeds_it_is_flat(maps: Tensor) -> None:
+    kept = Candidates((4, 5), maps.dtype)
+    kept.see(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
+    assert kept.nbytes >= maps.nbytes and len(pairs(kept)) == IMAGES * UNITS
+    above = torch.tensor([0.5, 1.0, 10.0, 5.5, 0.0])
+    expected = [[value for value in maps[:, unit].flatten().tolist() if value > above[unit]] for unit in range(UNITS)]
+    assert flat_values(kept, above) == [sorted(values, reverse=True) for values in expected]
+    assert flat_values(kept, above)[2] == []
+
+
+def test_what_is_returned_are_the_maps_that_were_kept(maps: Tensor) -> None:
+    kept = Candidates((4, 5), maps.dtype)
+    peaks, level = maps.amax((2, 3)), torch.tensor([1.5, 2.0, -torch.inf, 5.9, torch.inf])
+    returned = kept.see(3, torch.arange(IMAGES), maps, peaks, level)
+    assert torch.equal(returned, maps[peaks > level]) and torch.equal(kept.of(3).maps, returned)
+    nothing = kept.see(4, torch.arange(IMAGES), maps, peaks, -NOTHING)
+    assert nothing.shape == (0, 4, 5) and len(kept.of(4).units) == 0
+
+
+def test_later_batches_leave_earlier_ones_alone(maps: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "BLOCK", 30_000)
+    kept = Candidates((4, 5), maps.dtype)
+    for spill in (False, True, False):
+        for number, images in enumerate(torch.arange(IMAGES).split(9)):
+            given = maps[images].clone()
+            kept.see(number, images, given, given.amax((2, 3)), NOTHING)
+            given.fill_(torch.nan)
+        if spill:
+            kept.spill(NOTHING)
+        assert all(torch.equal(map_, maps[pair]) for pair, map_ in pairs(kept).items()) and len(pairs(kept)) == 600
+        kept.parts, kept.nbytes = {}, 0
+    kept.close()
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("first_with_room", [False, True])
+def test_single_values_are_kept_where_the_disk_has_no_room_for_maps(
+    maps: Tensor, named: bool, first_with_room: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = ordered(maps, "shuffled")
+    memory, small = Candidates((4, 5), maps.dtype), Candidates((4, 5), maps.dtype, tmp_path / "0" if named else None)
+    bound, found = watch(maps, places, 10, memory)
+    left = iter([2**40] * first_with_room)
+    monkeypatch.setattr(candidates, "free_bytes", lambda folder: next(left, 0))
+    _, same = watch(maps, places, 10, small, spill_every=3)
+    assert memory.whole and not small.whole
+    assert torch.equal(found.values, same.values) and torch.equal(found.known, same.known) and found.known.all()
+    for above in (bound.level, found.values):
+        assert flat_values(memory, above) == flat_values(small, above)
+    assert (small.path and small.path.name) == ("0.values" if named else None)
+    small.close()
+
+
+def test_an_interrupted_run_goes_on_from_its_file(maps: Tensor, tmp_path: Path) -> None:
+    kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
+    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    before, end, parts = pairs(kept), kept.end, dict(kept.parts)
+    kept.close()
+    with (tmp_path / "0.maps").open("ab") as file:
+        file.write(b"of a batch that the state does not know of")
+    again = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=parts, end=end)
+    again.reopen(to_go_on=True)
+    assert (tmp_path / "0.maps").stat().st_size == end
+    assert pairs(again).keys() == before.keys()
+    assert all(torch.equal(map_, before[pair]) for pair, map_ in pairs(again).items())
+    again.see(6, torch.arange(3) + IMAGES, maps[:3], maps[:3].amax((2, 3)), NOTHING)
+    again.spill(NOTHING)
+    assert len(pairs(again)) == len(before) + 3 * UNITS
+    again.close()
+
+
+def test_a_file_that_is_shorter_than_said_is_refused(maps: Tensor, tmp_path: Path) -> None:
+    kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
+    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    kept.close()
+    with (tmp_path / "0.maps").open("r+b") as file:
+        file.truncate(kept.end - 1)
+    again = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end)
+    with pytest.raises(ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, and not {kept.end}"):
+        again.reopen(to_go_on=True)
+    assert again.file is None
+
+
+def test_a_file_that_is_cut_while_it_is_used_is_named(maps: Tensor, tmp_path: Path) -> None:
+    kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
+    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    with (tmp_path / "0.maps").open("r+b") as file:
+        file.truncate(100)
+    with pytest.raises(RunFailed, match=r"0\.maps ends early"):
+        kept.of(5)
+    kept.close()
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(maps: Tensor, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    kept = Candidates((4, 5), maps.dtype, tmp_path / "file" / "0")
+    kept.see(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
+    with pytest.raises(NotSaved, match=r"need more room than there is in .*file.*, or give more --memory"):
+        kept.spill(NOTHING)

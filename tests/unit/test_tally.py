@@ -1,30 +1,73 @@
-"""Counting pixels, against the slow twin."""
+"""Annotations as label planes, and counting pixels against them, against the slow twin."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import reference
 import torch
+from torch import Tensor
 
-from nd_plugin import Annotation
-from nd_plugin.tally import EXACT_IN_FLOAT32, annotation_masks, dense, nearest_rows, resize_plane, tally
+from nd_plugin import Annotation, Axis, Geometry, tiles, upsample
+from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts
+from nd_plugin.tally import Labels, nearest_rows, resize_plane
 
-SIZES = [(1, 1), (1, 7), (5, 3), (8, 8), (13, 29), (112, 112)]
+Size = tuple[int, int]
+Counts = npt.NDArray[np.int64]
+
+SIZES: list[Size] = [(1, 1), (1, 7), (5, 3), (8, 8), (13, 29), (112, 112)]
+CPU = torch.device("cpu")
+CATEGORY_OF = np.array([0, 1, 1, 0, 2, 2])  # of six concepts
+PIXELS = Geometry(Axis(1, 1, 0), Axis(1, 1, 0))  # a cell per pixel
 
 
-def random_planes(seed: int, size: tuple[int, int], count: int, concepts: int = 6) -> npt.NDArray[np.int32]:
+def random_planes(seed: int, size: Size, count: int, concepts: int = 6) -> npt.NDArray[np.int32]:
     """Planes (plane, row, column) where about half of the pixels have no label."""
     rng = np.random.default_rng(seed)
     values = rng.integers(1, concepts + 1, (count, *size))
     return np.asarray(values * rng.integers(0, 2, values.shape), dtype=np.int32)
 
 
-def random_masks(seed: int, count: int, size: tuple[int, int], share: float = 0.3) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).random((count, *size)) < share)
+def masks_of(labels: Labels) -> dict[int, npt.NDArray[np.bool_]]:
+    """The annotation mask of each concept that is said to occur."""
+    return {
+        concept: (labels.planes == concept + 1).any(0) | (concept in labels.whole)
+        for concept in labels.concepts.tolist()
+    }
+
+
+def counted(
+    maps: Tensor, annotations: Sequence[Annotation], thresholds: Tensor, geometry: Geometry, image: Size, size: Size
+) -> tuple[Counts, Counts, Counts]:
+    """Intersections, unit areas and concept areas of ``maps`` (image, unit, row, column), all images at once."""
+    labels = [Labels.of(annotation, size) for annotation in annotations]
+    units, areas = UnitCounts.none(maps.shape[1], 6, 3, CPU), ConceptCounts.none(6, 3)
+    for one in labels:
+        areas.see(one, CATEGORY_OF)
+    images, its_units = (places.flatten() for places in torch.from_numpy(np.indices(maps.shape[:2])))
+    scenes = Scenes.of(labels, CATEGORY_OF, 3, CPU)
+    units.see(images, its_units, maps.flatten(0, 1), thresholds, geometry, image, scenes)
+    assert units.intersection.dtype == units.unit_area.dtype == torch.int64
+    return units.intersection.numpy(), units.unit_area.numpy(), areas.area
+
+
+def twins(
+    maps: Tensor, annotations: Sequence[Annotation], thresholds: Tensor, geometry: Geometry, image: Size, size: Size
+) -> tuple[Counts, Counts, Counts]:
+    """The same by the slow twin."""
+    axes = ((geometry.rows.stride, geometry.rows.offset), (geometry.columns.stride, geometry.columns.offset))
+    plain = [([np.asarray(plane, np.int32) for plane in one.planes], list(one.labels)) for one in annotations]
+    return reference.counts(
+        maps.numpy(), plain, CATEGORY_OF.tolist(), 3, thresholds.numpy(), axes, image, size
+    )  # fmt: skip
+
+
+def assert_same(found: Sequence[Counts], expected: Sequence[Counts]) -> None:
+    for one, other, name in zip(found, expected, ("intersection", "unit area", "concept area"), strict=True):
+        assert np.array_equal(one, other), name
 
 
 @pytest.mark.parametrize(
@@ -52,136 +95,174 @@ def test_nearest_rows_stay_inside_and_ascend() -> None:
 
 @pytest.mark.parametrize("source", SIZES)
 @pytest.mark.parametrize("target", SIZES)
-def test_resizing_equals_the_twin(source: tuple[int, int], target: tuple[int, int]) -> None:
+def test_resizing_equals_the_twin(source: Size, target: Size) -> None:
     plane = random_planes(sum(source), source, 1)[0]
     assert np.array_equal(resize_plane(plane, target), reference.resize_nearest(plane, target))
 
 
-def test_dense_brings_everything_to_one_size() -> None:
-    planes: list[npt.NDArray[np.integer]] = [np.array([[1, 2]], np.uint8), np.array([[3], [0]], np.int64)]
-    found = dense(Annotation(planes, (4, 5)), (2, 2))
-    assert found.dtype == np.int32
-    assert found.tolist() == [[[1, 2], [1, 2]], [[3, 3], [0, 0]], [[4, 4], [4, 4]], [[5, 5], [5, 5]]]
+class TestLabels:
+    def test_everything_is_brought_to_one_size(self) -> None:
+        planes: list[npt.NDArray[np.integer]] = [np.array([[1, 2]], np.uint8), np.array([[3], [0]], np.int64)]
+        found = Labels.of(Annotation(planes, (4, 5)), (2, 2))
+        assert found.size == (2, 2) and found.planes.dtype == np.int32
+        assert found.planes.tolist() == [[[1, 2], [1, 2]], [[3, 3], [0, 0]]]
+        assert found.whole.tolist() == [3, 4]
+        assert found.concepts.tolist() == [0, 1, 2, 3, 4] and found.areas.tolist() == [2, 2, 2, 4, 4]
+
+    def test_planes_given_are_left_as_they_are(self) -> None:
+        plane = np.array([[1, 2], [2, 1]], np.int32)
+        Labels.of(Annotation([plane, plane], (2,)), (2, 2))
+        assert plane.tolist() == [[1, 2], [2, 1]]
+
+    def test_a_concept_in_two_planes_of_one_pixel_is_kept_once(self) -> None:
+        planes = [np.array([[3, 0], [3, 1]]), np.array([[3, 3], [0, 3]]), np.array([[3, 3], [2, 1]])]
+        found = Labels.of(Annotation(planes), (2, 2))
+        assert found.concepts.tolist() == [0, 1, 2] and found.areas.tolist() == [1, 1, 4]
+        assert {concept: mask.tolist() for concept, mask in masks_of(found).items()} == {
+            0: [[False, False], [False, True]],
+            1: [[False, False], [True, False]],
+            2: [[True, True], [True, True]],
+        }
+
+    def test_a_label_of_the_whole_image_is_in_no_plane(self) -> None:
+        found = Labels.of(Annotation([np.array([[2, 1], [0, 2]])], (2, 2, 0)), (2, 2))
+        assert found.planes.tolist() == [[[0, 1], [0, 0]]] and found.whole.tolist() == [1]
+        assert found.concepts.tolist() == [0, 1] and found.areas.tolist() == [1, 4]
+
+    @pytest.mark.parametrize("annotation", [Annotation([]), Annotation([np.zeros((2, 5), np.uint8)])])
+    def test_of_an_image_without_labels(self, annotation: Annotation) -> None:
+        found = Labels.of(annotation, (3, 4))
+        assert found.size == (3, 4) and not found.planes.any()
+        assert found.whole.shape == found.concepts.shape == found.areas.shape == (0,)
+
+    @pytest.mark.parametrize("plane", [np.zeros(4, int), np.zeros((2, 3, 3), int), np.zeros((0, 3), int)])
+    def test_a_plane_that_is_not_row_by_column_is_refused(self, plane: npt.NDArray[np.int64]) -> None:
+        with pytest.raises(ValueError, match=r"a plane is of shape \(.*, where \(row, column\) belongs"):
+            Labels.of(Annotation([np.ones((3, 3), int), plane]), (3, 3))
+
+    @pytest.mark.parametrize("planes", [1, 2, 5])
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("whole", [(), (2,), (6, 1, 6)])
+    def test_they_equal_the_twins_masks(self, planes: int, size: Size, whole: tuple[int, ...]) -> None:
+        drawn = list(random_planes(planes, (9, 14), planes))
+        found = Labels.of(Annotation(drawn, whole), size)
+        expected = reference.annotation_masks(drawn, whole, size)
+        masks = masks_of(found)
+        assert list(masks) == sorted(expected)
+        for concept, mask in masks.items():
+            assert np.array_equal(mask, expected[concept])
+            once = (found.planes == concept + 1).sum(0)
+            assert once.max(initial=0) <= 1 and (concept in found.whole) + once.max(initial=0) == 1
+        assert found.areas.tolist() == [np.count_nonzero(expected[concept]) for concept in sorted(expected)]
 
 
-def test_dense_without_labels() -> None:
-    found = dense(Annotation([]), (3, 4))
-    assert found.shape == (0, 3, 4) and found.dtype == np.int32
-
-
-def test_annotation_masks_of_one_concept_in_several_planes() -> None:
-    planes = np.array([[[3, 0], [0, 1]], [[0, 3], [0, 3]]], np.int32)
-    concepts, masks = annotation_masks(planes)
-    assert concepts.tolist() == [0, 2]
-    assert masks.tolist() == [[[False, False], [False, True]], [[True, True], [False, True]]]
-
-
-@pytest.mark.parametrize("planes", [1, 2, 5])
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("labels", [(), (2,), (6, 1, 6)])
-def test_annotation_masks_equal_the_twins(planes: int, size: tuple[int, int], labels: tuple[int, ...]) -> None:
-    drawn = random_planes(planes, size, planes)
-    concepts, masks = annotation_masks(dense(Annotation(list(drawn), labels), size))
-    expected = reference.annotation_masks(list(drawn), labels, size)
-    assert concepts.tolist() == sorted(expected)
-    assert masks.shape == (len(expected), *size) and masks.dtype == np.bool_
-    for concept, mask in zip(concepts.tolist(), masks, strict=True):
-        assert np.array_equal(mask, expected[concept])
-
-
-def test_annotation_masks_of_unlabelled_pixels() -> None:
-    concepts, masks = annotation_masks(np.zeros((2, 3, 4), np.int32))
-    assert concepts.shape == (0,) and masks.shape == (0, 3, 4)
-
-
-def test_annotation_masks_of_an_image_without_annotation() -> None:
-    concepts, masks = annotation_masks(dense(Annotation([]), (3, 4)))
-    assert concepts.shape == (0,) and masks.shape == (0, 3, 4)
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("units", [1, 17])
+@pytest.mark.parametrize("size", [*SIZES[:-1], (60, 61)])
+@pytest.mark.parametrize("units", [1, 9])
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_tally_counts_pixels(size: tuple[int, int], units: int, share: float) -> None:
-    lit, labelled = random_masks(1, units, size, share), random_masks(2, 5, size)
-    intersection, area = tally(lit, labelled)
-    assert intersection.dtype == area.dtype == torch.int64
-    for unit in range(units):
-        assert area[unit] == np.count_nonzero(lit[unit].numpy())
-        for concept in range(5):
-            assert intersection[unit, concept] == np.count_nonzero((lit[unit] & labelled[concept]).numpy())
-
-
-@pytest.mark.parametrize(("units", "concepts"), [(0, 3), (3, 0), (0, 0)])
-def test_tally_of_nothing(units: int, concepts: int) -> None:
-    intersection, area = tally(random_masks(0, units, (4, 6)), random_masks(1, concepts, (4, 6)))
-    assert intersection.shape == (units, concepts) and area.shape == (units,)
-    assert intersection.dtype == area.dtype == torch.int64
+def test_counts_of_pixels_equal_the_twins(size: Size, units: int, share: float) -> None:
+    maps = torch.rand(3, units, *size, generator=torch.Generator().manual_seed(1))
+    thresholds = torch.full((units,), 1 - share if share < 1 else -1.0)
+    annotations = [
+        Annotation(list(random_planes(image, size, image)), (1 + image,) * (image % 2)) for image in (2, 0, 5)
+    ]
+    found = counted(maps, annotations, thresholds, PIXELS, size, size)
+    assert_same(found, twins(maps, annotations, thresholds, PIXELS, size, size))
+    assert found[0].any() == (share > 0) or size == (1, 1)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_sums_over_images_equal_the_twin(seed: int) -> None:
+def test_counts_over_upsampled_maps_equal_the_twins(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    units, concepts, size = int(rng.integers(1, 9)), 6, (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
-    thresholds = rng.random(units).astype(np.float32)
-    maps = [rng.random((units, *size), dtype=np.float32) for _ in range(5)]
-    drawn = [random_planes(10 * seed + image, size, 1 + image % 3, concepts) for image in range(5)]
-    labels = [rng.integers(1, concepts + 1, image % 2).tolist() for image in range(5)]
-    annotations = [(list(planes), whole) for planes, whole in zip(drawn, labels, strict=True)]
-    axis = (1.0, 0.0)  # a cell per pixel
-    expected, _, concept_area = reference.counts(
-        maps, annotations, [0] * concepts, 1, thresholds, (axis, axis), size, size
-    )
-    found, found_area = np.zeros_like(expected), np.zeros_like(concept_area)
-    for image in range(5):
-        present, masks = annotation_masks(dense(Annotation(list(drawn[image]), tuple(labels[image])), size))
-        lit = torch.from_numpy(maps[image] > thresholds[:, None, None])
-        found[:, present] += tally(lit, torch.from_numpy(masks))[0].numpy()
-        found_area[present] += masks.sum((1, 2))
-    assert np.array_equal(found, expected) and np.array_equal(found_area, concept_area)
-    assert expected.sum() > 0 or size == (1, 1)
+    units, size = int(rng.integers(1, 9)), (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
+    mask, image = (int(rng.integers(1, 20)), int(rng.integers(1, 40))), (33, 48)
+    axes = [Axis(1, float(rng.choice([1.5, 4, -3.7, 16])), float(rng.uniform(-9, 40))) for _ in range(2)]
+    thresholds = torch.from_numpy(rng.random(units).astype(np.float32))
+    maps = torch.from_numpy(rng.random((5, units, *size), dtype=np.float32))
+    annotations = [
+        Annotation(
+            [random_planes(10 * seed + image + plane, (6 + plane, 9), 1)[0] for plane in range(image % 3)],
+            tuple(rng.integers(1, 7, image % 4).tolist()),
+        )
+        for image in range(5)
+    ]
+    given = (maps, annotations, thresholds, Geometry(*axes), image, mask)
+    assert_same(counted(*given), twins(*given))
 
 
-@pytest.fixture(params=["autocast", "medium precision", "half by default", "inference mode"])
+def test_maps_may_come_in_any_order_and_be_some_of_all() -> None:
+    maps = torch.rand(4, 5, 6, 7, generator=torch.Generator().manual_seed(5))
+    thresholds = torch.full((5,), 0.6)
+    labels = [Labels.of(Annotation(list(random_planes(image, (6, 7), 2)), (3,)), (6, 7)) for image in range(4)]
+    scenes = Scenes.of(labels, CATEGORY_OF, 3, CPU)
+    chosen = torch.randperm(20, generator=torch.Generator().manual_seed(6))[:11]
+    apart, at_once = (UnitCounts.none(5, 6, 3, CPU) for _ in range(2))
+    for place in chosen.sort().values.split(1):
+        apart.see(place // 5, place % 5, maps.flatten(0, 1)[place], thresholds, PIXELS, (6, 7), scenes)
+    turned = maps.flatten(0, 1)[chosen].transpose(1, 2).contiguous().transpose(1, 2)
+    assert not turned.is_contiguous()
+    at_once.see(chosen // 5, chosen % 5, turned, thresholds, PIXELS, (6, 7), scenes)
+    assert at_once.intersection.equal(apart.intersection) and at_once.unit_area.equal(apart.unit_area)
+    assert at_once.intersection.sum() > 0
+
+
+def test_no_map_counts_nothing() -> None:
+    scenes = Scenes.of([Labels.of(Annotation([np.ones((4, 4), int)]), (4, 4))], CATEGORY_OF, 3, CPU)
+    none, found = torch.empty(0, dtype=torch.int64), UnitCounts.none(2, 6, 3, CPU)
+    found.see(none, none, torch.empty(0, 4, 4), torch.zeros(2), PIXELS, (4, 4), scenes)
+    assert not found.intersection.any() and not found.unit_area.any()
+
+
+@pytest.fixture(params=["autocast", "medium precision", "half by default", "inference mode", "another device"])
 def surroundings(request: pytest.FixtureRequest) -> Iterator[None]:
     """What a caller may have set for a model, and what must not reach the counts."""
     precision, dtype = torch.get_float32_matmul_precision(), torch.get_default_dtype()
+    caches = (tiles.strips, upsample._taps_on)
     try:
+        for cache in caches:
+            cache.cache_clear()
         if request.param == "medium precision":
             torch.set_float32_matmul_precision("medium")
         if request.param == "half by default":
             torch.set_default_dtype(torch.bfloat16)
+        if request.param == "another device":
+            torch.set_default_device("meta")
         with (
             torch.autocast("cpu", torch.bfloat16, enabled=request.param == "autocast"),
             torch.inference_mode(request.param == "inference mode"),
         ):
             yield
     finally:
+        torch.set_default_device(None)
         torch.set_float32_matmul_precision(precision)
         torch.set_default_dtype(dtype)
+        for cache in caches:
+            cache.cache_clear()
 
 
 @pytest.mark.usefixtures("surroundings")
 def test_counts_are_exact_whatever_surrounds_them() -> None:
-    lit, labelled = random_masks(3, 9, (150, 151), 0.9), random_masks(4, 7, (150, 151), 0.9)
-    intersection, area = tally(lit, labelled)
-    expected = [[np.count_nonzero((unit & concept).numpy()) for concept in labelled] for unit in lit]
-    assert intersection.dtype == torch.int64 and intersection.tolist() == expected
-    assert area.tolist() == [np.count_nonzero(unit.numpy()) for unit in lit]
-    assert min(map(min, expected)) > 2**14 and any(count % 128 for row in expected for count in row)
+    size, geometry = (150, 151), Geometry(Axis(1, 21.4, 3), Axis(1, -15.1, 150))
+    maps = torch.from_numpy(np.random.default_rng(3).random((2, 9, 7, 10), dtype=np.float32))
+    thresholds = torch.full((9,), 0.2, dtype=torch.float32, device="cpu")
+    annotations = [Annotation([np.full(size, 2), *random_planes(image, (50, 50), 2)], (1,)) for image in range(2)]
+    expected = twins(maps, annotations, thresholds, geometry, size, size)
+    assert_same(counted(maps, annotations, thresholds, geometry, size, size), expected)
+    assert expected[0].max() > 2**14 and any(count % 128 for count in expected[0].ravel())
 
 
-@pytest.mark.parametrize("pixels", [EXACT_IN_FLOAT32, EXACT_IN_FLOAT32 + 1, EXACT_IN_FLOAT32 + 3])
-def test_more_pixels_than_float32_counts(pixels: int) -> None:
-    everywhere = torch.ones(1, 1, pixels, dtype=torch.bool)
+def test_what_inference_mode_leaves_behind_serves_afterwards() -> None:
+    maps, thresholds = torch.rand(1, 2, 3, 3, generator=torch.Generator().manual_seed(1)), torch.full((2,), 0.5)
+    given = ([Annotation([np.full((8, 8), 1)])], thresholds, Geometry(Axis(1, 2.5, 1), Axis(1, 2.5, 1)), (8, 8), (8, 8))
+    with torch.inference_mode():
+        first = counted(maps, *given)
+    assert_same(counted(maps, *given), first)
+
+
+def test_more_pixels_than_float32_counts() -> None:
+    size = (4097, 4096)
+    everywhere = Annotation([np.ones(size, np.int32)], (2,))
     with torch.autocast("cpu", torch.bfloat16):
-        intersection, area = tally(everywhere, everywhere)
-    assert intersection.tolist() == [[pixels]] and area.tolist() == [pixels]
-
-
-def test_masks_need_not_be_contiguous() -> None:
-    lit, labelled = random_masks(5, 6, (8, 12)), random_masks(6, 4, (8, 12))
-    expected = tally(lit, labelled)[0]
-    turned = tally(lit.transpose(1, 2).contiguous().transpose(1, 2), labelled.flip(0).flip(0))[0]
-    assert torch.equal(turned, expected)
-    assert torch.equal(tally(lit[::2], labelled[1:])[0], expected[::2, 1:])
+        found = counted(torch.ones(1, 1, 1, 1), [everywhere], torch.zeros(1), PIXELS, size, size)
+    assert found[0][0, :2].tolist() == [2**24 + 4096] * 2
+    assert found[1][0].tolist() == [2**24 + 4096, 2**24 + 4096, 0]
+    assert found[2][:2].tolist() == [2**24 + 4096] * 2

@@ -1,0 +1,108 @@
+"""What surrounds a run is left as it was found."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from nd_plugin import surroundings
+from nd_plugin.surroundings import LARGEST_ADAPTED, MMAP_THRESHOLD, RAISED, TRIM_THRESHOLD, one_thread, steady
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+class Libc:
+    """Writes down what is asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, ...]] = []
+
+    def mallopt(self, parameter: int, value: int) -> int:
+        self.asked.append((parameter, value))
+        return 1
+
+    def malloc_trim(self, pad: int) -> int:
+        self.asked.append((pad,))
+        return 1
+
+
+@pytest.mark.usefixtures("three_threads")
+class TestOneThread:
+    def test_there_is_one_and_then_as_many_as_before(self) -> None:
+        with one_thread():
+            assert torch.get_num_threads() == 1
+            with one_thread():
+                assert torch.get_num_threads() == 1
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+
+    def test_after_an_exception_too(self) -> None:
+        with pytest.raises(KeyError, match="of the caller"), one_thread():
+            raise KeyError("of the caller")
+        assert torch.get_num_threads() == 3
+
+
+class TestSteady:
+    def test_it_changes_no_result_and_may_be_nested(self) -> None:
+        values = torch.arange(2**20, dtype=torch.float64)
+        expected = values.sum()
+        for _ in range(2):
+            with steady():
+                first = values.clone()
+                with steady():
+                    second = first.clone()
+                assert torch.cat([first, second]).sum() == 2 * expected
+            assert first.equal(values) and second.equal(values)
+
+    def test_exceptions_pass_through_it(self) -> None:
+        with pytest.raises(KeyError, match="of the caller"), steady():
+            raise KeyError("of the caller")
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_memory_is_kept_inside_and_returned_afterwards(self, fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        libc = Libc()
+        monkeypatch.setattr(surroundings, "_glibc", lambda: libc)
+        try:
+            with steady():
+                assert sorted(libc.asked) == sorted([(MMAP_THRESHOLD, RAISED), (TRIM_THRESHOLD, RAISED)])
+                libc.asked.clear()
+                if fails:
+                    raise KeyError
+        except KeyError:
+            assert fails
+        assert libc.asked[-1] == (0,)
+        assert sorted(libc.asked[:-1]) == sorted(
+            [(MMAP_THRESHOLD, LARGEST_ADAPTED), (TRIM_THRESHOLD, 2 * LARGEST_ADAPTED)]
+        )
+
+    @pytest.mark.parametrize("platform", ["darwin", "win32"])
+    def test_nothing_is_asked_of_another_system(self, platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "platform", platform)
+        monkeypatch.setattr(ctypes, "CDLL", lambda name: pytest.fail("there is no glibc to be opened"))
+        with steady():
+            assert torch.ones(3).sum() == 3
+
+    @pytest.mark.parametrize("missing", [OSError("no such library"), None])
+    def test_nothing_is_asked_of_another_libc(self, missing: OSError | None, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Musl:
+            def __init__(self, name: str | None) -> None:
+                if missing is not None:
+                    raise missing
+
+            def mallopt(self, *_: int) -> int:
+                pytest.fail("its parameters are not glibc's")
+
+        monkeypatch.setattr(sys, "platform", "linux")
+        monkeypatch.setattr(ctypes, "CDLL", Musl)
+        with steady():
+            assert torch.ones(3).sum() == 3
