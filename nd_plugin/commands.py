@@ -149,7 +149,9 @@ def _check_interrupted(partial: Path, place: Path, work: Work, *, overwrite: boo
     others = [folder for folder in found if folder not in same]
     if others:
         count = others[0].name.rpartition("-")[2]
-        raise BadInput(f"{partial} holds a run interrupted in {count} parts: start it so again, or say --overwrite")
+        raise BadInput(
+            f"{partial} holds a run interrupted in {count} parts: go on with as many and --resume, or say --overwrite"
+        )
     if same and not work.resume:
         raise BadInput(f"{partial} holds an interrupted run: continue it with --resume, or begin anew with --overwrite")
 

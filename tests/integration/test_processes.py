@@ -281,7 +281,7 @@ def test_an_interrupted_run_is_begun_anew_only_when_asked_for(
     kept = bench.state("run").read_bytes()
     code, stdout, stderr = bench.nd(*DISSECT, "-o", "run")
     assert (code, stdout, bench.seen()) == (2, "", 0), "refused before the model runs"
-    assert "run.partial/1-of-1 holds an interrupted run: continue it with --resume, or begin anew with --overwrite" in (
+    assert "run.partial holds an interrupted run: continue it with --resume, or begin anew with --overwrite" in (
         " ".join(stderr.split())
     )
     assert bench.state("run").read_bytes() == kept
@@ -317,7 +317,7 @@ def test_ctrl_c_says_how_to_go_on(bench: Bench, whole: tuple[list[Dissection], i
     code, stderr = bench.killed_after_a_checkpoint("run", signal.SIGINT)
     assert code == 130 and "Traceback" not in stderr, stderr
     said = " ".join(stderr.split())
-    assert "the run is kept in run.partial/1-of-1 up to its last checkpoint; --resume continues it" in said
+    assert "kept in run.partial/1-of-1 up to its last checkpoint; --resume continues it" in said
     assert said.endswith("nd: interrupted") and contents(bench.place) == ["run.partial"]
     code, _, stderr = bench.nd(*DISSECT, "-o", "run", "--resume")
     assert code == 0, stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin import candidates
-from nd_plugin.candidates import Candidates
+from nd_plugin.candidates import Candidates, Kept
 from nd_plugin.errors import NotSaved, RunFailed
 from nd_plugin.observation import Observation
 from nd_plugin.processes import Alone
@@ -91,9 +90,8 @@ def twin(maps: Tensor) -> Tensor:
 
 
 @pytest.fixture(params=[2**25, 2000, 1], ids=["one block", "small blocks", "a block for each batch"])
-def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "BLOCK", request.param)
-    return
 
 
 @pytest.mark.usefixtures("blocks")
@@ -152,6 +150,46 @@ def test_spilling_to_a_file_changes_nothing(maps: Tensor, named: bool, dtype: to
     assert spilt.path == (tmp_path / "deeper" / "0.maps" if named else None)
     spilt.close()
     assert spilt.file is None
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("how", ["in memory", "partly spilt", "single values"])
+def test_a_better_bound_forgets_what_it_rules_out(maps: Tensor, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, expected = Candidates((4, 5), maps.dtype), twin(maps)
+    first, second = torch.arange(IMAGES).split(70)
+    if how == "single values":
+        monkeypatch.setattr(candidates, "free_bytes", lambda folder: 0)
+    for number, images in enumerate((*first.split(10), *second.split(10))):
+        kept.see(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+        if number == 6 and how != "in memory":
+            kept.spill(NOTHING)
+    flat, before = flat_values(kept, expected), kept.nbytes
+    kept.prune(expected)
+    in_memory = range(12) if how == "in memory" else range(7, 12)
+    parts = [kept.parts[batch] for batch in in_memory]
+    assert all(isinstance(part, Kept) and (part.peaks > expected[part.units]).all() for part in parts)
+    assert kept.nbytes == sum(part.nbytes for part in parts if isinstance(part, Kept)) < before
+    assert flat_values(kept, expected) == flat
+    kept.see(12, first[:3], maps[:3], maps[:3].amax((2, 3)), expected)
+    more = maps[:3].transpose(0, 1).flatten(1)
+    for unit, values in enumerate(flat_values(kept, expected)):
+        assert values == sorted([*flat[unit], *more[unit][more[unit] > expected[unit]].tolist()], reverse=True)
+    kept.close()
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("amount", [1, 5000, 10**9])
+def test_the_oldest_are_spilled_first_and_no_more_than_needed(maps: Tensor, amount: int) -> None:
+    kept = Candidates((4, 5), maps.dtype)
+    for number, images in enumerate(torch.arange(IMAGES).split(10)):
+        kept.see(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+    before, largest = kept.nbytes, max(part.nbytes for part in kept.parts.values() if isinstance(part, Kept))
+    kept.spill(NOTHING, amount)
+    assert max(before - amount - largest, 0) <= kept.nbytes <= max(before - amount, 0)
+    in_memory = [isinstance(part, Kept) for part in kept.parts.values()]
+    assert in_memory == sorted(in_memory) and any(in_memory) == (amount < before)
+    assert len(pairs(kept)) == IMAGES * UNITS and all(map_.equal(maps[pair]) for pair, map_ in pairs(kept).items())
+    kept.close()
 
 
 def test_the_whole_is_more_than_the_bound_and_only_what_exceeds_it_is_flat(maps: Tensor) -> None:
@@ -224,6 +262,19 @@ def test_an_interrupted_run_goes_on_from_its_file(maps: Tensor, tmp_path: Path) 
     again.spill(NOTHING)
     assert len(pairs(again)) == len(before) + 3 * UNITS
     again.close()
+
+
+def test_a_shard_is_read_and_left_as_it_is(maps: Tensor, tmp_path: Path) -> None:
+    kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
+    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    before = pairs(kept)
+    kept.close()
+    with (tmp_path / "0.maps").open("ab") as file:
+        file.write(b"beyond")
+    shard = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end)
+    shard.reopen(to_go_on=False)
+    assert pairs(shard).keys() == before.keys() and (tmp_path / "0.maps").stat().st_size == kept.end + 6
+    shard.close()
 
 
 def test_a_file_that_is_shorter_than_said_is_refused(maps: Tensor, tmp_path: Path) -> None:

@@ -497,7 +497,7 @@ def test_beginning_anew_uses_nothing_of_before(attempts: Attempts) -> None:
 def test_the_seconds_are_those_of_all_attempts_and_no_more(attempts: Attempts) -> None:
     began = time.monotonic()
     attempts.interrupted(4)
-    *_, state = load(attempts.folder, torch.device("cpu"))
+    *_, state = load(attempts.folder, torch.device("cpu"), to_go_on=False)
     state.close()
     (found, _) = attempts()
     ended = time.monotonic()

@@ -175,7 +175,7 @@ def test_counts_over_upsampled_maps_equal_the_twins(seed: int) -> None:
     rng = np.random.default_rng(seed)
     units, size = int(rng.integers(1, 9)), (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
     mask, image = (int(rng.integers(1, 20)), int(rng.integers(1, 40))), (33, 48)
-    axes = [Axis(1, float(rng.choice([1.5, 4, -3.7, 16])), float(rng.uniform(-9, 40))) for _ in range(2)]
+    rows, columns = (Axis(1, float(rng.choice([1.5, 4, -3.7, 16])), float(rng.uniform(-9, 40))) for _ in range(2))
     thresholds = torch.from_numpy(rng.random(units).astype(np.float32))
     maps = torch.from_numpy(rng.random((5, units, *size), dtype=np.float32))
     annotations = [
@@ -185,7 +185,7 @@ def test_counts_over_upsampled_maps_equal_the_twins(seed: int) -> None:
         )
         for image in range(5)
     ]
-    given = (maps, annotations, thresholds, Geometry(*axes), image, mask)
+    given = (maps, annotations, thresholds, Geometry(rows, columns), image, mask)
     assert_same(counted(*given), twins(*given))
 
 
