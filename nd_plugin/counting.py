@@ -43,7 +43,7 @@ class Scenes:
             planes[: len(labels.planes), image] = places[labels.planes.reshape(len(labels.planes), size[0] * size[1])]
             whole[: len(labels.whole), image] = places[labels.whole + 1]
             present[image, category_of[labels.concepts]] = True
-        tensors = (planes.reshape(len(planes), -1), whole, concepts, present)
+        tensors = (planes.reshape(len(planes), count * size[0] * size[1]), whole, concepts, present)
         return cls(size, *(torch.from_numpy(array).to(device) for array in tensors))
 
 

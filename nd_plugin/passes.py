@@ -105,12 +105,14 @@ class Passes:
         for layer in mine:
             before = self.state.layers[layer].candidates
             self.seen_again[layer] = Candidates(before.cells, before.dtype)
-        levels = {self.seen_again[layer]: wanted[layer].to(self.device) for layer in mine}
+        levels = {self.seen_again[layer]: wanted[layer] for layer in mine}
         for batch in self._batches("activations, again", annotated=False):
             for layer, maps in self._maps(batch, mine).items():
                 candidates = self.seen_again[layer]
                 peaks = maps.flatten(2).amax(2)
-                candidates.see(batch.number, batch.indices.to(maps.device), maps, peaks, levels[candidates])
+                candidates.see(
+                    batch.number, batch.indices.to(maps.device), maps, peaks, levels[candidates].to(maps.device)
+                )
             keep_within_memory(levels, self.feed.memory)
 
     def count(self, found: Mapping[str, Sequence[Threshold]]) -> Counted:

@@ -103,7 +103,7 @@ def thresholds(
             return (values for part in parts for values in part.flat(above))
 
         values, known = select(flat, above, whole.highest, place, group.total)
-        zero = whole.nonzero <= min(place, whole.locations - place - 1)
+        zero = (whole.nonzero <= min(place, whole.locations - place - 1)) & (above <= 0)
         values = torch.where(zero & ~known, torch.zeros_like(values), values)
         values = torch.where(whole.varied, values, whole.highest + 0.0)
         found.append(Threshold(quantile, values, known | zero | ~whole.varied))
