@@ -21,7 +21,6 @@ from torch import Tensor
 
 from nd_plugin.errors import NotSaved, RunFailed
 from nd_plugin.quantile import Flat
-from nd_plugin.surroundings import large_pages
 from nd_plugin.upsample import true_places
 
 BLOCK = 2**25  # bytes: maps are kept in few large pieces of memory, each freed when nothing in it is needed any more
@@ -66,6 +65,29 @@ class Stored:
 
 
 @dataclass(eq=False)
+class Block:
+    """A large piece of memory that maps of some batches lie in."""
+
+    memory: Tensor  # (byte,)
+    filled: int = 0  # bytes
+    batches: int = 0  # that have maps in it
+
+
+@dataclass
+class Room:
+    """Memory that is used again and again: the kernel clears fresh pages, at a cost above that of the copying."""
+
+    free: list[Block] = field(default_factory=list)
+
+    def block(self, size: int) -> Block:
+        """An empty block that holds ``size`` bytes."""
+        for place, block in enumerate(self.free):
+            if len(block.memory) >= size:
+                return self.free.pop(place)
+        return Block(torch.empty(max(BLOCK, size), dtype=torch.uint8, device="cpu"))
+
+
+@dataclass(eq=False)
 class Candidates:
     """The candidates of one layer, batch by batch."""
 
@@ -78,8 +100,9 @@ class Candidates:
     end: int = 0  # of what the file holds
     nbytes: int = 0  # memory taken
     pruned: int = 0  # batches there were when it was done last
-    block: Tensor | None = None  # (map, row, column), being filled
-    filled: int = 0  # maps in it
+    room: Room = field(default_factory=Room)
+    block: Block | None = None  # being filled
+    homes: dict[int, Block] = field(default_factory=dict)  # by batch
 
     def see(self, batch: int, images: Tensor, maps: Tensor, peaks: Tensor, bound: Tensor) -> Tensor:
         """Keep what exceeds ``bound`` (unit,) of ``maps`` (image, unit, row, column), whose maxima are ``peaks``.
@@ -96,31 +119,50 @@ class Candidates:
             columns = (images[found // maps.shape[1]], found % maps.shape[1], peaks.flatten().index_select(0, found))
             kept = Kept(*(column.cpu() for column in (*columns, chosen)))
             if self.whole:
-                self.filled += len(found)
+                self._settle(batch, kept)
             else:
-                kept = kept.values(bound.cpu())
-            self.parts[batch], self.nbytes = kept, self.nbytes + kept.nbytes
+                values = kept.values(bound.cpu())
+                self.parts[batch], self.nbytes = values, self.nbytes + values.nbytes
         return chosen
 
     def _place(self, count: int) -> Tensor:
         """Room for so many maps, (map, row, column)."""
-        if self.block is None or self.filled + count > len(self.block):
-            size = self.cells[0] * self.cells[1] * self.dtype.itemsize
-            many = max(BLOCK // size, count)
-            room = large_pages(many * self.cells[0] * self.cells[1], self.dtype)
-            self.block, self.filled = room.view(many, *self.cells), 0
-        return self.block[self.filled : self.filled + count]
+        size = count * self.cells[0] * self.cells[1] * self.dtype.itemsize
+        if self.block is None or self.block.filled + size > len(self.block.memory):
+            self.block = self.room.block(size)
+        piece = self.block.memory[self.block.filled : self.block.filled + size]
+        return piece.view(self.dtype).view(count, *self.cells)
+
+    def _settle(self, batch: int, kept: Kept) -> None:
+        """Keep what has been put into the room that `_place` gave."""
+        assert self.block is not None
+        self.block.filled += kept.maps.nbytes
+        self.block.batches += 1
+        self.parts[batch], self.homes[batch], self.nbytes = kept, self.block, self.nbytes + kept.nbytes
+
+    def _leave(self, block: Block | None) -> None:
+        """A batch's maps are no longer in their block."""
+        if block is None:
+            return
+        block.batches -= 1
+        if block.batches == 0:
+            block.filled = 0
+            if block is not self.block:
+                self.room.free.append(block)
 
     def prune(self, bound: Tensor) -> None:
         """Forget, of what lies in memory, what a better bound rules out."""
-        bound, self.block, self.nbytes, self.pruned = bound.cpu(), None, 0, len(self.parts)
-        for batch, part in self.parts.items():
-            if isinstance(part, Kept):
-                left = part.above(bound)
-                if self.whole:
-                    place = self._place(len(left.units))
-                    left = replace(left, maps=place.copy_(left.maps))
-                    self.filled += len(left.units)
+        bound, self.pruned = bound.cpu(), len(self.parts)
+        for batch, part in list(self.parts.items()):
+            left = part.above(bound) if isinstance(part, Kept) else part
+            if not isinstance(part, Kept) or not isinstance(left, Kept) or left is part:
+                continue
+            self.nbytes -= part.nbytes
+            if self.whole:
+                home = self.homes.pop(batch)
+                self._settle(batch, replace(left, maps=self._place(len(left.units)).copy_(left.maps)))
+                self._leave(home)
+            else:
                 self.parts[batch], self.nbytes = left, self.nbytes + left.nbytes
 
     def spill(self, bound: Tensor, amount: int | None = None) -> None:
@@ -152,10 +194,12 @@ class Candidates:
                 break
             if isinstance(part, Kept):
                 self.parts[batch], self.nbytes = self._write(part), self.nbytes - part.nbytes
+                self._leave(self.homes.pop(batch, None))
 
     def _keep_values_only(self, bound: Tensor) -> None:
         before = replace(self)
-        self.whole, self.parts, self.file, self.end, self.block, self.nbytes = False, {}, None, 0, None, 0
+        self.whole, self.parts, self.file, self.end, self.nbytes = False, {}, None, 0, 0
+        self.block, self.homes = None, {}
         self._write_oldest(0)
         for batch in before.parts:
             self.parts[batch] = self._write(before.of(batch).values(bound))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nd_plugin.candidates import Candidates, Kept
+from nd_plugin.candidates import Candidates, Kept, Room
 from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts, category_indices
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.feed import Batch, Feed
@@ -54,6 +54,7 @@ class Passes:
     progress: Progress = silent
     keeper: Keeper = field(default_factory=Keeper)
     seen_again: dict[str, Candidates] = field(default_factory=dict)
+    room: Room = field(default_factory=Room)  # for the candidates of all layers
 
     def candidates(self, layer: str) -> Candidates:
         """The layer's candidates, those of its second pass where there was one."""
@@ -94,6 +95,7 @@ class Passes:
         cells = maps.shape[2], maps.shape[3]
         geometry = self._model([layer]).geometries[layer] if anchored else spread_evenly(cells, size)
         watched = Watched.none(maps, max(self.quantiles), self.feed.images, settings.top_images, geometry)
+        watched.candidates.room = self.room
         self.keeper.watch(watched.candidates, len(self.state.layers))
         self.state.layers[layer] = watched
         return watched
@@ -104,7 +106,7 @@ class Passes:
         mine = [layer for layer in wanted if layer in self.state.layers]
         for layer in mine:
             before = self.state.layers[layer].candidates
-            self.seen_again[layer] = Candidates(before.cells, before.dtype)
+            self.seen_again[layer] = Candidates(before.cells, before.dtype, room=self.room)
         levels = {self.seen_again[layer]: wanted[layer] for layer in mine}
         for batch in self._batches("activations, again", annotated=False):
             for layer, maps in self._maps(batch, mine).items():

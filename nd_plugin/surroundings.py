@@ -8,13 +8,11 @@ then cleared by the kernel, page by page, in every forward pass (benchmarks/READ
 from __future__ import annotations
 
 import ctypes
-import mmap
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 RAISED = 2**30
@@ -47,16 +45,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def large_pages(count: int, dtype: torch.dtype) -> Tensor:
-    """Uninitialised memory for so many numbers; on Linux in large pages, which cost far fewer page faults."""
-    if not hasattr(mmap, "MADV_HUGEPAGE") or count == 0:
-        return torch.empty(count, dtype=dtype, device="cpu")
-    memory = mmap.mmap(-1, count * dtype.itemsize)
-    with suppress(OSError):  # a kernel without them
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(memory, dtype=dtype)
 
 
 def _glibc() -> ctypes.CDLL | None:
