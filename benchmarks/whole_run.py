@@ -15,6 +15,7 @@ from torch import nn
 
 from nd_plugin import ConceptSet, LayerDissection, Preprocess, open_concepts, open_model
 
+WORKERS = 1
 FOUR = ["_blocks.4", "_blocks.10", "_blocks.15", "_bn1"]
 
 
@@ -37,27 +38,22 @@ class AlexNet(nn.Module):
         return features
 
 
-def compare(
-    name: str, model: nn.Module, layers: list[str], concepts: ConceptSet, how: Preprocess, rounds: int, fastest: bool
-) -> None:
-    """Print one line."""
-    workers = 1
-    sizes = (4, 8, 16, 32) if fastest else (16,)
-    floors = {
-        size: bare.seconds(model, layers, concepts, how, batch_size=size, workers=workers, count=128) for size in sizes
-    }
-    best = min(floors, key=floors.__getitem__)
-    ours, floor = [], []
+def compare(name: str, model: nn.Module, layers: list[str], concepts: ConceptSet, how: Preprocess, rounds: int) -> None:
+    """Print one line. The bare loop runs with several batch sizes; the one with the best median counts."""
+    ours: list[float] = []
+    floor: dict[int, list[float]] = {8: [], 16: [], 32: []}
     for round_ in range(rounds + 1):
-        first = time.perf_counter()
-        LayerDissection(model, layers).dissect(concepts, preprocess=how, workers=workers)
-        second = time.perf_counter()
-        spent = bare.seconds(model, layers, concepts, how, batch_size=best, workers=workers)
+        begun = time.perf_counter()
+        LayerDissection(model, layers).dissect(concepts, preprocess=how, workers=WORKERS)
+        spent = time.perf_counter() - begun
+        bares = {size: bare.seconds(model, layers, concepts, how, batch_size=size, workers=WORKERS) for size in floor}
         if round_:  # the first one warms up
-            ours.append(second - first)
-            floor.append(spent)
-    a, b = statistics.median(ours), statistics.median(floor)
-    print(f"{name:45} dissection {a:6.2f} s   bare (batch {best}) {b:6.2f} s   ratio {a / b:.2f}", flush=True)
+            ours.append(spent)
+            for size, seconds in bares.items():
+                floor[size].append(seconds)
+    best = min(floor, key=lambda size: statistics.median(floor[size]))
+    a, b = statistics.median(ours), statistics.median(floor[best])
+    print(f"{name:32} dissection {a:6.2f} s   bare (batch {best:2}) {b:6.2f} s   ratio {a / b:.2f}", flush=True)
 
 
 def main() -> None:
@@ -71,10 +67,10 @@ def main() -> None:
 
     lite = efficientnet_lite0().eval()
     how = open_model(lite).preprocess
-    compare("EfficientNet-Lite0 _blocks.15", lite, ["_blocks.15"], concepts, how, given.rounds, True)
-    compare("EfficientNet-Lite0 four layers", lite, FOUR, concepts, how, given.rounds, True)
+    compare("EfficientNet-Lite0 _blocks.15", lite, ["_blocks.15"], concepts, how, given.rounds)
+    compare("EfficientNet-Lite0 four layers", lite, FOUR, concepts, how, given.rounds)
     alexnet = AlexNet().eval()
-    compare("AlexNet conv5, 227", alexnet, ["features.11"], concepts, Preprocess((227, 227)), given.rounds, True)
+    compare("AlexNet conv5, 227", alexnet, ["features.11"], concepts, Preprocess((227, 227)), given.rounds)
 
 
 if __name__ == "__main__":

@@ -115,6 +115,7 @@ def dissect(
         feed = Feed.of(probe_set, how, settings, opened.device, work.batch_size, work.workers, work.memory, part)
         place = folder if finished else partial / str(part).replace("/", "-of-")
         _check_interrupted(partial, place, work, overwrite=overwrite)
+        group.wait()  # nobody leaves a state there before all have looked
         kept = Keeping(place, feed, quantiles or (settings.quantile,), work.every, work.resume)
         with console.results_only(), _kept(kept), console.StageProgress(quiet=group.rank > 0) as progress:
             if work.shard:
@@ -126,7 +127,7 @@ def dissect(
         if not work.shard:
             if group.rank == 0:
                 _save_and_report(folder, found, as_json=as_json)
-            group.gather(None)  # only when it is saved is there nothing to go on from any more
+            group.wait()  # only when it is saved is there nothing to go on from any more
             kept.remove()
         with suppress(OSError):  # the last of the processes finds it empty
             partial.rmdir()

@@ -32,6 +32,9 @@ class Alone:
         """Everybody's item, in the order of the ranks, for everybody."""
         return [item]
 
+    def wait(self) -> None:
+        """Until everybody has come here."""
+
 
 class Together(Alone):
     """One process of a group; every method waits for all of them."""
@@ -57,6 +60,10 @@ class Together(Alone):
         items: list[T | None] = [None] * self.size
         dist.all_gather_object(items, item)
         return [item for item in items if item is not None]
+
+    def wait(self) -> None:
+        """Until everybody has come here."""
+        self.gather(self.rank)
 
 
 def started_by_torchrun() -> bool:
