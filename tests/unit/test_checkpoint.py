@@ -14,16 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from drawn import Drawn, Net
 from torch import Tensor, nn
 
 from nd_plugin import (
-    Annotation,
     BadInput,
-    Concept,
     ConceptSet,
     Dissection,
-    Identity,
     LayerDissection,
     ModelOptions,
     NonFiniteActivation,
@@ -49,61 +46,6 @@ HOW = Preprocess((SIZE, SIZE), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 
 class Interrupted(Exception):
     """What stands for a power cut."""
-
-
-class Net(nn.Module):
-    """Two layers, with live, sparse and dead units; counts the images that pass through it."""
-
-    def __init__(self, seed: int = 0) -> None:
-        super().__init__()
-        self.near, self.far = nn.Conv2d(3, 5, 5, 4, 2), nn.Conv2d(5, 6, 3, 2, 1)
-        random = torch.Generator().manual_seed(seed)
-        for parameter in self.parameters():
-            parameter.data = torch.randn(parameter.shape, generator=random) / 4
-        self.far.weight.data[4:] = 0
-        self.far.bias.data[4:] = torch.tensor([0.0, 1.5])
-        self.images = 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.images += len(x)
-        return self.far(self.near(x).relu()).relu()
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A concept set held in memory, of which some images and annotations cannot be read."""
-
-    identity: Identity
-    categories: tuple[str, ...]
-    concepts: tuple[Concept, ...]
-    images: Sequence[Image.Image]
-    annotations: Sequence[Annotation]
-    bad_images: Sequence[int] = ()
-    bad_annotations: Sequence[int] = ()
-    native_masks: bool = False
-
-    @classmethod
-    def of(cls, text: str) -> Drawn:
-        whole = open_concepts(text)
-        images = [whole.image(index) for index in range(len(whole))]
-        annotations = [whole.annotation(index) for index in range(len(whole))]
-        return cls(whole.identity, whole.categories, whole.concepts, images, annotations)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def name(self, index: int) -> str:
-        return f"scene {index:02}"
-
-    def image(self, index: int) -> Image.Image:
-        if index in self.bad_images:
-            raise OSError("image file is truncated")
-        return self.images[index]
-
-    def annotation(self, index: int) -> Annotation:
-        if index in self.bad_annotations:
-            raise ValueError("of another aspect")
-        return self.annotations[index]
 
 
 @pytest.fixture(scope="module")
