@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 import torch
@@ -11,9 +12,8 @@ from torch import Tensor
 
 from nd_plugin.geometry import Geometry, Size
 from nd_plugin.tally import Counts, Labels
-from nd_plugin.tiles import lit_runs
+from nd_plugin.tiles import every_pixel, lit_runs
 from nd_plugin.types import ConceptSet
-from nd_plugin.upsample import each_place, repeated
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ class ConceptCounts:
     def see(self, labels: Labels, category_of: Counts) -> None:
         """Count one image; ``category_of`` (concept,) holds the category of every concept."""
         self.area[labels.concepts] += labels.areas
-        self.images[np.unique(category_of[labels.concepts])] += 1
+        present = np.zeros(len(self.images), np.bool_)
+        present[category_of[labels.concepts]] = True
+        self.images += present
 
     def __add__(self, other: ConceptCounts) -> ConceptCounts:
         return ConceptCounts(self.area + other.area, self.images + other.images)
@@ -70,10 +72,11 @@ class ConceptCounts:
 
 @dataclass
 class UnitCounts:
-    """The counts of one layer at one quantile."""
+    """The counts of one layer at one quantile. Threads may count into it side by side."""
 
     intersection: Tensor  # (unit, concept) int64, |M_k ∩ L_c|
     unit_area: Tensor  # (unit, category) int64, |M_k| over the images that have the category
+    lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @classmethod
     def none(cls, units: int, concepts: int, categories: int, device: torch.device) -> UnitCounts:
@@ -101,14 +104,15 @@ class UnitCounts:
         for runs in lit_runs(maps, thresholds[units], geometry, image, scenes.size):
             areas.index_add_(0, runs.maps, runs.lengths.long())
             offset = (images * pixels).int().index_select(0, runs.maps)
-            places = each_place(runs.starts + offset, runs.lengths)
-            rows = repeated((units * many).int().index_select(0, runs.maps), runs.lengths)
+            row = (units * many).int().index_select(0, runs.maps)
+            places, rows = every_pixel(runs.starts + offset, row, runs.lengths)
             for plane in scenes.planes:
                 found += torch.bincount(plane.index_select(0, places) + rows, minlength=len(found))
         for label in scenes.whole:
             found.index_add_(0, units * many + label[images], areas)
-        self.intersection[:, scenes.concepts] += found.view(count, many)[:, 1:]
-        self.unit_area.index_add_(0, units, areas[:, None] * scenes.categories[images])
+        with self.lock:
+            self.intersection[:, scenes.concepts] += found.view(count, many)[:, 1:]
+            self.unit_area.index_add_(0, units, areas[:, None] * scenes.categories[images])
 
     def __add__(self, other: UnitCounts) -> UnitCounts:
         return UnitCounts(self.intersection + other.intersection, self.unit_area + other.unit_area)

@@ -32,7 +32,7 @@ from nd_plugin.geometry import Geometry
 from nd_plugin.observation import Observation
 from nd_plugin.passes import Keeper, Passes, Progress, silent
 from nd_plugin.processes import Alone
-from nd_plugin.surroundings import one_thread, steady
+from nd_plugin.surroundings import steady
 from nd_plugin.types import Model, Provenance, Settings, Skipped
 from nd_plugin.watching import Counted, State, Threshold, completed, sure_level, thresholds
 
@@ -142,8 +142,7 @@ def combine(parts: Sequence[Passes], group: Alone) -> Whole:
         kept = [part.candidates(layer) for part in parts if layer in part.state.layers]
         more = thresholds(kept, levels[layer], observations[layer], quantiles, group)
         found[layer], notes[layer] = completed(found[layer], more), [NOT_KEPT]
-    with one_thread():
-        counted = _summed(reduce(add, (part.count(found) for part in parts)), group)
+    counted = _summed(reduce(add, (part.count(found) for part in parts)), group)
     if not counted.areas.images.any() and counted.skipped:
         first = counted.skipped[0]
         raise Unreadable(f"none of the annotations can be read; {first.image}: {first.reason}")

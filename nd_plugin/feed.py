@@ -140,7 +140,7 @@ def shuffled(count: int) -> list[int]:
 
 def default_batch_size(device: torch.device) -> int:
     """What was fastest, or nearly so, for all networks tried on a CPU (benchmarks/README.md); larger on a GPU."""
-    return 16 if device.type == "cpu" else 64
+    return 24 if device.type == "cpu" else 64
 
 
 def default_workers() -> int:
@@ -256,10 +256,11 @@ class Feed:
         items = _Items(self.concepts, self.preprocess, self.images, masks, pictures, annotated)
         own = torch.Generator("cpu")  # the loader draws a seed: not from the caller's random state
         numbers = self.numbers(start)
+        workers = self.workers + 1 if self.workers and not pictures else self.workers  # the model's core is free
         loader = DataLoader(
             items,
             batch_sampler=[self.order[number] for number in numbers],
-            num_workers=min(self.workers, len(numbers)),
+            num_workers=min(workers, len(numbers)),
             collate_fn=_together,
             generator=own,
             pin_memory=self.pinned,

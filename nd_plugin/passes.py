@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,12 +15,14 @@ from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts, category_indic
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.feed import Batch, Feed
 from nd_plugin.geometry import Size, spread_evenly
+from nd_plugin.surroundings import side_by_side
 from nd_plugin.tally import Labels
 from nd_plugin.types import Probe
 from nd_plugin.upsample import true_places
 from nd_plugin.watching import Counted, State, Threshold, Watched
 
 WORTH = 1.5  # times as many batches: then the bound is so much better that maps are worth looking through again
+AT_ONCE = 1024  # maps that one thread counts at a time
 MUCH = 0.75  # of the memory: what may be left, so that it does not have to be done for every batch
 Progress = Callable[[str, int, int], None]  # stage, images done, images in all
 
@@ -126,21 +129,41 @@ class Passes:
         if again:
             self._model(again)
         unread = {item.image for item in self.state.skipped if item.part == "image"}
-        for batch in self._batches("masks", pictures=bool(again), annotated=True, start=counted.batches):
-            counted.skipped += [s for s in batch.skipped if s.part == "annotation" and s.image not in unread]
-            activations = self._maps(batch, again) if again else {}
-            for images, labels in _by_size(batch, self.state.readable):
-                for one in labels:
-                    counted.areas.see(one, category_of)
-                scenes = Scenes.of(labels, category_of, sizes[1], self.device)
-                for layer in self.state.layers:
-                    maps = activations.get(layer)
-                    kept = self.candidates(layer).of(batch.number) if maps is None else _all(maps, batch.indices)
-                    for at in found[layer]:
-                        self._count(kept, at, images, scenes, layer, counted.units[layer, at.quantile])
-            counted.batches += 1
-            self.keeper.tick(self.state, batch.seen)
+        with side_by_side() as do:
+            for batch in self._batches("masks", pictures=bool(again), annotated=True, start=counted.batches):
+                counted.skipped += [s for s in batch.skipped if s.part == "annotation" and s.image not in unread]
+                activations = self._maps(batch, again) if again else {}
+                kept = {
+                    layer: _all(activations[layer], batch.indices)
+                    if layer in activations
+                    else self.candidates(layer).of(batch.number)
+                    for layer in self.state.layers
+                }
+                for images, labels in _by_size(batch, self.state.readable):
+                    for one in labels:
+                        counted.areas.see(one, category_of)
+                    scenes = Scenes.of(labels, category_of, sizes[1], self.device)
+                    do(self._jobs(kept, found, images, scenes, counted))
+                counted.batches += 1
+                self.keeper.tick(self.state, batch.seen)
         return counted
+
+    def _jobs(
+        self,
+        kept: Mapping[str, Kept],
+        found: Mapping[str, Sequence[Threshold]],
+        images: Tensor,
+        scenes: Scenes,
+        counted: Counted,
+    ) -> Iterator[Callable[[], None]]:
+        """What there is to count in the scenes of ``images`` (image,), in pieces."""
+        for layer, maps in kept.items():
+            for at in found[layer]:
+                place = torch.searchsorted(images, maps.images).clamp(max=len(images) - 1)
+                mine = true_places((maps.peaks > at.values[maps.units]) & (images[place] == maps.images))
+                for piece in mine.split(AT_ONCE) if len(mine) else ():
+                    counts = counted.units[layer, at.quantile]
+                    yield partial(self._count, maps, at, piece, place[piece], scenes, layer, counts)
 
     def _nothing_counted(self, found: Mapping[str, Sequence[Threshold]], concepts: int, categories: int) -> Counted:
         units = {
@@ -150,14 +173,13 @@ class Passes:
         }
         return Counted(ConceptCounts.none(concepts, categories), units)
 
-    def _count(self, kept: Kept, at: Threshold, images: Tensor, scenes: Scenes, layer: str, counts: UnitCounts) -> None:
-        """Count what of one layer's ``kept`` maps belongs to ``images`` (image,), ascending, those of the scenes."""
-        place = torch.searchsorted(images, kept.images).clamp(max=len(images) - 1)
-        mine = true_places((kept.peaks > at.values[kept.units]) & (images[place] == kept.images))
-        if len(mine):
-            place, units, maps = (part[mine].to(self.device) for part in (place, kept.units, kept.maps))
-            geometry = self.state.layers[layer].geometry
-            counts.see(place, units, maps, at.values.to(self.device), geometry, self.feed.preprocess.size, scenes)
+    def _count(
+        self, kept: Kept, at: Threshold, mine: Tensor, place: Tensor, scenes: Scenes, layer: str, counts: UnitCounts
+    ) -> None:
+        """Count the maps ``mine`` (map,) among ``kept``, which lie at ``place`` (map,) among the scenes."""
+        place, units, maps = (part.to(self.device) for part in (place, kept.units[mine], kept.maps[mine]))
+        geometry = self.state.layers[layer].geometry
+        counts.see(place, units, maps, at.values.to(self.device), geometry, self.feed.preprocess.size, scenes)
 
     def _batches(self, stage: str, *, pictures: bool = True, annotated: bool, start: int = 0) -> Iterator[Batch]:
         batches = self.feed.numbers()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import torch
@@ -45,6 +46,22 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def side_by_side() -> Iterator[Callable[[Iterable[Callable[[], None]]], None]]:
+    """Many short operations: threads are of use between independent jobs, and not inside each operation.
+
+    Gives a function that does some jobs and returns when all are done, with the exception of the first that failed.
+    """
+    threads = torch.get_num_threads()
+    with one_thread(), ThreadPoolExecutor(threads, "nd_plugin") as pool:
+
+        def do(jobs: Iterable[Callable[[], None]]) -> None:
+            for done in [pool.submit(job) for job in jobs]:
+                done.result()
+
+        yield do
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -19,7 +19,7 @@ Counts = npt.NDArray[np.int64]
 class Labels:
     """What one image shows at the size of the masks; every pixel carries a concept at most once."""
 
-    planes: npt.NDArray[np.int32]  # (plane, row, column), 1 + concept, 0 for none
+    planes: npt.NDArray[np.integer[Any]]  # (plane, row, column), 1 + concept, 0 for none; of the smallest type that does
     whole: Counts  # (label,) concepts of every pixel, ascending
     concepts: Counts  # (concept,) those that have a pixel, ascending
     areas: Counts  # (concept,) |L_c| of these
@@ -33,14 +33,14 @@ class Labels:
         strange = [np.shape(plane) for plane in annotation.planes if np.ndim(plane) != 2 or np.size(plane) == 0]
         if strange:
             raise ValueError(f"a plane is of shape {strange[0]}, where (row, column) belongs")
-        planes = np.zeros((len(annotation.planes), *size), np.int32)
-        for place, plane in enumerate(annotation.planes):
-            planes[place] = resize_plane(np.asarray(plane), size)
-        whole = np.unique(np.array(annotation.labels, dtype=np.int64))
-        for place, plane in enumerate(planes):
-            plane[np.isin(plane, whole)] = 0
-            for other in planes[:place]:
-                plane[plane == other] = 0
+        resized = [resize_plane(np.asarray(plane), size) for plane in annotation.planes]
+        top = max((int(plane.max(initial=0)) for plane in resized), default=0)
+        planes = np.zeros((len(resized), *size), np.min_scalar_type(top))
+        whole = np.array(sorted(set(annotation.labels)), dtype=np.int64)
+        for place, plane in enumerate(resized):
+            planes[place] = plane
+            for doubled in (*whole[whole <= top], *planes[:place]):
+                planes[place][planes[place] == doubled] = 0
         seen = np.bincount(planes.ravel(), minlength=int(whole.max(initial=0)) + 1)
         seen[whole] = size[0] * size[1]
         seen[0] = 0

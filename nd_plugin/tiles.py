@@ -128,7 +128,23 @@ def _search(left: Tensor, rise: Tensor, threshold: Tensor, columns: Strips, stri
     while step >= count:
         tried = place + step
         lit = weights.index_select(0, tried).mul_(rise).add_(left) > threshold
-        place = torch.where(lit, tried, place)
+        place.add_(lit, alpha=step)
         step = step // (2 * count) * count
     lengths = place.sub_(begin).div_(count, rounding_mode="floor")
     return lengths, (columns.length.index_select(0, strip) - lengths) * from_end
+
+
+def every_pixel(starts: Tensor, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """``start``, ``start + 1`` … of every run, one run after the other, and the run's value; all int32.
+
+    Both at once, as the halves of integers that are one cumulative sum: repeating each would take twice as long.
+    """
+    if not len(starts):
+        return starts.int(), values.int()
+    first = starts + values.long().mul_(2**32)
+    ends = lengths.cumsum(0, dtype=torch.int64)
+    steps = torch.ones(int(ends[-1]) + 1, dtype=torch.int64, device=starts.device)
+    steps[:1] = first[:1]
+    steps.index_add_(0, ends[:-1], first.diff().sub_(lengths[:-1]))
+    halves = steps[:-1].cumsum_(0).view(torch.int32).view(-1, 2)
+    return halves[:, 0], halves[:, 1]

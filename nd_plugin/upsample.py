@@ -61,18 +61,3 @@ def true_places(mask: Tensor) -> Tensor:
     if mask.device.type == "cpu":
         return torch.from_numpy(np.flatnonzero(mask.numpy()))
     return mask.flatten().nonzero()[:, 0]
-
-
-def repeated(values: Tensor, counts: Tensor) -> Tensor:
-    """Each of ``values`` as often as ``counts`` says; on the CPU NumPy is several times as fast here, too."""
-    if values.device.type == "cpu":
-        return torch.from_numpy(np.repeat(values.numpy(), counts.numpy()))
-    return torch.repeat_interleave(values, counts)
-
-
-def each_place(starts: Tensor, lengths: Tensor) -> Tensor:
-    """``start``, ``start + 1`` … of every run, one run after the other; all int32."""
-    places = repeated(starts + lengths - lengths.cumsum(0, dtype=torch.int32), lengths)
-    if places.device.type == "cpu":
-        return places.add_(torch.from_numpy(np.arange(len(places), dtype=np.int32)))
-    return places + torch.arange(len(places), device=places.device, dtype=torch.int32)

@@ -104,7 +104,7 @@ class TestLabels:
     def test_everything_is_brought_to_one_size(self) -> None:
         planes: list[npt.NDArray[np.integer]] = [np.array([[1, 2]], np.uint8), np.array([[3], [0]], np.int64)]
         found = Labels.of(Annotation(planes, (4, 5)), (2, 2))
-        assert found.size == (2, 2) and found.planes.dtype == np.int32
+        assert found.size == (2, 2) and found.planes.dtype == np.uint8
         assert found.planes.tolist() == [[[1, 2], [1, 2]], [[3, 3], [0, 0]]]
         assert found.whole.tolist() == [3, 4]
         assert found.concepts.tolist() == [0, 1, 2, 3, 4] and found.areas.tolist() == [2, 2, 2, 4, 4]
