@@ -161,7 +161,7 @@ class Passes:
             for at in found[layer]:
                 place = torch.searchsorted(images, maps.images).clamp(max=len(images) - 1)
                 mine = true_places((maps.peaks > at.values[maps.units]) & (images[place] == maps.images))
-                for piece in mine.split(AT_ONCE) if len(mine) else ():
+                for piece in torch.split(mine, AT_ONCE) if len(mine) else ():
                     counts = counted.units[layer, at.quantile]
                     yield partial(self._count, maps, at, piece, place[piece], scenes, layer, counts)
 

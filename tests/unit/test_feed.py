@@ -132,7 +132,7 @@ def test_batches() -> None:
             expected = concepts.image(index).resize((10, 8), Image.Resampling.BILINEAR)
             assert np.array_equal(batch.pixels[place].permute(1, 2, 0), np.asarray(expected))
             labels = batch.labels[place]
-            assert labels is not None and labels.planes.dtype == np.int32
+            assert labels is not None and labels.planes.dtype == np.uint8
             assert labels.planes.shape == (1 + index % 3, 4, 5)
             assert labels.whole.tolist() == ([index % 3] if index % 2 else [])
 
