@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nd_plugin import composition as composition
     from nd_plugin import geometry as geometry
     from nd_plugin.datasets import TableLine as TableLine
     from nd_plugin.datasets import check_aspect as check_aspect
@@ -33,10 +34,14 @@ if TYPE_CHECKING:
     from nd_plugin.geometry import Geometry as Geometry
     from nd_plugin.hookspecs import hookimpl as hookimpl
     from nd_plugin.layer_dissection import LayerDissection as LayerDissection
+    from nd_plugin.layout import Layout as Layout
+    from nd_plugin.layout import find_layout as find_layout
+    from nd_plugin.layout import geometry_of as geometry_of
     from nd_plugin.opening import SpecText as SpecText
     from nd_plugin.opening import call_with_options as call_with_options
     from nd_plugin.opening import open_concepts as open_concepts
     from nd_plugin.opening import open_model as open_model
+    from nd_plugin.positions import Positions as Positions
     from nd_plugin.preprocess import Preprocess as Preprocess
     from nd_plugin.summary import LayerReport as LayerReport
     from nd_plugin.summary import Summary as Summary
@@ -81,7 +86,9 @@ _HOMES = {
     "geometry": ["Axis", "Geometry"],
     "hookspecs": ["hookimpl"],
     "layer_dissection": ["LayerDissection"],
+    "layout": ["Layout", "find_layout", "geometry_of"],
     "opening": ["SpecText", "call_with_options", "open_concepts", "open_model"],
+    "positions": ["Positions"],
     "preprocess": ["Preprocess"],
     "summary": ["LayerReport", "Summary", "UnitScore"],
     "types": [
@@ -104,12 +111,14 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted([*_HOME_OF, "geometry"])  # pyright: ignore[reportUnsupportedDunderAll]
+_MODULES = ("composition", "geometry")  # receptive fields: the same rules for every backend
+
+__all__ = sorted([*_HOME_OF, *_MODULES])  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "geometry":
-        return import_module("nd_plugin.geometry")
+    if name in _MODULES:
+        return import_module(f"nd_plugin.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"nd_plugin.{_HOME_OF[name]}"), name)

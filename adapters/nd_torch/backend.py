@@ -20,12 +20,13 @@ from nd_plugin import (
     NDError,
     Preprocess,
     Unavailable,
+    find_layout,
+    geometry_of,
 )
 from nd_torch import texts
 from nd_torch.forward import at_rest
-from nd_torch.layout import find_layout
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
-from nd_torch.probe import Sighting, TorchProbe, geometry_of, open_probe, survey
+from nd_torch.probe import Sighting, TorchProbe, open_probe, survey
 from nd_torch.tracking import probe_input
 
 Size = tuple[int, int]

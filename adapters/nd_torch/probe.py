@@ -11,11 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Geometry, LayerAmbiguous, LayerNotFound, ModelFailed, UnitsNotFound, geometry
+from nd_plugin import (
+    Geometry,
+    LayerAmbiguous,
+    LayerNotFound,
+    Layout,
+    ModelFailed,
+    Positions,
+    UnitsNotFound,
+    find_layout,
+    geometry_of,
+)
 from nd_torch.forward import Stop, at_rest, forward, hooked
-from nd_torch.layout import FeatureLayout, Layout, find_layout, whole_image
 from nd_torch.naming import Target, choose, entries
-from nd_torch.positions import Positions
 from nd_torch.tracking import Tracking
 
 Size = tuple[int, int]
@@ -165,13 +173,3 @@ def _first_survey(
 def channels_last(call: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
     """The same function, of images in another order in memory."""
     return lambda images: call(images.contiguous(memory_format=torch.channels_last))
-
-
-def geometry_of(layout: Layout, shape: torch.Size, images: Size) -> Geometry:
-    """The layout's own geometry; a single cell sees the whole image; else the cells are spread evenly."""
-    if layout.geometry is not None:
-        return layout.geometry
-    if isinstance(layout, FeatureLayout):
-        return whole_image(images)
-    cells = layout.maps(torch.empty(shape, device="meta")).shape[2:]
-    return whole_image(images) if cells.numel() == 1 else geometry.spread_evenly((cells[0], cells[1]), images)

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from nd_plugin import Axis, Geometry, geometry
-from nd_torch.positions import Positions, merged
+from nd_plugin import Axis, Geometry, Positions, composition, geometry
 
 Arguments = dict[str, Any]  # by the names of the operation's schema; positions stand in for tracked tensors
 Rule = Callable[[Arguments, Tensor], Positions | None]
@@ -68,8 +67,7 @@ def keeps_places(operation: Any, name: str) -> bool:
 
 def elementwise(arguments: Arguments, output: Tensor) -> Positions | None:
     """An element-wise operation, whose result has the (broadcast) shape of its operands."""
-    parts = [part for value in arguments.values() for part in _tracked(value) if _fits(part.shape, output.shape)]
-    return merged(parts, output.shape) if parts else None
+    return composition.elementwise([part for value in arguments.values() for part in _tracked(value)], output.shape)
 
 
 def _tracked(value: Any) -> list[Positions]:
@@ -77,18 +75,20 @@ def _tracked(value: Any) -> list[Positions]:
     return [part for part in values if isinstance(part, Positions)]
 
 
-def _fits(shape: torch.Size, target: torch.Size) -> bool:
-    pairs = zip(reversed(shape), reversed(target), strict=False)
-    return len(shape) <= len(target) and all(a in (1, b) for a, b in pairs)
-
-
-def _on_map(change: Callable[[Arguments, Geometry, Positions, Tensor], Geometry | None]) -> Rule:
-    def rule(arguments: Arguments, output: Tensor) -> Positions | None:
-        source = arguments.get("input", arguments.get("self"))
-        if not isinstance(source, Positions) or output.dim() != 4:
+def _on_map(change: Callable[[Arguments, Geometry], Geometry]) -> Rule:
+    def rule(given: Arguments, output: Tensor) -> Positions | None:
+        source = given.get("input", given.get("self"))
+        if not isinstance(source, Positions):
             return None
-        found = source.map()
-        return source.through(change(arguments, found, source, output), output.shape) if found else None
+        return composition.on_map(source, lambda at: change(given, at), output.shape)
+
+    return rule
+
+
+def _per_axis(change: Callable[[Arguments], composition.Change]) -> Rule:
+    def rule(given: Arguments, output: Tensor) -> Positions | None:
+        source = given.get("self")
+        return composition.per_axis(source, change(given), output.shape) if isinstance(source, Positions) else None
 
     return rule
 
@@ -97,7 +97,7 @@ def _pair(value: Any) -> tuple[int, int]:
     return (int(value[0]), int(value[-1])) if isinstance(value, Sequence) else (int(value), int(value))
 
 
-def _convolution(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry:
+def _convolution(given: Arguments, at: Geometry) -> Geometry:
     compose = geometry.transpose_convolve if given["transposed"] else geometry.convolve
     kernel, stride, padding, dilation = (
         _pair(value) for value in (given["weight"].shape[2:], given["stride"], given["padding"], given["dilation"])
@@ -108,7 +108,7 @@ def _convolution(given: Arguments, at: Geometry, source: Positions, output: Tens
     return Geometry(rows, columns)
 
 
-def _pool(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry:
+def _pool(given: Arguments, at: Geometry) -> Geometry:
     kernel = _pair(given["kernel_size"])
     stride = _pair(given["stride"]) if given.get("stride") else kernel
     padding, dilation = _pair(given.get("padding", 0)), _pair(given.get("dilation", 1))
@@ -119,117 +119,72 @@ def _pool(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> 
     return Geometry(rows, columns)
 
 
-def _per_axis(
-    at: Geometry, source: Positions, output: Tensor, change: Callable[[Axis, int, int, int], Axis]
-) -> Geometry:
-    rows = change(at.rows, source.shape[2], output.shape[2], 0)
-    return Geometry(rows, change(at.columns, source.shape[3], output.shape[3], 1))
-
-
-def _adaptive_pool(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry | None:
-    if output.shape[2:].numel() == 1 < source.shape[2:].numel():
+def _adaptive_pool(given: Arguments, output: Tensor) -> Positions | None:
+    source = given["self"]
+    if not isinstance(source, Positions) or output.shape[2:].numel() == 1 < source.shape[2:].numel():
         return None
-    return _per_axis(at, source, output, lambda axis, n, m, _: geometry.adaptive_pool(axis, n, m))
+    return composition.per_axis(source, lambda axis, n, m, _: geometry.adaptive_pool(axis, n, m), output.shape)
 
 
 def _resize(taps: int) -> Rule:
-    def change(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry:
+    def change(given: Arguments) -> composition.Change:
         corners = bool(given.get("align_corners", False))
         factors = given.get("scale_factors") or (given.get("scales_h"), given.get("scales_w"))
 
         def axis(before: Axis, cells: int, target: int, place: int) -> Axis:
             return geometry.resize(before, cells, target, align_corners=corners, scale=factors[place], taps=taps)
 
-        return _per_axis(at, source, output, axis)
+        return axis
 
-    return _on_map(change)
-
-
-def _pixel_shuffle(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry:
-    return _per_axis(at, source, output, lambda axis, n, m, _: geometry.resize(axis, n, m, taps=1))
+    return _per_axis(change)
 
 
-def _pixel_unshuffle(given: Arguments, at: Geometry, source: Positions, output: Tensor) -> Geometry:
+def _pixel_shuffle(given: Arguments) -> composition.Change:
+    return lambda axis, n, m, _: geometry.resize(axis, n, m, taps=1)
+
+
+def _pixel_unshuffle(given: Arguments) -> composition.Change:
     factor = int(given["downscale_factor"])
-    return _per_axis(at, source, output, lambda axis, *_: geometry.convolve(axis, factor, factor))
+    return lambda axis, *_: geometry.convolve(axis, factor, factor)
 
 
 def _pad(given: Arguments, output: Tensor) -> Positions | None:
-    """Positions go on beyond the edge at the pace of the first two cells."""
-    source: Positions = given["self"]
     amounts: Sequence[int] = given["pad"] if "pad" in given else given["padding"]
-    steps = dict(zip((2, 3), source.stride, strict=True)) if len(source.shape) == 4 else {}
-
-    def extended(coordinate: Tensor, own: int | None) -> Tensor:
-        for place in range(len(amounts) // 2):
-            dim = coordinate.dim() - 1 - place
-            n, before, after = coordinate.shape[dim], amounts[2 * place], amounts[2 * place + 1]
-            if n == 1 < source.shape[dim]:
-                continue  # the same all along: broadcast, before and after
-            cells = torch.arange(-before, n + after, device="cpu")
-            inside = cells.clamp(0, n - 1)
-            pace = coordinate.narrow(dim, 1, 1) - coordinate.narrow(dim, 0, 1) if n > 1 else None
-            alone = steps.get(dim, 0.0) if dim == own else 0.0
-            over = (cells - inside).double().view(-1, *[1] * place)
-            coordinate = coordinate.index_select(dim, inside) + over * (alone if pace is None else pace)
-        return coordinate
-
-    images, rows, columns = (extended(c, own) for c, own in zip(source.coordinates, (None, 2, 3), strict=True))
-    return Positions(output.shape, images, rows, columns, source.size, source.stride)
+    last = output.dim() - 1
+    by_dim = {last - place: (amounts[2 * place], amounts[2 * place + 1]) for place in range(len(amounts) // 2)}
+    return composition.padded(given["self"], by_dim, output.shape)
 
 
 def _reduction(given: Arguments, output: Tensor) -> Positions | None:
     source = given.get("self")
-    if not isinstance(source, Positions) or output.dim() == 0:
+    if not isinstance(source, Positions):
         return None
     dims = given.get("dim")
     dims = range(len(source.shape)) if dims in (None, [], ()) else [dims] if isinstance(dims, int) else dims
-    return source.mixed(dims, keep=output.dim() == len(source.shape))
+    return composition.reduction(source, dims, output.shape)
 
 
 def _product(given: Arguments, output: Tensor) -> Positions | None:
-    """A matrix product keeps the rows of its left operand (queries, tokens), else the columns of its right one."""
     left = given.get("mat1", given.get("batch1", given.get("input", given.get("self"))))
     right = given.get("mat2", given.get("batch2", given.get("other")))
-    if isinstance(left, Positions):
-        found = left.mixed([-1])
-    elif isinstance(right, Positions) and len(right.shape) >= 2:
-        found = right.mixed([-2])
-    else:
-        return None
-    return found.spread(output.shape) if found and _fits(found.shape, output.shape) else None
+    known = [part if isinstance(part, Positions) else None for part in (left, right)]
+    return composition.product(known[0], known[1], output.shape)
 
 
 def _concatenation(given: Arguments, output: Tensor) -> Positions | None:
-    """Channels side by side meet as branches do; tokens or cells side by side keep their own positions."""
-    tensors, dim = given["tensors"], int(given.get("dim", 0)) % output.dim()
-    known = [part for part in tensors if isinstance(part, Positions)]
-    if not any(part.varies_along(dim) or part.images.shape[dim] > 1 for part in known):
-        level = [part.moved(lambda c: c.narrow(dim, 0, 1), _with(part.shape, dim, 1)) for part in known]
-        found = merged(level, _with(output.shape, dim, 1))
-        return found.spread(output.shape) if found else None
-    nowhere = torch.full((), float("nan"), dtype=torch.float64, device="cpu")
-    images, rows, columns = (
-        torch.cat([p.coordinates[i].expand(p.shape) if isinstance(p, Positions) else nowhere.expand(p.shape)
-                   for p in tensors if p.shape.numel()], dim)
-        for i in range(3)
-    )  # fmt: skip
-    return Positions(output.shape, images, rows, columns, known[0].size, known[0].stride)
-
-
-def _with(shape: torch.Size, dim: int, n: int) -> torch.Size:
-    return torch.Size([*shape[:dim], n, *shape[dim + 1 :]])
+    parts = [(part.shape, part if isinstance(part, Positions) else None) for part in given["tensors"]]
+    return composition.concatenation(parts, int(given.get("dim", 0)), output.shape)
 
 
 RULES: dict[str, Rule] = {
     "convolution": _on_map(_convolution),
     **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "max_pool2d"), _on_map(_pool)),
-    **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_max_pool2d"), _on_map(_adaptive_pool)),
+    **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_max_pool2d"), _adaptive_pool),
     **dict.fromkeys(("upsample_nearest2d", "_upsample_nearest_exact2d"), _resize(1)),
     **dict.fromkeys(("upsample_bilinear2d", "_upsample_bilinear2d_aa"), _resize(2)),
     **dict.fromkeys(("upsample_bicubic2d", "_upsample_bicubic2d_aa"), _resize(4)),
-    "pixel_shuffle": _on_map(_pixel_shuffle),
-    "pixel_unshuffle": _on_map(_pixel_unshuffle),
+    "pixel_shuffle": _per_axis(_pixel_shuffle),
+    "pixel_unshuffle": _per_axis(_pixel_unshuffle),
     **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"), _pad),
     **dict.fromkeys(REDUCTIONS, _reduction),
     **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm", "matmul", "linear"), _product),

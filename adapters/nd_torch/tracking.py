@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from nd_torch.positions import Positions
+from nd_plugin import Positions
 from nd_torch.rules import MOVES, RULES, Arguments, elementwise, keeps_places, moved
 
 

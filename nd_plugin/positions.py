@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nd_plugin import Axis, Geometry
+from nd_plugin.geometry import Axis, Geometry
 
 Pair = tuple[float, float]
 EDGES = (torch.minimum, torch.maximum)

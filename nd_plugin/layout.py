@@ -9,8 +9,9 @@ from math import isqrt
 import torch
 from torch import Tensor
 
-from nd_plugin import Axis, Geometry, UnitsNotFound
-from nd_torch.positions import Positions, axis_of, line
+from nd_plugin.errors import UnitsNotFound
+from nd_plugin.geometry import Axis, Geometry, spread_evenly
+from nd_plugin.positions import Positions, axis_of, line
 
 Size = tuple[int, int]
 MAPS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}  # where images, units, rows and columns are
@@ -102,7 +103,7 @@ def _tokens(positions: Positions, layer: str) -> Layout:
 
 def _each_image_its_own(images: Tensor | None) -> bool:
     """Whether images come out in the order in which they went in."""
-    return images is not None and images.tolist() == [0.0, 1.0]
+    return images is not None and images.tolist() == [float(image) for image in range(len(images))]
 
 
 def _along(coordinate: Tensor, dim: int) -> Tensor:
@@ -149,3 +150,13 @@ def whole_image(size: Size) -> Geometry:
         Axis(size[0], size[0], (size[0] - 1) / 2),
         Axis(size[1], size[1], (size[1] - 1) / 2),
     )
+
+
+def geometry_of(layout: Layout, shape: torch.Size, images: Size) -> Geometry:
+    """The layout's own geometry; a single cell sees the whole image; else the cells are spread evenly."""
+    if layout.geometry is not None:
+        return layout.geometry
+    if isinstance(layout, FeatureLayout):
+        return whole_image(images)
+    cells = layout.maps(torch.empty(shape, device="meta")).shape[2:]
+    return whole_image(images) if cells.numel() == 1 else spread_evenly((cells[0], cells[1]), images)
