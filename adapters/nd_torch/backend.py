@@ -37,6 +37,8 @@ class TorchBackend:
 
     def open(self, model: Any, options: ModelOptions) -> Model:
         """Open a module, a forward function or a text. Raises ModelNotFound, Unavailable, BadInput."""
+        if options.input is not None or options.feeds or options.custom_ops:
+            raise BadInput("which input takes the images, values for others and custom operators are for ONNX files")
         if isinstance(model, str):
             best = "cuda" if options.device == "auto" and torch.cuda.is_available() else options.device
             choose_device(best, None)  # before the weights are read, which may take long

@@ -32,8 +32,8 @@ FLOORS = [
         "runs",
     },
     {"passes", "engine", "checkpoint", "shards", "testing"},
-    {"layer_dissection"},
-    {"report", "console", "listings", "reporting", "commands", "cli", "__main__"},
+    {"layer_dissection", "parity"},
+    {"report", "console", "listings", "reporting", "commands", "comparing", "cli", "__main__"},
 ]
 
 
