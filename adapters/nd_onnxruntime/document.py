@@ -126,8 +126,8 @@ def _inside(folder: Path, location: str, tensor: str) -> Path:
     named = Path(os.path.normpath(location.replace("\\", "/")))
     if not location or named.is_absolute() or named.parts[:1] == ("..",) or ":" in location[1:2]:
         raise BadInput(
-            f"the tensor {tensor!r} names {location!r} as its file, outside the model's folder {folder}: it is not read; "
-            "put the data beside the model and save it again"
+            f"the tensor {tensor!r} names {location!r} as its file, outside the model's folder {folder}: it is not "
+            "read; put the data beside the model and save it again"
         )
     path = folder / named
     if not path.is_file():

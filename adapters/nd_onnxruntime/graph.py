@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import TopologicalSorter
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
@@ -13,7 +14,7 @@ from nd_onnxruntime.document import bodies
 
 @dataclass(frozen=True)
 class Graph:
-    """The top level of a model; nodes are known by their number in the file, which is their order of execution."""
+    """The top level of a model; nodes are known by their number in an order in which they can run."""
 
     model: ModelProto
 
@@ -24,8 +25,15 @@ class Graph:
 
     @cached_property
     def nodes(self) -> Sequence[NodeProto]:
-        """All nodes."""
-        return tuple(self.proto.node)
+        """All nodes, each behind those that it needs: some tools leave a file in another order."""
+        listed = list(self.proto.node)
+        makers = {value: number for number, node in enumerate(listed) for value in node.output if value}
+        needs = {
+            number: {makers[value] for value in used_by(node) if value in makers} for number, node in enumerate(listed)
+        }
+        if all(before < number for number, befores in needs.items() for before in befores):
+            return listed
+        return [listed[number] for number in TopologicalSorter(needs).static_order()]
 
     @cached_property
     def makers(self) -> dict[str, int]:

@@ -21,6 +21,7 @@ from nd_plugin import LayerAmbiguous, LayerNotFound, UnitsNotFound, nearest
 SCOPES = "pkg.torch.onnx.name_scopes"
 RULES = "pkg.onnxscript.rewriter.rule_name"
 CONVOLUTIONS = ("Conv", "ConvTranspose", "QLinearConv", "Gemm", "FusedConv")
+QUANTISING = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 FOLDED = "the exporter folded the BatchNorm behind it into this convolution: its value is the one after the BatchNorm"
 
 
@@ -51,6 +52,8 @@ class Names:
         found: dict[str, list[int]] = {}
         before: set[str] = set()
         for number in self.numbers:
+            if self.graph.nodes[number].op_type in QUANTISING:
+                continue  # what a module gives is the value before; `quantised` says how it is taken
             scopes = module_scopes(self.graph.nodes[number])
             for scope in scopes:
                 runs = found.setdefault(scope, [])
