@@ -45,7 +45,7 @@ def _cuda() -> Finding:
         return Finding("CUDA for ONNX Runtime", f"usable, built for CUDA {built}", remedy)
     if not built:
         return Finding("CUDA for ONNX Runtime", problem, "on a machine with a GPU: pip install onnxruntime-gpu")
-    if problem == "there is no CUDA device":
+    if "libraries do not load" not in problem:
         return Finding("CUDA for ONNX Runtime", f"{problem}; it runs on the CPU")
     return Finding(
         "CUDA for ONNX Runtime",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
+from onnx import TensorProto, helper
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
@@ -54,23 +56,33 @@ def cuda_problem() -> str | None:
         return f"this ONNX Runtime {ort.__version__} is built for {', '.join(ort.get_available_providers())}"
     with redirect_stdout(StringIO()):  # it chatters about what it does not find
         ort.preload_dlls()
+    told = _refusal()
+    if told is None:
+        return None
     library = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
     try:
-        if library.exists():
-            ctypes.CDLL(str(library.with_name("libonnxruntime_providers_shared.so")), ctypes.RTLD_GLOBAL)
+        if library.exists():  # only now: loaded before ONNX Runtime itself has tried, it would not work any more
             ctypes.CDLL(str(library))
     except OSError as error:
         return f"ONNX Runtime's CUDA libraries do not load: {error}"
-    return None if _cuda_devices() else "there is no CUDA device"
+    return "ONNX Runtime finds no CUDA device that it can use" + (f": {told}" if told else "")
 
 
-def _cuda_devices() -> int:
+def _refusal() -> str | None:
+    """What ONNX Runtime says to the smallest of models on CUDA; None where it runs there."""
+    value, other = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "smallest", [value], [other])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    options = ort.SessionOptions()
+    options.log_severity_level = FATAL
+    ort.set_default_logger_severity(FATAL)
     try:
-        found = ctypes.c_int(0)
-        driver = ctypes.CDLL("libcuda.so.1")
-        return found.value if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(found)) == 0 else 0
-    except OSError:
-        return 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            session = ort.InferenceSession(model.SerializeToString(), options, providers=[CUDA, CPU])
+        return None if CUDA in session.get_providers() else ""
+    except Exception as error:  # ONNX Runtime's errors have no common root
+        return _told(error)
 
 
 def choose_place(wanted: str) -> Place:
