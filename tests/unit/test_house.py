@@ -17,7 +17,20 @@ SHELVES = ("adapters", "concept_sets")
 FLOORS = [
     {"errors", "geometry", "preprocess", "types", "datasets"},
     {"positions"},
-    {"composition", "layout", "upsample", "tiles", "quantile", "tally", "scores", "summary", "surroundings"},
+    {
+        "composition",
+        "layout",
+        "masks",
+        "quantile",
+        "rest",
+        "scores",
+        "summary",
+        "surroundings",
+        "tally",
+        "targets",
+        "tiles",
+        "upsample",
+    },
     {"hookspecs", "plugins", "opening"},
     {
         "candidates",
@@ -32,7 +45,15 @@ FLOORS = [
         "runs",
     },
     {"passes", "engine", "checkpoint", "shards", "testing"},
-    {"layer_dissection"},
+    {
+        "contribution",
+        "explanation",
+        "explaining",
+        "attribution",
+        "captum_concepts",
+        "unit_explanation",
+        "layer_dissection",
+    },
     {"report", "console", "listings", "reporting", "commands", "cli", "__main__"},
 ]
 
