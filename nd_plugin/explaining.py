@@ -36,6 +36,7 @@ class Wanted:
     """How to explain."""
 
     top_k: int = 5
+    detectors_only: bool = False
     contribution: str = "auto"
     mask: str = "image"
     image_quantile: float = 0.2
@@ -118,7 +119,8 @@ def _explained(
     notes: tuple[str, ...],
 ) -> Explanation:
     """Of one image."""
-    best = seen.by_unit[image].argsort(descending=True, stable=True)[: wanted.top_k].tolist()
+    order = seen.by_unit[image].argsort(descending=True, stable=True).tolist()
+    best = [unit for unit in order if scores[unit].detector or not wanted.detectors_only][: wanted.top_k]
     question = seen.question.only(image)
     target = _one(question.target)
     output, bias = float(seen.outputs[image]), seen.contributions.bias
@@ -150,8 +152,8 @@ def _ranked(
     return [
         RankedUnit(
             unit=unit,
-            concept=scores[unit].concept,
-            category=scores[unit].category,
+            concept=scores[unit].concept if scores[unit].iou else "",
+            category=scores[unit].category if scores[unit].iou else "",
             iou=scores[unit].iou,
             detector=scores[unit].detector,
             contribution=contributed[unit],

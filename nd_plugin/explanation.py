@@ -23,7 +23,7 @@ class RankedUnit:
     """A unit that contributes to an output, and the concept it detects."""
 
     unit: int  # 0-based
-    concept: str
+    concept: str  # "" where its mask overlaps none
     category: str
     iou: float
     detector: bool  # whether its IoU is high enough for the name to be meant

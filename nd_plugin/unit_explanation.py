@@ -29,6 +29,7 @@ class UnitExplanation(UnitAttribution):
         additional_forward_args: object | None = None,
         *,
         top_k: int = 5,
+        detectors_only: bool = False,
         contribution: str = "auto",
         mask: str = "image",
         image_quantile: float = 0.2,
@@ -44,6 +45,7 @@ class UnitExplanation(UnitAttribution):
             target: Which output to explain, as in `attribute`; None: for each image the class that the model chose.
             additional_forward_args: As in `attribute`.
             top_k: How many units are named.
+            detectors_only: Rank detectors alone, leaving out units whose best concept is below ``min_iou``.
             contribution: As in `attribute`; all but ``"activation"``.
             mask: Which mask is shown: ``"image"``, the top ``image_quantile`` of the image's own map (the paper's
                 figures), or ``"dissection"``, S_k > T_k. Units are ranked by their whole contribution.
@@ -66,8 +68,8 @@ class UnitExplanation(UnitAttribution):
         arguments = arguments_of(inputs, additional_forward_args)
         question = self._question(self.layer, arguments, target)
         found = self._dissection_of(question)
-        how = preprocess or _preprocess_of(found)
-        wanted = Wanted(top_k, contribution, mask, image_quantile, classes, how)
+        how = preprocess or preprocess_of(found)
+        wanted = Wanted(top_k, detectors_only, contribution, mask, image_quantile, classes, how)
         explanations = explain(question, found, wanted, self._opened()[1])
         self.contribution = explanations[0].contribution if len(explanations) else None
         return explanations
@@ -137,7 +139,7 @@ class UnitExplanation(UnitAttribution):
         return forward
 
 
-def _preprocess_of(dissection: Dissection) -> Preprocess | None:
+def preprocess_of(dissection: Dissection) -> Preprocess | None:
     """How the dissection's images were prepared; None where that is not known."""
     known = {
         key: value for key, value in dissection.provenance.preprocess.items() if key in Preprocess.__dataclass_fields__

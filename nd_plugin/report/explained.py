@@ -75,7 +75,7 @@ def _units(one: Explanation) -> RenderableType:
     table.add_column("concept", overflow="fold")
     table.add_column("category", overflow="fold")
     table.add_column("IoU", justify="right")
-    table.add_column("contribution", justify="right")
+    table.add_column("adds", justify="right")
     table.add_column("share", justify="right")
     table.add_column("", no_wrap=True)
     most = max((abs(unit.contribution) for unit in one.units), default=0.0)

@@ -41,7 +41,7 @@ def data_uri(pixels: Pixels) -> str:
 
 def label(unit: RankedUnit) -> str:
     """A unit's name; in parentheses where it is no detector of it."""
-    return unit.concept if unit.detector else f"({unit.concept})"
+    return unit.concept if unit.detector else f"({unit.concept or 'no concept'})"
 
 
 def plot(explanations: Sequence[Explanation]) -> Figure:

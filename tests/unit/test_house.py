@@ -54,7 +54,7 @@ FLOORS = [
         "unit_explanation",
         "layer_dissection",
     },
-    {"report", "console", "listings", "reporting", "commands", "cli", "__main__"},
+    {"report", "console", "listings", "reporting", "commands", "explain_command", "cli", "__main__"},
 ]
 
 
