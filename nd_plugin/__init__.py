@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nd_plugin import composition as composition
     from nd_plugin import geometry as geometry
+    from nd_plugin.captum_concepts import concepts_from_captum as concepts_from_captum
+    from nd_plugin.captum_concepts import concepts_to_captum as concepts_to_captum
     from nd_plugin.datasets import TableLine as TableLine
     from nd_plugin.datasets import check_aspect as check_aspect
     from nd_plugin.datasets import read_mask as read_mask
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from nd_plugin.types import Skipped as Skipped
 
 _HOMES = {
+    "captum_concepts": ["concepts_from_captum", "concepts_to_captum"],
     "datasets": ["TableLine", "check_aspect", "read_mask", "read_table"],
     "dissection": ["Dissection"],
     "errors": [

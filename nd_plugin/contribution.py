@@ -15,7 +15,7 @@ import torch
 from captum._utils.common import _expand_target
 from torch import Tensor
 
-from nd_plugin.errors import BadInput
+from nd_plugin.errors import BadInput, ModelFailed, UnitsNotFound
 from nd_plugin.geometry import Geometry
 from nd_plugin.layout import Layout
 from nd_plugin.rest import LinearHead, SplitModel, TracedModel, axes_of, from_maps
@@ -157,7 +157,10 @@ def _head(question: Question, cuts: Cuts) -> LinearHead | None:
     one = len(question.inputs) == 1 and isinstance(question.inputs[0], Tensor) and question.inputs[0].dim() == 4
     if not one or question.at_input or not isinstance(question.model, SplitModel):
         return None
-    return cuts.of(question).head
+    try:
+        return cuts.of(question).head
+    except (ModelFailed, UnitsNotFound):  # it takes no noise, or has units laid out otherwise: it may have gradients
+        return None
 
 
 def _linear_of(question: Question, cut: Cut, value: Tensor, output: Any) -> Contributions | None:
@@ -182,9 +185,9 @@ def _gradient(question: Question, _: Cuts) -> Contributions:
         question.layer, question.inputs, at_input=question.at_input, gradients=True, device_ids=question.device_ids
     )
     with torch.enable_grad():
-        outputs = select(trace.output, question.target)
+        outputs = torch.unbind(select(trace.output, question.target))
     values = [tensor for part in trace.values for tensor in part]
-    gradients = iter(torch.autograd.grad(torch.unbind(outputs), values, **question.grad_kwargs))
+    gradients = iter(torch.autograd.grad(outputs, values, **question.grad_kwargs))
     parts = [[(tensor.detach(), next(gradients)) for tensor in part] for part in trace.values]
     device = parts[0][0][0].device
     tensors = tuple(

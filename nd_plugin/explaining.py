@@ -28,6 +28,7 @@ from nd_plugin.rest import SplitModel, axes_of
 from nd_plugin.summary import UnitScore
 from nd_plugin.targets import Target, chosen_output, select
 
+SLACK = 5.0  # grey levels that a pixel may lie beyond black or white: noise was added to it
 Classes = Sequence[str] | Mapping[int, str]
 
 
@@ -186,12 +187,13 @@ def pixels(image: Tensor, how: Preprocess) -> Pixels:
 
     One that was prepared otherwise is stretched from its smallest value to its largest.
     """
-    values = image.detach().float().cpu()
-    if len(values) == 3:
-        values = values * torch.tensor(how.std).view(3, 1, 1) + torch.tensor(how.mean).view(3, 1, 1)
-        values = values / (how.scale * 255) if how.channel_order == "rgb" else values.flip(0) / (how.scale * 255)
-    else:
-        values = values[:1].expand(3, -1, -1)
-    if values.min() < -0.02 or values.max() > 1.02:
-        values = (values - values.min()) / (values.max() - values.min()).clamp_min(1e-12)
-    return np.ascontiguousarray((values.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())
+    if image.dim() != 3:
+        raise BadInput(f"an image of shape {tuple(image.shape)} cannot be shown: (channel, row, column) can")
+    image = image.cpu()
+    if len(image) == 3:
+        values = how.pixel_values(image)
+        if values.min() >= -SLACK and values.max() <= 255 + SLACK:
+            return np.ascontiguousarray(how.denormalise(image).permute(1, 2, 0).numpy())
+    grey = image.detach().float() if len(image) == 3 else image[:1].detach().float().expand(3, -1, -1)
+    stretched = (grey - grey.min()) / (grey.max() - grey.min()).clamp_min(1e-12)
+    return np.ascontiguousarray((stretched * 255).round().byte().permute(1, 2, 0).numpy())

@@ -21,6 +21,7 @@ from nd_plugin import (
     LayerNotFound,
     Layout,
     LinearHead,
+    ModelFailed,
     Trace,
     axes_of,
     find_layout,
@@ -135,13 +136,13 @@ class Splittable:
         target, taken = self._target(layer, 0), dict[torch.device, tuple[Tensor, ...]]()
 
         def take(found: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            leaves = tuple(tensor.detach().clone().requires_grad_(gradients) for tensor in found)
-            taken[found[0].device] = leaves
-            return tuple(leaf.clone() for leaf in leaves)  # an operation in place changes what the model got, not ours
+            kept = tuple(tensor.requires_grad_() if gradients else tensor.clone() for tensor in found)
+            taken[found[0].device] = kept
+            return tuple(tensor.clone() for tensor in kept) if gradients else found  # so that in place is not in ours
 
         watch = Watch(target, take, at_input)
         with torch.inference_mode(False), torch.set_grad_enabled(gradients):
-            output = self._watched(watch, inputs)
+            output = self._watched(watch, [_own(item) for item in inputs])
         return Trace(target.name, output, tuple(taken[key] for key in _order(taken, device_ids)), watch.several)
 
     def _watched(self, watch: Watch, inputs: Sequence[Any]) -> Any:
@@ -177,12 +178,22 @@ class Splittable:
         if not are_images(inputs):
             return None
         with self.rest(layer, inputs) as rest, torch.inference_mode(False):
-            return find_head(rest, noise_like(inputs[0]))
+            try:
+                return find_head(rest, noise_like(inputs[0]))
+            except Exception as error:  # whatever a model raises on noise
+                raise ModelFailed(f"the model failed on noise: {type(error).__name__}: {error}") from error
 
 
 def are_images(inputs: Sequence[Any]) -> bool:
     """Whether the model's inputs are one batch of images (image, channel, row, column)."""
     return len(inputs) == 1 and isinstance(inputs[0], Tensor) and inputs[0].dim() == 4 and inputs[0].is_floating_point()
+
+
+def _own(item: Any) -> Any:
+    """An input whose requires_grad may be set without the user's own being touched."""
+    if not isinstance(item, Tensor):
+        return item
+    return item.clone() if item.is_inference() else item.detach()
 
 
 def noise_like(images: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ def _units(one: Explanation) -> RenderableType:
             Text(label(unit), style="bold" if unit.detector else "dim"),
             Text(unit.category, style=colour),
             f"{unit.iou:.3f}",
-            f"{unit.contribution:+.3f}",
+            f"{unit.contribution:+.3g}",
             f"{unit.share:.1%}",
             Text(_bar(unit.contribution, most), style=colour),
         )
@@ -128,7 +128,7 @@ def _section(one: Explanation) -> str:
         _figure(
             data_uri(overlay(one.image, unit.mask)),
             f"<b>{escape(label(unit))}</b> <span style='{STYLE[4]}'>{escape(unit.category)}, IoU {unit.iou:.3f}</span>"
-            f"<br>unit {unit.unit}: {unit.contribution:+.3f} ({unit.share:.1%})",
+            f"<br>unit {unit.unit}: {unit.contribution:+.3g} ({unit.share:.1%})",
         )
         for unit in one.units
     ]
