@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nd_plugin import composition as composition
     from nd_plugin import geometry as geometry
+    from nd_plugin.captum_concepts import concepts_from_captum as concepts_from_captum
+    from nd_plugin.captum_concepts import concepts_to_captum as concepts_to_captum
     from nd_plugin.datasets import TableLine as TableLine
     from nd_plugin.datasets import check_aspect as check_aspect
     from nd_plugin.datasets import read_mask as read_mask
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from nd_plugin.errors import UnitsNotFound as UnitsNotFound
     from nd_plugin.errors import Unreadable as Unreadable
     from nd_plugin.errors import nearest as nearest
+    from nd_plugin.explanation import Explanation as Explanation
+    from nd_plugin.explanation import Explanations as Explanations
+    from nd_plugin.explanation import RankedUnit as RankedUnit
     from nd_plugin.geometry import Axis as Axis
     from nd_plugin.geometry import Geometry as Geometry
     from nd_plugin.hookspecs import hookimpl as hookimpl
@@ -43,6 +48,13 @@ if TYPE_CHECKING:
     from nd_plugin.opening import open_model as open_model
     from nd_plugin.positions import Positions as Positions
     from nd_plugin.preprocess import Preprocess as Preprocess
+    from nd_plugin.rest import LinearHead as LinearHead
+    from nd_plugin.rest import Rest as Rest
+    from nd_plugin.rest import SplitModel as SplitModel
+    from nd_plugin.rest import Trace as Trace
+    from nd_plugin.rest import TracedModel as TracedModel
+    from nd_plugin.rest import axes_of as axes_of
+    from nd_plugin.rest import from_maps as from_maps
     from nd_plugin.summary import LayerReport as LayerReport
     from nd_plugin.summary import Summary as Summary
     from nd_plugin.summary import UnitScore as UnitScore
@@ -64,6 +76,7 @@ if TYPE_CHECKING:
     from nd_plugin.types import Skipped as Skipped
 
 _HOMES = {
+    "captum_concepts": ["concepts_from_captum", "concepts_to_captum"],
     "datasets": ["TableLine", "check_aspect", "read_mask", "read_table"],
     "dissection": ["Dissection"],
     "errors": [
@@ -84,6 +97,7 @@ _HOMES = {
         "Unreadable",
         "nearest",
     ],
+    "explanation": ["Explanation", "Explanations", "RankedUnit"],
     "geometry": ["Axis", "Geometry"],
     "hookspecs": ["hookimpl"],
     "layer_dissection": ["LayerDissection"],
@@ -91,6 +105,7 @@ _HOMES = {
     "opening": ["SpecText", "call_with_options", "open_concepts", "open_model"],
     "positions": ["Positions"],
     "preprocess": ["Preprocess"],
+    "rest": ["LinearHead", "Rest", "SplitModel", "Trace", "TracedModel", "axes_of", "from_maps"],
     "summary": ["LayerReport", "Summary", "UnitScore"],
     "types": [
         "Annotation",

@@ -290,3 +290,40 @@ def report(
     from nd_plugin import reporting
 
     reporting.report(run, html, reporting.one_form(form, json), output, min_iou)
+
+
+@app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run that names the units: nd dissect made it.")],
+    model: ModelText,
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image file.")],
+    target: Annotated[
+        str | None, typer.Option("-t", "--target", help="A class, by number or name. [default: the one predicted]")
+    ] = None,
+    layer: Annotated[str | None, typer.Option("-l", "--layer", help="[default: the run's last]")] = None,
+    top_k: Annotated[int, typer.Option(min=1, metavar="K", help="Units to name.")] = 5,
+    detectors: Annotated[bool, typer.Option("--detectors", help="Only units that detect a concept.")] = False,
+    contribution: Annotated[str, typer.Option(help="auto, linear, gradient or ablation.")] = "auto",
+    mask: Annotated[str, typer.Option(help="image: the top of the image's own map; dissection: S_k > T_k.")] = "image",
+    image_quantile: Annotated[float, typer.Option(help="For --mask image.")] = 0.2,
+    classes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Names of the model's classes, one a line.")
+    ] = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with pictures.")] = None,
+    json: Json = False,
+) -> None:
+    """Why this answer: the units that an image's class rests on, and what they detect."""
+    from nd_plugin import explain_command
+    from nd_plugin.types import ModelOptions
+
+    explain_command.explain(
+        run,
+        model,
+        image,
+        explain_command.Asked(layer, target, top_k, detectors, contribution, mask, image_quantile, classes),
+        options=ModelOptions(device, weights),
+        html=html,
+        as_json=json,
+    )

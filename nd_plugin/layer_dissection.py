@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from captum.attr import LayerAttribution
-from torch import nn
-
 from nd_plugin import engine
+from nd_plugin.attribution import is_model
 from nd_plugin.checkpoint import Keeping
 from nd_plugin.dissection import Dissection
 from nd_plugin.errors import BadInput
@@ -18,12 +16,11 @@ from nd_plugin.feed import Feed
 from nd_plugin.opening import open_concepts, open_model
 from nd_plugin.plugins import announce
 from nd_plugin.preprocess import Preprocess
-from nd_plugin.types import ConceptSet, Model, Settings
+from nd_plugin.types import ConceptSet, Settings
+from nd_plugin.unit_explanation import UnitExplanation
 
-LayerName = str | nn.Module
 
-
-class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not typed
+class LayerDissection(UnitExplanation):
     r"""Names the units of a layer by the concepts of a densely labelled probe data set.
 
     Network Dissection (Zhou, Bau, Oliva, Torralba, TPAMI 2018, https://arxiv.org/abs/1711.05611): each unit's top
@@ -33,31 +30,27 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
     Args:
         forward_func (callable, str or nd_plugin.Model): The model: an ``nn.Module``, a forward function, a text such
             as ``"torchvision:resnet18"``, or a model that `open_model` gave.
-        layer (torch.nn.Module, str, or a list of either): The layer or layers, as modules or by dotted name. A module
-            that runs several times in one forward pass is chosen by ``"name#1"``, an entry of a tuple, list or dict
-            that a layer returns by ``"name[1]"`` or ``"name[key]"``.
-        device_ids (list[int]): Part of Captum's signature; the model runs where its weights are.
+        layer (torch.nn.Module, str, or a list of either): The layer or layers, as modules or by dotted name; None where
+            it is set later (TCAV sets it). A module that runs several times in one forward pass is chosen by
+            ``"name#1"``, an entry of a tuple, list or dict that a layer returns by ``"name[1]"`` or ``"name[key]"``.
+        device_ids (list[int]): In which order devices take their parts of a batch, where ``forward_func`` is a function
+            that applies a DataParallel model. A DataParallel model itself is unwrapped, and runs on one device.
+        multiply_by_inputs (bool): Whether attributions hold the activation as a factor. False gives the weights of
+            ``"linear"`` and the gradients of ``"gradient"``, as TCAV asks for.
 
     Attributes:
-        dissection: What the last `dissect` gave, or None.
+        dissection: What the last `dissect` gave; may be set to a Dissection, a list of them or the folder of a run.
+        contribution: Which kind of contribution the last `attribute` or `explain` took.
 
     Examples::
 
         >>> model = efficientnet_lite0()
         >>> found = LayerDissection(model, "_blocks.15").dissect("shapes")
         >>> found.unique_detectors
+        >>> units = LayerDissection(model, "_swish#1")
+        >>> units.dissection = "runs/last-night"
+        >>> units.explain(images)
     """
-
-    dissection: Dissection | list[Dissection] | list[list[Dissection]] | None
-
-    def __init__(
-        self,
-        forward_func: Callable[..., Any] | str | Model,
-        layer: LayerName | Sequence[LayerName],
-        device_ids: list[int] | None = None,
-    ) -> None:
-        super().__init__(forward_func, layer, device_ids)
-        self.dissection = None
 
     def dissect(
         self,
@@ -111,7 +104,7 @@ class LayerDissection(LayerAttribution):  # type: ignore[misc]  # captum is not 
         layers = list(self.layer) if several else [self.layer]
         if not layers:
             raise BadInput("no layer to dissect: the list of layers is empty")
-        opened = self.forward_func if _is_model(self.forward_func) else open_model(self.forward_func)
+        opened = self.forward_func if is_model(self.forward_func) else open_model(self.forward_func)
         several_quantiles = isinstance(quantile, Sequence) and not isinstance(quantile, str)
         quantiles: list[Any] = list(quantile) if several_quantiles else [quantile]  # type: ignore[arg-type]
         if not quantiles:
@@ -173,7 +166,3 @@ class TqdmProgress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def _is_model(candidate: Any) -> bool:
-    return hasattr(candidate, "probe") and hasattr(candidate, "preprocess") and hasattr(candidate, "identity")

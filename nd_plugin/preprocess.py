@@ -81,6 +81,18 @@ class Preprocess:
         batch = torch.empty(pixels.shape, dtype=torch.float32, device=pixels.device)
         return batch.copy_(pixels).mul_(self.scale).sub_(mean).div_(std)
 
+    def denormalise(self, image: Tensor) -> Tensor:
+        """What `normalise` was given, from one image (3, row, column): uint8, RGB; values beyond are clipped."""
+        pixels = self.pixel_values(image).round().clamp(0, 255).to(torch.uint8)
+        return pixels if self.channel_order == "rgb" else pixels.flip(0)
+
+    def pixel_values(self, image: Tensor) -> Tensor:
+        """Before rounding: 0 to 255 for an image that was prepared this way."""
+        mean, std = (
+            torch.tensor(v, dtype=torch.float32, device=image.device).view(-1, 1, 1) for v in (self.mean, self.std)
+        )
+        return (image.detach().float() * std + mean) / self.scale
+
     def describe(self) -> dict[str, Any]:
         """As plain values, for run.json."""
         return asdict(self)

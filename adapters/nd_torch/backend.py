@@ -27,6 +27,7 @@ from nd_torch import texts
 from nd_torch.forward import at_rest
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
 from nd_torch.probe import Sighting, TorchProbe, open_probe, survey
+from nd_torch.rest import Splittable
 from nd_torch.tracking import probe_input
 
 Size = tuple[int, int]
@@ -58,7 +59,7 @@ class TorchBackend:
 
 
 @dataclass(frozen=True)
-class TorchModel:
+class TorchModel(Splittable):
     """A model that runs in this process."""
 
     identity: Identity

@@ -17,7 +17,20 @@ SHELVES = ("adapters", "concept_sets")
 FLOORS = [
     {"errors", "geometry", "preprocess", "types", "datasets"},
     {"positions"},
-    {"composition", "layout", "upsample", "tiles", "quantile", "tally", "scores", "summary", "surroundings"},
+    {
+        "composition",
+        "layout",
+        "masks",
+        "quantile",
+        "rest",
+        "scores",
+        "summary",
+        "surroundings",
+        "tally",
+        "targets",
+        "tiles",
+        "upsample",
+    },
     {"hookspecs", "plugins", "opening"},
     {
         "candidates",
@@ -32,8 +45,17 @@ FLOORS = [
         "runs",
     },
     {"passes", "engine", "checkpoint", "shards", "testing"},
-    {"layer_dissection", "parity"},
-    {"report", "console", "listings", "reporting", "commands", "comparing", "cli", "__main__"},
+    {
+        "contribution",
+        "explanation",
+        "explaining",
+        "attribution",
+        "captum_concepts",
+        "unit_explanation",
+        "layer_dissection",
+        "parity",
+    },
+    {"report", "console", "listings", "reporting", "commands", "comparing", "explain_command", "cli", "__main__"},
 ]
 
 

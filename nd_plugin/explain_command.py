@@ -1,0 +1,137 @@
+"""What ``nd explain`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from nd_plugin import console, files, runs
+from nd_plugin.dissection import Dissection
+from nd_plugin.errors import BadInput, RunFailed, Unreadable, nearest
+from nd_plugin.explanation import Explanations
+from nd_plugin.layer_dissection import LayerDissection
+from nd_plugin.opening import open_model
+from nd_plugin.report.explained import render_all
+from nd_plugin.types import ModelOptions
+from nd_plugin.unit_explanation import preprocess_of
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says beside the run, the model and the image."""
+
+    layer: str | None = None
+    target: str | None = None
+    top_k: int = 5
+    detectors_only: bool = False
+    contribution: str = "auto"
+    mask: str = "image"
+    image_quantile: float = 0.2
+    classes: Path | None = None
+
+
+def explain(
+    run: Path,
+    model: str,
+    image: Path,
+    asked: Asked,
+    *,
+    options: ModelOptions,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Explain, and print or write it."""
+    dissection = chosen(runs.load_run(run), asked.layer, run)
+    names = read_classes(asked.classes) if asked.classes else None
+    target = parse_target(asked.target, names)
+    with console.results_only():
+        found = _explained(dissection, model, image, asked, options, names, target)
+    if html is not None:
+        files.write_file(html, found.to_html().encode())
+        console.say(f"written to {html}")
+    if as_json:
+        console.write(found.to_json())
+    elif html is None:
+        console.show(render_all(found))
+
+
+def _explained(
+    dissection: Dissection,
+    model: str,
+    image: Path,
+    asked: Asked,
+    options: ModelOptions,
+    names: Sequence[str] | None,
+    target: Any,
+) -> Explanations:
+    opened = open_model(model, options)
+    how = preprocess_of(dissection) or opened.preprocess
+    pixels = how.normalise(how.resize(read_image(image))[None]).to(opened.device)
+    units = LayerDissection(opened, dissection.layer)
+    units.dissection = dissection
+    try:
+        return units.explain(
+            pixels,
+            target,
+            top_k=asked.top_k,
+            detectors_only=asked.detectors_only,
+            contribution=asked.contribution,
+            mask=asked.mask,
+            image_quantile=asked.image_quantile,
+            classes=names,
+            preprocess=how,
+        )
+    except (AssertionError, IndexError) as error:  # Captum's and torch's word for a target that does not fit
+        raise BadInput(f"target {asked.target!r} does not fit the model's output: {error}") from error
+    except (RuntimeError, TypeError) as error:
+        if isinstance(error, RunFailed):
+            raise
+        raise RunFailed(f"the model failed: {type(error).__name__}: {error}") from error
+
+
+def chosen(found: Sequence[Dissection], layer: str | None, run: Path) -> Dissection:
+    """The layer that was asked for, or the run's last."""
+    if layer is None:
+        if len(found) > 1:
+            console.say(f"explained by {found[-1].layer}, the last layer of the run; -l chooses another")
+        return found[-1]
+    known = [dissection.layer for dissection in found]
+    if layer not in known:
+        raise BadInput(f"the run {run} has no layer {layer!r}; it has {', '.join(known)}")
+    return found[known.index(layer)]
+
+
+def parse_target(text: str | None, classes: Sequence[str] | None) -> Any:
+    """A class's number or name, or numbers with commas between; None is the class that the model chose."""
+    if text is None:
+        return None
+    if classes and text in classes:
+        return classes.index(text)
+    parts = tuple(int(part) if part.strip().lstrip("-").isdigit() else part.strip() for part in text.split(","))
+    if classes and len(parts) == 1 and isinstance(parts[0], str):
+        raise BadInput(f"no class {text!r}; the nearest are {', '.join(nearest(text, classes)) or 'none'}")
+    return parts if len(parts) > 1 else parts[0]
+
+
+def read_classes(path: Path) -> list[str]:
+    """Class names, one a line."""
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the class names {path} cannot be read: {error}") from error
+
+
+def read_image(path: Path) -> Image.Image:
+    """An image, decoded. Raises BadInput where there is none, Unreadable where it is damaged."""
+    if not path.is_file():
+        raise BadInput(f"no image {path}")
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except Exception as error:  # whatever a decoder raises
+        raise Unreadable(f"the image {path} cannot be read: {error}") from error
