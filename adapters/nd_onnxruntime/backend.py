@@ -11,6 +11,7 @@ from typing import Any
 
 import onnxruntime as ort
 import torch
+from onnx import NodeProto, ValueInfoProto
 
 from nd_onnxruntime.document import Document, read
 from nd_onnxruntime.feeding import Feed, ImageInput, find_feeds, find_image, needed
@@ -18,6 +19,7 @@ from nd_onnxruntime.graph import Graph, part_of
 from nd_onnxruntime.naming import Layer, Names
 from nd_onnxruntime.probe import OnnxProbe, Taken, treats_images_apart
 from nd_onnxruntime.quantised import exposed
+from nd_onnxruntime.rest import Splittable
 from nd_onnxruntime.sessions import CPU, Place, Runner, choose_place, on_cpu_though_cuda, open_session
 from nd_onnxruntime.survey import survey
 from nd_plugin import BadInput, Identity, LayerDescription, Model, ModelOptions, NDError, Preprocess
@@ -70,7 +72,7 @@ def _pair(text: str | None) -> Size | None:
 
 
 @dataclass(frozen=True)
-class OnnxModel:
+class OnnxModel(Splittable):
     """An ONNX model, opened: sessions are made for what is asked of it."""
 
     identity: Identity
@@ -81,7 +83,8 @@ class OnnxModel:
     place: Place
     custom_ops: tuple[str, ...] = ()
     backend: str = "onnxruntime"
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)  # sessions, see `Splittable`
 
     @property
     def device(self) -> torch.device:
@@ -123,33 +126,50 @@ class OnnxModel:
     @contextmanager
     def probe(self, layers: Sequence[Any], size: Size) -> Iterator[OnnxProbe]:
         """Open a probe on layers given by name."""
-        wanted = [self._layer(layer) for layer in layers]
-        yield self._probe(wanted, self.image.checked(size))
+        yield self._probe(layers, self.image.checked(size))
 
     def _layer(self, layer: Any) -> Layer:
         if not isinstance(layer, str):
             raise BadInput(f"a layer of an ONNX model is given by its name, not as {type(layer).__name__}")
         return self.names.layer(layer)
 
-    def _probe(self, wanted: Sequence[Layer], size: Size) -> OnnxProbe:
+    def taken_at(self, layers: Sequence[Any], size: Size) -> tuple[list[Taken], int]:
+        """How layers are taken, and how many images the survey that found it has seen together."""
+        wanted = [self._layer(layer) for layer in layers]
         seen = survey(self.document, [layer.value for layer in wanted], self.image, size, self.feeds, self.custom_ops)
-        taken = [Taken.of(layer, exposed(self.graph, layer.value), seen, size) for layer in wanted]
-        runner = self._runner(taken, size, seen.images)
+        return [Taken.of(layer, exposed(self.graph, layer.value), seen, size) for layer in wanted], seen.images
+
+    def _probe(self, layers: Sequence[Any], size: Size) -> OnnxProbe:
+        taken, images = self.taken_at(layers, size)
+        values = [one.exposed.value for one in taken]
+        extra = list({node.name: node for one in taken for node in one.exposed.extra}.values())
+        runner = self.runner(values, size, images, extra=extra)
         left = on_cpu_though_cuda(runner.session)
         more = [f"heavy nodes that ran on the CPU: {', '.join(left)}"] if left else []
         if self.place.provider != CPU and self.place.kind == "cpu":
             more.append("torch has no CUDA here: activations are brought to the CPU")
         probe = OnnxProbe(runner, taken, False, tuple(more))
-        if seen.images > 1 and treats_images_apart(probe, size):
+        if images > 1 and treats_images_apart(probe, size):
             return probe
-        return replace(probe, singly=True, runner=self._runner(taken, size, 1))
+        return replace(probe, singly=True, runner=self.runner(values, size, 1, extra=extra))
 
-    def _runner(self, taken: Sequence[Taken], size: Size, images: int) -> Runner:
-        batch = "N" if images > 1 else 1
-        if isinstance(self.image.batch, str) and images > 1:
-            batch = self.image.batch
+    def runner(
+        self,
+        values: Sequence[str],
+        size: Size,
+        images: int,
+        *,
+        given: Sequence[ValueInfoProto] = (),
+        extra: Sequence[NodeProto] = (),
+        lead: Sequence[NodeProto] = (),
+    ) -> Runner:
+        """Runs the part of the model that makes ``values``, from images of a size and the values ``given``.
+
+        For batches of any size, or, ``images`` being 1, of one.
+        """
+        batch = 1 if images == 1 else self.image.batch if isinstance(self.image.batch, str) else "N"
         inputs = [self.image.declared(batch, size) if v.name == self.image.name else v for v in self.graph.inputs]
-        extra = {node.name: node for one in taken for node in one.exposed.extra}
-        part = part_of(self.graph, [one.exposed.value for one in taken], inputs, list(extra.values()))
+        part = part_of(self.graph, values, [*inputs, *given], extra, lead)
         session = open_session(self.document.with_model(part), self.place, self.custom_ops)
-        return Runner(session, self.place, self.image, needed(part.graph.input, self.image, self.feeds))
+        others = [value for value in part.graph.input if value.name not in {one.name for one in given}]
+        return Runner(session, self.place, self.image, needed(others, self.image, self.feeds))

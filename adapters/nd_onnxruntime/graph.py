@@ -109,23 +109,28 @@ def _made_inside(node: NodeProto) -> Iterator[str]:
 
 
 def part_of(
-    graph: Graph, outputs: Sequence[str], inputs: Sequence[ValueInfoProto], extra: Sequence[NodeProto] = ()
+    graph: Graph,
+    outputs: Sequence[str],
+    inputs: Sequence[ValueInfoProto],
+    extra: Sequence[NodeProto] = (),
+    lead: Sequence[NodeProto] = (),
 ) -> ModelProto:
-    """The model that computes ``outputs`` from ``inputs`` and no more; ``extra`` nodes come at its end.
+    """The model that computes ``outputs`` from ``inputs`` and no more, ``lead`` nodes first and ``extra`` nodes last.
 
     IR version, opsets and metadata are carried over. The outputs have no type: ONNX Runtime infers it. What the file
     says of the shapes of inner values is left out, for it may hold for a batch of one only.
     """
     made = {value for node in extra for value in node.output}
-    given = {value.name for value in inputs}
-    wanted = {value for value in outputs if value not in made} | {v for node in extra for v in used_by(node)} - made
+    given = {value.name for value in inputs} | {value for node in lead for value in node.output}
+    wanted = {value for value in outputs if value not in made}
+    wanted |= {value for node in (*lead, *extra) for value in used_by(node)} - made
     kept = [graph.nodes[number] for number in sorted(graph.ancestors(wanted, given))]
-    used = {value for node in (*kept, *extra) for value in used_by(node)} | wanted
+    used = {value for node in (*lead, *kept, *extra) for value in used_by(node)} | wanted
     part = ModelProto(ir_version=graph.model.ir_version, producer_name=graph.model.producer_name)
     part.opset_import.extend(graph.model.opset_import)
     part.metadata_props.extend(graph.model.metadata_props)
     part.graph.name = graph.proto.name or "part"
-    part.graph.node.extend((*kept, *extra))
+    part.graph.node.extend((*lead, *kept, *extra))
     part.graph.initializer.extend(t for t in graph.proto.initializer if t.name in used and t.name not in given)
     part.graph.sparse_initializer.extend(s for s in graph.proto.sparse_initializer if s.values.name in used)
     part.graph.input.extend(value for value in inputs if value.name in used)

@@ -95,7 +95,7 @@ class Names:
         """What a name means. Raises LayerNotFound, LayerAmbiguous, UnitsNotFound."""
         name = text.removeprefix("value:")
         if name == text and (number := self._module(text)) is not None:
-            own = text in (*self._weights_of(number), *module_scopes(self.graph.nodes[number])[-1:])
+            own = text in (*self._weights_of(number), *_scopes_of_name(self.graph.nodes[number].name)[-1:])
             told = _has_scopes(self.graph.nodes[number]) and text not in self._weights_of(number)
             return Layer(text, self.output(number), self._folded(number) if own and not told else "")
         if name in self.graph.makers:
@@ -179,7 +179,8 @@ def module_scopes(node: NodeProto) -> tuple[str, ...]:
         except (ValueError, SyntaxError):
             return ()
         return tuple(dict.fromkeys(str(scope) for scope in scopes[:-1] if scope))
-    return _scopes_of_name(node.name) if node.name.startswith("/") else ()
+    names = [name for name in (node.name, *node.output) if name.startswith("/")]  # a Clip that was fused into a Conv
+    return tuple(dict.fromkeys(scope for name in names for scope in _scopes_of_name(name)))  # lives on in its value's
 
 
 def _has_scopes(node: NodeProto) -> bool:

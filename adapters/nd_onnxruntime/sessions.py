@@ -180,8 +180,9 @@ class Runner:
         """The session's outputs, in order, for images (image, 3, row, column). Raises ModelFailed."""
         binding = self.session.io_binding()
         names = {value.name for value in self.session.get_inputs()}
-        own = {self.image.name: self.image.arranged(images)} | dict(more or {})
-        held = {name: tensor.contiguous() for name, tensor in own.items() if name in names}
+        held = {name: tensor.contiguous() for name, tensor in (more or {}).items() if name in names}
+        if self.image.name in names:
+            held[self.image.name] = self.image.arranged(images)
         for name, tensor in held.items():
             device, kind = tensor.device, DTYPES[tensor.dtype]
             binding.bind_input(name, device.type, device.index or 0, kind, tuple(tensor.shape), tensor.data_ptr())
