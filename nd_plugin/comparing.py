@@ -52,7 +52,7 @@ def compare_models(
         how = models[1].preprocess.changed(given)
         feed = Feed.of(probe_set, how, settings, models[0].device, batch_size, workers)
         with console.StageProgress() as progress:
-            found = parity(models[0], models[1], pairs, feed, progress)
+            found = parity(models[0], models[1], pairs, feed, progress, own=not given.keys() - {"size"})
     if as_json:
         print_json([{**asdict(one), "relative": one.relative} for one in found])
     else:

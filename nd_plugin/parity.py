@@ -69,8 +69,7 @@ class PairProbe:
 
     first: Probe
     second: Probe
-    device: torch.device  # of the second model
-    differences: Differences
+    pair: Pair
 
     @property
     def names(self) -> list[Names]:
@@ -95,7 +94,8 @@ class PairProbe:
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         """Maps of all layers. Raises BadInput where two that belong together are of different shapes."""
-        found, others = self.first(images), self.second(images.to(self.device))
+        found = self.first(self.pair.as_wanted(self.pair.first, images))
+        others = self.second(self.pair.as_wanted(self.pair.second, images))
         for one, other in self.names:
             a, b = found[one].float(), others[other].float().to(found[one].device)
             if a.shape != b.shape:
@@ -103,7 +103,7 @@ class PairProbe:
                     f"layer {one!r} gives maps of shape {tuple(a.shape[1:])} and {other!r} of {tuple(b.shape[1:])}: "
                     "they are not the same layer; name a pair of them as FIRST=SECOND"
                 )
-            self.differences.see((one, other), a, b)
+            self.pair.differences.see((one, other), a, b)
         first = {FIRST + name: maps for name, maps in found.items()}
         return first | {SECOND + name: maps.to(images.device) for name, maps in others.items()}
 
@@ -114,6 +114,7 @@ class Pair:
 
     first: Model
     second: Model
+    how: Preprocess | None = None  # of the images that come: each model gets them its own way, where it knows one
     differences: Differences = field(default_factory=Differences)
     backend: str = "pair"
 
@@ -148,18 +149,31 @@ class Pair:
         with ExitStack() as stack:
             first = stack.enter_context(self.first.probe([one for one, _ in layers], size))
             second = stack.enter_context(self.second.probe([other for _, other in layers], size))
-            yield PairProbe(first, second, self.second.device, self.differences)
+            yield PairProbe(first, second, self)
+
+    def as_wanted(self, model: Model, images: Tensor) -> Tensor:
+        """A batch as a model wants it, on its device."""
+        known = self.how is not None and not model.preprocess.assumed
+        found = model.preprocess.renormalised(images, self.how) if known and self.how is not None else images
+        return found.to(model.device)
 
 
 def parity(
-    first: Model, second: Model, layers: Sequence[Names], feed: Feed, progress: Progress = silent
+    first: Model,
+    second: Model,
+    layers: Sequence[Names],
+    feed: Feed,
+    progress: Progress = silent,
+    *,
+    own: bool = True,
 ) -> list[LayerParity]:
     """Compare layers of two models on the images of ``feed``.
 
-    ``layers`` are pairs of names, in the first model and in the second. Raises BadInput where a pair is of different
+    ``layers`` are pairs of names, in the first model and in the second. With ``own`` each model gets the images
+    normalised as it says itself, where it does, else as the feed does. Raises BadInput where a pair is of different
     shapes, and what `nd_plugin.engine.run` raises.
     """
-    pair = Pair(first, second)
+    pair = Pair(first, second, feed.preprocess if own else None)
     found = run(pair, layers, feed, progress)
     return [_compared(one, other, pair.differences) for one, other in zip(found[::2], found[1::2], strict=True)]
 

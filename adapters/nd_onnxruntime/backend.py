@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,14 @@ from nd_onnxruntime.survey import survey
 from nd_plugin import BadInput, Identity, LayerDescription, Model, ModelOptions, NDError, Preprocess
 
 Size = tuple[int, int]
+DOMAINS = (
+    "",
+    "ai.onnx",
+    "ai.onnx.ml",
+    "ai.onnx.preview.training",
+    "com.microsoft",
+    "com.microsoft.nchwc",
+)  # known ones
 IMAGENET = "ImageNet's (the file names none)"
 
 
@@ -60,7 +69,7 @@ def preprocess_of(document: Document, image: ImageInput) -> Preprocess:
         declared = _pair(told.get("imgsz"))
         chosen = tuple(own if isinstance(own, int) else d for own, d in zip(image.size, declared or size, strict=True))
         return Preprocess(chosen, (0, 0, 0), (1, 1, 1), source="the file's Ultralytics metadata")  # type: ignore[arg-type]
-    return Preprocess(size, source=IMAGENET)  # type: ignore[arg-type]
+    return Preprocess(size, source=IMAGENET, assumed=True)  # type: ignore[arg-type]
 
 
 def _pair(text: str | None) -> Size | None:
@@ -103,7 +112,7 @@ class OnnxModel(Splittable):
 
     def layers(self, size: Size) -> Sequence[LayerDescription]:
         """Every value that may have units and depends on the image, in order, by the names of modules and values."""
-        rows = list(self.names.shown())
+        rows = [row for row in self.names.shown() if row[2] not in self._unknown]
         seen = survey(
             self.document,
             [value for _, value, _ in rows],
@@ -122,6 +131,21 @@ class OnnxModel(Splittable):
             maps = taken.layout.maps(torch.empty(seen.shapes[value], device="meta")).shape
             found.append(LayerDescription(name, kind, (1, *maps[1:]), taken.geometry))
         return list({layer.name: layer for layer in found}.values())
+
+    @cached_property
+    def _unknown(self) -> set[int]:
+        """The nodes of operators that need a library which was not given, and all behind them."""
+        strange = [node for node in self.graph.nodes if node.domain not in DOMAINS and not self.custom_ops]
+        if strange:
+            names = ", ".join(sorted({f"{node.domain}:{node.op_type}" for node in strange}))
+            warnings.warn(
+                f"{self.document.source}: {names} may need --custom-op-library FILE; layers from there on are left out",
+                UserWarning,
+                stacklevel=4,
+            )
+        outputs = [value for node in strange for value in node.output if value]
+        behind = {number for value in outputs for number in self.graph.descendants(value)}
+        return behind | {self.graph.makers[value] for value in outputs}
 
     @contextmanager
     def probe(self, layers: Sequence[Any], size: Size) -> Iterator[OnnxProbe]:

@@ -53,6 +53,8 @@ def read(source: str | os.PathLike[str] | ModelProto) -> Document:
     Raises ModelNotFound for what is not there or no ONNX model, BadInput for what is one and may not be read.
     """
     if isinstance(source, ModelProto):
+        if any(tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(source.graph)):
+            raise BadInput("the ModelProto was loaded without its external data: give the file's path")
         content = source.SerializeToString(deterministic=True)
         return _document(source.graph.name or "ModelProto", source, {}, content)
     path = Path(source).expanduser()

@@ -109,9 +109,11 @@ class Feed:
 
     def of(self, images: int) -> npt.NDArray[np.generic]:
         """For so many images."""
+        wanted = dimensions(self.value) or []
+        follows = [isinstance(d, str) and d == self.batch for d in wanted]
         if self.array.ndim:
-            return self.array
-        shape = [images if d == self.batch and isinstance(d, str) else d for d in dimensions(self.value) or ()]
+            return np.repeat(self.array, images, axis=0) if follows[:1] == [True] else self.array
+        shape = [images if own else d for own, d in zip(follows, wanted, strict=True)]
         return np.full([d if isinstance(d, int) else 1 for d in shape], self.array)
 
 
@@ -122,15 +124,24 @@ def find_feeds(graph: Graph, image: ImageInput, given: Mapping[str, str]) -> dic
     if strange is not None:
         known = f"beside the image {image.name!r} it has {', '.join(others)}" if others else "it has the image alone"
         raise BadInput(f"no input {strange!r} to feed; {known}")
-    return {name: Feed(others[name], _array(others[name], text), image.batch) for name, text in given.items()}
+    return {name: Feed(others[name], _array(others[name], text, image), image.batch) for name, text in given.items()}
 
 
-def _array(value: ValueInfoProto, text: str) -> npt.NDArray[np.generic]:
+def _array(value: ValueInfoProto, text: str, image: ImageInput) -> npt.NDArray[np.generic]:
     kind = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
     try:
         found = np.load(Path(text), allow_pickle=False) if text.endswith(".npy") else np.array(float(text))
     except (OSError, ValueError) as error:
         raise BadInput(f"--feed {value.name}={text}: that is neither a number nor a readable .npy file") from error
+    wanted = dimensions(value)
+    if found.ndim and wanted is not None:
+        sides = [1 if isinstance(d, str) and d == image.batch else d for d in wanted]
+        pairs = zip(sides, found.shape, strict=False)
+        if len(sides) != found.ndim or any(isinstance(side, int) and side != n for side, n in pairs):
+            raise BadInput(
+                f"--feed {value.name}={text}: an array of shape {found.shape}, where {_shown(value)} belongs, the same "
+                "for all images"
+            )
     return np.asarray(found.astype(kind))
 
 

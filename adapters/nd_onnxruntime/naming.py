@@ -141,6 +141,8 @@ class Names:
         known += [self.graph.nodes[n].name for n in self.numbers if self.graph.nodes[n].name]
         folded = any(self._folded(number) for number in self.numbers)
         hint = "; a BatchNorm that the exporter folded into a convolution goes by the convolution's name" * folded
+        if name == self.image:
+            return UnitsNotFound(f"{name!r} is the model's input, the image itself; choose a layer behind it")
         close = ", ".join(nearest(name, known))
         return LayerNotFound(
             f"no layer {name!r} in this model; " + (f"the nearest are {close} " if close else "")

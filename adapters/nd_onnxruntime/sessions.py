@@ -56,8 +56,8 @@ def cuda_problem() -> str | None:
         return f"this ONNX Runtime {ort.__version__} is built for {', '.join(ort.get_available_providers())}"
     with redirect_stdout(StringIO()):  # it chatters about what it does not find
         ort.preload_dlls()
-    told = _refusal()
-    if told is None:
+    refusal = _refusal()
+    if refusal is None:
         return None
     library = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
     try:
@@ -65,7 +65,7 @@ def cuda_problem() -> str | None:
             ctypes.CDLL(str(library))
     except OSError as error:
         return f"ONNX Runtime's CUDA libraries do not load: {error}"
-    return "ONNX Runtime finds no CUDA device that it can use" + (f": {told}" if told else "")
+    return "ONNX Runtime finds no CUDA device that it can use" + (f": {refusal}" if refusal else "")
 
 
 def _refusal() -> str | None:
@@ -82,7 +82,7 @@ def _refusal() -> str | None:
             session = ort.InferenceSession(model.SerializeToString(), options, providers=[CUDA, CPU])
         return None if CUDA in session.get_providers() else ""
     except Exception as error:  # ONNX Runtime's errors have no common root
-        return _told(error)
+        return told(error)
 
 
 def choose_place(wanted: str) -> Place:
@@ -132,29 +132,29 @@ def _register(options: ort.SessionOptions, library: str) -> None:
     try:
         options.register_custom_ops_library(library)
     except Exception as error:  # likewise
-        raise BadInput(f"the library of custom operators {library!r} cannot be loaded: {_told(error)}") from error
+        raise BadInput(f"the library of custom operators {library!r} cannot be loaded: {told(error)}") from error
 
 
 def translated(error: Exception, document: Document) -> NDError:
     """An error of ONNX Runtime's in our words."""
-    told = _told(error)
-    custom = re.search(r"([\w.]+):(\w+)\(\S*\) is not a registered function/op", told)
-    if custom or "is not a registered" in told:
-        what = f"the operator {custom[2]} of the domain {custom[1]!r}" if custom else told
+    said = told(error)
+    custom = re.search(r"([\w.]+):(\w+)\(\S*\) is not a registered function/op", said)
+    if custom or "is not a registered" in said:
+        what = f"the operator {custom[2]} of the domain {custom[1]!r}" if custom else said
         return BadInput(
             f"{document.source} needs {what}, which ONNX Runtime does not know: give --custom-op-library FILE"
         )
-    newer = re.search(r"Opset (\d+) is under development|IR version: (\d+), max supported IR version: \d+", told)
+    newer = re.search(r"Opset (\d+) is under development|IR version: (\d+), max supported IR version: \d+", said)
     if newer:
         what = f"opset {newer[1]}" if newer[1] else f"IR version {newer[2]}"
         return Unavailable(
             f"{document.source} is of {what}, which ONNX Runtime {ort.__version__} does not know: upgrade onnxruntime, "
             "or export the model for an earlier opset"
         )
-    return ModelNotFound(f"ONNX Runtime cannot open {document.source}: {told}")
+    return ModelNotFound(f"ONNX Runtime cannot open {document.source}: {said}")
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """What an error says, on one line, without ONNX Runtime's own prefix."""
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
 
@@ -196,6 +196,6 @@ class Runner:
             self.session.run_with_iobinding(binding)
         except Exception as error:  # likewise
             shape = tuple(images.shape)
-            raise ModelFailed(f"the model failed on images of shape {shape}: {_told(error)}") from error
+            raise ModelFailed(f"the model failed on images of shape {shape}: {told(error)}") from error
         binding.synchronize_outputs()
         return [from_dlpack(value) for value in binding.get_outputs()]

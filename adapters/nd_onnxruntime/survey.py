@@ -15,7 +15,7 @@ from nd_onnxruntime.document import Document
 from nd_onnxruntime.feeding import Feed, ImageInput, Size, needed
 from nd_onnxruntime.graph import Graph, part_of
 from nd_onnxruntime.rules import Operation, carried
-from nd_onnxruntime.sessions import CPU, Place, open_session
+from nd_onnxruntime.sessions import CPU, Place, open_session, told
 from nd_plugin import ModelFailed, ModelNotFound, Positions
 
 FEW = 4096  # elements: values that may be shapes, amounts, indices are remembered
@@ -58,7 +58,8 @@ def _mixed(shape: torch.Size | None, positions: Positions | None) -> bool:
     """Whether something is known of a value's elements, and not from which image each is."""
     if shape is None or positions is None or len(shape) < 2:
         return False
-    return set(positions.images.flatten().tolist()) != {0.0, 1.0}
+    images = positions.images
+    return set(images[~images.isnan()].tolist()) != {0.0, 1.0}  # class tokens are of no image
 
 
 def noise(images: int, image: ImageInput, size: Size) -> torch.Tensor:
@@ -91,7 +92,8 @@ def _seen(
         try:
             found = session.run(names, given)
         except Exception as error:  # ONNX Runtime's errors have no common root
-            raise ModelFailed(f"the model failed on {images} images: {' '.join(str(error).split())}") from error
+            count = "one image" if images == 1 else f"{images} images"
+            raise ModelFailed(f"the model failed on {count}: {told(error)}") from error
         for name, array in zip(names, found, strict=True):
             if isinstance(array, np.ndarray):
                 shapes[name], numbers[name] = torch.Size(array.shape), array.dtype.kind == "f"

@@ -89,7 +89,7 @@ class TorchModel(Splittable):
         """Of a forward function: layers are given as modules, and images go where these have their weights."""
         name = getattr(function, "__qualname__", type(function).__qualname__)
         identity = Identity(name, f"{getattr(function, '__module__', '?')}.{name}", torch.__version__, "")
-        where, how = choose_device(device, None), Preprocess(source=texts.IMAGENET)
+        where, how = choose_device(device, None), Preprocess(source=texts.IMAGENET, assumed=True)
         return cls(identity, how, where, torch.float32, (), function, None)
 
     def called_by(self, function: Callable[..., Any]) -> TorchModel:
