@@ -40,7 +40,7 @@ class Watched:
     def see(self, batch: int, maps: Tensor, peaks: Tensor, images: Tensor) -> Tensor:
         """Take in ``maps`` (image, unit, row, column) of ``images`` (image,); ``peaks`` are their maxima.
 
-        Returns the maps that were kept.
+        Returns the lowest value of the maps of which something was kept, ().
         """
         self.observation.see(maps, peaks, images)
         self.bound.see(maps)
