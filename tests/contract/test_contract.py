@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import networks
+import onnx_files
 import pytest
 from torch import nn
 
@@ -38,3 +40,23 @@ TORCH: dict[str, tuple[nn.Module, list[str], int]] = {
 def test_torch(case: str) -> None:
     module, layers, size = TORCH[case]
     check_model(open_model(module), layers, (size, size))
+
+
+ONNX: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
+    "of any batch": (onnx_files.dynamic_batch, ["conv1", "Relu_1", "logits"]),
+    "one image at a time": (onnx_files.fixed_batch_inside, ["relu1", "relu2"]),
+    "mixing a batch": (onnx_files.mixing_batch, ["relu1", "relu2"]),
+    "channels last": (onnx_files.nhwc, ["relu1", "relu2_nhwc"]),
+    "external data": (onnx_files.symlinked_external_data, ["relu2"]),
+    "bytes": (onnx_files.uint8_input, ["relu2"]),
+    "half precision": (onnx_files.fp16_inside, ["relu1"]),
+    "tokens": (onnx_files.tokens_cls, ["patches", "tokens"]),
+    "a Loop": (onnx_files.with_loop, ["relu1", "looped"]),
+    "names of tf2onnx": (onnx_files.tf2onnx_names, ["model/conv1/Relu:0", "model/conv2/Relu"]),
+}
+
+
+@pytest.mark.parametrize("case", ONNX)
+def test_onnx(case: str, tmp_path: Path) -> None:
+    make, layers = ONNX[case]
+    check_model(open_model(str(make(tmp_path))), layers, (32, 32))

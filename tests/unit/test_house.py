@@ -33,6 +33,7 @@ FLOORS = [
     },
     {"hookspecs", "plugins", "opening"},
     {
+        "kept",
         "candidates",
         "counting",
         "observation",
