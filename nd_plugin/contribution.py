@@ -184,7 +184,7 @@ def _gradient(question: Question, _: Cuts) -> Contributions:
     trace = model.trace(
         question.layer, question.inputs, at_input=question.at_input, gradients=True, device_ids=question.device_ids
     )
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         outputs = torch.unbind(select(trace.output, question.target))
     values = [tensor for part in trace.values for tensor in part]
     gradients = iter(torch.autograd.grad(outputs, values, **question.grad_kwargs))
@@ -202,24 +202,24 @@ def _ablation(question: Question, cuts: Cuts) -> Contributions:
     cut = cuts.of(question)
     value, output = _seen(question)
     images, units = axes_of(cut.layout)
-    whole = value.movedim((images, units), (0, 1)).flatten(2)  # (image, unit, cell)
+    first = value.movedim((images, units), (0, 1))
+    size = first.abs().reshape(*first.shape[:2], -1)  # (image, unit, cell)
     kept = select(output, question.target)
     losses = torch.stack(
         [_losses(question.only(image), cut, value.narrow(images, image, 1), kept[image]) for image in range(len(kept))]
     )
-    size = whole.abs()
     share = size / size.sum(2, keepdim=True).clamp_min(torch.finfo(size.dtype).tiny)
-    spread = (share * losses[:, :, None]).view(value.movedim((images, units), (0, 1)).shape)
+    spread = (share * losses[:, :, None]).view(first.shape)
     return Contributions("ablation", (spread.movedim((0, 1), (images, units)),))
 
 
 def _losses(question: Question, cut: Cut, value: Tensor, kept: Tensor) -> Tensor:
     """(unit,) for one image; a unit that is 0 everywhere already costs nothing to leave out."""
     images, units = axes_of(cut.layout)
-    alive = value.movedim((images, units), (0, 1))[0].flatten(1).any(1).nonzero()[:, 0]
+    alive = value.movedim((images, units), (0, 1))[0].reshape(value.shape[units], -1).any(1).nonzero()[:, 0]
     losses = torch.zeros(value.shape[units], dtype=kept.dtype, device=kept.device)
     with rest_of(question) as rest, torch.no_grad():
-        for some in torch.split(alive, AT_ONCE):
+        for some in torch.split(alive, AT_ONCE) if len(alive) else ():
             rows = value.repeat_interleave(len(some), images)
             rows.movedim((images, units), (0, 1))[torch.arange(len(some)), some] = 0
             outputs = rest(rows, *question.inputs)

@@ -88,7 +88,8 @@ def _look(question: Question, wanted: Wanted, cuts: Cuts) -> Seen:
     found = contribute(question, wanted.contribution, cuts)
     cut = cuts.of(question)
     images, units = axes_of(cut.layout)
-    by_unit = found.tensors[0].movedim((images, units), (0, 1)).flatten(2).sum(2)
+    first = found.tensors[0].movedim((images, units), (0, 1))
+    by_unit = first.reshape(*first.shape[:2], -1).sum(2)
     activations = contribute(question, "activation", cuts).tensors[0]
     return Seen(
         question, cut, found, by_unit, cut.layout.maps(activations), select(raw, question.target).detach(), predicted

@@ -136,9 +136,12 @@ class Splittable:
         target, taken = self._target(layer, 0), dict[torch.device, tuple[Tensor, ...]]()
 
         def take(found: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            kept = tuple(tensor.requires_grad_() if gradients else tensor.clone() for tensor in found)
+            if not gradients:
+                taken[found[0].device] = tuple(tensor.clone() for tensor in found)  # before it is changed in place
+                return found
+            kept = tuple((tensor if at_input else tensor.detach()).requires_grad_() for tensor in found)
             taken[found[0].device] = kept
-            return tuple(tensor.clone() for tensor in kept) if gradients else found  # so that in place is not in ours
+            return tuple(tensor.clone() for tensor in kept)
 
         watch = Watch(target, take, at_input)
         with torch.inference_mode(False), torch.set_grad_enabled(gradients):
