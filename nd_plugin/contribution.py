@@ -8,6 +8,7 @@ no contribution, but what the masks are made of.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from nd_plugin.errors import BadInput, ModelFailed, UnitsNotFound
 from nd_plugin.geometry import Geometry
 from nd_plugin.layout import Layout
-from nd_plugin.rest import LinearHead, SplitModel, TracedModel, axes_of, from_maps
+from nd_plugin.rest import LinearHead, Rest, SplitModel, TracedModel, axes_of, from_maps
 from nd_plugin.targets import Target, select, target_of
 from nd_plugin.types import Model
 
@@ -205,38 +206,40 @@ def _ablation(question: Question, cuts: Cuts) -> Contributions:
     first = value.movedim((images, units), (0, 1))
     size = first.abs().reshape(*first.shape[:2], -1)  # (image, unit, cell)
     kept = select(output, question.target)
-    losses = torch.stack(
-        [_losses(question.only(image), cut, value.narrow(images, image, 1), kept[image]) for image in range(len(kept))]
-    )
+    with rest_of(question) as rest, torch.no_grad():
+        losses = torch.stack(
+            [
+                _losses(rest, question.only(image), value.narrow(images, image, 1), kept[image])
+                for image in range(len(kept))
+            ]
+        )
     share = size / size.sum(2, keepdim=True).clamp_min(torch.finfo(size.dtype).tiny)
     spread = (share * losses[:, :, None]).view(first.shape)
     return Contributions("ablation", (spread.movedim((0, 1), (images, units)),))
 
 
-def _losses(question: Question, cut: Cut, value: Tensor, kept: Tensor) -> Tensor:
+def _losses(rest: Rest, question: Question, value: Tensor, kept: Tensor) -> Tensor:
     """(unit,) for one image; a unit that is 0 everywhere already costs nothing to leave out."""
-    images, units = axes_of(cut.layout)
+    images, units = axes_of(rest.layout)
     alive = value.movedim((images, units), (0, 1))[0].reshape(value.shape[units], -1).any(1).nonzero()[:, 0]
     losses = torch.zeros(value.shape[units], dtype=kept.dtype, device=kept.device)
-    with rest_of(question) as rest, torch.no_grad():
-        for some in torch.split(alive, AT_ONCE) if len(alive) else ():
-            rows = value.repeat_interleave(len(some), images)
-            rows.movedim((images, units), (0, 1))[torch.arange(len(some)), some] = 0
-            outputs = rest(rows, *question.inputs)
-            losses[some] = kept - select(outputs, _expand_target(question.target, len(some)))
+    for some in torch.split(alive, AT_ONCE) if len(alive) else ():
+        rows = value.repeat_interleave(len(some), images)
+        rows.movedim((images, units), (0, 1))[torch.arange(len(some)), some] = 0
+        outputs = rest(rows, *question.inputs)
+        losses[some] = kept - select(outputs, _expand_target(question.target, len(some)))
     return losses
 
 
-def ablated(question: Question, units: Sequence[int], cuts: Cuts) -> Tensor:
-    """(image,): the output when some units are 0 together. Raises BadInput where the rest cannot be run."""
-    cut = cuts.of(question)
-    value, _ = _seen(question)
-    value.index_fill_(axes_of(cut.layout)[1], torch.tensor(units, device=value.device), 0)
-    with rest_of(question) as rest, torch.no_grad():
+def ablated(rest: Rest, question: Question, units: Sequence[int]) -> Tensor:
+    """(image,): the output when some units are 0 together."""
+    with torch.no_grad():
+        value = rest.layer(*question.inputs)
+        value.index_fill_(axes_of(rest.layout)[1], torch.tensor(units, dtype=torch.long, device=value.device), 0)
         return select(rest(value, *question.inputs), question.target)
 
 
-def rest_of(question: Question) -> Any:
+def rest_of(question: Question) -> AbstractContextManager[Rest]:
     """The rest of the model that a question is about."""
     assert isinstance(question.model, SplitModel)
     return question.model.rest(question.layer, question.inputs)

@@ -18,13 +18,14 @@ from nd_plugin.contribution import (
     ablated,
     contribute,
     possible,
+    rest_of,
 )
 from nd_plugin.dissection import Dissection
 from nd_plugin.errors import BadInput
 from nd_plugin.explanation import Check, Explanation, Explanations, Pixels, RankedUnit
 from nd_plugin.masks import active_pixels, thresholds
 from nd_plugin.preprocess import Preprocess
-from nd_plugin.rest import SplitModel, axes_of
+from nd_plugin.rest import Rest, SplitModel, axes_of
 from nd_plugin.summary import UnitScore
 from nd_plugin.targets import Target, chosen_output, select
 
@@ -71,9 +72,10 @@ def explain(question: Question, dissection: Dissection, wanted: Wanted, cuts: Cu
     scores = list(dissection.unit_scores())
     above = thresholds(seen.maps, wanted.mask, wanted.image_quantile, torch.from_numpy(dissection.thresholds))
     notes = _notes(question, dissection)
-    return Explanations(
-        [_explained(seen, image, scores, above, wanted, cuts, notes) for image in range(len(seen.outputs))]
-    )
+    with rest_of(seen.question) as rest:
+        return Explanations(
+            [_explained(rest, seen, image, scores, above, wanted, notes) for image in range(len(seen.outputs))]
+        )
 
 
 def _look(question: Question, wanted: Wanted, cuts: Cuts) -> Seen:
@@ -112,12 +114,12 @@ def _notes(question: Question, dissection: Dissection) -> tuple[str, ...]:
 
 
 def _explained(
+    rest: Rest,
     seen: Seen,
     image: int,
     scores: Sequence[UnitScore],
     above: Tensor,
     wanted: Wanted,
-    cuts: Cuts,
     notes: tuple[str, ...],
 ) -> Explanation:
     """Of one image."""
@@ -138,7 +140,7 @@ def _explained(
         contribution=seen.contributions.kind,
         mask=wanted.mask,
         units=tuple(_ranked(seen, image, best, scores, above)),
-        check=Check(float(seen.by_unit[image][best].sum()), output - float(ablated(question, best, cuts)[0])),
+        check=Check(float(seen.by_unit[image][best].sum()), output - float(ablated(rest, question, best)[0])),
         notes=notes,
     )
 
