@@ -170,13 +170,17 @@ def _linear_of(question: Question, cut: Cut, value: Tensor, output: Any) -> Cont
     if head is None or not isinstance(output, Tensor):
         return None
     said = maps.mean((2, 3)) @ head.weight.T + head.bias
-    if said.shape != output.shape or (said - output).abs().max() > LINEAR * output.abs().max():
+    if said.shape != output.shape or not torch.allclose(said, output, rtol=0, atol=LINEAR * _largest(output)):
         return None
     numbers = torch.arange(output.shape[1], device=output.device).expand(output.shape)
     chosen = select(numbers, question.target)  # which output each image is asked about
     weight = (head.weight[chosen] / maps[0, 0].numel())[:, :, None, None]
     whole = maps * weight if question.multiply else weight.expand(maps.shape)
     return Contributions("linear", (from_maps(cut.layout, whole, value.shape),), bias=head.bias[chosen])
+
+
+def _largest(output: Tensor) -> float:
+    return float(output.abs().max()) if output.numel() else 0.0
 
 
 def _gradient(question: Question, _: Cuts) -> Contributions:

@@ -166,6 +166,16 @@ class TestAblation:
         found = units.attribute(images, 1, contribution="ablation").sum((2, 3))
         torch.testing.assert_close(found, units.attribute(images, 1).sum((2, 3)), rtol=1e-4, atol=1e-6)
 
+    def test_no_hook_remains_when_the_rest_fails(self, images: Tensor) -> None:
+        def fails(model: Headed, x: Tensor) -> Tensor:
+            assert x[:, 2].any(), "the third unit is needed"
+            return pooled(model, x.relu())
+
+        model = Headed(fails)
+        with pytest.raises(AssertionError, match="the third unit is needed"):
+            LayerDissection(model, "maps").attribute(images[:1], 0, contribution="ablation")
+        assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
     def test_features_and_other_inputs(self) -> None:
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
@@ -283,8 +293,6 @@ class TestWhereCaptumRaisesOrErrs:
             LayerDissection(model, "relu#2").attribute(images, ("out", 0))
         first, second = (LayerDissection(model, f"relu#{run}").attribute(images, ("out", 0)) for run in (0, 1))
         torch.testing.assert_close(first, second)  # the second relu gets half of what the first gave: all positive
-        handle = model.conv.register_forward_hook(lambda *_: None)
-        handle.remove()
         assert not model.relu._forward_hooks
 
     def test_data_parallel_and_compiled(self, net: ResNet18, images: Tensor) -> None:
