@@ -57,7 +57,7 @@ def plot(explanations: Sequence[Explanation]) -> Figure:
         for place, axis in enumerate(row[1:]):
             if place < len(one.units):
                 unit = one.units[place]
-                title = f"{label(unit)}\nunit {unit.unit}, {unit.contribution:+.3g} ({unit.share:.0%})"
+                title = f"{label(unit)}\nunit {unit.unit}, {unit.contribution:+.3g} ({unit.share:.1%})"
                 _show(axis, overlay(one.image, unit.mask), title)
             else:
                 axis.set_visible(False)
