@@ -1,4 +1,4 @@
-"""An image and where its units are active, as pixels, as PNG and as a matplotlib figure."""
+"""An image and where its units are active, as pixels, as JPEG and as a matplotlib figure."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def overlay(image: Pixels, mask: MaskPixels) -> Pixels:
 
 
 def data_uri(pixels: Pixels) -> str:
-    """A picture as a PNG inside a text."""
+    """A picture as a JPEG inside a text."""
     content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+    Image.fromarray(pixels).save(content, "JPEG", quality=90)
+    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def label(unit: RankedUnit) -> str:

@@ -194,7 +194,7 @@ class TestShown:
 
         Reader().feed(page)
         pictures = [attributes["src"] or "" for tag, attributes in seen if tag == "img"]
-        assert len(pictures) == 12 and all(source.startswith("data:image/png;base64,") for source in pictures)
+        assert len(pictures) == 12 and all(source.startswith("data:image/jpeg;base64,") for source in pictures)
         assert not {"script", "link"} & {tag for tag, _ in seen} and "&lt;script&gt;" in page
         assert page.startswith("<!doctype html>") and found._repr_html_() in page
         section = found[0]._repr_html_().partition("<section>")[2].partition("</section>")[0]
