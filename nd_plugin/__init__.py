@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from nd_plugin.types import Concept as Concept
     from nd_plugin.types import ConceptSet as ConceptSet
     from nd_plugin.types import ConceptSetSpec as ConceptSetSpec
+    from nd_plugin.types import Finding as Finding
     from nd_plugin.types import Identity as Identity
     from nd_plugin.types import LayerDescription as LayerDescription
     from nd_plugin.types import Model as Model
@@ -113,6 +114,7 @@ _HOMES = {
         "Concept",
         "ConceptSet",
         "ConceptSetSpec",
+        "Finding",
         "Identity",
         "LayerDescription",
         "Model",

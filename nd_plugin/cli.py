@@ -22,10 +22,19 @@ app = typer.Typer(
 )
 
 ModelText = Annotated[
-    str, typer.Argument(metavar="MODEL", help="torchvision:NAME, timm:NAME, package.module:factory?key=value …")
+    str,
+    typer.Argument(metavar="MODEL", help="FILE.onnx, torchvision:NAME, timm:NAME, package.module:factory?key=value …"),
 ]
 Weights = Annotated[str | None, typer.Option(help="A safetensors file or a state dict.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
+Input = Annotated[str | None, typer.Option("--input", help="ONNX: which of several inputs takes the images.")]
+Feeds = Annotated[
+    list[str] | None,
+    typer.Option("--feed", metavar="NAME=VALUE", help="ONNX: a number or .npy file for another input."),
+]
+CustomOps = Annotated[
+    list[str] | None, typer.Option("--custom-op-library", metavar="FILE", help="ONNX: operators that it needs.")
+]
 InputSize = Annotated[str | None, typer.Option(help="The model's input: N or HxW pixels. [default: the model's own]")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[
@@ -69,6 +78,9 @@ def dissect(
     workers: Workers = None,
     memory: Memory = None,
     device: Device = "auto",
+    input_name: Input = None,
+    feed: Feeds = None,
+    custom_op_library: CustomOps = None,
     anchor: Annotated[str, typer.Option(help="rf: receptive-field centres; cell: cells spread evenly.")] = "rf",
     mask_size: Annotated[str, typer.Option(help="auto, native, N or HxW.")] = "auto",
     input_size: InputSize = None,
@@ -89,7 +101,7 @@ def dissect(
 ) -> None:
     """Dissect layers of a model on a concept set: a report, and a run to keep."""
     from nd_plugin import commands
-    from nd_plugin.types import ModelOptions, Settings
+    from nd_plugin.types import Settings
 
     commands.dissect(
         model,
@@ -97,7 +109,7 @@ def dissect(
         concepts,
         output=output,
         overwrite=overwrite,
-        options=ModelOptions(device, weights),
+        options=commands.model_options(device, weights, input_name, feed, custom_op_library),
         settings=Settings((quantile or [0.005])[0], min_iou, anchor, mask_size, limit, strict, top_images),
         quantiles=quantile or (),
         given=commands.preprocess_values(input_size, mean, std, scale, interpolation, channel_order),
@@ -172,13 +184,72 @@ def layers(
     input_size: InputSize = None,
     weights: Weights = None,
     device: Device = "auto",
+    input_name: Input = None,
+    feed: Feeds = None,
+    custom_op_library: CustomOps = None,
     json: Json = False,
 ) -> None:
     """List a model's layers in the order in which they run, with their shapes and receptive fields."""
     from nd_plugin import commands
-    from nd_plugin.types import ModelOptions
 
-    commands.layers(model, commands.preprocess_values(input_size), ModelOptions(device, weights), as_json=json)
+    options = commands.model_options(device, weights, input_name, feed, custom_op_library)
+    commands.layers(model, commands.preprocess_values(input_size), options, as_json=json)
+
+
+@app.command()
+def parity(
+    model: ModelText,
+    origin: Annotated[str, typer.Argument(metavar="ORIGIN", help="What the model was made from, or any other model.")],
+    layer: Annotated[
+        list[str], typer.Option("-l", "--layer", help="A layer's name, or NAME=NAME_IN_ORIGIN; several times at will.")
+    ],
+    concepts: Annotated[str, typer.Option("-c", "--concepts", help="broden:ROOT, masks:ROOT, shapes …")],
+    weights: Annotated[str | None, typer.Option(help="The origin's: a safetensors file or a state dict.")] = None,
+    device: Device = "auto",
+    input_name: Input = None,
+    feed: Feeds = None,
+    custom_op_library: CustomOps = None,
+    quantile: Annotated[float, typer.Option(help="τ: activations above a threshold.")] = 0.005,
+    min_iou: Annotated[float, typer.Option(help="A unit above this is a detector.")] = 0.04,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
+    batch_size: BatchSize = None,
+    workers: Workers = None,
+    input_size: InputSize = None,
+    mean: Annotated[str | None, typer.Option(help="Three numbers: 0.485,0.456,0.406")] = None,
+    std: Annotated[str | None, typer.Option(help="Three numbers: 0.229,0.224,0.225")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Exit with 1 where activations differ by more, relative to the largest.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Is an export still the same network inside? Activations, thresholds, labels and detectors, layer by layer."""
+    from nd_plugin import commands, comparing
+    from nd_plugin.types import ModelOptions, Settings
+
+    comparing.compare_models(
+        model,
+        origin,
+        layer,
+        concepts,
+        options=(
+            commands.model_options(device, None, input_name, feed, custom_op_library),
+            ModelOptions(device, weights),
+        ),
+        settings=Settings(quantile, min_iou, limit=limit),
+        given=commands.preprocess_values(input_size, mean, std),
+        batch_size=batch_size,
+        workers=workers,
+        tolerance=tolerance,
+        as_json=json,
+    )
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """What this machine offers: torch, CUDA, ONNX Runtime's providers, and what to install."""
+    from nd_plugin import comparing
+
+    comparing.doctor(as_json=json)
 
 
 @app.command()

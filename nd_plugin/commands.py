@@ -45,6 +45,21 @@ def preprocess_values(
     return {name: value for name, value in values.items() if value is not None}
 
 
+def model_options(
+    device: str,
+    weights: str | None,
+    input_name: str | None,
+    feeds: Sequence[str] | None,
+    custom_ops: Sequence[str] | None,
+) -> ModelOptions:
+    """What was said about a model beside its text."""
+    pairs = [text.partition("=") for text in feeds or ()]
+    for name, sign, value in pairs:
+        if not (name and value):
+            raise BadInput(f"--feed {name + sign!r} is not NAME=VALUE")
+    return ModelOptions(device, weights, input_name, {name: value for name, _, value in pairs}, tuple(custom_ops or ()))
+
+
 def parse_bytes(text: str) -> int:
     """``1GiB``, ``500MB``, ``2e9``: an amount of memory in bytes."""
     found = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())

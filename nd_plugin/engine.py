@@ -80,6 +80,7 @@ def opened(
     check(feed.settings, quantiles)
     with torch.no_grad(), steady(), model.probe(layers, feed.preprocess.size) as probe:
         made = provenance(model, feed, datetime.now(UTC).isoformat(timespec="seconds"))
+        made = replace(made, notes=(*made.notes, *getattr(probe, "notes", ())))
         keeper, state = keep(probe.layers, made)
         passes = Passes(feed, probe.layers, quantiles, model.device, state, probe, progress, keeper)
         try:

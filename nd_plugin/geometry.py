@@ -58,18 +58,26 @@ def transpose_convolve(axis: Axis, kernel: int, stride: int = 1, padding: int = 
 
 
 def resize(
-    axis: Axis, cells: int, target: int, *, align_corners: bool = False, scale: float | None = None, taps: int = 2
+    axis: Axis,
+    cells: int,
+    target: int,
+    *,
+    align_corners: bool = False,
+    asymmetric: bool = False,
+    scale: float | None = None,
+    taps: int = 2,
 ) -> Axis:
     """Resizing from ``cells`` to ``target`` cells; ``taps`` source cells are mixed (1 nearest, 2 linear, 4 cubic).
 
-    Nearest neighbours are repeated cells: the even spacing given here is off by less than half a source cell.
-    ``scale`` is the factor that the model itself states, where it states one.
+    The centres of cells correspond, or the centres of the corner cells do (``align_corners``), or those of the first
+    cells, by the scale alone (``asymmetric``). Nearest neighbours are repeated cells: the even spacing given here is
+    off by less than half a source cell. ``scale`` is the factor that the model itself states, where it states one.
     """
     size = axis.size + (taps - 1) * abs(axis.stride)
     if align_corners:
         return Axis(size, axis.stride * (cells - 1) / max(target - 1, 1), axis.offset)
     ratio = cells / target if scale is None else 1 / scale
-    return Axis(size, axis.stride * ratio, axis.offset + axis.stride * (ratio / 2 - 0.5))
+    return Axis(size, axis.stride * ratio, axis.offset + (0 if asymmetric else axis.stride * (ratio / 2 - 0.5)))
 
 
 def adaptive_pool(axis: Axis, cells: int, target: int) -> Axis:

@@ -17,23 +17,25 @@ from nd_plugin.types import ConceptSet, LayerDescription
 STATES = {"loaded": "green", "broken": "red", "blocked": "yellow", "conflict": "red"}
 
 
-def _table(*headers: str) -> Table:
+def new_table(*headers: str) -> Table:
+    """A table without lines, whose cells are folded where they do not fit."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for header in headers:
         table.add_column(header, overflow="fold")
     return table
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """Plain values as JSON, for other programs."""
     console.write(json.dumps(value, indent=1, allow_nan=False))
 
 
 def print_layers(layers: Sequence[LayerDescription], *, as_json: bool) -> None:
     """Name, kind, output shape and receptive field of each layer."""
     if as_json:
-        _print_json([asdict(layer) for layer in layers])
+        print_json([asdict(layer) for layer in layers])
         return
-    table = _table("layer", "kind", "shape", "stride", "receptive field")
+    table = new_table("layer", "kind", "shape", "stride", "receptive field")
     for layer in layers:
         shape = "x".join(map(str, layer.shape[1:])) if layer.shape else "no units"
         at = layer.geometry
@@ -50,12 +52,12 @@ def print_concepts(concepts: ConceptSet, *, as_json: bool) -> None:
         for category in concepts.categories
     }
     if as_json:
-        _print_json({**asdict(concepts.identity), "images": len(concepts), "categories": by_category})
+        print_json({**asdict(concepts.identity), "images": len(concepts), "categories": by_category})
         return
     identity = concepts.identity
     counts = f"{len(concepts)} images, {len(concepts.concepts)} concepts"
     console.show(Text(f"{identity.source}: {counts}; fingerprint {identity.fingerprint[:16]}"))
-    table = _table("category", "", "concepts")
+    table = new_table("category", "", "concepts")
     for category, names in by_category.items():
         table.add_row(Text(category), str(len(names)), Text(", ".join(names)))
     console.show(table)
@@ -64,9 +66,9 @@ def print_concepts(concepts: ConceptSet, *, as_json: bool) -> None:
 def print_plugins(host: Host, *, as_json: bool) -> None:
     """Every plugin, where it comes from, what it offers, and what is wrong with it."""
     if as_json:
-        _print_json([asdict(plugin) for plugin in host.plugins])
+        print_json([asdict(plugin) for plugin in host.plugins])
         return
-    table = _table("plugin", "distribution", "state", "offers")
+    table = new_table("plugin", "distribution", "state", "offers")
     for plugin in host.plugins:
         state = Text(plugin.state, style=STATES[plugin.state])
         table.add_row(plugin.name, f"{plugin.distribution} {plugin.version}", state, ", ".join(plugin.offers))

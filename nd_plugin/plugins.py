@@ -202,9 +202,9 @@ def _marked_conflicts(plugins: Sequence[Plugin]) -> list[Plugin]:
     return [marked(plugin) for plugin in plugins]
 
 
-def load_factory(offer: Offer) -> Any:
-    """Import what a spec's ``factory`` names; a failure names the plugin and is Unavailable."""
-    module, _, attribute = offer.spec.factory.partition(":")
+def load_factory(offer: Offer, name: str | None = None) -> Any:
+    """Import what a spec's ``factory`` names, or ``name``; a failure names the plugin and is Unavailable."""
+    module, _, attribute = (name or offer.spec.factory).partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:

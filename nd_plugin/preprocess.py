@@ -37,6 +37,7 @@ class Preprocess:
     channel_order: str = "rgb"
     interpolation: str = "bilinear"
     source: str = "given"
+    assumed: bool = False  # the model itself says nothing of it
 
     def __post_init__(self) -> None:
         """Plain numbers, whatever kind was given; what cannot be meant is refused."""
@@ -64,7 +65,7 @@ class Preprocess:
         """Some values replaced, and said so in ``source``; the same object where there are none."""
         if not values:
             return self
-        return replace(self, **values, source=f"{self.source}; given: {', '.join(values)}")
+        return replace(self, **values, source=f"{self.source}; given: {', '.join(values)}", assumed=False)
 
     def resize(self, image: Image.Image) -> Tensor:
         """The image as the model's pixels before normalisation: uint8 (3, row, column)."""
@@ -92,6 +93,14 @@ class Preprocess:
             torch.tensor(v, dtype=torch.float32, device=image.device).view(-1, 1, 1) for v in (self.mean, self.std)
         )
         return (image.detach().float() * std + mean) / self.scale
+
+    def renormalised(self, images: Tensor, before: "Preprocess") -> Tensor:
+        """Images that ``before`` normalised, normalised as this one does; of the same size."""
+        if replace(self, size=before.size, source="", assumed=False) == replace(before, source="", assumed=False):
+            return images
+        mean, std = (images.new_tensor(v).view(-1, 1, 1) for v in (before.mean, before.std))
+        pixels = images.mul(std).add_(mean).div_(before.scale).round_().clamp_(0, 255).to(torch.uint8)
+        return self.normalise(pixels if self.channel_order == before.channel_order else pixels.flip(1))
 
     def describe(self) -> dict[str, Any]:
         """As plain values, for run.json."""

@@ -115,7 +115,10 @@ class LayerDescription:
 
 
 class Probe(Protocol):
-    """An open look into one or many layers of a model."""
+    """An open look into one or many layers of a model.
+
+    It may have ``notes``, a sequence of texts: what a reader of the result has to know of this look.
+    """
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -181,6 +184,9 @@ class ModelOptions:
 
     device: str = "auto"  # auto | cpu | cuda | cuda:1 …; a live module stays where it is under auto
     weights: str | None = None  # a safetensors file or a state dict
+    input: str | None = None  # which of several inputs takes the images
+    feeds: Mapping[str, str] = field(default_factory=dict)  # values for the others: numbers or .npy files, by name
+    custom_ops: tuple[str, ...] = ()  # libraries of operators that the runtime does not know
 
 
 class Backend(Protocol):
@@ -200,6 +206,16 @@ class BackendSpec:
     factory: str  # "package.module:Class", called without arguments
     match: Callable[[Any], int]  # 0: not mine; the highest match opens the model
     accepts: tuple[str, ...] = ()  # what to type, for help and errors: "torchvision:NAME", "FILE.onnx"
+    doctor: str = ""  # "package.module:function": what this machine offers the backend, a sequence of `Finding`
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of ``nd doctor``: what was looked at, what was found, and what to do where that is not well."""
+
+    subject: str
+    found: str
+    remedy: str = ""  # empty: it is well
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
-PACKAGES = {"nd_plugin", "nd_torch", "nd_broden", "nd_masks", "nd_shapes"}
+PACKAGES = {"nd_plugin", "nd_torch", "nd_onnxruntime", "nd_broden", "nd_masks", "nd_shapes"}
 
 
 def main(folder: Path) -> None:
@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", f"{wheel}[demo]", "pytest")
     elsewhere = folder / "elsewhere"
     shutil.copytree(REPOSITORY / "tests" / "contract", elsewhere / "contract")
-    for name in ("conftest.py", "networks.py"):
+    for name in ("conftest.py", "networks.py", "onnx_files.py"):
         shutil.copy(REPOSITORY / "tests" / name, elsewhere)
     data = os.environ.get("ND_DATA", str(REPOSITORY.parent / "shared" / "data"))
     options = ("-o", "pythonpath=.", "-W", "error", "--import-mode=importlib", "-ra")

@@ -30,5 +30,6 @@ def nd_backends() -> list[BackendSpec]:
             factory="nd_torch.backend:TorchBackend",
             match=match,
             accepts=("torchvision:NAME", "timm:NAME", "package.module:factory?key=value", "an nn.Module"),
+            doctor="nd_torch.doctor:examine",
         )
     ]

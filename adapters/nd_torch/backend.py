@@ -38,6 +38,8 @@ class TorchBackend:
 
     def open(self, model: Any, options: ModelOptions) -> Model:
         """Open a module, a forward function or a text. Raises ModelNotFound, Unavailable, BadInput."""
+        if options.input is not None or options.feeds or options.custom_ops:
+            raise BadInput("which input takes the images, values for others and custom operators are for ONNX files")
         if isinstance(model, str):
             best = "cuda" if options.device == "auto" and torch.cuda.is_available() else options.device
             choose_device(best, None)  # before the weights are read, which may take long
@@ -87,7 +89,7 @@ class TorchModel(Splittable):
         """Of a forward function: layers are given as modules, and images go where these have their weights."""
         name = getattr(function, "__qualname__", type(function).__qualname__)
         identity = Identity(name, f"{getattr(function, '__module__', '?')}.{name}", torch.__version__, "")
-        where, how = choose_device(device, None), Preprocess(source=texts.IMAGENET)
+        where, how = choose_device(device, None), Preprocess(source=texts.IMAGENET, assumed=True)
         return cls(identity, how, where, torch.float32, (), function, None)
 
     def called_by(self, function: Callable[..., Any]) -> TorchModel:

@@ -136,7 +136,7 @@ def preprocess_of(module: nn.Module) -> Preprocess:
     """From timm's ``pretrained_cfg`` where the module carries one, else ImageNet's."""
     told = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None)
     if not isinstance(told, Mapping):
-        return Preprocess(source=IMAGENET)
+        return Preprocess(source=IMAGENET, assumed=True)
     known: dict[str, Any] = {key: tuple(told[key]) for key in ("mean", "std") if told.get(key)}
     interpolation = told.get("interpolation", "bilinear")
     size = tuple(told.get("input_size") or (3, 224, 224))[1:]

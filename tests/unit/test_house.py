@@ -53,8 +53,9 @@ FLOORS = [
         "captum_concepts",
         "unit_explanation",
         "layer_dissection",
+        "parity",
     },
-    {"report", "console", "listings", "reporting", "commands", "explain_command", "cli", "__main__"},
+    {"report", "console", "listings", "reporting", "commands", "comparing", "explain_command", "cli", "__main__"},
 ]
 
 

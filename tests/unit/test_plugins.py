@@ -516,7 +516,7 @@ def test_an_unknown_model_lists_what_is_known(install: Install, model: object, s
     install("nd-toys", "toys", backend("toys", "0"))
     with pytest.raises(ModelNotFound) as caught:
         open_model(model)
-    assert f"no backend opens {shown}; known are torchvision:NAME" in str(caught.value)
+    assert f"no backend opens {shown}; known are FILE.onnx, an onnx.ModelProto, torchvision:NAME" in str(caught.value)
     assert str(caught.value).endswith(", toys"), "a backend that says not what to type goes by its name"
 
 
