@@ -56,6 +56,21 @@ def test_contributions_and_bias_are_the_logit(net: nn.Module, images: Tensor) ->
         assert (found.sum((1, 2, 3)) - expected).abs().max() <= 1e-4
 
 
+@pytest.mark.filterwarnings("ignore")  # of the exporter
+def test_the_same_of_an_onnx_file(net: nn.Module, images: Tensor, tmp_path: Path) -> None:
+    for needed in ("onnxscript", "onnxruntime"):
+        pytest.importorskip(needed)
+    path = tmp_path / "net.onnx"
+    torch.onnx.export(net, (images[:1],), path, dynamo=True, verbose=False)
+    units, own = LayerDissection(str(path), "_swish#1"), LayerDissection(net, "_swish#1")
+    found = units.attribute(images, 829)
+    assert units.contribution == "linear"
+    torch.testing.assert_close(found, own.attribute(images, 829), rtol=1e-3, atol=1e-5)
+    with torch.no_grad():
+        logits = units.to_forward()(images)[:, 829]
+    assert (found.sum((1, 2, 3)) + net._fc.bias.detach()[829] - logits).abs().max() <= 1e-4
+
+
 def test_ablation_finds_what_was_said(net: nn.Module, images: Tensor, run: Path) -> None:
     units = LayerDissection(net, "_swish#1")
     units.dissection = run
