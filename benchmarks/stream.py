@@ -2,7 +2,8 @@
 
 A source of spatially smooth activations stands in for the network. What is timed is what the engine does with them;
 what it is compared with is `amax` over the same batches, that is reading each activation once. Which of the two sees a
-batch first, out of the processor's cache, alternates. Making the activations is not timed.
+batch first, out of the processor's cache, alternates. Making the activations is not timed. Both have one thread, as the
+engine has here: beside processes that decode, a second one is waited for.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nd_plugin.candidates import Stored
 from nd_plugin.geometry import spread_evenly
 from nd_plugin.passes import keep_within_memory
 from nd_plugin.processes import Alone
 from nd_plugin.quantile import rank
-from nd_plugin.surroundings import steady
+from nd_plugin.surroundings import one_thread, steady
 from nd_plugin.watching import Watched, thresholds
 
 GIB = 2**30
@@ -54,7 +56,7 @@ def measure(images: int, units: int, cells: int, batch: int, memory: int, quanti
         maps.flatten(2).amax(2)
         return time.perf_counter() - begun
 
-    with steady(), torch.no_grad():
+    with steady(), one_thread(), torch.no_grad():
         for number, maps in enumerate(source(images, units, cells, batch)):
             limit += amax(maps) if number % 2 else 0
             begun = time.perf_counter()
@@ -73,7 +75,9 @@ def measure(images: int, units: int, cells: int, batch: int, memory: int, quanti
         found = thresholds([watched.candidates], watched.bound.level, seen_all, [quantile], Alone())[0]
         select = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    kept = sum(part.count if hasattr(part, "count") else len(part.units) for part in watched.candidates.parts.values())
+    parts = watched.candidates.parts.values()
+    kept = sum(part.maps if isinstance(part, Stored) else len(part.units) for part in parts)
+    stored = watched.candidates.nbytes + watched.candidates.end
     place = rank(quantile, some.shape[1])
     exact = all(
         float(unit.topk(place + 1).values[-1]) == float(found.values[number]) for number, unit in enumerate(some)
@@ -83,9 +87,9 @@ def measure(images: int, units: int, cells: int, batch: int, memory: int, quanti
         f"{images:6} images x {units} units x {cells}x{cells} ({size / GIB:5.2f} GiB)  amax {limit:6.2f} s  "
         f"stream {ours:6.2f} s = {ours / limit:.2f} x  thresholds {select:5.2f} s, "
         f"together {(ours + select) / limit:.2f} x  "
-        f"{size / (ours + select) / 1e9:.1f} GB/s  kept {kept / (images * units):.1%} of the maps, "
-        f"{watched.candidates.end / GIB:.2f} GiB on disk  peak {peak:.2f} GiB (before: {before:.2f})  "
-        f"known {bool(found.known.all())}, exact in {check} units: {exact}",
+        f"{size / (ours + select) / 1e9:.1f} GB/s  kept {kept / (images * units):.1%} of the maps "
+        f"in {stored / GIB:.2f} GiB, {watched.candidates.end / GIB:.2f} GiB of it on disk  "
+        f"peak {peak:.2f} GiB (before: {before:.2f})  known {bool(found.known.all())}, exact in {check} units: {exact}",
         flush=True,
     )
     watched.candidates.close()

@@ -2,7 +2,8 @@
 
 Interpolation never leaves the range of a map; so a map whose maximum does not exceed T_k, or anything that T_k is not
 less than, lights nothing and is forgotten (DESIGN section 4). What is kept lies in memory up to a budget, and in a file
-beyond it; of a layer for which the disk is too small, the single values above the bound are kept instead of the maps.
+beyond it; of a layer for which the disk is too small, only the values above the bound are kept (see `kept`), which give
+thresholds, and no masks.
 """
 
 from __future__ import annotations
@@ -12,48 +13,17 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nd_plugin.errors import NotSaved, RunFailed
+from nd_plugin.kept import Kept, bytes_of, keep
 from nd_plugin.quantile import Flat
-from nd_plugin.upsample import true_places
 
 BLOCK = 2**25  # bytes: maps are kept in few large pieces of memory, each freed when nothing in it is needed any more
 SPARE = 2**28  # bytes of the disk that are left alone
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Maps of some images, in the order of the images; on the CPU."""
-
-    images: Tensor  # (map,) int64, into the concept set
-    units: Tensor  # (map,) int64
-    peaks: Tensor  # (map,) maxima
-    maps: Tensor  # (map, row, column)
-
-    def above(self, bound: Tensor) -> Kept:
-        """Those whose maximum exceeds their unit's ``bound`` (unit,)."""
-        stay = true_places(self.peaks > bound.index_select(0, self.units))
-        if len(stay) == len(self.units):
-            return self
-        return Kept(*(column.index_select(0, stay) for column in (self.images, self.units, self.peaks, self.maps)))
-
-    def values(self, bound: Tensor) -> Kept:
-        """The single values above ``bound`` (unit,), as maps of one cell."""
-        places = true_places(self.maps > bound[self.units, None, None])
-        map_ = places // max(self.maps.shape[1] * self.maps.shape[2], 1)
-        found = self.maps.flatten()[places]
-        return Kept(self.images[map_], self.units[map_], found, found[:, None, None])
-
-    @property
-    def nbytes(self) -> int:
-        """Memory taken."""
-        return sum(tensor.nbytes for tensor in (self.images, self.units, self.peaks, self.maps))
 
 
 @dataclass(frozen=True)
@@ -61,7 +31,8 @@ class Stored:
     """Where in the file a part lies."""
 
     offset: int
-    count: int
+    maps: int
+    count: int  # cells kept
 
 
 @dataclass(eq=False)
@@ -107,36 +78,23 @@ class Candidates:
     def see(self, batch: int, images: Tensor, maps: Tensor, peaks: Tensor, bound: Tensor) -> Tensor:
         """Keep what exceeds ``bound`` (unit,) of ``maps`` (image, unit, row, column), whose maxima are ``peaks``.
 
-        Returns the maps that were kept.
+        Returns the lowest value of the maps that it exceeded, ().
         """
-        found = true_places(peaks > bound)
-        chosen = self._place(len(found))
-        if maps.device.type == "cpu":
-            torch.index_select(maps.flatten(0, 1), 0, found, out=chosen)
-        else:
-            chosen.copy_(maps.flatten(0, 1).index_select(0, found))
-        if len(found):
-            columns = (images[found // maps.shape[1]], found % maps.shape[1], peaks.flatten().index_select(0, found))
-            kept = Kept(*(column.cpu() for column in (*columns, chosen)))
-            if self.whole:
-                self._settle(batch, kept)
-            else:
-                values = kept.values(bound.cpu())
-                self.parts[batch], self.nbytes = values, self.nbytes + values.nbytes
-        return chosen
+        kept, lowest = keep(maps, images, peaks, bound, self._place, neighbours=self.whole)
+        if len(kept.units):
+            self._settle(batch, kept)
+        return lowest
 
-    def _place(self, count: int) -> Tensor:
-        """Room for so many maps, (map, row, column)."""
-        size = count * self.cells[0] * self.cells[1] * self.dtype.itemsize
+    def _place(self, size: int) -> Tensor:
+        """Room for so many bytes."""
         if self.block is None or self.block.filled + size > len(self.block.memory):
             self.block = self.room.block(size)
-        piece = self.block.memory[self.block.filled : self.block.filled + size]
-        return piece.view(self.dtype).view(count, *self.cells)
+        return self.block.memory[self.block.filled : self.block.filled + size]
 
     def _settle(self, batch: int, kept: Kept) -> None:
         """Keep what has been put into the room that `_place` gave."""
         assert self.block is not None
-        self.block.filled += kept.maps.nbytes
+        self.block.filled += kept.nbytes
         self.block.batches += 1
         self.parts[batch], self.homes[batch], self.nbytes = kept, self.block, self.nbytes + kept.nbytes
 
@@ -154,16 +112,12 @@ class Candidates:
         """Forget, of what lies in memory, what a better bound rules out."""
         bound, self.pruned = bound.cpu(), len(self.parts)
         for batch, part in list(self.parts.items()):
-            left = part.above(bound) if isinstance(part, Kept) else part
-            if not isinstance(part, Kept) or not isinstance(left, Kept) or left is part:
-                continue
-            self.nbytes -= part.nbytes
-            if self.whole:
+            left = part.above(bound, neighbours=self.whole) if isinstance(part, Kept) else part
+            if isinstance(part, Kept) and isinstance(left, Kept) and left is not part:
+                self.nbytes -= part.nbytes
                 home = self.homes.pop(batch)
-                self._settle(batch, replace(left, maps=self._place(len(left.units)).copy_(left.maps)))
+                self._settle(batch, left.moved(self._place(left.nbytes)))
                 self._leave(home)
-            else:
-                self.parts[batch], self.nbytes = left, self.nbytes + left.nbytes
 
     def spill(self, bound: Tensor, amount: int | None = None) -> None:
         """Bring so many bytes, or everything, from memory to the file, the oldest first.
@@ -202,7 +156,7 @@ class Candidates:
         self.block, self.homes = None, {}
         self._write_oldest(0)
         for batch in before.parts:
-            self.parts[batch] = self._write(before.of(batch).values(bound))
+            self.parts[batch] = self._write(before.of(batch).above(bound, neighbours=False))
         before.close()
 
     def reopen(self, *, to_go_on: bool) -> None:
@@ -228,49 +182,34 @@ class Candidates:
     def _write(self, part: Kept) -> Stored:
         assert self.file is not None
         self.file.seek(self.end)
-        columns = (part.images, part.units, part.peaks)
-        for tensor in (*columns, part.maps) if self.whole else columns:
-            left = memoryview(tensor.contiguous().numpy().ravel().view(np.uint8).data)
-            while left:
-                left = left[self.file.write(left) :]
-        stored, self.end = Stored(self.end, len(part.units)), self.file.tell()
+        left = memoryview(part.memory.numpy().data)
+        while left:
+            left = left[self.file.write(left) :]
+        stored, self.end = Stored(self.end, len(part.units), len(part.values)), self.file.tell()
         return stored
 
     def of(self, batch: int) -> Kept:
         """The candidates of a batch."""
-        part = self.parts.get(batch, Stored(0, 0))
+        part = self.parts.get(batch, Stored(0, 0, 0))
         return part if isinstance(part, Kept) else self._read(part)
 
     def _read(self, part: Stored) -> Kept:
+        memory = torch.empty(bytes_of(self.cells, self.dtype, part.maps, part.count), dtype=torch.uint8, device="cpu")
+        left = memoryview(memory.numpy().data)
         if self.file is not None:
             self.file.seek(part.offset)
-        number = torch.empty(0, dtype=self.dtype, device="cpu").numpy().dtype
-        images, units = (self._column(np.dtype(np.int64), part.count) for _ in range(2))
-        peaks = self._column(number, part.count)
-        if not self.whole:
-            return Kept(images, units, peaks, peaks[:, None, None])
-        maps = self._column(number, part.count * self.cells[0] * self.cells[1])
-        return Kept(images, units, peaks, maps.view(-1, *self.cells))
-
-    def _column(self, kind: np.dtype[Any], count: int) -> Tensor:
-        column: npt.NDArray[Any] = np.empty(count, kind)
-        left = memoryview(column.view(np.uint8).data)
         while self.file is not None and left:
             got = self.file.readinto(left)  # type: ignore[attr-defined]
             if not got:
                 raise RunFailed(f"the file of candidates {self.path or ''} ends early: something else has changed it")
             left = left[got:]
-        return torch.from_numpy(column)
+        return Kept.on(memory, self.cells, self.dtype, part.maps, part.count)
 
     def flat(self, bound: Tensor) -> Iterator[Flat]:
         """Units and values of everything above ``bound`` (unit,), part by part."""
         bound = bound.cpu()
         for batch in self.parts:
-            kept = self.of(batch).above(bound)
-            if len(kept.units):
-                places = true_places(kept.maps > bound.index_select(0, kept.units)[:, None, None])
-                units = kept.units.int().index_select(0, places // kept.maps[0].numel())
-                yield units, kept.maps.flatten().index_select(0, places)
+            yield self.of(batch).lit(bound)
 
     def close(self) -> None:
         """Let go of the file."""

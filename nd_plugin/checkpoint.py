@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from nd_plugin.types import Provenance, Skipped
 from nd_plugin.watching import Counted, State, Watched
 
 STATE = "state.npz"
-FORMAT = 1
+FORMAT = 2
 EVERY = 2000  # images
 
 
@@ -238,8 +238,8 @@ def _watched_out(layer: str, watched: Watched, at: str, arrays: dict[str, Any]) 
     tensors |= {"top_images": top.images, "top_activations": top.activations, "level": bound.level}
     tensors |= {} if bound.largest is None else {"largest": bound.largest}
     arrays |= {at + name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-    stored = [(batch, part.offset, part.count) for batch, part in kept.parts.items() if isinstance(part, Stored)]
-    arrays[at + "parts"] = np.array(stored, np.int64).reshape(-1, 3)
+    stored = [(batch, *astuple(part)) for batch, part in kept.parts.items() if isinstance(part, Stored)]
+    arrays[at + "parts"] = np.array(stored, np.int64).reshape(-1, 4)
     return {
         "layer": layer,
         "geometry": asdict(watched.geometry),
@@ -258,7 +258,7 @@ def _watched_in(
     seen, bound, kept, cells = one["observation"], one["bound"], one["candidates"], tuple(one["observation"]["cells"])
     top = TopImages(seen["top"], tensor("top_activations"), tensor("top_images"))
     largest = tensor("largest") if at + "largest" in arrays else None
-    parts = {batch: Stored(offset, count) for batch, offset, count in arrays[at + "parts"].tolist()}
+    parts = {batch: Stored(*where) for batch, *where in arrays[at + "parts"].tolist()}
     dtype = {"float32": torch.float32, "float64": torch.float64}[kept["dtype"]]
     candidates = Candidates(cells, dtype, place, kept["whole"], dict(parts), None, kept["end"])
     where = one["geometry"]

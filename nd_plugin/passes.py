@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nd_plugin.candidates import Candidates, Kept, Room
+from nd_plugin.candidates import Candidates, Room
 from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts, category_indices
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.feed import Batch, Feed
 from nd_plugin.geometry import Size, spread_evenly
-from nd_plugin.surroundings import side_by_side
+from nd_plugin.kept import Kept, keep
+from nd_plugin.surroundings import one_thread, side_by_side
 from nd_plugin.tally import Labels
 from nd_plugin.types import Probe
 from nd_plugin.upsample import true_places
@@ -76,8 +77,10 @@ class Passes:
         for batch in self._batches("activations", annotated=strict, start=state.batches):
             state.skipped += batch.skipped
             state.readable.update(batch.indices.tolist())
-            for layer, maps in self._maps(batch, self.layers).items():
-                self._see(layer, maps, batch)
+            activations = self._maps(batch, self.layers)
+            with one_thread():  # what is short in one is long in two where the second shares its processor
+                for layer, maps in activations.items():
+                    self._see(layer, maps, batch)
             keep_within_memory({one.candidates: one.bound.level for one in state.layers.values()}, self.feed.memory)
             state.batches += 1
             self.keeper.tick(state, batch.seen)
@@ -88,8 +91,8 @@ class Passes:
         if not bool(peaks.isfinite().all()):
             raise self._not_finite(layer, maps, batch)
         watched = self.state.layers.get(layer) or self._first(layer, maps)
-        kept = watched.see(batch.number, maps, peaks, batch.indices.to(maps.device))
-        if kept.numel() and bool(kept.amin().isneginf()):
+        lowest = watched.see(batch.number, maps, peaks, batch.indices.to(maps.device))
+        if bool(lowest.isneginf()):
             raise self._not_finite(layer, maps, batch)
 
     def _first(self, layer: str, maps: Tensor) -> Watched:
@@ -113,11 +116,10 @@ class Passes:
         levels = {self.seen_again[layer]: wanted[layer] for layer in mine}
         for batch in self._batches("activations, again", annotated=False):
             for layer, maps in self._maps(batch, mine).items():
-                candidates = self.seen_again[layer]
-                peaks = maps.flatten(2).amax(2)
-                candidates.see(
-                    batch.number, batch.indices.to(maps.device), maps, peaks, levels[candidates].to(maps.device)
-                )
+                candidates, images = self.seen_again[layer], batch.indices.to(maps.device)
+                peaks, level = maps.flatten(2).amax(2), levels[candidates].to(maps.device)
+                with one_thread():
+                    candidates.see(batch.number, images, maps, peaks, level)
             keep_within_memory(levels, self.feed.memory)
 
     def count(self, found: Mapping[str, Sequence[Threshold]]) -> Counted:
@@ -134,7 +136,7 @@ class Passes:
                 counted.skipped += [s for s in batch.skipped if s.part == "annotation" and s.image not in unread]
                 activations = self._maps(batch, again) if again else {}
                 kept = {
-                    layer: _all(activations[layer], batch.indices)
+                    layer: _above(found[layer], activations[layer], batch.indices)
                     if layer in activations
                     else self.candidates(layer).of(batch.number)
                     for layer in self.state.layers
@@ -159,7 +161,7 @@ class Passes:
         """What there is to count in the scenes of ``images`` (image,), in pieces."""
         for layer, maps in kept.items():
             for at in found[layer]:
-                place = torch.searchsorted(images, maps.images).clamp(max=len(images) - 1)
+                place = torch.searchsorted(images, maps.images.long()).clamp(max=len(images) - 1)
                 mine = true_places((maps.peaks > at.values[maps.units]) & (images[place] == maps.images))
                 for piece in torch.split(mine, AT_ONCE) if len(mine) else ():
                     counts = counted.units[layer, at.quantile]
@@ -177,7 +179,8 @@ class Passes:
         self, kept: Kept, at: Threshold, mine: Tensor, place: Tensor, scenes: Scenes, layer: str, counts: UnitCounts
     ) -> None:
         """Count the maps ``mine`` (map,) among ``kept``, which lie at ``place`` (map,) among the scenes."""
-        place, units, maps = (part.to(self.device) for part in (place, kept.units[mine], kept.maps[mine]))
+        place, units = (part.to(self.device) for part in (place, kept.units[mine].long()))
+        maps = kept.maps(mine, self.device)
         geometry = self.state.layers[layer].geometry
         counts.see(place, units, maps, at.values.to(self.device), geometry, self.feed.preprocess.size, scenes)
 
@@ -238,14 +241,10 @@ def _by_size(batch: Batch, readable: set[int]) -> Iterator[tuple[Tensor, list[La
         yield torch.from_numpy(np.array([image for image, _ in group], np.int64)), [labels for _, labels in group]
 
 
-def _all(maps: Tensor, images: Tensor) -> Kept:
-    count, units = maps.shape[:2]
-    return Kept(
-        images.repeat_interleave(units),
-        torch.arange(units, device="cpu").repeat(count),
-        maps.flatten(2).amax(2).flatten().cpu(),
-        maps.flatten(0, 1),
-    )
+def _above(found: Sequence[Threshold], maps: Tensor, images: Tensor) -> Kept:
+    """What exceeds any threshold of ``maps`` (image, unit, row, column) of ``images`` (image,)."""
+    lowest = torch.stack([at.values for at in found]).amin(0).to(maps.device)
+    return keep(maps, images.to(maps.device), maps.flatten(2).amax(2), lowest)[0]
 
 
 def _at_least_float32(maps: Tensor) -> Tensor:

@@ -54,11 +54,16 @@ def side_by_side() -> Iterator[Callable[[Iterable[Callable[[], None]]], None]]:
 
     Gives a function that does some jobs and returns when all are done, with the exception of the first that failed.
     """
-    threads = torch.get_num_threads()
+    threads, inference = torch.get_num_threads(), torch.is_inference_mode_enabled()
+
+    def within(job: Callable[[], None]) -> None:
+        with torch.inference_mode(inference):  # which each thread has of its own
+            job()
+
     with one_thread(), ThreadPoolExecutor(threads, "nd_plugin") as pool:
 
         def do(jobs: Iterable[Callable[[], None]]) -> None:
-            for done in [pool.submit(job) for job in jobs]:
+            for done in [pool.submit(within, job) for job in jobs]:
                 done.result()
 
         yield do

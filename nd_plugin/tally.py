@@ -19,7 +19,7 @@ Counts = npt.NDArray[np.int64]
 class Labels:
     """What one image shows at the size of the masks; every pixel carries a concept at most once."""
 
-    planes: npt.NDArray[np.integer[Any]]  # (plane, row, column), 1 + concept, 0 for none; of few bytes
+    planes: npt.NDArray[np.integer[Any]]  # (plane, row, column), 1 + concept, 0 for none; the smallest type that does
     whole: Counts  # (label,) concepts of every pixel, ascending
     concepts: Counts  # (concept,) those that have a pixel, ascending
     areas: Counts  # (concept,) |L_c| of these

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from onnx import NodeProto
@@ -95,18 +95,38 @@ class Names:
         """What a name means. Raises LayerNotFound, LayerAmbiguous, UnitsNotFound."""
         name = text.removeprefix("value:")
         if name == text and (number := self._module(text)) is not None:
-            own = text in (*self._weights_of(number), *_scopes_of_name(self.graph.nodes[number].name)[-1:])
-            told = _has_scopes(self.graph.nodes[number]) and text not in self._weights_of(number)
-            return Layer(text, self.output(number), self._folded(number) if own and not told else "")
-        if name in self.graph.makers:
-            number = self.graph.makers[name]
-            if number not in self.numbers:
-                raise UnitsNotFound(f"the value {name!r} does not depend on the image {self.image!r}")
-            return Layer(name, name, self._folded(number))
+            own = (text if text in self.modules else text.rpartition("#")[0]) in self._own_names(number)
+            return Layer(text, self.output(number), self._folded(number) if own else "")
+        return self._by_value(name) or self._by_node(name) or self._quantised(name) or self._refuse(name)
+
+    def _own_names(self, number: int) -> set[str]:
+        """The names of the module that a node itself is, and not of one around it or behind it."""
+        node = self.graph.nodes[number]
+        scopes = () if _has_scopes(node) else _scopes_of_name(node.name)
+        return {*self._weights_of(number), *scopes[-1:]}
+
+    def _by_value(self, name: str) -> Layer | None:
+        number = self.graph.makers.get(name)
+        if number is None:
+            return None
+        if number not in self.numbers:
+            raise UnitsNotFound(f"the value {name!r} does not depend on the image {self.image!r}")
+        return Layer(self._shown(name), name, self._folded(number))
+
+    def _by_node(self, name: str) -> Layer | None:
         number = next((n for n in self.numbers if self.graph.nodes[n].name == name), None)
-        if number is not None:
-            return Layer(name, self.output(number), self._folded(number))
+        return None if number is None else Layer(name, self.output(number), self._folded(number))
+
+    def _quantised(self, name: str) -> Layer | None:
+        """A quantiser renames values and nodes; the name that they had before is kept."""
+        found = self._by_value(f"{name}_quantized") or self._by_node(f"{name}_quant")
+        return replace(found, name=name) if found else None
+
+    def _refuse(self, name: str) -> Layer:
         raise self._not_found(name)
+
+    def _shown(self, value: str) -> str:
+        return f"value:{value}" if value in self.modules else value
 
     def _module(self, text: str) -> int | None:
         if text in self.modules:
@@ -137,17 +157,21 @@ class Names:
                 f"the value {name!r} is computed inside the body of the {node.op_type} {node.name!r}, from where it "
                 f"cannot be taken; what that gives can: {', '.join(value for value in node.output if value)}"
             )
-        known = [*self.modules, *(value for n in self.numbers for value in self.graph.nodes[n].output if value)]
-        known += [self.graph.nodes[n].name for n in self.numbers if self.graph.nodes[n].name]
-        folded = any(self._folded(number) for number in self.numbers)
-        hint = "; a BatchNorm that the exporter folded into a convolution goes by the convolution's name" * folded
         if name == self.image:
             return UnitsNotFound(f"{name!r} is the model's input, the image itself; choose a layer behind it")
+        known = [*self.modules, *(value for n in self.numbers for value in self.graph.nodes[n].output if value)]
+        known += [self.graph.nodes[n].name for n in self.numbers if self.graph.nodes[n].name]
         close = ", ".join(nearest(name, known))
-        return LayerNotFound(
-            f"no layer {name!r} in this model; " + (f"the nearest are {close} " if close else "")
-            + f"(nd layers MODEL lists them){hint}"
-        )  # fmt: skip
+        near = f"; the nearest are {close}" if close else ""
+        return LayerNotFound(f"no layer {name!r} in this model{near} (nd layers MODEL lists them){self._hint()}")
+
+    def _hint(self) -> str:
+        """What may have become of a layer that is not there."""
+        if any(self.graph.nodes[number].op_type.startswith("QLinear") for number in self.numbers):
+            return "; what a quantiser folded into a convolution goes by the convolution's name"
+        if any(self._folded(number) for number in self.numbers):
+            return "; a BatchNorm that the exporter folded into a convolution goes by the convolution's name"
+        return ""
 
     def _folded(self, number: int) -> str:
         """A note where a convolution holds a BatchNorm that was folded into it."""
@@ -165,11 +189,13 @@ class Names:
             for run, number in enumerate(runs):
                 ends.setdefault(number, []).append(name if len(runs) == 1 else f"{name}#{run}")
         for number in self.numbers:
-            values = [value for value in self.graph.nodes[number].output if value]
-            for name in sorted(ends.get(number, []), key=lambda name: (-name.count("."), name)):
+            node = self.graph.nodes[number]
+            values = [value for value in node.output if value and node.op_type not in QUANTISING]
+            own = self._own_names(number)
+            for name in sorted(ends.get(number, []), key=lambda name: (-name.count("."), name not in own)):
                 yield name, values[0], number
             for value in values[1 if number in ends else 0 :]:
-                yield (f"value:{value}" if value in self.modules else value), value, number
+                yield self._shown(value), value, number
 
 
 def module_scopes(node: NodeProto) -> tuple[str, ...]:

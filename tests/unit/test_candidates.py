@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from nd_plugin import candidates
-from nd_plugin.candidates import Candidates, Kept
+from nd_plugin.candidates import Candidates
 from nd_plugin.errors import NotSaved, RunFailed
+from nd_plugin.kept import Kept
 from nd_plugin.observation import Observation
 from nd_plugin.processes import Alone
 from nd_plugin.quantile import Bound, rank
@@ -63,17 +64,24 @@ def watch(maps: Tensor, places: Tensor, batch: int, kept: Candidates, spill_ever
     return bound, found
 
 
-def pairs(kept: Candidates, above: Tensor = NOTHING) -> dict[tuple[int, int], Tensor]:
-    """The maps that were kept, by image and unit."""
+def pairs(kept: Candidates) -> dict[tuple[int, int], Tensor]:
+    """The maps that were kept, by image and unit; -inf where a cell was not."""
     found = {}
     for batch in kept.parts:
-        part = kept.of(batch).above(above)
-        for image, unit, peak, map_ in zip(
-            part.images.tolist(), part.units.tolist(), part.peaks, part.maps, strict=True
-        ):
+        part = kept.of(batch)
+        maps = part.maps(torch.arange(len(part.units)), torch.device("cpu"))
+        for image, unit, peak, map_ in zip(part.images.tolist(), part.units.tolist(), part.peaks, maps, strict=True):
             assert (image, unit) not in found and peak == map_.max()
             found[image, unit] = map_
     return found
+
+
+def assert_enough(kept: Tensor, map_: Tensor, threshold: Tensor) -> None:
+    """All that a mask can need is kept of a map (row, column): what is above the threshold and the eight around it."""
+    above = (map_ > threshold).float()[None, None]
+    needed = torch.nn.functional.max_pool2d(above, 3, 1, 1)[0, 0] > 0
+    assert torch.equal(kept[needed], map_[needed])
+    assert ((kept == map_) | kept.isneginf()).all()
 
 
 def flat_values(kept: Candidates, above: Tensor) -> list[list[float]]:
@@ -109,8 +117,7 @@ def test_no_map_above_the_threshold_is_lost(maps: Tensor, batch: int, order: str
     left = pairs(kept)
     for image, unit in itertools.product(range(IMAGES), range(UNITS)):
         if found.known[unit] and maps[image, unit].max() > expected[unit]:
-            assert torch.equal(left[image, unit], maps[image, unit])
-    assert set(pairs(kept, expected)) <= set(left)
+            assert_enough(left[image, unit], maps[image, unit], expected[unit])
     if batch == 1:
         assert len(left) < IMAGES * UNITS, "the bound rules maps out on the way"
     kept.close()
@@ -142,8 +149,8 @@ def test_spilling_to_a_file_changes_nothing(maps: Tensor, named: bool, dtype: to
     assert spilt.file is not None and memory.file is None and list(memory.parts) == list(spilt.parts)
     for batch in [*reversed(spilt.parts), 10**6]:
         one, other = memory.of(batch), spilt.of(batch)
-        assert other.maps.dtype == dtype and other.images.dtype == other.units.dtype == torch.int64
-        for name in ("images", "units", "peaks", "maps"):
+        assert other.values.dtype == dtype and other.images.dtype == other.units.dtype == torch.int32
+        for name in ("images", "units", "peaks", "counts", "places", "values", "memory"):
             assert torch.equal(getattr(one, name), getattr(other, name))
     for above in (bound.level, found.values):
         assert flat_values(memory, above) == flat_values(spilt, above)
@@ -202,13 +209,15 @@ def test_the_whole_is_more_than_the_bound_and_only_what_exceeds_it_is_flat(maps:
     assert flat_values(kept, above)[2] == []
 
 
-def test_what_is_returned_are_the_maps_that_were_kept(maps: Tensor) -> None:
+def test_what_is_returned_is_the_lowest_value_of_the_maps_that_were_kept(maps: Tensor) -> None:
+    maps[7, 0], maps[7, 0, 0, 0], maps[7, 0, 2, 2] = 0.0, 9.0, -50.0
     kept = Candidates((4, 5), maps.dtype)
-    peaks, level = maps.amax((2, 3)), torch.tensor([1.5, 2.0, -torch.inf, 5.9, torch.inf])
-    returned = kept.see(3, torch.arange(IMAGES), maps, peaks, level)
-    assert torch.equal(returned, maps[peaks > level]) and torch.equal(kept.of(3).maps, returned)
+    peaks, level = maps.amax((2, 3)), torch.tensor([1.5, 2.0, 0.1, 5.9, torch.inf])
+    lowest = kept.see(3, torch.arange(IMAGES), maps, peaks, level)
+    assert lowest == maps[peaks > level].min() and len(kept.of(3).units) == (peaks > level).sum()
+    assert lowest == -50 < kept.of(3).values.min(), "where it is not kept itself, too"
     nothing = kept.see(4, torch.arange(IMAGES), maps, peaks, -NOTHING)
-    assert nothing.shape == (0, 4, 5) and len(kept.of(4).units) == 0
+    assert nothing == torch.inf and len(kept.of(4).units) == 0 and 4 not in kept.parts
 
 
 def test_later_batches_leave_earlier_ones_alone(maps: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:

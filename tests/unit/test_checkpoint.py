@@ -352,7 +352,7 @@ def test_a_damaged_state_is_refused(attempts: Attempts, kind: str) -> None:
     attempts.interrupted(3)
     path = attempts.folder / STATE
     path.write_bytes(damaged(path.read_bytes())[kind])
-    with pytest.raises(RunInvalid, match="is of format 2, and" if kind == "of a newer format" else "damaged") as error:
+    with pytest.raises(RunInvalid, match="is of format 3, and" if kind == "of a newer format" else "damaged") as error:
         attempts()
     assert str(path) in str(error.value)
     del error
