@@ -8,6 +8,7 @@ no contribution, but what the masks are made of.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from nd_plugin.errors import BadInput, ModelFailed, UnitsNotFound
 from nd_plugin.geometry import Geometry
 from nd_plugin.layout import Layout
-from nd_plugin.rest import LinearHead, SplitModel, TracedModel, axes_of, from_maps
+from nd_plugin.rest import LinearHead, Rest, SplitModel, TracedModel, axes_of, from_maps
 from nd_plugin.targets import Target, select, target_of
 from nd_plugin.types import Model
 
@@ -66,35 +67,42 @@ class Contributions:
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """What is known of a layer: where its units lie, and the linear head behind it."""
+    """What is known of a layer: where its units lie."""
 
     name: str
     layout: Layout
     geometry: Geometry
-    head: LinearHead | None
 
 
 class Cuts:
-    """The cuts of one model, each found once; a head is checked again whenever it is used."""
+    """The cuts of one model and the heads behind them, each found once; a head is checked again whenever it is used."""
 
     def __init__(self) -> None:
-        self._known: dict[Any, Cut] = {}
+        self._cuts: dict[Any, Cut] = {}
+        self._heads: dict[Any, LinearHead | None] = {}
 
     def of(self, question: Question) -> Cut:
         """The cut that a question is about. Raises UnitsNotFound, BadInput."""
         key = _key(question)
-        if key not in self._known:
+        if key not in self._cuts:
             model = question.model
             if not isinstance(model, SplitModel):
                 raise BadInput(f"the backend {model.backend!r} cannot cut a model at a layer")
             with model.rest(question.layer, question.inputs) as rest:
-                found = rest.name, rest.layout, rest.geometry
-            self._known[key] = Cut(*found, model.linear_head(question.layer, question.inputs))
-        return self._known[key]
+                self._cuts[key] = Cut(rest.name, rest.layout, rest.geometry)
+        return self._cuts[key]
+
+    def head(self, question: Question) -> LinearHead | None:
+        """The linear head behind it. Raises ModelFailed where the model takes no noise."""
+        key = _key(question)
+        if key not in self._heads:
+            assert isinstance(question.model, SplitModel)
+            self._heads[key] = question.model.linear_head(question.layer, question.inputs)
+        return self._heads[key]
 
     def forget(self, question: Question) -> None:
         """The weights have changed."""
-        self._known.pop(_key(question), None)
+        self._heads.pop(_key(question), None)
 
 
 def _key(question: Question) -> tuple[Any, ...]:
@@ -145,11 +153,13 @@ def _linear(question: Question, cuts: Cuts) -> Contributions | None:
     head = _head(question, cuts)
     if head is None:
         return None
+    layout = cuts.of(question).layout
     value, output = _seen(question)
-    found = _linear_of(question, cuts.of(question), value, output)
+    found = _linear_of(question, head, layout, value, output)
     if found is None:  # the weights have changed since
         cuts.forget(question)
-        found = _linear_of(question, cuts.of(question), value, output) if _head(question, cuts) else None
+        head = _head(question, cuts)
+        found = _linear_of(question, head, layout, value, output) if head else None
     return found
 
 
@@ -158,24 +168,30 @@ def _head(question: Question, cuts: Cuts) -> LinearHead | None:
     if not one or question.at_input or not isinstance(question.model, SplitModel):
         return None
     try:
-        return cuts.of(question).head
+        return cuts.head(question)
     except (ModelFailed, UnitsNotFound):  # it takes no noise, or has units laid out otherwise: it may have gradients
         return None
 
 
-def _linear_of(question: Question, cut: Cut, value: Tensor, output: Any) -> Contributions | None:
+def _linear_of(
+    question: Question, head: LinearHead, layout: Layout, value: Tensor, output: Any
+) -> Contributions | None:
     """w_n * x_n, cell by cell; None where the sum is not the output after all."""
-    head, maps = cut.head, cut.layout.maps(value)
-    if head is None or not isinstance(output, Tensor):
+    maps = layout.maps(value)
+    if not isinstance(output, Tensor):
         return None
     said = maps.mean((2, 3)) @ head.weight.T + head.bias
-    if said.shape != output.shape or (said - output).abs().max() > LINEAR * output.abs().max():
+    if said.shape != output.shape or not torch.allclose(said, output, rtol=0, atol=LINEAR * _largest(output)):
         return None
     numbers = torch.arange(output.shape[1], device=output.device).expand(output.shape)
     chosen = select(numbers, question.target)  # which output each image is asked about
-    weight = (head.weight[chosen] / maps[0, 0].numel())[:, :, None, None]
+    weight = (head.weight[chosen] / maps.shape[2:].numel())[:, :, None, None]
     whole = maps * weight if question.multiply else weight.expand(maps.shape)
-    return Contributions("linear", (from_maps(cut.layout, whole, value.shape),), bias=head.bias[chosen])
+    return Contributions("linear", (from_maps(layout, whole, value.shape),), bias=head.bias[chosen])
+
+
+def _largest(output: Tensor) -> float:
+    return float(output.abs().max()) if output.numel() else 0.0
 
 
 def _gradient(question: Question, _: Cuts) -> Contributions:
@@ -184,7 +200,7 @@ def _gradient(question: Question, _: Cuts) -> Contributions:
     trace = model.trace(
         question.layer, question.inputs, at_input=question.at_input, gradients=True, device_ids=question.device_ids
     )
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         outputs = torch.unbind(select(trace.output, question.target))
     values = [tensor for part in trace.values for tensor in part]
     gradients = iter(torch.autograd.grad(outputs, values, **question.grad_kwargs))
@@ -202,41 +218,48 @@ def _ablation(question: Question, cuts: Cuts) -> Contributions:
     cut = cuts.of(question)
     value, output = _seen(question)
     images, units = axes_of(cut.layout)
-    whole = value.movedim((images, units), (0, 1)).flatten(2)  # (image, unit, cell)
+    size = by_unit(value, cut.layout).abs()
     kept = select(output, question.target)
-    losses = torch.stack(
-        [_losses(question.only(image), cut, value.narrow(images, image, 1), kept[image]) for image in range(len(kept))]
-    )
-    size = whole.abs()
+    with rest_of(question) as rest, torch.no_grad():
+        losses = torch.stack(
+            [
+                _losses(rest, question.only(image), value.narrow(images, image, 1), kept[image])
+                for image in range(len(kept))
+            ]
+        )
     share = size / size.sum(2, keepdim=True).clamp_min(torch.finfo(size.dtype).tiny)
     spread = (share * losses[:, :, None]).view(value.movedim((images, units), (0, 1)).shape)
     return Contributions("ablation", (spread.movedim((0, 1), (images, units)),))
 
 
-def _losses(question: Question, cut: Cut, value: Tensor, kept: Tensor) -> Tensor:
+def by_unit(value: Tensor, layout: Layout) -> Tensor:
+    """(image, unit, cell) of a tensor in a layer's own shape; a class token is a cell here."""
+    first = value.movedim(axes_of(layout), (0, 1))
+    return first.flatten(2) if first.dim() > 2 else first[:, :, None]
+
+
+def _losses(rest: Rest, question: Question, value: Tensor, kept: Tensor) -> Tensor:
     """(unit,) for one image; a unit that is 0 everywhere already costs nothing to leave out."""
-    images, units = axes_of(cut.layout)
-    alive = value.movedim((images, units), (0, 1))[0].flatten(1).any(1).nonzero()[:, 0]
+    images, units = axes_of(rest.layout)
+    alive = by_unit(value, rest.layout)[0].any(1).nonzero()[:, 0]
     losses = torch.zeros(value.shape[units], dtype=kept.dtype, device=kept.device)
-    with rest_of(question) as rest, torch.no_grad():
-        for some in torch.split(alive, AT_ONCE):
-            rows = value.repeat_interleave(len(some), images)
-            rows.movedim((images, units), (0, 1))[torch.arange(len(some)), some] = 0
-            outputs = rest(rows, *question.inputs)
-            losses[some] = kept - select(outputs, _expand_target(question.target, len(some)))
+    for some in torch.split(alive, AT_ONCE) if len(alive) else ():
+        rows = value.repeat_interleave(len(some), images)
+        rows.movedim((images, units), (0, 1))[torch.arange(len(some)), some] = 0
+        outputs = rest(rows, *question.inputs)
+        losses[some] = kept - select(outputs, _expand_target(question.target, len(some)))
     return losses
 
 
-def ablated(question: Question, units: Sequence[int], cuts: Cuts) -> Tensor:
-    """(image,): the output when some units are 0 together. Raises BadInput where the rest cannot be run."""
-    cut = cuts.of(question)
-    value, _ = _seen(question)
-    value.index_fill_(axes_of(cut.layout)[1], torch.tensor(units, device=value.device), 0)
-    with rest_of(question) as rest, torch.no_grad():
+def ablated(rest: Rest, question: Question, units: Sequence[int]) -> Tensor:
+    """(image,): the output when some units are 0 together."""
+    with torch.no_grad():
+        value = rest.layer(*question.inputs)
+        value.index_fill_(axes_of(rest.layout)[1], torch.tensor(units, dtype=torch.long, device=value.device), 0)
         return select(rest(value, *question.inputs), question.target)
 
 
-def rest_of(question: Question) -> Any:
+def rest_of(question: Question) -> AbstractContextManager[Rest]:
     """The rest of the model that a question is about."""
     assert isinstance(question.model, SplitModel)
     return question.model.rest(question.layer, question.inputs)

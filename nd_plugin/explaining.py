@@ -16,15 +16,17 @@ from nd_plugin.contribution import (
     Cuts,
     Question,
     ablated,
+    by_unit,
     contribute,
     possible,
+    rest_of,
 )
 from nd_plugin.dissection import Dissection
 from nd_plugin.errors import BadInput
 from nd_plugin.explanation import Check, Explanation, Explanations, Pixels, RankedUnit
 from nd_plugin.masks import active_pixels, thresholds
 from nd_plugin.preprocess import Preprocess
-from nd_plugin.rest import SplitModel, axes_of
+from nd_plugin.rest import Rest, SplitModel
 from nd_plugin.summary import UnitScore
 from nd_plugin.targets import Target, chosen_output, select
 
@@ -52,7 +54,7 @@ class Seen:
     question: Question
     cut: Cut
     contributions: Contributions
-    by_unit: Tensor  # (image, unit) each unit's contribution as a whole
+    whole: Tensor  # (image, unit) each unit's contribution as a whole
     maps: Tensor  # (image, unit, row, column)
     outputs: Tensor  # (image,) of the target
     predicted: Tensor | None  # (image,) the class with the largest output; None where outputs are no classes
@@ -71,9 +73,10 @@ def explain(question: Question, dissection: Dissection, wanted: Wanted, cuts: Cu
     scores = list(dissection.unit_scores())
     above = thresholds(seen.maps, wanted.mask, wanted.image_quantile, torch.from_numpy(dissection.thresholds))
     notes = _notes(question, dissection)
-    return Explanations(
-        [_explained(seen, image, scores, above, wanted, cuts, notes) for image in range(len(seen.outputs))]
-    )
+    with rest_of(seen.question) as rest:
+        return Explanations(
+            [_explained(rest, seen, image, scores, above, wanted, notes) for image in range(len(seen.outputs))]
+        )
 
 
 def _look(question: Question, wanted: Wanted, cuts: Cuts) -> Seen:
@@ -87,11 +90,10 @@ def _look(question: Question, wanted: Wanted, cuts: Cuts) -> Seen:
         raise BadInput(f"an activation explains no output; possible are {', '.join(possible(question, cuts)[:-1])}")
     found = contribute(question, wanted.contribution, cuts)
     cut = cuts.of(question)
-    images, units = axes_of(cut.layout)
-    by_unit = found.tensors[0].movedim((images, units), (0, 1)).flatten(2).sum(2)
+    whole = by_unit(found.tensors[0], cut.layout).sum(2)
     activations = contribute(question, "activation", cuts).tensors[0]
     return Seen(
-        question, cut, found, by_unit, cut.layout.maps(activations), select(raw, question.target).detach(), predicted
+        question, cut, found, whole, cut.layout.maps(activations), select(raw, question.target).detach(), predicted
     )
 
 
@@ -111,16 +113,16 @@ def _notes(question: Question, dissection: Dissection) -> tuple[str, ...]:
 
 
 def _explained(
+    rest: Rest,
     seen: Seen,
     image: int,
     scores: Sequence[UnitScore],
     above: Tensor,
     wanted: Wanted,
-    cuts: Cuts,
     notes: tuple[str, ...],
 ) -> Explanation:
     """Of one image."""
-    order = seen.by_unit[image].argsort(descending=True, stable=True).tolist()
+    order = seen.whole[image].argsort(descending=True, stable=True).tolist()
     best = [unit for unit in order if scores[unit].detector or not wanted.detectors_only][: wanted.top_k]
     question = seen.question.only(image)
     target = _one(question.target)
@@ -137,7 +139,7 @@ def _explained(
         contribution=seen.contributions.kind,
         mask=wanted.mask,
         units=tuple(_ranked(seen, image, best, scores, above)),
-        check=Check(float(seen.by_unit[image][best].sum()), output - float(ablated(question, best, cuts)[0])),
+        check=Check(float(seen.whole[image][best].sum()), output - float(ablated(rest, question, best)[0])),
         notes=notes,
     )
 
@@ -149,7 +151,7 @@ def _ranked(
     maps, levels = seen.maps[image : image + 1, best], above[image : image + 1, best]
     masks = active_pixels(maps, levels, seen.cut.geometry, (size[0], size[1]))[0].cpu().numpy()
     output = float(seen.outputs[image])
-    contributed = seen.by_unit[image].tolist()
+    contributed = seen.whole[image].tolist()
     return [
         RankedUnit(
             unit=unit,

@@ -17,15 +17,16 @@ def image_thresholds(maps: Tensor, quantile: float) -> Tensor:
     """(image, unit): v[floor(quantile * n)] of the n cells of each map, descending (the paper's section 3.10: 0.2).
 
     Where more cells than that share the largest value (a ReLU6 that is saturated), they are the top: the threshold is
-    then the number just below it.
+    then half way from them to the next lower value.
     """
     if not 0 < quantile < 1:
         raise BadInput(f"image_quantile {quantile} is not between 0 and 1 (the paper's is 0.2)")
     cells = maps.flatten(2)
     level = cells.topk(rank(quantile, cells.shape[2]) + 1, dim=2).values[:, :, -1]
-    lowest, highest = cells.aminmax(dim=2)
-    saturated = (level == highest) & (lowest < highest)
-    return torch.where(saturated, torch.nextafter(level, torch.full_like(level, -torch.inf)), level)
+    highest = cells.amax(2)
+    below = cells.masked_fill(cells == highest[:, :, None], -torch.inf).amax(2)
+    saturated = (level == highest) & below.isfinite()
+    return torch.where(saturated, (highest + below) / 2, level)
 
 
 def thresholds(maps: Tensor, mask: str, quantile: float, dissected: Tensor | None) -> Tensor:

@@ -19,7 +19,7 @@ def select(output: Any, target: Target) -> Tensor:
     """
     tensor, rest = chosen_output(output, target)
     selected: Tensor = _select_targets(tensor, rest)
-    if selected.dim() and selected[0].numel() != 1:  # an AssertionError is what Captum's users know
+    if selected.shape[1:].numel() != 1:  # an AssertionError is what Captum's users know
         raise AssertionError(
             f"Target not provided when necessary: the output is {tuple(tensor.shape)}, of which target {target!r} "
             f"leaves {tuple(selected.shape)}"

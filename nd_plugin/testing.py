@@ -21,6 +21,7 @@ from torch import Tensor
 from nd_plugin.errors import LayerNotFound
 from nd_plugin.geometry import Geometry, Size
 from nd_plugin.preprocess import Preprocess
+from nd_plugin.rest import SplitModel
 from nd_plugin.types import Annotation, ConceptSet, Identity, Model, Probe
 
 
@@ -88,6 +89,9 @@ def check_model(model: Model, layers: Sequence[Any], size: Size) -> None:
         _check_batches(probe, images, kept)
         assert all(torch.equal(first[layer], kept[layer]) for layer in kept), "maps are the caller's own"
     _check_reopened(model, layers, size, images, kept)
+    if isinstance(model, SplitModel):
+        for asked, (layer, maps) in zip(layers, kept.items(), strict=True):
+            _check_rest(model, asked, layer, images, maps)
     _check_unknown_layer(model, size)
 
 
@@ -117,6 +121,18 @@ def _check_reopened(model: Model, layers: Sequence[Any], size: Size, images: Ten
     with model.probe(layers, size) as probe:
         for layer, maps in probe(images).items():
             assert torch.equal(maps, kept[layer]), f"{layer}: after a failure a new probe gives the same"
+
+
+def _check_rest(model: SplitModel, asked: Any, layer: str, images: Tensor, maps: Tensor) -> None:
+    with torch.no_grad(), model.rest(asked, (images,)) as rest:
+        assert rest.name == layer, f"{layer}: a cut has the name that a probe gives"
+        value, outputs = rest.layer(images), model.outputs(images)
+        found = rest.layout.maps(value).to(maps.dtype)
+        torch.testing.assert_close(found, maps, rtol=1e-4, atol=1e-4, msg=f"{layer}: its maps are a probe's")
+        again = rest(value.clone(), images)
+        if isinstance(outputs, Tensor):
+            message = f"{layer}: with its own output put back, the model gives what it gives"
+            torch.testing.assert_close(again, outputs, rtol=1e-4, atol=1e-4, msg=message)
 
 
 def _check_unknown_layer(model: Model, size: Size) -> None:

@@ -107,20 +107,20 @@ class UnitExplanation(UnitAttribution):
                 maps = attributions
         return upsample(maps.detach().float(), geometry, size_of(inputs), size_of(inputs))
 
-    def as_explanation(self, **options: Any) -> Callable[..., Tensor]:
-        """A function from inputs to attributions in the inputs' own shape, as captum.metrics ask for.
+    def as_explanation(self, **options: Any) -> Callable[..., Any]:
+        """A function from images to attributions of the images' own shape, as captum.metrics ask for.
 
         It takes what `attribute` takes, with ``options`` as defaults: contributions are summed over units, brought to
-        the images' resolution, and shared out so that their sum stays about what it was.
+        the images' resolution, and shared out so that their sum stays about what it was. A tuple gives a tuple.
         """
 
-        def explanation(inputs: Tensor | tuple[Tensor, ...], *arguments: Any, **more: Any) -> Tensor:
-            images = inputs[0] if isinstance(inputs, tuple) else inputs
+        def explanation(inputs: Any, *arguments: Any, **more: Any) -> Any:
+            (images,) = inputs if isinstance(inputs, tuple) else (inputs,)
             attributions = self.attribute(images, *arguments, **{**options, **more})
             spread = self.to_input(attributions, images).sum(1, keepdim=True)
             cells = attributions[0].numel() / attributions.shape[1]
-            shared: Tensor = spread * cells / images[0].numel()
-            return shared.expand_as(images).to(images.dtype)
+            shared = (spread * cells / images[0].numel()).expand_as(images).to(images.dtype).contiguous()
+            return (shared,) if isinstance(inputs, tuple) else shared
 
         return explanation
 

@@ -1,4 +1,4 @@
-"""An image and where its units are active, as pixels, as PNG and as a matplotlib figure."""
+"""An image and where its units are active, as pixels, as JPEG and as a matplotlib figure."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def overlay(image: Pixels, mask: MaskPixels) -> Pixels:
 
 
 def data_uri(pixels: Pixels) -> str:
-    """A picture as a PNG inside a text."""
+    """A picture as a JPEG inside a text."""
     content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+    Image.fromarray(pixels).save(content, "JPEG", quality=90)
+    return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def label(unit: RankedUnit) -> str:
@@ -57,7 +57,7 @@ def plot(explanations: Sequence[Explanation]) -> Figure:
         for place, axis in enumerate(row[1:]):
             if place < len(one.units):
                 unit = one.units[place]
-                title = f"{label(unit)}\nunit {unit.unit}, {unit.contribution:+.3g} ({unit.share:.0%})"
+                title = f"{label(unit)}\nunit {unit.unit}, {unit.contribution:+.3g} ({unit.share:.1%})"
                 _show(axis, overlay(one.image, unit.mask), title)
             else:
                 axis.set_visible(False)

@@ -176,7 +176,7 @@ class TestListings:
 
     def test_version_and_help(self) -> None:
         assert nd("--version").stdout.startswith("nd_plugin ")
-        for command in ("demo", "dissect", "layers", "concepts", "plugins", "report"):
+        for command in ("demo", "dissect", "layers", "concepts", "plugins", "report", "explain"):
             assert nd(command, "--help").returncode == 0 and command in nd("--help").stdout
 
 
