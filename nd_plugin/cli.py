@@ -12,6 +12,22 @@ from typing import Annotated
 import typer
 
 from nd_plugin import console
+from nd_plugin.options import (
+    BatchSize,
+    CustomOps,
+    Device,
+    Feeds,
+    Input,
+    InputSize,
+    Json,
+    Memory,
+    ModelText,
+    Output,
+    Overwrite,
+    Strict,
+    Weights,
+    Workers,
+)
 
 app = typer.Typer(
     name="nd",
@@ -20,31 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ModelText = Annotated[
-    str,
-    typer.Argument(metavar="MODEL", help="FILE.onnx, torchvision:NAME, timm:NAME, package.module:factory?key=value …"),
-]
-Weights = Annotated[str | None, typer.Option(help="A safetensors file or a state dict.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
-Input = Annotated[str | None, typer.Option("--input", help="ONNX: which of several inputs takes the images.")]
-Feeds = Annotated[
-    list[str] | None,
-    typer.Option("--feed", metavar="NAME=VALUE", help="ONNX: a number or .npy file for another input."),
-]
-CustomOps = Annotated[
-    list[str] | None, typer.Option("--custom-op-library", metavar="FILE", help="ONNX: operators that it needs.")
-]
-InputSize = Annotated[str | None, typer.Option(help="The model's input: N or HxW pixels. [default: the model's own]")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Output = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="RUN", help="The run's folder. [default: runs/MODEL-CONCEPTS]")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in that folder.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
-Memory = Annotated[str | None, typer.Option(help="For maps kept during the pass: 1GiB, 500MB … [default: 1GiB]")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Images per forward pass. [default: by device]")]
-Workers = Annotated[int | None, typer.Option(min=0, help="Processes that decode images. [default: by cores]")]
 
 
 def main() -> None:
@@ -311,19 +302,21 @@ def explain(
     ] = None,
     weights: Weights = None,
     device: Device = "auto",
+    input_name: Input = None,
+    feed: Feeds = None,
+    custom_op_library: CustomOps = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with pictures.")] = None,
     json: Json = False,
 ) -> None:
     """Why this answer: the units that an image's class rests on, and what they detect."""
-    from nd_plugin import explain_command
-    from nd_plugin.types import ModelOptions
+    from nd_plugin import commands, explain_command
 
     explain_command.explain(
         run,
         model,
         image,
         explain_command.Asked(layer, target, top_k, detectors, contribution, mask, image_quantile, classes),
-        options=ModelOptions(device, weights),
+        options=commands.model_options(device, weights, input_name, feed, custom_op_library),
         html=html,
         as_json=json,
     )

@@ -56,7 +56,18 @@ FLOORS = [
         "layer_dissection",
         "parity",
     },
-    {"report", "console", "listings", "reporting", "commands", "comparing", "explain_command", "cli", "__main__"},
+    {
+        "report",
+        "console",
+        "listings",
+        "reporting",
+        "commands",
+        "comparing",
+        "explain_command",
+        "options",
+        "cli",
+        "__main__",
+    },
 ]
 
 
