@@ -194,6 +194,6 @@ class OnnxModel(Splittable):
         batch = 1 if images == 1 else self.image.batch if isinstance(self.image.batch, str) else "N"
         inputs = [self.image.declared(batch, size) if v.name == self.image.name else v for v in self.graph.inputs]
         part = part_of(self.graph, values, [*inputs, *given], extra, lead)
-        session = open_session(self.document.with_model(part), self.place, self.custom_ops)
+        session = open_session(self.document.of_part(part), self.place, self.custom_ops)
         others = [value for value in part.graph.input if value.name not in {one.name for one in given}]
         return Runner(session, self.place, self.image, needed(others, self.image, self.feeds))

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, inliner, numpy_
 
 from nd_plugin import BadInput, ModelNotFound
 
+LARGEST = 2**30  # bytes of weights inside one message
 POINTER = b"version https://git-lfs"
 
 
@@ -32,19 +34,31 @@ class Document:
         """The values of an initializer, wherever they lie."""
         if tensor.data_location != TensorProto.EXTERNAL:
             return np.asarray(numpy_helper.to_array(tensor))
-        where = {entry.key: entry.value for entry in tensor.external_data}
-        with self.external[where["location"]].open("rb") as file:
-            file.seek(int(where.get("offset", 0)))
-            content = file.read(int(where["length"]) if "length" in where else -1)
         inside = TensorProto()
         inside.CopyFrom(tensor)
-        inside.data_location, inside.raw_data = TensorProto.DEFAULT, content
+        inside.data_location, inside.raw_data = TensorProto.DEFAULT, self._external_bytes(tensor)
         del inside.external_data[:]
         return np.asarray(numpy_helper.to_array(inside))
 
-    def with_model(self, model: ModelProto) -> Document:
-        """Another model on the same external data, such as a part of this one."""
-        return replace(self, model=model)
+    def of_part(self, part: ModelProto) -> Document:
+        """Of a part of this model, which is changed: the external data that it needs is brought into it.
+
+        As long as it is no more than a message may hold; else it stays in its files.
+        """
+        tensors = [tensor for tensor in _tensors(part.graph) if tensor.data_location == TensorProto.EXTERNAL]
+        if sum(prod(tensor.dims) * 8 for tensor in tensors) > LARGEST:
+            needed = {_where(tensor)["location"] for tensor in tensors}
+            return replace(self, model=part, external={key: self.external[key] for key in needed})
+        for tensor in tensors:
+            tensor.raw_data, tensor.data_location = self._external_bytes(tensor), TensorProto.DEFAULT
+            del tensor.external_data[:]
+        return replace(self, model=part, external={})
+
+    def _external_bytes(self, tensor: TensorProto) -> bytes:
+        where = _where(tensor)
+        with self.external[where["location"]].open("rb") as file:
+            file.seek(int(where.get("offset", 0)))
+            return file.read(int(where["length"]) if "length" in where else -1)
 
 
 def read(source: str | os.PathLike[str] | ModelProto) -> Document:
@@ -113,7 +127,7 @@ def _external_files(model: ModelProto, folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for tensor in _tensors(model.graph):
         if tensor.data_location == TensorProto.EXTERNAL:
-            where = {entry.key: entry.value for entry in tensor.external_data}
+            where = _where(tensor)
             location = where.get("location", "")
             path = found.setdefault(location, _inside(folder, location, tensor.name))
             end = int(where.get("offset", 0)) + int(where.get("length", 0))
@@ -122,6 +136,11 @@ def _external_files(model: ModelProto, folder: Path) -> dict[str, Path]:
                     f"{path} is cut short: the tensor {tensor.name!r} ends at byte {end} of {path.stat().st_size}"
                 )
     return found
+
+
+def _where(tensor: TensorProto) -> dict[str, str]:
+    """File, offset and length of external data."""
+    return {entry.key: entry.value for entry in tensor.external_data}
 
 
 def _inside(folder: Path, location: str, tensor: str) -> Path:

@@ -131,6 +131,11 @@ def part_of(
     part.metadata_props.extend(graph.model.metadata_props)
     part.graph.name = graph.proto.name or "part"
     part.graph.node.extend((*lead, *kept, *extra))
+    taken = set[str]()
+    for node in part.graph.node:
+        if node.name in taken:
+            node.name = ""  # ONNX Runtime takes no two nodes of one name
+        taken.add(node.name)
     part.graph.initializer.extend(t for t in graph.proto.initializer if t.name in used and t.name not in given)
     part.graph.sparse_initializer.extend(s for s in graph.proto.sparse_initializer if s.values.name in used)
     part.graph.input.extend(value for value in inputs if value.name in used)

@@ -22,6 +22,7 @@ SCOPES = "pkg.torch.onnx.name_scopes"
 RULES = "pkg.onnxscript.rewriter.rule_name"
 CONVOLUTIONS = ("Conv", "ConvTranspose", "QLinearConv", "Gemm", "FusedConv")
 QUANTISING = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+SAME = ("Cast", "Identity")  # what they give is listed already
 FOLDED = "the exporter folded the BatchNorm behind it into this convolution: its value is the one after the BatchNorm"
 
 
@@ -136,7 +137,11 @@ class Names:
                 raise LayerAmbiguous(
                     f"layer {text!r} runs {len(runs)} times in one forward pass; choose one: {choices}"
                 )
+            self._check_container(text)
             return runs[0]
+        numbered = re.fullmatch(r"(.+)_(\d+)", text)
+        if numbered and int(numbered[2]) < len(self.modules.get(numbered[1], ())):  # may be called so itself
+            return self.modules[numbered[1]][int(numbered[2])]
         name, sign, run = text.rpartition("#")
         if text in self.graph.makers or not sign or not run.isdecimal() or name not in self.modules:
             return None
@@ -144,6 +149,15 @@ class Names:
             count = len(self.modules[name])
             raise LayerNotFound(f"layer {name!r}: it runs {count} times, the last being #{count - 1}")
         return self.modules[name][int(run)]
+
+    def _check_container(self, name: str) -> None:
+        """TorchScript's exporter does not tell the runs of a container apart."""
+        inside = [runs for other, runs in self.modules.items() if other.startswith(f"{name}.")]
+        if f"{name}_1" in self.modules and any(len(runs) > 1 for runs in inside):
+            raise LayerAmbiguous(
+                f"layer {name!r} runs several times, and the file does not say where each ends; name a layer inside "
+                "it, or a value (nd layers MODEL lists them)"
+            )
 
     def output(self, number: int) -> str:
         """The first value that a node makes."""
@@ -179,7 +193,8 @@ class Names:
         if node.op_type not in ("Conv", "ConvTranspose", "QLinearConv"):
             return ""
         told = {entry.key: entry.value for entry in node.metadata_props}
-        renamed = any(name.startswith("onnx::Conv") for name in node.input)  # TorchScript's, for changed weights
+        own = [*node.input[3:4], *node.input[8:9]] if node.op_type == "QLinearConv" else node.input[1:3]
+        renamed = len(own) == 2 and all(name.startswith("onnx::Conv") for name in own)  # TorchScript's, where it folded
         return FOLDED if renamed or "BatchNorm" in told.get(RULES, "") else ""
 
     def shown(self) -> Iterator[tuple[str, str, int]]:
@@ -190,7 +205,9 @@ class Names:
                 ends.setdefault(number, []).append(name if len(runs) == 1 else f"{name}#{run}")
         for number in self.numbers:
             node = self.graph.nodes[number]
-            values = [value for value in node.output if value and node.op_type not in QUANTISING]
+            values = [value for value in node.output if value]
+            if node.op_type in QUANTISING or (node.op_type in SAME and number not in ends):
+                continue
             own = self._own_names(number)
             for name in sorted(ends.get(number, []), key=lambda name: (-name.count("."), name not in own)):
                 yield name, values[0], number

@@ -87,7 +87,7 @@ def _seen(
     if any(value.name == image.name for value in part.graph.input):
         given[image.name] = image.arranged(noise(images, image, size)).numpy()
     shapes, numbers, few = _initial(graph, image, images, size, given)
-    session = open_session(document.with_model(part), Place(CPU), custom_ops, optimised=False)
+    session = open_session(document.of_part(part), Place(CPU), custom_ops, optimised=False)
     for names in _groups(session):
         try:
             found = session.run(names, given)

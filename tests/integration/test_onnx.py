@@ -1,0 +1,197 @@
+"""EfficientNet-Lite0 in PyTorch, exported by both of torch's exporters, quantised and halved: the same inside?"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+from onnxruntime import quantization
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat
+
+from nd_plugin import LayerAmbiguous, LayerNotFound, Settings, open_concepts, open_model
+from nd_plugin.cli import main
+from nd_plugin.feed import Feed
+from nd_plugin.parity import LayerParity, parity
+from nd_plugin.types import ConceptSet, Model
+
+ORIGIN = "nd_torch.zoo:efficientnet_lite0"
+SIZE = (224, 224)
+SHAPES = "shapes?images=16"
+EXPORTERS: dict[str, dict[str, Any]] = {
+    "TorchScript": {"dynamo": False, "dynamic_axes": {"image": {0: "N"}}},
+    "dynamo": {"dynamo": True, "dynamic_shapes": ({0: "N"},), "verbose": False},
+}
+SAME = ["_blocks.4", "_blocks.10", "_blocks.15", "_swish#1"]  # one name in all three
+HEAD = {"TorchScript": "_conv_head=_bn1", "dynamo": "_bn1"}  # the one exporter knows of no BatchNorm any more
+
+
+@pytest.fixture(scope="module")
+def origin() -> Model:
+    pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'demo' is not installed")
+    return open_model(ORIGIN)
+
+
+@dataclass(frozen=True)
+class Exports:
+    """The files that exporters and converters made of it."""
+
+    folder: Path
+    made: Mapping[str, Path]
+
+
+@pytest.fixture(scope="module")
+def exports(origin: Model, tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    pytest.importorskip("onnxscript", reason="torch's dynamo exporter needs onnxscript")
+    zoo = pytest.importorskip("nd_torch.zoo")
+    module, folder = zoo.efficientnet_lite0().eval(), tmp_path_factory.mktemp("exports")
+    made = {name: folder / name / "lite.onnx" for name in EXPORTERS}
+    for name, path in made.items():
+        path.parent.mkdir()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporters' own: deprecations, and what they do not know
+            torch.onnx.export(module, (torch.rand(2, 3, *SIZE),), str(path), input_names=["image"], **EXPORTERS[name])
+    return Exports(folder, made)
+
+
+@pytest.fixture(params=EXPORTERS)
+def exporter(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(params=[SHAPES, "masks:{}/camvid"])
+def concepts(request: pytest.FixtureRequest) -> ConceptSet:
+    text: str = request.param
+    return open_concepts(text.format(request.getfixturevalue("real_data")) if "{}" in text else text)
+
+
+def compared(first: Model, second: Model, layers: Sequence[str], concepts: ConceptSet) -> list[LayerParity]:
+    settings = Settings(limit=10)
+    feed = Feed.of(concepts, second.preprocess, settings, first.device, 8, 0)
+    pairs = [(one, other or one) for one, _, other in (layer.partition("=") for layer in layers)]
+    return parity(first, second, pairs, feed)
+
+
+def test_exports_are_the_same_inside(origin: Model, exports: Exports, exporter: str, concepts: ConceptSet) -> None:
+    model = open_model(str(exports.made[exporter]))
+    found = compared(model, origin, [*SAME, HEAD[exporter]], concepts)
+    assert [one.units for one in found] == [40, 112, 320, 1280, 1280]
+    for one in found:
+        assert one.relative <= 1e-4, one.layers
+        assert one.threshold_difference <= 1e-4 * one.largest
+        assert one.detectors == one.detector_labels == ()
+        assert one.counts[0] == one.counts[1]
+        assert one.geometry, "centres are to the last bit"
+    assert sum(one.counts[0] for one in found) > 10
+
+
+def test_exports_list_the_layers_of_the_origin(origin: Model, exports: Exports, exporter: str) -> None:
+    theirs = {layer.name: layer for layer in origin.layers(SIZE)}
+    ours = {layer.name: layer for layer in open_model(str(exports.made[exporter])).layers(SIZE)}
+    common = [name for name in theirs if name in ours]
+    assert len(common) == (117 if exporter == "TorchScript" else 149)
+    for name in common:
+        assert (ours[name].shape, ours[name].geometry) == (theirs[name].shape, theirs[name].geometry), name
+    lost = {name.rpartition(".")[2] for name in theirs if name not in ours}
+    folded = {"_bn0", "_bn1", "_bn2"} if exporter == "TorchScript" else set()
+    assert lost == folded | {"static_padding", "_dropout"}, "an Identity leaves no trace"
+
+
+def test_names_that_an_export_has_not(exports: Exports) -> None:
+    script, dynamo = (open_model(str(exports.made[name])) for name in EXPORTERS)
+    for model in (script, dynamo):
+        with pytest.raises(LayerAmbiguous, match="choose one: _swish#0, _swish#1"), model.probe(["_swish"], SIZE):
+            pass
+        with model.probe(["_conv_head"], SIZE) as probe:
+            notes = list(getattr(probe, "notes", ()))
+            assert len(notes) == 1 and notes[0].startswith(
+                "layer '_conv_head': the exporter folded the BatchNorm behind it"
+            )
+    with (
+        pytest.raises(LayerNotFound, match="a BatchNorm that the exporter folded into a convolution goes by"),
+        script.probe(["_bn1"], SIZE),
+    ):
+        pass
+
+
+class Calibration(CalibrationDataReader):  # type: ignore[misc]
+    """A few of the images, as the model takes them."""
+
+    def __init__(self, origin: Model) -> None:
+        drawn, how = open_concepts(SHAPES), origin.preprocess
+        self.batches: Iterator[dict[str, Any]] = iter(
+            {"image": how.normalise(how.resize(drawn.image(index))[None]).numpy()} for index in range(6)
+        )
+
+    def get_next(self) -> dict[str, Any] | None:
+        return next(self.batches, None)
+
+
+@pytest.fixture(scope="module")
+def converted(origin: Model, exports: Exports) -> dict[str, Path]:
+    """The TorchScript export quantised in two ways, and in half precision."""
+    float16 = pytest.importorskip("onnxruntime.transformers.float16")
+    source, made = exports.made["TorchScript"], {}
+    logging.disable(logging.WARNING)  # the quantiser recommends what makes no difference here
+    try:
+        for form in (QuantFormat.QDQ, QuantFormat.QOperator):
+            made[form.name] = exports.folder / f"{form.name}.onnx"
+            quantization.quantize_static(
+                str(source), str(made[form.name]), Calibration(origin), quant_format=form, per_channel=True
+            )
+    finally:
+        logging.disable(logging.NOTSET)
+    made["fp16"] = exports.folder / "fp16.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells of weights too small for half precision
+        halved = float16.convert_float_to_float16(onnx.load(source), keep_io_types=False)
+    onnx.save(halved, made["fp16"])
+    return made
+
+
+@pytest.fixture
+def nd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Run the command line in this process: exit code and stdout."""
+
+    def run(*arguments: str | Path) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["nd", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("form", "layers", "least", "most", "note"),
+    [
+        ("QDQ", ["_blocks.10", "_swish#1"], 1e-2, 0.9, "taken behind its QuantizeLinear and DequantizeLinear"),
+        ("QOperator", ["_blocks.10", "_conv_head=_swish#1"], 1e-2, 0.9, "by a DequantizeLinear that was appended"),
+        ("fp16", ["_blocks.10", "_swish#1", "_conv_head=_bn1"], 1e-4, 5e-2, ""),
+    ],
+)
+def test_parity_tells_what_a_conversion_changed(
+    converted: dict[str, Path], form: str, layers: list[str], least: float, most: float, note: str, nd: Any
+) -> None:
+    chosen = [argument for layer in layers for argument in ("-l", layer)]
+    run = ("parity", converted[form], ORIGIN, *chosen, "-c", SHAPES, "--limit", "10", "--workers", "0")
+    code, out = nd(*run, "--json", "--tolerance", "1e-4")
+    found = json.loads(out)
+    assert code == 1 and [one["layers"][0] for one in found] == [layer.partition("=")[0] for layer in layers]
+    for one in found:
+        assert least < one["relative"] < most, one["layers"]
+        assert one["geometry"], "conversions leave every centre where it was"
+        assert len(one["labels"]) < one["units"] / 2
+        assert abs(one["counts"][0] - one["counts"][1]) <= len(one["detectors"])
+        assert any(note in told for told in one["notes"]) or not note
+    if form != "fp16":
+        assert any(one["labels"] for one in found), "integers of eight bits change what some units detect"
