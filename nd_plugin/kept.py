@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch import Tensor
 from nd_plugin.upsample import true_places
 
 Memory = Callable[[int], Tensor]  # so many bytes, (byte,) uint8, at an address that 8 divides
-IN_CACHE = 2**20  # cells looked through at a time on a CPU
+IN_CACHE = 2**18  # cells looked through at a time on a CPU
 AT_ONCE = 2**27  # and elsewhere
 FORGOTTEN = -torch.inf  # stands for cells that were not kept: it is above no threshold
 
@@ -112,7 +112,8 @@ def keep(
     no masks can be had. Gives the lowest value of the maps that are kept, too, ().
     """
     found, cells = true_places(peaks > bound), (maps.shape[2], maps.shape[3])
-    image, unit = found // maps.shape[1], found % maps.shape[1]
+    image = found // maps.shape[1]
+    unit = found - image * maps.shape[1]
     flat, bounds = maps.flatten(0, 1), bound.index_select(0, unit)
     lowest, pieces, place = torch.full_like(bound, torch.inf).amin(), [], 0
     for some in _split(found, cells):
@@ -126,21 +127,33 @@ def keep(
 
 def sparse(maps: Tensor, bound: Tensor, *, neighbours: bool) -> Piece:
     """The cells of ``maps`` (map, row, column) above ``bound`` (map,), and those that touch one."""
-    size = maps.shape[1] * maps.shape[2]
-    wanted = (maps > bound[:, None, None]).flatten()
-    if neighbours:
-        wanted = _and_beside(_and_beside(wanted, 1), maps.shape[2])
-    counts, found = wanted.view(len(maps), size).sum(1, dtype=torch.int32), true_places(wanted)
-    place = torch.arange(size, dtype=_kind_of_places(size), device=maps.device).repeat(len(maps))
+    size, device = maps.shape[1] * maps.shape[2], maps.device
+    if device.type == "cpu":
+        wanted = torch.from_numpy(_wanted(maps.numpy(), bound.numpy(), neighbours))
+    else:
+        wanted = _wanted(maps, bound, neighbours)
+    found = true_places(wanted)
+    ends = torch.arange(0, len(wanted) + 1, size, device=device)
+    place = torch.arange(size, dtype=_kind_of_places(size), device=device).repeat(len(maps))
+    counts = torch.searchsorted(found, ends, out_int32=True).diff()
     return Piece(counts, place.index_select(0, found), maps.flatten().index_select(0, found))
 
 
-def _and_beside(lit: Tensor, step: int) -> Tensor:
+def _wanted(maps: Any, bound: Any, neighbours: bool) -> Any:
+    """`sparse`'s cells, (map * row * column,) bool, of tensors or of NumPy's arrays.
+
+    NumPy needs no second thread to be as fast as torch here, and so waits for none where processes decode beside.
+    """
+    lit = (maps > bound[:, None, None]).reshape(-1)
+    return _and_beside(_and_beside(lit, 1), maps.shape[2]) if neighbours else lit
+
+
+def _and_beside(lit: Any, step: int) -> Any:
     """``lit`` (cell,) bool, and what lies a ``step`` before and behind.
 
     All maps are one line here: what touches only over the end of a row is kept for nothing, which is seldom.
     """
-    wide = lit.clone()
+    wide = lit | lit
     wide[step:] |= lit[:-step]
     wide[:-step] |= lit[step:]
     return wide

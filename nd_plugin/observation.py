@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin.errors import RunInvalid
+from nd_plugin.upsample import true_places
 
 
 @dataclass
@@ -43,12 +44,14 @@ class TopImages:
             torch.cat([peaks for peaks, _ in self.waiting]),
             torch.cat([images for _, images in self.waiting]),
         )
-        better = torch.ones_like(peaks, dtype=torch.bool)
         if self.activations.shape[1] == self.keep:
             last, its_image = self.activations[:, -1], self.images[:, -1]
             better = (peaks > last) | ((peaks == last) & (images[:, None] < its_image))
-        image, unit = better.nonzero(as_tuple=True)
-        return self._merged(unit, peaks[image, unit], images[image])
+        else:
+            better = peaks >= peaks.topk(min(self.keep, len(peaks)), dim=0).values[-1]
+        found = true_places(better)
+        image = found // peaks.shape[1]
+        return self._merged(found - image * peaks.shape[1], peaks.flatten()[found], images[image])
 
     def _merged(self, units: Tensor, activations: Tensor, images: Tensor) -> TopImages:
         """With more activations (any,) of ``units`` in ``images``."""
