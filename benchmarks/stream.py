@@ -2,7 +2,8 @@
 
 A source of spatially smooth activations stands in for the network. What is timed is what the engine does with them;
 what it is compared with is `amax` over the same batches, that is reading each activation once. Which of the two sees a
-batch first, out of the processor's cache, alternates. Making the activations is not timed.
+batch first, out of the processor's cache, alternates. Making the activations is not timed. Both have one thread, as the
+engine has here: beside processes that decode, a second one is waited for.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from nd_plugin.geometry import spread_evenly
 from nd_plugin.passes import keep_within_memory
 from nd_plugin.processes import Alone
 from nd_plugin.quantile import rank
-from nd_plugin.surroundings import steady
+from nd_plugin.surroundings import one_thread, steady
 from nd_plugin.watching import Watched, thresholds
 
 GIB = 2**30
@@ -55,7 +56,7 @@ def measure(images: int, units: int, cells: int, batch: int, memory: int, quanti
         maps.flatten(2).amax(2)
         return time.perf_counter() - begun
 
-    with steady(), torch.no_grad():
+    with steady(), one_thread(), torch.no_grad():
         for number, maps in enumerate(source(images, units, cells, batch)):
             limit += amax(maps) if number % 2 else 0
             begun = time.perf_counter()

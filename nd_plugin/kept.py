@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ from nd_plugin.upsample import true_places
 
 Memory = Callable[[int], Tensor]  # so many bytes, (byte,) uint8, at an address that 8 divides
 IN_CACHE = 2**18  # cells looked through at a time on a CPU
-AT_ONCE = 2**27  # and elsewhere
+AT_ONCE = 2**24  # and elsewhere
 FORGOTTEN = -torch.inf  # stands for cells that were not kept: it is above no threshold
 
 
@@ -76,17 +77,18 @@ class Kept:
         return dense.view(-1, *self.cells)
 
     def above(self, bound: Tensor, *, neighbours: bool) -> Kept:
-        """What a better ``bound`` (unit,) leaves; itself where it leaves every map."""
-        bounds = bound.index_select(0, self.units)
-        stay = true_places(self.peaks > bounds)
-        if len(stay) == len(self.units):
+        """The maps that exceed a better ``bound`` (unit,), as they are or without ``neighbours``."""
+        bounds, counts = bound.index_select(0, self.units), self.counts.numpy()
+        lit = self.peaks > bounds
+        if neighbours and bool(lit.all()):
             return self
-        pieces = [
-            sparse(self.maps(some, bound.device), bounds.index_select(0, some), neighbours=neighbours)
-            for some in _split(stay, self.cells)
-        ]
+        of_cells = lit.numpy().repeat(counts) if neighbours else self.values.numpy() > bounds.numpy().repeat(counts)
+        found, stay = true_places(torch.from_numpy(of_cells)), true_places(lit)
+        before = torch.searchsorted(found, self.counts.cumsum(0), out_int32=True)  # of the cells up to each map's end
+        left = before.diff(prepend=before.new_zeros(1)).index_select(0, stay)
+        piece = Piece(left, self.places.index_select(0, found), self.values.index_select(0, found))
         peaks, images, units = (column.index_select(0, stay) for column in (self.peaks, self.images, self.units))
-        return _gathered(self.cells, peaks, images, units, pieces, _fresh)
+        return _gathered(self.cells, peaks, images, units, [piece], _fresh)
 
     def lit(self, bound: Tensor) -> tuple[Tensor, Tensor]:
         """Units (value,) int32 and values (value,) of all cells above ``bound`` (unit,)."""
@@ -133,9 +135,8 @@ def sparse(maps: Tensor, bound: Tensor, *, neighbours: bool) -> Piece:
     else:
         wanted = _wanted(maps, bound, neighbours)
     found = true_places(wanted)
-    ends = torch.arange(0, len(wanted) + 1, size, device=device)
-    place = torch.arange(size, dtype=_kind_of_places(size), device=device).repeat(len(maps))
-    counts = torch.searchsorted(found, ends, out_int32=True).diff()
+    place = _places(size, device)
+    counts = wanted.view(len(maps), size).sum(1, dtype=torch.int32)
     return Piece(counts, place.index_select(0, found), maps.flatten().index_select(0, found))
 
 
@@ -159,10 +160,20 @@ def _and_beside(lit: Any, step: int) -> Any:
     return wide
 
 
+def _at_once(size: int, device: torch.device) -> int:
+    """How many maps of so many cells are looked through at a time."""
+    return max((IN_CACHE if device.type == "cpu" else AT_ONCE) // size, 1)
+
+
 def _split(maps: Tensor, cells: tuple[int, int]) -> Sequence[Tensor]:
     """``maps`` (map,) in pieces that are looked through at a time."""
-    at_once = IN_CACHE if maps.device.type == "cpu" else AT_ONCE
-    return torch.split(maps, max(at_once // max(cells[0] * cells[1], 1), 1)) if len(maps) else ()
+    return torch.split(maps, _at_once(cells[0] * cells[1], maps.device)) if len(maps) else ()
+
+
+@lru_cache(maxsize=16)
+def _places(size: int, device: torch.device) -> Tensor:
+    """The place in its map of every cell of such a piece, (cell,)."""
+    return torch.arange(size, dtype=_kind_of_places(size), device=device).repeat(_at_once(size, device))
 
 
 def _columns(cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int) -> list[tuple[torch.dtype, int]]:

@@ -16,7 +16,7 @@ from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.feed import Batch, Feed
 from nd_plugin.geometry import Size, spread_evenly
 from nd_plugin.kept import Kept, keep
-from nd_plugin.surroundings import side_by_side
+from nd_plugin.surroundings import one_thread, side_by_side
 from nd_plugin.tally import Labels
 from nd_plugin.types import Probe
 from nd_plugin.upsample import true_places
@@ -77,8 +77,10 @@ class Passes:
         for batch in self._batches("activations", annotated=strict, start=state.batches):
             state.skipped += batch.skipped
             state.readable.update(batch.indices.tolist())
-            for layer, maps in self._maps(batch, self.layers).items():
-                self._see(layer, maps, batch)
+            activations = self._maps(batch, self.layers)
+            with one_thread():  # what is short in one is long in two where the second shares its processor
+                for layer, maps in activations.items():
+                    self._see(layer, maps, batch)
             keep_within_memory({one.candidates: one.bound.level for one in state.layers.values()}, self.feed.memory)
             state.batches += 1
             self.keeper.tick(state, batch.seen)
@@ -114,11 +116,10 @@ class Passes:
         levels = {self.seen_again[layer]: wanted[layer] for layer in mine}
         for batch in self._batches("activations, again", annotated=False):
             for layer, maps in self._maps(batch, mine).items():
-                candidates = self.seen_again[layer]
-                peaks = maps.flatten(2).amax(2)
-                candidates.see(
-                    batch.number, batch.indices.to(maps.device), maps, peaks, levels[candidates].to(maps.device)
-                )
+                candidates, images = self.seen_again[layer], batch.indices.to(maps.device)
+                peaks, level = maps.flatten(2).amax(2), levels[candidates].to(maps.device)
+                with one_thread():
+                    candidates.see(batch.number, images, maps, peaks, level)
             keep_within_memory(levels, self.feed.memory)
 
     def count(self, found: Mapping[str, Sequence[Threshold]]) -> Counted:

@@ -1,7 +1,8 @@
 """Upsampled maps S_k(x) only where they can light a pixel: tile by tile, a tile lying between the same four cells.
 
 A value of S_k is never above the largest of its four cells, and few cells are above T_k; so most of S_k need not be
-known. The arithmetic is `upsample`'s, to the last bit.
+known, nor most cells: those that touch none above T_k are not looked at (see `kept`). The arithmetic is `upsample`'s,
+to the last bit.
 """
 
 from __future__ import annotations

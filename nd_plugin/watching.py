@@ -14,6 +14,7 @@ from nd_plugin.geometry import Geometry
 from nd_plugin.observation import Observation
 from nd_plugin.processes import Alone
 from nd_plugin.quantile import Bound, Flat, rank, select
+from nd_plugin.surroundings import one_thread
 from nd_plugin.types import Skipped
 
 
@@ -102,7 +103,8 @@ def thresholds(
         def flat() -> Iterator[Flat]:
             return (values for part in parts for values in part.flat(above))
 
-        values, known = select(flat, above, whole.highest, place, group.total)
+        with one_thread():  # a second one would not make it faster, and wait where it has to share a processor
+            values, known = select(flat, above, whole.highest, place, group.total)
         zero = (whole.nonzero <= min(place, whole.locations - place - 1)) & (above <= 0)
         values = torch.where(zero & ~known, torch.zeros_like(values), values)
         values = torch.where(whole.varied, values, whole.highest + 0.0)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 SHELVES = ("adapters", "concept_sets")
 FLOORS = [
     {"errors", "geometry", "preprocess", "types", "datasets"},
-    {"upsample", "tiles", "quantile", "tally", "scores", "summary", "surroundings"},
+    {"upsample", "tiles", "kept", "quantile", "tally", "scores", "summary", "surroundings"},
     {"hookspecs", "plugins", "opening"},
     {
         "candidates",
