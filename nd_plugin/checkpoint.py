@@ -53,10 +53,15 @@ class Checkpoint(Keeper):
         """The candidates of a layer, the ``place``-th, begin: their file will lie in the folder."""
         candidates.place = self.folder / str(place)
 
+    def due(self, images: int) -> bool:
+        """Whether the state is kept when so many images more are done."""
+        return self._since + images >= self.every
+
     def tick(self, state: State, images: int) -> None:
         """So many images more are done."""
+        due = self.due(images)
         self._since += images
-        if self._since >= self.every:
+        if due:
             self.save(state)
 
     def save(self, state: State) -> None:

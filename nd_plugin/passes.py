@@ -38,6 +38,10 @@ class Keeper:
     def watch(self, candidates: Candidates, place: int) -> None:
         """The candidates of a layer, the ``place``-th, begin."""
 
+    def due(self, images: int) -> bool:
+        """Whether the state is kept when so many images more are done."""
+        return False
+
     def tick(self, state: State, images: int) -> None:
         """So many images more are done."""
 
@@ -81,19 +85,29 @@ class Passes:
             with one_thread():  # what is short in one is long in two where the second shares its processor
                 for layer, maps in activations.items():
                     self._see(layer, maps, batch)
-            keep_within_memory({one.candidates: one.bound.level for one in state.layers.values()}, self.feed.memory)
+            taken = sum(watched.nbytes for watched in state.layers.values())
+            if taken > self.feed.memory or self.device.type != "cpu" or self.keeper.due(batch.seen):
+                self._settle()
             state.batches += 1
             self.keeper.tick(state, batch.seen)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Keep what may matter of the maps that wait, within the memory."""
+        layers = self.state.layers
+        with one_thread():
+            for layer, watched in layers.items():
+                for images, maps in watched.settle():
+                    raise self._not_finite(layer, maps, images)
+        keep_within_memory({one.candidates: one.bound.level for one in layers.values()}, self.feed.memory)
 
     def _see(self, layer: str, maps: Tensor, batch: Batch) -> None:
         """NaN and infinity show in the maxima; minus infinity is looked for where it can reach a mask."""
         peaks = maps.flatten(2).amax(2)
         if not bool(peaks.isfinite().all()):
-            raise self._not_finite(layer, maps, batch)
+            raise self._not_finite(layer, maps, batch.indices)
         watched = self.state.layers.get(layer) or self._first(layer, maps)
-        lowest = watched.see(batch.number, maps, peaks, batch.indices.to(maps.device))
-        if bool(lowest.isneginf()):
-            raise self._not_finite(layer, maps, batch)
+        watched.see(batch.number, maps, peaks, batch.indices.to(maps.device))
 
     def _first(self, layer: str, maps: Tensor) -> Watched:
         settings, size = self.feed.settings, self.feed.preprocess.size
@@ -209,9 +223,9 @@ class Passes:
             )
         return self.probe
 
-    def _not_finite(self, layer: str, maps: Tensor, batch: Batch) -> NonFiniteActivation:
+    def _not_finite(self, layer: str, maps: Tensor, images: Tensor) -> NonFiniteActivation:
         image, unit, row, column = (int(place) for place in (~maps.isfinite()).nonzero()[0])
-        name = self.feed.concepts.name(int(batch.indices[image]))
+        name = self.feed.concepts.name(int(images[image]))
         value = float(maps[image, unit, row, column])
         return NonFiniteActivation(
             f"layer {layer!r}, unit {unit}, image {name}: the activation at row {row}, column {column} is {value}; "

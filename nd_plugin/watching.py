@@ -26,6 +26,7 @@ class Watched:
     bound: Bound
     candidates: Candidates
     geometry: Geometry
+    waiting: list[tuple[int, Tensor, Tensor, Tensor]] = field(default_factory=list)  # batch, images, maps, peaks
 
     @classmethod
     def none(cls, maps: Tensor, quantile: float, images: int, top: int, geometry: Geometry) -> Watched:
@@ -38,14 +39,30 @@ class Watched:
             geometry,
         )
 
-    def see(self, batch: int, maps: Tensor, peaks: Tensor, images: Tensor) -> Tensor:
+    def see(self, batch: int, maps: Tensor, peaks: Tensor, images: Tensor) -> None:
         """Take in ``maps`` (image, unit, row, column) of ``images`` (image,); ``peaks`` are their maxima.
 
-        Returns the lowest value of the maps of which something was kept, ().
+        The maps themselves wait until `settle`: the longer, the better the bound is that they are looked through with.
         """
         self.observation.see(maps, peaks, images)
         self.bound.see(maps)
-        return self.candidates.see(batch, images, maps, peaks, self.bound.level)
+        self.waiting.append((batch, images, maps, peaks))
+
+    def settle(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Keep, of the maps that wait, what may exceed a threshold.
+
+        Gives the images (image,) and maps of each batch in which a map that may has minus infinity somewhere.
+        """
+        self.bound.settle()
+        while self.waiting:
+            batch, images, maps, peaks = self.waiting.pop(0)
+            if bool(self.candidates.see(batch, images, maps, peaks, self.bound.level).isneginf()):
+                yield images, maps
+
+    @property
+    def nbytes(self) -> int:
+        """Memory taken by maps that wait, and by what is kept."""
+        return self.candidates.nbytes + sum(maps.nbytes for _, _, maps, _ in self.waiting)
 
 
 @dataclass
