@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import IO
 
 import torch
@@ -49,12 +50,14 @@ class Room:
     """Memory that is used again and again: the kernel clears fresh pages, at a cost above that of the copying."""
 
     free: list[Block] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock, init=False, repr=False)  # layers may be looked through side by side
 
     def block(self, size: int) -> Block:
         """An empty block that holds ``size`` bytes."""
-        for place, block in enumerate(self.free):
-            if len(block.memory) >= size:
-                return self.free.pop(place)
+        with self.lock:
+            for place, block in enumerate(self.free):
+                if len(block.memory) >= size:
+                    return self.free.pop(place)
         return Block(torch.empty(max(BLOCK, size), dtype=torch.uint8, device="cpu"))
 
 

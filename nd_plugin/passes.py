@@ -95,10 +95,13 @@ class Passes:
     def _settle(self) -> None:
         """Keep what may matter of the maps that wait, within the memory."""
         layers = self.state.layers
-        with one_thread():
-            for layer, watched in layers.items():
-                for images, maps in watched.settle():
-                    raise self._not_finite(layer, maps, images)
+
+        def settle(layer: str) -> None:
+            for images, maps in layers[layer].settle():
+                raise self._not_finite(layer, maps, images)
+
+        with side_by_side() as do:
+            do(partial(settle, layer) for layer in layers)
         keep_within_memory({one.candidates: one.bound.level for one in layers.values()}, self.feed.memory)
 
     def _see(self, layer: str, maps: Tensor, batch: Batch) -> None:
