@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from nd_plugin.candidates import Stored
 from nd_plugin.geometry import spread_evenly
-from nd_plugin.passes import keep_within_memory
+from nd_plugin.passes import WAITING, keep_within_memory
 from nd_plugin.processes import Alone
 from nd_plugin.quantile import rank
 from nd_plugin.surroundings import one_thread, steady
@@ -65,7 +65,7 @@ def measure(images: int, units: int, cells: int, batch: int, memory: int, quanti
             seen = torch.arange(number * batch, number * batch + len(maps))
             peaks = maps.flatten(2).amax(2)
             watched.see(number, maps, peaks, seen)
-            if watched.nbytes > memory:
+            if watched.waiting_bytes > memory // WAITING:
                 settle(watched, memory)
             ours += time.perf_counter() - begun
             limit += 0 if number % 2 else amax(maps)
@@ -103,7 +103,7 @@ def settle(watched: Watched, memory: int) -> None:
     """As the engine does."""
     for _ in watched.settle():
         pass
-    keep_within_memory({watched.candidates: watched.bound.level}, memory)
+    keep_within_memory({watched.candidates: watched.bound.level}, memory - memory // WAITING)
 
 
 def main() -> None:

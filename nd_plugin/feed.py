@@ -143,6 +143,11 @@ def default_batch_size(device: torch.device) -> int:
     return 24 if device.type == "cpu" else 64
 
 
+def cores() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def default_workers() -> int:
     """One process fewer than there are cores, four at the most, shared with the other processes of torchrun.
 
@@ -151,8 +156,7 @@ def default_workers() -> int:
     """
     if multiprocessing.get_start_method() == "spawn":
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(min(cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1, 4), 0)
+    return max(min(cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1, 4), 0)
 
 
 @dataclass(frozen=True)
@@ -256,7 +260,8 @@ class Feed:
         items = _Items(self.concepts, self.preprocess, self.images, masks, pictures, annotated)
         own = torch.Generator("cpu")  # the loader draws a seed: not from the caller's random state
         numbers = self.numbers(start)
-        workers = self.workers + 1 if self.workers and not pictures else self.workers  # the model's core is free
+        spare = bool(self.workers) and not pictures and self.workers < cores()  # the model's core is free
+        workers = self.workers + spare
         loader = DataLoader(
             items,
             batch_sampler=[self.order[number] for number in numbers],

@@ -24,6 +24,7 @@ from nd_plugin.watching import Counted, State, Threshold, Watched
 
 WORTH = 1.5  # times as many batches: then the bound is so much better that maps are worth looking through again
 AT_ONCE = 1024  # maps that one thread counts at a time
+WAITING = 4  # a part of so many of the memory is for maps that wait
 MUCH = 0.75  # of the memory: what may be left, so that it does not have to be done for every batch
 Progress = Callable[[str, int, int], None]  # stage, images done, images in all
 
@@ -85,8 +86,8 @@ class Passes:
             with one_thread():  # what is short in one is long in two where the second shares its processor
                 for layer, maps in activations.items():
                     self._see(layer, maps, batch)
-            taken = sum(watched.nbytes for watched in state.layers.values())
-            if taken > self.feed.memory or self.device.type != "cpu" or self.keeper.due(batch.seen):
+            waiting = sum(watched.waiting_bytes for watched in state.layers.values())
+            if waiting > self.feed.memory // WAITING or self.device.type != "cpu" or self.keeper.due(batch.seen):
                 self._settle()
             state.batches += 1
             self.keeper.tick(state, batch.seen)
@@ -102,7 +103,8 @@ class Passes:
 
         with side_by_side() as do:
             do(partial(settle, layer) for layer in layers)
-        keep_within_memory({one.candidates: one.bound.level for one in layers.values()}, self.feed.memory)
+        left = self.feed.memory - self.feed.memory // WAITING
+        keep_within_memory({one.candidates: one.bound.level for one in layers.values()}, left)
 
     def _see(self, layer: str, maps: Tensor, batch: Batch) -> None:
         """NaN and infinity show in the maxima; minus infinity is looked for where it can reach a mask."""

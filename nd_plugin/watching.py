@@ -60,9 +60,9 @@ class Watched:
                 yield images, maps
 
     @property
-    def nbytes(self) -> int:
-        """Memory taken by maps that wait, and by what is kept."""
-        return self.candidates.nbytes + sum(maps.nbytes for _, _, maps, _ in self.waiting)
+    def waiting_bytes(self) -> int:
+        """Memory taken by the maps that wait."""
+        return sum(maps.nbytes for _, _, maps, _ in self.waiting)
 
 
 @dataclass
