@@ -117,7 +117,8 @@ def open_session(
     contents = [document.external[location].read_bytes() for location in locations]
     if locations:
         options.add_external_initializers_from_files_in_memory(locations, contents, [len(c) for c in contents])
-    providers: list[Any] = [(CUDA, {"device_id": place.index}), CPU] if place.provider == CUDA else [CPU]
+    exact = {"device_id": place.index, "use_tf32": 0}  # in TF32 a batch may differ from its images by a thousandth
+    providers: list[Any] = [(CUDA, exact), CPU] if place.provider == CUDA else [CPU]
     ort.set_default_logger_severity(FATAL)
     try:
         session = ort.InferenceSession(document.model.SerializeToString(), options, providers=providers)
