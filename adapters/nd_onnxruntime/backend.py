@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,12 +52,24 @@ class OnnxBackend:
         feeds = find_feeds(graph, image, options.feeds)
         how = preprocess_of(document, image)
         version = f"onnxruntime {ort.__version__}, {place.provider}"
-        identity = Identity(_name(document), document.source, version, document.fingerprint)
-        return OnnxModel(identity, how, document, image, feeds, place, tuple(options.custom_ops))
+        identity = Identity(_name(document), document.source, version, _fingerprint(document, image, feeds))
+        fed = ", ".join(f"{name}={text}" for name, text in options.feeds.items())
+        notes = (f"fed beside the image {image.name!r}: {fed}",) if fed else ()
+        return OnnxModel(identity, how, document, image, feeds, place, tuple(options.custom_ops), notes=notes)
 
 
 def _name(document: Document) -> str:
     return document.source.replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
+
+
+def _fingerprint(document: Document, image: ImageInput, feeds: Mapping[str, Feed]) -> str:
+    """Of the file, and of what it is fed beside the images: that decides the numbers, too."""
+    if not feeds:
+        return document.fingerprint
+    digest = hashlib.sha256(f"{document.fingerprint} {image.name}".encode())
+    for name, feed in sorted(feeds.items()):
+        digest.update(f"{name} {feed.array.shape} {feed.array.dtype}".encode() + feed.array.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def preprocess_of(document: Document, image: ImageInput) -> Preprocess:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -152,4 +152,4 @@ def needed(part_inputs: Sequence[ValueInfoProto], image: ImageInput, feeds: Mapp
     if lacking:
         shown = ", ".join(f"{value.name} {_shown(value)}" for value in lacking)
         raise BadInput(f"beside the image {image.name!r} the layers need {shown}: --feed {lacking[0].name}=VALUE")
-    return {name: replace(feeds[name]) for name in names}
+    return {name: feeds[name] for name in names}

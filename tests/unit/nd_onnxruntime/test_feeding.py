@@ -177,3 +177,10 @@ class TestPreprocessing:
         how = open_model(str(onnx_files.dynamic_batch(tmp_path))).preprocess
         assert how.size == SIZE and how.source == "ImageNet's (the file names none)"
         assert how.mean == pytest.approx((0.485, 0.456, 0.406))
+
+
+def test_what_is_fed_is_part_of_what_was_run(tmp_path: Path) -> None:
+    path = str(onnx_files.two_inputs(tmp_path))
+    one, same, other = (open_model(path, ModelOptions(feeds={"scale": text})) for text in ("0.5", "0.50", "2"))
+    assert one.identity.fingerprint == same.identity.fingerprint != other.identity.fingerprint
+    assert other.notes == ("fed beside the image 'image': scale=2",) and open_model(path).notes == ()
