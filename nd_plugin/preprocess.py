@@ -83,9 +83,9 @@ class Preprocess:
         return batch.copy_(pixels).mul_(self.scale).sub_(mean).div_(std)
 
     def denormalise(self, image: Tensor) -> Tensor:
-        """What `normalise` was given, from one image (3, row, column): uint8, RGB; values beyond are clipped."""
+        """What `normalise` was given, from (…, 3, row, column): uint8, RGB; values beyond are clipped."""
         pixels = self.pixel_values(image).round().clamp(0, 255).to(torch.uint8)
-        return pixels if self.channel_order == "rgb" else pixels.flip(0)
+        return pixels if self.channel_order == "rgb" else pixels.flip(-3)
 
     def pixel_values(self, image: Tensor) -> Tensor:
         """Before rounding: 0 to 255 for an image that was prepared this way."""
@@ -98,9 +98,8 @@ class Preprocess:
         """Images that ``before`` normalised, normalised as this one does; of the same size."""
         if replace(self, size=before.size, source="", assumed=False) == replace(before, source="", assumed=False):
             return images
-        mean, std = (images.new_tensor(v).view(-1, 1, 1) for v in (before.mean, before.std))
-        pixels = images.mul(std).add_(mean).div_(before.scale).round_().clamp_(0, 255).to(torch.uint8)
-        return self.normalise(pixels if self.channel_order == before.channel_order else pixels.flip(1))
+        rgb = before.denormalise(images)
+        return self.normalise(rgb if self.channel_order == "rgb" else rgb.flip(-3))
 
     def describe(self) -> dict[str, Any]:
         """As plain values, for run.json."""

@@ -17,7 +17,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from nd_plugin import BadInput, Dissection, LayerDissection, Settings, open_concepts, open_model
+from nd_plugin import BadInput, Dissection, LayerDissection, Preprocess, Settings, open_concepts, open_model
 from nd_plugin.cli import main
 from nd_plugin.comparing import pair_of
 from nd_plugin.errors import NDError
@@ -360,3 +360,15 @@ class TestDoctor:
         told = {one["subject"]: one for one in json.loads(out)}
         assert code == 0 and "torch" in told
         assert "of another planet" in told["onnxruntime"]["found"] and told["onnxruntime"]["remedy"]
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+@pytest.mark.parametrize("before", ["rgb", "bgr"])
+def test_images_are_normalised_anew_as_if_from_their_pixels(order: str, before: str) -> None:
+    rgb = torch.randint(0, 256, (2, 3, 5, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    given, wanted = Preprocess(channel_order=before), Preprocess(mean=(0, 0, 0), std=(1, 1, 1), channel_order=order)
+    pixels = {"rgb": rgb, "bgr": rgb.flip(1)}
+    found = wanted.renormalised(given.normalise(pixels[before]), given)
+    assert torch.equal(found, wanted.normalise(pixels[order]))
+    same = given.normalise(rgb)
+    assert given.renormalised(same, given) is same
