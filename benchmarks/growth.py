@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from nd_plugin import Annotation
-from nd_plugin.counting import Scenes, UnitCounts
+from nd_plugin.counting import Scenes, UnitCounts, shared
 from nd_plugin.geometry import spread_evenly
 from nd_plugin.surroundings import one_thread, steady
 from nd_plugin.tally import Labels
@@ -41,13 +41,13 @@ def concepts(many: int) -> float:
     scenes = Scenes.of(images, np.zeros(many, np.int64), 1, device)
     maps = torch.randn(16 * 32, 13, 13, generator=torch.Generator().manual_seed(0))
     place, units = torch.arange(16).repeat_interleave(32), torch.arange(16 * 32) % 256
-    thresholds = torch.full((256,), 2.5)
-    counts = UnitCounts.none(256, many, 1, device)
+    thresholds, geometry = torch.full((256,), 2.5), spread_evenly((13, 13), (224, 224))
+    counts = UnitCounts.none(256, many, 1)
     spent = []
     with one_thread(), steady():
         for _ in range(12):
             begun = time.perf_counter()
-            counts.see(place, units, maps, thresholds, spread_evenly((13, 13), (224, 224)), (224, 224), scenes)
+            counts.see(shared([(place, units, maps)], thresholds, geometry, (224, 224), scenes, many))
             spent.append(time.perf_counter() - begun)
     return statistics.median(spent) / 16 * 1e3
 

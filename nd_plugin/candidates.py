@@ -8,6 +8,7 @@ thresholds, and no masks.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -198,14 +199,12 @@ class Candidates:
 
     def _read(self, part: Stored) -> Kept:
         memory = torch.empty(bytes_of(self.cells, self.dtype, part.maps, part.count), dtype=torch.uint8, device="cpu")
-        left = memoryview(memory.numpy().data)
-        if self.file is not None:
-            self.file.seek(part.offset)
+        left, place = memoryview(memory.numpy().data), part.offset
         while self.file is not None and left:
-            got = self.file.readinto(left)  # type: ignore[attr-defined]
+            got = _read_at(self.file, left, place)
             if not got:
                 raise RunFailed(f"the file of candidates {self.path or ''} ends early: something else has changed it")
-            left = left[got:]
+            left, place = left[got:], place + got
         return Kept.on(memory, self.cells, self.dtype, part.maps, part.count)
 
     def flat(self, bound: Tensor) -> Iterator[Flat]:
@@ -219,6 +218,14 @@ class Candidates:
         if self.file is not None:
             self.file.close()
             self.file = None
+
+
+def _read_at(file: IO[bytes], memory: memoryview, place: int) -> int:
+    """How many bytes were read; the file's position stays, which copies of this process share."""
+    if hasattr(os, "preadv"):
+        return os.preadv(file.fileno(), [memory], place)
+    file.seek(place)
+    return int(file.readinto(memory))  # type: ignore[attr-defined]
 
 
 def free_bytes(folder: Path) -> int:

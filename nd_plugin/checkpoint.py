@@ -226,7 +226,7 @@ def _state_in(metadata: Mapping[str, Any], arrays: Mapping[str, Any], folder: Pa
         set(arrays["readable"].tolist()),
         [Skipped(**item) for item in metadata["skipped"]],
         metadata["batches"],
-        metadata["counted"] and _counted_in(metadata["counted"], arrays, device),
+        metadata["counted"] and _counted_in(metadata["counted"], arrays),
         metadata["seconds"],
     )
 
@@ -287,15 +287,15 @@ def _watched_in(
 def _counted_out(counted: Counted, arrays: dict[str, Any]) -> dict[str, Any]:
     arrays |= {"counted/area": counted.areas.area, "counted/images": counted.areas.images}
     for place, counts in enumerate(counted.units.values()):
-        arrays[f"counted/{place}/intersection"] = counts.intersection.cpu().numpy()
-        arrays[f"counted/{place}/unit_area"] = counts.unit_area.cpu().numpy()
+        arrays[f"counted/{place}/intersection"] = counts.intersection.numpy()
+        arrays[f"counted/{place}/unit_area"] = counts.unit_area.numpy()
     skipped = [asdict(item) for item in counted.skipped]
     return {"units": [list(key) for key in counted.units], "skipped": skipped, "batches": counted.batches}
 
 
-def _counted_in(one: Mapping[str, Any], arrays: Mapping[str, Any], device: torch.device) -> Counted:
+def _counted_in(one: Mapping[str, Any], arrays: Mapping[str, Any]) -> Counted:
     def tensor(place: int, name: str) -> Tensor:
-        return torch.from_numpy(arrays[f"counted/{place}/{name}"]).to(device)
+        return torch.from_numpy(arrays[f"counted/{place}/{name}"])
 
     units = {
         (layer, quantile): UnitCounts(tensor(place, "intersection"), tensor(place, "unit_area"))

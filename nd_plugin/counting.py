@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from threading import Lock
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nd_plugin.geometry import Geometry, Size
-from nd_plugin.tally import Counts, Labels
+from nd_plugin.tally import Counts, Labels, smallest
 from nd_plugin.tiles import every_pixel, lit_runs
-from nd_plugin.types import ConceptSet
+from nd_plugin.types import ConceptSet, Skipped
+from nd_plugin.upsample import divided, true_places
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """The annotations of some images whose masks have one size, ready to be counted against.
-
-    Labels are places among the concepts that occur in these images, so that a count for each of them is small.
-    """
+    """The annotations of some images whose masks have one size, ready to be counted against."""
 
     size: Size
-    planes: Tensor  # (plane, image * row * column) int32, 1 + place, 0 for none
-    whole: Tensor  # (label, image) int64, 1 + place, 0 for none: concepts of every pixel
-    concepts: Tensor  # (place,) int64, indices into the vocabulary
+    combinations: Tensor  # (image * row * column) int32, which labels each pixel carries together
+    labels: Tensor  # (label, image * combination) int64, 1 + place, each at most once; 0 for none
+    concepts: Tensor  # (place,) int64, indices into the vocabulary: those that occur in these images
     categories: Tensor  # (image, category) bool, which the image has
 
     @classmethod
     def of(cls, images: Sequence[Labels], category_of: Counts, categories: int, device: torch.device) -> Scenes:
         """Of at least one image; ``category_of`` (concept,) holds the category of every concept."""
         concepts = np.unique(np.concatenate([labels.concepts for labels in images]))
-        places = np.zeros(len(category_of) + 1, np.int32)
+        places = np.zeros(len(category_of) + 1, np.int64)
         places[concepts + 1] = np.arange(1, len(concepts) + 1)
         size, count = images[0].size, len(images)
-        planes = np.zeros((max(len(labels.planes) for labels in images), count, size[0] * size[1]), np.int32)
-        whole = np.zeros((max(len(labels.whole) for labels in images), count), np.int64)
+        most, at_once = (max(labels.members.shape[axis] for labels in images) for axis in (0, 1))
+        combinations = np.empty((count, *size), np.int32)
+        members = np.zeros((at_once, count, most), np.int64)
         present = np.zeros((count, categories), np.bool_)
         for image, labels in enumerate(images):
-            planes[: len(labels.planes), image] = places[labels.planes.reshape(len(labels.planes), size[0] * size[1])]
-            whole[: len(labels.whole), image] = places[labels.whole + 1]
+            combinations[image] = labels.combinations
+            members[: labels.members.shape[1], image, : len(labels.members)] = places[labels.members.T]
             present[image, category_of[labels.concepts]] = True
-        tensors = (planes.reshape(len(planes), count * size[0] * size[1]), whole, concepts, present)
-        return cls(size, *(torch.from_numpy(array).to(device) for array in tensors))
+        arrays = (combinations.ravel(), members.reshape(at_once, count * most), concepts, present)
+        return cls(size, *(torch.from_numpy(array).to(device) for array in arrays))
+
+    @property
+    def most(self) -> int:
+        """Combinations of labels in one image."""
+        return self.labels.shape[1] // len(self.categories)
 
 
 @dataclass
@@ -70,52 +75,86 @@ class ConceptCounts:
         return ConceptCounts(self.area + other.area, self.images + other.images)
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What the masks of one layer at one quantile share with the annotations of some images; small, to be sent."""
+
+    pairs: npt.NDArray[np.integer[Any]]  # (pair,) unit * concepts + concept, ascending: those that share any pixel
+    pixels: npt.NDArray[np.integer[Any]]  # (pair,) |M_k ∩ L_c|
+    areas: Counts  # (unit, category) |M_k| over the images that have the category
+
+
+def shared(
+    pieces: Iterable[tuple[Tensor, Tensor, Tensor]],
+    thresholds: Tensor,
+    geometry: Geometry,
+    image: Size,
+    scenes: Scenes,
+    concepts: int,
+) -> Shared:
+    """Count maps, given in ``pieces``: their places among the scenes and their units (map,), (map, row, column).
+
+    ``thresholds`` are of all units, (unit,); ``image`` is the input size, ``concepts`` the size of the vocabulary.
+    """
+    units, (many, categories) = len(thresholds), (len(scenes.concepts), scenes.categories.shape[1])
+    found = torch.zeros(units * (many + 1), dtype=torch.int64, device=thresholds.device)
+    areas = torch.zeros(units, categories, dtype=torch.int64, device=thresholds.device)
+    for images, its_units, maps in pieces:
+        lit = _by_combination(images, maps, thresholds[its_units], geometry, image, scenes)
+        areas.index_add_(0, its_units, lit.sum(1)[:, None] * scenes.categories[images])
+        some = true_places(lit > 0)
+        map_, combination = divided(some, scenes.most)
+        place, row, pixels = images[map_] * scenes.most + combination, its_units[map_] * (many + 1), lit.flatten()[some]
+        for labels in scenes.labels:
+            found.index_add_(0, row + labels[place], pixels)
+    unit, place = found.view(units, -1)[:, 1:].nonzero().T
+    pairs, pixels = unit * concepts + scenes.concepts[place], found.view(units, -1)[unit, place + 1]
+    return Shared(smallest(pairs.cpu().numpy()), smallest(pixels.cpu().numpy()), areas.cpu().numpy())
+
+
+def _by_combination(
+    images: Tensor, maps: Tensor, thresholds: Tensor, geometry: Geometry, image: Size, scenes: Scenes
+) -> Tensor:
+    """Pixels of each map by the combination of labels that they carry, (map, combination); ``thresholds`` (map,)."""
+    most, pixels = scenes.most, scenes.size[0] * scenes.size[1]
+    lit = torch.zeros(len(maps) * most, dtype=torch.int64, device=maps.device)
+    own, offsets = (torch.arange(len(maps), device=maps.device) * most).int(), (images * pixels).int()
+    for runs in lit_runs(maps, thresholds, geometry, image, scenes.size):
+        starts = runs.starts + offsets.index_select(0, runs.maps)
+        places, rows = every_pixel(starts, own.index_select(0, runs.maps), runs.lengths)
+        lit += torch.bincount(scenes.combinations.index_select(0, places) + rows, minlength=len(lit))
+    return lit.view(-1, most)
+
+
 @dataclass
 class UnitCounts:
-    """The counts of one layer at one quantile. Threads may count into it side by side."""
+    """The counts of one layer at one quantile."""
 
     intersection: Tensor  # (unit, concept) int64, |M_k ∩ L_c|
     unit_area: Tensor  # (unit, category) int64, |M_k| over the images that have the category
-    lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @classmethod
-    def none(cls, units: int, concepts: int, categories: int, device: torch.device) -> UnitCounts:
+    def none(cls, units: int, concepts: int, categories: int) -> UnitCounts:
         """Nothing counted yet."""
-        return cls(*(torch.zeros(units, many, dtype=torch.int64, device=device) for many in (concepts, categories)))
+        return cls(*(torch.zeros(units, many, dtype=torch.int64, device="cpu") for many in (concepts, categories)))
 
-    def see(
-        self,
-        images: Tensor,
-        units: Tensor,
-        maps: Tensor,
-        thresholds: Tensor,
-        geometry: Geometry,
-        image: Size,
-        scenes: Scenes,
-    ) -> None:
-        """Count ``maps`` (map, row, column) of ``units`` (map,) and ``images`` (map,), places among the scenes.
-
-        ``thresholds`` are of all units, (unit,); ``image`` is the input size.
-        """
-        count, many = len(self.intersection), len(scenes.concepts) + 1
-        found = torch.zeros(count * many, dtype=torch.int64, device=maps.device)
-        areas = torch.zeros(len(maps), dtype=torch.int64, device=maps.device)
-        pixels = scenes.size[0] * scenes.size[1]
-        for runs in lit_runs(maps, thresholds[units], geometry, image, scenes.size):
-            areas.index_add_(0, runs.maps, runs.lengths.long())
-            offset = (images * pixels).int().index_select(0, runs.maps)
-            row = (units * many).int().index_select(0, runs.maps)
-            places, rows = every_pixel(runs.starts + offset, row, runs.lengths)
-            for plane in scenes.planes:
-                found += torch.bincount(plane.index_select(0, places) + rows, minlength=len(found))
-        for label in scenes.whole:
-            found.index_add_(0, units * many + label[images], areas)
-        with self.lock:
-            self.intersection[:, scenes.concepts] += found.view(count, many)[:, 1:]
-            self.unit_area.index_add_(0, units, areas[:, None] * scenes.categories[images])
+    def see(self, found: Shared) -> None:
+        """Count some images."""
+        self.intersection.view(-1).numpy()[found.pairs] += found.pixels
+        self.unit_area += torch.from_numpy(found.areas)
 
     def __add__(self, other: UnitCounts) -> UnitCounts:
         return UnitCounts(self.intersection + other.intersection, self.unit_area + other.unit_area)
+
+
+@dataclass(frozen=True)
+class CountedBatch:
+    """What the images of one batch add to the counts."""
+
+    areas: ConceptCounts
+    units: Mapping[tuple[str, float], Sequence[Shared]]  # by layer and quantile
+    skipped: Sequence[Skipped]
+    seen: int  # images, readable or not
 
 
 def category_indices(concepts: ConceptSet) -> Counts:

@@ -26,6 +26,7 @@ MEMORY = 2**30  # bytes for candidates, unless told otherwise
 class Item:
     """One image as a worker hands it over."""
 
+    number: int  # of its batch
     index: int
     pixels: Tensor | None = None  # uint8 (3, row, column)
     labels: Labels | None = None  # at the size of the masks
@@ -41,7 +42,7 @@ class Batch:
     labels: tuple[Labels | None, ...]  # None where they were not asked for or cannot be read
     skipped: tuple[Skipped, ...]
     seen: int  # images, readable or not
-    number: int = 0  # among the batches of the whole probe data set
+    number: int  # among the batches of the whole probe data set
 
     def pin_memory(self) -> Batch:
         """In memory from which a GPU copies while it computes; the loader calls this."""
@@ -73,24 +74,21 @@ def parse_size(text: str, what: str, forms: str = "N or HxW") -> Size:
 class _Items(Dataset[Item]):
     concepts: ConceptSet
     preprocess: Preprocess
-    count: int
     masks: Size | None
     pictures: bool
     annotated: bool
 
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, place: tuple[int, int]) -> Item:
+        number, index = place
         try:
             pixels = self.preprocess.resize(self.concepts.image(index)) if self.pictures else None
         except Exception as error:  # whatever a decoder raises: the image is named and skipped
-            return Item(index, skipped=(self._skipped(index, "image", error),))
+            return Item(number, index, skipped=(self._skipped(index, "image", error),))
         try:
             labels = self._labels(index) if self.annotated else None
         except Exception as error:  # likewise
-            return Item(index, pixels, skipped=(self._skipped(index, "annotation", error),))
-        return Item(index, pixels, labels)
+            return Item(number, index, pixels, skipped=(self._skipped(index, "annotation", error),))
+        return Item(number, index, pixels, labels)
 
     def _labels(self, index: int) -> Labels:
         found = self.concepts.annotation(index)
@@ -115,6 +113,7 @@ def _together(items: Sequence[Item]) -> Batch:
         labels=tuple(item.labels for item in read),
         skipped=tuple(skipped for item in items for skipped in item.skipped),
         seen=len(items),
+        number=items[0].number,
     )
 
 
@@ -256,22 +255,32 @@ class Feed:
 
         Under ``strict`` an unreadable item raises Unreadable.
         """
-        masks = mask_size(self.settings, self.concepts, self.preprocess.size)
-        items = _Items(self.concepts, self.preprocess, self.images, masks, pictures, annotated)
-        own = torch.Generator("cpu")  # the loader draws a seed: not from the caller's random state
         numbers = self.numbers(start)
-        spare = bool(self.workers) and not pictures and self.workers < cores()  # the model's core is free
-        workers = self.workers + spare
         loader = DataLoader(
-            items,
-            batch_sampler=[self.order[number] for number in numbers],
-            num_workers=min(workers, len(numbers)),
+            self._items(pictures, annotated),
+            batch_sampler=[self._places(number) for number in numbers],
+            num_workers=min(self.workers, len(numbers)),
             collate_fn=_together,
-            generator=own,
+            generator=torch.Generator("cpu"),  # the loader draws a seed: not from the caller's random state
             pin_memory=self.pinned,
         )
-        for number, batch in zip(numbers, _translated(loader), strict=True):
-            if self.settings.strict and batch.skipped:
-                first = batch.skipped[0]
-                raise Unreadable(f"the {first.part} of {first.image} cannot be read: {first.reason}")
-            yield replace(batch, number=number)
+        yield from map(self.checked, _translated(loader))
+
+    def annotations(self, number: int) -> Batch:
+        """One batch with annotations alone, decoded here."""
+        items = self._items(pictures=False, annotated=True)
+        return _together([items[place] for place in self._places(number)])
+
+    def checked(self, batch: Batch) -> Batch:
+        """The batch. Under ``strict`` an unreadable item raises Unreadable."""
+        if self.settings.strict and batch.skipped:
+            first = batch.skipped[0]
+            raise Unreadable(f"the {first.part} of {first.image} cannot be read: {first.reason}")
+        return batch
+
+    def _items(self, pictures: bool, annotated: bool) -> _Items:
+        masks = mask_size(self.settings, self.concepts, self.preprocess.size)
+        return _Items(self.concepts, self.preprocess, masks, pictures, annotated)
+
+    def _places(self, number: int) -> list[tuple[int, int]]:
+        return [(number, image) for image in self.order[number]]

@@ -81,7 +81,7 @@ class LayerDissection(UnitExplanation):
             anchor: ``"rf"``, interpolants at the receptive fields' centres, or ``"cell"``, spread evenly.
             mask_size: ``None`` (Broden's masks as they are, else half the input), ``"native"``, N or ``"HxW"``.
             batch_size: Images per forward pass; None chooses by device.
-            workers: Processes that decode images; None chooses by the number of cores.
+            workers: Processes beside this one, which decode images, and on a CPU count masks; None chooses by cores.
             limit: Look at the first images only.
             memory: Bytes for the maps kept during the pass, 1 GiB by default; more go to a temporary file.
             checkpoint: A folder in which the state is kept while this runs. An interrupted dissection that is found

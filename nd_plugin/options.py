@@ -28,4 +28,4 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")]
 Memory = Annotated[str | None, typer.Option(help="For maps kept during the pass: 1GiB, 500MB … [default: 1GiB]")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Images per forward pass. [default: by device]")]
-Workers = Annotated[int | None, typer.Option(min=0, help="Processes that decode images. [default: by cores]")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Processes beside this one. [default: by cores]")]

@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from nd_plugin.candidates import Candidates, Room
-from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts, category_indices
+from nd_plugin.copies import can_copy, in_turn
+from nd_plugin.counter import Counter
+from nd_plugin.counting import ConceptCounts, CountedBatch, UnitCounts, category_indices
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.feed import Batch, Feed
-from nd_plugin.geometry import Size, spread_evenly
-from nd_plugin.kept import Kept, keep
+from nd_plugin.geometry import spread_evenly
 from nd_plugin.surroundings import one_thread, side_by_side
-from nd_plugin.tally import Labels
 from nd_plugin.types import Probe
-from nd_plugin.upsample import true_places
 from nd_plugin.watching import Counted, State, Threshold, Watched
 
 WORTH = 1.5  # times as many batches: then the bound is so much better that maps are worth looking through again
-AT_ONCE = 1024  # maps that one thread counts at a time
 WAITING = 4  # a part of so many of the memory is for maps that wait
 MUCH = 0.75  # of the memory: what may be left, so that it does not have to be done for every batch
 Progress = Callable[[str, int, int], None]  # stage, images done, images in all
+AnyBatch = TypeVar("AnyBatch", Batch, CountedBatch)
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -79,7 +78,8 @@ class Passes:
         """The pass over the images, from where the state stands."""
         state = self.state
         strict = self.feed.settings.strict  # then a bad annotation stops the run now, not after the pass
-        for batch in self._batches("activations", annotated=strict, start=state.batches):
+        batches = self.feed.batches(annotated=strict, start=state.batches)
+        for batch in self._batches("activations", batches, state.batches):
             state.skipped += batch.skipped
             state.readable.update(batch.indices.tolist())
             activations = self._maps(batch, self.layers)
@@ -133,7 +133,7 @@ class Passes:
             before = self.state.layers[layer].candidates
             self.seen_again[layer] = Candidates(before.cells, before.dtype, room=self.room)
         levels = {self.seen_again[layer]: wanted[layer] for layer in mine}
-        for batch in self._batches("activations, again", annotated=False):
+        for batch in self._batches("activations, again", self.feed.batches(annotated=False)):
             for layer, maps in self._maps(batch, mine).items():
                 candidates, images = self.seen_again[layer], batch.indices.to(maps.device)
                 peaks, level = maps.flatten(2).amax(2), levels[candidates].to(maps.device)
@@ -143,72 +143,52 @@ class Passes:
 
     def count(self, found: Mapping[str, Sequence[Threshold]]) -> Counted:
         """The pass over the annotations, from where the state stands: masks against concepts."""
-        vocabulary = self.feed.concepts
-        category_of, sizes = category_indices(vocabulary), (len(vocabulary.concepts), len(vocabulary.categories))
-        counted = self.state.counted = self.state.counted or self._nothing_counted(found, *sizes)
-        again = [layer for layer in self.state.layers if not self.candidates(layer).whole]
+        state, concepts = self.state, self.feed.concepts
+        counted = state.counted = state.counted or self._nothing_counted(found)
+        again = [layer for layer in state.layers if not self.candidates(layer).whole]
         if again:
             self._model(again)
-        unread = {item.image for item in self.state.skipped if item.part == "image"}
-        with side_by_side() as do:
-            for batch in self._batches("masks", pictures=bool(again), annotated=True, start=counted.batches):
-                counted.skipped += [s for s in batch.skipped if s.part == "annotation" and s.image not in unread]
-                activations = self._maps(batch, again) if again else {}
-                kept = {
-                    layer: _above(found[layer], activations[layer], batch.indices)
-                    if layer in activations
-                    else self.candidates(layer).of(batch.number)
-                    for layer in self.state.layers
-                }
-                for images, labels in _by_size(batch, self.state.readable):
-                    for one in labels:
-                        counted.areas.see(one, category_of)
-                    scenes = Scenes.of(labels, category_of, sizes[1], self.device)
-                    do(self._jobs(kept, found, images, scenes, counted))
-                counted.batches += 1
-                self.keeper.tick(self.state, batch.seen)
+        counter = Counter(
+            {layer: self.candidates(layer) for layer in state.layers},
+            found,
+            {layer: watched.geometry for layer, watched in state.layers.items()},
+            state.readable,
+            category_indices(concepts),
+            len(concepts.categories),
+            self.feed.preprocess.size,
+            self.device,
+        )
+        unread = {item.image for item in state.skipped if item.part == "image"}
+        for batch in self._batches("masks", self._counted(counter, again, counted.batches), counted.batches):
+            counted.see(batch)
+            counted.skipped += [s for s in batch.skipped if s.part == "annotation" and s.image not in unread]
+            self.keeper.tick(state, batch.seen)
         return counted
 
-    def _jobs(
-        self,
-        kept: Mapping[str, Kept],
-        found: Mapping[str, Sequence[Threshold]],
-        images: Tensor,
-        scenes: Scenes,
-        counted: Counted,
-    ) -> Iterator[Callable[[], None]]:
-        """What there is to count in the scenes of ``images`` (image,), in pieces."""
-        for layer, maps in kept.items():
-            for at in found[layer]:
-                place = torch.searchsorted(images, maps.images.long()).clamp(max=len(images) - 1)
-                mine = true_places((maps.peaks > at.values[maps.units]) & (images[place] == maps.images))
-                for piece in torch.split(mine, AT_ONCE) if len(mine) else ():
-                    counts = counted.units[layer, at.quantile]
-                    yield partial(self._count, maps, at, piece, place[piece], scenes, layer, counts)
+    def _counted(self, counter: Counter, again: Sequence[str], start: int) -> Iterator[CountedBatch]:
+        """The counts of all batches but ``start``, where the layers ``again`` go through the model a second time."""
+        feed = self.feed
+        if self.device.type == "cpu" and not again and (can_copy() or not feed.workers):
+            return in_turn(partial(counter.decode_and_count, feed), feed.numbers(start), feed.workers)
+        batches = feed.batches(pictures=bool(again), annotated=True, start=start)
+        return (counter.count(batch, self._maps(batch, again) if again else {}) for batch in batches)
 
-    def _nothing_counted(self, found: Mapping[str, Sequence[Threshold]], concepts: int, categories: int) -> Counted:
+    def _nothing_counted(self, found: Mapping[str, Sequence[Threshold]]) -> Counted:
+        sizes = len(self.feed.concepts.concepts), len(self.feed.concepts.categories)
         units = {
-            (layer, at.quantile): UnitCounts.none(len(at.values), concepts, categories, self.device)
+            (layer, at.quantile): UnitCounts.none(len(at.values), *sizes)
             for layer in self.layers
             for at in found[layer]
         }
-        return Counted(ConceptCounts.none(concepts, categories), units)
+        return Counted(ConceptCounts.none(*sizes), units)
 
-    def _count(
-        self, kept: Kept, at: Threshold, mine: Tensor, place: Tensor, scenes: Scenes, layer: str, counts: UnitCounts
-    ) -> None:
-        """Count the maps ``mine`` (map,) among ``kept``, which lie at ``place`` (map,) among the scenes."""
-        place, units = (part.to(self.device) for part in (place, kept.units[mine].long()))
-        maps = kept.maps(mine, self.device)
-        geometry = self.state.layers[layer].geometry
-        counts.see(place, units, maps, at.values.to(self.device), geometry, self.feed.preprocess.size, scenes)
-
-    def _batches(self, stage: str, *, pictures: bool = True, annotated: bool, start: int = 0) -> Iterator[Batch]:
-        batches = self.feed.numbers()
-        total = sum(len(self.feed.order[number]) for number in batches)
-        done = sum(len(self.feed.order[number]) for number in batches[:start])
+    def _batches(self, stage: str, batches: Iterator[AnyBatch], start: int = 0) -> Iterator[AnyBatch]:
+        """The part's ``batches``, of which ``start`` are done already, while progress is shown."""
+        numbers = self.feed.numbers()
+        total = sum(len(self.feed.order[number]) for number in numbers)
+        done = sum(len(self.feed.order[number]) for number in numbers[:start])
         self.progress(stage, done, total)
-        for batch in self.feed.batches(pictures=pictures, annotated=annotated, start=start):
+        for batch in batches:
             yield batch
             done += batch.seen
             self.progress(stage, done, total)
@@ -248,22 +228,6 @@ def keep_within_memory(kept: Mapping[Candidates, Tensor], memory: int) -> None:
     while (taken := sum(candidates.nbytes for candidates in kept)) > MUCH * memory:
         largest = max(kept, key=lambda candidates: candidates.nbytes)
         largest.spill(kept[largest], int(taken - MUCH * memory) + 1)
-
-
-def _by_size(batch: Batch, readable: set[int]) -> Iterator[tuple[Tensor, list[Labels]]]:
-    """The images of a batch that count, ascending, and their labels, apart by the size of their masks."""
-    groups: dict[Size, list[tuple[int, Labels]]] = {}
-    for image, labels in sorted(zip(batch.indices.tolist(), batch.labels, strict=True), key=lambda pair: pair[0]):
-        if labels is not None and image in readable:
-            groups.setdefault(labels.size, []).append((image, labels))
-    for group in groups.values():
-        yield torch.from_numpy(np.array([image for image, _ in group], np.int64)), [labels for _, labels in group]
-
-
-def _above(found: Sequence[Threshold], maps: Tensor, images: Tensor) -> Kept:
-    """What exceeds any threshold of ``maps`` (image, unit, row, column) of ``images`` (image,)."""
-    lowest = torch.stack([at.values for at in found]).amin(0).to(maps.device)
-    return keep(maps, images.to(maps.device), maps.flatten(2).amax(2), lowest)[0]
 
 
 def _at_least_float32(maps: Tensor) -> Tensor:

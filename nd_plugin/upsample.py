@@ -61,3 +61,12 @@ def true_places(mask: Tensor) -> Tensor:
     if mask.device.type == "cpu":
         return torch.from_numpy(np.flatnonzero(mask.numpy()))
     return mask.flatten().nonzero()[:, 0]
+
+
+def divided(places: Tensor, by: int) -> tuple[Tensor, Tensor]:
+    """Quotients and remainders of ``places`` (any,), none negative; on the CPU NumPy is several times as fast."""
+    if places.device.type == "cpu":
+        quotients = torch.from_numpy(places.numpy() // np.asarray(by, places.numpy().dtype))
+    else:
+        quotients = places // by
+    return quotients, places - quotients * by

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin.candidates import Candidates
-from nd_plugin.counting import ConceptCounts, UnitCounts
+from nd_plugin.counting import ConceptCounts, CountedBatch, UnitCounts
 from nd_plugin.geometry import Geometry
 from nd_plugin.observation import Observation
 from nd_plugin.processes import Alone
@@ -73,6 +73,14 @@ class Counted:
     units: dict[tuple[str, float], UnitCounts]  # by layer and quantile
     skipped: list[Skipped] = field(default_factory=list)
     batches: int = 0  # done, of the part
+
+    def see(self, batch: CountedBatch) -> None:
+        """Count a batch."""
+        self.areas += batch.areas
+        for key, every in batch.units.items():
+            for found in every:
+                self.units[key].see(found)
+        self.batches += 1
 
     def __add__(self, other: Counted) -> Counted:
         units = {key: counts + other.units[key] for key, counts in self.units.items()}

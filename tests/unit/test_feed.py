@@ -15,6 +15,7 @@ from PIL import Image
 
 from nd_plugin import Annotation, BadInput, Concept, Identity, Preprocess, Settings, Skipped, Unreadable, open_concepts
 from nd_plugin.feed import Batch, Feed, Part, mask_size, parse_size, shuffled
+from nd_plugin.tally import Labels
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
@@ -62,9 +63,13 @@ def feed(
     return Feed(concepts, Preprocess(size=size), Settings(**settings), batch, workers)  # type: ignore[arg-type]
 
 
-def planes_of(batches: list[Batch]) -> list[tuple[list[object], list[int]] | None]:
-    every = [labels for batch in batches for labels in batch.labels]
-    return [None if labels is None else (labels.planes.tolist(), labels.whole.tolist()) for labels in every]
+def concepts_of(labels: Labels) -> list[list[list[int]]]:
+    """1 + concept of what each pixel carries, ascending; (row, column, any number)."""
+    return [[sorted(set(which) - {0}) for which in row] for row in labels.members[labels.combinations].tolist()]
+
+
+def labels_of(batches: list[Batch]) -> list[list[list[list[int]]] | None]:
+    return [labels and concepts_of(labels) for batch in batches for labels in batch.labels]
 
 
 @pytest.fixture
@@ -110,7 +115,7 @@ def assert_same(found: list[Batch], expected: list[Batch]) -> None:
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one.indices, other.indices) and torch.equal(one.pixels, other.pixels)
         assert (one.skipped, one.seen) == (other.skipped, other.seen)
-    assert planes_of(found) == planes_of(expected)
+    assert labels_of(found) == labels_of(expected)
 
 
 BAD: dict[str, Mapping[int, Exception]] = {
@@ -132,9 +137,9 @@ def test_batches() -> None:
             expected = concepts.image(index).resize((10, 8), Image.Resampling.BILINEAR)
             assert np.array_equal(batch.pixels[place].permute(1, 2, 0), np.asarray(expected))
             labels = batch.labels[place]
-            assert labels is not None and labels.planes.dtype == np.uint8
-            assert labels.planes.shape == (1 + index % 3, 4, 5)
-            assert labels.whole.tolist() == ([index % 3] if index % 2 else [])
+            assert labels is not None and labels.combinations.dtype == np.uint8 and labels.size == (4, 5)
+            assert labels.members.shape[1] == 1 + index % 3 + index % 2
+            assert not index % 2 or (labels.members == 1 + index % 3).any(1).all()
 
 
 def test_without_annotations() -> None:
@@ -159,7 +164,7 @@ def test_the_batch_size_changes_nothing_else(size: int) -> None:
     assert sum(batch.seen for batch in found) == 7
     assert [i for b in found for i in b.indices.tolist()] == [i for b in expected for i in b.indices.tolist()]
     assert [s for b in found for s in b.skipped] == [s for b in expected for s in b.skipped]
-    assert planes_of(found) == planes_of(expected)
+    assert labels_of(found) == labels_of(expected)
 
 
 @pytest.mark.usefixtures("in_order")
@@ -276,19 +281,19 @@ MIXED = Annotation([np.ones((18, 22), np.uint8), np.full((6, 7), 2)])
 @pytest.mark.parametrize(
     ("text", "native", "annotation", "shape"),
     [
-        ("auto", False, MIXED, (2, 4, 5)),
-        ("6x3", False, MIXED, (2, 6, 3)),
-        ("native", False, MIXED, (2, 18, 22)),  # the first plane's size
-        ("auto", True, MIXED, (2, 18, 22)),
-        ("auto", True, Annotation(MIXED.planes, (3,), (5, 5)), (3, 5, 5)),  # the annotation's own
-        ("auto", True, Annotation([], (3, 1), (5, 6)), (2, 5, 6)),
-        ("auto", False, Annotation([], (3,)), (1, 4, 5)),
-        ("auto", False, Annotation([]), (0, 4, 5)),
+        ("auto", False, MIXED, (4, 5)),
+        ("6x3", False, MIXED, (6, 3)),
+        ("native", False, MIXED, (18, 22)),  # the first plane's size
+        ("auto", True, MIXED, (18, 22)),
+        ("auto", True, Annotation(MIXED.planes, (3,), (5, 5)), (5, 5)),  # the annotation's own
+        ("auto", True, Annotation([], (3, 1), (5, 6)), (5, 6)),
+        ("auto", False, Annotation([], (3,)), (4, 5)),
+        ("auto", False, Annotation([]), (4, 5)),
         pytest.param(
             "native",
             False,
             Annotation([], (3,)),
-            (1, 4, 5),  # as the slow twin: half the image
+            (4, 5),  # as the slow twin: half the image
         ),
     ],
 )
@@ -296,16 +301,13 @@ def test_size_of_planes(text: str, native: bool, annotation: Annotation, shape: 
     concepts = Noise(1, annotations={0: annotation}, native_masks=native)
     (batch,) = feed(concepts, mask_size=text).batches(annotated=True)
     assert batch.skipped == () and batch.labels[0] is not None
-    assert (
-        batch.labels[0].planes.shape == (shape[0] - len(annotation.labels), *shape[1:])
-        and batch.labels[0].size == shape[1:]
-    )
+    assert batch.labels[0].combinations.shape == batch.labels[0].size == shape
 
 
 def test_planes_are_brought_over_by_nearest_neighbours() -> None:
     plane = np.array([[1, 2, 3], [0, 1, 2], [3, 0, 1]])
     (batch,) = feed(Noise(1, annotations={0: Annotation([plane])}), mask_size="2").batches(annotated=True)
-    assert batch.labels[0] is not None and batch.labels[0].planes.tolist() == [[[1, 3], [3, 1]]]
+    assert batch.labels[0] is not None and concepts_of(batch.labels[0]) == [[[1], [3]], [[3], [1]]]
 
 
 def test_stopping_early_leaves_no_worker_behind() -> None:

@@ -35,6 +35,7 @@ FLOORS = [
     {
         "kept",
         "candidates",
+        "copies",
         "counting",
         "observation",
         "processes",
@@ -45,7 +46,7 @@ FLOORS = [
         "dissection",
         "runs",
     },
-    {"passes", "engine", "checkpoint", "shards", "testing"},
+    {"counter", "passes", "engine", "checkpoint", "shards", "testing"},
     {
         "contribution",
         "explanation",

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from nd_plugin import Axis, Geometry, engine, quantile, scores
 from nd_plugin.candidates import Candidates
-from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts
+from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts, shared
 from nd_plugin.geometry import spread_evenly
 from nd_plugin.observation import Observation, TopImages
 from nd_plugin.processes import Alone
@@ -284,6 +284,7 @@ class TestBound:
         bound, before = Bound.none(4, 0.05, maps.dtype, maps.device), torch.full((4,), -torch.inf)
         for part in maps.split(batch):
             bound.see(part)
+            bound.settle()
             assert (bound.level >= before).all()
             before = bound.level
         twin = torch.tensor([reference.threshold(unit.numpy(), 0.05) for unit in maps.transpose(0, 1).flatten(1)])
@@ -298,6 +299,7 @@ class TestBound:
         bound = Bound.none(3, 0.05, maps.dtype, maps.device)
         for part in maps.split(10):
             bound.see(part)
+            bound.settle()
         twin = [reference.threshold(unit.numpy(), 0.05) for unit in maps.transpose(0, 1).flatten(1)]
         assert bound.level.isfinite().all() and (bound.level <= torch.tensor(twin)).all()
 
@@ -306,6 +308,7 @@ class TestBound:
         bound = Bound.none(3, 0.05, maps.dtype, maps.device)
         for part in maps.split(16):
             bound.see(part)
+            bound.settle()
         assert (bound.level < 6).all() and bound.level.isfinite().all()
 
     def test_the_bound_of_one_batch_of_everything_is_that_of_many(self) -> None:
@@ -391,16 +394,16 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(maps: Tensor, sizes: lis
     axes = (Axis(1, 5, 2), Axis(1, 5, 2))
 
     def counted(images: Sequence[int]) -> tuple[UnitCounts, ConceptCounts]:
-        cpu = torch.device("cpu")
-        units, areas = UnitCounts.none(5, 6, 3, cpu), ConceptCounts.none(6, 3)
+        units, areas = UnitCounts.none(5, 6, 3), ConceptCounts.none(6, 3)
         for start in range(0, len(images), together):
             some = images[start : start + together]
             labels = [Labels.of(annotations[image], (18, 18)) for image in some]
             for one in labels:
                 areas.see(one, np.array(category_of))
-            scenes = Scenes.of(labels, np.array(category_of), 3, cpu)
+            scenes = Scenes.of(labels, np.array(category_of), 3, torch.device("cpu"))
             places = torch.arange(len(some)).repeat_interleave(5), torch.arange(5).repeat(len(some))
-            units.see(*places, maps[list(some)].flatten(0, 1), levels, Geometry(*axes), (32, 32), scenes)
+            pieces = [(*places, maps[list(some)].flatten(0, 1))]
+            units.see(shared(pieces, levels, Geometry(*axes), (32, 32), scenes, 6))
         return units, areas
 
     starts = np.cumsum([0, *sizes])

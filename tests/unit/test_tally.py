@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin import Annotation, Axis, Geometry, tiles, upsample
-from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts
+from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts, shared
 from nd_plugin.tally import Labels, nearest_rows, resize_plane
 
 Size = tuple[int, int]
@@ -34,8 +34,7 @@ def random_planes(seed: int, size: Size, count: int, concepts: int = 6) -> npt.N
 def masks_of(labels: Labels) -> dict[int, npt.NDArray[np.bool_]]:
     """The annotation mask of each concept that is said to occur."""
     return {
-        concept: (labels.planes == concept + 1).any(0) | (concept in labels.whole)
-        for concept in labels.concepts.tolist()
+        concept: (labels.members == concept + 1).any(1)[labels.combinations] for concept in labels.concepts.tolist()
     }
 
 
@@ -44,12 +43,12 @@ def counted(
 ) -> tuple[Counts, Counts, Counts]:
     """Intersections, unit areas and concept areas of ``maps`` (image, unit, row, column), all images at once."""
     labels = [Labels.of(annotation, size) for annotation in annotations]
-    units, areas = UnitCounts.none(maps.shape[1], 6, 3, CPU), ConceptCounts.none(6, 3)
+    units, areas = UnitCounts.none(maps.shape[1], 6, 3), ConceptCounts.none(6, 3)
     for one in labels:
         areas.see(one, CATEGORY_OF)
     images, its_units = (places.flatten() for places in torch.from_numpy(np.indices(maps.shape[:2])))
     scenes = Scenes.of(labels, CATEGORY_OF, 3, CPU)
-    units.see(images, its_units, maps.flatten(0, 1), thresholds, geometry, image, scenes)
+    units.see(shared([(images, its_units, maps.flatten(0, 1))], thresholds, geometry, image, scenes, 6))
     assert units.intersection.dtype == units.unit_area.dtype == torch.int64
     return units.intersection.numpy(), units.unit_area.numpy(), areas.area
 
@@ -104,9 +103,11 @@ class TestLabels:
     def test_everything_is_brought_to_one_size(self) -> None:
         planes: list[npt.NDArray[np.integer]] = [np.array([[1, 2]], np.uint8), np.array([[3], [0]], np.int64)]
         found = Labels.of(Annotation(planes, (4, 5)), (2, 2))
-        assert found.size == (2, 2) and found.planes.dtype == np.uint8
-        assert found.planes.tolist() == [[[1, 2], [1, 2]], [[3, 3], [0, 0]]]
-        assert found.whole.tolist() == [3, 4]
+        assert found.size == (2, 2) and found.combinations.dtype == np.uint8
+        assert [[sorted({0, *which}) for which in row] for row in found.members[found.combinations].tolist()] == [
+            [[0, 1, 3, 4, 5], [0, 2, 3, 4, 5]],
+            [[0, 1, 4, 5], [0, 2, 4, 5]],
+        ]
         assert found.concepts.tolist() == [0, 1, 2, 3, 4] and found.areas.tolist() == [2, 2, 2, 4, 4]
 
     def test_planes_given_are_left_as_they_are(self) -> None:
@@ -124,16 +125,16 @@ class TestLabels:
             2: [[True, True], [True, True]],
         }
 
-    def test_a_label_of_the_whole_image_is_in_no_plane(self) -> None:
+    def test_a_label_of_the_whole_image_counts_once(self) -> None:
         found = Labels.of(Annotation([np.array([[2, 1], [0, 2]])], (2, 2, 0)), (2, 2))
-        assert found.planes.tolist() == [[[0, 1], [0, 0]]] and found.whole.tolist() == [1]
+        assert {tuple(sorted(which)) for which in found.members.tolist()} == {(0, 0, 0, 2), (0, 0, 1, 2)}
         assert found.concepts.tolist() == [0, 1] and found.areas.tolist() == [1, 4]
 
     @pytest.mark.parametrize("annotation", [Annotation([]), Annotation([np.zeros((2, 5), np.uint8)])])
     def test_of_an_image_without_labels(self, annotation: Annotation) -> None:
         found = Labels.of(annotation, (3, 4))
-        assert found.size == (3, 4) and not found.planes.any()
-        assert found.whole.shape == found.concepts.shape == found.areas.shape == (0,)
+        assert found.size == (3, 4) and not found.combinations.any() and not found.members.any()
+        assert found.concepts.shape == found.areas.shape == (0,)
 
     @pytest.mark.parametrize("plane", [np.zeros(4, int), np.zeros((2, 3, 3), int), np.zeros((0, 3), int)])
     def test_a_plane_that_is_not_row_by_column_is_refused(self, plane: npt.NDArray[np.int64]) -> None:
@@ -151,8 +152,7 @@ class TestLabels:
         assert list(masks) == sorted(expected)
         for concept, mask in masks.items():
             assert np.array_equal(mask, expected[concept])
-            once = (found.planes == concept + 1).sum(0)
-            assert once.max(initial=0) <= 1 and (concept in found.whole) + once.max(initial=0) == 1
+            assert (found.members == concept + 1).sum(1).max() == 1
         assert found.areas.tolist() == [np.count_nonzero(expected[concept]) for concept in sorted(expected)]
 
 
@@ -195,21 +195,32 @@ def test_maps_may_come_in_any_order_and_be_some_of_all() -> None:
     labels = [Labels.of(Annotation(list(random_planes(image, (6, 7), 2)), (3,)), (6, 7)) for image in range(4)]
     scenes = Scenes.of(labels, CATEGORY_OF, 3, CPU)
     chosen = torch.randperm(20, generator=torch.Generator().manual_seed(6))[:11]
-    apart, at_once = (UnitCounts.none(5, 6, 3, CPU) for _ in range(2))
-    for place in chosen.sort().values.split(1):
-        apart.see(place // 5, place % 5, maps.flatten(0, 1)[place], thresholds, PIXELS, (6, 7), scenes)
+    at_a_time, at_once, in_pieces = (UnitCounts.none(5, 6, 3) for _ in range(3))
+    given = (thresholds, PIXELS, (6, 7), scenes, 6)
+    every = [(place // 5, place % 5, maps.flatten(0, 1)[place]) for place in chosen.sort().values.split(1)]
+    for piece in every:
+        at_a_time.see(shared([piece], *given))
     turned = maps.flatten(0, 1)[chosen].transpose(1, 2).contiguous().transpose(1, 2)
     assert not turned.is_contiguous()
-    at_once.see(chosen // 5, chosen % 5, turned, thresholds, PIXELS, (6, 7), scenes)
-    assert at_once.intersection.equal(apart.intersection) and at_once.unit_area.equal(apart.unit_area)
+    at_once.see(shared([(chosen // 5, chosen % 5, turned)], *given))
+    in_pieces.see(shared(iter(every), *given))
+    for other in (at_once, in_pieces):
+        assert other.intersection.equal(at_a_time.intersection) and other.unit_area.equal(at_a_time.unit_area)
     assert at_once.intersection.sum() > 0
 
 
 def test_no_map_counts_nothing() -> None:
     scenes = Scenes.of([Labels.of(Annotation([np.ones((4, 4), int)]), (4, 4))], CATEGORY_OF, 3, CPU)
-    none, found = torch.empty(0, dtype=torch.int64), UnitCounts.none(2, 6, 3, CPU)
-    found.see(none, none, torch.empty(0, 4, 4), torch.zeros(2), PIXELS, (4, 4), scenes)
+    none, found = torch.empty(0, dtype=torch.int64), UnitCounts.none(2, 6, 3)
+    for pieces in ([], [(none, none, torch.empty(0, 4, 4))]):
+        found.see(shared(pieces, torch.zeros(2), PIXELS, (4, 4), scenes, 6))
     assert not found.intersection.any() and not found.unit_area.any()
+
+
+@pytest.mark.parametrize("planes", [[np.array([[2**30, 0], [1, 2**30]])], [np.array([[700, 0], [1, 700]])] * 5])
+def test_of_vocabularies_of_any_size(planes: list[npt.NDArray[np.int64]]) -> None:
+    found = Labels.of(Annotation(planes), (2, 2))
+    assert found.concepts.tolist() == [0, planes[0].max() - 1] and found.areas.tolist() == [1, 2]
 
 
 @pytest.fixture(params=["autocast", "medium precision", "half by default", "inference mode", "another device"])

@@ -1,0 +1,93 @@
+"""Masks against annotations, batch by batch, in whatever process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nd_plugin.candidates import Candidates
+from nd_plugin.counting import ConceptCounts, CountedBatch, Scenes, Shared, shared
+from nd_plugin.feed import Batch, Feed
+from nd_plugin.geometry import Geometry, Size
+from nd_plugin.kept import Kept, keep
+from nd_plugin.surroundings import one_thread
+from nd_plugin.tally import Counts, Labels
+from nd_plugin.upsample import true_places
+from nd_plugin.watching import Threshold
+
+AT_ONCE = 1024  # maps in memory at a time
+COUNTS = 2**24  # and no more numbers of pixels, by map and combination of labels
+NONE: Mapping[str, Tensor] = {}
+
+
+@dataclass(frozen=True)
+class Counter:
+    """What it takes to count a batch: all that the pass over the images has left."""
+
+    candidates: Mapping[str, Candidates]  # by layer
+    thresholds: Mapping[str, Sequence[Threshold]]
+    geometries: Mapping[str, Geometry]
+    readable: AbstractSet[int]  # images that count
+    category_of: Counts  # (concept,)
+    categories: int
+    image: Size  # of the model's input
+    device: torch.device
+
+    def decode_and_count(self, feed: Feed, number: int) -> CountedBatch:
+        """Count the batch of that number."""
+        return self.count(feed.checked(feed.annotations(number)))
+
+    def count(self, batch: Batch, activations: Mapping[str, Tensor] = NONE) -> CountedBatch:
+        """Count a batch; ``activations`` (image, unit, row, column) are of layers whose maps are not kept."""
+        with one_thread():
+            return self._counted(batch, activations)
+
+    def _counted(self, batch: Batch, activations: Mapping[str, Tensor]) -> CountedBatch:
+        kept = {
+            layer: _above(self.thresholds[layer], activations[layer], batch.indices)
+            if layer in activations
+            else candidates.of(batch.number)
+            for layer, candidates in self.candidates.items()
+        }
+        areas = ConceptCounts.none(len(self.category_of), self.categories)
+        units: dict[tuple[str, float], list[Shared]] = {}
+        for images, labels in _by_size(batch, self.readable):
+            for one in labels:
+                areas.see(one, self.category_of)
+            scenes = Scenes.of(labels, self.category_of, self.categories, self.device)
+            for layer, maps in kept.items():
+                for at in self.thresholds[layer]:
+                    units.setdefault((layer, at.quantile), []).append(self._shared(layer, maps, at, images, scenes))
+        return CountedBatch(areas, units, batch.skipped, batch.seen)
+
+    def _shared(self, layer: str, kept: Kept, at: Threshold, images: Tensor, scenes: Scenes) -> Shared:
+        """What the maps share with the scenes of ``images`` (image,)."""
+        place = torch.searchsorted(images, kept.images.long()).clamp(max=len(images) - 1)
+        mine = true_places((kept.peaks > at.values[kept.units]) & (images[place] == kept.images))
+        pieces = (
+            (place[some].to(self.device), kept.units[some].long().to(self.device), kept.maps(some, self.device))
+            for some in (torch.split(mine, max(min(AT_ONCE, COUNTS // scenes.most), 1)) if len(mine) else ())
+        )
+        values = at.values.to(self.device)
+        return shared(pieces, values, self.geometries[layer], self.image, scenes, len(self.category_of))
+
+
+def _by_size(batch: Batch, readable: AbstractSet[int]) -> Iterator[tuple[Tensor, list[Labels]]]:
+    """The images of a batch that count, ascending, and their labels, apart by the size of their masks."""
+    groups: dict[Size, list[tuple[int, Labels]]] = {}
+    for image, labels in sorted(zip(batch.indices.tolist(), batch.labels, strict=True), key=lambda pair: pair[0]):
+        if labels is not None and image in readable:
+            groups.setdefault(labels.size, []).append((image, labels))
+    for group in groups.values():
+        yield torch.from_numpy(np.array([image for image, _ in group], np.int64)), [labels for _, labels in group]
+
+
+def _above(found: Sequence[Threshold], maps: Tensor, images: Tensor) -> Kept:
+    """What exceeds any threshold of ``maps`` (image, unit, row, column) of ``images`` (image,)."""
+    lowest = torch.stack([at.values for at in found]).amin(0).to(maps.device)
+    return keep(maps, images.to(maps.device), maps.flatten(2).amax(2), lowest)[0]
