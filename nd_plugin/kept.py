@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,16 +65,17 @@ class Kept:
 
     def maps(self, which: Tensor, device: torch.device) -> Tensor:
         """The maps at the places ``which`` (map,), on ``device``; (map, row, column), `FORGOTTEN` where not kept."""
-        size, counts = self.cells[0] * self.cells[1], self.counts.index_select(0, which).long()
-        ends = counts.cumsum(0)
-        starts = self.counts.cumsum(0).index_select(0, which) - counts
-        total = int(ends[-1]) if len(ends) else 0
-        own = torch.arange(len(which), device="cpu") * size
-        skipped, own = (part.repeat_interleave(counts, output_size=total) for part in (starts - ends + counts, own))
-        source = skipped.add_(torch.arange(total, device="cpu"))
-        places = own.add_(self.places.index_select(0, source)).to(device)
-        dense = torch.full((len(which) * size,), FORGOTTEN, dtype=self.values.dtype, device=device)
-        dense.index_copy_(0, places, self.values.index_select(0, source).to(device))
+        size, wanted, counts = self.cells[0] * self.cells[1], which.numpy(), self.counts.numpy()
+        starts = counts.cumsum(dtype=np.int64)[wanted] - counts[wanted]
+        counts = counts[wanted]
+        ends = counts.cumsum(dtype=np.int64)
+        source = (starts - ends + counts).repeat(counts)  # NumPy repeats several times as fast
+        source += np.arange(len(source))
+        places = (np.arange(len(wanted)) * size).repeat(counts)
+        places += self.places.numpy().take(source)
+        values = self.values.index_select(0, torch.from_numpy(source))
+        dense = torch.full((len(wanted) * size,), FORGOTTEN, dtype=values.dtype, device=device)
+        dense.index_copy_(0, torch.from_numpy(places).to(device), values.to(device))
         return dense.view(-1, *self.cells)
 
     def above(self, bound: Tensor, *, neighbours: bool) -> Kept:
@@ -93,7 +95,7 @@ class Kept:
     def lit(self, bound: Tensor) -> tuple[Tensor, Tensor]:
         """Units (value,) int32 and values (value,) of all cells above ``bound`` (unit,)."""
         counts = self.counts.numpy()
-        bounds = bound.index_select(0, self.units).numpy().repeat(counts)  # NumPy repeats several times as fast
+        bounds = bound.index_select(0, self.units).numpy().repeat(counts)
         units = torch.from_numpy(self.units.numpy().repeat(counts))
         found = true_places(torch.from_numpy(self.values.numpy() > bounds))
         return units.index_select(0, found), self.values.index_select(0, found)
@@ -136,7 +138,8 @@ def sparse(maps: Tensor, bound: Tensor, *, neighbours: bool) -> Piece:
         wanted = _wanted(maps, bound, neighbours)
     found = true_places(wanted)
     place = _places(size, device)
-    counts = wanted.view(len(maps), size).sum(1, dtype=torch.int32)
+    ends = torch.arange(len(maps) + 1, device=device) * size
+    counts = torch.searchsorted(found, ends, out_int32=True).diff()
     return Piece(counts, place.index_select(0, found), maps.flatten().index_select(0, found))
 
 

@@ -19,6 +19,7 @@ from nd_plugin.upsample import true_places
 
 SURE = 1e-12  # the chance, for one unit and one moment, that a bound is passed
 BINS = 2**18  # counters of one round of a selection, for all units together
+AT_LEAST = 1024  # images are drawn from before it is looked at what they tell
 IN_MEMORY = 2**23  # values that are read once; more are read a second time
 Flat = tuple[Tensor, Tensor]  # units (value,) int32 and their values, or these as keys, (value,)
 Total = Callable[[Tensor], Tensor]  # the sum of an integer tensor over all processes
@@ -47,7 +48,7 @@ class Bound:
     `surely_fewer`. Whether it was is checked by `select`: a bound that was passed costs time, not exactness.
     """
 
-    level: Tensor  # (unit,), -inf at first; never falls
+    level: Tensor  # (unit,), as of the last `settle`; -inf at first; never falls
     quantile: float
     drawn: int = 0  # images
     largest: Tensor | None = None  # (unit, any number), descending
@@ -68,7 +69,7 @@ class Bound:
         images = torch.arange(count, device=maps.device)
         self.waiting += (maps.flatten(2)[images, :, places],)
         self.drawn += count
-        if sum(map(len, self.waiting)) > self.drawn // 8:
+        if sum(map(len, self.waiting)) > max(AT_LEAST, self.drawn // 8):
             self.settle()
 
     def settle(self) -> None:
@@ -141,7 +142,8 @@ def _count(
         size += len(keys)
         if everything or size <= IN_MEMORY:
             kept.append((units, keys))
-    return counts.view(len(lowest), -1), kept if everything or size <= IN_MEMORY else None
+    together = [(torch.cat(units), torch.cat(keys)) for units, keys in [zip(*kept, strict=True)]] if kept else []
+    return counts.view(len(lowest), -1), together if everything or size <= IN_MEMORY else None
 
 
 def _coarse(low: Tensor, high: Tensor, bits: int) -> int:

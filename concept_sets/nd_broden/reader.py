@@ -33,7 +33,7 @@ class Labels:
     def of_plane(self, numbers: npt.NDArray[np.int32], where: str) -> npt.NDArray[np.int32]:
         """A plane of numbers as a plane of values. Raises ValueError for a number outside the vocabulary."""
         top = int(numbers.max(initial=0))
-        values = self.values[np.minimum(numbers, len(self.values) - 1)]
+        values = self.values.take(numbers, mode="clip")
         if top >= len(self.values) or int(values.min(initial=0)) < 0:
             strange = top if top >= len(self.values) else int(numbers[values < 0][0])
             raise ValueError(f"label {strange} in {where} is not in label.csv")

@@ -56,6 +56,7 @@ def watch(maps: Tensor, places: Tensor, batch: int, kept: Candidates, spill_ever
         peaks = maps[images].amax((2, 3))
         seen.see(maps[images], peaks, images)
         bound.see(maps[images])
+        bound.settle()
         kept.see(number, images, maps[images], peaks, bound.level)
         if spill_every and number % spill_every == spill_every - 1:
             kept.spill(bound.level)
