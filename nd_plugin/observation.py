@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -119,7 +120,7 @@ class Observation:
         few = (self.nonzero <= self.enough).nonzero()[:, 0]
         if len(few):
             some = maps if len(few) == maps.shape[1] else maps[:, few]
-            self.nonzero[few] += (some != 0).sum((0, 2, 3))
+            self.nonzero[few] += _nonzero(some)
         self.top.see(peaks, images)
 
     @property
@@ -146,3 +147,10 @@ class Observation:
             self.nonzero + other.nonzero,
             self.top + other.top,
         )
+
+
+def _nonzero(maps: Tensor) -> Tensor:
+    """How many values of each unit in ``maps`` (image, unit, row, column) are not 0; NumPy is several times as fast."""
+    if maps.device.type == "cpu":
+        return torch.from_numpy(np.count_nonzero(maps.numpy(), axis=(0, 2, 3)))
+    return maps.count_nonzero((0, 2, 3))
