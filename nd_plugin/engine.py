@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import reduce
@@ -32,7 +32,7 @@ from nd_plugin.geometry import Geometry
 from nd_plugin.observation import Observation
 from nd_plugin.passes import Keeper, Passes, Progress, silent
 from nd_plugin.processes import Alone
-from nd_plugin.surroundings import steady
+from nd_plugin.surroundings import steady, threads
 from nd_plugin.types import Model, Provenance, Settings, Skipped
 from nd_plugin.watching import Counted, State, Threshold, completed, sure_level, thresholds
 
@@ -73,20 +73,22 @@ def opened(
     """The passes over ``feed``'s part of the probe data set, ready to begin or to go on.
 
     ``keep`` says, by the layers' names and what is run, where the state is kept and where it stands. The model is left
-    as it was found in any case.
+    as it was found in any case. Images are decoded from the beginning already, while the model is surveyed.
     """
     wanted = [replace(feed.settings, quantile=quantile).quantile for quantile in quantiles]  # as plain numbers
     quantiles = tuple(dict.fromkeys(wanted or [feed.settings.quantile]))
     check(feed.settings, quantiles)
-    with torch.no_grad(), steady(), model.probe(layers, feed.preprocess.size) as probe:
+    with ExitStack() as stack:
+        for surroundings in (torch.no_grad(), steady()):
+            stack.enter_context(surroundings)
+        first = stack.enter_context(closing(feed.images_from(0)))
+        with threads(torch.get_num_threads() - feed.workers):
+            probe = stack.enter_context(model.probe(layers, feed.preprocess.size))
         made = provenance(model, feed, datetime.now(UTC).isoformat(timespec="seconds"))
         made = replace(made, notes=(*made.notes, *getattr(probe, "notes", ())))
         keeper, state = keep(probe.layers, made)
-        passes = Passes(feed, probe.layers, quantiles, model.device, state, probe, progress, keeper)
-        try:
-            yield passes, made
-        finally:
-            passes.close()
+        passes = Passes(feed, probe.layers, quantiles, model.device, state, probe, progress, keeper, first)
+        yield stack.enter_context(closing(passes)), made
 
 
 def run(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -19,6 +20,7 @@ from nd_plugin.preprocess import Preprocess
 from nd_plugin.tally import Labels
 from nd_plugin.types import ConceptSet, Settings, Skipped
 
+Batches = Generator["Batch", None, None]
 MEMORY = 2**30  # bytes for candidates, unless told otherwise
 
 
@@ -117,11 +119,10 @@ def _together(items: Sequence[Item]) -> Batch:
     )
 
 
-def _translated(loader: DataLoader[Item]) -> Iterator[Batch]:
+@contextmanager
+def _translated() -> Iterator[None]:
     try:
-        with torch.device("cpu"):  # whatever the caller's default device is
-            batches = iter(loader)
-        yield from batches
+        yield
     except RuntimeError as error:
         if "DataLoader worker" not in str(error) and "bootstrapping phase" not in str(error):
             raise
@@ -250,10 +251,14 @@ class Feed:
         """The numbers of this part's batches, without the first ``start``."""
         return range(self.part.index, len(self.order), self.part.of)[start:]
 
-    def batches(self, *, pictures: bool = True, annotated: bool, start: int = 0) -> Iterator[Batch]:
-        """The part's batches, with pixels, annotations or both, without the first ``start``.
+    def images_from(self, start: int) -> Batches:
+        """The batches with pixels; under ``strict`` with annotations, so that a bad one stops the run now."""
+        return self.batches(annotated=self.settings.strict, start=start)
 
-        Under ``strict`` an unreadable item raises Unreadable.
+    def batches(self, *, pictures: bool = True, annotated: bool, start: int = 0) -> Batches:
+        """The part's batches, with pixels, annotations or both, without the first ``start``: a generator, to be closed.
+
+        The processes that decode them begin at once. Under ``strict`` an unreadable item raises Unreadable.
         """
         numbers = self.numbers(start)
         loader = DataLoader(
@@ -264,7 +269,12 @@ class Feed:
             generator=torch.Generator("cpu"),  # the loader draws a seed: not from the caller's random state
             pin_memory=self.pinned,
         )
-        yield from map(self.checked, _translated(loader))
+        with _translated(), torch.device("cpu"):  # whatever the caller's default device is
+            return self._checked(iter(loader))
+
+    def _checked(self, batches: Iterator[Batch]) -> Batches:
+        with _translated():
+            yield from map(self.checked, batches)
 
     def annotations(self, number: int) -> Batch:
         """One batch with annotations alone, decoded here."""

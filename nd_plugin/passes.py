@@ -15,7 +15,7 @@ from nd_plugin.copies import can_copy, in_turn
 from nd_plugin.counter import Counter
 from nd_plugin.counting import ConceptCounts, CountedBatch, UnitCounts, category_indices
 from nd_plugin.errors import NonFiniteActivation, RunFailed
-from nd_plugin.feed import Batch, Feed
+from nd_plugin.feed import Batch, Batches, Feed
 from nd_plugin.geometry import spread_evenly
 from nd_plugin.surroundings import one_thread, side_by_side
 from nd_plugin.types import Probe
@@ -61,6 +61,7 @@ class Passes:
     probe: Probe | None = None  # None: what has been seen is merged
     progress: Progress = silent
     keeper: Keeper = field(default_factory=Keeper)
+    first: Batches | None = None  # of the images, begun already: for a state that stands at the beginning
     seen_again: dict[str, Candidates] = field(default_factory=dict)
     room: Room = field(default_factory=Room)  # for the candidates of all layers
 
@@ -77,9 +78,7 @@ class Passes:
     def observe(self) -> None:
         """The pass over the images, from where the state stands."""
         state = self.state
-        strict = self.feed.settings.strict  # then a bad annotation stops the run now, not after the pass
-        batches = self.feed.batches(annotated=strict, start=state.batches)
-        for batch in self._batches("activations", batches, state.batches):
+        for batch in self._batches("activations", self._images(), state.batches):
             state.skipped += batch.skipped
             state.readable.update(batch.indices.tolist())
             activations = self._maps(batch, self.layers)
@@ -92,6 +91,14 @@ class Passes:
             state.batches += 1
             self.keeper.tick(state, batch.seen)
         self._settle()
+
+    def _images(self) -> Batches:
+        """The batches of the images, from where the state stands."""
+        if self.first is not None and self.state.batches == 0:
+            return self.first
+        if self.first is not None:
+            self.first.close()
+        return self.feed.images_from(self.state.batches)
 
     def _settle(self) -> None:
         """Keep what may matter of the maps that wait, within the memory."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -394,3 +395,18 @@ def test_what_a_caller_has_set_changes_nothing(
         torch.set_default_dtype(torch.float32)
     for one in found:
         assert_twins(one, MIXED[one.layer], concepts)
+
+
+@dataclass
+class Broken(Planted):
+    @contextmanager
+    def probe(self, layers: Sequence[Any], size: tuple[int, int]) -> Iterator[Probe]:
+        raise KeyError("no such layer")
+        yield
+
+
+def test_a_probe_that_cannot_be_opened_leaves_no_process_and_the_threads_as_they_were(concepts: Numbered) -> None:
+    before, threads = set(multiprocessing.active_children()), torch.get_num_threads()
+    with pytest.raises(KeyError, match="no such layer"):
+        run(Broken({"plain": drawn(1)}), concepts, workers=2)
+    assert set(multiprocessing.active_children()) <= before and torch.get_num_threads() == threads

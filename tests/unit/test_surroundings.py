@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nd_plugin import surroundings
-from nd_plugin.surroundings import LARGEST_ADAPTED, MMAP_THRESHOLD, RAISED, TRIM_THRESHOLD, one_thread, steady
+from nd_plugin.surroundings import LARGEST_ADAPTED, MMAP_THRESHOLD, RAISED, TRIM_THRESHOLD, one_thread, steady, threads
 
 
 @pytest.fixture
@@ -44,6 +44,12 @@ class TestOneThread:
             with one_thread():
                 assert torch.get_num_threads() == 1
             assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+
+    def test_it_is_never_none(self) -> None:
+        for count, expected in ((2, 2), (0, 1), (-3, 1)):
+            with threads(count):
+                assert torch.get_num_threads() == expected
         assert torch.get_num_threads() == 3
 
     def test_after_an_exception_too(self) -> None:
