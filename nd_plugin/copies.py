@@ -7,6 +7,7 @@ import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -41,9 +42,9 @@ def in_turn(do: Callable[[int], T], numbers: Sequence[int], copies: int) -> Iter
             yield _received(*begun[turn - 1]) if turn else do(number)
     finally:
         for process, reader in begun:
-            reader.close()
             process.terminate()
             process.join()
+            reader.close()
 
 
 def _begin(
@@ -64,14 +65,17 @@ def _copy(do: Callable[[int], T], numbers: Sequence[int], writer: Connection, re
     torch.set_num_threads(1)
     for reader in readers:
         reader.close()  # so that the end of the first process is seen
-    try:
+    with suppress(BrokenPipeError):
         for number in numbers:
-            writer.send((do(number), None))
-    except BrokenPipeError:
-        return
+            writer.send(_outcome(do, number))
+
+
+def _outcome(do: Callable[[int], T], number: int) -> tuple[T | None, Exception | None]:
+    try:
+        return do(number), None
     except Exception as error:
         error.add_note("".join(traceback.format_exception(error)))
-        writer.send((None, _that_arrives(error)))
+        return None, _that_arrives(error)
 
 
 def _that_arrives(error: Exception) -> Exception:
