@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nd_plugin.candidates import Candidates
-from nd_plugin.counting import ConceptCounts, CountedBatch, Scenes, Shared, shared
+from nd_plugin.counting import ConceptCounts, CountedBatch, Scenes, Shared, category_indices, shared
 from nd_plugin.feed import Batch, Feed
 from nd_plugin.geometry import Geometry, Size
 from nd_plugin.kept import Kept, keep
@@ -22,27 +23,29 @@ from nd_plugin.watching import Threshold
 
 AT_ONCE = 1024  # maps in memory at a time
 COUNTS = 2**24  # and no more numbers of pixels, by map and combination of labels
-NONE: Mapping[str, Tensor] = {}
 
 
 @dataclass(frozen=True)
 class Counter:
     """What it takes to count a batch: all that the pass over the images has left."""
 
+    feed: Feed
     candidates: Mapping[str, Candidates]  # by layer
     thresholds: Mapping[str, Sequence[Threshold]]
     geometries: Mapping[str, Geometry]
     readable: AbstractSet[int]  # images that count
-    category_of: Counts  # (concept,)
-    categories: int
-    image: Size  # of the model's input
     device: torch.device
 
-    def decode_and_count(self, feed: Feed, number: int) -> CountedBatch:
-        """Count the batch of that number."""
-        return self.count(feed.checked(feed.annotations(number)))
+    @cached_property
+    def category_of(self) -> Counts:
+        """(concept,)"""
+        return category_indices(self.feed.concepts)
 
-    def count(self, batch: Batch, activations: Mapping[str, Tensor] = NONE) -> CountedBatch:
+    def decode_and_count(self, number: int) -> CountedBatch:
+        """Count the batch of that number."""
+        return self.count(self.feed.checked(self.feed.annotations(number)), {})
+
+    def count(self, batch: Batch, activations: Mapping[str, Tensor]) -> CountedBatch:
         """Count a batch; ``activations`` (image, unit, row, column) are of layers whose maps are not kept."""
         with one_thread():
             return self._counted(batch, activations)
@@ -54,12 +57,13 @@ class Counter:
             else candidates.of(batch.number)
             for layer, candidates in self.candidates.items()
         }
-        areas = ConceptCounts.none(len(self.category_of), self.categories)
+        categories = len(self.feed.concepts.categories)
+        areas = ConceptCounts.none(len(self.category_of), categories)
         units: dict[tuple[str, float], list[Shared]] = {}
         for images, labels in _by_size(batch, self.readable):
             for one in labels:
                 areas.see(one, self.category_of)
-            scenes = Scenes.of(labels, self.category_of, self.categories, self.device)
+            scenes = Scenes.of(labels, self.category_of, categories, self.device)
             for layer, maps in kept.items():
                 for at in self.thresholds[layer]:
                     units.setdefault((layer, at.quantile), []).append(self._shared(layer, maps, at, images, scenes))
@@ -73,8 +77,8 @@ class Counter:
             (place[some].to(self.device), kept.units[some].long().to(self.device), kept.maps(some, self.device))
             for some in (torch.split(mine, max(min(AT_ONCE, COUNTS // scenes.most), 1)) if len(mine) else ())
         )
-        values = at.values.to(self.device)
-        return shared(pieces, values, self.geometries[layer], self.image, scenes, len(self.category_of))
+        values, image = at.values.to(self.device), self.feed.preprocess.size
+        return shared(pieces, values, self.geometries[layer], image, scenes, len(self.category_of))
 
 
 def _by_size(batch: Batch, readable: AbstractSet[int]) -> Iterator[tuple[Tensor, list[Labels]]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from nd_plugin.candidates import Candidates, Room
 from nd_plugin.copies import can_copy, in_turn
 from nd_plugin.counter import Counter
-from nd_plugin.counting import ConceptCounts, CountedBatch, UnitCounts, category_indices
+from nd_plugin.counting import ConceptCounts, CountedBatch, UnitCounts
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.feed import Batch, Batches, Feed
 from nd_plugin.geometry import spread_evenly
@@ -150,19 +150,17 @@ class Passes:
 
     def count(self, found: Mapping[str, Sequence[Threshold]]) -> Counted:
         """The pass over the annotations, from where the state stands: masks against concepts."""
-        state, concepts = self.state, self.feed.concepts
+        state = self.state
         counted = state.counted = state.counted or self._nothing_counted(found)
         again = [layer for layer in state.layers if not self.candidates(layer).whole]
         if again:
             self._model(again)
         counter = Counter(
+            self.feed,
             {layer: self.candidates(layer) for layer in state.layers},
             found,
             {layer: watched.geometry for layer, watched in state.layers.items()},
             state.readable,
-            category_indices(concepts),
-            len(concepts.categories),
-            self.feed.preprocess.size,
             self.device,
         )
         unread = {item.image for item in state.skipped if item.part == "image"}
@@ -176,7 +174,7 @@ class Passes:
         """The counts of all batches but ``start``, where the layers ``again`` go through the model a second time."""
         feed = self.feed
         if self.device.type == "cpu" and not again and (can_copy() or not feed.workers):
-            return in_turn(partial(counter.decode_and_count, feed), feed.numbers(start), feed.workers)
+            return in_turn(counter.decode_and_count, feed.numbers(start), feed.workers)
         batches = feed.batches(pictures=bool(again), annotated=True, start=start)
         return (counter.count(batch, self._maps(batch, again) if again else {}) for batch in batches)
 
