@@ -13,25 +13,21 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nd_plugin import files
-from nd_plugin.candidates import Candidates, Stored
-from nd_plugin.counting import ConceptCounts, UnitCounts
+from nd_plugin.candidates import Candidates
 from nd_plugin.errors import BadInput, NotSaved, RunInvalid
 from nd_plugin.feed import Feed
-from nd_plugin.geometry import Axis, Geometry
-from nd_plugin.observation import Observation, TopImages
+from nd_plugin.packing import pack, unpack
 from nd_plugin.passes import Keeper
-from nd_plugin.quantile import Bound
-from nd_plugin.types import Provenance, Skipped
-from nd_plugin.watching import Counted, State, Watched
+from nd_plugin.types import Provenance
+from nd_plugin.watching import State
 
 STATE = "state.npz"
 FORMAT = 2
@@ -68,9 +64,8 @@ class Checkpoint(Keeper):
         """Write the state as it is. Raises NotSaved."""
         now = time.monotonic()
         state.seconds, self._clock, self._since = state.seconds + now - self._clock, now, 0
-        arrays: dict[str, Any] = {}
-        metadata = {"format": FORMAT, "described": dict(self.described), "made": dict(self.made)}
-        metadata |= _state_out(state, arrays)
+        packed, arrays = pack(state)
+        metadata = {"format": FORMAT, "described": dict(self.described), "made": dict(self.made), **packed}
         content = io.BytesIO()
         np.savez(content, metadata=np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8), **arrays)
         try:
@@ -175,7 +170,7 @@ def load(folder: Path, device: torch.device, *, to_go_on: bool) -> tuple[dict[st
             metadata = json.loads(stored["metadata"].tobytes().decode())
             if metadata["format"] != FORMAT:
                 raise RunInvalid(f"{path} is of format {metadata['format']}, and this nd_plugin reads {FORMAT}")
-            state = _state_in(metadata, stored, folder, device)
+            state = unpack(metadata, stored, folder, device)
             for watched in state.layers.values():
                 watched.candidates.reopen(to_go_on=to_go_on)
     except Exception as error:  # zip, npy and JSON errors have no common root
@@ -200,106 +195,3 @@ def _differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, A
             yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
     elif before != now:
         yield name, before, now
-
-
-def _state_out(state: State, arrays: dict[str, Any]) -> dict[str, Any]:
-    arrays["readable"] = np.array(sorted(state.readable), np.int64)
-    layers = [_watched_out(layer, one, f"{place}/", arrays) for place, (layer, one) in enumerate(state.layers.items())]
-    counted = state.counted and _counted_out(state.counted, arrays)
-    skipped = [asdict(item) for item in state.skipped]
-    return {
-        "batches": state.batches,
-        "seconds": state.seconds,
-        "skipped": skipped,
-        "layers": layers,
-        "counted": counted,
-    }
-
-
-def _state_in(metadata: Mapping[str, Any], arrays: Mapping[str, Any], folder: Path, device: torch.device) -> State:
-    layers = {
-        one["layer"]: _watched_in(one, folder / str(place), f"{place}/", arrays, device)
-        for place, one in enumerate(metadata["layers"])
-    }
-    return State(
-        layers,
-        set(arrays["readable"].tolist()),
-        [Skipped(**item) for item in metadata["skipped"]],
-        metadata["batches"],
-        metadata["counted"] and _counted_in(metadata["counted"], arrays),
-        metadata["seconds"],
-    )
-
-
-OBSERVED = ("highest", "lowest_peak", "varied", "nonzero")
-
-
-def _watched_out(layer: str, watched: Watched, at: str, arrays: dict[str, Any]) -> dict[str, Any]:
-    seen, bound, kept = watched.observation, watched.bound, watched.candidates
-    kept.spill(bound.level)
-    bound.settle()
-    top = seen.top.best()
-    tensors = {name: getattr(seen, name) for name in OBSERVED}
-    tensors |= {"top_images": top.images, "top_activations": top.activations, "level": bound.level}
-    tensors |= {} if bound.largest is None else {"largest": bound.largest}
-    arrays |= {at + name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-    stored = [(batch, *astuple(part)) for batch, part in kept.parts.items() if isinstance(part, Stored)]
-    arrays[at + "parts"] = np.array(stored, np.int64).reshape(-1, 4)
-    return {
-        "layer": layer,
-        "geometry": asdict(watched.geometry),
-        "observation": {"cells": seen.cells, "images": seen.images, "enough": seen.enough, "top": top.keep},
-        "bound": {"quantile": bound.quantile, "drawn": bound.drawn},
-        "candidates": {"dtype": str(kept.dtype).removeprefix("torch."), "whole": kept.whole, "end": kept.end},
-    }
-
-
-def _watched_in(
-    one: Mapping[str, Any], place: Path, at: str, arrays: Mapping[str, Any], device: torch.device
-) -> Watched:
-    def tensor(name: str) -> Tensor:
-        return torch.from_numpy(arrays[at + name]).to(device)
-
-    seen, bound, kept, cells = one["observation"], one["bound"], one["candidates"], tuple(one["observation"]["cells"])
-    top = TopImages(seen["top"], tensor("top_activations"), tensor("top_images"))
-    largest = tensor("largest") if at + "largest" in arrays else None
-    parts = {batch: Stored(*where) for batch, *where in arrays[at + "parts"].tolist()}
-    dtype = {"float32": torch.float32, "float64": torch.float64}[kept["dtype"]]
-    candidates = Candidates(cells, dtype, place, kept["whole"], dict(parts), None, kept["end"])
-    where = one["geometry"]
-    return Watched(
-        Observation(
-            cells,
-            seen["images"],
-            seen["enough"],
-            tensor("highest"),
-            tensor("lowest_peak"),
-            tensor("varied"),
-            tensor("nonzero"),
-            top,
-        ),
-        Bound(tensor("level"), bound["quantile"], bound["drawn"], largest),
-        candidates,
-        Geometry(Axis(**where["rows"]), Axis(**where["columns"]), where["anchored"]),
-    )
-
-
-def _counted_out(counted: Counted, arrays: dict[str, Any]) -> dict[str, Any]:
-    arrays |= {"counted/area": counted.areas.area, "counted/images": counted.areas.images}
-    for place, counts in enumerate(counted.units.values()):
-        arrays[f"counted/{place}/intersection"] = counts.intersection.numpy()
-        arrays[f"counted/{place}/unit_area"] = counts.unit_area.numpy()
-    skipped = [asdict(item) for item in counted.skipped]
-    return {"units": [list(key) for key in counted.units], "skipped": skipped, "batches": counted.batches}
-
-
-def _counted_in(one: Mapping[str, Any], arrays: Mapping[str, Any]) -> Counted:
-    def tensor(place: int, name: str) -> Tensor:
-        return torch.from_numpy(arrays[f"counted/{place}/{name}"])
-
-    units = {
-        (layer, quantile): UnitCounts(tensor(place, "intersection"), tensor(place, "unit_area"))
-        for place, (layer, quantile) in enumerate(one["units"])
-    }
-    areas = ConceptCounts(arrays["counted/area"], arrays["counted/images"])
-    return Counted(areas, units, [Skipped(**item) for item in one["skipped"]], one["batches"])
