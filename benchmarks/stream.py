@@ -101,8 +101,7 @@ def measure(images: int, units: int, cells: int, batch: int, memory: int, quanti
 
 def settle(watched: Watched, memory: int) -> None:
     """As the engine does."""
-    for _ in watched.settle():
-        pass
+    watched.settle()
     keep_within_memory({watched.candidates: watched.bound.level}, memory - memory // WAITING)
 
 

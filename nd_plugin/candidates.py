@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
@@ -25,7 +27,7 @@ from nd_plugin.kept import Kept, bytes_of, keep
 from nd_plugin.quantile import Flat
 
 BLOCK = 2**25  # bytes: maps are kept in few large pieces of memory, each freed when nothing in it is needed any more
-SPARE = 2**28  # bytes of the disk that are left alone
+SPARE = 2**28  # bytes of the disk that are left alone, of a small disk one part in twenty
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Stored:
     offset: int
     maps: int
     count: int  # cells kept
+    crc: int = 0  # of its bytes, in a file that outlives the run
 
 
 @dataclass(eq=False)
@@ -79,15 +82,11 @@ class Candidates:
     block: Block | None = None  # being filled
     homes: dict[int, Block] = field(default_factory=dict)  # by batch
 
-    def see(self, batch: int, images: Tensor, maps: Tensor, peaks: Tensor, bound: Tensor) -> Tensor:
-        """Keep what exceeds ``bound`` (unit,) of ``maps`` (image, unit, row, column), whose maxima are ``peaks``.
-
-        Returns the lowest value of the maps that it exceeded, ().
-        """
-        kept, lowest = keep(maps, images, peaks, bound, self._place, neighbours=self.whole)
+    def see(self, batch: int, images: Tensor, maps: Tensor, peaks: Tensor, bound: Tensor) -> None:
+        """Keep what exceeds ``bound`` (unit,) of ``maps`` (image, unit, row, column), whose maxima are ``peaks``."""
+        kept = keep(maps, images, peaks, bound, self._place, neighbours=self.whole)
         if len(kept.units):
             self._settle(batch, kept)
-        return lowest
 
     def _place(self, size: int) -> Tensor:
         """Room for so many bytes."""
@@ -123,21 +122,32 @@ class Candidates:
                 self._settle(batch, left.moved(self._place(left.nbytes)))
                 self._leave(home)
 
-    def spill(self, bound: Tensor, amount: int | None = None) -> None:
-        """Bring so many bytes, or everything, from memory to the file, the oldest first.
+    def spill(self, bound: Tensor, amount: int) -> None:
+        """Bring so many bytes from memory to the file, the oldest first.
 
         Where the disk has no room for maps, the single values above ``bound`` (unit,) are kept in their place, from now
         on. Raises NotSaved where these do not fit either.
         """
-        amount = self.nbytes if amount is None else min(amount, self.nbytes)
-        try:
-            if self.whole and amount > free_bytes(self._folder) - SPARE:
+        amount = min(amount, self.nbytes)
+        with self._told_of_a_full_disk():
+            if self.whole and amount > free_bytes(self._folder):
                 self._keep_values_only(bound.cpu())
             self._write_oldest(amount)
+
+    def store(self) -> None:
+        """Bring everything to the file. Raises NotSaved where there is no room; nothing is lost then."""
+        with self._told_of_a_full_disk():
+            self._write_oldest(self.nbytes)
+
+    @contextmanager
+    def _told_of_a_full_disk(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
+            remedy = "set TMPDIR to a larger disk" if self.place is None else "put the run on a larger disk"
             raise NotSaved(
                 f"the candidates of a layer need more room than there is in {self._folder} ({error.strerror or error});"
-                " make room, set TMPDIR to a larger disk, or give more --memory"
+                f" make room, {remedy}, or give more --memory"
             ) from error
 
     def _write_oldest(self, amount: int) -> None:
@@ -171,6 +181,9 @@ class Candidates:
         self.file = self.path.open("r+b" if to_go_on else "rb", buffering=0)
         if to_go_on:
             self.file.truncate(self.end)
+        for part in self.parts.values():
+            if isinstance(part, Stored) and part.crc != _crc(self._read(part)):
+                raise ValueError(f"{self.path} does not hold what was written at {part.offset}")
 
     @property
     def _folder(self) -> Path:
@@ -189,7 +202,8 @@ class Candidates:
         left = memoryview(part.memory.numpy().data)
         while left:
             left = left[self.file.write(left) :]
-        stored, self.end = Stored(self.end, len(part.units), len(part.values)), self.file.tell()
+        crc = 0 if self.place is None else _crc(part)
+        stored, self.end = Stored(self.end, len(part.units), len(part.values), crc), self.file.tell()
         return stored
 
     def of(self, batch: int) -> Kept:
@@ -228,6 +242,11 @@ def _read_at(file: IO[bytes], memory: memoryview, place: int) -> int:
     return int(file.readinto(memory))  # type: ignore[attr-defined]
 
 
+def _crc(part: Kept) -> int:
+    return zlib.crc32(memoryview(part.memory.numpy().data))
+
+
 def free_bytes(folder: Path) -> int:
-    """Of the disk on which a folder lies."""
-    return shutil.disk_usage(folder).free
+    """That may be taken of the disk on which a folder lies."""
+    disk = shutil.disk_usage(folder)
+    return max(disk.free - min(SPARE, disk.total // 20), 0)

@@ -11,11 +11,12 @@ import json
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -30,7 +31,8 @@ from nd_plugin.types import Provenance
 from nd_plugin.watching import State
 
 STATE = "state.npz"
-FORMAT = 2
+LOCK = "lock"  # held by the process that is at work there
+FORMAT = 3
 EVERY = 2000  # images
 
 
@@ -58,7 +60,11 @@ class Checkpoint(Keeper):
         due = self.due(images)
         self._since += images
         if due:
-            self.save(state)
+            try:
+                self.save(state)
+            except NotSaved as error:  # the run goes on: what it has is in memory
+                self._since = 0
+                warnings.warn(f"no checkpoint: {error}", RuntimeWarning, stacklevel=2)
 
     def save(self, state: State) -> None:
         """Write the state as it is. Raises NotSaved."""
@@ -70,15 +76,15 @@ class Checkpoint(Keeper):
         np.savez(content, metadata=np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8), **arrays)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for watched in state.layers.values():
-                if watched.candidates.file is not None:
-                    os.fsync(watched.candidates.file.fileno())
+            for candidates in state.files():
+                if candidates.file is not None:
+                    os.fsync(candidates.file.fileno())
         except OSError as error:
             raise NotSaved(f"{self.folder} cannot be written: {error.strerror or error}") from error
         files.write_file(self.folder / STATE, content.getvalue())
-        used = {self.folder / STATE, *(watched.candidates.path for watched in state.layers.values())}
+        used = {self.folder / STATE, *(candidates.path for candidates in state.files())}
         for path in ours(self.folder):
-            if path not in used:
+            if path not in used and path.name != LOCK:
                 path.unlink()
 
 
@@ -91,22 +97,27 @@ class Keeping:
     quantiles: Sequence[float]
     every: int = EVERY
     resume: bool = True  # where an interrupted run is found there; else it is left behind
+    begun: bool = False
+    _lock: IO[bytes] | None = None
 
     def keep(self, layers: tuple[str, ...], made: Provenance) -> tuple[Checkpoint, State]:
-        """The keeper, and where the run stands. Raises BadInput where another one was interrupted."""
+        """The keeper, and where the run stands. Raises BadInput where another one was interrupted, or is at work."""
         described = describe(self.feed, layers, self.quantiles, made)
         checkpoint = Checkpoint(self.folder, described, asdict(made), self.every)
         strange = [path for path in self.folder.glob("*") if path not in ours(self.folder)]
         if strange:
             raise BadInput(f"{self.folder} holds other things than the state of a run, such as {strange[0].name}")
+        self._lock = files.lock(self.folder / LOCK)
+        self.begun = True
         if not self.resume or not (self.folder / STATE).is_file():
             self.remove()
             return checkpoint, State()
         stored, _, state = load(self.folder, torch.device(made.device), to_go_on=True)
         try:
-            check_same(stored, described, f"what is in {self.folder}")
+            check_same(stored, described, f"what is in {self.folder}", but=["source"])
         except BadInput:
             state.close()
+            self.begun = False
             raise
         return checkpoint, state
 
@@ -116,14 +127,21 @@ class Keeping:
         try:
             yield
         except BaseException:
-            if not (self.folder / STATE).is_file():
+            if self.begun and not (self.folder / STATE).is_file():
                 self.remove()
             raise
+        finally:
+            if self._lock is not None:
+                (self.folder / LOCK).unlink(missing_ok=True)
+                self._lock.close()
+            with suppress(OSError):
+                self.folder.rmdir()  # where it is empty
 
     def remove(self) -> None:
         """Once the result is saved: what is ours, and the folder when nothing else is in it."""
         for path in ours(self.folder):
-            path.unlink(missing_ok=True)
+            if self._lock is None or path.name != LOCK:
+                path.unlink(missing_ok=True)
         with suppress(OSError):
             self.folder.rmdir()
 
@@ -141,7 +159,7 @@ class Keeping:
 
 def ours(folder: Path) -> list[Path]:
     """The files of a state in a folder, half-written ones too."""
-    return [path for form in (STATE, f".{STATE}.*", "*.maps", "*.values") for path in folder.glob(form)]
+    return [path for form in (STATE, f".{STATE}.*", "*.maps", "*.values", LOCK) for path in folder.glob(form)]
 
 
 def describe(feed: Feed, layers: Sequence[str], quantiles: Sequence[float], made: Provenance) -> dict[str, Any]:
@@ -171,8 +189,8 @@ def load(folder: Path, device: torch.device, *, to_go_on: bool) -> tuple[dict[st
             if metadata["format"] != FORMAT:
                 raise RunInvalid(f"{path} is of format {metadata['format']}, and this nd_plugin reads {FORMAT}")
             state = unpack(metadata, stored, folder, device)
-            for watched in state.layers.values():
-                watched.candidates.reopen(to_go_on=to_go_on)
+            for candidates in state.files():
+                candidates.reopen(to_go_on=to_go_on)
     except Exception as error:  # zip, npy and JSON errors have no common root
         state.close()
         if isinstance(error, RunInvalid):

@@ -178,9 +178,14 @@ def _kept(kept: Keeping) -> Iterator[None]:
     try:
         with kept.watched():
             yield
-    except BaseException:
-        if (kept.folder / checkpoint.STATE).is_file():
+    except BaseException as error:
+        if kept.begun and (kept.folder / checkpoint.STATE).is_file():
             console.say(f"nd: kept in {kept.folder} up to its last checkpoint; --resume continues it", "yellow")
+        elif kept.begun and isinstance(error, KeyboardInterrupt):
+            console.say(
+                f"nd: nothing is kept: the first checkpoint comes after {kept.every} images (--checkpoint-every)",
+                "yellow",
+            )
         with suppress(OSError):
             kept.folder.parent.rmdir()
         raise

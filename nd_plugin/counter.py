@@ -22,6 +22,7 @@ from nd_plugin.upsample import true_places
 from nd_plugin.watching import Threshold
 
 AT_ONCE = 1024  # maps in memory at a time
+PIXELS = 2**31 - 1  # and of the images that they are of
 COUNTS = 2**24  # and no more numbers of pixels, by map and combination of labels
 
 
@@ -82,16 +83,21 @@ class Counter:
 
 
 def _by_size(batch: Batch, readable: AbstractSet[int]) -> Iterator[tuple[Tensor, list[Labels]]]:
-    """The images of a batch that count, ascending, and their labels, apart by the size of their masks."""
+    """The images of a batch that count, ascending, and their labels, apart by the size of their masks.
+
+    No more at a time than have pixels that int32 numbers.
+    """
     groups: dict[Size, list[tuple[int, Labels]]] = {}
     for image, labels in sorted(zip(batch.indices.tolist(), batch.labels, strict=True), key=lambda pair: pair[0]):
         if labels is not None and image in readable:
             groups.setdefault(labels.size, []).append((image, labels))
-    for group in groups.values():
-        yield torch.from_numpy(np.array([image for image, _ in group], np.int64)), [labels for _, labels in group]
+    for (rows, columns), every in groups.items():
+        at_once = max(PIXELS // (rows * columns), 1)
+        for group in (every[start : start + at_once] for start in range(0, len(every), at_once)):
+            yield torch.from_numpy(np.array([image for image, _ in group], np.int64)), [labels for _, labels in group]
 
 
 def _above(found: Sequence[Threshold], maps: Tensor, images: Tensor) -> Kept:
     """What exceeds any threshold of ``maps`` (image, unit, row, column) of ``images`` (image,)."""
     lowest = torch.stack([at.values for at in found]).amin(0).to(maps.device)
-    return keep(maps, images.to(maps.device), maps.flatten(2).amax(2), lowest)[0]
+    return keep(maps, images.to(maps.device), maps.flatten(2).amax(2), lowest)

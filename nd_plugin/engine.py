@@ -26,17 +26,18 @@ from torch import Tensor
 
 from nd_plugin import scores
 from nd_plugin.dissection import Dissection
-from nd_plugin.errors import BadInput, Unreadable
+from nd_plugin.errors import BadInput, NonFiniteActivation, Unreadable
 from nd_plugin.feed import Feed
 from nd_plugin.geometry import Geometry
 from nd_plugin.observation import Observation
 from nd_plugin.passes import Keeper, Passes, Progress, silent
 from nd_plugin.processes import Alone
+from nd_plugin.quantile import Bounds
 from nd_plugin.surroundings import steady, threads
 from nd_plugin.types import Model, Provenance, Settings, Skipped
 from nd_plugin.watching import Counted, State, Threshold, completed, sure_level, thresholds
 
-AGAIN = "the images went through the model twice: "
+AGAIN = "the images went through the model once more: "
 NO_ROOM = AGAIN + "the disk had no room for the maps that may exceed a threshold"
 NOT_KEPT = AGAIN + "some thresholds were not among the values that the bounds had kept"
 
@@ -128,23 +129,8 @@ def observe(
 def combine(parts: Sequence[Passes], group: Alone) -> Whole:
     """From what the parts of this process, and of the others in the group, have seen: thresholds, then masks."""
     skipped = [item for items in group.gather([s for part in parts for s in part.state.skipped]) for item in items]
-    layers, quantiles = parts[0].layers, parts[0].quantiles
-    observations = {layer: _observation(parts, layer, skipped, group) for layer in layers}
-    found: dict[str, Sequence[Threshold]] = {}
-    notes: dict[str, Sequence[str]] = {}
-    for layer in layers:
-        above = group.largest(_level(parts, layer, observations[layer]))
-        kept = [part.candidates(layer) for part in parts if layer in part.state.layers]
-        found[layer] = thresholds(kept, above, observations[layer], quantiles, group)
-        notes[layer] = [NO_ROOM] if any(group.gather(any(not one.whole for one in kept))) else []
-    unknown = [layer for layer in layers if not all(bool(at.known.all()) for at in found[layer])]
-    levels = {layer: sure_level(found[layer]) for layer in unknown}
-    for part in parts if unknown else ():
-        part.see_again(levels)
-    for layer in unknown:
-        kept = [part.candidates(layer) for part in parts if layer in part.state.layers]
-        more = thresholds(kept, levels[layer], observations[layer], quantiles, group)
-        found[layer], notes[layer] = completed(found[layer], more), [NOT_KEPT]
+    observations = {layer: _observation(parts, layer, skipped, group) for layer in parts[0].layers}
+    found, notes = _thresholds(parts, observations, group)
     counted = _summed(reduce(add, (part.count(found) for part in parts)), group)
     if not counted.areas.images.any() and counted.skipped:
         first = counted.skipped[0]
@@ -155,6 +141,52 @@ def combine(parts: Sequence[Passes], group: Alone) -> Whole:
     return Whole(observations, found, counted, [*skipped, *counted.skipped], notes, geometries)
 
 
+def _thresholds(
+    parts: Sequence[Passes], observations: Mapping[str, Observation], group: Alone
+) -> tuple[dict[str, Sequence[Threshold]], dict[str, list[str]]]:
+    """By layer, and what is to be said of it; after a second pass where some were not kept."""
+    bounds = {layer: _bounds(parts, layer, group) for layer in observations}
+
+    def known(layer: str, bounds: Bounds) -> Sequence[Threshold]:
+        kept = [part.state.candidates(layer) for part in parts if layer in part.state.layers]
+        memory = parts[0].feed.memory
+        return thresholds(kept, bounds, observations[layer], parts[0].quantiles, group, memory)
+
+    found = {layer: known(layer, bounds[layer]) for layer in observations}
+    notes = {layer: [NO_ROOM] if _without_room(parts, layer, group) else [] for layer in observations}
+    unknown = [layer for layer in observations if not all(bool(at.known.all()) for at in found[layer])]
+    levels = {layer: sure_level(found[layer]) for layer in unknown}
+    for part in parts if unknown else ():
+        part.see_again(levels)
+    for layer in unknown:
+        found[layer] = completed(found[layer], known(layer, bounds[layer]._replace(level=levels[layer])))
+        notes[layer].append(NOT_KEPT)
+    for layer, every in found.items():
+        _check_finite(layer, every)
+    return found, notes
+
+
+def _check_finite(layer: str, found: Sequence[Threshold]) -> None:
+    for at in found:
+        for unit in at.values.isneginf().nonzero()[:, 0].tolist():
+            raise NonFiniteActivation(
+                f"layer {layer!r}, unit {unit}: no more than {at.quantile:g} of its activations are above minus "
+                "infinity, and a threshold of minus infinity makes no mask; look at the layer before what puts it there"
+            )
+
+
+def _without_room(parts: Sequence[Passes], layer: str, group: Alone) -> bool:
+    """Whether in some process the disk had no room for the layer's maps."""
+    mine = [part.state.layers[layer].candidates for part in parts if layer in part.state.layers]
+    return any(group.gather(any(not candidates.whole for candidates in mine)))
+
+
+def _bounds(parts: Sequence[Passes], layer: str, group: Alone) -> Bounds:
+    """Of all parts of all processes."""
+    mine = [part.state.layers[layer].bound.told() for part in parts if layer in part.state.layers]
+    return Bounds.of([one for its in group.gather(mine) for one in its])
+
+
 def _observation(parts: Sequence[Passes], layer: str, skipped: Sequence[Skipped], group: Alone) -> Observation:
     """Of all parts of all processes. Raises Unreadable where none has seen an image."""
     mine = [part.state.layers[layer].observation.on_cpu() for part in parts if layer in part.state.layers]
@@ -163,12 +195,6 @@ def _observation(parts: Sequence[Passes], layer: str, skipped: Sequence[Skipped]
         first = skipped[0]
         raise Unreadable(f"none of the {len(skipped)} images can be read; {first.image}: {first.reason}")
     return reduce(add, every)
-
-
-def _level(parts: Sequence[Passes], layer: str, whole: Observation) -> Tensor:
-    """What everything that these parts kept is above, (unit,)."""
-    levels = [part.state.layers[layer].bound.level.cpu() for part in parts if layer in part.state.layers]
-    return reduce(torch.maximum, levels, torch.full_like(whole.highest, -torch.inf))
 
 
 def _summed(counted: Counted, group: Alone) -> Counted:

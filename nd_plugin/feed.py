@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import operator
 import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,6 +72,19 @@ def parse_size(text: str, what: str, forms: str = "N or HxW") -> Size:
     if len(parts) not in (1, 2) or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise BadInput(f"{what} {text!r} is not {forms} in pixels")
     return int(parts[0]), int(parts[-1])
+
+
+def _whole_number(name: str, value: Any, least: int) -> int | None:
+    """The value as a plain number, if there is one. Raises BadInput."""
+    if value is None:
+        return None
+    try:
+        number = int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)
+    except TypeError as error:
+        raise BadInput(f"the {name} {value!r} is no whole number") from error
+    if number < least:
+        raise BadInput(f"the {name} {value} is less than {least}")
+    return number
 
 
 @dataclass(frozen=True)
@@ -213,13 +228,9 @@ class Feed:
         """For a model on ``device``; None for batch size or workers chooses by device and cores."""
         if not isinstance(preprocess, Preprocess):
             raise BadInput(f"preprocess is a Preprocess(size=…, mean=…, std=…), not {type(preprocess).__name__}")
-        for name, value, least in (
-            ("batch size", batch_size, 1),
-            ("number of workers", workers, 0),
-            ("memory", memory, 0),
-        ):
-            if value is not None and value < least:
-                raise BadInput(f"the {name} {value} is less than {least}")
+        batch_size = _whole_number("batch size", batch_size, 1)
+        workers = _whole_number("number of workers", workers, 0)
+        memory = _whole_number("memory", memory, 0)
         mask_size(settings, concepts, preprocess.size)  # refused before anything runs
         feed = cls(
             concepts,

@@ -5,11 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
-from nd_plugin.errors import NotSaved
+from nd_plugin.errors import BadInput, NotSaved
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 
 def folder_of(layer: str) -> str:
@@ -82,6 +89,29 @@ def _swap(draft: Path, folder: Path, *, nested: bool) -> None:
         raise
     finally:
         shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def lock(path: Path) -> IO[bytes]:
+    """Make a file that this process alone holds, until it is closed or the process ends. Raises BadInput, NotSaved.
+
+    Processes that this one forks do not hold it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("wb")
+    except OSError as error:
+        raise _not_saved(path, error) from error
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        if error.errno not in (errno.EACCES, errno.EAGAIN):
+            raise _not_saved(path, error) from error
+        raise BadInput(f"another process is at work in {path.parent}: wait for it, or end it") from error
+    return file
 
 
 def is_ours(folder: Path, *, nested: bool) -> bool:

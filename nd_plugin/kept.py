@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nd_plugin.upsample import true_places
+from nd_plugin.upsample import finite, true_places
 
 Memory = Callable[[int], Tensor]  # so many bytes, (byte,) uint8, at an address that 8 divides
 IN_CACHE = 2**18  # cells looked through at a time on a CPU
@@ -73,7 +73,7 @@ class Kept:
         source += np.arange(len(source))
         places = (np.arange(len(wanted)) * size).repeat(counts)
         places += self.places.numpy().take(source)
-        values = self.values.index_select(0, torch.from_numpy(source))
+        values = finite(self.values.index_select(0, torch.from_numpy(source)))
         dense = torch.full((len(wanted) * size,), FORGOTTEN, dtype=values.dtype, device=device)
         dense.index_copy_(0, torch.from_numpy(places).to(device), values.to(device))
         return dense.view(-1, *self.cells)
@@ -109,24 +109,23 @@ def keep(
     memory: Memory | None = None,
     *,
     neighbours: bool = True,
-) -> tuple[Kept, Tensor]:
+) -> Kept:
     """What exceeds ``bound`` (unit,) of ``maps`` (image, unit, row, column) of ``images`` (image,).
 
     ``peaks`` (image, unit) are their maxima. Without ``neighbours``, nothing but the values above the bound, for which
-    no masks can be had. Gives the lowest value of the maps that are kept, too, ().
+    no masks can be had.
     """
     found, cells = true_places(peaks > bound), (maps.shape[2], maps.shape[3])
     image = found // maps.shape[1]
     unit = found - image * maps.shape[1]
     flat, bounds = maps.flatten(0, 1), bound.index_select(0, unit)
-    lowest, pieces, place = torch.full_like(bound, torch.inf).amin(), [], 0
+    pieces, place = [], 0
     for some in _split(found, cells):
         chosen = flat.index_select(0, some)
-        lowest = lowest.minimum(chosen.amin())
         pieces.append(sparse(chosen, bounds[place : place + len(some)], neighbours=neighbours))
         place += len(some)
     columns = (peaks.flatten().index_select(0, found), images.index_select(0, image), unit)
-    return _gathered(cells, *columns, pieces, memory or _fresh), lowest
+    return _gathered(cells, *columns, pieces, memory or _fresh)
 
 
 def sparse(maps: Tensor, bound: Tensor, *, neighbours: bool) -> Piece:

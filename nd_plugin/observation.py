@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from nd_plugin.errors import RunInvalid
-from nd_plugin.upsample import true_places
+from nd_plugin.upsample import count_nonzero, true_places
 
 
 @dataclass
@@ -120,7 +119,7 @@ class Observation:
         few = (self.nonzero <= self.enough).nonzero()[:, 0]
         if len(few):
             some = maps if len(few) == maps.shape[1] else maps[:, few]
-            self.nonzero[few] += _nonzero(some)
+            self.nonzero[few] += count_nonzero(some)
         self.top.see(peaks, images)
 
     @property
@@ -147,10 +146,3 @@ class Observation:
             self.nonzero + other.nonzero,
             self.top + other.top,
         )
-
-
-def _nonzero(maps: Tensor) -> Tensor:
-    """How many values of each unit in ``maps`` (image, unit, row, column) are not 0; NumPy is several times as fast."""
-    if maps.device.type == "cpu":
-        return torch.from_numpy(np.count_nonzero(maps.numpy(), axis=(0, 2, 3)))
-    return maps.count_nonzero((0, 2, 3))

@@ -25,6 +25,10 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
     arrays: dict[str, Any] = {}
     arrays["readable"] = np.array(sorted(state.readable), np.int64)
     layers = [_watched_out(layer, one, f"{place}/", arrays) for place, (layer, one) in enumerate(state.layers.items())]
+    again = [
+        {"layer": layer, "cells": one.cells, **_candidates_out(one, f"again/{place}/", arrays)}
+        for place, (layer, one) in enumerate(state.again.items())
+    ]
     counted = state.counted and _counted_out(state.counted, arrays)
     skipped = [asdict(item) for item in state.skipped]
     metadata = {
@@ -32,6 +36,8 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
         "seconds": state.seconds,
         "skipped": skipped,
         "layers": layers,
+        "again": again,
+        "batches_again": state.batches_again,
         "counted": counted,
     }
     return metadata, arrays
@@ -43,11 +49,19 @@ def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, Any], folder: Path,
         one["layer"]: _watched_in(one, folder / str(place), f"{place}/", arrays, device)
         for place, one in enumerate(metadata["layers"])
     }
+    again = {
+        one["layer"]: _candidates_in(
+            one, tuple(one["cells"]), folder / str(len(layers) + place), f"again/{place}/", arrays
+        )
+        for place, one in enumerate(metadata["again"])
+    }
     return State(
         layers,
         set(arrays["readable"].tolist()),
         [Skipped(**item) for item in metadata["skipped"]],
         metadata["batches"],
+        again,
+        metadata["batches_again"],
         metadata["counted"] and _counted_in(metadata["counted"], arrays),
         metadata["seconds"],
     )
@@ -57,23 +71,36 @@ OBSERVED = ("highest", "lowest_peak", "varied", "nonzero")
 
 
 def _watched_out(layer: str, watched: Watched, at: str, arrays: dict[str, Any]) -> dict[str, Any]:
-    seen, bound, kept = watched.observation, watched.bound, watched.candidates
-    kept.spill(bound.level)
+    seen, bound = watched.observation, watched.bound
     bound.settle()
     top = seen.top.best()
     tensors = {name: getattr(seen, name) for name in OBSERVED}
-    tensors |= {"top_images": top.images, "top_activations": top.activations, "level": bound.level}
+    tensors |= {"top_images": top.images, "top_activations": top.activations}
+    tensors |= {"level": bound.level, "floor": bound.floor, "reached": bound.reached}
     tensors |= {} if bound.largest is None else {"largest": bound.largest}
     arrays |= {at + name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-    stored = [(batch, *astuple(part)) for batch, part in kept.parts.items() if isinstance(part, Stored)]
-    arrays[at + "parts"] = np.array(stored, np.int64).reshape(-1, 4)
     return {
         "layer": layer,
         "geometry": asdict(watched.geometry),
         "observation": {"cells": seen.cells, "images": seen.images, "enough": seen.enough, "top": top.keep},
-        "bound": {"quantile": bound.quantile, "drawn": bound.drawn},
-        "candidates": {"dtype": str(kept.dtype).removeprefix("torch."), "whole": kept.whole, "end": kept.end},
+        "bound": {"quantile": bound.quantile, "enough": bound.enough, "drawn": bound.drawn},
+        "candidates": _candidates_out(watched.candidates, at, arrays),
     }
+
+
+def _candidates_out(kept: Candidates, at: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    kept.store()
+    stored = [(batch, *astuple(part)) for batch, part in kept.parts.items() if isinstance(part, Stored)]
+    arrays[at + "parts"] = np.array(stored, np.int64).reshape(-1, 5)
+    return {"dtype": str(kept.dtype).removeprefix("torch."), "whole": kept.whole, "end": kept.end}
+
+
+def _candidates_in(
+    one: Mapping[str, Any], cells: tuple[int, int], place: Path, at: str, arrays: Mapping[str, Any]
+) -> Candidates:
+    parts = {batch: Stored(*where) for batch, *where in arrays[at + "parts"].tolist()}
+    dtype = {"float32": torch.float32, "float64": torch.float64}[one["dtype"]]
+    return Candidates(cells, dtype, place, one["whole"], dict(parts), None, one["end"])
 
 
 def _watched_in(
@@ -82,12 +109,9 @@ def _watched_in(
     def tensor(name: str) -> Tensor:
         return torch.from_numpy(arrays[at + name]).to(device)
 
-    seen, bound, kept, cells = one["observation"], one["bound"], one["candidates"], tuple(one["observation"]["cells"])
+    seen, bound, cells = one["observation"], one["bound"], tuple(one["observation"]["cells"])
     top = TopImages(seen["top"], tensor("top_activations"), tensor("top_images"))
     largest = tensor("largest") if at + "largest" in arrays else None
-    parts = {batch: Stored(*where) for batch, *where in arrays[at + "parts"].tolist()}
-    dtype = {"float32": torch.float32, "float64": torch.float64}[kept["dtype"]]
-    candidates = Candidates(cells, dtype, place, kept["whole"], dict(parts), None, kept["end"])
     where = one["geometry"]
     return Watched(
         Observation(
@@ -100,8 +124,16 @@ def _watched_in(
             tensor("nonzero"),
             top,
         ),
-        Bound(tensor("level"), bound["quantile"], bound["drawn"], largest),
-        candidates,
+        Bound(
+            tensor("level"),
+            bound["quantile"],
+            bound["enough"],
+            tensor("floor"),
+            tensor("reached"),
+            bound["drawn"],
+            largest,
+        ),
+        _candidates_in(one["candidates"], cells, place, at, arrays),
         Geometry(Axis(**where["rows"]), Axis(**where["columns"]), where["anchored"]),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeVar
 
 import torch
@@ -62,18 +61,11 @@ class Passes:
     progress: Progress = silent
     keeper: Keeper = field(default_factory=Keeper)
     first: Batches | None = None  # of the images, begun already: for a state that stands at the beginning
-    seen_again: dict[str, Candidates] = field(default_factory=dict)
     room: Room = field(default_factory=Room)  # for the candidates of all layers
-
-    def candidates(self, layer: str) -> Candidates:
-        """The layer's candidates, those of its second pass where there was one."""
-        return self.seen_again[layer] if layer in self.seen_again else self.state.layers[layer].candidates
 
     def close(self) -> None:
         """Let go of files."""
         self.state.close()
-        for candidates in self.seen_again.values():
-            candidates.close()
 
     def observe(self) -> None:
         """The pass over the images, from where the state stands."""
@@ -102,22 +94,17 @@ class Passes:
 
     def _settle(self) -> None:
         """Keep what may matter of the maps that wait, within the memory."""
-        layers = self.state.layers
-
-        def settle(layer: str) -> None:
-            for images, maps in layers[layer].settle():
-                raise self._not_finite(layer, maps, images)
-
+        layers = self.state.layers.values()
         with side_by_side() as do:
-            do(partial(settle, layer) for layer in layers)
+            do(watched.settle for watched in layers)
         left = self.feed.memory - self.feed.memory // WAITING
-        keep_within_memory({one.candidates: one.bound.level for one in layers.values()}, left)
+        keep_within_memory({one.candidates: one.bound.level for one in layers}, left)
 
     def _see(self, layer: str, maps: Tensor, batch: Batch) -> None:
-        """NaN and infinity show in the maxima; minus infinity is looked for where it can reach a mask."""
+        """NaN and infinity show in the maxima; minus infinity is a value like others, but where a map has no other."""
         peaks = maps.flatten(2).amax(2)
         if not bool(peaks.isfinite().all()):
-            raise self._not_finite(layer, maps, batch.indices)
+            raise self._not_finite(layer, maps, peaks, batch.indices)
         watched = self.state.layers.get(layer) or self._first(layer, maps)
         watched.see(batch.number, maps, peaks, batch.indices.to(maps.device))
 
@@ -135,29 +122,34 @@ class Passes:
     def see_again(self, wanted: Mapping[str, Tensor]) -> None:
         """A second pass over the images for some layers, keeping what is above a level (unit,) that is given."""
         self._model(list(wanted))
-        mine = [layer for layer in wanted if layer in self.state.layers]
+        state, mine = self.state, [layer for layer in wanted if layer in self.state.layers]
         for layer in mine:
-            before = self.state.layers[layer].candidates
-            self.seen_again[layer] = Candidates(before.cells, before.dtype, room=self.room)
-        levels = {self.seen_again[layer]: wanted[layer] for layer in mine}
-        for batch in self._batches("activations, again", self.feed.batches(annotated=False)):
+            if layer not in state.again:
+                before = state.layers[layer].candidates
+                state.again[layer] = Candidates(before.cells, before.dtype)
+                self.keeper.watch(state.again[layer], len(state.layers) + len(state.again) - 1)
+            state.again[layer].room = self.room
+        start = state.batches_again
+        again = self.feed.batches(annotated=False, start=start)
+        for batch in self._batches("activations, again", again, start):
             for layer, maps in self._maps(batch, mine).items():
-                candidates, images = self.seen_again[layer], batch.indices.to(maps.device)
-                peaks, level = maps.flatten(2).amax(2), levels[candidates].to(maps.device)
+                images, peaks = batch.indices.to(maps.device), maps.flatten(2).amax(2)
                 with one_thread():
-                    candidates.see(batch.number, images, maps, peaks, level)
-            keep_within_memory(levels, self.feed.memory)
+                    state.again[layer].see(batch.number, images, maps, peaks, wanted[layer].to(maps.device))
+            keep_within_memory({state.again[layer]: wanted[layer] for layer in mine}, self.feed.memory)
+            state.batches_again += 1
+            self.keeper.tick(state, batch.seen)
 
     def count(self, found: Mapping[str, Sequence[Threshold]]) -> Counted:
         """The pass over the annotations, from where the state stands: masks against concepts."""
         state = self.state
         counted = state.counted = state.counted or self._nothing_counted(found)
-        again = [layer for layer in state.layers if not self.candidates(layer).whole]
+        again = [layer for layer in state.layers if not state.candidates(layer).whole]
         if again:
             self._model(again)
         counter = Counter(
             self.feed,
-            {layer: self.candidates(layer) for layer in state.layers},
+            {layer: state.candidates(layer) for layer in state.layers},
             found,
             {layer: watched.geometry for layer, watched in state.layers.items()},
             state.readable,
@@ -213,13 +205,15 @@ class Passes:
             )
         return self.probe
 
-    def _not_finite(self, layer: str, maps: Tensor, images: Tensor) -> NonFiniteActivation:
-        image, unit, row, column = (int(place) for place in (~maps.isfinite()).nonzero()[0])
+    def _not_finite(self, layer: str, maps: Tensor, peaks: Tensor, images: Tensor) -> NonFiniteActivation:
+        image, unit = (int(place) for place in (~peaks.isfinite()).nonzero()[0])
+        map_ = maps[image, unit]
+        row, column = (int(place) for place in (map_.isnan() | (map_ == peaks[image, unit])).nonzero()[0])
         name = self.feed.concepts.name(int(images[image]))
-        value = float(maps[image, unit, row, column])
         return NonFiniteActivation(
-            f"layer {layer!r}, unit {unit}, image {name}: the activation at row {row}, column {column} is {value}; "
-            "look at the weights, the preprocessing (mean, std, scale), or an autocast that overflows"
+            f"layer {layer!r}, unit {unit}, image {name}: the activation at row {row}, column {column} is "
+            f"{float(map_[row, column])}; look at the weights, the preprocessing (mean, std, scale), or an autocast "
+            "that overflows"
         )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
 T = TypeVar("T")
+PATIENCE = timedelta(days=7)  # processes meet after whole passes, and one may have to go on from further behind
 
 
 class Alone:
@@ -23,10 +25,6 @@ class Alone:
     def total(self, counts: Tensor) -> Tensor:
         """The sum of ``counts`` over all processes; integers, so that the order does not matter."""
         return counts
-
-    def largest(self, values: Tensor) -> Tensor:
-        """The largest of each of ``values`` over all processes."""
-        return values
 
     def gather(self, item: T) -> list[T]:
         """Everybody's item, in the order of the ranks, for everybody."""
@@ -49,17 +47,11 @@ class Together(Alone):
         dist.all_reduce(summed, dist.ReduceOp.SUM)
         return summed
 
-    def largest(self, values: Tensor) -> Tensor:
-        """The largest of each of ``values`` over all processes."""
-        most = values.clone()
-        dist.all_reduce(most, dist.ReduceOp.MAX)
-        return most
-
     def gather(self, item: T) -> list[T]:
         """Everybody's item."""
-        items: list[T | None] = [None] * self.size
+        items: list[Any] = [None] * self.size
         dist.all_gather_object(items, item)
-        return [item for item in items if item is not None]
+        return items
 
     def wait(self) -> None:
         """Until everybody has come here."""
@@ -85,7 +77,8 @@ def joined() -> Iterator[Alone]:
         return
     mine = not dist.is_initialized()
     if mine:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
     try:
         yield Together()
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ def load(folders: Sequence[Path]) -> list[Shard]:
     """Read shards. Raises RunInvalid, and BadInput for such as do not belong together, overlap or are missing."""
     shards: list[Shard] = []
     try:
-        for folder in folders:
+        for folder in chain.from_iterable(map(_every, folders)):
             if not (folder / checkpoint.STATE).is_file():
                 raise RunInvalid(
                     f"{folder} is no shard: it has no {checkpoint.STATE} (nd dissect --shard 1/{len(folders)})"
@@ -55,6 +56,12 @@ def load(folders: Sequence[Path]) -> list[Shard]:
         close(shards)
         raise
     return shards
+
+
+def _every(folder: Path) -> list[Path]:
+    """The shards in a folder that several processes have filled; else the folder itself."""
+    inside = sorted(state.parent for state in folder.glob(f"*/{checkpoint.STATE}"))
+    return inside or [folder]
 
 
 def close(shards: Sequence[Shard]) -> None:

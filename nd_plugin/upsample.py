@@ -3,7 +3,8 @@
 The arithmetic is fixed so that every device and every implementation agrees to the last bit, and so that no value ever
 leaves the range of its neighbours: interpolation weights are multiples of 2**-20 (exact in float32) and each step is
 ``a + t * (b - a)``, multiplication and addition rounded apart, rows first, then columns. Where neighbours are equal the
-result is exactly their value; strict comparison with a threshold that occurs in the map is then safe.
+result is exactly their value; strict comparison with a threshold that occurs in the map is then safe. Minus infinity
+counts as the lowest finite number: it lights nothing beside it, and leaves the pixel at its neighbour's centre alone.
 """
 
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ def upsample(maps: Tensor, geometry: Geometry, image: Size, mask: Size) -> Tenso
     """
     rows = _taps_on(geometry.rows, maps.shape[-2], image[0], mask[0], maps.device, maps.dtype)
     columns = _taps_on(geometry.columns, maps.shape[-1], image[1], mask[1], maps.device, maps.dtype)
+    maps = finite(maps)
     upper = maps.index_select(-2, rows.first)
     tall = upper + rows.weight[:, None] * (maps.index_select(-2, rows.second) - upper)
     left = tall.index_select(-1, columns.first)
@@ -56,11 +58,23 @@ def upsample(maps: Tensor, geometry: Geometry, image: Size, mask: Size) -> Tenso
     return right.sub_(left).mul_(columns.weight).add_(left)
 
 
+def finite(maps: Tensor) -> Tensor:
+    """The lowest finite number in place of minus infinity."""
+    return maps.clamp(min=torch.finfo(maps.dtype).min)
+
+
 def true_places(mask: Tensor) -> Tensor:
     """The flat indices where ``mask`` is true, ascending; on the CPU NumPy is several times as fast."""
     if mask.device.type == "cpu":
         return torch.from_numpy(np.flatnonzero(mask.numpy()))
     return mask.flatten().nonzero()[:, 0]
+
+
+def count_nonzero(maps: Tensor) -> Tensor:
+    """How many of each unit's values are not 0, or true; ``maps`` (image, unit, row, column), NumPy's as before."""
+    if maps.device.type == "cpu":
+        return torch.from_numpy(np.count_nonzero(maps.numpy(), axis=(0, 2, 3)))
+    return maps.count_nonzero((0, 2, 3))
 
 
 def divided(places: Tensor, by: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from nd_plugin.counting import ConceptCounts, CountedBatch, UnitCounts
 from nd_plugin.geometry import Geometry
 from nd_plugin.observation import Observation
 from nd_plugin.processes import Alone
-from nd_plugin.quantile import Bound, Flat, rank, select
+from nd_plugin.quantile import Bound, Bounds, Flat, rank, select
 from nd_plugin.surroundings import one_thread
 from nd_plugin.types import Skipped
 
@@ -32,9 +32,10 @@ class Watched:
     def none(cls, maps: Tensor, quantile: float, images: int, top: int, geometry: Geometry) -> Watched:
         """Before any of ``images`` images; ``maps`` (image, unit, row, column) are an example."""
         cells = maps.shape[2], maps.shape[3]
+        enough = rank(quantile, images * cells[0] * cells[1]) + 1
         return cls(
-            Observation.none(maps, rank(quantile, images * cells[0] * cells[1]) + 1, top),
-            Bound.none(maps.shape[1], quantile, maps.dtype, maps.device),
+            Observation.none(maps, enough, top),
+            Bound.none(maps.shape[1], quantile, enough, maps.dtype, maps.device),
             Candidates(cells, maps.dtype),
             geometry,
         )
@@ -48,16 +49,13 @@ class Watched:
         self.bound.see(maps)
         self.waiting.append((batch, images, maps, peaks))
 
-    def settle(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Keep, of the maps that wait, what may exceed a threshold.
-
-        Gives the images (image,) and maps of each batch in which a map that may has minus infinity somewhere.
-        """
+    def settle(self) -> None:
+        """Keep, of the maps that wait, what may exceed a threshold."""
         self.bound.settle()
         while self.waiting:
             batch, images, maps, peaks = self.waiting.pop(0)
-            if bool(self.candidates.see(batch, images, maps, peaks, self.bound.level).isneginf()):
-                yield images, maps
+            self.bound.count(maps)
+            self.candidates.see(batch, images, maps, peaks, self.bound.level)
 
     @property
     def waiting_bytes(self) -> int:
@@ -95,13 +93,23 @@ class State:
     readable: set[int] = field(default_factory=set)  # images
     skipped: list[Skipped] = field(default_factory=list)
     batches: int = 0  # done, of the part
+    again: dict[str, Candidates] = field(default_factory=dict)  # of layers that are seen a second time
+    batches_again: int = 0
     counted: Counted | None = None
     seconds: float = 0.0
 
+    def candidates(self, layer: str) -> Candidates:
+        """The layer's candidates, those of its second pass where there is one."""
+        return self.again.get(layer) or self.layers[layer].candidates
+
     def close(self) -> None:
         """Let go of files."""
-        for watched in self.layers.values():
-            watched.candidates.close()
+        for candidates in self.files():
+            candidates.close()
+
+    def files(self) -> list[Candidates]:
+        """All that may have a file."""
+        return [*(watched.candidates for watched in self.layers.values()), *self.again.values()]
 
 
 @dataclass(frozen=True)
@@ -114,26 +122,30 @@ class Threshold:
 
 
 def thresholds(
-    parts: Sequence[Candidates], above: Tensor, whole: Observation, quantiles: Sequence[float], group: Alone
+    parts: Sequence[Candidates],
+    bounds: Bounds,
+    whole: Observation,
+    quantiles: Sequence[float],
+    group: Alone,
+    memory: int,
 ) -> list[Threshold]:
     """T_k at each quantile, from the candidates of this process's parts and those of the other processes.
 
-    ``above`` (unit,) is what all candidates are above, in all processes; ``whole`` the observation of everything.
-    Beside values that were kept, T_k is known for units that are constant, and for those that are 0 almost everywhere.
+    ``bounds`` are those that all candidates are above, in all processes; ``whole`` is the observation of everything.
+    T_k is known where it is among the values that were kept, where it is the level that they are above (it is not more,
+    and by `Bounds.surely` not less), and where a unit is constant.
     """
     found = []
     for quantile in quantiles:
         place = rank(quantile, whole.locations)
 
         def flat() -> Iterator[Flat]:
-            return (values for part in parts for values in part.flat(above))
+            return (values for part in parts for values in part.flat(bounds.level))
 
         with one_thread():  # a second one would not make it faster, and wait where it has to share a processor
-            values, known = select(flat, above, whole.highest, place, group.total)
-        zero = (whole.nonzero <= min(place, whole.locations - place - 1)) & (above <= 0)
-        values = torch.where(zero & ~known, torch.zeros_like(values), values)
+            values, kept = select(flat, bounds.level, whole.highest, place, group.total, memory // 2**7)
         values = torch.where(whole.varied, values, whole.highest + 0.0)
-        found.append(Threshold(quantile, values, known | zero | ~whole.varied))
+        found.append(Threshold(quantile, values, kept | (bounds.surely(place) >= bounds.level) | ~whole.varied))
     return found
 
 

@@ -16,7 +16,7 @@ from nd_plugin.errors import NotSaved, RunFailed
 from nd_plugin.kept import Kept
 from nd_plugin.observation import Observation
 from nd_plugin.processes import Alone
-from nd_plugin.quantile import Bound, rank
+from nd_plugin.quantile import Bound, Bounds, rank
 from nd_plugin.watching import Threshold, thresholds
 
 QUANTILE = 0.05
@@ -50,18 +50,20 @@ def ordered(maps: Tensor, order: str) -> Tensor:
 
 def watch(maps: Tensor, places: Tensor, batch: int, kept: Candidates, spill_every: int = 0) -> tuple[Bound, Threshold]:
     """See the images in an order, batch by batch, now and then to the file; the thresholds that follow."""
-    bound = Bound.none(UNITS, QUANTILE, maps.dtype, maps.device)
-    seen = Observation.none(maps, rank(QUANTILE, maps[:, 0].numel()) + 1, 3)
+    enough = rank(QUANTILE, maps[:, 0].numel()) + 1
+    bound = Bound.none(UNITS, QUANTILE, enough, maps.dtype, maps.device)
+    seen = Observation.none(maps, enough, 3)
     for number, images in enumerate(places.split(batch)):
         peaks = maps[images].amax((2, 3))
         seen.see(maps[images], peaks, images)
         bound.see(maps[images])
         bound.settle()
+        bound.count(maps[images])
         kept.see(number, images, maps[images], peaks, bound.level)
         if spill_every and number % spill_every == spill_every - 1:
-            kept.spill(bound.level)
+            kept.spill(bound.level, kept.nbytes)
             assert kept.nbytes == 0
-    (found,) = thresholds([kept], bound.level, seen, [QUANTILE], Alone())
+    (found,) = thresholds([kept], Bounds.of([bound.told()]), seen, [QUANTILE], Alone(), 2**30)
     return bound, found
 
 
@@ -170,7 +172,7 @@ def test_a_better_bound_forgets_what_it_rules_out(maps: Tensor, how: str, monkey
     for number, images in enumerate((*first.split(10), *second.split(10))):
         kept.see(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
         if number == 6 and how != "in memory":
-            kept.spill(NOTHING)
+            kept.spill(NOTHING, kept.nbytes)
     flat, before = flat_values(kept, expected), kept.nbytes
     kept.prune(expected)
     in_memory = range(12) if how == "in memory" else range(7, 12)
@@ -210,17 +212,6 @@ def test_the_whole_is_more_than_the_bound_and_only_what_exceeds_it_is_flat(maps:
     assert flat_values(kept, above)[2] == []
 
 
-def test_what_is_returned_is_the_lowest_value_of_the_maps_that_were_kept(maps: Tensor) -> None:
-    maps[7, 0], maps[7, 0, 0, 0], maps[7, 0, 2, 2] = 0.0, 9.0, -50.0
-    kept = Candidates((4, 5), maps.dtype)
-    peaks, level = maps.amax((2, 3)), torch.tensor([1.5, 2.0, 0.1, 5.9, torch.inf])
-    lowest = kept.see(3, torch.arange(IMAGES), maps, peaks, level)
-    assert lowest == maps[peaks > level].min() and len(kept.of(3).units) == (peaks > level).sum()
-    assert lowest == -50 < kept.of(3).values.min(), "where it is not kept itself, too"
-    nothing = kept.see(4, torch.arange(IMAGES), maps, peaks, -NOTHING)
-    assert nothing == torch.inf and len(kept.of(4).units) == 0 and 4 not in kept.parts
-
-
 def test_later_batches_leave_earlier_ones_alone(maps: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "BLOCK", 30_000)
     kept = Candidates((4, 5), maps.dtype)
@@ -230,7 +221,7 @@ def test_later_batches_leave_earlier_ones_alone(maps: Tensor, monkeypatch: pytes
             kept.see(number, images, given, given.amax((2, 3)), NOTHING)
             given.fill_(torch.nan)
         if spill:
-            kept.spill(NOTHING)
+            kept.spill(NOTHING, kept.nbytes)
         assert all(torch.equal(map_, maps[pair]) for pair, map_ in pairs(kept).items()) and len(pairs(kept)) == 600
         kept.parts, kept.nbytes = {}, 0
     kept.close()
@@ -269,7 +260,7 @@ def test_an_interrupted_run_goes_on_from_its_file(maps: Tensor, tmp_path: Path) 
     assert pairs(again).keys() == before.keys()
     assert all(torch.equal(map_, before[pair]) for pair, map_ in pairs(again).items())
     again.see(6, torch.arange(3) + IMAGES, maps[:3], maps[:3].amax((2, 3)), NOTHING)
-    again.spill(NOTHING)
+    again.spill(NOTHING, again.nbytes)
     assert len(pairs(again)) == len(before) + 3 * UNITS
     again.close()
 
@@ -314,4 +305,4 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(maps: Tensor, 
     kept = Candidates((4, 5), maps.dtype, tmp_path / "file" / "0")
     kept.see(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
     with pytest.raises(NotSaved, match=r"need more room than there is in .*file.*, or give more --memory"):
-        kept.spill(NOTHING)
+        kept.spill(NOTHING, kept.nbytes)

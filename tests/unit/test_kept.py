@@ -12,7 +12,7 @@ from nd_plugin import Axis, Geometry, kept
 from nd_plugin.geometry import spread_evenly
 from nd_plugin.kept import Kept, bytes_of, keep
 from nd_plugin.tiles import lit_runs
-from nd_plugin.upsample import upsample
+from nd_plugin.upsample import finite, upsample
 
 CPU = torch.device("cpu")
 CELLS = [(1, 1), (1, 2), (2, 2), (1, 9), (9, 1), (3, 3), (7, 5), (16, 16), (16, 17), (190, 180)]
@@ -84,15 +84,14 @@ def test_what_exceeds_the_bound_and_what_touches_it_is_kept(kind: str, cells: tu
     for dtype in (torch.float32, torch.float64):
         maps = drawn(kind, cells, dtype=dtype)
         peaks, bound = maps.amax((2, 3)), bounds(maps, 0.8)
-        one, lowest = keep(maps, torch.arange(6) * 10, peaks, bound)
+        one = keep(maps, torch.arange(6) * 10, peaks, bound)
         image, unit = (peaks > bound).nonzero(as_tuple=True)
         assert one.images.tolist() == (image * 10).tolist() and one.units.tolist() == unit.tolist()
         chosen, dense = maps[image, unit], every(one)
         assert torch.equal(one.peaks, peaks[image, unit]) and dense.dtype == dtype
         needed = neighbourhood(chosen > bound[unit, None, None])
-        assert torch.equal(dense[needed], chosen[needed])
-        assert ((dense == chosen) | dense.isneginf()).all(), "the rest is below everything"
-        assert lowest == (chosen.min() if len(chosen) else torch.inf)
+        assert torch.equal(dense[needed], finite(chosen)[needed])
+        assert ((dense == finite(chosen)) | dense.isneginf()).all(), "the rest is below everything"
         assert one.counts.sum() == len(one.values) == len(one.places)
         assert one.nbytes == bytes_of(cells, dtype, len(unit), len(one.values)) and one.nbytes % 8 == 0
 
@@ -109,14 +108,16 @@ def test_the_mask_is_that_of_the_whole_map(kind: str, cells: tuple[int, int]) ->
         Geometry(*(Axis(1, float(torch.randn((), generator=generator)) * 30, 90) for _ in range(2))),
     ]
     bound = bounds(maps, 0.9)
-    one, _ = keep(maps, torch.arange(3), maps.amax((2, 3)), bound)
-    whole, units = maps[one.images, one.units], one.units.long()
+    one = keep(maps, torch.arange(3), maps.amax((2, 3)), bound)
+    whole, units = finite(maps)[one.images, one.units], one.units.long()
     for geometry in geometries:
         for above in (bound, bounds(maps, 0.95), bounds(maps, 0.99), bound.nextafter(torch.tensor(torch.inf))):
             found = mask(every(one), above[units], geometry)
             assert torch.equal(found, mask(whole, above[units], geometry))
-            if maps.isfinite().all() and maps.abs().max() < 1e30:
-                expected = upsample(whole, geometry, (224, 200), (40, 44)) > above[units, None, None]
+            if maps[maps.isfinite()].abs().max() < 1e30:
+                expected = (
+                    upsample(maps[one.images, one.units], geometry, (224, 200), (40, 44)) > above[units, None, None]
+                )
                 assert torch.equal(found, expected.flatten(1).long())
             pixels += int(found.sum())
     assert pixels > 0 or cells[0] * cells[1] <= 4 or kind in ("saturated", "huge", "mostly zero")
@@ -125,7 +126,7 @@ def test_the_mask_is_that_of_the_whole_map(kind: str, cells: tuple[int, int]) ->
 @pytest.mark.parametrize("cells", CELLS)
 def test_without_a_bound_everything_is_kept(cells: tuple[int, int]) -> None:
     maps = drawn("normal", cells)
-    one, _ = keep(maps, torch.arange(6), maps.amax((2, 3)), torch.full((4,), -torch.inf))
+    one = keep(maps, torch.arange(6), maps.amax((2, 3)), torch.full((4,), -torch.inf))
     assert torch.equal(every(one), maps.flatten(0, 1)) and (one.counts == cells[0] * cells[1]).all()
     overhead = 1 if cells[0] * cells[1] <= 256 else 2 if cells[0] * cells[1] <= 2**15 else 4
     assert one.nbytes <= maps.nbytes + len(one.units) * (16 + overhead * cells[0] * cells[1]) + 8
@@ -136,7 +137,7 @@ def test_without_a_bound_everything_is_kept(cells: tuple[int, int]) -> None:
 def test_a_better_bound_leaves_the_maps_that_exceed_it(kind: str, cells: tuple[int, int]) -> None:
     maps = drawn(kind, cells)
     peaks, better = maps.amax((2, 3)), bounds(maps, 0.97)
-    before, _ = keep(maps, torch.arange(6), peaks, bounds(maps, 0.3))
+    before = keep(maps, torch.arange(6), peaks, bounds(maps, 0.3))
     after, stay = before.above(better, neighbours=True), before.peaks > better[before.units]
     for name in ("images", "units", "peaks", "counts"):
         assert torch.equal(getattr(after, name), getattr(before, name)[stay]), name
@@ -149,9 +150,9 @@ def test_a_better_bound_leaves_the_maps_that_exceed_it(kind: str, cells: tuple[i
 def test_without_neighbours_it_leaves_the_values_that_exceed_it(kind: str, cells: tuple[int, int]) -> None:
     maps = drawn(kind, cells)
     peaks = maps.amax((2, 3))
-    before, _ = keep(maps, torch.arange(6), peaks, bounds(maps, 0.3))
+    before = keep(maps, torch.arange(6), peaks, bounds(maps, 0.3))
     for better in (bounds(maps, 0.3), bounds(maps, 0.97)):
-        after, (expected, _) = before.above(better, neighbours=False), keep(
+        after, expected = before.above(better, neighbours=False), keep(
             maps, torch.arange(6), peaks, better, neighbours=False
         )  # fmt: skip
         for name in ("images", "units", "peaks", "counts", "places", "values", "memory"):
@@ -162,7 +163,7 @@ def test_without_neighbours_it_leaves_the_values_that_exceed_it(kind: str, cells
 @pytest.mark.parametrize("neighbours", [True, False])
 def test_what_is_lit_are_the_values_above_a_bound(kind: str, neighbours: bool) -> None:
     maps = drawn(kind, (7, 5))
-    one, _ = keep(maps, torch.arange(6), maps.amax((2, 3)), bounds(maps, 0.5), neighbours=neighbours)
+    one = keep(maps, torch.arange(6), maps.amax((2, 3)), bounds(maps, 0.5), neighbours=neighbours)
     for quantile in (0.5, 0.9, 1.0):
         above = bounds(maps, quantile)
         units, values = one.lit(above)
@@ -175,7 +176,7 @@ def test_what_is_lit_are_the_values_above_a_bound(kind: str, neighbours: bool) -
 @pytest.mark.parametrize("which", [[], [0], [3, 1, 3], [5, 4, 2]])
 def test_some_of_the_maps_in_any_order(which: list[int]) -> None:
     maps = drawn("normal", (7, 5))
-    one, _ = keep(maps, torch.arange(6), maps.amax((2, 3)), bounds(maps, 0.9))
+    one = keep(maps, torch.arange(6), maps.amax((2, 3)), bounds(maps, 0.9))
     assert torch.equal(one.maps(torch.tensor(which, dtype=torch.int64), CPU), every(one)[which])
 
 
@@ -183,5 +184,5 @@ def test_few_cells_take_little_memory() -> None:
     """One bright cell in each map of an early layer: nine cells of 34,200."""
     maps = torch.zeros(6, 4, 190, 180)
     maps[..., 77, 55] = 1.0
-    one, _ = keep(maps, torch.arange(6), maps.amax((2, 3)), torch.zeros(4))
+    one = keep(maps, torch.arange(6), maps.amax((2, 3)), torch.zeros(4))
     assert one.counts.tolist() == [9] * 24 and one.nbytes < maps.nbytes / 1500

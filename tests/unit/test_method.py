@@ -22,11 +22,11 @@ from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts, shared
 from nd_plugin.geometry import spread_evenly
 from nd_plugin.observation import Observation, TopImages
 from nd_plugin.processes import Alone
-from nd_plugin.quantile import Bound, Flat, from_keys, rank, select, surely_fewer, to_keys
+from nd_plugin.quantile import Bound, Bounds, Flat, from_keys, rank, select, surely_fewer, to_keys
 from nd_plugin.tally import Labels
 from nd_plugin.types import Annotation
 from nd_plugin.upsample import upsample
-from nd_plugin.watching import Threshold, thresholds
+from nd_plugin.watching import Threshold, Watched, thresholds
 
 GEOMETRIES = [
     (Axis(435, 32, 0), Axis(435, 32, 0)),  # ResNet-18's layer4
@@ -134,9 +134,9 @@ class TestSelect:
     def test_equals_plain_sorting(
         self, kind: str, dtype: torch.dtype, small: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        if small:  # many rounds over few counters, the values read twice
-            monkeypatch.setattr(quantile, "IN_MEMORY", 7)
+        if small:  # many rounds over few counters, the values read again and again
             monkeypatch.setattr(quantile, "BINS", 32)
+        most = 7 if small else 2**20
         values = drawn(kind, dtype)
         for above in (
             torch.full((4,), -torch.inf, dtype=dtype),
@@ -145,12 +145,13 @@ class TestSelect:
         ):
             parts = parts_of(values, above, [3, 100, 100])
             for place in (0, 1, 17, 249, 499, 500, 10**6):
-                found = select(lambda parts=parts: parts, above, values.amax(1), place, Alone().total)
+                found = select(lambda parts=parts: parts, above, values.amax(1), place, Alone().total, most)
                 check_selected(values, above, place, found)
 
-    @pytest.mark.parametrize(("in_memory", "times"), [(2**22, 1), (10, 2), (0, 2)])
-    def test_values_are_read_once_or_twice(self, in_memory: int, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(quantile, "IN_MEMORY", in_memory)
+    @pytest.mark.parametrize(("most", "times"), [(2**22, [1]), (200, [2, 3, 4]), (0, range(4, 12))])
+    def test_values_are_read_again_while_there_are_many(
+        self, most: int, times: Sequence[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(quantile, "BINS", 64)
         values, above, read = drawn("normal", torch.float32), torch.full((4,), -torch.inf), []
 
@@ -158,8 +159,8 @@ class TestSelect:
             read.append(1)
             yield from parts_of(values, above, [50, 900])
 
-        check_selected(values, above, 12, select(flat, above, values.amax(1), 12, Alone().total))
-        assert len(read) == times
+        check_selected(values, above, 12, select(flat, above, values.amax(1), 12, Alone().total, most))
+        assert len(read) in times
 
     def test_of_nothing(self) -> None:
         above = torch.tensor([1.5, -torch.inf])
@@ -169,11 +170,10 @@ class TestSelect:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("kind", ["normal", "ties", "mostly zero"])
-    @pytest.mark.parametrize("in_memory", [2**22, 300])
+    @pytest.mark.parametrize("most", [2**22, 300])  # 300: one process reads once, the other one several times
     def test_over_two_processes(
-        self, kind: str, dtype: torch.dtype, in_memory: int, monkeypatch: pytest.MonkeyPatch
+        self, kind: str, dtype: torch.dtype, most: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(quantile, "IN_MEMORY", in_memory)  # one process reads once, the other one twice
         monkeypatch.setattr(quantile, "BINS", 256)
         values = drawn(kind, dtype)
         above = values.quantile(0.3, dim=1)
@@ -228,8 +228,13 @@ def whole_threshold(maps: Tensor, quantiles: Sequence[float], bound: Tensor | No
     for batch, images in enumerate(torch.arange(len(maps)).split(5)):
         candidates.see(batch, images, maps[images], maps[images].amax((2, 3)), bound)
     locations = len(maps) * maps.shape[2] * maps.shape[3]
-    whole = observed(maps, torch.arange(len(maps)), rank(max(quantiles), locations) + 1)
-    return thresholds([candidates], bound, whole, quantiles, Alone())
+    enough = rank(max(quantiles), locations) + 1
+    whole = observed(maps, torch.arange(len(maps)), enough)
+    seen = Bound.none(maps.shape[1], max(quantiles), enough, maps.dtype, maps.device)
+    seen.level = bound
+    for part in maps.split(7):
+        seen.count(part)
+    return thresholds([candidates], Bounds.of([seen.told()]), whole, quantiles, Alone(), 2**20)
 
 
 class TestThreshold:
@@ -281,7 +286,10 @@ class TestBound:
     @pytest.mark.parametrize("batch", [1, 7, 400])
     def test_it_rises_and_does_not_pass_the_threshold_of_images_in_random_order(self, kind: str, batch: int) -> None:
         maps = drawn(kind, torch.float32, 400 * 12).view(4, 400, 3, 4).transpose(0, 1)
-        bound, before = Bound.none(4, 0.05, maps.dtype, maps.device), torch.full((4,), -torch.inf)
+        bound, before = (
+            Bound.none(4, 0.05, rank(0.05, maps[:, 0].numel()) + 1, maps.dtype, maps.device),
+            torch.full((4,), -torch.inf),
+        )
         for part in maps.split(batch):
             bound.see(part)
             bound.settle()
@@ -296,16 +304,43 @@ class TestBound:
     def test_values_above_the_threshold_may_crowd_into_few_images(self) -> None:
         maps = torch.rand(400, 3, 5, 4, generator=torch.Generator().manual_seed(2))
         maps[torch.randperm(400, generator=torch.Generator().manual_seed(3))[:20]] += 5
-        bound = Bound.none(3, 0.05, maps.dtype, maps.device)
+        bound = Bound.none(3, 0.05, rank(0.05, maps[:, 0].numel()) + 1, maps.dtype, maps.device)
         for part in maps.split(10):
             bound.see(part)
             bound.settle()
         twin = [reference.threshold(unit.numpy(), 0.05) for unit in maps.transpose(0, 1).flatten(1)]
         assert bound.level.isfinite().all() and (bound.level <= torch.tensor(twin)).all()
 
-    def test_the_threshold_of_a_saturating_unit_is_above_it(self) -> None:
-        maps = (torch.randn(400, 3, 3, 4, generator=torch.Generator().manual_seed(4)) * 8).clamp(0, 6)
-        bound = Bound.none(3, 0.05, maps.dtype, maps.device)
+    @pytest.mark.parametrize("batch", [1, 16, 400])
+    @pytest.mark.parametrize("value", [-0.5, 0.0, 2.5])
+    def test_a_level_that_many_values_are_is_told_by_counting(self, value: float, batch: int) -> None:
+        maps = torch.randn(400, 3, 3, 4, generator=torch.Generator().manual_seed(4)).add(value).clamp(max=value)
+        maps[:, 1], maps[:, 2] = value, torch.where(torch.rand(400, 3, 4) < 0.03, 9.0, maps[:, 2].clamp(min=value))
+        watched = Watched.none(maps, 0.05, 400, 5, spread_evenly((3, 4), (30, 40)))
+        for number, (part, images) in enumerate(zip(maps.split(batch), torch.arange(400).split(batch), strict=True)):
+            watched.see(number, part, part.amax((2, 3)), images)
+            if number % 3 == 0:
+                watched.settle()
+        watched.settle()
+        assert watched.bound.level.tolist() == [value] * 3
+        watched.candidates.prune(watched.bound.level)
+        kept = sum(len(watched.candidates.of(batch).units) for batch in watched.candidates.parts)
+        assert kept == int((maps.amax((2, 3)) > value).sum()), "what is not above the level is forgotten"
+        bounds = Bounds.of([watched.bound.told()])
+        (found,) = thresholds([watched.candidates], bounds, watched.observation, [0.05], Alone(), 2**20)
+        assert found.known.all() and found.values.tolist() == [value] * 3
+
+    def test_what_parts_have_counted_adds_up(self) -> None:
+        floors = torch.tensor([[1.0, 1.0, 0.0, 2.0, 0.0], [1.0, 0.0, 0.0, 3.0, 0.0]])
+        reached = torch.tensor([[5, 11, 3, 11, 2], [6, 0, 7, 4, 3]])
+        bounds = Bounds(torch.zeros(5), floors, reached)
+        assert bounds.surely(10).tolist() == [1.0, 1.0, -torch.inf, 2.0, -torch.inf]
+        assert bounds.surely(4).tolist() == [1.0, 1.0, 0.0, 2.0, 0.0]
+        assert bounds.surely(3).tolist() == [1.0, 1.0, 0.0, 3.0, 0.0]
+
+    def test_a_unit_that_saturates_now_and_then_is_below_it(self) -> None:
+        maps = (torch.randn(400, 3, 3, 4, generator=torch.Generator().manual_seed(4)) * 3.4).clamp(0, 6)
+        bound = Bound.none(3, 0.05, rank(0.05, maps[:, 0].numel()) + 1, maps.dtype, maps.device)
         for part in maps.split(16):
             bound.see(part)
             bound.settle()
@@ -315,7 +350,7 @@ class TestBound:
         maps = torch.randn(300, 3, 2, 2, generator=torch.Generator().manual_seed(5))
         bounds = []
         for batch in (1, 13, 300):
-            bounds.append(Bound.none(3, 0.05, maps.dtype, maps.device))
+            bounds.append(Bound.none(3, 0.05, rank(0.05, maps[:, 0].numel()) + 1, maps.dtype, maps.device))
             for part in maps.split(batch):
                 bounds[-1].see(part)
             bounds[-1].settle()
