@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ class Checkpoint(Keeper):
         files.write_file(self.folder / STATE, content.getvalue())
         used = {self.folder / STATE, *(candidates.path for candidates in state.files())}
         for path in ours(self.folder):
-            if path not in used and path.name != LOCK:
+            if path not in used:
                 path.unlink()
 
 
@@ -98,16 +98,14 @@ class Keeping:
     every: int = EVERY
     resume: bool = True  # where an interrupted run is found there; else it is left behind
     begun: bool = False
-    _lock: IO[bytes] | None = None
 
     def keep(self, layers: tuple[str, ...], made: Provenance) -> tuple[Checkpoint, State]:
-        """The keeper, and where the run stands. Raises BadInput where another one was interrupted, or is at work."""
+        """The keeper, and where the run stands. Raises BadInput where another one was interrupted."""
         described = describe(self.feed, layers, self.quantiles, made)
         checkpoint = Checkpoint(self.folder, described, asdict(made), self.every)
-        strange = [path for path in self.folder.glob("*") if path not in ours(self.folder)]
+        strange = [path for path in self.folder.glob("*") if path not in ours(self.folder) and path.name != LOCK]
         if strange:
             raise BadInput(f"{self.folder} holds other things than the state of a run, such as {strange[0].name}")
-        self._lock = files.lock(self.folder / LOCK)
         self.begun = True
         if not self.resume or not (self.folder / STATE).is_file():
             self.remove()
@@ -123,7 +121,11 @@ class Keeping:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Whatever ends a run before its first checkpoint, nothing is left of it."""
+        """While a run goes on, no other one uses the folder; what ends it before its first checkpoint leaves nothing.
+
+        Raises BadInput where another process is at work there.
+        """
+        lock = files.lock(self.folder / LOCK)
         try:
             yield
         except BaseException:
@@ -131,17 +133,15 @@ class Keeping:
                 self.remove()
             raise
         finally:
-            if self._lock is not None:
-                (self.folder / LOCK).unlink(missing_ok=True)
-                self._lock.close()
+            (self.folder / LOCK).unlink(missing_ok=True)
+            lock.close()
             with suppress(OSError):
                 self.folder.rmdir()  # where it is empty
 
     def remove(self) -> None:
         """Once the result is saved: what is ours, and the folder when nothing else is in it."""
         for path in ours(self.folder):
-            if self._lock is None or path.name != LOCK:
-                path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         with suppress(OSError):
             self.folder.rmdir()
 
@@ -152,6 +152,7 @@ class Keeping:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)
+            (self.folder / LOCK).unlink(missing_ok=True)
             self.folder.rename(target)
         except OSError as error:
             raise NotSaved(f"{target} cannot be written: {error.strerror or error}; it is in {self.folder}") from error
@@ -159,7 +160,7 @@ class Keeping:
 
 def ours(folder: Path) -> list[Path]:
     """The files of a state in a folder, half-written ones too."""
-    return [path for form in (STATE, f".{STATE}.*", "*.maps", "*.values", LOCK) for path in folder.glob(form)]
+    return [path for form in (STATE, f".{STATE}.*", "*.maps", "*.values") for path in folder.glob(form)]
 
 
 def describe(feed: Feed, layers: Sequence[str], quantiles: Sequence[float], made: Provenance) -> dict[str, Any]:

@@ -186,9 +186,10 @@ def _kept(kept: Keeping) -> Iterator[None]:
                 f"nd: nothing is kept: the first checkpoint comes after {kept.every} images (--checkpoint-every)",
                 "yellow",
             )
+        raise
+    finally:
         with suppress(OSError):
             kept.folder.parent.rmdir()
-        raise
 
 
 def merge(

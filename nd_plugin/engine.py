@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin import scores
+from nd_plugin.candidates import Candidates
 from nd_plugin.dissection import Dissection
 from nd_plugin.errors import BadInput, NonFiniteActivation, Unreadable
 from nd_plugin.feed import Feed
@@ -147,19 +148,20 @@ def _thresholds(
     """By layer, and what is to be said of it; after a second pass where some were not kept."""
     bounds = {layer: _bounds(parts, layer, group) for layer in observations}
 
-    def known(layer: str, bounds: Bounds) -> Sequence[Threshold]:
-        kept = [part.state.candidates(layer) for part in parts if layer in part.state.layers]
+    def known(layer: str, bounds: Bounds, kept: Sequence[Candidates]) -> Sequence[Threshold]:
         memory = parts[0].feed.memory
         return thresholds(kept, bounds, observations[layer], parts[0].quantiles, group, memory)
 
-    found = {layer: known(layer, bounds[layer]) for layer in observations}
+    found = {layer: known(layer, bounds[layer], _candidates(parts, layer)) for layer in observations}
     notes = {layer: [NO_ROOM] if _without_room(parts, layer, group) else [] for layer in observations}
     unknown = [layer for layer in observations if not all(bool(at.known.all()) for at in found[layer])]
     levels = {layer: sure_level(found[layer]) for layer in unknown}
     for part in parts if unknown else ():
         part.see_again(levels)
     for layer in unknown:
-        found[layer] = completed(found[layer], known(layer, bounds[layer]._replace(level=levels[layer])))
+        kept = [part.state.again[layer] for part in parts if layer in part.state.again]
+        more = known(layer, bounds[layer]._replace(level=levels[layer]), kept)
+        found[layer] = completed(found[layer], more)
         notes[layer].append(NOT_KEPT)
     for layer, every in found.items():
         _check_finite(layer, every)
@@ -177,8 +179,12 @@ def _check_finite(layer: str, found: Sequence[Threshold]) -> None:
 
 def _without_room(parts: Sequence[Passes], layer: str, group: Alone) -> bool:
     """Whether in some process the disk had no room for the layer's maps."""
-    mine = [part.state.layers[layer].candidates for part in parts if layer in part.state.layers]
-    return any(group.gather(any(not candidates.whole for candidates in mine)))
+    return any(group.gather(any(not candidates.whole for candidates in _candidates(parts, layer))))
+
+
+def _candidates(parts: Sequence[Passes], layer: str) -> list[Candidates]:
+    """Of these parts, from their first pass."""
+    return [part.state.layers[layer].candidates for part in parts if layer in part.state.layers]
 
 
 def _bounds(parts: Sequence[Passes], layer: str, group: Alone) -> Bounds:

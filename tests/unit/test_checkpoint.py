@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import json
+import multiprocessing
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +32,7 @@ from nd_plugin import (
     Settings,
     Skipped,
     commands,
+    files,
     open_concepts,
     open_model,
 )
@@ -239,7 +243,7 @@ def test_interrupted_while_a_layer_is_seen_again(
         attempts.interrupted(place)
     found = attempts()
     assert_same(found, expected)
-    assert all(any("twice" in note for note in one.provenance.notes) for one in found)
+    assert all(any("once more" in note for note in one.provenance.notes) for one in found)
     gc.collect()  # files that were left open would be named now
 
 
@@ -332,7 +336,7 @@ def damaged(state: bytes) -> dict[str, bytes]:
         "another file": b"\x89PNG\r\n\x1a\n" + state[8:],
         "no metadata": packed({name: array for name, array in arrays.items() if name != "metadata"}),
         "an array missing": packed({name: array for name, array in arrays.items() if name != "1/level"}),
-        "of a newer format": packed({**arrays, "metadata": np.frombuffer(json.dumps(newer).encode(), np.uint8)}),
+        "of another format": packed({**arrays, "metadata": np.frombuffer(json.dumps(newer).encode(), np.uint8)}),
         "pickles": packed({**arrays, "readable": np.array([Interrupted], dtype=object)}),
     }
 
@@ -343,7 +347,7 @@ def packed(arrays: dict[str, Any]) -> bytes:
     return content.getvalue()
 
 
-KINDS = ("empty", "half", "one byte short", "another file", "no metadata", "an array missing", "of a newer format",
+KINDS = ("empty", "half", "one byte short", "another file", "no metadata", "an array missing", "of another format",
          "pickles")  # fmt: skip
 
 
@@ -352,7 +356,9 @@ def test_a_damaged_state_is_refused(attempts: Attempts, kind: str) -> None:
     attempts.interrupted(3)
     path = attempts.folder / STATE
     path.write_bytes(damaged(path.read_bytes())[kind])
-    with pytest.raises(RunInvalid, match="is of format 3, and" if kind == "of a newer format" else "damaged") as error:
+    with pytest.raises(
+        RunInvalid, match="is of format 4, and this nd_plugin reads 3" if kind == "of another format" else "damaged"
+    ) as error:
         attempts()
     assert str(path) in str(error.value)
     del error
@@ -388,6 +394,70 @@ def test_candidates_that_are_shorter_than_said_are_refused(attempts: Attempts, l
         attempts()
     del error
     gc.collect()  # files that were left open would be named now
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_candidates_that_hold_something_else_are_refused(attempts: Attempts, share: float) -> None:
+    attempts.interrupted(3)
+    path = attempts.folder / "1.maps"
+    whole = bytearray(path.read_bytes())
+    whole[int(share * len(whole))] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(RunInvalid, match=r"is damaged: .*1\.maps does not hold what was written"):
+        attempts()
+
+
+def test_a_folder_in_which_another_process_is_at_work_is_refused(attempts: Attempts) -> None:
+    context, kept = multiprocessing.get_context("spawn"), attempts.keeping()
+    told = context.SimpleQueue()
+    with kept.watched():
+        other = context.Process(target=at_work_in, args=(attempts.folder, told))
+        other.start()
+        assert told.get() == f"another process is at work in {attempts.folder}: wait for it, or end it"
+        other.join()
+    with attempts.keeping().watched():
+        assert sorted(path.name for path in attempts.folder.iterdir()) == ["lock"]
+    assert not attempts.folder.exists()
+
+
+def at_work_in(folder: Path, told: Any) -> None:
+    """Tell what `files.lock` says."""
+    try:
+        files.lock(folder / "lock").close()
+    except BadInput as error:
+        told.put(str(error))
+    else:
+        told.put("nothing")
+
+
+def test_a_full_disk_costs_checkpoints_and_not_the_run(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nd_plugin.candidates import Candidates
+
+    expected, write, left = attempts.uninterrupted(), Candidates._write, [3]
+
+    def full(self: Candidates, part: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(self, part)
+
+    monkeypatch.setattr(Candidates, "_write", full)
+    with pytest.warns(RuntimeWarning, match="no checkpoint: .* need more room than there is in .*No space left"):
+        assert_same(attempts(), expected)
+    monkeypatch.setattr(Candidates, "_write", write)
+    assert_same(attempts(), expected)
+
+
+@pytest.mark.parametrize("place", range(BATCHES + 3, 2 * BATCHES + 4))
+def test_of_a_second_pass_no_more_than_an_interval_is_repeated(
+    attempts: Attempts, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nd_plugin.quantile.surely_fewer", lambda _: 1)
+    assert isinstance(attempts.net, Net)
+    opening, before = on_opening(attempts), attempts.net.images
+    attempts.interrupted(place)
+    attempts()
+    assert attempts.net.images - before == 2 * opening + 2 * IMAGES
 
 
 def test_candidates_that_are_longer_than_said_are_fine(attempts: Attempts) -> None:

@@ -319,7 +319,7 @@ class TestBound:
         watched = Watched.none(maps, 0.05, 400, 5, spread_evenly((3, 4), (30, 40)))
         for number, (part, images) in enumerate(zip(maps.split(batch), torch.arange(400).split(batch), strict=True)):
             watched.see(number, part, part.amax((2, 3)), images)
-            if number % 3 == 0:
+            if number % 60 == 40:
                 watched.settle()
         watched.settle()
         assert watched.bound.level.tolist() == [value] * 3

@@ -151,7 +151,7 @@ def test_candidates_over_the_memory_go_to_a_file_and_the_images_through_the_mode
     assert once == survey + IMAGES
     two = dissected(model, concepts, memory=memory, **how)  # type: ignore[arg-type]
     assert sum(passes) - once == survey + IMAGES
-    assert not any("twice" in note for found in (one, two) for note in found.report().notes)
+    assert not any("once more" in note for found in (one, two) for note in found.report().notes)
     for name in ("thresholds", "intersection", "unit_area", "concept_area", "top_images", "sparse"):
         assert np.array_equal(getattr(one, name), getattr(two, name)), name
     assert one.intersection.sum() > 0
