@@ -1,4 +1,4 @@
-"""The engine alone, at Broden's scale: python benchmarks/stream.py [--images 63305] [--units 256] [--cells 13].
+"""The engine alone, at Broden's scale: python benchmarks/stream.py [--images 63305] [--units 256] [--kind relu].
 
 A source of spatially smooth activations stands in for the network. What is timed is what the engine does with them;
 what it is compared with is `amax` over the same batches, that is reading each activation once. Which of the two sees a
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -21,15 +21,24 @@ from nd_plugin.candidates import Stored
 from nd_plugin.geometry import spread_evenly
 from nd_plugin.passes import WAITING, keep_within_memory
 from nd_plugin.processes import Alone
-from nd_plugin.quantile import rank
-from nd_plugin.surroundings import one_thread, steady
+from nd_plugin.quantile import Bounds, rank
+from nd_plugin.surroundings import one_thread, relieve, steady
 from nd_plugin.watching import Watched, thresholds
 
 GIB = 2**30
 
 
-def source(images: int, units: int, cells: int, batch: int) -> Iterator[Tensor]:
-    """Batches of maps (image, unit, row, column): smooth, after ReLU, sparse to a different degree in each unit."""
+KINDS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": Tensor.relu_,  # sparse to a different degree in each unit
+    "dense": lambda maps: maps,  # as after BatchNorm
+    "saturated": lambda maps: maps.mul_(4).clamp_(0, 6),  # as after ReLU6
+    "hardswish": F.hardswish,  # many zeros, and values below 0
+    "constant": lambda maps: maps.fill_(-0.5),
+}
+
+
+def source(images: int, units: int, cells: int, batch: int, kind: str) -> Iterator[Tensor]:
+    """Batches of smooth maps (image, unit, row, column)."""
     random = torch.Generator().manual_seed(0)
     pool = []
     for _ in range(6):
@@ -40,10 +49,12 @@ def source(images: int, units: int, cells: int, batch: int) -> Iterator[Tensor]:
         count = min(batch, images - start)
         gain = torch.empty(count, units, 1, 1).exponential_(generator=random).add_(0.5)
         moved = pool[number % 6].roll(int(torch.randint(units, (), generator=random)), dims=1)[:count]
-        yield moved.mul(gain).add_(shift).relu_()
+        yield KINDS[kind](moved.mul(gain).add_(shift))
 
 
-def measure(images: int, units: int, cells: int, batch: int, memory: int, quantile: float, check: int) -> None:
+def measure(
+    images: int, units: int, cells: int, batch: int, memory: int, quantile: float, check: int, kind: str
+) -> None:
     """Print one line."""
     watched: Watched | None = None
     ours = limit = 0.0
@@ -57,16 +68,17 @@ def measure(images: int, units: int, cells: int, batch: int, memory: int, quanti
         return time.perf_counter() - begun
 
     with steady(), one_thread(), torch.no_grad():
-        for number, maps in enumerate(source(images, units, cells, batch)):
+        for number, maps in enumerate(source(images, units, cells, batch, kind)):
             limit += amax(maps) if number % 2 else 0
             begun = time.perf_counter()
             if watched is None:
-                watched = Watched.none(maps, quantile, images, 50, spread_evenly((cells, cells), (227, 227)))
+                watched = Watched.none(maps, quantile, images, images, 50, spread_evenly((cells, cells), (227, 227)))
             seen = torch.arange(number * batch, number * batch + len(maps))
             peaks = maps.flatten(2).amax(2)
             watched.see(number, maps, peaks, seen)
             if watched.waiting_bytes > memory // WAITING:
                 settle(watched, memory)
+            relieve()
             ours += time.perf_counter() - begun
             limit += 0 if number % 2 else amax(maps)
             some[:, number * batch * cells**2 :][:, : len(maps) * cells**2] = maps[:, :check].transpose(0, 1).flatten(1)
@@ -75,8 +87,8 @@ def measure(images: int, units: int, cells: int, batch: int, memory: int, quanti
         settle(watched, memory)
         ours += time.perf_counter() - begun
         begun = time.perf_counter()
-        seen_all = watched.observation.on_cpu()
-        found = thresholds([watched.candidates], watched.bound.level, seen_all, [quantile], Alone())[0]
+        bounds, seen_all = Bounds.of([watched.bound.told()]), watched.observation.on_cpu()
+        found = thresholds([watched.candidates], bounds, seen_all, [quantile], Alone(), memory)[0]
         select = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     parts = watched.candidates.parts.values()
@@ -88,7 +100,7 @@ def measure(images: int, units: int, cells: int, batch: int, memory: int, quanti
     )
     size = images * units * cells * cells * 4
     print(
-        f"{images:6} images x {units} units x {cells}x{cells} ({size / GIB:5.2f} GiB)  amax {limit:6.2f} s  "
+        f"{kind:9} {images:6} images x {units} units x {cells}x{cells} ({size / GIB:5.2f} GiB)  amax {limit:6.2f} s  "
         f"stream {ours:6.2f} s = {ours / limit:.2f} x  thresholds {select:5.2f} s, "
         f"together {(ours + select) / limit:.2f} x  "
         f"{size / (ours + select) / 1e9:.1f} GB/s  kept {kept / (images * units):.1%} of the maps "
@@ -111,13 +123,14 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=63305)
     parser.add_argument("--units", type=int, default=256)
     parser.add_argument("--cells", type=int, default=13)
+    parser.add_argument("--kind", choices=KINDS, default="relu")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--memory", type=float, default=1.0, help="GiB")
     parser.add_argument("--quantile", type=float, default=0.005)
     parser.add_argument("--check", type=int, default=4, help="units whose thresholds are checked by sorting everything")
     given = parser.parse_args()
     memory = int(given.memory * GIB)
-    measure(given.images, given.units, given.cells, given.batch, memory, given.quantile, given.check)
+    measure(given.images, given.units, given.cells, given.batch, memory, given.quantile, given.check, given.kind)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from nd_plugin.counting import ConceptCounts, CountedBatch, Scenes, Shared, cate
 from nd_plugin.feed import Batch, Feed
 from nd_plugin.geometry import Geometry, Size
 from nd_plugin.kept import Kept, keep
-from nd_plugin.surroundings import one_thread
+from nd_plugin.surroundings import one_thread, relieve
 from nd_plugin.tally import Counts, Labels
 from nd_plugin.upsample import true_places
 from nd_plugin.watching import Threshold
@@ -44,6 +44,7 @@ class Counter:
 
     def decode_and_count(self, number: int) -> CountedBatch:
         """Count the batch of that number."""
+        relieve()
         return self.count(self.feed.checked(self.feed.annotations(number)), {})
 
     def count(self, batch: Batch, activations: Mapping[str, Tensor]) -> CountedBatch:

@@ -13,7 +13,7 @@
     │   └── PluginConflict       two plugins claim the same thing; names both distributions
     ├── RunFailed (RuntimeError) it made sense and did not work: exit 1
     │   ├── ModelFailed          the model raised in its forward pass; says in which module
-    │   ├── NonFiniteActivation  NaN or infinity; names layer, unit and image
+    │   ├── NonFiniteActivation  NaN or infinity (minus infinity: a whole map, or a threshold); names the unit
     │   ├── Unreadable           an image or annotation that cannot be read, under ``strict``
     │   └── NotSaved             the result could not be written
     └── Unavailable (RuntimeError)  a backend or a device that this machine does not have: exit 3
@@ -92,7 +92,7 @@ class ModelFailed(RunFailed):
 
 
 class NonFiniteActivation(RunFailed):
-    """An activation is NaN or infinite."""
+    """An activation is NaN or infinite, or a unit is minus infinity all over a map or almost everywhere."""
 
 
 class Unreadable(RunFailed):

@@ -262,6 +262,10 @@ class Feed:
         """The numbers of this part's batches, without the first ``start``."""
         return range(self.part.index, len(self.order), self.part.of)[start:]
 
+    def seen(self, numbers: Sequence[int]) -> int:
+        """How many images these batches have."""
+        return sum(len(self.order[number]) for number in numbers)
+
     def images_from(self, start: int) -> Batches:
         """The batches with pixels; under ``strict`` with annotations, so that a bad one stops the run now."""
         return self.batches(annotated=self.settings.strict, start=start)

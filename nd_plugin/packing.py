@@ -67,6 +67,7 @@ def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, Any], folder: Path,
     )
 
 
+BOUNDED = ("quantile", "images", "enough", "counted", "drawn")
 OBSERVED = ("highest", "lowest_peak", "varied", "nonzero")
 
 
@@ -83,7 +84,7 @@ def _watched_out(layer: str, watched: Watched, at: str, arrays: dict[str, Any]) 
         "layer": layer,
         "geometry": asdict(watched.geometry),
         "observation": {"cells": seen.cells, "images": seen.images, "enough": seen.enough, "top": top.keep},
-        "bound": {"quantile": bound.quantile, "enough": bound.enough, "drawn": bound.drawn},
+        "bound": {name: getattr(bound, name) for name in BOUNDED},
         "candidates": _candidates_out(watched.candidates, at, arrays),
     }
 
@@ -124,15 +125,7 @@ def _watched_in(
             tensor("nonzero"),
             top,
         ),
-        Bound(
-            tensor("level"),
-            bound["quantile"],
-            bound["enough"],
-            tensor("floor"),
-            tensor("reached"),
-            bound["drawn"],
-            largest,
-        ),
+        Bound(level=tensor("level"), floor=tensor("floor"), reached=tensor("reached"), largest=largest, **bound),
         _candidates_in(one["candidates"], cells, place, at, arrays),
         Geometry(Axis(**where["rows"]), Axis(**where["columns"]), where["anchored"]),
     )

@@ -16,7 +16,7 @@ from nd_plugin.counting import ConceptCounts, CountedBatch, UnitCounts
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.feed import Batch, Batches, Feed
 from nd_plugin.geometry import spread_evenly
-from nd_plugin.surroundings import one_thread, side_by_side
+from nd_plugin.surroundings import one_thread, relieve, side_by_side
 from nd_plugin.types import Probe
 from nd_plugin.watching import Counted, State, Threshold, Watched
 
@@ -113,7 +113,8 @@ class Passes:
         anchored = settings.anchor == "rf"
         cells = maps.shape[2], maps.shape[3]
         geometry = self._model([layer]).geometries[layer] if anchored else spread_evenly(cells, size)
-        watched = Watched.none(maps, max(self.quantiles), self.feed.images, settings.top_images, geometry)
+        sizes = self.feed.images, self.feed.seen(self.feed.numbers())
+        watched = Watched.none(maps, max(self.quantiles), *sizes, settings.top_images, geometry)
         watched.candidates.room = self.room
         self.keeper.watch(watched.candidates, len(self.state.layers))
         self.state.layers[layer] = watched
@@ -182,12 +183,12 @@ class Passes:
     def _batches(self, stage: str, batches: Iterator[AnyBatch], start: int = 0) -> Iterator[AnyBatch]:
         """The part's ``batches``, of which ``start`` are done already, while progress is shown."""
         numbers = self.feed.numbers()
-        total = sum(len(self.feed.order[number]) for number in numbers)
-        done = sum(len(self.feed.order[number]) for number in numbers[:start])
+        total, done = self.feed.seen(numbers), self.feed.seen(numbers[:start])
         self.progress(stage, done, total)
         for batch in batches:
             yield batch
             done += batch.seen
+            relieve()
             self.progress(stage, done, total)
 
     def _maps(self, batch: Batch, layers: Sequence[str]) -> dict[str, Tensor]:

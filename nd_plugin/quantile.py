@@ -54,19 +54,24 @@ class Bound:
 
     level: Tensor  # (unit,), as of the last `settle`; -inf at first; never falls
     quantile: float
+    images: int  # that there will be
     enough: int  # values at the floor or above are not counted further
     floor: Tensor  # (unit,) the values at or above which are counted: a level that many values are, else 0
     reached: Tensor  # (unit,) int64, how many have been since the floor was set, exact up to ``enough``
+    counted: int = 0  # images
     drawn: int = 0  # images
     largest: Tensor | None = None  # (unit, any number), descending
     waiting: tuple[Tensor, ...] = ()  # (image, unit) each
 
     @classmethod
-    def none(cls, units: int, quantile: float, enough: int, dtype: torch.dtype, device: torch.device) -> Bound:
-        """Before any image; ``enough`` values of all that there will be are above the rank of T_k."""
-        floor = torch.zeros(units, dtype=dtype, device=device)
-        reached = torch.zeros(units, dtype=torch.int64, device=device)
-        return cls(torch.full_like(floor, -torch.inf), quantile, enough, floor, reached)
+    def none(cls, maps: Tensor, quantile: float, images: int, enough: int) -> Bound:
+        """Before any of ``images`` images of a part; ``maps`` (image, unit, row, column) are an example.
+
+        ``enough`` is T_k's rank in the whole probe data set, and one more.
+        """
+        floor = torch.zeros(maps.shape[1], dtype=maps.dtype, device=maps.device)
+        reached = torch.zeros(maps.shape[1], dtype=torch.int64, device=maps.device)
+        return cls(torch.full_like(floor, -torch.inf), quantile, images, enough, floor, reached)
 
     def see(self, maps: Tensor) -> None:
         """Draw one value of each of ``maps`` (image, unit, row, column)."""
@@ -90,17 +95,28 @@ class Bound:
         keep = min(2 * fewer + 64, values.shape[1])  # some more, for means that grow and for ties
         self.largest, self.waiting = values.topk(keep, dim=1).values, ()
         if fewer <= keep:
-            self._raise(*_before_ties(self.largest, fewer - 1))
+            to_come = 1 - self.counted / self.images
+            self._raise(self.largest, fewer - 1, surely=keep / self.drawn * to_come > 2 * self.quantile)
 
-    def _raise(self, level: Tensor, tied: Tensor) -> None:
-        """To ``level`` (unit,), and count what is not below it where it is ``tied`` (unit,)."""
-        moved = tied & (level >= self.level) & (level != self.floor)
+    def _raise(self, largest: Tensor, place: int, *, surely: bool) -> None:
+        """To what is at ``place`` of the ``largest``; where that occurs often, count it from now on.
+
+        Zeros do, and what all the rest of ``largest`` is, if ``surely`` enough of it is to come. Other ties have to be
+        seen to be above the bound: there the level is the next smaller value.
+        """
+        level = largest[:, place]
+        repeated = (largest == level[:, None]).sum(1) > 1
+        often = repeated & (((level == 0) & (self.floor == 0)) | ((largest[:, -1] == level) & surely))
+        smaller = torch.where(largest < level[:, None], largest, -torch.inf).amax(1)
+        level = torch.where(repeated & ~often, smaller, level)
+        moved = often & (level >= self.level) & (level != self.floor)
         self.level = torch.maximum(self.level, level)
         self.floor = torch.where(moved, level, self.floor)
         self.reached = torch.where(moved, 0, self.reached)
 
     def count(self, maps: Tensor) -> None:
         """Count the values of ``maps`` (image, unit, row, column) that are not below the floor, where it matters."""
+        self.counted += len(maps)
         few = (self.reached < self.enough).nonzero()[:, 0]
         if len(few):
             some = maps if len(few) == maps.shape[1] else maps[:, few]
@@ -109,19 +125,6 @@ class Bound:
     def told(self) -> tuple[Tensor, Tensor, Tensor]:
         """Level, floor and what reached it, on the CPU; to be sent."""
         return self.level.cpu(), self.floor.cpu(), self.reached.cpu()
-
-
-def _before_ties(largest: Tensor, place: int) -> tuple[Tensor, Tensor]:
-    """The level (unit,) at ``place`` of each unit's ``largest``, and whether it is a value that will occur often.
-
-    Zeros do, and what all the rest of ``largest`` is. Other ties have to be seen to be above the bound: there the level
-    is the next smaller value.
-    """
-    level = largest[:, place]
-    repeated = (largest == level[:, None]).sum(1) > 1
-    often = repeated & ((level == 0) | (largest[:, -1] == level))
-    smaller = torch.where(largest < level[:, None], largest, -torch.inf).amax(1)
-    return torch.where(repeated & ~often, smaller, level), often
 
 
 class Bounds(NamedTuple):

@@ -29,13 +29,13 @@ class Watched:
     waiting: list[tuple[int, Tensor, Tensor, Tensor]] = field(default_factory=list)  # batch, images, maps, peaks
 
     @classmethod
-    def none(cls, maps: Tensor, quantile: float, images: int, top: int, geometry: Geometry) -> Watched:
-        """Before any of ``images`` images; ``maps`` (image, unit, row, column) are an example."""
+    def none(cls, maps: Tensor, quantile: float, images: int, mine: int, top: int, geometry: Geometry) -> Watched:
+        """Before any of ``images``, ``mine`` in this part; ``maps`` (image, unit, row, column) are an example."""
         cells = maps.shape[2], maps.shape[3]
         enough = rank(quantile, images * cells[0] * cells[1]) + 1
         return cls(
             Observation.none(maps, enough, top),
-            Bound.none(maps.shape[1], quantile, enough, maps.dtype, maps.device),
+            Bound.none(maps, quantile, mine, enough),
             Candidates(cells, maps.dtype),
             geometry,
         )

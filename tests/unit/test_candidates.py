@@ -51,7 +51,7 @@ def ordered(maps: Tensor, order: str) -> Tensor:
 def watch(maps: Tensor, places: Tensor, batch: int, kept: Candidates, spill_every: int = 0) -> tuple[Bound, Threshold]:
     """See the images in an order, batch by batch, now and then to the file; the thresholds that follow."""
     enough = rank(QUANTILE, maps[:, 0].numel()) + 1
-    bound = Bound.none(UNITS, QUANTILE, enough, maps.dtype, maps.device)
+    bound = Bound.none(maps, QUANTILE, len(maps), enough)
     seen = Observation.none(maps, enough, 3)
     for number, images in enumerate(places.split(batch)):
         peaks = maps[images].amax((2, 3))

@@ -230,7 +230,7 @@ def whole_threshold(maps: Tensor, quantiles: Sequence[float], bound: Tensor | No
     locations = len(maps) * maps.shape[2] * maps.shape[3]
     enough = rank(max(quantiles), locations) + 1
     whole = observed(maps, torch.arange(len(maps)), enough)
-    seen = Bound.none(maps.shape[1], max(quantiles), enough, maps.dtype, maps.device)
+    seen = Bound.none(maps, max(quantiles), len(maps), enough)
     seen.level = bound
     for part in maps.split(7):
         seen.count(part)
@@ -287,7 +287,7 @@ class TestBound:
     def test_it_rises_and_does_not_pass_the_threshold_of_images_in_random_order(self, kind: str, batch: int) -> None:
         maps = drawn(kind, torch.float32, 400 * 12).view(4, 400, 3, 4).transpose(0, 1)
         bound, before = (
-            Bound.none(4, 0.05, rank(0.05, maps[:, 0].numel()) + 1, maps.dtype, maps.device),
+            Bound.none(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1),
             torch.full((4,), -torch.inf),
         )
         for part in maps.split(batch):
@@ -304,7 +304,7 @@ class TestBound:
     def test_values_above_the_threshold_may_crowd_into_few_images(self) -> None:
         maps = torch.rand(400, 3, 5, 4, generator=torch.Generator().manual_seed(2))
         maps[torch.randperm(400, generator=torch.Generator().manual_seed(3))[:20]] += 5
-        bound = Bound.none(3, 0.05, rank(0.05, maps[:, 0].numel()) + 1, maps.dtype, maps.device)
+        bound = Bound.none(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1)
         for part in maps.split(10):
             bound.see(part)
             bound.settle()
@@ -316,10 +316,10 @@ class TestBound:
     def test_a_level_that_many_values_are_is_told_by_counting(self, value: float, batch: int) -> None:
         maps = torch.randn(400, 3, 3, 4, generator=torch.Generator().manual_seed(4)).add(value).clamp(max=value)
         maps[:, 1], maps[:, 2] = value, torch.where(torch.rand(400, 3, 4) < 0.03, 9.0, maps[:, 2].clamp(min=value))
-        watched = Watched.none(maps, 0.05, 400, 5, spread_evenly((3, 4), (30, 40)))
+        watched = Watched.none(maps, 0.05, 400, 400, 5, spread_evenly((3, 4), (30, 40)))
         for number, (part, images) in enumerate(zip(maps.split(batch), torch.arange(400).split(batch), strict=True)):
             watched.see(number, part, part.amax((2, 3)), images)
-            if number % 60 == 40:
+            if (number, batch) == (5, 16):
                 watched.settle()
         watched.settle()
         assert watched.bound.level.tolist() == [value] * 3
@@ -340,7 +340,7 @@ class TestBound:
 
     def test_a_unit_that_saturates_now_and_then_is_below_it(self) -> None:
         maps = (torch.randn(400, 3, 3, 4, generator=torch.Generator().manual_seed(4)) * 3.4).clamp(0, 6)
-        bound = Bound.none(3, 0.05, rank(0.05, maps[:, 0].numel()) + 1, maps.dtype, maps.device)
+        bound = Bound.none(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1)
         for part in maps.split(16):
             bound.see(part)
             bound.settle()
@@ -350,7 +350,7 @@ class TestBound:
         maps = torch.randn(300, 3, 2, 2, generator=torch.Generator().manual_seed(5))
         bounds = []
         for batch in (1, 13, 300):
-            bounds.append(Bound.none(3, 0.05, rank(0.05, maps[:, 0].numel()) + 1, maps.dtype, maps.device))
+            bounds.append(Bound.none(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1))
             for part in maps.split(batch):
                 bounds[-1].see(part)
             bounds[-1].settle()

@@ -112,3 +112,28 @@ class TestSteady:
         monkeypatch.setattr(ctypes, "CDLL", Musl)
         with steady():
             assert torch.ones(3).sum() == 3
+
+
+def test_memory_is_returned_when_it_has_grown_and_not_for_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    returned: list[int] = []
+    has = [10]
+
+    class Libc:
+        def malloc_trim(self, keep: int) -> None:
+            returned.append(has[0])
+            has[0] = 20  # what is in use stays
+
+    monkeypatch.setattr(surroundings, "_glibc", Libc)
+    monkeypatch.setattr(surroundings, "resident", lambda: has[0])
+    monkeypatch.setattr(surroundings, "_relief", surroundings._Relief(base=10, allowed=100))
+    for size in (50, 110, 111):
+        has[0] = size
+        surroundings.relieve()
+    assert returned == [111] and surroundings._relief.allowed == 200, "so soon, that what a batch needs was returned"
+    for _ in range(surroundings.SELDOM):
+        has[0] += 25
+        surroundings.relieve()
+    assert returned == [111]
+    has[0] = 221
+    surroundings.relieve()
+    assert returned == [111, 221] and surroundings._relief.allowed == 200

@@ -540,7 +540,7 @@ class Noise:
         return Annotation([np.repeat([[1, 0]], 2, 0)])
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_activations_that_are_not_finite_are_named(value: float) -> None:
     def spoil(x: Tensor) -> Tensor:
         x = x.repeat(1, 2, 1, 1).clone()
