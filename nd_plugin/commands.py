@@ -118,8 +118,7 @@ def dissect(
         shutil.rmtree(partial, ignore_errors=True)  # interrupted after its last step
         console.say(f"{folder} is complete (nd report {folder})")
         return
-    finished = work.resume and work.shard is not None and (folder / checkpoint.STATE).is_file()
-    if not finished:
+    if not (work.resume and work.shard and any((one / checkpoint.STATE).is_file() for one in shards.within(folder))):
         runs.check_target(folder, overwrite=overwrite)
     with joined() as group:
         with console.results_only():
@@ -128,14 +127,16 @@ def dissect(
         part = shard.part(group.rank, group.size)
         how = opened.preprocess.changed(given or {})
         feed = Feed.of(probe_set, how, settings, opened.device, work.batch_size, work.workers, work.memory, part)
-        place = folder if finished else partial / str(part).replace("/", "-of-")
+        name = str(part).replace("/", "-of-")
+        target = folder if group.size == 1 else folder / name
+        finished = work.resume and work.shard is not None and (target / checkpoint.STATE).is_file()
+        place = target if finished else partial / name
         _check_interrupted(partial, place, work, overwrite=overwrite)
         group.wait()  # nobody leaves a state there before all have looked
         kept = Keeping(place, feed, quantiles or (settings.quantile,), work.every, work.resume)
         with console.results_only(), _kept(kept), console.StageProgress(quiet=group.rank > 0) as progress:
             if work.shard:
                 observe(opened, layers, feed, progress, quantiles, kept.keep)
-                target = folder if group.size == 1 else folder / place.name
                 kept.hand_over(target)
             else:
                 found = run(opened, layers, feed, progress, quantiles=quantiles, group=group, keep=kept.keep)

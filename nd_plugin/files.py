@@ -116,14 +116,18 @@ def lock(path: Path) -> IO[bytes]:
 
 def is_ours(folder: Path, *, nested: bool) -> bool:
     """Whether a folder is empty, or holds nothing but a layer's files (or, ``nested``, a run's)."""
-    layer = {"dissection.npz", "units.csv"}
-    if (folder / "state.npz").is_file():  # a shard
-        return all(child.is_file() and child.suffix in (".npz", ".maps", ".values") for child in folder.iterdir())
+    if _is_shard(folder):
+        return True
     if not nested:
-        return {child.name for child in folder.iterdir()} <= layer
+        return {child.name for child in folder.iterdir()} <= {"dissection.npz", "units.csv"}
     return all(
-        child.name == "run.json" if child.is_file() else {inner.name for inner in child.iterdir()} <= layer
-        for child in folder.iterdir()
+        child.name == "run.json" if child.is_file() else is_ours(child, nested=False) for child in folder.iterdir()
+    )
+
+
+def _is_shard(folder: Path) -> bool:
+    return (folder / "state.npz").is_file() and all(
+        child.is_file() and child.suffix in (".npz", ".maps", ".values") for child in folder.iterdir()
     )
 
 

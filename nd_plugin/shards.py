@@ -45,7 +45,7 @@ def load(folders: Sequence[Path]) -> list[Shard]:
     """Read shards. Raises RunInvalid, and BadInput for such as do not belong together, overlap or are missing."""
     shards: list[Shard] = []
     try:
-        for folder in chain.from_iterable(map(_every, folders)):
+        for folder in chain.from_iterable(map(within, folders)):
             if not (folder / checkpoint.STATE).is_file():
                 raise RunInvalid(
                     f"{folder} is no shard: it has no {checkpoint.STATE} (nd dissect --shard 1/{len(folders)})"
@@ -58,7 +58,7 @@ def load(folders: Sequence[Path]) -> list[Shard]:
     return shards
 
 
-def _every(folder: Path) -> list[Path]:
+def within(folder: Path) -> list[Path]:
     """The shards in a folder that several processes have filled; else the folder itself."""
     inside = sorted(state.parent for state in folder.glob(f"*/{checkpoint.STATE}"))
     return inside or [folder]
