@@ -21,7 +21,8 @@ from nd_plugin.candidates import Stored
 from nd_plugin.geometry import spread_evenly
 from nd_plugin.passes import WAITING, keep_within_memory
 from nd_plugin.processes import Alone
-from nd_plugin.quantile import Bounds, rank
+from nd_plugin.quantile import Bounds
+from nd_plugin.scores import rank
 from nd_plugin.surroundings import one_thread, relieve, steady
 from nd_plugin.watching import Watched, thresholds
 

@@ -13,7 +13,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,14 +98,16 @@ class Keeping:
     every: int = EVERY
     resume: bool = True  # where an interrupted run is found there; else it is left behind
     begun: bool = False
+    _held: ExitStack = field(default_factory=ExitStack)  # until the end of `watched`
 
     def keep(self, layers: tuple[str, ...], made: Provenance) -> tuple[Checkpoint, State]:
-        """The keeper, and where the run stands. Raises BadInput where another one was interrupted."""
+        """The keeper, and where the run stands. Raises BadInput where another one was interrupted, or is at work."""
         described = describe(self.feed, layers, self.quantiles, made)
         checkpoint = Checkpoint(self.folder, described, asdict(made), self.every)
         strange = [path for path in self.folder.glob("*") if path not in ours(self.folder) and path.name != LOCK]
         if strange:
             raise BadInput(f"{self.folder} holds other things than the state of a run, such as {strange[0].name}")
+        self._held.enter_context(self._alone())
         self.begun = True
         if not self.resume or not (self.folder / STATE).is_file():
             self.remove()
@@ -120,23 +122,26 @@ class Keeping:
         return checkpoint, state
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """While a run goes on, no other one uses the folder; what ends it before its first checkpoint leaves nothing.
+    def _alone(self) -> Iterator[None]:
+        """No other process uses the folder. Raises BadInput where one does."""
+        with closing(files.lock(self.folder / LOCK)):
+            try:
+                yield
+            finally:
+                (self.folder / LOCK).unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.folder.rmdir()  # where nothing has been kept
 
-        Raises BadInput where another process is at work there.
-        """
-        lock = files.lock(self.folder / LOCK)
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """While a run goes on; whatever ends it before its first checkpoint, nothing is left of it."""
         try:
-            yield
+            with self._held:
+                yield
         except BaseException:
             if self.begun and not (self.folder / STATE).is_file():
                 self.remove()
             raise
-        finally:
-            (self.folder / LOCK).unlink(missing_ok=True)
-            lock.close()
-            with suppress(OSError):
-                self.folder.rmdir()  # where it is empty
 
     def remove(self) -> None:
         """Once the result is saved: what is ours, and the folder when nothing else is in it."""

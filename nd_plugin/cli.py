@@ -291,10 +291,15 @@ def explain(
     target: Annotated[
         str | None, typer.Option("-t", "--target", help="A class, by number or name. [default: the one predicted]")
     ] = None,
-    layer: Annotated[str | None, typer.Option("-l", "--layer", help="[default: the run's last]")] = None,
+    layer: Annotated[
+        str | None, typer.Option("-l", "--layer", help="One of the run's layers. [default: the run's last]")
+    ] = None,
+    quantile: Annotated[
+        float | None, typer.Option(help="One of the run's quantiles. [default: the run's first]")
+    ] = None,
     top_k: Annotated[int, typer.Option(min=1, metavar="K", help="Units to name.")] = 5,
     detectors: Annotated[bool, typer.Option("--detectors", help="Only units that detect a concept.")] = False,
-    contribution: Annotated[str, typer.Option(help="auto, linear, gradient or ablation.")] = "auto",
+    contribution: Annotated[str, typer.Option(help="auto, linear, gradient, ablation or activation.")] = "auto",
     mask: Annotated[str, typer.Option(help="image: the top of the image's own map; dissection: S_k > T_k.")] = "image",
     image_quantile: Annotated[float, typer.Option(help="For --mask image.")] = 0.2,
     classes: Annotated[
@@ -315,7 +320,7 @@ def explain(
         run,
         model,
         image,
-        explain_command.Asked(layer, target, top_k, detectors, contribution, mask, image_quantile, classes),
+        explain_command.Asked(layer, quantile, target, top_k, detectors, contribution, mask, image_quantile, classes),
         options=commands.model_options(device, weights, input_name, feed, custom_op_library),
         html=html,
         as_json=json,

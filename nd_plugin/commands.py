@@ -116,6 +116,7 @@ def dissect(
     partial = Path(f"{folder}.partial")
     if work.resume and runs.is_complete(folder, ["nd", *sys.argv[1:]]):
         shutil.rmtree(partial, ignore_errors=True)  # interrupted after its last step
+        show_reports([dissection.report() for dissection in runs.load_run(folder)], "json" if as_json else None, None)
         console.say(f"{folder} is complete (nd report {folder})")
         return
     if not (work.resume and work.shard and any((one / checkpoint.STATE).is_file() for one in shards.within(folder))):
@@ -132,6 +133,8 @@ def dissect(
         finished = work.resume and work.shard is not None and (target / checkpoint.STATE).is_file()
         place = target if finished else partial / name
         _check_interrupted(partial, place, work, overwrite=overwrite)
+        if work.resume and group.rank == 0 and not (place / checkpoint.STATE).is_file():
+            console.say("nothing was kept of an earlier run: this one begins at the beginning")
         group.wait()  # nobody leaves a state there before all have looked
         kept = Keeping(place, feed, quantiles or (settings.quantile,), work.every, work.resume)
         with console.results_only(), _kept(kept), console.StageProgress(quiet=group.rank > 0) as progress:

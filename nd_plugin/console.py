@@ -17,16 +17,18 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from nd_plugin.errors import NDError
+from nd_plugin.errors import NDError, NotSaved
 
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 PIPED_WIDTH = 100  # columns, where the output goes to a file or another program
+UNFOLDED = 10_000  # columns: more than a table has
+EVERY = 30  # seconds, from line to line about a stage that goes on where no bar can be shown
 
 
-def out() -> Console:
+def out(width: int = PIPED_WIDTH) -> Console:
     """Stdout; plain and of a fixed width where it is no terminal."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
-    return Console(width=width, highlight=False, soft_wrap=False)
+    chosen = None if sys.stdout.isatty() or "COLUMNS" in os.environ else width
+    return Console(width=chosen, highlight=False, soft_wrap=False)
 
 
 def err() -> Console:
@@ -39,20 +41,33 @@ def results_only() -> AbstractContextManager[Any]:
     return contextlib.redirect_stdout(sys.stderr)
 
 
-def show(what: RenderableType, *, whole: bool = False) -> None:
-    """Print to stdout; ``whole`` leaves a line to be wrapped by the terminal alone."""
-    console = out()
+def show(what: RenderableType, *, whole: bool = False, folded: bool = True) -> None:
+    """Print to stdout; ``whole`` leaves a line to be wrapped by the terminal alone.
+
+    Not ``folded``, the rows of a table are lines for other programs, however long.
+    """
+    console = out(PIPED_WIDTH if folded else UNFOLDED)
     if console.is_terminal:
         console.print(what, soft_wrap=whole)
         return
-    with console.capture() as printed:
-        console.print(what, soft_wrap=whole)
-    write("\n".join(line.rstrip() for line in printed.get().splitlines()))
+    printed = io.StringIO()
+    console.file = printed
+    console.print(what, soft_wrap=whole)
+    write("\n".join(line.rstrip() for line in printed.getvalue().splitlines()))
 
 
 def write(text: str) -> None:
-    """Text to stdout as it is, for other programs."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    """Text to stdout as it is, for other programs; one that has read enough, such as ``head``, is no failure.
+
+    Raises NotSaved where it cannot be written otherwise.
+    """
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered is let go
+        if not isinstance(error, BrokenPipeError):
+            raise NotSaved(f"the output cannot be written: {error.strerror or error}") from error
 
 
 def say(message: str, style: str = "dim") -> None:
@@ -99,6 +114,7 @@ class StageProgress:
         )
         self._tasks: dict[str, Any] = {}
         self._started: dict[str, tuple[float, int]] = {}  # when, and how many images were done before
+        self._told = time.monotonic()
 
     def __enter__(self) -> StageProgress:
         self._bar.start()
@@ -118,6 +134,9 @@ class StageProgress:
         spent, new = time.monotonic() - started, done - before
         rate = f"{new / spent:.1f} images/s" if new and spent else ""
         self._bar.update(self._tasks[stage], completed=done, rate=rate)
+        if done < total and not self._console.is_terminal and time.monotonic() - self._told > EVERY:
+            self._told = time.monotonic()
+            self._console.print(Text(f"{stage}: {done} of {total} images, {rate}"), soft_wrap=True)
         if done == total:
             self._bar.update(self._tasks[stage], visible=False)
         if done == total and new:

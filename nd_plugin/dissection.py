@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nd_plugin import scores, storage
-from nd_plugin.errors import BadInput, Unavailable
+from nd_plugin.errors import BadInput, RunInvalid, Unavailable
 from nd_plugin.files import write_file, write_folder
 from nd_plugin.summary import LayerReport, Summary, UnitScore, summarise
 from nd_plugin.types import Concept, Provenance, Settings, Skipped
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas
     from rich.console import RenderableType
 
+NAMED = 8  # concepts named in a note
 DISSECTION = "dissection.npz"  # the file's name in a layer's folder
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -139,7 +140,20 @@ class Dissection:
     def _notes(self) -> tuple[str, ...]:
         skipped = [f"skipped {s.part} of {s.image}: {s.reason}" for s in self.skipped]
         counted = [f"{len(skipped)} of {len(self.image_names)} images skipped or without annotation"] if skipped else []
-        return (*self.provenance.notes, *counted, *skipped)
+        return (*self.provenance.notes, *self._small(), *counted, *skipped)
+
+    def _small(self) -> Iterator[str]:
+        """What the data were too few for."""
+        if scores.rank(self.settings.quantile, self.locations) == 0:
+            yield (
+                f"{self.locations} locations are too few for quantile {self.settings.quantile:g}: the threshold is the "
+                "largest activation, and nothing is above it"
+            )
+        missing = [self.concepts[place].name for place in np.flatnonzero(self.concept_area == 0).tolist()]
+        if missing:
+            more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+            named = ", ".join(missing[:NAMED])
+            yield f"{len(missing)} of {len(self.concepts)} concepts label no pixel of these images: {named}{more}"
 
     def top(self, unit: int, most: int = 10) -> list[tuple[str, float]]:
         """The images in which a unit is most active: names and maximum activations, best first."""
@@ -170,8 +184,15 @@ class Dissection:
 
     @classmethod
     def load(cls, folder: str | Path) -> Dissection:
-        """Read what `save` wrote. Raises RunInvalid for what is damaged, missing, or of a newer format."""
-        return cls(**storage.unpack(Path(folder) / DISSECTION))
+        """Read what `save` wrote, or the only layer of a run that ``nd dissect`` wrote.
+
+        Raises RunInvalid for what is damaged, missing, or of a newer format.
+        """
+        place = Path(folder)
+        layers = [] if (place / DISSECTION).exists() else sorted(path.parent for path in place.glob(f"*/{DISSECTION}"))
+        if len(layers) > 1:
+            raise RunInvalid(f"{folder} holds several layers; load one of {', '.join(map(str, layers))}")
+        return cls(**storage.unpack((layers[0] if layers else place) / DISSECTION))
 
     def _csv(self) -> bytes:
         text = io.StringIO()

@@ -25,6 +25,7 @@ class Asked:
     """What the command line says beside the run, the model and the image."""
 
     layer: str | None = None
+    quantile: float | None = None
     target: str | None = None
     top_k: int = 5
     detectors_only: bool = False
@@ -45,7 +46,7 @@ def explain(
     as_json: bool,
 ) -> None:
     """Explain, and print or write it."""
-    dissection = chosen(runs.load_run(run), asked.layer, run)
+    dissection = chosen(runs.load_run(run), asked.layer, asked.quantile, run)
     names = read_classes(asked.classes) if asked.classes else None
     target = parse_target(asked.target, names)
     with console.results_only():
@@ -93,16 +94,24 @@ def _explained(
         raise RunFailed(f"the model failed: {type(error).__name__}: {error}") from error
 
 
-def chosen(found: Sequence[Dissection], layer: str | None, run: Path) -> Dissection:
-    """The layer that was asked for, or the run's last."""
+def chosen(found: Sequence[Dissection], layer: str | None, quantile: float | None, run: Path) -> Dissection:
+    """The layer that was asked for, or the run's last, at the quantile that was asked for, or the run's first."""
+    layers = list(dict.fromkeys(dissection.layer for dissection in found))
     if layer is None:
-        if len(found) > 1:
-            console.say(f"explained by {found[-1].layer}, the last layer of the run; -l chooses another")
-        return found[-1]
-    known = [dissection.layer for dissection in found]
-    if layer not in known:
-        raise BadInput(f"the run {run} has no layer {layer!r}; it has {', '.join(known)}")
-    return found[known.index(layer)]
+        layer = layers[-1]
+        if len(layers) > 1:
+            console.say(f"explained by {layer}, the last layer of the run; -l chooses another")
+    if layer not in layers:
+        raise BadInput(f"the run {run} has no layer {layer!r}; it has {', '.join(layers)}")
+    by_quantile = {one.settings.quantile: one for one in found if one.layer == layer}
+    if quantile is None:
+        quantile = next(iter(by_quantile))
+        if len(by_quantile) > 1:
+            console.say(f"explained at quantile {quantile:g}, the first of the run; --quantile chooses another")
+    if quantile not in by_quantile:
+        known = ", ".join(f"{one:g}" for one in by_quantile)
+        raise BadInput(f"the run {run} has no quantile {quantile:g}; it has {known}")
+    return by_quantile[quantile]
 
 
 def parse_target(text: str | None, classes: Sequence[str] | None) -> Any:
@@ -114,6 +123,8 @@ def parse_target(text: str | None, classes: Sequence[str] | None) -> Any:
     parts = tuple(int(part) if part.strip().lstrip("-").isdigit() else part.strip() for part in text.split(","))
     if classes and len(parts) == 1 and isinstance(parts[0], str):
         raise BadInput(f"no class {text!r}; the nearest are {', '.join(nearest(text, classes)) or 'none'}")
+    if any(isinstance(part, str) for part in parts):
+        raise BadInput(f"target {text!r} is no number; for names, --classes FILE lists those of the model's classes")
     return parts if len(parts) > 1 else parts[0]
 
 

@@ -31,6 +31,11 @@ class RankedUnit:
     share: float  # of the output
     mask: MaskPixels  # (row, column) of the image
 
+    @property
+    def label(self) -> str:
+        """The concept; in parentheses where the unit is no detector of it."""
+        return self.concept if self.detector else f"({self.concept or 'no concept'})"
+
     def to_dict(self) -> dict[str, Any]:
         """As plain values; the mask as run lengths, row by row, beginning with what lies outside."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "mask"}
@@ -93,8 +98,8 @@ class Explanation:
         return plot([self])
 
     def __repr__(self) -> str:
-        units = ", ".join(f"{unit.unit} {unit.concept} {unit.contribution:+.3g}" for unit in self.units)
-        return f"Explanation({self.name}: {self.output:.4g}; {units})"
+        units = ", ".join(f"{unit.unit} {unit.label} {unit.contribution:+.3g}" for unit in self.units)
+        return f"Explanation({self.name}: {self.output:.4g}; {units or 'no unit that detects a concept'})"
 
     def __rich__(self) -> RenderableType:
         from nd_plugin.report.explained import render

@@ -42,7 +42,7 @@ def print_layers(layers: Sequence[LayerDescription], *, as_json: bool) -> None:
         field = f"{at.rows.size:g}x{at.columns.size:g}" if at and at.anchored else "unknown" if at else ""
         stride = f"{at.rows.stride:g}" if at and at.anchored else ""
         table.add_row(Text(layer.name), layer.kind, shape, stride, field)
-    console.show(table)
+    console.show(table, folded=False)
 
 
 def print_concepts(concepts: ConceptSet, *, as_json: bool) -> None:

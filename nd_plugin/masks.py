@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nd_plugin.errors import BadInput
 from nd_plugin.geometry import Geometry, Size
-from nd_plugin.quantile import rank
+from nd_plugin.scores import rank
 from nd_plugin.upsample import upsample
 
 MASKS = ("none", "dissection", "image")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -43,7 +44,8 @@ def open_concepts(concepts: str | ConceptSet) -> ConceptSet:
     if offer is None:
         offer, argument, options = host().best(ConceptSetSpec, concepts), concepts, {}
     if offer is None:
-        raise ConceptSetInvalid(f"no concept set {concepts!r}{_among(ConceptSetSpec, text.name)}")
+        folder = f"; for that folder say masks:{concepts} or broden:{concepts}" if Path(concepts).is_dir() else ""
+        raise ConceptSetInvalid(f"no concept set {concepts!r}{folder or _among(ConceptSetSpec, text.name)}")
     factory, whose = load_factory(offer), f"concept set {offer.spec.name!r}"
     return _checked(_opened(offer, concepts, lambda: call_with_options(factory, argument, options, whose)))
 

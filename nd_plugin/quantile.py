@@ -26,11 +26,6 @@ Flat = tuple[Tensor, Tensor]  # units (value,) int32 and their values, or these 
 Total = Callable[[Tensor], Tensor]  # the sum of an integer tensor over all processes
 
 
-def rank(quantile: float, locations: int) -> int:
-    """floor(τ·n), exactly: τ is taken as the decimal number that was written, not as the nearest binary one."""
-    return math.floor(Fraction(repr(quantile)) * locations)
-
-
 @lru_cache(maxsize=4096)
 def surely_fewer(mean: float) -> int:
     """A number that a Poisson count of this mean reaches with a chance below `SURE` (Chernoff's bound)."""

@@ -45,6 +45,11 @@ def count_distinct_per_column(best: Counts, score: Floats, min_iou: float) -> li
     return [len(set(best[score[:, column] > min_iou, column].tolist())) for column in range(best.shape[1])]
 
 
+def rank(quantile: float, locations: int) -> int:
+    """floor(τ·n), exactly: τ is taken as the decimal number that was written, not as the nearest binary one."""
+    return floor(Fraction(repr(quantile)) * locations)
+
+
 def most_of(quantile: float, locations: int) -> int:
     """floor((1 - τ)·n): a unit that is 0 on more than so many of its n locations has T_k = 0."""
     return floor((1 - Fraction(repr(quantile))) * locations)

@@ -13,7 +13,8 @@ from nd_plugin.counting import ConceptCounts, CountedBatch, UnitCounts
 from nd_plugin.geometry import Geometry
 from nd_plugin.observation import Observation
 from nd_plugin.processes import Alone
-from nd_plugin.quantile import Bound, Bounds, Flat, rank, select
+from nd_plugin.quantile import Bound, Bounds, Flat, select
+from nd_plugin.scores import rank
 from nd_plugin.surroundings import one_thread
 from nd_plugin.types import Skipped
 

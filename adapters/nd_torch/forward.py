@@ -84,7 +84,7 @@ def forward(call: Callable[[Tensor], Any], images: Tensor, root: nn.Module | Non
         where = _innermost(call, images, root) if root is not None else ""
         raise ModelFailed(
             f"the model failed in its forward pass{where} on images of shape {tuple(images.shape)}: "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {error} (images are RGB; --input-size, or preprocess= in Python, sets their size)"
         ) from error
 
 

@@ -77,9 +77,9 @@ def _known(name: str, modules: dict[str, nn.Module], root: nn.Module) -> str:
             return candidate
     close = ", ".join(nearest(bare, modules))
     raise LayerNotFound(
-        f"no layer {name!r} in {type(root).__name__}; "
-        + (f"the nearest are {close} " if close else "")
-        + f"(nd layers MODEL lists all {len(modules)})"
+        f"no layer {name!r} in {type(root).__name__}"
+        + (f"; the nearest are {close}" if close else "")
+        + f" (nd layers MODEL lists all {len(modules)})"
     )
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nd_plugin.explanation import Explanation
-from nd_plugin.report.pictures import data_uri, label, overlay
+from nd_plugin.report.pictures import data_uri, overlay
 from nd_plugin.report.terminal import COLOURS, EIGHTHS
 
 CELLS = 8  # of the longest bar
@@ -83,7 +83,7 @@ def _units(one: Explanation) -> RenderableType:
         colour = COLOURS.get(unit.category, "white")
         table.add_row(
             str(unit.unit),
-            Text(label(unit), style="bold" if unit.detector else "dim"),
+            Text(unit.label, style="bold" if unit.detector else "dim"),
             Text(unit.category, style=colour),
             f"{unit.iou:.3f}",
             f"{unit.contribution:+.3g}",
@@ -127,7 +127,7 @@ def _section(one: Explanation) -> str:
     figures += [
         _figure(
             data_uri(overlay(one.image, unit.mask)),
-            f"<b>{escape(label(unit))}</b> <span style='{STYLE[4]}'>{escape(unit.category)}, IoU {unit.iou:.3f}</span>"
+            f"<b>{escape(unit.label)}</b> <span style='{STYLE[4]}'>{escape(unit.category)}, IoU {unit.iou:.3f}</span>"
             f"<br>unit {unit.unit}: {unit.contribution:+.3g} ({unit.share:.1%})",
         )
         for unit in one.units

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from nd_plugin.explanation import Explanation, MaskPixels, Pixels, RankedUnit
+from nd_plugin.explanation import Explanation, MaskPixels, Pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,11 +39,6 @@ def data_uri(pixels: Pixels) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def label(unit: RankedUnit) -> str:
-    """A unit's name; in parentheses where it is no detector of it."""
-    return unit.concept if unit.detector else f"({unit.concept or 'no concept'})"
-
-
 def plot(explanations: Sequence[Explanation]) -> Figure:
     """A row for each explanation: the image, then each unit's mask with its concept and contribution."""
     from matplotlib import pyplot as plt
@@ -57,7 +52,7 @@ def plot(explanations: Sequence[Explanation]) -> Figure:
         for place, axis in enumerate(row[1:]):
             if place < len(one.units):
                 unit = one.units[place]
-                title = f"{label(unit)}\nunit {unit.unit}, {unit.contribution:+.3g} ({unit.share:.1%})"
+                title = f"{unit.label}\nunit {unit.unit}, {unit.contribution:+.3g} ({unit.share:.1%})"
                 _show(axis, overlay(one.image, unit.mask), title)
             else:
                 axis.set_visible(False)

@@ -64,7 +64,7 @@ def _headline(summary: Summary) -> Text:
     text = Text()
     text.append(f"{summary.unique_detectors}", style="bold green" if summary.unique_detectors else "bold")
     text.append(f" unique detector{'s' * (summary.unique_detectors != 1)}", style="bold")
-    text.append(f" · {summary.detectors} detectors among {summary.units} units")
+    text.append(f" · {summary.detectors} detector{'s' * (summary.detectors != 1)} among {summary.units} units")
     text.append(f" · {summary.unique_detectors_per_category} counted per category", style="dim")
     return text
 

@@ -16,7 +16,8 @@ from nd_plugin.errors import NotSaved, RunFailed
 from nd_plugin.kept import Kept
 from nd_plugin.observation import Observation
 from nd_plugin.processes import Alone
-from nd_plugin.quantile import Bound, Bounds, rank
+from nd_plugin.quantile import Bound, Bounds
+from nd_plugin.scores import rank
 from nd_plugin.watching import Threshold, thresholds
 
 QUANTILE = 0.05

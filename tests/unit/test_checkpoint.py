@@ -88,7 +88,8 @@ class Attempts:
 
     def __call__(self, progress: Callable[[str, int, int], None] = lambda *_: None) -> list[Dissection]:
         kept = self.keeping()
-        return run(open_model(self.net), self.layers, kept.feed, progress, quantiles=self.quantiles, keep=kept.keep)
+        with kept.watched():
+            return run(open_model(self.net), self.layers, kept.feed, progress, quantiles=self.quantiles, keep=kept.keep)
 
     def uninterrupted(self) -> list[Dissection]:
         """Without any checkpoint."""
@@ -410,12 +411,12 @@ def test_candidates_that_hold_something_else_are_refused(attempts: Attempts, sha
 def test_a_folder_in_which_another_process_is_at_work_is_refused(attempts: Attempts) -> None:
     context, kept = multiprocessing.get_context("spawn"), attempts.keeping()
     told = context.SimpleQueue()
-    with kept.watched():
+    with kept._alone():
         other = context.Process(target=at_work_in, args=(attempts.folder, told))
         other.start()
         assert told.get() == f"another process is at work in {attempts.folder}: wait for it, or end it"
         other.join()
-    with attempts.keeping().watched():
+    with attempts.keeping()._alone():
         assert sorted(path.name for path in attempts.folder.iterdir()) == ["lock"]
     assert not attempts.folder.exists()
 

@@ -149,6 +149,22 @@ class TestReport:
         done = nd("report", run, "--json", "--format", "csv")
         assert done.returncode == 2 and "--json and --format csv exclude each other" in done.stderr
 
+    def test_a_reader_that_has_seen_enough_is_no_failure(self, run: Path) -> None:
+        command = [sys.executable, "-m", "nd_plugin", "report", str(run)]
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(write)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+    def test_an_output_that_is_full_is_named(self, run: Path) -> None:
+        command = [sys.executable, "-m", "nd_plugin", "report", str(run)]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 1 and "nd: the output cannot be written: No space left" in done.stderr
+        assert "Traceback" not in done.stderr
+
     def test_a_poor_encoding(self, run: Path) -> None:
         done = nd("report", run, PYTHONIOENCODING="ascii")
         assert done.returncode == 0 and "unique detector" in done.stdout
@@ -166,7 +182,9 @@ class TestListings:
         done = nd("layers", MODEL, "--input-size", "64", "--json")
         listed = {layer["name"]: layer for layer in json.loads(done.stdout)}
         assert listed["layer4"]["shape"] == [1, 32, 2, 2] and listed["layer4"]["geometry"]["rows"]["stride"] == 32
-        assert "layer4.1.relu#1" in nd("layers", MODEL).stdout
+        lines = nd("layers", MODEL).stdout.splitlines()
+        assert any(line.startswith("layer4.1.relu#1 ") for line in lines)
+        assert len(lines) == 1 + len(json.loads(nd("layers", MODEL, "--json").stdout)), "no row is folded"
 
     def test_concepts(self, probe_set: Path) -> None:
         done = nd("concepts", f"masks:{probe_set}", "--json")

@@ -54,6 +54,15 @@ class TestScores:
         with pytest.raises(BadInput, match=r"no unit 5: layer 'block.1/relu' has 5, numbered from 0"):
             dissection.top(5)
 
+    def test_data_that_are_too_few_are_told(self, dissection: Dissection) -> None:
+        area = dissection.concept_area.copy()
+        area[[1, 3]] = 0
+        notes = replace(dissection, concept_area=area, locations=199).report().notes
+        names = f"{dissection.concepts[1].name}, {dissection.concepts[3].name}"
+        assert f"2 of 4 concepts label no pixel of these images: {names}" in notes
+        assert any(note.startswith("199 locations are too few for quantile 0.005") for note in notes)
+        assert not any("too few" in note for note in replace(dissection, locations=200).report().notes)
+
 
 class TestSaving:
     def test_what_is_saved_is_loaded(self, dissection: Dissection, tmp_path: Path) -> None:
@@ -235,6 +244,13 @@ class TestRuns:
         assert folders == ["features.3", "a_b", ".._.._up", "relu#1", "_..", "x[y]", "a_b-2"]
         for loaded, made in zip(runs.load_run(folder), run, strict=True):
             assert_same(loaded, made)
+
+    def test_the_only_layer_of_a_run_is_loaded_as_it_is(self, dissection: Dissection, tmp_path: Path) -> None:
+        runs.save_run(tmp_path / "one", [dissection])
+        assert_same(Dissection.load(tmp_path / "one"), dissection)
+        runs.save_run(tmp_path / "two", [dissection, replace(dissection, layer="b")])
+        with pytest.raises(RunInvalid, match=r"two holds several layers; load one of .*two/b, .*two/block\.1_relu"):
+            Dissection.load(tmp_path / "two")
 
     def test_run_json_says_what_was_run(self, dissection: Dissection, tmp_path: Path) -> None:
         folder = runs.save_run(tmp_path / "run", [dissection])

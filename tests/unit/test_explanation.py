@@ -17,6 +17,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from nd_plugin import BadInput, Dissection, Explanation, Explanations, LayerDissection, Preprocess
+from nd_plugin.explain_command import chosen, parse_target
 from nd_plugin.explanation import run_lengths
 from nd_plugin.report.pictures import overlay
 
@@ -227,9 +228,38 @@ class TestShown:
 
     def test_sequences(self, found: Explanations) -> None:
         assert isinstance(found[0], Explanation) and isinstance(found[1:], Explanations) and len(found[1:]) == 1
-        assert repr(found[0]).startswith("Explanation(kitchen: 3; 4 cat +1,") and repr(found).startswith(
+        assert repr(found[0]).startswith("Explanation(kitchen: 3; 4 (cat) +1,") and repr(found).startswith(
             "Explanations(["
         )
+
+
+def test_layer_and_quantile_of_a_run(dissection: Dissection, capsys: pytest.CaptureFixture[str]) -> None:
+    at = [replace(dissection, settings=replace(dissection.settings, quantile=tau)) for tau in (0.01, 0.2)]
+    other = replace(dissection, layer="last")
+    run = Path("a")
+    assert chosen([*at, other], dissection.layer, 0.2, run) is at[1]
+    assert chosen([*at, other], None, None, run) is other and "last, the last layer" in capsys.readouterr().err
+    assert chosen(at, dissection.layer, None, run) is at[0]
+    assert "at quantile 0.01, the first of the run; --quantile chooses another" in capsys.readouterr().err
+    with pytest.raises(BadInput, match=r"the run a has no quantile 0\.3; it has 0\.01, 0\.2"):
+        chosen(at, None, 0.3, run)
+    with pytest.raises(BadInput, match=f"the run a has no layer 'x'; it has {dissection.layer}, last"):
+        chosen([*at, other], "x", None, run)
+
+
+@pytest.mark.parametrize(("text", "target"), [(None, None), ("3", 3), ("-1", -1), ("1,2", (1, 2)), ("cat", 1)])
+def test_targets(text: str | None, target: object) -> None:
+    assert parse_target(text, ["dog", "cat"]) == target
+
+
+@pytest.mark.parametrize(("text", "classes", "said"), [
+    ("cat", None, "target 'cat' is no number; for names, --classes FILE"),
+    ("cut", ["cat"], "no class 'cut'; the nearest are cat"),
+    ("1,cat", ["cat"], "target '1,cat' is no number"),
+])  # fmt: skip
+def test_targets_that_are_none(text: str, classes: list[str] | None, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        parse_target(text, classes)
 
 
 def test_run_lengths() -> None:

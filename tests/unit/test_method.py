@@ -22,7 +22,8 @@ from nd_plugin.counting import ConceptCounts, Scenes, UnitCounts, shared
 from nd_plugin.geometry import spread_evenly
 from nd_plugin.observation import Observation, TopImages
 from nd_plugin.processes import Alone
-from nd_plugin.quantile import Bound, Bounds, Flat, from_keys, rank, select, surely_fewer, to_keys
+from nd_plugin.quantile import Bound, Bounds, Flat, from_keys, select, surely_fewer, to_keys
+from nd_plugin.scores import rank
 from nd_plugin.tally import Labels
 from nd_plugin.types import Annotation
 from nd_plugin.upsample import upsample

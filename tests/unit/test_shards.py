@@ -79,8 +79,9 @@ class Plan:
         folder = self.place / (name or text.replace("/", "-of-"))
         feed = self.feed(parse_part(text))
         kept = Keeping(folder.with_name(f"{folder.name}.partial"), feed, self.quantiles, every=2 * BATCH)
-        observe(open_model(self.net), self.layers, feed, progress, self.quantiles, kept.keep)
-        kept.hand_over(folder)
+        with kept.watched():
+            observe(open_model(self.net), self.layers, feed, progress, self.quantiles, kept.keep)
+            kept.hand_over(folder)
         return folder
 
     def merged(self, folders: Sequence[Path], **how: Any) -> list[Dissection]:
@@ -405,7 +406,7 @@ class TestCommands:
             assert f"saved shard {index}/2 in {tmp_path / str(index)} (nd merge" in said.err.replace("\n", "")
         self.merge([tmp_path / "2", tmp_path / "1"], tmp_path / "merged")
         (merged,) = json.loads(capsys.readouterr().out)
-        assert merged.pop("notes") == ["merged from 2 shards"] and whole.pop("notes") == []
+        assert merged.pop("notes") == ["merged from 2 shards", *whole.pop("notes")]
         assert merged == whole
         assert_same(runs.load_run(tmp_path / "merged"), runs.load_run(tmp_path / "whole"))
         assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "merged", "whole"]
