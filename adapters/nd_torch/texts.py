@@ -16,6 +16,7 @@ from torch import nn
 
 from nd_plugin import BadInput, ModelNotFound, Preprocess, SpecText, Unavailable, nearest
 
+BUILT = ("torchvision", "timm")  # for one build of torch
 IMAGENET = "ImageNet's (the model names none)"
 WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema")  # keys that training scripts wrap weights in
 
@@ -58,12 +59,16 @@ def _import(name: str, text: str) -> Any:
             raise _missing(name, text) from error
         raise Unavailable(f"{name} cannot be imported for {text!r}: {type(error).__name__}: {error}") from error
     except Exception as error:  # what a third party's module raises while it is imported
-        raise Unavailable(f"{name} cannot be imported for {text!r}: {type(error).__name__}: {error}") from error
+        of_one_build = "; torch and torchvision have to be of one build, from one index" if name in BUILT else ""
+        told = f"{type(error).__name__}: {error}{of_one_build}"
+        raise Unavailable(f"{name} cannot be imported for {text!r}: {told}") from error
 
 
 def _missing(name: str, text: str) -> Exception:
-    if name in ("torchvision", "timm"):
-        return Unavailable(f"{text!r} needs {name}, which is not installed: pip install 'nd_plugin[{name}]'")
+    if name in BUILT:
+        return Unavailable(
+            f"{text!r} needs {name}, which is not installed: pip install 'nd_plugin[{name}]', from where torch came"
+        )
     return ModelNotFound(f"no module {name!r} for the model {text!r}; it is looked for here and where Python looks")
 
 
