@@ -17,9 +17,10 @@ from nd_plugin.checkpoint import Keeping
 from nd_plugin.dissection import Dissection
 from nd_plugin.engine import check, observe, run
 from nd_plugin.errors import BadInput, NDError
-from nd_plugin.feed import WHOLE, Feed, parse_size
+from nd_plugin.feed import WHOLE, Feed
 from nd_plugin.opening import open_concepts, open_model
 from nd_plugin.plugins import announce
+from nd_plugin.preprocess import parse_size
 from nd_plugin.processes import joined, own_device
 from nd_plugin.reporting import show_reports
 from nd_plugin.types import ModelOptions, Settings

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from nd_plugin.errors import BadInput, RunFailed, Unreadable
 from nd_plugin.geometry import Size
-from nd_plugin.preprocess import Preprocess
+from nd_plugin.preprocess import Preprocess, parse_size
 from nd_plugin.tally import Labels
 from nd_plugin.types import ConceptSet, Settings, Skipped
 
@@ -64,14 +64,6 @@ def mask_size(settings: Settings, concepts: ConceptSet, image: Size) -> Size | N
 def half(size: Size) -> Size:
     """Half a size: that of the masks, where they have none of their own to keep."""
     return max(size[0] // 2, 1), max(size[1] // 2, 1)
-
-
-def parse_size(text: str, what: str, forms: str = "N or HxW") -> Size:
-    """``"224"`` or ``"224x192"`` (height x width)."""
-    parts = text.lower().split("x")
-    if len(parts) not in (1, 2) or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise BadInput(f"{what} {text!r} is not {forms} in pixels")
-    return int(parts[0]), int(parts[-1])
 
 
 def _whole_number(name: str, value: Any, least: int) -> int | None:

@@ -113,3 +113,11 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # straight to RGB, Pillow warns
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def parse_size(text: str, what: str, forms: str = "N or HxW") -> Size:
+    """``"224"`` or ``"224x192"`` (height x width)."""
+    parts = text.lower().split("x")
+    if len(parts) not in (1, 2) or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise BadInput(f"{what} {text!r} is not {forms} in pixels")
+    return int(parts[0]), int(parts[-1])

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import torch
 
 from nd_plugin import checkpoint
+from nd_plugin.combining import combine
 from nd_plugin.dissection import Dissection
-from nd_plugin.engine import combine, dissections
+from nd_plugin.engine import dissections
 from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.feed import Feed, Part
 from nd_plugin.passes import Passes, Progress, silent

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from nd_plugin import Annotation, BadInput, Concept, Identity, Preprocess, Settings, Skipped, Unreadable, open_concepts
-from nd_plugin.feed import Batch, Feed, Part, mask_size, parse_size, shuffled
+from nd_plugin.feed import Batch, Feed, Part, mask_size, shuffled
+from nd_plugin.preprocess import parse_size
 from nd_plugin.tally import Labels
 
 pytestmark = [

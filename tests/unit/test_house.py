@@ -46,7 +46,7 @@ FLOORS = [
         "dissection",
         "runs",
     },
-    {"counter", "passes", "packing", "engine", "checkpoint", "shards", "testing"},
+    {"counter", "passes", "packing", "combining", "engine", "checkpoint", "shards", "testing"},
     {
         "contribution",
         "explanation",

@@ -27,6 +27,7 @@ from nd_plugin import (
     Preprocess,
     Settings,
     candidates,
+    combining,
     engine,
     open_concepts,
     quantile,
@@ -184,7 +185,7 @@ def assert_twins(found: Dissection, maps: Tensor, concepts: Numbered) -> None:
 
 
 def notes_of(found: Dissection) -> list[str]:
-    return [note for note in found.provenance.notes if note.startswith(engine.AGAIN)]
+    return [note for note in found.provenance.notes if note.startswith(combining.AGAIN)]
 
 
 MIXED = {"plain": drawn(1), "rectified": drawn(2, cells=(3, 7)).relu(), "a token": drawn(3, cells=(1, 1))}
@@ -241,7 +242,7 @@ class TestNoRoom:
         model = Planted(MIXED)
         for found in run(model, concepts, (TAU, 0.3), batch_size, memory=0):
             assert_twins(found, MIXED[found.layer], concepts)
-            assert notes_of(found) == [engine.NO_ROOM] and engine.NO_ROOM in found.report().notes
+            assert notes_of(found) == [combining.NO_ROOM] and combining.NO_ROOM in found.report().notes
         assert sorted(model.seen) == sorted([*range(IMAGES)] * 2)
 
     @pytest.mark.usefixtures("no_room")
@@ -251,7 +252,7 @@ class TestNoRoom:
         found = run(model, concepts, memory=30_000)
         for one in found:
             assert_twins(one, activations[one.layer], concepts)
-        assert [notes_of(one) for one in found] == [[], [engine.NO_ROOM]]
+        assert [notes_of(one) for one in found] == [[], [combining.NO_ROOM]]
         assert len(model.seen) == 2 * IMAGES
 
     @pytest.mark.usefixtures("no_room", "passed_bounds")
@@ -272,7 +273,7 @@ class TestNotKept:
         model = Planted(activations)
         for found in run(model, concepts, (TAU, 0.3), batch_size, memory=memory):
             assert_twins(found, activations[found.layer], concepts)
-            assert notes_of(found) == [engine.NOT_KEPT]
+            assert notes_of(found) == [combining.NOT_KEPT]
         assert sorted(model.seen) == sorted([*range(IMAGES)] * 2)
 
     @pytest.mark.usefixtures("passed_bounds")
@@ -297,7 +298,7 @@ class TestNotKept:
     def test_only_the_layers_concerned_are_noted(self, concepts: Numbered) -> None:
         activations = {"constant": torch.full((IMAGES, 3, 2, 2), 1.5), "plain": MIXED["plain"]}
         found = run(Planted(activations), concepts)
-        assert [notes_of(one) for one in found] == [[], [engine.NOT_KEPT]]
+        assert [notes_of(one) for one in found] == [[], [combining.NOT_KEPT]]
         for one in found:
             assert_twins(one, activations[one.layer], concepts)
 
