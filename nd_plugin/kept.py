@@ -20,7 +20,7 @@ from nd_plugin.upsample import finite, true_places
 Memory = Callable[[int], Tensor]  # so many bytes, (byte,) uint8, at an address that 8 divides
 IN_CACHE = 2**18  # cells looked through at a time on a CPU
 AT_ONCE = 2**24  # and elsewhere
-FORGOTTEN = -torch.inf  # stands for cells that were not kept: it is above no threshold
+FORGOTTEN = -torch.inf  # stands for cells that were not kept: what they interpolate to, NaN too, is above nothing
 
 
 class Piece(NamedTuple):

@@ -6,9 +6,12 @@ Readable at 80 columns; nothing is cut: what does not fit in a line is folded.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
@@ -75,19 +78,35 @@ def _bars(report: LayerReport) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(style="dim", overflow="fold")
+    table.add_column()  # the bars give way where the terminal is narrow
+    table.add_column(style="dim", no_wrap=True)
     for category in report.categories:
         colour, count = COLOURS.get(category, "white"), counts.get(category, 0)
         units = f"{totals.get(category, 0)} unit{'s' * (totals.get(category, 0) != 1)}"
-        table.add_row(Text(category), str(count), Text(bar(count, longest), style=colour), units if count else "")
+        table.add_row(Text(category), str(count), Bar(count, longest, colour), units if count else "")
     return table
 
 
-def bar(count: int, longest: int) -> str:
-    """A bar of eighths of a cell, the longest ``BAR`` cells wide."""
-    eighths = round(8 * BAR * count / longest) if longest else 0
-    return EIGHTHS[8] * (eighths // 8) + (EIGHTHS[eighths % 8] if eighths % 8 else "")
+@dataclass(frozen=True)
+class Bar:
+    """A bar of eighths of a cell, the longest at most ``BAR`` cells wide."""
+
+    count: int
+    longest: int
+    colour: str
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(1, options.max_width), min(self._cells(BAR), options.max_width))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        eighths = round(8 * self._share() * min(BAR, options.max_width))
+        yield Text(EIGHTHS[8] * (eighths // 8) + EIGHTHS[eighths % 8].strip(), style=self.colour)
+
+    def _share(self) -> float:
+        return self.count / self.longest if self.longest else 0.0
+
+    def _cells(self, longest: int) -> int:
+        return math.ceil(self._share() * longest)
 
 
 def _best(report: LayerReport) -> RenderableType:

@@ -287,7 +287,7 @@ class TestRuns:
 
 
 class TestReports:
-    @pytest.mark.parametrize("width", [60, 80, 200])
+    @pytest.mark.parametrize("width", [50, 60, 80, 200])
     def test_nothing_is_cut_at_any_width(self, dissection: Dissection, width: int) -> None:
         console = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
         console.print(dissection)
@@ -298,6 +298,13 @@ class TestReports:
         for text in ("pkg:Net(torch,cpu)", "2uniquedetectors", "tail0.2500", "1dead", "1sparse", "bad.jpg:truncated"):
             assert text in together
         assert "…" not in together
+
+    @pytest.mark.parametrize("width", [26, 34, 100])
+    def test_bars_give_way_to_numbers(self, dissection: Dissection, width: int) -> None:
+        text = to_text([dissection.report()], width)
+        for line in ("object 1", "part   1"):
+            (shown,) = [found for found in text.splitlines() if found.startswith(line)]
+            assert "…" not in shown and "unit" in shown and 0 < shown.count("█") <= 30
 
     def test_html_is_escaped(self, dissection: Dissection) -> None:
         html = replace(dissection, layer="<script>alert(1)</script>")._repr_html_()
