@@ -179,7 +179,7 @@ def provenance(model: Model, feed: Feed, started: str) -> Provenance:
         versions=versions(),
         started=started,
         seconds=0.0,
-        notes=tuple(model.notes),
+        notes=(*model.notes, *getattr(feed.concepts, "notes", ())),
         extra={"batch_size": feed.batch_size, "workers": feed.workers},
     )
 

@@ -47,12 +47,14 @@ def print_layers(layers: Sequence[LayerDescription], *, as_json: bool) -> None:
 
 def print_concepts(concepts: ConceptSet, *, as_json: bool) -> None:
     """The concepts of each category."""
+    notes = getattr(concepts, "notes", ())
     by_category = {
         category: [concept.name for concept in concepts.concepts if concept.category == category]
         for category in concepts.categories
     }
     if as_json:
-        print_json({**asdict(concepts.identity), "images": len(concepts), "categories": by_category})
+        told = {"images": len(concepts), "categories": by_category, "notes": list(notes)}
+        print_json({**asdict(concepts.identity), **told})
         return
     identity = concepts.identity
     counts = f"{len(concepts)} images, {len(concepts.concepts)} concepts"
@@ -61,6 +63,8 @@ def print_concepts(concepts: ConceptSet, *, as_json: bool) -> None:
     for category, names in by_category.items():
         table.add_row(Text(category), str(len(names)), Text(", ".join(names)))
     console.show(table)
+    for note in notes:
+        console.show(Text(f"! {note}", style="yellow"), whole=True)
 
 
 def print_plugins(host: Host, *, as_json: bool) -> None:

@@ -65,6 +65,7 @@ class ConceptSet(Protocol):
 
     ``image`` and ``annotation`` are asked for separately and from worker processes, so a concept set can be pickled.
     Either may raise: the item is then named and skipped (or the run stops, under ``strict``).
+    It may have ``notes``, a sequence of texts: what a reader of the result has to know of it.
     """
 
     @property

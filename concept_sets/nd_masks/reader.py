@@ -59,7 +59,10 @@ class Masks:
         self.categories = tuple(dict.fromkeys(concept.category for concept in self.concepts))
         value_of = {concept: value for value, concept in enumerate(self.concepts, start=1)}
         self._tables = value_tables(rows, value_of)
-        self.entries = self._entries(self._labels(whole, value_of))
+        labels = self._labels(whole, value_of)
+        masks = self._found_masks()
+        self.entries = _entries(labels, masks)
+        self.notes = tuple(_notes(self.entries, masks))
         self._check_masks()
         self._check_modes()
         self.identity = Identity("masks", f"masks:{root}", VERSION, self._fingerprint())
@@ -105,22 +108,14 @@ class Masks:
             labels[line["image"]].append(value_of[concept_of(line)])
         return labels
 
-    def _entries(self, labels: Mapping[str, Sequence[int]]) -> list[Entry]:
-        stems = {stem(image) for image in labels}
-        masks = {
+    def _found_masks(self) -> dict[str, dict[str, str]]:
+        """By category and stem: the paths below masks/."""
+        return {
             category: {
                 stem(path): f"{category}/{path}" for path in sorted(find(self.root / "masks" / category, [".png"]))
             }
             for category in self._tables
         }
-        return [
-            Entry(
-                image,
-                tuple((category, path) for category in masks for path in masks_of(stem(image), masks[category], stems)),
-                tuple(values),
-            )
-            for image, values in labels.items()
-        ]
 
     def _check_masks(self) -> None:
         masked = {category for entry in self.entries for category, _ in entry.masks}
@@ -159,6 +154,30 @@ class Masks:
         for path in paths:
             digest.update(os.fsencode(f"{path} {_bytes(self.root / path)}\n"))
         return digest.hexdigest()[:16]
+
+
+def _entries(labels: Mapping[str, Sequence[int]], masks: Mapping[str, Mapping[str, str]]) -> list[Entry]:
+    stems = {stem(image) for image in labels}
+    return [
+        Entry(
+            image,
+            tuple((category, path) for category in masks for path in masks_of(stem(image), masks[category], stems)),
+            tuple(values),
+        )
+        for image, values in labels.items()
+    ]
+
+
+def _notes(entries: Sequence[Entry], masks: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """What does not belong together: it may be meant, or a slip of names."""
+    for category in masks:
+        without = [entry.image for entry in entries if category not in {own for own, _ in entry.masks}]
+        if without:
+            yield f"{len(without)} of {len(entries)} images have no mask of {category}, such as {without[0]}"
+    used = {path for entry in entries for _, path in entry.masks}
+    left = [path for paths in masks.values() for path in paths.values() if path not in used]
+    if left:
+        yield f"{len(left)} masks belong to no image, such as {left[0]}"
 
 
 def _bytes(path: Path) -> int:

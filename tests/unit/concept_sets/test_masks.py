@@ -485,3 +485,14 @@ def test_as_the_slow_twin_reads_it(tmp_path: Path, request: pytest.FixtureReques
         assert list(concepts.annotation(image).labels) == labels
         with Image.open(probe_set.images[image]) as expected:
             assert np.array_equal(np.asarray(concepts.image(image)), np.asarray(expected))
+
+
+def test_what_does_not_belong_together_is_noted(tmp_path: Path) -> None:
+    masks = {"object/a/x": plane(0), "object/b": plane(3), "object/b.1": plane(7), "object/c": plane(3),
+             "part/a/x": plane(1), "part/old/x": plane(1)}  # fmt: skip
+    root = write(tmp_path, masks=masks, labels=LABELS)
+    assert opened(root).notes == (  # type: ignore[attr-defined]
+        "1 of 2 images have no mask of part, such as b.jpg",
+        "2 masks belong to no image, such as object/c.png",
+    )
+    assert opened(write(tmp_path / "whole")).notes == ()  # type: ignore[attr-defined]
