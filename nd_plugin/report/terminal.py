@@ -144,7 +144,7 @@ def to_text(reports: Sequence[LayerReport], width: int = 100) -> str:
 
 def to_html(reports: Sequence[LayerReport]) -> str:
     """A page of its own."""
-    head = '<!doctype html>\n<html><head><meta charset="utf-8"><title>Network Dissection</title></head><body>\n'
+    head = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Network Dissection</title></head><body>\n'
     return f"{head}{to_html_fragment(reports)}\n</body></html>\n"
 
 
