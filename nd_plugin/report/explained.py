@@ -16,7 +16,7 @@ from rich.text import Text
 
 from nd_plugin.explanation import Explanation
 from nd_plugin.report.pictures import data_uri, overlay
-from nd_plugin.report.terminal import COLOURS, EIGHTHS
+from nd_plugin.report.terminal import COLOURS, EIGHTHS, page
 
 CELLS = 8  # of the longest bar
 KINDS = {
@@ -112,8 +112,7 @@ def _sums(one: Explanation) -> Iterator[str]:
 
 def to_html(explanations: Sequence[Explanation]) -> str:
     """A page of its own."""
-    head = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Why this answer</title></head><body>\n'
-    return f"{head}{to_html_fragment(explanations)}\n</body></html>\n"
+    return page("Why this answer", to_html_fragment(explanations))
 
 
 def to_html_fragment(explanations: Sequence[Explanation]) -> str:

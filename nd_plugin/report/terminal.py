@@ -144,8 +144,13 @@ def to_text(reports: Sequence[LayerReport], width: int = 100) -> str:
 
 def to_html(reports: Sequence[LayerReport]) -> str:
     """A page of its own."""
-    head = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Network Dissection</title></head><body>\n'
-    return f"{head}{to_html_fragment(reports)}\n</body></html>\n"
+    return page("Network Dissection", to_html_fragment(reports))
+
+
+def page(title: str, body: str) -> str:
+    """HTML of its own; ``body`` is HTML already."""
+    head = f'<meta charset="utf-8"><title>{title}</title>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
 
 
 def to_html_fragment(reports: Sequence[LayerReport]) -> str:
