@@ -13,7 +13,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ class Keeping:
     quantiles: Sequence[float]
     every: int = EVERY
     resume: bool = True  # where an interrupted run is found there; else it is left behind
-    begun: bool = False
+    begun: bool = False  # what is in the folder is this run's
     _held: ExitStack = field(default_factory=ExitStack)  # until the end of `watched`
 
     def keep(self, layers: tuple[str, ...], made: Provenance) -> tuple[Checkpoint, State]:
@@ -107,9 +107,9 @@ class Keeping:
         strange = [path for path in self.folder.glob("*") if path not in ours(self.folder) and path.name != LOCK]
         if strange:
             raise BadInput(f"{self.folder} holds other things than the state of a run, such as {strange[0].name}")
-        self._held.enter_context(self._alone())
-        self.begun = True
-        if not self.resume or not (self.folder / STATE).is_file():
+        self._held.enter_context(files.alone(self.folder / LOCK))
+        if not self.resume or not states(self.folder):
+            self.begun = True
             self.remove()
             return checkpoint, State()
         stored, _, state = load(self.folder, torch.device(made.device), to_go_on=True)
@@ -117,20 +117,9 @@ class Keeping:
             check_same(stored, described, f"what is in {self.folder}", but=["source"])
         except BadInput:
             state.close()
-            self.begun = False
             raise
+        self.begun = True
         return checkpoint, state
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No other process uses the folder. Raises BadInput where one does."""
-        with closing(files.lock(self.folder / LOCK)):
-            try:
-                yield
-            finally:
-                (self.folder / LOCK).unlink(missing_ok=True)
-                with suppress(OSError):
-                    self.folder.rmdir()  # where nothing has been kept
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -139,9 +128,12 @@ class Keeping:
             with self._held:
                 yield
         except BaseException:
-            if self.begun and not (self.folder / STATE).is_file():
+            if self.begun and not states(self.folder):
                 self.remove()
             raise
+        finally:
+            with suppress(OSError):
+                self.folder.rmdir()  # where nothing is kept
 
     def remove(self) -> None:
         """Once the result is saved: what is ours, and the folder when nothing else is in it."""
@@ -161,6 +153,11 @@ class Keeping:
             self.folder.rename(target)
         except OSError as error:
             raise NotSaved(f"{target} cannot be written: {error.strerror or error}; it is in {self.folder}") from error
+
+
+def states(*folders: Path) -> list[Path]:
+    """Those of ``folders`` that hold a state."""
+    return [folder for folder in folders if (folder / STATE).is_file()]
 
 
 def ours(folder: Path) -> list[Path]:

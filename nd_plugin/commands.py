@@ -115,14 +115,13 @@ def dissect(
     shard = shards.parse_part(work.shard) if work.shard else WHOLE
     folder = output or runs.free_name(Path("runs") / _run_name(model, concepts))
     partial = Path(f"{folder}.partial")
-    if work.resume and runs.is_complete(folder, ["nd", *sys.argv[1:]]):
-        shutil.rmtree(partial, ignore_errors=True)  # interrupted after its last step
-        show_reports([dissection.report() for dissection in runs.load_run(folder)], "json" if as_json else None, None)
-        console.say(f"{folder} is complete (nd report {folder})")
-        return
-    if not (work.resume and work.shard and any((one / checkpoint.STATE).is_file() for one in shards.within(folder))):
-        runs.check_target(folder, overwrite=overwrite)
     with joined() as group:
+        if work.resume and runs.is_complete(folder, ["nd", *sys.argv[1:]]):
+            if group.rank == 0:
+                _show_complete(folder, partial, as_json=as_json)
+            return
+        if not (work.resume and work.shard and checkpoint.states(*shards.within(folder))):
+            runs.check_target(folder, overwrite=overwrite)
         with console.results_only():
             probe_set = open_concepts(concepts)
             opened = open_model(model, replace(options, device=own_device(options.device)))
@@ -131,10 +130,10 @@ def dissect(
         feed = Feed.of(probe_set, how, settings, opened.device, work.batch_size, work.workers, work.memory, part)
         name = str(part).replace("/", "-of-")
         target = folder if group.size == 1 else folder / name
-        finished = work.resume and work.shard is not None and (target / checkpoint.STATE).is_file()
+        finished = work.resume and work.shard is not None and bool(checkpoint.states(target))
         place = target if finished else partial / name
         _check_interrupted(partial, place, work, overwrite=overwrite)
-        if work.resume and group.rank == 0 and not (place / checkpoint.STATE).is_file():
+        if work.resume and group.rank == 0 and not checkpoint.states(place):
             console.say("nothing was kept of an earlier run: this one begins at the beginning")
         group.wait()  # nobody leaves a state there before all have looked
         kept = Keeping(place, feed, quantiles or (settings.quantile,), work.every, work.resume)
@@ -156,11 +155,18 @@ def dissect(
         console.say(f"{done} (nd merge brings the shards together)")
 
 
+def _show_complete(folder: Path, partial: Path, *, as_json: bool) -> None:
+    """Report a run that was done before."""
+    shutil.rmtree(partial, ignore_errors=True)  # interrupted after its last step
+    show_reports([dissection.report() for dissection in runs.load_run(folder)], "json" if as_json else None, None)
+    console.say(f"{folder} is complete (nd report {folder})")
+
+
 def _check_interrupted(partial: Path, place: Path, work: Work, *, overwrite: bool) -> None:
     """Refuse to begin where another run was interrupted; ``overwrite`` leaves it behind."""
-    if work.resume and (place / checkpoint.STATE).is_file():
+    if work.resume and checkpoint.states(place):
         return
-    found = [state.parent for state in partial.glob(f"*/{checkpoint.STATE}")]
+    found = checkpoint.states(*partial.glob("*"))
     same = [folder for folder in found if folder.name.partition("-")[2] == place.name.partition("-")[2]]
     if overwrite:
         for folder in found if place.name.startswith("1-") else ():
@@ -184,7 +190,7 @@ def _kept(kept: Keeping) -> Iterator[None]:
         with kept.watched():
             yield
     except BaseException as error:
-        if kept.begun and (kept.folder / checkpoint.STATE).is_file():
+        if kept.begun and checkpoint.states(kept.folder):
             console.say(f"nd: kept in {kept.folder} up to its last checkpoint; --resume continues it", "yellow")
         elif kept.begun and isinstance(error, KeyboardInterrupt):
             console.say(

@@ -5,18 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from nd_plugin.errors import BadInput, NotSaved
 
-if sys.platform == "win32":
-    import msvcrt
-else:
+try:
     import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
 
 
 def folder_of(layer: str) -> str:
@@ -91,27 +91,41 @@ def _swap(draft: Path, folder: Path, *, nested: bool) -> None:
         shutil.rmtree(old.parent, ignore_errors=True)
 
 
-def lock(path: Path) -> IO[bytes]:
-    """Make a file that this process alone holds, until it is closed or the process ends. Raises BadInput, NotSaved.
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """No other process works in the file's folder meanwhile. Raises BadInput where one does, NotSaved.
 
-    Processes that this one forks do not hold it.
+    The file is held by this process and none that it forks, until the process ends, however it ends. Nothing is held
+    where there is no such lock (Windows).
     """
+    if fcntl is None:
+        yield
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("wb")
     except OSError as error:
         raise _not_saved(path, error) from error
+    with file:
+        if not _held(file, path):
+            raise BadInput(f"another process is at work in {path.parent}: wait for it, or end it")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # while it is held: nobody removes what somebody else holds
+
+
+def _held(file: IO[bytes], path: Path) -> bool:
+    """Whether the file is this process's now, and still the one of that name."""
     try:
-        if sys.platform == "win32":
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
     except OSError as error:
-        file.close()
-        if error.errno not in (errno.EACCES, errno.EAGAIN):
-            raise _not_saved(path, error) from error
-        raise BadInput(f"another process is at work in {path.parent}: wait for it, or end it") from error
-    return file
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            return False
+        raise _not_saved(path, error) from error
 
 
 def is_ours(folder: Path, *, nested: bool) -> bool:

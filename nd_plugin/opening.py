@@ -44,8 +44,8 @@ def open_concepts(concepts: str | ConceptSet) -> ConceptSet:
     if offer is None:
         offer, argument, options = host().best(ConceptSetSpec, concepts), concepts, {}
     if offer is None:
-        folder = f"; for that folder say masks:{concepts} or broden:{concepts}" if Path(concepts).is_dir() else ""
-        raise ConceptSetInvalid(f"no concept set {concepts!r}{folder or _among(ConceptSetSpec, text.name)}")
+        form = "; what a folder holds is said before its name" if Path(concepts).is_dir() else ""
+        raise ConceptSetInvalid(f"no concept set {concepts!r}{form}{_among(ConceptSetSpec, text.name)}")
     factory, whose = load_factory(offer), f"concept set {offer.spec.name!r}"
     return _checked(_opened(offer, concepts, lambda: call_with_options(factory, argument, options, whose)))
 

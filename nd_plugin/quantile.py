@@ -19,7 +19,7 @@ from torch import Tensor
 from nd_plugin.upsample import count_nonzero, true_places
 
 SURE = 1e-12  # the chance, for one unit and one moment, that a bound is passed
-GOLDEN = 0.6180339887498949  # its multiples spread places evenly over a map, whatever the order
+GOLDEN = 0.6180339887498949  # its multiples spread places evenly over a map, however many they are
 BINS = 2**18  # counters of one round of a selection, for all units together
 AT_LEAST = 1024  # images are drawn from before it is looked at what they tell
 Flat = tuple[Tensor, Tensor]  # units (value,) int32 and their values, or these as keys, (value,)
@@ -143,7 +143,7 @@ class Bounds(NamedTuple):
 
 
 def select(
-    flat: Callable[[], Iterable[Flat]], above: Tensor, highest: Tensor, place: int, total: Total, most: int = 2**23
+    flat: Callable[[], Iterable[Flat]], above: Tensor, highest: Tensor, place: int, total: Total, most: int
 ) -> tuple[Tensor, Tensor]:
     """The value at ``place`` (0 the largest) of each unit among values that are all above ``above`` (unit,).
 

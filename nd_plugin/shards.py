@@ -47,7 +47,7 @@ def load(folders: Sequence[Path]) -> list[Shard]:
     shards: list[Shard] = []
     try:
         for folder in chain.from_iterable(map(within, folders)):
-            if not (folder / checkpoint.STATE).is_file():
+            if not checkpoint.states(folder):
                 raise RunInvalid(
                     f"{folder} is no shard: it has no {checkpoint.STATE} (nd dissect --shard 1/{len(folders)})"
                 )
@@ -61,8 +61,7 @@ def load(folders: Sequence[Path]) -> list[Shard]:
 
 def within(folder: Path) -> list[Path]:
     """The shards in a folder that several processes have filled; else the folder itself."""
-    inside = sorted(state.parent for state in folder.glob(f"*/{checkpoint.STATE}"))
-    return inside or [folder]
+    return checkpoint.states(*sorted(folder.glob("*"))) or [folder]
 
 
 def close(shards: Sequence[Shard]) -> None:

@@ -18,6 +18,8 @@ from nd_plugin.scores import rank
 from nd_plugin.surroundings import one_thread
 from nd_plugin.types import Skipped
 
+PART = 2**7  # bytes of memory to one value that a selection holds; it takes 8, and 16 for a moment
+
 
 @dataclass
 class Watched:
@@ -144,7 +146,7 @@ def thresholds(
             return (values for part in parts for values in part.flat(bounds.level))
 
         with one_thread():  # a second one would not make it faster, and wait where it has to share a processor
-            values, kept = select(flat, bounds.level, whole.highest, place, group.total, memory // 2**7)
+            values, kept = select(flat, bounds.level, whole.highest, place, group.total, memory // PART)
         values = torch.where(whole.varied, values, whole.highest + 0.0)
         found.append(Threshold(quantile, values, kept | (bounds.surely(place) >= bounds.level) | ~whole.varied))
     return found

@@ -96,7 +96,7 @@ class Bar:
     colour: str
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(min(1, options.max_width), min(self._cells(BAR), options.max_width))
+        return Measurement(min(1, options.max_width), min(math.ceil(self._share() * BAR), options.max_width))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         eighths = round(8 * self._share() * min(BAR, options.max_width))
@@ -104,9 +104,6 @@ class Bar:
 
     def _share(self) -> float:
         return self.count / self.longest if self.longest else 0.0
-
-    def _cells(self, longest: int) -> int:
-        return math.ceil(self._share() * longest)
 
 
 def _best(report: LayerReport) -> RenderableType:

@@ -36,7 +36,7 @@ from nd_plugin import (
     open_concepts,
     open_model,
 )
-from nd_plugin.checkpoint import STATE, Keeping, load
+from nd_plugin.checkpoint import LOCK, STATE, Keeping, load
 from nd_plugin.engine import opened, run
 from nd_plugin.feed import WHOLE, Feed, Part
 from nd_plugin.storage import ARRAYS
@@ -411,24 +411,46 @@ def test_candidates_that_hold_something_else_are_refused(attempts: Attempts, sha
 def test_a_folder_in_which_another_process_is_at_work_is_refused(attempts: Attempts) -> None:
     context, kept = multiprocessing.get_context("spawn"), attempts.keeping()
     told = context.SimpleQueue()
-    with kept._alone():
+    with files.alone(kept.folder / LOCK):
         other = context.Process(target=at_work_in, args=(attempts.folder, told))
         other.start()
         assert told.get() == f"another process is at work in {attempts.folder}: wait for it, or end it"
         other.join()
-    with attempts.keeping()._alone():
-        assert sorted(path.name for path in attempts.folder.iterdir()) == ["lock"]
-    assert not attempts.folder.exists()
+    assert list(attempts.folder.iterdir()) == []
+    assert_same(attempts(), attempts.uninterrupted())
 
 
 def at_work_in(folder: Path, told: Any) -> None:
-    """Tell what `files.lock` says."""
+    """Tell what `files.alone` says."""
     try:
-        files.lock(folder / "lock").close()
+        with files.alone(folder / LOCK):
+            told.put("nothing")
     except BadInput as error:
         told.put(str(error))
-    else:
-        told.put("nothing")
+
+
+def test_a_lock_that_its_holder_has_removed_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opened while another process held it, and locked after that has ended: a third may have made a new one."""
+    path, lockf = tmp_path / LOCK, files.fcntl.lockf
+
+    def late(*how: Any) -> None:
+        path.unlink()
+        path.write_bytes(b"")
+        lockf(*how)
+
+    monkeypatch.setattr(files.fcntl, "lockf", late)
+    with pytest.raises(BadInput, match="another process is at work in"), files.alone(path):
+        raise AssertionError
+    assert path.exists(), "it is not ours to remove"
+
+
+def test_a_damaged_state_is_not_offered_to_be_continued(attempts: Attempts) -> None:
+    attempts.interrupted(3)
+    (attempts.folder / STATE).write_bytes(b"something else")
+    kept = attempts.keeping()
+    with pytest.raises(RunInvalid, match="damaged"), kept.watched():
+        run(open_model(attempts.net), LAYERS, kept.feed, quantiles=QUANTILES, keep=kept.keep)
+    assert not kept.begun and (attempts.folder / STATE).read_bytes() == b"something else"
 
 
 def test_a_full_disk_costs_checkpoints_and_not_the_run(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,9 +149,9 @@ class TestSelect:
                 found = select(lambda parts=parts: parts, above, values.amax(1), place, Alone().total, most)
                 check_selected(values, above, place, found)
 
-    @pytest.mark.parametrize(("most", "times"), [(2**22, [1]), (200, [2, 3, 4]), (0, range(4, 12))])
+    @pytest.mark.parametrize(("most", "times"), [(2**22, 1), (200, 4), (0, 8)])
     def test_values_are_read_again_while_there_are_many(
-        self, most: int, times: Sequence[int], monkeypatch: pytest.MonkeyPatch
+        self, most: int, times: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(quantile, "BINS", 64)
         values, above, read = drawn("normal", torch.float32), torch.full((4,), -torch.inf), []
@@ -161,12 +161,12 @@ class TestSelect:
             yield from parts_of(values, above, [50, 900])
 
         check_selected(values, above, 12, select(flat, above, values.amax(1), 12, Alone().total, most))
-        assert len(read) in times
+        assert len(read) == times
 
     def test_of_nothing(self) -> None:
         above = torch.tensor([1.5, -torch.inf])
         for highest in (torch.tensor([2.0, 0.0]), torch.tensor([1.5, -torch.inf])):
-            values, known = select(lambda: [], above, highest, 0, Alone().total)
+            values, known = select(lambda: [], above, highest, 0, Alone().total, 2**20)
             assert values.tolist() == above.tolist() and not known.any()
 
     @pytest.mark.parametrize("dtype", DTYPES)
@@ -191,7 +191,7 @@ class TestSelect:
                 barrier.wait()
                 return both
 
-            found[number] = select(lambda: [part], above, values.amax(1), place, total)
+            found[number] = select(lambda: [part], above, values.amax(1), place, total, most)
 
         threads = [threading.Thread(target=process, args=given) for given in ((0, few), (1, many))]
         for thread in threads:

@@ -201,6 +201,14 @@ def passed_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quantile, "surely_fewer", lambda mean: 1)
 
 
+@pytest.fixture(params=["as it is", "no room", "passed bounds"])
+def how(request: pytest.FixtureRequest) -> str:
+    """What a run meets."""
+    if request.param != "as it is":
+        request.getfixturevalue(request.param.replace(" ", "_"))
+    return str(request.param)
+
+
 @pytest.mark.parametrize(
     ("batch_size", "workers", "memory"),
     [(1, 0, None), (5, 0, 0), (7, 0, 9000), (16, 2, None), (48, 0, None), (48, 2, 0), (100, 0, 0)],
@@ -325,12 +333,7 @@ def test_a_map_that_is_nowhere_finite_is_named(concepts: Numbered, value: float)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 48])
-@pytest.mark.parametrize("how", ["as it is", "no room", "passed bounds"])
-def test_minus_infinity_is_less_than_all_and_lights_nothing(
-    concepts: Numbered, how: str, batch_size: int, request: pytest.FixtureRequest
-) -> None:
-    if how != "as it is":
-        request.getfixturevalue(how.replace(" ", "_"))
+def test_minus_infinity_is_less_than_all_and_lights_nothing(concepts: Numbered, how: str, batch_size: int) -> None:
     maps, here = drawn(10), drawn(13) > 0.5
     assert here[maps > maps.quantile(1 - TAU)].any() and not here.flatten(2).all(2).any()
     model = Planted({"layer": maps.masked_fill(here, -torch.inf)})
@@ -362,13 +365,8 @@ UNITS = {
 }
 
 
-@pytest.mark.parametrize("how", ["as it is", "no room", "passed bounds"])
 @pytest.mark.parametrize("batch_size", [5, 48])
-def test_units_that_saturate_or_are_constant(
-    concepts: Numbered, how: str, batch_size: int, request: pytest.FixtureRequest
-) -> None:
-    if how != "as it is":
-        request.getfixturevalue(how.replace(" ", "_"))
+def test_units_that_saturate_or_are_constant(concepts: Numbered, how: str, batch_size: int) -> None:
     quantiles = (TAU, 0.4)
     dissections = run(Planted(UNITS), concepts, quantiles, batch_size, memory=0 if how == "no room" else None)
     for found in dissections:
@@ -394,12 +392,7 @@ def test_layers_of_other_precisions(
 
 
 @pytest.mark.parametrize("surroundings", ["autocast", "half by default", "inference mode", "another device"])
-@pytest.mark.parametrize("how", ["as it is", "no room", "passed bounds"])
-def test_what_a_caller_has_set_changes_nothing(
-    concepts: Numbered, surroundings: str, how: str, request: pytest.FixtureRequest
-) -> None:
-    if how != "as it is":
-        request.getfixturevalue(how.replace(" ", "_"))
+def test_what_a_caller_has_set_changes_nothing(concepts: Numbered, surroundings: str, how: str) -> None:
     for cache in (tiles.strips, upsample._taps_on):
         cache.cache_clear()
     try:

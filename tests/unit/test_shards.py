@@ -406,7 +406,11 @@ class TestCommands:
             assert f"saved shard {index}/2 in {tmp_path / str(index)} (nd merge" in said.err.replace("\n", "")
         self.merge([tmp_path / "2", tmp_path / "1"], tmp_path / "merged")
         (merged,) = json.loads(capsys.readouterr().out)
-        assert merged.pop("notes") == ["merged from 2 shards", *whole.pop("notes")]
+        (few,) = whole.pop("notes")
+        assert "concepts label no pixel of these images: " in few and merged.pop("notes") == [
+            "merged from 2 shards",
+            few,
+        ]
         assert merged == whole
         assert_same(runs.load_run(tmp_path / "merged"), runs.load_run(tmp_path / "whole"))
         assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "merged", "whole"]
