@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from nd_plugin import ConceptSet, Preprocess
-from nd_plugin.surroundings import steady
+from nd_plugin.machine.allocator import steady
 
 
 class Deepest(Exception):

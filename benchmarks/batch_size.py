@@ -14,7 +14,7 @@ from contextlib import nullcontext
 import torch
 from torch import nn
 
-from nd_plugin.surroundings import steady
+from nd_plugin.machine.allocator import steady
 
 NAMES = ["alexnet", "resnet18", "vgg11", "mobilenet_v2", "efficientnet_b0", "vit_b_16", "convnext_tiny"]
 

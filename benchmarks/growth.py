@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from nd_plugin import Annotation
-from nd_plugin.counting import Scenes, UnitCounts, shared
-from nd_plugin.geometry import spread_evenly
-from nd_plugin.surroundings import one_thread, steady
-from nd_plugin.tally import Labels
+from nd_plugin.machine.allocator import steady
+from nd_plugin.machine.threads import one_thread
+from nd_plugin.method.annotations import Labels
+from nd_plugin.method.counting import Scenes, UnitCounts, shared
+from nd_plugin.receptive_fields.geometry import spread_evenly
 
 HERE = Path(__file__).parent
 

@@ -17,14 +17,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nd_plugin.candidates import Stored
-from nd_plugin.geometry import spread_evenly
-from nd_plugin.passes import WAITING, keep_within_memory
-from nd_plugin.processes import Alone
-from nd_plugin.quantile import Bounds
-from nd_plugin.scores import rank
-from nd_plugin.surroundings import one_thread, relieve, steady
-from nd_plugin.watching import Watched, thresholds
+from nd_plugin.engine.candidates import Stored
+from nd_plugin.engine.passes import WAITING, keep_within_memory
+from nd_plugin.engine.state import Watched
+from nd_plugin.engine.thresholds import thresholds
+from nd_plugin.machine.allocator import relieve, steady
+from nd_plugin.machine.process_group import Alone
+from nd_plugin.machine.threads import one_thread
+from nd_plugin.method.lower_bound import Bounds
+from nd_plugin.method.quantile import rank
+from nd_plugin.receptive_fields.geometry import spread_evenly
 
 GIB = 2**30
 

@@ -7,15 +7,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nd_plugin import composition as composition
-    from nd_plugin import geometry as geometry
-    from nd_plugin.captum_concepts import concepts_from_captum as concepts_from_captum
-    from nd_plugin.captum_concepts import concepts_to_captum as concepts_to_captum
-    from nd_plugin.datasets import TableLine as TableLine
-    from nd_plugin.datasets import check_aspect as check_aspect
-    from nd_plugin.datasets import read_mask as read_mask
-    from nd_plugin.datasets import read_table as read_table
-    from nd_plugin.dissection import Dissection as Dissection
+    from nd_plugin.captum_api.concepts import concepts_from_captum as concepts_from_captum
+    from nd_plugin.captum_api.concepts import concepts_to_captum as concepts_to_captum
+    from nd_plugin.captum_api.layer_dissection import LayerDissection as LayerDissection
+    from nd_plugin.contracts.concept_sets import Annotation as Annotation
+    from nd_plugin.contracts.concept_sets import Concept as Concept
+    from nd_plugin.contracts.concept_sets import ConceptSet as ConceptSet
+    from nd_plugin.contracts.models import Backend as Backend
+    from nd_plugin.contracts.models import LayerDescription as LayerDescription
+    from nd_plugin.contracts.models import Model as Model
+    from nd_plugin.contracts.models import ModelOptions as ModelOptions
+    from nd_plugin.contracts.models import Probe as Probe
+    from nd_plugin.contracts.plugin_specs import BackendSpec as BackendSpec
+    from nd_plugin.contracts.plugin_specs import ConceptSetSpec as ConceptSetSpec
+    from nd_plugin.contracts.plugin_specs import Finding as Finding
+    from nd_plugin.contracts.plugin_specs import ReporterSpec as ReporterSpec
+    from nd_plugin.contracts.provenance import Identity as Identity
+    from nd_plugin.contracts.provenance import Provenance as Provenance
+    from nd_plugin.contracts.provenance import Settings as Settings
+    from nd_plugin.contracts.provenance import Skipped as Skipped
+    from nd_plugin.contracts.split_models import LinearHead as LinearHead
+    from nd_plugin.contracts.split_models import Rest as Rest
+    from nd_plugin.contracts.split_models import SplitModel as SplitModel
+    from nd_plugin.contracts.split_models import Trace as Trace
+    from nd_plugin.contracts.split_models import TracedModel as TracedModel
     from nd_plugin.errors import BadInput as BadInput
     from nd_plugin.errors import ConceptSetInvalid as ConceptSetInvalid
     from nd_plugin.errors import LayerAmbiguous as LayerAmbiguous
@@ -32,53 +47,42 @@ if TYPE_CHECKING:
     from nd_plugin.errors import UnitsNotFound as UnitsNotFound
     from nd_plugin.errors import Unreadable as Unreadable
     from nd_plugin.errors import nearest as nearest
-    from nd_plugin.explanation import Explanation as Explanation
-    from nd_plugin.explanation import Explanations as Explanations
-    from nd_plugin.explanation import RankedUnit as RankedUnit
-    from nd_plugin.geometry import Axis as Axis
-    from nd_plugin.geometry import Geometry as Geometry
-    from nd_plugin.hookspecs import hookimpl as hookimpl
-    from nd_plugin.layer_dissection import LayerDissection as LayerDissection
-    from nd_plugin.layout import Layout as Layout
-    from nd_plugin.layout import find_layout as find_layout
-    from nd_plugin.layout import geometry_of as geometry_of
-    from nd_plugin.opening import SpecText as SpecText
-    from nd_plugin.opening import call_with_options as call_with_options
-    from nd_plugin.opening import open_concepts as open_concepts
-    from nd_plugin.opening import open_model as open_model
-    from nd_plugin.positions import Positions as Positions
+    from nd_plugin.explain.explanation import Explanation as Explanation
+    from nd_plugin.explain.explanation import Explanations as Explanations
+    from nd_plugin.explain.explanation import RankedUnit as RankedUnit
+    from nd_plugin.plugins.hookspecs import hookimpl as hookimpl
+    from nd_plugin.plugins.opening import SpecText as SpecText
+    from nd_plugin.plugins.opening import call_with_options as call_with_options
+    from nd_plugin.plugins.opening import open_concepts as open_concepts
+    from nd_plugin.plugins.opening import open_model as open_model
     from nd_plugin.preprocess import Preprocess as Preprocess
-    from nd_plugin.rest import LinearHead as LinearHead
-    from nd_plugin.rest import Rest as Rest
-    from nd_plugin.rest import SplitModel as SplitModel
-    from nd_plugin.rest import Trace as Trace
-    from nd_plugin.rest import TracedModel as TracedModel
-    from nd_plugin.rest import axes_of as axes_of
-    from nd_plugin.rest import from_maps as from_maps
-    from nd_plugin.summary import LayerReport as LayerReport
-    from nd_plugin.summary import Summary as Summary
-    from nd_plugin.summary import UnitScore as UnitScore
-    from nd_plugin.types import Annotation as Annotation
-    from nd_plugin.types import Backend as Backend
-    from nd_plugin.types import BackendSpec as BackendSpec
-    from nd_plugin.types import Concept as Concept
-    from nd_plugin.types import ConceptSet as ConceptSet
-    from nd_plugin.types import ConceptSetSpec as ConceptSetSpec
-    from nd_plugin.types import Finding as Finding
-    from nd_plugin.types import Identity as Identity
-    from nd_plugin.types import LayerDescription as LayerDescription
-    from nd_plugin.types import Model as Model
-    from nd_plugin.types import ModelOptions as ModelOptions
-    from nd_plugin.types import Probe as Probe
-    from nd_plugin.types import Provenance as Provenance
-    from nd_plugin.types import ReporterSpec as ReporterSpec
-    from nd_plugin.types import Settings as Settings
-    from nd_plugin.types import Skipped as Skipped
+    from nd_plugin.probe_data.tables import TableLine as TableLine
+    from nd_plugin.probe_data.tables import check_aspect as check_aspect
+    from nd_plugin.probe_data.tables import read_mask as read_mask
+    from nd_plugin.probe_data.tables import read_table as read_table
+    from nd_plugin.receptive_fields import composition as composition
+    from nd_plugin.receptive_fields import geometry as geometry
+    from nd_plugin.receptive_fields.geometry import Axis as Axis
+    from nd_plugin.receptive_fields.geometry import Geometry as Geometry
+    from nd_plugin.receptive_fields.layout import Layout as Layout
+    from nd_plugin.receptive_fields.layout import axes_of as axes_of
+    from nd_plugin.receptive_fields.layout import find_layout as find_layout
+    from nd_plugin.receptive_fields.layout import from_maps as from_maps
+    from nd_plugin.receptive_fields.layout import geometry_of as geometry_of
+    from nd_plugin.receptive_fields.positions import Positions as Positions
+    from nd_plugin.report.layer_report import LayerReport as LayerReport
+    from nd_plugin.report.layer_report import Summary as Summary
+    from nd_plugin.report.layer_report import UnitScore as UnitScore
+    from nd_plugin.results.dissection import Dissection as Dissection
 
 _HOMES = {
-    "captum_concepts": ["concepts_from_captum", "concepts_to_captum"],
-    "datasets": ["TableLine", "check_aspect", "read_mask", "read_table"],
-    "dissection": ["Dissection"],
+    "captum_api.concepts": ["concepts_from_captum", "concepts_to_captum"],
+    "captum_api.layer_dissection": ["LayerDissection"],
+    "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
+    "contracts.models": ["Backend", "LayerDescription", "Model", "ModelOptions", "Probe"],
+    "contracts.plugin_specs": ["BackendSpec", "ConceptSetSpec", "Finding", "ReporterSpec"],
+    "contracts.provenance": ["Identity", "Provenance", "Settings", "Skipped"],
+    "contracts.split_models": ["LinearHead", "Rest", "SplitModel", "Trace", "TracedModel"],
     "errors": [
         "BadInput",
         "ConceptSetInvalid",
@@ -97,48 +101,32 @@ _HOMES = {
         "Unreadable",
         "nearest",
     ],
-    "explanation": ["Explanation", "Explanations", "RankedUnit"],
-    "geometry": ["Axis", "Geometry"],
-    "hookspecs": ["hookimpl"],
-    "layer_dissection": ["LayerDissection"],
-    "layout": ["Layout", "find_layout", "geometry_of"],
-    "opening": ["SpecText", "call_with_options", "open_concepts", "open_model"],
-    "positions": ["Positions"],
+    "explain.explanation": ["Explanation", "Explanations", "RankedUnit"],
+    "plugins.hookspecs": ["hookimpl"],
+    "plugins.opening": ["SpecText", "call_with_options", "open_concepts", "open_model"],
     "preprocess": ["Preprocess"],
-    "rest": ["LinearHead", "Rest", "SplitModel", "Trace", "TracedModel", "axes_of", "from_maps"],
-    "summary": ["LayerReport", "Summary", "UnitScore"],
-    "types": [
-        "Annotation",
-        "Backend",
-        "BackendSpec",
-        "Concept",
-        "ConceptSet",
-        "ConceptSetSpec",
-        "Finding",
-        "Identity",
-        "LayerDescription",
-        "Model",
-        "ModelOptions",
-        "Probe",
-        "Provenance",
-        "ReporterSpec",
-        "Settings",
-        "Skipped",
-    ],
+    "probe_data.tables": ["TableLine", "check_aspect", "read_mask", "read_table"],
+    "receptive_fields.geometry": ["Axis", "Geometry"],
+    "receptive_fields.layout": ["Layout", "axes_of", "find_layout", "from_maps", "geometry_of"],
+    "receptive_fields.positions": ["Positions"],
+    "report.layer_report": ["LayerReport", "Summary", "UnitScore"],
+    "results.dissection": ["Dissection"],
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-_MODULES = ("composition", "geometry")  # receptive fields: the same rules for every backend
+# Rules of receptive fields, the same for every backend: modules, used as `geometry.convolve(…)`.
+_RECEPTIVE_FIELD_RULES = ("composition", "geometry")
 
-__all__ = sorted([*_HOME_OF, *_MODULES])  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = sorted([*_MODULE_OF, *_RECEPTIVE_FIELD_RULES])  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"nd_plugin.{name}")
-    if name not in _HOME_OF:
+    if name in _RECEPTIVE_FIELD_RULES:
+        return import_module(f"nd_plugin.receptive_fields.{name}")
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"nd_plugin.{_HOME_OF[name]}"), name)
+    module = import_module(f"nd_plugin.{_MODULE_OF[name]}")
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

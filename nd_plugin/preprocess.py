@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from nd_plugin.errors import BadInput
-from nd_plugin.geometry import Size
+from nd_plugin.receptive_fields.geometry import Size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

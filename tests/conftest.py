@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nd_plugin import plugins
+from nd_plugin.plugins import host
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -24,6 +24,6 @@ def real_data() -> Path:
 @pytest.fixture
 def fresh_host() -> None:
     """Forget the plugins that were loaded, before and after."""
-    plugins.host.cache_clear()
+    host.host.cache_clear()
     yield  # type: ignore[misc]
-    plugins.host.cache_clear()
+    host.host.cache_clear()

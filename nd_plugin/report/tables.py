@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from nd_plugin.summary import LayerReport, UnitScore
+from nd_plugin.report.layer_report import LayerReport, UnitScore
 
 
 def to_json(reports: Sequence[LayerReport]) -> str:

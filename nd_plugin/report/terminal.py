@@ -17,10 +17,14 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from nd_plugin.summary import LayerReport, Summary
+from nd_plugin.report.layer_report import LayerReport, Summary
 
 BAR = 30  # cells of the longest bar
+
+
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
 COLOURS = {
     "object": "cyan",
     "part": "blue",
@@ -29,7 +33,11 @@ COLOURS = {
     "texture": "green",
     "color": "red",
 }
+
+
 BEST = 4  # concepts shown per category
+
+
 LISTED = 12  # units named one by one
 
 

@@ -11,7 +11,8 @@ import pytest
 from torch import nn
 
 from nd_plugin import open_concepts, open_model
-from nd_plugin.testing import check_concept_set, check_model
+from nd_plugin.testing.concept_sets import check_concept_set
+from nd_plugin.testing.models import check_model
 
 
 @pytest.mark.parametrize("text", ["shapes?images=12&size=64", "shapes?images=3&size=48x96&seed=5"])

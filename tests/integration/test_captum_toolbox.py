@@ -25,7 +25,7 @@ from nd_plugin import (
     concepts_to_captum,
     open_concepts,
 )
-from nd_plugin.testing import check_concept_set
+from nd_plugin.testing.concept_sets import check_concept_set
 
 SIZE = 64
 SHAPES = f"shapes?images=40&size={SIZE}"

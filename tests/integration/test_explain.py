@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nd_plugin import Dissection, LayerDissection, open_model
-from nd_plugin.runs import save_run
+from nd_plugin.results.run_folder import save_run
 
 pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'demo' is not installed")
 MODEL = "nd_torch.zoo:efficientnet_lite0"

@@ -14,14 +14,15 @@ from typing import Any
 import onnx
 import pytest
 import torch
+from nd_plugin.cli.app.app import main
 from onnxruntime import quantization
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat
 
 from nd_plugin import LayerAmbiguous, LayerNotFound, Settings, open_concepts, open_model
-from nd_plugin.cli import main
-from nd_plugin.feed import Feed
-from nd_plugin.parity import LayerParity, parity
-from nd_plugin.types import ConceptSet, Model
+from nd_plugin.contracts.concept_sets import ConceptSet
+from nd_plugin.contracts.models import Model
+from nd_plugin.experiments.parity import LayerParity, parity
+from nd_plugin.probe_data.batches import Feed
 
 ORIGIN = "nd_torch.zoo:efficientnet_lite0"
 SIZE = (224, 224)

@@ -23,9 +23,9 @@ import onnx_files
 import pytest
 import reference
 import torch
+from nd_plugin.cli.app.app import main
 
 from nd_plugin import Dissection, open_concepts, open_model
-from nd_plugin.cli import main
 
 BATCH = 4
 QUANTILE, MIN_IOU = 0.02, 0.04

@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 
 from nd_plugin import Dissection
-from nd_plugin.checkpoint import STATE
-from nd_plugin.runs import load_run
-from nd_plugin.storage import ARRAYS
+from nd_plugin.results.npz_format import ARRAYS
+from nd_plugin.results.run_folder import load_run
+from nd_plugin.resuming.checkpoint import STATE
 
 KILLS = int(os.environ.get("ND_KILLS", "3"))
 IMAGES, BATCH = 48, 4

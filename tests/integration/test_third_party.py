@@ -19,7 +19,8 @@ import pytest
 import torch
 
 from nd_plugin import ConceptSet, Dissection, LayerDissection, open_concepts, open_model
-from nd_plugin.testing import check_concept_set, check_model
+from nd_plugin.testing.concept_sets import check_concept_set
+from nd_plugin.testing.models import check_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OURS = f"nd_plugin {version('nd_plugin')}"

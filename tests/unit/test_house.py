@@ -14,62 +14,26 @@ import nd_plugin
 
 ROOT = Path(__file__).parents[2]
 SHELVES = ("adapters", "concept_sets")
-FLOORS = [
-    {"errors", "geometry", "preprocess", "types", "datasets"},
-    {"positions"},
-    {
-        "composition",
-        "layout",
-        "masks",
-        "quantile",
-        "rest",
-        "scores",
-        "summary",
-        "surroundings",
-        "tally",
-        "targets",
-        "tiles",
-        "upsample",
-    },
-    {"hookspecs", "plugins", "opening"},
-    {
-        "kept",
-        "candidates",
-        "copies",
-        "counting",
-        "observation",
-        "processes",
-        "watching",
-        "feed",
-        "files",
-        "storage",
-        "dissection",
-        "runs",
-    },
-    {"counter", "passes", "packing", "combining", "engine", "checkpoint", "shards", "testing"},
-    {
-        "contribution",
-        "explanation",
-        "explaining",
-        "attribution",
-        "captum_concepts",
-        "unit_explanation",
-        "layer_dissection",
-        "parity",
-    },
-    {
-        "report",
-        "console",
-        "listings",
-        "reporting",
-        "commands",
-        "comparing",
-        "explain_command",
-        "options",
-        "cli",
-        "__main__",
-    },
-]
+PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes down
+    "errors": 1,
+    "receptive_fields": 2,
+    "preprocess": 3,
+    "machine": 3,
+    "contracts": 4,
+    "report": 5,
+    "method": 5,
+    "probe_data": 6,
+    "results": 6,
+    "testing": 6,
+    "engine": 7,
+    "explain": 7,
+    "plugins": 7,
+    "resuming": 8,
+    "experiments": 9,
+    "captum_api": 9,
+    "cli": 10,
+    "__main__": 11,
+}
 
 
 def imports(path: Path) -> Iterator[tuple[str, str]]:
@@ -108,22 +72,111 @@ def test_the_host_knows_no_plugin() -> None:
         assert not {module.partition(".")[0] for module, _ in imports(path)} & names, path
 
 
-def floor_of(module: str) -> int:
-    return next(place for place, floor in enumerate(FLOORS) if module in floor)
+def module_of(path: Path, root: Path) -> str:
+    """``engine.passes`` for ``root/engine/passes.py``, ``cli`` for ``root/cli/__init__.py``."""
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def test_imports_go_downwards() -> None:
-    for path in sources("nd_plugin"):
-        inside = path.relative_to(ROOT / "nd_plugin").parts[0].removesuffix(".py")
-        if inside in ("__init__", "py.typed"):
-            continue
-        for module, name in module_level_imports(path):
-            if module == "nd_plugin" or module.startswith("nd_plugin."):
-                target = module.partition(".")[2].partition(".")[0] or name
-                assert floor_of(target) <= floor_of(inside), f"{inside} imports {target}, which is above it"
+def imports_between_modules(root: Path, *, at_load: bool = True) -> dict[str, set[str]]:
+    """Which modules of the package at ``root`` each of its modules imports; ``at_load`` leaves out those in functions."""
+    modules = {
+        module_of(path, root): path
+        for path in sorted(root.rglob("*.py"))
+        if path.parent != root or path.stem != "__init__"
+    }
+    arrows: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        targets = set()
+        for imported, name in module_level_imports(path) if at_load else imports(path):
+            inside = imported.removeprefix(f"{root.name}.") if imported.startswith(f"{root.name}.") else ""
+            inside = "." if imported == root.name else inside
+            candidates = [name] if inside == "." else [f"{inside}.{name}", inside]
+            targets.update([candidate for candidate in candidates if candidate in modules][:1])
+        arrows[module] = targets - {module}
+    return arrows
+
+
+def between_packages(arrows: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The same, of packages."""
+    rooms: dict[str, set[str]] = {module.partition(".")[0]: set() for module in arrows}
+    for module, targets in arrows.items():
+        room = module.partition(".")[0]
+        rooms[room].update({target.partition(".")[0] for target in targets} - {room})
+    return rooms
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """A way that leads back to where it began; empty where there is none."""
+    done: set[str] = set()
+
+    def walk(node: str, way: list[str]) -> list[str]:
+        if node in way:
+            return [*way[way.index(node) :], node]
+        if node in done:
+            return []
+        for target in sorted(arrows[node]):
+            if ring := walk(target, [*way, node]):
+                return ring
+        done.add(node)
+        return []
+
+    return next((ring for node in sorted(arrows) if (ring := walk(node, []))), [])
+
+
+def climbs(arrows: dict[str, set[str]], floors: dict[str, int]) -> list[str]:
+    """Imports of a package from the same floor or from one above."""
+    rooms = between_packages(arrows)
+    return [f"{room} imports {target}" for room in rooms for target in rooms[room] if floors[target] >= floors[room]]
+
+
+def test_every_room_is_on_the_list_and_imports_go_down() -> None:
+    arrows = imports_between_modules(ROOT / "nd_plugin")
+    assert {module.partition(".")[0] for module in arrows} == set(PACKAGES)
+    assert climbs(arrows, PACKAGES) == []
+
+
+def test_no_circle_between_modules_or_packages() -> None:
+    arrows = imports_between_modules(ROOT / "nd_plugin")
+    assert circle(arrows) == []
+    assert circle(between_packages(arrows)) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "ring", "climbing"),
+    [
+        ({"low/a.py": "import pkg.low\nfrom pkg.low.b import x", "low/b.py": "from pkg.low import a"}, True, False),
+        ({"low/a.py": "from pkg.high.b import x", "high/b.py": "from pkg.low.c import y", "low/c.py": ""}, True, True),
+        ({"low/a.py": "from pkg.high import b", "high/b.py": ""}, False, True),
+        ({"low/a.py": "", "high/b.py": "from pkg.low.a import x"}, False, False),
+        ({"low/a.py": "def f():\n    from pkg.high import b", "high/b.py": "from pkg.low import a"}, False, False),
+    ],
+)
+def test_a_planted_circle_is_found(tmp_path: Path, files: dict[str, str], ring: bool, climbing: bool) -> None:
+    for name, text in files.items():
+        path = tmp_path / "pkg" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    arrows = imports_between_modules(tmp_path / "pkg")
+    assert bool(circle(arrows) or circle(between_packages(arrows))) == ring
+    assert bool(climbs(arrows, {"low": 1, "high": 2})) == climbing
+
+
+def test_rooms_have_three_to_twelve_modules_and_empty_inits() -> None:
+    for folder in sorted(path for path in (ROOT / "nd_plugin").iterdir() if (path / "__init__.py").exists()):
+        modules = [path for path in folder.glob("*.py") if path.stem != "__init__"]
+        assert len(modules) <= 12, folder.name
+        if folder.name not in ("cli", "testing"):
+            assert (folder / "__init__.py").read_text() == "", folder.name
+
+
+def test_no_module_is_longer_than_300_lines() -> None:
+    for path in sources("nd_plugin", *SHELVES):
+        assert path.read_text().count("\n") <= 300, path
 
 
 def module_level_imports(path: Path) -> Iterator[tuple[str, str]]:
+    """Those that run when the module is loaded."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.ImportFrom):
             yield from ((node.module or "", alias.name) for alias in node.names)
@@ -132,7 +185,7 @@ def module_level_imports(path: Path) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("package", ["pluggy"])
 def test_pluggy_lives_in_two_modules(package: str) -> None:
     users = {path.name for path in sources("nd_plugin") if any(module == package for module, _ in imports(path))}
-    assert users == {"hookspecs.py", "plugins.py"}
+    assert users == {"hookspecs.py", "host.py"}
 
 
 def test_every_public_name_is_there_and_documented() -> None:

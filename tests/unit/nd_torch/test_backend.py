@@ -31,9 +31,9 @@ from nd_plugin import (
     Preprocess,
     Unavailable,
     UnitsNotFound,
-    geometry,
     open_model,
 )
+from nd_plugin.receptive_fields import geometry
 
 
 def maps_of(model: nn.Module, layer: str | nn.Module, images: Tensor) -> Tensor:

@@ -1,0 +1,309 @@
+"""Candidates: every map that lights a pixel is kept, whatever the order, in memory, in a file, or as single values."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+import reference
+import torch
+from torch import Tensor
+
+from nd_plugin.engine import candidates
+from nd_plugin.engine.candidates import Candidates
+from nd_plugin.engine.sparse_maps import Kept
+from nd_plugin.engine.thresholds import Threshold, thresholds
+from nd_plugin.engine.unit_statistics import Observation
+from nd_plugin.errors import NotSaved, RunFailed
+from nd_plugin.machine.process_group import Alone
+from nd_plugin.method.lower_bound import Bound, Bounds
+from nd_plugin.method.quantile import rank
+
+QUANTILE = 0.05
+IMAGES, UNITS = 120, 5
+NOTHING = torch.full((UNITS,), -torch.inf)
+
+
+@pytest.fixture
+def maps() -> Tensor:
+    """(image, unit, row, column), with ties; one unit saturates, one is mostly 0."""
+    drawn = torch.randn(IMAGES, UNITS, 4, 5, generator=torch.Generator().manual_seed(1)).round(decimals=1)
+    drawn[:, 3] = (drawn[:, 3] * 6).clamp(0, 6)
+    drawn[:, 4] = (drawn[:, 4] - 2).relu()
+    return drawn
+
+
+ORDERS = ["shuffled", "shuffled otherwise", "as they come", "backwards", "rising", "falling"]
+
+
+def ordered(maps: Tensor, order: str) -> Tensor:
+    """The images in an order."""
+    return {
+        "shuffled": torch.randperm(IMAGES, generator=torch.Generator().manual_seed(0)),
+        "shuffled otherwise": torch.randperm(IMAGES, generator=torch.Generator().manual_seed(7)),
+        "as they come": torch.arange(IMAGES),
+        "backwards": torch.arange(IMAGES).flip(0),
+        "rising": maps[:, :3].amax((1, 2, 3)).argsort(),
+        "falling": maps[:, :3].amax((1, 2, 3)).argsort(descending=True),
+    }[order]
+
+
+def watch(maps: Tensor, places: Tensor, batch: int, kept: Candidates, spill_every: int = 0) -> tuple[Bound, Threshold]:
+    """See the images in an order, batch by batch, now and then to the file; the thresholds that follow."""
+    enough = rank(QUANTILE, maps[:, 0].numel()) + 1
+    bound = Bound.none(maps, QUANTILE, len(maps), enough)
+    seen = Observation.none(maps, enough, 3)
+    for number, images in enumerate(places.split(batch)):
+        peaks = maps[images].amax((2, 3))
+        seen.see(maps[images], peaks, images)
+        bound.see(maps[images])
+        bound.settle()
+        bound.count(maps[images])
+        kept.see(number, images, maps[images], peaks, bound.level)
+        if spill_every and number % spill_every == spill_every - 1:
+            kept.spill(bound.level, kept.nbytes)
+            assert kept.nbytes == 0
+    (found,) = thresholds([kept], Bounds.of([bound.told()]), seen, [QUANTILE], Alone(), 2**30)
+    return bound, found
+
+
+def pairs(kept: Candidates) -> dict[tuple[int, int], Tensor]:
+    """The maps that were kept, by image and unit; -inf where a cell was not."""
+    found = {}
+    for batch in kept.parts:
+        part = kept.of(batch)
+        maps = part.maps(torch.arange(len(part.units)), torch.device("cpu"))
+        for image, unit, peak, map_ in zip(part.images.tolist(), part.units.tolist(), part.peaks, maps, strict=True):
+            assert (image, unit) not in found and peak == map_.max()
+            found[image, unit] = map_
+    return found
+
+
+def assert_enough(kept: Tensor, map_: Tensor, threshold: Tensor) -> None:
+    """All that a mask can need is kept of a map (row, column): what is above the threshold and the eight around it."""
+    above = (map_ > threshold).float()[None, None]
+    needed = torch.nn.functional.max_pool2d(above, 3, 1, 1)[0, 0] > 0
+    assert torch.equal(kept[needed], map_[needed])
+    assert ((kept == map_) | kept.isneginf()).all()
+
+
+def flat_values(kept: Candidates, above: Tensor) -> list[list[float]]:
+    """What selection reads: the values of each unit, descending."""
+    found: list[list[float]] = [[] for _ in range(UNITS)]
+    for units, values in kept.flat(above):
+        for unit, value in zip(units.tolist(), values.tolist(), strict=True):
+            found[unit].append(value)
+    return [sorted(values, reverse=True) for values in found]
+
+
+def twin(maps: Tensor) -> Tensor:
+    return torch.tensor([reference.threshold(unit.numpy(), QUANTILE) for unit in maps.transpose(0, 1).flatten(1)])
+
+
+@pytest.fixture(params=[2**25, 2000, 1], ids=["one block", "small blocks", "a block for each batch"])
+def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "BLOCK", request.param)
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("spill_every", [0, 1, 3])
+@pytest.mark.parametrize("batch", [1, 7, IMAGES])
+@pytest.mark.parametrize("order", ORDERS)
+def test_no_map_above_the_threshold_is_lost(maps: Tensor, batch: int, order: str, spill_every: int) -> None:
+    kept = Candidates((4, 5), maps.dtype)
+    bound, found = watch(maps, ordered(maps, order), batch, kept, spill_every)
+    expected = twin(maps)
+    assert torch.equal(found.values[found.known], expected[found.known]), "what is said to be known is right"
+    if order.startswith("shuffled"):
+        assert found.known.all()
+        assert (bound.level <= expected).all() and bound.level[:4].isfinite().all()
+    left = pairs(kept)
+    for image, unit in itertools.product(range(IMAGES), range(UNITS)):
+        if found.known[unit] and maps[image, unit].max() > expected[unit]:
+            assert_enough(left[image, unit], maps[image, unit], expected[unit])
+    if batch == 1:
+        assert len(left) < IMAGES * UNITS, "the bound rules maps out on the way"
+    kept.close()
+
+
+def test_a_bound_that_was_passed_is_told(maps: Tensor) -> None:
+    """The largest values lie just where they are drawn: no fair sample."""
+    drawn = torch.zeros_like(maps)
+    places = ((torch.arange(IMAGES, dtype=torch.float64) * 0.6180339887498949) % 1 * 20).long()
+    drawn.flatten(2)[torch.arange(IMAGES), :, places] = 1.0 + torch.arange(IMAGES)[:, None]
+    drawn += torch.randn(drawn.shape, generator=torch.Generator().manual_seed(2)) * 0.1
+    kept = Candidates((4, 5), maps.dtype)
+    bound, found = watch(drawn, torch.arange(IMAGES), 10, kept)
+    passed = bound.level >= twin(drawn)
+    assert passed.all() and not found.known.any()
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_spilling_to_a_file_changes_nothing(maps: Tensor, named: bool, dtype: torch.dtype, tmp_path: Path) -> None:
+    maps = maps.to(dtype) / 3
+    places = ordered(maps, "shuffled")
+    memory = Candidates((4, 5), dtype)
+    spilt = Candidates((4, 5), dtype, tmp_path / "deeper" / "0" if named else None)
+    bound, found = watch(maps, places, 7, memory)
+    level, same = watch(maps, places, 7, spilt, spill_every=4)
+    assert torch.equal(bound.level, level.level) and torch.equal(found.values, same.values)
+    assert spilt.file is not None and memory.file is None and list(memory.parts) == list(spilt.parts)
+    for batch in [*reversed(spilt.parts), 10**6]:
+        one, other = memory.of(batch), spilt.of(batch)
+        assert other.values.dtype == dtype and other.images.dtype == other.units.dtype == torch.int32
+        for name in ("images", "units", "peaks", "counts", "places", "values", "memory"):
+            assert torch.equal(getattr(one, name), getattr(other, name))
+    for above in (bound.level, found.values):
+        assert flat_values(memory, above) == flat_values(spilt, above)
+    assert spilt.path == (tmp_path / "deeper" / "0.maps" if named else None)
+    spilt.close()
+    assert spilt.file is None
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("how", ["in memory", "partly spilt", "single values"])
+def test_a_better_bound_forgets_what_it_rules_out(maps: Tensor, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, expected = Candidates((4, 5), maps.dtype), twin(maps)
+    first, second = torch.arange(IMAGES).split(70)
+    if how == "single values":
+        monkeypatch.setattr(candidates, "free_bytes", lambda folder: 0)
+    for number, images in enumerate((*first.split(10), *second.split(10))):
+        kept.see(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+        if number == 6 and how != "in memory":
+            kept.spill(NOTHING, kept.nbytes)
+    flat, before = flat_values(kept, expected), kept.nbytes
+    kept.prune(expected)
+    in_memory = range(12) if how == "in memory" else range(7, 12)
+    parts = [kept.parts[batch] for batch in in_memory]
+    assert all(isinstance(part, Kept) and (part.peaks > expected[part.units]).all() for part in parts)
+    assert kept.nbytes == sum(part.nbytes for part in parts if isinstance(part, Kept)) < before
+    assert flat_values(kept, expected) == flat
+    kept.see(12, first[:3], maps[:3], maps[:3].amax((2, 3)), expected)
+    more = maps[:3].transpose(0, 1).flatten(1)
+    for unit, values in enumerate(flat_values(kept, expected)):
+        assert values == sorted([*flat[unit], *more[unit][more[unit] > expected[unit]].tolist()], reverse=True)
+    kept.close()
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("amount", [1, 5000, 10**9])
+def test_the_oldest_are_spilled_first_and_no_more_than_needed(maps: Tensor, amount: int) -> None:
+    kept = Candidates((4, 5), maps.dtype)
+    for number, images in enumerate(torch.arange(IMAGES).split(10)):
+        kept.see(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+    before, largest = kept.nbytes, max(part.nbytes for part in kept.parts.values() if isinstance(part, Kept))
+    kept.spill(NOTHING, amount)
+    assert max(before - amount - largest, 0) <= kept.nbytes <= max(before - amount, 0)
+    in_memory = [isinstance(part, Kept) for part in kept.parts.values()]
+    assert in_memory == sorted(in_memory) and any(in_memory) == (amount < before)
+    assert len(pairs(kept)) == IMAGES * UNITS and all(map_.equal(maps[pair]) for pair, map_ in pairs(kept).items())
+    kept.close()
+
+
+def test_the_whole_is_more_than_the_bound_and_only_what_exceeds_it_is_flat(maps: Tensor) -> None:
+    kept = Candidates((4, 5), maps.dtype)
+    kept.see(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
+    assert kept.nbytes >= maps.nbytes and len(pairs(kept)) == IMAGES * UNITS
+    above = torch.tensor([0.5, 1.0, 10.0, 5.5, 0.0])
+    expected = [[value for value in maps[:, unit].flatten().tolist() if value > above[unit]] for unit in range(UNITS)]
+    assert flat_values(kept, above) == [sorted(values, reverse=True) for values in expected]
+    assert flat_values(kept, above)[2] == []
+
+
+def test_later_batches_leave_earlier_ones_alone(maps: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "BLOCK", 30_000)
+    kept = Candidates((4, 5), maps.dtype)
+    for spill in (False, True, False):
+        for number, images in enumerate(torch.arange(IMAGES).split(9)):
+            given = maps[images].clone()
+            kept.see(number, images, given, given.amax((2, 3)), NOTHING)
+            given.fill_(torch.nan)
+        if spill:
+            kept.spill(NOTHING, kept.nbytes)
+        assert all(torch.equal(map_, maps[pair]) for pair, map_ in pairs(kept).items()) and len(pairs(kept)) == 600
+        kept.parts, kept.nbytes = {}, 0
+    kept.close()
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("first_with_room", [False, True])
+def test_single_values_are_kept_where_the_disk_has_no_room_for_maps(
+    maps: Tensor, named: bool, first_with_room: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = ordered(maps, "shuffled")
+    memory, small = Candidates((4, 5), maps.dtype), Candidates((4, 5), maps.dtype, tmp_path / "0" if named else None)
+    bound, found = watch(maps, places, 10, memory)
+    left = iter([2**40] * first_with_room)
+    monkeypatch.setattr(candidates, "free_bytes", lambda folder: next(left, 0))
+    _, same = watch(maps, places, 10, small, spill_every=3)
+    assert memory.whole and not small.whole
+    assert torch.equal(found.values, same.values) and torch.equal(found.known, same.known) and found.known.all()
+    for above in (bound.level, found.values):
+        assert flat_values(memory, above) == flat_values(small, above)
+    assert (small.path and small.path.name) == ("0.values" if named else None)
+    small.close()
+
+
+def test_an_interrupted_run_goes_on_from_its_file(maps: Tensor, tmp_path: Path) -> None:
+    kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
+    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    before, end, parts = pairs(kept), kept.end, dict(kept.parts)
+    kept.close()
+    with (tmp_path / "0.maps").open("ab") as file:
+        file.write(b"of a batch that the state does not know of")
+    again = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=parts, end=end)
+    again.reopen(to_go_on=True)
+    assert (tmp_path / "0.maps").stat().st_size == end
+    assert pairs(again).keys() == before.keys()
+    assert all(torch.equal(map_, before[pair]) for pair, map_ in pairs(again).items())
+    again.see(6, torch.arange(3) + IMAGES, maps[:3], maps[:3].amax((2, 3)), NOTHING)
+    again.spill(NOTHING, again.nbytes)
+    assert len(pairs(again)) == len(before) + 3 * UNITS
+    again.close()
+
+
+def test_a_shard_is_read_and_left_as_it_is(maps: Tensor, tmp_path: Path) -> None:
+    kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
+    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    before = pairs(kept)
+    kept.close()
+    with (tmp_path / "0.maps").open("ab") as file:
+        file.write(b"beyond")
+    shard = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end)
+    shard.reopen(to_go_on=False)
+    assert pairs(shard).keys() == before.keys() and (tmp_path / "0.maps").stat().st_size == kept.end + 6
+    shard.close()
+
+
+def test_a_file_that_is_shorter_than_said_is_refused(maps: Tensor, tmp_path: Path) -> None:
+    kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
+    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    kept.close()
+    with (tmp_path / "0.maps").open("r+b") as file:
+        file.truncate(kept.end - 1)
+    again = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end)
+    with pytest.raises(ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, and not {kept.end}"):
+        again.reopen(to_go_on=True)
+    assert again.file is None
+
+
+def test_a_file_that_is_cut_while_it_is_used_is_named(maps: Tensor, tmp_path: Path) -> None:
+    kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
+    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    with (tmp_path / "0.maps").open("r+b") as file:
+        file.truncate(100)
+    with pytest.raises(RunFailed, match=r"0\.maps ends early"):
+        kept.of(5)
+    kept.close()
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(maps: Tensor, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    kept = Candidates((4, 5), maps.dtype, tmp_path / "file" / "0")
+    kept.see(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
+    with pytest.raises(NotSaved, match=r"need more room than there is in .*file.*, or give more --memory"):
+        kept.spill(NOTHING, kept.nbytes)

@@ -1,0 +1,374 @@
+"""``nd parity`` and ``nd doctor``, and ONNX files on the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_files
+import pytest
+import torch
+from nd_plugin.cli.app.app import main
+from nd_plugin.cli.app.parity import pair_of
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from nd_plugin import BadInput, Dissection, LayerDissection, Preprocess, Settings, open_concepts, open_model
+from nd_plugin.errors import NDError
+from nd_plugin.experiments.parity import LayerParity, parity
+from nd_plugin.probe_data.batches import Feed
+
+CONCEPTS = "shapes?images=8&size=64"
+SETTINGS = Settings(quantile=0.05, min_iou=0.04)
+PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "input_size": (3, 32, 32)}
+
+
+class Origin(nn.Module):
+    """The hard files' network in torch, of the same weights."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        held = {one.name: torch.tensor(numpy_helper.to_array(one)) for one in onnx.load(path).graph.initializer}
+        self.conv1, self.conv2 = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 12, 3, 2, 1)
+        self.relu1, self.pool1, self.relu2, self.fc = nn.ReLU(), nn.MaxPool2d(2, 2), nn.ReLU(), nn.Linear(12, 5)
+        held["fc.weight"] = held["fc.weight"].T
+        self.load_state_dict(held)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu2(self.conv2(self.pool1(self.relu1(self.conv1(x)))))
+        found: Tensor = self.fc(x.mean((2, 3)))
+        return found
+
+
+@dataclass(frozen=True)
+class Files:
+    """An ONNX file and its origin, as texts for the command line."""
+
+    folder: Path
+    onnx: str
+    origin: str
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
+    path = onnx_files.dynamic_batch(tmp_path)
+    code = f"import torch\nbuild = lambda: torch.load({str(tmp_path / 'origin.pt')!r}, weights_only=False).eval()\n"
+    (tmp_path / "origin_of_parity.py").write_text(code)
+    torch.save(Origin(path), tmp_path / "origin.pt")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "origin_of_parity", raising=False)
+    return Files(tmp_path, str(path), "origin_of_parity:build")
+
+
+@pytest.fixture
+def nd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process: exit code, stdout, stderr."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["nd", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        written = capsys.readouterr()
+        return int(ended.value.code or 0), written.out, written.err
+
+    return run
+
+
+def compared(first: Any, second: Any, *layers: str, size: tuple[int, int] = (32, 32)) -> list[LayerParity]:
+    models = open_model(first), open_model(second)
+    how = models[1].preprocess.changed({"size": size})
+    feed = Feed.of(open_concepts(CONCEPTS), how, SETTINGS, models[0].device, 4, 0)
+    return parity(*models, [pair_of(layer) for layer in layers], feed)
+
+
+def dissected(model: Any, layer: str) -> Dissection:
+    found = LayerDissection(model, layer).dissect(
+        CONCEPTS, quantile=SETTINGS.quantile, preprocess=replace(open_model(model).preprocess, size=(32, 32)), workers=0
+    )
+    assert isinstance(found, Dissection)
+    return found
+
+
+class TestParity:
+    def test_of_an_export_and_its_origin(self, tmp_path: Path) -> None:
+        path = onnx_files.dynamic_batch(tmp_path)
+        found = compared(str(path), Origin(path), "conv1", "relu1", "pool1", "relu2")
+        assert [one.layers for one in found] == [(name, name) for name in ("conv1", "relu1", "pool1", "relu2")]
+        for one, units in zip(found, (8, 8, 8, 12), strict=True):
+            assert one.units == units and one.geometry
+            assert one.relative <= 1e-5 and one.threshold_difference <= 1e-5 * one.largest
+            assert one.labels == one.detectors == one.detector_labels == ()
+            assert one.counts[0] == one.counts[1]
+        assert sum(one.counts[0] for one in found) > 0
+
+    def test_says_how_far_two_models_are_apart(self, tmp_path: Path) -> None:
+        """What is said of two models is what separate dissections of them show."""
+        path = onnx_files.dynamic_batch(tmp_path)
+        changed = Origin(path)
+        changed.conv1.weight.data[3] *= -1
+        with torch.no_grad():
+            changed.conv1.bias[5] += 1  # type: ignore[index]
+        (found,) = compared(changed, str(path), "conv1")
+        one, other = dissected(changed, "conv1"), dissected(str(path), "conv1")
+        assert found.threshold_difference == float(np.abs(one.thresholds - other.thresholds).max()) > 0.1
+        assert found.iou_difference == float(np.abs(one.iou - other.iou).max()) > 0
+        assert list(found.labels) == np.flatnonzero(one.labels != other.labels).tolist()
+        assert 3 in found.labels and set(found.labels) <= {3, 5}
+        states = [[score.detector for score in one.unit_scores()] for one in (one, other)]
+        assert list(found.detectors) == [unit for unit in range(8) if states[0][unit] != states[1][unit]]
+        assert found.counts == (sum(states[0]), sum(states[1]))
+        assert set(found.detector_labels) <= set(found.labels)
+        assert found.geometry
+
+    def test_measures_the_largest_difference_of_all_images(self, tmp_path: Path) -> None:
+        path = onnx_files.dynamic_batch(tmp_path)
+        shifted = Origin(path)
+        with torch.no_grad():
+            shifted.conv1.bias[5] += 0.25  # type: ignore[index]
+        (found,) = compared(shifted, str(path), "conv1")
+        assert found.difference == pytest.approx(0.25, rel=1e-4)
+        images = open_concepts(CONCEPTS)
+        how = replace(open_model(str(path)).preprocess, size=(32, 32))
+        batch = how.normalise(torch.stack([how.resize(images.image(index)) for index in range(8)]))
+        truth = onnx_files.inner_values(path, batch.numpy(), ["conv1"])["conv1"]
+        assert found.largest == pytest.approx(float(np.abs(truth).max()), rel=1e-4)
+        assert found.relative == found.difference / found.largest
+
+    def test_of_layers_that_go_by_two_names(self, tmp_path: Path) -> None:
+        path = onnx_files.tf2onnx_names(tmp_path)
+        other = onnx_files.dynamic_batch(tmp_path)
+        (found,) = compared(str(path), str(other), "model/conv1/Relu:0=Relu_0")
+        assert found.layers == ("model/conv1/Relu:0", "Relu_0") and found.units == 8
+        assert found.relative < 1e-5, "the two are of the same weights"
+
+    def test_of_models_that_take_other_pixels(self, tmp_path: Path) -> None:
+        """A file that takes bytes, and its origin that takes numbers: each is fed its own way."""
+        path = onnx_files.uint8_input(tmp_path)
+        origin = Origin(onnx_files.dynamic_batch(tmp_path))
+        origin.pretrained_cfg = PLAIN  # type: ignore[assignment]
+        (found,) = compared(str(path), origin, "relu2")
+        assert found.relative < 1e-5 and found.labels == ()
+        (swapped,) = compared(origin, str(path), "relu2")
+        assert swapped.relative < 1e-5 and swapped.largest == pytest.approx(found.largest)
+
+    def test_of_half_precision_is_near(self, tmp_path: Path) -> None:
+        (found,) = compared(str(onnx_files.fp16(tmp_path)), str(onnx_files.dynamic_batch(tmp_path)), "relu2")
+        assert 1e-5 < found.relative < 1e-2
+
+    def test_of_other_receptive_fields_says_so(self, tmp_path: Path) -> None:
+        path = onnx_files.dynamic_batch(tmp_path)
+        (found,) = compared(str(onnx_files.with_loop(tmp_path)), str(path), "relu2")
+        assert not found.geometry
+
+    def test_of_maps_of_two_shapes_is_refused(self, tmp_path: Path) -> None:
+        path = onnx_files.dynamic_batch(tmp_path)
+        with pytest.raises(BadInput) as raised:
+            compared(str(path), Origin(path), "relu1", "relu1=relu2")
+        assert str(raised.value) == (
+            "layer 'relu1' gives maps of shape (8, 32, 32) and 'relu2' of (12, 8, 8): they are not the same layer; "
+            "name a pair of them as FIRST=SECOND"
+        )
+
+    def test_notes_are_of_both(self, tmp_path: Path) -> None:
+        mixing, plain = str(onnx_files.mixing_batch(tmp_path)), str(onnx_files.dynamic_batch(tmp_path))
+        for first, second in ((mixing, plain), (plain, mixing)):
+            (found,) = compared(first, second, "relu2")
+            assert any("one by one" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(("text", "pair"), [("a", ("a", "a")), ("a.b=c", ("a.b", "c")), ("x:0=y=z", ("x:0", "y=z"))])
+def test_a_pair_is_one_name_or_two(text: str, pair: tuple[str, str]) -> None:
+    assert pair_of(text) == pair
+
+
+@pytest.mark.parametrize("text", ["", "=a", "a="])
+def test_half_a_pair_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="is neither NAME nor FIRST=SECOND"):
+        pair_of(text)
+
+
+class TestCommand:
+    def test_shows_a_line_for_each_layer(self, files: Files, nd: Any) -> None:
+        code, out, err = nd("parity", files.onnx, files.origin, "-l", "relu1", "-l", "relu2=relu2", "-c", CONCEPTS,
+                            "--quantile", "0.05", "--input-size", "32", "--workers", "0")  # fmt: skip
+        assert code == 0
+        header, first, second = out.splitlines()
+        assert header.split() == [
+            "layer", "units", "activations", "thresholds", "IoU", "labels", "detectors", "centres",
+        ]  # fmt: skip
+        assert first.split()[:2] == ["relu1", "8"] and second.split()[:2] == ["relu2", "12"]
+        assert first.split()[5] == "same" and first.split()[-1] == "same"
+        assert float(first.split()[2]) < 1e-5
+        assert "relative to the largest activation" in err
+
+    def test_names_the_units_that_changed(self, files: Files, nd: Any) -> None:
+        changed = Origin(Path(files.onnx))
+        changed.conv1.weight.data[3] *= -1
+        torch.save(changed, files.folder / "origin.pt")
+        run = ("parity", files.onnx, files.origin, "-l", "conv1", "-c", CONCEPTS, "--quantile", "0.05",
+               "--input-size", "32", "--workers", "0")  # fmt: skip
+        code, out, _ = nd(*run)
+        assert code == 0 and "1 differ" in out and "conv1: another label: units 3" in out
+        code, out, err = nd(*run, "--tolerance", "0.01", "--json")
+        assert code == 1 and "nd: activations differ by more than 0.01 of the largest in conv1" in err
+        (found,) = json.loads(out)
+        assert found["layers"] == ["conv1", "conv1"] and found["labels"] == [3]
+        assert found["relative"] == found["difference"] / found["largest"] > 0.01
+        assert set(found) >= {"threshold_difference", "iou_difference", "detectors", "counts", "geometry", "notes"}
+        assert nd(*run, "--tolerance", "9")[0] == 0
+
+    def test_refuses_what_makes_no_sense(self, files: Files, nd: Any) -> None:
+        rest = ("-c", CONCEPTS, "--input-size", "32", "--workers", "0")
+        code, out, err = nd("parity", files.onnx, files.origin, "-l", "relu1=relu2", *rest)
+        assert code == 2 and out == "" and "they are not the same layer" in err
+        code, _, err = nd("parity", files.onnx, files.origin, "-l", "relu9", *rest)
+        assert code == 2 and "no layer 'relu9' in this model; the nearest are " in err
+        code, _, err = nd("parity", files.onnx, files.origin, "-l", "relu1=", *rest)
+        assert code == 2 and "'relu1=' is neither NAME nor FIRST=SECOND" in err
+
+
+class TestLayers:
+    def test_of_a_file(self, files: Files, nd: Any) -> None:
+        code, out, _ = nd("layers", files.onnx)
+        rows = [line.split() for line in out.splitlines()]
+        assert code == 0
+        assert rows[0] == ["layer", "kind", "shape", "stride", "receptive", "field"]
+        assert rows[1] == ["conv1", "Conv", "8x32x32", "1", "3x3"]
+        assert rows[5] == ["relu2", "Relu", "12x8x8", "4", "8x8"]
+
+    def test_as_json_are_those_of_the_origin(self, files: Files, nd: Any) -> None:
+        ours = {layer["name"]: layer for layer in json.loads(nd("layers", files.onnx, "--json")[1])}
+        arguments = ("layers", files.origin, "--json", "--input-size", "32")
+        theirs = {layer["name"]: layer for layer in json.loads(nd(*arguments)[1])}
+        for name in ("conv1", "relu1", "pool1", "conv2", "relu2", "fc"):
+            assert ours[name]["shape"] == theirs[name]["shape"] and ours[name]["geometry"] == theirs[name]["geometry"]
+
+    @pytest.mark.filterwarnings("default:.*may need --custom-op-library")
+    def test_with_unknown_operators_are_those_before_them(self, tmp_path: Path, nd: Any) -> None:
+        code, out, err = nd("layers", onnx_files.unknown_domain_after(tmp_path))
+        assert code == 0 and [line.split()[0] for line in out.splitlines()][-1] == "relu2"
+        assert "com.example.ops:Sharpen may need --custom-op-library FILE; layers from there on are left out" in err
+
+    def test_of_a_file_of_two_inputs(self, tmp_path: Path, nd: Any) -> None:
+        path = onnx_files.two_inputs(tmp_path)
+        code, _, err = nd("layers", path)
+        assert code == 2 and "--feed scale=VALUE" in err
+        code, out, _ = nd("layers", path, "--feed", "scale=0.5")
+        assert code == 0 and "rescaled" in out
+        code, _, err = nd("layers", path, "--feed", "scale")
+        assert code == 2 and "--feed 'scale' is not NAME=VALUE" in err
+
+
+class TestDissect:
+    def test_a_file_to_the_end(self, files: Files, nd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(files.folder)
+        code, out, err = nd("dissect", files.onnx, "-l", "relu1", "-l", "relu2", "-c", CONCEPTS, "--quantile", "0.05",
+                            "--workers", "0", "--device", "cpu")  # fmt: skip
+        assert code == 0 and "relu1" in out and "relu2" in out
+        folder = files.folder / "runs" / "dynamic_batch-shapes"
+        assert f"saved in {folder.relative_to(files.folder)}" in err
+        made = json.loads((folder / "run.json").read_text())
+        assert made["backend"] == "onnxruntime" and "CPUExecutionProvider" in made["model"]["version"]
+        assert made["model"]["source"] == files.onnx
+        assert made["preprocess"]["source"] == "ImageNet's (the file names none)"
+        assert nd("report", folder)[1] == out
+        origin = dissected(files.onnx, "relu2")
+        saved = Dissection.load(folder / "relu2")
+        assert np.array_equal(saved.intersection, origin.intersection) and saved.intersection.sum() > 0
+
+    def test_what_a_reader_has_to_know_is_in_the_run(self, tmp_path: Path, nd: Any) -> None:
+        path = onnx_files.mixing_batch(tmp_path)
+        code, out, _ = nd("dissect", path, "-l", "relu2", "-c", CONCEPTS, "-o", tmp_path / "run", "--workers", "0",
+                          "--quantile", "0.05")  # fmt: skip
+        note = "the model does not treat the images of a batch apart: they go through it one by one"
+        assert code == 0 and note in " ".join(out.split())
+        assert note in json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
+
+    @pytest.mark.parametrize(
+        ("make", "arguments", "code", "says"),
+        [
+            (onnx_files.truncated_file, ["-l", "relu2"], 2, "is no ONNX model, or a damaged one"),
+            (onnx_files.opset_too_new, ["-l", "relu2"], 3, "is of opset 99"),
+            (onnx_files.external_data_outside, ["-l", "relu2"], 2, "outside the model's folder"),
+            (onnx_files.dynamic_batch, ["-l", "relu2", "--device", "cuda"], 3, "device 'cuda' was asked for, and "),
+            (onnx_files.two_image_inputs, ["-l", "relu2"], 2, "choose one (--input NAME)"),
+            (onnx_files.dynamic_batch, ["-l", "relu2", "--weights", "x.pt"], 2, "an ONNX file holds its weights"),
+            (onnx_files.dynamic_batch, ["-l", "relu2", "--input-size", "64"], 2, "images of 32x32 pixels only"),
+        ],
+    )  # fmt: skip
+    def test_exit_codes(
+        self, make: Any, arguments: list[str], code: int, says: str, tmp_path: Path, nd: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        from nd_onnxruntime import sessions
+
+        monkeypatch.setattr(sessions, "cuda_problem", lambda: "there is none")
+        run = ("dissect", make(tmp_path), *arguments, "-c", CONCEPTS, "-o", tmp_path / "run", "--workers", "0")
+        ended, out, err = nd(*run)
+        assert (ended, out) == (code, "") and says in err and "Traceback" not in err
+        assert not (tmp_path / "run").exists()
+
+    def test_inputs_and_feeds(self, tmp_path: Path, nd: Any) -> None:
+        path = onnx_files.two_image_inputs(tmp_path)
+        run = ("dissect", path, "-l", "relu2", "-c", CONCEPTS, "--workers", "0", "--quantile", "0.05", "--json")
+        code, out, _ = nd(*run, "--input", "left", "--feed", "right=0.5", "-o", tmp_path / "run")
+        assert code == 0 and json.loads(out)[0]["units"] == 12
+
+
+class TestDoctor:
+    def test_says_what_is_there(self, nd: Any) -> None:
+        import onnxruntime as ort
+
+        code, out, _ = nd("doctor")
+        assert code == 0
+        for text in (f"{sys.version_info.major}.{sys.version_info.minor}", torch.__version__, ort.__version__,
+                     "CPUExecutionProvider", onnx.__version__, "CUDA for torch", "CUDA for ONNX Runtime"):  # fmt: skip
+            assert text in out
+
+    def test_as_json_is_the_same(self, nd: Any) -> None:
+        code, out, _ = nd("doctor", "--json")
+        found = json.loads(out)
+        assert code == 0 and all(set(one) == {"subject", "found", "remedy"} for one in found)
+        assert [one["subject"] for one in found][:2] == ["Python", "nd_plugin"]
+
+    @pytest.mark.parametrize("width", [40, 60])
+    def test_fits_a_narrow_terminal(self, width: int, nd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", str(width))
+        _, out, _ = nd("doctor")
+        assert max(map(len, out.splitlines())) <= width and "…" not in out
+        monkeypatch.setenv("COLUMNS", "400")
+        whole = nd("doctor")[1]
+        assert sorted("".join(out.split())) == sorted("".join(whole.split())), "nothing is cut off"
+
+    def test_survives_a_backend_that_does_not(self, nd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        from nd_onnxruntime import doctor
+
+        def broken() -> None:
+            raise NDError("libonnxruntime is of another planet")
+
+        monkeypatch.setattr(doctor, "examine", broken)
+        code, out, _ = nd("doctor", "--json")
+        told = {one["subject"]: one for one in json.loads(out)}
+        assert code == 0 and "torch" in told
+        assert "of another planet" in told["onnxruntime"]["found"] and told["onnxruntime"]["remedy"]
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+@pytest.mark.parametrize("before", ["rgb", "bgr"])
+def test_images_are_normalised_anew_as_if_from_their_pixels(order: str, before: str) -> None:
+    rgb = torch.randint(0, 256, (2, 3, 5, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    given, wanted = Preprocess(channel_order=before), Preprocess(mean=(0, 0, 0), std=(1, 1, 1), channel_order=order)
+    pixels = {"rgb": rgb, "bgr": rgb.flip(1)}
+    found = wanted.renormalised(given.normalise(pixels[before]), given)
+    assert torch.equal(found, wanted.normalise(pixels[order]))
+    same = given.normalise(rgb)
+    assert given.renormalised(same, given) is same
