@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from nd_plugin import ConceptSet, Preprocess
-from nd_plugin.machine.allocator import steady
+from nd_plugin.machine.allocator import retain_memory
 
 
 class Deepest(Exception):
@@ -46,7 +46,7 @@ def seconds(
     count: int | None = None,
     see: Callable[[Tensor], object] = lambda maps: None,
 ) -> float:
-    """Wall-clock time of the loop; ``see`` is done to the output of every layer."""
+    """Wall-clock time of the loop; ``update`` is done to the output of every layer."""
     taken: list[str] = []
 
     def hook(layer: str) -> Callable[[nn.Module, object, Tensor], None]:
@@ -62,7 +62,7 @@ def seconds(
     images = Images(concepts, preprocess, len(concepts) if count is None else count)
     begun = time.perf_counter()
     try:
-        with torch.inference_mode(), steady():
+        with torch.inference_mode(), retain_memory():
             for pixels in DataLoader(images, batch_size, num_workers=workers):
                 taken.clear()
                 with suppress(Deepest):

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 import torch
 from torch import nn
 
-from nd_plugin.machine.allocator import steady
+from nd_plugin.machine.allocator import retain_memory
 
 NAMES = ["alexnet", "resnet18", "vgg11", "mobilenet_v2", "efficientnet_b0", "vit_b_16", "convnext_tiny"]
 
@@ -23,7 +23,7 @@ def milliseconds(model: nn.Module, batch: int, memory_format: torch.memory_forma
     """The median time of a forward pass, an image."""
     images = torch.rand(batch, 3, 224, 224).contiguous(memory_format=memory_format)
     spent = []
-    with torch.inference_mode(), steady() if raised else nullcontext():
+    with torch.inference_mode(), retain_memory() if raised else nullcontext():
         for _ in range(max(24 // batch, 2) + 1):
             begun = time.perf_counter()
             model(images)

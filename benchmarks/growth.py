@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from nd_plugin import Annotation
-from nd_plugin.machine.allocator import steady
+from nd_plugin.machine.allocator import retain_memory
 from nd_plugin.machine.threads import one_thread
-from nd_plugin.method.annotations import Labels
-from nd_plugin.method.counting import Scenes, UnitCounts, shared
+from nd_plugin.method.annotations import LabelCombinations
+from nd_plugin.method.counting import AnnotationBatch, UnitCounts, shared
 from nd_plugin.receptive_fields.geometry import spread_evenly
 
 HERE = Path(__file__).parent
@@ -34,21 +34,21 @@ def concepts(many: int) -> float:
     random = np.random.default_rng(0)
     device = torch.device("cpu")
     images = [
-        Labels.of(
+        LabelCombinations.of(
             Annotation([random.integers(0, many + 1, (28, 28), dtype=np.int32).repeat(4, 0).repeat(4, 1)]), (112, 112)
         )
         for _ in range(16)
     ]
-    scenes = Scenes.of(images, np.zeros(many, np.int64), 1, device)
+    scenes = AnnotationBatch.of(images, np.zeros(many, np.int64), 1, device)
     maps = torch.randn(16 * 32, 13, 13, generator=torch.Generator().manual_seed(0))
     place, units = torch.arange(16).repeat_interleave(32), torch.arange(16 * 32) % 256
     thresholds, geometry = torch.full((256,), 2.5), spread_evenly((13, 13), (224, 224))
-    counts = UnitCounts.none(256, many, 1)
+    counts = UnitCounts.empty(256, many, 1)
     spent = []
-    with one_thread(), steady():
+    with one_thread(), retain_memory():
         for _ in range(12):
             begun = time.perf_counter()
-            counts.see(shared([(place, units, maps)], thresholds, geometry, (224, 224), scenes, many))
+            counts.update(shared([(place, units, maps)], thresholds, geometry, (224, 224), scenes, many))
             spent.append(time.perf_counter() - begun)
     return statistics.median(spent) / 16 * 1e3
 

@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nd_plugin.engine.candidates import Stored
+from nd_plugin.engine.candidates import StoredMaps
 from nd_plugin.engine.passes import WAITING, keep_within_memory
-from nd_plugin.engine.state import Watched
+from nd_plugin.engine.state import LayerState
 from nd_plugin.engine.thresholds import thresholds
-from nd_plugin.machine.allocator import relieve, steady
-from nd_plugin.machine.process_group import Alone
+from nd_plugin.machine.allocator import retain_memory, trim_memory
+from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import one_thread
-from nd_plugin.method.lower_bound import Bounds
-from nd_plugin.method.quantile import rank
+from nd_plugin.method.lower_bound import CombinedBounds
+from nd_plugin.method.ranks import rank
 from nd_plugin.receptive_fields.geometry import spread_evenly
 
 GIB = 2**30
@@ -59,7 +59,7 @@ def measure(
     images: int, units: int, cells: int, batch: int, memory: int, quantile: float, check: int, kind: str
 ) -> None:
     """Print one line."""
-    watched: Watched | None = None
+    watched: LayerState | None = None
     ours = limit = 0.0
     some = torch.empty(check, images * cells**2)
     some.zero_()
@@ -70,18 +70,20 @@ def measure(
         maps.flatten(2).amax(2)
         return time.perf_counter() - begun
 
-    with steady(), one_thread(), torch.no_grad():
+    with retain_memory(), one_thread(), torch.no_grad():
         for number, maps in enumerate(source(images, units, cells, batch, kind)):
             limit += amax(maps) if number % 2 else 0
             begun = time.perf_counter()
             if watched is None:
-                watched = Watched.none(maps, quantile, images, images, 50, spread_evenly((cells, cells), (227, 227)))
+                watched = LayerState.empty(
+                    maps, quantile, images, images, 50, spread_evenly((cells, cells), (227, 227))
+                )
             seen = torch.arange(number * batch, number * batch + len(maps))
             peaks = maps.flatten(2).amax(2)
-            watched.see(number, maps, peaks, seen)
+            watched.update(number, maps, peaks, seen)
             if watched.waiting_bytes > memory // WAITING:
                 settle(watched, memory)
-            relieve()
+            trim_memory()
             ours += time.perf_counter() - begun
             limit += 0 if number % 2 else amax(maps)
             some[:, number * batch * cells**2 :][:, : len(maps) * cells**2] = maps[:, :check].transpose(0, 1).flatten(1)
@@ -90,12 +92,12 @@ def measure(
         settle(watched, memory)
         ours += time.perf_counter() - begun
         begun = time.perf_counter()
-        bounds, seen_all = Bounds.of([watched.bound.told()]), watched.observation.on_cpu()
-        found = thresholds([watched.candidates], bounds, seen_all, [quantile], Alone(), memory)[0]
+        bounds, seen_all = CombinedBounds.of([watched.bound.snapshot()]), watched.observation.on_cpu()
+        found = thresholds([watched.candidates], bounds, seen_all, [quantile], SingleProcess(), memory)[0]
         select = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     parts = watched.candidates.parts.values()
-    kept = sum(part.maps if isinstance(part, Stored) else len(part.units) for part in parts)
+    kept = sum(part.maps if isinstance(part, StoredMaps) else len(part.units) for part in parts)
     stored = watched.candidates.nbytes + watched.candidates.end
     place = rank(quantile, some.shape[1])
     exact = all(
@@ -114,7 +116,7 @@ def measure(
     watched.candidates.close()
 
 
-def settle(watched: Watched, memory: int) -> None:
+def settle(watched: LayerState, memory: int) -> None:
     """As the engine does."""
     watched.settle()
     keep_within_memory({watched.candidates: watched.bound.level}, memory - memory // WAITING)

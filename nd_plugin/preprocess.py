@@ -51,13 +51,17 @@ class Preprocess:
                 f"size, mean, std or scale is no (height, width), no three numbers, no number: {error}"
             ) from error
         if self.interpolation not in INTERPOLATIONS:
-            raise BadInput(f"interpolation {self.interpolation!r} is none of {', '.join(INTERPOLATIONS)}")
+            raise BadInput(
+                f"interpolation {self.interpolation!r} is none of {', '.join(INTERPOLATIONS)}"
+            )
         if self.channel_order not in ("rgb", "bgr"):
             raise BadInput(f"channel order {self.channel_order!r} is neither 'rgb' nor 'bgr'")
         if len(self.size) != 2 or min(self.size) < 1:
             raise BadInput(f"input size {self.size!r} is not (height, width) in pixels")
         if len(self.mean) != 3 or len(self.std) != 3:
-            raise BadInput(f"mean {self.mean!r} and std {self.std!r} need three values each, one per channel")
+            raise BadInput(
+                f"mean {self.mean!r} and std {self.std!r} need three values each, one per channel"
+            )
         if min(self.std) <= 0:
             raise BadInput(f"std {self.std!r} has a value that is not positive")
 
@@ -65,7 +69,9 @@ class Preprocess:
         """Some values replaced, and said so in ``source``; the same object where there are none."""
         if not values:
             return self
-        return replace(self, **values, source=f"{self.source}; given: {', '.join(values)}", assumed=False)
+        return replace(
+            self, **values, source=f"{self.source}; given: {', '.join(values)}", assumed=False
+        )
 
     def resize(self, image: Image.Image) -> Tensor:
         """The image as the model's pixels before normalisation: uint8 (3, row, column)."""
@@ -74,11 +80,15 @@ class Preprocess:
         if rgb.size != (width, height):
             rgb = rgb.resize((width, height), INTERPOLATIONS[self.interpolation])
         pixels = np.array(rgb, dtype=np.uint8)
-        return torch.from_numpy(pixels if self.channel_order == "rgb" else pixels[:, :, ::-1].copy()).permute(2, 0, 1)
+        return torch.from_numpy(
+            pixels if self.channel_order == "rgb" else pixels[:, :, ::-1].copy()
+        ).permute(2, 0, 1)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """uint8 (image, 3, row, column) to the model's float32 input, contiguous, on the same device."""
-        mean, std = (pixels.new_tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (self.mean, self.std))
+        mean, std = (
+            pixels.new_tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (self.mean, self.std)
+        )
         batch = torch.empty(pixels.shape, dtype=torch.float32, device=pixels.device)
         return batch.copy_(pixels).mul_(self.scale).sub_(mean).div_(std)
 
@@ -90,13 +100,16 @@ class Preprocess:
     def pixel_values(self, image: Tensor) -> Tensor:
         """Before rounding: 0 to 255 for an image that was prepared this way."""
         mean, std = (
-            torch.tensor(v, dtype=torch.float32, device=image.device).view(-1, 1, 1) for v in (self.mean, self.std)
+            torch.tensor(v, dtype=torch.float32, device=image.device).view(-1, 1, 1)
+            for v in (self.mean, self.std)
         )
         return (image.detach().float() * std + mean) / self.scale
 
     def renormalised(self, images: Tensor, before: "Preprocess") -> Tensor:
         """Images that ``before`` normalised, normalised as this one does; of the same size."""
-        if replace(self, size=before.size, source="", assumed=False) == replace(before, source="", assumed=False):
+        if replace(self, size=before.size, source="", assumed=False) == replace(
+            before, source="", assumed=False
+        ):
             return images
         rgb = before.denormalise(images)
         return self.normalise(rgb if self.channel_order == "rgb" else rgb.flip(-3))

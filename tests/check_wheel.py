@@ -53,7 +53,9 @@ def check_contents(wheel: Path, sdist: Path) -> None:
 def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> None:
     """Run a command, and stop where it fails."""
     print("$", *command, flush=True)  # noqa: T201
-    subprocess.run([str(part) for part in command], check=True, cwd=cwd, env={**os.environ, **environment})
+    subprocess.run(
+        [str(part) for part in command], check=True, cwd=cwd, env={**os.environ, **environment}
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ def real_data() -> Path:
     """CamVid in both formats and the authors' published results; where they are absent the test is skipped."""
     folder = Path(os.environ.get("ND_DATA", REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}: set ND_DATA to the folder that holds camvid/ and broden_camvid/")
+        pytest.skip(
+            f"no real data at {folder}: set ND_DATA to the folder that holds camvid/ and broden_camvid/"
+        )
     return folder
 
 

@@ -24,7 +24,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Axis = tuple[float, float]  # (stride, offset) in input pixels: cell u is centred at offset + stride * u
+Axis = tuple[
+    float, float
+]  # (stride, offset) in input pixels: cell u is centred at offset + stride * u
 Geometry = tuple[Axis, Axis]  # rows, columns
 Size = tuple[int, int]  # (height, width)
 Plane = npt.NDArray[np.int32]  # (row, column)
@@ -68,7 +70,9 @@ def _lerp(a: Maps, b: Maps, t: npt.NDArray[np.float32]) -> Maps:
     return a + t * (b - a)
 
 
-def _interpolants(j: int, axis: Axis, cells: int, image: int, mask: int) -> tuple[int, int, np.float32]:
+def _interpolants(
+    j: int, axis: Axis, cells: int, image: int, mask: int
+) -> tuple[int, int, np.float32]:
     """The two cells that mask pixel j lies between, and how far from the first to the second it lies."""
     stride, offset = axis
     x = (j + 0.5) * image / mask - 0.5
@@ -94,8 +98,12 @@ def upsample(
         top, bottom, down = _interpolants(row, geometry[0], height, image_size[0], rows)
         for column in range(columns):
             left, right, across = _interpolants(column, geometry[1], width, image_size[1], columns)
-            a = activation_map[top, left] + down * (activation_map[bottom, left] - activation_map[top, left])
-            b = activation_map[top, right] + down * (activation_map[bottom, right] - activation_map[top, right])
+            a = activation_map[top, left] + down * (
+                activation_map[bottom, left] - activation_map[top, left]
+            )
+            b = activation_map[top, right] + down * (
+                activation_map[bottom, right] - activation_map[top, right]
+            )
             upsampled[row, column] = a + across * (b - a)
     return upsampled
 
@@ -128,7 +136,9 @@ def resize_nearest(mask: Plane, size: Size) -> Plane:
     return resized
 
 
-def annotation_masks(planes: Sequence[Plane], labels: Sequence[int], size: Size) -> dict[int, Bools]:
+def annotation_masks(
+    planes: Sequence[Plane], labels: Sequence[int], size: Size
+) -> dict[int, Bools]:
     """L_c(x) (row, column) for each concept c that the image carries at this mask resolution.
 
     "Multiple Broden labels can apply to the same pixel", so L_c is a set of pixels: those that carry c in any plane.
@@ -168,7 +178,10 @@ def counts(
     concept_area = np.zeros(len(concept_categories), np.int64)
     for image_maps, (planes, labels) in zip(maps, annotations, strict=True):
         size = mask_size or _native_size(planes, image_size)
-        activation_masks = upsample_all(image_maps, geometry, image_size, size) > thresholds[:, np.newaxis, np.newaxis]
+        activation_masks = (
+            upsample_all(image_maps, geometry, image_size, size)
+            > thresholds[:, np.newaxis, np.newaxis]
+        )
         masks = annotation_masks(planes, labels, size)
         for concept, mask in masks.items():
             intersection[:, concept] += np.count_nonzero(activation_masks[:, mask], axis=1)
@@ -186,7 +199,9 @@ def _native_size(planes: Sequence[Plane], image_size: Size) -> Size:
     return image_size[0] // 2, image_size[1] // 2
 
 
-def iou(intersection: Counts, unit_area: Counts, concept_area: Counts, concept_categories: Sequence[int]) -> Scores:
+def iou(
+    intersection: Counts, unit_area: Counts, concept_area: Counts, concept_categories: Sequence[int]
+) -> Scores:
     """IoU(k, c) = Σ|M_k ∩ L_c| / Σ|M_k ∪ L_c| (eq. 1), (unit, concept); 0 where the union is empty.
 
     |M ∪ L| = |M| + |L| - |M ∩ L|, all over the images that have c's category.
@@ -218,23 +233,36 @@ def unique_detectors(iou: Scores, min_iou: float) -> int:
     return len(set(labels(iou)[detectors(iou, min_iou)].tolist()))
 
 
-def unique_detectors_per_category(iou: Scores, min_iou: float, concept_categories: Sequence[int]) -> int:
+def unique_detectors_per_category(
+    iou: Scores, min_iou: float, concept_categories: Sequence[int]
+) -> int:
     """What the authors' plots count: per category the distinct best-in-category labels with IoU > 0.04, summed.
 
     A unit may count in several categories here, with its best concept of each.
     """
     categories = np.asarray(concept_categories)
-    return sum(unique_detectors(iou[:, categories == category], min_iou) for category in set(concept_categories))
+    return sum(
+        unique_detectors(iou[:, categories == category], min_iou)
+        for category in set(concept_categories)
+    )
 
 
 def preprocess(
-    path: Path, size: Size, mean: Sequence[float], std: Sequence[float], interpolation: str = "bilinear"
+    path: Path,
+    size: Size,
+    mean: Sequence[float],
+    std: Sequence[float],
+    interpolation: str = "bilinear",
 ) -> npt.NDArray[np.float32]:
     """The image as a network takes it (3, row, column): resized whole, scaled to 0..1, normalised, all in float32."""
     with Image.open(path) as image:
-        resized = image.convert("RGB").resize((size[1], size[0]), Image.Resampling[interpolation.upper()])
+        resized = image.convert("RGB").resize(
+            (size[1], size[0]), Image.Resampling[interpolation.upper()]
+        )
     pixels = np.asarray(resized).astype(np.float32)
-    normalised = (pixels * np.float32(1 / 255) - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+    normalised = (pixels * np.float32(1 / 255) - np.asarray(mean, np.float32)) / np.asarray(
+        std, np.float32
+    )
     return np.ascontiguousarray(normalised.transpose(2, 0, 1))
 
 
@@ -268,7 +296,9 @@ def read_broden(root: Path, index: str = "index.csv") -> ProbeSet:
     """
     categories = [row["name"] for row in _rows(root / "category.csv")]
     coverage = {category: _coverage(root / f"c_{category}.csv") for category in categories}
-    numbered = sorted((int(row["number"]), row["name"], row["category"]) for row in _rows(root / "label.csv"))
+    numbered = sorted(
+        (int(row["number"]), row["name"], row["category"]) for row in _rows(root / "label.csv")
+    )
     numbered = [row for row in numbered if row[0] > 0]
     value_of_number = np.zeros(256 * 256, np.int32)
     value_of_number[[number for number, _, _ in numbered]] = np.arange(1, len(numbered) + 1)
@@ -277,14 +307,21 @@ def read_broden(root: Path, index: str = "index.csv") -> ProbeSet:
     def annotation(image: int) -> Annotation:
         fields = [rows[image].get(category) or "" for category in categories]
         entries = [entry for field in fields for entry in field.split(";") if entry]
-        planes = [value_of_number[_label_numbers(root / "images" / entry)] for entry in entries if not entry.isdigit()]
+        planes = [
+            value_of_number[_label_numbers(root / "images" / entry)]
+            for entry in entries
+            if not entry.isdigit()
+        ]
         values = [int(value_of_number[int(entry)]) for entry in entries if entry.isdigit()]
         return planes, [value for value in values if value > 0]
 
     return ProbeSet(
         images=[root / "images" / row["image"] for row in rows],
         names=[row["image"] for row in rows],
-        concepts=[(name, _primary_category(number, field, coverage, categories)) for number, name, field in numbered],
+        concepts=[
+            (name, _primary_category(number, field, coverage, categories))
+            for number, name, field in numbered
+        ],
         categories=categories,
         annotation=annotation,
     )
@@ -328,8 +365,13 @@ def read_masks(root: Path) -> ProbeSet:
     NAME.png and NAME.1.png, NAME.2.png … as far as they go, unless these are the masks of another image of that name.
     """
     label_file = root / "image_labels.csv"
-    concept_rows, label_rows = _rows(root / "concepts.csv"), _rows(label_file) if label_file.exists() else []
-    concepts = list(dict.fromkeys((row["name"], row["category"]) for row in concept_rows + label_rows))
+    concept_rows, label_rows = (
+        _rows(root / "concepts.csv"),
+        _rows(label_file) if label_file.exists() else [],
+    )
+    concepts = list(
+        dict.fromkeys((row["name"], row["category"]) for row in concept_rows + label_rows)
+    )
     categories = list(dict.fromkeys(category for _, category in concepts))
     names = _image_names(root / "images")
     stems = [Path(name).with_suffix("").as_posix() for name in names]
@@ -337,7 +379,11 @@ def read_masks(root: Path) -> ProbeSet:
     def annotation(image: int) -> Annotation:
         planes = []
         for category in categories:
-            values = {int(row["value"]): row["name"] for row in concept_rows if row["category"] == category}
+            values = {
+                int(row["value"]): row["name"]
+                for row in concept_rows
+                if row["category"] == category
+            }
             for path in _plane_files(root / "masks" / category, stems[image], stems):
                 indices = _indices(path)
                 plane = np.zeros(indices.shape, np.int32)
@@ -347,17 +393,25 @@ def read_masks(root: Path) -> ProbeSet:
         rows = [row for row in label_rows if row["image"] == names[image]]
         return planes, [concepts.index((row["name"], row["category"])) + 1 for row in rows]
 
-    return ProbeSet([root / "images" / name for name in names], names, concepts, categories, annotation)
+    return ProbeSet(
+        [root / "images" / name for name in names], names, concepts, categories, annotation
+    )
 
 
 def _image_names(folder: Path) -> list[str]:
     suffixes = Image.registered_extensions()
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix.lower() in suffixes
+    )
 
 
 def _plane_files(folder: Path, stem: str, stems: Sequence[str]) -> list[Path]:
     numbered = (f"{stem}.{number}" for number in itertools.count(1))
-    further = itertools.takewhile(lambda name: name not in stems and (folder / f"{name}.png").exists(), numbered)
+    further = itertools.takewhile(
+        lambda name: name not in stems and (folder / f"{name}.png").exists(), numbered
+    )
     return [path for name in [stem, *further] if (path := folder / f"{name}.png").exists()]
 
 

@@ -54,14 +54,22 @@ def concepts_to_captum(
     for name in concepts or ():
         if name not in known or not shown[known.index(name)]:
             close = ", ".join(nearest(name, [known[number] for number in shown if shown[number]]))
-            raise ConceptSetInvalid(f"no image of {opened.identity.source} shows {name!r}; the nearest are {close}")
-    numbers = [known.index(name) for name in concepts] if concepts is not None else [n for n in shown if shown[n]]
+            raise ConceptSetInvalid(
+                f"no image of {opened.identity.source} shows {name!r}; the nearest are {close}"
+            )
+    numbers = (
+        [known.index(name) for name in concepts]
+        if concepts is not None
+        else [n for n in shown if shown[n]]
+    )
     how = preprocess or Preprocess()
     return [
         captum.Concept(
             number,
             known[number].replace("/", "_"),  # Captum makes a folder's name of it
-            DataLoader(_Shown(opened, shown[number][:limit], how, torch.device(device)), batch_size),
+            DataLoader(
+                _Shown(opened, shown[number][:limit], how, torch.device(device)), batch_size
+            ),
         )
         for number in numbers
     ]
@@ -72,7 +80,9 @@ def _images_of(concepts: ConceptSet) -> dict[int, list[int]]:
     shown: dict[int, list[int]] = {number: [] for number in range(len(concepts.concepts))}
     for image in range(len(concepts)):
         annotation = concepts.annotation(image)
-        values = [np.unique(plane) for plane in annotation.planes] + [np.array(annotation.labels, dtype=np.int64)]
+        values = [np.unique(plane) for plane in annotation.planes] + [
+            np.array(annotation.labels, dtype=np.int64)
+        ]
         for value in np.unique(np.concatenate(values)).tolist():
             if value > 0:
                 shown[int(value) - 1].append(image)
@@ -82,7 +92,9 @@ def _images_of(concepts: ConceptSet) -> dict[int, list[int]]:
 class _Shown(Dataset[Tensor]):
     """The preprocessed images that show one concept."""
 
-    def __init__(self, concepts: ConceptSet, images: Sequence[int], how: Preprocess, device: torch.device) -> None:
+    def __init__(
+        self, concepts: ConceptSet, images: Sequence[int], how: Preprocess, device: torch.device
+    ) -> None:
         self._concepts, self._images, self._how, self._device = concepts, images, how, device
 
     def __len__(self) -> int:
@@ -121,7 +133,9 @@ class CaptumConcepts:
         return Annotation((), (self.values[index],), size)
 
 
-def concepts_from_captum(concepts: Sequence[Any], *, preprocess: Preprocess | None = None) -> CaptumConcepts:
+def concepts_from_captum(
+    concepts: Sequence[Any], *, preprocess: Preprocess | None = None
+) -> CaptumConcepts:
     """Captum's concepts as a concept set to dissect with; all go into one category, and their loaders are read once.
 
     Args:
@@ -133,19 +147,38 @@ def concepts_from_captum(concepts: Sequence[Any], *, preprocess: Preprocess | No
     """
     how = preprocess or Preprocess()
     read = [(place, image) for place, one in enumerate(concepts) for image in _read(one)]
-    images = tuple(Image.fromarray(how.denormalise(image).permute(1, 2, 0).numpy()) for _, image in read)
+    images = tuple(
+        Image.fromarray(how.denormalise(image).permute(1, 2, 0).numpy()) for _, image in read
+    )
     digest = hashlib.sha256(b"".join(image.tobytes() for image in images)).hexdigest()[:16]
     names = tuple(Concept(str(one.name), CATEGORY) for one in concepts)
     source = f"captum.concept: {', '.join(concept.name for concept in names)}"
-    return CaptumConcepts(Identity("captum", source, "1", digest), names, images, tuple(place + 1 for place, _ in read))
+    return CaptumConcepts(
+        Identity("captum", source, "1", digest),
+        names,
+        images,
+        tuple(place + 1 for place, _ in read),
+    )
 
 
 def _read(concept: Any) -> list[Tensor]:
     if concept.data_iter is None:
-        raise ConceptSetInvalid(f"the concept {concept.name!r} has no data_iter to read images from")
-    batches = [batch[0] if isinstance(batch, list | tuple) else batch for batch in concept.data_iter]
-    strange = [batch for batch in batches if not isinstance(batch, Tensor) or batch.dim() != 4 or batch.shape[1] != 3]
+        raise ConceptSetInvalid(
+            f"the concept {concept.name!r} has no data_iter to read images from"
+        )
+    batches = [
+        batch[0] if isinstance(batch, list | tuple) else batch for batch in concept.data_iter
+    ]
+    strange = [
+        batch
+        for batch in batches
+        if not isinstance(batch, Tensor) or batch.dim() != 4 or batch.shape[1] != 3
+    ]
     if strange:
-        shape = tuple(strange[0].shape) if isinstance(strange[0], Tensor) else type(strange[0]).__name__
-        raise ConceptSetInvalid(f"the concept {concept.name!r} gives {shape}, not images (image, 3, row, column)")
+        shape = (
+            tuple(strange[0].shape) if isinstance(strange[0], Tensor) else type(strange[0]).__name__
+        )
+        raise ConceptSetInvalid(
+            f"the concept {concept.name!r} gives {shape}, not images (image, 3, row, column)"
+        )
     return [image.cpu() for batch in batches for image in batch]

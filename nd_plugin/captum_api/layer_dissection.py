@@ -19,7 +19,7 @@ from nd_plugin.plugins.opening import open_concepts, open_model
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results.dissection import Dissection
-from nd_plugin.resuming.checkpoint import Keeping
+from nd_plugin.resuming.checkpoint import CheckpointFolder
 
 
 class LayerDissection(UnitExplanation):
@@ -128,8 +128,10 @@ class LayerDissection(UnitExplanation):
             workers,
             memory,
         )
-        keeping = Keeping(Path(checkpoint), feed, quantiles) if checkpoint is not None else None
-        keep = keeping.keep if keeping else run.keep_nothing
+        keeping = (
+            CheckpointFolder(Path(checkpoint), feed, quantiles) if checkpoint is not None else None
+        )
+        keep = keeping.keep if keeping else run.start_fresh
         kept = keeping.watched() if keeping else nullcontext()
         with kept, TqdmProgress(disable=not show_progress) as progress:
             found = run.run(opened, layers, feed, progress, quantiles=quantiles, keep=keep)

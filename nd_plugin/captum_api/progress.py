@@ -22,7 +22,10 @@ class TqdmProgress:
 
         if stage != self._stage:
             self.__exit__()
-            self._stage, self._bar = stage, tqdm(total=total, desc=stage, unit="image", disable=self._disable)
+            self._stage, self._bar = (
+                stage,
+                tqdm(total=total, desc=stage, unit="image", disable=self._disable),
+            )
         self._bar.update(done - self._bar.n)
 
     def __exit__(self, *_: object) -> None:

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from captum._utils.common import _format_additional_forward_args, _format_output, _format_tensor_into_tuples
+from captum._utils.common import (
+    _format_additional_forward_args,
+    _format_output,
+    _format_tensor_into_tuples,
+)
 from captum.attr import LayerAttribution
 from captum.log import log_usage
 from torch import Tensor, nn
@@ -17,7 +21,7 @@ from nd_plugin.contracts.models import Model
 from nd_plugin.contracts.split_models import SplitModel
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.contributions import contribute
-from nd_plugin.explain.cuts import Cuts
+from nd_plugin.explain.cuts import LayerCuts
 from nd_plugin.explain.question import Contributions, Question
 from nd_plugin.explain.targets import Target
 from nd_plugin.explain.unit_masks import active_cells, check_mask, thresholds
@@ -49,7 +53,7 @@ class UnitAttribution(LayerAttribution):  # type: ignore[misc]  # captum is not 
         super().__init__(forward_func, layer, device_ids)
         self._multiply_by_inputs = multiply_by_inputs
         self._dissection: Found | None = None
-        self._known: tuple[Any, Model, Cuts] | None = None
+        self._known: tuple[Any, Model, LayerCuts] | None = None
         self.contribution: str | list[str] | None = None
 
     @property
@@ -139,7 +143,9 @@ class UnitAttribution(LayerAttribution):  # type: ignore[misc]  # captum is not 
         arguments = arguments_of(inputs, additional_forward_args)
         kinds, results = [], []
         for layer in layers:
-            question = self._question(layer, arguments, target, attribute_to_layer_input, grad_kwargs)
+            question = self._question(
+                layer, arguments, target, attribute_to_layer_input, grad_kwargs
+            )
             found = contribute(question, contribution, self._opened()[1])
             if mask != "none":
                 found = self._masked(found, question, mask, image_quantile)
@@ -148,11 +154,13 @@ class UnitAttribution(LayerAttribution):  # type: ignore[misc]  # captum is not 
         self.contribution = kinds if several else kinds[0]
         return results if several else results[0]
 
-    def _opened(self) -> tuple[Model, Cuts]:
+    def _opened(self) -> tuple[Model, LayerCuts]:
         """The model, opened once for as long as it is the same object."""
         if self._known is None or self._known[0] is not self.forward_func:
-            opened = self.forward_func if is_model(self.forward_func) else open_model(self.forward_func)
-            self._known = self.forward_func, opened, Cuts()
+            opened = (
+                self.forward_func if is_model(self.forward_func) else open_model(self.forward_func)
+            )
+            self._known = self.forward_func, opened, LayerCuts()
         return self._known[1], self._known[2]
 
     def _question(
@@ -176,7 +184,9 @@ class UnitAttribution(LayerAttribution):  # type: ignore[misc]  # captum is not 
             self.device_ids,
         )
 
-    def _masked(self, found: Contributions, question: Question, mask: str, quantile: float) -> Contributions:
+    def _masked(
+        self, found: Contributions, question: Question, mask: str, quantile: float
+    ) -> Contributions:
         """Contributions where the unit is active, 0 elsewhere."""
         if question.at_input or found.several:
             raise BadInput("masks are of what a layer gives, as one tensor")
@@ -186,7 +196,8 @@ class UnitAttribution(LayerAttribution):  # type: ignore[misc]  # captum is not 
             value = contribute(question, "activation", cuts).tensors[0]
         if not isinstance(question.model, SplitModel):
             return Contributions(
-                found.kind, (whole * active_cells(value, self._levels(question, value, mask, quantile)),)
+                found.kind,
+                (whole * active_cells(value, self._levels(question, value, mask, quantile)),),
             )
         layout = cuts.of(question).layout
         maps = layout.maps(value)
@@ -196,7 +207,11 @@ class UnitAttribution(LayerAttribution):  # type: ignore[misc]  # captum is not 
     def _levels(self, question: Question, maps: Tensor, mask: str, quantile: float) -> Tensor:
         if mask == "none":
             raise BadInput("mask 'none' has no threshold: choose 'dissection' or 'image'")
-        found = torch.from_numpy(self._dissection_of(question).thresholds) if mask == "dissection" else None
+        found = (
+            torch.from_numpy(self._dissection_of(question).thresholds)
+            if mask == "dissection"
+            else None
+        )
         return thresholds(maps, mask, quantile, found)
 
     @contextmanager
@@ -210,12 +225,16 @@ class UnitAttribution(LayerAttribution):  # type: ignore[misc]  # captum is not 
     def _dissection_of(self, question: Question) -> Dissection:
         """The dissection of the layer that a question is about. Raises BadInput."""
         if self._dissection is None:
-            raise BadInput("no dissection: run dissect, or set .dissection to a saved one (or to its run's folder)")
+            raise BadInput(
+                "no dissection: run dissect, or set .dissection to a saved one (or to its run's folder)"
+            )
         name = self._name(question)
         known = list(_flat(self._dissection))
         found = next((one for one in known if one.layer == name), None)
         if found is None:
-            raise BadInput(f"no dissection of layer {name!r}: those at hand are of {', '.join(d.layer for d in known)}")
+            raise BadInput(
+                f"no dissection of layer {name!r}: those at hand are of {', '.join(d.layer for d in known)}"
+            )
         return found
 
     def _name(self, question: Question) -> str:
@@ -227,12 +246,18 @@ class UnitAttribution(LayerAttribution):  # type: ignore[misc]  # captum is not 
 
 def arguments_of(inputs: Any, additional_forward_args: Any) -> tuple[Any, ...]:
     """What the forward function is called with."""
-    return *_format_tensor_into_tuples(inputs), *(_format_additional_forward_args(additional_forward_args) or ())
+    return *_format_tensor_into_tuples(inputs), *(
+        _format_additional_forward_args(additional_forward_args) or ()
+    )
 
 
 def is_model(candidate: Any) -> bool:
     """Whether something is a model that a backend has opened."""
-    return hasattr(candidate, "probe") and hasattr(candidate, "preprocess") and hasattr(candidate, "identity")
+    return (
+        hasattr(candidate, "probe")
+        and hasattr(candidate, "preprocess")
+        and hasattr(candidate, "identity")
+    )
 
 
 def size_of(images: Tensor) -> tuple[int, int]:

@@ -75,7 +75,12 @@ class UnitExplanation(UnitAttribution):
         return explanations
 
     def segment(
-        self, inputs: Tensor, units: int | Sequence[int], *, mask: str = "dissection", image_quantile: float = 0.2
+        self,
+        inputs: Tensor,
+        units: int | Sequence[int],
+        *,
+        mask: str = "dissection",
+        image_quantile: float = 0.2,
     ) -> Tensor:
         """Where units are active: boolean masks (image, unit, row, column) in the images' own resolution.
 
@@ -88,7 +93,9 @@ class UnitExplanation(UnitAttribution):
         with self._probed(question) as (maps, geometry, name):
             strange = [unit for unit in chosen if not 0 <= unit < maps.shape[1]]
             if strange:
-                raise BadInput(f"no unit {strange[0]}: layer {name!r} has {maps.shape[1]}, numbered from 0")
+                raise BadInput(
+                    f"no unit {strange[0]}: layer {name!r} has {maps.shape[1]}, numbered from 0"
+                )
             levels = self._levels(question, maps, mask, image_quantile)
             return active_pixels(maps[:, chosen], levels[:, chosen], geometry, size_of(inputs))
 
@@ -119,7 +126,9 @@ class UnitExplanation(UnitAttribution):
             attributions = self.attribute(images, *arguments, **{**options, **more})
             spread = self.to_input(attributions, images).sum(1, keepdim=True)
             cells = attributions[0].numel() / attributions.shape[1]
-            shared = (spread * cells / images[0].numel()).expand_as(images).to(images.dtype).contiguous()
+            shared = (
+                (spread * cells / images[0].numel()).expand_as(images).to(images.dtype).contiguous()
+            )
             return (shared,) if isinstance(inputs, tuple) else shared
 
         return explanation
@@ -142,6 +151,8 @@ class UnitExplanation(UnitAttribution):
 def preprocess_of(dissection: Dissection) -> Preprocess | None:
     """How the dissection's images were prepared; None where that is not known."""
     known = {
-        key: value for key, value in dissection.provenance.preprocess.items() if key in Preprocess.__dataclass_fields__
+        key: value
+        for key, value in dissection.provenance.preprocess.items()
+        if key in Preprocess.__dataclass_fields__
     }
     return Preprocess(**known) if known.keys() >= {"size", "mean", "std"} else None

@@ -44,7 +44,9 @@ def main() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
     if version:
         from importlib.metadata import version as version_of
 
@@ -55,13 +57,19 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 @app.command()
 def dissect(
     model: ModelText,
-    layer: Annotated[list[str], typer.Option("-l", "--layer", help="A layer's name; may be given several times.")],
-    concepts: Annotated[str, typer.Option("-c", "--concepts", help="broden:ROOT, masks:ROOT, shapes …")],
+    layer: Annotated[
+        list[str], typer.Option("-l", "--layer", help="A layer's name; may be given several times.")
+    ],
+    concepts: Annotated[
+        str, typer.Option("-c", "--concepts", help="broden:ROOT, masks:ROOT, shapes …")
+    ],
     output: Output = None,
     weights: Weights = None,
     quantile: Annotated[
         list[float] | None,
-        typer.Option(help="τ: activations above a threshold; several times at will. [default: 0.005]"),
+        typer.Option(
+            help="τ: activations above a threshold; several times at will. [default: 0.005]"
+        ),
     ] = None,
     min_iou: Annotated[float, typer.Option(help="A unit above this is a detector.")] = 0.04,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
@@ -72,21 +80,33 @@ def dissect(
     input_name: Input = None,
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
-    anchor: Annotated[str, typer.Option(help="rf: receptive-field centres; cell: cells spread evenly.")] = "rf",
+    anchor: Annotated[
+        str, typer.Option(help="rf: receptive-field centres; cell: cells spread evenly.")
+    ] = "rf",
     mask_size: Annotated[str, typer.Option(help="auto, native, N or HxW.")] = "auto",
     input_size: InputSize = None,
     mean: Annotated[str | None, typer.Option(help="Three numbers: 0.485,0.456,0.406")] = None,
     std: Annotated[str | None, typer.Option(help="Three numbers: 0.229,0.224,0.225")] = None,
-    scale: Annotated[float | None, typer.Option(help="What pixels are multiplied by first. [default: 1/255]")] = None,
-    interpolation: Annotated[str | None, typer.Option(help="nearest, bilinear, bicubic, lanczos.")] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="What pixels are multiplied by first. [default: 1/255]")
+    ] = None,
+    interpolation: Annotated[
+        str | None, typer.Option(help="nearest, bilinear, bicubic, lanczos.")
+    ] = None,
     channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
-    top_images: Annotated[int, typer.Option(min=1, help="Most activating images to keep for each unit.")] = 50,
+    top_images: Annotated[
+        int, typer.Option(min=1, help="Most activating images to keep for each unit.")
+    ] = 50,
     strict: Strict = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run if it was interrupted.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run if it was interrupted.")
+    ] = False,
     checkpoint_every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Keep what is done after every N images.")
     ] = 2000,
-    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts, for nd merge.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only the I-th of N parts, for nd merge.")
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -101,11 +121,18 @@ def dissect(
         output=output,
         overwrite=overwrite,
         options=parsing.model_options(device, weights, input_name, feed, custom_op_library),
-        settings=Settings((quantile or [0.005])[0], min_iou, anchor, mask_size, limit, strict, top_images),
+        settings=Settings(
+            (quantile or [0.005])[0], min_iou, anchor, mask_size, limit, strict, top_images
+        ),
         quantiles=quantile or (),
         given=parsing.preprocess_values(input_size, mean, std, scale, interpolation, channel_order),
-        work=dissect.Work(
-            batch_size, workers, parsing.parse_bytes(memory) if memory else None, checkpoint_every, resume, shard
+        work=dissect.RunOptions(
+            batch_size,
+            workers,
+            parsing.parse_bytes(memory) if memory else None,
+            checkpoint_every,
+            resume,
+            shard,
         ),
         as_json=json,
     )
@@ -113,13 +140,21 @@ def dissect(
 
 @app.command()
 def merge(
-    shards: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs made with --shard, all of them.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="RUN", help="The merged run's folder.")],
+    shards: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Runs made with --shard, all of them.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="RUN", help="The merged run's folder.")
+    ],
     concepts: Annotated[
-        str | None, typer.Option("-c", "--concepts", help="Where the concepts lie here. [default: as they lay there]")
+        str | None,
+        typer.Option(
+            "-c", "--concepts", help="Where the concepts lie here. [default: as they lay there]"
+        ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="The model, if a layer has to be seen again; you are told when.")
+        str | None,
+        typer.Option(help="The model, if a layer has to be seen again; you are told when."),
     ] = None,
     weights: Weights = None,
     device: Device = "auto",
@@ -191,12 +226,22 @@ def layers(
 @app.command()
 def parity(
     model: ModelText,
-    origin: Annotated[str, typer.Argument(metavar="ORIGIN", help="What the model was made from, or any other model.")],
-    layer: Annotated[
-        list[str], typer.Option("-l", "--layer", help="A layer's name, or NAME=NAME_IN_ORIGIN; several times at will.")
+    origin: Annotated[
+        str,
+        typer.Argument(metavar="ORIGIN", help="What the model was made from, or any other model."),
     ],
-    concepts: Annotated[str, typer.Option("-c", "--concepts", help="broden:ROOT, masks:ROOT, shapes …")],
-    weights: Annotated[str | None, typer.Option(help="The origin's: a safetensors file or a state dict.")] = None,
+    layer: Annotated[
+        list[str],
+        typer.Option(
+            "-l", "--layer", help="A layer's name, or NAME=NAME_IN_ORIGIN; several times at will."
+        ),
+    ],
+    concepts: Annotated[
+        str, typer.Option("-c", "--concepts", help="broden:ROOT, masks:ROOT, shapes …")
+    ],
+    weights: Annotated[
+        str | None, typer.Option(help="The origin's: a safetensors file or a state dict.")
+    ] = None,
     device: Device = "auto",
     input_name: Input = None,
     feed: Feeds = None,
@@ -210,7 +255,8 @@ def parity(
     mean: Annotated[str | None, typer.Option(help="Three numbers: 0.485,0.456,0.406")] = None,
     std: Annotated[str | None, typer.Option(help="Three numbers: 0.229,0.224,0.225")] = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="Exit with 1 where activations differ by more, relative to the largest.")
+        float | None,
+        typer.Option(help="Exit with 1 where activations differ by more, relative to the largest."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -247,7 +293,9 @@ def doctor(json: Json = False) -> None:
 
 @app.command()
 def concepts(
-    concepts: Annotated[str, typer.Argument(metavar="CONCEPTS", help="broden:ROOT, masks:ROOT, shapes …")],
+    concepts: Annotated[
+        str, typer.Argument(metavar="CONCEPTS", help="broden:ROOT, masks:ROOT, shapes …")
+    ],
     json: Json = False,
 ) -> None:
     """List a concept set's categories and concepts."""
@@ -272,11 +320,19 @@ def plugins(json: Json = False) -> None:
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or a NetDissect CSV file.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run's folder, or a NetDissect CSV file.")
+    ],
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")] = None,
-    form: Annotated[str | None, typer.Option("--format", help="text, html, svg, csv, json, or a plugin's.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there.")] = None,
-    min_iou: Annotated[float | None, typer.Option(help="For CSV files: a unit above this is a detector.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="text, html, svg, csv, json, or a plugin's.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there.")
+    ] = None,
+    min_iou: Annotated[
+        float | None, typer.Option(help="For CSV files: a unit above this is a detector.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Report a run, or a NetDissect CSV file such as the authors' published ones."""
@@ -287,22 +343,35 @@ def report(
 
 @app.command()
 def explain(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run that names the units: nd dissect made it.")],
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="The run that names the units: nd dissect made it."),
+    ],
     model: ModelText,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image file.")],
     target: Annotated[
-        str | None, typer.Option("-t", "--target", help="A class, by number or name. [default: the one predicted]")
+        str | None,
+        typer.Option(
+            "-t", "--target", help="A class, by number or name. [default: the one predicted]"
+        ),
     ] = None,
     layer: Annotated[
-        str | None, typer.Option("-l", "--layer", help="One of the run's layers. [default: the run's last]")
+        str | None,
+        typer.Option("-l", "--layer", help="One of the run's layers. [default: the run's last]"),
     ] = None,
     quantile: Annotated[
         float | None, typer.Option(help="One of the run's quantiles. [default: the run's first]")
     ] = None,
     top_k: Annotated[int, typer.Option(min=1, metavar="K", help="Units to name.")] = 5,
-    detectors: Annotated[bool, typer.Option("--detectors", help="Only units that detect a concept.")] = False,
-    contribution: Annotated[str, typer.Option(help="auto, linear, gradient, ablation or activation.")] = "auto",
-    mask: Annotated[str, typer.Option(help="image: the top of the image's own map; dissection: S_k > T_k.")] = "image",
+    detectors: Annotated[
+        bool, typer.Option("--detectors", help="Only units that detect a concept.")
+    ] = False,
+    contribution: Annotated[
+        str, typer.Option(help="auto, linear, gradient, ablation or activation.")
+    ] = "auto",
+    mask: Annotated[
+        str, typer.Option(help="image: the top of the image's own map; dissection: S_k > T_k.")
+    ] = "image",
     image_quantile: Annotated[float, typer.Option(help="For --mask image.")] = 0.2,
     classes: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Names of the model's classes, one a line.")
@@ -312,7 +381,9 @@ def explain(
     input_name: Input = None,
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with pictures.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page with pictures.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Why this answer: the units that an image's class rests on, and what they detect."""
@@ -322,7 +393,9 @@ def explain(
         run,
         model,
         image,
-        explain.Asked(layer, quantile, target, top_k, detectors, contribution, mask, image_quantile, classes),
+        explain.ExplainOptions(
+            layer, quantile, target, top_k, detectors, contribution, mask, image_quantile, classes
+        ),
         options=parsing.model_options(device, weights, input_name, feed, custom_op_library),
         html=html,
         as_json=json,

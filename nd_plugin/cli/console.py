@@ -71,7 +71,9 @@ def write(text: str) -> None:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered is let go
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # what is still buffered is let go
         if not isinstance(error, BrokenPipeError):
             raise NotSaved(f"the output cannot be written: {error.strerror or error}") from error
 
@@ -85,7 +87,9 @@ def guarded(command: Callable[[], Any]) -> None:
     """Run the command line; errors become a line on stderr and an exit code."""
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # an encoding that lacks a bar or an umlaut gets a question mark
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # an encoding that lacks a bar or an umlaut gets a question mark
             stream.reconfigure(errors="replace")
     try:
         command()
@@ -119,7 +123,9 @@ class StageProgress:
             transient=True,
         )
         self._tasks: dict[str, Any] = {}
-        self._started: dict[str, tuple[float, int]] = {}  # when, and how many images were done before
+        self._started: dict[
+            str, tuple[float, int]
+        ] = {}  # when, and how many images were done before
         self._told = time.monotonic()
 
     def __enter__(self) -> StageProgress:
@@ -127,7 +133,10 @@ class StageProgress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
 
@@ -147,4 +156,6 @@ class StageProgress:
             self._bar.update(self._tasks[stage], visible=False)
         if done == total and new:
             line = Text(f"{stage}: {new} images in {spent:.1f} s, {rate}", style="dim")
-            self._console.print(line, soft_wrap=True)  # above the live bars, which this console knows of
+            self._console.print(
+                line, soft_wrap=True
+            )  # above the live bars, which this console knows of

@@ -27,11 +27,11 @@ from nd_plugin.probe_data.parts import WHOLE
 from nd_plugin.results import folder_names, run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import checkpoint, shards
-from nd_plugin.resuming.checkpoint import Keeping
+from nd_plugin.resuming.checkpoint import CheckpointFolder
 
 
 @dataclass(frozen=True)
-class Work:
+class RunOptions:
     """How a dissection is run, beside what is dissected; nothing here changes its numbers but the batch size."""
 
     batch_size: int | None = None
@@ -54,10 +54,10 @@ def dissect(
     as_json: bool,
     quantiles: Sequence[float] = (),
     given: Mapping[str, Any] | None = None,
-    work: Work | None = None,
+    work: RunOptions | None = None,
 ) -> None:
     """Dissect, save, report. Everything that can be refused is refused before the model runs."""
-    work = work or Work()
+    work = work or RunOptions()
     check(settings, quantiles or (settings.quantile,))
     shard = parts.parse_part(work.shard) if work.shard else WHOLE
     folder = output or run_folder.free_name(Path("runs") / _run_name(model, concepts))
@@ -74,7 +74,16 @@ def dissect(
             opened = open_model(model, replace(options, device=own_device(options.device)))
         part = shard.part(group.rank, group.size)
         how = opened.preprocess.changed(given or {})
-        feed = Feed.of(probe_set, how, settings, opened.device, work.batch_size, work.workers, work.memory, part)
+        feed = Feed.of(
+            probe_set,
+            how,
+            settings,
+            opened.device,
+            work.batch_size,
+            work.workers,
+            work.memory,
+            part,
+        )
         name = str(part).replace("/", "-of-")
         target = folder if group.size == 1 else folder / name
         finished = work.resume and work.shard is not None and bool(checkpoint.states(target))
@@ -83,13 +92,21 @@ def dissect(
         if work.resume and group.rank == 0 and not checkpoint.states(place):
             console.say("nothing was kept of an earlier run: this one begins at the beginning")
         group.wait()  # nobody leaves a state there before all have looked
-        kept = Keeping(place, feed, quantiles or (settings.quantile,), work.every, work.resume)
-        with console.results_only(), _kept(kept), console.StageProgress(quiet=group.rank > 0) as progress:
+        kept = CheckpointFolder(
+            place, feed, quantiles or (settings.quantile,), work.every, work.resume
+        )
+        with (
+            console.results_only(),
+            _kept(kept),
+            console.StageProgress(quiet=group.rank > 0) as progress,
+        ):
             if work.shard:
                 observe(opened, layers, feed, progress, quantiles, kept.keep)
                 kept.hand_over(target)
             else:
-                found = run(opened, layers, feed, progress, quantiles=quantiles, group=group, keep=kept.keep)
+                found = run(
+                    opened, layers, feed, progress, quantiles=quantiles, group=group, keep=kept.keep
+                )
         if not work.shard:
             if group.rank == 0:
                 _save_and_report(folder, found, as_json=as_json)
@@ -105,16 +122,22 @@ def dissect(
 def _show_complete(folder: Path, partial: Path, *, as_json: bool) -> None:
     """Report a run that was done before."""
     shutil.rmtree(partial, ignore_errors=True)  # interrupted after its last step
-    show_reports([dissection.report() for dissection in run_folder.load_run(folder)], "json" if as_json else None, None)
+    show_reports(
+        [dissection.report() for dissection in run_folder.load_run(folder)],
+        "json" if as_json else None,
+        None,
+    )
     console.say(f"{folder} is complete (nd report {folder})")
 
 
-def _check_interrupted(partial: Path, place: Path, work: Work, *, overwrite: bool) -> None:
+def _check_interrupted(partial: Path, place: Path, work: RunOptions, *, overwrite: bool) -> None:
     """Refuse to begin where another run was interrupted; ``overwrite`` leaves it behind."""
     if work.resume and checkpoint.states(place):
         return
     found = checkpoint.states(*partial.glob("*"))
-    same = [folder for folder in found if folder.name.partition("-")[2] == place.name.partition("-")[2]]
+    same = [
+        folder for folder in found if folder.name.partition("-")[2] == place.name.partition("-")[2]
+    ]
     if overwrite:
         for folder in found if place.name.startswith("1-") else ():
             if folder not in same:
@@ -127,18 +150,23 @@ def _check_interrupted(partial: Path, place: Path, work: Work, *, overwrite: boo
             f"{partial} holds a run interrupted in {count} parts: go on with as many and --resume, or say --overwrite"
         )
     if same and not work.resume:
-        raise BadInput(f"{partial} holds an interrupted run: continue it with --resume, or begin anew with --overwrite")
+        raise BadInput(
+            f"{partial} holds an interrupted run: continue it with --resume, or begin anew with --overwrite"
+        )
 
 
 @contextmanager
-def _kept(kept: Keeping) -> Iterator[None]:
+def _kept(kept: CheckpointFolder) -> Iterator[None]:
     """Whatever ends a run early, what a checkpoint has kept is there to go on from, and said to be."""
     try:
         with kept.watched():
             yield
     except BaseException as error:
         if kept.begun and checkpoint.states(kept.folder):
-            console.say(f"nd: kept in {kept.folder} up to its last checkpoint; --resume continues it", "yellow")
+            console.say(
+                f"nd: kept in {kept.folder} up to its last checkpoint; --resume continues it",
+                "yellow",
+            )
         elif kept.begun and isinstance(error, KeyboardInterrupt):
             console.say(
                 f"nd: nothing is kept: the first checkpoint comes after {kept.every} images (--checkpoint-every)",
@@ -169,7 +197,9 @@ def merge(
         with console.results_only(), console.StageProgress() as progress:
             probe_set = open_concepts(concepts or found[0].described["concept set"]["source"])
             opened = open_model(model, options) if model else None
-            merged = shards.merge(found, probe_set, model=opened, workers=workers, memory=memory, progress=progress)
+            merged = shards.merge(
+                found, probe_set, model=opened, workers=workers, memory=memory, progress=progress
+            )
     finally:
         shards.close(found)
     _save_and_report(output, merged, as_json=as_json)

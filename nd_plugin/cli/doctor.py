@@ -38,5 +38,9 @@ def findings() -> list[Finding]:
             try:
                 found += load_factory(offer, offer.spec.doctor)()
             except Exception as error:  # whatever a broken installation raises
-                found.append(Finding(offer.spec.name, f"cannot be used: {described(error)}", "install it anew"))
+                found.append(
+                    Finding(
+                        offer.spec.name, f"cannot be used: {described(error)}", "install it anew"
+                    )
+                )
     return found

@@ -22,7 +22,7 @@ from nd_plugin.results.dissection import Dissection
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExplainOptions:
     """What the command line says beside the run, the model and the image."""
 
     layer: str | None = None
@@ -40,7 +40,7 @@ def explain(
     run: Path,
     model: str,
     image: Path,
-    asked: Asked,
+    asked: ExplainOptions,
     *,
     options: ModelOptions,
     html: Path | None,
@@ -65,7 +65,7 @@ def _explained(
     dissection: Dissection,
     model: str,
     image: Path,
-    asked: Asked,
+    asked: ExplainOptions,
     options: ModelOptions,
     names: Sequence[str] | None,
     target: Any,
@@ -87,15 +87,22 @@ def _explained(
             classes=names,
             preprocess=how,
         )
-    except (AssertionError, IndexError) as error:  # Captum's and torch's word for a target that does not fit
-        raise BadInput(f"target {asked.target!r} does not fit the model's output: {error}") from error
+    except (
+        AssertionError,
+        IndexError,
+    ) as error:  # Captum's and torch's word for a target that does not fit
+        raise BadInput(
+            f"target {asked.target!r} does not fit the model's output: {error}"
+        ) from error
     except (RuntimeError, TypeError) as error:
         if isinstance(error, RunFailed):
             raise
         raise RunFailed(f"the model failed: {type(error).__name__}: {error}") from error
 
 
-def chosen(found: Sequence[Dissection], layer: str | None, quantile: float | None, run: Path) -> Dissection:
+def chosen(
+    found: Sequence[Dissection], layer: str | None, quantile: float | None, run: Path
+) -> Dissection:
     """The layer that was asked for, or the run's last, at the quantile that was asked for, or the run's first."""
     layers = list(dict.fromkeys(dissection.layer for dissection in found))
     if layer is None:
@@ -108,7 +115,9 @@ def chosen(found: Sequence[Dissection], layer: str | None, quantile: float | Non
     if quantile is None:
         quantile = next(iter(by_quantile))
         if len(by_quantile) > 1:
-            console.say(f"explained at quantile {quantile:g}, the first of the run; --quantile chooses another")
+            console.say(
+                f"explained at quantile {quantile:g}, the first of the run; --quantile chooses another"
+            )
     if quantile not in by_quantile:
         known = ", ".join(f"{one:g}" for one in by_quantile)
         raise BadInput(f"the run {run} has no quantile {quantile:g}; it has {known}")
@@ -121,11 +130,18 @@ def parse_target(text: str | None, classes: Sequence[str] | None) -> Any:
         return None
     if classes and text in classes:
         return classes.index(text)
-    parts = tuple(int(part) if part.strip().lstrip("-").isdigit() else part.strip() for part in text.split(","))
+    parts = tuple(
+        int(part) if part.strip().lstrip("-").isdigit() else part.strip()
+        for part in text.split(",")
+    )
     if classes and len(parts) == 1 and isinstance(parts[0], str):
-        raise BadInput(f"no class {text!r}; the nearest are {', '.join(nearest(text, classes)) or 'none'}")
+        raise BadInput(
+            f"no class {text!r}; the nearest are {', '.join(nearest(text, classes)) or 'none'}"
+        )
     if any(isinstance(part, str) for part in parts):
-        raise BadInput(f"target {text!r} is no number; for names, --classes FILE lists those of the model's classes")
+        raise BadInput(
+            f"target {text!r} is no number; for names, --classes FILE lists those of the model's classes"
+        )
     return parts if len(parts) > 1 else parts[0]
 
 

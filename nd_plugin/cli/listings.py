@@ -40,7 +40,13 @@ def print_layers(layers: Sequence[LayerDescription], *, as_json: bool) -> None:
     for layer in layers:
         shape = "x".join(map(str, layer.shape[1:])) if layer.shape else "no units"
         at = layer.geometry
-        field = f"{at.rows.size:g}x{at.columns.size:g}" if at and at.anchored else "unknown" if at else ""
+        field = (
+            f"{at.rows.size:g}x{at.columns.size:g}"
+            if at and at.anchored
+            else "unknown"
+            if at
+            else ""
+        )
         stride = f"{at.rows.stride:g}" if at and at.anchored else ""
         table.add_row(Text(layer.name), layer.kind, shape, stride, field)
     console.show(table, folded=False)
@@ -76,8 +82,12 @@ def print_plugins(host: Host, *, as_json: bool) -> None:
     table = new_table("plugin", "distribution", "state", "offers")
     for plugin in host.plugins:
         state = Text(plugin.state, style=STATES[plugin.state])
-        table.add_row(plugin.name, f"{plugin.distribution} {plugin.version}", state, ", ".join(plugin.offers))
+        table.add_row(
+            plugin.name, f"{plugin.distribution} {plugin.version}", state, ", ".join(plugin.offers)
+        )
     console.show(table)
     for plugin in host.plugins:
         if plugin.problem:
-            console.show(Text(f"! {plugin.origin}: {plugin.problem}", style=STATES[plugin.state]), whole=True)
+            console.show(
+                Text(f"! {plugin.origin}: {plugin.problem}", style=STATES[plugin.state]), whole=True
+            )

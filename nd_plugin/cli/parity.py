@@ -50,7 +50,9 @@ def compare_models(
         how = models[1].preprocess.changed(given)
         feed = Feed.of(probe_set, how, settings, models[0].device, batch_size, workers)
         with console.StageProgress() as progress:
-            found = parity(models[0], models[1], pairs, feed, progress, own=not given.keys() - {"size"})
+            found = parity(
+                models[0], models[1], pairs, feed, progress, own=not given.keys() - {"size"}
+            )
     if as_json:
         print_json([{**asdict(one), "relative": one.relative} for one in found])
     else:
@@ -63,7 +65,9 @@ def compare_models(
 
 def print_parity(found: Sequence[LayerParity]) -> None:
     """A line for each layer, and the units that changed."""
-    table = new_table("layer", "units", "activations", "thresholds", "IoU", "labels", "detectors", "centres")
+    table = new_table(
+        "layer", "units", "activations", "thresholds", "IoU", "labels", "detectors", "centres"
+    )
     for one in found:
         table.add_row(
             Text(" = ".join(dict.fromkeys(one.layers))),
@@ -81,12 +85,21 @@ def print_parity(found: Sequence[LayerParity]) -> None:
             if units:
                 more = f" and {len(units) - FEW} more" if len(units) > FEW else ""
                 console.show(
-                    Text(f"{one.layers[0]}: another {what}: units {', '.join(map(str, units[:FEW]))}{more}"), whole=True
+                    Text(
+                        f"{one.layers[0]}: another {what}: units {', '.join(map(str, units[:FEW]))}{more}"
+                    ),
+                    whole=True,
                 )
     for note in dict.fromkeys(note for one in found for note in one.notes):
         console.show(Text(f"! {note}", style="yellow"), whole=True)
-    console.say("activations: the largest difference, relative to the largest activation; thresholds, IoU: absolute")
+    console.say(
+        "activations: the largest difference, relative to the largest activation; thresholds, IoU: absolute"
+    )
 
 
 def _detectors(one: LayerParity) -> str:
-    return f"{one.counts[0]}" if one.counts[0] == one.counts[1] else f"{one.counts[0]}, {one.counts[1]}"
+    return (
+        f"{one.counts[0]}"
+        if one.counts[0] == one.counts[1]
+        else f"{one.counts[0]}, {one.counts[1]}"
+    )

@@ -44,7 +44,13 @@ def model_options(
     for name, sign, value in pairs:
         if not (name and value):
             raise BadInput(f"--feed {name + sign!r} is not NAME=VALUE")
-    return ModelOptions(device, weights, input_name, {name: value for name, _, value in pairs}, tuple(custom_ops or ()))
+    return ModelOptions(
+        device,
+        weights,
+        input_name,
+        {name: value for name, _, value in pairs},
+        tuple(custom_ops or ()),
+    )
 
 
 def parse_bytes(text: str) -> int:
@@ -63,7 +69,9 @@ def _three(text: str, what: str) -> tuple[float, ...]:
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise BadInput(f"{what} {text!r} is not three numbers with commas between: 0.5,0.5,0.5") from error
+        raise BadInput(
+            f"{what} {text!r} is not three numbers with commas between: 0.5,0.5,0.5"
+        ) from error
     if len(values) != 3 or not all(map(math.isfinite, values)):
         raise BadInput(f"{what} {text!r} is not three numbers with commas between: 0.5,0.5,0.5")
     return values

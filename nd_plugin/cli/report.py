@@ -25,7 +25,9 @@ def one_form(form: str | None, as_json: bool) -> str | None:
     return "json" if as_json else form
 
 
-def report(source: Path, html: Path | None, form: str | None, output: Path | None, min_iou: float | None) -> None:
+def report(
+    source: Path, html: Path | None, form: str | None, output: Path | None, min_iou: float | None
+) -> None:
     """Report a run or a NetDissect CSV file."""
     reports = read_reports(source, min_iou)
     if html is not None:
@@ -38,7 +40,9 @@ def read_reports(source: Path, min_iou: float | None) -> list[LayerReport]:
     """The layers of a run's folder or of a NetDissect CSV file."""
     if source.is_dir() or not source.exists():
         if min_iou is not None:
-            raise BadInput("--min-iou is for NetDissect CSV files; a run keeps the value it was made with")
+            raise BadInput(
+                "--min-iou is for NetDissect CSV files; a run keeps the value it was made with"
+            )
         return [dissection.report() for dissection in run_folder.load_run(source)]
     return [read_netdissect_csv(source, 0.04 if min_iou is None else min_iou)]
 

@@ -22,7 +22,9 @@ class LayerDescription:
 
     name: str
     kind: str  # the class of the module, or the operator of the node
-    shape: tuple[int, ...] | None  # (1, C, h, w) as the layer produces it for one image; None where it is no tensor
+    shape: (
+        tuple[int, ...] | None
+    )  # (1, C, h, w) as the layer produces it for one image; None where it is no tensor
     geometry: Geometry | None = None
 
 
@@ -97,7 +99,9 @@ class ModelOptions:
     device: str = "auto"  # auto | cpu | cuda | cuda:1 …; a live module stays where it is under auto
     weights: str | None = None  # a safetensors file or a state dict
     input: str | None = None  # which of several inputs takes the images
-    feeds: Mapping[str, str] = field(default_factory=dict)  # values for the others: numbers or .npy files, by name
+    feeds: Mapping[str, str] = field(
+        default_factory=dict
+    )  # values for the others: numbers or .npy files, by name
     custom_ops: tuple[str, ...] = ()  # libraries of operators that the runtime does not know
 
 

@@ -15,7 +15,9 @@ class BackendSpec:
     summary: str
     factory: str  # "package.module:Class", called without arguments
     match: Callable[[Any], int]  # 0: not mine; the highest match opens the model
-    accepts: tuple[str, ...] = ()  # what to type, for help and errors: "torchvision:NAME", "FILE.onnx"
+    accepts: tuple[
+        str, ...
+    ] = ()  # what to type, for help and errors: "torchvision:NAME", "FILE.onnx"
     doctor: str = ""  # "package.module:function": what this machine offers the backend, a sequence of `Finding`
 
 

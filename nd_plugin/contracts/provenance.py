@@ -43,7 +43,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Plain numbers, whatever kind of number was given."""
-        for name, kind in (("quantile", float), ("min_iou", float), ("limit", int), ("top_images", int)):
+        for name, kind in (
+            ("quantile", float),
+            ("min_iou", float),
+            ("limit", int),
+            ("top_images", int),
+        ):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _plain(name, value, kind))
@@ -53,7 +58,9 @@ def _plain(name: str, value: Any, kind: type) -> Any:
     try:
         return kind(str(value)) if kind is float else operator.index(value)
     except (TypeError, ValueError) as error:
-        raise BadInput(f"{name} {value!r} is no {'number' if kind is float else 'whole number'}") from error
+        raise BadInput(
+            f"{name} {value!r} is no {'number' if kind is float else 'whole number'}"
+        ) from error
 
 
 @dataclass(frozen=True)

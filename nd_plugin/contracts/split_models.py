@@ -89,7 +89,9 @@ class Trace:
 
     name: str  # the layer's canonical name
     output: Any  # of the model
-    values: tuple[tuple[Tensor, ...], ...]  # by device, in the order of the images; what the layer gave there
+    values: tuple[
+        tuple[Tensor, ...], ...
+    ]  # by device, in the order of the images; what the layer gave there
     several: bool  # whether the layer gives a tuple or list: its attributions are a tuple then
 
 

@@ -14,7 +14,7 @@ def silent(stage: str, done: int, total: int) -> None:
     """Shows no progress."""
 
 
-class Keeper:
+class StateSaver:
     """Keeps the state of a part while it runs; this one keeps nothing (see `checkpoint`)."""
 
     def watch(self, candidates: Candidates, place: int) -> None:

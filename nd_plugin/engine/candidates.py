@@ -22,18 +22,20 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from nd_plugin.engine.sparse_maps import Kept, bytes_of, keep
+from nd_plugin.engine.sparse_maps import SparseMaps, bytes_of, sparsify
 from nd_plugin.errors import NotSaved, RunFailed
 from nd_plugin.method.quantile import Flat
 
-BLOCK = 2**25  # bytes: maps are kept in few large pieces of memory, each freed when nothing in it is needed any more
+BLOCK = (
+    2**25
+)  # bytes: maps are kept in few large pieces of memory, each freed when nothing in it is needed any more
 
 
 SPARE = 2**28  # bytes of the disk that are left alone, of a small disk one part in twenty
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredMaps:
     """Where in the file a part lies."""
 
     offset: int
@@ -52,11 +54,13 @@ class Block:
 
 
 @dataclass
-class Room:
+class BlockPool:
     """Memory that is used again and again: the kernel clears fresh pages, at a cost above that of the copying."""
 
     free: list[Block] = field(default_factory=list)
-    lock: Lock = field(default_factory=Lock, init=False, repr=False)  # layers may be looked through side by side
+    lock: Lock = field(
+        default_factory=Lock, init=False, repr=False
+    )  # layers may be looked through side by side
 
     def block(self, size: int) -> Block:
         """An empty block that holds ``size`` bytes."""
@@ -73,20 +77,24 @@ class Candidates:
 
     cells: tuple[int, int]
     dtype: torch.dtype
-    place: Path | None = None  # the files' folder and the beginning of their names; None: a temporary file
+    place: Path | None = (
+        None  # the files' folder and the beginning of their names; None: a temporary file
+    )
     whole: bool = True  # maps; else single values
-    parts: dict[int, Kept | Stored] = field(default_factory=dict)  # by batch
+    parts: dict[int, SparseMaps | StoredMaps] = field(default_factory=dict)  # by batch
     file: IO[bytes] | None = None
     end: int = 0  # of what the file holds
     nbytes: int = 0  # memory taken
     pruned: int = 0  # batches there were when it was done last
-    room: Room = field(default_factory=Room)
+    room: BlockPool = field(default_factory=BlockPool)
     block: Block | None = None  # being filled
     homes: dict[int, Block] = field(default_factory=dict)  # by batch
 
-    def see(self, batch: int, images: Tensor, maps: Tensor, peaks: Tensor, bound: Tensor) -> None:
+    def update(
+        self, batch: int, images: Tensor, maps: Tensor, peaks: Tensor, bound: Tensor
+    ) -> None:
         """Keep what exceeds ``bound`` (unit,) of ``maps`` (image, unit, row, column), whose maxima are ``peaks``."""
-        kept = keep(maps, images, peaks, bound, self._place, neighbours=self.whole)
+        kept = sparsify(maps, images, peaks, bound, self._place, neighbours=self.whole)
         if len(kept.units):
             self._settle(batch, kept)
 
@@ -96,12 +104,16 @@ class Candidates:
             self.block = self.room.block(size)
         return self.block.memory[self.block.filled : self.block.filled + size]
 
-    def _settle(self, batch: int, kept: Kept) -> None:
+    def _settle(self, batch: int, kept: SparseMaps) -> None:
         """Keep what has been put into the room that `_place` gave."""
         assert self.block is not None
         self.block.filled += kept.nbytes
         self.block.batches += 1
-        self.parts[batch], self.homes[batch], self.nbytes = kept, self.block, self.nbytes + kept.nbytes
+        self.parts[batch], self.homes[batch], self.nbytes = (
+            kept,
+            self.block,
+            self.nbytes + kept.nbytes,
+        )
 
     def _leave(self, block: Block | None) -> None:
         """A batch's maps are no longer in their block."""
@@ -117,8 +129,10 @@ class Candidates:
         """Forget, of what lies in memory, what a better bound rules out."""
         bound, self.pruned = bound.cpu(), len(self.parts)
         for batch, part in list(self.parts.items()):
-            left = part.above(bound, neighbours=self.whole) if isinstance(part, Kept) else part
-            if isinstance(part, Kept) and isinstance(left, Kept) and left is not part:
+            left = (
+                part.above(bound, neighbours=self.whole) if isinstance(part, SparseMaps) else part
+            )
+            if isinstance(part, SparseMaps) and isinstance(left, SparseMaps) and left is not part:
                 self.nbytes -= part.nbytes
                 home = self.homes.pop(batch)
                 self._settle(batch, left.moved(self._place(left.nbytes)))
@@ -146,7 +160,11 @@ class Candidates:
         try:
             yield
         except OSError as error:
-            remedy = "set TMPDIR to a larger disk" if self.place is None else "put the run on a larger disk"
+            remedy = (
+                "set TMPDIR to a larger disk"
+                if self.place is None
+                else "put the run on a larger disk"
+            )
             raise NotSaved(
                 f"the candidates of a layer need more room than there is in {self._folder} ({error.strerror or error});"
                 f" make room, {remedy}, or give more --memory"
@@ -162,7 +180,7 @@ class Candidates:
         for batch, part in self.parts.items():
             if self.nbytes <= enough:
                 break
-            if isinstance(part, Kept):
+            if isinstance(part, SparseMaps):
                 self.parts[batch], self.nbytes = self._write(part), self.nbytes - part.nbytes
                 self._leave(self.homes.pop(batch, None))
 
@@ -179,12 +197,14 @@ class Candidates:
         """Open the file that a run left, as long as it is said to be; ``to_go_on``, what lies beyond is cut off."""
         assert self.path is not None
         if self.path.stat().st_size < self.end:
-            raise ValueError(f"{self.path} is {self.path.stat().st_size} bytes long, and not {self.end}")
+            raise ValueError(
+                f"{self.path} is {self.path.stat().st_size} bytes long, and not {self.end}"
+            )
         self.file = self.path.open("r+b" if to_go_on else "rb", buffering=0)
         if to_go_on:
             self.file.truncate(self.end)
         for part in self.parts.values():
-            if isinstance(part, Stored) and part.crc != _crc(self._read(part)):
+            if isinstance(part, StoredMaps) and part.crc != _crc(self._read(part)):
                 raise ValueError(f"{self.path} does not hold what was written at {part.offset}")
 
     @property
@@ -196,32 +216,41 @@ class Candidates:
     @property
     def path(self) -> Path | None:
         """Of the file, where it has a name."""
-        return self.place and self.place.with_name(f"{self.place.name}.{'maps' if self.whole else 'values'}")
+        return self.place and self.place.with_name(
+            f"{self.place.name}.{'maps' if self.whole else 'values'}"
+        )
 
-    def _write(self, part: Kept) -> Stored:
+    def _write(self, part: SparseMaps) -> StoredMaps:
         assert self.file is not None
         self.file.seek(self.end)
         left = memoryview(part.memory.numpy().data)
         while left:
             left = left[self.file.write(left) :]
         crc = 0 if self.place is None else _crc(part)
-        stored, self.end = Stored(self.end, len(part.units), len(part.values), crc), self.file.tell()
+        stored, self.end = (
+            StoredMaps(self.end, len(part.units), len(part.values), crc),
+            self.file.tell(),
+        )
         return stored
 
-    def of(self, batch: int) -> Kept:
+    def of(self, batch: int) -> SparseMaps:
         """The candidates of a batch."""
-        part = self.parts.get(batch, Stored(0, 0, 0))
-        return part if isinstance(part, Kept) else self._read(part)
+        part = self.parts.get(batch, StoredMaps(0, 0, 0))
+        return part if isinstance(part, SparseMaps) else self._read(part)
 
-    def _read(self, part: Stored) -> Kept:
-        memory = torch.empty(bytes_of(self.cells, self.dtype, part.maps, part.count), dtype=torch.uint8, device="cpu")
+    def _read(self, part: StoredMaps) -> SparseMaps:
+        memory = torch.empty(
+            bytes_of(self.cells, self.dtype, part.maps, part.count), dtype=torch.uint8, device="cpu"
+        )
         left, place = memoryview(memory.numpy().data), part.offset
         while self.file is not None and left:
             got = _read_at(self.file, left, place)
             if not got:
-                raise RunFailed(f"the file of candidates {self.path or ''} ends early: something else has changed it")
+                raise RunFailed(
+                    f"the file of candidates {self.path or ''} ends early: something else has changed it"
+                )
             left, place = left[got:], place + got
-        return Kept.on(memory, self.cells, self.dtype, part.maps, part.count)
+        return SparseMaps.on(memory, self.cells, self.dtype, part.maps, part.count)
 
     def flat(self, bound: Tensor) -> Iterator[Flat]:
         """Units and values of everything above ``bound`` (unit,), part by part."""
@@ -244,7 +273,7 @@ def _read_at(file: IO[bytes], memory: memoryview, place: int) -> int:
     return int(file.readinto(memory))  # type: ignore[attr-defined]
 
 
-def _crc(part: Kept) -> int:
+def _crc(part: SparseMaps) -> int:
     return zlib.crc32(memoryview(part.memory.numpy().data))
 
 

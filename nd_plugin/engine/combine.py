@@ -13,12 +13,12 @@ from operator import add, or_
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.candidates import Candidates
 from nd_plugin.engine.passes import Passes
-from nd_plugin.engine.state import Counted
-from nd_plugin.engine.thresholds import Threshold, completed, sure_level, thresholds
-from nd_plugin.engine.unit_statistics import Observation
+from nd_plugin.engine.state import CountState
+from nd_plugin.engine.thresholds import UnitThresholds, completed, sure_level, thresholds
+from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.errors import NonFiniteActivation, Unreadable
-from nd_plugin.machine.process_group import Alone
-from nd_plugin.method.lower_bound import Bounds
+from nd_plugin.machine.process_group import SingleProcess
+from nd_plugin.method.lower_bound import CombinedBounds
 from nd_plugin.receptive_fields.geometry import Geometry
 
 AGAIN = "the images went through the model once more: "
@@ -31,20 +31,24 @@ NOT_KEPT = AGAIN + "some thresholds were not among the values that the bounds ha
 
 
 @dataclass(frozen=True)
-class Whole:
+class CombinedState:
     """What all parts have seen."""
 
-    observations: Mapping[str, Observation]
-    thresholds: Mapping[str, Sequence[Threshold]]
-    counted: Counted
+    observations: Mapping[str, UnitStatistics]
+    thresholds: Mapping[str, Sequence[UnitThresholds]]
+    counted: CountState
     skipped: Sequence[Skipped]
     notes: Mapping[str, Sequence[str]]  # by layer
     geometries: Mapping[str, Geometry]
 
 
-def combine(parts: Sequence[Passes], group: Alone) -> Whole:
+def combine(parts: Sequence[Passes], group: SingleProcess) -> CombinedState:
     """From what the parts of this process, and of the others in the group, have seen: thresholds, then masks."""
-    skipped = [item for items in group.gather([s for part in parts for s in part.state.skipped]) for item in items]
+    skipped = [
+        item
+        for items in group.gather([s for part in parts for s in part.state.skipped])
+        for item in items
+    ]
     observations = {layer: _observation(parts, layer, skipped, group) for layer in parts[0].layers}
     found, notes = _thresholds(parts, observations, group)
     counted = _summed(reduce(add, (part.count(found) for part in parts)), group)
@@ -52,24 +56,37 @@ def combine(parts: Sequence[Passes], group: Alone) -> Whole:
         first = counted.skipped[0]
         raise Unreadable(f"none of the annotations can be read; {first.image}: {first.reason}")
     geometries = reduce(
-        or_, group.gather({key: one.geometry for part in parts for key, one in part.state.layers.items()})
+        or_,
+        group.gather(
+            {key: one.geometry for part in parts for key, one in part.state.layers.items()}
+        ),
     )
-    return Whole(observations, found, counted, [*skipped, *counted.skipped], notes, geometries)
+    return CombinedState(
+        observations, found, counted, [*skipped, *counted.skipped], notes, geometries
+    )
 
 
 def _thresholds(
-    parts: Sequence[Passes], observations: Mapping[str, Observation], group: Alone
-) -> tuple[dict[str, Sequence[Threshold]], dict[str, list[str]]]:
+    parts: Sequence[Passes], observations: Mapping[str, UnitStatistics], group: SingleProcess
+) -> tuple[dict[str, Sequence[UnitThresholds]], dict[str, list[str]]]:
     """By layer, and what is to be said of it; after a second pass where some were not kept."""
     bounds = {layer: _bounds(parts, layer, group) for layer in observations}
 
-    def known(layer: str, bounds: Bounds, kept: Sequence[Candidates]) -> Sequence[Threshold]:
+    def known(
+        layer: str, bounds: CombinedBounds, kept: Sequence[Candidates]
+    ) -> Sequence[UnitThresholds]:
         memory = parts[0].feed.memory
         return thresholds(kept, bounds, observations[layer], parts[0].quantiles, group, memory)
 
-    found = {layer: known(layer, bounds[layer], _candidates(parts, layer)) for layer in observations}
-    notes = {layer: [NO_ROOM] if _without_room(parts, layer, group) else [] for layer in observations}
-    unknown = [layer for layer in observations if not all(bool(at.known.all()) for at in found[layer])]
+    found = {
+        layer: known(layer, bounds[layer], _candidates(parts, layer)) for layer in observations
+    }
+    notes = {
+        layer: [NO_ROOM] if _without_room(parts, layer, group) else [] for layer in observations
+    }
+    unknown = [
+        layer for layer in observations if not all(bool(at.known.all()) for at in found[layer])
+    ]
     levels = {layer: sure_level(found[layer]) for layer in unknown}
     for part in parts if unknown else ():
         part.see_again(levels)
@@ -83,7 +100,7 @@ def _thresholds(
     return found, notes
 
 
-def _check_finite(layer: str, found: Sequence[Threshold]) -> None:
+def _check_finite(layer: str, found: Sequence[UnitThresholds]) -> None:
     for at in found:
         for unit in at.values.isneginf().nonzero()[:, 0].tolist():
             raise NonFiniteActivation(
@@ -92,7 +109,7 @@ def _check_finite(layer: str, found: Sequence[Threshold]) -> None:
             )
 
 
-def _without_room(parts: Sequence[Passes], layer: str, group: Alone) -> bool:
+def _without_room(parts: Sequence[Passes], layer: str, group: SingleProcess) -> bool:
     """Whether in some process the disk had no room for the layer's maps."""
     return any(group.gather(any(not candidates.whole for candidates in _candidates(parts, layer))))
 
@@ -102,27 +119,45 @@ def _candidates(parts: Sequence[Passes], layer: str) -> list[Candidates]:
     return [part.state.layers[layer].candidates for part in parts if layer in part.state.layers]
 
 
-def _bounds(parts: Sequence[Passes], layer: str, group: Alone) -> Bounds:
+def _bounds(parts: Sequence[Passes], layer: str, group: SingleProcess) -> CombinedBounds:
     """Of all parts of all processes."""
-    mine = [part.state.layers[layer].bound.told() for part in parts if layer in part.state.layers]
-    return Bounds.of([one for its in group.gather(mine) for one in its])
+    mine = [
+        part.state.layers[layer].bound.snapshot() for part in parts if layer in part.state.layers
+    ]
+    return CombinedBounds.of([one for its in group.gather(mine) for one in its])
 
 
-def _observation(parts: Sequence[Passes], layer: str, skipped: Sequence[Skipped], group: Alone) -> Observation:
+def _observation(
+    parts: Sequence[Passes], layer: str, skipped: Sequence[Skipped], group: SingleProcess
+) -> UnitStatistics:
     """Of all parts of all processes. Raises Unreadable where none has seen an image."""
-    mine = [part.state.layers[layer].observation.on_cpu() for part in parts if layer in part.state.layers]
+    mine = [
+        part.state.layers[layer].observation.on_cpu()
+        for part in parts
+        if layer in part.state.layers
+    ]
     every = [one for its in group.gather(mine) for one in its]
     if not every:
         first = skipped[0]
-        raise Unreadable(f"none of the {len(skipped)} images can be read; {first.image}: {first.reason}")
+        raise Unreadable(
+            f"none of the {len(skipped)} images can be read; {first.image}: {first.reason}"
+        )
     return reduce(add, every)
 
 
-def _summed(counted: Counted, group: Alone) -> Counted:
+def _summed(counted: CountState, group: SingleProcess) -> CountState:
     """What all processes have counted."""
     others = group.gather((counted.areas, counted.skipped))
     units = {
-        key: replace(counts, intersection=group.total(counts.intersection), unit_area=group.total(counts.unit_area))
+        key: replace(
+            counts,
+            intersection=group.total(counts.intersection),
+            unit_area=group.total(counts.unit_area),
+        )
         for key, counts in counted.units.items()
     }
-    return Counted(reduce(add, (areas for areas, _ in others)), units, [s for _, skipped in others for s in skipped])
+    return CountState(
+        reduce(add, (areas for areas, _ in others)),
+        units,
+        [s for _, skipped in others for s in skipped],
+    )

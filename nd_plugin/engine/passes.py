@@ -11,14 +11,14 @@ from torch import Tensor
 
 from nd_plugin.contracts.models import Probe
 from nd_plugin.engine.batch_counter import CountedBatch, Counter
-from nd_plugin.engine.callbacks import Keeper, Progress, silent
-from nd_plugin.engine.candidates import Candidates, Room
-from nd_plugin.engine.state import Counted, State, Watched
-from nd_plugin.engine.thresholds import Threshold
+from nd_plugin.engine.callbacks import Progress, StateSaver, silent
+from nd_plugin.engine.candidates import BlockPool, Candidates
+from nd_plugin.engine.state import CountState, LayerState, State
+from nd_plugin.engine.thresholds import UnitThresholds
 from nd_plugin.errors import NonFiniteActivation, RunFailed
-from nd_plugin.machine.allocator import relieve
-from nd_plugin.machine.forked_workers import can_copy, in_turn
-from nd_plugin.machine.threads import one_thread, side_by_side
+from nd_plugin.machine.allocator import trim_memory
+from nd_plugin.machine.forked_workers import can_fork, map_in_order
+from nd_plugin.machine.threads import one_thread, parallel_jobs
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
 from nd_plugin.probe_data.batches import Batch, Batches, Feed
 from nd_plugin.receptive_fields.geometry import spread_evenly
@@ -46,9 +46,11 @@ class Passes:
     state: State
     probe: Probe | None = None  # None: what has been seen is merged
     progress: Progress = silent
-    keeper: Keeper = field(default_factory=Keeper)
-    first: Batches | None = None  # of the images, begun already: for a state that stands at the beginning
-    room: Room = field(default_factory=Room)  # for the candidates of all layers
+    keeper: StateSaver = field(default_factory=StateSaver)
+    first: Batches | None = (
+        None  # of the images, begun already: for a state that stands at the beginning
+    )
+    room: BlockPool = field(default_factory=BlockPool)  # for the candidates of all layers
 
     def close(self) -> None:
         """Let go of files."""
@@ -61,11 +63,17 @@ class Passes:
             state.skipped += batch.skipped
             state.readable.update(batch.indices.tolist())
             activations = self._maps(batch, self.layers)
-            with one_thread():  # what is short in one is long in two where the second shares its processor
+            with (
+                one_thread()
+            ):  # what is short in one is long in two where the second shares its processor
                 for layer, maps in activations.items():
                     self._see(layer, maps, batch)
             waiting = sum(watched.waiting_bytes for watched in state.layers.values())
-            if waiting > self.feed.memory // WAITING or self.device.type != "cpu" or self.keeper.due(batch.seen):
+            if (
+                waiting > self.feed.memory // WAITING
+                or self.device.type != "cpu"
+                or self.keeper.due(batch.seen)
+            ):
                 self._settle()
             state.batches += 1
             self.keeper.tick(state, batch.seen)
@@ -82,7 +90,7 @@ class Passes:
     def _settle(self) -> None:
         """Keep what may matter of the maps that wait, within the memory."""
         layers = self.state.layers.values()
-        with side_by_side() as do:
+        with parallel_jobs() as do:
             do(watched.settle for watched in layers)
         left = self.feed.memory - self.feed.memory // WAITING
         keep_within_memory({one.candidates: one.bound.level for one in layers}, left)
@@ -93,15 +101,17 @@ class Passes:
         if not bool(peaks.isfinite().all()):
             raise self._not_finite(layer, maps, peaks, batch.indices)
         watched = self.state.layers.get(layer) or self._first(layer, maps)
-        watched.see(batch.number, maps, peaks, batch.indices.to(maps.device))
+        watched.update(batch.number, maps, peaks, batch.indices.to(maps.device))
 
-    def _first(self, layer: str, maps: Tensor) -> Watched:
+    def _first(self, layer: str, maps: Tensor) -> LayerState:
         settings, size = self.feed.settings, self.feed.preprocess.size
         anchored = settings.anchor == "rf"
         cells = maps.shape[2], maps.shape[3]
-        geometry = self._model([layer]).geometries[layer] if anchored else spread_evenly(cells, size)
+        geometry = (
+            self._model([layer]).geometries[layer] if anchored else spread_evenly(cells, size)
+        )
         sizes = self.feed.images, self.feed.seen(self.feed.numbers())
-        watched = Watched.none(maps, max(self.quantiles), *sizes, settings.top_images, geometry)
+        watched = LayerState.empty(maps, max(self.quantiles), *sizes, settings.top_images, geometry)
         watched.candidates.room = self.room
         self.keeper.watch(watched.candidates, len(self.state.layers))
         self.state.layers[layer] = watched
@@ -123,12 +133,16 @@ class Passes:
             for layer, maps in self._maps(batch, mine).items():
                 images, peaks = batch.indices.to(maps.device), maps.flatten(2).amax(2)
                 with one_thread():
-                    state.again[layer].see(batch.number, images, maps, peaks, wanted[layer].to(maps.device))
-            keep_within_memory({state.again[layer]: wanted[layer] for layer in mine}, self.feed.memory)
+                    state.again[layer].update(
+                        batch.number, images, maps, peaks, wanted[layer].to(maps.device)
+                    )
+            keep_within_memory(
+                {state.again[layer]: wanted[layer] for layer in mine}, self.feed.memory
+            )
             state.batches_again += 1
             self.keeper.tick(state, batch.seen)
 
-    def count(self, found: Mapping[str, Sequence[Threshold]]) -> Counted:
+    def count(self, found: Mapping[str, Sequence[UnitThresholds]]) -> CountState:
         """The pass over the annotations, from where the state stands: masks against concepts."""
         state = self.state
         counted = state.counted = state.counted or self._nothing_counted(found)
@@ -144,30 +158,40 @@ class Passes:
             self.device,
         )
         unread = {item.image for item in state.skipped if item.part == "image"}
-        for batch in self._batches("masks", self._counted(counter, again, counted.batches), counted.batches):
-            counted.see(batch)
-            counted.skipped += [s for s in batch.skipped if s.part == "annotation" and s.image not in unread]
+        for batch in self._batches(
+            "masks", self._counted(counter, again, counted.batches), counted.batches
+        ):
+            counted.update(batch)
+            counted.skipped += [
+                s for s in batch.skipped if s.part == "annotation" and s.image not in unread
+            ]
             self.keeper.tick(state, batch.seen)
         return counted
 
-    def _counted(self, counter: Counter, again: Sequence[str], start: int) -> Iterator[CountedBatch]:
+    def _counted(
+        self, counter: Counter, again: Sequence[str], start: int
+    ) -> Iterator[CountedBatch]:
         """The counts of all batches but ``start``, where the layers ``again`` go through the model a second time."""
         feed = self.feed
-        if self.device.type == "cpu" and not again and (can_copy() or not feed.workers):
-            return in_turn(counter.decode_and_count, feed.numbers(start), feed.workers)
+        if self.device.type == "cpu" and not again and (can_fork() or not feed.workers):
+            return map_in_order(counter.decode_and_count, feed.numbers(start), feed.workers)
         batches = feed.batches(pictures=bool(again), annotated=True, start=start)
-        return (counter.count(batch, self._maps(batch, again) if again else {}) for batch in batches)
+        return (
+            counter.count(batch, self._maps(batch, again) if again else {}) for batch in batches
+        )
 
-    def _nothing_counted(self, found: Mapping[str, Sequence[Threshold]]) -> Counted:
+    def _nothing_counted(self, found: Mapping[str, Sequence[UnitThresholds]]) -> CountState:
         sizes = len(self.feed.concepts.concepts), len(self.feed.concepts.categories)
         units = {
-            (layer, at.quantile): UnitCounts.none(len(at.values), *sizes)
+            (layer, at.quantile): UnitCounts.empty(len(at.values), *sizes)
             for layer in self.layers
             for at in found[layer]
         }
-        return Counted(ConceptCounts.none(*sizes), units)
+        return CountState(ConceptCounts.empty(*sizes), units)
 
-    def _batches(self, stage: str, batches: Iterator[AnyBatch], start: int = 0) -> Iterator[AnyBatch]:
+    def _batches(
+        self, stage: str, batches: Iterator[AnyBatch], start: int = 0
+    ) -> Iterator[AnyBatch]:
         """The part's ``batches``, of which ``start`` are done already, while progress is shown."""
         numbers = self.feed.numbers()
         total, done = self.feed.seen(numbers), self.feed.seen(numbers[:start])
@@ -175,7 +199,7 @@ class Passes:
         for batch in batches:
             yield batch
             done += batch.seen
-            relieve()
+            trim_memory()
             self.progress(stage, done, total)
 
     def _maps(self, batch: Batch, layers: Sequence[str]) -> dict[str, Tensor]:
@@ -193,10 +217,14 @@ class Passes:
             )
         return self.probe
 
-    def _not_finite(self, layer: str, maps: Tensor, peaks: Tensor, images: Tensor) -> NonFiniteActivation:
+    def _not_finite(
+        self, layer: str, maps: Tensor, peaks: Tensor, images: Tensor
+    ) -> NonFiniteActivation:
         image, unit = (int(place) for place in (~peaks.isfinite()).nonzero()[0])
         map_ = maps[image, unit]
-        row, column = (int(place) for place in (map_.isnan() | (map_ == peaks[image, unit])).nonzero()[0])
+        row, column = (
+            int(place) for place in (map_.isnan() | (map_ == peaks[image, unit])).nonzero()[0]
+        )
         name = self.feed.concepts.name(int(images[image]))
         return NonFiniteActivation(
             f"layer {layer!r}, unit {unit}, image {name}: the activation at row {row}, column {column} is "

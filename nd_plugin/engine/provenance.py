@@ -20,7 +20,9 @@ def check(settings: Settings, quantiles: Sequence[float]) -> None:
     if not 0 <= settings.min_iou < 1:
         raise BadInput(f"min_iou {settings.min_iou} is not between 0 and 1 (the paper's is 0.04)")
     if settings.anchor not in ("rf", "cell"):
-        raise BadInput(f"anchor {settings.anchor!r} is neither 'rf' (receptive fields) nor 'cell' (spread evenly)")
+        raise BadInput(
+            f"anchor {settings.anchor!r} is neither 'rf' (receptive fields) nor 'cell' (spread evenly)"
+        )
     if settings.top_images < 1:
         raise BadInput(f"top_images {settings.top_images} is not a positive number")
     if settings.limit is not None and settings.limit < 1:

@@ -22,26 +22,26 @@ from torch import Tensor
 
 from nd_plugin.contracts.models import Model
 from nd_plugin.contracts.provenance import Provenance, Settings
-from nd_plugin.engine.callbacks import Keeper, Progress, silent
-from nd_plugin.engine.combine import Whole, combine
+from nd_plugin.engine.callbacks import Progress, StateSaver, silent
+from nd_plugin.engine.combine import CombinedState, combine
 from nd_plugin.engine.passes import Passes
 from nd_plugin.engine.provenance import check, provenance
 from nd_plugin.engine.state import State
-from nd_plugin.engine.unit_statistics import Observation
-from nd_plugin.machine.allocator import steady
-from nd_plugin.machine.process_group import Alone
+from nd_plugin.engine.unit_statistics import UnitStatistics
+from nd_plugin.machine.allocator import retain_memory
+from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import threads
-from nd_plugin.method.quantile import most_of
+from nd_plugin.method.ranks import complement_rank
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.receptive_fields.geometry import Geometry
 from nd_plugin.results.dissection import Dissection
 
-Keep = Callable[[tuple[str, ...], Provenance], tuple[Keeper, State]]
+OpenState = Callable[[tuple[str, ...], Provenance], tuple[StateSaver, State]]
 
 
-def keep_nothing(layers: tuple[str, ...], made: Provenance) -> tuple[Keeper, State]:
+def start_fresh(layers: tuple[str, ...], made: Provenance) -> tuple[StateSaver, State]:
     """A run that begins at the beginning and leaves nothing behind."""
-    return Keeper(), State()
+    return StateSaver(), State()
 
 
 @contextmanager
@@ -51,18 +51,20 @@ def opened(
     feed: Feed,
     progress: Progress = silent,
     quantiles: Sequence[float] = (),
-    keep: Keep = keep_nothing,
+    keep: OpenState = start_fresh,
 ) -> Iterator[tuple[Passes, Provenance]]:
     """The passes over ``feed``'s part of the probe data set, ready to begin or to go on.
 
     ``keep`` says, by the layers' names and what is run, where the state is kept and where it stands. The model is left
     as it was found in any case. Images are decoded from the beginning already, while the model is surveyed.
     """
-    wanted = [replace(feed.settings, quantile=quantile).quantile for quantile in quantiles]  # as plain numbers
+    wanted = [
+        replace(feed.settings, quantile=quantile).quantile for quantile in quantiles
+    ]  # as plain numbers
     quantiles = tuple(dict.fromkeys(wanted or [feed.settings.quantile]))
     check(feed.settings, quantiles)
     with ExitStack() as stack:
-        for surroundings in (torch.no_grad(), steady()):
+        for surroundings in (torch.no_grad(), retain_memory()):
             stack.enter_context(surroundings)
         first = stack.enter_context(closing(feed.images_from(0)))
         with threads(torch.get_num_threads() - feed.workers):
@@ -70,7 +72,9 @@ def opened(
         made = provenance(model, feed, datetime.now(UTC).isoformat(timespec="seconds"))
         made = replace(made, notes=(*made.notes, *getattr(probe, "notes", ())))
         keeper, state = keep(probe.layers, made)
-        passes = Passes(feed, probe.layers, quantiles, model.device, state, probe, progress, keeper, first)
+        passes = Passes(
+            feed, probe.layers, quantiles, model.device, state, probe, progress, keeper, first
+        )
         yield stack.enter_context(closing(passes)), made
 
 
@@ -81,15 +85,15 @@ def run(
     progress: Progress = silent,
     *,
     quantiles: Sequence[float] = (),
-    group: Alone | None = None,
-    keep: Keep = keep_nothing,
+    group: SingleProcess | None = None,
+    keep: OpenState = start_fresh,
 ) -> list[Dissection]:
     """Dissect ``layers`` of ``model`` on what ``feed`` brings; one Dissection per layer, in the order asked for.
 
     With several ``quantiles`` (else the settings' own) one for each of them, layer by layer. ``group`` are the
     processes that share the work, each with its part. Raises what the tree in `nd_plugin.errors` says.
     """
-    group = group or Alone()
+    group = group or SingleProcess()
     clock = time.monotonic()
     with opened(model, layers, feed, progress, quantiles, keep) as (passes, made):
         before = passes.state.seconds
@@ -100,7 +104,12 @@ def run(
 
 
 def observe(
-    model: Model, layers: Sequence[Any], feed: Feed, progress: Progress, quantiles: Sequence[float], keep: Keep
+    model: Model,
+    layers: Sequence[Any],
+    feed: Feed,
+    progress: Progress,
+    quantiles: Sequence[float],
+    keep: OpenState,
 ) -> None:
     """The pass over the images alone, for a shard: what it has seen is kept for `shards.merge`."""
     with opened(model, layers, feed, progress, quantiles, keep) as (passes, _):
@@ -108,7 +117,7 @@ def observe(
         passes.keeper.save(passes.state)
 
 
-def dissections(passes: Passes, whole: Whole, made: Provenance) -> list[Dissection]:
+def dissections(passes: Passes, whole: CombinedState, made: Provenance) -> list[Dissection]:
     """The results, layer by layer."""
     feed = passes.feed
     names = tuple(feed.concepts.name(index) for index in range(feed.images))
@@ -142,9 +151,9 @@ def dissections(passes: Passes, whole: Whole, made: Provenance) -> list[Dissecti
     return found
 
 
-def _sparse(seen: Observation, quantile: float) -> npt.NDArray[np.bool_]:
+def _sparse(seen: UnitStatistics, quantile: float) -> npt.NDArray[np.bool_]:
     """Units that are 0 on more than (1 - τ)·n of all n locations, so that T_k = 0, and not dead; (unit,)."""
-    few = seen.locations - most_of(quantile, seen.locations)
+    few = seen.locations - complement_rank(quantile, seen.locations)
     return np.asarray(((seen.nonzero < few) & seen.varied).numpy())
 
 
@@ -153,9 +162,14 @@ def _floats(values: Tensor) -> npt.NDArray[np.float64]:
     return values.double().cpu().numpy() + 0.0
 
 
-def _noted(made: Provenance, geometry: Geometry, settings: Settings, notes: Sequence[str]) -> Provenance:
+def _noted(
+    made: Provenance, geometry: Geometry, settings: Settings, notes: Sequence[str]
+) -> Provenance:
     """With the layer's geometry; evenly spread cells and a second forward pass are stated."""
     if settings.anchor == "rf" and not geometry.anchored:
-        notes = [*notes, "no receptive-field geometry could be derived: the cells are spread evenly over the image"]
+        notes = [
+            *notes,
+            "no receptive-field geometry could be derived: the cells are spread evenly over the image",
+        ]
     found = {**asdict(geometry), "source": geometry.source}
     return replace(made, geometry=found, notes=(*made.notes, *notes))

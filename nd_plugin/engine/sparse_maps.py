@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nd_plugin.method.numpy_on_cpu import true_places
+from nd_plugin.method.numpy_on_cpu import true_indices
 from nd_plugin.method.upsampling import finite
 
 Memory = Callable[[int], Tensor]  # so many bytes, (byte,) uint8, at an address that 8 divides
@@ -27,7 +27,9 @@ IN_CACHE = 2**18  # cells looked through at a time on a CPU
 AT_ONCE = 2**24  # and elsewhere
 
 
-FORGOTTEN = -torch.inf  # stands for cells that were not kept: what they interpolate to, NaN too, is above nothing
+FORGOTTEN = (
+    -torch.inf
+)  # stands for cells that were not kept: what they interpolate to, NaN too, is above nothing
 
 
 class Piece(NamedTuple):
@@ -39,7 +41,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Kept:
+class SparseMaps:
     """What is kept of maps of some images, in the order of the images; on the CPU, in one piece of memory."""
 
     cells: tuple[int, int]  # rows and columns of a map
@@ -52,7 +54,9 @@ class Kept:
     places: Tensor  # (cell,) row * columns + column, ascending in each map
 
     @classmethod
-    def on(cls, memory: Tensor, cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int) -> Kept:
+    def on(
+        cls, memory: Tensor, cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int
+    ) -> SparseMaps:
         """So many ``maps``, and ``count`` cells of them, as they lie in ``memory`` (byte,)."""
         place, columns = 0, []
         for kind, length in _columns(cells, dtype, maps, count):
@@ -65,10 +69,10 @@ class Kept:
         """Memory taken."""
         return self.memory.nbytes
 
-    def moved(self, memory: Tensor) -> Kept:
+    def moved(self, memory: Tensor) -> SparseMaps:
         """The same in another piece of memory, (byte,)."""
         sizes = len(self.units), len(self.values)
-        return Kept.on(memory.copy_(self.memory), self.cells, self.values.dtype, *sizes)
+        return SparseMaps.on(memory.copy_(self.memory), self.cells, self.values.dtype, *sizes)
 
     def maps(self, which: Tensor, device: torch.device) -> Tensor:
         """The maps at the places ``which`` (map,), on ``device``; (map, row, column), `FORGOTTEN` where not kept."""
@@ -85,18 +89,26 @@ class Kept:
         dense.index_copy_(0, torch.from_numpy(places).to(device), values.to(device))
         return dense.view(-1, *self.cells)
 
-    def above(self, bound: Tensor, *, neighbours: bool) -> Kept:
+    def above(self, bound: Tensor, *, neighbours: bool) -> SparseMaps:
         """The maps that exceed a better ``bound`` (unit,), as they are or without ``neighbours``."""
         bounds, counts = bound.index_select(0, self.units), self.counts.numpy()
         lit = self.peaks > bounds
         if neighbours and bool(lit.all()):
             return self
-        of_cells = lit.numpy().repeat(counts) if neighbours else self.values.numpy() > bounds.numpy().repeat(counts)
-        found, stay = true_places(torch.from_numpy(of_cells)), true_places(lit)
-        before = torch.searchsorted(found, self.counts.cumsum(0), out_int32=True)  # of the cells up to each map's end
+        of_cells = (
+            lit.numpy().repeat(counts)
+            if neighbours
+            else self.values.numpy() > bounds.numpy().repeat(counts)
+        )
+        found, stay = true_indices(torch.from_numpy(of_cells)), true_indices(lit)
+        before = torch.searchsorted(
+            found, self.counts.cumsum(0), out_int32=True
+        )  # of the cells up to each map's end
         left = before.diff(prepend=before.new_zeros(1)).index_select(0, stay)
         piece = Piece(left, self.places.index_select(0, found), self.values.index_select(0, found))
-        peaks, images, units = (column.index_select(0, stay) for column in (self.peaks, self.images, self.units))
+        peaks, images, units = (
+            column.index_select(0, stay) for column in (self.peaks, self.images, self.units)
+        )
         return _gathered(self.cells, peaks, images, units, [piece], _fresh)
 
     def lit(self, bound: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,11 +116,11 @@ class Kept:
         counts = self.counts.numpy()
         bounds = bound.index_select(0, self.units).numpy().repeat(counts)
         units = torch.from_numpy(self.units.numpy().repeat(counts))
-        found = true_places(torch.from_numpy(self.values.numpy() > bounds))
+        found = true_indices(torch.from_numpy(self.values.numpy() > bounds))
         return units.index_select(0, found), self.values.index_select(0, found)
 
 
-def keep(
+def sparsify(
     maps: Tensor,
     images: Tensor,
     peaks: Tensor,
@@ -116,13 +128,13 @@ def keep(
     memory: Memory | None = None,
     *,
     neighbours: bool = True,
-) -> Kept:
+) -> SparseMaps:
     """What exceeds ``bound`` (unit,) of ``maps`` (image, unit, row, column) of ``images`` (image,).
 
     ``peaks`` (image, unit) are their maxima. Without ``neighbours``, nothing but the values above the bound, for which
     no masks can be had.
     """
-    found, cells = true_places(peaks > bound), (maps.shape[2], maps.shape[3])
+    found, cells = true_indices(peaks > bound), (maps.shape[2], maps.shape[3])
     image = found // maps.shape[1]
     unit = found - image * maps.shape[1]
     flat, bounds = maps.flatten(0, 1), bound.index_select(0, unit)
@@ -142,7 +154,7 @@ def sparse(maps: Tensor, bound: Tensor, *, neighbours: bool) -> Piece:
         wanted = torch.from_numpy(_wanted(maps.numpy(), bound.numpy(), neighbours))
     else:
         wanted = _wanted(maps, bound, neighbours)
-    found = true_places(wanted)
+    found = true_indices(wanted)
     place = _places(size, device)
     counts = wanted.view(len(maps), size).sum(1, dtype=torch.int32)
     return Piece(counts, place.index_select(0, found), maps.flatten().index_select(0, found))
@@ -181,10 +193,14 @@ def _split(maps: Tensor, cells: tuple[int, int]) -> Sequence[Tensor]:
 @lru_cache(maxsize=16)
 def _places(size: int, device: torch.device) -> Tensor:
     """The place in its map of every cell of such a piece, (cell,)."""
-    return torch.arange(size, dtype=_kind_of_places(size), device=device).repeat(_at_once(size, device))
+    return torch.arange(size, dtype=_kind_of_places(size), device=device).repeat(
+        _at_once(size, device)
+    )
 
 
-def _columns(cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int) -> list[tuple[torch.dtype, int]]:
+def _columns(
+    cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int
+) -> list[tuple[torch.dtype, int]]:
     """Kind and length of each, the widest first so that all lie at addresses which their width divides."""
     place = _kind_of_places(cells[0] * cells[1])
     return [(dtype, count), (dtype, maps), *[(torch.int32, maps)] * 3, (place, count)]
@@ -192,7 +208,11 @@ def _columns(cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int) 
 
 def _kind_of_places(cells: int) -> torch.dtype:
     """The smallest that counts the cells of a map."""
-    return next(kind for kind in (torch.uint8, torch.int16, torch.int32) if cells <= torch.iinfo(kind).max + 1)
+    return next(
+        kind
+        for kind in (torch.uint8, torch.int16, torch.int32)
+        if cells <= torch.iinfo(kind).max + 1
+    )
 
 
 def bytes_of(cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int) -> int:
@@ -206,12 +226,17 @@ def _fresh(size: int) -> Tensor:
 
 
 def _gathered(
-    cells: tuple[int, int], peaks: Tensor, images: Tensor, units: Tensor, pieces: Sequence[Piece], memory: Memory
-) -> Kept:
+    cells: tuple[int, int],
+    peaks: Tensor,
+    images: Tensor,
+    units: Tensor,
+    pieces: Sequence[Piece],
+    memory: Memory,
+) -> SparseMaps:
     """The pieces of all maps, brought to the CPU."""
     count = sum(len(piece.values) for piece in pieces)
     size = bytes_of(cells, peaks.dtype, len(units), count)
-    kept = Kept.on(memory(size), cells, peaks.dtype, len(units), count)
+    kept = SparseMaps.on(memory(size), cells, peaks.dtype, len(units), count)
     kept.memory[-8:] = 0  # what is left over, so that files do not differ
     for column, parts in (
         (kept.values, [piece.values for piece in pieces]),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin.errors import RunInvalid
-from nd_plugin.method.numpy_on_cpu import count_nonzero, true_places
+from nd_plugin.method.numpy_on_cpu import count_nonzero, true_indices
 
 
 @dataclass
@@ -19,10 +19,12 @@ class TopImages:
     keep: int
     activations: Tensor  # (unit, at most keep), descending
     images: Tensor  # (unit, at most keep) int64, into the concept set
-    waiting: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # peaks (image, unit) and images (image,)
+    waiting: list[tuple[Tensor, Tensor]] = field(
+        default_factory=list
+    )  # peaks (image, unit) and images (image,)
 
     @classmethod
-    def none(cls, keep: int, units: int, dtype: torch.dtype, device: torch.device) -> TopImages:
+    def empty(cls, keep: int, units: int, dtype: torch.dtype, device: torch.device) -> TopImages:
         """Before any image."""
         return cls(
             keep,
@@ -30,7 +32,7 @@ class TopImages:
             torch.empty(units, 0, dtype=torch.int64, device=device),
         )
 
-    def see(self, peaks: Tensor, images: Tensor) -> None:
+    def update(self, peaks: Tensor, images: Tensor) -> None:
         """Take in ``peaks`` (image, unit), the largest activations in ``images`` (image,)."""
         self.waiting.append((peaks, images))
         if sum(len(images) for _, images in self.waiting) > 32 * self.keep:
@@ -49,7 +51,7 @@ class TopImages:
             better = (peaks > last) | ((peaks == last) & (images[:, None] < its_image))
         else:
             better = peaks >= peaks.topk(min(self.keep, len(peaks)), dim=0).values[-1]
-        found = true_places(better)
+        found = true_indices(better)
         image = found // peaks.shape[1]
         return self._merged(found - image * peaks.shape[1], peaks.flatten()[found], images[image])
 
@@ -72,13 +74,15 @@ class TopImages:
 
     def __add__(self, other: TopImages) -> TopImages:
         mine, its = self.best(), other.best()
-        units = torch.arange(len(its.images), device=its.images.device).repeat_interleave(its.images.shape[1])
+        units = torch.arange(len(its.images), device=its.images.device).repeat_interleave(
+            its.images.shape[1]
+        )
         both = TopImages(self.keep, mine.activations, mine.images)
         return both._merged(units, its.activations.flatten(), its.images.flatten())
 
 
 @dataclass
-class Observation:
+class UnitStatistics:
     """A layer's activations over some of the probe data set; ``a + b`` is the observation of both parts."""
 
     cells: tuple[int, int]  # rows and columns of the maps
@@ -92,7 +96,7 @@ class Observation:
     varied_all: bool = False
 
     @classmethod
-    def none(cls, maps: Tensor, enough: int, top: int) -> Observation:
+    def empty(cls, maps: Tensor, enough: int, top: int) -> UnitStatistics:
         """Before any image; ``maps`` (image, unit, row, column) are an example."""
         units, device = maps.shape[1], maps.device
         return cls(
@@ -103,10 +107,10 @@ class Observation:
             lowest_peak=torch.full((units,), torch.inf, dtype=maps.dtype, device=device),
             varied=torch.zeros(units, dtype=torch.bool, device=device),
             nonzero=torch.zeros(units, dtype=torch.int64, device=device),
-            top=TopImages.none(top, units, maps.dtype, device),
+            top=TopImages.empty(top, units, maps.dtype, device),
         )
 
-    def see(self, maps: Tensor, peaks: Tensor, images: Tensor) -> None:
+    def update(self, maps: Tensor, peaks: Tensor, images: Tensor) -> None:
         """Take in ``maps`` (image, unit, row, column) of ``images`` (image,), with their maxima ``peaks``."""
         self.images += len(maps)
         self.highest = self.highest.maximum(peaks.amax(0))
@@ -114,29 +118,37 @@ class Observation:
             self.lowest_peak = self.lowest_peak.minimum(peaks.amin(0))
             self.varied |= self.highest != self.lowest_peak
             same = (~self.varied).nonzero()[:, 0]
-            self.varied[same] = (maps[:, same] != self.highest[same, None, None]).flatten(2).any(2).any(0)
+            self.varied[same] = (
+                (maps[:, same] != self.highest[same, None, None]).flatten(2).any(2).any(0)
+            )
             self.varied_all = bool(self.varied.all())
         few = (self.nonzero <= self.enough).nonzero()[:, 0]
         if len(few):
             some = maps if len(few) == maps.shape[1] else maps[:, few]
             self.nonzero[few] += count_nonzero(some)
-        self.top.see(peaks, images)
+        self.top.update(peaks, images)
 
     @property
     def locations(self) -> int:
         """n, values of each unit."""
         return self.images * self.cells[0] * self.cells[1]
 
-    def on_cpu(self) -> Observation:
+    def on_cpu(self) -> UnitStatistics:
         """With all its tensors on the CPU, to be sent and stored."""
         top = self.top.best()
-        held: dict[str, Any] = {name: value.cpu() for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **held, top=TopImages(top.keep, top.activations.cpu(), top.images.cpu()))
+        held: dict[str, Any] = {
+            name: value.cpu() for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(
+            self, **held, top=TopImages(top.keep, top.activations.cpu(), top.images.cpu())
+        )
 
-    def __add__(self, other: Observation) -> Observation:
+    def __add__(self, other: UnitStatistics) -> UnitStatistics:
         if self.cells != other.cells:
-            raise RunInvalid(f"maps of {self.cells} and of {other.cells} cells do not belong to one layer")
-        return Observation(
+            raise RunInvalid(
+                f"maps of {self.cells} and of {other.cells} cells do not belong to one layer"
+            )
+        return UnitStatistics(
             self.cells,
             self.images + other.images,
             self.enough,

@@ -59,7 +59,7 @@ class Differences:
     most: dict[Names, float] = field(default_factory=dict)
     largest: dict[Names, float] = field(default_factory=dict)
 
-    def see(self, names: Names, one: Tensor, other: Tensor) -> None:
+    def update(self, names: Names, one: Tensor, other: Tensor) -> None:
         """Take in the maps of a batch."""
         apart, size = float((one - other).abs().amax()), float(other.abs().amax())
         self.most[names] = max(self.most.get(names, 0.0), apart)
@@ -106,7 +106,7 @@ class PairProbe:
                     f"layer {one!r} gives maps of shape {tuple(a.shape[1:])} and {other!r} of {tuple(b.shape[1:])}: "
                     "they are not the same layer; name a pair of them as FIRST=SECOND"
                 )
-            self.pair.differences.see((one, other), a, b)
+            self.pair.differences.update((one, other), a, b)
         first = {FIRST + name: maps for name, maps in found.items()}
         return first | {SECOND + name: maps.to(images.device) for name, maps in others.items()}
 
@@ -117,7 +117,9 @@ class Pair:
 
     first: Model
     second: Model
-    how: Preprocess | None = None  # of the images that come: each model gets them its own way, where it knows one
+    how: Preprocess | None = (
+        None  # of the images that come: each model gets them its own way, where it knows one
+    )
     differences: Differences = field(default_factory=Differences)
     backend: str = "pair"
 
@@ -125,7 +127,12 @@ class Pair:
     def identity(self) -> Identity:
         """Of both."""
         one, other = self.first.identity, self.second.identity
-        return Identity("pair", f"{one.source} and {other.source}", one.version, one.fingerprint + other.fingerprint)
+        return Identity(
+            "pair",
+            f"{one.source} and {other.source}",
+            one.version,
+            one.fingerprint + other.fingerprint,
+        )
 
     @property
     def preprocess(self) -> Preprocess:
@@ -157,7 +164,11 @@ class Pair:
     def as_wanted(self, model: Model, images: Tensor) -> Tensor:
         """A batch as a model wants it, on its device."""
         known = self.how is not None and not model.preprocess.assumed
-        found = model.preprocess.renormalised(images, self.how) if known and self.how is not None else images
+        found = (
+            model.preprocess.renormalised(images, self.how)
+            if known and self.how is not None
+            else images
+        )
         return found.to(model.device)
 
 
@@ -178,12 +189,17 @@ def parity(
     """
     pair = Pair(first, second, feed.preprocess if own else None)
     found = run(pair, layers, feed, progress)
-    return [_compared(one, other, pair.differences) for one, other in zip(found[::2], found[1::2], strict=True)]
+    return [
+        _compared(one, other, pair.differences)
+        for one, other in zip(found[::2], found[1::2], strict=True)
+    ]
 
 
 def _compared(one: Dissection, other: Dissection, differences: Differences) -> LayerParity:
     names = (one.layer.removeprefix(FIRST), other.layer.removeprefix(SECOND))
-    detects = [np.array([score.detector for score in found.unit_scores()]) for found in (one, other)]
+    detects = [
+        np.array([score.detector for score in found.unit_scores()]) for found in (one, other)
+    ]
     labels = one.labels != other.labels
     geometries = [{**found.provenance.geometry} for found in (one, other)]
     return LayerParity(

@@ -9,7 +9,7 @@ from captum._utils.common import _expand_target
 from torch import Tensor
 
 from nd_plugin.contracts.split_models import Rest
-from nd_plugin.explain.cuts import Cuts, layer_and_outputs, rest_of
+from nd_plugin.explain.cuts import LayerCuts, layer_and_outputs, rest_of
 from nd_plugin.explain.question import Contributions, Question
 from nd_plugin.explain.targets import select
 from nd_plugin.receptive_fields.layout import Layout, axes_of
@@ -17,7 +17,7 @@ from nd_plugin.receptive_fields.layout import Layout, axes_of
 AT_ONCE = 32  # units ablated in one pass through the rest
 
 
-def _ablation(question: Question, cuts: Cuts) -> Contributions:
+def _ablation(question: Question, cuts: LayerCuts) -> Contributions:
     """What the output loses when a unit is 0 everywhere, shared out over its cells by the size of their activation."""
     cut = cuts.of(question)
     value, output = layer_and_outputs(question)
@@ -59,5 +59,7 @@ def ablated(rest: Rest, question: Question, units: Sequence[int]) -> Tensor:
     """(image,): the output when some units are 0 together."""
     with torch.no_grad():
         value = rest.layer(*question.inputs)
-        value.index_fill_(axes_of(rest.layout)[1], torch.tensor(units, dtype=torch.long, device=value.device), 0)
+        value.index_fill_(
+            axes_of(rest.layout)[1], torch.tensor(units, dtype=torch.long, device=value.device), 0
+        )
         return select(rest(value, *question.inputs), question.target)

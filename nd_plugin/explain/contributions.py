@@ -14,13 +14,13 @@ import torch
 from nd_plugin.contracts.split_models import SplitModel, TracedModel
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.ablation import _ablation
-from nd_plugin.explain.cuts import Cuts, rest_of
+from nd_plugin.explain.cuts import LayerCuts, rest_of
 from nd_plugin.explain.linear_head import _head, _linear
 from nd_plugin.explain.question import KINDS, Contributions, Question
 from nd_plugin.explain.targets import select
 
 
-def contribute(question: Question, kind: str, cuts: Cuts) -> Contributions:
+def contribute(question: Question, kind: str, cuts: LayerCuts) -> Contributions:
     """The contributions of a kind; ``auto`` takes the first that the model allows: linear, gradient, ablation.
 
     Raises BadInput for a kind that this model does not allow, and says which it does.
@@ -39,7 +39,7 @@ def contribute(question: Question, kind: str, cuts: Cuts) -> Contributions:
     )
 
 
-def possible(question: Question, cuts: Cuts) -> list[str]:
+def possible(question: Question, cuts: LayerCuts) -> list[str]:
     """The kinds of contribution that a question's model and layer allow."""
     kinds = [kind for kind in KINDS if not _obstacle(question, kind)]
     return [kind for kind in kinds if kind != "linear" or _head(question, cuts) is not None]
@@ -59,11 +59,15 @@ def _obstacle(question: Question, kind: str) -> str:
     return ""
 
 
-def _gradient(question: Question, _: Cuts) -> Contributions:
+def _gradient(question: Question, _: LayerCuts) -> Contributions:
     model = question.model
     assert isinstance(model, TracedModel)
     trace = model.trace(
-        question.layer, question.inputs, at_input=question.at_input, gradients=True, device_ids=question.device_ids
+        question.layer,
+        question.inputs,
+        at_input=question.at_input,
+        gradients=True,
+        device_ids=question.device_ids,
     )
     with torch.inference_mode(False), torch.enable_grad():
         outputs = torch.unbind(select(trace.output, question.target))
@@ -72,18 +76,29 @@ def _gradient(question: Question, _: Cuts) -> Contributions:
     parts = [[(tensor.detach(), next(gradients)) for tensor in part] for part in trace.values]
     device = parts[0][0][0].device
     tensors = tuple(
-        torch.cat([(value * gradient if question.multiply else gradient).to(device) for value, gradient in pairs])
+        torch.cat(
+            [
+                (value * gradient if question.multiply else gradient).to(device)
+                for value, gradient in pairs
+            ]
+        )
         for pairs in zip(*parts, strict=True)
     )
     return Contributions("gradient", tensors, trace.several)
 
 
-def _activation(question: Question, _: Cuts) -> Contributions:
+def _activation(question: Question, _: LayerCuts) -> Contributions:
     model = question.model
     if isinstance(model, TracedModel):
-        trace = model.trace(question.layer, question.inputs, at_input=question.at_input, device_ids=question.device_ids)
+        trace = model.trace(
+            question.layer,
+            question.inputs,
+            at_input=question.at_input,
+            device_ids=question.device_ids,
+        )
         joined = tuple(
-            torch.cat([tensor.to(pair[0].device) for tensor in pair]) for pair in zip(*trace.values, strict=True)
+            torch.cat([tensor.to(pair[0].device) for tensor in pair])
+            for pair in zip(*trace.values, strict=True)
         )
         return Contributions("activation", joined, trace.several)
     if isinstance(model, SplitModel):
@@ -94,7 +109,7 @@ def _activation(question: Question, _: Cuts) -> Contributions:
         return Contributions("activation", (probe(images)[probe.layers[0]],))
 
 
-_HOW: dict[str, Callable[[Question, Cuts], Contributions | None]] = {
+_HOW: dict[str, Callable[[Question, LayerCuts], Contributions | None]] = {
     "linear": _linear,
     "gradient": _gradient,
     "ablation": _ablation,

@@ -17,7 +17,7 @@ from nd_plugin.receptive_fields.layout import Layout
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class LayerCut:
     """What is known of a layer: where its units lie."""
 
     name: str
@@ -25,14 +25,14 @@ class Cut:
     geometry: Geometry
 
 
-class Cuts:
+class LayerCuts:
     """The cuts of one model and the heads behind them, each found once; a head is checked again whenever it is used."""
 
     def __init__(self) -> None:
-        self._cuts: dict[Any, Cut] = {}
+        self._cuts: dict[Any, LayerCut] = {}
         self._heads: dict[Any, LinearHead | None] = {}
 
-    def of(self, question: Question) -> Cut:
+    def of(self, question: Question) -> LayerCut:
         """The cut that a question is about. Raises UnitsNotFound, BadInput."""
         key = _key(question)
         if key not in self._cuts:
@@ -40,7 +40,7 @@ class Cuts:
             if not isinstance(model, SplitModel):
                 raise BadInput(f"the backend {model.backend!r} cannot cut a model at a layer")
             with model.rest(question.layer, question.inputs) as rest:
-                self._cuts[key] = Cut(rest.name, rest.layout, rest.geometry)
+                self._cuts[key] = LayerCut(rest.name, rest.layout, rest.geometry)
         return self._cuts[key]
 
     def head(self, question: Question) -> LinearHead | None:
@@ -58,7 +58,9 @@ class Cuts:
 
 def _key(question: Question) -> tuple[Any, ...]:
     layer = question.layer if isinstance(question.layer, str) else id(question.layer)
-    return layer, *(tuple(item.shape[1:]) if isinstance(item, Tensor) else None for item in question.inputs)
+    return layer, *(
+        tuple(item.shape[1:]) if isinstance(item, Tensor) else None for item in question.inputs
+    )
 
 
 def rest_of(question: Question) -> AbstractContextManager[Rest]:
@@ -72,7 +74,9 @@ def layer_and_outputs(question: Question) -> tuple[Tensor, Any]:
     model = question.model
     if isinstance(model, TracedModel):
         trace = model.trace(question.layer, question.inputs, device_ids=question.device_ids)
-        return torch.cat([part[0].to(trace.values[0][0].device) for part in trace.values]), trace.output
+        return torch.cat(
+            [part[0].to(trace.values[0][0].device) for part in trace.values]
+        ), trace.output
     assert isinstance(model, SplitModel)
     with rest_of(question) as rest, torch.no_grad():
         return rest.layer(*question.inputs), model.outputs(*question.inputs)

@@ -14,7 +14,7 @@ from nd_plugin.contracts.split_models import Rest, SplitModel
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.ablation import ablated, by_unit
 from nd_plugin.explain.contributions import contribute, possible
-from nd_plugin.explain.cuts import Cut, Cuts, rest_of
+from nd_plugin.explain.cuts import LayerCut, LayerCuts, rest_of
 from nd_plugin.explain.explanation import Check, Explanation, Explanations, Pixels, RankedUnit
 from nd_plugin.explain.question import Contributions, Question
 from nd_plugin.explain.targets import Target, chosen_output, select
@@ -47,15 +47,19 @@ class Seen:
     """What one forward pass gave: everything but the units' names."""
 
     question: Question
-    cut: Cut
+    cut: LayerCut
     contributions: Contributions
     whole: Tensor  # (image, unit) each unit's contribution as a whole
     maps: Tensor  # (image, unit, row, column)
     outputs: Tensor  # (image,) of the target
-    predicted: Tensor | None  # (image,) the class with the largest output; None where outputs are no classes
+    predicted: (
+        Tensor | None
+    )  # (image,) the class with the largest output; None where outputs are no classes
 
 
-def explain(question: Question, dissection: Dissection, wanted: Wanted, cuts: Cuts) -> Explanations:
+def explain(
+    question: Question, dissection: Dissection, wanted: Wanted, cuts: LayerCuts
+) -> Explanations:
     """One explanation for each image. Raises BadInput for what this model does not allow."""
     if not isinstance(question.model, SplitModel):
         raise BadInput(
@@ -64,17 +68,24 @@ def explain(question: Question, dissection: Dissection, wanted: Wanted, cuts: Cu
         )
     seen = _look(question, wanted, cuts)
     if dissection.units != seen.maps.shape[1]:
-        raise BadInput(f"the dissection has {dissection.units} units, and layer {seen.cut.name!r} {seen.maps.shape[1]}")
+        raise BadInput(
+            f"the dissection has {dissection.units} units, and layer {seen.cut.name!r} {seen.maps.shape[1]}"
+        )
     scores = list(dissection.unit_scores())
-    above = thresholds(seen.maps, wanted.mask, wanted.image_quantile, torch.from_numpy(dissection.thresholds))
+    above = thresholds(
+        seen.maps, wanted.mask, wanted.image_quantile, torch.from_numpy(dissection.thresholds)
+    )
     notes = _notes(question, dissection)
     with rest_of(seen.question) as rest:
         return Explanations(
-            [_explained(rest, seen, image, scores, above, wanted, notes) for image in range(len(seen.outputs))]
+            [
+                _explained(rest, seen, image, scores, above, wanted, notes)
+                for image in range(len(seen.outputs))
+            ]
         )
 
 
-def _look(question: Question, wanted: Wanted, cuts: Cuts) -> Seen:
+def _look(question: Question, wanted: Wanted, cuts: LayerCuts) -> Seen:
     assert isinstance(question.model, SplitModel)
     with torch.no_grad():
         raw = question.model.outputs(*question.inputs)
@@ -82,13 +93,21 @@ def _look(question: Question, wanted: Wanted, cuts: Cuts) -> Seen:
     if question.target is None and predicted is not None:
         question = replace(question, target=predicted)
     if wanted.contribution == "activation":
-        raise BadInput(f"an activation explains no output; possible are {', '.join(possible(question, cuts)[:-1])}")
+        raise BadInput(
+            f"an activation explains no output; possible are {', '.join(possible(question, cuts)[:-1])}"
+        )
     found = contribute(question, wanted.contribution, cuts)
     cut = cuts.of(question)
     whole = by_unit(found.tensors[0], cut.layout).sum(2)
     activations = contribute(question, "activation", cuts).tensors[0]
     return Seen(
-        question, cut, found, whole, cut.layout.maps(activations), select(raw, question.target).detach(), predicted
+        question,
+        cut,
+        found,
+        whole,
+        cut.layout.maps(activations),
+        select(raw, question.target).detach(),
+        predicted,
     )
 
 
@@ -103,7 +122,9 @@ def _predicted(raw: Any, target: Target) -> Tensor | None:
 def _notes(question: Question, dissection: Dissection) -> tuple[str, ...]:
     made, now = dissection.provenance.model.fingerprint, question.model.identity.fingerprint
     if made and now and made != now:
-        return (f"the units were named in a model with other weights (fingerprint {made}, and this one has {now})",)
+        return (
+            f"the units were named in a model with other weights (fingerprint {made}, and this one has {now})",
+        )
     return ()
 
 
@@ -118,7 +139,9 @@ def _explained(
 ) -> Explanation:
     """Of one image."""
     order = seen.whole[image].argsort(descending=True, stable=True).tolist()
-    best = [unit for unit in order if scores[unit].detector or not wanted.detectors_only][: wanted.top_k]
+    best = [unit for unit in order if scores[unit].detector or not wanted.detectors_only][
+        : wanted.top_k
+    ]
     question = seen.question.only(image)
     target = _one(question.target)
     output, bias = float(seen.outputs[image]), seen.contributions.bias
@@ -134,7 +157,9 @@ def _explained(
         contribution=seen.contributions.kind,
         mask=wanted.mask,
         units=tuple(_ranked(seen, image, best, scores, above)),
-        check=Check(float(seen.whole[image][best].sum()), output - float(ablated(rest, question, best)[0])),
+        check=Check(
+            float(seen.whole[image][best].sum()), output - float(ablated(rest, question, best)[0])
+        ),
         notes=notes,
     )
 
@@ -172,7 +197,13 @@ def _one(target: Target) -> Any:
 def class_name(target: Any, classes: Classes | None) -> str:
     """How a target is called."""
     if classes is None or not isinstance(target, int):
-        return f"class {target}" if isinstance(target, int) else "output" if target is None else str(target)
+        return (
+            f"class {target}"
+            if isinstance(target, int)
+            else "output"
+            if target is None
+            else str(target)
+        )
     try:
         return str(classes[target])
     except (KeyError, IndexError) as error:
@@ -185,12 +216,16 @@ def pixels(image: Tensor, how: Preprocess) -> Pixels:
     One that was prepared otherwise is stretched from its smallest value to its largest.
     """
     if image.dim() != 3:
-        raise BadInput(f"an image of shape {tuple(image.shape)} cannot be shown: (channel, row, column) can")
+        raise BadInput(
+            f"an image of shape {tuple(image.shape)} cannot be shown: (channel, row, column) can"
+        )
     image = image.cpu()
     if len(image) == 3:
         values = how.pixel_values(image)
         if values.min() >= -SLACK and values.max() <= 255 + SLACK:
             return np.ascontiguousarray(how.denormalise(image).permute(1, 2, 0).numpy())
-    grey = image.detach().float() if len(image) == 3 else image[:1].detach().float().expand(3, -1, -1)
+    grey = (
+        image.detach().float() if len(image) == 3 else image[:1].detach().float().expand(3, -1, -1)
+    )
     stretched = (grey - grey.min()) / (grey.max() - grey.min()).clamp_min(1e-12)
     return np.ascontiguousarray((stretched * 255).round().byte().permute(1, 2, 0).numpy())

@@ -73,7 +73,9 @@ class Explanation:
     image: Pixels  # (row, column, channel), as the model saw it
     target: Any
     name: str  # of the target
-    predicted: str  # the name of the class that the model chose; "" where the outputs are no classes
+    predicted: (
+        str  # the name of the class that the model chose; "" where the outputs are no classes
+    )
     output: float  # the logit
     bias: float | None  # of the linear head: contributions of all units + bias = output
     contribution: str  # which kind was taken
@@ -86,9 +88,17 @@ class Explanation:
         """As plain values, ready for JSON; the image itself is left out."""
         check = None if self.check is None else {**vars(self.check), "error": self.check.error}
         left = ("image", "units", "check", "notes")
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left}
+        plain = {
+            name: getattr(self, name) for name in self.__dataclass_fields__ if name not in left
+        }
         units = [unit.to_dict() for unit in self.units]
-        return {**plain, "target": _plain(self.target), "units": units, "check": check, "notes": list(self.notes)}
+        return {
+            **plain,
+            "target": _plain(self.target),
+            "units": units,
+            "check": check,
+            "notes": list(self.notes),
+        }
 
     def to_json(self) -> str:
         """What `to_dict` gives, as text."""
@@ -101,7 +111,9 @@ class Explanation:
         return plot([self])
 
     def __repr__(self) -> str:
-        units = ", ".join(f"{unit.unit} {unit.label} {unit.contribution:+.3g}" for unit in self.units)
+        units = ", ".join(
+            f"{unit.unit} {unit.label} {unit.contribution:+.3g}" for unit in self.units
+        )
         return f"Explanation({self.name}: {self.output:.4g}; {units or 'no unit that detects a concept'})"
 
     def __rich__(self) -> RenderableType:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nd_plugin.contracts.split_models import LinearHead, SplitModel
 from nd_plugin.errors import ModelFailed, UnitsNotFound
-from nd_plugin.explain.cuts import Cuts, layer_and_outputs
+from nd_plugin.explain.cuts import LayerCuts, layer_and_outputs
 from nd_plugin.explain.question import Contributions, Question
 from nd_plugin.explain.targets import select
 from nd_plugin.receptive_fields.layout import Layout, from_maps
@@ -17,7 +17,7 @@ from nd_plugin.receptive_fields.layout import Layout, from_maps
 LINEAR = 1e-3  # of the largest output: how far a head's own sum may be from it, TF32 included
 
 
-def _linear(question: Question, cuts: Cuts) -> Contributions | None:
+def _linear(question: Question, cuts: LayerCuts) -> Contributions | None:
     head = _head(question, cuts)
     if head is None:
         return None
@@ -31,13 +31,20 @@ def _linear(question: Question, cuts: Cuts) -> Contributions | None:
     return found
 
 
-def _head(question: Question, cuts: Cuts) -> LinearHead | None:
-    one = len(question.inputs) == 1 and isinstance(question.inputs[0], Tensor) and question.inputs[0].dim() == 4
+def _head(question: Question, cuts: LayerCuts) -> LinearHead | None:
+    one = (
+        len(question.inputs) == 1
+        and isinstance(question.inputs[0], Tensor)
+        and question.inputs[0].dim() == 4
+    )
     if not one or question.at_input or not isinstance(question.model, SplitModel):
         return None
     try:
         return cuts.head(question)
-    except (ModelFailed, UnitsNotFound):  # it takes no noise, or has units laid out otherwise: it may have gradients
+    except (
+        ModelFailed,
+        UnitsNotFound,
+    ):  # it takes no noise, or has units laid out otherwise: it may have gradients
         return None
 
 
@@ -49,7 +56,9 @@ def _linear_of(
     if not isinstance(output, Tensor):
         return None
     said = maps.mean((2, 3)) @ head.weight.T + head.bias
-    if said.shape != output.shape or not torch.allclose(said, output, rtol=0, atol=LINEAR * _largest(output)):
+    if said.shape != output.shape or not torch.allclose(
+        said, output, rtol=0, atol=LINEAR * _largest(output)
+    ):
         return None
     numbers = torch.arange(output.shape[1], device=output.device).expand(output.shape)
     chosen = select(numbers, question.target)  # which output each image is asked about

@@ -30,12 +30,16 @@ class Question:
     @property
     def images(self) -> int:
         """How many there are."""
-        return next((len(item) for item in self.inputs if isinstance(item, Tensor) and item.dim()), 1)
+        return next(
+            (len(item) for item in self.inputs if isinstance(item, Tensor) and item.dim()), 1
+        )
 
     def only(self, image: int) -> Question:
         """The same of one image."""
         inputs = tuple(
-            item[image : image + 1] if isinstance(item, Tensor) and item.dim() and len(item) == self.images else item
+            item[image : image + 1]
+            if isinstance(item, Tensor) and item.dim() and len(item) == self.images
+            else item
             for item in self.inputs
         )
         return replace(self, inputs=inputs, target=target_of(self.target, image))

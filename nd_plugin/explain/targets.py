@@ -40,7 +40,9 @@ def chosen_output(output: Any, target: Target) -> tuple[Tensor, Target]:
     if len(tensors) == 1:
         return next(iter(tensors.values())), target
     keys = ", ".join(map(repr, tensors)) or "none"
-    raise BadInput(f"the model gives a {type(output).__name__} of tensors {keys}: begin the target with one of them")
+    raise BadInput(
+        f"the model gives a {type(output).__name__} of tensors {keys}: begin the target with one of them"
+    )
 
 
 def target_of(target: Target, image: int) -> Target:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin.errors import BadInput
-from nd_plugin.method.quantile import rank
+from nd_plugin.method.ranks import rank
 from nd_plugin.method.upsampling import upsample
 from nd_plugin.receptive_fields.geometry import Geometry, Size
 
@@ -34,9 +34,13 @@ def thresholds(maps: Tensor, mask: str, quantile: float, dissected: Tensor | Non
     if mask == "image":
         return image_thresholds(maps, quantile)
     if dissected is None:
-        raise BadInput("mask 'dissection' needs a dissection: run dissect, or set .dissection to a saved one")
+        raise BadInput(
+            "mask 'dissection' needs a dissection: run dissect, or set .dissection to a saved one"
+        )
     if len(dissected) != maps.shape[1]:
-        raise BadInput(f"the dissection has {len(dissected)} units, and the layer gives {maps.shape[1]}")
+        raise BadInput(
+            f"the dissection has {len(dissected)} units, and the layer gives {maps.shape[1]}"
+        )
     return dissected.to(maps).expand(len(maps), -1)
 
 

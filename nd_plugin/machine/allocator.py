@@ -27,14 +27,16 @@ PAGE = mmap.PAGESIZE
 SELDOM = 8  # batches
 
 
-HELD = 2**30  # bytes of the process beyond those after the last return, at which memory is returned again
+HELD = (
+    2**30
+)  # bytes of the process beyond those after the last return, at which memory is returned again
 
 
 LARGEST_ADAPTED = 2**25  # what glibc's own adaptation ends with; trimming at twice as much
 
 
 @contextmanager
-def steady() -> Iterator[None]:
+def retain_memory() -> Iterator[None]:
     """Memory is kept for the next batch; afterwards it is returned. Nothing happens elsewhere than with glibc."""
     libc = _glibc()
     if libc is None:
@@ -63,7 +65,7 @@ class _Relief:
 _relief = _Relief()
 
 
-def relieve() -> None:
+def trim_memory() -> None:
     """Return freed memory, now and then: pieces of many sizes, freed and not returned, come to need more and more.
 
     To be called after every batch. What a batch itself needs is not returned each time: where that were to happen, more

@@ -22,12 +22,12 @@ T = TypeVar("T")
 FEWER = "use fewer workers, or none: workers=0, --workers 0"
 
 
-def can_copy() -> bool:
+def can_fork() -> bool:
     """Whether processes begin as copies of this one, with all that it holds; where they do not, there are none."""
     return multiprocessing.get_start_method() == "fork"
 
 
-def in_turn(do: Callable[[int], T], numbers: Sequence[int], copies: int) -> Iterator[T]:
+def map_in_order(do: Callable[[int], T], numbers: Sequence[int], copies: int) -> Iterator[T]:
     """``do`` for all ``numbers``, in their order: this process and its copies take turns.
 
     A copy has what this process had at the beginning; what it gives back is pickled, and waited with until it is
@@ -53,16 +53,25 @@ def _begin(
     do: Callable[[int], T], numbers: Sequence[int], others: Sequence[Connection]
 ) -> tuple[BaseProcess, Connection]:
     reader, writer = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.Process(target=_copy, args=(do, numbers, writer, [reader, *others]), daemon=True)
+    process = multiprocessing.Process(
+        target=_copy, args=(do, numbers, writer, [reader, *others]), daemon=True
+    )
     try:
         process.start()
     except OSError as error:
-        raise RunFailed(f"no process can be begun beside this one ({error.strerror}): {FEWER}") from error
+        raise RunFailed(
+            f"no process can be begun beside this one ({error.strerror}): {FEWER}"
+        ) from error
     writer.close()  # so that the end of the copy is seen
     return process, reader
 
 
-def _copy(do: Callable[[int], T], numbers: Sequence[int], writer: Connection, readers: Sequence[Connection]) -> None:
+def _copy(
+    do: Callable[[int], T],
+    numbers: Sequence[int],
+    writer: Connection,
+    readers: Sequence[Connection],
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses Ctrl-C means the first process
     torch.set_num_threads(1)
     for reader in readers:

@@ -15,10 +15,12 @@ from torch import distributed as dist
 T = TypeVar("T")
 
 
-PATIENCE = timedelta(days=7)  # processes meet after whole passes, and one may have to go on from further behind
+PATIENCE = timedelta(
+    days=7
+)  # processes meet after whole passes, and one may have to go on from further behind
 
 
-class Alone:
+class SingleProcess:
     """The only process."""
 
     rank = 0
@@ -36,7 +38,7 @@ class Alone:
         """Until everybody has come here."""
 
 
-class Together(Alone):
+class TorchrunGroup(SingleProcess):
     """One process of a group; every method waits for all of them."""
 
     def __init__(self) -> None:
@@ -67,22 +69,24 @@ def started_by_torchrun() -> bool:
 
 def own_device(wanted: str) -> str:
     """``cuda`` means the GPU of this process."""
-    several = started_by_torchrun() and (wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()))
+    several = started_by_torchrun() and (
+        wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available())
+    )
     return f"cuda:{os.environ['LOCAL_RANK']}" if several else wanted
 
 
 @contextmanager
-def joined() -> Iterator[Alone]:
+def joined() -> Iterator[SingleProcess]:
     """The group that torchrun started this process in (gloo on the CPU, NCCL on CUDA), or the process alone."""
     if not started_by_torchrun() or not dist.is_available():
-        yield Alone()
+        yield SingleProcess()
         return
     mine = not dist.is_initialized()
     if mine:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield Together()
+        yield TorchrunGroup()
     finally:
         if mine:
             dist.destroy_process_group()

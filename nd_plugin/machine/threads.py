@@ -26,7 +26,7 @@ def one_thread() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def side_by_side() -> Iterator[Callable[[Iterable[Callable[[], None]]], None]]:
+def parallel_jobs() -> Iterator[Callable[[Iterable[Callable[[], None]]], None]]:
     """Many short operations: threads are of use between independent jobs, and not inside each operation.
 
     Gives a function that does some jobs and returns when all are done, with the exception of the first that failed.

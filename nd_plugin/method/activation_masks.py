@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nd_plugin.method.numpy_on_cpu import _columns, divided, true_places
+from nd_plugin.method.numpy_on_cpu import _columns, divide_indices, true_indices
 from nd_plugin.method.upsampling import taps
 from nd_plugin.receptive_fields.geometry import Axis, Geometry, Size
 
@@ -23,7 +23,7 @@ AT_ONCE = 2**18  # lines of tiles in memory at a time: they should stay in the p
 
 
 @dataclass(frozen=True)
-class Strips:
+class AxisStrips:
     """One axis of a mask, cut into strips of neighbouring pixels that lie between the same two cells."""
 
     first: Tensor  # (strip,) int64, cells
@@ -32,27 +32,33 @@ class Strips:
     length: Tensor  # (strip,) int32, pixels
     ascending: Tensor  # (strip,) bool, whether the weights do not fall from pixel to pixel
     weight: Tensor  # (pixel, strip), of the second cell; NaN beyond a strip's end, which is above no threshold
-    ordered: (
-        Tensor  # (direction, pixel, strip), weights from the first pixel and from the last, as `_search` needs them
-    )
+    ordered: Tensor  # (direction, pixel, strip), weights from the first pixel and from the last, as `_search` needs them
 
 
 @lru_cache(maxsize=256)
-def strips(axis: Axis, cells: int, pixels: int, target: int, device: torch.device, dtype: torch.dtype) -> Strips:
+def strips(
+    axis: Axis, cells: int, pixels: int, target: int, device: torch.device, dtype: torch.dtype
+) -> AxisStrips:
     """Cut ``target`` mask pixels over ``pixels`` input pixels and ``cells`` cells."""
     found = taps(axis, cells, pixels, target)
     edges = np.flatnonzero(np.diff(found.first.numpy())) + 1
     runs = list(zip([0, *edges.tolist()], [*edges.tolist(), target], strict=True))
-    long = max(end - start for start, end in (runs[1:-1] or runs))  # the clamped ends may be longer: they are cut
-    cut = [(place, min(place + long, end)) for start, end in runs for place in range(start, end, long)]
-    ordered = torch.full((2, 2 ** long.bit_length() - 1, len(cut)), torch.nan, dtype=torch.float64, device="cpu")
+    long = max(
+        end - start for start, end in (runs[1:-1] or runs)
+    )  # the clamped ends may be longer: they are cut
+    cut = [
+        (place, min(place + long, end)) for start, end in runs for place in range(start, end, long)
+    ]
+    ordered = torch.full(
+        (2, 2 ** long.bit_length() - 1, len(cut)), torch.nan, dtype=torch.float64, device="cpu"
+    )
     for strip, (start, end) in enumerate(cut):
         ordered[0, : end - start, strip] = found.weight[start:end]
         ordered[1, : end - start, strip] = found.weight[start:end].flip(0)
     first, last = torch.from_numpy(np.array(cut).T.copy())
     last = last - 1
     weights = ordered.to(device, dtype)
-    return Strips(
+    return AxisStrips(
         first=found.first[first].to(device),
         second=found.second[first].to(device),
         start=first.int().to(device),
@@ -72,7 +78,9 @@ class Runs:
     lengths: Tensor  # (run,) int64, pixels
 
 
-def lit_runs(maps: Tensor, thresholds: Tensor, geometry: Geometry, image: Size, mask: Size) -> Iterator[Runs]:
+def lit_runs(
+    maps: Tensor, thresholds: Tensor, geometry: Geometry, image: Size, mask: Size
+) -> Iterator[Runs]:
     """All pixels where upsampled ``maps`` (map, row, column) are above ``thresholds`` (map,), some tiles at a time."""
     device, dtype = maps.device, maps.dtype
     rows = strips(geometry.rows, maps.shape[1], image[0], mask[0], device, dtype)
@@ -82,16 +90,21 @@ def lit_runs(maps: Tensor, thresholds: Tensor, geometry: Geometry, image: Size, 
     for map_, row, column in zip(*(torch.split(part, at_once) for part in tiles), strict=True):
         left, right = _edges(maps, map_, rows, row, columns, column)
         threshold = thresholds.index_select(0, map_)
-        bright = true_places(torch.maximum(left, right) > threshold)
-        line, tile = divided(bright.int(), len(map_))
-        left, right = left.flatten().index_select(0, bright), right.flatten().index_select(0, bright)
+        bright = true_indices(torch.maximum(left, right) > threshold)
+        line, tile = divide_indices(bright.int(), len(map_))
+        left, right = (
+            left.flatten().index_select(0, bright),
+            right.flatten().index_select(0, bright),
+        )
         strip = column.int().index_select(0, tile)
-        lengths, first = _search(left, right - left, threshold.index_select(0, tile), columns, strip)
+        lengths, first = _search(
+            left, right - left, threshold.index_select(0, tile), columns, strip
+        )
         start = (rows.start[row] * mask[1] + columns.start[column]).index_select(0, tile)
         yield Runs(map_.index_select(0, tile), start.add_(line, alpha=mask[1]).add_(first), lengths)
 
 
-def _tiles(lit: Tensor, rows: Strips, columns: Strips) -> tuple[Tensor, Tensor, Tensor]:
+def _tiles(lit: Tensor, rows: AxisStrips, columns: AxisStrips) -> tuple[Tensor, Tensor, Tensor]:
     """Map, row strip and column strip of every tile that has one of its cells ``lit`` (map, row, column).
 
     A tile's other cells are the next ones to its first; all maps are one line here, and what is next only over the end
@@ -101,16 +114,20 @@ def _tiles(lit: Tensor, rows: Strips, columns: Strips) -> tuple[Tensor, Tensor, 
     for step in (1, lit.shape[2]):
         any_ = torch.cat([any_[:-step] | any_[step:], any_[-step:]])
     first = (rows.first[:, None] * lit.shape[2] + columns.first).flatten()
-    map_, place = divided(true_places(_columns(any_.view(lit.flatten(1).shape), first)), len(first))
-    return map_, *divided(place, len(columns.first))
+    map_, place = divide_indices(
+        true_indices(_columns(any_.view(lit.flatten(1).shape), first)), len(first)
+    )
+    return map_, *divide_indices(place, len(columns.first))
 
 
 def _edges(
-    maps: Tensor, map_: Tensor, rows: Strips, row: Tensor, columns: Strips, column: Tensor
+    maps: Tensor, map_: Tensor, rows: AxisStrips, row: Tensor, columns: AxisStrips, column: Tensor
 ) -> tuple[Tensor, Tensor]:
     """S_k along the rows at the two columns of cells that each tile lies between, (line, tile) each."""
     weight, flat = rows.weight.index_select(1, row), maps.flatten()
-    upper, lower = ((map_ * maps.shape[1] + cells[row]) * maps.shape[2] for cells in (rows.first, rows.second))
+    upper, lower = (
+        (map_ * maps.shape[1] + cells[row]) * maps.shape[2] for cells in (rows.first, rows.second)
+    )
 
     def along(cells: Tensor) -> Tensor:
         high = flat.index_select(0, upper + cells)
@@ -119,7 +136,9 @@ def _edges(
     return along(columns.first[column]), along(columns.second[column])
 
 
-def _search(left: Tensor, rise: Tensor, threshold: Tensor, columns: Strips, strip: Tensor) -> tuple[Tensor, Tensor]:
+def _search(
+    left: Tensor, rise: Tensor, threshold: Tensor, columns: AxisStrips, strip: Tensor
+) -> tuple[Tensor, Tensor]:
     """How many pixels of each line of a tile are lit, and the first of them; (line,) int32 each.
 
     Along a line S_k = left + weight * rise never turns, rounding included: the lit pixels are its first or its last.

@@ -18,24 +18,30 @@ Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelCombinations:
     """What one image shows at the size of the masks: which concepts each pixel carries together.
 
     However many planes there are, a pixel is then counted once, and a concept that stands in several planes too.
     """
 
-    combinations: npt.NDArray[np.integer[Any]]  # (row, column), which of them; the smallest type that does
+    combinations: npt.NDArray[
+        np.integer[Any]
+    ]  # (row, column), which of them; the smallest type that does
     members: Counts  # (combination, any number), 1 + concept, each at most once; 0 for none
     concepts: Counts  # (concept,) those that have a pixel, ascending
     areas: Counts  # (concept,) |L_c| of these
 
     @classmethod
-    def of(cls, annotation: Annotation, size: Size) -> Labels:
+    def of(cls, annotation: Annotation, size: Size) -> LabelCombinations:
         """Bring an annotation to a size, nearest neighbours.
 
         Raises ValueError for a plane that is not (row, column).
         """
-        strange = [np.shape(plane) for plane in annotation.planes if np.ndim(plane) != 2 or np.size(plane) == 0]
+        strange = [
+            np.shape(plane)
+            for plane in annotation.planes
+            if np.ndim(plane) != 2 or np.size(plane) == 0
+        ]
         if strange:
             raise ValueError(f"a plane is of shape {strange[0]}, where (row, column) belongs")
         found = np.zeros(size, np.int64)
@@ -86,4 +92,7 @@ def resize_plane(plane: npt.NDArray[np.integer[Any]], size: Size) -> npt.NDArray
     """An annotation plane (row, column) brought to ``size`` by nearest neighbours."""
     if plane.shape == size:
         return plane
-    return plane[nearest_rows(plane.shape[0], size[0])[:, None], nearest_rows(plane.shape[1], size[1])[None, :]]
+    return plane[
+        nearest_rows(plane.shape[0], size[0])[:, None],
+        nearest_rows(plane.shape[1], size[1])[None, :],
+    ]

@@ -11,14 +11,18 @@ Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def iou(intersection: Counts, unit_area: Counts, concept_area: Counts, category_of: Counts) -> Floats:
+def iou(
+    intersection: Counts, unit_area: Counts, concept_area: Counts, category_of: Counts
+) -> Floats:
     """IoU(k, c) (unit, concept), eq. 1; 0 where the union is empty.
 
     ``unit_area`` (unit, category) holds |M_k| summed over the images that have the category; ``category_of`` (concept,)
     holds each concept's category.
     """
     union = unit_area[:, category_of] + concept_area[None, :] - intersection
-    scores: Floats = np.divide(intersection, union, out=np.zeros(intersection.shape), where=union > 0)
+    scores: Floats = np.divide(
+        intersection, union, out=np.zeros(intersection.shape), where=union > 0
+    )
     return scores
 
 
@@ -42,4 +46,7 @@ def best_in_category(scores: Floats, category_of: Counts, categories: int) -> tu
 
 def count_distinct_per_column(best: Counts, score: Floats, min_iou: float) -> list[int]:
     """Per category, the distinct best-in-category labels with IoU above ``min_iou`` (the authors' plots)."""
-    return [len(set(best[score[:, column] > min_iou, column].tolist())) for column in range(best.shape[1])]
+    return [
+        len(set(best[score[:, column] > min_iou, column].tolist()))
+        for column in range(best.shape[1])
+    ]

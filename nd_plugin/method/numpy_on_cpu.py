@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-def true_places(mask: Tensor) -> Tensor:
+def true_indices(mask: Tensor) -> Tensor:
     """The flat indices where ``mask`` is true, ascending; on the CPU NumPy is several times as fast."""
     if mask.device.type == "cpu":
         return torch.from_numpy(np.flatnonzero(mask.numpy()))
@@ -21,7 +21,7 @@ def count_nonzero(maps: Tensor) -> Tensor:
     return maps.count_nonzero((0, 2, 3))
 
 
-def divided(places: Tensor, by: int) -> tuple[Tensor, Tensor]:
+def divide_indices(places: Tensor, by: int) -> tuple[Tensor, Tensor]:
     """Quotients and remainders of ``places`` (any,), none negative; on the CPU NumPy is several times as fast."""
     if places.device.type == "cpu":
         quotients = torch.from_numpy(places.numpy() // np.asarray(by, places.numpy().dtype))

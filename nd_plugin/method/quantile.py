@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from fractions import Fraction
-from math import floor
 
 import torch
 from torch import Tensor
 
-from nd_plugin.method.numpy_on_cpu import true_places
+from nd_plugin.method.numpy_on_cpu import true_indices
 
 BINS = 2**18  # counters of one round of a selection, for all units together
 
@@ -22,7 +20,12 @@ Total = Callable[[Tensor], Tensor]  # the sum of an integer tensor over all proc
 
 
 def select(
-    flat: Callable[[], Iterable[Flat]], above: Tensor, highest: Tensor, place: int, total: Total, most: int
+    flat: Callable[[], Iterable[Flat]],
+    above: Tensor,
+    highest: Tensor,
+    place: int,
+    total: Total,
+    most: int,
 ) -> tuple[Tensor, Tensor]:
     """The value at ``place`` (0 the largest) of each unit among values that are all above ``above`` (unit,).
 
@@ -51,19 +54,27 @@ def select(
         values = _between(low, high, flat() if held is None else held)
 
 
-def _count(parts: Iterable[Flat], lowest: Tensor, shift: int, bits: int, most: int) -> tuple[Tensor, list[Flat] | None]:
+def _count(
+    parts: Iterable[Flat], lowest: Tensor, shift: int, bits: int, most: int
+) -> tuple[Tensor, list[Flat] | None]:
     """How many keys fall into each bin, (unit, bin); and the keys, to be looked at again, unless they are too many."""
     held, size = list[Flat](), 0
     counts = lowest.new_zeros(len(lowest) << bits)
     offsets = (torch.arange(len(lowest), device=lowest.device) << bits) - lowest
     for units, keys in parts:
-        counts.index_add_(0, offsets.index_select(0, units) + (keys >> shift), lowest.new_ones(len(keys)))
+        counts.index_add_(
+            0, offsets.index_select(0, units) + (keys >> shift), lowest.new_ones(len(keys))
+        )
         size += len(keys)
         if size <= most:
             held.append((units, keys))
         else:
             held.clear()
-    together = [(torch.cat(units), torch.cat(keys)) for units, keys in [zip(*held, strict=True)]] if held else []
+    together = (
+        [(torch.cat(units), torch.cat(keys)) for units, keys in [zip(*held, strict=True)]]
+        if held
+        else []
+    )
     return counts.view(len(lowest), -1), together if size <= most else None
 
 
@@ -85,7 +96,9 @@ def _between(low: Tensor, high: Tensor, parts: Iterable[Flat]) -> Iterator[Flat]
     """The keys of values (or keys already) that lie between ``low`` and ``high`` (unit,), part by part."""
     for units, values in parts:
         _, keys = _as_keys(units, values)
-        inside = true_places((keys >= low.index_select(0, units)) & (keys <= high.index_select(0, units)))
+        inside = true_indices(
+            (keys >= low.index_select(0, units)) & (keys <= high.index_select(0, units))
+        )
         yield units.index_select(0, inside), keys.index_select(0, inside)
 
 
@@ -99,13 +112,3 @@ def from_keys(keys: Tensor, dtype: torch.dtype) -> Tensor:
     """The values again."""
     bits = keys.to(torch.int64 if dtype == torch.float64 else torch.int32)
     return torch.where(bits >= 0, bits, bits ^ torch.iinfo(bits.dtype).max).view(dtype)
-
-
-def rank(quantile: float, locations: int) -> int:
-    """floor(τ·n), exactly: τ is taken as the decimal number that was written, not as the nearest binary one."""
-    return floor(Fraction(repr(quantile)) * locations)
-
-
-def most_of(quantile: float, locations: int) -> int:
-    """floor((1 - τ)·n): a unit that is 0 on more than so many of its n locations has T_k = 0."""
-    return floor((1 - Fraction(repr(quantile))) * locations)

@@ -39,7 +39,9 @@ def taps(axis: Axis, cells: int, pixels: int, target: int) -> Taps:
 
 
 @lru_cache(maxsize=256)
-def _taps_on(axis: Axis, cells: int, pixels: int, target: int, device: torch.device, dtype: torch.dtype) -> Taps:
+def _taps_on(
+    axis: Axis, cells: int, pixels: int, target: int, device: torch.device, dtype: torch.dtype
+) -> Taps:
     found = taps(axis, cells, pixels, target)
     return Taps(found.first.to(device), found.second.to(device), found.weight.to(device, dtype))
 

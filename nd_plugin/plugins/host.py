@@ -78,7 +78,9 @@ class Host:
 
     def specs(self, kind: type) -> list[Offer]:
         """The offers of one kind of spec, in the order of their names."""
-        return sorted((o for o in self.offers if isinstance(o.spec, kind)), key=lambda o: str(o.spec.name))
+        return sorted(
+            (o for o in self.offers if isinstance(o.spec, kind)), key=lambda o: str(o.spec.name)
+        )
 
     def named(self, kind: type, name: str) -> Offer | None:
         """The one offer of that name; None if there is none, PluginConflict if there are several."""
@@ -89,7 +91,11 @@ class Host:
         """The offer whose ``match`` claims the subject most strongly; a tie is a PluginConflict."""
         scores = [(_match(offer, subject), offer) for offer in self.specs(kind)]
         top = max((score for score, _ in scores), default=0)
-        return only([offer for score, offer in scores if score == top], repr(subject)[:80]) if top > 0 else None
+        return (
+            only([offer for score, offer in scores if score == top], repr(subject)[:80])
+            if top > 0
+            else None
+        )
 
 
 def only(found: Sequence[Offer], subject: str) -> Offer:
@@ -97,7 +103,9 @@ def only(found: Sequence[Offer], subject: str) -> Offer:
     if len(found) == 1:
         return found[0]
     rivals = " and ".join(offer.plugin.origin for offer in found)
-    guest = next((o.plugin for o in found if o.plugin.distribution != hookspecs.PROJECT), found[-1].plugin)
+    guest = next(
+        (o.plugin for o in found if o.plugin.distribution != hookspecs.PROJECT), found[-1].plugin
+    )
     raise PluginConflict(
         f"{subject} is claimed by {rivals}; uninstall one, or block it by its distribution: "
         f"{DISABLE}={guest.distribution}"
@@ -110,7 +118,11 @@ def _match(offer: Offer, subject: Any) -> int:
     try:
         return int(offer.spec.match(subject))
     except (Exception, SystemExit) as error:  # a third party's code: named, and out of the choice
-        warnings.warn(f"{offer.plugin.origin} failed to match: {described(error)}", RuntimeWarning, stacklevel=3)
+        warnings.warn(
+            f"{offer.plugin.origin} failed to match: {described(error)}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
         return 0
 
 
@@ -124,10 +136,16 @@ def load_plugins() -> Host:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     blocked = {_normalised(name) for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
-    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, _plugin_of(point).distribution))
+    points = sorted(
+        entry_points(group=GROUP), key=lambda point: (point.name, _plugin_of(point).distribution)
+    )
     loaded = [_load(manager, point, blocked) for point in points]
     plugins = _marked_conflicts([plugin for plugin, _ in loaded])
-    offers = [Offer(spec, plugin) for plugin, (_, specs) in zip(plugins, loaded, strict=True) for spec in specs]
+    offers = [
+        Offer(spec, plugin)
+        for plugin, (_, specs) in zip(plugins, loaded, strict=True)
+        for spec in specs
+    ]
     return Host(tuple(plugins), tuple(offers), manager)
 
 
@@ -145,11 +163,15 @@ def _normalised(name: str) -> str:
 def _plugin_of(point: EntryPoint) -> Plugin:
     """Of which distribution it is; one whose metadata are gone, as after half an uninstallation, has neither name."""
     metadata = point.dist.metadata if point.dist else None
-    name, version = (metadata[key] if metadata and key in metadata else "" for key in ("Name", "Version"))
+    name, version = (
+        metadata[key] if metadata and key in metadata else "" for key in ("Name", "Version")
+    )
     return Plugin(point.name, name or "an unknown distribution", version or "?", "loaded")
 
 
-def _load(manager: pluggy.PluginManager, point: EntryPoint, blocked: set[str]) -> tuple[Plugin, list[Spec]]:
+def _load(
+    manager: pluggy.PluginManager, point: EntryPoint, blocked: set[str]
+) -> tuple[Plugin, list[Spec]]:
     plugin = _plugin_of(point)
     if {_normalised(plugin.name), _normalised(plugin.distribution)} & blocked:
         return replace(plugin, state="blocked", problem=f"blocked by {DISABLE}"), []
@@ -161,7 +183,10 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, blocked: set[str]) -
         manager.register(module, key)
         manager.check_pending()
         specs = _specs(manager, module)
-    except (Exception, SystemExit) as error:  # anything may happen in a third party's module; it is left out
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # anything may happen in a third party's module; it is left out
         if manager.has_plugin(key):
             manager.unregister(name=key)
         return replace(plugin, state="broken", problem=described(error)), []
@@ -193,7 +218,9 @@ def _offer_name(spec: Spec) -> str:
 def _marked_conflicts(plugins: Sequence[Plugin]) -> list[Plugin]:
     """Plugins of the same name, or offering the same thing, are marked; choosing between them is an error later."""
     live = [plugin for plugin in plugins if plugin.state == "loaded"]
-    claims = Counter(claim for plugin in live for claim in {f"plugin {plugin.name}", *plugin.offers})
+    claims = Counter(
+        claim for plugin in live for claim in {f"plugin {plugin.name}", *plugin.offers}
+    )
 
     def marked(plugin: Plugin) -> Plugin:
         shared = [c for c in (f"plugin {plugin.name}", *plugin.offers) if claims[c] > 1]
@@ -201,7 +228,9 @@ def _marked_conflicts(plugins: Sequence[Plugin]) -> list[Plugin]:
             return plugin
         rivals = [p for p in live if p != plugin and {f"plugin {p.name}", *p.offers} & set(shared)]
         names = " and ".join(f"{p.distribution} {p.version}" for p in rivals)
-        return replace(plugin, state="conflict", problem=f"{', '.join(shared)} also comes from {names}")
+        return replace(
+            plugin, state="conflict", problem=f"{', '.join(shared)} also comes from {names}"
+        )
 
     return [marked(plugin) for plugin in plugins]
 
@@ -223,7 +252,10 @@ def announce(dissection: Dissection) -> None:
     for implementation in manager.hook.nd_dissection_finished.get_hookimpls():
         try:
             implementation.function(*[dissection] * len(implementation.argnames))
-        except (Exception, SystemExit) as error:  # a third party's code: named, and the result stands
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # a third party's code: named, and the result stands
             warnings.warn(
                 f"plugin {implementation.plugin_name!r} failed after the dissection of {dissection.layer}: "
                 f"{described(error)}",

@@ -47,12 +47,18 @@ def open_concepts(concepts: str | ConceptSet) -> ConceptSet:
         offer, argument, options = host().best(ConceptSetSpec, concepts), concepts, {}
     if offer is None:
         form = "; what a folder holds is said before its name" if Path(concepts).is_dir() else ""
-        raise ConceptSetInvalid(f"no concept set {concepts!r}{form}{_among(ConceptSetSpec, text.name)}")
+        raise ConceptSetInvalid(
+            f"no concept set {concepts!r}{form}{_among(ConceptSetSpec, text.name)}"
+        )
     factory, whose = load_factory(offer), f"concept set {offer.spec.name!r}"
-    return _checked(_opened(offer, concepts, lambda: call_with_options(factory, argument, options, whose)))
+    return _checked(
+        _opened(offer, concepts, lambda: call_with_options(factory, argument, options, whose))
+    )
 
 
-def call_with_options(factory: Callable[..., Any], argument: Any, options: dict[str, str], whose: str) -> Any:
+def call_with_options(
+    factory: Callable[..., Any], argument: Any, options: dict[str, str], whose: str
+) -> Any:
     """``factory(argument, **options)``; an option that it does not take is a BadInput that lists those it does."""
     parameters = list(inspect.signature(factory).parameters.values())
     known = [p.name for p in parameters[1:] if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -82,7 +88,9 @@ def _checked(concepts: Any) -> ConceptSet:
         )
     strange = sorted(used.difference(concepts.categories))
     if strange:
-        raise ConceptSetInvalid(f"the concept set {where} has concepts of unlisted categories: {', '.join(strange)}")
+        raise ConceptSetInvalid(
+            f"the concept set {where} has concepts of unlisted categories: {', '.join(strange)}"
+        )
     return concepts
 
 
@@ -110,7 +118,9 @@ def _opened(offer: Offer, subject: Any, how: Callable[[], Any]) -> Any:
         raise
     except Exception as error:
         shown = subject if isinstance(subject, str) else type(subject).__name__
-        raise RunFailed(f"{offer.plugin.origin} failed to open {shown!r}: {described(error)}") from error
+        raise RunFailed(
+            f"{offer.plugin.origin} failed to open {shown!r}: {described(error)}"
+        ) from error
 
 
 def _among(kind: type, wanted: str) -> str:
@@ -120,5 +130,9 @@ def _among(kind: type, wanted: str) -> str:
     forms = [form for offer in offers for form in (offer.spec.accepts or (offer.spec.name,))]
     hint = f"; the nearest is {close[0]!r}" if close else ""
     broken = [plugin for plugin in host().plugins if plugin.state in ("broken", "blocked")]
-    lost = f" ({', '.join(p.origin + ' is ' + p.state for p in broken)}: see nd plugins)" if broken else ""
+    lost = (
+        f" ({', '.join(p.origin + ' is ' + p.state for p in broken)}: see nd plugins)"
+        if broken
+        else ""
+    )
     return f"{hint}; known are {', '.join(forms) or 'none'}{lost}"

@@ -10,7 +10,9 @@ from nd_plugin.plugins.hookspecs import hookimpl
 def nd_reporters() -> list[ReporterSpec]:
     """Plain text, HTML, SVG, CSV and JSON."""
     return [
-        ReporterSpec("text", "the terminal report without colours", "nd_plugin.report.terminal:to_text"),
+        ReporterSpec(
+            "text", "the terminal report without colours", "nd_plugin.report.terminal:to_text"
+        ),
         ReporterSpec("html", "the terminal report as a page", "nd_plugin.report.terminal:to_html"),
         ReporterSpec("svg", "the terminal report as a picture", "nd_plugin.report.terminal:to_svg"),
         ReporterSpec("csv", "one line per unit", "nd_plugin.report.tables:to_csv"),

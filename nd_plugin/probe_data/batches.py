@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Settings, Skipped
 from nd_plugin.errors import BadInput, RunFailed, Unreadable
-from nd_plugin.method.annotations import Labels
+from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.preprocess import Preprocess, parse_size
 from nd_plugin.probe_data.loading import MEMORY, default_batch_size, default_workers
 from nd_plugin.probe_data.parts import WHOLE, Part
@@ -33,7 +33,7 @@ class Item:
     number: int  # of its batch
     index: int
     pixels: Tensor | None = None  # uint8 (3, row, column)
-    labels: Labels | None = None  # at the size of the masks
+    labels: LabelCombinations | None = None  # at the size of the masks
     skipped: tuple[Skipped, ...] = ()
 
 
@@ -43,7 +43,9 @@ class Batch:
 
     indices: Tensor  # (image,) int64, into the concept set
     pixels: Tensor  # uint8 (image, 3, row, column)
-    labels: tuple[Labels | None, ...]  # None where they were not asked for or cannot be read
+    labels: tuple[
+        LabelCombinations | None, ...
+    ]  # None where they were not asked for or cannot be read
     skipped: tuple[Skipped, ...]
     seen: int  # images, readable or not
     number: int  # among the batches of the whole probe data set
@@ -71,7 +73,9 @@ def _whole_number(name: str, value: Any, least: int) -> int | None:
     if value is None:
         return None
     try:
-        number = int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)
+        number = (
+            int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)
+        )
     except TypeError as error:
         raise BadInput(f"the {name} {value!r} is no whole number") from error
     if number < least:
@@ -99,15 +103,24 @@ class _Items(Dataset[Item]):
             return Item(number, index, pixels, skipped=(self._skipped(index, "annotation", error),))
         return Item(number, index, pixels, labels)
 
-    def _labels(self, index: int) -> Labels:
+    def _labels(self, index: int) -> LabelCombinations:
         found = self.concepts.annotation(index)
-        size = self.masks or found.size or (found.planes[0].shape if len(found.planes) else half(self.preprocess.size))
+        size = (
+            self.masks
+            or found.size
+            or (found.planes[0].shape if len(found.planes) else half(self.preprocess.size))
+        )
         most = len(self.concepts.concepts)
-        for values in (*(np.asarray(plane) for plane in found.planes), np.array(found.labels, dtype=np.int64)):
+        for values in (
+            *(np.asarray(plane) for plane in found.planes),
+            np.array(found.labels, dtype=np.int64),
+        ):
             low, high = int(values.min(initial=0)), int(values.max(initial=0))
             if low < 0 or high > most:
-                raise ValueError(f"label {low if low < 0 else high} is outside the vocabulary of {most} concepts")
-        return Labels.of(found, size)
+                raise ValueError(
+                    f"label {low if low < 0 else high} is outside the vocabulary of {most} concepts"
+                )
+        return LabelCombinations.of(found, size)
 
     def _skipped(self, index: int, part: str, error: Exception) -> Skipped:
         return Skipped(self.concepts.name(index), part, str(error) or type(error).__name__)
@@ -118,7 +131,9 @@ def _together(items: Sequence[Item]) -> Batch:
     pixels = [item.pixels for item in read if item.pixels is not None]
     return Batch(
         indices=torch.tensor([item.index for item in read], dtype=torch.int64, device="cpu"),
-        pixels=torch.stack(pixels) if pixels else torch.empty(0, 3, 1, 1, dtype=torch.uint8, device="cpu"),
+        pixels=torch.stack(pixels)
+        if pixels
+        else torch.empty(0, 3, 1, 1, dtype=torch.uint8, device="cpu"),
         labels=tuple(item.labels for item in read),
         skipped=tuple(skipped for item in items for skipped in item.skipped),
         seen=len(items),
@@ -150,7 +165,7 @@ class Feed:
     """Batches of one concept set for one model; iterate as often as needed, the batches are the same each time.
 
     The images come in random order, the same one for a given number of images: what has been seen at any moment is
-    then a fair sample of the whole (`quantile.Bound`), and so is every part.
+    then a fair sample of the whole (`quantile.LowerBound`), and so is every part.
     """
 
     concepts: ConceptSet
@@ -176,7 +191,9 @@ class Feed:
     ) -> Feed:
         """For a model on ``device``; None for batch size or workers chooses by device and cores."""
         if not isinstance(preprocess, Preprocess):
-            raise BadInput(f"preprocess is a Preprocess(size=…, mean=…, std=…), not {type(preprocess).__name__}")
+            raise BadInput(
+                f"preprocess is a Preprocess(size=…, mean=…, std=…), not {type(preprocess).__name__}"
+            )
         batch_size = _whole_number("batch size", batch_size, 1)
         workers = _whole_number("number of workers", workers, 0)
         memory = _whole_number("memory", memory, 0)
@@ -192,7 +209,9 @@ class Feed:
             device.type == "cuda",
         )
         if part.of > len(feed.order):
-            raise BadInput(f"{part.of} parts are more than the {len(feed.order)} batches of {feed.batch_size} images")
+            raise BadInput(
+                f"{part.of} parts are more than the {len(feed.order)} batches of {feed.batch_size} images"
+            )
         return feed
 
     @property
@@ -205,7 +224,10 @@ class Feed:
     def order(self) -> list[list[int]]:
         """The images of every batch of the probe data set, those of other parts too."""
         images = shuffled(self.images)
-        return [images[start : start + self.batch_size] for start in range(0, self.images, self.batch_size)]
+        return [
+            images[start : start + self.batch_size]
+            for start in range(0, self.images, self.batch_size)
+        ]
 
     def numbers(self, start: int = 0) -> range:
         """The numbers of this part's batches, without the first ``start``."""
@@ -230,7 +252,9 @@ class Feed:
             batch_sampler=[self._places(number) for number in numbers],
             num_workers=min(self.workers, len(numbers)),
             collate_fn=_together,
-            generator=torch.Generator("cpu"),  # the loader draws a seed: not from the caller's random state
+            generator=torch.Generator(
+                "cpu"
+            ),  # the loader draws a seed: not from the caller's random state
             pin_memory=self.pinned,
         )
         with _translated(), torch.device("cpu"):  # whatever the caller's default device is

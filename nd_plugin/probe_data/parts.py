@@ -16,7 +16,9 @@ class Part:
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.of:
-            raise BadInput(f"shard {self.index + 1}/{self.of}: shards are 1/{self.of} to {self.of}/{self.of}")
+            raise BadInput(
+                f"shard {self.index + 1}/{self.of}: shards are 1/{self.of} to {self.of}/{self.of}"
+            )
 
     def part(self, index: int, of: int) -> Part:
         """A part of this part."""

@@ -13,7 +13,9 @@ from PIL import Image
 
 from nd_plugin.errors import ConceptSetInvalid
 
-TableLine = tuple[str, dict[str, str]]  # where it stands, for messages; its cells by column, stripped
+TableLine = tuple[
+    str, dict[str, str]
+]  # where it stands, for messages; its cells by column, stripped
 
 
 def read_table(path: Path, columns: Sequence[str], hint: str = "") -> list[TableLine]:
@@ -37,7 +39,9 @@ def _lines(reader: csv.DictReader[str], path: Path, columns: Sequence[str]) -> I
     for line in reader:
         where = f"{path}, line {reader.line_num}"
         if any(line.pop(None, ())):
-            raise ConceptSetInvalid(f"{where}: more cells than columns; a text that holds a comma belongs in quotes")
+            raise ConceptSetInvalid(
+                f"{where}: more cells than columns; a text that holds a comma belongs in quotes"
+            )
         cells = {key: (value or "").strip() for key, value in line.items()}
         if any(cells.values()):
             yield where, cells
@@ -55,4 +59,6 @@ def read_mask(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]
 def check_aspect(mask: tuple[int, int], image: tuple[int, int], what: str) -> None:
     """Raises ValueError where a mask (height, width) does not cover its image, to within one of its own pixels."""
     if abs(mask[1] * image[0] - mask[0] * image[1]) > max(image):
-        raise ValueError(f"{what} is {mask[1]}x{mask[0]}, which has not the aspect of its image, {image[1]}x{image[0]}")
+        raise ValueError(
+            f"{what} is {mask[1]}x{mask[0]}, which has not the aspect of its image, {image[1]}x{image[0]}"
+        )

@@ -13,10 +13,14 @@ import torch
 from nd_plugin.receptive_fields.geometry import Axis, Geometry
 from nd_plugin.receptive_fields.positions import Positions, merged
 
-Change = Callable[[Axis, int, int, int], Axis]  # axis, cells before, cells after, 0 for rows and 1 for columns
+Change = Callable[
+    [Axis, int, int, int], Axis
+]  # axis, cells before, cells after, 0 for rows and 1 for columns
 
 
-def on_map(source: Positions, change: Callable[[Geometry], Geometry | None], shape: torch.Size) -> Positions | None:
+def on_map(
+    source: Positions, change: Callable[[Geometry], Geometry | None], shape: torch.Size
+) -> Positions | None:
     """An operation on a map (image, unit, row, column): convolution, pooling, resizing."""
     found = source.map() if len(shape) == 4 else None
     return source.through(change(found), shape) if found else None
@@ -47,7 +51,9 @@ def fits(shape: torch.Size, target: torch.Size) -> bool:
     return len(shape) <= len(target) and all(a in (1, b) for a, b in pairs)
 
 
-def padded(source: Positions, amounts: Mapping[int, tuple[int, int]], shape: torch.Size) -> Positions:
+def padded(
+    source: Positions, amounts: Mapping[int, tuple[int, int]], shape: torch.Size
+) -> Positions:
     """Padding, by ``amounts`` before and after along dimensions: the first two cells set the pace."""
     steps = dict(zip((2, 3), source.stride, strict=True)) if len(source.shape) == 4 else {}
 
@@ -61,10 +67,14 @@ def padded(source: Positions, amounts: Mapping[int, tuple[int, int]], shape: tor
             pace = coordinate.narrow(dim, 1, 1) - coordinate.narrow(dim, 0, 1) if n > 1 else None
             alone = steps.get(dim, 0.0) if dim == own else 0.0
             over = (cells - inside).double().view(-1, *[1] * (coordinate.dim() - 1 - dim))
-            coordinate = coordinate.index_select(dim, inside) + over * (alone if pace is None else pace)
+            coordinate = coordinate.index_select(dim, inside) + over * (
+                alone if pace is None else pace
+            )
         return coordinate
 
-    images, rows, columns = (extended(c, own) for c, own in zip(source.coordinates, (None, 2, 3), strict=True))
+    images, rows, columns = (
+        extended(c, own) for c, own in zip(source.coordinates, (None, 2, 3), strict=True)
+    )
     return Positions(shape, images, rows, columns, source.size, source.stride)
 
 
@@ -96,7 +106,9 @@ def concatenation(
     if not known:
         return None
     if not any(part.varies_along(dim) or part.images.shape[dim] > 1 for part in known):
-        level = [part.moved(lambda c: c.narrow(dim, 0, 1), _with(part.shape, dim, 1)) for part in known]
+        level = [
+            part.moved(lambda c: c.narrow(dim, 0, 1), _with(part.shape, dim, 1)) for part in known
+        ]
         found = merged(level, _with(shape, dim, 1))
         return found.spread(shape) if found else None
     nowhere = torch.full((), float("nan"), dtype=torch.float64, device="cpu")

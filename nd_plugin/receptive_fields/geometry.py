@@ -49,7 +49,9 @@ def convolve(axis: Axis, kernel: int, stride: int = 1, padding: int = 0, dilatio
     )
 
 
-def transpose_convolve(axis: Axis, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Axis:
+def transpose_convolve(
+    axis: Axis, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> Axis:
     """Transposed convolution: output cell u draws on the input cells around ``(u + padding - reach/2) / stride``."""
     reach = (kernel - 1) * dilation
     return Axis(
@@ -79,7 +81,11 @@ def resize(
     if align_corners:
         return Axis(size, axis.stride * (cells - 1) / max(target - 1, 1), axis.offset)
     ratio = cells / target if scale is None else 1 / scale
-    return Axis(size, axis.stride * ratio, axis.offset + (0 if asymmetric else axis.stride * (ratio / 2 - 0.5)))
+    return Axis(
+        size,
+        axis.stride * ratio,
+        axis.offset + (0 if asymmetric else axis.stride * (ratio / 2 - 0.5)),
+    )
 
 
 def adaptive_pool(axis: Axis, cells: int, target: int) -> Axis:

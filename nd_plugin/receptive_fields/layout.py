@@ -20,7 +20,11 @@ Size = tuple[int, int]
 MAPS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}  # where images, units, rows and columns are
 
 
-TOKENS = {"NTC": (0, 1, 2), "TNC": (1, 0, 2), "NCT": (0, 2, 1)}  # where images, tokens and units are
+TOKENS = {
+    "NTC": (0, 1, 2),
+    "TNC": (1, 0, 2),
+    "NCT": (0, 2, 1),
+}  # where images, tokens and units are
 
 
 PREFIXES = (0, 1, 5, 2, 4, 8)  # class and register tokens of the usual vision transformers
@@ -86,7 +90,11 @@ def _maps(shape: torch.Size, positions: Positions | None, layer: str) -> Layout:
         return MapLayout(MAPS["NCHW"], None)
     for axes in MAPS.values():
         image, _, row, column = axes
-        lines = (line(positions.images, image), line(positions.rows, row), line(positions.columns, column))
+        lines = (
+            line(positions.images, image),
+            line(positions.rows, row),
+            line(positions.columns, column),
+        )
         if all(found is not None for found in lines[1:]) and _each_image_its_own(lines[0]):
             rows = axis_of(lines[1], positions.size[0], positions.stride[0])
             columns = axis_of(lines[2], positions.size[1], positions.stride[1])
@@ -101,7 +109,9 @@ def _tokens(positions: Positions, layer: str) -> Layout:
         tokens = known.nonzero()[:, 0]
         if not len(tokens):
             continue
-        images, rows, columns = (c.expand(positions.shape).index_select(token, tokens) for c in positions.coordinates)
+        images, rows, columns = (
+            c.expand(positions.shape).index_select(token, tokens) for c in positions.coordinates
+        )
         heights, widths = line(rows, token), line(columns, token)
         if _each_image_its_own(line(images, image)) and heights is not None and widths is not None:
             return _grid(axes, tokens, heights, widths, positions, layer)
@@ -118,7 +128,12 @@ def _along(coordinate: Tensor, dim: int) -> Tensor:
 
 
 def _grid(
-    axes: tuple[int, int, int], known: Tensor, rows: Tensor, columns: Tensor, positions: Positions, layer: str
+    axes: tuple[int, int, int],
+    known: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    positions: Positions,
+    layer: str,
 ) -> TokenLayout:
     heights, row_of = torch.unique(rows.expand(len(known)), return_inverse=True)
     widths, column_of = torch.unique(columns.expand(len(known)), return_inverse=True)
@@ -131,7 +146,9 @@ def _grid(
     return TokenLayout(axes, known[place.argsort()], (len(heights), len(widths)), geometry)
 
 
-def _token_guess(shape: torch.Size, layer: str, axes: tuple[int, int, int] = TOKENS["NTC"]) -> TokenLayout:
+def _token_guess(
+    shape: torch.Size, layer: str, axes: tuple[int, int, int] = TOKENS["NTC"]
+) -> TokenLayout:
     """Without positions: a square grid behind the usual numbers of class and register tokens."""
     count = shape[1]
     for prefix in PREFIXES:
@@ -166,7 +183,9 @@ def geometry_of(layout: Layout, shape: torch.Size, images: Size) -> Geometry:
     if isinstance(layout, FeatureLayout):
         return whole_image(images)
     cells = layout.maps(torch.empty(shape, device="meta")).shape[2:]
-    return whole_image(images) if cells.numel() == 1 else spread_evenly((cells[0], cells[1]), images)
+    return (
+        whole_image(images) if cells.numel() == 1 else spread_evenly((cells[0], cells[1]), images)
+    )
 
 
 def axes_of(layout: Layout) -> tuple[int, int]:

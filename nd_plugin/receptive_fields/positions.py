@@ -38,7 +38,11 @@ class Positions:
     @classmethod
     def of_input(cls, shape: torch.Size) -> Positions:
         """Of a batch of images (image, channel, row, column)."""
-        return cls.of_map(Geometry(Axis(), Axis()), torch.arange(shape[0], dtype=torch.float64, device="cpu"), shape)
+        return cls.of_map(
+            Geometry(Axis(), Axis()),
+            torch.arange(shape[0], dtype=torch.float64, device="cpu"),
+            shape,
+        )
 
     @classmethod
     def of_map(cls, geometry: Geometry, images: Tensor, shape: torch.Size) -> Positions:
@@ -46,8 +50,12 @@ class Positions:
         return cls(
             shape,
             images.view(-1, 1, 1, 1),
-            torch.tensor(geometry.rows.centres(shape[2]), dtype=torch.float64, device="cpu").view(1, 1, -1, 1),
-            torch.tensor(geometry.columns.centres(shape[3]), dtype=torch.float64, device="cpu").view(1, 1, 1, -1),
+            torch.tensor(geometry.rows.centres(shape[2]), dtype=torch.float64, device="cpu").view(
+                1, 1, -1, 1
+            ),
+            torch.tensor(
+                geometry.columns.centres(shape[3]), dtype=torch.float64, device="cpu"
+            ).view(1, 1, 1, -1),
             (geometry.rows.size, geometry.columns.size),
             (geometry.rows.stride, geometry.columns.stride),
         )
@@ -91,12 +99,19 @@ class Positions:
         low = [c.amin(axes, keepdim=True) for c in self.coordinates]
         high = [c.amax(axes, keepdim=True) for c in self.coordinates]
         images, rows, columns = ((a + b) / 2 for a, b in zip(low, high, strict=True))
-        if (_extent(self.rows) or _extent(self.columns)) and not (_extent(rows) or _extent(columns)):
+        if (_extent(self.rows) or _extent(self.columns)) and not (
+            _extent(rows) or _extent(columns)
+        ):
             return None
         spans = [float((b - a).nan_to_num().max()) for a, b in zip(low[1:], high[1:], strict=True)]
         shape = torch.Size(1 if axis in axes else n for axis, n in enumerate(self.shape))
         result = Positions(
-            shape, images, rows, columns, (self.size[0] + spans[0], self.size[1] + spans[1]), self.stride
+            shape,
+            images,
+            rows,
+            columns,
+            (self.size[0] + spans[0], self.size[1] + spans[1]),
+            self.stride,
         )
         return result if keep else result.squeezed(axes)
 
@@ -113,7 +128,10 @@ class Positions:
 
     def varies_along(self, dim: int) -> bool:
         """Whether rows or columns differ along a dimension."""
-        return any(c.shape[dim] > 1 and _differs(c.amin(dim), c.amax(dim)) for c in (self.rows, self.columns))
+        return any(
+            c.shape[dim] > 1 and _differs(c.amin(dim), c.amax(dim))
+            for c in (self.rows, self.columns)
+        )
 
 
 def merged(parts: Sequence[Positions], shape: torch.Size) -> Positions | None:
@@ -138,7 +156,10 @@ def _is_broadcast(part: Positions, others: Sequence[Positions]) -> bool:
 
 def _centred(parts: Sequence[Positions]) -> Positions:
     """The centre of several, and the receptive field that holds them all."""
-    low, high = ([reduce(pick, same) for same in zip(*(p.coordinates for p in parts), strict=True)] for pick in EDGES)
+    low, high = (
+        [reduce(pick, same) for same in zip(*(p.coordinates for p in parts), strict=True)]
+        for pick in EDGES
+    )
     images, rows, columns = ((a + b) / 2 for a, b in zip(low, high, strict=True))
     gaps = [float((b - a).nan_to_num().max()) for a, b in zip(low[1:], high[1:], strict=True)]
     size = (parts[0].size[0] + gaps[0], parts[0].size[1] + gaps[1])
@@ -165,7 +186,11 @@ def axis_of(values: Tensor | None, size: float, stride: float) -> Axis | None:
         return Axis(size, stride, float(values[0]))
     distinct, repeats = torch.unique_consecutive(values, return_counts=True)
     steps = distinct.diff()
-    if len(distinct) == 1 or repeats.unique().numel() > 1 or not torch.allclose(steps, steps[0].expand_as(steps)):
+    if (
+        len(distinct) == 1
+        or repeats.unique().numel() > 1
+        or not torch.allclose(steps, steps[0].expand_as(steps))
+    ):
         return None
     repeat = int(repeats[0])
     step = float(distinct[-1] - distinct[0]) / (len(distinct) - 1)

@@ -107,7 +107,9 @@ def _bar(value: float, most: float) -> str:
 def _sums(one: Explanation) -> Iterator[str]:
     """In words: what the units make up, and what happens without them."""
     said = sum(unit.contribution for unit in one.units)
-    of = f" of {one.output:.4g}" + (f" (the head's bias is {one.bias:+.3g})" if one.bias is not None else "")
+    of = f" of {one.output:.4g}" + (
+        f" (the head's bias is {one.bias:+.3g})" if one.bias is not None else ""
+    )
     yield f"Together they contribute {said:+.4g}{of}."
     if one.check is not None:
         change = -one.check.found

@@ -33,7 +33,9 @@ class Summary:
     detectors: int
     unique_detectors: int
     unique_detectors_by_category: Mapping[str, int]
-    unique_detectors_per_category: int  # the authors' plots: distinct best-in-category labels, summed over categories
+    unique_detectors_per_category: (
+        int  # the authors' plots: distinct best-in-category labels, summed over categories
+    )
     detectors_by_category: Mapping[str, int]
     concepts: int | None  # None where the source does not tell
     images: int | None

@@ -50,14 +50,19 @@ def plot(explanations: Sequence[Explanation]) -> Figure:
 
     columns = 1 + max((len(one.units) for one in explanations), default=0)
     figure, axes = plt.subplots(
-        len(explanations), columns, figsize=(SIDE * columns, (SIDE + 0.6) * len(explanations)), squeeze=False
+        len(explanations),
+        columns,
+        figsize=(SIDE * columns, (SIDE + 0.6) * len(explanations)),
+        squeeze=False,
     )
     for row, one in zip(axes, explanations, strict=True):
         _show(row[0], one.image, f"{one.name}\n{one.output:.4g}")
         for place, axis in enumerate(row[1:]):
             if place < len(one.units):
                 unit = one.units[place]
-                title = f"{unit.label}\nunit {unit.unit}, {unit.contribution:+.3g} ({unit.share:.1%})"
+                title = (
+                    f"{unit.label}\nunit {unit.unit}, {unit.contribution:+.3g} ({unit.share:.1%})"
+                )
                 _show(axis, overlay(one.image, unit.mask), title)
             else:
                 axis.set_visible(False)

@@ -16,7 +16,14 @@ from nd_plugin.report.layer_report import LayerReport, UnitScore, summarise
 COLUMNS = ("unit", "category", "label", "score")
 
 
-CATEGORIES = ("object", "part", "scene", "material", "texture", "color")  # in the order of the paper's figures
+CATEGORIES = (
+    "object",
+    "part",
+    "scene",
+    "material",
+    "texture",
+    "color",
+)  # in the order of the paper's figures
 
 
 def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
@@ -24,13 +31,18 @@ def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
     rows = _read(Path(path))
     found = [name.removesuffix("-iou") for name in rows[0] if name.endswith("-iou")]
     categories = tuple(
-        sorted(found, key=lambda name: CATEGORIES.index(name) if name in CATEGORIES else len(CATEGORIES))
+        sorted(
+            found,
+            key=lambda name: CATEGORIES.index(name) if name in CATEGORIES else len(CATEGORIES),
+        )
     )
     try:
         units = tuple(sorted((_unit(row, min_iou) for row in rows), key=lambda unit: unit.unit))
         per_category = sum(len(_best_labels(rows, category, min_iou)) for category in categories)
     except (KeyError, ValueError, TypeError) as error:
-        raise RunInvalid(f"{path} is no NetDissect CSV file: {type(error).__name__}: {error}") from error
+        raise RunInvalid(
+            f"{path} is no NetDissect CSV file: {type(error).__name__}: {error}"
+        ) from error
     layer = Path(path).stem
     return LayerReport(
         layer=layer,
@@ -48,7 +60,9 @@ def _read(path: Path) -> list[dict[str, str]]:
             reader = csv.DictReader(file)
             missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
             if missing:
-                raise RunInvalid(f"{path} is no NetDissect CSV file: it has no column {', '.join(map(repr, missing))}")
+                raise RunInvalid(
+                    f"{path} is no NetDissect CSV file: it has no column {', '.join(map(repr, missing))}"
+                )
             rows = list(reader)
     except FileNotFoundError as error:
         raise RunInvalid(f"no file {path}") from error
@@ -56,9 +70,13 @@ def _read(path: Path) -> list[dict[str, str]]:
         raise RunInvalid(f"{path} cannot be read: {error}") from error
     if not rows:
         raise RunInvalid(f"{path} has no units")
-    short = [place for place, row in enumerate(rows, start=2) if None in row.values() or None in row]
+    short = [
+        place for place, row in enumerate(rows, start=2) if None in row.values() or None in row
+    ]
     if short:
-        raise RunInvalid(f"{path}, line {short[0]}: the line is cut short or too long; the file is damaged")
+        raise RunInvalid(
+            f"{path}, line {short[0]}: the line is cut short or too long; the file is damaged"
+        )
     return rows
 
 

@@ -73,15 +73,22 @@ def _facts(report: LayerReport) -> RenderableType:
 
 def _headline(summary: Summary) -> Text:
     text = Text()
-    text.append(f"{summary.unique_detectors}", style="bold green" if summary.unique_detectors else "bold")
+    text.append(
+        f"{summary.unique_detectors}", style="bold green" if summary.unique_detectors else "bold"
+    )
     text.append(f" unique detector{'s' * (summary.unique_detectors != 1)}", style="bold")
-    text.append(f" · {summary.detectors} detector{'s' * (summary.detectors != 1)} among {summary.units} units")
+    text.append(
+        f" · {summary.detectors} detector{'s' * (summary.detectors != 1)} among {summary.units} units"
+    )
     text.append(f" · {summary.unique_detectors_per_category} counted per category", style="dim")
     return text
 
 
 def _bars(report: LayerReport) -> RenderableType:
-    counts, totals = report.summary.unique_detectors_by_category, report.summary.detectors_by_category
+    counts, totals = (
+        report.summary.unique_detectors_by_category,
+        report.summary.detectors_by_category,
+    )
     longest = max(counts.values(), default=0)
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
@@ -91,7 +98,9 @@ def _bars(report: LayerReport) -> RenderableType:
     for category in report.categories:
         colour, count = COLOURS.get(category, "white"), counts.get(category, 0)
         units = f"{totals.get(category, 0)} unit{'s' * (totals.get(category, 0) != 1)}"
-        table.add_row(Text(category), str(count), Bar(count, longest, colour), units if count else "")
+        table.add_row(
+            Text(category), str(count), Bar(count, longest, colour), units if count else ""
+        )
     return table
 
 
@@ -104,7 +113,9 @@ class Bar:
     colour: str
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(min(1, options.max_width), min(math.ceil(self._share() * BAR), options.max_width))
+        return Measurement(
+            min(1, options.max_width), min(math.ceil(self._share() * BAR), options.max_width)
+        )
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         eighths = round(8 * self._share() * min(BAR, options.max_width))
@@ -125,7 +136,14 @@ def _best(report: LayerReport) -> RenderableType:
         for place, (score, units) in enumerate(report.best(category, BEST)):
             threshold = "" if score.threshold is None else f"{score.threshold:.4g}"
             name = Text(category if place == 0 else "", style=colour)
-            table.add_row(name, Text(score.concept), f"{score.iou:.4f}", str(score.unit), threshold, str(units))
+            table.add_row(
+                name,
+                Text(score.concept),
+                f"{score.iou:.4f}",
+                str(score.unit),
+                threshold,
+                str(units),
+            )
         more = report.summary.unique_detectors_by_category.get(category, 0) - BEST
         if more > 0:
             table.add_row("", Text(f"and {more} more", style="dim"))
@@ -170,7 +188,9 @@ def to_svg(reports: Sequence[LayerReport]) -> str:
 
 
 def _recorded(reports: Sequence[LayerReport], width: int) -> Console:
-    console = Console(record=True, file=io.StringIO(), width=width, force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True, file=io.StringIO(), width=width, force_terminal=True, color_system="truecolor"
+    )
     for report in reports:
         console.print(render(report))
         console.print()

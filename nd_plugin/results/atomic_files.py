@@ -106,7 +106,9 @@ def alone(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)  # while it is held: nobody removes what somebody else holds
+            path.unlink(
+                missing_ok=True
+            )  # while it is held: nobody removes what somebody else holds
 
 
 def _held(file: IO[bytes], path: Path) -> bool:
@@ -129,13 +131,15 @@ def is_ours(folder: Path, *, nested: bool) -> bool:
     if not nested:
         return {child.name for child in folder.iterdir()} <= {"dissection.npz", "units.csv"}
     return all(
-        child.name == "run.json" if child.is_file() else is_ours(child, nested=False) for child in folder.iterdir()
+        child.name == "run.json" if child.is_file() else is_ours(child, nested=False)
+        for child in folder.iterdir()
     )
 
 
 def _is_shard(folder: Path) -> bool:
     return (folder / "state.npz").is_file() and all(
-        child.is_file() and child.suffix in (".npz", ".maps", ".values") for child in folder.iterdir()
+        child.is_file() and child.suffix in (".npz", ".maps", ".values")
+        for child in folder.iterdir()
     )
 
 
@@ -146,4 +150,6 @@ def _umask() -> int:
 
 
 def _not_saved(path: Path, error: OSError) -> NotSaved:
-    return NotSaved(f"{path} cannot be written: {error.strerror or error}; choose another place, or make room")
+    return NotSaved(
+        f"{path} cannot be written: {error.strerror or error}; choose another place, or make room"
+    )

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
 from nd_plugin.errors import BadInput, RunInvalid, Unavailable
-from nd_plugin.method import iou, quantile
+from nd_plugin.method import iou
+from nd_plugin.method.ranks import rank
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore, summarise
 from nd_plugin.results import npz_format
 from nd_plugin.results.atomic_files import write_file, write_folder
@@ -55,7 +56,9 @@ class Dissection:
     concept_area: Integers  # (concept,) Σ|L_c|
     category_images: Integers  # (category,) images that have the category
     dead: Booleans  # (unit,) constant everywhere
-    sparse: Booleans  # (unit,) 0 on more than 1 - τ of all locations, so that T_k is 0, and not dead
+    sparse: (
+        Booleans  # (unit,) 0 on more than 1 - τ of all locations, so that T_k is 0, and not dead
+    )
     locations: int  # n, per unit
     top_images: Integers  # (unit, rank) index into the concept set, most active first
     top_activations: Floats  # (unit, rank)
@@ -114,7 +117,9 @@ class Dissection:
 
     def detectors(self) -> list[UnitScore]:
         """The detectors, best first."""
-        return sorted((score for score in self.unit_scores() if score.detector), key=lambda score: -score.iou)
+        return sorted(
+            (score for score in self.unit_scores() if score.detector), key=lambda score: -score.iou
+        )
 
     def summary(self) -> Summary:
         """The counts that the paper compares layers by."""
@@ -130,7 +135,14 @@ class Dissection:
             categories=self.categories,
             scores=unit_scores,
             summary=replace(
-                summarise(self.layer, self.categories, unit_scores, sum(per_category), len(self.concepts), self.images),
+                summarise(
+                    self.layer,
+                    self.categories,
+                    unit_scores,
+                    sum(per_category),
+                    len(self.concepts),
+                    self.images,
+                ),
                 quantile=self.settings.quantile,
             ),
             min_iou=self.settings.min_iou,
@@ -150,17 +162,23 @@ class Dissection:
 
     def _notes(self) -> tuple[str, ...]:
         skipped = [f"skipped {s.part} of {s.image}: {s.reason}" for s in self.skipped]
-        counted = [f"{len(skipped)} of {len(self.image_names)} images skipped or without annotation"] if skipped else []
+        counted = (
+            [f"{len(skipped)} of {len(self.image_names)} images skipped or without annotation"]
+            if skipped
+            else []
+        )
         return (*self.provenance.notes, *self._small(), *counted, *skipped)
 
     def _small(self) -> Iterator[str]:
         """What the data were too few for."""
-        if quantile.rank(self.settings.quantile, self.locations) == 0:
+        if rank(self.settings.quantile, self.locations) == 0:
             yield (
                 f"{self.locations} locations are too few for quantile {self.settings.quantile:g}: the threshold is the "
                 "largest activation, and nothing is above it"
             )
-        missing = [self.concepts[place].name for place in np.flatnonzero(self.concept_area == 0).tolist()]
+        missing = [
+            self.concepts[place].name for place in np.flatnonzero(self.concept_area == 0).tolist()
+        ]
         if missing:
             more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
             named = ", ".join(missing[:NAMED])
@@ -169,7 +187,9 @@ class Dissection:
     def top(self, unit: int, most: int = 10) -> list[tuple[str, float]]:
         """The images in which a unit is most active: names and maximum activations, best first."""
         if not 0 <= unit < self.units:
-            raise BadInput(f"no unit {unit}: layer {self.layer!r} has {self.units}, numbered from 0")
+            raise BadInput(
+                f"no unit {unit}: layer {self.layer!r} has {self.units}, numbered from 0"
+            )
         pairs = zip(self.top_images[unit, :most], self.top_activations[unit, :most], strict=True)
         return [(self.image_names[int(image)], float(activation)) for image, activation in pairs]
 
@@ -182,7 +202,10 @@ class Dissection:
 
     def files(self) -> dict[str, bytes]:
         """What `save` writes, by file name."""
-        plain = {name: getattr(self, name) for name in ("layer", "categories", "locations", "image_names")}
+        plain = {
+            name: getattr(self, name)
+            for name in ("layer", "categories", "locations", "image_names")
+        }
         metadata = {
             **plain,
             "concepts": [asdict(concept) for concept in self.concepts],
@@ -200,9 +223,15 @@ class Dissection:
         Raises RunInvalid for what is damaged, missing, or of a newer format.
         """
         place = Path(folder)
-        layers = [] if (place / DISSECTION).exists() else sorted(path.parent for path in place.glob(f"*/{DISSECTION}"))
+        layers = (
+            []
+            if (place / DISSECTION).exists()
+            else sorted(path.parent for path in place.glob(f"*/{DISSECTION}"))
+        )
         if len(layers) > 1:
-            raise RunInvalid(f"{folder} holds several layers; load one of {', '.join(map(str, layers))}")
+            raise RunInvalid(
+                f"{folder} holds several layers; load one of {', '.join(map(str, layers))}"
+            )
         return cls(**npz_format.unpack((layers[0] if layers else place) / DISSECTION))
 
     def _csv(self) -> bytes:
@@ -212,7 +241,9 @@ class Dissection:
         writer.writerow(columns)
         for score in self.unit_scores():
             row = asdict(score)
-            writer.writerow([int(row[name]) if name == "detector" else row[name] for name in columns])
+            writer.writerow(
+                [int(row[name]) if name == "detector" else row[name] for name in columns]
+            )
         return text.getvalue().encode()
 
     def to_csv(self, path: str | Path) -> None:

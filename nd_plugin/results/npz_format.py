@@ -34,7 +34,9 @@ def pack(metadata: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
     """The bytes of an npz file."""
     content = io.BytesIO()
     text = json.dumps({"format": FORMAT, **metadata}, allow_nan=False)
-    np.savez_compressed(content, metadata=np.frombuffer(text.encode(), dtype=np.uint8), **dict(arrays))
+    np.savez_compressed(
+        content, metadata=np.frombuffer(text.encode(), dtype=np.uint8), **dict(arrays)
+    )
     return content.getvalue()
 
 
@@ -51,7 +53,9 @@ def unpack(path: Path) -> dict[str, Any]:
     except RunInvalid:
         raise
     except Exception as error:  # zip, zlib, npy and JSON errors have no common root
-        raise RunInvalid(f"{path} is damaged: {type(error).__name__}: {error}; dissect the layer again") from error
+        raise RunInvalid(
+            f"{path} is damaged: {type(error).__name__}: {error}; dissect the layer again"
+        ) from error
     _check_arrays(arrays, fields, path)
     return {**fields, **arrays}
 
@@ -61,9 +65,13 @@ def _check_format(metadata: Any, path: Path) -> None:
     if not isinstance(written, int):
         raise RunInvalid(f"{path} states no format: it is no dissection of nd_plugin's")
     if written > FORMAT:
-        raise RunInvalid(f"{path} is of format {written}, and this nd_plugin reads up to {FORMAT}: upgrade nd_plugin")
+        raise RunInvalid(
+            f"{path} is of format {written}, and this nd_plugin reads up to {FORMAT}: upgrade nd_plugin"
+        )
     if written < FORMAT:
-        raise RunInvalid(f"{path} is of format {written}, of an early nd_plugin: dissect the layer again")
+        raise RunInvalid(
+            f"{path} is of format {written}, of an early nd_plugin: dissect the layer again"
+        )
 
 
 def _fields(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +83,9 @@ def _fields(metadata: dict[str, Any]) -> dict[str, Any]:
         "categories": tuple(metadata["categories"]),
         "locations": int(metadata["locations"]),
         "image_names": tuple(metadata["image_names"]),
-        "concepts": tuple(Concept(c["name"], c["category"], tuple(c["synonyms"])) for c in metadata["concepts"]),
+        "concepts": tuple(
+            Concept(c["name"], c["category"], tuple(c["synonyms"])) for c in metadata["concepts"]
+        ),
         "skipped": tuple(Skipped(**skipped) for skipped in metadata["skipped"]),
         "settings": Settings(**metadata["settings"]),
         "provenance": Provenance(**made),

@@ -19,19 +19,25 @@ RUN = "run.json"
 def check_target(folder: Path, *, overwrite: bool) -> None:
     """Refuse a run's folder before the run: one that exists, or that cannot be written."""
     if folder.resolve() == Path.cwd():
-        raise BadInput(f"{folder} is the folder you are in, which cannot be replaced; name one below it")
+        raise BadInput(
+            f"{folder} is the folder you are in, which cannot be replaced; name one below it"
+        )
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file; a run is a folder")
     if folder.exists() and any(folder.iterdir()):
         if not overwrite:
             raise BadInput(f"{folder} exists already; choose another folder, or say --overwrite")
         if not atomic_files.is_ours(folder, nested=True):
-            raise BadInput(f"{folder} holds other things than a run, and is not overwritten; choose another folder")
+            raise BadInput(
+                f"{folder} holds other things than a run, and is not overwritten; choose another folder"
+            )
     parent = next(place for place in folder.absolute().parents if place.exists())
     try:
         tempfile.TemporaryFile(dir=parent).close()
     except OSError as error:
-        raise NotSaved(f"{folder} cannot be written: {error.strerror or error}; choose another place") from error
+        raise NotSaved(
+            f"{folder} cannot be written: {error.strerror or error}; choose another place"
+        ) from error
 
 
 def is_complete(folder: Path, command: Sequence[str]) -> bool:
@@ -63,11 +69,15 @@ def save_run(folder: Path, dissections: Sequence[Dissection], command: Sequence[
     layers: list[dict[str, Any]] = []
     several = len({dissection.settings.quantile for dissection in dissections}) > 1
     for dissection in dissections:
-        shown = f"{dissection.layer}-{dissection.settings.quantile:g}" if several else dissection.layer
+        shown = (
+            f"{dissection.layer}-{dissection.settings.quantile:g}" if several else dissection.layer
+        )
         name = _distinct(folder_names.folder_of(shown), {layer["folder"] for layer in layers})
         layers.append({"layer": dissection.layer, "folder": name, **dissection.summary().to_dict()})
         content.update({f"{name}/{file}": part for file, part in dissection.files().items()})
-    content[RUN] = json.dumps(_described(dissections, layers, command), indent=1, allow_nan=False).encode()
+    content[RUN] = json.dumps(
+        _described(dissections, layers, command), indent=1, allow_nan=False
+    ).encode()
     return atomic_files.write_folder(folder, content)
 
 
@@ -84,7 +94,9 @@ def _described(
 ) -> dict[str, Any]:
     first = dissections[0]
     made = asdict(first.provenance)
-    notes = dict.fromkeys(note for dissection in dissections for note in dissection.provenance.notes)
+    notes = dict.fromkeys(
+        note for dissection in dissections for note in dissection.provenance.notes
+    )
     return {
         "format": npz_format.FORMAT,
         "command": list(command),
@@ -94,7 +106,8 @@ def _described(
         "images": first.images,
         "skipped": [asdict(skipped) for skipped in first.skipped],
         "layers": [
-            {**layer, "geometry": dict(d.provenance.geometry)} for layer, d in zip(layers, dissections, strict=True)
+            {**layer, "geometry": dict(d.provenance.geometry)}
+            for layer, d in zip(layers, dissections, strict=True)
         ],
     }
 
@@ -108,7 +121,9 @@ def load_run(folder: str | Path) -> list[Dissection]:
         if (place / DISSECTION).is_file():
             return [Dissection.load(place)]
         if (place / "state.npz").is_file():
-            raise RunInvalid(f"{folder} is a shard, or an unfinished run: nd merge brings the shards of a run together")
+            raise RunInvalid(
+                f"{folder} is a shard, or an unfinished run: nd merge brings the shards of a run together"
+            )
         raise RunInvalid(f"{folder} is no run: it has neither {RUN} nor {DISSECTION}")
     try:
         run = json.loads((place / RUN).read_text(encoding="utf-8"))

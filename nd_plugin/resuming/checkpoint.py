@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from nd_plugin.contracts.provenance import Provenance
-from nd_plugin.engine.callbacks import Keeper
+from nd_plugin.engine.callbacks import StateSaver
 from nd_plugin.engine.candidates import Candidates
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, NotSaved, RunInvalid
@@ -43,7 +43,7 @@ EVERY = 2000  # images
 
 
 @dataclass
-class Checkpoint(Keeper):
+class Checkpoint(StateSaver):
     """Keeps the state of a part in ``folder``, after ``every`` so many images."""
 
     folder: Path
@@ -77,9 +77,16 @@ class Checkpoint(Keeper):
         now = time.monotonic()
         state.seconds, self._clock, self._since = state.seconds + now - self._clock, now, 0
         packed, arrays = pack(state)
-        metadata = {"format": FORMAT, "described": dict(self.described), "made": dict(self.made), **packed}
+        metadata = {
+            "format": FORMAT,
+            "described": dict(self.described),
+            "made": dict(self.made),
+            **packed,
+        }
         content = io.BytesIO()
-        np.savez(content, metadata=np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8), **arrays)
+        np.savez(
+            content, metadata=np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8), **arrays
+        )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for candidates in state.files():
@@ -95,7 +102,7 @@ class Checkpoint(Keeper):
 
 
 @dataclass
-class Keeping:
+class CheckpointFolder:
     """Where a run is kept while it lasts, and how it begins: `keep` is what `engine.run` asks."""
 
     folder: Path
@@ -110,9 +117,15 @@ class Keeping:
         """The keeper, and where the run stands. Raises BadInput where another one was interrupted, or is at work."""
         described = describe(self.feed, layers, self.quantiles, made)
         checkpoint = Checkpoint(self.folder, described, asdict(made), self.every)
-        strange = [path for path in self.folder.glob("*") if path not in ours(self.folder) and path.name != LOCK]
+        strange = [
+            path
+            for path in self.folder.glob("*")
+            if path not in ours(self.folder) and path.name != LOCK
+        ]
         if strange:
-            raise BadInput(f"{self.folder} holds other things than the state of a run, such as {strange[0].name}")
+            raise BadInput(
+                f"{self.folder} holds other things than the state of a run, such as {strange[0].name}"
+            )
         self._held.enter_context(atomic_files.alone(self.folder / LOCK))
         if not self.resume or not states(self.folder):
             self.begun = True
@@ -158,7 +171,9 @@ class Keeping:
             (self.folder / LOCK).unlink(missing_ok=True)
             self.folder.rename(target)
         except OSError as error:
-            raise NotSaved(f"{target} cannot be written: {error.strerror or error}; it is in {self.folder}") from error
+            raise NotSaved(
+                f"{target} cannot be written: {error.strerror or error}; it is in {self.folder}"
+            ) from error
 
 
 def states(*folders: Path) -> list[Path]:
@@ -168,10 +183,14 @@ def states(*folders: Path) -> list[Path]:
 
 def ours(folder: Path) -> list[Path]:
     """The files of a state in a folder, half-written ones too."""
-    return [path for form in (STATE, f".{STATE}.*", "*.maps", "*.values") for path in folder.glob(form)]
+    return [
+        path for form in (STATE, f".{STATE}.*", "*.maps", "*.values") for path in folder.glob(form)
+    ]
 
 
-def describe(feed: Feed, layers: Sequence[str], quantiles: Sequence[float], made: Provenance) -> dict[str, Any]:
+def describe(
+    feed: Feed, layers: Sequence[str], quantiles: Sequence[float], made: Provenance
+) -> dict[str, Any]:
     """All that decides the numbers of a part: what has to be the same to continue it, or to belong together."""
     return {
         "model": asdict(made.model),
@@ -189,14 +208,18 @@ def describe(feed: Feed, layers: Sequence[str], quantiles: Sequence[float], made
     }
 
 
-def load(folder: Path, device: torch.device, *, to_go_on: bool) -> tuple[dict[str, Any], dict[str, Any], State]:
+def load(
+    folder: Path, device: torch.device, *, to_go_on: bool
+) -> tuple[dict[str, Any], dict[str, Any], State]:
     """What was run, its provenance, and where it stands; ``to_go_on`` or only to be read. Raises RunInvalid."""
     path, state = folder / STATE, State()
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             metadata = json.loads(stored["metadata"].tobytes().decode())
             if metadata["format"] != FORMAT:
-                raise RunInvalid(f"{path} is of format {metadata['format']}, and this nd_plugin reads {FORMAT}")
+                raise RunInvalid(
+                    f"{path} is of format {metadata['format']}, and this nd_plugin reads {FORMAT}"
+                )
             state = unpack(metadata, stored, folder, device)
             for candidates in state.files():
                 candidates.reopen(to_go_on=to_go_on)
@@ -208,7 +231,9 @@ def load(folder: Path, device: torch.device, *, to_go_on: bool) -> tuple[dict[st
     return metadata["described"], metadata["made"], state
 
 
-def check_same(stored: Mapping[str, Any], wanted: Mapping[str, Any], where: str, *, but: Sequence[str] = ()) -> None:
+def check_same(
+    stored: Mapping[str, Any], wanted: Mapping[str, Any], where: str, *, but: Sequence[str] = ()
+) -> None:
     """Raises BadInput that names what differs between what was run and what is asked for."""
     plain = json.loads(json.dumps(wanted))
     for name, before, now in _differences(stored, plain):

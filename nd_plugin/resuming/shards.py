@@ -20,8 +20,8 @@ from nd_plugin.engine.passes import Passes
 from nd_plugin.engine.run import dissections
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, RunInvalid
-from nd_plugin.machine.allocator import steady
-from nd_plugin.machine.process_group import Alone
+from nd_plugin.machine.allocator import retain_memory
+from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import parse_part
@@ -47,7 +47,9 @@ def load(folders: Sequence[Path]) -> list[Shard]:
                 raise RunInvalid(
                     f"{folder} is no shard: it has no {checkpoint.STATE} (nd dissect --shard 1/{len(folders)})"
                 )
-            shards.append(Shard(folder, *checkpoint.load(folder, torch.device("cpu"), to_go_on=False)))
+            shards.append(
+                Shard(folder, *checkpoint.load(folder, torch.device("cpu"), to_go_on=False))
+            )
         _check_together(shards)
     except BaseException:
         close(shards)
@@ -71,11 +73,15 @@ def _check_together(shards: Sequence[Shard]) -> None:
     batches = -(-expected["images"] // expected["batch size"])
     owner: dict[int, int] = {}
     for place, (folder, described, _, state) in enumerate(shards):
-        checkpoint.check_same(described, expected, f"{folder} does not belong to {first}: it", but=["shard", "source"])
+        checkpoint.check_same(
+            described, expected, f"{folder} does not belong to {first}: it", but=["shard", "source"]
+        )
         part = parse_part(described["shard"])
         mine = range(part.index, batches, part.of)
         if state.batches < len(mine):
-            raise BadInput(f"{folder} is not finished: {state.batches} of {len(mine)} batches; run it with --resume")
+            raise BadInput(
+                f"{folder} is not finished: {state.batches} of {len(mine)} batches; run it with --resume"
+            )
         for number in mine:
             other = owner.setdefault(number, place)
             if other != place:
@@ -103,19 +109,36 @@ def merge(
     identity = asdict(concepts.identity)
     checkpoint.check_same(described["concept set"], identity, "the concept set", but=["source"])
     if model is not None:
-        checkpoint.check_same(described["model"], asdict(model.identity), "the model", but=["source"])
-    preprocess, settings = Preprocess(**described["preprocessing"]), Settings(**described["settings"])
+        checkpoint.check_same(
+            described["model"], asdict(model.identity), "the model", but=["source"]
+        )
+    preprocess, settings = (
+        Preprocess(**described["preprocessing"]),
+        Settings(**described["settings"]),
+    )
     device = model.device if model is not None else torch.device("cpu")
     layers, quantiles = tuple(described["layers"]), tuple(described["quantiles"])
-    whole = Feed.of(concepts, preprocess, settings, device, described["batch size"], workers, memory)
-    opened: AbstractContextManager[Probe | None] = model.probe(layers, preprocess.size) if model else nullcontext()
-    with torch.no_grad(), steady(), opened as probe:
+    whole = Feed.of(
+        concepts, preprocess, settings, device, described["batch size"], workers, memory
+    )
+    opened: AbstractContextManager[Probe | None] = (
+        model.probe(layers, preprocess.size) if model else nullcontext()
+    )
+    with torch.no_grad(), retain_memory(), opened as probe:
         parts = [
-            Passes(replace(whole, part=parse_part(one["shard"])), layers, quantiles, device, state, probe, progress)
+            Passes(
+                replace(whole, part=parse_part(one["shard"])),
+                layers,
+                quantiles,
+                device,
+                state,
+                probe,
+                progress,
+            )
             for _, one, _, state in shards
         ]
         try:
-            found = combine(parts, Alone())
+            found = combine(parts, SingleProcess())
         finally:
             for part in parts:
                 part.close()

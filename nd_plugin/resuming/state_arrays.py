@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from nd_plugin.contracts.provenance import Skipped
-from nd_plugin.engine.candidates import Candidates, Stored
-from nd_plugin.engine.state import Counted, State, Watched
-from nd_plugin.engine.unit_statistics import Observation, TopImages
+from nd_plugin.engine.candidates import Candidates, StoredMaps
+from nd_plugin.engine.state import CountState, LayerState, State
+from nd_plugin.engine.unit_statistics import TopImages, UnitStatistics
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
-from nd_plugin.method.lower_bound import Bound
+from nd_plugin.method.lower_bound import LowerBound
 from nd_plugin.receptive_fields.geometry import Axis, Geometry
 
 
@@ -24,7 +24,10 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
     """What JSON holds of a state, and its arrays by name; the candidates are written to their files."""
     arrays: dict[str, Any] = {}
     arrays["readable"] = np.array(sorted(state.readable), np.int64)
-    layers = [_watched_out(layer, one, f"{place}/", arrays) for place, (layer, one) in enumerate(state.layers.items())]
+    layers = [
+        _watched_out(layer, one, f"{place}/", arrays)
+        for place, (layer, one) in enumerate(state.layers.items())
+    ]
     again = [
         {"layer": layer, "cells": one.cells, **_candidates_out(one, f"again/{place}/", arrays)}
         for place, (layer, one) in enumerate(state.again.items())
@@ -43,7 +46,9 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
     return metadata, arrays
 
 
-def unpack(metadata: Mapping[str, Any], arrays: Mapping[str, Any], folder: Path, device: torch.device) -> State:
+def unpack(
+    metadata: Mapping[str, Any], arrays: Mapping[str, Any], folder: Path, device: torch.device
+) -> State:
     """The state again; the candidates' files lie in ``folder``, and are not open."""
     layers = {
         one["layer"]: _watched_in(one, folder / str(place), f"{place}/", arrays, device)
@@ -73,7 +78,9 @@ BOUNDED = ("quantile", "images", "enough", "counted", "drawn")
 OBSERVED = ("highest", "lowest_peak", "varied", "nonzero")
 
 
-def _watched_out(layer: str, watched: Watched, at: str, arrays: dict[str, Any]) -> dict[str, Any]:
+def _watched_out(
+    layer: str, watched: LayerState, at: str, arrays: dict[str, Any]
+) -> dict[str, Any]:
     seen, bound = watched.observation, watched.bound
     bound.settle()
     top = seen.top.best()
@@ -85,7 +92,12 @@ def _watched_out(layer: str, watched: Watched, at: str, arrays: dict[str, Any]) 
     return {
         "layer": layer,
         "geometry": asdict(watched.geometry),
-        "observation": {"cells": seen.cells, "images": seen.images, "enough": seen.enough, "top": top.keep},
+        "observation": {
+            "cells": seen.cells,
+            "images": seen.images,
+            "enough": seen.enough,
+            "top": top.keep,
+        },
         "bound": {name: getattr(bound, name) for name in BOUNDED},
         "candidates": _candidates_out(watched.candidates, at, arrays),
     }
@@ -93,7 +105,11 @@ def _watched_out(layer: str, watched: Watched, at: str, arrays: dict[str, Any]) 
 
 def _candidates_out(kept: Candidates, at: str, arrays: dict[str, Any]) -> dict[str, Any]:
     kept.store()
-    stored = [(batch, *astuple(part)) for batch, part in kept.parts.items() if isinstance(part, Stored)]
+    stored = [
+        (batch, *astuple(part))
+        for batch, part in kept.parts.items()
+        if isinstance(part, StoredMaps)
+    ]
     arrays[at + "parts"] = np.array(stored, np.int64).reshape(-1, 5)
     return {"dtype": str(kept.dtype).removeprefix("torch."), "whole": kept.whole, "end": kept.end}
 
@@ -101,14 +117,14 @@ def _candidates_out(kept: Candidates, at: str, arrays: dict[str, Any]) -> dict[s
 def _candidates_in(
     one: Mapping[str, Any], cells: tuple[int, int], place: Path, at: str, arrays: Mapping[str, Any]
 ) -> Candidates:
-    parts = {batch: Stored(*where) for batch, *where in arrays[at + "parts"].tolist()}
+    parts = {batch: StoredMaps(*where) for batch, *where in arrays[at + "parts"].tolist()}
     dtype = {"float32": torch.float32, "float64": torch.float64}[one["dtype"]]
     return Candidates(cells, dtype, place, one["whole"], dict(parts), None, one["end"])
 
 
 def _watched_in(
     one: Mapping[str, Any], place: Path, at: str, arrays: Mapping[str, Any], device: torch.device
-) -> Watched:
+) -> LayerState:
     def tensor(name: str) -> Tensor:
         return torch.from_numpy(arrays[at + name]).to(device)
 
@@ -116,8 +132,8 @@ def _watched_in(
     top = TopImages(seen["top"], tensor("top_activations"), tensor("top_images"))
     largest = tensor("largest") if at + "largest" in arrays else None
     where = one["geometry"]
-    return Watched(
-        Observation(
+    return LayerState(
+        UnitStatistics(
             cells,
             seen["images"],
             seen["enough"],
@@ -127,22 +143,32 @@ def _watched_in(
             tensor("nonzero"),
             top,
         ),
-        Bound(level=tensor("level"), floor=tensor("floor"), reached=tensor("reached"), largest=largest, **bound),
+        LowerBound(
+            level=tensor("level"),
+            floor=tensor("floor"),
+            reached=tensor("reached"),
+            largest=largest,
+            **bound,
+        ),
         _candidates_in(one["candidates"], cells, place, at, arrays),
         Geometry(Axis(**where["rows"]), Axis(**where["columns"]), where["anchored"]),
     )
 
 
-def _counted_out(counted: Counted, arrays: dict[str, Any]) -> dict[str, Any]:
+def _counted_out(counted: CountState, arrays: dict[str, Any]) -> dict[str, Any]:
     arrays |= {"counted/area": counted.areas.area, "counted/images": counted.areas.images}
     for place, counts in enumerate(counted.units.values()):
         arrays[f"counted/{place}/intersection"] = counts.intersection.numpy()
         arrays[f"counted/{place}/unit_area"] = counts.unit_area.numpy()
     skipped = [asdict(item) for item in counted.skipped]
-    return {"units": [list(key) for key in counted.units], "skipped": skipped, "batches": counted.batches}
+    return {
+        "units": [list(key) for key in counted.units],
+        "skipped": skipped,
+        "batches": counted.batches,
+    }
 
 
-def _counted_in(one: Mapping[str, Any], arrays: Mapping[str, Any]) -> Counted:
+def _counted_in(one: Mapping[str, Any], arrays: Mapping[str, Any]) -> CountState:
     def tensor(place: int, name: str) -> Tensor:
         return torch.from_numpy(arrays[f"counted/{place}/{name}"])
 
@@ -151,4 +177,4 @@ def _counted_in(one: Mapping[str, Any], arrays: Mapping[str, Any]) -> Counted:
         for place, (layer, quantile) in enumerate(one["units"])
     }
     areas = ConceptCounts(arrays["counted/area"], arrays["counted/images"])
-    return Counted(areas, units, [Skipped(**item) for item in one["skipped"]], one["batches"])
+    return CountState(areas, units, [Skipped(**item) for item in one["skipped"]], one["batches"])

@@ -19,15 +19,21 @@ from nd_plugin.testing.concept_sets import _check_identity
 def check_model(model: Model, layers: Sequence[Any], size: Size) -> None:
     """Check an opened model, and probes on some of its layers, for inputs of ``size``."""
     _check_identity(model.identity)
-    assert model.backend and isinstance(model.preprocess, Preprocess), "a model names its backend and preprocessing"
+    assert model.backend and isinstance(model.preprocess, Preprocess), (
+        "a model names its backend and preprocessing"
+    )
     listed = model.layers(size)
-    assert listed and len({layer.name for layer in listed}) == len(listed), "layers are listed, each once"
+    assert listed and len({layer.name for layer in listed}) == len(listed), (
+        "layers are listed, each once"
+    )
     images = torch.rand(3, 3, *size, generator=torch.Generator().manual_seed(1)).to(model.device)
     with model.probe(layers, size) as probe:
         first = _checked_maps(probe, images, len(layers))
         kept = {layer: maps.clone() for layer, maps in first.items()}
         _check_batches(probe, images, kept)
-        assert all(torch.equal(first[layer], kept[layer]) for layer in kept), "maps are the caller's own"
+        assert all(torch.equal(first[layer], kept[layer]) for layer in kept), (
+            "maps are the caller's own"
+        )
     _check_reopened(model, layers, size, images, kept)
     if isinstance(model, SplitModel):
         for asked, (layer, maps) in zip(layers, kept.items(), strict=True):
@@ -37,10 +43,16 @@ def check_model(model: Model, layers: Sequence[Any], size: Size) -> None:
 
 def _checked_maps(probe: Probe, images: Tensor, layers: int) -> dict[str, Tensor]:
     found = dict(probe(images))
-    assert tuple(found) == probe.layers and len(found) == layers, "a probe gives its layers, in order"
+    assert tuple(found) == probe.layers and len(found) == layers, (
+        "a probe gives its layers, in order"
+    )
     for layer, maps in found.items():
-        assert maps.dim() == 4 and maps.shape[0] == len(images), f"maps of {layer} are (image, unit, row, column)"
-        assert maps.is_floating_point() and not maps.requires_grad, f"maps of {layer} are numbers without gradients"
+        assert maps.dim() == 4 and maps.shape[0] == len(images), (
+            f"maps of {layer} are (image, unit, row, column)"
+        )
+        assert maps.is_floating_point() and not maps.requires_grad, (
+            f"maps of {layer} are numbers without gradients"
+        )
         assert isinstance(probe.geometries[layer], Geometry), f"{layer} has a geometry"
     return found
 
@@ -49,10 +61,14 @@ def _check_batches(probe: Probe, images: Tensor, together: dict[str, Tensor]) ->
     for place in range(len(images)):
         for layer, maps in probe(images[place : place + 1]).items():
             expected = together[layer][place : place + 1].to(maps.dtype)
-            torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-4, msg=f"{layer}: a batch is its images")
+            torch.testing.assert_close(
+                maps, expected, rtol=1e-4, atol=1e-4, msg=f"{layer}: a batch is its images"
+            )
 
 
-def _check_reopened(model: Model, layers: Sequence[Any], size: Size, images: Tensor, kept: dict[str, Tensor]) -> None:
+def _check_reopened(
+    model: Model, layers: Sequence[Any], size: Size, images: Tensor, kept: dict[str, Tensor]
+) -> None:
     try:
         with model.probe(layers, size):
             raise _Interruption
@@ -60,7 +76,9 @@ def _check_reopened(model: Model, layers: Sequence[Any], size: Size, images: Ten
         pass
     with model.probe(layers, size) as probe:
         for layer, maps in probe(images).items():
-            assert torch.equal(maps, kept[layer]), f"{layer}: after a failure a new probe gives the same"
+            assert torch.equal(maps, kept[layer]), (
+                f"{layer}: after a failure a new probe gives the same"
+            )
 
 
 def _check_rest(model: SplitModel, asked: Any, layer: str, images: Tensor, maps: Tensor) -> None:
@@ -68,7 +86,9 @@ def _check_rest(model: SplitModel, asked: Any, layer: str, images: Tensor, maps:
         assert rest.name == layer, f"{layer}: a cut has the name that a probe gives"
         value, outputs = rest.layer(images), model.outputs(images)
         found = rest.layout.maps(value).to(maps.dtype)
-        torch.testing.assert_close(found, maps, rtol=1e-4, atol=1e-4, msg=f"{layer}: its maps are a probe's")
+        torch.testing.assert_close(
+            found, maps, rtol=1e-4, atol=1e-4, msg=f"{layer}: its maps are a probe's"
+        )
         again = rest(value.clone(), images)
         if isinstance(outputs, Tensor):
             message = f"{layer}: with its own output put back, the model gives what it gives"

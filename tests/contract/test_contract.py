@@ -21,7 +21,12 @@ def test_shapes(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["masks:{}/camvid", "broden:{}/broden_camvid", "broden:{}/broden_camvid?index=index_sparse.csv"]
+    "text",
+    [
+        "masks:{}/camvid",
+        "broden:{}/broden_camvid",
+        "broden:{}/broden_camvid?index=index_sparse.csv",
+    ],
 )
 def test_sets_on_disk(real_data: Path, text: str) -> None:
     check_concept_set(open_concepts(text.format(real_data)), images=8)

@@ -27,7 +27,9 @@ from torch import Tensor, nn
 from nd_plugin import BadInput, LayerDissection
 
 ROWS = [row for row in config if LayerGradientXActivation in row["algorithms"]]
-TARGET_ROWS = [row for row in ROWS if isinstance(row["attribute_args"].get("target"), list | Tensor)]
+TARGET_ROWS = [
+    row for row in ROWS if isinstance(row["attribute_args"].get("target"), list | Tensor)
+]
 by_name = pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
 
 
@@ -51,8 +53,15 @@ def assert_same(found: Any, expected: Any, delta: float = 1e-4) -> None:
 
 def assert_no_hooks(model: nn.Module) -> None:
     for module in model.modules():
-        assert not module._forward_hooks and not module._forward_pre_hooks and not module._backward_hooks
-    assert not nn.modules.module._global_forward_hooks and not nn.modules.module._global_forward_pre_hooks
+        assert (
+            not module._forward_hooks
+            and not module._forward_pre_hooks
+            and not module._backward_hooks
+        )
+    assert (
+        not nn.modules.module._global_forward_hooks
+        and not nn.modules.module._global_forward_pre_hooks
+    )
 
 
 class Failing(nn.Module):
@@ -93,19 +102,28 @@ def test_values(row: dict[str, Any]) -> None:
     expected = LayerGradientXActivation(model, modules).attribute(**arguments)
     assert_same(LayerDissection(model, modules).attribute(**arguments), expected)
     assert_same(LayerDissection(model, layer).attribute(**arguments), expected)  # by name
-    gradients = LayerGradientXActivation(model, modules, multiply_by_inputs=False).attribute(**arguments)
-    assert_same(LayerDissection(model, modules, multiply_by_inputs=False).attribute(**arguments), gradients)
+    gradients = LayerGradientXActivation(model, modules, multiply_by_inputs=False).attribute(
+        **arguments
+    )
+    assert_same(
+        LayerDissection(model, modules, multiply_by_inputs=False).attribute(**arguments), gradients
+    )
     activations = LayerActivation(model, modules).attribute(
         arguments["inputs"], arguments.get("additional_forward_args")
     )
-    assert_same(LayerDissection(model, modules).attribute(**arguments, contribution="activation"), activations)
+    assert_same(
+        LayerDissection(model, modules).attribute(**arguments, contribution="activation"),
+        activations,
+    )
 
 
 @by_name
 def test_values_at_the_layers_input(row: dict[str, Any]) -> None:
     model, layer, arguments = taken(row)
     modules = get_target_layer(model, layer)
-    expected = LayerGradientXActivation(model, modules).attribute(**arguments, attribute_to_layer_input=True)
+    expected = LayerGradientXActivation(model, modules).attribute(
+        **arguments, attribute_to_layer_input=True
+    )
     found = LayerDissection(model, modules).attribute(**arguments, attribute_to_layer_input=True)
     assert_same(found, expected)
     assert_no_hooks(model)
@@ -120,7 +138,9 @@ def test_data_parallel(row: dict[str, Any]) -> None:
     names = [f"module.{one}" for one in layer] if isinstance(layer, list) else f"module.{layer}"
     assert_same(LayerDissection(parallel, modules).attribute(**arguments), expected)
     assert_same(LayerDissection(parallel, names).attribute(**arguments), expected)
-    assert_same(LayerDissection(parallel.forward, modules, device_ids=[0]).attribute(**arguments), expected)
+    assert_same(
+        LayerDissection(parallel.forward, modules, device_ids=[0]).attribute(**arguments), expected
+    )
 
 
 @pytest.mark.parametrize("row", TARGET_ROWS, ids=lambda row: row["name"])
@@ -134,7 +154,8 @@ def test_targets(row: dict[str, Any]) -> None:
         further = _format_additional_forward_args(arguments.get("additional_forward_args"))
         if further is not None:
             one["additional_forward_args"] = tuple(
-                item[example : example + 1] if isinstance(item, Tensor) else item for item in further
+                item[example : example + 1] if isinstance(item, Tensor) else item
+                for item in further
             )
         for target in (targets[example], targets[example : example + 1]):
             assert_same(units.attribute(**{**one, "target": target}), whole[example : example + 1])
@@ -172,7 +193,9 @@ def test_values_computed_by_hand(case: Any, frozen: bool) -> None:
     model = BasicModel_MultiLayer(**options)
     model.requires_grad_(not frozen)
     with torch.set_grad_enabled(not frozen):
-        found = LayerDissection(model, get_target_layer(model, layer)).attribute(torch.tensor(inputs), 0, further)
+        found = LayerDissection(model, get_target_layer(model, layer)).attribute(
+            torch.tensor(inputs), 0, further
+        )
     if isinstance(layer, list):
         expected = [torch.tensor(one) for one in expected]
     elif isinstance(expected, tuple):

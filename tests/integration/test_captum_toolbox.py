@@ -50,7 +50,12 @@ def test_noise_tunnel(net: ResNet18, images: Tensor, layer: str) -> None:
     torch.testing.assert_close(still, units.attribute(images, 1))
     torch.manual_seed(0)
     noisy = NoiseTunnel(units).attribute(
-        images, target=[1, 2], nt_type="smoothgrad_sq", nt_samples=4, nt_samples_batch_size=2, stdevs=0.1
+        images,
+        target=[1, 2],
+        nt_type="smoothgrad_sq",
+        nt_samples=4,
+        nt_samples_batch_size=2,
+        stdevs=0.1,
     )
     assert noisy.shape == still.shape and (noisy >= 0).all() and noisy.any()
 
@@ -67,8 +72,12 @@ class Ridge(Classifier):  # type: ignore[misc]  # captum is not typed
         inputs, labels = torch.cat([x for x, _ in pairs]).double(), torch.cat([y for _, y in pairs])
         self.known = labels.unique().tolist()
         wanted = torch.stack([(labels == label).double() * 2 - 1 for label in self.known], 1)
-        self.found = torch.linalg.solve(inputs.T @ inputs + torch.eye(inputs.shape[1]), inputs.T @ wanted).T.float()
-        return {"accs": (inputs.float() @ self.found.T).argmax(1).eq(wanted.argmax(1)).float().mean()}
+        self.found = torch.linalg.solve(
+            inputs.T @ inputs + torch.eye(inputs.shape[1]), inputs.T @ wanted
+        ).T.float()
+        return {
+            "accs": (inputs.float() @ self.found.T).argmax(1).eq(wanted.argmax(1)).float().mean()
+        }
 
     def weights(self) -> Tensor:
         return self.found
@@ -104,9 +113,14 @@ def test_tcav(net: ResNet18, images: Tensor, tmp_path: Path) -> None:
 def test_sensitivity(net: ResNet18, images: Tensor) -> None:
     for layer in ("layer3", "layer4"):
         units = LayerDissection(net, layer)
-        still = sensitivity_max(units.as_explanation(), images, perturb_radius=0.0, n_perturb_samples=2, target=1)
+        still = sensitivity_max(
+            units.as_explanation(), images, perturb_radius=0.0, n_perturb_samples=2, target=1
+        )
         assert still.shape == (2,) and still.abs().max() < 1e-4
-        assert (sensitivity_max(units.as_explanation(), images, perturb_radius=0.1, target=[1, 2]) > 1e-3).all()
+        assert (
+            sensitivity_max(units.as_explanation(), images, perturb_radius=0.1, target=[1, 2])
+            > 1e-3
+        ).all()
 
 
 def test_infidelity(net: ResNet18, images: Tensor) -> None:
@@ -114,18 +128,27 @@ def test_infidelity(net: ResNet18, images: Tensor) -> None:
     explained = units.as_explanation(contribution="linear")(images, target=1)
     assert explained.shape == images.shape
     # the sum stays: the cells' values are interpolated and shared out over pixels and channels
-    torch.testing.assert_close(explained.sum((1, 2, 3)), units.attribute(images, 1).sum((1, 2, 3)), rtol=0.2, atol=1e-3)
+    torch.testing.assert_close(
+        explained.sum((1, 2, 3)), units.attribute(images, 1).sum((1, 2, 3)), rtol=0.2, atol=1e-3
+    )
 
     noise = 0.01 * torch.randn(6, *images.shape[1:], generator=torch.Generator().manual_seed(1))
 
     def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
         return noise, inputs - noise
 
-    found = infidelity(units.to_forward(), perturb, images, explained, target=1, n_perturb_samples=3)
+    found = infidelity(
+        units.to_forward(), perturb, images, explained, target=1, n_perturb_samples=3
+    )
     with torch.no_grad():
-        changed = net(images)[:, 1].repeat_interleave(3) - net(images.repeat_interleave(3, 0) - noise)[:, 1]
+        changed = (
+            net(images)[:, 1].repeat_interleave(3)
+            - net(images.repeat_interleave(3, 0) - noise)[:, 1]
+        )
     said = (noise * explained.repeat_interleave(3, 0)).sum((1, 2, 3))
-    torch.testing.assert_close(found, (said - changed).square().view(2, 3).mean(1), rtol=1e-3, atol=1e-12)
+    torch.testing.assert_close(
+        found, (said - changed).square().view(2, 3).mean(1), rtol=1e-3, atol=1e-12
+    )
 
 
 def test_summarizers(net: ResNet18, images: Tensor) -> None:
@@ -172,7 +195,9 @@ class TestConcepts:
         batches = list(red.data_iter)
         assert 0 < len(showing) < 40 and sum(map(len, batches)) == len(showing)
         assert batches[0].shape[1:] == (3, SIZE, SIZE)
-        torch.testing.assert_close(batches[0][0], HOW.normalise(HOW.resize(own.image(showing[0]))[None])[0])
+        torch.testing.assert_close(
+            batches[0][0], HOW.normalise(HOW.resize(own.image(showing[0]))[None])[0]
+        )
         (few,) = concepts_to_captum(SHAPES, ["red-c"], preprocess=HOW, limit=3)
         assert sum(map(len, few.data_iter)) == 3
 
@@ -182,7 +207,9 @@ class TestConcepts:
 
     def test_there_and_back(self, net: ResNet18) -> None:
         names = ["red-c", "blue-c"]
-        back = concepts_from_captum(concepts_to_captum(SHAPES, names, preprocess=HOW), preprocess=HOW)
+        back = concepts_from_captum(
+            concepts_to_captum(SHAPES, names, preprocess=HOW), preprocess=HOW
+        )
         check_concept_set(back)
         own = open_concepts(SHAPES)
         originals = {own.image(index).tobytes() for index in range(len(own))}

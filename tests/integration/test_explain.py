@@ -40,7 +40,9 @@ def images(net: nn.Module, files: list[Path]) -> Tensor:
 
 @pytest.fixture(scope="module")
 def run(net: nn.Module, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = LayerDissection(net, ["_blocks.10", "_swish#1"]).dissect(f"masks:{real_data / 'camvid'}", limit=60)
+    found = LayerDissection(net, ["_blocks.10", "_swish#1"]).dissect(
+        f"masks:{real_data / 'camvid'}", limit=60
+    )
     return save_run(tmp_path_factory.mktemp("runs") / "run", found)  # type: ignore[arg-type]
 
 
@@ -86,14 +88,18 @@ def test_ablation_finds_what_was_said(net: nn.Module, images: Tensor, run: Path)
 def nd(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "nd_plugin", *map(str, arguments)]
     known = {**os.environ, "COLUMNS": "80", **environment}
-    return subprocess.run(command, capture_output=True, text=True, env=known, timeout=300, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=known, timeout=300, check=False
+    )
 
 
 class TestCommandLine:
     def test_names_its_units(self, run: Path, files: list[Path], tmp_path: Path) -> None:
         done = nd("explain", run, MODEL, files[0], "--top-k", "8", "--detectors")
         assert done.returncode == 0, done.stderr
-        detectors = {score.unit: score.concept for score in Dissection.load(run / "_swish#1").detectors()}
+        detectors = {
+            score.unit: score.concept for score in Dissection.load(run / "_swish#1").detectors()
+        }
         lines = [line.split() for line in done.stdout.splitlines()]
         named = {int(line[0]): line[1] for line in lines if line and line[0].isdigit()}
         assert len(named) == 8 and named.items() <= detectors.items()
@@ -109,19 +115,39 @@ class TestCommandLine:
             "-l", "_blocks.10", "--mask", "dissection",
         )  # fmt: skip
         (found,) = json.loads(done.stdout)
-        assert found["target"] == 920 and found["name"] == "kind 920" and found["layer"] == "_blocks.10"
-        assert found["contribution"] == "gradient" and len(found["units"]) == 5 and found["mask"] == "dissection"
+        assert (
+            found["target"] == 920
+            and found["name"] == "kind 920"
+            and found["layer"] == "_blocks.10"
+        )
+        assert (
+            found["contribution"] == "gradient"
+            and len(found["units"]) == 5
+            and found["mask"] == "dissection"
+        )
         assert "kind 920" in page.read_text() and f"written to {page}" in done.stderr
 
     def test_what_cannot_be_explained(self, run: Path, files: list[Path], tmp_path: Path) -> None:
         broken = tmp_path / "broken.png"
         broken.write_bytes(b"\x89PNG")
         for arguments, code, message in [
-            ((run, MODEL, files[0], "-l", "layer9"), 2, "has no layer 'layer9'; it has _blocks.10, _swish#1"),
-            ((run, MODEL, files[0], "-t", "1000"), 2, "target '1000' does not fit the model's output"),
+            (
+                (run, MODEL, files[0], "-l", "layer9"),
+                2,
+                "has no layer 'layer9'; it has _blocks.10, _swish#1",
+            ),
+            (
+                (run, MODEL, files[0], "-t", "1000"),
+                2,
+                "target '1000' does not fit the model's output",
+            ),
             ((run, MODEL, tmp_path / "none.png"), 2, "no image"),
             ((run, MODEL, broken), 1, "cannot be read"),
-            ((run, MODEL, files[0], "--contribution", "guess"), 2, "'guess' is none of auto, linear"),
+            (
+                (run, MODEL, files[0], "--contribution", "guess"),
+                2,
+                "'guess' is none of auto, linear",
+            ),
             ((tmp_path, MODEL, files[0]), 2, "is no run"),
             ((run, MODEL, files[0], "--classes", tmp_path / "no"), 2, "cannot be read"),
         ]:

@@ -16,14 +16,19 @@ def cells() -> list[dict[str, Any]]:
     return found
 
 
-def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'demo' is not installed")
     monkeypatch.chdir(tmp_path)
     space: dict[str, Any] = {"__name__": "__main__"}
     for cell in cells():
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), cell["id"], "exec"), space)
-    assert space["units"].contribution == "linear" and abs(space["logit"] - space["explanations"][0].output) < 1e-4
+    assert (
+        space["units"].contribution == "linear"
+        and abs(space["logit"] - space["explanations"][0].output) < 1e-4
+    )
     assert all(unit.detector for unit in space["explanations"][0].units)
     assert space["tomorrow"].dissection.layer == space["layer"] and (tmp_path / "block").is_dir()
     assert "= logit" in capsys.readouterr().out

@@ -14,11 +14,11 @@ from typing import Any
 import onnx
 import pytest
 import torch
-from nd_plugin.cli.app.app import main
 from onnxruntime import quantization
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat
 
 from nd_plugin import LayerAmbiguous, LayerNotFound, Settings, open_concepts, open_model
+from nd_plugin.cli.app import main
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model
 from nd_plugin.experiments.parity import LayerParity, parity
@@ -32,7 +32,10 @@ EXPORTERS: dict[str, dict[str, Any]] = {
     "dynamo": {"dynamo": True, "dynamic_shapes": ({0: "N"},), "verbose": False},
 }
 SAME = ["_blocks.4", "_blocks.10", "_blocks.15", "_swish#1"]  # one name in all three
-HEAD = {"TorchScript": "_conv_head=_bn1", "dynamo": "_bn1"}  # the one exporter knows of no BatchNorm any more
+HEAD = {
+    "TorchScript": "_conv_head=_bn1",
+    "dynamo": "_bn1",
+}  # the one exporter knows of no BatchNorm any more
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +61,16 @@ def exports(origin: Model, tmp_path_factory: pytest.TempPathFactory) -> Exports:
     for name, path in made.items():
         path.parent.mkdir()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporters' own: deprecations, and what they do not know
-            torch.onnx.export(module, (torch.rand(2, 3, *SIZE),), str(path), input_names=["image"], **EXPORTERS[name])
+            warnings.simplefilter(
+                "ignore"
+            )  # the exporters' own: deprecations, and what they do not know
+            torch.onnx.export(
+                module,
+                (torch.rand(2, 3, *SIZE),),
+                str(path),
+                input_names=["image"],
+                **EXPORTERS[name],
+            )
     return Exports(folder, made)
 
 
@@ -72,17 +83,23 @@ def exporter(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(params=[SHAPES, "masks:{}/camvid"])
 def concepts(request: pytest.FixtureRequest) -> ConceptSet:
     text: str = request.param
-    return open_concepts(text.format(request.getfixturevalue("real_data")) if "{}" in text else text)
+    return open_concepts(
+        text.format(request.getfixturevalue("real_data")) if "{}" in text else text
+    )
 
 
-def compared(first: Model, second: Model, layers: Sequence[str], concepts: ConceptSet) -> list[LayerParity]:
+def compared(
+    first: Model, second: Model, layers: Sequence[str], concepts: ConceptSet
+) -> list[LayerParity]:
     settings = Settings(limit=10)
     feed = Feed.of(concepts, second.preprocess, settings, first.device, 8, 0)
     pairs = [(one, other or one) for one, _, other in (layer.partition("=") for layer in layers)]
     return parity(first, second, pairs, feed)
 
 
-def test_exports_are_the_same_inside(origin: Model, exports: Exports, exporter: str, concepts: ConceptSet) -> None:
+def test_exports_are_the_same_inside(
+    origin: Model, exports: Exports, exporter: str, concepts: ConceptSet
+) -> None:
     model = open_model(str(exports.made[exporter]))
     found = compared(model, origin, [*SAME, HEAD[exporter]], concepts)
     assert [one.units for one in found] == [40, 112, 320, 1280, 1280]
@@ -95,13 +112,18 @@ def test_exports_are_the_same_inside(origin: Model, exports: Exports, exporter: 
     assert sum(one.counts[0] for one in found) > 10
 
 
-def test_exports_list_the_layers_of_the_origin(origin: Model, exports: Exports, exporter: str) -> None:
+def test_exports_list_the_layers_of_the_origin(
+    origin: Model, exports: Exports, exporter: str
+) -> None:
     theirs = {layer.name: layer for layer in origin.layers(SIZE)}
     ours = {layer.name: layer for layer in open_model(str(exports.made[exporter])).layers(SIZE)}
     common = [name for name in theirs if name in ours]
     assert len(common) == (117 if exporter == "TorchScript" else 149)
     for name in common:
-        assert (ours[name].shape, ours[name].geometry) == (theirs[name].shape, theirs[name].geometry), name
+        assert (ours[name].shape, ours[name].geometry) == (
+            theirs[name].shape,
+            theirs[name].geometry,
+        ), name
     lost = {name.rpartition(".")[2] for name in theirs if name not in ours}
     folded = {"_bn0", "_bn1", "_bn2"} if exporter == "TorchScript" else set()
     assert lost == folded | {"static_padding", "_dropout"}, "an Identity leaves no trace"
@@ -110,7 +132,10 @@ def test_exports_list_the_layers_of_the_origin(origin: Model, exports: Exports, 
 def test_names_that_an_export_has_not(exports: Exports) -> None:
     script, dynamo = (open_model(str(exports.made[name])) for name in EXPORTERS)
     for model in (script, dynamo):
-        with pytest.raises(LayerAmbiguous, match="choose one: _swish#0, _swish#1"), model.probe(["_swish"], SIZE):
+        with (
+            pytest.raises(LayerAmbiguous, match="choose one: _swish#0, _swish#1"),
+            model.probe(["_swish"], SIZE),
+        ):
             pass
         with model.probe(["_conv_head"], SIZE) as probe:
             notes = list(getattr(probe, "notes", ()))
@@ -118,7 +143,9 @@ def test_names_that_an_export_has_not(exports: Exports) -> None:
                 "layer '_conv_head': the exporter folded the BatchNorm behind it"
             )
     with (
-        pytest.raises(LayerNotFound, match="a BatchNorm that the exporter folded into a convolution goes by"),
+        pytest.raises(
+            LayerNotFound, match="a BatchNorm that the exporter folded into a convolution goes by"
+        ),
         script.probe(["_bn1"], SIZE),
     ):
         pass
@@ -130,7 +157,8 @@ class Calibration(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, origin: Model) -> None:
         drawn, how = open_concepts(SHAPES), origin.preprocess
         self.batches: Iterator[dict[str, Any]] = iter(
-            {"image": how.normalise(how.resize(drawn.image(index))[None]).numpy()} for index in range(6)
+            {"image": how.normalise(how.resize(drawn.image(index))[None]).numpy()}
+            for index in range(6)
         )
 
     def get_next(self) -> dict[str, Any] | None:
@@ -147,7 +175,11 @@ def converted(origin: Model, exports: Exports) -> dict[str, Path]:
         for form in (QuantFormat.QDQ, QuantFormat.QOperator):
             made[form.name] = exports.folder / f"{form.name}.onnx"
             quantization.quantize_static(
-                str(source), str(made[form.name]), Calibration(origin), quant_format=form, per_channel=True
+                str(source),
+                str(made[form.name]),
+                Calibration(origin),
+                quant_format=form,
+                per_channel=True,
             )
     finally:
         logging.disable(logging.NOTSET)
@@ -160,7 +192,9 @@ def converted(origin: Model, exports: Exports) -> dict[str, Path]:
 
 
 @pytest.fixture
-def nd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+def nd(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
     """Run the command line in this process: exit code and stdout."""
 
     def run(*arguments: str | Path) -> tuple[int, str]:
@@ -175,19 +209,50 @@ def nd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> C
 @pytest.mark.parametrize(
     ("form", "layers", "least", "most", "note"),
     [
-        ("QDQ", ["_blocks.10", "_swish#1"], 1e-2, 0.9, "taken behind its QuantizeLinear and DequantizeLinear"),
-        ("QOperator", ["_blocks.10", "_conv_head=_swish#1"], 1e-2, 0.9, "by a DequantizeLinear that was appended"),
+        (
+            "QDQ",
+            ["_blocks.10", "_swish#1"],
+            1e-2,
+            0.9,
+            "taken behind its QuantizeLinear and DequantizeLinear",
+        ),
+        (
+            "QOperator",
+            ["_blocks.10", "_conv_head=_swish#1"],
+            1e-2,
+            0.9,
+            "by a DequantizeLinear that was appended",
+        ),
         ("fp16", ["_blocks.10", "_swish#1", "_conv_head=_bn1"], 1e-4, 5e-2, ""),
     ],
 )
 def test_parity_tells_what_a_conversion_changed(
-    converted: dict[str, Path], form: str, layers: list[str], least: float, most: float, note: str, nd: Any
+    converted: dict[str, Path],
+    form: str,
+    layers: list[str],
+    least: float,
+    most: float,
+    note: str,
+    nd: Any,
 ) -> None:
     chosen = [argument for layer in layers for argument in ("-l", layer)]
-    run = ("parity", converted[form], ORIGIN, *chosen, "-c", SHAPES, "--limit", "10", "--workers", "0")
+    run = (
+        "parity",
+        converted[form],
+        ORIGIN,
+        *chosen,
+        "-c",
+        SHAPES,
+        "--limit",
+        "10",
+        "--workers",
+        "0",
+    )
     code, out = nd(*run, "--json", "--tolerance", "1e-4")
     found = json.loads(out)
-    assert code == 1 and [one["layers"][0] for one in found] == [layer.partition("=")[0] for layer in layers]
+    assert code == 1 and [one["layers"][0] for one in found] == [
+        layer.partition("=")[0] for layer in layers
+    ]
     for one in found:
         assert least < one["relative"] < most, one["layers"]
         assert one["geometry"], "conversions leave every centre where it was"
@@ -195,4 +260,6 @@ def test_parity_tells_what_a_conversion_changed(
         assert abs(one["counts"][0] - one["counts"][1]) <= len(one["detectors"])
         assert any(note in told for told in one["notes"]) or not note
     if form != "fp16":
-        assert any(one["labels"] for one in found), "integers of eight bits change what some units detect"
+        assert any(one["labels"] for one in found), (
+            "integers of eight bits change what some units detect"
+        )

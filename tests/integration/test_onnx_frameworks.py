@@ -23,9 +23,9 @@ import onnx_files
 import pytest
 import reference
 import torch
-from nd_plugin.cli.app.app import main
 
 from nd_plugin import Dissection, open_concepts, open_model
+from nd_plugin.cli.app import main
 
 BATCH = 4
 QUANTILE, MIN_IOU = 0.02, 0.04
@@ -34,7 +34,11 @@ Axes = tuple[reference.Axis, reference.Axis]
 
 def nd(*arguments: str | Path) -> tuple[int, str]:
     """Run the command line in this process: exit code and stdout."""
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as written, redirect_stderr(StringIO()):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(StringIO()) as written,
+        redirect_stderr(StringIO()),
+    ):
         patch.setattr(sys, "argv", ["nd", *map(str, arguments)])
         patch.setenv("NO_COLOR", "1")
         with pytest.raises(SystemExit) as ended:
@@ -115,12 +119,19 @@ def assert_equals_the_twin(case: Case) -> None:
         for ours, truth in zip(own[layer], theirs[layer], strict=True):
             assert ours.shape == truth.shape == (found.units, *ours.shape[1:])
         largest = max(float(np.abs(truth).max()) for truth in theirs[layer])
-        assert max(float(np.abs(a - b).max()) for a, b in zip(own[layer], theirs[layer], strict=True)) <= 1e-4 * largest
+        assert (
+            max(float(np.abs(a - b).max()) for a, b in zip(own[layer], theirs[layer], strict=True))
+            <= 1e-4 * largest
+        )
         same, other = (Twin.of(case, layer, maps[layer]) for maps in (own, theirs))
         assert np.array_equal(found.thresholds, same.thresholds)
-        for ours, its in zip((found.intersection, found.unit_area, found.concept_area), same.counts, strict=True):
+        for ours, its in zip(
+            (found.intersection, found.unit_area, found.concept_area), same.counts, strict=True
+        ):
             assert np.array_equal(ours, its)
-        assert np.array_equal(found.iou, same.iou) and np.array_equal(found.labels, reference.labels(same.iou))
+        assert np.array_equal(found.iou, same.iou) and np.array_equal(
+            found.labels, reference.labels(same.iou)
+        )
         assert float(np.abs(found.iou - other.iou).max()) <= 1e-3
         detectors = reference.detectors(other.iou, MIN_IOU)
         assert np.array_equal(found.labels[detectors], reference.labels(other.iou)[detectors])
@@ -137,13 +148,17 @@ PADDLE = {  # the offsets of nearest-neighbour resizing by 8 are the middle of i
     "depthwise_conv2d_8.tmp_0": same_axes(16, 0),
     "p2o.Concat.1": same_axes(4, -14),
     "batch_norm_0.tmp_4": same_axes(4, -14),
-    "p2o.Add.281": same_axes(1, -15.5),  # before the last Sigmoid, which is 0 but for rounding where there is no text
+    "p2o.Add.281": same_axes(
+        1, -15.5
+    ),  # before the last Sigmoid, which is 0 but for rounding where there is no text
 }
 
 
 @pytest.fixture(scope="module")
 def detector() -> Path:
-    package = importlib.util.find_spec("rapidocr_onnxruntime")  # found, not imported: it wants OpenCV
+    package = importlib.util.find_spec(
+        "rapidocr_onnxruntime"
+    )  # found, not imported: it wants OpenCV
     if package is None or package.origin is None:
         pytest.skip("no package rapidocr_onnxruntime: pip install --no-deps rapidocr-onnxruntime")
     return Path(package.origin).parent / "models" / "ch_PP-OCRv4_det_infer.onnx"
@@ -160,7 +175,10 @@ def paddle(detector: Path, real_data: Path, tmp_path_factory: pytest.TempPathFac
     )  # fmt: skip
     assert code == 0
     twin = reference.read_masks(real_data / "camvid")
-    mean, std = (0.406, 0.456, 0.485), (0.225, 0.224, 0.229)  # turned round, as the channels are afterwards
+    mean, std = (
+        (0.406, 0.456, 0.485),
+        (0.225, 0.224, 0.229),
+    )  # turned round, as the channels are afterwards
     images = [reference.preprocess(path, size, mean, std)[::-1] for path in twin.images[:count]]
     annotations = [twin.annotation(image) for image in range(count)]
     return Case(detector, run, list(PADDLE), PADDLE, frozenset(), size, np.stack(images), annotations,
@@ -197,7 +215,10 @@ class TestPaddle:
         assert all(layer in out for layer in PADDLE)
         made = json.loads((paddle.run / "run.json").read_text())
         assert made["backend"] == "onnxruntime" and made["model"]["name"] == "ch_PP-OCRv4_det_infer"
-        assert made["preprocess"]["channel_order"] == "bgr" and made["preprocess"]["size"] == [64, 96]
+        assert made["preprocess"]["channel_order"] == "bgr" and made["preprocess"]["size"] == [
+            64,
+            96,
+        ]
         assert len(made["model"]["fingerprint"]) == 16
 
 
@@ -239,9 +260,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if importlib.util.find_spec("keras") is None:
         pytest.skip("no package keras")
     folder = tmp_path_factory.mktemp("keras")
-    surroundings = {**os.environ, "KERAS_BACKEND": "torch", "KERAS_HOME": str(folder), "CUDA_VISIBLE_DEVICES": ""}
+    surroundings = {
+        **os.environ,
+        "KERAS_BACKEND": "torch",
+        "KERAS_HOME": str(folder),
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     command = [sys.executable, "-c", KERAS, str(folder / "colours.onnx"), str(folder / "inner.npz")]
-    done = subprocess.run(command, capture_output=True, text=True, env=surroundings, timeout=300, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=surroundings, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
     return folder / "colours.onnx"
 
@@ -268,7 +296,9 @@ def trained(exported: Path) -> Case:
     images, annotations = [], []
     for index in range(KERAS_COUNT):
         drawn.image(index).save(exported.parent / f"{index}.png")
-        prepared = reference.preprocess(exported.parent / f"{index}.png", KERAS_SIZE, (0, 0, 0), (1, 1, 1))
+        prepared = reference.preprocess(
+            exported.parent / f"{index}.png", KERAS_SIZE, (0, 0, 0), (1, 1, 1)
+        )
         planes = [np.asarray(plane).astype(np.int32) for plane in drawn.annotation(index).planes]
         images.append(prepared)
         annotations.append((planes, list(drawn.annotation(index).labels)))
@@ -276,7 +306,18 @@ def trained(exported: Path) -> Case:
     last = frozenset((layers[0], layers[2]))
     concepts = [(concept.name, concept.category) for concept in drawn.concepts]
     assert list(dict.fromkeys(category for _, category in concepts)) == list(drawn.categories)
-    return Case(exported, run, layers, axes, last, KERAS_SIZE, np.stack(images), annotations, concepts, report)
+    return Case(
+        exported,
+        run,
+        layers,
+        axes,
+        last,
+        KERAS_SIZE,
+        np.stack(images),
+        annotations,
+        concepts,
+        report,
+    )
 
 
 class TestKeras:
@@ -292,21 +333,32 @@ class TestKeras:
         for layer, name in zip(layers, ("near", "pool", "far"), strict=True):
             expected = kept[name].transpose(0, 3, 1, 2)
             assert found[layer].shape == expected.shape
-            assert float(np.abs(found[layer].numpy() - expected).max()) <= 1e-4 * float(np.abs(expected).max())
+            assert float(np.abs(found[layer].numpy() - expected).max()) <= 1e-4 * float(
+                np.abs(expected).max()
+            )
 
     def test_its_layers_are_listed_as_maps(self, trained: Case) -> None:
         code, out = nd("layers", trained.path, "--json")
         listed = {layer["name"]: layer for layer in json.loads(out)}
         assert code == 0
-        assert [listed[name]["shape"][1:] for name in trained.layers] == [[8, 48, 48], [8, 24, 24], [12, 12, 12]]
+        assert [listed[name]["shape"][1:] for name in trained.layers] == [
+            [8, 48, 48],
+            [8, 24, 24],
+            [12, 12, 12],
+        ]
         for name in trained.layers:
             rows, columns = (listed[name]["geometry"][axis] for axis in ("rows", "columns"))
-            assert ((rows["stride"], rows["offset"]), (columns["stride"], columns["offset"])) == trained.axes[name]
+            assert (
+                (rows["stride"], rows["offset"]),
+                (columns["stride"], columns["offset"]),
+            ) == trained.axes[name]
 
     def test_equals_the_slow_twin(self, trained: Case) -> None:
         assert_equals_the_twin(trained)
 
-    def test_a_convolution_behind_which_nothing_was_folded_does_not_say_so(self, exported: Path) -> None:
+    def test_a_convolution_behind_which_nothing_was_folded_does_not_say_so(
+        self, exported: Path
+    ) -> None:
         model: Any = open_model(str(exported))
         (first, *_) = (layer.name for layer in model.layers(KERAS_SIZE) if layer.kind == "Conv")
         with model.probe([first], KERAS_SIZE) as probe:

@@ -64,8 +64,14 @@ class Bench:
     def start(self, *command: str | Path, nap: float = 0.0) -> subprocess.Popen[str]:
         """Start ``python -m …`` in a session of its own; the model takes ``nap`` seconds for a batch."""
         surroundings = {
-            **{name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FORCE_COLOR")},
-            "PYTHONPATH": os.pathsep.join([str(self.place), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if name not in ("COLUMNS", "FORCE_COLOR")
+            },
+            "PYTHONPATH": os.pathsep.join(
+                [str(self.place), *filter(None, [os.environ.get("PYTHONPATH")])]
+            ),
             "OMP_NUM_THREADS": "1",
             "NO_COLOR": "1",
             "ND_NAP": str(nap),
@@ -80,7 +86,9 @@ class Bench:
         self.processes.append(process)
         return process
 
-    def nd(self, *arguments: str | Path, module: Sequence[str] = ("nd_plugin",)) -> tuple[int, str, str]:
+    def nd(
+        self, *arguments: str | Path, module: Sequence[str] = ("nd_plugin",)
+    ) -> tuple[int, str, str]:
         """Run ``nd`` to its end: exit code, stdout, stderr."""
         process = self.start(*module, *arguments)
         stdout, stderr = process.communicate(timeout=PATIENCE)
@@ -92,9 +100,13 @@ class Bench:
         path = self.place / "seen"
         return sum(map(int, path.read_text().split())) if path.exists() else 0
 
-    def killed_after_a_checkpoint(self, output: str, signal_: signal.Signals = signal.SIGKILL) -> tuple[int, str]:
+    def killed_after_a_checkpoint(
+        self, output: str, signal_: signal.Signals = signal.SIGKILL
+    ) -> tuple[int, str]:
         """Interrupt a run that has just begun to keep its state: exit code and stderr."""
-        process = self.start("nd_plugin", *DISSECT, "-o", output, "--checkpoint-every", f"{BATCH}", nap=0.2)
+        process = self.start(
+            "nd_plugin", *DISSECT, "-o", output, "--checkpoint-every", f"{BATCH}", nap=0.2
+        )
         state = self.state(output)
         wait_for(lambda: state.is_file() or process.poll() is not None)
         assert process.poll() is None, process.communicate()[1]
@@ -123,7 +135,9 @@ def interruptible() -> None:
 def descendants(pid: int) -> list[int]:
     """The children of a process, and theirs: torchrun starts its processes in sessions of their own."""
     try:
-        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
     except OSError:
         return []
     return [*children, *(grandchild for child in children for grandchild in descendants(child))]
@@ -162,25 +176,39 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def contents(place: Path) -> list[str]:
     """What lies in a folder, beside what the tests have put there."""
-    return sorted(path.name for path in place.iterdir() if path.name not in ("slow.py", "seen", "__pycache__"))
+    return sorted(
+        path.name for path in place.iterdir() if path.name not in ("slow.py", "seen", "__pycache__")
+    )
 
 
 def assert_same(folder: Path, expected: Sequence[Dissection]) -> None:
     found = load_run(folder)
-    assert [(one.layer, one.settings) for one in found] == [(one.layer, one.settings) for one in expected]
+    assert [(one.layer, one.settings) for one in found] == [
+        (one.layer, one.settings) for one in expected
+    ]
     for one, other in zip(found, expected, strict=True):
         for name in ARRAYS:
             mine, its = getattr(one, name), getattr(other, name)
-            assert mine.tobytes() == its.tobytes(), f"{name} of {one.layer} at {one.settings.quantile}"
-        assert (one.skipped, one.locations, one.image_names) == (other.skipped, other.locations, other.image_names)
+            assert mine.tobytes() == its.tobytes(), (
+                f"{name} of {one.layer} at {one.settings.quantile}"
+            )
+        assert (one.skipped, one.locations, one.image_names) == (
+            other.skipped,
+            other.locations,
+            other.image_names,
+        )
 
 
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "nd_plugin")
 
 
-def test_torchrun_gives_the_bits_of_one_process(bench: Bench, whole: tuple[list[Dissection], int, str]) -> None:
+def test_torchrun_gives_the_bits_of_one_process(
+    bench: Bench, whole: tuple[list[Dissection], int, str]
+) -> None:
     expected, _, report = whole
-    code, stdout, stderr = bench.nd(*DISSECT, "-o", "run", "--checkpoint-every", f"{BATCH}", module=TORCHRUN)
+    code, stdout, stderr = bench.nd(
+        *DISSECT, "-o", "run", "--checkpoint-every", f"{BATCH}", module=TORCHRUN
+    )
     assert code == 0, stderr
     assert stdout == report, "one report"
     assert_same(bench.place / "run", expected)
@@ -217,7 +245,9 @@ def test_an_interrupted_torchrun_is_not_begun_anew_by_one_process(bench: Bench) 
     assert contents(bench.place) == ["run"]
 
 
-def test_shards_are_merged_to_the_bits_of_one_run(bench: Bench, whole: tuple[list[Dissection], int, str]) -> None:
+def test_shards_are_merged_to_the_bits_of_one_run(
+    bench: Bench, whole: tuple[list[Dissection], int, str]
+) -> None:
     expected, _, report = whole
     for index in (1, 2):
         code, stdout, stderr = bench.nd(*DISSECT, "-o", f"s{index}", "--shard", f"{index}/2")
@@ -234,7 +264,10 @@ def test_shards_are_merged_to_the_bits_of_one_run(bench: Bench, whole: tuple[lis
 
 
 def numbers(report: str) -> list[dict[str, object]]:
-    return [{name: value for name, value in layer.items() if name != "notes"} for layer in json.loads(report)]
+    return [
+        {name: value for name, value in layer.items() if name != "notes"}
+        for layer in json.loads(report)
+    ]
 
 
 def test_killed_at_any_moment_it_ends_with_the_same_bits(
@@ -244,7 +277,14 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(
     for _ in range(KILLS):
         before = stamp(bench.state("run"))
         process = bench.start(
-            "nd_plugin", *DISSECT, "-o", "run", "--checkpoint-every", f"{2 * BATCH}", "--resume", nap=0.1
+            "nd_plugin",
+            *DISSECT,
+            "-o",
+            "run",
+            "--checkpoint-every",
+            f"{2 * BATCH}",
+            "--resume",
+            nap=0.1,
         )
         wait_for(lambda: stamp(bench.state("run")) != before or process.poll() is not None)  # noqa: B023
         time.sleep(dice.uniform(0, 0.3))
@@ -252,7 +292,9 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(
         process.communicate(timeout=PATIENCE)
         hits += process.returncode == -signal.SIGKILL
         assert process.returncode == -signal.SIGKILL or (bench.place / "run").is_dir()
-        if (bench.place / "run").is_dir() and not moved.exists():  # it was faster: once more from the beginning
+        if (
+            bench.place / "run"
+        ).is_dir() and not moved.exists():  # it was faster: once more from the beginning
             assert_same(bench.place / "run", whole[0])
             shutil.rmtree(bench.place / "run")
     assert hits >= 1
@@ -281,8 +323,9 @@ def test_an_interrupted_run_is_begun_anew_only_when_asked_for(
     kept = bench.state("run").read_bytes()
     code, stdout, stderr = bench.nd(*DISSECT, "-o", "run")
     assert (code, stdout, bench.seen()) == (2, "", 0), "refused before the model runs"
-    assert "run.partial holds an interrupted run: continue it with --resume, or begin anew with --overwrite" in (
-        " ".join(stderr.split())
+    assert (
+        "run.partial holds an interrupted run: continue it with --resume, or begin anew with --overwrite"
+        in (" ".join(stderr.split()))
     )
     assert bench.state("run").read_bytes() == kept
     code, _, stderr = bench.nd(*DISSECT, "-o", "run", "--overwrite")
@@ -299,7 +342,10 @@ def test_a_finished_run_is_complete(bench: Bench, whole: tuple[list[Dissection],
     code, stdout, stderr = bench.nd(*DISSECT, "-o", "run", "--resume")
     assert code == 0, stderr
     assert stdout == printed and "run is complete (nd report run)" in stderr
-    assert bench.seen() == 0 and {path: stamp(path) for path in (bench.place / "run").rglob("*")} == before
+    assert (
+        bench.seen() == 0
+        and {path: stamp(path) for path in (bench.place / "run").rglob("*")} == before
+    )
     code, _, stderr = bench.nd(*DISSECT, "-o", "run", "--resume", "--top-images", "3")
     assert code == 2 and "exists already" in stderr, "this is not the one that was asked for"
     assert_same(bench.place / "run", whole[0])

@@ -33,7 +33,9 @@ def nd_concept_sets():
 """
 
 
-def install(site: Path, project: str, points: Mapping[str, str], modules: Mapping[str, str]) -> None:
+def install(
+    site: Path, project: str, points: Mapping[str, str], modules: Mapping[str, str]
+) -> None:
     """What pip would leave in ``site``: the modules, and the metadata with the entry points."""
     information = site / f"{project}-1.0.dist-info"
     information.mkdir(parents=True)
@@ -44,13 +46,17 @@ def install(site: Path, project: str, points: Mapping[str, str], modules: Mappin
         (site / f"{name}.py").write_text(source)
 
 
-def nd(folder: Path, path: list[Path], *arguments: str, blocked: str = "") -> subprocess.CompletedProcess[str]:
+def nd(
+    folder: Path, path: list[Path], *arguments: str, blocked: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run ``nd`` in ``folder`` with ``path`` in front of what is installed."""
     places = [*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])]
     kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     environment = kept | {"PYTHONPATH": os.pathsep.join(places), "ND_PLUGIN_DISABLE": blocked}
     command = [sys.executable, "-m", "nd_plugin", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def joined(text: str) -> str:
@@ -61,13 +67,24 @@ def joined(text: str) -> str:
 def site(tmp_path: Path) -> Path:
     """One distribution that is broken, one that offers what we offer, one that must not be imported."""
     place = tmp_path / "site"
-    install(place, "nd_brittle", {"brittle": "nd_brittle"}, {"nd_brittle": "import a_library_that_is_missing"})
-    install(place, "nd_other_shapes", {"other": "nd_other_shapes"}, {"nd_other_shapes": OTHER_SHAPES})
-    install(place, "nd_leaver", {"leaver": "nd_leaver"}, {"nd_leaver": "raise SystemExit('imported')"})
+    install(
+        place,
+        "nd_brittle",
+        {"brittle": "nd_brittle"},
+        {"nd_brittle": "import a_library_that_is_missing"},
+    )
+    install(
+        place, "nd_other_shapes", {"other": "nd_other_shapes"}, {"nd_other_shapes": OTHER_SHAPES}
+    )
+    install(
+        place, "nd_leaver", {"leaver": "nd_leaver"}, {"nd_leaver": "raise SystemExit('imported')"}
+    )
     return place
 
 
-def test_plugins_names_the_broken_the_conflicting_and_the_blocked(site: Path, tmp_path: Path) -> None:
+def test_plugins_names_the_broken_the_conflicting_and_the_blocked(
+    site: Path, tmp_path: Path
+) -> None:
     done = nd(tmp_path, [site], "plugins", blocked="leaver")
     assert (done.returncode, done.stderr) == (0, "")
     listed = joined(done.stdout)
@@ -76,26 +93,43 @@ def test_plugins_names_the_broken_the_conflicting_and_the_blocked(site: Path, tm
     assert "other nd_other_shapes 1.0 conflict concept set shapes" in listed
     assert f"shapes {OURS} conflict concept set shapes" in listed
     assert f"torch {OURS} loaded backend torch" in listed
-    assert "! plugin 'brittle' of nd_brittle 1.0: ModuleNotFoundError: No module named 'a_library_that" in listed
+    assert (
+        "! plugin 'brittle' of nd_brittle 1.0: ModuleNotFoundError: No module named 'a_library_that"
+        in listed
+    )
     assert "! plugin 'leaver' of nd_leaver 1.0: blocked by ND_PLUGIN_DISABLE" in listed
-    assert f"! plugin 'other' of nd_other_shapes 1.0: concept set shapes also comes from {OURS}" in listed
-    assert f"! plugin 'shapes' of {OURS}: concept set shapes also comes from nd_other_shapes 1.0" in listed
+    assert (
+        f"! plugin 'other' of nd_other_shapes 1.0: concept set shapes also comes from {OURS}"
+        in listed
+    )
+    assert (
+        f"! plugin 'shapes' of {OURS}: concept set shapes also comes from nd_other_shapes 1.0"
+        in listed
+    )
 
 
 def test_plugins_as_json(site: Path, tmp_path: Path) -> None:
     done = nd(tmp_path, [site], "plugins", "--json", blocked="nd_leaver")
     assert (done.returncode, done.stderr) == (0, "")
-    found = {plugin["name"]: (plugin["distribution"], plugin["state"]) for plugin in json.loads(done.stdout)}
+    found = {
+        plugin["name"]: (plugin["distribution"], plugin["state"])
+        for plugin in json.loads(done.stdout)
+    }
     assert found == {
         "brittle": ("nd_brittle", "broken"),
         "leaver": ("nd_leaver", "blocked"),
         "other": ("nd_other_shapes", "conflict"),
-        **{plugin: ("nd_plugin", "conflict" if plugin == "shapes" else "loaded") for plugin in ours()},
+        **{
+            plugin: ("nd_plugin", "conflict" if plugin == "shapes" else "loaded")
+            for plugin in ours()
+        },
     }
 
 
 def ours() -> list[str]:
-    return [point.name for point in distribution("nd_plugin").entry_points if point.group == "nd_plugin"]
+    return [
+        point.name for point in distribution("nd_plugin").entry_points if point.group == "nd_plugin"
+    ]
 
 
 def test_what_needs_none_of_them_works(site: Path, tmp_path: Path) -> None:
@@ -114,9 +148,14 @@ def test_a_conflict_is_settled_by_blocking_one(site: Path, tmp_path: Path) -> No
     message = joined(undecided.stderr)
     assert f"plugin 'other' of nd_other_shapes 1.0 and plugin 'shapes' of {OURS}" in message
     assert "ND_PLUGIN_DISABLE=nd_other_shapes" in message
-    settled = nd(tmp_path, [site], "concepts", "shapes?images=7", "--json", blocked="leaver,nd_other_shapes")
+    settled = nd(
+        tmp_path, [site], "concepts", "shapes?images=7", "--json", blocked="leaver,nd_other_shapes"
+    )
     assert settled.returncode == 0, settled.stderr
-    assert (json.loads(settled.stdout)["name"], json.loads(settled.stdout)["images"]) == ("shapes", 7)
+    assert (json.loads(settled.stdout)["name"], json.loads(settled.stdout)["images"]) == (
+        "shapes",
+        7,
+    )
 
 
 @pytest.fixture
@@ -124,7 +163,9 @@ def examples(tmp_path: Path) -> list[Path]:
     """The path on which both examples are installed, their metadata written from their pyproject.toml."""
     projects = [EXAMPLES / "nd_filterbank", EXAMPLES / "nd_gratings"]
     for project in projects:
-        described = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        described = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))[
+            "project"
+        ]
         install(tmp_path / "site", described["name"], described["entry-points"]["nd_plugin"], {})
     return [tmp_path / "site", *projects]
 
@@ -141,24 +182,55 @@ def units(run: Path, layer: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_examples_together_find_every_filters_orientation(examples: list[Path], tmp_path: Path) -> None:
+def test_the_examples_together_find_every_filters_orientation(
+    examples: list[Path], tmp_path: Path
+) -> None:
     layers = ["-l", "gabor", "-l", "pooled"]
     concepts = "gratings?images=32"
-    done = nd(tmp_path, examples, "dissect", "filterbank:gabor", *layers, "-c", concepts, "-o", "run", "--json")
+    done = nd(
+        tmp_path,
+        examples,
+        "dissect",
+        "filterbank:gabor",
+        *layers,
+        "-c",
+        concepts,
+        "-o",
+        "run",
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     gabor, pooled = json.loads(done.stdout)
-    assert (gabor["layer"], gabor["units"], gabor["detectors"], gabor["images"]) == ("gabor", 16, 16, 32)
-    assert gabor["unique_detectors_by_category"] == {"orientation": 8, "frequency": 0, "position": 0}
-    assert (pooled["layer"], pooled["units"], pooled["dead"]) == ("pooled", 20, 4), "grey has no opponent colours"
+    assert (gabor["layer"], gabor["units"], gabor["detectors"], gabor["images"]) == (
+        "gabor",
+        16,
+        16,
+        32,
+    )
+    assert gabor["unique_detectors_by_category"] == {
+        "orientation": 8,
+        "frequency": 0,
+        "position": 0,
+    }
+    assert (pooled["layer"], pooled["units"], pooled["dead"]) == ("pooled", 20, 4), (
+        "grey has no opponent colours"
+    )
     for layer in ("gabor", "pooled"):
-        found = [(unit["category"], unit["concept"]) for unit in units(tmp_path / "run", layer)[:16]]
+        found = [
+            (unit["category"], unit["concept"]) for unit in units(tmp_path / "run", layer)[:16]
+        ]
         assert found == [("orientation", f"{180 * (unit % 8) / 8:g} degrees") for unit in range(16)]
 
 
 def test_within_an_orientation_each_scale_finds_its_frequency(imported: None) -> None:
-    found = LayerDissection("filterbank:gabor?orientations=4", "gabor").dissect("gratings?images=16", workers=0)
+    found = LayerDissection("filterbank:gabor?orientations=4", "gabor").dissect(
+        "gratings?images=16", workers=0
+    )
     assert isinstance(found, Dissection)
-    fine, coarse = (next(i for i, c in enumerate(found.concepts) if c.name == name) for name in ("fine", "coarse"))
+    fine, coarse = (
+        next(i for i, c in enumerate(found.concepts) if c.name == name)
+        for name in ("fine", "coarse")
+    )
     by_frequency = found.intersection[:, fine] > found.intersection[:, coarse]
     assert by_frequency.tolist() == [True] * 4 + [False] * 4
 
@@ -167,7 +239,9 @@ def test_listing_the_examples_imports_nothing_heavy(examples: list[Path], tmp_pa
     (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
     done = nd(tmp_path, [tmp_path, *examples], "plugins", "--json")
     assert done.returncode == 0, done.stderr
-    offers = {plugin["name"]: (plugin["state"], plugin["offers"]) for plugin in json.loads(done.stdout)}
+    offers = {
+        plugin["name"]: (plugin["state"], plugin["offers"]) for plugin in json.loads(done.stdout)
+    }
     assert offers["filterbank"] == ("loaded", ["backend filterbank"])
     assert offers["gratings"] == ("loaded", ["concept set gratings"])
 
@@ -176,17 +250,28 @@ def test_listing_the_examples_imports_nothing_heavy(examples: list[Path], tmp_pa
     ("arguments", "told"),
     [
         (["layers", "filterbank:sobel"], "no filter bank 'sobel'; there is one: filterbank:gabor"),
-        (["layers", "filterbank:gabor?angles=8"], "no option 'angles'; it takes orientations, scales"),
-        (["layers", "filterbank:gabor?scales=none"], "scales=none is not a whole number from 1 to 5"),
+        (
+            ["layers", "filterbank:gabor?angles=8"],
+            "no option 'angles'; it takes orientations, scales",
+        ),
+        (
+            ["layers", "filterbank:gabor?scales=none"],
+            "scales=none is not a whole number from 1 to 5",
+        ),
         (["layers", "filterbank:gabor", "--weights", "w.pt"], "has no weights to load 'w.pt' into"),
         (["layers", "filterbank:gabor", "--device", "abacus"], "no device 'abacus'"),
         (["dissect", "filterbank:gabor", "-l", "garbor", "-c", "gratings"], "no layer 'garbor'"),
         (["concepts", "gratings:here"], "drawn, not read from 'here'"),
-        (["concepts", "gratings?pictures=3"], "no option 'pictures'; it takes images, orientations, size, seed"),
+        (
+            ["concepts", "gratings?pictures=3"],
+            "no option 'pictures'; it takes images, orientations, size, seed",
+        ),
         (["concepts", "gratings?images=0"], "images=0 is not a whole number from 1 on"),
     ],
 )
-def test_the_examples_say_what_is_wrong(examples: list[Path], tmp_path: Path, arguments: list[str], told: str) -> None:
+def test_the_examples_say_what_is_wrong(
+    examples: list[Path], tmp_path: Path, arguments: list[str], told: str
+) -> None:
     done = nd(tmp_path, examples, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert told in joined(done.stderr)
@@ -199,7 +284,9 @@ def test_the_examples_keep_the_contracts(imported: None) -> None:
 
 
 @pytest.mark.parametrize("layer", ["gabor", "opponent", "pooled"])
-def test_a_cell_of_the_filter_bank_sees_the_pixels_that_its_geometry_says(imported: None, layer: str) -> None:
+def test_a_cell_of_the_filter_bank_sees_the_pixels_that_its_geometry_says(
+    imported: None, layer: str
+) -> None:
     size, cell = (96, 112), (5, 6)
     with open_model("filterbank:gabor").probe([layer], size) as probe:
         geometry = probe.geometries[layer]
@@ -211,9 +298,17 @@ def test_a_cell_of_the_filter_bank_sees_the_pixels_that_its_geometry_says(import
                 lit = [int(place) for place in centre]
                 lit[direction] = pixel
                 image[0, lit[0], lit[1]] = 1
-            seen = (probe(images)[layer][:, :, cell[0], cell[1]] != 0).any(1).nonzero().flatten().tolist()
+            seen = (
+                (probe(images)[layer][:, :, cell[0], cell[1]] != 0)
+                .any(1)
+                .nonzero()
+                .flatten()
+                .tolist()
+            )
             reach = (axis.size - 1) / 2
-            assert seen == list(range(int(centre[direction] - reach), int(centre[direction] + reach) + 1))
+            assert seen == list(
+                range(int(centre[direction] - reach), int(centre[direction] + reach) + 1)
+            )
 
 
 def test_the_filter_bank_says_where_it_can_be_probed(imported: None) -> None:
@@ -235,14 +330,21 @@ def test_gratings_are_what_their_annotation_says(imported: None) -> None:
     for index in range(len(gratings)):
         light = np.asarray(gratings.image(index), dtype=np.float64) / 255
         orientation, frequency, position = gratings.annotation(index).planes
-        assert np.ptp(light[orientation == 0]) < 0.05, "nothing is to be seen where nothing is labelled"
+        assert np.ptp(light[orientation == 0]) < 0.05, (
+            "nothing is to be seen where nothing is labelled"
+        )
         for value in np.unique(position[position > 0]):
             inside = position == value
-            (labels,) = {(int(o), int(f)) for o, f in zip(orientation[inside], frequency[inside], strict=True)}
+            (labels,) = {
+                (int(o), int(f))
+                for o, f in zip(orientation[inside], frequency[inside], strict=True)
+            }
             degrees, cycles = measured(light, inside)
             assert abs((degrees - float(names[labels[0]].split()[0]) + 90) % 180 - 90) < 6
             assert names[labels[1]] == ("fine" if cycles > 1 / 9 else "coarse")
-            assert names[value] == ("left" if np.nonzero(inside)[1].max() < light.shape[1] / 2 else "right")
+            assert names[value] == (
+                "left" if np.nonzero(inside)[1].max() < light.shape[1] / 2 else "right"
+            )
             met |= {names[labels[0]], names[labels[1]], names[value]}
     assert met == set(names[1:]), "sixteen patches hold every concept"
 

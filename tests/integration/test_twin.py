@@ -39,12 +39,15 @@ def twin_activations(probe_set: reference.ProbeSet, count: int) -> dict[str, lis
         for layer in LAYERS
     ]
     images = [
-        reference.preprocess(p, SIZE, how["mean"], how["std"], how["interpolation"]) for p in probe_set.images[:count]
+        reference.preprocess(p, SIZE, how["mean"], how["std"], how["interpolation"])
+        for p in probe_set.images[:count]
     ]
     with torch.no_grad():
         for start in range(0, count, BATCH):
             batch = torch.from_numpy(np.stack(images[start : start + BATCH]))
-            model(batch.contiguous(memory_format=torch.channels_last))  # as the backend does; it decides the last bits
+            model(
+                batch.contiguous(memory_format=torch.channels_last)
+            )  # as the backend does; it decides the last bits
     for handle in handles:
         handle.remove()
     return taken
@@ -64,7 +67,9 @@ def test_equals_the_slow_twin(real_data: Path, text: str, native: bool) -> None:
     kind, _, rest = spec.partition(":")
     root, _, query = rest.partition("?index=")
     twin = (
-        reference.read_masks(Path(root)) if kind == "masks" else reference.read_broden(Path(root), query or "index.csv")
+        reference.read_masks(Path(root))
+        if kind == "masks"
+        else reference.read_broden(Path(root), query or "index.csv")
     )
     count = min(IMAGES, len(twin.images))
     dissection = LayerDissection("nd_torch.zoo:efficientnet_lite0", list(LAYERS)).dissect(
@@ -93,7 +98,14 @@ def assert_equal(
     axis, mask = LAYERS[found.layer], None if native else (SIZE[0] // 2, SIZE[1] // 2)
     category_of = [twin.categories.index(category) for _, category in twin.concepts]
     intersection, unit_area, concept_area = reference.counts(
-        maps, annotations, category_of, len(twin.categories), thresholds.astype(np.float32), (axis, axis), SIZE, mask
+        maps,
+        annotations,
+        category_of,
+        len(twin.categories),
+        thresholds.astype(np.float32),
+        (axis, axis),
+        SIZE,
+        mask,
     )
     assert np.array_equal(found.intersection, intersection)
     assert np.array_equal(found.unit_area, unit_area)

@@ -89,7 +89,11 @@ def imports_between_modules(root: Path, *, at_load: bool = True) -> dict[str, se
     for module, path in modules.items():
         targets = set()
         for imported, name in module_level_imports(path) if at_load else imports(path):
-            inside = imported.removeprefix(f"{root.name}.") if imported.startswith(f"{root.name}.") else ""
+            inside = (
+                imported.removeprefix(f"{root.name}.")
+                if imported.startswith(f"{root.name}.")
+                else ""
+            )
             inside = "." if imported == root.name else inside
             candidates = [name] if inside == "." else [f"{inside}.{name}", inside]
             targets.update([candidate for candidate in candidates if candidate in modules][:1])
@@ -127,7 +131,12 @@ def circle(arrows: dict[str, set[str]]) -> list[str]:
 def climbs(arrows: dict[str, set[str]], floors: dict[str, int]) -> list[str]:
     """Imports of a package from the same floor or from one above."""
     rooms = between_packages(arrows)
-    return [f"{room} imports {target}" for room in rooms for target in rooms[room] if floors[target] >= floors[room]]
+    return [
+        f"{room} imports {target}"
+        for room in rooms
+        for target in rooms[room]
+        if floors[target] >= floors[room]
+    ]
 
 
 def test_every_room_is_on_the_list_and_imports_go_down() -> None:
@@ -145,14 +154,38 @@ def test_no_circle_between_modules_or_packages() -> None:
 @pytest.mark.parametrize(
     ("files", "ring", "climbing"),
     [
-        ({"low/a.py": "import pkg.low\nfrom pkg.low.b import x", "low/b.py": "from pkg.low import a"}, True, False),
-        ({"low/a.py": "from pkg.high.b import x", "high/b.py": "from pkg.low.c import y", "low/c.py": ""}, True, True),
+        (
+            {
+                "low/a.py": "import pkg.low\nfrom pkg.low.b import x",
+                "low/b.py": "from pkg.low import a",
+            },
+            True,
+            False,
+        ),
+        (
+            {
+                "low/a.py": "from pkg.high.b import x",
+                "high/b.py": "from pkg.low.c import y",
+                "low/c.py": "",
+            },
+            True,
+            True,
+        ),
         ({"low/a.py": "from pkg.high import b", "high/b.py": ""}, False, True),
         ({"low/a.py": "", "high/b.py": "from pkg.low.a import x"}, False, False),
-        ({"low/a.py": "def f():\n    from pkg.high import b", "high/b.py": "from pkg.low import a"}, False, False),
+        (
+            {
+                "low/a.py": "def f():\n    from pkg.high import b",
+                "high/b.py": "from pkg.low import a",
+            },
+            False,
+            False,
+        ),
     ],
 )
-def test_a_planted_circle_is_found(tmp_path: Path, files: dict[str, str], ring: bool, climbing: bool) -> None:
+def test_a_planted_circle_is_found(
+    tmp_path: Path, files: dict[str, str], ring: bool, climbing: bool
+) -> None:
     for name, text in files.items():
         path = tmp_path / "pkg" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +196,9 @@ def test_a_planted_circle_is_found(tmp_path: Path, files: dict[str, str], ring: 
 
 
 def test_rooms_have_three_to_twelve_modules_and_empty_inits() -> None:
-    for folder in sorted(path for path in (ROOT / "nd_plugin").iterdir() if (path / "__init__.py").exists()):
+    for folder in sorted(
+        path for path in (ROOT / "nd_plugin").iterdir() if (path / "__init__.py").exists()
+    ):
         modules = [path for path in folder.glob("*.py") if path.stem != "__init__"]
         assert len(modules) <= 12, folder.name
         if folder.name not in ("cli", "testing"):
@@ -184,12 +219,18 @@ def module_level_imports(path: Path) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("package", ["pluggy"])
 def test_pluggy_lives_in_two_modules(package: str) -> None:
-    users = {path.name for path in sources("nd_plugin") if any(module == package for module, _ in imports(path))}
+    users = {
+        path.name
+        for path in sources("nd_plugin")
+        if any(module == package for module, _ in imports(path))
+    }
     assert users == {"hookspecs.py", "host.py"}
 
 
 def test_every_public_name_is_there_and_documented() -> None:
-    assert sorted(dir(nd_plugin)) == sorted(nd_plugin.__all__) and len(set(nd_plugin.__all__)) == len(nd_plugin.__all__)
+    assert sorted(dir(nd_plugin)) == sorted(nd_plugin.__all__) and len(
+        set(nd_plugin.__all__)
+    ) == len(nd_plugin.__all__)
     for name in nd_plugin.__all__:
         assert getattr(nd_plugin, name).__doc__, name
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
@@ -199,7 +240,12 @@ def test_every_public_name_is_there_and_documented() -> None:
 def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse((ROOT / "nd_plugin" / "__init__.py").read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
-    seen = {alias.asname for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    seen = {
+        alias.asname
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
     assert seen == set(nd_plugin.__all__)
 
 

@@ -11,7 +11,14 @@ from networks import Call, ResNet18, ViT
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nd_plugin import BadInput, Dissection, LayerAmbiguous, LayerDissection, LayerNotFound, open_model
+from nd_plugin import (
+    BadInput,
+    Dissection,
+    LayerAmbiguous,
+    LayerDissection,
+    LayerNotFound,
+    open_model,
+)
 
 KINDS = ("linear", "gradient", "ablation")
 
@@ -53,8 +60,12 @@ def pooled(model: Headed, x: Tensor) -> Tensor:
 
 HEADS: dict[str, Any] = {
     "pooled": pooled,
-    "dropout": lambda m, x: m.head(F.dropout(F.adaptive_avg_pool2d(x, 1).flatten(1), 0.5, m.training)),
-    "convolution": lambda m, x: F.conv2d(x, m.head.weight[:, :, None, None], m.head.bias).mean((2, 3)),
+    "dropout": lambda m, x: m.head(
+        F.dropout(F.adaptive_avg_pool2d(x, 1).flatten(1), 0.5, m.training)
+    ),
+    "convolution": lambda m, x: F.conv2d(x, m.head.weight[:, :, None, None], m.head.bias).mean(
+        (2, 3)
+    ),
     "scaled": lambda m, x: 3 * m.head(x.mean((2, 3))) - 1,
 }
 NO_HEADS: dict[str, Any] = {
@@ -79,7 +90,9 @@ class TestLinear:
         head = open_model(model).linear_head("maps", [images])
         outputs = model.eval()(images)
         assert found.shape == (3, 6, 15, 15)
-        torch.testing.assert_close(found.sum((1, 2, 3)) + head.bias[[0, 3, 1]], outputs[range(3), [0, 3, 1]])
+        torch.testing.assert_close(
+            found.sum((1, 2, 3)) + head.bias[[0, 3, 1]], outputs[range(3), [0, 3, 1]]
+        )
 
     @pytest.mark.parametrize("after", NO_HEADS.values(), ids=list(NO_HEADS))
     def test_is_never_assumed(self, after: Any, images: Tensor) -> None:
@@ -88,8 +101,13 @@ class TestLinear:
         target = (0, 1, 2) if after is NO_HEADS["maps"] else 0
         found = units.attribute(images, target)
         assert units.contribution == "gradient"
-        assert torch.equal(found, LayerGradientXActivation(model, model.maps).attribute(images, target))
-        with pytest.raises(BadInput, match=r"'linear' is not possible .*; possible are gradient, ablation, activation"):
+        assert torch.equal(
+            found, LayerGradientXActivation(model, model.maps).attribute(images, target)
+        )
+        with pytest.raises(
+            BadInput,
+            match=r"'linear' is not possible .*; possible are gradient, ablation, activation",
+        ):
             units.attribute(images, target, contribution="linear")
 
     def test_channels_last_and_tokens(self, images: Tensor) -> None:
@@ -107,7 +125,9 @@ class TestLinear:
         model = Headed(lambda m, x: m.head(x[:, 1:].mean(1)), tokens)
         units = LayerDissection(model, "before")
         found = units.attribute(images, 1)
-        assert units.contribution == "linear" and found.shape == (3, 226, 6) and not found[:, 0].any()
+        assert (
+            units.contribution == "linear" and found.shape == (3, 226, 6) and not found[:, 0].any()
+        )
         reads_class_token = Headed(lambda m, x: m.head(x[:, 0]), tokens)
         units = LayerDissection(reads_class_token, "before")
         units.attribute(images, 1)
@@ -126,10 +146,14 @@ class TestLinear:
 
     def test_without_activations_it_is_the_weights(self, images: Tensor) -> None:
         model = Headed(pooled)
-        found = LayerDissection(model, "maps", multiply_by_inputs=False).attribute(images, 2, contribution="linear")
+        found = LayerDissection(model, "maps", multiply_by_inputs=False).attribute(
+            images, 2, contribution="linear"
+        )
         torch.testing.assert_close(found.sum((2, 3)), model.head.weight[2].detach().expand(3, 6))
         with pytest.raises(BadInput, match="ablation has no factor beside the activation"):
-            LayerDissection(model, "maps", multiply_by_inputs=False).attribute(images, 2, contribution="ablation")
+            LayerDissection(model, "maps", multiply_by_inputs=False).attribute(
+                images, 2, contribution="ablation"
+            )
 
 
 class TestAblation:
@@ -153,7 +177,9 @@ class TestAblation:
         expected = units.attribute(images, 1)
         assert units.contribution == "linear"
         for kind in ("gradient", "ablation"):
-            torch.testing.assert_close(units.attribute(images, 1, contribution=kind), expected, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(
+                units.attribute(images, 1, contribution=kind), expected, rtol=1e-4, atol=1e-6
+            )
 
     def test_a_model_that_remembers_the_batch_size(self, images: Tensor) -> None:
         class Remembers(Headed):
@@ -164,7 +190,9 @@ class TestAblation:
         model = Remembers(None)
         units = LayerDissection(model, "maps")
         found = units.attribute(images, 1, contribution="ablation").sum((2, 3))
-        torch.testing.assert_close(found, units.attribute(images, 1).sum((2, 3)), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            found, units.attribute(images, 1).sum((2, 3)), rtol=1e-4, atol=1e-6
+        )
 
     def test_no_hook_remains_when_the_rest_fails(self, images: Tensor) -> None:
         def fails(model: Headed, x: Tensor) -> Tensor:
@@ -174,7 +202,9 @@ class TestAblation:
         model = Headed(fails)
         with pytest.raises(AssertionError, match="the third unit is needed"):
             LayerDissection(model, "maps").attribute(images[:1], 0, contribution="ablation")
-        assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+        assert not any(
+            module._forward_hooks or module._forward_pre_hooks for module in model.modules()
+        )
 
     def test_features_and_other_inputs(self) -> None:
         torch.manual_seed(0)
@@ -182,10 +212,14 @@ class TestAblation:
         units = LayerDissection(model, model[1])
         inputs = torch.randn(5, 3)
         found = units.attribute(inputs, 1, contribution="ablation")
-        torch.testing.assert_close(found, units.attribute(inputs, 1, contribution="gradient"), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            found, units.attribute(inputs, 1, contribution="gradient"), rtol=1e-4, atol=1e-6
+        )
 
     def test_the_users_images_stay_as_they_are(self, images: Tensor) -> None:
-        model = nn.Sequential(nn.Identity(), nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Flatten())
+        model = nn.Sequential(
+            nn.Identity(), nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Flatten()
+        )
         before, images = images.clone(), images - 0.5
         for kind in ("gradient", "ablation", "activation"):
             LayerDissection(model, "0").attribute(images, 0, contribution=kind)
@@ -196,7 +230,10 @@ class TestMasks:
     def test_the_images_own(self, net: ResNet18, images: Tensor) -> None:
         units = LayerDissection(net, "layer2")
         maps = units.attribute(images, 0, contribution="activation")
-        kept = units.attribute(images, 0, contribution="activation", mask="image", image_quantile=0.25) != 0
+        kept = (
+            units.attribute(images, 0, contribution="activation", mask="image", image_quantile=0.25)
+            != 0
+        )
         for image in range(3):
             for unit in range(8):
                 values = maps[image, unit].flatten().sort(descending=True).values
@@ -206,7 +243,9 @@ class TestMasks:
     def test_a_saturated_map(self) -> None:
         from nd_plugin.explain.unit_masks import active_cells, image_thresholds
 
-        maps = torch.tensor([[[[6.0, 6, 6], [6, 1, 0], [0, 0, 0]], [[0.0] * 3] * 3, [[2.0] * 3] * 3]])
+        maps = torch.tensor(
+            [[[[6.0, 6, 6], [6, 1, 0], [0, 0, 0]], [[0.0] * 3] * 3, [[2.0] * 3] * 3]]
+        )
         kept = active_cells(maps, image_thresholds(maps, 0.2))
         assert kept[0, 0].tolist() == [[True] * 3, [True, False, False], [False] * 3]
         assert not kept[0, 1].any() and not kept[0, 2].any()
@@ -229,10 +268,13 @@ class TestMasks:
         maps = units.attribute(images, 0, contribution="activation")
         above = maps > torch.from_numpy(levels).float()[:, None, None]
         assert 0 < above.sum() < above.numel() and torch.equal(found, plain * above)
-        assert torch.equal(units.attribute(images, 0), plain), "without a mask nothing depends on it"
+        assert torch.equal(units.attribute(images, 0), plain), (
+            "without a mask nothing depends on it"
+        )
         units.layer = "layer3"
         with pytest.raises(
-            BadInput, match=r"no dissection of layer 'layer3': those at hand are of block.1/relu, layer4"
+            BadInput,
+            match=r"no dissection of layer 'layer3': those at hand are of block.1/relu, layer4",
         ):
             units.attribute(images, 0, mask="dissection")
 
@@ -268,13 +310,17 @@ class TestWhereCaptumRaisesOrErrs:
     def test_dicts(self, images: Tensor) -> None:
         model = Dicts()
         units = LayerDissection(model, "conv")
-        with pytest.raises(BadInput, match="a dict of tensors 'out', 'aux': begin the target with one of them"):
+        with pytest.raises(
+            BadInput, match="a dict of tensors 'out', 'aux': begin the target with one of them"
+        ):
             units.attribute(images, 1)
         found = units.attribute(images, ("out", 1))
         function = LayerGradientXActivation(lambda x: model(x)["out"], model.conv)
         torch.testing.assert_close(found, function.attribute(images, 1))
         assert units.attribute(images, "aux").shape == found.shape
-        with pytest.raises(LayerAmbiguous, match=r"choose one: table\[plus\], table\[minus.0\], table\[minus.1\]"):
+        with pytest.raises(
+            LayerAmbiguous, match=r"choose one: table\[plus\], table\[minus.0\], table\[minus.1\]"
+        ):
             LayerDissection(model, "table").attribute(images, ("out", 1))
         plus, minus, unused = (
             LayerDissection(model, f"table[{entry}]").attribute(
@@ -287,26 +333,41 @@ class TestWhereCaptumRaisesOrErrs:
 
     def test_reused_modules(self, images: Tensor) -> None:
         model = Dicts()
-        with pytest.raises(LayerAmbiguous, match="runs 2 times in one forward pass; choose one: relu#0, relu#1"):
+        with pytest.raises(
+            LayerAmbiguous, match="runs 2 times in one forward pass; choose one: relu#0, relu#1"
+        ):
             LayerDissection(model, model.relu).attribute(images, ("out", 0))
         with pytest.raises(LayerNotFound, match="it runs 2 times, the last being #1"):
             LayerDissection(model, "relu#2").attribute(images, ("out", 0))
-        first, second = (LayerDissection(model, f"relu#{run}").attribute(images, ("out", 0)) for run in (0, 1))
-        torch.testing.assert_close(first, second)  # the second relu gets half of what the first gave: all positive
+        first, second = (
+            LayerDissection(model, f"relu#{run}").attribute(images, ("out", 0)) for run in (0, 1)
+        )
+        torch.testing.assert_close(
+            first, second
+        )  # the second relu gets half of what the first gave: all positive
         assert not model.relu._forward_hooks
 
     def test_data_parallel_and_compiled(self, net: ResNet18, images: Tensor) -> None:
         expected = LayerDissection(net, "layer3").attribute(images, 2)
         compiled = torch.compile(net, backend="eager")
         parallel = nn.DataParallel(net)
-        for model in (compiled, parallel, torch.compile(parallel, backend="eager"), nn.DataParallel(compiled)):
+        for model in (
+            compiled,
+            parallel,
+            torch.compile(parallel, backend="eager"),
+            nn.DataParallel(compiled),
+        ):
             for layer in ("layer3", "module.layer3", net.layer3):
                 assert torch.equal(LayerDissection(model, layer).attribute(images, 2), expected)
 
     def test_functions_texts_and_opened_models(self, net: ResNet18, images: Tensor) -> None:
         expected = LayerDissection(net, "layer3").attribute(images, 2)
-        assert torch.equal(LayerDissection(open_model(net), "layer3").attribute(images, 2), expected)
-        assert torch.equal(LayerDissection(lambda x: net(x), net.layer3).attribute(images, 2), expected)
+        assert torch.equal(
+            LayerDissection(open_model(net), "layer3").attribute(images, 2), expected
+        )
+        assert torch.equal(
+            LayerDissection(lambda x: net(x), net.layer3).attribute(images, 2), expected
+        )
         assert torch.equal(LayerDissection(net.forward, "layer3").attribute(images, 2), expected)
         text = LayerDissection("networks:ResNet18?width=4", "layer4")
         assert text.attribute(images, 2).shape == (3, 32, 2, 2) and text.contribution == "linear"
@@ -314,7 +375,9 @@ class TestWhereCaptumRaisesOrErrs:
         linear.attribute(images, 2)
         assert linear.contribution == "linear"
 
-    def test_modes_and_requirements_are_left_as_they_were(self, net: ResNet18, images: Tensor) -> None:
+    def test_modes_and_requirements_are_left_as_they_were(
+        self, net: ResNet18, images: Tensor
+    ) -> None:
         net.train()
         before = {name: value.clone() for name, value in net.state_dict().items()}
         for kind in (*KINDS, "activation"):
@@ -338,7 +401,9 @@ class TestWhereCaptumRaisesOrErrs:
                 return pooled(self, self.maps(x))
 
         units = LayerDissection(One(None), "maps")
-        assert units.attribute(images, 0).shape == (3, 6, 15, 15) and units.contribution == "gradient"
+        assert (
+            units.attribute(images, 0).shape == (3, 6, 15, 15) and units.contribution == "gradient"
+        )
         with pytest.raises(AssertionError, match="three images, please"):
             units.attribute(images[:1], 0)
 
@@ -347,8 +412,17 @@ class TestWhereCaptumRaisesOrErrs:
             """A model as a third party's backend may have it."""
 
             def __init__(self, model: Any) -> None:
-                self.probe, self.preprocess, self.identity = model.probe, model.preprocess, model.identity
-                self.backend, self.device, self.notes, self.layers = "bare", model.device, (), model.layers
+                self.probe, self.preprocess, self.identity = (
+                    model.probe,
+                    model.preprocess,
+                    model.identity,
+                )
+                self.backend, self.device, self.notes, self.layers = (
+                    "bare",
+                    model.device,
+                    (),
+                    model.layers,
+                )
 
         units = LayerDissection(Bare(open_model(Headed(pooled))), "maps")
         maps = units.attribute(images, contribution="activation")
@@ -361,7 +435,9 @@ class TestWhereCaptumRaisesOrErrs:
         assert units.to_input(maps, images).shape == (3, 6, 64, 64)
         with pytest.raises(BadInput, match="no outputs"):
             units.to_forward()
-        with pytest.raises(BadInput, match="'guess' is none of auto, linear, gradient, ablation, activation"):
+        with pytest.raises(
+            BadInput, match="'guess' is none of auto, linear, gradient, ablation, activation"
+        ):
             units.attribute(images, 0, contribution="guess")
 
 
@@ -392,12 +468,16 @@ def test_forward_for_captums_other_methods(net: ResNet18, images: Tensor) -> Non
     assert found.shape == images.shape and found.abs().sum() > 0
     own = LayerDissection(net, "layer4").to_forward()
     expected = IntegratedGradients(net).attribute(images, target=1, n_steps=3)
-    torch.testing.assert_close(IntegratedGradients(own).attribute(images, target=1, n_steps=3), expected)
+    torch.testing.assert_close(
+        IntegratedGradients(own).attribute(images, target=1, n_steps=3), expected
+    )
 
 
 class TestInTheImage:
     def test_receptive_fields_anchor_what_is_shown(self) -> None:
-        model = nn.Sequential(nn.Conv2d(3, 1, 1, stride=32, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        model = nn.Sequential(
+            nn.Conv2d(3, 1, 1, stride=32, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
         units = LayerDissection(model, "0")
         images = torch.zeros(1, 3, 128, 128)
         attributions = torch.zeros(1, 1, 4, 4)
@@ -408,12 +488,19 @@ class TestInTheImage:
 
     def test_segments_are_the_masks_that_dissect_counts(self, net: ResNet18) -> None:
         units = LayerDissection(net, "layer2")
-        found = units.dissect("shapes?images=6&size=64", quantile=0.1, mask_size="64", limit=6, workers=0)
+        found = units.dissect(
+            "shapes?images=6&size=64", quantile=0.1, mask_size="64", limit=6, workers=0
+        )
         assert isinstance(found, Dissection)
         from nd_plugin import open_concepts, open_model
 
-        concepts, how = open_concepts("shapes?images=6&size=64"), open_model(net).preprocess.changed({})
-        images = how.normalise(torch.stack([how.resize(concepts.image(index)) for index in range(6)]))
+        concepts, how = (
+            open_concepts("shapes?images=6&size=64"),
+            open_model(net).preprocess.changed({}),
+        )
+        images = how.normalise(
+            torch.stack([how.resize(concepts.image(index)) for index in range(6)])
+        )
         masks = units.segment(images, range(8))
         assert masks.dtype == torch.bool and masks.shape == (6, 8, 224, 224)
         with pytest.raises(BadInput, match="no unit 8: layer 'layer2' has 8, numbered from 0"):
@@ -425,7 +512,8 @@ class TestInTheImage:
         with open_model(net).probe(["layer2"], (224, 224)) as probe:
             maps, geometry = probe(images)["layer2"], probe.geometries["layer2"]
         expected = (
-            upsample(maps, geometry, (224, 224), (224, 224)) > torch.from_numpy(found.thresholds).float()[:, None, None]
+            upsample(maps, geometry, (224, 224), (224, 224))
+            > torch.from_numpy(found.thresholds).float()[:, None, None]
         )
         assert torch.equal(masks, expected) and 0 < masks.float().mean() < 0.5
         with pytest.raises(BadInput, match="mask 'none' has no threshold"):

@@ -24,7 +24,9 @@ MODEL = "networks:ResNet18"
 def nd(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "nd_plugin", *map(str, arguments)]
     known = {**os.environ, "PYTHONPATH": str(TESTS), "NO_COLOR": "1", **environment}
-    return subprocess.run(command, capture_output=True, text=True, env=known, timeout=300, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=known, timeout=300, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,11 @@ class TestReport:
     def test_a_run(self, run: Path) -> None:
         done = nd("report", run)
         assert done.returncode == 0
-        assert "layer1" in done.stdout and "layer2.0" in done.stdout and "unique detector" in done.stdout
+        assert (
+            "layer1" in done.stdout
+            and "layer2.0" in done.stdout
+            and "unique detector" in done.stdout
+        )
         assert "\x1b" not in done.stdout, "piped output is plain"
         assert nd("report", run, "--json").stdout == nd("report", run, "--format", "json").stdout
 
@@ -92,9 +98,12 @@ class TestReport:
         assert "layer2.0" in path.read_text()
 
     @pytest.mark.parametrize(
-        ("name", "start"), [("r.html", "<!doctype html>"), ("r.svg", "<svg"), ("r.csv", "layer,unit,")]
+        ("name", "start"),
+        [("r.html", "<!doctype html>"), ("r.svg", "<svg"), ("r.csv", "layer,unit,")],
     )
-    def test_a_files_ending_says_its_form(self, run: Path, tmp_path: Path, name: str, start: str) -> None:
+    def test_a_files_ending_says_its_form(
+        self, run: Path, tmp_path: Path, name: str, start: str
+    ) -> None:
         assert nd("report", run, "-o", tmp_path / name).returncode == 0
         assert (tmp_path / name).read_text().startswith(start)
 
@@ -108,7 +117,9 @@ class TestReport:
     def test_needs_no_torch(self, run: Path) -> None:
         code = "import sys; from nd_plugin.cli.app import app; app(['report', sys.argv[1]], standalone_mode=False)"
         check = code + "; assert 'torch' not in sys.modules, 'torch'"
-        done = subprocess.run([sys.executable, "-c", check, str(run)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", check, str(run)], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
 
     @pytest.mark.parametrize(
@@ -118,26 +129,37 @@ class TestReport:
             ("ResNet-152-model_imagenet", [2048, 1325, 197, 242, [63, 16, 68, 5, 43, 2]]),
         ],
     )
-    def test_the_authors_published_results(self, real_data: Path, name: str, expected: list[object]) -> None:
+    def test_the_authors_published_results(
+        self, real_data: Path, name: str, expected: list[object]
+    ) -> None:
         done = nd("report", real_data / "netdissect_published" / f"{name}.csv", "--json")
         (found,) = json.loads(done.stdout)
         by_category = [
             found["unique_detectors_by_category"][c]
             for c in ("object", "part", "scene", "material", "texture", "color")
         ]
-        counts = [found[k] for k in ("units", "detectors", "unique_detectors", "unique_detectors_per_category")]
+        counts = [
+            found[k]
+            for k in ("units", "detectors", "unique_detectors", "unique_detectors_per_category")
+        ]
         assert [*counts, by_category] == expected
 
     def test_what_cannot_be_reported(self, run: Path, tmp_path: Path) -> None:
         for source, message in [
             (tmp_path / "none", "no run"),
             (tmp_path, "is no run: it has neither run.json nor dissection.npz"),
-            (run / "layer1" / "units.csv", "is no NetDissect CSV file: it has no column 'category'|it has no column"),
+            (
+                run / "layer1" / "units.csv",
+                "is no NetDissect CSV file: it has no column 'category'|it has no column",
+            ),
         ]:
             done = nd("report", source)
             assert done.returncode == 2 and message.split("|")[-1] in done.stderr, done.stderr
         done = nd("report", run, "--format", "pdf")
-        assert done.returncode == 2 and "no report format 'pdf'; known are csv, html, json, svg, text" in done.stderr
+        assert (
+            done.returncode == 2
+            and "no report format 'pdf'; known are csv, html, json, svg, text" in done.stderr
+        )
 
     def test_a_truncated_csv(self, tmp_path: Path) -> None:
         head = "unit,category,label,score,object-label,object-iou"
@@ -161,8 +183,13 @@ class TestReport:
     def test_an_output_that_is_full_is_named(self, run: Path) -> None:
         command = [sys.executable, "-m", "nd_plugin", "report", str(run)]
         with Path("/dev/full").open("w") as full:
-            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-        assert done.returncode == 1 and "nd: the output cannot be written: No space left" in done.stderr
+            done = subprocess.run(
+                command, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert (
+            done.returncode == 1
+            and "nd: the output cannot be written: No space left" in done.stderr
+        )
         assert "Traceback" not in done.stderr
 
     def test_a_poor_encoding(self, run: Path) -> None:
@@ -181,15 +208,23 @@ class TestListings:
     def test_layers(self) -> None:
         done = nd("layers", MODEL, "--input-size", "64", "--json")
         listed = {layer["name"]: layer for layer in json.loads(done.stdout)}
-        assert listed["layer4"]["shape"] == [1, 32, 2, 2] and listed["layer4"]["geometry"]["rows"]["stride"] == 32
+        assert (
+            listed["layer4"]["shape"] == [1, 32, 2, 2]
+            and listed["layer4"]["geometry"]["rows"]["stride"] == 32
+        )
         lines = nd("layers", MODEL).stdout.splitlines()
         assert any(line.startswith("layer4.1.relu#1 ") for line in lines)
-        assert len(lines) == 1 + len(json.loads(nd("layers", MODEL, "--json").stdout)), "no row is folded"
+        assert len(lines) == 1 + len(json.loads(nd("layers", MODEL, "--json").stdout)), (
+            "no row is folded"
+        )
 
     def test_concepts(self, probe_set: Path) -> None:
         done = nd("concepts", f"masks:{probe_set}", "--json")
         found = json.loads(done.stdout)
-        assert found["categories"] == {"object": ["dark", "light"], "scene": ["first-s"]} and found["images"] == 6
+        assert (
+            found["categories"] == {"object": ["dark", "light"], "scene": ["first-s"]}
+            and found["images"] == 6
+        )
         assert "dark, light" in nd("concepts", f"masks:{probe_set}").stdout
 
     def test_version_and_help(self) -> None:
@@ -199,7 +234,8 @@ class TestListings:
 
 
 @pytest.mark.parametrize(
-    ("text", "amount"), [("1GiB", 2**30), ("500MB", 500 * 10**6), ("2e9", 2 * 10**9), ("0", 0), ("1.5 kib", 1536)]
+    ("text", "amount"),
+    [("1GiB", 2**30), ("500MB", 500 * 10**6), ("2e9", 2 * 10**9), ("0", 0), ("1.5 kib", 1536)],
 )
 def test_amounts_of_memory(text: str, amount: int) -> None:
     assert parse_bytes(text) == amount
@@ -214,26 +250,68 @@ class TestBadInput:
     def test_before_anything_runs(self, probe_set: Path, run: Path, tmp_path: Path) -> None:
         concepts = f"masks:{probe_set}"
         cases: list[tuple[Sequence[str | Path], int, str]] = [
-            ([MODEL, "-l", "layer7", "-c", concepts], 2, "no layer 'layer7' in ResNet18; the nearest are"),
+            (
+                [MODEL, "-l", "layer7", "-c", concepts],
+                2,
+                "no layer 'layer7' in ResNet18; the nearest are",
+            ),
             ([MODEL, "-l", "layer1", "-c", "masks:/none"], 2, "no folder '/none'"),
             (["networks:ResNet", "-l", "layer1", "-c", concepts], 2, "the nearest are ResNet18"),
             (["model.xyz", "-l", "layer1", "-c", concepts], 2, "no backend opens 'model.xyz'"),
             ([MODEL, "-l", "layer1", "-c", concepts, "-o", run], 2, "exists already"),
-            ([MODEL, "-l", "layer1", "-c", concepts, "--quantile", "1.5"], 2, "quantile 1.5 is not between 0 and 1"),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "--quantile", "1.5"],
+                2,
+                "quantile 1.5 is not between 0 and 1",
+            ),
             ([MODEL, "-l", "layer1", "-c", concepts, "--anchor", "x"], 2, "anchor 'x' is neither"),
-            ([MODEL, "-l", "layer1", "-c", concepts, "--mask-size", "big"], 2, "mask size 'big' is not auto, native"),
-            ([MODEL, "-l", "layer1", "-c", concepts, "--mean", "1,2"], 2, "mean '1,2' is not three numbers"),
-            ([MODEL, "-l", "layer1", "-c", concepts, "--std", "1,2,0"], 2, "has a value that is not positive"),
-            ([MODEL, "-l", "layer1", "-c", concepts, "--input-size", "0"], 2, "input size '0' is not N or HxW"),
-            ([MODEL, "-l", "layer1", "-c", concepts, "--interpolation", "lin"], 2, "'lin' is none of nearest"),
-            ([MODEL, "-l", "layer1", "-c", concepts, "--weights", "w.pt"], 2, "no weights file 'w.pt'"),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "--mask-size", "big"],
+                2,
+                "mask size 'big' is not auto, native",
+            ),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "--mean", "1,2"],
+                2,
+                "mean '1,2' is not three numbers",
+            ),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "--std", "1,2,0"],
+                2,
+                "has a value that is not positive",
+            ),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "--input-size", "0"],
+                2,
+                "input size '0' is not N or HxW",
+            ),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "--interpolation", "lin"],
+                2,
+                "'lin' is none of nearest",
+            ),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "--weights", "w.pt"],
+                2,
+                "no weights file 'w.pt'",
+            ),
             ([MODEL, "-l", "layer1", "-c", concepts, "-o", "."], 2, "is the folder you are in"),
-            ([MODEL, "-l", "layer1", "-c", concepts, "--memory", "lots"], 2, "memory 'lots' is no amount such as 1GiB"),
-            ([MODEL, "-l", "layer1", "-c", concepts, "--device", "nonsense"], 2, "no device 'nonsense'"),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "--memory", "lots"],
+                2,
+                "memory 'lots' is no amount such as 1GiB",
+            ),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "--device", "nonsense"],
+                2,
+                "no device 'nonsense'",
+            ),
             ([MODEL, "-l", "layer1"], 2, "Missing option"),
         ]
         for arguments, code, message in cases:
-            found, stderr = self.dissect(*arguments, *([] if "-o" in arguments else ["-o", tmp_path / "new"]))
+            found, stderr = self.dissect(
+                *arguments, *([] if "-o" in arguments else ["-o", tmp_path / "new"])
+            )
             assert found == code and message in stderr, stderr
         assert list(tmp_path.iterdir()) == []
 
@@ -242,19 +320,24 @@ class TestBadInput:
                                     "--input-size", "64", "-o", tmp_path / "run2")  # fmt: skip
         assert code == 1 and "the model failed in its forward pass" in stderr and "wrong" in stderr
 
-    def test_masks_of_another_kind_are_refused_at_once(self, probe_set: Path, tmp_path: Path) -> None:
+    def test_masks_of_another_kind_are_refused_at_once(
+        self, probe_set: Path, tmp_path: Path
+    ) -> None:
         import shutil
 
         shutil.copytree(probe_set, tmp_path / "set")
         Image.new("RGB", (32, 24)).save(tmp_path / "set" / "masks" / "object" / "0.png")
         done = nd("concepts", f"masks:{tmp_path / 'set'}")
         assert (
-            done.returncode == 2 and "the mask object/0.png is of mode RGB; a mask is 8 or 16 bit grey" in done.stderr
+            done.returncode == 2
+            and "the mask object/0.png is of mode RGB; a mask is 8 or 16 bit grey" in done.stderr
         )
 
     def test_a_place_that_cannot_be_written(self, probe_set: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        code, stderr = self.dissect(MODEL, "-l", "layer1", "-c", f"masks:{probe_set}", "-o", tmp_path / "file" / "run")
+        code, stderr = self.dissect(
+            MODEL, "-l", "layer1", "-c", f"masks:{probe_set}", "-o", tmp_path / "file" / "run"
+        )
         assert code == 1 and "cannot be written" in stderr
 
     def test_unreadable_images_are_named_and_counted(self, probe_set: Path, tmp_path: Path) -> None:
@@ -274,22 +357,28 @@ class TestBadInput:
         (summary,) = json.loads(nd("report", tmp_path / "run", "--json").stdout)
         assert summary["images"] == 5
         code, stderr = self.dissect(MODEL, *options, "-o", tmp_path / "strict", "--strict")
-        assert code == 1 and "the image of 3.png cannot be read" in stderr and not (tmp_path / "strict").exists()
+        assert (
+            code == 1
+            and "the image of 3.png cannot be read" in stderr
+            and not (tmp_path / "strict").exists()
+        )
 
     def test_a_disk_that_fills_up_loses_no_result(self, probe_set: Path, tmp_path: Path) -> None:
         limited = (
-            "import resource, sys; from nd_plugin import runs, cli, console, storage\n"
-            "keep = runs.save_run\n"
+            "import resource, sys; from nd_plugin import cli; from nd_plugin.results import run_folder\n"
+            "save_run = run_folder.save_run\n"
             "def save(*a):\n"
-            "    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); return keep(*a)\n"
-            "runs.save_run = save\n"
+            "    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); return save_run(*a)\n"
+            "run_folder.save_run = save\n"
             "cli.main()"
         )
         command = [sys.executable, "-c", limited, "dissect", MODEL, "-l", "layer1", "-c", f"masks:{probe_set}",
                    "--input-size", "64", "-o", str(tmp_path / "run"), "--json"]  # fmt: skip
         known = {**os.environ, "PYTHONPATH": str(TESTS)}
         done = subprocess.run(command, capture_output=True, text=True, env=known, check=False)
-        assert done.returncode == 1 and "cannot be written: File too large" in done.stderr, done.stderr
+        assert done.returncode == 1 and "cannot be written: File too large" in done.stderr, (
+            done.stderr
+        )
         assert json.loads(done.stdout)[0]["layer"] == "layer1"
         assert list(tmp_path.iterdir()) == []
 
@@ -333,7 +422,9 @@ def test_progress_on_a_terminal_leaves_one_line_per_stage(probe_set: Path, tmp_p
                "--input-size", "64", "-o", str(tmp_path / "run")]  # fmt: skip
     known = {**os.environ, "PYTHONPATH": str(TESTS), "COLUMNS": "90", "TERM": "xterm"}
     leader, follower = pty.openpty()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=follower, env=known) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=follower, env=known
+    ) as process:
         os.close(follower)
         shown = b""
         while True:

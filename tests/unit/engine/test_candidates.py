@@ -12,13 +12,13 @@ from torch import Tensor
 
 from nd_plugin.engine import candidates
 from nd_plugin.engine.candidates import Candidates
-from nd_plugin.engine.sparse_maps import Kept
-from nd_plugin.engine.thresholds import Threshold, thresholds
-from nd_plugin.engine.unit_statistics import Observation
+from nd_plugin.engine.sparse_maps import SparseMaps
+from nd_plugin.engine.thresholds import UnitThresholds, thresholds
+from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.errors import NotSaved, RunFailed
-from nd_plugin.machine.process_group import Alone
-from nd_plugin.method.lower_bound import Bound, Bounds
-from nd_plugin.method.quantile import rank
+from nd_plugin.machine.process_group import SingleProcess
+from nd_plugin.method.lower_bound import CombinedBounds, LowerBound
+from nd_plugin.method.ranks import rank
 
 QUANTILE = 0.05
 IMAGES, UNITS = 120, 5
@@ -28,7 +28,9 @@ NOTHING = torch.full((UNITS,), -torch.inf)
 @pytest.fixture
 def maps() -> Tensor:
     """(image, unit, row, column), with ties; one unit saturates, one is mostly 0."""
-    drawn = torch.randn(IMAGES, UNITS, 4, 5, generator=torch.Generator().manual_seed(1)).round(decimals=1)
+    drawn = torch.randn(IMAGES, UNITS, 4, 5, generator=torch.Generator().manual_seed(1)).round(
+        decimals=1
+    )
     drawn[:, 3] = (drawn[:, 3] * 6).clamp(0, 6)
     drawn[:, 4] = (drawn[:, 4] - 2).relu()
     return drawn
@@ -49,22 +51,26 @@ def ordered(maps: Tensor, order: str) -> Tensor:
     }[order]
 
 
-def watch(maps: Tensor, places: Tensor, batch: int, kept: Candidates, spill_every: int = 0) -> tuple[Bound, Threshold]:
+def watch(
+    maps: Tensor, places: Tensor, batch: int, kept: Candidates, spill_every: int = 0
+) -> tuple[LowerBound, UnitThresholds]:
     """See the images in an order, batch by batch, now and then to the file; the thresholds that follow."""
     enough = rank(QUANTILE, maps[:, 0].numel()) + 1
-    bound = Bound.none(maps, QUANTILE, len(maps), enough)
-    seen = Observation.none(maps, enough, 3)
+    bound = LowerBound.empty(maps, QUANTILE, len(maps), enough)
+    seen = UnitStatistics.empty(maps, enough, 3)
     for number, images in enumerate(places.split(batch)):
         peaks = maps[images].amax((2, 3))
-        seen.see(maps[images], peaks, images)
-        bound.see(maps[images])
+        seen.update(maps[images], peaks, images)
+        bound.update(maps[images])
         bound.settle()
         bound.count(maps[images])
-        kept.see(number, images, maps[images], peaks, bound.level)
+        kept.update(number, images, maps[images], peaks, bound.level)
         if spill_every and number % spill_every == spill_every - 1:
             kept.spill(bound.level, kept.nbytes)
             assert kept.nbytes == 0
-    (found,) = thresholds([kept], Bounds.of([bound.told()]), seen, [QUANTILE], Alone(), 2**30)
+    (found,) = thresholds(
+        [kept], CombinedBounds.of([bound.snapshot()]), seen, [QUANTILE], SingleProcess(), 2**30
+    )
     return bound, found
 
 
@@ -74,7 +80,9 @@ def pairs(kept: Candidates) -> dict[tuple[int, int], Tensor]:
     for batch in kept.parts:
         part = kept.of(batch)
         maps = part.maps(torch.arange(len(part.units)), torch.device("cpu"))
-        for image, unit, peak, map_ in zip(part.images.tolist(), part.units.tolist(), part.peaks, maps, strict=True):
+        for image, unit, peak, map_ in zip(
+            part.images.tolist(), part.units.tolist(), part.peaks, maps, strict=True
+        ):
             assert (image, unit) not in found and peak == map_.max()
             found[image, unit] = map_
     return found
@@ -98,10 +106,14 @@ def flat_values(kept: Candidates, above: Tensor) -> list[list[float]]:
 
 
 def twin(maps: Tensor) -> Tensor:
-    return torch.tensor([reference.threshold(unit.numpy(), QUANTILE) for unit in maps.transpose(0, 1).flatten(1)])
+    return torch.tensor(
+        [reference.threshold(unit.numpy(), QUANTILE) for unit in maps.transpose(0, 1).flatten(1)]
+    )
 
 
-@pytest.fixture(params=[2**25, 2000, 1], ids=["one block", "small blocks", "a block for each batch"])
+@pytest.fixture(
+    params=[2**25, 2000, 1], ids=["one block", "small blocks", "a block for each batch"]
+)
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "BLOCK", request.param)
 
@@ -110,11 +122,15 @@ def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("spill_every", [0, 1, 3])
 @pytest.mark.parametrize("batch", [1, 7, IMAGES])
 @pytest.mark.parametrize("order", ORDERS)
-def test_no_map_above_the_threshold_is_lost(maps: Tensor, batch: int, order: str, spill_every: int) -> None:
+def test_no_map_above_the_threshold_is_lost(
+    maps: Tensor, batch: int, order: str, spill_every: int
+) -> None:
     kept = Candidates((4, 5), maps.dtype)
     bound, found = watch(maps, ordered(maps, order), batch, kept, spill_every)
     expected = twin(maps)
-    assert torch.equal(found.values[found.known], expected[found.known]), "what is said to be known is right"
+    assert torch.equal(found.values[found.known], expected[found.known]), (
+        "what is said to be known is right"
+    )
     if order.startswith("shuffled"):
         assert found.known.all()
         assert (bound.level <= expected).all() and bound.level[:4].isfinite().all()
@@ -142,7 +158,9 @@ def test_a_bound_that_was_passed_is_told(maps: Tensor) -> None:
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("named", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_spilling_to_a_file_changes_nothing(maps: Tensor, named: bool, dtype: torch.dtype, tmp_path: Path) -> None:
+def test_spilling_to_a_file_changes_nothing(
+    maps: Tensor, named: bool, dtype: torch.dtype, tmp_path: Path
+) -> None:
     maps = maps.to(dtype) / 3
     places = ordered(maps, "shuffled")
     memory = Candidates((4, 5), dtype)
@@ -150,10 +168,14 @@ def test_spilling_to_a_file_changes_nothing(maps: Tensor, named: bool, dtype: to
     bound, found = watch(maps, places, 7, memory)
     level, same = watch(maps, places, 7, spilt, spill_every=4)
     assert torch.equal(bound.level, level.level) and torch.equal(found.values, same.values)
-    assert spilt.file is not None and memory.file is None and list(memory.parts) == list(spilt.parts)
+    assert (
+        spilt.file is not None and memory.file is None and list(memory.parts) == list(spilt.parts)
+    )
     for batch in [*reversed(spilt.parts), 10**6]:
         one, other = memory.of(batch), spilt.of(batch)
-        assert other.values.dtype == dtype and other.images.dtype == other.units.dtype == torch.int32
+        assert (
+            other.values.dtype == dtype and other.images.dtype == other.units.dtype == torch.int32
+        )
         for name in ("images", "units", "peaks", "counts", "places", "values", "memory"):
             assert torch.equal(getattr(one, name), getattr(other, name))
     for above in (bound.level, found.values):
@@ -165,26 +187,34 @@ def test_spilling_to_a_file_changes_nothing(maps: Tensor, named: bool, dtype: to
 
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("how", ["in memory", "partly spilt", "single values"])
-def test_a_better_bound_forgets_what_it_rules_out(maps: Tensor, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_better_bound_forgets_what_it_rules_out(
+    maps: Tensor, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept, expected = Candidates((4, 5), maps.dtype), twin(maps)
     first, second = torch.arange(IMAGES).split(70)
     if how == "single values":
         monkeypatch.setattr(candidates, "free_bytes", lambda folder: 0)
     for number, images in enumerate((*first.split(10), *second.split(10))):
-        kept.see(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+        kept.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
         if number == 6 and how != "in memory":
             kept.spill(NOTHING, kept.nbytes)
     flat, before = flat_values(kept, expected), kept.nbytes
     kept.prune(expected)
     in_memory = range(12) if how == "in memory" else range(7, 12)
     parts = [kept.parts[batch] for batch in in_memory]
-    assert all(isinstance(part, Kept) and (part.peaks > expected[part.units]).all() for part in parts)
-    assert kept.nbytes == sum(part.nbytes for part in parts if isinstance(part, Kept)) < before
+    assert all(
+        isinstance(part, SparseMaps) and (part.peaks > expected[part.units]).all() for part in parts
+    )
+    assert (
+        kept.nbytes == sum(part.nbytes for part in parts if isinstance(part, SparseMaps)) < before
+    )
     assert flat_values(kept, expected) == flat
-    kept.see(12, first[:3], maps[:3], maps[:3].amax((2, 3)), expected)
+    kept.update(12, first[:3], maps[:3], maps[:3].amax((2, 3)), expected)
     more = maps[:3].transpose(0, 1).flatten(1)
     for unit, values in enumerate(flat_values(kept, expected)):
-        assert values == sorted([*flat[unit], *more[unit][more[unit] > expected[unit]].tolist()], reverse=True)
+        assert values == sorted(
+            [*flat[unit], *more[unit][more[unit] > expected[unit]].tolist()], reverse=True
+        )
     kept.close()
 
 
@@ -193,37 +223,50 @@ def test_a_better_bound_forgets_what_it_rules_out(maps: Tensor, how: str, monkey
 def test_the_oldest_are_spilled_first_and_no_more_than_needed(maps: Tensor, amount: int) -> None:
     kept = Candidates((4, 5), maps.dtype)
     for number, images in enumerate(torch.arange(IMAGES).split(10)):
-        kept.see(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
-    before, largest = kept.nbytes, max(part.nbytes for part in kept.parts.values() if isinstance(part, Kept))
+        kept.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+    before, largest = (
+        kept.nbytes,
+        max(part.nbytes for part in kept.parts.values() if isinstance(part, SparseMaps)),
+    )
     kept.spill(NOTHING, amount)
     assert max(before - amount - largest, 0) <= kept.nbytes <= max(before - amount, 0)
-    in_memory = [isinstance(part, Kept) for part in kept.parts.values()]
+    in_memory = [isinstance(part, SparseMaps) for part in kept.parts.values()]
     assert in_memory == sorted(in_memory) and any(in_memory) == (amount < before)
-    assert len(pairs(kept)) == IMAGES * UNITS and all(map_.equal(maps[pair]) for pair, map_ in pairs(kept).items())
+    assert len(pairs(kept)) == IMAGES * UNITS and all(
+        map_.equal(maps[pair]) for pair, map_ in pairs(kept).items()
+    )
     kept.close()
 
 
 def test_the_whole_is_more_than_the_bound_and_only_what_exceeds_it_is_flat(maps: Tensor) -> None:
     kept = Candidates((4, 5), maps.dtype)
-    kept.see(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
+    kept.update(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
     assert kept.nbytes >= maps.nbytes and len(pairs(kept)) == IMAGES * UNITS
     above = torch.tensor([0.5, 1.0, 10.0, 5.5, 0.0])
-    expected = [[value for value in maps[:, unit].flatten().tolist() if value > above[unit]] for unit in range(UNITS)]
+    expected = [
+        [value for value in maps[:, unit].flatten().tolist() if value > above[unit]]
+        for unit in range(UNITS)
+    ]
     assert flat_values(kept, above) == [sorted(values, reverse=True) for values in expected]
     assert flat_values(kept, above)[2] == []
 
 
-def test_later_batches_leave_earlier_ones_alone(maps: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_batches_leave_earlier_ones_alone(
+    maps: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(candidates, "BLOCK", 30_000)
     kept = Candidates((4, 5), maps.dtype)
     for spill in (False, True, False):
         for number, images in enumerate(torch.arange(IMAGES).split(9)):
             given = maps[images].clone()
-            kept.see(number, images, given, given.amax((2, 3)), NOTHING)
+            kept.update(number, images, given, given.amax((2, 3)), NOTHING)
             given.fill_(torch.nan)
         if spill:
             kept.spill(NOTHING, kept.nbytes)
-        assert all(torch.equal(map_, maps[pair]) for pair, map_ in pairs(kept).items()) and len(pairs(kept)) == 600
+        assert (
+            all(torch.equal(map_, maps[pair]) for pair, map_ in pairs(kept).items())
+            and len(pairs(kept)) == 600
+        )
         kept.parts, kept.nbytes = {}, 0
     kept.close()
 
@@ -232,16 +275,27 @@ def test_later_batches_leave_earlier_ones_alone(maps: Tensor, monkeypatch: pytes
 @pytest.mark.parametrize("named", [False, True])
 @pytest.mark.parametrize("first_with_room", [False, True])
 def test_single_values_are_kept_where_the_disk_has_no_room_for_maps(
-    maps: Tensor, named: bool, first_with_room: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    maps: Tensor,
+    named: bool,
+    first_with_room: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     places = ordered(maps, "shuffled")
-    memory, small = Candidates((4, 5), maps.dtype), Candidates((4, 5), maps.dtype, tmp_path / "0" if named else None)
+    memory, small = (
+        Candidates((4, 5), maps.dtype),
+        Candidates((4, 5), maps.dtype, tmp_path / "0" if named else None),
+    )
     bound, found = watch(maps, places, 10, memory)
     left = iter([2**40] * first_with_room)
     monkeypatch.setattr(candidates, "free_bytes", lambda folder: next(left, 0))
     _, same = watch(maps, places, 10, small, spill_every=3)
     assert memory.whole and not small.whole
-    assert torch.equal(found.values, same.values) and torch.equal(found.known, same.known) and found.known.all()
+    assert (
+        torch.equal(found.values, same.values)
+        and torch.equal(found.known, same.known)
+        and found.known.all()
+    )
     for above in (bound.level, found.values):
         assert flat_values(memory, above) == flat_values(small, above)
     assert (small.path and small.path.name) == ("0.values" if named else None)
@@ -260,7 +314,7 @@ def test_an_interrupted_run_goes_on_from_its_file(maps: Tensor, tmp_path: Path) 
     assert (tmp_path / "0.maps").stat().st_size == end
     assert pairs(again).keys() == before.keys()
     assert all(torch.equal(map_, before[pair]) for pair, map_ in pairs(again).items())
-    again.see(6, torch.arange(3) + IMAGES, maps[:3], maps[:3].amax((2, 3)), NOTHING)
+    again.update(6, torch.arange(3) + IMAGES, maps[:3], maps[:3].amax((2, 3)), NOTHING)
     again.spill(NOTHING, again.nbytes)
     assert len(pairs(again)) == len(before) + 3 * UNITS
     again.close()
@@ -275,7 +329,10 @@ def test_a_shard_is_read_and_left_as_it_is(maps: Tensor, tmp_path: Path) -> None
         file.write(b"beyond")
     shard = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end)
     shard.reopen(to_go_on=False)
-    assert pairs(shard).keys() == before.keys() and (tmp_path / "0.maps").stat().st_size == kept.end + 6
+    assert (
+        pairs(shard).keys() == before.keys()
+        and (tmp_path / "0.maps").stat().st_size == kept.end + 6
+    )
     shard.close()
 
 
@@ -286,7 +343,9 @@ def test_a_file_that_is_shorter_than_said_is_refused(maps: Tensor, tmp_path: Pat
     with (tmp_path / "0.maps").open("r+b") as file:
         file.truncate(kept.end - 1)
     again = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end)
-    with pytest.raises(ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, and not {kept.end}"):
+    with pytest.raises(
+        ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, and not {kept.end}"
+    ):
         again.reopen(to_go_on=True)
     assert again.file is None
 
@@ -301,9 +360,13 @@ def test_a_file_that_is_cut_while_it_is_used_is_named(maps: Tensor, tmp_path: Pa
     kept.close()
 
 
-def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(maps: Tensor, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(
+    maps: Tensor, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     kept = Candidates((4, 5), maps.dtype, tmp_path / "file" / "0")
-    kept.see(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
-    with pytest.raises(NotSaved, match=r"need more room than there is in .*file.*, or give more --memory"):
+    kept.update(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
+    with pytest.raises(
+        NotSaved, match=r"need more room than there is in .*file.*, or give more --memory"
+    ):
         kept.spill(NOTHING, kept.nbytes)

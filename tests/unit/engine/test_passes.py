@@ -36,7 +36,9 @@ from nd_plugin.probe_data.batches import Feed
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),  # more workers than processors
+    pytest.mark.filterwarnings(
+        "ignore:This DataLoader will create:UserWarning"
+    ),  # more workers than processors
 ]
 
 IMAGES, SIZE, MASK = 48, 32, 16
@@ -91,7 +93,10 @@ class Planted:
         return dict.fromkeys(self.activations, GEOMETRY)
 
     def layers(self, size: tuple[int, int]) -> Sequence[LayerDescription]:
-        return [LayerDescription(name, "Planted", tuple(maps[:1].shape)) for name, maps in self.activations.items()]
+        return [
+            LayerDescription(name, "Planted", tuple(maps[:1].shape))
+            for name, maps in self.activations.items()
+        ]
 
     @contextmanager
     def probe(self, layers: Sequence[Any], size: tuple[int, int]) -> Iterator[Probe]:
@@ -118,8 +123,12 @@ def concepts() -> Numbered:
     return Numbered(open_concepts(f"shapes?images={IMAGES}&size=40&seed=3"))
 
 
-def drawn(seed: int, units: int = 6, cells: tuple[int, int] = (5, 4), dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.randn(IMAGES, units, *cells, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+def drawn(
+    seed: int, units: int = 6, cells: tuple[int, int] = (5, 4), dtype: torch.dtype = torch.float32
+) -> Tensor:
+    return torch.randn(
+        IMAGES, units, *cells, generator=torch.Generator().manual_seed(seed), dtype=dtype
+    )
 
 
 def run(
@@ -169,7 +178,9 @@ def assert_twins(found: Dissection, maps: Tensor, concepts: Numbered) -> None:
     values = maps.transpose(0, 1).flatten(1).numpy()
     expected = twin(maps, tau, found.category_of.tolist(), concepts)
     assert found.thresholds.tolist() == expected.thresholds
-    for name, count in zip(("intersection", "unit_area", "concept_area"), expected.counts, strict=True):
+    for name, count in zip(
+        ("intersection", "unit_area", "concept_area"), expected.counts, strict=True
+    ):
         assert np.array_equal(getattr(found, name), count), name
     assert found.dead.tolist() == reference.dead(values).tolist()
     assert found.sparse.tolist() == reference.sparse(values, tau).tolist()
@@ -185,7 +196,11 @@ def notes_of(found: Dissection) -> list[str]:
     return [note for note in found.provenance.notes if note.startswith(combine.AGAIN)]
 
 
-MIXED = {"plain": drawn(1), "rectified": drawn(2, cells=(3, 7)).relu(), "a token": drawn(3, cells=(1, 1))}
+MIXED = {
+    "plain": drawn(1),
+    "rectified": drawn(2, cells=(3, 7)).relu(),
+    "a token": drawn(3, cells=(1, 1)),
+}
 
 
 @pytest.fixture
@@ -195,7 +210,7 @@ def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def passed_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lower_bound, "surely_fewer", lambda mean: 1)
+    monkeypatch.setattr(lower_bound, "poisson_upper_bound", lambda mean: 1)
 
 
 @pytest.fixture(params=["as it is", "no room", "passed bounds"])
@@ -222,17 +237,23 @@ def test_the_numbers_are_the_twins_for_any_batches_workers_and_memory(
 
 @pytest.mark.parametrize("memory", [0, None])
 @pytest.mark.parametrize("batch_size", [5, 48])
-def test_several_quantiles_equal_single_runs(concepts: Numbered, batch_size: int, memory: int | None) -> None:
+def test_several_quantiles_equal_single_runs(
+    concepts: Numbered, batch_size: int, memory: int | None
+) -> None:
     quantiles, model = (0.02, 0.3, 0.05, 0.9), Planted(MIXED)
     together = run(model, concepts, quantiles, batch_size, 0, memory)
-    assert [(found.layer, found.settings.quantile) for found in together] == [(n, q) for n in MIXED for q in quantiles]
+    assert [(found.layer, found.settings.quantile) for found in together] == [
+        (n, q) for n in MIXED for q in quantiles
+    ]
     assert len(model.seen) in (IMAGES, 2 * IMAGES)
     for found in together:
         assert_twins(found, MIXED[found.layer], concepts)
     for quantile_ in quantiles:
         single = run(Planted(MIXED), concepts, (quantile_,), batch_size)
         for one, other in zip(
-            single, (found for found in together if found.settings.quantile == quantile_), strict=True
+            single,
+            (found for found in together if found.settings.quantile == quantile_),
+            strict=True,
         ):
             for name in ("thresholds", "intersection", "unit_area", "sparse", "dead", "top_images"):
                 assert np.array_equal(getattr(one, name), getattr(other, name)), name
@@ -317,7 +338,10 @@ def test_values_that_are_not_finite_are_named(
     bad = drawn(10)
     bad[image, 4, 1, 2], bad[image, 4, 3, 3] = value, 50.0  # where it could reach a mask
     model = Planted({"good": drawn(11), "bad": bad.to(dtype)})
-    with pytest.raises(NonFiniteActivation, match=rf"layer 'bad', unit 4, image {image}\.png: .* row 1, column 2 is "):
+    with pytest.raises(
+        NonFiniteActivation,
+        match=rf"layer 'bad', unit 4, image {image}\.png: .* row 1, column 2 is ",
+    ):
         run(model, concepts, workers=workers)
 
 
@@ -330,7 +354,9 @@ def test_a_map_that_is_nowhere_finite_is_named(concepts: Numbered, value: float)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 48])
-def test_minus_infinity_is_less_than_all_and_lights_nothing(concepts: Numbered, how: str, batch_size: int) -> None:
+def test_minus_infinity_is_less_than_all_and_lights_nothing(
+    concepts: Numbered, how: str, batch_size: int
+) -> None:
     maps, here = drawn(10), drawn(13) > 0.5
     assert here[maps > maps.quantile(1 - TAU)].any() and not here.flatten(2).all(2).any()
     model = Planted({"layer": maps.masked_fill(here, -torch.inf)})
@@ -341,7 +367,9 @@ def test_minus_infinity_is_less_than_all_and_lights_nothing(concepts: Numbered, 
 def test_a_threshold_of_minus_infinity_is_refused(concepts: Numbered) -> None:
     maps = drawn(10)
     maps.flatten(2)[:, 3, 1:] = -torch.inf
-    with pytest.raises(NonFiniteActivation, match=r"layer 'layer', unit 3: no more than 0\.05 of its activations"):
+    with pytest.raises(
+        NonFiniteActivation, match=r"layer 'layer', unit 3: no more than 0\.05 of its activations"
+    ):
         run(Planted({"layer": maps}), concepts)
 
 
@@ -355,7 +383,9 @@ UNITS = {
     "constant below 0": torch.full((IMAGES, 1, 5, 4), -3.5),
     "0 everywhere": torch.zeros(IMAGES, 1, 5, 4),
     "0 of both signs": drawn(24, 1) * 0,
-    "0 but once": torch.zeros(IMAGES, 1, 5, 4).index_put((torch.tensor(17), torch.tensor(0)), torch.tensor(2.0)),
+    "0 but once": torch.zeros(IMAGES, 1, 5, 4).index_put(
+        (torch.tensor(17), torch.tensor(0)), torch.tensor(2.0)
+    ),
     "constant in each image": drawn(25, 1)[:, :, :1, :1].expand(-1, -1, 5, 4),
     "denormal": drawn(26, 1) * 1e-42,
     "far from 0": drawn(27, 1) + 1e6,
@@ -365,7 +395,9 @@ UNITS = {
 @pytest.mark.parametrize("batch_size", [5, 48])
 def test_units_that_saturate_or_are_constant(concepts: Numbered, how: str, batch_size: int) -> None:
     quantiles = (TAU, 0.4)
-    dissections = run(Planted(UNITS), concepts, quantiles, batch_size, memory=0 if how == "no room" else None)
+    dissections = run(
+        Planted(UNITS), concepts, quantiles, batch_size, memory=0 if how == "no room" else None
+    )
     for found in dissections:
         assert_twins(found, UNITS[found.layer], concepts)
     often, _, _, two, *_ = dissections[::2]
@@ -388,8 +420,12 @@ def test_layers_of_other_precisions(
     assert_twins(found, maps if dtype == torch.float64 else maps.float(), concepts)
 
 
-@pytest.mark.parametrize("surroundings", ["autocast", "half by default", "inference mode", "another device"])
-def test_what_a_caller_has_set_changes_nothing(concepts: Numbered, surroundings: str, how: str) -> None:
+@pytest.mark.parametrize(
+    "surroundings", ["autocast", "half by default", "inference mode", "another device"]
+)
+def test_what_a_caller_has_set_changes_nothing(
+    concepts: Numbered, surroundings: str, how: str
+) -> None:
     for cache in (activation_masks.strips, upsampling._taps_on):
         cache.cache_clear()
     try:
@@ -417,7 +453,9 @@ class Broken(Planted):
         yield
 
 
-def test_a_probe_that_cannot_be_opened_leaves_no_process_and_the_threads_as_they_were(concepts: Numbered) -> None:
+def test_a_probe_that_cannot_be_opened_leaves_no_process_and_the_threads_as_they_were(
+    concepts: Numbered,
+) -> None:
     before, threads = set(multiprocessing.active_children()), torch.get_num_threads()
     with pytest.raises(KeyError, match="no such layer"):
         run(Broken({"plain": drawn(1)}), concepts, workers=2)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nd_plugin import Annotation, ConceptSet, Dissection, LayerDissection, Preprocess, open_concepts
-from nd_plugin.method.annotations import Labels
+from nd_plugin.method.annotations import LabelCombinations
 
 IMAGES, SIZE, MASK = 24, 64, 32
 QUANTILE = 0.4  # a detector's concept may cover no more than this
@@ -26,7 +26,9 @@ class Planted(nn.Module):
         self.units = nn.Identity()
         units = truth.shape[1]
         self.mix = nn.Conv2d(units, units, 1, bias=False)
-        turn = torch.linalg.qr(torch.randn(units, units, generator=torch.Generator().manual_seed(0)))[0]
+        turn = torch.linalg.qr(
+            torch.randn(units, units, generator=torch.Generator().manual_seed(0))
+        )[0]
         self.mix.weight.data = (turn if rotated else torch.eye(units))[:, :, None, None]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,14 +51,18 @@ def truth_of(concepts: ConceptSet) -> Tensor:
 def planted() -> tuple[ConceptSet, Tensor, Tensor, np.ndarray]:
     """The set, its images, its truth, and the concepts that can be planted."""
     concepts = open_concepts(f"shapes?images={IMAGES}&size={SIZE}&seed=3")
-    images = HOW.normalise(torch.stack([HOW.resize(concepts.image(index)) for index in range(IMAGES)]))
+    images = HOW.normalise(
+        torch.stack([HOW.resize(concepts.image(index)) for index in range(IMAGES)])
+    )
     truth = truth_of(concepts)
     coverage = truth.mean((0, 2, 3))
     possible = ((coverage > 0) & (coverage < QUANTILE)).nonzero()[:, 0].numpy()
     return concepts, images, truth, possible
 
 
-def dissected(model: nn.Module, concepts: ConceptSet, layer: str = "mix", **settings: object) -> Dissection:
+def dissected(
+    model: nn.Module, concepts: ConceptSet, layer: str = "mix", **settings: object
+) -> Dissection:
     given = {"quantile": QUANTILE, "preprocess": HOW, **settings}
     found = LayerDissection(model, layer).dissect(concepts, **given)  # type: ignore[arg-type]
     assert isinstance(found, Dissection)
@@ -69,11 +75,16 @@ def test_exact_detectors_score_one(planted: tuple[ConceptSet, Tensor, Tensor, np
     assert categories == {"object", "part", "scene", "material", "texture", "color"}
     found = dissected(Planted(images, truth[:, possible], rotated=False), concepts)
     assert np.array_equal(found.iou[np.arange(len(possible)), possible], np.ones(len(possible)))
-    twins = {tuple(column) for column in truth[:, possible].transpose(0, 1).flatten(1).numpy().astype(bool)}
+    twins = {
+        tuple(column)
+        for column in truth[:, possible].transpose(0, 1).flatten(1).numpy().astype(bool)
+    }
     exact = found.iou[np.arange(len(possible)), found.labels]
     assert np.array_equal(exact, np.ones(len(possible)))
     differing = [unit for unit, concept in enumerate(possible) if found.labels[unit] != concept]
-    for unit in differing:  # two concepts with the same pixels everywhere: the lower index is the label
+    for (
+        unit
+    ) in differing:  # two concepts with the same pixels everywhere: the lower index is the label
         assert found.labels[unit] < possible[unit] and found.iou[unit, found.labels[unit]] == 1
     assert found.unique_detectors == len(twins)
 
@@ -86,7 +97,9 @@ def test_a_rotated_copy_does_not(planted: tuple[ConceptSet, Tensor, Tensor, np.n
     assert rotated.iou.max(1).mean() < 0.7 * straight.iou.max(1).mean()
 
 
-def test_dead_constant_and_sparse_units_are_marked(planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray]) -> None:
+def test_dead_constant_and_sparse_units_are_marked(
+    planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray],
+) -> None:
     concepts, images, truth, possible = planted
     units = torch.stack(
         [
@@ -112,7 +125,15 @@ def test_nothing_depends_on_batches_or_workers(
     model = Planted(images, truth[:, possible], rotated=False)
     one = dissected(model, concepts, "units", batch_size=5, workers=0)
     other = dissected(model, concepts, "units", batch_size=batch_size, workers=workers)
-    for name in ("thresholds", "intersection", "unit_area", "concept_area", "top_images", "top_activations", "sparse"):
+    for name in (
+        "thresholds",
+        "intersection",
+        "unit_area",
+        "concept_area",
+        "top_images",
+        "top_activations",
+        "sparse",
+    ):
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 
@@ -120,8 +141,12 @@ def test_top_images_are_those_with_the_largest_activation(
     planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray],
 ) -> None:
     concepts, images, truth, possible = planted
-    strength = torch.linspace(1, 2, IMAGES)[torch.randperm(IMAGES, generator=torch.Generator().manual_seed(2))]
-    found = dissected(Planted(images, truth[:, possible] * strength.view(-1, 1, 1, 1), rotated=False), concepts)
+    strength = torch.linspace(1, 2, IMAGES)[
+        torch.randperm(IMAGES, generator=torch.Generator().manual_seed(2))
+    ]
+    found = dissected(
+        Planted(images, truth[:, possible] * strength.view(-1, 1, 1, 1), rotated=False), concepts
+    )
     peaks = (truth[:, possible] * strength.view(-1, 1, 1, 1)).amax((2, 3)).T
     for unit, values in enumerate(peaks):
         expected = sorted(range(IMAGES), key=lambda image: (-float(values[image]), image))
@@ -131,7 +156,7 @@ def test_top_images_are_those_with_the_largest_activation(
 
 def test_a_label_in_any_plane_counts_and_twice_is_once() -> None:
     plane = np.array([[1, 0], [2, 1]])
-    found = Labels.of(Annotation([plane, plane], labels=(3,)), (2, 2))
+    found = LabelCombinations.of(Annotation([plane, plane], labels=(3,)), (2, 2))
     assert found.concepts.tolist() == [0, 1, 2]
     assert found.areas.tolist() == [2, 1, 4]
 

@@ -14,12 +14,20 @@ import onnx
 import onnx_files
 import pytest
 import torch
-from nd_plugin.cli.app.app import main
-from nd_plugin.cli.app.parity import pair_of
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from nd_plugin import BadInput, Dissection, LayerDissection, Preprocess, Settings, open_concepts, open_model
+from nd_plugin import (
+    BadInput,
+    Dissection,
+    LayerDissection,
+    Preprocess,
+    Settings,
+    open_concepts,
+    open_model,
+)
+from nd_plugin.cli.app import main
+from nd_plugin.cli.parity import pair_of
 from nd_plugin.errors import NDError
 from nd_plugin.experiments.parity import LayerParity, parity
 from nd_plugin.probe_data.batches import Feed
@@ -34,9 +42,17 @@ class Origin(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        held = {one.name: torch.tensor(numpy_helper.to_array(one)) for one in onnx.load(path).graph.initializer}
+        held = {
+            one.name: torch.tensor(numpy_helper.to_array(one))
+            for one in onnx.load(path).graph.initializer
+        }
         self.conv1, self.conv2 = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 12, 3, 2, 1)
-        self.relu1, self.pool1, self.relu2, self.fc = nn.ReLU(), nn.MaxPool2d(2, 2), nn.ReLU(), nn.Linear(12, 5)
+        self.relu1, self.pool1, self.relu2, self.fc = (
+            nn.ReLU(),
+            nn.MaxPool2d(2, 2),
+            nn.ReLU(),
+            nn.Linear(12, 5),
+        )
         held["fc.weight"] = held["fc.weight"].T
         self.load_state_dict(held)
 
@@ -67,7 +83,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
 
 
 @pytest.fixture
-def nd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def nd(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: exit code, stdout, stderr."""
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
@@ -83,7 +101,9 @@ def nd(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> C
     return run
 
 
-def compared(first: Any, second: Any, *layers: str, size: tuple[int, int] = (32, 32)) -> list[LayerParity]:
+def compared(
+    first: Any, second: Any, *layers: str, size: tuple[int, int] = (32, 32)
+) -> list[LayerParity]:
     models = open_model(first), open_model(second)
     how = models[1].preprocess.changed({"size": size})
     feed = Feed.of(open_concepts(CONCEPTS), how, SETTINGS, models[0].device, 4, 0)
@@ -92,7 +112,10 @@ def compared(first: Any, second: Any, *layers: str, size: tuple[int, int] = (32,
 
 def dissected(model: Any, layer: str) -> Dissection:
     found = LayerDissection(model, layer).dissect(
-        CONCEPTS, quantile=SETTINGS.quantile, preprocess=replace(open_model(model).preprocess, size=(32, 32)), workers=0
+        CONCEPTS,
+        quantile=SETTINGS.quantile,
+        preprocess=replace(open_model(model).preprocess, size=(32, 32)),
+        workers=0,
     )
     assert isinstance(found, Dissection)
     return found
@@ -102,7 +125,9 @@ class TestParity:
     def test_of_an_export_and_its_origin(self, tmp_path: Path) -> None:
         path = onnx_files.dynamic_batch(tmp_path)
         found = compared(str(path), Origin(path), "conv1", "relu1", "pool1", "relu2")
-        assert [one.layers for one in found] == [(name, name) for name in ("conv1", "relu1", "pool1", "relu2")]
+        assert [one.layers for one in found] == [
+            (name, name) for name in ("conv1", "relu1", "pool1", "relu2")
+        ]
         for one, units in zip(found, (8, 8, 8, 12), strict=True):
             assert one.units == units and one.geometry
             assert one.relative <= 1e-5 and one.threshold_difference <= 1e-5 * one.largest
@@ -119,12 +144,18 @@ class TestParity:
             changed.conv1.bias[5] += 1  # type: ignore[index]
         (found,) = compared(changed, str(path), "conv1")
         one, other = dissected(changed, "conv1"), dissected(str(path), "conv1")
-        assert found.threshold_difference == float(np.abs(one.thresholds - other.thresholds).max()) > 0.1
+        assert (
+            found.threshold_difference
+            == float(np.abs(one.thresholds - other.thresholds).max())
+            > 0.1
+        )
         assert found.iou_difference == float(np.abs(one.iou - other.iou).max()) > 0
         assert list(found.labels) == np.flatnonzero(one.labels != other.labels).tolist()
         assert 3 in found.labels and set(found.labels) <= {3, 5}
         states = [[score.detector for score in one.unit_scores()] for one in (one, other)]
-        assert list(found.detectors) == [unit for unit in range(8) if states[0][unit] != states[1][unit]]
+        assert list(found.detectors) == [
+            unit for unit in range(8) if states[0][unit] != states[1][unit]
+        ]
         assert found.counts == (sum(states[0]), sum(states[1]))
         assert set(found.detector_labels) <= set(found.labels)
         assert found.geometry
@@ -161,7 +192,9 @@ class TestParity:
         assert swapped.relative < 1e-5 and swapped.largest == pytest.approx(found.largest)
 
     def test_of_half_precision_is_near(self, tmp_path: Path) -> None:
-        (found,) = compared(str(onnx_files.fp16(tmp_path)), str(onnx_files.dynamic_batch(tmp_path)), "relu2")
+        (found,) = compared(
+            str(onnx_files.fp16(tmp_path)), str(onnx_files.dynamic_batch(tmp_path)), "relu2"
+        )
         assert 1e-5 < found.relative < 1e-2
 
     def test_of_other_receptive_fields_says_so(self, tmp_path: Path) -> None:
@@ -179,13 +212,18 @@ class TestParity:
         )
 
     def test_notes_are_of_both(self, tmp_path: Path) -> None:
-        mixing, plain = str(onnx_files.mixing_batch(tmp_path)), str(onnx_files.dynamic_batch(tmp_path))
+        mixing, plain = (
+            str(onnx_files.mixing_batch(tmp_path)),
+            str(onnx_files.dynamic_batch(tmp_path)),
+        )
         for first, second in ((mixing, plain), (plain, mixing)):
             (found,) = compared(first, second, "relu2")
             assert any("one by one" in note for note in found.notes)
 
 
-@pytest.mark.parametrize(("text", "pair"), [("a", ("a", "a")), ("a.b=c", ("a.b", "c")), ("x:0=y=z", ("x:0", "y=z"))])
+@pytest.mark.parametrize(
+    ("text", "pair"), [("a", ("a", "a")), ("a.b=c", ("a.b", "c")), ("x:0=y=z", ("x:0", "y=z"))]
+)
 def test_a_pair_is_one_name_or_two(text: str, pair: tuple[str, str]) -> None:
     assert pair_of(text) == pair
 
@@ -219,11 +257,20 @@ class TestCommand:
         code, out, _ = nd(*run)
         assert code == 0 and "1 differ" in out and "conv1: another label: units 3" in out
         code, out, err = nd(*run, "--tolerance", "0.01", "--json")
-        assert code == 1 and "nd: activations differ by more than 0.01 of the largest in conv1" in err
+        assert (
+            code == 1 and "nd: activations differ by more than 0.01 of the largest in conv1" in err
+        )
         (found,) = json.loads(out)
         assert found["layers"] == ["conv1", "conv1"] and found["labels"] == [3]
         assert found["relative"] == found["difference"] / found["largest"] > 0.01
-        assert set(found) >= {"threshold_difference", "iou_difference", "detectors", "counts", "geometry", "notes"}
+        assert set(found) >= {
+            "threshold_difference",
+            "iou_difference",
+            "detectors",
+            "counts",
+            "geometry",
+            "notes",
+        }
         assert nd(*run, "--tolerance", "9")[0] == 0
 
     def test_refuses_what_makes_no_sense(self, files: Files, nd: Any) -> None:
@@ -250,13 +297,19 @@ class TestLayers:
         arguments = ("layers", files.origin, "--json", "--input-size", "32")
         theirs = {layer["name"]: layer for layer in json.loads(nd(*arguments)[1])}
         for name in ("conv1", "relu1", "pool1", "conv2", "relu2", "fc"):
-            assert ours[name]["shape"] == theirs[name]["shape"] and ours[name]["geometry"] == theirs[name]["geometry"]
+            assert (
+                ours[name]["shape"] == theirs[name]["shape"]
+                and ours[name]["geometry"] == theirs[name]["geometry"]
+            )
 
     @pytest.mark.filterwarnings("default:.*may need --custom-op-library")
     def test_with_unknown_operators_are_those_before_them(self, tmp_path: Path, nd: Any) -> None:
         code, out, err = nd("layers", onnx_files.unknown_domain_after(tmp_path))
         assert code == 0 and [line.split()[0] for line in out.splitlines()][-1] == "relu2"
-        assert "com.example.ops:Sharpen may need --custom-op-library FILE; layers from there on are left out" in err
+        assert (
+            "com.example.ops:Sharpen may need --custom-op-library FILE; layers from there on are left out"
+            in err
+        )
 
     def test_of_a_file_of_two_inputs(self, tmp_path: Path, nd: Any) -> None:
         path = onnx_files.two_inputs(tmp_path)
@@ -269,7 +322,9 @@ class TestLayers:
 
 
 class TestDissect:
-    def test_a_file_to_the_end(self, files: Files, nd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_file_to_the_end(
+        self, files: Files, nd: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(files.folder)
         code, out, err = nd("dissect", files.onnx, "-l", "relu1", "-l", "relu2", "-c", CONCEPTS, "--quantile", "0.05",
                             "--workers", "0", "--device", "cpu")  # fmt: skip
@@ -277,13 +332,17 @@ class TestDissect:
         folder = files.folder / "runs" / "dynamic_batch-shapes"
         assert f"saved in {folder.relative_to(files.folder)}" in err
         made = json.loads((folder / "run.json").read_text())
-        assert made["backend"] == "onnxruntime" and "CPUExecutionProvider" in made["model"]["version"]
+        assert (
+            made["backend"] == "onnxruntime" and "CPUExecutionProvider" in made["model"]["version"]
+        )
         assert made["model"]["source"] == files.onnx
         assert made["preprocess"]["source"] == "ImageNet's (the file names none)"
         assert nd("report", folder)[1] == out
         origin = dissected(files.onnx, "relu2")
         saved = Dissection.load(folder / "relu2")
-        assert np.array_equal(saved.intersection, origin.intersection) and saved.intersection.sum() > 0
+        assert (
+            np.array_equal(saved.intersection, origin.intersection) and saved.intersection.sum() > 0
+        )
 
     def test_what_a_reader_has_to_know_is_in_the_run(self, tmp_path: Path, nd: Any) -> None:
         path = onnx_files.mixing_batch(tmp_path)
@@ -312,14 +371,36 @@ class TestDissect:
         from nd_onnxruntime import sessions
 
         monkeypatch.setattr(sessions, "cuda_problem", lambda: "there is none")
-        run = ("dissect", make(tmp_path), *arguments, "-c", CONCEPTS, "-o", tmp_path / "run", "--workers", "0")
+        run = (
+            "dissect",
+            make(tmp_path),
+            *arguments,
+            "-c",
+            CONCEPTS,
+            "-o",
+            tmp_path / "run",
+            "--workers",
+            "0",
+        )
         ended, out, err = nd(*run)
         assert (ended, out) == (code, "") and says in err and "Traceback" not in err
         assert not (tmp_path / "run").exists()
 
     def test_inputs_and_feeds(self, tmp_path: Path, nd: Any) -> None:
         path = onnx_files.two_image_inputs(tmp_path)
-        run = ("dissect", path, "-l", "relu2", "-c", CONCEPTS, "--workers", "0", "--quantile", "0.05", "--json")
+        run = (
+            "dissect",
+            path,
+            "-l",
+            "relu2",
+            "-c",
+            CONCEPTS,
+            "--workers",
+            "0",
+            "--quantile",
+            "0.05",
+            "--json",
+        )
         code, out, _ = nd(*run, "--input", "left", "--feed", "right=0.5", "-o", tmp_path / "run")
         assert code == 0 and json.loads(out)[0]["units"] == 12
 
@@ -341,7 +422,9 @@ class TestDoctor:
         assert [one["subject"] for one in found][:2] == ["Python", "nd_plugin"]
 
     @pytest.mark.parametrize("width", [40, 60])
-    def test_fits_a_narrow_terminal(self, width: int, nd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_fits_a_narrow_terminal(
+        self, width: int, nd: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("COLUMNS", str(width))
         _, out, _ = nd("doctor")
         assert max(map(len, out.splitlines())) <= width and "…" not in out
@@ -349,7 +432,9 @@ class TestDoctor:
         whole = nd("doctor")[1]
         assert sorted("".join(out.split())) == sorted("".join(whole.split())), "nothing is cut off"
 
-    def test_survives_a_backend_that_does_not(self, nd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_survives_a_backend_that_does_not(
+        self, nd: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         from nd_onnxruntime import doctor
 
         def broken() -> None:
@@ -365,8 +450,13 @@ class TestDoctor:
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
 @pytest.mark.parametrize("before", ["rgb", "bgr"])
 def test_images_are_normalised_anew_as_if_from_their_pixels(order: str, before: str) -> None:
-    rgb = torch.randint(0, 256, (2, 3, 5, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    given, wanted = Preprocess(channel_order=before), Preprocess(mean=(0, 0, 0), std=(1, 1, 1), channel_order=order)
+    rgb = torch.randint(
+        0, 256, (2, 3, 5, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
+    given, wanted = (
+        Preprocess(channel_order=before),
+        Preprocess(mean=(0, 0, 0), std=(1, 1, 1), channel_order=order),
+    )
     pixels = {"rgb": rgb, "bgr": rgb.flip(1)}
     found = wanted.renormalised(given.normalise(pixels[before]), given)
     assert torch.equal(found, wanted.normalise(pixels[order]))

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from nd_plugin.cli.app.explain import chosen, parse_target
 from networks import Call
 from rich.console import Console
 from torch import Tensor, nn
 
 from nd_plugin import BadInput, Dissection, Explanation, Explanations, LayerDissection, Preprocess
+from nd_plugin.cli.explain import chosen, parse_target
 from nd_plugin.explain.explanation import run_lengths
 from nd_plugin.report.mask_overlays import overlay
 
@@ -34,7 +34,9 @@ class Known(nn.Module):
         self.conv.weight.data[:] = torch.arange(5.0).view(-1, 1, 1, 1) / 192
         self.seen = Call(lambda x: x)
         self.head = nn.Linear(5, 3)
-        self.head.weight.data[:] = torch.tensor([[1.0, 1, 1, 1, 1], [0, 0, -1, 0, 1], [1, 2, 0, 0, 0]])
+        self.head.weight.data[:] = torch.tensor(
+            [[1.0, 1, 1, 1, 1], [0, 0, -1, 0, 1], [1, 2, 0, 0, 0]]
+        )
         self.head.bias.data[:] = torch.tensor([0.5, 0.0, -0.25])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +55,10 @@ def images() -> Tensor:
 @pytest.fixture
 def units(dissection: Dissection) -> LayerDissection:
     found = LayerDissection(Known(), "seen")
-    named = [replace(concept, name=EVIL) if concept.name == "tail" else concept for concept in dissection.concepts]
+    named = [
+        replace(concept, name=EVIL) if concept.name == "tail" else concept
+        for concept in dissection.concepts
+    ]
     found.dissection = replace(dissection, layer="seen", concepts=tuple(named))
     return found
 
@@ -63,7 +68,9 @@ class TestExplain:
         first, second = units.explain(images, top_k=2, preprocess=PLAIN)
         assert units.contribution == "linear" and first.contribution == "linear"
         assert (first.target, first.predicted, second.target) == (0, "class 0", 0)
-        assert first.output == pytest.approx(0.25 * 10 + 0.5) and second.output == pytest.approx(0.5 * 10 + 0.5)
+        assert first.output == pytest.approx(0.25 * 10 + 0.5) and second.output == pytest.approx(
+            0.5 * 10 + 0.5
+        )
         assert [unit.unit for unit in first.units] == [4, 3]
         assert [unit.contribution for unit in second.units] == pytest.approx([2.0, 1.5], abs=1e-4)
         assert second.units[0].share == pytest.approx(2.0 / 5.5) and second.bias == 0.5
@@ -72,19 +79,28 @@ class TestExplain:
         assert abs(second.check.error) < 1e-5
 
     def test_any_other_class(self, units: LayerDissection, images: Tensor) -> None:
-        (found, _) = units.explain(images, [2, 1], classes=["kitchen", "garden", "street"], preprocess=PLAIN)
+        (found, _) = units.explain(
+            images, [2, 1], classes=["kitchen", "garden", "street"], preprocess=PLAIN
+        )
         assert found.name == "street" and found.predicted == "kitchen"
         assert [unit.unit for unit in found.units][:1] == [1], "2 * 1 / 4 is the most"
         assert found.bias == -0.25
         garden = units.explain(images[:1], 1, top_k=5)[0]
-        assert [unit.unit for unit in garden.units] == [4, 0, 1, 3, 2], "against comes last, ties by number"
-        assert garden.units[-1].contribution == pytest.approx(-0.5, abs=1e-4) and garden.units[-1].share < 0
+        assert [unit.unit for unit in garden.units] == [4, 0, 1, 3, 2], (
+            "against comes last, ties by number"
+        )
+        assert (
+            garden.units[-1].contribution == pytest.approx(-0.5, abs=1e-4)
+            and garden.units[-1].share < 0
+        )
 
     def test_names_come_from_the_dissection(self, units: LayerDissection, images: Tensor) -> None:
         found = {unit.unit: unit for unit in units.explain(images, top_k=5)[0].units}
         assert (found[2].concept, found[2].category, found[2].detector) == ("cat", "object", True)
         assert (found[4].concept, found[4].detector) == ("cat", False) and found[4].iou > 0
-        assert (found[3].concept, found[3].category, found[3].iou) == ("", "", 0.0), "its masks overlap nothing"
+        assert (found[3].concept, found[3].category, found[3].iou) == ("", "", 0.0), (
+            "its masks overlap nothing"
+        )
         only = units.explain(images, top_k=5, detectors_only=True)[0]
         assert [unit.unit for unit in only.units] == [2, 1, 0]
 
@@ -96,31 +112,51 @@ class TestExplain:
         # the four brightest cells of sixteen are more than 0.2 of them: half way to the dark ones, then
         saturated = units.explain(images, top_k=1)[0].units[0].mask
         assert (
-            saturated[:12, :12].all() and saturated[15, 11] and not saturated[16:].any() and not saturated[:, 16:].any()
+            saturated[:12, :12].all()
+            and saturated[15, 11]
+            and not saturated[16:].any()
+            and not saturated[:, 16:].any()
         )
         absolute = units.explain(images, top_k=5, mask="dissection")[1].units
-        assert {unit.unit: unit.mask.mean() for unit in absolute} == {0: 0, 1: 1, 2: 1, 3: 1, 4: 1}, (
-            "0 is not above 1.5"
-        )
+        assert {unit.unit: unit.mask.mean() for unit in absolute} == {
+            0: 0,
+            1: 1,
+            2: 1,
+            3: 1,
+            4: 1,
+        }, "0 is not above 1.5"
 
     def test_other_kinds(self, units: LayerDissection, images: Tensor) -> None:
         for kind in ("gradient", "ablation"):
             found = units.explain(images, contribution=kind)[1]
             assert found.contribution == kind and found.bias is None
-            assert [unit.contribution for unit in found.units] == pytest.approx([2.0, 1.5, 1.0, 0.5, 0.0], abs=1e-5)
-        with pytest.raises(BadInput, match="an activation explains no output; possible are linear, gradient, ablation"):
+            assert [unit.contribution for unit in found.units] == pytest.approx(
+                [2.0, 1.5, 1.0, 0.5, 0.0], abs=1e-5
+            )
+        with pytest.raises(
+            BadInput,
+            match="an activation explains no output; possible are linear, gradient, ablation",
+        ):
             units.explain(images, contribution="activation")
 
-    def test_the_check_finds_what_gradients_do_not_see(self, dissection: Dissection, images: Tensor) -> None:
+    def test_the_check_finds_what_gradients_do_not_see(
+        self, dissection: Dissection, images: Tensor
+    ) -> None:
         model = Known()
         capped = nn.Sequential(model, nn.Hardtanh(-2, 2))
         units = LayerDissection(capped, "0.seen")
         units.dissection = replace(dissection, layer="0.seen")
         found = units.explain(images, 0, top_k=1)[1]
         assert found.contribution == "gradient" and found.check is not None
-        assert found.check.said == 0.0 and found.check.found == 0.0  # 5.5 is beyond the cap, and so is 3.5
+        assert (
+            found.check.said == 0.0 and found.check.found == 0.0
+        )  # 5.5 is beyond the cap, and so is 3.5
         found = units.explain(images, 0, top_k=5)[1]
-        assert found.check is not None and found.check.found == pytest.approx(1.5) and found.check.error < -1
+        assert (
+            found.check is not None
+            and found.check.found == pytest.approx(1.5)
+            and found.check.error < -1
+        )
 
     def test_a_single_output_needs_no_target(self, dissection: Dissection, images: Tensor) -> None:
         one = nn.Sequential(Known(), Call(lambda x: x[:, :1]))
@@ -129,7 +165,9 @@ class TestExplain:
         found = units.explain(images)[0]
         assert found.target is None and found.name == "output" and found.predicted == ""
 
-    def test_a_saved_run(self, units: LayerDissection, images: Tensor, tmp_path: Path, dissection: Dissection) -> None:
+    def test_a_saved_run(
+        self, units: LayerDissection, images: Tensor, tmp_path: Path, dissection: Dissection
+    ) -> None:
         from nd_plugin.results.run_folder import save_run
 
         expected = units.explain(images)[0].to_dict()
@@ -169,14 +207,18 @@ def shown(what: Any, width: int) -> str:
 class TestShown:
     @pytest.fixture
     def found(self, units: LayerDissection, images: Tensor) -> Explanations:
-        return units.explain(images, classes=["kitchen", "garden", "[red]x"], target=[0, 2], preprocess=PLAIN)
+        return units.explain(
+            images, classes=["kitchen", "garden", "[red]x"], target=[0, 2], preprocess=PLAIN
+        )
 
     @pytest.mark.parametrize("width", [60, 80, 120])
     def test_in_the_terminal(self, found: Explanations, width: int) -> None:
         text = shown(found, width)
         lines = text.splitlines()
         assert max(map(len, lines)) <= width and "…" not in text
-        assert lines[0].startswith("kitchen  3 ") and any(line.startswith("[red]x") for line in lines)
+        assert lines[0].startswith("kitchen  3 ") and any(
+            line.startswith("[red]x") for line in lines
+        )
         assert "predicted      kitchen" in text and "(no concept)" in text
         flat = " ".join(text.split())
         assert "Together they contribute +2.5 of 3 (the head's bias is +0.5)." in flat
@@ -195,7 +237,9 @@ class TestShown:
 
         Reader().feed(page)
         pictures = [attributes["src"] or "" for tag, attributes in seen if tag == "img"]
-        assert len(pictures) == 12 and all(source.startswith("data:image/jpeg;base64,") for source in pictures)
+        assert len(pictures) == 12 and all(
+            source.startswith("data:image/jpeg;base64,") for source in pictures
+        )
         assert not {"script", "link"} & {tag for tag, _ in seen} and "&lt;script&gt;" in page
         assert page.startswith("<!doctype html>") and found._repr_html_() in page
         section = found[0]._repr_html_().partition("<section>")[2].partition("</section>")[0]
@@ -204,9 +248,15 @@ class TestShown:
     def test_as_json(self, found: Explanations) -> None:
         first = json.loads(found.to_json())[0]
         assert first == json.loads(found[0].to_json())
-        assert first["target"] == 0 and first["units"][0]["unit"] == 4 and first["check"]["error"] < 1e-5
+        assert (
+            first["target"] == 0
+            and first["units"][0]["unit"] == 4
+            and first["check"]["error"] < 1e-5
+        )
         mask = first["units"][0]["mask"]
-        flat = np.repeat(np.arange(len(mask["counts"])) % 2 == 1, mask["counts"]).reshape(mask["size"])
+        flat = np.repeat(np.arange(len(mask["counts"])) % 2 == 1, mask["counts"]).reshape(
+            mask["size"]
+        )
         assert np.array_equal(flat, found[0].units[0].mask)
 
     def test_as_a_figure(self, found: Explanations) -> None:
@@ -214,40 +264,65 @@ class TestShown:
 
         figure = found.plot()
         titles = [axis.get_title() for axis in figure.axes]
-        assert len(titles) == 12 and titles[0] == "kitchen\n3" and titles[1] == "(cat)\nunit 4, +1 (33.3%)"
+        assert (
+            len(titles) == 12
+            and titles[0] == "kitchen\n3"
+            and titles[1] == "(cat)\nunit 4, +1 (33.3%)"
+        )
         assert np.array_equal(figure.axes[0].images[0].get_array(), found[0].image)
         assert pyplot.get_fignums() == [], "nothing stays open"
         figure.savefig(io.BytesIO(), dpi=40)
         assert len(found[0].plot().axes) == 6
 
-    def test_images_come_back_as_they_were(self, found: Explanations, units: LayerDissection, images: Tensor) -> None:
+    def test_images_come_back_as_they_were(
+        self, found: Explanations, units: LayerDissection, images: Tensor
+    ) -> None:
         assert found[0].image[:16, :16].min() == 255 and found[0].image[16:].max() == 0
         assert np.isin(found[1].image, (127, 128)).all()
         stretched = units.explain(images[:1] * 50 - 10, preprocess=PLAIN)[0].image
         assert np.array_equal(stretched, found[0].image)
 
     def test_sequences(self, found: Explanations) -> None:
-        assert isinstance(found[0], Explanation) and isinstance(found[1:], Explanations) and len(found[1:]) == 1
-        assert repr(found[0]).startswith("Explanation(kitchen: 3; 4 (cat) +1,") and repr(found).startswith(
-            "Explanations(["
+        assert (
+            isinstance(found[0], Explanation)
+            and isinstance(found[1:], Explanations)
+            and len(found[1:]) == 1
         )
+        assert repr(found[0]).startswith("Explanation(kitchen: 3; 4 (cat) +1,") and repr(
+            found
+        ).startswith("Explanations([")
 
 
-def test_layer_and_quantile_of_a_run(dissection: Dissection, capsys: pytest.CaptureFixture[str]) -> None:
-    at = [replace(dissection, settings=replace(dissection.settings, quantile=tau)) for tau in (0.01, 0.2)]
+def test_layer_and_quantile_of_a_run(
+    dissection: Dissection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = [
+        replace(dissection, settings=replace(dissection.settings, quantile=tau))
+        for tau in (0.01, 0.2)
+    ]
     other = replace(dissection, layer="last")
     run = Path("a")
     assert chosen([*at, other], dissection.layer, 0.2, run) is at[1]
-    assert chosen([*at, other], None, None, run) is other and "last, the last layer" in capsys.readouterr().err
+    assert (
+        chosen([*at, other], None, None, run) is other
+        and "last, the last layer" in capsys.readouterr().err
+    )
     assert chosen(at, dissection.layer, None, run) is at[0]
-    assert "at quantile 0.01, the first of the run; --quantile chooses another" in capsys.readouterr().err
+    assert (
+        "at quantile 0.01, the first of the run; --quantile chooses another"
+        in capsys.readouterr().err
+    )
     with pytest.raises(BadInput, match=r"the run a has no quantile 0\.3; it has 0\.01, 0\.2"):
         chosen(at, None, 0.3, run)
-    with pytest.raises(BadInput, match=f"the run a has no layer 'x'; it has {dissection.layer}, last"):
+    with pytest.raises(
+        BadInput, match=f"the run a has no layer 'x'; it has {dissection.layer}, last"
+    ):
         chosen([*at, other], "x", None, run)
 
 
-@pytest.mark.parametrize(("text", "target"), [(None, None), ("3", 3), ("-1", -1), ("1,2", (1, 2)), ("cat", 1)])
+@pytest.mark.parametrize(
+    ("text", "target"), [(None, None), ("3", 3), ("-1", -1), ("1,2", (1, 2)), ("cat", 1)]
+)
 def test_targets(text: str | None, target: object) -> None:
     assert parse_target(text, ["dog", "cat"]) == target
 
@@ -272,5 +347,9 @@ def test_overlay() -> None:
     mask = np.zeros((5, 5), bool)
     mask[1:4, 1:4] = True
     drawn = overlay(image, mask)
-    assert (drawn[2, 2] == 200).all() and (drawn[0, 0] == 50).all() and drawn[1, 2].tolist() == [255, 210, 0]
+    assert (
+        (drawn[2, 2] == 200).all()
+        and (drawn[0, 0] == 50).all()
+        and drawn[1, 2].tolist() == [255, 210, 0]
+    )
     assert (image == 200).all()

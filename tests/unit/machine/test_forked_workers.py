@@ -17,10 +17,10 @@ import torch
 
 from nd_plugin import BadInput
 from nd_plugin.errors import RunFailed
-from nd_plugin.machine.forked_workers import can_copy, in_turn
+from nd_plugin.machine.forked_workers import can_fork, map_in_order
 
 pytestmark = [
-    pytest.mark.skipif(not can_copy(), reason="processes do not begin as copies here"),
+    pytest.mark.skipif(not can_fork(), reason="processes do not begin as copies here"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
 ]
 
@@ -55,8 +55,14 @@ def raising(error: Exception) -> Callable[[], None]:
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 10])
 def test_all_is_done_in_order_by_as_many_as_there_are(copies: int, count: int) -> None:
     held = [torch.arange(3) + number for number in range(count)]
-    found = list(in_turn(lambda number: (number, held[number].sum().item(), os.getpid()), range(count), copies))
-    assert [(number, total) for number, total, _ in found] == [(number, 3 + 3 * number) for number in range(count)]
+    found = list(
+        map_in_order(
+            lambda number: (number, held[number].sum().item(), os.getpid()), range(count), copies
+        )
+    )
+    assert [(number, total) for number, total, _ in found] == [
+        (number, 3 + 3 * number) for number in range(count)
+    ]
     assert len({process for *_, process in found}) == min(copies + 1, count)
     assert not count or found[0][2] == os.getpid()
 
@@ -65,14 +71,14 @@ def test_a_copy_computes_with_one_thread() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        assert list(in_turn(lambda number: torch.get_num_threads(), range(3), 2)) == [3, 1, 1]
+        assert list(map_in_order(lambda number: torch.get_num_threads(), range(3), 2)) == [3, 1, 1]
     finally:
         torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 4])
 def test_an_error_is_raised_in_its_turn(place: int) -> None:
-    results = in_turn(at(place, raising(BadInput("no good"))), range(6), 2)
+    results = map_in_order(at(place, raising(BadInput("no good"))), range(6), 2)
     assert [next(results) for _ in range(place)] == list(range(place))
     with pytest.raises(BadInput, match=r"^no good") as raised:
         next(results)
@@ -81,14 +87,15 @@ def test_an_error_is_raised_in_its_turn(place: int) -> None:
 
 def test_an_error_that_does_not_arrive_is_told() -> None:
     with pytest.raises(RunFailed, match=r"^Odd: 1 and 2"):
-        list(in_turn(at(1, raising(Odd(1, 2))), range(2), 1))
+        list(map_in_order(at(1, raising(Odd(1, 2))), range(2), 1))
 
 
 def test_a_copy_that_dies_is_told() -> None:
     with pytest.raises(
-        RunFailed, match=r"died \(exit code -9\), most likely out of memory: use fewer workers, or none"
+        RunFailed,
+        match=r"died \(exit code -9\), most likely out of memory: use fewer workers, or none",
     ):
-        list(in_turn(at(3, lambda: os.kill(os.getpid(), signal.SIGKILL)), range(6), 1))
+        list(map_in_order(at(3, lambda: os.kill(os.getpid(), signal.SIGKILL)), range(6), 1))
 
 
 def test_no_room_for_a_copy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,13 +110,14 @@ def test_no_room_for_a_copy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.fork
     monkeypatch.setattr(os, "fork", fork)
     with pytest.raises(
-        RunFailed, match=r"no process can be begun beside this one \(Resource temporarily unavailable\)"
+        RunFailed,
+        match=r"no process can be begun beside this one \(Resource temporarily unavailable\)",
     ):
-        list(in_turn(lambda number: number, range(6), 2))
+        list(map_in_order(lambda number: number, range(6), 2))
 
 
 def test_stopping_early_leaves_no_copy() -> None:
-    results = in_turn(lambda number: number, range(100), 3)
+    results = map_in_order(lambda number: number, range(100), 3)
     assert [next(results) for _ in range(6)] == list(range(6))
     results.close()  # type: ignore[attr-defined]
 
@@ -119,19 +127,19 @@ def test_ctrl_c_is_for_the_first_process() -> None:
         os.kill(os.getpid(), signal.SIGINT) if number % 2 else None
         return number
 
-    assert list(in_turn(press, range(4), 1)) == [0, 1, 2, 3]
+    assert list(map_in_order(press, range(4), 1)) == [0, 1, 2, 3]
 
 
 SCRIPT = """
 import os, sys, time
-from nd_plugin.machine.forked_workers import in_turn
+from nd_plugin.machine.forked_workers import map_in_order
 
 def do(number):
     os.write(1, b"%d\\n" % os.getpid())  # at once: three write here
     time.sleep(0.05)
     return bytes(2**20)
 
-for place, _ in enumerate(in_turn(do, range(1000), 2)):
+for place, _ in enumerate(map_in_order(do, range(1000), 2)):
     if place == 5:
         os.kill(os.getpid(), 9)
 """
@@ -139,7 +147,9 @@ for place, _ in enumerate(in_turn(do, range(1000), 2)):
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to see processes")
 def test_copies_end_with_the_first_process_however_that_ends() -> None:
-    ended = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=60
+    )
     assert ended.returncode == -signal.SIGKILL and not ended.stderr
     processes = {int(line) for line in ended.stdout.split()}
     assert len(processes) == 3

@@ -10,7 +10,13 @@ import pytest
 import torch
 
 from nd_plugin.machine import allocator
-from nd_plugin.machine.allocator import LARGEST_ADAPTED, MMAP_THRESHOLD, RAISED, TRIM_THRESHOLD, steady
+from nd_plugin.machine.allocator import (
+    LARGEST_ADAPTED,
+    MMAP_THRESHOLD,
+    RAISED,
+    TRIM_THRESHOLD,
+    retain_memory,
+)
 from nd_plugin.machine.threads import one_thread, threads
 
 
@@ -64,24 +70,28 @@ class TestSteady:
         values = torch.arange(2**20, dtype=torch.float64)
         expected = values.sum()
         for _ in range(2):
-            with steady():
+            with retain_memory():
                 first = values.clone()
-                with steady():
+                with retain_memory():
                     second = first.clone()
                 assert torch.cat([first, second]).sum() == 2 * expected
             assert first.equal(values) and second.equal(values)
 
     def test_exceptions_pass_through_it(self) -> None:
-        with pytest.raises(KeyError, match="of the caller"), steady():
+        with pytest.raises(KeyError, match="of the caller"), retain_memory():
             raise KeyError("of the caller")
 
     @pytest.mark.parametrize("fails", [False, True])
-    def test_memory_is_kept_inside_and_returned_afterwards(self, fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_memory_is_kept_inside_and_returned_afterwards(
+        self, fails: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         libc = Libc()
         monkeypatch.setattr(allocator, "_glibc", lambda: libc)
         try:
-            with steady():
-                assert sorted(libc.asked) == sorted([(MMAP_THRESHOLD, RAISED), (TRIM_THRESHOLD, RAISED)])
+            with retain_memory():
+                assert sorted(libc.asked) == sorted(
+                    [(MMAP_THRESHOLD, RAISED), (TRIM_THRESHOLD, RAISED)]
+                )
                 libc.asked.clear()
                 if fails:
                     raise KeyError
@@ -93,14 +103,20 @@ class TestSteady:
         )
 
     @pytest.mark.parametrize("platform", ["darwin", "win32"])
-    def test_nothing_is_asked_of_another_system(self, platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nothing_is_asked_of_another_system(
+        self, platform: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(sys, "platform", platform)
-        monkeypatch.setattr(ctypes, "CDLL", lambda name: pytest.fail("there is no glibc to be opened"))
-        with steady():
+        monkeypatch.setattr(
+            ctypes, "CDLL", lambda name: pytest.fail("there is no glibc to be opened")
+        )
+        with retain_memory():
             assert torch.ones(3).sum() == 3
 
     @pytest.mark.parametrize("missing", [OSError("no such library"), None])
-    def test_nothing_is_asked_of_another_libc(self, missing: OSError | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nothing_is_asked_of_another_libc(
+        self, missing: OSError | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         class Musl:
             def __init__(self, name: str | None) -> None:
                 if missing is not None:
@@ -111,11 +127,13 @@ class TestSteady:
 
         monkeypatch.setattr(sys, "platform", "linux")
         monkeypatch.setattr(ctypes, "CDLL", Musl)
-        with steady():
+        with retain_memory():
             assert torch.ones(3).sum() == 3
 
 
-def test_memory_is_returned_when_it_has_grown_and_not_for_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_returned_when_it_has_grown_and_not_for_every_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     returned: list[int] = []
     has = [10]
 
@@ -129,12 +147,14 @@ def test_memory_is_returned_when_it_has_grown_and_not_for_every_batch(monkeypatc
     monkeypatch.setattr(allocator, "_relief", allocator._Relief(base=10, allowed=100))
     for size in (50, 110, 111):
         has[0] = size
-        allocator.relieve()
-    assert returned == [111] and allocator._relief.allowed == 200, "so soon, that what a batch needs was returned"
+        allocator.trim_memory()
+    assert returned == [111] and allocator._relief.allowed == 200, (
+        "so soon, that what a batch needs was returned"
+    )
     for _ in range(allocator.SELDOM):
         has[0] += 25
-        allocator.relieve()
+        allocator.trim_memory()
     assert returned == [111]
     has[0] = 221
-    allocator.relieve()
+    allocator.trim_memory()
     assert returned == [111, 221] and allocator._relief.allowed == 200

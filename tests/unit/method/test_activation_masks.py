@@ -40,8 +40,12 @@ def lit(maps: Tensor, thresholds: Tensor, geometry: Geometry, image: Size, mask:
     """The mask (map, row, column) that the runs draw: how often each pixel is in one."""
     found = torch.zeros(len(maps), mask[0] * mask[1], dtype=torch.int64)
     for runs in lit_runs(maps, thresholds, geometry, image, mask):
-        for map_, start, length in zip(runs.maps.tolist(), runs.starts.tolist(), runs.lengths.tolist(), strict=True):
-            assert length == 0 or start // mask[1] == (start + length - 1) // mask[1], "a run stays in its row"
+        for map_, start, length in zip(
+            runs.maps.tolist(), runs.starts.tolist(), runs.lengths.tolist(), strict=True
+        ):
+            assert length == 0 or start // mask[1] == (start + length - 1) // mask[1], (
+                "a run stays in its row"
+            )
             found[map_, start : start + length] += 1
     return found.view(-1, *mask)
 
@@ -57,13 +61,21 @@ def some_thresholds(maps: Tensor, upsampled: Tensor, seed: int) -> list[Tensor]:
     """For each map: its own values, interpolated values and their neighbours, and what is beyond all of them."""
 
     def drawn(values: Tensor) -> Tensor:
-        return values.flatten(1).gather(1, torch.randint(values[0].numel(), (len(values), 1), generator=seeded(seed)))[
-            :, 0
-        ]
+        return values.flatten(1).gather(
+            1, torch.randint(values[0].numel(), (len(values), 1), generator=seeded(seed))
+        )[:, 0]
 
     own, between = drawn(maps), drawn(upsampled)
     infinity = torch.full_like(own, torch.inf)
-    return [own, between, between.nextafter(infinity), between.nextafter(-infinity), -infinity, infinity, own * 0]
+    return [
+        own,
+        between,
+        between.nextafter(infinity),
+        between.nextafter(-infinity),
+        -infinity,
+        infinity,
+        own * 0,
+    ]
 
 
 @pytest.mark.parametrize("rows", AXES)
@@ -72,7 +84,9 @@ def test_it_is_the_mask_for_any_geometry(rows: str, columns: str) -> None:
     geometry, pixels = Geometry(AXES[rows], AXES[columns]), 0
     for cells in CELLS:
         maps = torch.randn(3, *cells, generator=seeded(sum(cells)))
-        for thresholds in some_thresholds(maps, upsample(maps, geometry, (64, 96), (21, 30)), 0)[:4]:
+        for thresholds in some_thresholds(maps, upsample(maps, geometry, (64, 96), (21, 30)), 0)[
+            :4
+        ]:
             pixels += check(maps, thresholds, geometry, (64, 96), (21, 30))
     assert pixels > 0
 
@@ -81,7 +95,10 @@ def test_it_is_the_mask_for_any_geometry(rows: str, columns: str) -> None:
 @pytest.mark.parametrize("cells", CELLS)
 def test_masks_larger_and_smaller_than_the_maps(cells: Size, mask: Size) -> None:
     maps = torch.randn(2, *cells, generator=seeded(1))
-    for geometry in (spread_evenly(cells, (224, 224)), Geometry(Axis(1, 32, 0), Axis(1, -17.3, 200))):
+    for geometry in (
+        spread_evenly(cells, (224, 224)),
+        Geometry(Axis(1, 32, 0), Axis(1, -17.3, 200)),
+    ):
         for thresholds in some_thresholds(maps, upsample(maps, geometry, (224, 224), mask), 1):
             check(maps, thresholds, geometry, (224, 224), mask)
 
@@ -122,7 +139,9 @@ def test_rounding_moves_no_pixel(kind: str, dtype: torch.dtype) -> None:
             Geometry(Axis(1, 13.7, 3.1), Axis(1, -9.3, 90)),
             Geometry(Axis(1, 32, 0), Axis(1, 32, 0)),
         ):
-            for thresholds in some_thresholds(maps, upsample(maps, geometry, (96, 96), (48, 57)), seed):
+            for thresholds in some_thresholds(
+                maps, upsample(maps, geometry, (96, 96), (48, 57)), seed
+            ):
                 check(maps, thresholds, geometry, (96, 96), (48, 57))
 
 
@@ -135,7 +154,9 @@ def test_random_geometries(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def axis() -> Axis:
         size = 10 ** (4 * float(torch.rand(1, generator=generator)) - 2)
-        return Axis(1, size if whole(0, 1) else -size, float(torch.randn(1, generator=generator)) * 60 + 20)
+        return Axis(
+            1, size if whole(0, 1) else -size, float(torch.randn(1, generator=generator)) * 60 + 20
+        )
 
     cells, image, mask = (tuple(whole(1, most) for _ in range(2)) for most in (20, 200, 60))
     geometry = Geometry(axis(), axis())
@@ -147,9 +168,17 @@ def test_random_geometries(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 40, 1000])
-def test_it_comes_in_pieces_that_fit_into_the_cache(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_comes_in_pieces_that_fit_into_the_cache(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     maps = torch.randn(5, 7, 6, generator=seeded(2))
-    given = (maps, maps.flatten(1).median(1).values, spread_evenly((7, 6), (64, 64)), (64, 64), (40, 44))
+    given = (
+        maps,
+        maps.flatten(1).median(1).values,
+        spread_evenly((7, 6), (64, 64)),
+        (64, 64),
+        (40, 44),
+    )
     whole = lit(*given)
     assert len(list(lit_runs(*given))) == 1
     monkeypatch.setattr(activation_masks, "AT_ONCE", at_once)
@@ -161,13 +190,25 @@ def test_it_comes_in_pieces_that_fit_into_the_cache(at_once: int, monkeypatch: p
 def test_maps_need_not_be_contiguous() -> None:
     maps = torch.randn(6, 9, 4, generator=seeded(3)).transpose(1, 2)[::2]
     assert not maps.is_contiguous()
-    assert check(maps, torch.tensor([0.0, 0.5, -1.0]), spread_evenly((4, 9), (64, 64)), (64, 64), (30, 31)) > 0
+    assert (
+        check(
+            maps,
+            torch.tensor([0.0, 0.5, -1.0]),
+            spread_evenly((4, 9), (64, 64)),
+            (64, 64),
+            (30, 31),
+        )
+        > 0
+    )
 
 
 def test_dark_maps_and_no_maps_give_no_pixel() -> None:
     geometry = spread_evenly((3, 3), (9, 9))
     for maps in (torch.zeros(2, 3, 3), torch.empty(0, 3, 3)):
-        assert not any(len(runs.maps) for runs in lit_runs(maps, torch.zeros(len(maps)), geometry, (9, 9), (9, 9)))
+        assert not any(
+            len(runs.maps)
+            for runs in lit_runs(maps, torch.zeros(len(maps)), geometry, (9, 9), (9, 9))
+        )
 
 
 @pytest.mark.parametrize("name", AXES)
@@ -180,7 +221,10 @@ def test_strips_lay_every_pixel_between_its_two_cells(name: str, cells: int) -> 
         length = int(found.length[strip])
         assert int(found.start[strip]) == pixel and length > 0
         for place in range(length):
-            assert found.first[strip] == expected.first[pixel] and found.second[strip] == expected.second[pixel]
+            assert (
+                found.first[strip] == expected.first[pixel]
+                and found.second[strip] == expected.second[pixel]
+            )
             assert found.weight[place, strip] == expected.weight[pixel]
             pixel += 1
         assert found.weight[length:, strip].isnan().all()

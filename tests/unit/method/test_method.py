@@ -20,15 +20,21 @@ from nd_plugin import Axis, Geometry
 from nd_plugin.contracts.concept_sets import Annotation
 from nd_plugin.engine import run
 from nd_plugin.engine.candidates import Candidates
-from nd_plugin.engine.state import Watched
-from nd_plugin.engine.thresholds import Threshold, thresholds
-from nd_plugin.engine.unit_statistics import Observation, TopImages
-from nd_plugin.machine.process_group import Alone
+from nd_plugin.engine.state import LayerState
+from nd_plugin.engine.thresholds import UnitThresholds, thresholds
+from nd_plugin.engine.unit_statistics import TopImages, UnitStatistics
+from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.method import iou, quantile
-from nd_plugin.method.annotations import Labels
-from nd_plugin.method.counting import ConceptCounts, Scenes, UnitCounts, shared
-from nd_plugin.method.lower_bound import Bound, Bounds, surely_fewer
-from nd_plugin.method.quantile import Flat, from_keys, rank, select, to_keys
+from nd_plugin.method.annotations import LabelCombinations
+from nd_plugin.method.counting import (
+    AnnotationBatch,
+    ConceptCounts,
+    UnitCounts,
+    count_intersections,
+)
+from nd_plugin.method.lower_bound import CombinedBounds, LowerBound, poisson_upper_bound
+from nd_plugin.method.quantile import Flat, from_keys, select, to_keys
+from nd_plugin.method.ranks import rank
 from nd_plugin.method.upsampling import upsample
 from nd_plugin.receptive_fields.geometry import spread_evenly
 
@@ -43,7 +49,9 @@ GEOMETRIES = [
 class TestUpsample:
     @pytest.mark.parametrize("axes", GEOMETRIES)
     @pytest.mark.parametrize("cells", [(7, 5), (1, 1), (2, 9)])
-    def test_equals_the_twin_to_the_last_bit(self, axes: tuple[Axis, Axis], cells: tuple[int, int]) -> None:
+    def test_equals_the_twin_to_the_last_bit(
+        self, axes: tuple[Axis, Axis], cells: tuple[int, int]
+    ) -> None:
         maps = torch.randn(2, *cells, generator=torch.Generator().manual_seed(0))
         twin_geometry = tuple((axis.stride, axis.offset) for axis in axes)
         found = upsample(maps, Geometry(*axes), (64, 96), (31, 48)).numpy()
@@ -54,23 +62,34 @@ class TestUpsample:
     def test_half_pixel_geometry_is_interpolate(self) -> None:
         maps = torch.randn(1, 3, 7, 7, dtype=torch.float64)
         found = upsample(maps, spread_evenly((7, 7), (224, 224)), (224, 224), (112, 112))
-        torch.testing.assert_close(found, F.interpolate(maps, size=(112, 112), mode="bilinear"), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            found, F.interpolate(maps, size=(112, 112), mode="bilinear"), atol=1e-5, rtol=0
+        )
 
     def test_anchoring_moves_the_map_by_what_the_design_says(self) -> None:
         """ResNet-18's layer4: its cells sit 15.5 pixels before where half-pixel resizing puts them."""
         maps = torch.randn(1, 7, 7, dtype=torch.float64)
-        anchored = upsample(maps, Geometry(Axis(435, 32, 0), Axis(435, 32, 0)), (224, 224), (224, 224))
+        anchored = upsample(
+            maps, Geometry(Axis(435, 32, 0), Axis(435, 32, 0)), (224, 224), (224, 224)
+        )
         even = upsample(maps, Geometry(Axis(1, 32, 15), Axis(1, 32, 15)), (224, 224), (224, 224))
         assert torch.equal(anchored[:, :200, :200], even[:, 15:215, 15:215])
         assert torch.equal(anchored[0, ::32, ::32], maps[0])
 
     def test_it_never_leaves_the_range_of_a_map(self) -> None:
         generator = torch.Generator().manual_seed(0)
-        maps = torch.randn(200, 5, 5, generator=generator) * 10 ** torch.randn(200, 1, 1, generator=generator)
+        maps = torch.randn(200, 5, 5, generator=generator) * 10 ** torch.randn(
+            200, 1, 1, generator=generator
+        )
         found = upsample(maps, Geometry(Axis(1, 13.7, 3.1), Axis(1, 9.3, -2.9)), (64, 64), (57, 61))
-        assert (found.amax((1, 2)) <= maps.amax((1, 2))).all() and (found.amin((1, 2)) >= maps.amin((1, 2))).all()
+        assert (found.amax((1, 2)) <= maps.amax((1, 2))).all() and (
+            found.amin((1, 2)) >= maps.amin((1, 2))
+        ).all()
         flat = torch.full((1, 5, 5), 0.1)
-        assert torch.equal(upsample(flat, spread_evenly((5, 5), (64, 64)), (64, 64), (57, 61)).unique(), flat.unique())
+        assert torch.equal(
+            upsample(flat, spread_evenly((5, 5), (64, 64)), (64, 64), (57, 61)).unique(),
+            flat.unique(),
+        )
 
 
 class TestRank:
@@ -81,8 +100,11 @@ class TestRank:
 
     @pytest.mark.parametrize("mean", [1e-9, 0.005, 0.7, 1.0, 5.0, 37.5, 400.0])
     def test_surely_fewer_is_hardly_ever_reached_and_not_far_away(self, mean: float) -> None:
-        number = surely_fewer(mean)
-        chance = sum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(number, number + 3000))
+        number = poisson_upper_bound(mean)
+        chance = sum(
+            math.exp(k * math.log(mean) - mean - math.lgamma(k + 1))
+            for k in range(number, number + 3000)
+        )
         assert chance < 1e-12 and number > mean
         assert number < mean + 9 * math.sqrt(mean) + 30
 
@@ -99,7 +121,9 @@ KINDS: dict[str, Callable[[Tensor], Tensor]] = {
     "huge": lambda values: values * (torch.finfo(values.dtype).max / 10),
     "of all sizes": lambda values: values * 10 ** (10 * values.flip(1)),
     "next to each other": lambda values: (
-        (values.view(torch.int64 if values.dtype == torch.float64 else torch.int32) % 9).to(values.dtype)
+        (values.view(torch.int64 if values.dtype == torch.float64 else torch.int32) % 9).to(
+            values.dtype
+        )
         * torch.finfo(values.dtype).eps
         + 1
     ),
@@ -109,7 +133,9 @@ DTYPES = [torch.float32, torch.float64]
 
 def drawn(kind: str, dtype: torch.dtype, many: int = 500, units: int = 4) -> Tensor:
     """Values (unit, value)."""
-    return KINDS[kind](torch.randn(units, many, dtype=dtype, generator=torch.Generator().manual_seed(many)))
+    return KINDS[kind](
+        torch.randn(units, many, dtype=dtype, generator=torch.Generator().manual_seed(many))
+    )
 
 
 def parts_of(values: Tensor, above: Tensor, sizes: Sequence[int]) -> list[Flat]:
@@ -145,11 +171,20 @@ class TestSelect:
         for above in (
             torch.full((4,), -torch.inf, dtype=dtype),
             values.median(1).values,
-            torch.stack([values[0, 0], values[1].amin(), values[2].amax(), -values.abs().amax() * 2]),
+            torch.stack(
+                [values[0, 0], values[1].amin(), values[2].amax(), -values.abs().amax() * 2]
+            ),
         ):
             parts = parts_of(values, above, [3, 100, 100])
             for place in (0, 1, 17, 249, 499, 500, 10**6):
-                found = select(lambda parts=parts: parts, above, values.amax(1), place, Alone().total, most)
+                found = select(
+                    lambda parts=parts: parts,
+                    above,
+                    values.amax(1),
+                    place,
+                    SingleProcess().total,
+                    most,
+                )
                 check_selected(values, above, place, found)
 
     @pytest.mark.parametrize(("most", "times"), [(2**22, 1), (200, 4), (0, 8)])
@@ -163,18 +198,22 @@ class TestSelect:
             read.append(1)
             yield from parts_of(values, above, [50, 900])
 
-        check_selected(values, above, 12, select(flat, above, values.amax(1), 12, Alone().total, most))
+        check_selected(
+            values, above, 12, select(flat, above, values.amax(1), 12, SingleProcess().total, most)
+        )
         assert len(read) == times
 
     def test_of_nothing(self) -> None:
         above = torch.tensor([1.5, -torch.inf])
         for highest in (torch.tensor([2.0, 0.0]), torch.tensor([1.5, -torch.inf])):
-            values, known = select(lambda: [], above, highest, 0, Alone().total, 2**20)
+            values, known = select(lambda: [], above, highest, 0, SingleProcess().total, 2**20)
             assert values.tolist() == above.tolist() and not known.any()
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("kind", ["normal", "ties", "mostly zero"])
-    @pytest.mark.parametrize("most", [2**22, 300])  # 300: one process reads once, the other one several times
+    @pytest.mark.parametrize(
+        "most", [2**22, 300]
+    )  # 300: one process reads once, the other one several times
     def test_over_two_processes(
         self, kind: str, dtype: torch.dtype, most: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -209,7 +248,9 @@ class TestSelect:
         limits = torch.finfo(dtype)
         least = torch.tensor(0.0, dtype=dtype).nextafter(torch.tensor(1.0, dtype=dtype)).item()
         positive = [least, limits.tiny, 1.0, 1.5, limits.max, math.inf]
-        ascending = torch.tensor([*(-value for value in reversed(positive)), 0.0, *positive], dtype=dtype)
+        ascending = torch.tensor(
+            [*(-value for value in reversed(positive)), 0.0, *positive], dtype=dtype
+        )
         keys = to_keys(ascending)
         assert not keys.is_floating_point() and bool((keys.long().diff() > 0).all())
         assert torch.equal(from_keys(keys, dtype), ascending)
@@ -217,28 +258,34 @@ class TestSelect:
         assert to_keys(torch.tensor(least, dtype=dtype)) == 1
 
 
-def observed(maps: Tensor, images: Tensor, enough: int = 30, top: int = 5, batch: int = 4) -> Observation:
-    found = Observation.none(maps, enough, top)
+def observed(
+    maps: Tensor, images: Tensor, enough: int = 30, top: int = 5, batch: int = 4
+) -> UnitStatistics:
+    found = UnitStatistics.empty(maps, enough, top)
     for part, places in zip(maps.split(batch), images.split(batch), strict=True):
         if len(part):
-            found.see(part, part.amax((2, 3)), places)
+            found.update(part, part.amax((2, 3)), places)
     return found
 
 
-def whole_threshold(maps: Tensor, quantiles: Sequence[float], bound: Tensor | None = None) -> list[Threshold]:
+def whole_threshold(
+    maps: Tensor, quantiles: Sequence[float], bound: Tensor | None = None
+) -> list[UnitThresholds]:
     """Of ``maps`` (image, unit, row, column), all of which are kept that are above ``bound``."""
     bound = torch.full((maps.shape[1],), -torch.inf, dtype=maps.dtype) if bound is None else bound
     candidates = Candidates((maps.shape[2], maps.shape[3]), maps.dtype)
     for batch, images in enumerate(torch.arange(len(maps)).split(5)):
-        candidates.see(batch, images, maps[images], maps[images].amax((2, 3)), bound)
+        candidates.update(batch, images, maps[images], maps[images].amax((2, 3)), bound)
     locations = len(maps) * maps.shape[2] * maps.shape[3]
     enough = rank(max(quantiles), locations) + 1
     whole = observed(maps, torch.arange(len(maps)), enough)
-    seen = Bound.none(maps, max(quantiles), len(maps), enough)
+    seen = LowerBound.empty(maps, max(quantiles), len(maps), enough)
     seen.level = bound
     for part in maps.split(7):
         seen.count(part)
-    return thresholds([candidates], Bounds.of([seen.told()]), whole, quantiles, Alone(), 2**20)
+    return thresholds(
+        [candidates], CombinedBounds.of([seen.snapshot()]), whole, quantiles, SingleProcess(), 2**20
+    )
 
 
 class TestThreshold:
@@ -248,7 +295,9 @@ class TestThreshold:
         maps = drawn(kind, dtype, 20 * 12).view(4, 20, 3, 4).transpose(0, 1)
         quantiles = [0.005, 0.1, 0.29, 0.999]
         for at, tau in zip(whole_threshold(maps, quantiles), quantiles, strict=True):
-            twin = [reference.threshold(unit.numpy(), tau) for unit in maps.transpose(0, 1).flatten(1)]
+            twin = [
+                reference.threshold(unit.numpy(), tau) for unit in maps.transpose(0, 1).flatten(1)
+            ]
             assert at.quantile == tau and at.known.all() and at.values.tolist() == twin
             assert ((maps > at.values[:, None, None]).sum((0, 2, 3)) <= tau * 240).all()
 
@@ -256,17 +305,23 @@ class TestThreshold:
     def test_for_any_number_of_locations(self, locations: int) -> None:
         maps = drawn("ties", torch.float32, locations).T[:, :, None, None]
         for at in whole_threshold(maps, [0.005, 0.5]):
-            assert at.values.tolist() == [reference.threshold(unit.numpy(), at.quantile) for unit in maps[:, :, 0, 0].T]
+            assert at.values.tolist() == [
+                reference.threshold(unit.numpy(), at.quantile) for unit in maps[:, :, 0, 0].T
+            ]
 
     def test_it_is_unknown_where_it_was_not_kept_and_never_wrong(self) -> None:
         maps = drawn("normal", torch.float32, 240, 6).view(6, 20, 3, 4).transpose(0, 1)
-        twin = torch.tensor([reference.threshold(unit.numpy(), 0.1) for unit in maps.transpose(0, 1).flatten(1)])
+        twin = torch.tensor(
+            [reference.threshold(unit.numpy(), 0.1) for unit in maps.transpose(0, 1).flatten(1)]
+        )
         bound = twin + torch.tensor([-1.0, -1e-3, 0.0, 1e-3, 1.0, -torch.inf])
         (found,) = whole_threshold(maps, [0.1], bound)
         assert found.known.tolist() == [True, True, False, False, False, True]
         assert torch.equal(found.values[found.known], twin[found.known])
 
-    def test_constant_units_and_those_that_hardly_leave_0_are_known_without_candidates(self) -> None:
+    def test_constant_units_and_those_that_hardly_leave_0_are_known_without_candidates(
+        self,
+    ) -> None:
         maps = torch.zeros(20, 4, 3, 4)
         maps[:, 1], maps[3, 2, 0, 0], maps[5, 2, 1, 1], maps[:, 3] = -2.5, 4.0, -1.0, 0.5
         (found,) = whole_threshold(maps, [0.1], torch.tensor([0.0, -2.5, 0.0, 0.5]))
@@ -288,18 +343,22 @@ class TestThreshold:
 class TestBound:
     @pytest.mark.parametrize("kind", ["normal", "ties", "mostly zero", "negative"])
     @pytest.mark.parametrize("batch", [1, 7, 400])
-    def test_it_rises_and_does_not_pass_the_threshold_of_images_in_random_order(self, kind: str, batch: int) -> None:
+    def test_it_rises_and_does_not_pass_the_threshold_of_images_in_random_order(
+        self, kind: str, batch: int
+    ) -> None:
         maps = drawn(kind, torch.float32, 400 * 12).view(4, 400, 3, 4).transpose(0, 1)
         bound, before = (
-            Bound.none(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1),
+            LowerBound.empty(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1),
             torch.full((4,), -torch.inf),
         )
         for part in maps.split(batch):
-            bound.see(part)
+            bound.update(part)
             bound.settle()
             assert (bound.level >= before).all()
             before = bound.level
-        twin = torch.tensor([reference.threshold(unit.numpy(), 0.05) for unit in maps.transpose(0, 1).flatten(1)])
+        twin = torch.tensor(
+            [reference.threshold(unit.numpy(), 0.05) for unit in maps.transpose(0, 1).flatten(1)]
+        )
         assert bound.drawn == 400 and bound.level.isfinite().all() and (bound.level <= twin).all()
         if kind != "mostly zero":
             kept = (maps.amax((2, 3)) > bound.level).float().mean()
@@ -308,45 +367,62 @@ class TestBound:
     def test_values_above_the_threshold_may_crowd_into_few_images(self) -> None:
         maps = torch.rand(400, 3, 5, 4, generator=torch.Generator().manual_seed(2))
         maps[torch.randperm(400, generator=torch.Generator().manual_seed(3))[:20]] += 5
-        bound = Bound.none(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1)
+        bound = LowerBound.empty(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1)
         for part in maps.split(10):
-            bound.see(part)
+            bound.update(part)
             bound.settle()
         twin = [reference.threshold(unit.numpy(), 0.05) for unit in maps.transpose(0, 1).flatten(1)]
         assert bound.level.isfinite().all() and (bound.level <= torch.tensor(twin)).all()
 
     @pytest.mark.parametrize("batch", [1, 16, 400])
     @pytest.mark.parametrize("value", [-0.5, 0.0, 2.5])
-    def test_a_level_that_many_values_are_is_told_by_counting(self, value: float, batch: int) -> None:
-        maps = torch.randn(400, 3, 3, 4, generator=torch.Generator().manual_seed(4)).add(value).clamp(max=value)
-        maps[:, 1], maps[:, 2] = value, torch.where(torch.rand(400, 3, 4) < 0.03, 9.0, maps[:, 2].clamp(min=value))
-        watched = Watched.none(maps, 0.05, 400, 400, 5, spread_evenly((3, 4), (30, 40)))
-        for number, (part, images) in enumerate(zip(maps.split(batch), torch.arange(400).split(batch), strict=True)):
-            watched.see(number, part, part.amax((2, 3)), images)
+    def test_a_level_that_many_values_are_is_told_by_counting(
+        self, value: float, batch: int
+    ) -> None:
+        maps = (
+            torch.randn(400, 3, 3, 4, generator=torch.Generator().manual_seed(4))
+            .add(value)
+            .clamp(max=value)
+        )
+        maps[:, 1], maps[:, 2] = (
+            value,
+            torch.where(torch.rand(400, 3, 4) < 0.03, 9.0, maps[:, 2].clamp(min=value)),
+        )
+        watched = LayerState.empty(maps, 0.05, 400, 400, 5, spread_evenly((3, 4), (30, 40)))
+        for number, (part, images) in enumerate(
+            zip(maps.split(batch), torch.arange(400).split(batch), strict=True)
+        ):
+            watched.update(number, part, part.amax((2, 3)), images)
             if (number, batch) == (5, 16):
                 watched.settle()
         watched.settle()
         assert watched.bound.level.tolist() == [value] * 3
         watched.candidates.prune(watched.bound.level)
         kept = sum(len(watched.candidates.of(batch).units) for batch in watched.candidates.parts)
-        assert kept == int((maps.amax((2, 3)) > value).sum()), "what is not above the level is forgotten"
-        bounds = Bounds.of([watched.bound.told()])
-        (found,) = thresholds([watched.candidates], bounds, watched.observation, [0.05], Alone(), 2**20)
+        assert kept == int((maps.amax((2, 3)) > value).sum()), (
+            "what is not above the level is forgotten"
+        )
+        bounds = CombinedBounds.of([watched.bound.snapshot()])
+        (found,) = thresholds(
+            [watched.candidates], bounds, watched.observation, [0.05], SingleProcess(), 2**20
+        )
         assert found.known.all() and found.values.tolist() == [value] * 3
 
     def test_what_parts_have_counted_adds_up(self) -> None:
         floors = torch.tensor([[1.0, 1.0, 0.0, 2.0, 0.0], [1.0, 0.0, 0.0, 3.0, 0.0]])
         reached = torch.tensor([[5, 11, 3, 11, 2], [6, 0, 7, 4, 3]])
-        bounds = Bounds(torch.zeros(5), floors, reached)
-        assert bounds.surely(10).tolist() == [1.0, 1.0, -torch.inf, 2.0, -torch.inf]
-        assert bounds.surely(4).tolist() == [1.0, 1.0, 0.0, 2.0, 0.0]
-        assert bounds.surely(3).tolist() == [1.0, 1.0, 0.0, 3.0, 0.0]
+        bounds = CombinedBounds(torch.zeros(5), floors, reached)
+        assert bounds.proven_level(10).tolist() == [1.0, 1.0, -torch.inf, 2.0, -torch.inf]
+        assert bounds.proven_level(4).tolist() == [1.0, 1.0, 0.0, 2.0, 0.0]
+        assert bounds.proven_level(3).tolist() == [1.0, 1.0, 0.0, 3.0, 0.0]
 
     def test_a_unit_that_saturates_now_and_then_is_below_it(self) -> None:
-        maps = (torch.randn(400, 3, 3, 4, generator=torch.Generator().manual_seed(4)) * 3.4).clamp(0, 6)
-        bound = Bound.none(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1)
+        maps = (torch.randn(400, 3, 3, 4, generator=torch.Generator().manual_seed(4)) * 3.4).clamp(
+            0, 6
+        )
+        bound = LowerBound.empty(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1)
         for part in maps.split(16):
-            bound.see(part)
+            bound.update(part)
             bound.settle()
         assert (bound.level < 6).all() and bound.level.isfinite().all()
 
@@ -354,17 +430,25 @@ class TestBound:
         maps = torch.randn(300, 3, 2, 2, generator=torch.Generator().manual_seed(5))
         bounds = []
         for batch in (1, 13, 300):
-            bounds.append(Bound.none(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1))
+            bounds.append(
+                LowerBound.empty(maps, 0.05, len(maps), rank(0.05, maps[:, 0].numel()) + 1)
+            )
             for part in maps.split(batch):
-                bounds[-1].see(part)
+                bounds[-1].update(part)
             bounds[-1].settle()
-        assert all(torch.equal(bound.largest[:, :80], bounds[0].largest[:, :80]) for bound in bounds)  # type: ignore[index]
+        assert all(
+            torch.equal(bound.largest[:, :80], bounds[0].largest[:, :80]) for bound in bounds
+        )  # type: ignore[index]
 
 
 @pytest.fixture
 def maps() -> Tensor:
     """(image, unit, row, column), with ties and zeros."""
-    return torch.randn(12, 5, 6, 6, generator=torch.Generator().manual_seed(4)).round(decimals=1).relu()
+    return (
+        torch.randn(12, 5, 6, 6, generator=torch.Generator().manual_seed(4))
+        .round(decimals=1)
+        .relu()
+    )
 
 
 SPLITS = [[12], [1] * 12, [5, 7], [3, 1, 8], [0, 12]]
@@ -373,11 +457,16 @@ SPLITS = [[12], [1] * 12, [5, 7], [3, 1, 8], [0, 12]]
 @pytest.mark.parametrize("sizes", SPLITS[:-1])
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("batch", [1, 5, 12])
-def test_observations_add_up_for_any_split(maps: Tensor, sizes: list[int], backwards: bool, batch: int) -> None:
+def test_observations_add_up_for_any_split(
+    maps: Tensor, sizes: list[int], backwards: bool, batch: int
+) -> None:
     maps[:, 1], maps[:, 2] = 3.0, (maps[:, 2] - 2.5).relu()
     images = torch.arange(12).flip(0) * 3
     values = maps.transpose(0, 1).flatten(1)
-    parts = [observed(*part, batch=batch) for part in zip(maps.split(sizes), images.split(sizes), strict=True)]
+    parts = [
+        observed(*part, batch=batch)
+        for part in zip(maps.split(sizes), images.split(sizes), strict=True)
+    ]
     found = functools.reduce(operator.add, reversed(parts) if backwards else parts)
     assert found.images == 12 and found.locations == 12 * 36 and found.cells == (6, 6)
     assert torch.equal(found.highest, values.amax(1))
@@ -385,10 +474,16 @@ def test_observations_add_up_for_any_split(maps: Tensor, sizes: list[int], backw
     assert found.varied.tolist() == [True, False, True, True, True]
     nonzero = (values != 0).sum(1)
     few = nonzero <= found.enough
-    assert few.any() and torch.equal(found.nonzero[few], nonzero[few]) and (found.nonzero[~few] > found.enough).all()
+    assert (
+        few.any()
+        and torch.equal(found.nonzero[few], nonzero[few])
+        and (found.nonzero[~few] > found.enough).all()
+    )
     peaks = maps.amax((2, 3))
     for unit in range(5):
-        order = sorted(range(12), key=lambda image: (-float(peaks[image, unit]), int(images[image])))
+        order = sorted(
+            range(12), key=lambda image: (-float(peaks[image, unit]), int(images[image]))
+        )
         assert found.on_cpu().top.images[unit].tolist() == images[order[:5]].tolist()
         assert found.on_cpu().top.activations[unit].tolist() == peaks[order[:5], unit].tolist()
 
@@ -410,19 +505,26 @@ def test_a_unit_that_varies_within_its_first_image_is_not_dead() -> None:
 @pytest.mark.parametrize("keep", [1, 4, 300, 1000])
 def test_top_images_are_those_of_a_sort_with_ties_to_the_lower_image(batch: int, keep: int) -> None:
     generator = torch.Generator().manual_seed(batch)
-    peaks, images = torch.randn(300, 3, generator=generator).round(), torch.randperm(300, generator=generator)
-    top = TopImages.none(keep, 3, peaks.dtype, peaks.device)
+    peaks, images = (
+        torch.randn(300, 3, generator=generator).round(),
+        torch.randperm(300, generator=generator),
+    )
+    top = TopImages.empty(keep, 3, peaks.dtype, peaks.device)
     for part, places in zip(peaks.split(batch), images.split(batch), strict=True):
-        top.see(part, places)
+        top.update(part, places)
     for unit in range(3):
-        order = sorted(range(300), key=lambda place: (-float(peaks[place, unit]), int(images[place])))[:keep]
+        order = sorted(
+            range(300), key=lambda place: (-float(peaks[place, unit]), int(images[place]))
+        )[:keep]
         assert top.best().images[unit].tolist() == images[order].tolist()
         assert top.best().activations[unit].tolist() == peaks[order, unit].tolist()
 
 
 @pytest.mark.parametrize("sizes", SPLITS)
 @pytest.mark.parametrize("together", [1, 3, 12])
-def test_counts_add_up_for_any_split_and_equal_the_twin(maps: Tensor, sizes: list[int], together: int) -> None:
+def test_counts_add_up_for_any_split_and_equal_the_twin(
+    maps: Tensor, sizes: list[int], together: int
+) -> None:
     random = np.random.default_rng(0)
     category_of = [0, 0, 1, 2, 2, 2]
     annotations = [
@@ -433,16 +535,16 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(maps: Tensor, sizes: lis
     axes = (Axis(1, 5, 2), Axis(1, 5, 2))
 
     def counted(images: Sequence[int]) -> tuple[UnitCounts, ConceptCounts]:
-        units, areas = UnitCounts.none(5, 6, 3), ConceptCounts.none(6, 3)
+        units, areas = UnitCounts.empty(5, 6, 3), ConceptCounts.empty(6, 3)
         for start in range(0, len(images), together):
             some = images[start : start + together]
-            labels = [Labels.of(annotations[image], (18, 18)) for image in some]
+            labels = [LabelCombinations.of(annotations[image], (18, 18)) for image in some]
             for one in labels:
-                areas.see(one, np.array(category_of))
-            scenes = Scenes.of(labels, np.array(category_of), 3, torch.device("cpu"))
+                areas.update(one, np.array(category_of))
+            scenes = AnnotationBatch.of(labels, np.array(category_of), 3, torch.device("cpu"))
             places = torch.arange(len(some)).repeat_interleave(5), torch.arange(5).repeat(len(some))
             pieces = [(*places, maps[list(some)].flatten(0, 1))]
-            units.see(shared(pieces, levels, Geometry(*axes), (32, 32), scenes, 6))
+            units.update(count_intersections(pieces, levels, Geometry(*axes), (32, 32), scenes, 6))
         return units, areas
 
     starts = np.cumsum([0, *sizes])

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pluggy
 import pytest
-from nd_plugin.cli.app.app import app
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -37,6 +36,7 @@ from nd_plugin import (
     open_concepts,
     open_model,
 )
+from nd_plugin.cli.app import app
 from nd_plugin.errors import PluginConflict
 from nd_plugin.plugins import hookspecs
 from nd_plugin.plugins.host import DISABLE, HOOKS, Plugin, host
@@ -61,7 +61,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_host: None) -
         information = tmp_path / f"{stem}-1.0.dist-info"
         information.mkdir()
         (information / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n" if metadata is None else metadata
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+            if metadata is None
+            else metadata
         )
         (information / "entry_points.txt").write_text(f"[nd_plugin]\n{plugin} = {stem}_plugin\n")
         importlib.invalidate_caches()
@@ -104,14 +106,16 @@ def plugins() -> dict[str, Plugin]:
 
 def states() -> dict[str, str]:
     """By name, of those that no test installed."""
-    return {plugin.name: plugin.state for plugin in host().plugins if plugin.distribution == "nd_plugin"}
+    return {
+        plugin.name: plugin.state for plugin in host().plugins if plugin.distribution == "nd_plugin"
+    }
 
 
 def nd(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
 
 
-def told(result: Result) -> str:
+def stdout_of(result: Result) -> str:
     """What a command printed, its lines joined."""
     assert result.exit_code == 0, result.output
     return " ".join(result.stdout.split())
@@ -134,9 +138,13 @@ finally:
 """
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["dissect", "--help"], ["plugins"], ["plugins", "--json"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--help"], ["dissect", "--help"], ["plugins"], ["plugins", "--json"]]
+)
 def test_listing_imports_nothing_heavy(arguments: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-c", SPY, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SPY, *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "heavy: []"
 
@@ -147,7 +155,9 @@ def test_every_hook_is_documented_and_tested_here() -> None:
     hooks = [name for name in vars(manager.hook) if not name.startswith("_")]
     assert set(HOOKS) < set(hooks)
     assert [hook for hook in hooks if not inspect.getdoc(getattr(hookspecs, hook))] == []
-    assert [hook for hook in hooks if not any(name.startswith(f"test_{hook}_") for name in globals())] == []
+    assert [
+        hook for hook in hooks if not any(name.startswith(f"test_{hook}_") for name in globals())
+    ] == []
 
 
 def test_nd_backends_opens_what_it_matches_most_strongly(install: Install) -> None:
@@ -156,9 +166,18 @@ def test_nd_backends_opens_what_it_matches_most_strongly(install: Install) -> No
             def open(self, model, options):
                 return f"{model} opened with {options.device}"
     """
-    install("nd-toys", "toys", opens + backend("toys", "20 * str(model).startswith('toy:')", "nd_toys_plugin:Backend"))
-    assert str(open_model("toy:car?wheels=3", ModelOptions("cpu"))) == "toy:car?wheels=3 opened with cpu"
-    best = host().best(BackendSpec, "toys:car")  # nobody's but nd_torch's, for which it is a module's factory
+    install(
+        "nd-toys",
+        "toys",
+        opens + backend("toys", "20 * str(model).startswith('toy:')", "nd_toys_plugin:Backend"),
+    )
+    assert (
+        str(open_model("toy:car?wheels=3", ModelOptions("cpu")))
+        == "toy:car?wheels=3 opened with cpu"
+    )
+    best = host().best(
+        BackendSpec, "toys:car"
+    )  # nobody's but nd_torch's, for which it is a module's factory
     assert best is not None and best.plugin.name == "torch"
 
 
@@ -206,7 +225,9 @@ def test_nd_concept_sets_opens_by_match_with_the_whole_text(install: Install) ->
 
 def test_an_unknown_option_lists_those_that_are_known(install: Install) -> None:
     install("nd-toys", "toys", TOYS)
-    with pytest.raises(BadInput, match="concept set 'toys' has no option 'image'; it takes images, seed"):
+    with pytest.raises(
+        BadInput, match="concept set 'toys' has no option 'image'; it takes images, seed"
+    ):
         open_concepts("toys?image=5&seed=1")
 
 
@@ -222,9 +243,11 @@ def test_nd_reporters_writes_reports(install: Install, tmp_path: Path) -> None:
     install("nd-loud", "loud", loud)
     csv = tmp_path / "conv5.csv"
     csv.write_text("unit,category,label,score,object-label,object-iou\n1,object,dog,0.2,dog,0.2\n")
-    assert told(nd("report", str(csv), "--format", "loud")) == "CONV5"
+    assert stdout_of(nd("report", str(csv), "--format", "loud")) == "CONV5"
     unknown = nd("report", str(csv), "--format", "quiet")
-    assert isinstance(unknown.exception, BadInput) and "known are csv, html, json, loud" in str(unknown.exception)
+    assert isinstance(unknown.exception, BadInput) and "known are csv, html, json, loud" in str(
+        unknown.exception
+    )
 
 
 class Dots:
@@ -254,7 +277,9 @@ def dissect() -> Dissection:
     from torch import nn
 
     model = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU())
-    found = LayerDissection(model, "1").dissect(Dots(), preprocess=Preprocess(size=(16, 16)), workers=0)
+    found = LayerDissection(model, "1").dissect(
+        Dots(), preprocess=Preprocess(size=(16, 16)), workers=0
+    )
     assert isinstance(found, Dissection)
     return found
 
@@ -288,21 +313,28 @@ def test_nd_dissection_finished_may_fail_and_is_named(install: Install) -> None:
     install("nd-early", "early", WITNESS)
     install("nd-grumpy", "grumpy", grumpy)
     install("nd-late", "late", WITNESS)
-    with pytest.warns(RuntimeWarning, match="'grumpy.*' failed after the dissection of 1: ValueError: not today"):
+    with pytest.warns(
+        RuntimeWarning, match="'grumpy.*' failed after the dissection of 1: ValueError: not today"
+    ):
         found = dissect()
     assert found.units == 2
     assert seen("nd_early") == seen("nd_late") == [("1", 2)]
 
 
 def test_nd_dissection_finished_of_a_broken_plugin_is_not_called(install: Install) -> None:
-    install("nd-half", "half", WITNESS + "\n    @hookimpl\n    def nd_backend():\n        return []\n")
+    install(
+        "nd-half", "half", WITNESS + "\n    @hookimpl\n    def nd_backend():\n        return []\n"
+    )
     assert plugins()["nd-half/half"].state == "broken"
     dissect()
     assert seen("nd_half") == []
 
 
 BROKEN = {
-    "module that is missing": ("import no_such_library", "ModuleNotFoundError: No module named 'no_such_library'"),
+    "module that is missing": (
+        "import no_such_library",
+        "ModuleNotFoundError: No module named 'no_such_library'",
+    ),
     "no Python": ("def", "SyntaxError"),
     "hook that raises": (
         "@hookimpl\ndef nd_backends():\n    raise RuntimeError('out of order')",
@@ -317,8 +349,14 @@ BROKEN = {
         "which is no BackendSpec",
     ),
     "hook that gives nothing": ("@hookimpl\ndef nd_concept_sets():\n    pass", "TypeError"),
-    "hook that is unknown": ("@hookimpl\ndef nd_backend():\n    return []", "unknown hook 'nd_backend'"),
-    "argument that is unknown": ("@hookimpl\ndef nd_dissection_finished(result):\n    pass", "{'result'}"),
+    "hook that is unknown": (
+        "@hookimpl\ndef nd_backend():\n    return []",
+        "unknown hook 'nd_backend'",
+    ),
+    "argument that is unknown": (
+        "@hookimpl\ndef nd_dissection_finished(result):\n    pass",
+        "{'result'}",
+    ),
 }
 
 
@@ -332,8 +370,10 @@ def test_a_broken_plugin_is_named_and_the_others_work(install: Install, what: st
     assert problem in brittle.problem
     assert OURS_LOADED.items() <= states().items()
     assert len(open_concepts("toys")) == 2
-    assert "! plugin 'a-brittle' of nd-brittle 1.0: " in told(nd("plugins"))
-    with pytest.raises(ConceptSetInvalid, match=r"'a-brittle' of nd-brittle 1\.0 is broken: see nd plugins"):
+    assert "! plugin 'a-brittle' of nd-brittle 1.0: " in stdout_of(nd("plugins"))
+    with pytest.raises(
+        ConceptSetInvalid, match=r"'a-brittle' of nd-brittle 1\.0 is broken: see nd plugins"
+    ):
         open_concepts("nonsense")
 
 
@@ -370,7 +410,7 @@ def test_a_spec_of_a_subclass_is_a_spec(install: Install) -> None:
 def test_a_distribution_without_metadata_does_no_harm(install: Install) -> None:
     install("nd-remains", "torch", WITNESS, metadata="")  # an uninstallation that was cut short
     assert OURS_LOADED.keys() <= states().keys()
-    assert "torch" in told(nd("plugins"))
+    assert "torch" in stdout_of(nd("plugins"))
 
 
 def test_two_concept_sets_of_one_name_are_an_error_that_names_both(
@@ -378,9 +418,15 @@ def test_two_concept_sets_of_one_name_are_an_error_that_names_both(
 ) -> None:
     install("nd-other-masks", "another", concept_set("masks"))
     assert {p.name for p in host().plugins if p.state == "conflict"} == {"another", "masks"}
-    listed = told(nd("plugins"))
-    assert f"! plugin 'another' of nd-other-masks 1.0: concept set masks also comes from {OURS}" in listed
-    assert f"! plugin 'masks' of {OURS}: concept set masks also comes from nd-other-masks 1.0" in listed
+    listed = stdout_of(nd("plugins"))
+    assert (
+        f"! plugin 'another' of nd-other-masks 1.0: concept set masks also comes from {OURS}"
+        in listed
+    )
+    assert (
+        f"! plugin 'masks' of {OURS}: concept set masks also comes from nd-other-masks 1.0"
+        in listed
+    )
     with pytest.raises(PluginConflict) as caught:
         open_concepts("masks:somewhere")
     assert "plugin 'another' of nd-other-masks 1.0" in str(caught.value)
@@ -408,9 +454,17 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both(
     install("nd-more-toys", "toys", concept_set("toys"))
     found = plugins()
     assert found["nd-toys/toys"].state == found["nd-more-toys/toys"].state == "conflict"
-    assert "plugin toys, concept set toys also comes from nd-more-toys 1.0" in found["nd-toys/toys"].problem
-    assert "plugin toys, concept set toys also comes from nd-toys 1.0" in found["nd-more-toys/toys"].problem
-    with pytest.raises(PluginConflict, match=r"of nd-more-toys 1\.0 and plugin 'toys' of nd-toys 1\.0"):
+    assert (
+        "plugin toys, concept set toys also comes from nd-more-toys 1.0"
+        in found["nd-toys/toys"].problem
+    )
+    assert (
+        "plugin toys, concept set toys also comes from nd-toys 1.0"
+        in found["nd-more-toys/toys"].problem
+    )
+    with pytest.raises(
+        PluginConflict, match=r"of nd-more-toys 1\.0 and plugin 'toys' of nd-toys 1\.0"
+    ):
         open_concepts("toys")
     monkeypatch.setenv(DISABLE, "nd-more-toys")
     host.cache_clear()
@@ -418,10 +472,12 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both(
     assert len(open_concepts("toys")) == 2
 
 
-def test_two_plugins_of_one_name_are_listed_as_a_conflict_whatever_they_offer(install: Install) -> None:
+def test_two_plugins_of_one_name_are_listed_as_a_conflict_whatever_they_offer(
+    install: Install,
+) -> None:
     install("nd-toys", "extra", TOYS)
     install("nd-bricks", "extra", concept_set("bricks"))
-    listed = told(nd("plugins"))
+    listed = stdout_of(nd("plugins"))
     assert "! plugin 'extra' of nd-toys 1.0: plugin extra also comes from nd-bricks 1.0" in listed
     assert "! plugin 'extra' of nd-bricks 1.0: plugin extra also comes from nd-toys 1.0" in listed
 
@@ -432,18 +488,24 @@ def test_a_tie_is_an_error_that_names_both(install: Install, rival: str) -> None
     install("nd-toys", "toys", backend("toys", "10" if ours else "11"))
     if not ours:
         install("nd-bricks", "bricks", backend("bricks", "11"))
-    assert {plugin.state for plugin in host().plugins} == {"loaded"}, "each is fine for what it alone claims"
+    assert {plugin.state for plugin in host().plugins} == {"loaded"}, (
+        "each is fine for what it alone claims"
+    )
     with pytest.raises(PluginConflict) as caught:
         open_model("some.module:factory")
     assert "'some.module:factory' is claimed by " in str(caught.value)
     assert "plugin 'toys' of nd-toys 1.0" in str(caught.value)
-    assert (f"plugin 'torch' of {OURS}" if ours else "plugin 'bricks' of nd-bricks 1.0") in str(caught.value)
+    assert (f"plugin 'torch' of {OURS}" if ours else "plugin 'bricks' of nd-bricks 1.0") in str(
+        caught.value
+    )
     assert caught.value.exit_code == 2
 
 
 def test_a_match_that_fails_is_named_and_out_of_the_choice(install: Install) -> None:
     install("nd-toys", "toys", backend("toys", "model.colour"))
-    with pytest.warns(RuntimeWarning, match=r"plugin 'toys' of nd-toys 1\.0 failed to match: AttributeError"):
+    with pytest.warns(
+        RuntimeWarning, match=r"plugin 'toys' of nd-toys 1\.0 failed to match: AttributeError"
+    ):
         assert open_model("torch.nn:Identity").backend == "torch"
 
 
@@ -461,7 +523,9 @@ def test_blocked_by_its_name_or_by_its_distribution(
         open_concepts("toys")
 
 
-def test_blocking_a_distribution_blocks_all_its_plugins(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocking_a_distribution_blocks_all_its_plugins(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install("nd-toys", "toys", TOYS)
     monkeypatch.setenv(DISABLE, "nd_plugin")
     assert set(states().values()) == {"blocked"}
@@ -470,13 +534,21 @@ def test_blocking_a_distribution_blocks_all_its_plugins(install: Install, monkey
         open_model("torch.nn:Identity")
 
 
-def test_a_blocked_plugin_is_not_told_of_dissections(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    install("nd-grumpy", "grumpy", "@hookimpl\ndef nd_dissection_finished(dissection):\n    raise ValueError")
+def test_a_blocked_plugin_is_not_told_of_dissections(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(
+        "nd-grumpy",
+        "grumpy",
+        "@hookimpl\ndef nd_dissection_finished(dissection):\n    raise ValueError",
+    )
     monkeypatch.setenv(DISABLE, "grumpy")
     assert dissect().units == 2
 
 
-def test_json_lists_every_plugin_with_its_state(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_lists_every_plugin_with_its_state(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install("nd-brittle", "brittle", "import no_such_library")
     install("nd-toys", "toys", TOYS)
     monkeypatch.setenv(DISABLE, "toys")
@@ -494,11 +566,15 @@ def test_json_lists_every_plugin_with_its_state(install: Install, monkeypatch: p
     }
 
 
-@pytest.mark.parametrize("factory", ["no_such_library:Thing", "nd_toys_plugin:Missing", "nd_toys_plugin"])
+@pytest.mark.parametrize(
+    "factory", ["no_such_library:Thing", "nd_toys_plugin:Missing", "nd_toys_plugin"]
+)
 def test_a_factory_that_cannot_be_loaded_names_the_plugin(install: Install, factory: str) -> None:
     install("nd-toys", "toys", concept_set("toys", factory) + backend("toys", "99", factory))
     for choose in (lambda: open_concepts("toys"), lambda: open_model("anything")):
-        with pytest.raises(Unavailable, match=r"'toys' cannot be loaded from plugin 'toys' of nd-toys 1\.0") as caught:
+        with pytest.raises(
+            Unavailable, match=r"'toys' cannot be loaded from plugin 'toys' of nd-toys 1\.0"
+        ) as caught:
             choose()
         assert caught.value.exit_code == 3
 
@@ -516,8 +592,13 @@ def test_an_unknown_model_lists_what_is_known(install: Install, model: object, s
     install("nd-toys", "toys", backend("toys", "0"))
     with pytest.raises(ModelNotFound) as caught:
         open_model(model)
-    assert f"no backend opens {shown}; known are FILE.onnx, an onnx.ModelProto, torchvision:NAME" in str(caught.value)
-    assert str(caught.value).endswith(", toys"), "a backend that says not what to type goes by its name"
+    assert (
+        f"no backend opens {shown}; known are FILE.onnx, an onnx.ModelProto, torchvision:NAME"
+        in str(caught.value)
+    )
+    assert str(caught.value).endswith(", toys"), (
+        "a backend that says not what to type goes by its name"
+    )
 
 
 def changed(**members: object) -> object:
@@ -531,7 +612,12 @@ def changed(**members: object) -> object:
         (changed(__len__=lambda self: 0), "a test has no images"),
         (changed(concepts=()), "a test has no concepts"),
         (changed(categories=("thing", "place")), "no concept in 'place': leave it out"),
-        (changed(categories=("place",), concepts=(Concept("sea", "place"), Concept("dot", "thing"))), "thing"),
+        (
+            changed(
+                categories=("place",), concepts=(Concept("sea", "place"), Concept("dot", "thing"))
+            ),
+            "thing",
+        ),
     ],
 )
 def test_what_is_no_sound_concept_set_is_refused(concepts: Any, problem: str) -> None:

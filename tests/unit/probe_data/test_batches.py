@@ -13,15 +13,27 @@ import pytest
 import torch
 from PIL import Image
 
-from nd_plugin import Annotation, BadInput, Concept, Identity, Preprocess, Settings, Skipped, Unreadable, open_concepts
-from nd_plugin.method.annotations import Labels
+from nd_plugin import (
+    Annotation,
+    BadInput,
+    Concept,
+    Identity,
+    Preprocess,
+    Settings,
+    Skipped,
+    Unreadable,
+    open_concepts,
+)
+from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.preprocess import parse_size
 from nd_plugin.probe_data.batches import Batch, Feed, mask_size, shuffled
 from nd_plugin.probe_data.parts import Part
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),  # more workers than processors
+    pytest.mark.filterwarnings(
+        "ignore:This DataLoader will create:UserWarning"
+    ),  # more workers than processors
 ]
 
 Planes = npt.NDArray[np.int32]
@@ -50,7 +62,9 @@ class Noise:
     def image(self, index: int) -> Image.Image:
         if index in self.bad_images:
             raise self.bad_images[index]
-        return Image.fromarray(np.random.default_rng(index).integers(0, 256, (9, 11, 3), dtype=np.uint8))
+        return Image.fromarray(
+            np.random.default_rng(index).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+        )
 
     def annotation(self, index: int) -> Annotation:
         if index in self.bad_annotations:
@@ -60,14 +74,22 @@ class Noise:
 
 
 def feed(
-    concepts: object, *, size: tuple[int, int] = (8, 10), batch: int = 3, workers: int = 0, **settings: object
+    concepts: object,
+    *,
+    size: tuple[int, int] = (8, 10),
+    batch: int = 3,
+    workers: int = 0,
+    **settings: object,
 ) -> Feed:
     return Feed(concepts, Preprocess(size=size), Settings(**settings), batch, workers)  # type: ignore[arg-type]
 
 
-def concepts_of(labels: Labels) -> list[list[list[int]]]:
+def concepts_of(labels: LabelCombinations) -> list[list[list[int]]]:
     """1 + concept of what each pixel carries, ascending; (row, column, any number)."""
-    return [[sorted(set(which) - {0}) for which in row] for row in labels.members[labels.combinations].tolist()]
+    return [
+        [sorted(set(which) - {0}) for which in row]
+        for row in labels.members[labels.combinations].tolist()
+    ]
 
 
 def labels_of(batches: list[Batch]) -> list[list[list[list[int]]] | None]:
@@ -81,7 +103,9 @@ def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_order_is_random_and_always_the_same() -> None:
-    numbers = [i for batch in feed(Noise()).batches(annotated=False) for i in batch.indices.tolist()]
+    numbers = [
+        i for batch in feed(Noise()).batches(annotated=False) for i in batch.indices.tolist()
+    ]
     assert numbers == [6, 2, 1, 3, 0, 5, 4] != sorted(numbers)
     many = shuffled(63305)
     assert sorted(many) == list(range(63305)) and many[:3] == [44612, 18965, 40357]
@@ -92,7 +116,9 @@ def test_the_order_is_random_and_always_the_same() -> None:
 def test_parts_share_the_batches(of: int) -> None:
     whole = {batch.number: batch for batch in feed(Noise()).batches(annotated=True)}
     parts = [
-        batch for index in range(of) for batch in replace(feed(Noise()), part=Part(index, of)).batches(annotated=True)
+        batch
+        for index in range(of)
+        for batch in replace(feed(Noise()), part=Part(index, of)).batches(annotated=True)
     ]
     assert sorted(batch.number for batch in parts) == sorted(whole) == [0, 1, 2]
     for batch in parts:
@@ -139,7 +165,11 @@ def test_batches() -> None:
             expected = concepts.image(index).resize((10, 8), Image.Resampling.BILINEAR)
             assert np.array_equal(batch.pixels[place].permute(1, 2, 0), np.asarray(expected))
             labels = batch.labels[place]
-            assert labels is not None and labels.combinations.dtype == np.uint8 and labels.size == (4, 5)
+            assert (
+                labels is not None
+                and labels.combinations.dtype == np.uint8
+                and labels.size == (4, 5)
+            )
             assert labels.members.shape[1] == 1 + index % 3 + index % 2
             assert not index % 2 or (labels.members == 1 + index % 3).any(1).all()
 
@@ -152,7 +182,9 @@ def test_without_annotations() -> None:
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3, 9])
 @pytest.mark.parametrize("concepts", [Noise(), Noise(**BAD)], ids=["good", "bad"])  # type: ignore[arg-type]
-def test_batches_are_the_same_each_time_and_for_any_number_of_workers(concepts: Noise, workers: int) -> None:
+def test_batches_are_the_same_each_time_and_for_any_number_of_workers(
+    concepts: Noise, workers: int
+) -> None:
     expected = list(feed(concepts).batches(annotated=True))
     several = feed(concepts, workers=workers)
     assert_same(list(several.batches(annotated=True)), expected)
@@ -164,7 +196,9 @@ def test_the_batch_size_changes_nothing_else(size: int) -> None:
     expected = list(feed(Noise(**BAD)).batches(annotated=True))  # type: ignore[arg-type]
     found = list(feed(Noise(**BAD), batch=size).batches(annotated=True))  # type: ignore[arg-type]
     assert sum(batch.seen for batch in found) == 7
-    assert [i for b in found for i in b.indices.tolist()] == [i for b in expected for i in b.indices.tolist()]
+    assert [i for b in found for i in b.indices.tolist()] == [
+        i for b in expected for i in b.indices.tolist()
+    ]
     assert [s for b in found for s in b.skipped] == [s for b in expected for s in b.skipped]
     assert labels_of(found) == labels_of(expected)
 
@@ -190,7 +224,8 @@ def test_a_batch_without_a_readable_image_has_pixels_of_the_same_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError(), SyntaxError("broken PNG file"), MemoryError("too large"), KeyError("x")]
+    "error",
+    [RuntimeError(), SyntaxError("broken PNG file"), MemoryError("too large"), KeyError("x")],
 )
 def test_whatever_a_concept_set_raises(error: Exception) -> None:
     (batch,) = feed(Noise(1, bad_images={0: error})).batches(annotated=True)
@@ -216,9 +251,21 @@ def test_labels_outside_the_vocabulary(annotation: Annotation, reason: str) -> N
 @pytest.mark.parametrize(
     ("bad", "message", "before"),
     [
-        ({"bad_images": {4: OSError("truncated")}}, "the image of 4.jpg cannot be read: truncated", 1),
-        ({"bad_annotations": {5: OSError("torn")}}, "the annotation of 5.jpg cannot be read: torn", 1),
-        ({"bad_annotations": {1: OSError("torn"), 0: OSError("!")}}, "the annotation of 0.jpg cannot be read: !", 0),
+        (
+            {"bad_images": {4: OSError("truncated")}},
+            "the image of 4.jpg cannot be read: truncated",
+            1,
+        ),
+        (
+            {"bad_annotations": {5: OSError("torn")}},
+            "the annotation of 5.jpg cannot be read: torn",
+            1,
+        ),
+        (
+            {"bad_annotations": {1: OSError("torn"), 0: OSError("!")}},
+            "the annotation of 0.jpg cannot be read: !",
+            0,
+        ),
     ],
 )
 def test_strict_stops_at_the_first(
@@ -242,7 +289,9 @@ def test_strict_looks_at_annotations_only_where_they_are_asked_for() -> None:
 def test_limit(limit: int | None, images: int) -> None:
     limited = feed(Noise(), limit=limit)
     assert limited.images == images
-    assert [i for batch in limited.batches(annotated=False) for i in batch.indices.tolist()] == list(range(images))
+    assert [
+        i for batch in limited.batches(annotated=False) for i in batch.indices.tolist()
+    ] == list(range(images))
 
 
 @pytest.mark.usefixtures("in_order")
@@ -265,13 +314,19 @@ def test_a_limit_counts_images_that_cannot_be_read() -> None:
         ("56X30", False, (224, 224), (56, 30)),
     ],
 )
-def test_mask_size(text: str, native: bool, image: tuple[int, int], size: tuple[int, int] | None) -> None:
+def test_mask_size(
+    text: str, native: bool, image: tuple[int, int], size: tuple[int, int] | None
+) -> None:
     assert mask_size(Settings(mask_size=text), Noise(native_masks=native), image) == size
 
 
-@pytest.mark.parametrize("text", ["", "0", "-3", "12x", "x12", "1x2x3", "56 x 30", "half", "1.5", "0x7"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-3", "12x", "x12", "1x2x3", "56 x 30", "half", "1.5", "0x7"]
+)
 def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(BadInput, match=f"mask size {text!r} is not auto, native, N or HxW in pixels"):
+    with pytest.raises(
+        BadInput, match=f"mask size {text!r} is not auto, native, N or HxW in pixels"
+    ):
         mask_size(Settings(mask_size=text), Noise(), (224, 224))
     with pytest.raises(BadInput, match=f"input size {text!r} is not N or HxW in pixels"):
         parse_size(text, "input size")
@@ -299,7 +354,9 @@ MIXED = Annotation([np.ones((18, 22), np.uint8), np.full((6, 7), 2)])
         ),
     ],
 )
-def test_size_of_planes(text: str, native: bool, annotation: Annotation, shape: tuple[int, ...]) -> None:
+def test_size_of_planes(
+    text: str, native: bool, annotation: Annotation, shape: tuple[int, ...]
+) -> None:
     concepts = Noise(1, annotations={0: annotation}, native_masks=native)
     (batch,) = feed(concepts, mask_size=text).batches(annotated=True)
     assert batch.skipped == () and batch.labels[0] is not None
@@ -308,7 +365,9 @@ def test_size_of_planes(text: str, native: bool, annotation: Annotation, shape: 
 
 def test_planes_are_brought_over_by_nearest_neighbours() -> None:
     plane = np.array([[1, 2, 3], [0, 1, 2], [3, 0, 1]])
-    (batch,) = feed(Noise(1, annotations={0: Annotation([plane])}), mask_size="2").batches(annotated=True)
+    (batch,) = feed(Noise(1, annotations={0: Annotation([plane])}), mask_size="2").batches(
+        annotated=True
+    )
     assert batch.labels[0] is not None and concepts_of(batch.labels[0]) == [[[1], [3]], [[3], [1]]]
 
 
@@ -348,9 +407,18 @@ def test_bad_files_on_disk(tmp_path: Path, workers: int) -> None:
     concepts = open_concepts(masks_on_disk(tmp_path))
     batches = list(feed(concepts, workers=workers).batches(annotated=True))
     assert [i for batch in batches for i in batch.indices.tolist()] == [0, 2, 3]
-    assert [labels is not None for batch in batches for labels in batch.labels] == [True, False, False]
+    assert [labels is not None for batch in batches for labels in batch.labels] == [
+        True,
+        False,
+        False,
+    ]
     skipped = {(s.image, s.part): s.reason for batch in batches for s in batch.skipped}
-    assert list(skipped) == [("b.jpg", "image"), ("c.jpg", "annotation"), ("d.jpg", "annotation"), ("e.jpg", "image")]
+    assert list(skipped) == [
+        ("b.jpg", "image"),
+        ("c.jpg", "annotation"),
+        ("d.jpg", "annotation"),
+        ("e.jpg", "image"),
+    ]
     assert "truncated" in skipped["b.jpg", "image"]
     assert skipped["c.jpg", "annotation"].startswith("the mask object/c.png cannot be read")
     assert skipped["d.jpg", "annotation"].startswith("the mask object/d.png is 60x60")
@@ -404,7 +472,9 @@ def test_a_palette_with_transparency_warns_nobody(tmp_path: Path) -> None:
     assert batch.skipped == () and batch.pixels[0, :, 0, 0].tolist() == [200, 200, 200]
 
 
-@pytest.mark.parametrize("read", [lambda s: s.image(0), lambda s: s.annotation(0)], ids=["image", "annotation"])
+@pytest.mark.parametrize(
+    "read", [lambda s: s.image(0), lambda s: s.annotation(0)], ids=["image", "annotation"]
+)
 def test_a_pickled_concept_set_reads_the_same(tmp_path: Path, read: Callable[..., object]) -> None:
     """What DataLoader does where processes are not forked."""
     concepts = open_concepts(masks_on_disk(tmp_path))

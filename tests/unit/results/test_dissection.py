@@ -52,7 +52,9 @@ class TestScores:
 
     def test_top_images_by_name(self, dissection: Dissection) -> None:
         assert dissection.top(0, 2) == [("b.jpg", 2.0), ("a.jpg", 1.0)]
-        with pytest.raises(BadInput, match=r"no unit 5: layer 'block.1/relu' has 5, numbered from 0"):
+        with pytest.raises(
+            BadInput, match=r"no unit 5: layer 'block.1/relu' has 5, numbered from 0"
+        ):
             dissection.top(5)
 
     def test_data_that_are_too_few_are_told(self, dissection: Dissection) -> None:
@@ -61,8 +63,12 @@ class TestScores:
         notes = replace(dissection, concept_area=area, locations=199).report().notes
         names = f"{dissection.concepts[1].name}, {dissection.concepts[3].name}"
         assert f"2 of 4 concepts label no pixel of these images: {names}" in notes
-        assert any(note.startswith("199 locations are too few for quantile 0.005") for note in notes)
-        assert not any("too few" in note for note in replace(dissection, locations=200).report().notes)
+        assert any(
+            note.startswith("199 locations are too few for quantile 0.005") for note in notes
+        )
+        assert not any(
+            "too few" in note for note in replace(dissection, locations=200).report().notes
+        )
 
 
 class TestSaving:
@@ -99,8 +105,13 @@ class TestSaving:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(os, "fsync", full)
-        for save in (lambda: dissection.save(folder), lambda: dissection.to_csv(folder / "units.csv")):
-            with pytest.raises(NotSaved, match=r"cannot be written: No space left on device; choose another place"):
+        for save in (
+            lambda: dissection.save(folder),
+            lambda: dissection.to_csv(folder / "units.csv"),
+        ):
+            with pytest.raises(
+                NotSaved, match=r"cannot be written: No space left on device; choose another place"
+            ):
                 save()
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
         assert [path.name for path in tmp_path.iterdir()] == ["layer"]
@@ -116,7 +127,9 @@ class TestSaving:
             dissection.save(tmp_path / "layer")
         assert list(tmp_path.iterdir()) == []
 
-    def test_other_peoples_folders_are_not_replaced(self, dissection: Dissection, tmp_path: Path) -> None:
+    def test_other_peoples_folders_are_not_replaced(
+        self, dissection: Dissection, tmp_path: Path
+    ) -> None:
         (tmp_path / "thesis.tex").write_text("x")
         with pytest.raises(NotSaved, match="it holds something other than such a result"):
             dissection.save(tmp_path)
@@ -200,7 +213,9 @@ class TestLoading:
         content = bytearray(path.read_bytes())
         start = member.header_offset
         start += 30 + int.from_bytes(content[start + 26 : start + 28], "little")
-        start += int.from_bytes(content[member.header_offset + 28 : member.header_offset + 30], "little")
+        start += int.from_bytes(
+            content[member.header_offset + 28 : member.header_offset + 30], "little"
+        )
         content[start + 12] ^= 4
         path.write_bytes(content)
         with pytest.raises(RunInvalid, match="is damaged"):
@@ -208,7 +223,9 @@ class TestLoading:
 
     def test_a_newer_format(self, dissection: Dissection, tmp_path: Path) -> None:
         self.damaged(dissection, tmp_path / "d", metadata=self.metadata(dissection, format=99))
-        with pytest.raises(RunInvalid, match="is of format 99, and this nd_plugin reads up to 2: upgrade nd_plugin"):
+        with pytest.raises(
+            RunInvalid, match="is of format 99, and this nd_plugin reads up to 2: upgrade nd_plugin"
+        ):
             Dissection.load(tmp_path / "d")
 
     @pytest.mark.parametrize(
@@ -223,13 +240,17 @@ class TestLoading:
             {"sparse": np.array([object()] * 5)},
         ],
     )
-    def test_members_that_do_not_fit(self, dissection: Dissection, tmp_path: Path, changes: dict[str, Any]) -> None:
+    def test_members_that_do_not_fit(
+        self, dissection: Dissection, tmp_path: Path, changes: dict[str, Any]
+    ) -> None:
         self.damaged(dissection, tmp_path / "d", **changes)
         with pytest.raises(RunInvalid):
             Dissection.load(tmp_path / "d")
 
     def test_a_wrong_vocabulary(self, dissection: Dissection, tmp_path: Path) -> None:
-        self.damaged(dissection, tmp_path / "d", metadata=self.metadata(dissection, categories=["object"]))
+        self.damaged(
+            dissection, tmp_path / "d", metadata=self.metadata(dissection, categories=["object"])
+        )
         with pytest.raises(RunInvalid, match="is damaged"):
             Dissection.load(tmp_path / "d")
 
@@ -241,16 +262,22 @@ class TestRuns:
         folder = run_folder.save_run(tmp_path / "run", run, ["nd", "dissect"])
         assert [loaded.layer for loaded in run_folder.load_run(folder)] == names
         assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
-        folders = [layer["folder"] for layer in json.loads((folder / "run.json").read_text())["layers"]]
+        folders = [
+            layer["folder"] for layer in json.loads((folder / "run.json").read_text())["layers"]
+        ]
         assert folders == ["features.3", "a_b", ".._.._up", "relu#1", "_..", "x[y]", "a_b-2"]
         for loaded, made in zip(run_folder.load_run(folder), run, strict=True):
             assert_same(loaded, made)
 
-    def test_the_only_layer_of_a_run_is_loaded_as_it_is(self, dissection: Dissection, tmp_path: Path) -> None:
+    def test_the_only_layer_of_a_run_is_loaded_as_it_is(
+        self, dissection: Dissection, tmp_path: Path
+    ) -> None:
         run_folder.save_run(tmp_path / "one", [dissection])
         assert_same(Dissection.load(tmp_path / "one"), dissection)
         run_folder.save_run(tmp_path / "two", [dissection, replace(dissection, layer="b")])
-        with pytest.raises(RunInvalid, match=r"two holds several layers; load one of .*two/b, .*two/block\.1_relu"):
+        with pytest.raises(
+            RunInvalid, match=r"two holds several layers; load one of .*two/b, .*two/block\.1_relu"
+        ):
             Dissection.load(tmp_path / "two")
 
     def test_run_json_says_what_was_run(self, dissection: Dissection, tmp_path: Path) -> None:
@@ -274,9 +301,13 @@ class TestRuns:
         with pytest.raises(RunInvalid, match=message):
             run_folder.load_run(tmp_path)
 
-    def test_targets_are_refused_before_the_run(self, dissection: Dissection, tmp_path: Path) -> None:
+    def test_targets_are_refused_before_the_run(
+        self, dissection: Dissection, tmp_path: Path
+    ) -> None:
         folder = run_folder.save_run(tmp_path / "run", [dissection])
-        with pytest.raises(BadInput, match="exists already; choose another folder, or say --overwrite"):
+        with pytest.raises(
+            BadInput, match="exists already; choose another folder, or say --overwrite"
+        ):
             run_folder.check_target(folder, overwrite=False)
         run_folder.check_target(folder, overwrite=True)
         (folder / "mine.txt").write_text("x")
@@ -296,7 +327,14 @@ class TestReports:
         console.file.close()
         assert all(len(line) <= width for line in lines)
         together = "".join("".join(line.split()) for line in lines)
-        for text in ("pkg:Net(torch,cpu)", "2uniquedetectors", "tail0.2500", "1dead", "1sparse", "bad.jpg:truncated"):
+        for text in (
+            "pkg:Net(torch,cpu)",
+            "2uniquedetectors",
+            "tail0.2500",
+            "1dead",
+            "1sparse",
+            "bad.jpg:truncated",
+        ):
             assert text in together
         assert "…" not in together
 
@@ -322,7 +360,9 @@ class TestReports:
 
     def test_many_notes_are_counted(self, dissection: Dissection) -> None:
         many = tuple(Skipped(f"{place}.jpg", "image", "truncated") for place in range(3000))
-        report = replace(dissection, skipped=many, image_names=tuple(f"{n}.jpg" for n in range(3001))).report()
+        report = replace(
+            dissection, skipped=many, image_names=tuple(f"{n}.jpg" for n in range(3001))
+        ).report()
         text = to_text([report])
         assert len(text.splitlines()) < 50 and "and 2990 more" in text
 

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 import torch
 from drawn import Drawn, Net
-from nd_plugin.engine.run.run import opened, run
 from torch import Tensor, nn
 
 from nd_plugin import (
@@ -35,11 +34,14 @@ from nd_plugin import (
     open_concepts,
     open_model,
 )
+from nd_plugin.cli.dissect import RunOptions
+from nd_plugin.cli.dissect import dissect as dissect_command
+from nd_plugin.engine.run import opened, run
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part
 from nd_plugin.results import atomic_files
 from nd_plugin.results.npz_format import ARRAYS
-from nd_plugin.resuming.checkpoint import LOCK, STATE, Keeping, load
+from nd_plugin.resuming.checkpoint import LOCK, STATE, CheckpointFolder, load
 
 IMAGES, SIZE, BATCH = 20, 64, 6  # four batches, the last one smaller
 BATCHES = 4
@@ -79,17 +81,33 @@ class Attempts:
     every: int = 1
     resume: bool = True
 
-    def keeping(self) -> Keeping:
+    def keeping(self) -> CheckpointFolder:
         settings = replace(self.settings, quantile=self.quantiles[0])
         feed = Feed.of(
-            self.concepts, self.how, settings, torch.device("cpu"), self.batch_size, 0, self.memory, self.part
+            self.concepts,
+            self.how,
+            settings,
+            torch.device("cpu"),
+            self.batch_size,
+            0,
+            self.memory,
+            self.part,
         )
-        return Keeping(self.folder, feed, self.quantiles, self.every, self.resume)
+        return CheckpointFolder(self.folder, feed, self.quantiles, self.every, self.resume)
 
-    def __call__(self, progress: Callable[[str, int, int], None] = lambda *_: None) -> list[Dissection]:
+    def __call__(
+        self, progress: Callable[[str, int, int], None] = lambda *_: None
+    ) -> list[Dissection]:
         kept = self.keeping()
         with kept.watched():
-            return run(open_model(self.net), self.layers, kept.feed, progress, quantiles=self.quantiles, keep=kept.keep)
+            return run(
+                open_model(self.net),
+                self.layers,
+                kept.feed,
+                progress,
+                quantiles=self.quantiles,
+                keep=kept.keep,
+            )
 
     def uninterrupted(self) -> list[Dissection]:
         """Without any checkpoint."""
@@ -123,7 +141,13 @@ def calls(attempts: Attempts) -> int:
     """How often a whole run tells its progress."""
     told: list[tuple[str, int, int]] = []
     feed = attempts.keeping().feed
-    run(open_model(attempts.net), attempts.layers, feed, lambda *at: told.append(at), quantiles=attempts.quantiles)
+    run(
+        open_model(attempts.net),
+        attempts.layers,
+        feed,
+        lambda *at: told.append(at),
+        quantiles=attempts.quantiles,
+    )
     return len(told)
 
 
@@ -137,13 +161,21 @@ def on_opening(attempts: Attempts) -> int:
 
 
 def assert_same(found: Sequence[Dissection], expected: Sequence[Dissection]) -> None:
-    assert [(one.layer, one.settings) for one in found] == [(one.layer, one.settings) for one in expected]
+    assert [(one.layer, one.settings) for one in found] == [
+        (one.layer, one.settings) for one in expected
+    ]
     for one, other in zip(found, expected, strict=True):
         for name in ARRAYS:
             mine, its = getattr(one, name), getattr(other, name)
             assert (mine.dtype, mine.shape) == (its.dtype, its.shape), name
-            assert mine.tobytes() == its.tobytes(), f"{name} of {one.layer} at {one.settings.quantile}"
-        assert (one.skipped, one.locations, one.image_names) == (other.skipped, other.locations, other.image_names)
+            assert mine.tobytes() == its.tobytes(), (
+                f"{name} of {one.layer} at {one.settings.quantile}"
+            )
+        assert (one.skipped, one.locations, one.image_names) == (
+            other.skipped,
+            other.locations,
+            other.image_names,
+        )
 
 
 def test_the_example_is_worth_the_trouble(attempts: Attempts) -> None:
@@ -154,18 +186,24 @@ def test_the_example_is_worth_the_trouble(attempts: Attempts) -> None:
 
 
 @pytest.mark.parametrize("place", range(2 * (BATCHES + 1)))
-def test_interrupted_anywhere_the_bits_are_the_same_and_no_image_is_seen_twice(attempts: Attempts, place: int) -> None:
+def test_interrupted_anywhere_the_bits_are_the_same_and_no_image_is_seen_twice(
+    attempts: Attempts, place: int
+) -> None:
     assert isinstance(attempts.net, Net)
     expected, opening = attempts.uninterrupted(), on_opening(attempts)
     before = attempts.net.images
     attempts.interrupted(place)
-    assert (attempts.folder / STATE).is_file() == (place > 0), "after the first batch something is kept"
+    assert (attempts.folder / STATE).is_file() == (place > 0), (
+        "after the first batch something is kept"
+    )
     told: list[tuple[str, int, int]] = []
     found = attempts(lambda *at: told.append(at))
     assert_same(found, expected)
     assert attempts.net.images - before == 2 * opening + IMAGES
     seen = min(place, BATCHES)
-    assert told[0] == ("activations", min(seen * BATCH, IMAGES), IMAGES), "the progress goes on from where it was"
+    assert told[0] == ("activations", min(seen * BATCH, IMAGES), IMAGES), (
+        "the progress goes on from where it was"
+    )
     counted = max(place - BATCHES - 1, 0)
     masks = [done for stage, done, _ in told if stage == "masks"]
     assert masks[0] == min(counted * BATCH, IMAGES) and masks[-1] == IMAGES
@@ -200,14 +238,15 @@ def test_several_quantiles(attempts: Attempts, quantiles: tuple[float, ...], pla
 
 
 @pytest.mark.parametrize("place", range(1, 2 * BATCHES + 2))
-def test_cut_off_while_a_checkpoint_is_written(attempts: Attempts, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cut_off_while_a_checkpoint_is_written(
+    attempts: Attempts, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The candidates have grown, and the state that says so is not there yet."""
-    from nd_plugin.resuming import checkpoint
 
     assert isinstance(attempts.net, Net)
     attempts.memory = 0
     expected, opening = attempts.uninterrupted(), on_opening(attempts)
-    write, left = checkpoint.files.write_file, [place]
+    write, left = atomic_files.write_file, [place]
 
     def cut_off(path: Path, content: bytes) -> None:
         left[0] -= 1
@@ -215,14 +254,16 @@ def test_cut_off_while_a_checkpoint_is_written(attempts: Attempts, place: int, m
             raise Interrupted
         write(path, content)
 
-    monkeypatch.setattr(checkpoint.files, "write_file", cut_off)
+    monkeypatch.setattr(atomic_files, "write_file", cut_off)
     before = attempts.net.images
     if place <= 2 * BATCHES:
         with pytest.raises(Interrupted):
             attempts()
         lost = min(BATCH, IMAGES - (place - 1) * BATCH) if place <= BATCHES else 0
         assert_same(attempts(), expected)
-        assert attempts.net.images - before == 2 * opening + IMAGES + lost, "one batch is seen again, no more"
+        assert attempts.net.images - before == 2 * opening + IMAGES + lost, (
+            "one batch is seen again, no more"
+        )
     else:
         assert_same(attempts(), expected)
 
@@ -237,7 +278,7 @@ def test_interrupted_while_a_layer_is_seen_again(
         attempts.memory = 0
         monkeypatch.setattr("nd_plugin.engine.candidates.free_bytes", lambda _: 0)
     if trouble != "no room":
-        monkeypatch.setattr("nd_plugin.method.lower_bound.surely_fewer", lambda _: 1)
+        monkeypatch.setattr("nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1)
     several = calls(attempts)
     assert several == (2 if trouble == "no room" else 3) * (BATCHES + 1)
     if place < several:
@@ -251,7 +292,9 @@ def test_interrupted_while_a_layer_is_seen_again(
 def test_what_cannot_be_read_is_listed_once(attempts: Attempts, shapes: Drawn) -> None:
     attempts.concepts = replace(shapes, bad_images=(0, 5, 11), bad_annotations=(5, 7, 19))
     expected = attempts.uninterrupted()
-    named = {(shapes.name(image), "image") for image in (0, 5, 11)} | {(shapes.name(i), "annotation") for i in (7, 19)}
+    named = {(shapes.name(image), "image") for image in (0, 5, 11)} | {
+        (shapes.name(i), "annotation") for i in (7, 19)
+    }
     assert {(item.image, item.part) for item in expected[0].skipped} == named
     for place in range(1, 2 * (BATCHES + 1)):
         attempts.interrupted(place)
@@ -335,9 +378,15 @@ def damaged(state: bytes) -> dict[str, bytes]:
         "half": state[: len(state) // 2],
         "one byte short": state[:-1],
         "another file": b"\x89PNG\r\n\x1a\n" + state[8:],
-        "no metadata": packed({name: array for name, array in arrays.items() if name != "metadata"}),
-        "an array missing": packed({name: array for name, array in arrays.items() if name != "1/level"}),
-        "of another format": packed({**arrays, "metadata": np.frombuffer(json.dumps(newer).encode(), np.uint8)}),
+        "no metadata": packed(
+            {name: array for name, array in arrays.items() if name != "metadata"}
+        ),
+        "an array missing": packed(
+            {name: array for name, array in arrays.items() if name != "1/level"}
+        ),
+        "of another format": packed(
+            {**arrays, "metadata": np.frombuffer(json.dumps(newer).encode(), np.uint8)}
+        ),
         "pickles": packed({**arrays, "readable": np.array([Interrupted], dtype=object)}),
     }
 
@@ -358,7 +407,10 @@ def test_a_damaged_state_is_refused(attempts: Attempts, kind: str) -> None:
     path = attempts.folder / STATE
     path.write_bytes(damaged(path.read_bytes())[kind])
     with pytest.raises(
-        RunInvalid, match="is of format 4, and this nd_plugin reads 3" if kind == "of another format" else "damaged"
+        RunInvalid,
+        match="is of format 4, and this nd_plugin reads 3"
+        if kind == "of another format"
+        else "damaged",
     ) as error:
         attempts()
     assert str(path) in str(error.value)
@@ -383,7 +435,9 @@ def test_a_flipped_byte_is_found_or_does_no_harm(attempts: Attempts) -> None:
 
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("cut", [1, 1000, None])
-def test_candidates_that_are_shorter_than_said_are_refused(attempts: Attempts, layer: int, cut: int | None) -> None:
+def test_candidates_that_are_shorter_than_said_are_refused(
+    attempts: Attempts, layer: int, cut: int | None
+) -> None:
     attempts.interrupted(3)
     path = attempts.folder / f"{layer}.maps"
     if cut is None:
@@ -414,7 +468,9 @@ def test_a_folder_in_which_another_process_is_at_work_is_refused(attempts: Attem
     with atomic_files.alone(kept.folder / LOCK):
         other = context.Process(target=at_work_in, args=(attempts.folder, told))
         other.start()
-        assert told.get() == f"another process is at work in {attempts.folder}: wait for it, or end it"
+        assert (
+            told.get() == f"another process is at work in {attempts.folder}: wait for it, or end it"
+        )
         other.join()
     assert list(attempts.folder.iterdir()) == []
     assert_same(attempts(), attempts.uninterrupted())
@@ -429,7 +485,9 @@ def at_work_in(folder: Path, told: Any) -> None:
         told.put(str(error))
 
 
-def test_a_lock_that_its_holder_has_removed_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_its_holder_has_removed_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Opened while another process held it, and locked after that has ended: a third may have made a new one."""
     path, lockf = tmp_path / LOCK, atomic_files.fcntl.lockf
 
@@ -453,7 +511,9 @@ def test_a_damaged_state_is_not_offered_to_be_continued(attempts: Attempts) -> N
     assert not kept.begun and (attempts.folder / STATE).read_bytes() == b"something else"
 
 
-def test_a_full_disk_costs_checkpoints_and_not_the_run(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_costs_checkpoints_and_not_the_run(
+    attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from nd_plugin.engine.candidates import Candidates
 
     expected, write, left = attempts.uninterrupted(), Candidates._write, [3]
@@ -465,7 +525,9 @@ def test_a_full_disk_costs_checkpoints_and_not_the_run(attempts: Attempts, monke
         return write(self, part)
 
     monkeypatch.setattr(Candidates, "_write", full)
-    with pytest.warns(RuntimeWarning, match="no checkpoint: .* need more room than there is in .*No space left"):
+    with pytest.warns(
+        RuntimeWarning, match="no checkpoint: .* need more room than there is in .*No space left"
+    ):
         assert_same(attempts(), expected)
     monkeypatch.setattr(Candidates, "_write", write)
     assert_same(attempts(), expected)
@@ -475,7 +537,7 @@ def test_a_full_disk_costs_checkpoints_and_not_the_run(attempts: Attempts, monke
 def test_of_a_second_pass_no_more_than_an_interval_is_repeated(
     attempts: Attempts, place: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nd_plugin.method.lower_bound.surely_fewer", lambda _: 1)
+    monkeypatch.setattr("nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1)
     assert isinstance(attempts.net, Net)
     opening, before = on_opening(attempts), attempts.net.images
     attempts.interrupted(place)
@@ -495,18 +557,34 @@ def test_candidates_that_are_longer_than_said_are_fine(attempts: Attempts) -> No
 
 
 @pytest.mark.parametrize("memory", [None, 0])
-def test_a_failure_before_the_first_checkpoint_leaves_nothing(attempts: Attempts, memory: int | None) -> None:
+def test_a_failure_before_the_first_checkpoint_leaves_nothing(
+    attempts: Attempts, memory: int | None
+) -> None:
     attempts.memory, attempts.every = memory, IMAGES + 1
     kept = attempts.keeping()
     with pytest.raises(Interrupted), kept.watched():
-        run(open_model(attempts.net), LAYERS, kept.feed, Stop(3), quantiles=QUANTILES, keep=kept.keep)
+        run(
+            open_model(attempts.net),
+            LAYERS,
+            kept.feed,
+            Stop(3),
+            quantiles=QUANTILES,
+            keep=kept.keep,
+        )
     assert not attempts.folder.exists()
 
 
 def test_a_failure_after_it_leaves_what_was_kept(attempts: Attempts) -> None:
     kept = attempts.keeping()
     with pytest.raises(Interrupted), kept.watched():
-        run(open_model(attempts.net), LAYERS, kept.feed, Stop(3), quantiles=QUANTILES, keep=kept.keep)
+        run(
+            open_model(attempts.net),
+            LAYERS,
+            kept.feed,
+            Stop(3),
+            quantiles=QUANTILES,
+            keep=kept.keep,
+        )
     assert sorted(path.name for path in attempts.folder.iterdir()) == ["0.maps", "1.maps", STATE]
 
 
@@ -540,7 +618,9 @@ def test_the_seconds_are_those_of_all_attempts_and_no_more(attempts: Attempts) -
     kept = replace(attempts, resume=False)
     began = time.monotonic()
     (found, _) = kept()
-    assert found.provenance.seconds <= time.monotonic() - began + 0.002, "what checkpoints have noted counts once"
+    assert found.provenance.seconds <= time.monotonic() - began + 0.002, (
+        "what checkpoints have noted counts once"
+    )
 
 
 def test_a_run_of_one_layer_leaves_one_file(attempts: Attempts) -> None:
@@ -567,7 +647,9 @@ class Failing(Net):
 
 
 class TestLayerDissection:
-    def dissect(self, model: nn.Module, concepts: ConceptSet, folder: Path, **how: Any) -> list[Dissection]:
+    def dissect(
+        self, model: nn.Module, concepts: ConceptSet, folder: Path, **how: Any
+    ) -> list[Dissection]:
         given = {"preprocess": HOW, "batch_size": BATCH, "workers": 0, "quantile": 0.05, **how}
         found = LayerDissection(model, list(LAYERS)).dissect(concepts, checkpoint=folder, **given)
         assert isinstance(found, list)
@@ -579,7 +661,7 @@ class TestLayerDissection:
     def test_is_continued_and_leaves_nothing(
         self, attempts: Attempts, shapes: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("nd_plugin.layer_dissection.Keeping", often)
+        monkeypatch.setattr("nd_plugin.captum_api.layer_dissection.CheckpointFolder", often)
         (tmp_path / "mine").touch()
         folder, model = tmp_path / "state", Failing().eval()
         model.left = 2 + 3 * BATCH
@@ -606,8 +688,10 @@ class TestLayerDissection:
             self.dissect(model, shapes, tmp_path / "state", memory=memory)
         assert list(tmp_path.iterdir()) == []
 
-    def test_another_model_is_refused(self, shapes: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("nd_plugin.layer_dissection.Keeping", often)
+    def test_another_model_is_refused(
+        self, shapes: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("nd_plugin.captum_api.layer_dissection.CheckpointFolder", often)
         model = Failing().eval()
         model.left = 2 + 3 * BATCH
         with pytest.raises(NonFiniteActivation):
@@ -616,7 +700,9 @@ class TestLayerDissection:
             self.dissect(Net().eval(), shapes, tmp_path / "state")
         assert (tmp_path / "state" / STATE).is_file()
 
-    def test_a_folder_with_other_things_is_left_alone(self, attempts: Attempts, shapes: Drawn, tmp_path: Path) -> None:
+    def test_a_folder_with_other_things_is_left_alone(
+        self, attempts: Attempts, shapes: Drawn, tmp_path: Path
+    ) -> None:
         """Someone names their home directory."""
         home = tmp_path / "home"
         home.mkdir()
@@ -627,31 +713,44 @@ class TestLayerDissection:
             assert str(home) in str(refused)  # refusing is one way, writing beside them another
         assert (home / "thesis.tex").read_text() == "years of work"
 
-    def test_the_folder_around_it_is_left_alone(self, attempts: Attempts, shapes: Drawn, tmp_path: Path) -> None:
+    def test_the_folder_around_it_is_left_alone(
+        self, attempts: Attempts, shapes: Drawn, tmp_path: Path
+    ) -> None:
         around = tmp_path / "mine"
         around.mkdir()
         self.dissect(attempts.net, shapes, around / "state")
         assert around.is_dir() and list(around.iterdir()) == []
 
 
-def often(folder: Path, feed: Feed, quantiles: Sequence[float]) -> Keeping:
+def often(folder: Path, feed: Feed, quantiles: Sequence[float]) -> CheckpointFolder:
     """With a checkpoint after every batch."""
-    return Keeping(folder, feed, quantiles, every=1)
+    return CheckpointFolder(folder, feed, quantiles, every=1)
 
 
 @pytest.mark.parametrize(
-    "changed", [{"settings": Settings(0.05, top_images=3)}, {"given": {"size": (96, 96)}}, {"layers": ["0"]}], ids=str
+    "changed",
+    [{"settings": Settings(0.05, top_images=3)}, {"given": {"size": (96, 96)}}, {"layers": ["0"]}],
+    ids=str,
 )
 def test_a_finished_run_of_something_else_is_not_taken_for_this_one(
-    tmp_path: Path, changed: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    changed: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def dissect(layers: Sequence[str] = ("1",), **how: Any) -> None:
         monkeypatch.setattr("sys.argv", ["nd", "dissect", str(layers), str(how)])
         usual: dict[str, Any] = {"settings": Settings(0.05), "given": {"size": (SIZE, SIZE)}}
         text = f"shapes?images=8&size={SIZE}&seed=0"
-        usual |= {"options": ModelOptions("cpu"), "work": dissect.Work(4, 0, resume=True), **how}
-        dissect.dissect(
-            "networks:dilated", layers, text, output=tmp_path / "run", overwrite=False, as_json=True, **usual
+        usual |= {"options": ModelOptions("cpu"), "work": RunOptions(4, 0, resume=True), **how}
+        dissect_command(
+            "networks:dilated",
+            layers,
+            text,
+            output=tmp_path / "run",
+            overwrite=False,
+            as_json=True,
+            **usual,
         )
 
     dissect()

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 from drawn import Drawn, Net
-from nd_plugin.engine.run.run import observe, run
 from torch import nn
 
 from nd_plugin import (
@@ -30,12 +29,13 @@ from nd_plugin import (
 )
 from nd_plugin.cli import dissect
 from nd_plugin.engine.callbacks import Progress, silent
+from nd_plugin.engine.run import observe, run
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
 from nd_plugin.results import run_folder
 from nd_plugin.results.npz_format import ARRAYS
 from nd_plugin.resuming import shards
-from nd_plugin.resuming.checkpoint import STATE, Keeping
+from nd_plugin.resuming.checkpoint import STATE, CheckpointFolder
 
 IMAGES, SIZE, BATCH = 30, 64, 4  # eight batches, the last one smaller
 BATCHES = 8
@@ -69,7 +69,9 @@ class Plan:
 
     def feed(self, part: Part = WHOLE) -> Feed:
         cpu = torch.device("cpu")
-        return Feed.of(self.concepts, self.how, self.settings, cpu, self.batch_size, 0, self.memory, part)
+        return Feed.of(
+            self.concepts, self.how, self.settings, cpu, self.batch_size, 0, self.memory, part
+        )
 
     def whole(self) -> list[Dissection]:
         return run(open_model(self.net), self.layers, self.feed(), quantiles=self.quantiles)
@@ -78,7 +80,9 @@ class Plan:
         """The folder of a part such as 1/3, made as the command line makes it."""
         folder = self.place / (name or text.replace("/", "-of-"))
         feed = self.feed(parse_part(text))
-        kept = Keeping(folder.with_name(f"{folder.name}.partial"), feed, self.quantiles, every=2 * BATCH)
+        kept = CheckpointFolder(
+            folder.with_name(f"{folder.name}.partial"), feed, self.quantiles, every=2 * BATCH
+        )
         with kept.watched():
             observe(open_model(self.net), self.layers, feed, progress, self.quantiles, kept.keep)
             kept.hand_over(folder)
@@ -100,14 +104,19 @@ def plan(net: Net, shapes: Drawn, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="module")
 def expected(plan: Plan) -> list[Dissection]:
     found = plan.whole()
-    assert all(one.intersection.any() for one in found) and found[-1].dead.tolist()[4:] == [True, True]
+    assert all(one.intersection.any() for one in found) and found[-1].dead.tolist()[4:] == [
+        True,
+        True,
+    ]
     return found
 
 
 @pytest.fixture(scope="module")
 def made(plan: Plan) -> Callable[[str], Path]:
     """Shards of the plan, each made once."""
-    return lambda text: found if (found := plan.place / text.replace("/", "-of-")).exists() else plan.shard(text)
+    return lambda text: (
+        found if (found := plan.place / text.replace("/", "-of-")).exists() else plan.shard(text)
+    )
 
 
 @pytest.fixture
@@ -117,13 +126,21 @@ def mine(plan: Plan, tmp_path: Path) -> Plan:
 
 
 def assert_same(found: Sequence[Dissection], expected: Sequence[Dissection]) -> None:
-    assert [(one.layer, one.settings) for one in found] == [(one.layer, one.settings) for one in expected]
+    assert [(one.layer, one.settings) for one in found] == [
+        (one.layer, one.settings) for one in expected
+    ]
     for one, other in zip(found, expected, strict=True):
         for name in ARRAYS:
             mine, its = getattr(one, name), getattr(other, name)
             assert (mine.dtype, mine.shape) == (its.dtype, its.shape), name
-            assert mine.tobytes() == its.tobytes(), f"{name} of {one.layer} at {one.settings.quantile}"
-        assert (one.skipped, one.locations, one.image_names) == (other.skipped, other.locations, other.image_names)
+            assert mine.tobytes() == its.tobytes(), (
+                f"{name} of {one.layer} at {one.settings.quantile}"
+            )
+        assert (one.skipped, one.locations, one.image_names) == (
+            other.skipped,
+            other.locations,
+            other.image_names,
+        )
         assert one.provenance.geometry == other.provenance.geometry
 
 
@@ -143,7 +160,11 @@ PARTITIONS = [
 def test_in_any_order_the_bits_are_those_of_one_run(
     plan: Plan, expected: list[Dissection], made: Callable[[str], Path], partition: list[str]
 ) -> None:
-    orders = list(itertools.permutations(partition)) if len(partition) < 4 else [partition, partition[::-1]]
+    orders = (
+        list(itertools.permutations(partition))
+        if len(partition) < 4
+        else [partition, partition[::-1]]
+    )
     if len(partition) >= 4:
         orders += [random.Random(seed).sample(partition, len(partition)) for seed in range(3)]
     for order in orders:
@@ -153,12 +174,16 @@ def test_in_any_order_the_bits_are_those_of_one_run(
 
 
 @pytest.mark.parametrize("partition", PARTITIONS[1:5:3], ids=",".join)
-def test_with_all_maps_on_the_disk(mine: Plan, expected: list[Dissection], partition: list[str]) -> None:
+def test_with_all_maps_on_the_disk(
+    mine: Plan, expected: list[Dissection], partition: list[str]
+) -> None:
     spilled = replace(mine, memory=0)
     assert_same(spilled.merged([spilled.shard(text) for text in partition]), expected)
 
 
-def test_shards_can_be_merged_again(plan: Plan, expected: list[Dissection], made: Callable[[str], Path]) -> None:
+def test_shards_can_be_merged_again(
+    plan: Plan, expected: list[Dissection], made: Callable[[str], Path]
+) -> None:
     folders = [made("1/2"), made("2/2")]
     before = {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
     for _ in range(2):
@@ -172,7 +197,9 @@ def test_a_shard_that_was_interrupted_is_continued(
     with pytest.raises(KeyboardInterrupt):
         mine.shard("1/2", progress=cut_off)
     partial = mine.place / "1-of-2.partial"
-    with pytest.raises(BadInput, match=r"1-of-2\.partial is not finished: 2 of 4 batches; run it with --resume"):
+    with pytest.raises(
+        BadInput, match=r"1-of-2\.partial is not finished: 2 of 4 batches; run it with --resume"
+    ):
         mine.merged([partial, made("2/2")])
     told: list[int] = []
     again = mine.shard("1/2", progress=lambda _, done, __: told.append(done))
@@ -199,7 +226,9 @@ def test_what_cannot_be_read_is_told_once(mine: Plan, shapes: Drawn) -> None:
     spoiled = replace(mine, concepts=replace(shapes, bad_images=(0, 7), bad_annotations=(7, 8, 9)))
     expected = spoiled.whole()
     assert len(expected[0].skipped) == 4
-    assert_same(spoiled.merged([spoiled.shard("2/3"), spoiled.shard("1/3"), spoiled.shard("3/3")]), expected)
+    assert_same(
+        spoiled.merged([spoiled.shard("2/3"), spoiled.shard("1/3"), spoiled.shard("3/3")]), expected
+    )
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -212,15 +241,19 @@ def test_a_shard_of_which_no_image_can_be_read(
     spoiled = replace(mine, concepts=replace(shapes, bad_images=lost))
     expected = spoiled.whole()
     if seen_again:
-        monkeypatch.setattr("nd_plugin.method.lower_bound.surely_fewer", lambda _: 1)
+        monkeypatch.setattr("nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1)
     folders = [spoiled.shard(text) for text in ("2/4", "1/4", "3/4", "4/4")]
-    assert_same(spoiled.merged(folders if first else folders[::-1], model=open_model(spoiled.net)), expected)
+    assert_same(
+        spoiled.merged(folders if first else folders[::-1], model=open_model(spoiled.net)), expected
+    )
 
 
 def test_nothing_that_can_be_read_in_any_shard(mine: Plan, shapes: Drawn) -> None:
     spoiled = replace(mine, concepts=replace(shapes, bad_images=tuple(range(IMAGES))))
     folders = [spoiled.shard("1/2"), spoiled.shard("2/2")]
-    with pytest.raises(RunFailed, match=r"none of the 30 images can be read; scene .*: image file is truncated"):
+    with pytest.raises(
+        RunFailed, match=r"none of the 30 images can be read; scene .*: image file is truncated"
+    ):
         spoiled.merged(folders)
 
 
@@ -235,10 +268,22 @@ class TestRefused:
             (["2/2"], r"shards are missing: 1/2"),
             (["7/7", "2/7"], r"shards are missing: 1/7, 3/7, 4/7, 5/7, 6/7"),
             (["1/2", "4/4"], r"shards are missing: 2/4"),
-            (["1/2", "1/2", "2/2"], r"1-of-2 \(shard 1/2\) overlaps with .*1-of-2: each part belongs in once"),
-            (["1/2", "2/2", "3/4"], r"3-of-4 \(shard 3/4\) overlaps with .*1-of-2: each part belongs in once"),
-            (["1/1", "8/8"], r"8-of-8 \(shard 8/8\) overlaps with .*1-of-1: each part belongs in once"),
-            (["1/3", "2/2"], r"2-of-2 \(shard 2/2\) overlaps with .*1-of-3: each part belongs in once"),
+            (
+                ["1/2", "1/2", "2/2"],
+                r"1-of-2 \(shard 1/2\) overlaps with .*1-of-2: each part belongs in once",
+            ),
+            (
+                ["1/2", "2/2", "3/4"],
+                r"3-of-4 \(shard 3/4\) overlaps with .*1-of-2: each part belongs in once",
+            ),
+            (
+                ["1/1", "8/8"],
+                r"8-of-8 \(shard 8/8\) overlaps with .*1-of-1: each part belongs in once",
+            ),
+            (
+                ["1/3", "2/2"],
+                r"2-of-2 \(shard 2/2\) overlaps with .*1-of-3: each part belongs in once",
+            ),
         ],
     )
     def test_missing_repeated_and_overlapping(
@@ -267,11 +312,15 @@ class TestRefused:
         other, ours = replace(mine, **changed).shard("2/2"), made("1/2")
         with pytest.raises(BadInput, match=told) as refused:
             mine.merged([ours, other])
-        assert str(refused.value).startswith(f"{other} does not belong to {ours}: it was run with another ")
+        assert str(refused.value).startswith(
+            f"{other} does not belong to {ours}: it was run with another "
+        )
 
     def test_no_shard(self, plan: Plan, made: Callable[[str], Path], tmp_path: Path) -> None:
         for folder in (tmp_path, tmp_path / "nowhere"):
-            with pytest.raises(RunInvalid, match=r"is no shard: it has no state\.npz .nd dissect --shard 1/2"):
+            with pytest.raises(
+                RunInvalid, match=r"is no shard: it has no state\.npz .nd dissect --shard 1/2"
+            ):
                 plan.merged([made("1/2"), folder])
 
     def test_a_whole_run_is_no_shard(
@@ -308,14 +357,18 @@ def test_where_the_concepts_lie_does_not_matter(
     assert_same(there.merged([made("1/2"), other]), expected)
 
 
-@pytest.mark.parametrize("text", ["", "3", "a/b", "1/", "/3", "1/0", "1/2/3", "-1/3", "1.0/3", "1 of 3", "²/3"])
+@pytest.mark.parametrize(
+    "text", ["", "3", "a/b", "1/", "/3", "1/0", "1/2/3", "-1/3", "1.0/3", "1 of 3", "²/3"]
+)
 def test_what_is_no_part(text: str) -> None:
     with pytest.raises(BadInput, match=r"is not of the form 3/16, the third of sixteen") as refused:
         parse_part(text)
     assert repr(text) in str(refused.value)
 
 
-@pytest.mark.parametrize(("text", "told"), [("0/3", "shard 0/3: shards are 1/3 to 3/3"), ("4/3", "shard 4/3: ")])
+@pytest.mark.parametrize(
+    ("text", "told"), [("0/3", "shard 0/3: shards are 1/3 to 3/3"), ("4/3", "shard 4/3: ")]
+)
 def test_parts_that_there_are_not(text: str, told: str) -> None:
     with pytest.raises(BadInput, match=told):
         parse_part(text)
@@ -328,7 +381,9 @@ def test_a_part_says_what_was_typed(text: str) -> None:
 
 def test_parts_of_parts_cover_everything_once() -> None:
     parts = [Part(index, 3).part(rank, 4) for index in range(3) for rank in range(4)]
-    assert sorted(number for part in parts for number in range(part.index, 50, part.of)) == list(range(50))
+    assert sorted(number for part in parts for number in range(part.index, 50, part.of)) == list(
+        range(50)
+    )
 
 
 def test_more_shards_than_batches(mine: Plan) -> None:
@@ -346,9 +401,11 @@ def test_a_layer_that_has_to_be_seen_again_needs_the_model(
         tight = replace(mine, memory=0)
         monkeypatch.setattr("nd_plugin.engine.candidates.free_bytes", lambda _: 0)
     else:
-        monkeypatch.setattr("nd_plugin.method.lower_bound.surely_fewer", lambda _: 1)
+        monkeypatch.setattr("nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1)
     folders = [tight.shard(text) for text in ("1/3", "2/3", "3/3")]
-    with pytest.raises(RunFailed, match=r"layer 'near' has to be seen again .*: merge with --model MODEL"):
+    with pytest.raises(
+        RunFailed, match=r"layer 'near' has to be seen again .*: merge with --model MODEL"
+    ):
         tight.merged(folders)
     found = tight.merged(folders, model=open_model(tight.net))
     assert_same(found, expected)
@@ -357,7 +414,9 @@ def test_a_layer_that_has_to_be_seen_again_needs_the_model(
         assert sorted(path.name for path in folders[0].iterdir()) == ["0.values", "1.values", STATE]
 
 
-def test_only_one_shard_had_no_room(mine: Plan, expected: list[Dissection], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_shard_had_no_room(
+    mine: Plan, expected: list[Dissection], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ample = mine.shard("1/2")
     with monkeypatch.context() as tight:
         tight.setattr("nd_plugin.engine.candidates.free_bytes", lambda _: 0)
@@ -371,7 +430,9 @@ def test_only_one_shard_had_no_room(mine: Plan, expected: list[Dissection], monk
 
 
 def test_a_shard_is_not_taken_for_a_run(made: Callable[[str], Path]) -> None:
-    with pytest.raises(RunInvalid, match="is a shard, or an unfinished run: nd merge brings the shards of a run"):
+    with pytest.raises(
+        RunInvalid, match="is a shard, or an unfinished run: nd merge brings the shards of a run"
+    ):
         run_folder.load_run(made("1/2"))
 
 
@@ -379,13 +440,32 @@ class TestCommands:
     """What `nd dissect --shard` and `nd merge` do, in this process."""
 
     def dissect(self, folder: Path, shard: str | None, **how: Any) -> None:
-        work = dissect.Work(BATCH, 0, resume=how.pop("resume", False), shard=shard)
-        options = {"options": ModelOptions("cpu"), "settings": Settings(0.05), "as_json": True, "overwrite": False}
+        work = dissect.RunOptions(BATCH, 0, resume=how.pop("resume", False), shard=shard)
+        options = {
+            "options": ModelOptions("cpu"),
+            "settings": Settings(0.05),
+            "as_json": True,
+            "overwrite": False,
+        }
         given = {"size": (SIZE, SIZE)}
-        dissect.dissect("networks:dilated", ["1"], TEXT, output=folder, given=given, work=work, **{**options, **how})
+        dissect.dissect(
+            "networks:dilated",
+            ["1"],
+            TEXT,
+            output=folder,
+            given=given,
+            work=work,
+            **{**options, **how},
+        )
 
     def merge(self, folders: Sequence[Path], output: Path, **how: Any) -> None:
-        given = {"concepts": None, "model": None, "options": ModelOptions("cpu"), "workers": 0, "memory": None}
+        given = {
+            "concepts": None,
+            "model": None,
+            "options": ModelOptions("cpu"),
+            "workers": 0,
+            "memory": None,
+        }
         dissect.merge(folders, output=output, as_json=True, **{"overwrite": False, **given, **how})
 
     @pytest.fixture(autouse=True)
@@ -396,14 +476,19 @@ class TestCommands:
         build = networks.dilated
         monkeypatch.setattr(networks, "dilated", lambda: (torch.manual_seed(0), build())[1])
 
-    def test_shards_and_their_merger(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_shards_and_their_merger(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         self.dissect(tmp_path / "whole", None)
         (whole,) = json.loads(capsys.readouterr().out)
         for index in (1, 2):
             self.dissect(tmp_path / str(index), f"{index}/2")
             said = capsys.readouterr()
             assert said.out == "", "a shard has no report"
-            assert f"saved shard {index}/2 in {tmp_path / str(index)} (nd merge" in said.err.replace("\n", "")
+            assert (
+                f"saved shard {index}/2 in {tmp_path / str(index)} (nd merge"
+                in said.err.replace("\n", "")
+            )
         self.merge([tmp_path / "2", tmp_path / "1"], tmp_path / "merged")
         (merged,) = json.loads(capsys.readouterr().out)
         (few,) = whole.pop("notes")
@@ -412,7 +497,9 @@ class TestCommands:
             few,
         ]
         assert merged == whole
-        assert_same(run_folder.load_run(tmp_path / "merged"), run_folder.load_run(tmp_path / "whole"))
+        assert_same(
+            run_folder.load_run(tmp_path / "merged"), run_folder.load_run(tmp_path / "whole")
+        )
         assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "merged", "whole"]
 
     def test_a_shard_is_no_place_for_another_run(self, tmp_path: Path) -> None:
