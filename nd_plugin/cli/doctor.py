@@ -11,7 +11,8 @@ from rich.text import Text
 from nd_plugin.cli import console
 from nd_plugin.cli.listings import new_table, print_json
 from nd_plugin.contracts.plugin_specs import BackendSpec, Finding
-from nd_plugin.plugins.host import described, host, load_factory
+from nd_plugin.plugins.host import host, load_factory
+from nd_plugin.plugins.loading import described
 
 
 def doctor(*, as_json: bool) -> None:

@@ -1,7 +1,8 @@
-"""The hooks that a plugin may implement, ours and third parties' alike.
+"""Hooks that a plugin may implement, ours and third parties' alike.
 
-A plugin is a module named by an entry point in the group ``nd_plugin``; the entry point's name is the plugin's name.
-Listing plugins calls the first three hooks, so they return light specs and import nothing heavy.
+A plugin is a module named by an entry point in the group ``nd_plugin``; the entry point's name is
+the plugin's name. Listing plugins calls the first three hooks, so they return light specs and
+import nothing heavy.
 """
 
 from __future__ import annotations
@@ -16,34 +17,29 @@ from nd_plugin.contracts.plugin_specs import BackendSpec, ConceptSetSpec, Report
 if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection
 
-
 PROJECT = "nd_plugin"
-
-
 hookspec = pluggy.HookspecMarker(PROJECT)
-
-
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
 def nd_backends() -> Sequence[BackendSpec]:
-    """The backends of this plugin: what opens models."""
+    """Return the backends of this plugin, which open models."""
     raise NotImplementedError
 
 
 @hookspec
 def nd_concept_sets() -> Sequence[ConceptSetSpec]:
-    """The concept sets of this plugin: what reads probe data sets."""
+    """Return the concept sets of this plugin, which read probe data sets."""
     raise NotImplementedError
 
 
 @hookspec
 def nd_reporters() -> Sequence[ReporterSpec]:
-    """The report formats of this plugin."""
+    """Return the report formats of this plugin."""
     raise NotImplementedError
 
 
 @hookspec
 def nd_dissection_finished(dissection: Dissection) -> None:
-    """Called with each finished dissection; what a plugin raises here is reported and changes nothing."""
+    """Take note of a finished dissection; what a plugin raises is reported and changes nothing."""

@@ -1,10 +1,11 @@
-"""Opening models and concept sets by what plugins offer."""
+"""Opening models and concept sets through what plugins offer."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import Parameter
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,12 +14,13 @@ from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.plugin_specs import BackendSpec, ConceptSetSpec
 from nd_plugin.errors import BadInput, ConceptSetInvalid, ModelNotFound, NDError, RunFailed, nearest
-from nd_plugin.plugins.host import Offer, described, host, load_factory
+from nd_plugin.plugins.host import Offer, host, load_factory
+from nd_plugin.plugins.loading import described
 
 
 @dataclass(frozen=True)
 class SpecText:
-    """A text ``name:argument?key=value&key=value`` taken apart."""
+    """Parts of a text ``name:argument?key=value&key=value``."""
 
     name: str
     argument: str
@@ -26,70 +28,84 @@ class SpecText:
 
     @classmethod
     def parse(cls, text: str) -> SpecText:
-        """Take a text apart; a part that is missing is empty."""
+        """Split a text; a missing part is empty."""
         head, _, query = text.partition("?")
         name, _, argument = head.partition(":")
-        return cls(name, argument, dict(parse_qsl(query, keep_blank_values=True)))
+        options = dict(parse_qsl(query, keep_blank_values=True))
+        return cls(name, argument, options)
 
 
 def open_concepts(concepts: str | ConceptSet) -> ConceptSet:
-    """Open a concept set: ``"broden:ROOT"``, ``"masks:ROOT"``, ``"shapes"``, or whatever an installed plugin claims.
+    """Open ``"broden:ROOT"``, ``"masks:ROOT"``, ``"shapes"``, or what an installed plugin claims.
 
-    An object that is a ConceptSet already is given back. Raises ConceptSetInvalid for what nobody claims, for an empty
-    set, and for a category without concepts.
+    An object that is a ConceptSet already is returned as it is. Raises ConceptSetInvalid for what
+    nobody claims, for an empty set, and for a category without concepts.
     """
     if not isinstance(concepts, str):
         return _checked(concepts)
     text = SpecText.parse(concepts)
+    argument = text.argument
+    options = text.options
     offer = host().named(ConceptSetSpec, text.name)
-    argument, options = text.argument, text.options
     if offer is None:
-        offer, argument, options = host().best(ConceptSetSpec, concepts), concepts, {}
+        offer = host().best(ConceptSetSpec, concepts)
+        argument = concepts
+        options = {}
     if offer is None:
-        form = "; what a folder holds is said before its name" if Path(concepts).is_dir() else ""
-        raise ConceptSetInvalid(
-            f"no concept set {concepts!r}{form}{_among(ConceptSetSpec, text.name)}"
-        )
-    factory, whose = load_factory(offer), f"concept set {offer.spec.name!r}"
-    return _checked(
-        _opened(offer, concepts, lambda: call_with_options(factory, argument, options, whose))
-    )
+        raise ConceptSetInvalid(_no_concept_set(concepts, text.name))
+    factory = load_factory(offer)
+    owner = f"concept set {offer.spec.name!r}"
+    opened = _opened(offer, concepts, lambda: call_with_options(factory, argument, options, owner))
+    return _checked(opened)
+
+
+def _no_concept_set(concepts: str, name: str) -> str:
+    hint = ""
+    if Path(concepts).is_dir():
+        hint = f"; prefix the folder with its format: broden:{concepts} or masks:{concepts}"
+    return f"no concept set {concepts!r}{hint}{_known_names(ConceptSetSpec, name)}"
 
 
 def call_with_options(
     factory: Callable[..., Any], argument: Any, options: dict[str, str], whose: str
 ) -> Any:
-    """``factory(argument, **options)``; an option that it does not take is a BadInput that lists those it does."""
+    """Return ``factory(argument, **options)``.
+
+    Raises BadInput for an option that the factory does not take, listing those it does.
+    """
     parameters = list(inspect.signature(factory).parameters.values())
-    known = [p.name for p in parameters[1:] if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    any_name = any(p.kind == p.VAR_KEYWORD for p in parameters)
-    unknown = [] if any_name else [name for name in options if name not in known]
-    if unknown:
-        takes = f"it takes {', '.join(known)}" if known else "it takes none"
-        raise BadInput(f"{whose} has no option {', '.join(map(repr, unknown))}; {takes}")
+    by_name = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    accepted = [parameter.name for parameter in parameters[1:] if parameter.kind in by_name]
+    accepts_any = any(parameter.kind == Parameter.VAR_KEYWORD for parameter in parameters)
+    unknown = [repr(name) for name in options if name not in accepted]
+    if unknown and not accepts_any:
+        takes = f"it takes {', '.join(accepted)}" if accepted else "it takes none"
+        raise BadInput(f"{whose} has no option {', '.join(unknown)}; {takes}")
     return factory(argument, **options)
 
 
 def _checked(concepts: Any) -> ConceptSet:
+    """Return the concept set. Raises ConceptSetInvalid for one that cannot be dissected with."""
     if not isinstance(concepts, ConceptSet):
         raise ConceptSetInvalid(
-            f"{type(concepts).__name__} is no concept set: it lacks the ConceptSet protocol's members"
+            f"{type(concepts).__name__} is no concept set: it lacks members of the ConceptSet "
+            "protocol"
         )
-    where = concepts.identity.source
+    source = concepts.identity.source
     if len(concepts) == 0:
-        raise ConceptSetInvalid(f"the concept set {where} has no images")
+        raise ConceptSetInvalid(f"the concept set {source} has no images")
     if not concepts.concepts:
-        raise ConceptSetInvalid(f"the concept set {where} has no concepts")
+        raise ConceptSetInvalid(f"the concept set {source} has no concepts")
     used = {concept.category for concept in concepts.concepts}
-    empty = [category for category in concepts.categories if category not in used]
+    empty = [repr(category) for category in concepts.categories if category not in used]
     if empty:
         raise ConceptSetInvalid(
-            f"the concept set {where} has no concept in {', '.join(map(repr, empty))}: leave it out"
+            f"the concept set {source} has no concept in {', '.join(empty)}: leave it out"
         )
-    strange = sorted(used.difference(concepts.categories))
-    if strange:
+    unlisted = sorted(used.difference(concepts.categories))
+    if unlisted:
         raise ConceptSetInvalid(
-            f"the concept set {where} has concepts of unlisted categories: {', '.join(strange)}"
+            f"the concept set {source} has concepts of unlisted categories: {', '.join(unlisted)}"
         )
     return concepts
 
@@ -98,41 +114,47 @@ def open_model(model: Any, options: ModelOptions | None = None) -> Model:
     """Open a model by the backend that claims it most strongly.
 
     ``model`` is an object (an ``nn.Module``) or a text (``torchvision:resnet18``, ``file.onnx``,
-    ``package.module:factory``). Raises ModelNotFound for what nobody claims, Unavailable for a backend that cannot
-    be loaded.
+    ``package.module:factory``). Raises ModelNotFound for what nobody claims, Unavailable for a
+    backend that cannot be loaded.
     """
     offer = host().best(BackendSpec, model)
     if offer is None:
-        shown = repr(model) if isinstance(model, str) else f"a {type(model).__name__}"
-        raise ModelNotFound(f"no backend opens {shown}{_among(BackendSpec, '')}")
+        subject = repr(model) if isinstance(model, str) else f"a {type(model).__name__}"
+        raise ModelNotFound(f"no backend opens {subject}{_known_names(BackendSpec, '')}")
     factory = load_factory(offer)
-    opened: Model = _opened(offer, model, lambda: factory().open(model, options or ModelOptions()))
+    model_options = options or ModelOptions()
+    opened: Model = _opened(offer, model, lambda: factory().open(model, model_options))
     return opened
 
 
-def _opened(offer: Offer, subject: Any, how: Callable[[], Any]) -> Any:
-    """What a plugin opened; an error that is none of ours is translated, and names the plugin."""
+def _opened(offer: Offer, subject: Any, open_it: Callable[[], Any]) -> Any:
+    """Open something by a plugin; a foreign error is translated, naming the plugin."""
     try:
-        return how()
+        return open_it()
     except NDError:
         raise
     except Exception as error:
-        shown = subject if isinstance(subject, str) else type(subject).__name__
+        name = subject if isinstance(subject, str) else type(subject).__name__
         raise RunFailed(
-            f"{offer.plugin.origin} failed to open {shown!r}: {described(error)}"
+            f"{offer.plugin.origin} failed to open {name!r}: {described(error)}"
         ) from error
 
 
-def _among(kind: type, wanted: str) -> str:
-    """What could have been meant: for errors."""
+def _known_names(kind: type, name: str) -> str:
+    """Return the nearest name, all known forms and broken plugins: for errors."""
     offers = host().specs(kind)
-    close = nearest(wanted, [str(offer.spec.name) for offer in offers], most=1) if wanted else []
-    forms = [form for offer in offers for form in (offer.spec.accepts or (offer.spec.name,))]
-    hint = f"; the nearest is {close[0]!r}" if close else ""
-    broken = [plugin for plugin in host().plugins if plugin.state in ("broken", "blocked")]
-    lost = (
-        f" ({', '.join(p.origin + ' is ' + p.state for p in broken)}: see nd plugins)"
-        if broken
-        else ""
-    )
-    return f"{hint}; known are {', '.join(forms) or 'none'}{lost}"
+    names = [str(offer.spec.name) for offer in offers]
+    similar = nearest(name, names, most=1) if name else []
+    hint = f"; the nearest is {similar[0]!r}" if similar else ""
+    forms: list[str] = []
+    for offer in offers:
+        forms += offer.spec.accepts or (offer.spec.name,)
+    return f"{hint}; known are {', '.join(forms) or 'none'}{_missing_plugins()}"
+
+
+def _missing_plugins() -> str:
+    states = []
+    for plugin in host().plugins:
+        if plugin.state in ("broken", "blocked"):
+            states.append(f"{plugin.origin} is {plugin.state}")
+    return f" ({', '.join(states)}: see nd plugins)" if states else ""

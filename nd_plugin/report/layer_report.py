@@ -1,4 +1,4 @@
-"""What reports show of a layer, whether it comes from a run of ours or from a NetDissect CSV file."""
+"""Records of a layer for reports, from a run or from a CSV file of the original NetDissect code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class UnitScore:
-    """One unit and its label; the columns of units.csv."""
+    """One unit and its label."""
 
     unit: int  # 0-based
     concept: str
@@ -26,16 +26,18 @@ class UnitScore:
 
 @dataclass(frozen=True)
 class Summary:
-    """The counts that the paper compares layers by; ``nd report --json`` prints these."""
+    """Counts by which the paper compares layers; ``nd report --json`` prints these.
+
+    ``unique_detectors_per_category`` is what the authors' plots count: distinct best-in-category
+    labels, summed over categories (docs/method.md).
+    """
 
     layer: str
     units: int
     detectors: int
     unique_detectors: int
     unique_detectors_by_category: Mapping[str, int]
-    unique_detectors_per_category: (
-        int  # the authors' plots: distinct best-in-category labels, summed over categories
-    )
+    unique_detectors_per_category: int
     detectors_by_category: Mapping[str, int]
     concepts: int | None  # None where the source does not tell
     images: int | None
@@ -44,7 +46,7 @@ class Summary:
     quantile: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, ready for JSON."""
+        """Return plain values, ready for JSON."""
         return asdict(self)
 
 
@@ -61,13 +63,17 @@ class LayerReport:
     notes: tuple[str, ...] = ()  # fallbacks taken, images skipped
 
     def best(self, category: str, most: int | None = None) -> list[tuple[UnitScore, int]]:
-        """The best detector of each concept of a category, and how many units detect that concept; best first."""
-        found = [score for score in self.scores if score.detector and score.category == category]
-        units = Counter(score.concept for score in found)
-        first: dict[str, UnitScore] = {}
-        for score in sorted(found, key=lambda score: -score.iou):
-            first.setdefault(score.concept, score)
-        return [(score, units[concept]) for concept, score in first.items()][:most]
+        """Return the best detector of each concept of a category, best first.
+
+        Each comes with the number of units that detect the concept.
+        """
+        detectors = [unit for unit in self.scores if unit.detector and unit.category == category]
+        detectors.sort(key=lambda unit: -unit.iou)
+        units_of = Counter(unit.concept for unit in detectors)
+        best_of: dict[str, UnitScore] = {}
+        for unit in detectors:
+            best_of.setdefault(unit.concept, unit)
+        return [(unit, units_of[concept]) for concept, unit in best_of.items()][:most]
 
 
 def summarise(
@@ -77,25 +83,28 @@ def summarise(
     unique_per_category: int,
     concepts: int | None,
     images: int | None,
+    quantile: float | None = None,
 ) -> Summary:
     """Count detectors and unique detectors."""
     detectors = [unit for unit in units if unit.detector]
-    unique = {(unit.concept, unit.category) for unit in detectors}
+    detected = {(unit.concept, unit.category) for unit in detectors}
     return Summary(
         layer=layer,
         units=len(units),
         detectors=len(detectors),
-        unique_detectors=len(unique),
-        unique_detectors_by_category=count_by([category for _, category in unique], categories),
+        unique_detectors=len(detected),
+        unique_detectors_by_category=count_by([category for _, category in detected], categories),
         unique_detectors_per_category=unique_per_category,
         detectors_by_category=count_by([unit.category for unit in detectors], categories),
         concepts=concepts,
         images=images,
         dead=sum(unit.state == "dead" for unit in units),
         sparse=sum(unit.state == "sparse" for unit in units),
+        quantile=quantile,
     )
 
 
 def count_by(names: Sequence[str], order: Sequence[str]) -> dict[str, int]:
-    """How often each name of ``order`` occurs in ``names``, in that order."""
-    return {name: sum(other == name for other in names) for name in order}
+    """Count how often each name of ``order`` occurs in ``names``, in that order."""
+    counts = Counter(names)
+    return {name: counts[name] for name in order}

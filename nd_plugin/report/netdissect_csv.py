@@ -1,7 +1,8 @@
-"""Reads the CSV files of the original NetDissect code, the authors' published results among them.
+"""Reader of CSV files of the original NetDissect code, as the authors published them.
 
-One line per unit, 1-based: ``unit,category,label,score`` and per category ``{category}-label, -truth, -activation,
--intersect, -iou``. A blank label is Broden's label 0 and no concept.
+One line per unit, numbered from 1: ``unit,category,label,score`` and, for each category,
+``{category}-label, -truth, -activation, -intersect, -iou``. A blank label is Broden's label 0, no
+concept.
 """
 
 from __future__ import annotations
@@ -14,31 +15,17 @@ from nd_plugin.errors import RunInvalid
 from nd_plugin.report.layer_report import LayerReport, UnitScore, summarise
 
 COLUMNS = ("unit", "category", "label", "score")
-
-
-CATEGORIES = (
-    "object",
-    "part",
-    "scene",
-    "material",
-    "texture",
-    "color",
-)  # in the order of the paper's figures
+PAPER_ORDER = ("object", "part", "scene", "material", "texture", "color")  # of its figures
+Row = Mapping[str, str]
 
 
 def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
-    """A layer's report from a NetDissect CSV file. Raises RunInvalid for any other file."""
-    rows = _read(Path(path))
-    found = [name.removesuffix("-iou") for name in rows[0] if name.endswith("-iou")]
-    categories = tuple(
-        sorted(
-            found,
-            key=lambda name: CATEGORIES.index(name) if name in CATEGORIES else len(CATEGORIES),
-        )
-    )
+    """Read the report of a layer from a NetDissect CSV file. Raises RunInvalid for others."""
+    rows = _read_rows(Path(path))
+    categories = _categories(rows[0])
     try:
-        units = tuple(sorted((_unit(row, min_iou) for row in rows), key=lambda unit: unit.unit))
-        per_category = sum(len(_best_labels(rows, category, min_iou)) for category in categories)
+        units = sorted((_unit(row, min_iou) for row in rows), key=lambda unit: unit.unit)
+        per_category = sum(len(_best_labels(rows, name, min_iou)) for name in categories)
     except (KeyError, ValueError, TypeError) as error:
         raise RunInvalid(
             f"{path} is no NetDissect CSV file: {type(error).__name__}: {error}"
@@ -47,22 +34,28 @@ def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
     return LayerReport(
         layer=layer,
         categories=categories,
-        scores=units,
+        scores=tuple(units),
         summary=summarise(layer, categories, units, per_category, None, None),
         min_iou=min_iou,
         facts={"source": f"{path}, a NetDissect CSV file", "settings": f"IoU > {min_iou:g}"},
     )
 
 
-def _read(path: Path) -> list[dict[str, str]]:
+def _categories(row: Row) -> tuple[str, ...]:
+    """Return the categories of the file's columns, in the order of the paper's figures."""
+    names = [column.removesuffix("-iou") for column in row if column.endswith("-iou")]
+
+    def rank(name: str) -> int:
+        return PAPER_ORDER.index(name) if name in PAPER_ORDER else len(PAPER_ORDER)
+
+    return tuple(sorted(names, key=rank))
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise RunInvalid(
-                    f"{path} is no NetDissect CSV file: it has no column {', '.join(map(repr, missing))}"
-                )
+            _check_columns(path, reader.fieldnames or ())
             rows = list(reader)
     except FileNotFoundError as error:
         raise RunInvalid(f"no file {path}") from error
@@ -70,18 +63,23 @@ def _read(path: Path) -> list[dict[str, str]]:
         raise RunInvalid(f"{path} cannot be read: {error}") from error
     if not rows:
         raise RunInvalid(f"{path} has no units")
-    short = [
-        place for place, row in enumerate(rows, start=2) if None in row.values() or None in row
-    ]
-    if short:
-        raise RunInvalid(
-            f"{path}, line {short[0]}: the line is cut short or too long; the file is damaged"
-        )
+    for line, row in enumerate(rows, start=2):
+        if None in row.values() or None in row:
+            raise RunInvalid(
+                f"{path}, line {line}: the line is cut short or too long; the file is damaged"
+            )
     return rows
 
 
-def _unit(row: Mapping[str, str], min_iou: float) -> UnitScore:
-    category, score = row["category"], float(row["score"])
+def _check_columns(path: Path, columns: Sequence[str]) -> None:
+    missing = [repr(column) for column in COLUMNS if column not in columns]
+    if missing:
+        raise RunInvalid(f"{path} is no NetDissect CSV file: it has no column {', '.join(missing)}")
+
+
+def _unit(row: Row, min_iou: float) -> UnitScore:
+    category = row["category"]
+    score = float(row["score"])
     return UnitScore(
         unit=int(row["unit"]) - 1,
         concept=row["label"],
@@ -95,10 +93,14 @@ def _unit(row: Mapping[str, str], min_iou: float) -> UnitScore:
     )
 
 
-def _count(row: Mapping[str, str], column: str) -> int:
+def _count(row: Row, column: str) -> int:
     return int(float(row.get(column) or 0))
 
 
-def _best_labels(rows: Sequence[Mapping[str, str]], category: str, min_iou: float) -> set[str]:
-    named = (row for row in rows if row[f"{category}-label"].strip())
-    return {row[f"{category}-label"] for row in named if float(row[f"{category}-iou"]) > min_iou}
+def _best_labels(rows: Sequence[Row], category: str, min_iou: float) -> set[str]:
+    labels = set()
+    for row in rows:
+        label = row[f"{category}-label"]
+        if label.strip() and float(row[f"{category}-iou"]) > min_iou:
+            labels.add(label)
+    return labels

@@ -1,4 +1,4 @@
-"""The terminal report: formats purely; printing is the command line's affair.
+"""Terminal report of layers: formats purely; printing is the command line's affair.
 
 Readable at 80 columns; nothing is cut: what does not fit in a line is folded.
 """
@@ -17,14 +17,11 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from nd_plugin.report.layer_report import LayerReport, Summary
+from nd_plugin.report.html_page import page
+from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore
 
-BAR = 30  # cells of the longest bar
-
-
+BAR_CELLS = 30  # width of the longest bar
 EIGHTHS = " ▏▎▍▌▋▊▉█"
-
-
 COLOURS = {
     "object": "cyan",
     "part": "blue",
@@ -33,33 +30,30 @@ COLOURS = {
     "texture": "green",
     "color": "red",
 }
-
-
-BEST = 4  # concepts shown per category
-
-
-LISTED = 12  # units named one by one
+CONCEPTS_PER_CATEGORY = 4
+ITEMS_LISTED = 12  # units and notes, one by one
+STATES = {"dead": "constant everywhere", "sparse": "0 almost everywhere: the threshold is 0"}
+CELL_ABOVE = (1, 0, 0, 0)  # padding
 
 
 def render(report: LayerReport) -> RenderableType:
-    """One layer: what was run, unique detectors by category, the best detectors, units without a say, notes."""
+    """Return what was run, unique detectors by category, the best detectors, and notes."""
     return Group(*_blocks(report))
 
 
 def _blocks(report: LayerReport) -> Iterator[RenderableType]:
-    summary = report.summary
-    yield Rule(Text(f"{report.layer}", style="bold"), align="left")
+    yield Rule(Text(report.layer, style="bold"), align="left")
     yield _facts(report)
-    yield Padding(_headline(summary), (1, 0, 0, 0))
+    yield Padding(_headline(report.summary), CELL_ABOVE)
     yield _bars(report)
-    if summary.detectors:
-        yield Padding(_best(report), (1, 0, 0, 0))
-    yield from _states(report)
+    if report.summary.detectors:
+        yield Padding(_best(report), CELL_ABOVE)
+    for state in STATES:
+        units = [score.unit for score in report.scores if score.state == state]
+        if units:
+            yield Padding(_units_of_state(state, units), CELL_ABOVE)
     if report.notes:
-        shown = [f"! {note}" for note in report.notes[:LISTED]]
-        rest = len(report.notes) - LISTED
-        shown += [f"! and {rest} more, in run.json and in --json"] if rest > 0 else []
-        yield Padding(Text("\n".join(shown), style="yellow"), (1, 0, 0, 0))
+        yield Padding(_notes(report.notes), CELL_ABOVE)
 
 
 def _facts(report: LayerReport) -> RenderableType:
@@ -73,53 +67,55 @@ def _facts(report: LayerReport) -> RenderableType:
 
 def _headline(summary: Summary) -> Text:
     text = Text()
-    text.append(
-        f"{summary.unique_detectors}", style="bold green" if summary.unique_detectors else "bold"
-    )
-    text.append(f" unique detector{'s' * (summary.unique_detectors != 1)}", style="bold")
-    text.append(
-        f" · {summary.detectors} detector{'s' * (summary.detectors != 1)} among {summary.units} units"
-    )
+    unique = summary.unique_detectors
+    text.append(str(unique), style="bold green" if unique else "bold")
+    text.append(f" unique {plural(unique, 'detector')}", style="bold")
+    detectors = f"{summary.detectors} {plural(summary.detectors, 'detector')}"
+    text.append(f" · {detectors} among {summary.units} units")
     text.append(f" · {summary.unique_detectors_per_category} counted per category", style="dim")
     return text
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a noun as it stands behind a count."""
+    return noun if count == 1 else f"{noun}s"
+
+
 def _bars(report: LayerReport) -> RenderableType:
-    counts, totals = (
-        report.summary.unique_detectors_by_category,
-        report.summary.detectors_by_category,
-    )
-    longest = max(counts.values(), default=0)
+    unique = report.summary.unique_detectors_by_category
+    units = report.summary.detectors_by_category
+    longest = max(unique.values(), default=0)
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column()  # the bars give way where the terminal is narrow
     table.add_column(style="dim", no_wrap=True)
     for category in report.categories:
-        colour, count = COLOURS.get(category, "white"), counts.get(category, 0)
-        units = f"{totals.get(category, 0)} unit{'s' * (totals.get(category, 0) != 1)}"
-        table.add_row(
-            Text(category), str(count), Bar(count, longest, colour), units if count else ""
-        )
+        count = unique.get(category, 0)
+        bar = Bar(count, longest, COLOURS.get(category, "white"))
+        unit_count = units.get(category, 0)
+        unit_text = f"{unit_count} {plural(unit_count, 'unit')}" if count else ""
+        table.add_row(Text(category), str(count), bar, unit_text)
     return table
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of eighths of a cell, the longest at most ``BAR`` cells wide."""
+    """Bar in eighths of a cell, the longest at most ``BAR_CELLS`` cells wide."""
 
     count: int
     longest: int
     colour: str
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(
-            min(1, options.max_width), min(math.ceil(self._share() * BAR), options.max_width)
-        )
+        cells = math.ceil(self._share() * BAR_CELLS)
+        return Measurement(min(1, options.max_width), min(cells, options.max_width))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        eighths = round(8 * self._share() * min(BAR, options.max_width))
-        yield Text(EIGHTHS[8] * (eighths // 8) + EIGHTHS[eighths % 8].strip(), style=self.colour)
+        eighths = round(8 * self._share() * min(BAR_CELLS, options.max_width))
+        full_cells = EIGHTHS[8] * (eighths // 8)
+        last_cell = EIGHTHS[eighths % 8].strip()
+        yield Text(full_cells + last_cell, style=self.colour)
 
     def _share(self) -> float:
         return self.count / self.longest if self.longest else 0.0
@@ -132,64 +128,65 @@ def _best(report: LayerReport) -> RenderableType:
     for header in ("IoU", "unit", "threshold", "units"):
         table.add_column(header, justify="right", overflow="fold")
     for category in report.categories:
-        colour = COLOURS.get(category, "white")
-        for place, (score, units) in enumerate(report.best(category, BEST)):
-            threshold = "" if score.threshold is None else f"{score.threshold:.4g}"
-            name = Text(category if place == 0 else "", style=colour)
-            table.add_row(
-                name,
-                Text(score.concept),
-                f"{score.iou:.4f}",
-                str(score.unit),
-                threshold,
-                str(units),
-            )
-        more = report.summary.unique_detectors_by_category.get(category, 0) - BEST
-        if more > 0:
-            table.add_row("", Text(f"and {more} more", style="dim"))
+        name = Text(category, style=COLOURS.get(category, "white"))
+        for score, units in report.best(category, CONCEPTS_PER_CATEGORY):
+            table.add_row(name, *_best_cells(score, units))
+            name = Text("")
+        unique = report.summary.unique_detectors_by_category.get(category, 0)
+        if unique > CONCEPTS_PER_CATEGORY:
+            table.add_row("", Text(f"and {unique - CONCEPTS_PER_CATEGORY} more", style="dim"))
     return table
 
 
-def _states(report: LayerReport) -> Iterator[RenderableType]:
-    meanings = {"dead": "constant everywhere", "sparse": "0 almost everywhere: the threshold is 0"}
-    for state, meaning in meanings.items():
-        units = [score.unit for score in report.scores if score.state == state]
-        if units:
-            more = f" and {len(units) - LISTED} more" if len(units) > LISTED else ""
-            text = f"{len(units)} {state} ({meaning}): {', '.join(map(str, units[:LISTED]))}{more}"
-            yield Padding(Text(text, style="dim"), (1, 0, 0, 0))
+def _best_cells(score: UnitScore, units: int) -> tuple[RenderableType, ...]:
+    threshold = "" if score.threshold is None else f"{score.threshold:.4g}"
+    return Text(score.concept), f"{score.iou:.4f}", str(score.unit), threshold, str(units)
+
+
+def _units_of_state(state: str, units: Sequence[int]) -> Text:
+    listed = ", ".join(str(unit) for unit in units[:ITEMS_LISTED])
+    beyond = len(units) - ITEMS_LISTED
+    tail = f" and {beyond} more" if beyond > 0 else ""
+    return Text(f"{len(units)} {state} ({STATES[state]}): {listed}{tail}", style="dim")
+
+
+def _notes(notes: Sequence[str]) -> Text:
+    lines = [f"! {note}" for note in notes[:ITEMS_LISTED]]
+    beyond = len(notes) - ITEMS_LISTED
+    if beyond > 0:
+        lines.append(f"! and {beyond} more, in run.json and in --json")
+    return Text("\n".join(lines), style="yellow")
 
 
 def to_text(reports: Sequence[LayerReport], width: int = 100) -> str:
-    """Plain text without colours."""
+    """Return plain text without colours."""
     return _recorded(reports, width).export_text()
 
 
 def to_html(reports: Sequence[LayerReport]) -> str:
-    """A page of its own."""
+    """Return a page of its own."""
     return page("Network Dissection", to_html_fragment(reports))
 
 
-def page(title: str, body: str) -> str:
-    """HTML of its own; ``body`` is HTML already."""
-    head = f'<meta charset="utf-8"><title>{title}</title>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
-
-
 def to_html_fragment(reports: Sequence[LayerReport]) -> str:
-    """A piece of HTML, for notebooks."""
-    page = '<pre style="font-family:Menlo,Consolas,monospace;line-height:1.2">{code}</pre>'
-    return _recorded(reports, 100).export_html(inline_styles=True, code_format=page)
+    """Return a piece of HTML, for notebooks."""
+    style = "font-family:Menlo,Consolas,monospace;line-height:1.2"
+    frame = f'<pre style="{style}">{{code}}</pre>'
+    return _recorded(reports, 100).export_html(inline_styles=True, code_format=frame)
 
 
 def to_svg(reports: Sequence[LayerReport]) -> str:
-    """A picture of a terminal."""
+    """Return a picture of a terminal."""
     return _recorded(reports, 88).export_svg(title="nd report")
 
 
 def _recorded(reports: Sequence[LayerReport], width: int) -> Console:
     console = Console(
-        record=True, file=io.StringIO(), width=width, force_terminal=True, color_system="truecolor"
+        record=True,
+        file=io.StringIO(),
+        width=width,
+        force_terminal=True,
+        color_system="truecolor",
     )
     for report in reports:
         console.print(render(report))

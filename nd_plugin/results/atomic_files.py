@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -20,30 +20,30 @@ except ImportError:  # Windows
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole, or leave what was there."""
+    """Write a file whole, or leave what stood there. Raises NotSaved."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
         raise _not_saved(path, error) from error
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+            _write_through(file, content)
+        os.chmod(draft, 0o666 & ~_umask())
+        os.replace(draft, path)
     except OSError as error:
         raise _not_saved(path, error) from error
     finally:
-        Path(name).unlink(missing_ok=True)
+        Path(draft).unlink(missing_ok=True)
 
 
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Write a folder of files (names may hold one ``/``) under a temporary name and rename it into place.
+def write_folder(
+    folder: Path, files: Mapping[str, bytes], *, may_replace: Callable[[Path], bool]
+) -> Path:
+    """Write a folder of files under a temporary name and rename it into place.
 
-    What stood there is replaced as a whole, only when the new one is complete, and only by its like: a layer by a
-    layer, a run by a run. Raises NotSaved.
+    Names of files may hold one ``/``. A folder that stands there is replaced as a whole, only when
+    the new one is complete, and only where ``may_replace`` says yes. Raises NotSaved.
     """
     target = folder.resolve()
     try:
@@ -56,11 +56,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
             path = draft / name
             path.parent.mkdir(exist_ok=True)
             with path.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                _write_through(file, content)
         draft.chmod(0o777 & ~_umask())
-        _swap(draft, target, nested=any("/" in name for name in files))
+        _move_into_place(draft, target, may_replace)
     except OSError as error:
         raise _not_saved(folder, error) from error
     finally:
@@ -68,13 +66,21 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def _swap(draft: Path, folder: Path, *, nested: bool) -> None:
+def _write_through(file: IO[bytes], content: bytes) -> None:
+    """Write to the disk, not to a cache that a power cut loses."""
+    file.write(content)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _move_into_place(draft: Path, folder: Path, may_replace: Callable[[Path], bool]) -> None:
     if not folder.exists():
         draft.rename(folder)
         return
-    if not (folder.is_dir() and is_ours(folder, nested=nested)):
+    if not (folder.is_dir() and may_replace(folder)):
         raise FileExistsError(errno.EEXIST, "it holds something other than such a result")
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)) / "old"
+    attic = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+    old = attic / "old"
     folder.rename(old)
     try:
         draft.rename(folder)
@@ -82,15 +88,16 @@ def _swap(draft: Path, folder: Path, *, nested: bool) -> None:
         old.rename(folder)
         raise
     finally:
-        shutil.rmtree(old.parent, ignore_errors=True)
+        shutil.rmtree(attic, ignore_errors=True)
 
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """No other process works in the file's folder meanwhile. Raises BadInput where one does, NotSaved.
+    """Hold a lock file: no other process works in its folder meanwhile.
 
-    The file is held by this process and none that it forks, until the process ends, however it ends. Nothing is held
-    where there is no such lock (Windows).
+    The lock belongs to this process and not to processes it forks, and ends with the process,
+    however that ends. Where there are no such locks (Windows), nothing is held. Raises BadInput
+    where another process holds the lock, NotSaved where the file cannot be written.
     """
     if fcntl is None:
         yield
@@ -101,18 +108,17 @@ def alone(path: Path) -> Iterator[None]:
     except OSError as error:
         raise _not_saved(path, error) from error
     with file:
-        if not _held(file, path):
-            raise BadInput(f"another process is at work in {path.parent}: wait for it, or end it")
+        if not _lock(file, path):
+            raise BadInput(f"another process is working in {path.parent}; wait for it, or stop it")
         try:
             yield
         finally:
-            path.unlink(
-                missing_ok=True
-            )  # while it is held: nobody removes what somebody else holds
+            # Removed while the lock is held, so that nobody removes a file that another holds.
+            path.unlink(missing_ok=True)
 
 
-def _held(file: IO[bytes], path: Path) -> bool:
-    """Whether the file is this process's now, and still the one of that name."""
+def _lock(file: IO[bytes], path: Path) -> bool:
+    """Lock a file; return whether it is locked by this process and still has its name."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
@@ -124,25 +130,6 @@ def _held(file: IO[bytes], path: Path) -> bool:
         raise _not_saved(path, error) from error
 
 
-def is_ours(folder: Path, *, nested: bool) -> bool:
-    """Whether a folder is empty, or holds nothing but a layer's files (or, ``nested``, a run's)."""
-    if _is_shard(folder):
-        return True
-    if not nested:
-        return {child.name for child in folder.iterdir()} <= {"dissection.npz", "units.csv"}
-    return all(
-        child.name == "run.json" if child.is_file() else is_ours(child, nested=False)
-        for child in folder.iterdir()
-    )
-
-
-def _is_shard(folder: Path) -> bool:
-    return (folder / "state.npz").is_file() and all(
-        child.is_file() and child.suffix in (".npz", ".maps", ".values")
-        for child in folder.iterdir()
-    )
-
-
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -150,6 +137,5 @@ def _umask() -> int:
 
 
 def _not_saved(path: Path, error: OSError) -> NotSaved:
-    return NotSaved(
-        f"{path} cannot be written: {error.strerror or error}; choose another place, or make room"
-    )
+    reason = error.strerror or error
+    return NotSaved(f"{path} cannot be written: {reason}; choose another place, or make room")

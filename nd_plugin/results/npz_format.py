@@ -1,4 +1,4 @@
-"""The format of ``dissection.npz``: arrays and metadata without pickles, read without trust."""
+"""Format of ``dissection.npz``: arrays and JSON metadata, without pickles, read without trust."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from nd_plugin.contracts.provenance import Identity, Provenance, Settings, Skipp
 from nd_plugin.errors import RunInvalid
 
 FORMAT = 2
-
-
-ARRAYS: dict[str, tuple[str, str]] = {  # name -> dtype, axes
+ARRAYS: dict[str, tuple[str, str]] = {  # name -> dtype, axes: unit, concept, category k, top image
     "thresholds": ("float64", "u"),
     "intersection": ("int64", "uc"),
     "unit_area": ("int64", "uk"),
@@ -31,17 +29,16 @@ ARRAYS: dict[str, tuple[str, str]] = {  # name -> dtype, axes
 
 
 def pack(metadata: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
-    """The bytes of an npz file."""
-    content = io.BytesIO()
+    """Return the bytes of an npz file."""
     text = json.dumps({"format": FORMAT, **metadata}, allow_nan=False)
-    np.savez_compressed(
-        content, metadata=np.frombuffer(text.encode(), dtype=np.uint8), **dict(arrays)
-    )
+    encoded = np.frombuffer(text.encode(), dtype=np.uint8)
+    content = io.BytesIO()
+    np.savez_compressed(content, metadata=encoded, **dict(arrays))
     return content.getvalue()
 
 
 def unpack(path: Path) -> dict[str, Any]:
-    """The fields of a dissection from such a file, everything checked. Raises RunInvalid."""
+    """Read the fields of a Dissection, everything checked. Raises RunInvalid."""
     if not path.is_file():
         raise RunInvalid(f"{path.parent} holds no dissection: {path.name} is missing")
     try:
@@ -57,55 +54,70 @@ def unpack(path: Path) -> dict[str, Any]:
             f"{path} is damaged: {type(error).__name__}: {error}; dissect the layer again"
         ) from error
     _check_arrays(arrays, fields, path)
+    _check_categories(fields, path)
     return {**fields, **arrays}
 
 
 def _check_format(metadata: Any, path: Path) -> None:
-    written = metadata.get("format") if isinstance(metadata, dict) else None
-    if not isinstance(written, int):
-        raise RunInvalid(f"{path} states no format: it is no dissection of nd_plugin's")
-    if written > FORMAT:
+    version = metadata.get("format") if isinstance(metadata, dict) else None
+    if not isinstance(version, int):
+        raise RunInvalid(f"{path} states no format: it was not written by nd_plugin")
+    if version > FORMAT:
         raise RunInvalid(
-            f"{path} is of format {written}, and this nd_plugin reads up to {FORMAT}: upgrade nd_plugin"
+            f"{path} is of format {version}, and this nd_plugin reads up to {FORMAT}: "
+            "upgrade nd_plugin"
         )
-    if written < FORMAT:
+    if version < FORMAT:
         raise RunInvalid(
-            f"{path} is of format {written}, of an early nd_plugin: dissect the layer again"
+            f"{path} is of format {version}, of an early nd_plugin: dissect the layer again"
         )
 
 
 def _fields(metadata: dict[str, Any]) -> dict[str, Any]:
-    made = dict(metadata["provenance"])
-    made["model"], made["concept_set"] = Identity(**made["model"]), Identity(**made["concept_set"])
-    made["notes"] = tuple(made["notes"])
     return {
         "layer": str(metadata["layer"]),
         "categories": tuple(metadata["categories"]),
         "locations": int(metadata["locations"]),
         "image_names": tuple(metadata["image_names"]),
-        "concepts": tuple(
-            Concept(c["name"], c["category"], tuple(c["synonyms"])) for c in metadata["concepts"]
-        ),
-        "skipped": tuple(Skipped(**skipped) for skipped in metadata["skipped"]),
+        "concepts": tuple(_concept(fields) for fields in metadata["concepts"]),
+        "skipped": tuple(Skipped(**fields) for fields in metadata["skipped"]),
         "settings": Settings(**metadata["settings"]),
-        "provenance": Provenance(**made),
+        "provenance": _provenance(metadata["provenance"]),
     }
+
+
+def _concept(fields: dict[str, Any]) -> Concept:
+    return Concept(fields["name"], fields["category"], tuple(fields["synonyms"]))
+
+
+def _provenance(fields: dict[str, Any]) -> Provenance:
+    model = Identity(**fields["model"])
+    concept_set = Identity(**fields["concept_set"])
+    notes = tuple(fields["notes"])
+    return Provenance(**{**fields, "model": model, "concept_set": concept_set, "notes": notes})
 
 
 def _check_arrays(arrays: Mapping[str, Any], fields: Mapping[str, Any], path: Path) -> None:
-    axes = {
+    """Check kinds and shapes: axes of one letter have one length."""
+    top_images = arrays["top_images"]
+    lengths = {
         "u": arrays["thresholds"].size,
         "c": len(fields["concepts"]),
         "k": len(fields["categories"]),
-        "t": arrays["top_images"].shape[-1] if arrays["top_images"].ndim else 0,
+        "t": top_images.shape[-1] if top_images.ndim else 0,
     }
-    for name, (dtype, letters) in ARRAYS.items():
+    for name, (dtype, axes) in ARRAYS.items():
         array = arrays[name]
-        expected = tuple(axes[letter] for letter in letters)
-        if array.dtype != dtype or array.shape != expected:
+        shape = tuple(lengths[axis] for axis in axes)
+        if array.dtype != dtype or array.shape != shape:
             raise RunInvalid(
-                f"{path} is damaged: {name} is {array.dtype}{array.shape}, where {dtype}{expected} belongs"
+                f"{path} is damaged: {name} is {array.dtype}{array.shape}, "
+                f"where {dtype}{shape} belongs"
             )
-    strange = {concept.category for concept in fields["concepts"]}.difference(fields["categories"])
-    if strange:
-        raise RunInvalid(f"{path} is damaged: concepts of unknown categories {sorted(strange)}")
+
+
+def _check_categories(fields: Mapping[str, Any], path: Path) -> None:
+    used = {concept.category for concept in fields["concepts"]}
+    unknown = used.difference(fields["categories"])
+    if unknown:
+        raise RunInvalid(f"{path} is damaged: concepts of unknown categories {sorted(unknown)}")

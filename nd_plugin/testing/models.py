@@ -13,61 +13,62 @@ from nd_plugin.contracts.split_models import SplitModel
 from nd_plugin.errors import LayerNotFound
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.receptive_fields.geometry import Geometry, Size
-from nd_plugin.testing.concept_sets import _check_identity
+from nd_plugin.testing.concept_sets import check_identity
+
+# Kernels that a batch size or a cut selects may differ in the last bits of float32.
+TOLERANCE = 1e-4
+IMAGES = 3
 
 
 def check_model(model: Model, layers: Sequence[Any], size: Size) -> None:
-    """Check an opened model, and probes on some of its layers, for inputs of ``size``."""
-    _check_identity(model.identity)
-    assert model.backend and isinstance(model.preprocess, Preprocess), (
-        "a model names its backend and preprocessing"
-    )
-    listed = model.layers(size)
-    assert listed and len({layer.name for layer in listed}) == len(listed), (
-        "layers are listed, each once"
-    )
-    images = torch.rand(3, 3, *size, generator=torch.Generator().manual_seed(1)).to(model.device)
+    """Check an opened model, and probes on some of its layers, for inputs of ``size``.
+
+    Raises AssertionError, saying what does not hold.
+    """
+    check_identity(model.identity)
+    assert model.backend, "a model names its backend"
+    assert isinstance(model.preprocess, Preprocess), "a model says how images are prepared"
+    listed = [layer.name for layer in model.layers(size)]
+    assert listed, "a model lists its layers"
+    assert len(set(listed)) == len(listed), "each layer is listed once"
+    random = torch.Generator().manual_seed(1)
+    images = torch.rand(IMAGES, 3, *size, generator=random).to(model.device)
     with model.probe(layers, size) as probe:
-        first = _checked_maps(probe, images, len(layers))
-        kept = {layer: maps.clone() for layer, maps in first.items()}
-        _check_batches(probe, images, kept)
-        assert all(torch.equal(first[layer], kept[layer]) for layer in kept), (
-            "maps are the caller's own"
-        )
-    _check_reopened(model, layers, size, images, kept)
+        maps_of = _checked_maps(probe, images, len(layers))
+        copies = {layer: maps.clone() for layer, maps in maps_of.items()}
+        _check_batches(probe, images, copies)
+        for layer, maps in maps_of.items():
+            assert torch.equal(maps, copies[layer]), "maps are the caller's own"
+    _check_reopened(model, layers, size, images, copies)
     if isinstance(model, SplitModel):
-        for asked, (layer, maps) in zip(layers, kept.items(), strict=True):
-            _check_rest(model, asked, layer, images, maps)
+        for layer, (name, maps) in zip(layers, copies.items(), strict=True):
+            _check_split(model, layer, name, images, maps)
     _check_unknown_layer(model, size)
 
 
 def _checked_maps(probe: Probe, images: Tensor, layers: int) -> dict[str, Tensor]:
-    found = dict(probe(images))
-    assert tuple(found) == probe.layers and len(found) == layers, (
-        "a probe gives its layers, in order"
-    )
-    for layer, maps in found.items():
-        assert maps.dim() == 4 and maps.shape[0] == len(images), (
-            f"maps of {layer} are (image, unit, row, column)"
-        )
-        assert maps.is_floating_point() and not maps.requires_grad, (
-            f"maps of {layer} are numbers without gradients"
-        )
+    maps_of = dict(probe(images))
+    assert tuple(maps_of) == probe.layers, "a probe gives its layers, in order"
+    assert len(maps_of) == layers, "a probe gives each layer that was asked for"
+    for layer, maps in maps_of.items():
+        assert maps.dim() == 4, f"maps of {layer} are (image, unit, row, column)"
+        assert len(maps) == len(images), f"maps of {layer} are one for each image"
+        assert maps.is_floating_point(), f"maps of {layer} are floating-point numbers"
+        assert not maps.requires_grad, f"maps of {layer} are without gradients"
         assert isinstance(probe.geometries[layer], Geometry), f"{layer} has a geometry"
-    return found
+    return maps_of
 
 
-def _check_batches(probe: Probe, images: Tensor, together: dict[str, Tensor]) -> None:
-    for place in range(len(images)):
-        for layer, maps in probe(images[place : place + 1]).items():
-            expected = together[layer][place : place + 1].to(maps.dtype)
-            torch.testing.assert_close(
-                maps, expected, rtol=1e-4, atol=1e-4, msg=f"{layer}: a batch is its images"
+def _check_batches(probe: Probe, images: Tensor, batch_maps: dict[str, Tensor]) -> None:
+    for index in range(len(images)):
+        for layer, maps in probe(images[index : index + 1]).items():
+            _check_close(
+                maps, batch_maps[layer][index : index + 1], f"{layer}: a batch is its images"
             )
 
 
 def _check_reopened(
-    model: Model, layers: Sequence[Any], size: Size, images: Tensor, kept: dict[str, Tensor]
+    model: Model, layers: Sequence[Any], size: Size, images: Tensor, first: dict[str, Tensor]
 ) -> None:
     try:
         with model.probe(layers, size):
@@ -76,23 +77,28 @@ def _check_reopened(
         pass
     with model.probe(layers, size) as probe:
         for layer, maps in probe(images).items():
-            assert torch.equal(maps, kept[layer]), (
+            assert torch.equal(maps, first[layer]), (
                 f"{layer}: after a failure a new probe gives the same"
             )
 
 
-def _check_rest(model: SplitModel, asked: Any, layer: str, images: Tensor, maps: Tensor) -> None:
-    with torch.no_grad(), model.rest(asked, (images,)) as rest:
-        assert rest.name == layer, f"{layer}: a cut has the name that a probe gives"
-        value, outputs = rest.layer(images), model.outputs(images)
-        found = rest.layout.maps(value).to(maps.dtype)
-        torch.testing.assert_close(
-            found, maps, rtol=1e-4, atol=1e-4, msg=f"{layer}: its maps are a probe's"
-        )
-        again = rest(value.clone(), images)
+def _check_split(model: SplitModel, layer: Any, name: str, images: Tensor, maps: Tensor) -> None:
+    """Check a model split at a layer: its name, its maps, and that its rest gives the output."""
+    with torch.no_grad(), model.rest(layer, (images,)) as rest:
+        assert rest.name == name, f"{name}: a split has the name that a probe gives"
+        value = rest.layer(images)
+        outputs = model.outputs(images)
+        _check_close(rest.layout.maps(value), maps, f"{name}: its maps are a probe's")
+        rest_outputs = rest(value.clone(), images)
         if isinstance(outputs, Tensor):
-            message = f"{layer}: with its own output put back, the model gives what it gives"
-            torch.testing.assert_close(again, outputs, rtol=1e-4, atol=1e-4, msg=message)
+            message = f"{name}: with its own output put back, the model gives what it gives"
+            _check_close(rest_outputs, outputs, message)
+
+
+def _check_close(actual: Tensor, expected: Tensor, message: str) -> None:
+    torch.testing.assert_close(
+        actual.to(expected.dtype), expected, rtol=TOLERANCE, atol=TOLERANCE, msg=message
+    )
 
 
 def _check_unknown_layer(model: Model, size: Size) -> None:

@@ -39,7 +39,8 @@ from nd_plugin import (
 from nd_plugin.cli.app import app
 from nd_plugin.errors import PluginConflict
 from nd_plugin.plugins import hookspecs
-from nd_plugin.plugins.host import DISABLE, HOOKS, Plugin, host
+from nd_plugin.plugins.host import host
+from nd_plugin.plugins.loading import DISABLE, HOOKS, Plugin
 
 OURS = f"nd_plugin {version('nd_plugin')}"
 OURS_LOADED = {"torch": "loaded", "masks": "loaded", "broden": "loaded", "reports": "loaded"}

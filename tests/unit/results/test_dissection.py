@@ -306,7 +306,7 @@ class TestRuns:
     ) -> None:
         folder = run_folder.save_run(tmp_path / "run", [dissection])
         with pytest.raises(
-            BadInput, match="exists already; choose another folder, or say --overwrite"
+            BadInput, match="exists already; choose another folder, or replace it with --overwrite"
         ):
             run_folder.check_target(folder, overwrite=False)
         run_folder.check_target(folder, overwrite=True)
