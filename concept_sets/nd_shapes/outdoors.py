@@ -15,13 +15,19 @@ _TURN = (  # sixteen directions, in thousandths
 def star(inner: int, outer: int, start: int = 0) -> list[Point]:
     """A closed line round (50, 50) that goes in and out sixteen times."""
     radii = [outer if index % 2 == start else inner for index in range(16)]
-    return [(50 + x * radius // 1000, 50 + y * radius // 1000) for (x, y), radius in zip(_TURN, radii, strict=True)]
+    return [
+        (50 + x * radius // 1000, 50 + y * radius // 1000)
+        for (x, y), radius in zip(_TURN, radii, strict=True)
+    ]
 
 
 def wobbly(dice: Dice, least: int) -> list[Point]:
     """A closed line round (50, 50), of eight uneven radii."""
     radii = [dice.whole(least, 60) for _ in range(8)]
-    return [(50 + x * r // 1000, 50 + y * r // 1000) for (x, y), r in zip(_TURN[::2], radii, strict=True)]
+    return [
+        (50 + x * r // 1000, 50 + y * r // 1000)
+        for (x, y), r in zip(_TURN[::2], radii, strict=True)
+    ]
 
 
 @sketch("sun", height=16, aspect=100)
@@ -53,7 +59,11 @@ def cloud(pen: Pen) -> None:
 def tree(pen: Pen) -> None:
     """A broad-leaved tree, in fruit at times."""
     leaves = pen.coat("foliage", "green", "green", "green", "orange", "yellow", "pink", cell=9)
-    pen.polygon([(44, 50), (56, 50), (60, 100), (40, 100)], pen.coat("wood", "brown", "grey", light="tube"), "trunk")
+    pen.polygon(
+        [(44, 50), (56, 50), (60, 100), (40, 100)],
+        pen.coat("wood", "brown", "grey", light="tube"),
+        "trunk",
+    )
     pen.polygon([(48, 66), (66, 46), (69, 49), (53, 72)], pen.coat("wood", "brown"), "branch")
     spots = [(8, 22), (44, 24), (16, 0), (40, 4), (26, 20)]
     for index, (x, y) in enumerate(spots):
@@ -73,7 +83,12 @@ def fir(pen: Pen) -> None:
     pen.rect(44, 80, 56, 100, pen.coat("wood", "brown", light="tube"), "trunk")
     for index, (top, bottom) in enumerate(((46, 90), (24, 66), (0, 42))):
         spread = 50 - 11 * index
-        corners = [(50, top), (50 + spread, bottom), (50 + spread // 3, bottom - 5), (50, bottom + 2)]
+        corners = [
+            (50, top),
+            (50 + spread, bottom),
+            (50 + spread // 3, bottom - 5),
+            (50, bottom + 2),
+        ]
         corners += [(50 - spread // 3, bottom - 5), (50 - spread, bottom)]
         pen.polygon(corners, leaves.shaded(index * 16), "crown")
 
@@ -84,7 +99,13 @@ def palm(pen: Pen) -> None:
     leaf = pen.coat("foliage", "green", cell=8)
     bark = pen.coat("wood", "brown", cell=5, light="tube")
     pen.blob([(48, 24), (54, 24), (60, 60), (66, 104), (50, 104), (52, 60)], bark, "trunk")
-    fronds = (((4, 30), (20, 6)), ((14, 56), (14, 24)), ((96, 32), (80, 6)), ((88, 56), (86, 24)), ((66, 2), (44, 0)))
+    fronds = (
+        ((4, 30), (20, 6)),
+        ((14, 56), (14, 24)),
+        ((96, 32), (80, 6)),
+        ((88, 56), (86, 24)),
+        ((66, 2), (44, 0)),
+    )
     for index, (tip, bend) in enumerate(fronds):
         low = ((tip[0] + 2 * bend[0]) // 3, (tip[1] + 2 * bend[1]) // 3 + 12)
         pen.blob([(50, 20), bend, tip, tip, low, (51, 29)], leaf.shaded(index * 9 - 20), "crown")
@@ -129,8 +150,12 @@ def blossom(pen: Pen) -> None:
 @sketch("mushroom", height=20, aspect=100)
 def mushroom(pen: Pen) -> None:
     """A toadstool."""
-    cap = pen.printed("food", "red", "brown", "orange", textures=("polka-dotted",), period=24, light="round")
-    pen.blob([(38, 48), (62, 48), (68, 102), (32, 102)], pen.coat("food", "white", light="tube"), "stem")
+    cap = pen.printed(
+        "food", "red", "brown", "orange", textures=("polka-dotted",), period=24, light="round"
+    )
+    pen.blob(
+        [(38, 48), (62, 48), (68, 102), (32, 102)], pen.coat("food", "white", light="tube"), "stem"
+    )
     pen.blob([(0, 58), (8, 10), (50, -10), (92, 10), (100, 58), (50, 66)], cap, "cap")
 
 
@@ -170,7 +195,9 @@ _ENVELOPES = ("striped", "striped", "zigzagged", "chequered", "banded", "polka-d
 @sketch("kite", height=26, aspect=80)
 def kite(pen: Pen) -> None:
     """A kite and its tail."""
-    pen.polygon([(48, 60), (52, 60), (60, 78), (46, 100), (43, 98), (55, 79)], pen.coat("fabric"), "tail")
+    pen.polygon(
+        [(48, 60), (52, 60), (60, 78), (46, 100), (43, 98), (55, 79)], pen.coat("fabric"), "tail"
+    )
     pen.polygon([(50, 0), (92, 26), (50, 66), (8, 26)], pen.printed("fabric", period=24), "sail")
     pen.polygon([(8, 25), (92, 25), (92, 28), (8, 28)], pen.coat("wood", "brown"))
 
@@ -187,7 +214,12 @@ def umbrella(pen: Pen) -> None:
 @sketch("ball", height=18, aspect=100)
 def ball(pen: Pen) -> None:
     """A ball."""
-    skin = pen.dressed(pen.dice.pick(("plastic", "leather")), period=pen.dice.whole(30, 50), light="round", percent=70)
+    skin = pen.dressed(
+        pen.dice.pick(("plastic", "leather")),
+        period=pen.dice.whole(30, 50),
+        light="round",
+        percent=70,
+    )
     pen.oval(0, 0, 100, 100, skin)
 
 

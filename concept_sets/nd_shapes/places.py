@@ -28,7 +28,9 @@ def street(stage: Stage) -> None:
 
 def downtown(stage: Stage) -> None:
     """Tall buildings by night."""
-    stage.layer("sky", 0, 62, stage.pen.coat("", "black", "black", "blue", "purple", level=40, light="fall"))
+    stage.layer(
+        "sky", 0, 62, stage.pen.coat("", "black", "black", "blue", "purple", level=40, light="fall")
+    )
     stage.row((town.lit_building,), 64, 27, 58)
     stage.float((outdoors.moon,), 15, 20, 1, 100)
     _road(stage, "black")
@@ -41,7 +43,9 @@ def downtown(stage: Stage) -> None:
 def field(stage: Stage) -> None:
     """A pasture."""
     _sky(stage, 56)
-    stage.ridge("mountain", 30, 58, stage.pen.coat("", "green", "blue", "purple", level=150), peaks=2)
+    stage.ridge(
+        "mountain", 30, 58, stage.pen.coat("", "green", "blue", "purple", level=150), peaks=2
+    )
     stage.layer("grass", 52, 100, _grass(stage))
     if stage.dice.chance(40):
         stage.float((outdoors.balloon, outdoors.kite), 36, 50, stage.dice.whole(1, 3), 70)
@@ -51,7 +55,13 @@ def field(stage: Stage) -> None:
     kinds = (animals.horse, animals.cow, animals.sheep, animals.zebra)
     herd = (stage.dice.pick(kinds), stage.dice.pick(kinds))
     stage.scatter(herd, 92, 66, stage.dice.whole(2, 4), smallest=50)
-    stage.scatter((outdoors.flower, outdoors.mushroom, outdoors.rock), 100, 88, stage.dice.whole(0, 3), smallest=60)
+    stage.scatter(
+        (outdoors.flower, outdoors.mushroom, outdoors.rock),
+        100,
+        88,
+        stage.dice.whole(0, 3),
+        smallest=60,
+    )
 
 
 def garden(stage: Stage) -> None:
@@ -61,7 +71,15 @@ def garden(stage: Stage) -> None:
     stage.layer("grass", 56, 100, _grass(stage))
     if stage.dice.chance(60):
         stage.row((town.fence,), 64, 44, 100)
-    pets = (animals.dog, animals.puppy, animals.cat, animals.bird, outdoors.ball, outdoors.bench, animals.person)
+    pets = (
+        animals.dog,
+        animals.puppy,
+        animals.cat,
+        animals.bird,
+        outdoors.ball,
+        outdoors.bench,
+        animals.person,
+    )
     stage.scatter(pets, 88, 68, stage.dice.whole(1, 3), smallest=70)
     stage.row((outdoors.flower, outdoors.flower, outdoors.mushroom), 101, 16, 100)
     stage.float((animals.butterfly, animals.gull), 40, 80, stage.dice.whole(0, 2), 100)
@@ -77,7 +95,14 @@ def beach(stage: Stage) -> None:
     stage.layer("sand", 65, 100, sand)
     if stage.dice.chance(50):
         stage.place(outdoors.palm, stage.dice.whole(4, 96), 72, 100)
-    things = (outdoors.umbrella, outdoors.ball, outdoors.towel, animals.person, animals.gull, animals.dog)
+    things = (
+        outdoors.umbrella,
+        outdoors.ball,
+        outdoors.towel,
+        animals.person,
+        animals.gull,
+        animals.dog,
+    )
     stage.scatter(things, 97, 74, stage.dice.whole(3, 5), smallest=65)
     if stage.dice.chance(50):
         stage.float((outdoors.kite, outdoors.balloon), 34, 46, stage.dice.whole(1, 2), 100)
@@ -91,7 +116,9 @@ def ocean(stage: Stage) -> None:
         x = stage.dice.pick((12, 88))
         stage.place(outdoors.rock, x, 62, 170)
         stage.place(town.lighthouse, x, 54, 60)
-    stage.scatter((town.sailboat, town.sailboat, town.ship), 92, 58, stage.dice.whole(1, 4), smallest=45)
+    stage.scatter(
+        (town.sailboat, town.sailboat, town.ship), 92, 58, stage.dice.whole(1, 4), smallest=45
+    )
     stage.float((animals.gull,), 10, 45, stage.dice.whole(0, 3), 100)
 
 
@@ -100,7 +127,9 @@ def mountains(stage: Stage) -> None:
     _sky(stage, 70)
     distant = stage.pen.coat("stone", "blue", "grey", "purple", level=150, cell=14)
     stage.ridge("mountain", 6, 72, distant, peaks=2, soft=False)
-    stage.ridge("mountain", 26, 72, stage.pen.coat("stone", "grey", "brown", cell=14), peaks=3, soft=False)
+    stage.ridge(
+        "mountain", 26, 72, stage.pen.coat("stone", "grey", "brown", cell=14), peaks=3, soft=False
+    )
     ground = "snow" if stage.dice.chance(65) else "grass"
     cover = stage.pen.coat("", "white", level=150, cell=8) if ground == "snow" else _grass(stage)
     stage.ridge(ground, 56, 66, cover, peaks=2)
@@ -113,11 +142,24 @@ def mountains(stage: Stage) -> None:
 def desert(stage: Stage) -> None:
     """Sand and cactuses."""
     _sky(stage, 60)
-    stage.ridge("mountain", 34, 62, stage.pen.coat("stone", "red", "brown", "orange", cell=14), peaks=2, soft=False)
+    stage.ridge(
+        "mountain",
+        34,
+        62,
+        stage.pen.coat("stone", "red", "brown", "orange", cell=14),
+        peaks=2,
+        soft=False,
+    )
     sand = stage.pen.coat("", "sand", "sand", "orange", level=160, cell=8)
     stage.layer("sand", 58, 100, sand)
     stage.ridge("sand", 60, 74, sand.shaded(18), peaks=2)
-    stage.scatter((outdoors.cactus, outdoors.cactus, outdoors.rock), 96, 64, stage.dice.whole(3, 6), smallest=40)
+    stage.scatter(
+        (outdoors.cactus, outdoors.cactus, outdoors.rock),
+        96,
+        64,
+        stage.dice.whole(3, 6),
+        smallest=40,
+    )
     if stage.dice.chance(40):
         stage.scatter((animals.bird, animals.person, town.car), 96, 76, 1)
 
@@ -159,7 +201,9 @@ def kitchen(stage: Stage) -> None:
     stage.place(indoors.table, 50, 99, 110)
     _laid(stage, 50, 67, 95)
     if stage.dice.chance(50):
-        stage.scatter((indoors.chair, animals.cat, animals.person, animals.dog), 100, 96, 1, smallest=100)
+        stage.scatter(
+            (indoors.chair, animals.cat, animals.person, animals.dog), 100, 96, 1, smallest=100
+        )
 
 
 def bedroom(stage: Stage) -> None:
@@ -167,7 +211,9 @@ def bedroom(stage: Stage) -> None:
     _room(stage, wood=80)
     stage.place(indoors.window, stage.dice.whole(10, 90), 52, 100, shadow=False)
     stage.float((indoors.painting, indoors.clock), 30, 34, 1, 90)
-    stage.scatter((indoors.bookcase, indoors.lamp, indoors.chair, indoors.television), 72, 69, 2, smallest=90)
+    stage.scatter(
+        (indoors.bookcase, indoors.lamp, indoors.chair, indoors.television), 72, 69, 2, smallest=90
+    )
     stage.place(indoors.bed, stage.dice.whole(36, 64), 90, 110)
     strewn = (animals.cat, indoors.book, outdoors.ball, animals.puppy)
     stage.scatter(strewn, 99, 94, stage.dice.whole(0, 2), smallest=90)
@@ -190,7 +236,9 @@ def _outside(stage: Stage) -> None:
 
 
 def _before_cloth(stage: Stage) -> None:
-    stage.layer("curtain", 0, 100, stage.pen.dressed("fabric", period=stage.dice.whole(8, 20), percent=60))
+    stage.layer(
+        "curtain", 0, 100, stage.pen.dressed("fabric", period=stage.dice.whole(8, 20), percent=60)
+    )
 
 
 def _before_wall(stage: Stage) -> None:
@@ -233,9 +281,13 @@ def _road(stage: Stage, color: str) -> None:
 def _room(stage: Stage, wood: int) -> None:
     stage.layer("wall", 0, 66, _wall(stage))
     if stage.dice.chance(wood):
-        stage.layer("floor", 64, 100, stage.pen.coat("wood", "brown", "brown", "grey", "yellow", cell=6))
+        stage.layer(
+            "floor", 64, 100, stage.pen.coat("wood", "brown", "brown", "grey", "yellow", cell=6)
+        )
     else:
-        tiles = stage.pen.printed("ceramic", textures=("chequered", "grid", "honeycombed"), period=14)
+        tiles = stage.pen.printed(
+            "ceramic", textures=("chequered", "grid", "honeycombed"), period=14
+        )
         stage.layer("floor", 64, 100, tiles)
     stage.layer("floor", 63, 65, stage.pen.coat("wood", "white", "brown"))
 

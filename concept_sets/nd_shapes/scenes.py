@@ -13,13 +13,16 @@ from nd_shapes.canvas import Canvas, Surface
 from nd_shapes.noise import Dice
 from nd_shapes.palette import COLORS
 from nd_shapes.places import SCENES, close_up
-from nd_shapes.raster import LARGEST
+from nd_shapes.raster import LARGEST_SIDE
 from nd_shapes.stage import empty_stage
 from nd_shapes.vocabulary import CONCEPTS, LABELS, NAMES
 
 VERSION = "1"  # of the generator: a new one whenever any pixel changes
 _SMALLEST = 16  # pixels a side
-_DECK = (*sorted(SCENES), *("closeup",) * 3)  # dealt out again and again, so that no kind becomes rare
+_DECK = (
+    *sorted(SCENES),
+    *("closeup",) * 3,
+)  # dealt out again and again, so that no kind becomes rare
 
 
 class Shapes:
@@ -45,7 +48,12 @@ class Shapes:
     native_masks = False
 
     def __init__(
-        self, argument: str = "", *, images: int | str = 400, size: int | str = 224, seed: int | str = 0
+        self,
+        argument: str = "",
+        *,
+        images: int | str = 400,
+        size: int | str = 224,
+        seed: int | str = 0,
     ) -> None:
         if argument:
             raise ConceptSetInvalid(f"shapes takes options only, not {argument!r}; {_HOW}")
@@ -90,7 +98,9 @@ class Shapes:
         Planes: object, part, part of the part, material, texture, colour.
         """
         kind, canvas = self._draw(index)
-        labels_of_surface = np.array([_labels(surface) for surface in canvas.surfaces], dtype=np.int32)
+        labels_of_surface = np.array(
+            [_labels(surface) for surface in canvas.surfaces], dtype=np.int32
+        )
         planes = (labels.take(canvas.surface) for labels in labels_of_surface.T)
         color = canvas.colors() + LABELS[f"{COLORS[0]}-c"]
         scene = LABELS.get(f"{kind}-s")
@@ -107,7 +117,7 @@ class Shapes:
     def _draw(self, index: int) -> tuple[str, Canvas]:
         kind = self._kind(index)
         dice = Dice(f"shapes {VERSION} {self._seed} {index}")
-        stage = empty_stage(self._size, dice, closer=35 if kind in SCENES else 8)
+        stage = empty_stage(self._size, dice, close_up_percent=35 if kind in SCENES else 8)
         SCENES.get(kind, close_up)(stage)
         stage.pen.canvas.finish(dice)
         return kind, stage.pen.canvas
@@ -135,8 +145,8 @@ def _whole(option: str, value: int | str, least: int | None = None) -> int:
 def _size(value: int | str) -> tuple[int, int]:
     sides = str(value).lower().split("x")
     numbers = [int(side) for side in sides if side.isascii() and side.isdigit()]
-    fits = all(_SMALLEST <= number <= LARGEST for number in numbers)
+    fits = all(_SMALLEST <= number <= LARGEST_SIDE for number in numbers)
     if len(numbers) != len(sides) or len(sides) > 2 or not fits:
-        expected = f"N or HEIGHTxWIDTH in pixels, each {_SMALLEST} to {LARGEST}"
+        expected = f"N or HEIGHTxWIDTH in pixels, each {_SMALLEST} to {LARGEST_SIDE}"
         raise ConceptSetInvalid(f"shapes: size={value} is not {expected}; {_HOW}")
     return numbers[0], numbers[-1]

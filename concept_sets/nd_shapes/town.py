@@ -37,7 +37,16 @@ def house(pen: Pen) -> None:
     pen.rect(8, 38, 92, 100, pen.coat(material, *colors, cell=5))
     roof = pen.coat("ceramic", "red", "brown", "grey", "black", "orange", cell=5)
     if pen.dice.chance(65):
-        roof = pen.printed("ceramic", "red", "brown", "grey", "orange", "black", textures=("scaly", "grid"), period=7)
+        roof = pen.printed(
+            "ceramic",
+            "red",
+            "brown",
+            "grey",
+            "orange",
+            "black",
+            textures=("scaly", "grid"),
+            period=7,
+        )
     slope = pen.dice.pick(([(50, 4)], [(22, 10), (78, 10)]))
     pen.polygon([(0, 43), *slope, (100, 43)], roof, "roof")
     frame, glass = pen.coat("wood", "white", "brown", level=150), _glass(pen)
@@ -66,7 +75,11 @@ def _tower(pen: Pen, level: int, *panes: str) -> None:
     glass, dark = pen.coat("glass", *panes, level=170), pen.coat("glass", "black", "blue", level=60)
     columns = pen.dice.whole(3, 5)
     step = 88 // columns
-    corners = [(x, y) for y in range(9, 9 + 12 * pen.dice.whole(4, 7), 12) for x in range(8, 8 + columns * step, step)]
+    corners = [
+        (x, y)
+        for y in range(9, 9 + 12 * pen.dice.whole(4, 7), 12)
+        for x in range(8, 8 + columns * step, step)
+    ]
     windows = [(x, y, x + step * 2 // 3, y + 7) for x, y in corners]
     pen.rects(windows, dark, "window")
     pen.rects([window for window in windows if pen.dice.chance(72)] or windows, glass, "window")
@@ -81,7 +94,11 @@ def lighthouse(pen: Pen) -> None:
     pen.polygon([(28, 26), (72, 26), (86, 100), (14, 100)], tower)
     pen.rect(20, 23, 80, 28, pen.coat("metal", "black", "grey"))
     pen.rect(34, 11, 66, 23, pen.coat("glass", "yellow", level=190, cell=30), "lantern")
-    pen.blob([(26, 13), (44, -4), (56, -4), (74, 13)], pen.coat("metal", "red", "black", light="round"), "roof")
+    pen.blob(
+        [(26, 13), (44, -4), (56, -4), (74, 13)],
+        pen.coat("metal", "red", "black", light="round"),
+        "roof",
+    )
     for y in (40, 60):
         pen.rect(43, y, 57, y + 8, _glass(pen), "window")
     _door(pen.inset(38, 84, 62, 100))
@@ -116,7 +133,9 @@ def car(pen: Pen) -> None:
     pen.polygons(windows, glass, "window")
     pen.rect(52, 14, 53, 80, paint.shaded(-70), "door")
     pen.polygon([(29, 46), (78, 46), (74, 80), (34, 80)], paint.shaded(6), "door")
-    pen.rects([(x, 52, x + 6, 56) for x in (45, 66)], pen.coat("metal", "grey", level=200), "door/handle")
+    pen.rects(
+        [(x, 52, x + 6, 56) for x in (45, 66)], pen.coat("metal", "grey", level=200), "door/handle"
+    )
     pen.oval(0, 50, 7, 64, pen.coat("glass", "yellow", "white", level=210), "headlight")
     pen.rect(0, 74, 100, 82, pen.coat("plastic", "black", "grey"), "bumper")
     _wheels(pen, (12, 70), 58, 19)
@@ -141,7 +160,10 @@ def oncoming_car(pen: Pen) -> None:
 @sketch("bus", height=36, aspect=215)
 def bus(pen: Pen) -> None:
     """A bus from the side."""
-    paint, glass = pen.coat("metal", "yellow", "yellow", "red", "blue", "green", "white", cell=90), _glass(pen)
+    paint, glass = (
+        pen.coat("metal", "yellow", "yellow", "red", "blue", "green", "white", cell=90),
+        _glass(pen),
+    )
     pen.blob([(-2, 90), (-2, 8), (4, 0), (98, 0), (102, 6), (102, 90)], paint)
     pen.rects([(x, 14, x + 12, 42) for x in range(16, 92, 15)], glass, "window")
     pen.rect(2, 14, 13, 86, glass.shaded(-30), "door")
@@ -155,7 +177,9 @@ def bus(pen: Pen) -> None:
 @sketch("boat", height=52, aspect=84)
 def sailboat(pen: Pen) -> None:
     """A sailing boat."""
-    sail = pen.dressed("fabric", "white", "white", "red", "yellow", "orange", "blue", period=22, percent=40)
+    sail = pen.dressed(
+        "fabric", "white", "white", "red", "yellow", "orange", "blue", period=22, percent=40
+    )
     pen.rect(46, 0, 49, 84, pen.coat("wood", "brown", light="tube"), "mast")
     pen.blob([(51, 2), (52, 4), (98, 72), (96, 74), (51, 74)], sail, "sail")
     pen.blob([(44, 14), (44, 72), (10, 72)], sail.shaded(-24), "sail")
@@ -167,7 +191,11 @@ def sailboat(pen: Pen) -> None:
 @sketch("boat", height=26, aspect=200)
 def ship(pen: Pen) -> None:
     """A ship with a funnel."""
-    pen.blob([(58, 36), (60, 0), (70, 0), (72, 36)], pen.printed("metal", textures=("banded",), period=60), "funnel")
+    pen.blob(
+        [(58, 36), (60, 0), (70, 0), (72, 36)],
+        pen.printed("metal", textures=("banded",), period=60),
+        "funnel",
+    )
     pen.rect(24, 26, 82, 62, pen.coat("metal", "white", cell=60), "cabin")
     for x in range(28, 78, 10):
         pen.oval(x, 34, x + 6, 46, _glass(pen), "cabin/pane")
@@ -192,5 +220,9 @@ def streetlight(pen: Pen) -> None:
     pen.rect(45, 14, 55, 100, iron, "pole")
     pen.rect(34, 94, 66, 100, iron, "pole")
     pen.lighten(-60, -30, 160, 44, 34)
-    pen.blob([(16, 16), (30, 0), (70, 0), (84, 16), (62, 22), (38, 22)], pen.coat("glass", "yellow", level=225), "bulb")
+    pen.blob(
+        [(16, 16), (30, 0), (70, 0), (84, 16), (62, 22), (38, 22)],
+        pen.coat("glass", "yellow", level=225),
+        "bulb",
+    )
     pen.polygon([(24, 4), (50, -6), (76, 4)], iron, "cap")
