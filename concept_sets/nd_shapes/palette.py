@@ -84,7 +84,7 @@ _RAMPS: dict[str, tuple[tuple[_RGB, _RGB], ...]] = {  # darkest and lightest sha
 COLOR_OF_TINT = np.repeat(np.arange(len(COLORS)), [len(_RAMPS[name]) for name in COLORS])  # (tint,)
 TINTS: dict[str, tuple[int, ...]] = {}  # numbers of the tints of a colour
 for _index, _name in enumerate(COLORS):
-    TINTS[_name] = tuple(np.flatnonzero(COLOR_OF_TINT == _index).tolist())
+    TINTS[_name] = tuple(np.flatnonzero(_index == COLOR_OF_TINT).tolist())
 
 # Names for things that have colours of their own
 TINTS["skin"] = (*TINTS["brown"], TINTS["orange"][2], TINTS["pink"][2])

@@ -316,15 +316,15 @@ def test_identity_says_all_that_decides_the_content() -> None:
 def test_there_is_no_image_beyond_the_last(index: int) -> None:
     shapes = Shapes(images=3, size=32)
     for ask in (shapes.name, shapes.image, shapes.annotation):
-        with pytest.raises(IndexError, match=f"images 0 to 2, not {index}"):
+        with pytest.raises(IndexError, match=f"no image {index}: shapes has images 0 to 2"):
             ask(index)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"images": "many"}, "images=many is not a whole number from 1 on"),
-        ({"images": "0"}, "images=0 is not a whole number from 1 on"),
+        ({"images": "many"}, "images=many is not a whole number of at least 1"),
+        ({"images": "0"}, "images=0 is not a whole number of at least 1"),
         ({"images": -3}, "images=-3 is not"),
         ({"size": "big"}, "size=big is not N or HEIGHTxWIDTH in pixels, each 16 to 4096"),
         ({"size": "8"}, "size=8 is not"),
@@ -332,7 +332,7 @@ def test_there_is_no_image_beyond_the_last(index: int) -> None:
         ({"size": "64x64x3"}, "size=64x64x3 is not"),
         ({"size": "64x"}, "size=64x is not"),
         ({"seed": "x"}, "seed=x is not a whole number"),
-        ({"argument": "/some/folder"}, "not '/some/folder'"),
+        ({"argument": "/some/folder"}, "shapes takes options only, got '/some/folder'"),
     ],
 )
 def test_a_bad_option_is_named_with_a_remedy(options: dict[str, Any], message: str) -> None:
