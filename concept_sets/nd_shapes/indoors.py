@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nd_shapes.canvas import Coat
-from nd_shapes.outdoors import blossom
+from nd_shapes.nature import blossom
 from nd_shapes.pen import Pen, sketch
 from nd_shapes.raster import Point
 

@@ -11,6 +11,7 @@ from nd_shapes.noise import Dice
 from nd_shapes.palette import COLORS, TINTS
 from nd_shapes.patterns import PATTERNS
 
+LEFT_AND_RIGHT = (-1, 1)
 _SIMILAR_COLORS = (  # two of one set make a texture that can hardly be seen
     {"black", "purple", "blue", "brown"},
     {"white", "yellow", "pink"},
@@ -176,6 +177,11 @@ def _contrasting_colors(color: str) -> list[str]:
         if not any({name, color} <= similar for similar in _SIMILAR_COLORS):
             contrasting.append(name)
     return contrasting
+
+
+def from_middle(side: int, offsets: Sequence[raster.Point]) -> list[raster.Point]:
+    """Return points that lie so far from the upright middle line, on the left (-1) or right (1)."""
+    return [(50 + side * x, y) for x, y in offsets]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from nd_shapes import animals, indoors, outdoors, town
+from nd_shapes import animals, buildings, indoors, leisure, nature, roadside, sky, vehicles
 from nd_shapes.canvas import Coat
 from nd_shapes.pen import Sketch
 from nd_shapes.stage import Stage
@@ -15,12 +15,14 @@ Scene = Callable[[Stage], None]
 def street(stage: Stage) -> None:
     """A street by day."""
     _sky(stage, 60)
-    stage.row((town.house, town.house, town.building, outdoors.tree), 62, 34, 80)
+    stage.row((buildings.house, buildings.house, buildings.building, nature.tree), 62, 34, 80)
     _road(stage, "grey")
-    stage.row((outdoors.tree, town.streetlight, town.traffic_light, town.fence), 66, 38, 70)
-    walkers = (animals.person, animals.person, animals.dog, animals.puppy, outdoors.bench)
+    stage.row(
+        (nature.tree, roadside.streetlight, roadside.traffic_light, roadside.fence), 66, 38, 70
+    )
+    walkers = (animals.person, animals.person, animals.dog, animals.puppy, leisure.bench)
     stage.scatter(walkers, 70, 64, stage.dice.whole(0, 2), smallest=50)
-    traffic = (town.car, town.car, town.oncoming_car, town.bus)
+    traffic = (vehicles.car, vehicles.car, vehicles.oncoming_car, vehicles.bus)
     stage.scatter(traffic, 97, 76, stage.dice.whole(1, 3), smallest=70)
     if stage.dice.chance(30):
         stage.place(animals.person, stage.dice.whole(10, 90), 99, 110)
@@ -31,11 +33,11 @@ def downtown(stage: Stage) -> None:
     stage.layer(
         "sky", 0, 62, stage.pen.coat("", "black", "black", "blue", "purple", level=40, light="fall")
     )
-    stage.row((town.lit_building,), 64, 27, 58)
-    stage.float((outdoors.moon,), 15, 20, 1, 100)
+    stage.row((buildings.lit_building,), 64, 27, 58)
+    stage.float((sky.moon,), 15, 20, 1, 100)
     _road(stage, "black")
-    stage.row((town.streetlight, town.streetlight, town.traffic_light), 68, 32, 76)
-    traffic = (town.oncoming_car, town.oncoming_car, town.car, town.bus)
+    stage.row((roadside.streetlight, roadside.streetlight, roadside.traffic_light), 68, 32, 76)
+    traffic = (vehicles.oncoming_car, vehicles.oncoming_car, vehicles.car, vehicles.bus)
     stage.scatter(traffic, 97, 74, stage.dice.whole(2, 4), smallest=70)
     stage.pen.lighten(-60, -60, 160, 160, -36)
 
@@ -48,15 +50,15 @@ def field(stage: Stage) -> None:
     )
     stage.layer("grass", 52, 100, _grass(stage))
     if stage.dice.chance(40):
-        stage.float((outdoors.balloon, outdoors.kite), 36, 50, stage.dice.whole(1, 3), 70)
-    stage.row((outdoors.tree, outdoors.fir), 58, 45, 45)
+        stage.float((sky.balloon, sky.kite), 36, 50, stage.dice.whole(1, 3), 70)
+    stage.row((nature.tree, nature.fir), 58, 45, 45)
     if stage.dice.chance(50):
-        stage.row((town.fence,), 62, 46, 90)
+        stage.row((roadside.fence,), 62, 46, 90)
     kinds = (animals.horse, animals.cow, animals.sheep, animals.zebra)
     herd = (stage.dice.pick(kinds), stage.dice.pick(kinds))
     stage.scatter(herd, 92, 66, stage.dice.whole(2, 4), smallest=50)
     stage.scatter(
-        (outdoors.flower, outdoors.mushroom, outdoors.rock),
+        (nature.flower, nature.mushroom, nature.rock),
         100,
         88,
         stage.dice.whole(0, 3),
@@ -67,21 +69,21 @@ def field(stage: Stage) -> None:
 def garden(stage: Stage) -> None:
     """Flowers and pets before a house."""
     _sky(stage, 56)
-    stage.row((town.house, outdoors.tree, outdoors.tree), 60, 48, 84)
+    stage.row((buildings.house, nature.tree, nature.tree), 60, 48, 84)
     stage.layer("grass", 56, 100, _grass(stage))
     if stage.dice.chance(60):
-        stage.row((town.fence,), 64, 44, 100)
+        stage.row((roadside.fence,), 64, 44, 100)
     pets = (
         animals.dog,
         animals.puppy,
         animals.cat,
         animals.bird,
-        outdoors.ball,
-        outdoors.bench,
+        leisure.ball,
+        leisure.bench,
         animals.person,
     )
     stage.scatter(pets, 88, 68, stage.dice.whole(1, 3), smallest=70)
-    stage.row((outdoors.flower, outdoors.flower, outdoors.mushroom), 101, 16, 100)
+    stage.row((nature.flower, nature.flower, nature.mushroom), 101, 16, 100)
     stage.float((animals.butterfly, animals.gull), 40, 80, stage.dice.whole(0, 2), 100)
 
 
@@ -89,23 +91,23 @@ def beach(stage: Stage) -> None:
     """Sand, sea and sun."""
     _sky(stage, 48)
     stage.layer("sea", 44, 66, stage.pen.coat("water", "sea", cell=5))
-    stage.scatter((town.sailboat, town.ship), 58, 48, stage.dice.whole(0, 2), smallest=40)
+    stage.scatter((vehicles.sailboat, vehicles.ship), 58, 48, stage.dice.whole(0, 2), smallest=40)
     sand = stage.pen.coat("", "sand", "sand", "white", level=180, cell=4)
     stage.ridge("sand", 58, 66, sand, peaks=2)
     stage.layer("sand", 65, 100, sand)
     if stage.dice.chance(50):
-        stage.place(outdoors.palm, stage.dice.whole(4, 96), 72, 100)
+        stage.place(nature.palm, stage.dice.whole(4, 96), 72, 100)
     things = (
-        outdoors.umbrella,
-        outdoors.ball,
-        outdoors.towel,
+        leisure.umbrella,
+        leisure.ball,
+        leisure.towel,
         animals.person,
         animals.gull,
         animals.dog,
     )
     stage.scatter(things, 97, 74, stage.dice.whole(3, 5), smallest=65)
     if stage.dice.chance(50):
-        stage.float((outdoors.kite, outdoors.balloon), 34, 46, stage.dice.whole(1, 2), 100)
+        stage.float((sky.kite, sky.balloon), 34, 46, stage.dice.whole(1, 2), 100)
 
 
 def ocean(stage: Stage) -> None:
@@ -114,10 +116,14 @@ def ocean(stage: Stage) -> None:
     stage.layer("sea", 48, 100, stage.pen.coat("water", "sea", cell=5))
     if stage.dice.chance(60):
         x = stage.dice.pick((12, 88))
-        stage.place(outdoors.rock, x, 62, 170)
-        stage.place(town.lighthouse, x, 54, 60)
+        stage.place(nature.rock, x, 62, 170)
+        stage.place(buildings.lighthouse, x, 54, 60)
     stage.scatter(
-        (town.sailboat, town.sailboat, town.ship), 92, 58, stage.dice.whole(1, 4), smallest=45
+        (vehicles.sailboat, vehicles.sailboat, vehicles.ship),
+        92,
+        58,
+        stage.dice.whole(1, 4),
+        smallest=45,
     )
     stage.float((animals.gull,), 10, 45, stage.dice.whole(0, 3), 100)
 
@@ -134,8 +140,8 @@ def mountains(stage: Stage) -> None:
     cover = stage.pen.coat("", "white", level=150, cell=8) if ground == "snow" else _grass(stage)
     stage.ridge(ground, 56, 66, cover, peaks=2)
     stage.layer(ground, 64, 100, cover)
-    stage.row((outdoors.fir, outdoors.fir, town.house), 68, 24, 46)
-    things = (outdoors.fir, outdoors.rock, animals.person, animals.bird, animals.sheep)
+    stage.row((nature.fir, nature.fir, buildings.house), 68, 24, 46)
+    things = (nature.fir, nature.rock, animals.person, animals.bird, animals.sheep)
     stage.scatter(things, 98, 72, stage.dice.whole(2, 4), smallest=60)
 
 
@@ -154,14 +160,14 @@ def desert(stage: Stage) -> None:
     stage.layer("sand", 58, 100, sand)
     stage.ridge("sand", 60, 74, sand.shaded(18), peaks=2)
     stage.scatter(
-        (outdoors.cactus, outdoors.cactus, outdoors.rock),
+        (nature.cactus, nature.cactus, nature.rock),
         96,
         64,
         stage.dice.whole(3, 6),
         smallest=40,
     )
     if stage.dice.chance(40):
-        stage.scatter((animals.bird, animals.person, town.car), 96, 76, 1)
+        stage.scatter((animals.bird, animals.person, vehicles.car), 96, 76, 1)
 
 
 def reef(stage: Stage) -> None:
@@ -170,7 +176,7 @@ def reef(stage: Stage) -> None:
     sand = stage.pen.coat("", "sand", "white", level=120, cell=4)
     stage.ridge("sand", 76, 92, sand, peaks=2)
     stage.layer("sand", 91, 100, sand)
-    growth = (outdoors.rock, outdoors.seaweed, outdoors.seaweed, outdoors.seaweed)
+    growth = (nature.rock, nature.seaweed, nature.seaweed, nature.seaweed)
     stage.scatter(growth, 98, 88, stage.dice.whole(1, 4), smallest=80)
     stage.float((animals.fish,), 22, 84, stage.dice.whole(3, 7), 120)
 
@@ -184,7 +190,7 @@ def living_room(stage: Stage) -> None:
     if stage.dice.chance(60):
         stage.pen.of("rug").oval(14, 76, 86, 98, stage.pen.printed("fabric", period=12))
     stage.place(indoors.sofa, stage.dice.whole(30, 70), 86, 100)
-    pets = (animals.cat, animals.puppy, outdoors.ball, animals.person, indoors.table, indoors.chair)
+    pets = (animals.cat, animals.puppy, leisure.ball, animals.person, indoors.table, indoors.chair)
     stage.scatter(pets, 99, 90, stage.dice.whole(0, 2), smallest=90)
 
 
@@ -215,7 +221,7 @@ def bedroom(stage: Stage) -> None:
         (indoors.bookcase, indoors.lamp, indoors.chair, indoors.television), 72, 69, 2, smallest=90
     )
     stage.place(indoors.bed, stage.dice.whole(36, 64), 90, 110)
-    strewn = (animals.cat, indoors.book, outdoors.ball, animals.puppy)
+    strewn = (animals.cat, indoors.book, leisure.ball, animals.puppy)
     stage.scatter(strewn, 99, 94, stage.dice.whole(0, 2), smallest=90)
 
 
@@ -257,8 +263,8 @@ def _sky(stage: Stage, bottom: int) -> None:
     colors = (*("sky",) * 8, "grey", "orange", "pink", "purple")
     stage.layer("sky", 0, bottom, stage.pen.coat("", *colors, level=170, light="fall", cell=60))
     if stage.dice.chance(40):
-        stage.float((outdoors.sun,), 18, 30, 1, 90)
-    stage.float((outdoors.cloud,), 12, bottom - 12, stage.dice.whole(0, 4), 90)
+        stage.float((sky.sun,), 18, 30, 1, 90)
+    stage.float((sky.cloud,), 12, bottom - 12, stage.dice.whole(0, 4), 90)
     if stage.dice.chance(30):
         stage.float((animals.gull,), 14, bottom - 10, stage.dice.whole(1, 3), 80)
 
@@ -306,8 +312,8 @@ TABLEWARE = (
 PORTRAITS: tuple[Sketch, ...] = (
     *TABLEWARE, indoors.clock, indoors.lamp, indoors.chair, indoors.potted_plant, animals.dog, animals.puppy,
     animals.cat, animals.bird, animals.butterfly, animals.cow, animals.horse, animals.sheep, animals.zebra,
-    animals.fish, animals.person, outdoors.flower, outdoors.mushroom, outdoors.ball, outdoors.umbrella,
-    outdoors.cactus, outdoors.balloon, town.car, town.oncoming_car, town.sailboat,
+    animals.fish, animals.person, nature.flower, nature.mushroom, leisure.ball, leisure.umbrella,
+    nature.cactus, sky.balloon, vehicles.car, vehicles.oncoming_car, vehicles.sailboat,
 )  # fmt: skip
 SCENES: Mapping[str, Scene] = {
     "bedroom": bedroom,
