@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from nd_shapes import animals, buildings, indoors, leisure, nature, roadside, sky, vehicles
+from nd_shapes import (
+    animals,
+    buildings,
+    fittings,
+    furniture,
+    leisure,
+    nature,
+    roadside,
+    sky,
+    tableware,
+    vehicles,
+)
 from nd_shapes.canvas import Coat
 from nd_shapes.pen import Sketch
 from nd_shapes.stage import Stage
@@ -184,44 +195,57 @@ def reef(stage: Stage) -> None:
 def living_room(stage: Stage) -> None:
     """A sofa and what stands round it."""
     _room(stage, wood=75)
-    stage.float((indoors.painting, indoors.clock, indoors.painting), 34, 38, 1, 100)
-    stage.place(indoors.window, stage.dice.pick((14, 86)), 52, 100, shadow=False)
-    stage.scatter((indoors.bookcase, indoors.lamp, indoors.potted_plant), 70, 68, 2, smallest=90)
+    stage.float((fittings.painting, fittings.clock, fittings.painting), 34, 38, 1, 100)
+    stage.place(fittings.window, stage.dice.pick((14, 86)), 52, 100, shadow=False)
+    stage.scatter(
+        (furniture.bookcase, fittings.lamp, tableware.potted_plant), 70, 68, 2, smallest=90
+    )
     if stage.dice.chance(60):
         stage.pen.of("rug").oval(14, 76, 86, 98, stage.pen.printed("fabric", period=12))
-    stage.place(indoors.sofa, stage.dice.whole(30, 70), 86, 100)
-    pets = (animals.cat, animals.puppy, leisure.ball, animals.person, indoors.table, indoors.chair)
+    stage.place(furniture.sofa, stage.dice.whole(30, 70), 86, 100)
+    pets = (
+        animals.cat,
+        animals.puppy,
+        leisure.ball,
+        animals.person,
+        furniture.table,
+        furniture.chair,
+    )
     stage.scatter(pets, 99, 90, stage.dice.whole(0, 2), smallest=90)
 
 
 def kitchen(stage: Stage) -> None:
     """Cabinets and a table laid."""
     _room(stage, wood=30)
-    stage.place(indoors.pendant, stage.dice.whole(20, 80), 30, 90, shadow=False)
-    stage.float((indoors.clock,), 30, 36, 1, 100)
+    stage.place(fittings.pendant, stage.dice.whole(20, 80), 30, 90, shadow=False)
+    stage.float((fittings.clock,), 30, 36, 1, 100)
     if stage.dice.chance(60):
-        stage.place(indoors.window, stage.dice.whole(30, 70), 44, 76, shadow=False)
+        stage.place(fittings.window, stage.dice.whole(30, 70), 44, 76, shadow=False)
     for x in (22, 78):
-        stage.place(indoors.cabinet, x, 86, 104)
+        stage.place(furniture.cabinet, x, 86, 104)
         _laid(stage, x, 50, 75)
-    stage.place(indoors.table, 50, 99, 110)
+    stage.place(furniture.table, 50, 99, 110)
     _laid(stage, 50, 67, 95)
     if stage.dice.chance(50):
         stage.scatter(
-            (indoors.chair, animals.cat, animals.person, animals.dog), 100, 96, 1, smallest=100
+            (furniture.chair, animals.cat, animals.person, animals.dog), 100, 96, 1, smallest=100
         )
 
 
 def bedroom(stage: Stage) -> None:
     """A bed under a painting."""
     _room(stage, wood=80)
-    stage.place(indoors.window, stage.dice.whole(10, 90), 52, 100, shadow=False)
-    stage.float((indoors.painting, indoors.clock), 30, 34, 1, 90)
+    stage.place(fittings.window, stage.dice.whole(10, 90), 52, 100, shadow=False)
+    stage.float((fittings.painting, fittings.clock), 30, 34, 1, 90)
     stage.scatter(
-        (indoors.bookcase, indoors.lamp, indoors.chair, indoors.television), 72, 69, 2, smallest=90
+        (furniture.bookcase, fittings.lamp, furniture.chair, fittings.television),
+        72,
+        69,
+        2,
+        smallest=90,
     )
-    stage.place(indoors.bed, stage.dice.whole(36, 64), 90, 110)
-    strewn = (animals.cat, indoors.book, leisure.ball, animals.puppy)
+    stage.place(furniture.bed, stage.dice.whole(36, 64), 90, 110)
+    strewn = (animals.cat, tableware.book, leisure.ball, animals.puppy)
     stage.scatter(strewn, 99, 94, stage.dice.whole(0, 2), smallest=90)
 
 
@@ -306,11 +330,11 @@ def _laid(stage: Stage, x: int, foot: int, scale: int) -> None:
 
 
 TABLEWARE = (
-    indoors.bottle, indoors.cup, indoors.teapot, indoors.bowl, indoors.apple, indoors.orange, indoors.banana,
-    indoors.vase, indoors.book,
+    tableware.bottle, tableware.cup, tableware.teapot, tableware.bowl, tableware.apple, tableware.orange, tableware.banana,
+    tableware.vase, tableware.book,
 )  # fmt: skip
 PORTRAITS: tuple[Sketch, ...] = (
-    *TABLEWARE, indoors.clock, indoors.lamp, indoors.chair, indoors.potted_plant, animals.dog, animals.puppy,
+    *TABLEWARE, fittings.clock, fittings.lamp, furniture.chair, tableware.potted_plant, animals.dog, animals.puppy,
     animals.cat, animals.bird, animals.butterfly, animals.cow, animals.horse, animals.sheep, animals.zebra,
     animals.fish, animals.person, nature.flower, nature.mushroom, leisure.ball, leisure.umbrella,
     nature.cactus, sky.balloon, vehicles.car, vehicles.oncoming_car, vehicles.sailboat,
