@@ -96,7 +96,8 @@ def _window(pen: Pen, frame: Coat, glass: Coat) -> None:
     """Draw a window with four panes."""
     pen.rect(0, 0, 100, 100, frame, "window")
     corners = ((8, 8), (8, 54), (54, 8), (54, 54))
-    pen.rects([(x, y, x + 38, y + 38) for x, y in corners], glass, "window/pane")
+    panes = [(x, y, x + 38, y + 38) for x, y in corners]
+    pen.rects(panes, glass, "window/pane")
 
 
 def _door(pen: Pen) -> None:

@@ -99,9 +99,11 @@ class Canvas:
         self._add_grain(dice)
 
     def _darken_edges(self) -> None:
+        differs_from_left = self.surface[:, 1:] != self.surface[:, :-1]
+        differs_from_above = self.surface[1:] != self.surface[:-1]
         edge = np.zeros(self.size, dtype=np.bool_)
-        edge[:, 1:] |= self.surface[:, 1:] != self.surface[:, :-1]
-        edge[1:] |= self.surface[1:] != self.surface[:-1]
+        edge[:, 1:] |= differs_from_left
+        edge[1:] |= differs_from_above
         self._shade -= edge * _EDGE_DARKENING
 
     def _light_from_one_side(self, dice: Dice) -> None:

@@ -123,7 +123,11 @@ def cabinet(pen: Pen) -> None:
     pen.rect(0, 6, 100, 100, wood.shaded(-30))
     pen.rect(-3, 0, 103, 8, pen.coat("stone", "grey", "white", "black", cell=6), "top")
     columns = (3, 35, 67)
-    pen.rects([(x, 12, x + 30, 30) for x in columns], wood, "drawer")
-    pen.rects([(x + 10, 19, x + 20, 23) for x in columns], knob, "drawer/handle")
-    pen.rects([(x, 34, x + 30, 96) for x in columns], wood.shaded(8), "door")
-    pen.rects([(x + 24, 54, x + 27, 64) for x in columns], knob, "door/handle")
+    drawers = [(x, 12, x + 30, 30) for x in columns]
+    pen.rects(drawers, wood, "drawer")
+    drawer_handles = [(x + 10, 19, x + 20, 23) for x in columns]
+    pen.rects(drawer_handles, knob, "drawer/handle")
+    doors = [(x, 34, x + 30, 96) for x in columns]
+    pen.rects(doors, wood.shaded(8), "door")
+    door_handles = [(x + 24, 54, x + 27, 64) for x in columns]
+    pen.rects(door_handles, knob, "door/handle")

@@ -140,7 +140,8 @@ def _hue(channels: _Ints, brightest: _Ints, chroma: _Ints) -> _Ints:
     from_green = 512 + (blue - red) * 256 // spread
     from_blue = 1024 + (red - green) * 256 // spread
     from_green_or_blue = np.where(brightest == green, from_green, from_blue)
-    return np.where(brightest == red, from_red, from_green_or_blue)
+    hue: _Ints = np.where(brightest == red, from_red, from_green_or_blue)
+    return hue
 
 
 def _name_of_hue(hue: _Ints) -> npt.NDArray[np.intp]:

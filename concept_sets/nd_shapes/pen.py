@@ -38,12 +38,14 @@ class Pen:
     def rect(self, left: int, top: int, right: int, bottom: int, coat: Coat, on: str = "") -> None:
         """Paint a rectangle."""
         box = self._box_on_canvas(left, top, right, bottom)
-        self._paint(raster.rectangle(box, self.canvas.size), coat, on)
+        stamp = raster.rectangle(box, self.canvas.size)
+        self._paint(stamp, coat, on)
 
     def oval(self, left: int, top: int, right: int, bottom: int, coat: Coat, on: str = "") -> None:
         """Paint an ellipse that touches the sides of a rectangle."""
         box = self._box_on_canvas(left, top, right, bottom)
-        self._paint(raster.ellipse(box, self.canvas.size), coat, on)
+        stamp = raster.ellipse(box, self.canvas.size)
+        self._paint(stamp, coat, on)
 
     def disc(self, x: int, y: int, radius: int, coat: Coat, on: str = "") -> None:
         """Paint an ellipse of this radius, across and down, round a point."""
@@ -56,7 +58,8 @@ class Pen:
     def polygons(self, lines: Sequence[Sequence[raster.Point]], coat: Coat, on: str = "") -> None:
         """Paint the insides of closed lines that do not overlap, in one stroke."""
         lines_on_canvas = [self._line_on_canvas(line) for line in lines]
-        self._paint(raster.polygons(lines_on_canvas, self.canvas.size), coat, on)
+        stamp = raster.polygons(lines_on_canvas, self.canvas.size)
+        self._paint(stamp, coat, on)
 
     def rects(self, boxes: Sequence[tuple[int, int, int, int]], coat: Coat, on: str = "") -> None:
         """Paint rectangles that do not overlap, in one stroke."""
@@ -68,12 +71,14 @@ class Pen:
     def blob(self, corners: Sequence[raster.Point], coat: Coat, on: str = "") -> None:
         """Paint the inside of a closed line with its corners rounded."""
         outline = raster.rounded(self._line_on_canvas(corners))
-        self._paint(raster.polygons([outline], self.canvas.size), coat, on)
+        stamp = raster.polygons([outline], self.canvas.size)
+        self._paint(stamp, coat, on)
 
     def lighten(self, left: int, top: int, right: int, bottom: int, change: int) -> None:
         """Cast light on an ellipse, or shadow if the change is below 0."""
         box = self._box_on_canvas(left, top, right, bottom)
-        self.canvas.lighten(raster.ellipse(box, self.canvas.size), change)
+        stamp = raster.ellipse(box, self.canvas.size)
+        self.canvas.lighten(stamp, change)
 
     def inset(self, left: int, top: int, right: int, bottom: int) -> Pen:
         """Return a pen for a smaller box within this one, for the same thing."""
@@ -153,8 +158,9 @@ class Pen:
     def _point_on_canvas(self, x: int, y: int) -> raster.Point:
         if self.mirrored:
             x = 100 - x
-        box = self.box
-        return box.left + x * box.width // 100, box.top + y * box.height // 100
+        x_on_canvas = self.box.left + x * self.box.width // 100
+        y_on_canvas = self.box.top + y * self.box.height // 100
+        return x_on_canvas, y_on_canvas
 
     def _line_on_canvas(self, line: Sequence[raster.Point]) -> list[raster.Point]:
         return [self._point_on_canvas(x, y) for x, y in line]
@@ -196,4 +202,8 @@ class Sketch:
 
 def sketch(thing: str, height: int, aspect: int) -> Callable[[Callable[[Pen], None]], Sketch]:
     """Return a decorator that turns a drawing function into a sketch."""
-    return lambda draw: Sketch(thing, height, aspect, draw)
+
+    def decorate(draw: Callable[[Pen], None]) -> Sketch:
+        return Sketch(thing, height, aspect, draw)
+
+    return decorate

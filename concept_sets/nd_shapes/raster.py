@@ -57,7 +57,9 @@ class Stamp:
     def window(self) -> tuple[slice, slice]:
         """Rows and columns of the canvas that the mask covers."""
         height, width = self.mask.shape
-        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+        rows = slice(self.top, self.top + height)
+        columns = slice(self.left, self.left + width)
+        return rows, columns
 
     def centres(self) -> tuple[Ints, Ints]:
         """Return the centres of the window's rows (row, 1) and columns (1, column)."""
@@ -80,14 +82,16 @@ def rectangle(extent: Box, size: tuple[int, int]) -> Stamp:
     left = min(max(_first_pixel(extent.left), 0), width)
     rows = max(0, min(_first_pixel(extent.bottom), height) - top)
     columns = max(0, min(_first_pixel(extent.right), width) - left)
-    return Stamp(top, left, np.ones((rows, columns), dtype=np.bool_), extent)
+    mask = np.ones((rows, columns), dtype=np.bool_)
+    return Stamp(top, left, mask, extent)
 
 
 def ellipse(extent: Box, size: tuple[int, int]) -> Stamp:
     """Rasterise the ellipse that touches the sides of a box."""
     box = rectangle(extent, size)
     v, u = box.positions(_RADIUS)
-    return Stamp(box.top, box.left, u * u + v * v <= _RADIUS * _RADIUS, extent)
+    inside = u * u + v * v <= _RADIUS * _RADIUS
+    return Stamp(box.top, box.left, inside, extent)
 
 
 def polygons(lines: Sequence[Sequence[Point]], size: tuple[int, int]) -> Stamp:
@@ -128,8 +132,9 @@ def _corners_cut(corners: Sequence[Point]) -> list[Point]:
     """Return the points at a quarter and at three quarters of every side."""
     line = []
     for (x, y), (next_x, next_y) in zip(corners, [*corners[1:], corners[0]], strict=True):
-        line.append(((3 * x + next_x) // 4, (3 * y + next_y) // 4))
-        line.append(((x + 3 * next_x) // 4, (y + 3 * next_y) // 4))
+        near_start = ((3 * x + next_x) // 4, (3 * y + next_y) // 4)
+        near_end = ((x + 3 * next_x) // 4, (y + 3 * next_y) // 4)
+        line += [near_start, near_end]
     return line
 
 
@@ -154,7 +159,9 @@ def _crossings(sides: npt.NDArray[np.int64], row_y: Ints) -> tuple[Bools, npt.ND
     x, y, end_x, end_y = sides
     crossing = (y <= row_y) != (end_y <= row_y)
     rise = np.where(end_y == y, 1, end_y - y)  # level sides never cross; 1 avoids a division by 0
-    return crossing, x + (row_y - y) * (end_x - x) // rise
+    run = end_x - x
+    crossing_x = x + (row_y - y) * run // rise
+    return crossing, crossing_x
 
 
 def _first_pixel(edge: Integer) -> Integer:

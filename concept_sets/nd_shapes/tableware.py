@@ -55,7 +55,8 @@ def vase(pen: Pen) -> None:
     flower = pen.of("flower")
     for x, y in ((4, 12), (58, 10), (30, 0)):
         stem = [(x + 20, y + 16), (x + 23, y + 16), (52, 62), (48, 62)]
-        flower.polygon(stem, pen.coat("foliage", "green"), "stem")
+        green = pen.coat("foliage", "green")
+        flower.polygon(stem, green, "stem")
         blossom(flower.inset(x, y, x + 42, y + 26))
     china = pen.dressed("ceramic", period=24, light="tube", percent=65)
     neck = [(40, 64), (30, 52), (70, 52), (60, 64)]
