@@ -97,17 +97,17 @@ def index_of(
 
 def values(concepts: ConceptSet, numbers: Sequence[int]) -> list[int]:
     """What planes hold for these label numbers of TABLES."""
-    known = {0: 0, 1: 1, 2: 2, 3: 3, 5: 4, 6: 5, 7: 6, 8: 7, 300: 8}
+    plane_values = {0: 0, 1: 1, 2: 2, 3: 3, 5: 4, 6: 5, 7: 6, 8: 7, 300: 8}
     assert [concept.name for concept in concepts.concepts] == list(ORDER)
-    return [known[number] for number in numbers]
+    return [plane_values[number] for number in numbers]
 
 
-def assert_same(found: Annotation, expected: reference.Annotation) -> None:
+def assert_same(annotation: Annotation, expected: reference.Annotation) -> None:
     planes, labels = expected
-    assert len(found.planes) == len(planes)
-    for plane, plane2 in zip(found.planes, planes, strict=True):
-        assert np.array_equal(plane, plane2)
-    assert list(found.labels) == labels
+    assert len(annotation.planes) == len(planes)
+    for plane, expected_plane in zip(annotation.planes, planes, strict=True):
+        assert np.array_equal(plane, expected_plane)
+    assert list(annotation.labels) == labels
 
 
 def test_vocabulary(tmp_path: Path) -> None:
@@ -132,9 +132,9 @@ def test_rows(tmp_path: Path) -> None:
         f"a/{name}.jpg" for name in ("full", "object", "texture", "nothing")
     ]
     full = concepts.annotation(0)
-    expected = [(1, 2, 0), (3, 300, 0, 5), (5, 0), (0, 6)]
+    expected_numbers = [(1, 2, 0), (3, 300, 0, 5), (5, 0), (0, 6)]
     assert len(full.planes) == 4 and full.labels == (6, 7) and full.size == (4, 6)
-    for plane, numbers in zip(full.planes, expected, strict=True):
+    for plane, numbers in zip(full.planes, expected_numbers, strict=True):
         assert np.array_equal(plane, checkered(*values(concepts, numbers)))
     assert len(concepts.annotation(1).planes) == 1 and concepts.annotation(1).labels == ()
     assert concepts.annotation(2) == Annotation([], (7,), (4, 6))
@@ -149,9 +149,9 @@ def test_planes_and_numbers_mixed_in_one_field(tmp_path: Path) -> None:
     concepts = opened(
         tmp_path, index_of("a/full.jpg,train,8,12,4,6,2; a/c.png ;;1,a/o.png;300,,0;08;")
     )
-    found = concepts.annotation(0)
-    assert [plane.max() for plane in found.planes] == [2, 8]
-    assert sorted(found.labels) == sorted(values(concepts, (2, 1, 300, 8)))
+    annotation = concepts.annotation(0)
+    assert [plane.max() for plane in annotation.planes] == [2, 8]
+    assert sorted(annotation.labels) == sorted(values(concepts, (2, 1, 300, 8)))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
@@ -236,9 +236,9 @@ def test_any_size(tmp_path: Path, image: tuple[int, int], mask: tuple[int, int])
     concepts = opened(tmp_path, index_of(row))
     save_image(tmp_path / "images/a/i.jpg", image)
     save_mask(tmp_path / "images/a/m.png", checkered(1, 2, 0, size=mask))
-    found = concepts.annotation(0)
+    annotation = concepts.annotation(0)
     assert concepts.image(0).size == image[::-1]
-    assert found.planes[0].shape == mask == found.size
+    assert annotation.planes[0].shape == mask == annotation.size
 
 
 @pytest.mark.parametrize("sizes", ["ih,iw", "ih,iw,sh,sw"])
@@ -269,22 +269,21 @@ def test_without_mask_sizes_planes_keep_their_own(tmp_path: Path, sizes: str) ->
 )
 def test_dialects_of_csv(tmp_path: Path, table: str, change: object) -> None:
     assert callable(change)
-    plain, other = (
-        opened(tmp_path / "plain"),
-        opened(tmp_path / "other", {table: change(TABLES[table])}),
-    )
+    plain = opened(tmp_path / "plain")
+    dialect = opened(tmp_path / "other", {table: change(TABLES[table])})
     assert (plain.concepts, plain.categories, len(plain)) == (
-        other.concepts,
-        other.categories,
-        len(other),
+        dialect.concepts,
+        dialect.categories,
+        len(dialect),
     )
     for image in range(len(plain)):
-        found, expected = other.annotation(image), plain.annotation(image)
+        annotation = dialect.annotation(image)
+        expected = plain.annotation(image)
         assert_same(
-            found,
+            annotation,
             ([np.asarray(plane, np.int32) for plane in expected.planes], list(expected.labels)),
         )
-        assert found.size == expected.size
+        assert annotation.size == expected.size
 
 
 def test_columns_in_any_order_and_further_ones(tmp_path: Path) -> None:
@@ -485,12 +484,13 @@ def test_another_index(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
-    here, there = opened(tmp_path / "here"), opened(tmp_path / "there")
-    assert here.identity.fingerprint == there.identity.fingerprint
+    first = opened(tmp_path / "here")
+    second = opened(tmp_path / "there")
+    assert first.identity.fingerprint == second.identity.fingerprint
     changed = opened(
         tmp_path / "there", {"label.csv": TABLES["label.csv"].replace("firmament", "welkin")}
     )
-    assert here.identity.fingerprint != changed.identity.fingerprint
+    assert first.identity.fingerprint != changed.identity.fingerprint
 
 
 def damage(path: Path, how: str) -> None:

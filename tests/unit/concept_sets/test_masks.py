@@ -89,10 +89,10 @@ def by_name(concepts: ConceptSet) -> dict[str, Annotation]:
     return {concepts.name(i): concepts.annotation(i) for i in range(len(concepts))}
 
 
-def assert_planes(found: Annotation, *expected: Values) -> None:
-    assert len(found.planes) == len(expected)
-    for one, other in zip(found.planes, expected, strict=True):
-        assert np.array_equal(one, other)
+def assert_planes(annotation: Annotation, *expected: Values) -> None:
+    assert len(annotation.planes) == len(expected)
+    for plane, expected_plane in zip(annotation.planes, expected, strict=True):
+        assert np.array_equal(plane, expected_plane)
 
 
 def test_vocabulary(tmp_path: Path) -> None:
@@ -108,11 +108,11 @@ def test_vocabulary(tmp_path: Path) -> None:
 
 def test_images_masks_and_labels(tmp_path: Path) -> None:
     concepts = opened(write(tmp_path, labels=LABELS))
-    found = by_name(concepts)
-    assert list(found) == ["a/x.jpg", "b.jpg"]
-    for annotation in found.values():
+    annotations = by_name(concepts)
+    assert list(annotations) == ["a/x.jpg", "b.jpg"]
+    for annotation in annotations.values():
         assert_planes(annotation, plane(1, 2, 0), plane(4, 3))
-    assert found["a/x.jpg"].labels == (7, 5) and found["b.jpg"].labels == (6,)
+    assert annotations["a/x.jpg"].labels == (7, 5) and annotations["b.jpg"].labels == (6,)
     assert concepts.image(0).size == SIZE[::-1]
 
 
@@ -145,9 +145,11 @@ def test_values_that_are_not_listed_are_unlabelled(tmp_path: Path) -> None:
 def test_kinds_of_masks(tmp_path: Path, kind: str, values: tuple[int, ...]) -> None:
     write(tmp_path, ("b.jpg",))
     save(tmp_path / "masks/object/b.png", plane(*values), kind)
-    known = {0: 1, 3: 2, 7: 2, 65535: 5}
+    plane_values = {0: 1, 3: 2, 7: 2, 65535: 5}
     assert_planes(
-        opened(tmp_path).annotation(0), plane(*(known.get(v, 0) for v in values)), plane(4, 3)
+        opened(tmp_path).annotation(0),
+        plane(*(plane_values.get(v, 0) for v in values)),
+        plane(4, 3),
     )
 
 
@@ -179,13 +181,13 @@ def test_further_planes(tmp_path: Path) -> None:
         "part/b.1": plane(1),  # without a first one
         "part/b.10": plane(255),
     }
-    found = opened(write(tmp_path, ("b.jpg",), masks)).annotation(0)
-    assert_planes(found, plane(1), plane(2), plane(0, 1), plane(4))
+    annotation = opened(write(tmp_path, ("b.jpg",), masks)).annotation(0)
+    assert_planes(annotation, plane(1), plane(2), plane(0, 1), plane(4))
 
 
 def test_eleven_planes_in_their_order(tmp_path: Path) -> None:
     masks = {f"object/b{'.' * (n > 0)}{n or ''}": plane(0 if n % 2 else 3) for n in range(12)}
-    found = opened(
+    concept_set = opened(
         write(
             tmp_path,
             ("b.jpg",),
@@ -193,7 +195,7 @@ def test_eleven_planes_in_their_order(tmp_path: Path) -> None:
             CONCEPTS.replace("part", "object").replace("1,door", "2,door"),
         )
     )
-    assert_planes(found.annotation(0), *(plane(1 if n % 2 else 2) for n in range(12)))
+    assert_planes(concept_set.annotation(0), *(plane(1 if n % 2 else 2) for n in range(12)))
 
 
 def test_an_image_whose_stem_ends_in_a_number_has_its_own_mask(tmp_path: Path) -> None:
@@ -204,10 +206,10 @@ def test_an_image_whose_stem_ends_in_a_number_has_its_own_mask(tmp_path: Path) -
         "object/b.2": plane(3, 0),
     }
     masks |= {"part/b": plane(1), "part/b.2": plane(255)}
-    found = by_name(opened(write(tmp_path, ("b.jpg", "b.1.jpg", "b.2.jpg"), masks)))
-    assert_planes(found["b.jpg"], plane(1), plane(4))
-    assert_planes(found["b.1.jpg"], plane(2), plane(1, 2))
-    assert_planes(found["b.2.jpg"], plane(2, 1), plane(3))
+    annotations = by_name(opened(write(tmp_path, ("b.jpg", "b.1.jpg", "b.2.jpg"), masks)))
+    assert_planes(annotations["b.jpg"], plane(1), plane(4))
+    assert_planes(annotations["b.1.jpg"], plane(2), plane(1, 2))
+    assert_planes(annotations["b.2.jpg"], plane(2, 1), plane(3))
 
 
 def test_dots_unicode_spaces_and_upper_case(tmp_path: Path) -> None:
@@ -227,28 +229,28 @@ def test_masks_with_an_upper_case_ending(tmp_path: Path) -> None:
     for name in ("a/x", "b"):
         (tmp_path / f"masks/object/{name}.png").rename(tmp_path / f"masks/object/{name}.PNG")
     save(tmp_path / "masks/object/b.1.PnG", plane(3))
-    found = by_name(opened(tmp_path))
-    assert_planes(found["a/x.jpg"], plane(1, 2, 0), plane(4, 3))
-    assert_planes(found["b.jpg"], plane(1, 2, 0), plane(2), plane(4, 3))
+    annotations = by_name(opened(tmp_path))
+    assert_planes(annotations["a/x.jpg"], plane(1, 2, 0), plane(4, 3))
+    assert_planes(annotations["b.jpg"], plane(1, 2, 0), plane(2), plane(4, 3))
 
 
 def test_images_may_lack_masks_and_labels(tmp_path: Path) -> None:
     masks = {"object/a/x": plane(0), "part/b": plane(1)}
-    found = by_name(opened(write(tmp_path, ("a/x.jpg", "b.jpg", "c.jpg"), masks)))
-    assert_planes(found["a/x.jpg"], plane(1))
-    assert_planes(found["b.jpg"], plane(4))
-    assert found["c.jpg"] == Annotation([], ())
+    annotations = by_name(opened(write(tmp_path, ("a/x.jpg", "b.jpg", "c.jpg"), masks)))
+    assert_planes(annotations["a/x.jpg"], plane(1))
+    assert_planes(annotations["b.jpg"], plane(4))
+    assert annotations["c.jpg"] == Annotation([], ())
 
 
 @pytest.mark.parametrize("concepts", [None, "category,value,name\n"])
 def test_only_whole_image_labels(tmp_path: Path, concepts: str | None) -> None:
-    found = opened(write(tmp_path, masks={}, concepts=concepts, labels=LABELS))
-    assert found.concepts == (
+    concept_set = opened(write(tmp_path, masks={}, concepts=concepts, labels=LABELS))
+    assert concept_set.concepts == (
         Concept("street", "scene"),
         Concept("sea", "scene"),
         Concept("tree", "object"),
     )
-    assert found.annotation(0) == Annotation([], (2, 3))
+    assert concept_set.annotation(0) == Annotation([], (2, 3))
 
 
 def test_a_listed_category_may_be_of_labels_alone(tmp_path: Path) -> None:
@@ -285,9 +287,9 @@ def test_links_are_followed(tmp_path: Path) -> None:
         tmp_path / "there" / "masks" / "object"
     )
     (tmp_path / "here" / "concepts.csv").write_text("category,value,name\nobject,0,sky\n")
-    found = by_name(opened(tmp_path / "here"))
-    assert list(found) == ["linked/a/x.jpg", "linked/b.jpg"]
-    assert_planes(found["linked/b.jpg"], plane(1, 0, 0))
+    annotations = by_name(opened(tmp_path / "here"))
+    assert list(annotations) == ["linked/a/x.jpg", "linked/b.jpg"]
+    assert_planes(annotations["linked/b.jpg"], plane(1, 0, 0))
 
 
 def test_a_link_to_nowhere_is_an_image_that_cannot_be_read(tmp_path: Path) -> None:
@@ -304,8 +306,8 @@ def test_a_link_to_nowhere_is_an_image_that_cannot_be_read(tmp_path: Path) -> No
 )
 def test_masks_of_other_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
     masks = {"object/b": plane(0, 3, size=size), "part/b": plane(1)}
-    found = opened(write(tmp_path, ("b.jpg",), masks)).annotation(0)
-    assert_planes(found, plane(1, 2, size=size), plane(4))
+    annotation = opened(write(tmp_path, ("b.jpg",), masks)).annotation(0)
+    assert_planes(annotation, plane(1, 2, size=size), plane(4))
 
 
 @pytest.mark.parametrize("size", [SIZE[::-1], (16, 16), (16, 26), (8, 16), (48, 80), (1, 4)])
@@ -339,15 +341,15 @@ def test_dialects_of_csv(tmp_path: Path, table: str, change: Callable[[str], byt
     texts = {"concepts.csv": CONCEPTS.encode(), "image_labels.csv": LABELS.encode()}
     texts[table] = change(texts[table].decode())
     plain = opened(write(tmp_path / "plain", labels=LABELS))
-    other = opened(
+    dialect = opened(
         write(tmp_path / "other", concepts=texts["concepts.csv"], labels=texts["image_labels.csv"])
     )
-    assert other.concepts == plain.concepts
+    assert dialect.concepts == plain.concepts
     for image in range(2):
         assert_planes(
-            other.annotation(image), *(np.asarray(p) for p in plain.annotation(image).planes)
+            dialect.annotation(image), *(np.asarray(p) for p in plain.annotation(image).planes)
         )
-        assert other.annotation(image).labels == plain.annotation(image).labels
+        assert dialect.annotation(image).labels == plain.annotation(image).labels
 
 
 def test_columns_in_any_order_commas_and_unicode(tmp_path: Path) -> None:
@@ -454,14 +456,14 @@ def test_an_empty_set(tmp_path: Path) -> None:
         opened(tmp_path / "nowhere")
     with pytest.raises(ConceptSetInvalid, match="no folder given; expected masks:ROOT"):
         open_concepts("masks:")
-    neither = (
+    no_concepts = (
         r"no concepts in .*; list them in concepts\.csv \(category,value,name\), "
         r"in image_labels\.csv \(image,category,name\), or in both"
     )
-    with pytest.raises(ConceptSetInvalid, match=neither):
+    with pytest.raises(ConceptSetInvalid, match=no_concepts):
         opened(tmp_path)
     (tmp_path / "concepts.csv").write_text("category,value,name\n")
-    with pytest.raises(ConceptSetInvalid, match=neither):
+    with pytest.raises(ConceptSetInvalid, match=no_concepts):
         opened(tmp_path)
     (tmp_path / "concepts.csv").write_text(CONCEPTS)
     with pytest.raises(ConceptSetInvalid, match=r"no images in .*images"):
@@ -546,18 +548,18 @@ def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "here", tmp_path / "there")
     assert fingerprint("here") == fingerprint("there")
     assert opened(tmp_path / "here").identity.source == f"masks:{tmp_path}/here"
-    known = {fingerprint("there")}
+    fingerprints = {fingerprint("there")}
     save_image(tmp_path / "there/images/c.jpg")
-    known.add(fingerprint("there"))
+    fingerprints.add(fingerprint("there"))
     save(tmp_path / "there/masks/object/c.png", plane(0))
-    known.add(fingerprint("there"))
+    fingerprints.add(fingerprint("there"))
     save(tmp_path / "there/masks/object/c.png", np.random.default_rng(0).integers(0, 9, SIZE))
-    known.add(fingerprint("there"))
+    fingerprints.add(fingerprint("there"))
     (tmp_path / "there/concepts.csv").write_text(CONCEPTS.replace("door", "gate"))
-    known.add(fingerprint("there"))
+    fingerprints.add(fingerprint("there"))
     (tmp_path / "there/image_labels.csv").write_text(LABELS.replace("sea", "bay"))
-    known.add(fingerprint("there"))
-    assert len(known) == 6
+    fingerprints.add(fingerprint("there"))
+    assert len(fingerprints) == 6
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
@@ -578,9 +580,9 @@ def test_a_file_name_that_is_no_unicode(tmp_path: Path) -> None:
 def test_workers_read_the_same(tmp_path: Path, context: str) -> None:
     concepts = opened(write(tmp_path, labels=LABELS))
     items = pickle.loads(pickle.dumps(Annotations(concepts)))
-    found = list(DataLoader(items, None, num_workers=2, multiprocessing_context=context))
-    assert len(found) == 2
-    for planes in found:
+    batches = list(DataLoader(items, None, num_workers=2, multiprocessing_context=context))
+    assert len(batches) == 2
+    for planes in batches:
         assert_planes(Annotation(planes), plane(1, 2, 0), plane(4, 3))
 
 
