@@ -1,4 +1,4 @@
-"""A small network and a small concept set, for tests of what is kept, continued and brought together."""
+"""Small network and concept set for tests of stored, continued and merged runs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from nd_plugin import Annotation, Concept, Identity, open_concepts
 
 
 class Net(nn.Module):
-    """Two layers, with live, sparse and dead units; counts the images that pass through it."""
+    """Two layers with live, sparse and dead units; counts the images that pass through."""
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
-        self.near, self.far = nn.Conv2d(3, 5, 5, 4, 2), nn.Conv2d(5, 6, 3, 2, 1)
+        self.near = nn.Conv2d(3, 5, 5, 4, 2)
+        self.far = nn.Conv2d(5, 6, 3, 2, 1)
         random = torch.Generator().manual_seed(seed)
         for parameter in self.parameters():
             parameter.data = torch.randn(parameter.shape, generator=random) / 4
@@ -32,7 +33,7 @@ class Net(nn.Module):
 
 @dataclass(frozen=True)
 class Drawn:
-    """A concept set held in memory, of which some images and annotations cannot be read."""
+    """Concept set in memory, of which some images and annotations cannot be read."""
 
     identity: Identity
     categories: tuple[str, ...]
@@ -45,10 +46,11 @@ class Drawn:
 
     @classmethod
     def of(cls, text: str) -> Drawn:
-        whole = open_concepts(text)
-        images = [whole.image(index) for index in range(len(whole))]
-        annotations = [whole.annotation(index) for index in range(len(whole))]
-        return cls(whole.identity, whole.categories, whole.concepts, images, annotations)
+        """Return the concept set that a spec names, with all images and annotations read."""
+        source = open_concepts(text)
+        images = [source.image(index) for index in range(len(source))]
+        annotations = [source.annotation(index) for index in range(len(source))]
+        return cls(source.identity, source.categories, source.concepts, images, annotations)
 
     def __len__(self) -> int:
         return len(self.images)

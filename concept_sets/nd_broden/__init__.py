@@ -1,11 +1,11 @@
-"""The concept set ``broden``: the Broden data set, and anything in its on-disk layout."""
+"""Concept set ``broden``: the Broden data set, and anything in its on-disk layout."""
 
 from nd_plugin import ConceptSetSpec, hookimpl
 
 
 @hookimpl
 def nd_concept_sets() -> list[ConceptSetSpec]:
-    """This concept set."""
+    """Offer ``broden``."""
     return [
         ConceptSetSpec(
             name="broden",

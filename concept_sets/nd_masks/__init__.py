@@ -1,11 +1,11 @@
-"""The concept set ``masks``: anyone's own concepts, as folders of images and masks."""
+"""Concept set ``masks``: custom concepts, as folders of images and masks."""
 
 from nd_plugin import ConceptSetSpec, hookimpl
 
 
 @hookimpl
 def nd_concept_sets() -> list[ConceptSetSpec]:
-    """This concept set."""
+    """Offer ``masks``."""
     return [
         ConceptSetSpec(
             name="masks",

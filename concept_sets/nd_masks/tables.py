@@ -1,4 +1,4 @@
-"""The tables of the masks format: concepts.csv and image_labels.csv."""
+"""Tables of the masks format: concepts.csv and image_labels.csv."""
 
 from __future__ import annotations
 
@@ -10,36 +10,63 @@ import numpy.typing as npt
 
 from nd_plugin import Concept, ConceptSetInvalid, TableLine, read_table
 
-VALUES = 65536
+VALUE_COUNT = 65536  # values that a 16 bit mask can hold
+UNLISTED = VALUE_COUNT  # index into a value table for values beyond 16 bits: always unlabelled
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[TableLine]:
-    """The lines of a CSV file that has these columns, all filled; none where it is absent."""
+    """Return a CSV file's lines, cut down to these columns; no lines if the file is absent.
+
+    Lines in which all of these columns are empty are skipped. Raises ConceptSetInvalid for a line
+    in which only some of them are filled.
+    """
+    if not path.exists():
+        return []
     lines = []
-    for where, line in read_table(path, columns) if path.exists() else ():
+    for position, line in read_table(path, columns):
         cells = {column: line[column] for column in columns}
-        empty = [column for column in columns if not cells[column]]
-        if empty and any(cells.values()):
-            raise ConceptSetInvalid(f"{where}: the column {empty[0]!r} is empty")
-        if not empty:
-            lines.append((where, cells))
+        if not any(cells.values()):
+            continue
+        for column, cell in cells.items():
+            if not cell:
+                raise ConceptSetInvalid(
+                    f"{position}: the column {column!r} is empty; fill it in or delete the line"
+                )
+        lines.append((position, cells))
     return lines
 
 
 def concept_of(line: Mapping[str, str]) -> Concept:
-    """The concept that a line names."""
+    """Return the concept that a line of either table names."""
     return Concept(line["name"], line["category"])
 
 
-def value_tables(rows: Sequence[TableLine], value_of: Mapping[Concept, int]) -> dict[str, npt.NDArray[np.int32]]:
-    """Per category the plane value of every mask value, 0 where it is not listed; the last place is never listed."""
+def value_tables(
+    lines: Sequence[TableLine], plane_values: Mapping[Concept, int]
+) -> dict[str, npt.NDArray[np.int32]]:
+    """Return a lookup table from mask values to plane values for each category.
+
+    Tables are of shape (VALUE_COUNT + 1,). They hold 0, "no label", for mask values that
+    concepts.csv does not list. Raises ConceptSetInvalid for a value that is out of range or listed
+    twice.
+    """
     tables: dict[str, npt.NDArray[np.int32]] = {}
-    for where, line in rows:
-        text, category = line["value"], line["category"]
-        if not text.isdecimal() or len(text) > 9 or int(text) >= VALUES:
-            raise ConceptSetInvalid(f"{where}: the value {text!r} is not in 0..{VALUES - 1}")
-        table = tables.setdefault(category, np.zeros(VALUES + 1, dtype=np.int32))
-        if table[int(text)]:
-            raise ConceptSetInvalid(f"{where}: {category} {text} is listed twice")
-        table[int(text)] = value_of[concept_of(line)]
+    for position, line in lines:
+        category = line["category"]
+        mask_value = _mask_value(line["value"], position)
+        table = tables.setdefault(category, np.zeros(VALUE_COUNT + 1, dtype=np.int32))
+        if table[mask_value]:
+            raise ConceptSetInvalid(
+                f"{position}: the value {mask_value} of category {category!r} is listed twice; "
+                "a mask value stands for one concept"
+            )
+        table[mask_value] = plane_values[concept_of(line)]
     return tables
+
+
+def _mask_value(text: str, position: str) -> int:
+    if not text.isdecimal() or len(text) > 9 or int(text) >= VALUE_COUNT:
+        raise ConceptSetInvalid(
+            f"{position}: the value {text!r} is not a whole number from 0 to {VALUE_COUNT - 1}"
+        )
+    return int(text)

@@ -1,4 +1,4 @@
-"""The embedded default concept set ``shapes``: scenes drawn from a seed, the truth of every pixel known."""
+"""Default concept set ``shapes``: scenes drawn from a seed, with the true labels of every pixel."""
 
 from nd_plugin import ConceptSetSpec, hookimpl
 

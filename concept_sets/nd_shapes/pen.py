@@ -1,4 +1,4 @@
-"""The pen: draws one thing, in percent of the box that the thing stands in."""
+"""Pen: draws one thing, in percent of the box that the thing stands in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from nd_shapes.noise import Dice
 from nd_shapes.palette import COLORS, TINTS
 from nd_shapes.patterns import PATTERNS
 
-_ALIKE = (  # colours that a texture of both would not show
+LEFT_AND_RIGHT = (-1, 1)
+_SIMILAR_COLORS = (  # two of one set make a texture that can hardly be seen
     {"black", "purple", "blue", "brown"},
     {"white", "yellow", "pink"},
     {"red", "orange", "brown", "pink", "purple"},
@@ -22,25 +23,33 @@ _ALIKE = (  # colours that a texture of both would not show
 
 @dataclass(frozen=True)
 class Pen:
-    """A place on the canvas and the thing that is drawn there.
+    """Box on the canvas, with methods that draw a thing in it.
 
-    Points and boxes are whole percents of the pen's own box, x to the right and y down; ``on`` names the part that a
-    stroke belongs to, or the part and the part of the part: ``"head/eye"``.
+    Points and boxes are whole percents of the pen's own box, x to the right and y down. ``on``
+    names the part that a stroke belongs to, or the part and the part of the part: ``"head/eye"``.
     """
 
     canvas: Canvas
     dice: Dice
-    box: raster.Box  # left, top, right, bottom
+    box: raster.Box
     thing: str = ""
     mirrored: bool = False
 
     def rect(self, left: int, top: int, right: int, bottom: int, coat: Coat, on: str = "") -> None:
         """Paint a rectangle."""
-        self._paint(raster.rectangle(self._place((left, top, right, bottom)), self.canvas.size), coat, on)
+        box = self._box_on_canvas(left, top, right, bottom)
+        stamp = raster.rectangle(box, self.canvas.size)
+        self._paint(stamp, coat, on)
 
     def oval(self, left: int, top: int, right: int, bottom: int, coat: Coat, on: str = "") -> None:
         """Paint an ellipse that touches the sides of a rectangle."""
-        self._paint(raster.ellipse(self._place((left, top, right, bottom)), self.canvas.size), coat, on)
+        box = self._box_on_canvas(left, top, right, bottom)
+        stamp = raster.ellipse(box, self.canvas.size)
+        self._paint(stamp, coat, on)
+
+    def disc(self, x: int, y: int, radius: int, coat: Coat, on: str = "") -> None:
+        """Paint an ellipse of this radius, across and down, round a point."""
+        self.oval(x - radius, y - radius, x + radius, y + radius, coat, on)
 
     def polygon(self, corners: Sequence[raster.Point], coat: Coat, on: str = "") -> None:
         """Paint the inside of a closed line."""
@@ -48,39 +57,61 @@ class Pen:
 
     def polygons(self, lines: Sequence[Sequence[raster.Point]], coat: Coat, on: str = "") -> None:
         """Paint the insides of closed lines that do not overlap, in one stroke."""
-        placed = [[self._at(corner) for corner in line] for line in lines]
-        self._paint(raster.polygons(placed, self.canvas.size), coat, on)
+        lines_on_canvas = [self._line_on_canvas(line) for line in lines]
+        stamp = raster.polygons(lines_on_canvas, self.canvas.size)
+        self._paint(stamp, coat, on)
 
-    def rects(self, boxes: Sequence[raster.Box], coat: Coat, on: str = "") -> None:
+    def rects(self, boxes: Sequence[tuple[int, int, int, int]], coat: Coat, on: str = "") -> None:
         """Paint rectangles that do not overlap, in one stroke."""
-        self.polygons([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)] for x0, y0, x1, y1 in boxes], coat, on)
+        lines = []
+        for left, top, right, bottom in boxes:
+            lines.append([(left, top), (right, top), (right, bottom), (left, bottom)])
+        self.polygons(lines, coat, on)
 
     def blob(self, corners: Sequence[raster.Point], coat: Coat, on: str = "") -> None:
         """Paint the inside of a closed line with its corners rounded."""
-        outline = raster.rounded([self._at(corner) for corner in corners])
-        self._paint(raster.polygons([outline], self.canvas.size), coat, on)
+        outline = raster.rounded(self._line_on_canvas(corners))
+        stamp = raster.polygons([outline], self.canvas.size)
+        self._paint(stamp, coat, on)
 
     def lighten(self, left: int, top: int, right: int, bottom: int, change: int) -> None:
-        """Throw light on an ellipse, or shadow where the change is below 0."""
-        self.canvas.lighten(raster.ellipse(self._place((left, top, right, bottom)), self.canvas.size), change)
+        """Cast light on an ellipse, or shadow if the change is below 0."""
+        box = self._box_on_canvas(left, top, right, bottom)
+        stamp = raster.ellipse(box, self.canvas.size)
+        self.canvas.lighten(stamp, change)
 
     def inset(self, left: int, top: int, right: int, bottom: int) -> Pen:
-        """A pen for a smaller box within this one, for the same thing."""
-        return replace(self, box=self._place((left, top, right, bottom)))
+        """Return a pen for a smaller box within this one, for the same thing."""
+        return replace(self, box=self._box_on_canvas(left, top, right, bottom))
 
     def of(self, thing: str) -> Pen:
-        """A pen for the same box that draws another thing."""
+        """Return a pen for the same box that draws another thing."""
         return replace(self, thing=thing)
 
-    def coat(self, material: str, *colors: str, level: int = 128, light: Light = "flat", cell: int = 16) -> Coat:
-        """A plain coat, in one of some colours or in any.
+    def coat(
+        self,
+        material: str,
+        *colors: str,
+        level: int = 128,
+        light: Light = "flat",
+        cell: int = 16,
+    ) -> Coat:
+        """Return a plain coat in one of these colours, or in any.
 
-        ``cell`` is the size of the material's relief, in percent of the shorter side of the box.
+        ``level`` is about its mean shade. ``cell`` is the size of the material's relief, in percent
+        of the shorter side of the box.
         """
-        tint = self.dice.pick(TINTS[self.dice.pick(colors or COLORS)])
-        level += self.dice.whole(-20, 20)
-        left, top, _, _ = self.box
-        return Coat(material, tint, level, self._length(cell), (left, top), light)
+        color = self.dice.pick(colors or COLORS)
+        tint = self.dice.pick(TINTS[color])
+        shade = level + self.dice.whole(-20, 20)
+        return Coat(
+            material=material,
+            tint=tint,
+            level=shade,
+            cell=self._length(cell),
+            origin=(self.box.left, self.box.top),
+            light=light,
+        )
 
     def printed(
         self,
@@ -92,48 +123,87 @@ class Pen:
         light: Light = "flat",
         cell: int = 8,
     ) -> Coat:
-        """A coat with a texture in two inks: the first of some colours, the second one that stands out from it."""
-        name = self.dice.pick(colors or COLORS)
-        apart = [other for other in COLORS if not any({name, other} <= alike for alike in _ALIKE)]
-        second = self.dice.pick([color for color in apart if color in colors and color != name] or apart)
-        plain = self.coat(material, name, level=level, light=light, cell=cell)
-        texture, ink = self.dice.pick(textures), self.dice.pick(TINTS[second])
+        """Return a coat with a texture in two inks.
+
+        The first ink is one of these colours, or any; the second one contrasts with it, and is
+        another of these colours if that is possible.
+        """
+        color = self.dice.pick(colors or COLORS)
+        contrasting = _contrasting_colors(color)
+        preferred = [name for name in contrasting if name in colors]
+        second_color = self.dice.pick(preferred or contrasting)
+        plain = self.coat(material, color, level=level, light=light, cell=cell)
+        texture = self.dice.pick(textures)
+        ink = self.dice.pick(TINTS[second_color])
         return replace(plain, texture=texture, ink=ink, period=self._length(period))
 
-    def dressed(self, material: str, *colors: str, period: int = 20, light: Light = "flat", percent: int = 55) -> Coat:
-        """A coat that is printed in so many of a hundred cases, else plain."""
+    def dressed(
+        self,
+        material: str,
+        *colors: str,
+        period: int = 20,
+        light: Light = "flat",
+        percent: int = 55,
+    ) -> Coat:
+        """Return a printed coat with a chance of ``percent``, else a plain one."""
         if self.dice.chance(percent):
             return self.printed(material, *colors, period=period, light=light)
         return self.coat(material, *colors, light=light)
 
     def _paint(self, stamp: raster.Stamp, coat: Coat, on: str) -> None:
         part, _, subpart = on.partition("/")
-        self.canvas.paint(stamp, coat, Surface(self.thing, part, subpart, coat.material, coat.texture))
+        surface = Surface(self.thing, part, subpart, coat.material, coat.texture)
+        self.canvas.paint(stamp, coat, surface)
 
-    def _at(self, point: raster.Point) -> raster.Point:
-        left, top, right, bottom = self.box
-        across = 100 - point[0] if self.mirrored else point[0]
-        return left + across * (right - left) // 100, top + point[1] * (bottom - top) // 100
+    def _point_on_canvas(self, x: int, y: int) -> raster.Point:
+        if self.mirrored:
+            x = 100 - x
+        x_on_canvas = self.box.left + x * self.box.width // 100
+        y_on_canvas = self.box.top + y * self.box.height // 100
+        return x_on_canvas, y_on_canvas
 
-    def _place(self, box: raster.Box) -> raster.Box:
-        (x0, top), (x1, bottom) = self._at(box[:2]), self._at(box[2:])
-        return min(x0, x1), top, max(x0, x1), bottom
+    def _line_on_canvas(self, line: Sequence[raster.Point]) -> list[raster.Point]:
+        return [self._point_on_canvas(x, y) for x, y in line]
+
+    def _box_on_canvas(self, left: int, top: int, right: int, bottom: int) -> raster.Box:
+        start_x, start_y = self._point_on_canvas(left, top)
+        end_x, end_y = self._point_on_canvas(right, bottom)
+        return raster.Box(min(start_x, end_x), start_y, max(start_x, end_x), end_y)
 
     def _length(self, percent: int) -> int:
-        left, top, right, bottom = self.box
-        return max(raster.ONE // 2, min(right - left, bottom - top) * percent // 100)
+        """Return a percentage of the box's shorter side, at least half a pixel."""
+        shorter_side = min(self.box.width, self.box.height)
+        return max(raster.ONE // 2, shorter_side * percent // 100)
+
+
+def _contrasting_colors(color: str) -> list[str]:
+    """Return the colours that stand out from a colour."""
+    contrasting = []
+    for name in COLORS:
+        if not any({name, color} <= similar for similar in _SIMILAR_COLORS):
+            contrasting.append(name)
+    return contrasting
+
+
+def from_middle(side: int, offsets: Sequence[raster.Point]) -> list[raster.Point]:
+    """Return points that lie so far from the upright middle line, on the left (-1) or right (1)."""
+    return [(50 + side * x, y) for x, y in offsets]
 
 
 @dataclass(frozen=True)
 class Sketch:
-    """A thing that can be drawn anywhere."""
+    """Drawing of a thing that can be placed anywhere."""
 
-    thing: str  # its object label
-    height: int  # in percent of the picture's shorter side, when it stands in front
+    thing: str  # object label
+    height: int  # in percent of the picture's shorter side, in the foreground
     aspect: int  # width in percent of the height
     draw: Callable[[Pen], None]
 
 
 def sketch(thing: str, height: int, aspect: int) -> Callable[[Callable[[Pen], None]], Sketch]:
-    """Turn a drawing function into a sketch."""
-    return lambda draw: Sketch(thing, height, aspect, draw)
+    """Return a decorator that turns a drawing function into a sketch."""
+
+    def decorate(draw: Callable[[Pen], None]) -> Sketch:
+        return Sketch(thing, height, aspect, draw)
+
+    return decorate

@@ -1,14 +1,15 @@
-"""Which pixels a shape covers: a pixel whose centre lies inside.
+"""Rasterisation of shapes: a shape covers the pixels whose centres lie inside it.
 
-Coordinates are whole numbers, ``ONE`` to a pixel. The rules of Pillow's ``ImageDraw`` have changed between versions
-and its polygons are computed in floating point, so shapes are rasterised here, exactly, in integers.
+Coordinates are integers, ``ONE`` to a pixel. The rules of Pillow's ``ImageDraw`` have changed
+between versions, and it computes polygons in floating point. Shapes are therefore rasterised here,
+exactly, in integers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,87 +17,153 @@ import numpy.typing as npt
 from nd_shapes.noise import Bools, Ints
 
 ONE = 64
-LARGEST = 4096  # pixels a side
-_CENTRES = np.arange(LARGEST, dtype=np.int32) * ONE + ONE // 2
-_RADIUS = 1024
+LARGEST_SIDE = 4096  # pixels
+_CENTRES = np.arange(LARGEST_SIDE, dtype=np.int32) * ONE + ONE // 2
+_RADIUS = 1024  # resolution at which the equation of an ellipse is evaluated
 
-Box = tuple[int, int, int, int]  # left, top, right, bottom
 Point = tuple[int, int]  # x, y
-N = TypeVar("N", int, npt.NDArray[np.int64])
+Integer = TypeVar("Integer", int, npt.NDArray[np.int64])
+
+
+class Box(NamedTuple):
+    """Rectangle by its sides."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        """Extent in x."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        """Extent in y."""
+        return self.bottom - self.top
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """The pixels of a shape, within a window of the canvas."""
+    """Pixels of a shape, as a mask in a window of the canvas."""
 
     top: int  # of the window, in pixels
     left: int
     mask: Bools  # (row, column) of the window
-    extent: Box  # of the whole shape, also where the canvas cuts it off
+    extent: Box  # of the whole shape, even if the canvas cuts it off
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Where the mask lies on the canvas."""
+        """Rows and columns of the canvas that the mask covers."""
         height, width = self.mask.shape
-        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+        rows = slice(self.top, self.top + height)
+        columns = slice(self.left, self.left + width)
+        return rows, columns
 
     def centres(self) -> tuple[Ints, Ints]:
-        """The centres of the window's rows (row, 1) and columns (1, column)."""
+        """Return the centres of the window's rows (row, 1) and columns (1, column)."""
         rows, columns = self.window
         return _CENTRES[rows, None], _CENTRES[None, columns]
 
+    def positions(self, radius: int) -> tuple[Ints, Ints]:
+        """Return the centres as ``v`` (row, 1) and ``u`` (1, column), -radius to radius."""
+        y, x = self.centres()
+        box = self.extent
+        u = (2 * x - box.left - box.right) * radius // max(1, box.width)
+        v = (2 * y - box.top - box.bottom) * radius // max(1, box.height)
+        return v, u
+
 
 def rectangle(extent: Box, size: tuple[int, int]) -> Stamp:
-    """All pixels of a box."""
-    left, top, right, bottom = map(_first_pixel, extent)
+    """Rasterise a box on a canvas of ``size`` (height, width) pixels."""
     height, width = size
-    top, left = min(max(top, 0), height), min(max(left, 0), width)
-    shape = (max(0, min(bottom, height) - top), max(0, min(right, width) - left))
-    return Stamp(top, left, np.ones(shape, dtype=np.bool_), extent)
+    top = min(max(_first_pixel(extent.top), 0), height)
+    left = min(max(_first_pixel(extent.left), 0), width)
+    rows = max(0, min(_first_pixel(extent.bottom), height) - top)
+    columns = max(0, min(_first_pixel(extent.right), width) - left)
+    mask = np.ones((rows, columns), dtype=np.bool_)
+    return Stamp(top, left, mask, extent)
 
 
 def ellipse(extent: Box, size: tuple[int, int]) -> Stamp:
-    """The ellipse that touches the sides of a box."""
+    """Rasterise the ellipse that touches the sides of a box."""
     box = rectangle(extent, size)
-    down, across = box.centres()
-    left, top, right, bottom = extent
-    u = (2 * across - left - right) * _RADIUS // max(1, right - left)
-    v = (2 * down - top - bottom) * _RADIUS // max(1, bottom - top)
-    return Stamp(box.top, box.left, u * u + v * v <= _RADIUS * _RADIUS, extent)
+    v, u = box.positions(_RADIUS)
+    inside = u * u + v * v <= _RADIUS * _RADIUS
+    return Stamp(box.top, box.left, inside, extent)
 
 
 def polygons(lines: Sequence[Sequence[Point]], size: tuple[int, int]) -> Stamp:
-    """The insides of closed lines, by the even-odd rule."""
-    columns, rows = zip(*(corner for line in lines for corner in line), strict=True)
-    box = rectangle((min(columns), min(rows), max(columns), max(rows)), size)
+    """Rasterise the insides of closed lines, by the even-odd rule.
+
+    Every side that crosses a pixel row's centre line toggles "inside", from the first pixel centre
+    at or beyond the crossing up to the end of the row::
+
+        side A at column 2, side B at column 5
+        toggles   0 0 1 0 0 1 0
+        inside    0 0 1 1 1 0 0     exclusive or of all toggles so far
+
+    One more column than the window has takes the toggles that lie beyond it.
+    """
+    box = rectangle(_extent(lines), size)
     if not box.mask.size:
         return box
-    height, width = box.mask.shape
-    sides = [(*start, *end) for line in lines for start, end in zip(line, (*line[1:], line[0]), strict=True)]
-    x, y, next_x, next_y = np.array(sides, dtype=np.int64).T
-    down = box.centres()[0]
-    crossed = (y <= down) != (next_y <= down)  # (row, side)
-    rise = np.where(next_y == y, 1, next_y - y)
-    column = _first_pixel(x + (down - y) * (next_x - x) // rise) - box.left
-    cell = np.arange(height)[:, None] * (width + 1) + np.minimum(np.maximum(column, 0), width)
-    toggles = np.bincount(cell[crossed], minlength=height * (width + 1)).reshape(height, width + 1)
-    inside = np.bitwise_xor.accumulate(toggles.astype(np.uint8) & 1, axis=1)[:, :width]
+    rows, columns = box.mask.shape
+    y, _ = box.centres()
+    crossing, x = _crossings(_sides(lines), y)
+    column = np.minimum(np.maximum(_first_pixel(x) - box.left, 0), columns)
+    cell = np.arange(rows)[:, None] * (columns + 1) + column  # (row, side)
+    count = np.bincount(cell[crossing], minlength=rows * (columns + 1))
+    toggles = count.reshape(rows, columns + 1).astype(np.uint8) & 1
+    inside = np.bitwise_xor.accumulate(toggles, axis=1)[:, :columns]
     return Stamp(box.top, box.left, inside.view(np.bool_), box.extent)
 
 
 def rounded(corners: Sequence[Point]) -> list[Point]:
-    """The closed line with its corners cut twice (Chaikin), which makes it look drawn by hand."""
+    """Return a closed line with its corners cut twice (Chaikin 1974), as if drawn by hand."""
+    line = list(corners)
     for _ in range(2):
-        following = [*corners[1:], corners[0]]
-        pairs = list(zip(corners, following, strict=True))
-        corners = [
-            point
-            for (ax, ay), (bx, by) in pairs
-            for point in (((3 * ax + bx) // 4, (3 * ay + by) // 4), ((ax + 3 * bx) // 4, (ay + 3 * by) // 4))
-        ]
-    return list(corners)
+        line = _corners_cut(line)
+    return line
 
 
-def _first_pixel(edge: N) -> N:
-    """The first pixel whose centre lies at or beyond an edge."""
+def _corners_cut(corners: Sequence[Point]) -> list[Point]:
+    """Return the points at a quarter and at three quarters of every side."""
+    line = []
+    for (x, y), (next_x, next_y) in zip(corners, [*corners[1:], corners[0]], strict=True):
+        near_start = ((3 * x + next_x) // 4, (3 * y + next_y) // 4)
+        near_end = ((x + 3 * next_x) // 4, (y + 3 * next_y) // 4)
+        line += [near_start, near_end]
+    return line
+
+
+def _extent(lines: Sequence[Sequence[Point]]) -> Box:
+    points = [point for line in lines for point in line]
+    x = [point[0] for point in points]
+    y = [point[1] for point in points]
+    return Box(min(x), min(y), max(x), max(y))
+
+
+def _sides(lines: Sequence[Sequence[Point]]) -> npt.NDArray[np.int64]:
+    """Return the sides as x, y of their start and x, y of their end, (4, side)."""
+    sides = []
+    for line in lines:
+        for start, end in zip(line, [*line[1:], line[0]], strict=True):
+            sides.append((*start, *end))
+    return np.array(sides, dtype=np.int64).T
+
+
+def _crossings(sides: npt.NDArray[np.int64], row_y: Ints) -> tuple[Bools, npt.NDArray[np.int64]]:
+    """Return which sides cross each row's centre line, and at which x, (row, side)."""
+    x, y, end_x, end_y = sides
+    crossing = (y <= row_y) != (end_y <= row_y)
+    rise = np.where(end_y == y, 1, end_y - y)  # level sides never cross; 1 avoids a division by 0
+    run = end_x - x
+    crossing_x = x + (row_y - y) * run // rise
+    return crossing, crossing_x
+
+
+def _first_pixel(edge: Integer) -> Integer:
+    """Return the first pixel whose centre lies at or beyond an edge."""
     return -((ONE // 2 - edge) // ONE)

@@ -1,4 +1,4 @@
-"""The concept set ``shapes``: any number of drawn scenes, the truth of every pixel known."""
+"""Concept set ``shapes``: any number of drawn scenes, with the true labels of every pixel."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from PIL import Image
 from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity
 from nd_shapes.canvas import Canvas, Surface
 from nd_shapes.noise import Dice
+from nd_shapes.options import EXAMPLE, picture_size, whole_number
 from nd_shapes.palette import COLORS
 from nd_shapes.places import SCENES, close_up
-from nd_shapes.raster import LARGEST
 from nd_shapes.stage import empty_stage
 from nd_shapes.vocabulary import CONCEPTS, LABELS, NAMES
 
-VERSION = "1"  # of the generator: a new one whenever any pixel changes
-_SMALLEST = 16  # pixels a side
-_DECK = (*sorted(SCENES), *("closeup",) * 3)  # dealt out again and again, so that no kind becomes rare
+VERSION = "1"  # of the generator: to be raised whenever any pixel changes
+_DECK = (*sorted(SCENES), *("closeup",) * 3)  # kinds of image, dealt out like cards
 
 
 class Shapes:
-    """Drawn scenes: objects with parts, made of materials, with textures and the eleven colour names.
+    """Drawn scenes: objects with parts, made of materials, with textures and eleven colour names.
 
-    Image ``i`` depends on the seed, its number and the size alone, so a longer set begins with a shorter one, and is
-    the same on every machine: everything is computed in integers.
+    Image ``i`` depends on the seed, its number and the size alone, so a longer set begins with a
+    shorter one. It is the same on every machine: everything is computed in integers.
 
     Parameters
     ----------
     argument
         Nothing; a text here is an error.
     images
-        How many, from 1 on.
+        Number of images, from 1.
     size
         Pixels a side, ``224`` or ``HEIGHTxWIDTH``, 16 to 4096.
     seed
@@ -45,98 +44,102 @@ class Shapes:
     native_masks = False
 
     def __init__(
-        self, argument: str = "", *, images: int | str = 400, size: int | str = 224, seed: int | str = 0
+        self,
+        argument: str = "",
+        *,
+        images: int | str = 400,
+        size: int | str = 224,
+        seed: int | str = 0,
     ) -> None:
         if argument:
-            raise ConceptSetInvalid(f"shapes takes options only, not {argument!r}; {_HOW}")
-        self._images = _whole("images", images, least=1)
-        self._size = _size(size)  # height, width
-        self._seed = _whole("seed", seed)
+            raise ConceptSetInvalid(f"shapes takes options only, got {argument!r}; {EXAMPLE}")
+        self._images = whole_number("images", images, smallest=1)
+        self._size = picture_size(size)  # height, width
+        self._seed = whole_number("seed", seed)
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """All six of Broden's, in its order."""
+        """Broden's six categories, in Broden's order."""
         return tuple(NAMES)
 
     @property
     def concepts(self) -> tuple[Concept, ...]:
-        """The vocabulary."""
+        """Vocabulary of all sets of drawn scenes."""
         return CONCEPTS
 
     @cached_property
     def identity(self) -> Identity:
-        """The full spec, the generator's version and a fingerprint of both."""
+        """Complete spec, version of the generator and a fingerprint of both."""
         height, width = self._size
         size = f"{height}" if height == width else f"{height}x{width}"
         source = f"shapes?images={self._images}&size={size}&seed={self._seed}"
-        fingerprint = hashlib.sha256(f"{VERSION} {source}".encode()).hexdigest()
-        return Identity(name="shapes", source=source, version=VERSION, fingerprint=fingerprint)
+        return Identity("shapes", source, VERSION, _fingerprint(source))
 
     def __len__(self) -> int:
-        """How many images."""
+        """Return the number of images."""
         return self._images
 
     def name(self, index: int) -> str:
-        """The kind of scene and the number: ``street-00007``."""
+        """Return the kind of scene and the number: ``street-00007``."""
         return f"{self._kind(index)}-{index:05d}"
 
     def image(self, index: int) -> Image.Image:
-        """The picture, RGB."""
-        return Image.fromarray(self._draw(index)[1].pixels())
+        """Return the picture, RGB."""
+        canvas = self._draw(index)
+        return Image.fromarray(canvas.pixels())
 
     def annotation(self, index: int) -> Annotation:
-        """The truth of each pixel, six planes of it, and the scene as a label of the whole image.
+        """Return the labels of each pixel, in six planes, and the scene as a whole-image label.
 
         Planes: object, part, part of the part, material, texture, colour.
         """
-        kind, canvas = self._draw(index)
-        labels_of_surface = np.array([_labels(surface) for surface in canvas.surfaces], dtype=np.int32)
-        planes = (labels.take(canvas.surface) for labels in labels_of_surface.T)
-        color = canvas.colors() + LABELS[f"{COLORS[0]}-c"]
-        scene = LABELS.get(f"{kind}-s")
-        return Annotation((*planes, color.astype(np.int32)), () if scene is None else (scene,))
+        canvas = self._draw(index)
+        surface_labels = np.array(
+            [_labels(surface) for surface in canvas.surfaces], dtype=np.int32
+        )  # (surface, plane)
+        planes = [labels.take(canvas.surface) for labels in surface_labels.T]
+        first_color_label = LABELS[f"{COLORS[0]}-c"]
+        color_plane = (canvas.colors() + first_color_label).astype(np.int32)
+        scene_label = LABELS.get(f"{self._kind(index)}-s")
+        image_labels = () if scene_label is None else (scene_label,)
+        return Annotation((*planes, color_plane), image_labels)
 
     def _kind(self, index: int) -> str:
-        """Which scene is drawn; a close-up has none."""
+        """Return the kind of image: a scene, or a close-up without one.
+
+        Each run of ``len(_DECK)`` images is a newly shuffled deck, so that no kind becomes rare.
+        """
         if not 0 <= index < self._images:
-            raise IndexError(f"shapes has images 0 to {self._images - 1}, not {index}")
+            raise IndexError(f"no image {index}: shapes has images 0 to {self._images - 1}")
         deal, card = divmod(index, len(_DECK))
         dice = Dice(f"shapes {VERSION} {self._seed} deal {deal}")
-        return sorted(_DECK, key=lambda _: dice.whole(0, 1 << 30))[card]
+        shuffled = sorted(_DECK, key=lambda _: dice.whole(0, 1 << 30))
+        return shuffled[card]
 
-    def _draw(self, index: int) -> tuple[str, Canvas]:
+    def _draw(self, index: int) -> Canvas:
         kind = self._kind(index)
         dice = Dice(f"shapes {VERSION} {self._seed} {index}")
-        stage = empty_stage(self._size, dice, closer=35 if kind in SCENES else 8)
-        SCENES.get(kind, close_up)(stage)
-        stage.pen.canvas.finish(dice)
-        return kind, stage.pen.canvas
-
-
-_HOW = "for example shapes?images=500&size=224&seed=0"
+        close_up_percent = 35 if kind in SCENES else 8
+        stage = empty_stage(self._size, dice, close_up_percent)
+        draw_scene = SCENES.get(kind, close_up)
+        draw_scene(stage)
+        canvas = stage.pen.canvas
+        canvas.finish(dice)
+        return canvas
 
 
 def _labels(surface: Surface) -> tuple[int, ...]:
-    names = (surface.object, surface.part, surface.subpart, surface.material, surface.texture)
+    """Return a surface's labels in all planes but that of colours; 0 is no label."""
+    names = (
+        surface.object,
+        surface.part,
+        surface.subpart,
+        surface.material,
+        surface.texture,
+    )
     return tuple(LABELS[name] if name else 0 for name in names)
 
 
-def _whole(option: str, value: int | str, least: int | None = None) -> int:
-    try:
-        number = int(value)
-    except ValueError:
-        number = None
-    if number is None or (least is not None and number < least):
-        kind = "a whole number" if least is None else f"a whole number from {least} on"
-        raise ConceptSetInvalid(f"shapes: {option}={value} is not {kind}; {_HOW}")
-    return number
-
-
-def _size(value: int | str) -> tuple[int, int]:
-    sides = str(value).lower().split("x")
-    numbers = [int(side) for side in sides if side.isascii() and side.isdigit()]
-    fits = all(_SMALLEST <= number <= LARGEST for number in numbers)
-    if len(numbers) != len(sides) or len(sides) > 2 or not fits:
-        expected = f"N or HEIGHTxWIDTH in pixels, each {_SMALLEST} to {LARGEST}"
-        raise ConceptSetInvalid(f"shapes: size={value} is not {expected}; {_HOW}")
-    return numbers[0], numbers[-1]
+def _fingerprint(source: str) -> str:
+    """Return SHA-256 of the generator's version and the spec, which determine every pixel."""
+    return hashlib.sha256(f"{VERSION} {source}".encode()).hexdigest()

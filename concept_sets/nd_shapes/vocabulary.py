@@ -1,4 +1,4 @@
-"""The concepts, by category, under the names that Broden uses where it has them."""
+"""Vocabulary of ``shapes`` by category, with Broden's names for concepts that Broden has."""
 
 from __future__ import annotations
 
@@ -11,25 +11,29 @@ from nd_shapes.patterns import PATTERNS
 from nd_shapes.places import SCENES
 
 OBJECTS = (
-    "apple", "ball", "balloon", "banana", "bed", "bench", "bird", "boat", "book", "bookcase", "bottle", "bowl",
-    "building", "bus", "butterfly", "cabinet", "cactus", "car", "cat", "chair", "chandelier", "clock", "cloud", "cow",
-    "crosswalk", "cup", "curtain", "cushion", "dog", "fence", "fish", "floor", "flower", "grass", "horse", "house",
-    "kite", "lamp", "lighthouse", "moon", "mountain", "mushroom", "orange", "painting", "palm", "person", "pillow",
-    "plant", "road", "rock", "rug", "sand", "sea", "sheep", "sidewalk", "sky", "snow", "sofa", "streetlight", "sun",
-    "table", "teapot", "television", "towel", "traffic light", "tree", "umbrella", "vase", "wall", "windowpane",
-    "zebra",
+    "apple", "ball", "balloon", "banana", "bed", "bench", "bird", "boat", "book",
+    "bookcase", "bottle", "bowl", "building", "bus", "butterfly", "cabinet", "cactus",
+    "car", "cat", "chair", "chandelier", "clock", "cloud", "cow", "crosswalk", "cup",
+    "curtain", "cushion", "dog", "fence", "fish", "floor", "flower", "grass", "horse",
+    "house", "kite", "lamp", "lighthouse", "moon", "mountain", "mushroom", "orange",
+    "painting", "palm", "person", "pillow", "plant", "road", "rock", "rug", "sand", "sea",
+    "sheep", "sidewalk", "sky", "snow", "sofa", "streetlight", "sun", "table", "teapot",
+    "television", "towel", "traffic light", "tree", "umbrella", "vase", "wall",
+    "windowpane", "zebra",
 )  # fmt: skip
 PARTS = (
-    "antenna", "arm", "back", "base", "basket", "beak", "blanket", "blossom", "body", "branch", "bulb", "bumper",
-    "cabin", "canopy", "cap", "chimney", "cloth", "collar", "crown", "dial", "door", "drawer", "ear", "envelope", "eye",
-    "fin", "flag", "foot", "footboard", "frame", "fruit", "funnel", "grille", "hand", "handle", "hat", "head",
-    "headboard", "headlight", "horn", "hub", "hull", "label", "lane", "lantern", "leaf", "leg", "license plate", "lid",
-    "mane", "mast", "mattress", "mouth", "muzzle", "neck", "nose", "pane", "petal", "picket", "pistil", "pole", "pot",
-    "rim", "roof", "sail", "screen", "seat", "shade", "shelf", "spout", "stem", "tail", "top", "torso", "trunk",
+    "antenna", "arm", "back", "base", "basket", "beak", "blanket", "blossom", "body",
+    "branch", "bulb", "bumper", "cabin", "canopy", "cap", "chimney", "cloth", "collar",
+    "crown", "dial", "door", "drawer", "ear", "envelope", "eye", "fin", "flag", "foot",
+    "footboard", "frame", "fruit", "funnel", "grille", "hand", "handle", "hat", "head",
+    "headboard", "headlight", "horn", "hub", "hull", "label", "lane", "lantern", "leaf",
+    "leg", "license plate", "lid", "mane", "mast", "mattress", "mouth", "muzzle", "neck",
+    "nose", "pane", "petal", "picket", "pistil", "pole", "pot", "rim", "roof", "sail",
+    "screen", "seat", "shade", "shelf", "spout", "stem", "tail", "top", "torso", "trunk",
     "wheel", "window", "wing",
 )  # fmt: skip
 
-NAMES: Mapping[str, tuple[str, ...]] = {  # of each category, in Broden's order of categories
+NAMES: Mapping[str, tuple[str, ...]] = {  # by category, in Broden's order of categories
     "object": OBJECTS,
     "part": PARTS,
     "scene": tuple(f"{scene}-s" for scene in sorted(SCENES)),
@@ -38,4 +42,4 @@ NAMES: Mapping[str, tuple[str, ...]] = {  # of each category, in Broden's order 
     "color": tuple(f"{color}-c" for color in COLORS),
 }
 CONCEPTS = tuple(Concept(name, category) for category, names in NAMES.items() for name in names)
-LABELS = {concept.name: number for number, concept in enumerate(CONCEPTS, start=1)}  # as annotations hold them
+LABELS = {concept.name: value for value, concept in enumerate(CONCEPTS, start=1)}  # in planes

@@ -58,58 +58,73 @@ HOLDERS: Mapping[str, set[str]] = {  # which parts a part of a part may belong t
 
 
 @dataclass
-class Seen:
-    """What the first 400 images show."""
+class Summary:
+    """Labels of the first 400 images."""
 
     concepts: set[int] = field(default_factory=set)
-    worn: set[tuple[str, str]] = field(default_factory=set)  # object, part
-    held: set[tuple[str, str]] = field(default_factory=set)  # part, part of the part
-    bare: list[str] = field(default_factory=list)  # images with a pixel that shows no object
-    wrong: list[str] = field(default_factory=list)  # images whose colour plane differs from their pixels
-    uneven: list[tuple[str, str]] = field(default_factory=list)  # textures that show a single colour
+    object_parts: set[tuple[str, str]] = field(default_factory=set)  # object, part
+    subparts: set[tuple[str, str]] = field(default_factory=set)  # part, part of the part
+    without_object: list[str] = field(default_factory=list)  # images with a pixel of no object
+    miscolored: list[str] = field(default_factory=list)  # images whose colour plane is wrong
+    one_colored: list[tuple[str, str]] = field(default_factory=list)  # image, texture
     categories: dict[str, set[str]] = field(default_factory=dict)  # of each image
 
 
 def pairs(shapes: Shapes, first: Plane, second: Plane) -> set[tuple[str, str]]:
-    """The names that stand together in a pixel of two planes; "" where the first has no label."""
-    both = np.unique(first[second > 0].astype(np.int64) * 1000 + second[second > 0])
+    """Return the names that meet in a pixel of two planes; "" where the first has no label."""
+    codes = np.unique(first[second > 0].astype(np.int64) * 1000 + second[second > 0])
     names = ["", *(concept.name for concept in shapes.concepts)]
-    return {(names[pair // 1000], names[pair % 1000]) for pair in both}
+    return {(names[code // 1000], names[code % 1000]) for code in codes}
 
 
 def one_colored_textures(shapes: Shapes, annotation: Annotation) -> list[str]:
-    """Textures that fill much of an image and yet show a single colour name."""
-    texture, color = annotation.planes[TEXTURE], annotation.planes[COLOR]
-    wide = [label for label in np.unique(texture[texture > 0]) if (texture == label).sum() > 3000]
-    return [shapes.concepts[label - 1].name for label in wide if len(np.unique(color[texture == label])) < 2]
+    """Return the textures that fill much of an image and yet show a single colour name."""
+    texture = annotation.planes[TEXTURE]
+    color = annotation.planes[COLOR]
+    names = []
+    for label in np.unique(texture[texture > 0]):
+        covered = texture == label
+        if covered.sum() > 3000 and len(np.unique(color[covered])) < 2:
+            names.append(shapes.concepts[label - 1].name)
+    return names
 
 
 @pytest.fixture(scope="module")
-def seen() -> Seen:
-    shapes, found = Shapes(images=400), Seen()
-    for index, name in ((index, shapes.name(index)) for index in range(len(shapes))):
+def summary() -> Summary:
+    shapes = Shapes(images=400)
+    totals = Summary()
+    for index in range(len(shapes)):
+        name = shapes.name(index)
         annotation = shapes.annotation(index)
         planes = annotation.planes
-        concepts = {int(label) for plane in planes for label in np.unique(plane)} - {0} | set(annotation.labels)
-        found.concepts |= concepts
-        found.categories[name] = {shapes.concepts[label - 1].category for label in concepts}
-        found.worn |= pairs(shapes, planes[OBJECT], planes[PART])
-        found.held |= pairs(shapes, planes[PART], planes[SUBPART])
-        found.bare += [name] * bool((planes[OBJECT] == 0).any())
-        found.wrong += [name] * bool((color_labels(shapes, index) != planes[COLOR]).any())
-        found.uneven += [(name, texture) for texture in one_colored_textures(shapes, annotation)]
-    return found
+        concepts = set(annotation.labels)
+        for plane in planes:
+            concepts.update(int(label) for label in np.unique(plane) if label)
+        totals.concepts |= concepts
+        totals.categories[name] = {shapes.concepts[label - 1].category for label in concepts}
+        totals.object_parts |= pairs(shapes, planes[OBJECT], planes[PART])
+        totals.subparts |= pairs(shapes, planes[PART], planes[SUBPART])
+        if (planes[OBJECT] == 0).any():
+            totals.without_object.append(name)
+        if (color_labels(shapes, index) != planes[COLOR]).any():
+            totals.miscolored.append(name)
+        for texture in one_colored_textures(shapes, annotation):
+            totals.one_colored.append((name, texture))
+    return totals
 
 
 def color_labels(shapes: Shapes, index: int) -> Plane:
-    """The labels that the pixels of an image have by their colour names."""
+    """Return the labels of the colour names that the pixels of an image have."""
     labels = {concept.name: label for label, concept in enumerate(shapes.concepts, start=1)}
-    return np.array([labels[f"{color}-c"] for color in COLORS])[color_name_of(np.asarray(shapes.image(index)))]
+    labels_of_colors = np.array([labels[f"{color}-c"] for color in COLORS])
+    colors = color_name_of(np.asarray(shapes.image(index)))
+    return labels_of_colors[colors]
 
 
 def content(shapes: Shapes, index: int) -> bytes:
-    """All that a user can get of an image, as bytes."""
-    image, annotation = shapes.image(index), shapes.annotation(index)
+    """Return name, pixels, planes and labels of an image, as bytes."""
+    image = shapes.image(index)
+    annotation = shapes.annotation(index)
     planes = b"".join(plane.astype("<i4").tobytes() for plane in annotation.planes)
     return shapes.name(index).encode() + image.tobytes() + planes + str(annotation.labels).encode()
 
@@ -126,9 +141,14 @@ def test_the_hook_offers_a_factory_that_opens_a_concept_set() -> None:
 
 def test_listing_the_plugin_loads_nothing_that_draws() -> None:
     heavy = "'torch', 'PIL', 'nd_shapes.scenes'"
-    code = f"import sys, nd_shapes; nd_shapes.nd_concept_sets(); print([m for m in ({heavy}) if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    code = (
+        "import sys, nd_shapes; nd_shapes.nd_concept_sets(); "
+        f"print([module for module in ({heavy}) if module in sys.modules])"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
@@ -159,20 +179,22 @@ def test_the_same_on_every_machine(index: int, size: str, expected: str) -> None
 
 
 def test_other_seeds_draw_other_images() -> None:
-    one, other = Shapes(images=20, size=64, seed=1), Shapes(images=20, size=64, seed=2)
-    assert all(content(one, index) != content(other, index) for index in range(20))
+    first_seed = Shapes(images=20, size=64, seed=1)
+    second_seed = Shapes(images=20, size=64, seed=2)
+    assert all(content(first_seed, index) != content(second_seed, index) for index in range(20))
 
 
 def test_a_longer_set_begins_with_the_shorter_one() -> None:
-    short, long = Shapes(images=8, size=64), Shapes(images=900, size=64)
-    assert all(content(short, index) == content(long, index) for index in range(8))
+    shorter = Shapes(images=8, size=64)
+    longer = Shapes(images=900, size=64)
+    assert all(content(shorter, index) == content(longer, index) for index in range(8))
 
 
 def test_survives_pickling() -> None:
     shapes = Shapes(images=5, size=48, seed=3)
-    again = pickle.loads(pickle.dumps(shapes))
-    assert again.identity == shapes.identity
-    assert content(again, 4) == content(shapes, 4)
+    unpickled = pickle.loads(pickle.dumps(shapes))
+    assert unpickled.identity == shapes.identity
+    assert content(unpickled, 4) == content(shapes, 4)
 
 
 @pytest.mark.parametrize("size", ["16", "32", "97", "1024", "32x400", "400x32", "300x225"])
@@ -188,21 +210,29 @@ def test_any_size(size: str) -> None:
 
 
 def test_the_scene_scales_with_the_size() -> None:
-    small, large = Shapes(size=112).annotation(6), Shapes(size=448).annotation(6)
-    same = [(a == b[1::4, 1::4]).mean() for a, b in zip(small.planes[:MATERIAL], large.planes, strict=False)]
-    assert min(same) > 0.97
+    small = Shapes(size=112).annotation(6).planes[:MATERIAL]
+    large = Shapes(size=448).annotation(6).planes[:MATERIAL]
+    equal_fractions = []
+    for small_plane, large_plane in zip(small, large, strict=True):
+        equal_fractions.append((small_plane == large_plane[1::4, 1::4]).mean())
+    assert min(equal_fractions) > 0.97
 
 
-def test_every_concept_occurs_within_400_images(seen: Seen) -> None:
+def test_every_concept_occurs_within_400_images(summary: Summary) -> None:
     concepts = Shapes().concepts
-    missing = [concept.name for number, concept in enumerate(concepts, 1) if number not in seen.concepts]
-    assert missing == []
+    absent_concepts = []
+    for label, concept in enumerate(concepts, start=1):
+        if label not in summary.concepts:
+            absent_concepts.append(concept.name)
+    assert absent_concepts == []
 
 
 def test_categories_are_brodens_in_brodens_order() -> None:
     shapes = Shapes()
     assert shapes.categories == ("object", "part", "scene", "material", "texture", "color")
-    assert tuple(dict.fromkeys(concept.category for concept in shapes.concepts)) == shapes.categories
+    assert (
+        tuple(dict.fromkeys(concept.category for concept in shapes.concepts)) == shapes.categories
+    )
     assert len({concept.name for concept in shapes.concepts}) == len(shapes.concepts)
 
 
@@ -213,26 +243,30 @@ def test_the_eleven_colors_have_brodens_names() -> None:
     assert "grey-c" in colors
 
 
-def test_every_pixel_shows_an_object(seen: Seen) -> None:
-    assert seen.bare == []
+def test_every_pixel_shows_an_object(summary: Summary) -> None:
+    assert summary.without_object == []
 
 
-def test_every_pixel_has_the_color_that_the_truth_says(seen: Seen) -> None:
-    assert seen.wrong == []
+def test_every_pixel_has_the_color_that_the_truth_says(summary: Summary) -> None:
+    assert summary.miscolored == []
 
 
-def test_every_image_has_objects_materials_and_colors(seen: Seen) -> None:
-    assert all({"object", "material", "color"} <= categories for categories in seen.categories.values())
+def test_every_image_has_objects_materials_and_colors(summary: Summary) -> None:
+    for categories in summary.categories.values():
+        assert {"object", "material", "color"} <= categories
 
 
-def test_every_image_but_a_close_up_has_a_scene(seen: Seen) -> None:
-    without = {name.split("-")[0] for name, categories in seen.categories.items() if "scene" not in categories}
-    assert without == {"closeup"}
+def test_every_image_but_a_close_up_has_a_scene(summary: Summary) -> None:
+    kinds_without_scene = set()
+    for name, categories in summary.categories.items():
+        if "scene" not in categories:
+            kinds_without_scene.add(name.split("-")[0])
+    assert kinds_without_scene == {"closeup"}
 
 
-def test_most_images_have_parts_and_textures(seen: Seen) -> None:
+def test_most_images_have_parts_and_textures(summary: Summary) -> None:
     for category in ("part", "texture"):
-        assert sum(category in categories for categories in seen.categories.values()) > 280
+        assert sum(category in categories for categories in summary.categories.values()) > 280
 
 
 def test_the_name_tells_the_scene() -> None:
@@ -244,22 +278,22 @@ def test_the_name_tells_the_scene() -> None:
         assert scenes == ([] if kind == "closeup" else [f"{kind}-s"])
 
 
-def test_parts_lie_on_objects_that_have_them(seen: Seen) -> None:
-    assert all(thing for thing, _ in seen.worn)
-    strange = [(thing, part) for thing, part in seen.worn if thing not in WEARERS.get(part, {thing})]
-    assert strange == []
-    assert WEARERS.keys() <= {part for _, part in seen.worn}
+def test_parts_lie_on_objects_that_have_them(summary: Summary) -> None:
+    assert all(thing for thing, _ in summary.object_parts)
+    for thing, part in summary.object_parts:
+        assert thing in WEARERS.get(part, {thing}), f"{part} on {thing}"
+    assert WEARERS.keys() <= {part for _, part in summary.object_parts}
 
 
-def test_parts_of_parts_lie_on_parts_that_have_them(seen: Seen) -> None:
-    assert all(part for part, _ in seen.held)
-    strange = [(part, subpart) for part, subpart in seen.held if part not in HOLDERS.get(subpart, {part})]
-    assert strange == []
-    assert HOLDERS.keys() <= {subpart for _, subpart in seen.held}
+def test_parts_of_parts_lie_on_parts_that_have_them(summary: Summary) -> None:
+    assert all(part for part, _ in summary.subparts)
+    for part, subpart in summary.subparts:
+        assert part in HOLDERS.get(subpart, {part}), f"{subpart} on {part}"
+    assert HOLDERS.keys() <= {subpart for _, subpart in summary.subparts}
 
 
-def test_textures_show_two_colors(seen: Seen) -> None:
-    assert seen.uneven == []
+def test_textures_show_two_colors(summary: Summary) -> None:
+    assert summary.one_colored == []
 
 
 @pytest.mark.parametrize(
@@ -283,7 +317,9 @@ def test_color_names(rgb: tuple[int, int, int], name: str) -> None:
 
 
 def test_every_rgb_has_a_color_name() -> None:
-    cube = np.array(list(product(range(0, 256, 15), repeat=3)), dtype=np.uint8).reshape(18, 18, 18, 3)
+    cube = np.array(list(product(range(0, 256, 15), repeat=3)), dtype=np.uint8).reshape(
+        18, 18, 18, 3
+    )
     names = color_name_of(cube)
     assert names.shape == (18, 18, 18)
     assert set(names.ravel()) == set(range(11))
@@ -291,16 +327,45 @@ def test_every_rgb_has_a_color_name() -> None:
 
 def test_shapes_that_share_a_side_leave_no_gap_and_do_not_overlap() -> None:
     corners = [(3, 5), (1900, 250), (1700, 1999), (130, 1500)]
-    middle, size = (871, 733), (32, 32)
+    middle = (871, 733)
+    size = (32, 32)
     triangles = [[corners[k - 1], corners[k], middle] for k in range(4)]
     covered = np.zeros(size, dtype=int)
     for triangle in triangles:
         stamp = raster.polygons([triangle], size)
         covered[stamp.window] += stamp.mask
-    whole = raster.polygons([corners], size)
+    polygon = raster.polygons([corners], size)
     expected = np.zeros(size, dtype=int)
-    expected[whole.window] = whole.mask
+    expected[polygon.window] = polygon.mask
     assert (covered == expected).all()
+
+
+def is_inside(x: int, y: int, lines: list[list[raster.Point]]) -> bool:
+    """Return whether a ray to the left crosses the lines an odd number of times."""
+    crossings = 0
+    for line in lines:
+        for (start_x, start_y), (end_x, end_y) in zip(line, line[1:] + line[:1], strict=True):
+            if (start_y <= y) != (end_y <= y):
+                run = (y - start_y) * (end_x - start_x) // (end_y - start_y)
+                crossings += start_x + run <= x
+    return crossings % 2 == 1
+
+
+def test_polygons_cover_the_centres_that_the_plain_even_odd_rule_finds() -> None:
+    random = np.random.default_rng(0)
+    height, width = 11, 14
+    for _ in range(40):
+        corners = random.integers(-200, 1100, (2, 5, 2)).tolist()
+        lines = [[(x, y) for x, y in line] for line in corners]
+        expected = np.zeros((height, width), dtype=bool)
+        for row, column in product(range(height), range(width)):
+            x = column * raster.ONE + raster.ONE // 2
+            y = row * raster.ONE + raster.ONE // 2
+            expected[row, column] = is_inside(x, y, lines)
+        stamp = raster.polygons(lines, (height, width))
+        covered = np.zeros((height, width), dtype=bool)
+        covered[stamp.window] = stamp.mask
+        assert (covered == expected).all()
 
 
 def test_identity_says_all_that_decides_the_content() -> None:
@@ -308,23 +373,27 @@ def test_identity_says_all_that_decides_the_content() -> None:
     assert identity.name == "shapes"
     assert identity.source == "shapes?images=20&size=64x48&seed=5"
     assert Shapes(images=20, size="64X48", seed=5).identity == identity
-    others = [Shapes(images=21, size="64x48", seed=5), Shapes(images=20, size=64, seed=5), Shapes(images=20, seed=5)]
-    assert len({identity.fingerprint, *(other.identity.fingerprint for other in others)}) == 4
+    variants = [
+        Shapes(images=21, size="64x48", seed=5),
+        Shapes(images=20, size=64, seed=5),
+        Shapes(images=20, seed=5),
+    ]
+    assert len({identity.fingerprint, *(variant.identity.fingerprint for variant in variants)}) == 4
 
 
 @pytest.mark.parametrize("index", [3, -1])
 def test_there_is_no_image_beyond_the_last(index: int) -> None:
     shapes = Shapes(images=3, size=32)
     for ask in (shapes.name, shapes.image, shapes.annotation):
-        with pytest.raises(IndexError, match=f"images 0 to 2, not {index}"):
+        with pytest.raises(IndexError, match=f"no image {index}: shapes has images 0 to 2"):
             ask(index)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"images": "many"}, "images=many is not a whole number from 1 on"),
-        ({"images": "0"}, "images=0 is not a whole number from 1 on"),
+        ({"images": "many"}, "images=many is not a whole number of at least 1"),
+        ({"images": "0"}, "images=0 is not a whole number of at least 1"),
         ({"images": -3}, "images=-3 is not"),
         ({"size": "big"}, "size=big is not N or HEIGHTxWIDTH in pixels, each 16 to 4096"),
         ({"size": "8"}, "size=8 is not"),
@@ -332,7 +401,7 @@ def test_there_is_no_image_beyond_the_last(index: int) -> None:
         ({"size": "64x64x3"}, "size=64x64x3 is not"),
         ({"size": "64x"}, "size=64x is not"),
         ({"seed": "x"}, "seed=x is not a whole number"),
-        ({"argument": "/some/folder"}, "not '/some/folder'"),
+        ({"argument": "/some/folder"}, "shapes takes options only, got '/some/folder'"),
     ],
 )
 def test_a_bad_option_is_named_with_a_remedy(options: dict[str, Any], message: str) -> None:

@@ -1,0 +1,146 @@
+"""Vocabulary of Broden's layout: label.csv, with each label's primary category.
+
+A label may belong to several categories. Its primary one is the category in which it covers most
+pixels (paper section 2.1), as the tables c_CATEGORY.csv count them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nd_broden.tables import label_number, read_categories, read_table, split_cell
+from nd_plugin import Concept, ConceptSetInvalid
+
+CATEGORY_COUNT = re.compile(  # "color(7)": category and number of images, which may be missing
+    r"\s*(?P<category>[^()]+?)\s*(\((?P<count>\d+(\.\d+)?)\))?\s*"
+)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Concepts in the order of their label numbers, and the numbers themselves."""
+
+    concepts: tuple[Concept, ...]
+    numbers: tuple[int, ...]
+    categories: tuple[str, ...]  # primary categories of the concepts, in category.csv's order
+
+
+def read_vocabulary(root: Path) -> Vocabulary:
+    """Return the labels of label.csv, each as a concept of its primary category."""
+    path = root / "label.csv"
+    categories = read_categories(root)
+    coverage = {category: _read_coverage(root / f"c_{category}.csv") for category in categories}
+    concepts: dict[int, Concept] = {}
+    used_categories: set[str] = set()
+    for position, line in read_table(path, ["number", "name", "category"]):
+        number = label_number(line["number"], position)
+        if number in concepts:
+            raise ConceptSetInvalid(f"{position}: the number {number} is listed twice")
+        if number == 0:  # "no label"
+            continue
+        amounts = _amounts(number, line, coverage, position)
+        used_categories |= amounts.keys()
+        synonyms = tuple(split_cell(line.get("syns", "")))
+        concepts[number] = Concept(line["name"], _primary(amounts, categories), synonyms)
+    _check_every_category_is_used(categories, used_categories, path)
+    _check_names_are_unique(concepts, path)
+    return _in_order(concepts, categories)
+
+
+def _primary(amounts: Mapping[str, float], categories: Sequence[str]) -> str:
+    """Return the category with the largest amount; of equal ones the last in category.csv."""
+    return max(amounts, key=lambda category: (amounts[category], categories.index(category)))
+
+
+def _in_order(concepts: Mapping[int, Concept], categories: Sequence[str]) -> Vocabulary:
+    """Return the vocabulary, sorted by label number."""
+    numbers = tuple(sorted(concepts))
+    primaries = {concept.category for concept in concepts.values()}
+    return Vocabulary(
+        concepts=tuple(concepts[number] for number in numbers),
+        numbers=numbers,
+        categories=tuple(category for category in categories if category in primaries),
+    )
+
+
+def _check_every_category_is_used(
+    categories: Sequence[str], used_categories: Collection[str], path: Path
+) -> None:
+    for category in categories:
+        if category not in used_categories:
+            raise ConceptSetInvalid(
+                f"the category {category!r} has no concept in {path}; delete it from category.csv"
+            )
+
+
+def _check_names_are_unique(concepts: Mapping[int, Concept], path: Path) -> None:
+    """Refuse two numbers for one name in one category."""
+    numbers: dict[tuple[str, str], int] = {}
+    for number, concept in concepts.items():
+        earlier_number = numbers.setdefault((concept.name, concept.category), number)
+        if earlier_number != number:
+            raise ConceptSetInvalid(
+                f"{path}: {concept.name!r} of category {concept.category!r} is both "
+                f"{earlier_number} and {number}; rename one of them, or use one number in the masks"
+            )
+
+
+def _read_coverage(path: Path) -> dict[int, float]:
+    """Return by label number the pixels covered, in images' worth; numbers without are left out."""
+    coverage = {}
+    for position, line in read_table(path, ["number", "coverage"]):
+        if line["coverage"]:
+            number = label_number(line["number"], position)
+            coverage[number] = _coverage(line["coverage"], position)
+    return coverage
+
+
+def _coverage(text: str, position: str) -> float:
+    try:
+        coverage = float(text)
+    except ValueError:
+        coverage = math.nan
+    if not 0 <= coverage < math.inf:
+        raise ConceptSetInvalid(
+            f"{position}: the coverage {text!r} is not a number of images, 0 or more"
+        )
+    return coverage
+
+
+def _amounts(
+    number: int,
+    line: Mapping[str, str],
+    coverage: Mapping[str, Mapping[int, float]],
+    position: str,
+) -> dict[str, float]:
+    """Return how much a label covers in each of its categories.
+
+    The amount is the coverage in c_CATEGORY.csv or, where that is missing, the number of images
+    that label.csv gives.
+    """
+    image_counts = _image_counts(line["category"])
+    amounts = {}
+    for category, coverage_of_number in coverage.items():
+        amount = coverage_of_number.get(number, image_counts.get(category))
+        if amount is not None:
+            amounts[category] = amount
+    if not amounts:
+        raise ConceptSetInvalid(
+            f"{position}: label {number} ({line['name']}) is of category {line['category']!r}, "
+            "which category.csv does not list"
+        )
+    return amounts
+
+
+def _image_counts(cell: str) -> dict[str, float]:
+    """Return the number of images by category from a cell such as ``color(7);object(2)``."""
+    image_counts = {}
+    for entry in cell.split(";"):
+        match = CATEGORY_COUNT.fullmatch(entry)
+        if match:
+            image_counts[match["category"]] = float(match["count"] or 0)
+    return image_counts

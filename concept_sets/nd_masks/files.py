@@ -1,0 +1,68 @@
+"""Files of the masks format: images below images/ and masks below masks/CATEGORY/."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from nd_plugin import ConceptSetInvalid
+
+
+def existing_folder(root: str) -> Path:
+    """Return the folder that ``masks:ROOT`` names. Raises ConceptSetInvalid if there is none."""
+    folder = Path(root).expanduser()
+    if not root or not folder.is_dir():
+        problem = f"no folder {root!r}" if root else "no folder given"
+        raise ConceptSetInvalid(
+            f"{problem}; expected masks:ROOT, where ROOT is the folder with images/ and masks/"
+        )
+    return folder
+
+
+def find_images(root: Path) -> list[str]:
+    """Return the paths below images/, sorted, of all files in a format that Pillow can open."""
+    formats = Image.registered_extensions()
+    endings = [ending for ending, name in formats.items() if name in Image.OPEN]
+    images = sorted(find_files(root / "images", endings))
+    if not images:
+        raise ConceptSetInvalid(f"no images in {root / 'images'}")
+    return images
+
+
+def find_masks(root: Path, categories: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the paths of masks below masks/, by category and stem."""
+    masks = {}
+    for category in categories:
+        paths = sorted(find_files(root / "masks" / category, [".png"]))
+        masks[category] = {stem(path): f"{category}/{path}" for path in paths}
+    return masks
+
+
+def find_files(folder: Path, endings: Iterable[str]) -> Iterator[str]:
+    """Yield the relative paths of the files below a folder that have one of these endings.
+
+    Links are followed; hidden files and folders are skipped; endings match in upper and lower case.
+    """
+    lower_endings = {ending.lower() for ending in endings}
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        relative_parent = Path(parent).relative_to(folder)
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in lower_endings:
+                yield (relative_parent / name).as_posix()
+
+
+def stem(path: str) -> str:
+    """Return a relative path without its last ending."""
+    return path.removesuffix(Path(path).suffix)
+
+
+def size_in_bytes(path: Path) -> int:
+    """Return a file's size, or -1 for a broken link: reading that file is what reports it."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
