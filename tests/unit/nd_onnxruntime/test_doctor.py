@@ -14,7 +14,9 @@ from nd_onnxruntime import doctor
 from nd_plugin import Finding
 
 
-def found(monkeypatch: pytest.MonkeyPatch, problem: str | None = None, **attributes: str | None) -> dict[str, Finding]:
+def found(
+    monkeypatch: pytest.MonkeyPatch, problem: str | None = None, **attributes: str | None
+) -> dict[str, Finding]:
     monkeypatch.setattr(doctor, "cuda_problem", lambda: problem)
     monkeypatch.setattr(ort, "cuda_version", attributes.get("built", "13.0"), raising=False)
     monkeypatch.setattr(torch.version, "cuda", attributes.get("torch", "13.0"))
@@ -58,23 +60,29 @@ def test_cuda_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cuda_of_two_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     told = found(monkeypatch, torch="12.8")["CUDA for ONNX Runtime"]
-    assert told.remedy == "torch is built for CUDA 12.8: install versions that are built for the same one"
+    assert told.remedy == (
+        "torch is built for CUDA 12.8: install torch and onnxruntime-gpu for the same version of CUDA"
+    )
 
 
 def test_cuda_libraries_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = "ONNX Runtime's CUDA libraries do not load: libcublasLt.so.13: cannot open shared object file"
     told = found(monkeypatch, problem)["CUDA for ONNX Runtime"]
     assert told.found == problem
-    assert "install torch for CUDA 13, whose libraries serve it" in told.remedy
+    assert "install torch for CUDA 13, whose libraries ONNX Runtime can use" in told.remedy
     assert "onnxruntime-gpu[cuda,cudnn]" in told.remedy
 
 
 def test_a_build_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = f"this ONNX Runtime {ort.__version__} is built for CPUExecutionProvider"
     told = found(monkeypatch, problem, built=None)["CUDA for ONNX Runtime"]
-    assert told == Finding("CUDA for ONNX Runtime", problem, "on a machine with a GPU: pip install onnxruntime-gpu")
+    assert told == Finding(
+        "CUDA for ONNX Runtime", problem, "on a machine with a GPU: pip install onnxruntime-gpu"
+    )
 
 
 def test_no_gpu_is_not_to_be_mended(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = found(monkeypatch, "ONNX Runtime finds no CUDA device that it can use")["CUDA for ONNX Runtime"]
+    told = found(monkeypatch, "ONNX Runtime finds no CUDA device that it can use")[
+        "CUDA for ONNX Runtime"
+    ]
     assert told.remedy == "" and told.found.endswith("it runs on the CPU")

@@ -18,10 +18,15 @@ from torch import Tensor, nn
 from nd_plugin import LayerAmbiguous, LayerNotFound, ModelOptions, UnitsNotFound, open_model
 
 SIZE = (64, 64)
-FOLDED = "the exporter folded the BatchNorm behind it into this convolution: its value is the one after the BatchNorm"
+FOLDED = (
+    "the exporter folded the BatchNorm that follows into this convolution: the value is the one "
+    "after the BatchNorm"
+)
 
 
-def probed(model: Any, layers: Sequence[str], size: tuple[int, int] = SIZE) -> tuple[Mapping[str, Tensor], list[str]]:
+def probed(
+    model: Any, layers: Sequence[str], size: tuple[int, int] = SIZE
+) -> tuple[Mapping[str, Tensor], list[str]]:
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(3))
     with open_model(model).probe(layers, size) as probe:
         return probe(images), list(getattr(probe, "notes", ()))
@@ -52,7 +57,10 @@ class TestModules:
         own = [name for name in common if name not in folded]
         assert [name for name in ours if name in own] == own
         for name in common:
-            assert (ours[name].shape, ours[name].geometry) == (theirs[name].shape, theirs[name].geometry), name
+            assert (ours[name].shape, ours[name].geometry) == (
+                theirs[name].shape,
+                theirs[name].geometry,
+            ), name
 
     def test_that_run_twice_have_to_be_chosen(self, exported: Any) -> None:
         with pytest.raises(LayerAmbiguous) as raised:
@@ -60,7 +68,10 @@ class TestModules:
         assert str(raised.value) == (
             "layer 'layer4.1.relu' runs 2 times in one forward pass; choose one: layer4.1.relu#0, layer4.1.relu#1"
         )
-        with pytest.raises(LayerNotFound, match=r"layer 'layer4.1.relu': it runs 2 times, the last being #1"):
+        with pytest.raises(
+            LayerNotFound,
+            match=r"'layer4.1.relu' runs 2 times in one forward pass; its last run is layer4.1.relu#1",
+        ):
             probed(str(exported.path), ["layer4.1.relu#2"])
 
     @pytest.mark.parametrize("layer", ["layer1.0.conv1", "conv1"])
@@ -72,19 +83,25 @@ class TestModules:
 
     def test_a_folded_batchnorm_is_the_convolution(self, exported: Any) -> None:
         if exported.exporter == "dynamo":  # its metadata still name both
-            assert_same(probed(str(exported.path), ["bn1"])[0]["bn1"], probed(exported.module, ["bn1"])[0]["bn1"])
+            assert_same(
+                probed(str(exported.path), ["bn1"])[0]["bn1"],
+                probed(exported.module, ["bn1"])[0]["bn1"],
+            )
             return
         with pytest.raises(LayerNotFound) as raised:
             probed(str(exported.path), ["layer4.1.bn2"])
         assert "the nearest are layer4.1.conv2" in str(raised.value)
-        assert "a BatchNorm that the exporter folded into a convolution goes by the convolution's name" in str(
-            raised.value
+        assert (
+            "a BatchNorm that the exporter folded into a convolution has the name of the convolution"
+            in str(raised.value)
         )
 
     def test_that_do_not_exist_are_refused_with_the_nearest(self, exported: Any) -> None:
         with pytest.raises(LayerNotFound) as raised:
             probed(str(exported.path), ["layer5"])
-        assert str(raised.value).startswith("no layer 'layer5' in this model; the nearest are layer4, layer3")
+        assert str(raised.value).startswith(
+            "no layer 'layer5' in this model; the nearest are layer4, layer3"
+        )
         assert "(nd layers MODEL lists them)" in str(raised.value)
 
 
@@ -98,7 +115,9 @@ def test_a_child_of_a_sequential_in_a_list_has_its_whole_path(tmp_path: Path) ->
     class Stages(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.stages = nn.ModuleList(nn.Sequential(nn.Conv2d(3, 3, 3), nn.ReLU()) for _ in range(2))
+            self.stages = nn.ModuleList(
+                nn.Sequential(nn.Conv2d(3, 3, 3), nn.ReLU()) for _ in range(2)
+            )
             self.mix, self.mix_1 = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
 
         def forward(self, x: Tensor) -> Tensor:
@@ -110,7 +129,9 @@ def test_a_child_of_a_sequential_in_a_list_has_its_whole_path(tmp_path: Path) ->
     module = networks.made_positive(Stages())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
-        torch.onnx.export(module, (torch.rand(1, 3, 64, 64),), str(tmp_path / "stages.onnx"), dynamo=False)
+        torch.onnx.export(
+            module, (torch.rand(1, 3, 64, 64),), str(tmp_path / "stages.onnx"), dynamo=False
+        )
     layers = ["stages.0", "stages.0.1", "stages.1.0", "mix", "mix_1"]
     found, _ = probed(str(tmp_path / "stages.onnx"), layers)
     expected, _ = probed(module, layers)
@@ -144,11 +165,15 @@ class TestValues:
         path = str(onnx_files.dynamic_batch(tmp_path))
         found, _ = probed(path, ["relu2", "Relu_1", "value:conv1", "Conv_0"], (32, 32))
         assert torch.equal(found["relu2"], found["Relu_1"])
-        assert torch.equal(found["Conv_0"], next(maps for name, maps in found.items() if name.endswith("conv1")))
+        assert torch.equal(
+            found["Conv_0"], next(maps for name, maps in found.items() if name.endswith("conv1"))
+        )
 
     def test_of_weights_and_the_image_are_no_layers(self, tmp_path: Path) -> None:
         path = str(onnx_files.dynamic_batch(tmp_path))
-        with pytest.raises(LayerNotFound, match=r"no layer 'conv1.weight' in this model; the nearest are conv1, "):
+        with pytest.raises(
+            LayerNotFound, match=r"no layer 'conv1.weight' in this model; the nearest are conv1, "
+        ):
             probed(path, ["conv1.weight"], (32, 32))
         with pytest.raises(UnitsNotFound, match="'image' is the model's input, the image itself"):
             probed(path, ["image"], (32, 32))
@@ -169,7 +194,10 @@ class TestValues:
         for make, inner, whole in ((onnx_files.with_if, "else_out", "chosen"),
                                    (onnx_files.with_loop, "body_conv", "looped")):  # fmt: skip
             path = str(make(tmp_path))
-            with pytest.raises(UnitsNotFound, match=f"{inner}.*inside the body.*what that gives can: {whole}"):
+            with pytest.raises(
+                UnitsNotFound,
+                match=f"{inner}.*inside the body.*choose an output of that node: {whole}",
+            ):
                 probed(path, [inner], (32, 32))
             assert probed(path, [whole], (32, 32))[0][whole].shape == (2, 8, 32, 32)
 
@@ -177,6 +205,8 @@ class TestValues:
 def test_metadata_that_cannot_be_read_name_no_module(tmp_path: Path) -> None:
     model = onnx.load(scoped(tmp_path, {"conv1": ["near"]}))
     model.graph.node[0].metadata_props[0].value = "[not a list"
-    model.graph.node[2].CopyFrom(helper.make_node("MaxPool", ["relu1"], ["pool1"], kernel_shape=[2, 2], strides=[2, 2]))
+    model.graph.node[2].CopyFrom(
+        helper.make_node("MaxPool", ["relu1"], ["pool1"], kernel_shape=[2, 2], strides=[2, 2])
+    )
     names = [layer.name for layer in open_model(model).layers((32, 32))]
     assert names[:2] == ["conv1", "relu1"] and "near" not in names

@@ -23,7 +23,9 @@ def logits(path: Path, images: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(onnx_files.inner_values(path, images.numpy(), ["logits"])["logits"])
 
 
-@pytest.mark.parametrize("make", [onnx_files.dynamic_batch, onnx_files.fixed_batch, onnx_files.external_data])
+@pytest.mark.parametrize(
+    "make", [onnx_files.dynamic_batch, onnx_files.fixed_batch, onnx_files.external_data]
+)
 def test_linear_contributions_and_bias_are_the_output(tmp_path: Path, make: Make) -> None:
     path = make(tmp_path)
     images = images_of(path)
@@ -57,7 +59,9 @@ def test_ablation_is_what_a_linear_head_says(tmp_path: Path) -> None:
         (onnx_files.uint8_nhwc_input, "relu2"),
     ],
 )
-def test_the_rest_of_what_a_layer_gave_is_the_models_output(tmp_path: Path, make: Make, layer: str) -> None:
+def test_the_rest_of_what_a_layer_gave_is_the_models_output(
+    tmp_path: Path, make: Make, layer: str
+) -> None:
     path = make(tmp_path)
     images = images_of(path)
     model: Any = open_model(str(path))
@@ -84,13 +88,17 @@ def test_one_image_stands_for_all_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layer", ["relu1", "conv2"])
 def test_no_linear_head_is_assumed(tmp_path: Path, layer: str) -> None:
     path = onnx_files.dynamic_batch(tmp_path)
-    with pytest.raises(BadInput, match=r"no global average pooling .* possible are ablation, activation"):
+    with pytest.raises(
+        BadInput, match=r"no global average pooling .* possible are ablation, activation"
+    ):
         LayerDissection(str(path), layer).attribute(images_of(path), 0, contribution="linear")
 
 
 def test_there_are_no_gradients(tmp_path: Path) -> None:
     path = onnx_files.dynamic_batch(tmp_path)
-    with pytest.raises(BadInput, match="the model has no gradients; possible are linear, ablation, activation"):
+    with pytest.raises(
+        BadInput, match="the model has no gradients; possible are linear, ablation, activation"
+    ):
         LayerDissection(str(path), "relu2").attribute(images_of(path), 0, contribution="gradient")
 
 
