@@ -1,7 +1,8 @@
-"""Hard ONNX files that the tests make themselves, and a second opinion on the inner values of any file.
+"""Hard ONNX files, written by the tests themselves, and a reference for the inner values of files.
 
-Unless a function says otherwise, its file holds one small network for images of 32 x 32, with these values:
-image -> conv1 -> relu1 (8 units, 32 x 32) -> pool1 -> conv2 -> relu2 (12 units, 8 x 8) -> pooled -> flat -> logits.
+Unless a function says otherwise, its file holds one small network for images of 32 x 32, with the
+values image -> conv1 -> relu1 (8 units, 32 x 32) -> pool1 -> conv2 -> relu2 (12 units, 8 x 8)
+-> pooled -> flat -> logits.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ class Network:
         name: str | None = None,
         **attributes: Any,
     ) -> str:
-        """Append a node with one output, whose name is given back; if not named itself it is called Conv_0, …"""
+        """Append a node with one output, and return the name of that.
+
+        Without a name of its own, the node is called Conv_0, Conv_1 …
+        """
         count = sum(node.op_type == op for node in self.nodes)
         name = f"{op}_{count}" if name is None and self.named else name
         inputs = [inputs] if isinstance(inputs, str) else inputs
@@ -160,7 +164,7 @@ def dynamic_size(folder: Path) -> Path:
 
 
 def fixed_batch(folder: Path) -> Path:
-    """Batch 1 in the input, the value infos and in the head's Reshape: all before the head can be batched."""
+    """Batch 1 in the input, the value infos and the head's Reshape; batches work up to the head."""
     network = Network()
     network.second(network.first())
     target = network.weight("target", np.array([1, -1], np.int64))
@@ -197,7 +201,7 @@ def fixed_batch_inside(folder: Path) -> Path:
 
 
 def fixed_batch_folded(folder: Path) -> Path:
-    """Two images at once do not fail: the Reshape stacks them into one tall image, relu2 has a batch of 1."""
+    """Two images do not fail: the Reshape stacks them into one tall image, relu2 has batch 1."""
     return _reshaped((1, 8, -1, 32), folder / "fixed_batch_folded.onnx")
 
 
@@ -219,12 +223,12 @@ def _nhwc(path: Path, units: int) -> Path:
 
 
 def nhwc(folder: Path) -> Path:
-    """Channels last, as from Keras: relu1 and relu2 are (N, C, h, w), relu2_nhwc is (N, h, w, C)."""
+    """Channels last, as from Keras: relu1, relu2 are (N, C, h, w), relu2_nhwc is (N, h, w, C)."""
     return _nhwc(folder / "nhwc.onnx", 12)
 
 
 def nhwc_cube(folder: Path) -> Path:
-    """Channels last, and relu2_nhwc is (N, 8, 8, 8): its shape does not tell where the channels are."""
+    """Channels last, and relu2_nhwc is (N, 8, 8, 8): the shape does not tell the channel axis."""
     return _nhwc(folder / "nhwc_cube.onnx", 8)
 
 
@@ -256,7 +260,7 @@ def external_data(folder: Path) -> Path:
 
 
 def symlinked_external_data(folder: Path) -> Path:
-    """As in a hub's cache: the model and its weights are links to files of other names in another folder."""
+    """As in a hub's cache: model and weights are links to files of other names elsewhere."""
     blobs, snapshot = folder / "blobs", folder / "snapshots" / "x"
     snapshot.mkdir(parents=True)
     _write(_externalise(_plain(), blobs / "5e1f2d", "model.onnx.data"), blobs / "0ab9c3")
@@ -344,7 +348,7 @@ def with_loop(folder: Path) -> Path:
 
 
 def with_local_function(folder: Path) -> Path:
-    """A function of the file's own, called twice with other strides; its inner value is convolved."""
+    """Local function, called twice with different strides; its inner value is convolved."""
     inner = Network()
     inner.node("Conv", ["x", "weight", "bias"], "convolved", pads=PADS)
     strides = onnx.AttributeProto(
@@ -437,7 +441,10 @@ def fp16_inside(folder: Path) -> Path:
 
 
 def paddle_names(folder: Path) -> Path:
-    """As paddle2onnx writes: dots in every name, weights as unnamed Constant nodes, dynamic in all but the channels."""
+    """As paddle2onnx writes: dots in every name, weights as unnamed Constant nodes.
+
+    All dimensions but the channels are dynamic.
+    """
     net = Network()
     w1, w2 = net.draw("conv2d_0.w_0", 8, 3, 3, 3), net.draw("conv2d_1.w_0", 12, 8, 3, 3)
     norm = [
@@ -480,7 +487,10 @@ def paddle_names(folder: Path) -> Path:
 
 
 def tf2onnx_names(folder: Path) -> Path:
-    """As tf2onnx writes: slashes and colons in the names, channels last, batch 'unk__6', Transposes around it all."""
+    """As tf2onnx writes: slashes and colons in names, channels last, batch 'unk__6'.
+
+    Transposes enclose the network.
+    """
     net = Network()
     w1, b1 = (
         net.draw("model/conv1/Conv2D/ReadVariableOp:0", 8, 3, 3, 3),
@@ -514,7 +524,7 @@ def tf2onnx_names(folder: Path) -> Path:
 
 
 def odd_names(folder: Path) -> Path:
-    """Values whose names read like the choices 'relu#1' (a run) and 'out[0]' (an output), and one with a blank."""
+    """Names that read like the choices 'relu#1' (a run), 'out[0]' (an output); one with a blank."""
     network = Network()
     names = {"relu1": "relu#1", "conv2": "out[0]", "relu2": "second relu"}
     network.whole()
@@ -532,7 +542,10 @@ def unnamed_nodes(folder: Path) -> Path:
 
 
 def same_node_names(folder: Path) -> Path:
-    """All nodes of a kind have one name: ONNX Runtime refuses such a file, though relu1 alone has no two of a kind."""
+    """All nodes of a kind have one name.
+
+    ONNX Runtime refuses such a file; the subgraph up to relu1 has no two nodes of a kind.
+    """
     network = Network()
     network.whole()
     for node in network.nodes:
@@ -635,7 +648,7 @@ def old_opset(folder: Path) -> Path:
 
 
 def initializers_as_inputs(folder: Path) -> Path:
-    """IR 3: each weight is a graph input, too, and conv1's is 4-D with 3 channels, as an image is."""
+    """IR 3: weights are graph inputs too, and conv1's is 4-D with 3 channels, like an image."""
     network = Network()
     network.whole()
     inputs: dict[str, Dimensions] = {weight.name: tuple(weight.dims) for weight in network.weights}
@@ -683,7 +696,7 @@ def _norm(network: Network, x: str) -> str:
 
 
 def tokens(folder: Path) -> Path:
-    """Patch embedding, positions and a LayerNormalization: the value tokens is (N, 16, 12), on a 4 x 4 grid."""
+    """Patch embedding, positions, LayerNormalization: tokens is (N, 16, 12), on a 4 x 4 grid."""
     network = Network()
     position = network.draw("position", 1, 16, 12)
     _norm(network, network.node("Add", [_patches(network), position], "placed"))
@@ -712,7 +725,7 @@ def tokens_cls(folder: Path) -> Path:
 
 
 def branches(folder: Path) -> Path:
-    """A 3 x 3 and a 1 x 1 branch added (sum), then a squeeze-and-excitation branch multiplied in (gated)."""
+    """3 x 3 and 1 x 1 branches added (sum), then multiplied by squeeze-and-excitation (gated)."""
     network = Network()
     network.first()
     wide = network.conv("relu1", (12, 8), "wide", pads=PADS, strides=[2, 2])
@@ -732,7 +745,7 @@ def _resize(network: Network, x: str, output: str, factor: float, **attributes: 
 
 
 def resize_ops(folder: Path) -> Path:
-    """Whatever moves cells, one after the other; each value is named after what was done (see ``RESIZED``)."""
+    """All operators that move cells, in sequence; values are named after them (see ``RESIZED``)."""
     network = Network()
     x = network.conv("image", (4, 3), "dilated", dilations=[2, 2], pads=[2, 2, 2, 2])
     x = network.conv(x, (4, 4), "same_upper", strides=[2, 2], auto_pad="SAME_UPPER")
@@ -795,7 +808,7 @@ def duplicate_use(folder: Path) -> Path:
 
 
 def int_output(folder: Path) -> Path:
-    """The value best, the strongest unit of each location, is of integers; best_float is the same as floats."""
+    """Integers: best is the index of the strongest unit at each cell; best_float, as floats."""
     network = Network()
     best = network.node("ArgMax", network.second(network.first()), "best", axis=1, keepdims=1)
     network.head(network.node("Cast", best, "best_float", to=TensorProto.FLOAT), 1)
@@ -836,7 +849,7 @@ def image_input(path: Path) -> onnx.ValueInfoProto:
 
 
 def as_fed(path: Path, images: Array) -> Array:
-    """Images (N, 3, H, W) in the layout and type that the file takes; their values are not scaled."""
+    """Return images (N, 3, H, W) in the layout and type that the file takes, not scaled."""
     kind = image_input(path).type.tensor_type
     last = kind.shape.dim[-1].dim_value == 3 and kind.shape.dim[1].dim_value != 3
     fed = images.transpose(0, 2, 3, 1) if last else images
@@ -855,7 +868,10 @@ def filled(path: Path, feed: Sequence[tuple[str, float]]) -> dict[str, Array]:
 
 
 def draw_images(path: Path, count: int = 2, seed: int = 0) -> Array:
-    """Random images (count, 3, 32, 32) of float32: whole numbers to 255 for a file that takes bytes, else up to 1."""
+    """Draw random images (count, 3, 32, 32) of float32.
+
+    Whole numbers up to 255 for a file that takes bytes, else numbers up to 1.
+    """
     pixels = np.random.default_rng(seed).integers(0, 256, (count, 3, 32, 32)).astype(np.float32)
     return (
         pixels
@@ -865,7 +881,10 @@ def draw_images(path: Path, count: int = 2, seed: int = 0) -> Array:
 
 
 class BatchNormalization(OpRun):
-    """As trained; the evaluator's own, for opsets before 14, takes mean and variance of the batch (as of onnx 1.23)."""
+    """Batch normalisation with the trained statistics.
+
+    The evaluator's own, for opsets before 14, uses those of the batch (as of onnx 1.23).
+    """
 
     op_domain = ""
 
@@ -889,10 +908,10 @@ class BatchNormalization(OpRun):
 def inner_values(
     path: Path, images: Array, names: Iterable[str], feed: Mapping[str, Array] | None = None
 ) -> dict[str, Array]:
-    """The named values for images (N, 3, H, W), each image alone, by onnx's own reference evaluator.
+    """Compute values for images (N, 3, H, W), one at a time, by onnx's reference evaluator.
 
-    ``feed`` gives the other inputs, for one image. What is computed has no batch to be confused by: it is the truth
-    for files that mix their images, or take one at a time.
+    ``feed`` gives the other inputs, for one image. The values are the reference even for files that
+    mix the images of a batch, or take one at a time.
     """
     model = inliner.inline_local_functions(_load(path))
     names = list(names)
@@ -912,7 +931,10 @@ def inner_values(
 
 
 def _keep_what_is_needed(graph: onnx.GraphProto, names: Iterable[str]) -> None:
-    """Drop nodes and outputs that the named values do without: they may want inputs or operators that are not had."""
+    """Drop the nodes and outputs that the named values do not need.
+
+    They may need inputs or operators that are not available.
+    """
     wanted = set(names)
     for place in reversed(range(len(graph.node))):
         if wanted.intersection(graph.node[place].output):
@@ -1007,7 +1029,8 @@ HARD_FILES: tuple[HardFile, ...] = (
         "external data missing",
         external_data_missing,
         "relu2",
-        error="ModelNotFound: model.onnx.data is missing: it holds the data of the tensor 'conv1.weight'",
+        error="ModelNotFound: model.onnx.data is missing: it holds the data of the tensor "
+        "'conv1.weight'",
     ),
     HardFile(
         "external data short", external_data_short, "relu2", error="ModelNotFound: is truncated"
@@ -1048,7 +1071,8 @@ HARD_FILES: tuple[HardFile, ...] = (
         "two image inputs",
         two_image_inputs,
         "relu2",
-        error="BadInput: choose one (--input NAME) and give values for the others (--feed NAME=VALUE)",
+        error="BadInput: choose one (--input NAME) and give values for the others "
+        "(--feed NAME=VALUE)",
     ),
     HardFile(
         "two image inputs, named", two_image_inputs, "relu2", image="left", feed=(("right", SCALE),)

@@ -112,7 +112,8 @@ class OnnxModel:
     def probe(self, layers: Sequence[Any], size: Size) -> Iterator[OnnxProbe]:
         """Open a probe on layers given by name, for images of a size."""
         image_size = self.loaded.image.check_size(size)
-        yield open_probe(self.loaded, [self._layer(layer) for layer in layers], image_size)
+        requested = [self._layer(layer) for layer in layers]
+        yield open_probe(self.loaded, requested, image_size)
 
     def outputs(self, *inputs: Any) -> Any:
         """Return the model's outputs for preprocessed images (image, 3, row, column)."""

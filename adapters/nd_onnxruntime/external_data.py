@@ -24,8 +24,10 @@ class ExternalLocation:
     def of(cls, tensor: TensorProto) -> ExternalLocation:
         """Read the entries of a tensor's ``external_data``."""
         entries = {entry.key: entry.value for entry in tensor.external_data}
+        location = entries.get("location", "")
+        offset = int(entries.get("offset", 0))
         length = int(entries["length"]) if "length" in entries else None
-        return cls(entries.get("location", ""), int(entries.get("offset", 0)), length)
+        return cls(location, offset, length)
 
     def read(self, path: Path) -> bytes:
         """Read the byte range from the file at ``path``."""

@@ -27,13 +27,19 @@ class Feed:
 
     def for_batch(self, images: int) -> Array:
         """Return the array to feed with a batch of ``images`` images."""
-        sides = dimensions(self.value) or []
-        follows_batch = [self._is_batch(side) for side in sides]
-        if self.array.ndim:
-            repeated = bool(follows_batch) and follows_batch[0]
-            return np.repeat(self.array, images, axis=0) if repeated else self.array
-        shape = [images if self._is_batch(side) else side for side in sides]
-        return np.full([side if isinstance(side, int) else 1 for side in shape], self.array)
+        declared = dimensions(self.value) or []
+        if self.array.ndim == 0:
+            shape = [self._length(side, images) for side in declared]
+            return np.full(shape, self.array)
+        if declared and self._is_batch(declared[0]):
+            return np.repeat(self.array, images, axis=0)
+        return self.array
+
+    def _length(self, side: Dimension, images: int) -> int:
+        """Return the length of a declared side, unknown ones being 1."""
+        if self._is_batch(side):
+            return images
+        return side if isinstance(side, int) else 1
 
     def _is_batch(self, side: Dimension) -> bool:
         return isinstance(side, str) and side == self.batch
@@ -45,10 +51,11 @@ def find_feeds(graph: Graph, image: ImageInput, texts: Mapping[str, str]) -> dic
     Raises BadInput for an unknown input, an unreadable text, an array of an unsuitable shape.
     """
     inputs = {value.name: value for value in graph.inputs if value.name != image.name}
-    feeds: dict[str, Feed] = {}
     _check_names(texts, inputs, image)
+    feeds: dict[str, Feed] = {}
     for name, text in texts.items():
-        feeds[name] = Feed(inputs[name], _read_array(inputs[name], text, image), image.batch)
+        array = _read_array(inputs[name], text, image)
+        feeds[name] = Feed(inputs[name], array, image.batch)
     return feeds
 
 

@@ -63,9 +63,10 @@ class Graph:
     @cached_property
     def inputs(self) -> Sequence[ValueInfoProto]:
         """Inputs that have to be fed: up to IR version 3, files list initializers as inputs too."""
-        stored = {tensor.name for tensor in self.proto.initializer}
-        stored.update(sparse.values.name for sparse in self.proto.sparse_initializer)
-        return tuple(value for value in self.proto.input if value.name not in stored)
+        graph = self.proto
+        stored = {tensor.name for tensor in graph.initializer}
+        stored |= {sparse.values.name for sparse in graph.sparse_initializer}
+        return tuple(value for value in graph.input if value.name not in stored)
 
     def ancestors(self, values: Iterable[str], available: Set[str] = frozenset()) -> set[int]:
         """Return the nodes needed to compute ``values``, when the ``available`` ones are given."""
@@ -101,7 +102,8 @@ class Graph:
         """Return the values inside bodies of If, Loop and Scan, and the node of each."""
         inner: dict[str, int] = {}
         for index, node in enumerate(self.nodes):
-            inner.update(dict.fromkeys(_values_inside(node), index))
+            for value in _values_inside(node):
+                inner[value] = index
         return inner
 
 
@@ -134,7 +136,9 @@ def _values_inside(node: NodeProto) -> Iterator[str]:
 def _producers(nodes: Iterable[NodeProto]) -> dict[str, int]:
     producers: dict[str, int] = {}
     for index, node in enumerate(nodes):
-        producers.update({value: index for value in node.output if value})
+        for value in node.output:
+            if value:  # optional outputs that are left out have no name
+                producers[value] = index
     return producers
 
 
@@ -150,6 +154,6 @@ def _dependencies(nodes: Sequence[NodeProto]) -> dict[int, set[int]]:
 
 def _is_topological(dependencies: Mapping[int, Set[int]]) -> bool:
     for index, needed in dependencies.items():
-        if any(dependency >= index for dependency in needed):
+        if needed and max(needed) >= index:
             return False
     return True

@@ -30,7 +30,7 @@ class Window(NamedTuple):
 
 
 def convolution(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """Convolution and pooling."""
+    """Follow a convolution or pooling."""
     windows = _windows(operation)
 
     def convolved(axis: Axis, cells: int, target: int, dimension: int) -> Axis:
@@ -42,7 +42,10 @@ def convolution(operation: Operation, source: Positions, shape: torch.Size) -> P
 def transposed_convolution(
     operation: Operation, source: Positions, shape: torch.Size
 ) -> Positions | None:
-    """ConvTranspose; under auto_pad or a fixed output_shape, the padding follows from the shape."""
+    """Follow a ConvTranspose.
+
+    Under auto_pad or a fixed output_shape, the padding is derived from the output's shape.
+    """
     windows = _windows(operation)
     output_padding = operation.attribute("output_padding", [0, 0])
     auto_pad = operation.attribute("auto_pad", "NOTSET")
@@ -60,12 +63,12 @@ def transposed_convolution(
 
 
 def global_pooling(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """Global pooling: no geometry, unless the map has a single cell already."""
+    """Follow a global pooling: no geometry, unless the map has a single cell already."""
     return source if shape[2:] == source.shape[2:] else None
 
 
 def resizing(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """Resize, and Upsample before opset 10; None for modes whose geometry is not a regular grid."""
+    """Follow a Resize, or Upsample before opset 10; None for modes without a regular grid."""
     is_upsample = len(operation.node.input) == 2 or operation.node.op_type == "Upsample"
     mode = operation.attribute("mode", "nearest")
     default_transform = "asymmetric" if is_upsample else "half_pixel"
@@ -93,7 +96,7 @@ def resizing(operation: Operation, source: Positions, shape: torch.Size) -> Posi
 
 
 def depth_to_space(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """DepthToSpace: a cell becomes a block of cells."""
+    """Follow a DepthToSpace: a cell becomes a block of cells."""
 
     def divided(axis: Axis, cells: int, target: int, dimension: int) -> Axis:
         return geometry.resize(axis, cells, target, taps=1)
@@ -102,7 +105,7 @@ def depth_to_space(operation: Operation, source: Positions, shape: torch.Size) -
 
 
 def space_to_depth(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """SpaceToDepth: a block of cells becomes one cell."""
+    """Follow a SpaceToDepth: a block of cells becomes one cell."""
     block = int(operation.attribute("blocksize"))
 
     def gathered(axis: Axis, cells: int, target: int, dimension: int) -> Axis:
@@ -112,7 +115,7 @@ def space_to_depth(operation: Operation, source: Positions, shape: torch.Size) -
 
 
 def padding(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """Pad, by constant amounts: first those before each axis, then those after."""
+    """Follow a Pad by constant amounts, listed first before all axes, then after all axes."""
     amounts = operation.integers(1, "pads")
     if amounts is None:
         return None

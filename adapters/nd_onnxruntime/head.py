@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,21 +85,17 @@ class HeadReader:
         """Return the weights of a Gemm, MatMul or 1x1 convolution of ``source``, else None."""
         if len(node.input) < 2 or node.input[0] != source:
             return None
-        matrix = self._constant(node.input[1])
+        weight = self._constant(node.input[1])
         bias = self._bias(node)
-        if matrix is None or bias is None:
+        if weight is None or bias is None:
             return None
         attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-        if node.op_type == "Gemm" and not attributes.get("transA"):
-            oriented = matrix if attributes.get("transB") else matrix.T
-            alpha = attributes.get("alpha", 1.0)
-            beta = attributes.get("beta", 1.0)
-            return _weights(alpha * oriented, beta * bias)
-        if node.op_type == "MatMul" and matrix.ndim == 2:
-            return _weights(matrix.T, np.zeros(1))
-        is_pointwise = matrix.shape[2:] == (1, 1) and attributes.get("group", 1) == 1
-        if node.op_type == "Conv" and is_pointwise:
-            return _weights(matrix[:, :, 0, 0], bias)
+        if node.op_type == "Gemm":
+            return _gemm_weights(weight, bias, attributes)
+        if node.op_type == "MatMul" and weight.ndim == 2:
+            return _weights(weight.T, np.zeros(1))
+        if node.op_type == "Conv":
+            return _pointwise_weights(weight, bias, attributes)
         return None
 
     def _bias(self, node: NodeProto) -> Array | None:
@@ -110,8 +106,8 @@ class HeadReader:
 
     def _add(self, weights: HeadWeights, node: NodeProto, source: str) -> HeadWeights | None:
         """Add the constant summand of an Add node to the bias; None where it has none."""
-        summand_name = node.input[1] if node.input[0] == source else node.input[0]
-        summand = self._constant(summand_name)
+        first, second = node.input
+        summand = self._constant(second if first == source else first)
         if summand is None or summand.size not in (1, len(weights.bias)):
             return None
         return replace(weights, bias=weights.bias + summand.reshape(-1))
@@ -129,6 +125,25 @@ class HeadReader:
             return array
         order = list(node.attribute[0].ints) if node.attribute else None
         return np.transpose(array, order)
+
+
+def _gemm_weights(weight: Array, bias: Array, attributes: Mapping[str, Any]) -> HeadWeights | None:
+    """Return the weights of alpha * input @ weight + beta * bias, the input not transposed."""
+    if attributes.get("transA"):
+        return None
+    matrix = weight if attributes.get("transB") else weight.T
+    alpha = attributes.get("alpha", 1.0)
+    beta = attributes.get("beta", 1.0)
+    return _weights(alpha * matrix, beta * bias)
+
+
+def _pointwise_weights(
+    weight: Array, bias: Array, attributes: Mapping[str, Any]
+) -> HeadWeights | None:
+    """Return the weights of a convolution with a 1x1 kernel and a single group."""
+    if weight.shape[2:] != (1, 1) or attributes.get("group", 1) != 1:
+        return None
+    return _weights(weight[:, :, 0, 0], bias)
 
 
 def _weights(matrix: Array, bias: Array) -> HeadWeights:

@@ -46,7 +46,10 @@ class ImageInput:
 
     def declare(self, batch: Dimension, size: Size) -> ValueInfoProto:
         """Declare the input for another batch dimension and a fixed size."""
-        shape = [batch, *size, 3] if self.channels_last else [batch, 3, *size]
+        height, width = size
+        shape = [batch, 3, height, width]
+        if self.channels_last:
+            shape = [batch, height, width, 3]
         elem_type = next(code for code, dtype in IMAGE_TYPES.items() if dtype == self.dtype)
         return helper.make_tensor_value_info(self.name, elem_type, shape)
 
@@ -67,7 +70,8 @@ class ImageInput:
         """
         generator = torch.Generator("cpu").manual_seed(0)
         images = torch.rand(count, 3, *size, generator=generator, device="cpu")
-        images /= torch.arange(1, count + 1, device="cpu").view(-1, 1, 1, 1) ** 2
+        numbers = torch.arange(1, count + 1, device="cpu").view(-1, 1, 1, 1)
+        images /= numbers**2
         return images * 255 if self.dtype == torch.uint8 else images
 
 
@@ -82,18 +86,9 @@ def find_image_input(graph: Graph, name: str | None) -> ImageInput:
         raise BadInput(f"no input {name!r}; the model has {', '.join(suggestions)}")
     candidates = [value for value in graph.inputs if name in (None, value.name)]
     images = [image for image in map(_as_image, candidates) if image is not None]
-    if len(images) == 1:
-        return images[0]
-    listing = "; ".join(f"{value.name} {describe(value)}" for value in candidates)
-    if not images:
-        raise BadInput(
-            "no input takes RGB images (N, 3, H, W) or (N, H, W, 3) of float or uint8; the inputs "
-            f"are: {listing}"
-        )
-    raise BadInput(
-        f"several inputs can take the images: {listing}; choose one (--input NAME) and give values "
-        "for the others (--feed NAME=VALUE)"
-    )
+    if len(images) != 1:
+        raise _no_single_image(candidates, len(images))
+    return images[0]
 
 
 def dimensions(value: ValueInfoProto) -> list[Dimension] | None:
@@ -116,6 +111,20 @@ def describe(value: ValueInfoProto) -> str:
         return elem_type
     sides = ", ".join("?" if side is None else str(side) for side in shape)
     return f"({sides}) {elem_type}"
+
+
+def _no_single_image(candidates: Sequence[ValueInfoProto], count: int) -> BadInput:
+    """Return the error for inputs of which none, or several, take images."""
+    listing = "; ".join(f"{value.name} {describe(value)}" for value in candidates)
+    if count == 0:
+        return BadInput(
+            "no input takes RGB images (N, 3, H, W) or (N, H, W, 3) of float or uint8; the inputs "
+            f"are: {listing}"
+        )
+    return BadInput(
+        f"several inputs can take the images: {listing}; choose one (--input NAME) and give values "
+        "for the others (--feed NAME=VALUE)"
+    )
 
 
 def _as_image(value: ValueInfoProto) -> ImageInput | None:

@@ -141,15 +141,17 @@ class LayerNames:
 
     def _module_layer(self, name: str, index: int) -> Layer:
         module = name if name in self.modules else name.rpartition("#")[0]
-        is_convolution_itself = module in self._modules_of_node(index)
-        note = self._folding_note(index) if is_convolution_itself else ""
+        is_node_itself = module in self._modules_of_node(index)
+        note = self._folding_note(index) if is_node_itself else ""
         return Layer(name, self.graph.first_output(index), note)
 
     def _modules_of_node(self, index: int) -> set[str]:
         """Return the modules that consist of a node alone, not those that contain or follow it."""
         node = self.graph.nodes[index]
-        scopes = () if has_scope_metadata(node) else scopes_of_name(node.name)
-        return {*parameter_owners(self.graph, index), *scopes[-1:]}
+        modules = set(parameter_owners(self.graph, index))
+        if not has_scope_metadata(node):
+            modules.update(scopes_of_name(node.name)[-1:])
+        return modules
 
     def _by_value(self, name: str) -> Layer | None:
         index = self.graph.producers.get(name)
@@ -185,7 +187,11 @@ class LayerNames:
     def _innermost_first(self, modules: Sequence[str], index: int) -> list[str]:
         """Sort modules that end at a node by depth, at the same depth the node's own first."""
         modules_of_node = self._modules_of_node(index)
-        return sorted(modules, key=lambda name: (-name.count("."), name not in modules_of_node))
+
+        def rank(name: str) -> tuple[int, bool]:
+            return -name.count("."), name not in modules_of_node
+
+        return sorted(modules, key=rank)
 
     def _not_found(self, name: str) -> LayerNotFound | UnitsNotFound:
         inner_values = self.graph.values_in_bodies()

@@ -36,7 +36,9 @@ class Operation:
     def integers(self, index: int, attribute: str = "") -> list[int] | None:
         """Return the integers of an input or, as in earlier opsets, of an attribute, else None."""
         value = self.input_values[index] if index < len(self.input_values) else None
-        numbers = self.attribute(attribute) if value is None else value.reshape(-1).tolist()
+        if value is not None:
+            return [int(number) for number in value.reshape(-1)]
+        numbers = self.attribute(attribute)
         return None if numbers is None else [int(number) for number in numbers]
 
     def input_shape(self, index: int) -> torch.Size:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from onnx import NodeProto
 from torch import Tensor
 
 from nd_onnxruntime.comparison import equals_single_images
@@ -42,9 +43,11 @@ class OnnxProbe:
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks for the reader of the results, each once."""
-        notes = [note for probed in self.probed for note in probed.notes]
+        layer_notes: list[str] = []
+        for probed in self.probed:
+            layer_notes += probed.notes
         batch_notes = (ONE_AT_A_TIME,) if self.singly else ()
-        return (*dict.fromkeys(notes), *batch_notes, *self.session_notes)
+        return (*dict.fromkeys(layer_notes), *batch_notes, *self.session_notes)
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return the maps (image, unit, row, column) of each layer.
@@ -53,9 +56,12 @@ class OnnxProbe:
         """
         if not self.singly or len(images) == 1:
             return self._maps(images)
-        batches = images.split(1)  # type: ignore[no-untyped-call]
-        maps = [self._maps(image) for image in batches]
-        return {name: torch.cat([single[name] for single in maps]) for name in self.layers}
+        singles = images.split(1)  # type: ignore[no-untyped-call]
+        maps_of_images = [self._maps(image) for image in singles]
+        joined: dict[str, Tensor] = {}
+        for name in self.layers:
+            joined[name] = torch.cat([maps[name] for maps in maps_of_images])
+        return joined
 
     def _maps(self, images: Tensor) -> dict[str, Tensor]:
         names = [output.name for output in self.runner.session.get_outputs()]
@@ -90,7 +96,9 @@ def _open_runner(
     model: LoadedModel, probed: Sequence[ProbedLayer], size: Size, *, singly: bool
 ) -> Runner:
     values = [layer.exposed.name for layer in probed]
-    appended = {node.name: node for layer in probed for node in layer.exposed.appended}
+    appended: dict[str, NodeProto] = {}  # each once: a layer may be probed under two names
+    for layer in probed:
+        appended |= {node.name: node for node in layer.exposed.appended}
     return model.runner(values, size, singly=singly, appended=list(appended.values()))
 
 

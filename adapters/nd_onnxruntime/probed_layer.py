@@ -35,8 +35,11 @@ class ProbedLayer:
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks for the reader of the results."""
-        notes = (self.layer.note, self.exposed.note)
-        return tuple(f"layer {self.name!r}: {note}" for note in notes if note)
+        notes = []
+        for note in (self.layer.note, self.exposed.note):
+            if note:
+                notes.append(f"layer {self.name!r}: {note}")
+        return tuple(notes)
 
 
 def describe_layer(model: LoadedModel, layer: Layer, surveyed: Survey, size: Size) -> ProbedLayer:
@@ -47,9 +50,7 @@ def describe_layer(model: LoadedModel, layer: Layer, surveyed: Survey, size: Siz
     exposed = expose(model.graph, layer.value)
     shape = surveyed.shapes.get(layer.value)
     if shape is None:
-        raise UnitsNotFound(
-            f"layer {layer.name!r} is not a tensor; choose a layer around it"
-        )
+        raise UnitsNotFound(f"layer {layer.name!r} is not a tensor; choose a layer around it")
     is_dequantised = exposed.name != layer.value
     if not is_dequantised and not surveyed.is_float.get(layer.value, False):
         raise UnitsNotFound(

@@ -61,7 +61,10 @@ class Runner:
     def _input_tensors(self, images: Tensor, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return contiguous tensors for the inputs that the session has."""
         names = {value.name for value in self.session.get_inputs()}
-        tensors = {name: value.contiguous() for name, value in values.items() if name in names}
+        tensors: dict[str, Tensor] = {}
+        for name, value in values.items():
+            if name in names:
+                tensors[name] = value.contiguous()
         if self.image.name in names:
             tensors[self.image.name] = self.image.prepare(images)
         return tensors

@@ -41,7 +41,8 @@ class SplitAtLayer:
     def layer(self, *inputs: Any) -> Tensor:
         """Return the layer's output for images, in its own shape."""
         batches = split_batch(only_images(inputs), self.singly)
-        return torch.cat([self.to_layer(batch)[0] for batch in batches], self.probed.image_axis)
+        outputs = [self.to_layer(batch)[0] for batch in batches]
+        return torch.cat(outputs, self.probed.image_axis)
 
     def __call__(self, output: Tensor, *inputs: Any) -> Any:
         """Return the model's outputs with ``output`` in place of the layer's.
@@ -77,5 +78,6 @@ def split_batch(batch: Tensor, singly: bool, axis: int = 0) -> tuple[Tensor, ...
 
 def join_outputs(batches: Sequence[Sequence[Tensor]]) -> Any:
     """Concatenate the outputs of several batches: a tensor for a single output, else a tuple."""
-    outputs = tuple(torch.cat(pieces) for pieces in zip(*batches, strict=True))
+    pieces_by_output = zip(*batches, strict=True)
+    outputs = tuple(torch.cat(pieces) for pieces in pieces_by_output)
     return outputs[0] if len(outputs) == 1 else outputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
@@ -36,12 +36,7 @@ def extract_subgraph(
     model = _empty_copy(graph)
     model.graph.node.extend(nodes)
     _drop_repeated_names(model.graph)
-    for tensor in graph.proto.initializer:
-        if tensor.name in used and tensor.name not in available:
-            model.graph.initializer.append(tensor)
-    for sparse in graph.proto.sparse_initializer:
-        if sparse.values.name in used:
-            model.graph.sparse_initializer.append(sparse)
+    _copy_weights(graph, model, used, available)
     model.graph.input.extend(value for value in inputs if value.name in used)
     model.graph.output.extend(ValueInfoProto(name=value) for value in dict.fromkeys(outputs))
     return model
@@ -56,11 +51,17 @@ def _required_values(
 
 
 def _outputs_of(nodes: Iterable[NodeProto]) -> set[str]:
-    return {value for node in nodes for value in node.output}
+    outputs = set[str]()
+    for node in nodes:
+        outputs.update(node.output)
+    return outputs
 
 
 def _values_used(nodes: Iterable[NodeProto]) -> set[str]:
-    return {value for node in nodes for value in values_used_by(node)}
+    values = set[str]()
+    for node in nodes:
+        values.update(values_used_by(node))
+    return values
 
 
 def _empty_copy(graph: Graph) -> ModelProto:
@@ -71,6 +72,16 @@ def _empty_copy(graph: Graph) -> ModelProto:
     model.metadata_props.extend(original.metadata_props)
     model.graph.name = graph.proto.name or "part"
     return model
+
+
+def _copy_weights(graph: Graph, model: ModelProto, used: Set[str], available: Set[str]) -> None:
+    """Copy the initializers that are used and not computed by prepended nodes or fed."""
+    for tensor in graph.proto.initializer:
+        if tensor.name in used and tensor.name not in available:
+            model.graph.initializer.append(tensor)
+    for sparse in graph.proto.sparse_initializer:
+        if sparse.values.name in used:
+            model.graph.sparse_initializer.append(sparse)
 
 
 def _drop_repeated_names(graph: GraphProto) -> None:

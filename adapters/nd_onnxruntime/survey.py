@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -181,8 +182,10 @@ def _groups(session: ort.InferenceSession) -> list[list[str]]:
 
 
 def _expected_bytes(shape: Sequence[Any] | None) -> int:
-    is_fixed = bool(shape) and all(isinstance(side, int) for side in shape or ())
-    return FLOAT_BYTES * int(np.prod(shape or ())) if is_fixed else ASSUMED_BYTES
+    """Estimate the size of an output from its declared shape."""
+    if not shape or not all(isinstance(side, int) for side in shape):
+        return ASSUMED_BYTES
+    return FLOAT_BYTES * int(prod(shape))
 
 
 def _image_positions(image: ImageInput, batch_size: int, size: Size) -> dict[str, Positions]:

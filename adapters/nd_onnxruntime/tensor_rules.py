@@ -21,29 +21,31 @@ def elementwise(operation: Operation, source: Positions, shape: torch.Size) -> P
 
 
 def reduction(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """Sum, mean, maximum … over some axes, by default over all."""
-    axes = operation.integers(1, "axes") or list(range(len(source.shape)))
+    """Follow a sum, mean, maximum … over some axes, by default over all."""
+    all_axes = list(range(len(source.shape)))
+    axes = operation.integers(1, "axes") or all_axes
     return composition.reduction(source, axes, shape)
 
 
 def transpose(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """Transpose, by default to the reverse order of axes."""
-    order = operation.attribute("perm") or list(reversed(range(len(shape))))
+    """Follow a Transpose, by default to the reverse order of axes."""
+    reverse = range(len(shape) - 1, -1, -1)
+    order = operation.attribute("perm") or reverse
     return source.moved(lambda coordinate: coordinate.permute(*order), shape)
 
 
 def reshape(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """Reshape, Flatten, Squeeze, Unsqueeze."""
+    """Follow a Reshape, Flatten, Squeeze or Unsqueeze."""
     return source.moved(lambda coordinate: coordinate.reshape(shape), shape)
 
 
 def expand(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """Expand: broadcasting."""
+    """Follow an Expand, which broadcasts."""
     return source.spread(shape)
 
 
 def tile(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """Tile by constant counts."""
+    """Follow a Tile by constant counts."""
     repeats = operation.integers(1)
     if not repeats:
         return None
@@ -51,7 +53,7 @@ def tile(operation: Operation, source: Positions, shape: torch.Size) -> Position
 
 
 def slicing(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """Slice with constant bounds."""
+    """Follow a Slice with constant bounds."""
     starts = operation.integers(1, "starts")
     ends = operation.integers(2, "ends")
     if starts is None or ends is None:
@@ -70,7 +72,7 @@ def slicing(operation: Operation, source: Positions, shape: torch.Size) -> Posit
 
 
 def gathering(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
-    """Gather with constant indices."""
+    """Follow a Gather with constant indices."""
     indices = operation.integers(1)
     if indices is None:
         return None
@@ -82,7 +84,7 @@ def gathering(operation: Operation, source: Positions, shape: torch.Size) -> Pos
 
 
 def product(operation: Operation, shape: torch.Size) -> Positions | None:
-    """Matrix products, plain and quantised."""
+    """Follow a matrix product, plain or quantised."""
     right_index = PRODUCTS[operation.node.op_type]
     inputs = operation.input_positions
     right = inputs[right_index] if right_index < len(inputs) else None
@@ -90,7 +92,7 @@ def product(operation: Operation, shape: torch.Size) -> Positions | None:
 
 
 def split(operation: Operation, output_index: int, shape: torch.Size) -> Positions | None:
-    """Split: one of the pieces, which begins where those before it end."""
+    """Follow a Split to one of its pieces, which begins where the preceding ones end."""
     source = operation.source
     if source is None:
         return None
@@ -104,7 +106,7 @@ def split(operation: Operation, output_index: int, shape: torch.Size) -> Positio
 
 
 def concatenation(operation: Operation, shape: torch.Size) -> Positions | None:
-    """Concat and QLinearConcat.
+    """Follow a Concat or QLinearConcat.
 
     The inputs of a QLinearConcat are scale and zero point of the output, then in turn tensor, scale
     and zero point of each piece.

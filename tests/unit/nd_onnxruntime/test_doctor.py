@@ -61,12 +61,16 @@ def test_cuda_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cuda_of_two_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     told = found(monkeypatch, torch="12.8")["CUDA for ONNX Runtime"]
     assert told.remedy == (
-        "torch is built for CUDA 12.8: install torch and onnxruntime-gpu for the same version of CUDA"
+        "torch is built for CUDA 12.8: install torch and onnxruntime-gpu for the same version of "
+        "CUDA"
     )
 
 
 def test_cuda_libraries_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = "ONNX Runtime's CUDA libraries do not load: libcublasLt.so.13: cannot open shared object file"
+    problem = (
+        "ONNX Runtime's CUDA libraries do not load: libcublasLt.so.13: cannot open shared object "
+        "file"
+    )
     told = found(monkeypatch, problem)["CUDA for ONNX Runtime"]
     assert told.found == problem
     assert "install torch for CUDA 13, whose libraries ONNX Runtime can use" in told.remedy

@@ -72,7 +72,8 @@ class TestFeeds:
             onnx_files.two_inputs_batched(tmp_path), feeds=saved(tmp_path, np.ones((3, 1)))
         )
         assert (
-            "the array has shape (3, 1), but the input takes (N, 1) float, with the same values for every image"
+            "the array has shape (3, 1), but the input takes (N, 1) float, with the same values "
+            "for every image"
         ) in message
 
     @pytest.mark.parametrize("text", ["half", "nowhere.npy", ""])
@@ -103,7 +104,8 @@ class TestFeeds:
             (
                 onnx_files.two_inputs,
                 {},
-                "beside the image 'image' the layers need scale (1) float: give a value with --feed scale=VALUE",
+                "beside the image 'image' the layers need scale (1) float: give a value with "
+                "--feed scale=VALUE",
             ),
         ],
     )

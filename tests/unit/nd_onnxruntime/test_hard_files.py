@@ -1,4 +1,4 @@
-"""Every hard file works, its maps those of onnx's own reference evaluator, or is refused with its own clear error."""
+"""Hard files: each works, with the maps of onnx's reference evaluator, or is refused clearly."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ LAYOUTS: dict[
     "logits": lambda value: value[:, :, None, None],
     "tokens": lambda value: value[:, -16:].transpose(0, 2, 1).reshape(len(value), 12, 4, 4),
 }
-MIXING_FILES = {  # a value of theirs mixes the images of a batch, or a batch fails or is folded into one image
+MIXING_FILES = {  # a value mixes the images of a batch, or a batch fails or becomes one image
     "fixed batch, the head",
     "fixed batch inside",
     "fixed batch folded",
     "mixing batch",
     "after numbers",
 }
-UNANCHORED = {  # behind what no rule sees through: bodies, sequences, the choice of a unit, a folded batch
+UNANCHORED = {  # behind operators without a rule: bodies, sequences, ArgMax, a folded batch
     "fixed batch folded",
     "If",
     "If, its result",
@@ -95,7 +95,7 @@ def geometry_of(path: Path, layer: str) -> Geometry:
 
 
 def reached(path: Path, value: str, cell: int) -> tuple[Axis, Axis]:
-    """The rows and the columns of the image that change a cell on the diagonal, as measured: extent and centre."""
+    """Measure the rows and columns of the image that change a diagonal cell: extent and centre."""
     model = onnx.load(path)
     model.graph.output.append(onnx.ValueInfoProto(name=value))
     session = onnxruntime.InferenceSession(

@@ -85,7 +85,7 @@ class TestMaps:
         ],
     )
     def test_are_the_callers_own(self, make: Any, layer: str, tmp_path: Path) -> None:
-        """A further batch, of another size too, changes nothing; nor does what the caller does with the images."""
+        """Later batches, of other sizes too, change nothing; nor do changes to the images."""
         path = make(tmp_path)
         images = images_of(path)
         with open_model(str(path)).probe([layer], SIZE) as probe:

@@ -1,4 +1,4 @@
-"""Quantised models, as onnxruntime.quantization writes them: the numbers that their integers stand for."""
+"""Quantised models, as onnxruntime.quantization writes them: dequantised activations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ VALUES = {
     "QOperator": ("conv1_quantized", "pool1_quantized", "conv2_quantized"),
 }
 SCALES = {"relu1": "relu1", "pool1": "relu1", "relu2": "relu2",
-          "conv1_quantized": "conv1", "pool1_quantized": "conv1", "conv2_quantized": "conv2"}  # fmt: skip
+          "conv1_quantized": "conv1", "pool1_quantized": "conv1",
+          "conv2_quantized": "conv2"}  # fmt: skip
 
 
 class Calibration(CalibrationDataReader):  # type: ignore[misc]
@@ -134,7 +135,7 @@ def test_dynamic_quantisation_scales_by_the_batch_so_images_go_one_by_one(folder
 
 
 def test_a_module_is_the_value_before_its_quantisation(folder: Path) -> None:
-    """Nodes of quantisation carry the module's scope as well; they are not its output, nor another run of it."""
+    """Quantising nodes carry the module's scope too, but are neither its output nor a run of it."""
     model = onnx.load(folder / "QDQ.onnx")
     for node in model.graph.node:
         if node.output[0].startswith("relu1"):

@@ -117,7 +117,8 @@ class TestErrors:
         with pytest.raises(BadInput) as raised, open_model(str(path)).probe(["relu2"], SIZE):
             pass
         assert str(raised.value) == (
-            f"{path} needs the operator Sharpen of the domain 'com.example.ops', which ONNX Runtime does not know: "
+            f"{path} needs the operator Sharpen of the domain 'com.example.ops', which ONNX "
+            "Runtime does not know: "
             "give the library that implements it with --custom-op-library FILE"
         )
 
@@ -139,14 +140,17 @@ class TestErrors:
         ("told", "kind", "says"),
         [
             (
-                "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for\n Conv(11)",
+                "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for\n "
+                "Conv(11)",
                 ModelNotFound,
                 "ONNX Runtime cannot open m.onnx: Could not find an implementation for Conv(11)",
             ),
             (
-                "[ONNXRuntimeError] : 1 : FAIL : Fatal error: x.y:Op(-1) is not a registered function/op",
+                "[ONNXRuntimeError] : 1 : FAIL : Fatal error: x.y:Op(-1) is not a registered "
+                "function/op",
                 BadInput,
-                "m.onnx needs the operator Op of the domain 'x.y', which ONNX Runtime does not know: give the library",
+                "m.onnx needs the operator Op of the domain 'x.y', which ONNX Runtime does not "
+                "know: give the library that implements it with --custom-op-library FILE",
             ),
             (
                 "Unsupported model IR version: 14, max supported IR version: 13",
@@ -154,7 +158,8 @@ class TestErrors:
                 "m.onnx uses IR version 14, which ONNX Runtime ",
             ),
             (
-                "ONNX Runtime only *guarantees* support for models stamped with official released onnx opset versions. "
+                "ONNX Runtime only *guarantees* support for models stamped with official released "
+                "onnx opset versions. "
                 "Opset 27 is under development and support for this is limited.",
                 Unavailable,
                 "m.onnx uses opset 27, which ONNX Runtime ",
