@@ -153,7 +153,5 @@ def _dependencies(nodes: Sequence[NodeProto]) -> dict[int, set[int]]:
 
 
 def _is_topological(dependencies: Mapping[int, Set[int]]) -> bool:
-    for index, needed in dependencies.items():
-        if needed and max(needed) >= index:
-            return False
-    return True
+    last_needed = {index: max(needed, default=-1) for index, needed in dependencies.items()}
+    return all(last < index for index, last in last_needed.items())

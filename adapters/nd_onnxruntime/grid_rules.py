@@ -10,7 +10,6 @@ from math import ceil
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from nd_onnxruntime.operation import Operation
 from nd_onnxruntime.operators import WEIGHT_INPUTS
@@ -29,19 +28,17 @@ class Window(NamedTuple):
     dilation: int
 
 
-def convolution(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
+def convolution(operation: Operation) -> Positions | None:
     """Follow a convolution or pooling."""
     windows = _windows(operation)
 
     def convolved(axis: Axis, cells: int, target: int, dimension: int) -> Axis:
         return geometry.convolve(axis, *windows[dimension])
 
-    return composition.per_axis(source, convolved, shape)
+    return composition.per_axis(operation.source, convolved, operation.shape)
 
 
-def transposed_convolution(
-    operation: Operation, source: Positions, shape: torch.Size
-) -> Positions | None:
+def transposed_convolution(operation: Operation) -> Positions | None:
     """Follow a ConvTranspose.
 
     Under auto_pad or a fixed output_shape, the padding is derived from the output's shape.
@@ -59,21 +56,22 @@ def transposed_convolution(
             padding = _leading_half(unpadded - target, longer=auto_pad == "SAME_UPPER")
         return geometry.transpose_convolve(axis, kernel, stride, padding, dilation)
 
-    return composition.per_axis(source, transposed, shape)
+    return composition.per_axis(operation.source, transposed, operation.shape)
 
 
-def global_pooling(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
+def global_pooling(operation: Operation) -> Positions | None:
     """Follow a global pooling: no geometry, unless the map has a single cell already."""
-    return source if shape[2:] == source.shape[2:] else None
+    cells = operation.source.shape[2:]
+    return operation.source if operation.shape[2:] == cells else None
 
 
-def resizing(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
+def resizing(operation: Operation) -> Positions | None:
     """Follow a Resize, or Upsample before opset 10; None for modes without a regular grid."""
     is_upsample = len(operation.node.input) == 2 or operation.node.op_type == "Upsample"
     mode = operation.attribute("mode", "nearest")
     default_transform = "asymmetric" if is_upsample else "half_pixel"
     transform = operation.attribute("coordinate_transformation_mode", default_transform)
-    if transform in UNSUPPORTED_RESIZE or len(shape) != 4:
+    if transform in UNSUPPORTED_RESIZE or len(operation.shape) != 4:
         return None
     scales = _stated_scales(operation, 1 if is_upsample else 2)
     taps = TAPS.get(mode, 2)
@@ -92,37 +90,41 @@ def resizing(operation: Operation, source: Positions, shape: torch.Size) -> Posi
             taps=taps,
         )
 
-    return composition.per_axis(source, resized, shape)
+    return composition.per_axis(operation.source, resized, operation.shape)
 
 
-def depth_to_space(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
+def depth_to_space(operation: Operation) -> Positions | None:
     """Follow a DepthToSpace: a cell becomes a block of cells."""
 
     def divided(axis: Axis, cells: int, target: int, dimension: int) -> Axis:
         return geometry.resize(axis, cells, target, taps=1)
 
-    return composition.per_axis(source, divided, shape)
+    return composition.per_axis(operation.source, divided, operation.shape)
 
 
-def space_to_depth(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
+def space_to_depth(operation: Operation) -> Positions | None:
     """Follow a SpaceToDepth: a block of cells becomes one cell."""
     block = int(operation.attribute("blocksize"))
 
     def gathered(axis: Axis, cells: int, target: int, dimension: int) -> Axis:
         return geometry.convolve(axis, block, block)
 
-    return composition.per_axis(source, gathered, shape)
+    return composition.per_axis(operation.source, gathered, operation.shape)
 
 
-def padding(operation: Operation, source: Positions, shape: torch.Size) -> Positions | None:
+def padding(operation: Operation) -> Positions | None:
     """Follow a Pad by constant amounts, listed first before all axes, then after all axes."""
     amounts = operation.integers(1, "pads")
     if amounts is None:
         return None
-    axes = operation.integers(3) or list(range(len(shape)))
+    rank = len(operation.shape)
+    axes = operation.integers(3) or list(range(rank))
     count = len(amounts) // 2
-    by_axis = {axes[i] % len(shape): (amounts[i], amounts[count + i]) for i in range(count)}
-    return composition.padded(source, by_axis, shape)
+    amounts_by_axis: dict[int, tuple[int, int]] = {}
+    for position in range(count):
+        axis = axes[position] % rank
+        amounts_by_axis[axis] = (amounts[position], amounts[count + position])
+    return composition.padded(operation.source, amounts_by_axis, operation.shape)
 
 
 def _windows(operation: Operation) -> list[Window]:
@@ -132,8 +134,9 @@ def _windows(operation: Operation) -> list[Window]:
     dilations = operation.attribute("dilations", [1, 1])
     windows = []
     for dimension in (0, 1):
-        window = Window(kernel[dimension], strides[dimension], 0, dilations[dimension])
-        windows.append(window._replace(padding=_padding(operation, window, dimension)))
+        unpadded = Window(kernel[dimension], strides[dimension], 0, dilations[dimension])
+        padding_before = _padding(operation, unpadded, dimension)
+        windows.append(unpadded._replace(padding=padding_before))
     return windows
 
 

@@ -11,25 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from onnx import NodeProto
+
+from nd_onnxruntime.folding import folding_hint, folding_note
 from nd_onnxruntime.graph import Graph
 from nd_onnxruntime.module_runs import QUANTISING, ModuleRuns, find_module_runs, parameter_owners
 from nd_onnxruntime.module_scopes import has_scope_metadata, scopes_of_name
 from nd_plugin import LayerAmbiguous, LayerNotFound, UnitsNotFound, nearest
 
-REWRITE_RULES_KEY = "pkg.onnxscript.rewriter.rule_name"
-FOLDING = ("Conv", "ConvTranspose", "QLinearConv")  # operators that a BatchNorm is folded into
 UNLISTED = ("Cast", "Identity")  # operators whose input is listed already
 VALUE_PREFIX = "value:"
-FOLDED = (
-    "the exporter folded the BatchNorm that follows into this convolution: the value is the one "
-    "after the BatchNorm"
-)
-FOLDED_BY_EXPORTER = (
-    "; a BatchNorm that the exporter folded into a convolution has the name of the convolution"
-)
-FOLDED_BY_QUANTISER = (
-    "; a layer that the quantiser folded into a convolution has the name of the convolution"
-)
 
 
 @dataclass(frozen=True)
@@ -106,11 +97,9 @@ class LayerNames:
         if name in self.modules:
             self._check_single_run(name)
             return self.modules[name][0]
-        torchscript = re.fullmatch(r"(.+)_(\d+)", name)  # its own name of a further run
-        if torchscript:
-            runs = self.modules.get(torchscript[1], [])
-            if int(torchscript[2]) < len(runs):
-                return runs[int(torchscript[2])]
+        index = self._torchscript_run(name)
+        if index is not None:
+            return index
         module, sign, run = name.rpartition("#")
         is_run = sign and run.isdecimal() and module in self.modules
         if not is_run or name in self.graph.producers:
@@ -122,6 +111,15 @@ class LayerNames:
                 f"{module}#{len(runs) - 1}"
             )
         return runs[int(run)]
+
+    def _torchscript_run(self, name: str) -> int | None:
+        """Return the last node of a further run, called ``relu_1`` by the TorchScript exporter."""
+        match = re.fullmatch(r"(.+)_(\d+)", name)
+        if match is None:
+            return None
+        run = int(match[2])
+        runs = self.modules.get(match[1], [])
+        return runs[run] if run < len(runs) else None
 
     def _check_single_run(self, name: str) -> None:
         """Raise LayerAmbiguous for a module that runs several times."""
@@ -142,7 +140,7 @@ class LayerNames:
     def _module_layer(self, name: str, index: int) -> Layer:
         module = name if name in self.modules else name.rpartition("#")[0]
         is_node_itself = module in self._modules_of_node(index)
-        note = self._folding_note(index) if is_node_itself else ""
+        note = folding_note(self.graph.nodes[index]) if is_node_itself else ""
         return Layer(name, self.graph.first_output(index), note)
 
     def _modules_of_node(self, index: int) -> set[str]:
@@ -159,12 +157,14 @@ class LayerNames:
             return None
         if index not in self.indices:
             raise UnitsNotFound(f"the value {name!r} does not depend on the image {self.image!r}")
-        return Layer(self._value_name(name), name, self._folding_note(index))
+        note = folding_note(self.graph.nodes[index])
+        return Layer(self._value_name(name), name, note)
 
     def _by_node(self, name: str) -> Layer | None:
         for index in self.indices:
-            if self.graph.nodes[index].name == name:
-                return Layer(name, self.graph.first_output(index), self._folding_note(index))
+            node = self.graph.nodes[index]
+            if node.name == name:
+                return Layer(name, self.graph.first_output(index), folding_note(node))
         return None
 
     def _renamed_by_quantiser(self, name: str) -> Layer | None:
@@ -206,44 +206,18 @@ class LayerNames:
             return UnitsNotFound(
                 f"{name!r} is the model's input, the image itself; choose a layer behind it"
             )
-        suggestions = ", ".join(nearest(name, self._all_names()))
+        nodes = [self.graph.nodes[index] for index in self.indices]
+        suggestions = ", ".join(nearest(name, self._names_of(nodes)))
         nearest_names = f"; the nearest are {suggestions}" if suggestions else ""
         return LayerNotFound(
             f"no layer {name!r} in this model{nearest_names} (nd layers MODEL lists them)"
-            f"{self._folding_hint()}"
+            f"{folding_hint(nodes)}"
         )
 
-    def _all_names(self) -> list[str]:
-        """Return the names of all modules, values and nodes."""
-        nodes = [self.graph.nodes[index] for index in self.indices]
+    def _names_of(self, nodes: Sequence[NodeProto]) -> list[str]:
+        """Return the names of all modules, and of the nodes and their values."""
         names = list(self.modules)
         for node in nodes:
             names += [value for value in node.output if value]
         names += [node.name for node in nodes if node.name]
         return names
-
-    def _folding_hint(self) -> str:
-        """Return where to look for a layer that a convolution may have absorbed."""
-        if any(self.graph.nodes[index].op_type.startswith("QLinear") for index in self.indices):
-            return (
-                "; a layer that the quantiser folded into a convolution has the convolution's name"
-            )
-        if any(self._folding_note(index) for index in self.indices):
-            return FOLDED_BY_EXPORTER
-        return ""
-
-    def _folding_note(self, index: int) -> str:
-        """Return a note for a convolution that a BatchNorm was folded into, else an empty text."""
-        node = self.graph.nodes[index]
-        if node.op_type not in FOLDING:
-            return ""
-        metadata = {entry.key: entry.value for entry in node.metadata_props}
-        parameters = list(node.input[1:3])
-        if node.op_type == "QLinearConv":
-            parameters = [*node.input[3:4], *node.input[8:9]]
-        # the TorchScript exporter renames the parameters that it computes itself
-        is_renamed = len(parameters) == 2 and all(
-            name.startswith("onnx::Conv") for name in parameters
-        )
-        is_rewritten = "BatchNorm" in metadata.get(REWRITE_RULES_KEY, "")
-        return FOLDED if is_renamed or is_rewritten else ""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy.typing as npt
 import torch
 from onnx import NodeProto, helper
+from torch import Tensor
 
 from nd_plugin import Positions
 
@@ -17,13 +18,14 @@ Values = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Operation:
-    """Node with all that is known of its inputs and outputs."""
+    """Node with all that is known of its inputs and outputs, for one of its outputs."""
 
     node: NodeProto
     input_shapes: Sequence[torch.Size | None]
     input_positions: Sequence[Positions | None]  # None: not derived from the image
     input_values: Sequence[Values | None]  # of small inputs
     output_shapes: Sequence[torch.Size | None]
+    output_index: int  # of the output whose positions are derived
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Return the value of an attribute, text decoded."""
@@ -48,11 +50,27 @@ class Operation:
         return shape
 
     @property
-    def source(self) -> Positions | None:
-        """Positions of the first input."""
-        return self.input_positions[0] if self.input_positions else None
+    def shape(self) -> torch.Size:
+        """Shape of the output, which is known to be a tensor."""
+        shape = self.output_shapes[self.output_index]
+        assert shape is not None
+        return shape
+
+    @property
+    def source(self) -> Positions:
+        """Positions of the first input, which is known to have them."""
+        positions = self.input_positions[0]
+        assert positions is not None
+        return positions
+
+    @property
+    def known_positions(self) -> list[Positions]:
+        """Positions of all inputs that have them."""
+        return [positions for positions in self.input_positions if positions is not None]
+
+    def move(self, change: Callable[[Tensor], Tensor]) -> Positions:
+        """Apply an operation that moves elements to each coordinate of the first input."""
+        return self.source.moved(change, self.shape)
 
 
-# from an operation, the positions of its first input and the shape of its output to the positions
-# of that output
-Rule = Callable[[Operation, Positions, torch.Size], Positions | None]
+Rule = Callable[[Operation], Positions | None]  # positions of the output

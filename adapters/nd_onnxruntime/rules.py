@@ -17,9 +17,14 @@ from nd_onnxruntime.operators import (
     REDUCTIONS,
     RESHAPES,
 )
-from nd_plugin import Positions, composition
+from nd_plugin import Positions
 
-RULES: Mapping[str, Rule] = {
+ANY_INPUT_RULES: Mapping[str, Rule] = {  # one input with positions suffices
+    **dict.fromkeys(ELEMENTWISE, tensor_rules.elementwise),
+    **dict.fromkeys(PRODUCTS, tensor_rules.product),
+    **dict.fromkeys(CONCATENATIONS, tensor_rules.concatenation),
+}
+FIRST_INPUT_RULES: Mapping[str, Rule] = {  # the first input has to have positions
     **dict.fromkeys(CONVOLUTIONS, grid_rules.convolution),
     **dict.fromkeys(POOLS, grid_rules.convolution),
     "ConvTranspose": grid_rules.transposed_convolution,
@@ -36,26 +41,19 @@ RULES: Mapping[str, Rule] = {
     "Tile": tensor_rules.tile,
     "Slice": tensor_rules.slicing,
     "Gather": tensor_rules.gathering,
-    **dict.fromkeys(ATTENTION, tensor_rules.elementwise),
+    "Split": tensor_rules.split,
+    **dict.fromkeys(ATTENTION, tensor_rules.attention),
 }
 
 
-def output_positions(operation: Operation, output_index: int) -> Positions | None:
-    """Return the positions of an output; None where they are not known."""
+def output_positions(operation: Operation) -> Positions | None:
+    """Return the positions of an operation's output; None where they are not known."""
     kind = operation.node.op_type
-    shape = operation.output_shapes[output_index]
-    known = [positions for positions in operation.input_positions if positions is not None]
-    if shape is None or not known:
+    is_tensor = operation.output_shapes[operation.output_index] is not None
+    if not is_tensor or not operation.known_positions:
         return None
-    if kind in ELEMENTWISE:
-        return composition.elementwise(known, shape)
-    if kind in PRODUCTS:
-        return tensor_rules.product(operation, shape)
-    if kind in CONCATENATIONS:
-        return tensor_rules.concatenation(operation, shape)
-    if kind == "Split":
-        return tensor_rules.split(operation, output_index, shape)
-    rule = RULES.get(kind)
-    if rule is None or operation.source is None:
-        return None
-    return rule(operation, operation.source, shape)
+    if kind in ANY_INPUT_RULES:
+        return ANY_INPUT_RULES[kind](operation)
+    if kind in FIRST_INPUT_RULES and operation.input_positions[0] is not None:
+        return FIRST_INPUT_RULES[kind](operation)
+    return None

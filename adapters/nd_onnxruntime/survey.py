@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -206,24 +206,25 @@ def _propagate(
         node = graph.nodes[index]
         operation = Operation(
             node,
-            [record.shapes.get(name) for name in node.input],
-            [positions.get(name) for name in node.input],
-            [record.small_values.get(name) for name in node.input],
-            [record.shapes.get(name) for name in node.output],
+            input_shapes=[record.shapes.get(name) for name in node.input],
+            input_positions=[positions.get(name) for name in node.input],
+            input_values=[record.small_values.get(name) for name in node.input],
+            output_shapes=[record.shapes.get(name) for name in node.output],
+            output_index=0,
         )
         for output_index, name in enumerate(node.output):
-            output = _positions_or_none(operation, output_index)
+            output = _positions_or_none(replace(operation, output_index=output_index))
             if name and output is not None:
                 positions[name] = output
     return positions
 
 
-def _positions_or_none(operation: Operation, output_index: int) -> Positions | None:
+def _positions_or_none(operation: Operation) -> Positions | None:
     """Apply the rule of an operator; None where its form is one that the rule does not cover.
 
     The layers behind it are then reported without a receptive-field geometry.
     """
     try:
-        return output_positions(operation, output_index)
+        return output_positions(operation)
     except Exception:  # any misfit of shapes, axes or attributes
         return None
