@@ -96,7 +96,8 @@ class Graph:
 
     def first_output(self, index: int) -> str:
         """Return the first value that a node computes; optional outputs may be left out."""
-        return next(str(value) for value in self.nodes[index].output if value)
+        outputs = self.nodes[index].output
+        return next(str(value) for value in outputs if value)
 
     def values_in_bodies(self) -> dict[str, int]:
         """Return the values inside bodies of If, Loop and Scan, and the node of each."""
@@ -153,5 +154,5 @@ def _dependencies(nodes: Sequence[NodeProto]) -> dict[int, set[int]]:
 
 
 def _is_topological(dependencies: Mapping[int, Set[int]]) -> bool:
-    last_needed = {index: max(needed, default=-1) for index, needed in dependencies.items()}
-    return all(last < index for index, last in last_needed.items())
+    """Return whether every node depends on nodes of lower index only."""
+    return all(max(needed, default=-1) < index for index, needed in dependencies.items())

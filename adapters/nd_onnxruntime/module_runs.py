@@ -88,4 +88,5 @@ def _same_module(graph: Graph, first: int, second: int) -> bool:
 
 
 def _weights(graph: Graph, index: int) -> list[str]:
-    return [name for name in graph.nodes[index].input if name in graph.initializers]
+    inputs = graph.nodes[index].input
+    return [name for name in inputs if name in graph.initializers]

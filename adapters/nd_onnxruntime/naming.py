@@ -139,9 +139,10 @@ class LayerNames:
 
     def _module_layer(self, name: str, index: int) -> Layer:
         module = name if name in self.modules else name.rpartition("#")[0]
-        is_node_itself = module in self._modules_of_node(index)
-        note = folding_note(self.graph.nodes[index]) if is_node_itself else ""
-        return Layer(name, self.graph.first_output(index), note)
+        value = self.graph.first_output(index)
+        if module not in self._modules_of_node(index):
+            return Layer(name, value)
+        return Layer(name, value, folding_note(self.graph.nodes[index]))
 
     def _modules_of_node(self, index: int) -> set[str]:
         """Return the modules that consist of a node alone, not those that contain or follow it."""

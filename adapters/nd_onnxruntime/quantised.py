@@ -91,9 +91,8 @@ def _value_after_qdq(graph: Graph, value: str) -> str | None:
 def _first_user(graph: Graph, value: str, kind: str) -> NodeProto | None:
     """Return the first node that uses a value, if all its users are of that kind."""
     users = [graph.nodes[index] for index in graph.users.get(value, ())]
-    if users and all(node.op_type == kind for node in users):
-        return users[0]
-    return None
+    kinds = {node.op_type for node in users}
+    return users[0] if kinds == {kind} else None
 
 
 def _scale_inputs(graph: Graph, value: str) -> list[str] | None:

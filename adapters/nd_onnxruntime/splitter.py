@@ -32,7 +32,8 @@ class WholeModel:
 
     def outputs(self, images: Tensor) -> Any:
         """Return the model's outputs: a tensor, or a tuple where it has several."""
-        return join_outputs([self.runner(batch) for batch in split_batch(images, self.singly)])
+        batches = split_batch(images, self.singly)
+        return join_outputs([self.runner(batch) for batch in batches])
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ class Splitter:
         return None
 
     def _noise(self, count: int, size: Size) -> Tensor:
-        return self.model.image.noise(count, size).to(self.model.device.tensors)
+        images = self.model.image.noise(count, size)
+        return images.to(self.model.device.tensors)
 
     def _open_whole_model(self, size: Size) -> WholeModel:
         """Open a session for batches, or for single images if those give other outputs."""
