@@ -55,9 +55,9 @@ def test_external_data_without_offset_and_length_are_the_whole_file(tmp_path: Pa
     assert document.array(bias).tolist() == list(range(8))
     images = onnx_files.draw_images(path, 1)
     with open_model(str(path)).probe(["conv1"], (32, 32)) as probe:
-        found = probe(torch.from_numpy(images))["conv1"].numpy()
+        maps = probe(torch.from_numpy(images))["conv1"].numpy()
     np.testing.assert_allclose(
-        found, onnx_files.inner_values(path, images, ["conv1"])["conv1"], rtol=0, atol=1e-5
+        maps, onnx_files.inner_values(path, images, ["conv1"])["conv1"], rtol=0, atol=1e-5
     )
 
 
@@ -71,13 +71,13 @@ def test_data_beside_a_linked_model_are_looked_for_beside_the_link(tmp_path: Pat
 
 def test_a_fingerprint_is_of_the_weights_wherever_they_lie(tmp_path: Path) -> None:
     path = onnx_files.external_data(tmp_path / "one")
-    before = fingerprint(path)
-    assert fingerprint(onnx_files.external_data(tmp_path / "two")) == before, "and of no name"
+    original = fingerprint(path)
+    assert fingerprint(onnx_files.external_data(tmp_path / "two")) == original, "and of no name"
     weights = path.parent / "model.onnx.data"
     content = bytearray(weights.read_bytes())
     content[100] ^= 1
     weights.write_bytes(content)
-    assert fingerprint(path) != before
+    assert fingerprint(path) != original
 
 
 def test_a_loaded_model_has_the_fingerprint_of_its_content(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_a_loaded_model_has_the_fingerprint_of_its_content(tmp_path: Path) -> No
     model = onnx.load(path)
     opened = open_model(model)
     assert opened.identity.name == opened.identity.source == "hard"
-    before = opened.identity.fingerprint
+    original = opened.identity.fingerprint
     model.graph.initializer[1].raw_data = b"\0" * len(model.graph.initializer[1].raw_data)
-    assert open_model(model).identity.fingerprint != before
+    assert open_model(model).identity.fingerprint != original
 
 
 def test_a_model_loaded_without_its_data_is_refused(tmp_path: Path) -> None:

@@ -105,14 +105,14 @@ def reached(path: Path, value: str, cell: int) -> tuple[Axis, Axis]:
     for seed in range(6):
         image = onnx_files.draw_images(path, 1, seed)
         changed = image.repeat(65, 0)
-        for place in range(32):
-            changed[1 + place, :, place, :] = 3 * (1 - image[0, :, place, :])
-            changed[33 + place, :, :, place] = 3 * (1 - image[0, :, :, place])
+        for pixel in range(32):
+            changed[1 + pixel, :, pixel, :] = 3 * (1 - image[0, :, pixel, :])
+            changed[33 + pixel, :, :, pixel] = 3 * (1 - image[0, :, :, pixel])
         maps = session.run([value], {"image": changed})[0][:, :, cell, cell]
         # well above the rounding of values near 1, which may differ between images of a batch
         found |= (np.abs(maps[1:] - maps[0]) > 1e-5).any(1).reshape(2, 32)
-    places = [np.flatnonzero(along) for along in found]
-    assert all(along[0] > 0 and along[-1] < 31 for along in places), (
+    places = [np.flatnonzero(pixels) for pixels in found]
+    assert all(pixels[0] > 0 and pixels[-1] < 31 for pixels in places), (
         "the field is cut by the image's edge"
     )
     rows, columns = (Axis(float(p[-1] - p[0] + 1), 0, float(p[0] + p[-1]) / 2) for p in places)

@@ -42,11 +42,11 @@ class TestModules:
         layers = ["relu", "maxpool", "layer1.0.relu#0", "layer1.0.relu#1", "layer2.0.downsample",
                   "layer2.1",
                   "layer3.0.relu#0", "layer4.1.relu#1", "layer4", "avgpool", "fc"]  # fmt: skip
-        found, notes = probed(str(exported.path), layers)
+        maps_by_layer, notes = probed(str(exported.path), layers)
         expected, _ = probed(exported.module, layers)
-        assert list(found) == layers and not notes
+        assert list(maps_by_layer) == layers and not notes
         for layer in layers:
-            assert_same(found[layer], expected[layer])
+            assert_same(maps_by_layer[layer], expected[layer])
 
     def test_are_listed_in_the_order_in_which_they_run(self, exported: Any) -> None:
         theirs = {layer.name: layer for layer in open_model(exported.module).layers(SIZE)}
@@ -78,10 +78,10 @@ class TestModules:
 
     @pytest.mark.parametrize("layer", ["layer1.0.conv1", "conv1"])
     def test_whose_batchnorm_was_folded_into_them_say_so(self, exported: Any, layer: str) -> None:
-        found, notes = probed(str(exported.path), [layer])
+        maps_by_layer, notes = probed(str(exported.path), [layer])
         behind, _ = probed(exported.module, [layer.replace("conv", "bn")])
         assert notes == [f"layer {layer!r}: {FOLDED}"]
-        assert_same(found[layer], behind[layer.replace("conv", "bn")])
+        assert_same(maps_by_layer[layer], behind[layer.replace("conv", "bn")])
 
     def test_a_folded_batchnorm_is_the_convolution(self, exported: Any) -> None:
         if exported.exporter == "dynamo":  # its metadata still name both
@@ -138,18 +138,18 @@ def test_a_child_of_a_sequential_in_a_list_has_its_whole_path(tmp_path: Path) ->
             module, (torch.rand(1, 3, 64, 64),), str(tmp_path / "stages.onnx"), dynamo=False
         )
     layers = ["stages.0", "stages.0.1", "stages.1.0", "mix", "mix_1"]
-    found, _ = probed(str(tmp_path / "stages.onnx"), layers)
+    maps_by_layer, _ = probed(str(tmp_path / "stages.onnx"), layers)
     expected, _ = probed(module, layers)
     for layer in layers:
-        assert_same(found[layer], expected[layer])
+        assert_same(maps_by_layer[layer], expected[layer])
 
 
 def scoped(folder: Path, scopes: Mapping[str, Sequence[str]]) -> Path:
     """Write the hard files' network with the dynamo exporter's metadata, given by value."""
     model = onnx.load(onnx_files.dynamic_batch(folder))
     for node in model.graph.node:
-        told = [*scopes.get(node.output[0], ()), node.output[0]]
-        node.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=repr(["", *told]))
+        scope_names = [*scopes.get(node.output[0], ()), node.output[0]]
+        node.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=repr(["", *scope_names]))
     path = folder / "scoped.onnx"
     path.write_bytes(model.SerializeToString())
     return path
@@ -160,18 +160,21 @@ class TestValues:
         path = scoped(tmp_path, {"conv1": ["near"], "conv2": ["relu1"], "relu2": ["relu1"]})
         names = [layer.name for layer in open_model(str(path)).layers((32, 32))]
         assert "relu1" in names and "value:relu1" in names
-        found, _ = probed(str(path), ["relu1", "value:relu1", "near"], (32, 32))
-        assert list(found) == ["relu1", "value:relu1", "near"]
-        assert found["relu1"].shape == (2, 12, 8, 8), "the module, whose last value relu2 is"
-        assert found["value:relu1"].shape == (2, 8, 32, 32)
-        assert torch.equal(found["near"].relu(), found["value:relu1"])
+        maps_by_layer, _ = probed(str(path), ["relu1", "value:relu1", "near"], (32, 32))
+        assert list(maps_by_layer) == ["relu1", "value:relu1", "near"]
+        assert maps_by_layer["relu1"].shape == (2, 12, 8, 8), (
+            "the module, whose last value relu2 is"
+        )
+        assert maps_by_layer["value:relu1"].shape == (2, 8, 32, 32)
+        assert torch.equal(maps_by_layer["near"].relu(), maps_by_layer["value:relu1"])
 
     def test_and_nodes_go_by_their_names(self, tmp_path: Path) -> None:
         path = str(onnx_files.dynamic_batch(tmp_path))
-        found, _ = probed(path, ["relu2", "Relu_1", "value:conv1", "Conv_0"], (32, 32))
-        assert torch.equal(found["relu2"], found["Relu_1"])
+        maps_by_layer, _ = probed(path, ["relu2", "Relu_1", "value:conv1", "Conv_0"], (32, 32))
+        assert torch.equal(maps_by_layer["relu2"], maps_by_layer["Relu_1"])
         assert torch.equal(
-            found["Conv_0"], next(maps for name, maps in found.items() if name.endswith("conv1"))
+            maps_by_layer["Conv_0"],
+            next(maps for name, maps in maps_by_layer.items() if name.endswith("conv1")),
         )
 
     def test_of_weights_and_the_image_are_no_layers(self, tmp_path: Path) -> None:
@@ -196,15 +199,15 @@ class TestValues:
             probed(path, [nn.ReLU()], (32, 32))  # type: ignore[list-item]
 
     def test_of_bodies_name_what_can_be_taken(self, tmp_path: Path) -> None:
-        for make, inner, whole in ((onnx_files.with_if, "else_out", "chosen"),
+        for make, inner, output in ((onnx_files.with_if, "else_out", "chosen"),
                                    (onnx_files.with_loop, "body_conv", "looped")):  # fmt: skip
             path = str(make(tmp_path))
             with pytest.raises(
                 UnitsNotFound,
-                match=f"{inner}.*inside the body.*choose an output of that node: {whole}",
+                match=f"{inner}.*inside the body.*choose an output of that node: {output}",
             ):
                 probed(path, [inner], (32, 32))
-            assert probed(path, [whole], (32, 32))[0][whole].shape == (2, 8, 32, 32)
+            assert probed(path, [output], (32, 32))[0][output].shape == (2, 8, 32, 32)
 
 
 def test_metadata_that_cannot_be_read_name_no_module(tmp_path: Path) -> None:

@@ -90,12 +90,12 @@ class TestMaps:
         images = images_of(path)
         with open_model(str(path)).probe([layer], SIZE) as probe:
             first = probe(images)[layer]
-            kept = first.clone()
-            others = [probe(1 - images)[layer], probe(images[:1] / 2)[layer]]
+            copy = first.clone()
+            later_maps = [probe(1 - images)[layer], probe(images[:1] / 2)[layer]]
             images.zero_()
-            assert torch.equal(first, kept)
+            assert torch.equal(first, copy)
             first.zero_()
-            assert all(bool(maps.any()) for maps in others)
+            assert all(bool(maps.any()) for maps in later_maps)
         assert first.is_contiguous() and not first.requires_grad
 
     def test_stay_when_the_probe_is_closed(self, tmp_path: Path) -> None:

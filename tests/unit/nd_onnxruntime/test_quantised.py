@@ -70,9 +70,9 @@ def probed(
     path: Path, layers: Sequence[str], images: np.ndarray
 ) -> tuple[list[np.ndarray], list[str]]:
     with open_model(str(path)).probe(layers, SIZE) as probe:
-        found = probe(torch.from_numpy(images))
-        assert all(maps.dtype == torch.float32 for maps in found.values())
-        return [found[layer].numpy() for layer in layers], list(getattr(probe, "notes", ()))
+        maps_by_layer = probe(torch.from_numpy(images))
+        assert all(maps.dtype == torch.float32 for maps in maps_by_layer.values())
+        return [maps_by_layer[layer].numpy() for layer in layers], list(getattr(probe, "notes", ()))
 
 
 def images_of(folder: Path) -> np.ndarray:
@@ -81,16 +81,16 @@ def images_of(folder: Path) -> np.ndarray:
 
 def numbers(path: Path, value: str) -> tuple[float, float]:
     """Scale and zero point that the file holds for a value."""
-    known = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
-    return float(known[f"{SCALES[value]}_scale"]), float(known[f"{SCALES[value]}_zero_point"])
+    arrays = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    return float(arrays[f"{SCALES[value]}_scale"]), float(arrays[f"{SCALES[value]}_zero_point"])
 
 
 @pytest.mark.parametrize(("form", "note"), [("QDQ", AFTER_QDQ), ("QOperator", APPENDED)])
 def test_values_are_the_numbers_of_the_quantised_model(folder: Path, form: str, note: str) -> None:
     path, values, images = folder / f"{form}.onnx", VALUES[form], images_of(folder)
-    found, notes = probed(path, values, images)
+    probed_maps, notes = probed(path, values, images)
     assert notes == [f"layer {value!r}: {note}" for value in values]
-    for value, maps in zip(values, found, strict=True):
+    for value, maps in zip(values, probed_maps, strict=True):
         scale, zero = numbers(path, value)
         name = f"{value}_DequantizeLinear_Output" if form == "QDQ" else value
         truth = onnx_files.inner_values(path, images, [name])[name].astype(np.float32)
@@ -111,9 +111,9 @@ def test_they_are_near_those_of_the_float_model_and_look_at_the_same_places(
     folder: Path, form: str, layers: str
 ) -> None:
     images = images_of(folder)
-    found, _ = probed(folder / f"{form}.onnx", layers.split(), images)
+    quantised, _ = probed(folder / f"{form}.onnx", layers.split(), images)
     floats, _ = probed(folder / "float.onnx", ["relu1", "relu2"], images)
-    for one, other in zip(found, floats, strict=True):
+    for one, other in zip(quantised, floats, strict=True):
         assert 0 < np.abs(one - other).max() < 0.05 * other.max()
     size = SIZE
     with (

@@ -168,8 +168,8 @@ class TestErrors:
     )
     def test_are_translated(self, told: str, kind: type[Exception], says: str) -> None:
         document = Document("m.onnx", onnx_files.Network().model(), {})
-        found = runtime_errors.translate(RuntimeError(told), document)
-        assert type(found) is kind and str(found).startswith(says)
+        translated = runtime_errors.translate(RuntimeError(told), document)
+        assert type(translated) is kind and str(translated).startswith(says)
 
     def test_of_a_run_name_the_images(self, tmp_path: Path) -> None:
         with open_model(str(onnx_files.dynamic_batch(tmp_path))).probe(["relu2"], SIZE) as probe:

@@ -30,13 +30,15 @@ def test_linear_contributions_and_bias_are_the_output(tmp_path: Path, make: Make
     path = make(tmp_path)
     images = images_of(path)
     units, target = LayerDissection(str(path), "relu2"), [0, 3, 4]
-    found = units.attribute(images, target)
-    assert units.contribution == "linear" and found.shape == (3, 12, 8, 8)
+    attributions = units.attribute(images, target)
+    assert units.contribution == "linear" and attributions.shape == (3, 12, 8, 8)
     model: Any = open_model(str(path))
     head = model.linear_head("relu2", (images,))
     assert isinstance(head, LinearHead) and head.weight.shape == (5, 12)
-    said = found.sum((1, 2, 3)) + head.bias[target]
-    torch.testing.assert_close(said, logits(path, images)[range(3), target], rtol=1e-4, atol=1e-5)
+    predicted = attributions.sum((1, 2, 3)) + head.bias[target]
+    torch.testing.assert_close(
+        predicted, logits(path, images)[range(3), target], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_ablation_is_what_a_linear_head_says(tmp_path: Path) -> None:
@@ -67,11 +69,13 @@ def test_the_rest_of_what_a_layer_gave_is_the_models_output(
     model: Any = open_model(str(path))
     with model.rest(layer, (images,)) as rest:
         value = rest.layer(images)
-        found = rest(value.clone(), images)
+        outputs = rest(value.clone(), images)
         nothing = rest(torch.zeros_like(value), images)
-    torch.testing.assert_close(found, logits(path, images), rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(found, model.outputs(images), rtol=1e-3, atol=1e-4)
-    assert not torch.allclose(nothing, found, atol=1e-3), "what replaces the layer's output counts"
+    torch.testing.assert_close(outputs, logits(path, images), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(outputs, model.outputs(images), rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(nothing, outputs, atol=1e-3), (
+        "what replaces the layer's output counts"
+    )
 
 
 def test_one_image_stands_for_all_rows(tmp_path: Path) -> None:
@@ -80,9 +84,9 @@ def test_one_image_stands_for_all_rows(tmp_path: Path) -> None:
     model: Any = open_model(str(path))
     with model.rest("relu1", (images,)) as rest:
         rows = torch.cat([rest.layer(images) * factor for factor in (1, 0, 2)])
-        together = rest(rows, images)
-        apart = torch.cat([rest(row[None], images) for row in rows])
-    torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)
+        batched = rest(rows, images)
+        singles = torch.cat([rest(row[None], images) for row in rows])
+    torch.testing.assert_close(batched, singles, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("layer", ["relu1", "conv2"])
