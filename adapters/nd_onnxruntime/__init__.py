@@ -1,4 +1,4 @@
-"""The ONNX Runtime backend: any ONNX file, whatever framework exported it, looked into by exposing inner values."""
+"""ONNX Runtime backend: layers of any ONNX file, whatever framework exported it."""
 
 import os
 from typing import Any
@@ -6,19 +6,24 @@ from typing import Any
 from nd_plugin import BackendSpec, hookimpl
 
 ENDINGS = (".onnx", ".ort")
+CERTAIN = 100  # strength of the claim
 
 
 def match(model: Any) -> int:
-    """Paths of ONNX files (``.ort`` ones too, to be refused with a reason), and models that `onnx` has loaded."""
+    """Claim paths of ONNX files and models that `onnx` has loaded.
+
+    Files in ``.ort`` format are claimed too, to be refused with the reason.
+    """
     if isinstance(model, str | os.PathLike):
-        return 100 if os.fspath(model).lower().endswith(ENDINGS) else 0
+        return CERTAIN if os.fspath(model).lower().endswith(ENDINGS) else 0
     kind = type(model)
-    return 100 if kind.__name__ == "ModelProto" and kind.__module__.partition(".")[0] == "onnx" else 0
+    package = kind.__module__.partition(".")[0]
+    return CERTAIN if kind.__name__ == "ModelProto" and package == "onnx" else 0
 
 
 @hookimpl
 def nd_backends() -> list[BackendSpec]:
-    """This backend."""
+    """Register the backend."""
     return [
         BackendSpec(
             name="onnxruntime",

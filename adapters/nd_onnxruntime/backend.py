@@ -1,212 +1,192 @@
-"""Opens ONNX models."""
+"""Backend for ONNX models on ONNX Runtime."""
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import onnxruntime as ort
 import torch
-from onnx import NodeProto, ValueInfoProto
+from onnx import NodeProto
+from torch import Tensor
 
-from nd_onnxruntime.document import Document, read
-from nd_onnxruntime.feeding import Feed, ImageInput, find_feeds, find_image, needed
-from nd_onnxruntime.graph import Graph, part_of
-from nd_onnxruntime.naming import Layer, Names
-from nd_onnxruntime.probe import OnnxProbe, Taken, treats_images_apart
-from nd_onnxruntime.quantised import exposed
-from nd_onnxruntime.rest import Splittable
-from nd_onnxruntime.sessions import CPU, Place, Runner, choose_place, on_cpu_though_cuda, open_session
-from nd_onnxruntime.survey import survey
-from nd_plugin import BadInput, Identity, LayerDescription, Model, ModelOptions, NDError, Preprocess
+from nd_onnxruntime.document import model_bytes, parse
+from nd_onnxruntime.feeding import find_feeds
+from nd_onnxruntime.graph import Graph
+from nd_onnxruntime.identity import identify
+from nd_onnxruntime.image_input import Size, find_image_input
+from nd_onnxruntime.loaded_model import LoadedModel
+from nd_onnxruntime.naming import Layer, LayerNames, ListedLayer
+from nd_onnxruntime.preprocessing import preprocess_of
+from nd_onnxruntime.probe import OnnxProbe, open_probe
+from nd_onnxruntime.probed_layer import describe_layer
+from nd_onnxruntime.sessions import choose_device
+from nd_onnxruntime.split_model import SplitAtLayer, only_images
+from nd_onnxruntime.splitter import Splitter
+from nd_onnxruntime.survey import Survey, survey
+from nd_plugin import (
+    BadInput,
+    Identity,
+    LayerDescription,
+    LinearHead,
+    Model,
+    ModelOptions,
+    NDError,
+    Preprocess,
+)
 
-Size = tuple[int, int]
-DOMAINS = (
+BUILTIN_DOMAINS = (  # of operators that ONNX Runtime implements
     "",
     "ai.onnx",
     "ai.onnx.ml",
     "ai.onnx.preview.training",
     "com.microsoft",
     "com.microsoft.nchwc",
-)  # known ones
-IMAGENET = "ImageNet's (the file names none)"
+)
 
 
 class OnnxBackend:
-    """The backend ``onnxruntime``."""
+    """Backend ``onnxruntime``."""
 
     def open(self, model: Any, options: ModelOptions) -> Model:
         """Open a file or an ``onnx.ModelProto``. Raises ModelNotFound, BadInput, Unavailable."""
         if options.weights is not None:
-            raise BadInput("an ONNX file holds its weights; --weights is for models named by a text")
-        place = choose_place(options.device)
-        document = read(model)
+            raise BadInput("an ONNX file holds its weights; leave out --weights")
+        device = choose_device(options.device)
+        content = model_bytes(model)
+        document = parse(model, content)
         graph = Graph(document.model)
-        image = find_image(graph, options.input)
+        image = find_image_input(graph, options.input)
         feeds = find_feeds(graph, image, options.feeds)
-        how = preprocess_of(document, image)
-        version = f"onnxruntime {ort.__version__}, {place.provider}"
-        identity = Identity(_name(document), document.source, version, _fingerprint(document, image, feeds))
-        fed = ", ".join(f"{name}={text}" for name, text in options.feeds.items())
-        notes = (f"fed beside the image {image.name!r}: {fed}",) if fed else ()
-        return OnnxModel(identity, how, document, image, feeds, place, tuple(options.custom_ops), notes=notes)
+        return OnnxModel(
+            identity=identify(document, content, image, feeds, device.provider),
+            preprocess=preprocess_of(document.model, image),
+            loaded=LoadedModel(document, image, feeds, device, tuple(options.custom_ops)),
+            notes=_feed_notes(image.name, options.feeds),
+        )
 
 
-def _name(document: Document) -> str:
-    return document.source.replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
-
-
-def _fingerprint(document: Document, image: ImageInput, feeds: Mapping[str, Feed]) -> str:
-    """Of the file, and of what it is fed beside the images: that decides the numbers, too."""
+def _feed_notes(image_name: str, feeds: Mapping[str, str]) -> tuple[str, ...]:
     if not feeds:
-        return document.fingerprint
-    digest = hashlib.sha256(f"{document.fingerprint} {image.name}".encode())
-    for name, feed in sorted(feeds.items()):
-        digest.update(f"{name} {feed.array.shape} {feed.array.dtype}".encode() + feed.array.tobytes())
-    return digest.hexdigest()[:16]
-
-
-def preprocess_of(document: Document, image: ImageInput) -> Preprocess:
-    """Size and type from the input; Ultralytics' files say more in their metadata; else ImageNet's mean and std."""
-    told = {entry.key: entry.value for entry in document.model.metadata_props}
-    size = tuple(side if isinstance(side, int) else 224 for side in image.size)
-    if image.dtype == torch.uint8:
-        return Preprocess(size, (0, 0, 0), (1, 1, 1), 1.0, source="a uint8 input: pixels as they are")  # type: ignore[arg-type]
-    if told.get("author") == "Ultralytics":
-        declared = _pair(told.get("imgsz"))
-        chosen = tuple(own if isinstance(own, int) else d for own, d in zip(image.size, declared or size, strict=True))
-        return Preprocess(chosen, (0, 0, 0), (1, 1, 1), source="the file's Ultralytics metadata")  # type: ignore[arg-type]
-    return Preprocess(size, source=IMAGENET, assumed=True)  # type: ignore[arg-type]
-
-
-def _pair(text: str | None) -> Size | None:
-    try:
-        found = ast.literal_eval(text or "")
-        return int(found[0]), int(found[1])
-    except (ValueError, SyntaxError, TypeError, IndexError, KeyError):
-        return None
+        return ()
+    listing = ", ".join(f"{name}={text}" for name, text in feeds.items())
+    return (f"fed beside the image {image_name!r}: {listing}",)
 
 
 @dataclass(frozen=True)
-class OnnxModel(Splittable):
-    """An ONNX model, opened: sessions are made for what is asked of it."""
+class OnnxModel:
+    """Opened ONNX model; sessions are opened for each probe, on the subgraph that it needs."""
 
     identity: Identity
     preprocess: Preprocess
-    document: Document
-    image: ImageInput
-    feeds: Mapping[str, Feed]
-    place: Place
-    custom_ops: tuple[str, ...] = ()
+    loaded: LoadedModel
     backend: str = "onnxruntime"
     notes: tuple[str, ...] = ()
-    kept: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)  # sessions, see `Splittable`
 
     @property
     def device(self) -> torch.device:
-        """Where images are put and maps come out."""
-        return self.place.maps
+        """Device that images are moved to and maps are returned on."""
+        return self.loaded.device.tensors
 
     @cached_property
-    def graph(self) -> Graph:
-        """Of the model."""
-        return Graph(self.document.model)
-
-    @cached_property
-    def names(self) -> Names:
-        """Of its layers."""
-        return Names(self.graph, self.image.name)
+    def names(self) -> LayerNames:
+        """Names of the layers."""
+        return LayerNames(self.loaded.graph, self.loaded.image.name)
 
     def layers(self, size: Size) -> Sequence[LayerDescription]:
-        """Every value that may have units and depends on the image, in order, by the names of modules and values."""
-        rows = [row for row in self.names.shown() if row[2] not in self._unknown]
-        seen = survey(
-            self.document,
-            [value for _, value, _ in rows],
-            self.image,
-            self.image.checked(size),
-            self.feeds,
-            self.custom_ops,
-        )
-        found = []
-        for name, value, number in rows:
-            kind = self.graph.nodes[number].op_type
-            try:
-                taken = Taken.of(Layer(name, value), exposed(self.graph, value), seen, size)
-            except NDError:
-                continue  # a shape, an index, a sequence: nothing to dissect
-            maps = taken.layout.maps(torch.empty(seen.shapes[value], device="meta")).shape
-            found.append(LayerDescription(name, kind, (1, *maps[1:]), taken.geometry))
-        return list({layer.name: layer for layer in found}.values())
-
-    @cached_property
-    def _unknown(self) -> set[int]:
-        """The nodes of operators that need a library which was not given, and all behind them."""
-        strange = [node for node in self.graph.nodes if node.domain not in DOMAINS and not self.custom_ops]
-        if strange:
-            names = ", ".join(sorted({f"{node.domain}:{node.op_type}" for node in strange}))
-            warnings.warn(
-                f"{self.document.source}: {names} may need --custom-op-library FILE; layers from there on are left out",
-                UserWarning,
-                stacklevel=4,
-            )
-        outputs = [value for node in strange for value in node.output if value]
-        behind = {number for value in outputs for number in self.graph.descendants(value)}
-        return behind | {self.graph.makers[value] for value in outputs}
+        """Describe every value that depends on the image and has units, by layer name, in order."""
+        image_size = self.loaded.image.check_size(size)
+        listed = [row for row in self.names.listed() if row.node not in self._unsupported]
+        surveyed = survey(self.loaded, [row.value for row in listed], image_size)
+        descriptions: dict[str, LayerDescription] = {}
+        for row in listed:
+            description = self._description(row, surveyed, size)
+            if description is not None:
+                descriptions[row.name] = description
+        return list(descriptions.values())
 
     @contextmanager
     def probe(self, layers: Sequence[Any], size: Size) -> Iterator[OnnxProbe]:
-        """Open a probe on layers given by name."""
-        yield self._probe(layers, self.image.checked(size))
+        """Open a probe on layers given by name, for images of a size."""
+        image_size = self.loaded.image.check_size(size)
+        requested = [self._layer(layer) for layer in layers]
+        yield open_probe(self.loaded, requested, image_size)
+
+    def outputs(self, *inputs: Any) -> Any:
+        """Return the model's outputs for preprocessed images (image, 3, row, column)."""
+        images = only_images(inputs)
+        return self._splitter.whole_model(self._size_of(images)).outputs(images)
+
+    @contextmanager
+    def rest(self, layer: Any, inputs: Sequence[Any]) -> Iterator[SplitAtLayer]:
+        """Split the model at a layer, for images of the size of ``inputs``."""
+        size = self._size_of(only_images(inputs))
+        yield self._splitter.split(self._layer(layer), size)
+
+    def linear_head(self, layer: Any, inputs: Sequence[Any]) -> LinearHead | None:
+        """Return the linear head behind a layer, verified on noise; None where there is none."""
+        size = self._size_of(only_images(inputs))
+        split = self._splitter.split(self._layer(layer), size)
+        return self._splitter.linear_head(split, size)
 
     def _layer(self, layer: Any) -> Layer:
         if not isinstance(layer, str):
-            raise BadInput(f"a layer of an ONNX model is given by its name, not as {type(layer).__name__}")
+            raise BadInput(
+                f"a layer of an ONNX model is given by its name, not as {type(layer).__name__}"
+            )
         return self.names.layer(layer)
 
-    def taken_at(self, layers: Sequence[Any], size: Size) -> tuple[list[Taken], int]:
-        """How layers are taken, and how many images the survey that found it has seen together."""
-        wanted = [self._layer(layer) for layer in layers]
-        seen = survey(self.document, [layer.value for layer in wanted], self.image, size, self.feeds, self.custom_ops)
-        return [Taken.of(layer, exposed(self.graph, layer.value), seen, size) for layer in wanted], seen.images
+    def _description(
+        self, row: ListedLayer, surveyed: Survey, size: Size
+    ) -> LayerDescription | None:
+        """Describe a layer; None for a value without units (a shape, an index, a sequence)."""
+        try:
+            probed = describe_layer(self.loaded, Layer(row.name, row.value), surveyed, size)
+        except NDError:
+            return None
+        output = torch.empty(surveyed.shapes[row.value], device="meta")
+        maps_shape = probed.layout.maps(output).shape
+        kind = self.loaded.graph.nodes[row.node].op_type
+        return LayerDescription(row.name, kind, (1, *maps_shape[1:]), probed.geometry)
 
-    def _probe(self, layers: Sequence[Any], size: Size) -> OnnxProbe:
-        taken, images = self.taken_at(layers, size)
-        values = [one.exposed.value for one in taken]
-        extra = list({node.name: node for one in taken for node in one.exposed.extra}.values())
-        runner = self.runner(values, size, images, extra=extra)
-        left = on_cpu_though_cuda(runner.session)
-        more = [f"heavy nodes that ran on the CPU: {', '.join(left)}"] if left else []
-        if self.place.provider != CPU and self.place.kind == "cpu":
-            more.append("torch has no CUDA here: activations are brought to the CPU")
-        probe = OnnxProbe(runner, taken, False, tuple(more))
-        if images > 1 and treats_images_apart(probe, size):
-            return probe
-        return replace(probe, singly=True, runner=self.runner(values, size, 1, extra=extra))
+    @cached_property
+    def _unsupported(self) -> set[int]:
+        """Nodes of custom operators whose library was not given, and all nodes that depend on them.
 
-    def runner(
-        self,
-        values: Sequence[str],
-        size: Size,
-        images: int,
-        *,
-        given: Sequence[ValueInfoProto] = (),
-        extra: Sequence[NodeProto] = (),
-        lead: Sequence[NodeProto] = (),
-    ) -> Runner:
-        """Runs the part of the model that makes ``values``, from images of a size and the values ``given``.
-
-        For batches of any size, or, ``images`` being 1, of one.
+        Warns about them once.
         """
-        batch = 1 if images == 1 else self.image.batch if isinstance(self.image.batch, str) else "N"
-        inputs = [self.image.declared(batch, size) if v.name == self.image.name else v for v in self.graph.inputs]
-        part = part_of(self.graph, values, [*inputs, *given], extra, lead)
-        session = open_session(self.document.of_part(part), self.place, self.custom_ops)
-        others = [value for value in part.graph.input if value.name not in {one.name for one in given}]
-        return Runner(session, self.place, self.image, needed(others, self.image, self.feeds))
+        custom_nodes = self._custom_nodes()
+        if not custom_nodes:
+            return set()
+        operators = sorted({f"{node.domain}:{node.op_type}" for node in custom_nodes})
+        warnings.warn(
+            f"{self.loaded.document.source}: {', '.join(operators)} may need --custom-op-library "
+            "FILE; layers from there on are left out",
+            UserWarning,
+            stacklevel=4,
+        )
+        graph = self.loaded.graph
+        nodes = set[int]()
+        for node in custom_nodes:
+            for value in filter(None, node.output):
+                nodes.add(graph.producers[value])
+                nodes |= graph.descendants(value)
+        return nodes
+
+    def _custom_nodes(self) -> list[NodeProto]:
+        if self.loaded.custom_ops:
+            return []
+        nodes = self.loaded.graph.nodes
+        return [node for node in nodes if node.domain not in BUILTIN_DOMAINS]
+
+    @cached_property
+    def _splitter(self) -> Splitter:
+        return Splitter(self.loaded)
+
+    def _size_of(self, images: Tensor) -> Size:
+        """Return the size of images. Raises BadInput where the model takes another."""
+        height, width = images.shape[2:]
+        return self.loaded.image.check_size((height, width))

@@ -1,10 +1,9 @@
-"""Reading ONNX files: what they hold, where their external data lies, and what is wrong with the unreadable ones."""
+"""Documents: ONNX models as read from a file or from memory, and their external data."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -13,83 +12,103 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, inliner, numpy_helper
+from onnx import ModelProto, TensorProto, inliner, numpy_helper
 
+from nd_onnxruntime.external_data import ExternalLocation, find_external_files
+from nd_onnxruntime.proto import external_tensors
 from nd_plugin import BadInput, ModelNotFound
 
-LARGEST = 2**30  # bytes of weights inside one message
-POINTER = b"version https://git-lfs"
+ModelSource = str | os.PathLike[str] | ModelProto
+
+INLINE_LIMIT = 2**30  # bytes of external data copied into one message; protobuf's limit is 2 GiB
+BYTES_PER_ELEMENT = 8  # upper bound, over all types
+LFS_POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
 class Document:
-    """A model as its file describes it, local functions inlined; external data stays where it is."""
+    """Model as its file describes it, local functions inlined; external data not read yet."""
 
-    source: str
+    source: str  # path, or the graph's name
     model: ModelProto
-    external: Mapping[str, Path]  # files, by the location that the model names
-    fingerprint: str
+    external: Mapping[str, Path]  # files of external data, by the location written in the model
 
     def array(self, tensor: TensorProto) -> npt.NDArray[np.generic]:
-        """The values of an initializer, wherever they lie."""
-        if tensor.data_location != TensorProto.EXTERNAL:
-            return np.asarray(numpy_helper.to_array(tensor))
-        inside = TensorProto()
-        inside.CopyFrom(tensor)
-        inside.data_location, inside.raw_data = TensorProto.DEFAULT, self._external_bytes(tensor)
-        del inside.external_data[:]
-        return np.asarray(numpy_helper.to_array(inside))
+        """Return the values of a tensor, stored in the model or in a file beside it."""
+        if tensor.data_location == TensorProto.EXTERNAL:
+            inlined = TensorProto()
+            inlined.CopyFrom(tensor)
+            self._inline(inlined)
+            tensor = inlined
+        return np.asarray(numpy_helper.to_array(tensor))
 
-    def of_part(self, part: ModelProto) -> Document:
-        """Of a part of this model, which is changed: the external data that it needs is brought into it.
+    def of_subgraph(self, model: ModelProto) -> Document:
+        """Return the document of a model extracted from this one, ready for a session.
 
-        As long as it is no more than a message may hold; else it stays in its files.
+        External data are copied into ``model``, which is changed, unless they exceed
+        ``INLINE_LIMIT`` bytes: then they stay in their files.
         """
-        tensors = [tensor for tensor in _tensors(part.graph) if tensor.data_location == TensorProto.EXTERNAL]
-        if sum(prod(tensor.dims) * 8 for tensor in tensors) > LARGEST:
-            needed = {_where(tensor)["location"] for tensor in tensors}
-            return replace(self, model=part, external={key: self.external[key] for key in needed})
+        tensors = external_tensors(model.graph)
+        if sum(prod(tensor.dims) * BYTES_PER_ELEMENT for tensor in tensors) > INLINE_LIMIT:
+            locations = {ExternalLocation.of(tensor).location for tensor in tensors}
+            files = {location: self.external[location] for location in sorted(locations)}
+            return replace(self, model=model, external=files)
         for tensor in tensors:
-            tensor.raw_data, tensor.data_location = self._external_bytes(tensor), TensorProto.DEFAULT
-            del tensor.external_data[:]
-        return replace(self, model=part, external={})
+            self._inline(tensor)
+        return replace(self, model=model, external={})
 
-    def _external_bytes(self, tensor: TensorProto) -> bytes:
-        where = _where(tensor)
-        with self.external[where["location"]].open("rb") as file:
-            file.seek(int(where.get("offset", 0)))
-            return file.read(int(where["length"]) if "length" in where else -1)
+    def _inline(self, tensor: TensorProto) -> None:
+        """Move the external data of a tensor into the tensor itself."""
+        data = ExternalLocation.of(tensor)
+        tensor.raw_data = data.read(self.external[data.location])
+        tensor.data_location = TensorProto.DEFAULT
+        del tensor.external_data[:]
 
 
-def read(source: str | os.PathLike[str] | ModelProto) -> Document:
-    """Read a file, or take a model that is loaded already.
+def model_bytes(source: ModelSource) -> bytes:
+    """Return the bytes of a model file, or the serialised form of a loaded model.
 
-    Raises ModelNotFound for what is not there or no ONNX model, BadInput for what is one and may not be read.
+    Raises ModelNotFound for a missing or empty file and for a git-lfs pointer, BadInput for ONNX
+    Runtime's own format and for a ModelProto that was loaded without its external data.
+    """
+    if not isinstance(source, ModelProto):
+        return _file_bytes(Path(source).expanduser())
+    if external_tensors(source.graph):
+        raise BadInput(
+            "the ModelProto was loaded without its external data: give the file's path, or load it "
+            "with load_external_data=True"
+        )
+    content: bytes = source.SerializeToString(deterministic=True)
+    return content
+
+
+def parse(source: ModelSource, content: bytes) -> Document:
+    """Parse the ``content`` that `model_bytes` returned for ``source``.
+
+    Raises ModelNotFound for content that is not an ONNX model and for missing external data,
+    BadInput for external data outside the model's folder.
     """
     if isinstance(source, ModelProto):
-        if any(tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(source.graph)):
-            raise BadInput("the ModelProto was loaded without its external data: give the file's path")
-        content = source.SerializeToString(deterministic=True)
-        return _document(source.graph.name or "ModelProto", source, {}, content)
+        return Document(source.graph.name or "ModelProto", _inlined(source), {})
     path = Path(source).expanduser()
-    content = _content(path)
     model = _parsed(path, content)
-    return _document(str(source), model, _external_files(model, path.absolute().parent), content)
+    external = find_external_files(model, path.absolute().parent)
+    return Document(str(source), _inlined(model), external)
 
 
-def _content(path: Path) -> bytes:
+def _file_bytes(path: Path) -> bytes:
     if path.is_dir():
-        raise ModelNotFound(f"{path} is a folder; a model is a file")
+        raise ModelNotFound(f"{path} is a folder; give the path of an ONNX file")
     if not path.is_file():
         raise ModelNotFound(f"no model file {str(path)!r}")
     content = path.read_bytes()
     if content[4:8] == b"ORTM":
         raise BadInput(
-            f"{path} is in ONNX Runtime's own .ort format, whose inner values cannot be exposed: dissect the .onnx "
-            "file that it was made from"
+            f"{path} is in ONNX Runtime's own .ort format, whose inner values cannot be read: use "
+            "the .onnx file that it was converted from"
         )
-    if content.startswith(POINTER):
-        raise ModelNotFound(f"{path} is a pointer to a file in git-lfs, and not the file: run git lfs pull")
+    if content.startswith(LFS_POINTER):
+        raise ModelNotFound(f"{path} is a git-lfs pointer, not the model itself: run git lfs pull")
     if not content:
         raise ModelNotFound(f"{path} is empty")
     return content
@@ -100,76 +119,13 @@ def _parsed(path: Path, content: bytes) -> ModelProto:
         model = onnx.load_model_from_string(content)
     except DecodeError as error:
         raise ModelNotFound(
-            f"{path} is no ONNX model, or a damaged one ({len(content)} bytes that are no such protobuf message)"
+            f"{path} is not an ONNX model, or is damaged: its {len(content)} bytes are not a valid "
+            "protobuf message"
         ) from error
     if not model.graph.node:
-        raise ModelNotFound(f"{path} is no ONNX model: it holds no graph")
+        raise ModelNotFound(f"{path} is not an ONNX model: it contains no graph")
     return model
 
 
-def _document(source: str, model: ModelProto, external: Mapping[str, Path], content: bytes) -> Document:
-    if model.functions:
-        model = inliner.inline_local_functions(model)
-    return Document(source, model, external, _fingerprint(content, external))
-
-
-def _fingerprint(content: bytes, external: Mapping[str, Path]) -> str:
-    """SHA-256 over the file and its external data; the first 16 digits."""
-    digest = hashlib.sha256(content)
-    for _, path in sorted(external.items()):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
-
-
-def _external_files(model: ModelProto, folder: Path) -> dict[str, Path]:
-    """The files that hold external data. They may be links to anywhere, but are named as inside the model's folder."""
-    found: dict[str, Path] = {}
-    for tensor in _tensors(model.graph):
-        if tensor.data_location == TensorProto.EXTERNAL:
-            where = _where(tensor)
-            location = where.get("location", "")
-            path = found.setdefault(location, _inside(folder, location, tensor.name))
-            end = int(where.get("offset", 0)) + int(where.get("length", 0))
-            if path.stat().st_size < end:
-                raise ModelNotFound(
-                    f"{path} is cut short: the tensor {tensor.name!r} ends at byte {end} of {path.stat().st_size}"
-                )
-    return found
-
-
-def _where(tensor: TensorProto) -> dict[str, str]:
-    """File, offset and length of external data."""
-    return {entry.key: entry.value for entry in tensor.external_data}
-
-
-def _inside(folder: Path, location: str, tensor: str) -> Path:
-    named = Path(os.path.normpath(location.replace("\\", "/")))
-    if not location or named.is_absolute() or named.parts[:1] == ("..",) or ":" in location[1:2]:
-        raise BadInput(
-            f"the tensor {tensor!r} names {location!r} as its file, outside the model's folder {folder}: it is not "
-            "read; put the data beside the model and save it again"
-        )
-    path = folder / named
-    if not path.is_file():
-        raise ModelNotFound(f"{path} is missing: it holds the data of the tensor {tensor!r}")
-    return path
-
-
-def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from (tensor for tensor in (attribute.t, *attribute.tensors) if tensor.ByteSize())
-        for body in bodies(node):
-            yield from _tensors(body)
-
-
-def bodies(node: NodeProto) -> Iterator[GraphProto]:
-    """The graphs inside a node: the branches of an If, the body of a Loop or Scan."""
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            yield attribute.g
-        yield from attribute.graphs
+def _inlined(model: ModelProto) -> ModelProto:
+    return inliner.inline_local_functions(model) if model.functions else model

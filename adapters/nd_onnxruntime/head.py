@@ -1,9 +1,9 @@
-"""The linear head behind a value, read from the graph's own weights."""
+"""Linear heads: pooling and one linear map between a value and the output."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,87 +15,138 @@ from nd_onnxruntime.graph import Graph
 
 Array = npt.NDArray[Any]
 POOLS = ("GlobalAveragePool", "ReduceMean", "AveragePool")
-PASSING = ("Dropout", "Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Cast", "Transpose")
+PASS_THROUGH = (
+    "Dropout",
+    "Identity",
+    "Flatten",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Cast",
+    "Transpose",
+)
+WEIGHT_WRAPPERS = (
+    "Identity",
+    "Transpose",
+    "Cast",
+)  # put between weights and their use by exporters
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Outputs = pooled maps @ matrix.T + bias."""
+class HeadWeights:
+    """Weights of a linear head: outputs = pooled maps @ matrix.T + bias."""
 
     matrix: Array  # (output, unit)
     bias: Array  # (output,)
 
 
-def read_head(document: Document, graph: Graph, value: str) -> Weights | None:
-    """What a walk from ``value`` to the output finds, if that is pooling and one linear map; not yet verified."""
-    found: Weights | None = None
-    for node, source in _chain(graph, value):
-        if node.op_type in POOLS or node.op_type in PASSING:
-            continue
-        if found is None:
-            found = _linear(document, graph, node, source)
-        elif node.op_type == "Add":
-            found = _plus(found, _other(document, graph, node, source))
-        else:
+@dataclass(frozen=True)
+class HeadReader:
+    """Reader of the linear head of a model."""
+
+    document: Document
+    graph: Graph
+
+    def read(self, value: str) -> HeadWeights | None:
+        """Follow the nodes from ``value`` to the output, and return the weights of the linear map.
+
+        None where other nodes lie between. It is not verified here that the head is exact: that the
+        pooling covers the whole map, for example.
+        """
+        weights: HeadWeights | None = None
+        for node, source in self._chain(value):
+            if node.op_type in POOLS or node.op_type in PASS_THROUGH:
+                continue
+            if weights is None:
+                weights = self._linear(node, source)
+            elif node.op_type == "Add":
+                weights = self._add(weights, node, source)
+            else:
+                return None
+            if weights is None:
+                return None
+        return weights
+
+    def _chain(self, value: str) -> Iterator[tuple[NodeProto, str]]:
+        """Yield the nodes that follow a value, each with its source, up to a model output.
+
+        The chain breaks off where a value has no user or several.
+        """
+        outputs = {output.name for output in self.graph.proto.output}
+        while value not in outputs:
+            users = self.graph.users.get(value, [])
+            if len(users) != 1:
+                return
+            node = self.graph.nodes[users[0]]
+            yield node, value
+            value = node.output[0]
+
+    def _linear(self, node: NodeProto, source: str) -> HeadWeights | None:
+        """Return the weights of a Gemm, MatMul or 1x1 convolution of ``source``, else None."""
+        if len(node.input) < 2 or node.input[0] != source:
             return None
-        if found is None:
+        weight = self._constant(node.input[1])
+        bias = self._bias(node)
+        if weight is None or bias is None:
             return None
-    return found
-
-
-def _chain(graph: Graph, value: str) -> Iterator[tuple[NodeProto, str]]:
-    """The nodes that follow, each the only user of what it takes; up to the model's only output."""
-    outputs = {output.name for output in graph.proto.output}
-    while value not in outputs:
-        users = graph.users.get(value, [])
-        if len(users) != 1:
-            return
-        node = graph.nodes[users[0]]
-        yield node, value
-        value = node.output[0]
-
-
-def _linear(document: Document, graph: Graph, node: NodeProto, source: str) -> Weights | None:
-    given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    if len(node.input) < 2 or node.input[0] != source:
+        attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        if node.op_type == "Gemm":
+            return _gemm_weights(weight, bias, attributes)
+        if node.op_type == "MatMul" and weight.ndim == 2:
+            return _weights(weight.T, np.zeros(1))
+        if node.op_type == "Conv":
+            return _pointwise_weights(weight, bias, attributes)
         return None
-    matrix = _constant(document, graph, node.input[1])
-    bias = _constant(document, graph, node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(1)
-    if matrix is None or bias is None:
+
+    def _bias(self, node: NodeProto) -> Array | None:
+        """Return the third input, 0 where it is left out; None where it is not constant."""
+        if len(node.input) > 2 and node.input[2]:
+            return self._constant(node.input[2])
+        return np.zeros(1)
+
+    def _add(self, weights: HeadWeights, node: NodeProto, source: str) -> HeadWeights | None:
+        """Add the constant summand of an Add node to the bias; None where it has none."""
+        first, second = node.input
+        summand = self._constant(second if first == source else first)
+        if summand is None or summand.size not in (1, len(weights.bias)):
+            return None
+        return replace(weights, bias=weights.bias + summand.reshape(-1))
+
+    def _constant(self, value: str) -> Array | None:
+        """Return the array of a weight, wrapping nodes applied; None where it is not constant."""
+        if value in self.graph.initializers:
+            return self.document.array(self.graph.initializers[value])
+        index = self.graph.producers.get(value)
+        node = None if index is None else self.graph.nodes[index]
+        if node is None or node.op_type not in WEIGHT_WRAPPERS:
+            return None
+        array = self._constant(node.input[0])
+        if array is None or node.op_type != "Transpose":
+            return array
+        order = list(node.attribute[0].ints) if node.attribute else None
+        return np.transpose(array, order)
+
+
+def _gemm_weights(weight: Array, bias: Array, attributes: Mapping[str, Any]) -> HeadWeights | None:
+    """Return the weights of alpha * input @ weight + beta * bias, the input not transposed."""
+    if attributes.get("transA"):
         return None
-    if node.op_type == "Gemm" and not given.get("transA"):
-        matrix = given.get("alpha", 1.0) * (matrix if given.get("transB") else matrix.T)
-        return _weights(matrix, given.get("beta", 1.0) * bias)
-    if node.op_type == "MatMul" and matrix.ndim == 2:
-        return _weights(matrix.T, np.zeros(1))
-    if node.op_type == "Conv" and matrix.shape[2:] == (1, 1) and given.get("group", 1) == 1:
-        return _weights(matrix[:, :, 0, 0], bias)
-    return None
+    matrix = weight if attributes.get("transB") else weight.T
+    alpha = attributes.get("alpha", 1.0)
+    beta = attributes.get("beta", 1.0)
+    return _weights(alpha * matrix, beta * bias)
 
 
-def _weights(matrix: Array, bias: Array) -> Weights:
-    return Weights(np.ascontiguousarray(matrix), np.broadcast_to(bias.reshape(-1), (len(matrix),)).copy())
-
-
-def _plus(found: Weights, more: Array | None) -> Weights | None:
-    if more is None or more.size not in (1, len(found.bias)):
+def _pointwise_weights(
+    weight: Array, bias: Array, attributes: Mapping[str, Any]
+) -> HeadWeights | None:
+    """Return the weights of a convolution with a 1x1 kernel and a single group."""
+    if weight.shape[2:] != (1, 1) or attributes.get("group", 1) != 1:
         return None
-    return Weights(found.matrix, found.bias + more.reshape(-1))
+    return _weights(weight[:, :, 0, 0], bias)
 
 
-def _other(document: Document, graph: Graph, node: NodeProto, source: str) -> Array | None:
-    return _constant(document, graph, node.input[1] if node.input[0] == source else node.input[0])
-
-
-def _constant(document: Document, graph: Graph, value: str) -> Array | None:
-    """The values of a weight, through what some exporters put before it."""
-    if value in graph.initializers:
-        return document.array(graph.initializers[value])
-    node = graph.nodes[graph.makers[value]] if value in graph.makers else None
-    if node is None or node.op_type not in ("Identity", "Transpose", "Cast"):
-        return None
-    found = _constant(document, graph, node.input[0])
-    if found is None or node.op_type != "Transpose":
-        return found
-    order = next((list(attribute.ints) for attribute in node.attribute), None)
-    return np.transpose(found, order)
+def _weights(matrix: Array, bias: Array) -> HeadWeights:
+    """Return weights with a contiguous matrix and one bias per output."""
+    biases = np.broadcast_to(bias.reshape(-1), (len(matrix),)).copy()
+    return HeadWeights(np.ascontiguousarray(matrix), biases)

@@ -1,13 +1,11 @@
-"""Names of layers in ONNX graphs: a module's dotted name as in PyTorch, the name of a value, or the name of a node.
+"""Names of layers in ONNX graphs: modules by their dotted names in PyTorch, values, nodes.
 
-torch's exporters say which module a node came from: the dynamo one in the node's metadata (``name_scopes``), the
-TorchScript one in its name (``/layer4/layer4.1/relu/Relu``). A module's output is that of its last node. A module that
-runs again is ``relu#1``: a second stretch of nodes for the one exporter, ``/relu_1/`` for the other.
+A module that runs several times in one forward pass is ``relu#0``, ``relu#1`` …; a value that is
+called like a module is ``value:NAME``.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,236 +13,212 @@ from functools import cached_property
 
 from onnx import NodeProto
 
+from nd_onnxruntime.folding import folding_hint, folding_note
 from nd_onnxruntime.graph import Graph
+from nd_onnxruntime.module_runs import QUANTISING, ModuleRuns, find_module_runs, parameter_owners
+from nd_onnxruntime.module_scopes import has_scope_metadata, scopes_of_name
 from nd_plugin import LayerAmbiguous, LayerNotFound, UnitsNotFound, nearest
 
-SCOPES = "pkg.torch.onnx.name_scopes"
-RULES = "pkg.onnxscript.rewriter.rule_name"
-CONVOLUTIONS = ("Conv", "ConvTranspose", "QLinearConv", "Gemm", "FusedConv")
-QUANTISING = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
-SAME = ("Cast", "Identity")  # what they give is listed already
-FOLDED = "the exporter folded the BatchNorm behind it into this convolution: its value is the one after the BatchNorm"
+UNLISTED = ("Cast", "Identity")  # operators whose input is listed already
+VALUE_PREFIX = "value:"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer that was asked for."""
+    """Layer of a request: its canonical name and the value that it stands for."""
 
-    name: str  # canonical
+    name: str
     value: str
-    note: str = ""  # what a reader has to know of it
+    note: str = ""  # for the reader of the results
 
 
 @dataclass(frozen=True)
-class Names:
-    """The names of everything that depends on the image."""
+class ListedLayer:
+    """Row in the list of a model's layers."""
+
+    name: str
+    value: str
+    node: int  # index in the graph
+
+
+@dataclass(frozen=True)
+class LayerNames:
+    """Names of all values that depend on the image."""
 
     graph: Graph
-    image: str
+    image: str  # name of the image input
 
     @cached_property
-    def numbers(self) -> Sequence[int]:
-        """The nodes that depend on the image, in order."""
+    def indices(self) -> Sequence[int]:
+        """Nodes that depend on the image, in order."""
         return sorted(self.graph.descendants(self.image))
 
     @cached_property
-    def modules(self) -> dict[str, list[int]]:
-        """By a module's name, the last node of each of its runs."""
-        found: dict[str, list[int]] = {}
-        before: set[str] = set()
-        for number in self.numbers:
-            if self.graph.nodes[number].op_type in QUANTISING:
-                continue  # what a module gives is the value before; `quantised` says how it is taken
-            scopes = module_scopes(self.graph.nodes[number])
-            for scope in scopes:
-                runs = found.setdefault(scope, [])
-                if runs and (scope in before or not _has_scopes(self.graph.nodes[number])):
-                    runs[-1] = number
-                else:
-                    runs.append(number)
-            before = set(scopes) if scopes else before
-        self._join_numbered(found)
-        for number in self.numbers:  # a convolution that took over its BatchNorm's scope is known by its weights
-            for name in self._weights_of(number):
-                found.setdefault(name, [number])
-        return found
+    def modules(self) -> ModuleRuns:
+        """Last node of each run of each module, by module name."""
+        return find_module_runs(self.graph, self.indices)
 
-    def _join_numbered(self, found: dict[str, list[int]]) -> None:
-        """``relu_1`` of TorchScript's exporter becomes the second run of ``relu``, where both do the same."""
-        for name in [name for name in found if self._named_apart(name)]:
-            number = len(found[name])
-            while (other := f"{name}_{number}") in found and self._alike(found[name][0], found[other][0]):
-                found[name] += found.pop(other)
-                number = len(found[name])
+    def layer(self, name: str) -> Layer:
+        """Return the layer of that name. Raises LayerNotFound, LayerAmbiguous, UnitsNotFound.
 
-    def _named_apart(self, name: str) -> bool:
-        return re.fullmatch(r".*_\d+", name) is None
+        Modules come first, unless the prefix ``value:`` excludes them, then values, then nodes.
+        """
+        if not name.startswith(VALUE_PREFIX):
+            index = self._module_end(name)
+            if index is not None:
+                return self._module_layer(name, index)
+        name = name.removeprefix(VALUE_PREFIX)
+        layer = self._by_value(name) or self._by_node(name) or self._renamed_by_quantiser(name)
+        if layer is None:
+            raise self._not_found(name)
+        return layer
 
-    def _alike(self, one: int, other: int) -> bool:
-        a, b = self.graph.nodes[one], self.graph.nodes[other]
-        weights = [[name for name in node.input if name in self.graph.initializers] for node in (a, b)]
-        parametric = a.op_type in CONVOLUTIONS
-        return a.op_type == b.op_type and (not parametric or weights[0] == weights[1])
+    def listed(self) -> Iterator[ListedLayer]:
+        """Yield every layer, in the order of the nodes.
 
-    def _weights_of(self, number: int) -> Iterator[str]:
-        node = self.graph.nodes[number]
-        if node.op_type in CONVOLUTIONS:
-            named = [name.rpartition(".") for name in node.input if name in self.graph.initializers]
-            yield from (module for module, dot, kind in named if dot and kind in ("weight", "bias"))
+        The first value of a node is listed under the modules that end there, innermost first, or
+        else under its own name; further values under their own names.
+        """
+        modules_by_end = self._modules_by_end()
+        for index in self.indices:
+            node = self.graph.nodes[index]
+            modules = modules_by_end.get(index, [])
+            if node.op_type in QUANTISING or (node.op_type in UNLISTED and not modules):
+                continue
+            values = [value for value in node.output if value]
+            for name in self._innermost_first(modules, index):
+                yield ListedLayer(name, values[0], index)
+            named_by_module = 1 if modules else 0
+            for value in values[named_by_module:]:
+                yield ListedLayer(self._value_name(value), value, index)
 
-    def layer(self, text: str) -> Layer:
-        """What a name means. Raises LayerNotFound, LayerAmbiguous, UnitsNotFound."""
-        name = text.removeprefix("value:")
-        if name == text and (number := self._module(text)) is not None:
-            own = (text if text in self.modules else text.rpartition("#")[0]) in self._own_names(number)
-            return Layer(text, self.output(number), self._folded(number) if own else "")
-        return self._by_value(name) or self._by_node(name) or self._quantised(name) or self._refuse(name)
+    def _module_end(self, name: str) -> int | None:
+        """Return the last node of a module or of one run of it; None if there is no such module."""
+        if name in self.modules:
+            self._check_single_run(name)
+            return self.modules[name][0]
+        index = self._torchscript_run(name)
+        if index is not None:
+            return index
+        module, sign, run = name.rpartition("#")
+        is_run = sign and run.isdecimal() and module in self.modules
+        if not is_run or name in self.graph.producers:
+            return None
+        runs = self.modules[module]
+        if int(run) >= len(runs):
+            raise LayerNotFound(
+                f"layer {module!r} runs {len(runs)} times in one forward pass; its last run is "
+                f"{module}#{len(runs) - 1}"
+            )
+        return runs[int(run)]
 
-    def _own_names(self, number: int) -> set[str]:
-        """The names of the module that a node itself is, and not of one around it or behind it."""
-        node = self.graph.nodes[number]
-        scopes = () if _has_scopes(node) else _scopes_of_name(node.name)
-        return {*self._weights_of(number), *scopes[-1:]}
+    def _torchscript_run(self, name: str) -> int | None:
+        """Return the last node of a further run, called ``relu_1`` by the TorchScript exporter."""
+        match = re.fullmatch(r"(.+)_(\d+)", name)
+        if match is None:
+            return None
+        run = int(match[2])
+        runs = self.modules.get(match[1], [])
+        return runs[run] if run < len(runs) else None
+
+    def _check_single_run(self, name: str) -> None:
+        """Raise LayerAmbiguous for a module that runs several times."""
+        count = len(self.modules[name])
+        if count > 1:
+            choices = ", ".join(f"{name}#{run}" for run in range(count))
+            raise LayerAmbiguous(
+                f"layer {name!r} runs {count} times in one forward pass; choose one: {choices}"
+            )
+        # the TorchScript exporter numbers the runs of a container, but not those of its children
+        children = [runs for child, runs in self.modules.items() if child.startswith(f"{name}.")]
+        if f"{name}_1" in self.modules and any(len(runs) > 1 for runs in children):
+            raise LayerAmbiguous(
+                f"layer {name!r} runs several times, and the file does not record where each run "
+                "ends; choose a layer inside it or a value (nd layers MODEL lists them)"
+            )
+
+    def _module_layer(self, name: str, index: int) -> Layer:
+        module = name if name in self.modules else name.rpartition("#")[0]
+        value = self.graph.first_output(index)
+        if module not in self._modules_of_node(index):
+            return Layer(name, value)
+        return Layer(name, value, folding_note(self.graph.nodes[index]))
+
+    def _modules_of_node(self, index: int) -> set[str]:
+        """Return the modules that consist of a node alone, not those that contain or follow it."""
+        node = self.graph.nodes[index]
+        modules = set(parameter_owners(self.graph, index))
+        if not has_scope_metadata(node):
+            modules.update(scopes_of_name(node.name)[-1:])
+        return modules
 
     def _by_value(self, name: str) -> Layer | None:
-        number = self.graph.makers.get(name)
-        if number is None:
+        index = self.graph.producers.get(name)
+        if index is None:
             return None
-        if number not in self.numbers:
+        if index not in self.indices:
             raise UnitsNotFound(f"the value {name!r} does not depend on the image {self.image!r}")
-        return Layer(self._shown(name), name, self._folded(number))
+        note = folding_note(self.graph.nodes[index])
+        return Layer(self._value_name(name), name, note)
 
     def _by_node(self, name: str) -> Layer | None:
-        number = next((n for n in self.numbers if self.graph.nodes[n].name == name), None)
-        return None if number is None else Layer(name, self.output(number), self._folded(number))
+        for index in self.indices:
+            node = self.graph.nodes[index]
+            if node.name == name:
+                return Layer(name, self.graph.first_output(index), folding_note(node))
+        return None
 
-    def _quantised(self, name: str) -> Layer | None:
-        """A quantiser renames values and nodes; the name that they had before is kept."""
-        found = self._by_value(f"{name}_quantized") or self._by_node(f"{name}_quant")
-        return replace(found, name=name) if found else None
+    def _renamed_by_quantiser(self, name: str) -> Layer | None:
+        """Return a layer by the name that it had before quantisation."""
+        layer = self._by_value(f"{name}_quantized") or self._by_node(f"{name}_quant")
+        return replace(layer, name=name) if layer else None
 
-    def _refuse(self, name: str) -> Layer:
-        raise self._not_found(name)
+    def _value_name(self, value: str) -> str:
+        return f"{VALUE_PREFIX}{value}" if value in self.modules else value
 
-    def _shown(self, value: str) -> str:
-        return f"value:{value}" if value in self.modules else value
+    def _modules_by_end(self) -> dict[int, list[str]]:
+        """Return the names of the modules, or of their runs, that end at each node."""
+        names: dict[int, list[str]] = {}
+        for module, runs in self.modules.items():
+            for run, index in enumerate(runs):
+                name = module if len(runs) == 1 else f"{module}#{run}"
+                names.setdefault(index, []).append(name)
+        return names
 
-    def _module(self, text: str) -> int | None:
-        if text in self.modules:
-            runs = self.modules[text]
-            if len(runs) > 1:
-                choices = ", ".join(f"{text}#{run}" for run in range(len(runs)))
-                raise LayerAmbiguous(
-                    f"layer {text!r} runs {len(runs)} times in one forward pass; choose one: {choices}"
-                )
-            self._check_container(text)
-            return runs[0]
-        numbered = re.fullmatch(r"(.+)_(\d+)", text)
-        if numbered and int(numbered[2]) < len(self.modules.get(numbered[1], ())):  # may be called so itself
-            return self.modules[numbered[1]][int(numbered[2])]
-        name, sign, run = text.rpartition("#")
-        if text in self.graph.makers or not sign or not run.isdecimal() or name not in self.modules:
-            return None
-        if int(run) >= len(self.modules[name]):
-            count = len(self.modules[name])
-            raise LayerNotFound(f"layer {name!r}: it runs {count} times, the last being #{count - 1}")
-        return self.modules[name][int(run)]
+    def _innermost_first(self, modules: Sequence[str], index: int) -> list[str]:
+        """Sort modules that end at a node by depth, at the same depth the node's own first."""
+        modules_of_node = self._modules_of_node(index)
 
-    def _check_container(self, name: str) -> None:
-        """TorchScript's exporter does not tell the runs of a container apart."""
-        inside = [runs for other, runs in self.modules.items() if other.startswith(f"{name}.")]
-        if f"{name}_1" in self.modules and any(len(runs) > 1 for runs in inside):
-            raise LayerAmbiguous(
-                f"layer {name!r} runs several times, and the file does not say where each ends; name a layer inside "
-                "it, or a value (nd layers MODEL lists them)"
-            )
+        def rank(name: str) -> tuple[int, bool]:
+            return -name.count("."), name not in modules_of_node
 
-    def output(self, number: int) -> str:
-        """The first value that a node makes."""
-        return str(next(value for value in self.graph.nodes[number].output if value))
+        return sorted(modules, key=rank)
 
-    def _not_found(self, name: str) -> Exception:
-        inside = self.graph.inner_values()
-        if name in inside:
-            node = self.graph.nodes[inside[name]]
+    def _not_found(self, name: str) -> LayerNotFound | UnitsNotFound:
+        inner_values = self.graph.values_in_bodies()
+        if name in inner_values:
+            node = self.graph.nodes[inner_values[name]]
+            outputs = ", ".join(value for value in node.output if value)
             return UnitsNotFound(
-                f"the value {name!r} is computed inside the body of the {node.op_type} {node.name!r}, from where it "
-                f"cannot be taken; what that gives can: {', '.join(value for value in node.output if value)}"
+                f"the value {name!r} is inside the body of the {node.op_type} {node.name!r} and "
+                f"cannot be read; choose an output of that node: {outputs}"
             )
         if name == self.image:
-            return UnitsNotFound(f"{name!r} is the model's input, the image itself; choose a layer behind it")
-        known = [*self.modules, *(value for n in self.numbers for value in self.graph.nodes[n].output if value)]
-        known += [self.graph.nodes[n].name for n in self.numbers if self.graph.nodes[n].name]
-        close = ", ".join(nearest(name, known))
-        near = f"; the nearest are {close}" if close else ""
-        return LayerNotFound(f"no layer {name!r} in this model{near} (nd layers MODEL lists them){self._hint()}")
+            return UnitsNotFound(
+                f"{name!r} is the model's input, the image itself; choose a layer behind it"
+            )
+        nodes = [self.graph.nodes[index] for index in self.indices]
+        suggestions = ", ".join(nearest(name, self._names_of(nodes)))
+        nearest_names = f"; the nearest are {suggestions}" if suggestions else ""
+        return LayerNotFound(
+            f"no layer {name!r} in this model{nearest_names} (nd layers MODEL lists them)"
+            f"{folding_hint(nodes)}"
+        )
 
-    def _hint(self) -> str:
-        """What may have become of a layer that is not there."""
-        if any(self.graph.nodes[number].op_type.startswith("QLinear") for number in self.numbers):
-            return "; what a quantiser folded into a convolution goes by the convolution's name"
-        if any(self._folded(number) for number in self.numbers):
-            return "; a BatchNorm that the exporter folded into a convolution goes by the convolution's name"
-        return ""
-
-    def _folded(self, number: int) -> str:
-        """A note where a convolution holds a BatchNorm that was folded into it."""
-        node = self.graph.nodes[number]
-        if node.op_type not in ("Conv", "ConvTranspose", "QLinearConv"):
-            return ""
-        told = {entry.key: entry.value for entry in node.metadata_props}
-        own = [*node.input[3:4], *node.input[8:9]] if node.op_type == "QLinearConv" else node.input[1:3]
-        renamed = len(own) == 2 and all(name.startswith("onnx::Conv") for name in own)  # TorchScript's, where it folded
-        return FOLDED if renamed or "BatchNorm" in told.get(RULES, "") else ""
-
-    def shown(self) -> Iterator[tuple[str, str, int]]:
-        """Every name, its value and the node that makes it, in order: modules, innermost first, else the value."""
-        ends: dict[int, list[str]] = {}
-        for name, runs in self.modules.items():
-            for run, number in enumerate(runs):
-                ends.setdefault(number, []).append(name if len(runs) == 1 else f"{name}#{run}")
-        for number in self.numbers:
-            node = self.graph.nodes[number]
-            values = [value for value in node.output if value]
-            if node.op_type in QUANTISING or (node.op_type in SAME and number not in ends):
-                continue
-            own = self._own_names(number)
-            for name in sorted(ends.get(number, []), key=lambda name: (-name.count("."), name not in own)):
-                yield name, values[0], number
-            for value in values[1 if number in ends else 0 :]:
-                yield self._shown(value), value, number
-
-
-def module_scopes(node: NodeProto) -> tuple[str, ...]:
-    """The modules that a node came from, the outermost first, by their dotted names."""
-    told = next((entry.value for entry in node.metadata_props if entry.key == SCOPES), None)
-    if told is not None:
-        try:
-            scopes = ast.literal_eval(told)
-        except (ValueError, SyntaxError):
-            return ()
-        return tuple(dict.fromkeys(str(scope) for scope in scopes[:-1] if scope))
-    names = [name for name in (node.name, *node.output) if name.startswith("/")]  # a Clip that was fused into a Conv
-    return tuple(dict.fromkeys(scope for name in names for scope in _scopes_of_name(name)))  # lives on in its value's
-
-
-def _has_scopes(node: NodeProto) -> bool:
-    return any(entry.key == SCOPES for entry in node.metadata_props)
-
-
-def _scopes_of_name(name: str) -> tuple[str, ...]:
-    """``/layer4/layer4.0/conv1/Conv``: a child of a Sequential carries the name of its parent."""
-    found: list[str] = []
-    for part in name.strip("/").split("/")[:-1]:
-        found.append(_joined(found[-1], part) if found else part)
-    return tuple(found)
-
-
-def _joined(path: str, part: str) -> str:
-    """A path and the next part, which may begin with the end of the path: ``a.layer4`` and ``layer4.0``."""
-    steps = path.split(".")
-    for count in range(len(steps), 0, -1):
-        end = ".".join(steps[-count:])
-        if part.startswith(f"{end}."):
-            return ".".join([*steps[: len(steps) - count], part])
-    return f"{path}.{part}"
+    def _names_of(self, nodes: Sequence[NodeProto]) -> list[str]:
+        """Return the names of all modules, and of the nodes and their values."""
+        names = list(self.modules)
+        for node in nodes:
+            names += [value for value in node.output if value]
+        names += [node.name for node in nodes if node.name]
+        return names

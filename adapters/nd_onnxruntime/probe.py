@@ -1,112 +1,128 @@
-"""Looking into layers of an ONNX model: the part of the graph that they need, with their values as outputs."""
+"""Probes: run the subgraph that some layers need and return their activation maps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from onnx import NodeProto
 from torch import Tensor
 
+from nd_onnxruntime.comparison import equals_single_images
+from nd_onnxruntime.image_input import Size
+from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.naming import Layer
-from nd_onnxruntime.quantised import Exposed
-from nd_onnxruntime.sessions import Runner
-from nd_onnxruntime.survey import Survey, noise
-from nd_plugin import Geometry, Layout, ModelFailed, UnitsNotFound, find_layout, geometry_of
+from nd_onnxruntime.probed_layer import ProbedLayer, describe_layers
+from nd_onnxruntime.runner import Runner
+from nd_onnxruntime.sessions import CPU, heavy_nodes_on_cpu
+from nd_plugin import Geometry, ModelFailed, UnitsNotFound
 
-Size = tuple[int, int]
-SINGLY = "the model does not treat the images of a batch apart: they go through it one by one"
-CLOSE = 1e-4  # of the largest value: how far a batch of two may be from two single images (fp16: 50 times that)
-
-
-@dataclass(frozen=True)
-class Taken:
-    """A layer, how its value is taken from the graph, how that is laid out and where its cells look."""
-
-    layer: Layer
-    exposed: Exposed
-    layout: Layout
-    geometry: Geometry
-
-    @classmethod
-    def of(cls, layer: Layer, exposed: Exposed, seen: Survey, size: Size) -> Taken:
-        """From what a survey has shown. Raises UnitsNotFound for what has no units laid out over the image."""
-        shape = seen.shapes.get(layer.value)
-        if shape is None:
-            raise UnitsNotFound(f"layer {layer.name!r} is no tensor (a sequence, say); choose a layer around it")
-        if exposed.value == layer.value and not seen.numbers.get(layer.value, False):
-            raise UnitsNotFound(f"layer {layer.name!r} holds integers or truth values; choose a layer around it")
-        layout = find_layout(shape, seen.positions.get(layer.value), layer.name)
-        return cls(layer, exposed, layout, geometry_of(layout, shape, size))
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader of the result has to know."""
-        told = (self.layer.note, self.exposed.note)
-        return tuple(f"layer {self.layer.name!r}: {note}" for note in told if note)
+ONE_AT_A_TIME = "outputs depend on the rest of the batch; images were run one at a time"
 
 
 @dataclass(frozen=True)
 class OnnxProbe:
-    """Runs a part of a model and gives its outputs as maps."""
+    """Runner of a subgraph that returns its outputs as activation maps."""
 
     runner: Runner
-    taken: Sequence[Taken]
-    singly: bool
-    more_notes: tuple[str, ...] = ()
+    probed: Sequence[ProbedLayer]
+    singly: bool  # images are run one at a time
+    session_notes: tuple[str, ...] = ()
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The canonical names of the probed layers, in the order asked for."""
-        return tuple(taken.layer.name for taken in self.taken)
+        """Canonical names of the probed layers, in the order of the request."""
+        return tuple(probed.name for probed in self.probed)
 
     @property
     def geometries(self) -> Mapping[str, Geometry]:
-        """The receptive-field geometry of each layer."""
-        return {taken.layer.name: taken.geometry for taken in self.taken}
+        """Receptive-field geometry of each layer."""
+        return {probed.name: probed.geometry for probed in self.probed}
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the result has to know."""
-        own = [note for taken in self.taken for note in taken.notes]
-        return (*dict.fromkeys(own), *((SINGLY,) if self.singly else ()), *self.more_notes)
+        """Remarks for the reader of the results, each once."""
+        layer_notes: list[str] = []
+        for probed in self.probed:
+            layer_notes += probed.notes
+        batch_notes = (ONE_AT_A_TIME,) if self.singly else ()
+        return (*dict.fromkeys(layer_notes), *batch_notes, *self.session_notes)
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
-        """Maps (image, unit, row, column) of each layer."""
-        batches = images.split(1) if self.singly else (images,)  # type: ignore[no-untyped-call]
-        parts = [self._maps(batch) for batch in batches]
-        return {
-            name: torch.cat([part[name] for part in parts]) if len(parts) > 1 else parts[0][name]
-            for name in self.layers
-        }
+        """Return the maps (image, unit, row, column) of each layer.
+
+        Raises ModelFailed, and UnitsNotFound for a layer whose maps are not one per image.
+        """
+        if not self.singly or len(images) == 1:
+            return self._maps(images)
+        singles = images.split(1)  # type: ignore[no-untyped-call]
+        maps_of_images = [self._maps(image) for image in singles]
+        joined: dict[str, Tensor] = {}
+        for name in self.layers:
+            joined[name] = torch.cat([maps[name] for maps in maps_of_images])
+        return joined
 
     def _maps(self, images: Tensor) -> dict[str, Tensor]:
         names = [output.name for output in self.runner.session.get_outputs()]
         values = dict(zip(names, self.runner(images), strict=True))
-        found = {}
-        for taken in self.taken:
-            maps = taken.layout.maps(values[taken.exposed.value])
+        maps_by_layer = {}
+        for probed in self.probed:
+            maps = probed.layout.maps(values[probed.exposed.name])
             if len(maps) != len(images):
-                name = taken.layer.name
-                raise UnitsNotFound(f"layer {name!r} gives {len(maps)} maps for a batch of {len(images)} images")
-            found[taken.layer.name] = maps.contiguous()
-        return found
+                raise UnitsNotFound(
+                    f"layer {probed.name!r} returns {len(maps)} maps for {len(images)} images; "
+                    "choose a layer with one per image"
+                )
+            maps_by_layer[probed.name] = maps.contiguous()
+        return maps_by_layer
 
 
-def treats_images_apart(probe: OnnxProbe, size: Size) -> bool:
-    """Whether a batch of two gives what two single images give."""
-    device = probe.runner.place.maps
-    pair = noise(2, probe.runner.image, size).to(device)
+def open_probe(model: LoadedModel, layers: Sequence[Layer], size: Size) -> OnnxProbe:
+    """Open a probe on some layers, for images of a size.
+
+    Images are run in batches if that is verified to give what single images give.
+    """
+    probed, singly = describe_layers(model, layers, size)
+    runner = _open_runner(model, probed, size, singly=singly)
+    probe = OnnxProbe(runner, probed, singly, _session_notes(runner))
+    if not singly and not _runs_batches(probe, size):
+        runner = _open_runner(model, probed, size, singly=True)
+        probe = replace(probe, runner=runner, singly=True)
+    return probe
+
+
+def _open_runner(
+    model: LoadedModel, probed: Sequence[ProbedLayer], size: Size, *, singly: bool
+) -> Runner:
+    values = [layer.exposed.name for layer in probed]
+    appended: dict[str, NodeProto] = {}  # each once: a layer may be probed under two names
+    for layer in probed:
+        appended |= {node.name: node for node in layer.exposed.appended}
+    return model.runner(values, size, singly=singly, appended=list(appended.values()))
+
+
+def _session_notes(runner: Runner) -> tuple[str, ...]:
+    """Return notes on work and data that are not on the GPU although ONNX Runtime uses it."""
+    notes = []
+    heavy_nodes = heavy_nodes_on_cpu(runner.session)
+    if heavy_nodes:
+        notes.append(f"heavy nodes that ran on the CPU: {', '.join(heavy_nodes)}")
+    if runner.device.provider != CPU and runner.device.tensors.type == "cpu":
+        notes.append("torch has no CUDA here: activations are copied to the CPU")
+    return tuple(notes)
+
+
+def _runs_batches(probe: OnnxProbe, size: Size) -> bool:
+    """Return whether the maps of two noise images in a batch are those of the single images."""
+    images = probe.runner.image.noise(2, size).to(probe.runner.device.tensors)
+
+    def maps_in_order(batch: Tensor) -> list[Tensor]:
+        maps = probe(batch)
+        return [maps[name] for name in probe.layers]
+
     try:
-        together = probe(pair)
+        maps = maps_in_order(images)
     except (ModelFailed, UnitsNotFound, RuntimeError):
         return False
-    single = [probe(pair[place : place + 1]) for place in range(2)]
-    return all(close(together[name], torch.cat([one[name] for one in single])) for name in probe.layers)
-
-
-def close(one: Tensor, other: Tensor) -> bool:
-    """Whether two results are the same but for rounding."""
-    most = float(other.abs().amax()) if other.numel() else 0.0
-    slack = CLOSE * (50 if other.dtype == torch.float16 else 1) * most
-    return one.shape == other.shape and (not one.numel() or float((one - other).abs().amax()) <= slack)
+    return equals_single_images(maps, maps_in_order, images)

@@ -1,169 +1,230 @@
-"""One forward pass that shows every value of a part of a model: its shape, and where its elements lie."""
+"""Survey of a model: one forward pass that records shapes and positions of its inner values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime as ort
 import torch
-from onnx import numpy_helper
+from onnx import AttributeProto, ModelProto, numpy_helper
 
-from nd_onnxruntime.document import Document
-from nd_onnxruntime.feeding import Feed, ImageInput, Size, needed
-from nd_onnxruntime.graph import Graph, part_of
-from nd_onnxruntime.rules import Operation, carried
-from nd_onnxruntime.sessions import CPU, Place, open_session, told
+from nd_onnxruntime.feeding import required_feeds
+from nd_onnxruntime.graph import Graph
+from nd_onnxruntime.image_input import ImageInput, Size
+from nd_onnxruntime.loaded_model import LoadedModel
+from nd_onnxruntime.operation import Operation
+from nd_onnxruntime.rules import output_positions
+from nd_onnxruntime.runtime_errors import one_line
+from nd_onnxruntime.sessions import CPU_DEVICE, open_session
+from nd_onnxruntime.subgraph import extract_subgraph
 from nd_plugin import ModelFailed, ModelNotFound, Positions
 
-FEW = 4096  # elements: values that may be shapes, amounts, indices are remembered
-AT_ONCE = 2**28  # bytes of values that are fetched together
-UNKNOWN = 2**24  # bytes, where a shape is not known beforehand
+Array = npt.NDArray[Any]
+
+SMALL = 4096  # elements: shapes, amounts and indices are at most that large
+GROUP_BYTES = 2**28  # of values fetched from ONNX Runtime in one run
+ASSUMED_BYTES = 2**24  # of a value whose shape is not declared
+FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen of each value."""
+    """Properties of a model's values, by name, as recorded in one forward pass."""
 
-    shapes: Mapping[str, torch.Size]  # of tensors
-    numbers: Mapping[str, bool]  # whether a tensor holds floating-point numbers
-    few: Mapping[str, npt.NDArray[Any]]
-    positions: Mapping[str, Positions]
-    images: int  # in the batch that was run: two, or one where the model takes no two
+    shapes: Mapping[str, torch.Size]  # of tensors; sequences and maps have none
+    is_float: Mapping[str, bool]  # of the tensors that nodes computed
+    positions: Mapping[str, Positions]  # of the values whose elements can be located in the image
+    batch_size: int  # 2; 1 where the model takes no two images or mixes them
 
 
-def survey(
-    document: Document,
-    values: Sequence[str],
-    image: ImageInput,
-    size: Size,
-    feeds: Mapping[str, Feed],
-    custom_ops: Sequence[str] = (),
-) -> Survey:
-    """Run the part of the model that ``values`` need on two images of noise. Raises ModelFailed.
+@dataclass
+class _Record:
+    """Shapes, types and small values, collected one by one."""
 
-    Where it takes no two, or mixes them, so that their places in the values cannot be told apart, on one.
+    shapes: dict[str, torch.Size] = field(default_factory=dict)
+    is_float: dict[str, bool] = field(default_factory=dict)
+    small_values: dict[str, Array] = field(default_factory=dict)
+
+    def add_output(self, name: str, array: Array) -> None:
+        self.shapes[name] = torch.Size(array.shape)
+        self.is_float[name] = array.dtype.kind == "f"
+        if array.size <= SMALL:
+            self.small_values[name] = array
+
+
+def survey(model: LoadedModel, values: Sequence[str], size: Size) -> Survey:
+    """Run the nodes that ``values`` need on two noise images, and record all their outputs.
+
+    One image is used instead if the model fails on two, or if it mixes them so that elements can
+    not be assigned to an image. Raises ModelFailed.
     """
     try:
-        found = _seen(document, values, image, size, feeds, custom_ops, 2)
+        pair = _survey_batch(model, values, size, 2)
     except (ModelFailed, ModelNotFound):
-        return _seen(document, values, image, size, feeds, custom_ops, 1)
-    mixed = any(_mixed(found.shapes.get(value), found.positions.get(value)) for value in values)
-    return _seen(document, values, image, size, feeds, custom_ops, 1) if mixed else found
+        return _survey_batch(model, values, size, 1)
+    if any(_mixes_images(pair, value) for value in values):
+        return _survey_batch(model, values, size, 1)
+    return pair
 
 
-def _mixed(shape: torch.Size | None, positions: Positions | None) -> bool:
-    """Whether something is known of a value's elements, and not from which image each is."""
+def _mixes_images(pair: Survey, value: str) -> bool:
+    """Return whether a value has positions, but elements that belong to neither of two images."""
+    shape = pair.shapes.get(value)
+    positions = pair.positions.get(value)
     if shape is None or positions is None or len(shape) < 2:
         return False
     images = positions.images
-    return set(images[~images.isnan()].tolist()) != {0.0, 1.0}  # class tokens are of no image
+    located = images[~images.isnan()]  # class tokens have no position
+    return set(located.tolist()) != {0.0, 1.0}
 
 
-def noise(images: int, image: ImageInput, size: Size) -> torch.Tensor:
-    """Images (image, 3, row, column) as the model might get them, each of another brightness."""
-    drawn = torch.rand(images, 3, *size, generator=torch.Generator("cpu").manual_seed(0), device="cpu")
-    drawn /= torch.arange(1, images + 1, device="cpu").view(-1, 1, 1, 1) ** 2
-    return drawn * 255 if image.dtype == torch.uint8 else drawn
+def _survey_batch(model: LoadedModel, values: Sequence[str], size: Size, batch_size: int) -> Survey:
+    graph = model.graph
+    indices = sorted(graph.ancestors(values))
+    outputs = _outputs(graph, indices)
+    subgraph = extract_subgraph(graph, outputs, model.declared_inputs(batch_size, size))
+    inputs = _input_arrays(model, subgraph, size, batch_size)
 
-
-def _seen(
-    document: Document,
-    values: Sequence[str],
-    image: ImageInput,
-    size: Size,
-    feeds: Mapping[str, Feed],
-    custom_ops: Sequence[str],
-    images: int,
-) -> Survey:
-    graph = Graph(document.model)
-    nodes = [graph.nodes[number] for number in sorted(graph.ancestors(values))]
-    every = [value for node in nodes if node.op_type != "Constant" for value in node.output if value]
-    inputs = [image.declared(images, size) if v.name == image.name else v for v in graph.inputs]
-    part = part_of(graph, every, inputs)
-    given: dict[str, Any] = {name: f.of(images) for name, f in needed(part.graph.input, image, feeds).items()}
-    if any(value.name == image.name for value in part.graph.input):
-        given[image.name] = image.arranged(noise(images, image, size)).numpy()
-    shapes, numbers, few = _initial(graph, image, images, size, given)
-    session = open_session(document.of_part(part), Place(CPU), custom_ops, optimised=False)
+    record = _known_values(graph)
+    for name, array in inputs.items():
+        record.shapes[name] = torch.Size(array.shape)
+    document = model.document.of_subgraph(subgraph)
+    session = open_session(document, CPU_DEVICE, model.custom_ops, optimised=False)
     for names in _groups(session):
-        try:
-            found = session.run(names, given)
-        except Exception as error:  # ONNX Runtime's errors have no common root
-            count = "one image" if images == 1 else f"{images} images"
-            raise ModelFailed(f"the model failed on {count}: {told(error)}") from error
-        for name, array in zip(names, found, strict=True):
-            if isinstance(array, np.ndarray):
-                shapes[name], numbers[name] = torch.Size(array.shape), array.dtype.kind == "f"
-                if array.size <= FEW:
-                    few[name] = array
-        del found
-    start = {image.name: Positions.of_input(torch.Size((images, 3, *size)))}
-    if image.channels_last:
-        whole = torch.Size((images, *size, 3))
-        start = {image.name: start[image.name].moved(lambda c: c.permute(0, 2, 3, 1), whole)}
-    return Survey(shapes, numbers, few, _followed(graph, sorted(graph.ancestors(values)), shapes, few, start), images)
+        for name, output in _run(session, names, inputs, batch_size):
+            if isinstance(output, np.ndarray):
+                record.add_output(name, output)
+
+    start = _image_positions(model.image, batch_size, size)
+    positions = _propagate(graph, indices, record, start)
+    return Survey(record.shapes, record.is_float, positions, batch_size)
 
 
-def _initial(
-    graph: Graph, image: ImageInput, images: int, size: Size, given: Mapping[str, Any]
-) -> tuple[dict[str, torch.Size], dict[str, bool], dict[str, npt.NDArray[Any]]]:
-    """What is known of weights, constants and inputs."""
-    shapes = {name: torch.Size(tensor.dims) for name, tensor in graph.initializers.items()}
-    shapes |= {name: torch.Size(array.shape) for name, array in given.items()}
-    few = {
-        name: np.asarray(numpy_helper.to_array(tensor))
-        for name, tensor in graph.initializers.items()
-        if shapes[name].numel() <= FEW and not tensor.external_data
-    }
+def _outputs(graph: Graph, indices: Sequence[int]) -> list[str]:
+    """Return the outputs of the nodes at ``indices``, constants left out."""
+    outputs: list[str] = []
+    for index in indices:
+        node = graph.nodes[index]
+        if node.op_type != "Constant":
+            outputs += [value for value in node.output if value]
+    return outputs
+
+
+def _input_arrays(
+    model: LoadedModel, subgraph: ModelProto, size: Size, batch_size: int
+) -> dict[str, Array]:
+    """Return the arrays to run a subgraph with: its feeds, and noise if it takes the image."""
+    image = model.image
+    declared = subgraph.graph.input
+    arrays: dict[str, Array] = {}
+    for name, feed in required_feeds(declared, image, model.feeds).items():
+        arrays[name] = feed.for_batch(batch_size)
+    if any(value.name == image.name for value in declared):
+        arrays[image.name] = image.prepare(image.noise(batch_size, size)).numpy()
+    return arrays
+
+
+def _known_values(graph: Graph) -> _Record:
+    """Record the weights and constants of a graph, small ones with their values."""
+    record = _Record()
+    for name, tensor in graph.initializers.items():
+        record.shapes[name] = torch.Size(tensor.dims)
+        if record.shapes[name].numel() <= SMALL and not tensor.external_data:
+            record.small_values[name] = np.asarray(numpy_helper.to_array(tensor))
     for node in graph.nodes:
-        if node.op_type == "Constant" and node.output[0] not in few and node.attribute[0].name != "value":
-            attribute = node.attribute[0]
-            array = np.array(attribute.ints or attribute.floats or attribute.i or attribute.f)
-            few[node.output[0]], shapes[node.output[0]] = array, torch.Size(array.shape)
-    return shapes, {}, few
+        if node.op_type != "Constant" or node.output[0] in record.small_values:
+            continue
+        attribute = node.attribute[0]
+        if attribute.name != "value":
+            array = _attribute_array(attribute)
+            record.small_values[node.output[0]] = array
+            record.shapes[node.output[0]] = torch.Size(array.shape)
+    return record
 
 
-def _groups(session: Any) -> list[list[str]]:
-    """The outputs, so many together that they fit into memory."""
+def _attribute_array(attribute: AttributeProto) -> Array:
+    """Return the number or numbers of a Constant node's attribute other than ``value``."""
+    return np.array(attribute.ints or attribute.floats or attribute.i or attribute.f)
+
+
+def _run(
+    session: ort.InferenceSession,
+    names: Sequence[str],
+    inputs: Mapping[str, Array],
+    batch_size: int,
+) -> Iterator[tuple[str, Any]]:
+    """Compute the outputs called ``names``. Raises ModelFailed."""
+    try:
+        outputs = session.run(names, inputs)
+    except Exception as error:  # ONNX Runtime's errors have no common base class
+        images = "one image" if batch_size == 1 else f"{batch_size} images"
+        raise ModelFailed(f"the model failed on {images}: {one_line(error)}") from error
+    return zip(names, outputs, strict=True)
+
+
+def _groups(session: ort.InferenceSession) -> list[list[str]]:
+    """Divide a session's outputs into groups of at most ``GROUP_BYTES``, as far as is known."""
     groups: list[list[str]] = [[]]
-    taken = 0
+    group_bytes = 0
     for output in session.get_outputs():
-        known = output.shape and all(isinstance(side, int) for side in output.shape)
-        size = 4 * int(np.prod(output.shape)) if known else UNKNOWN
-        if groups[-1] and taken + size > AT_ONCE:
+        output_bytes = _expected_bytes(output.shape)
+        if groups[-1] and group_bytes + output_bytes > GROUP_BYTES:
             groups.append([])
-            taken = 0
+            group_bytes = 0
         groups[-1].append(output.name)
-        taken += size
+        group_bytes += output_bytes
     return groups
 
 
-def _followed(
-    graph: Graph,
-    numbers: Sequence[int],
-    shapes: Mapping[str, torch.Size],
-    few: Mapping[str, npt.NDArray[Any]],
-    start: Mapping[str, Positions],
+def _expected_bytes(shape: Sequence[Any] | None) -> int:
+    """Estimate the size of an output from its declared shape."""
+    if not shape or not all(isinstance(side, int) for side in shape):
+        return ASSUMED_BYTES
+    return FLOAT_BYTES * int(prod(shape))
+
+
+def _image_positions(image: ImageInput, batch_size: int, size: Size) -> dict[str, Positions]:
+    """Return the positions of the image input in its own layout."""
+    positions = Positions.of_input(torch.Size((batch_size, 3, *size)))
+    if image.channels_last:
+        shape = torch.Size((batch_size, *size, 3))
+        positions = positions.moved(lambda coordinate: coordinate.permute(0, 2, 3, 1), shape)
+    return {image.name: positions}
+
+
+def _propagate(
+    graph: Graph, indices: Sequence[int], record: _Record, start: Mapping[str, Positions]
 ) -> dict[str, Positions]:
-    """Positions, node by node."""
-    found = dict(start)
-    for number in numbers:
-        node = graph.nodes[number]
+    """Carry positions from the image through the nodes at ``indices``, in topological order."""
+    positions = dict(start)
+    for index in indices:
+        node = graph.nodes[index]
         operation = Operation(
             node,
-            [shapes.get(name) for name in node.input],
-            [found.get(name) for name in node.input],
-            [few.get(name) for name in node.input],
-            [shapes.get(name) for name in node.output],
+            input_shapes=[record.shapes.get(name) for name in node.input],
+            input_positions=[positions.get(name) for name in node.input],
+            input_values=[record.small_values.get(name) for name in node.input],
+            output_shapes=[record.shapes.get(name) for name in node.output],
+            output_index=0,
         )
-        for place, name in enumerate(node.output):
-            try:
-                positions = carried(operation, place)
-            except Exception:  # a form of an operator that the rules do not foresee: its result has no positions,
-                positions = None  # and a layer behind it is said to have no geometry
-            if name and positions is not None:
-                found[name] = positions
-    return found
+        for output_index, name in enumerate(node.output):
+            output = _positions_or_none(replace(operation, output_index=output_index))
+            if name and output is not None:
+                positions[name] = output
+    return positions
+
+
+def _positions_or_none(operation: Operation) -> Positions | None:
+    """Apply the rule of an operator; None where its form is one that the rule does not cover.
+
+    The layers behind it are then reported without a receptive-field geometry.
+    """
+    try:
+        return output_positions(operation)
+    except Exception:  # any misfit of shapes, axes or attributes
+        return None

@@ -40,8 +40,14 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             values.uniform_(0.3, 1.5)
     path = tmp_path_factory.mktemp(request.param) / "resnet.onnx"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporters' own: deprecations, and what they do not know
+        warnings.simplefilter(
+            "ignore"
+        )  # the exporters' own: deprecations, and what they do not know
         torch.onnx.export(
-            module, (torch.rand(2, 3, 64, 64),), str(path), input_names=["image"], **EXPORTERS[request.param]
+            module,
+            (torch.rand(2, 3, 64, 64),),
+            str(path),
+            input_names=["image"],
+            **EXPORTERS[request.param],
         )
     return Exported(module, path, request.param)

@@ -21,12 +21,16 @@ def units(tmp_path: Path) -> LayerDissection:
 
 @pytest.fixture
 def images(tmp_path: Path) -> torch.Tensor:
-    return torch.from_numpy(onnx_files.draw_images(onnx_files.dynamic_batch(tmp_path), 2, 7)).float()
+    return torch.from_numpy(
+        onnx_files.draw_images(onnx_files.dynamic_batch(tmp_path), 2, 7)
+    ).float()
 
 
 def logit(path: Path, images: torch.Tensor, target: int) -> torch.Tensor:
     """By onnx's reference evaluator."""
-    return torch.from_numpy(onnx_files.inner_values(path, images.numpy(), ["logits"])["logits"])[:, target]
+    return torch.from_numpy(onnx_files.inner_values(path, images.numpy(), ["logits"])["logits"])[
+        :, target
+    ]
 
 
 def test_occlusion_and_ablation_say_what_the_reference_evaluator_says(
@@ -35,12 +39,14 @@ def test_occlusion_and_ablation_say_what_the_reference_evaluator_says(
     path, half = tmp_path / "dynamic_batch.onnx", images.clone()
     half[:, :, :, :16] = 0
     lost = logit(path, images, 3) - logit(path, half, 3)
-    occluded = Occlusion(units.to_forward()).attribute(images, (3, 32, 16), target=3, strides=(3, 32, 16))
+    occluded = Occlusion(units.to_forward()).attribute(
+        images, (3, 32, 16), target=3, strides=(3, 32, 16)
+    )
     mask = torch.zeros(1, 3, 32, 32, dtype=torch.int64)
     mask[..., 16:] = 1
     ablated = FeatureAblation(units.to_forward()).attribute(images, target=3, feature_mask=mask)
-    for found in (occluded, ablated):
-        torch.testing.assert_close(found[:, 0, 0, 0], lost, rtol=1e-3, atol=1e-4)
+    for attributions in (occluded, ablated):
+        torch.testing.assert_close(attributions[:, 0, 0, 0], lost, rtol=1e-3, atol=1e-4)
     assert lost.abs().min() > 1e-3
 
 
@@ -53,25 +59,33 @@ def test_kernel_shap_shares_the_whole_difference_out(
     mask[..., 16:] = 1
     torch.manual_seed(0)
     np.random.seed(0)
-    found = KernelShap(units.to_forward()).attribute(image, target=1, feature_mask=mask, n_samples=64)
-    whole = logit(path, image, 1) - logit(path, torch.zeros_like(image), 1)
-    shared = found[0, 0, 0, 0] + found[0, 0, 0, 31]
-    torch.testing.assert_close(shared, whole[0], rtol=1e-2, atol=1e-2)
+    attributions = KernelShap(units.to_forward()).attribute(
+        image, target=1, feature_mask=mask, n_samples=64
+    )
+    difference = logit(path, image, 1) - logit(path, torch.zeros_like(image), 1)
+    shared = attributions[0, 0, 0, 0] + attributions[0, 0, 0, 31]
+    torch.testing.assert_close(shared, difference[0], rtol=1e-2, atol=1e-2)
 
 
-def test_infidelity_of_nothing_is_the_mean_square_of_what_changes(units: LayerDissection, images: torch.Tensor) -> None:
+def test_infidelity_of_nothing_is_the_mean_square_of_what_changes(
+    units: LayerDissection, images: torch.Tensor
+) -> None:
     forward = units.to_forward()
 
     def darken(inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return inputs / 2, inputs / 2
 
-    found = infidelity(forward, darken, images, torch.zeros_like(images), target=2, n_perturb_samples=2)
+    scores = infidelity(
+        forward, darken, images, torch.zeros_like(images), target=2, n_perturb_samples=2
+    )
     changed = (forward(images) - forward(images / 2))[:, 2]
-    torch.testing.assert_close(found, changed**2, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(scores, changed**2, rtol=1e-4, atol=1e-6)
 
 
-def test_noise_tunnel_smooths_linear_contributions(units: LayerDissection, images: torch.Tensor) -> None:
+def test_noise_tunnel_smooths_linear_contributions(
+    units: LayerDissection, images: torch.Tensor
+) -> None:
     torch.manual_seed(0)
-    found = NoiseTunnel(units).attribute(images, nt_samples=4, stdevs=0.0, target=1)
-    torch.testing.assert_close(found, units.attribute(images, 1), rtol=1e-4, atol=1e-6)
+    attributions = NoiseTunnel(units).attribute(images, nt_samples=4, stdevs=0.0, target=1)
+    torch.testing.assert_close(attributions, units.attribute(images, 1), rtol=1e-4, atol=1e-6)
     assert units.contribution == "linear"

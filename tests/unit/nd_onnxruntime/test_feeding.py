@@ -13,14 +13,16 @@ import pytest
 import torch
 from onnx import TensorProto
 
-from nd_onnxruntime.feeding import ImageInput, find_image
 from nd_onnxruntime.graph import Graph
+from nd_onnxruntime.image_input import ImageInput, find_image_input
 from nd_plugin import BadInput, ModelOptions, open_model
 
 SIZE = (32, 32)
 
 
-def probed(path: Path, layer: str = "relu2", *, images: np.ndarray | None = None, **options: Any) -> np.ndarray:
+def probed(
+    path: Path, layer: str = "relu2", *, images: np.ndarray | None = None, **options: Any
+) -> np.ndarray:
     given = onnx_files.draw_images(path, 3) if images is None else images
     with open_model(str(path), ModelOptions(**options)).probe([layer], SIZE) as probe:
         found: np.ndarray = probe(torch.from_numpy(given))[layer].numpy()
@@ -46,43 +48,70 @@ class TestFeeds:
         assert np.array_equal(probed(path, feeds=saved(tmp_path, [2.5])), number)
         assert not np.array_equal(probed(path, feeds={"scale": "1"}), number)
         fed = {"scale": np.array([2.5], np.float32)}
-        expected = onnx_files.inner_values(path, onnx_files.draw_images(path, 3), ["relu2"], fed)["relu2"]
+        expected = onnx_files.inner_values(path, onnx_files.draw_images(path, 3), ["relu2"], fed)[
+            "relu2"
+        ]
         np.testing.assert_allclose(number, expected, rtol=0, atol=1e-5)
 
     def test_follow_the_images_of_a_batch(self, tmp_path: Path) -> None:
         path = onnx_files.two_inputs_batched(tmp_path)
-        images, number = onnx_files.draw_images(path, 3), probed(path, feeds={"scale": "2.5"})
+        images = onnx_files.draw_images(path, 3)
+        number = probed(path, feeds={"scale": "2.5"})
         assert np.array_equal(probed(path, feeds=saved(tmp_path, [[2.5]])), number)
-        assert np.array_equal(probed(path, feeds={"scale": "2.5"}, images=images[:1]), number[:1])
+        single = probed(path, feeds={"scale": "2.5"}, images=images[:1])
+        # processors may run other kernels for one image than for three: equal up to rounding
+        np.testing.assert_allclose(single, number[:1], rtol=0, atol=1e-5)
 
     @pytest.mark.parametrize("array", [np.ones((3, 4)), np.ones(2), np.ones((3, 1))])
     def test_of_another_shape_are_refused(self, array: np.ndarray, tmp_path: Path) -> None:
         message = refusal(onnx_files.two_inputs(tmp_path), feeds=saved(tmp_path, array))
-        assert f"an array of shape {array.shape}, where (1) float belongs" in message
+        assert f"the array has shape {array.shape}, but the input takes (1) float" in message
 
     def test_that_differ_between_images_are_refused(self, tmp_path: Path) -> None:
-        message = refusal(onnx_files.two_inputs_batched(tmp_path), feeds=saved(tmp_path, np.ones((3, 1))))
-        assert "an array of shape (3, 1), where (N, 1) float belongs, the same for all images" in message
+        message = refusal(
+            onnx_files.two_inputs_batched(tmp_path), feeds=saved(tmp_path, np.ones((3, 1)))
+        )
+        assert (
+            "the array has shape (3, 1), but the input takes (N, 1) float, with the same values "
+            "for every image"
+        ) in message
 
     @pytest.mark.parametrize("text", ["half", "nowhere.npy", ""])
     def test_that_are_no_numbers_are_refused(self, text: str, tmp_path: Path) -> None:
         message = refusal(onnx_files.two_inputs(tmp_path), feeds={"scale": text})
-        assert message == f"--feed scale={text}: that is neither a number nor a readable .npy file"
+        assert message == f"--feed scale={text}: neither a number nor a readable .npy file"
 
     def test_with_pickles_are_refused(self, tmp_path: Path) -> None:
         given = saved(tmp_path, np.array([{}], dtype=object))
-        assert "neither a number nor a readable .npy file" in refusal(onnx_files.two_inputs(tmp_path), feeds=given)
+        assert "neither a number nor a readable .npy file" in refusal(
+            onnx_files.two_inputs(tmp_path), feeds=given
+        )
 
     @pytest.mark.parametrize(
         ("make", "feeds", "says"),
         [
-            (onnx_files.two_inputs, {"scael": "1"}, "no input 'scael' to feed; beside the image 'image' it has scale"),
-            (onnx_files.dynamic_batch, {"scale": "1"}, "no input 'scale' to feed; it has the image alone"),
+            (
+                onnx_files.two_inputs,
+                {"scael": "1"},
+                "no input 'scael' to feed; beside the image 'image' the model has scale",
+            ),
+            (
+                onnx_files.dynamic_batch,
+                {"scale": "1"},
+                "no input 'scale' to feed; the model has no input beside the image",
+            ),
             (onnx_files.two_inputs, {"image": "1"}, "no input 'image' to feed"),
-            (onnx_files.two_inputs, {}, "beside the image 'image' the layers need scale (1) float: --feed scale=VALUE"),
+            (
+                onnx_files.two_inputs,
+                {},
+                "beside the image 'image' the layers need scale (1) float: give a value with "
+                "--feed scale=VALUE",
+            ),
         ],
     )
-    def test_name_an_input(self, make: Any, feeds: Mapping[str, str], says: str, tmp_path: Path) -> None:
+    def test_name_an_input(
+        self, make: Any, feeds: Mapping[str, str], says: str, tmp_path: Path
+    ) -> None:
         assert says in refusal(make(tmp_path), feeds=feeds)
 
 
@@ -97,7 +126,9 @@ class TestTheImage:
 
     def test_is_not_guessed(self, tmp_path: Path) -> None:
         message = refusal(onnx_files.two_image_inputs(tmp_path))
-        assert message.startswith("several inputs may take the images: left (N, 3, 32, 32) float; right (N, 3, 32, 32)")
+        assert message.startswith(
+            "several inputs can take the images: left (N, 3, 32, 32) float; right (N, 3, 32, 32)"
+        )
         assert "choose one (--input NAME)" in message
 
     def test_has_to_exist_and_be_one(self, tmp_path: Path) -> None:
@@ -138,9 +169,15 @@ class TestTheImage:
     )
     def test_says_where_its_channels_are(self, shape: Any, channels_last: bool, size: Any) -> None:
         found = image_of(shape)
-        assert (found.channels_last, found.size, found.dtype) == (channels_last, size, torch.float32)
+        assert (found.channels_last, found.size, found.dtype) == (
+            channels_last,
+            size,
+            torch.float32,
+        )
 
-    @pytest.mark.parametrize("shape", [("N", 1, 28, 28), ("N", 28, 28, 1), ("N", 3, 224), ("N", 16, 3, 32, 32)])
+    @pytest.mark.parametrize(
+        "shape", [("N", 1, 28, 28), ("N", 28, 28, 1), ("N", 3, 224), ("N", 16, 3, 32, 32)]
+    )
     def test_has_three_channels(self, shape: Any) -> None:
         with pytest.raises(BadInput, match="no input takes RGB images"):
             image_of(shape)
@@ -154,7 +191,7 @@ def image_of(shape: Any, kind: int = TensorProto.FLOAT) -> ImageInput:
     network = onnx_files.Network()
     network.node("Identity", "image", "same")
     model = network.model({"image": shape}, {"same": shape}, types={"image": kind, "same": kind})
-    return find_image(Graph(model), None)
+    return find_image_input(Graph(model), None)
 
 
 class TestPreprocessing:
@@ -163,7 +200,11 @@ class TestPreprocessing:
         for key, value in (("author", "Ultralytics"), ("imgsz", "[480, 640]")):
             model.metadata_props.add(key=key, value=value)
         how = open_model(model).preprocess
-        assert (how.size, how.mean, how.std) == ((480, 640), (0, 0, 0), (1, 1, 1)) and how.scale == 1 / 255
+        assert (how.size, how.mean, how.std) == (
+            (480, 640),
+            (0, 0, 0),
+            (1, 1, 1),
+        ) and how.scale == 1 / 255
         assert how.source == "the file's Ultralytics metadata"
 
     @pytest.mark.parametrize("told", ["", "640", "__import__('os')", "[]", "['a', 'b']"])
@@ -181,6 +222,10 @@ class TestPreprocessing:
 
 def test_what_is_fed_is_part_of_what_was_run(tmp_path: Path) -> None:
     path = str(onnx_files.two_inputs(tmp_path))
-    one, same, other = (open_model(path, ModelOptions(feeds={"scale": text})) for text in ("0.5", "0.50", "2"))
+    one, same, other = (
+        open_model(path, ModelOptions(feeds={"scale": text})) for text in ("0.5", "0.50", "2")
+    )
     assert one.identity.fingerprint == same.identity.fingerprint != other.identity.fingerprint
-    assert other.notes == ("fed beside the image 'image': scale=2",) and open_model(path).notes == ()
+    assert (
+        other.notes == ("fed beside the image 'image': scale=2",) and open_model(path).notes == ()
+    )

@@ -1,4 +1,4 @@
-"""Every hard file works, its maps those of onnx's own reference evaluator, or is refused with its own clear error."""
+"""Hard files: each works, with the maps of onnx's reference evaluator, or is refused clearly."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ from onnx_files import HARD_FILES, RESIZED, HardFile
 from nd_plugin import Axis, Geometry, ModelOptions, NDError, open_model
 
 SIZE = (32, 32)
-SINGLY = "the model does not treat the images of a batch apart: they go through it one by one"
+ONE_AT_A_TIME = "outputs depend on the rest of the batch; images were run one at a time"
 EXIT_CODES = {"BadInput": 2, "ModelNotFound": 2, "UnitsNotFound": 2, "Unavailable": 3}
 
-LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # by value; the others are maps as they are
+LAYOUTS: dict[
+    str, Callable[[np.ndarray], np.ndarray]
+] = {  # by value; the others are maps as they are
     "relu2_nhwc": lambda value: value.transpose(0, 3, 1, 2),
     "logits": lambda value: value[:, :, None, None],
     "tokens": lambda value: value[:, -16:].transpose(0, 2, 1).reshape(len(value), 12, 4, 4),
 }
-ONE_BY_ONE = {  # a value of theirs mixes the images of a batch, or a batch fails or is folded into one image
+MIXING_FILES = {  # a value mixes the images of a batch, or a batch fails or becomes one image
     "fixed batch, the head",
     "fixed batch inside",
     "fixed batch folded",
     "mixing batch",
     "after numbers",
 }
-UNANCHORED = {  # behind what no rule sees through: bodies, sequences, the choice of a unit, a folded batch
+UNANCHORED = {  # behind operators without a rule: bodies, sequences, ArgMax, a folded batch
     "fixed batch folded",
     "If",
     "If, its result",
@@ -43,7 +45,9 @@ UNANCHORED = {  # behind what no rule sees through: bodies, sequences, the choic
 
 
 def options(row: HardFile) -> ModelOptions:
-    return ModelOptions(input=row.image or None, feeds={name: str(number) for name, number in row.feed})
+    return ModelOptions(
+        input=row.image or None, feeds={name: str(number) for name, number in row.feed}
+    )
 
 
 @pytest.mark.parametrize("row", [row for row in HARD_FILES if row.works], ids=lambda row: row.name)
@@ -59,16 +63,25 @@ def test_works(row: HardFile, tmp_path: Path) -> None:
     expected = LAYOUTS.get(value, np.asarray)(truth).astype(np.float32)
     assert maps.dtype == (torch.float16 if half else torch.float32)
     assert maps.shape == expected.shape
-    np.testing.assert_allclose(maps.float().numpy(), expected, rtol=0, atol=(2e-3 if half else 2e-6) * expected.max())
-    assert (SINGLY in notes) == (row.name in ONE_BY_ONE)
+    # two implementations round apart: about 50 units in the last place of float32, 2 of float16
+    tolerance = 2e-3 if half else 6e-6
+    np.testing.assert_allclose(
+        maps.float().numpy(), expected, rtol=0, atol=tolerance * expected.max()
+    )
+    assert (ONE_AT_A_TIME in notes) == (row.name in MIXING_FILES)
     assert geometry.anchored == (row.name not in UNANCHORED)
 
 
-@pytest.mark.parametrize("row", [row for row in HARD_FILES if not row.works], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", [row for row in HARD_FILES if not row.works], ids=lambda row: row.name
+)
 def test_is_refused_with_a_clear_error(row: HardFile, tmp_path: Path) -> None:
     kind, _, text = row.error.partition(": ")
     path = row.make(tmp_path)
-    with pytest.raises(NDError) as raised, open_model(str(path), options(row)).probe([row.layer], SIZE):
+    with (
+        pytest.raises(NDError) as raised,
+        open_model(str(path), options(row)).probe([row.layer], SIZE),
+    ):
         pass
     message = str(raised.value)
     assert type(raised.value).__name__ == kind and text in message
@@ -82,21 +95,26 @@ def geometry_of(path: Path, layer: str) -> Geometry:
 
 
 def reached(path: Path, value: str, cell: int) -> tuple[Axis, Axis]:
-    """The rows and the columns of the image that change a cell on the diagonal, as measured: extent and centre."""
+    """Measure the rows and columns of the image that change a diagonal cell: extent and centre."""
     model = onnx.load(path)
     model.graph.output.append(onnx.ValueInfoProto(name=value))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     found = np.zeros((2, 32), bool)
     for seed in range(6):
         image = onnx_files.draw_images(path, 1, seed)
         changed = image.repeat(65, 0)
-        for place in range(32):
-            changed[1 + place, :, place, :] = 3 * (1 - image[0, :, place, :])
-            changed[33 + place, :, :, place] = 3 * (1 - image[0, :, :, place])
+        for pixel in range(32):
+            changed[1 + pixel, :, pixel, :] = 3 * (1 - image[0, :, pixel, :])
+            changed[33 + pixel, :, :, pixel] = 3 * (1 - image[0, :, :, pixel])
         maps = session.run([value], {"image": changed})[0][:, :, cell, cell]
-        found |= (np.abs(maps[1:] - maps[0]) > 1e-6).any(1).reshape(2, 32)
-    places = [np.flatnonzero(along) for along in found]
-    assert all(along[0] > 0 and along[-1] < 31 for along in places), "the field is cut by the image's edge"
+        # well above the rounding of values near 1, which may differ between images of a batch
+        found |= (np.abs(maps[1:] - maps[0]) > 1e-5).any(1).reshape(2, 32)
+    places = [np.flatnonzero(pixels) for pixels in found]
+    assert all(pixels[0] > 0 and pixels[-1] < 31 for pixels in places), (
+        "the field is cut by the image's edge"
+    )
     rows, columns = (Axis(float(p[-1] - p[0] + 1), 0, float(p[0] + p[-1]) / 2) for p in places)
     return rows, columns
 
@@ -112,8 +130,14 @@ BY_HAND: dict[str, tuple[Axis, Axis]] = {  # rows, columns
     "asymmetric": (Axis(14 + STEP, 2 * STEP, -0.5),) * 2,
     "transposed": (Axis(14 + 3 * STEP, STEP, -0.5 - STEP / 2),) * 2,
     "transposed_odd": (Axis(14 + 4 * STEP, STEP / 2, -0.5 - STEP / 2),) * 2,
-    "padded": (Axis(14 + 4 * STEP, STEP / 2, -0.5 - 1.5 * STEP), Axis(14 + 4 * STEP, STEP / 2, -0.5 - STEP)),
-    "averaged": (Axis(14 + 5 * STEP, STEP, -0.5 - STEP), Axis(14 + 5 * STEP, STEP, -0.5 - STEP / 2)),
+    "padded": (
+        Axis(14 + 4 * STEP, STEP / 2, -0.5 - 1.5 * STEP),
+        Axis(14 + 4 * STEP, STEP / 2, -0.5 - STEP),
+    ),
+    "averaged": (
+        Axis(14 + 5 * STEP, STEP, -0.5 - STEP),
+        Axis(14 + 5 * STEP, STEP, -0.5 - STEP / 2),
+    ),
 }
 
 
@@ -127,22 +151,35 @@ class TestGeometry:
                 (expected.size, expected.stride, expected.offset)
             )
         cell = round((15.5 - found.rows.offset) / found.rows.stride)
-        for axis, measured in zip((found.rows, found.columns), reached(path, value, cell), strict=True):
-            slack = max(axis.stride, 1) if value not in ("dilated", "same_upper", "same_lower") else 0
+        for axis, measured in zip(
+            (found.rows, found.columns), reached(path, value, cell), strict=True
+        ):
+            slack = (
+                max(axis.stride, 1) if value not in ("dilated", "same_upper", "same_lower") else 0
+            )
             assert abs(axis.offset + cell * axis.stride - measured.offset) <= slack
-            assert abs(axis.size - measured.size) <= 3 * slack, "interpolated cells mix whole numbers of others"
+            assert abs(axis.size - measured.size) <= 3 * slack, (
+                "interpolated cells mix whole numbers of others"
+            )
 
     def test_of_branches_is_that_of_the_widest(self, tmp_path: Path) -> None:
         path = onnx_files.branches(tmp_path)
         found = geometry_of(path, "relu2")
         rows, columns = reached(path, "relu2", 8)
-        assert (found.rows.size, found.rows.offset + 8 * found.rows.stride) == (rows.size, rows.offset)
+        assert (found.rows.size, found.rows.offset + 8 * found.rows.stride) == (
+            rows.size,
+            rows.offset,
+        )
         assert found.columns == found.rows == Axis(5, 2, 0) and columns == rows
         assert geometry_of(path, "narrow").rows == Axis(3, 2, 0)
         assert geometry_of(path, "gated") == found, "a branch pooled to 1x1 never wins"
 
-    @pytest.mark.parametrize("make", [onnx_files.nhwc, onnx_files.nhwc_cube, onnx_files.uint8_nhwc_input])
-    def test_of_channels_last_is_that_of_channels_first(self, make: Callable[[Path], Path], tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        "make", [onnx_files.nhwc, onnx_files.nhwc_cube, onnx_files.uint8_nhwc_input]
+    )
+    def test_of_channels_last_is_that_of_channels_first(
+        self, make: Callable[[Path], Path], tmp_path: Path
+    ) -> None:
         path = make(tmp_path)
         expected = geometry_of(onnx_files.dynamic_batch(tmp_path), "relu2")
         assert expected.rows == expected.columns == Axis(8, 4, 0.5)
@@ -151,7 +188,9 @@ class TestGeometry:
             assert geometry_of(path, "relu2_nhwc") == expected
 
     @pytest.mark.parametrize("make", [onnx_files.tokens, onnx_files.tokens_cls])
-    def test_of_tokens_is_that_of_their_patches(self, make: Callable[[Path], Path], tmp_path: Path) -> None:
+    def test_of_tokens_is_that_of_their_patches(
+        self, make: Callable[[Path], Path], tmp_path: Path
+    ) -> None:
         path = make(tmp_path)
         for layer in ("patches", "sequence", "placed", "tokens"):
             found = geometry_of(path, layer)

@@ -12,7 +12,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from nd_onnxruntime import sessions
+from nd_onnxruntime import runtime_errors, sessions
 from nd_onnxruntime.document import Document
 from nd_plugin import BadInput, ModelFailed, ModelNotFound, ModelOptions, Unavailable, open_model
 
@@ -31,8 +31,12 @@ def without_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def broken_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A build for CUDA that cannot use it."""
-    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
-    monkeypatch.setattr(sessions, "_refusal", lambda: "CUDA failure 100: no CUDA-capable device is detected")
+    monkeypatch.setattr(
+        ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(
+        sessions, "_cuda_refusal", lambda: "CUDA failure 100: no CUDA-capable device is detected"
+    )
     monkeypatch.setattr(ctypes, "CDLL", lambda *_: None)
     sessions.cuda_problem.cache_clear()
     yield
@@ -42,18 +46,22 @@ def broken_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 class TestDevices:
     @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
     @pytest.mark.usefixtures("without_cuda")
-    def test_that_are_not_there_are_unavailable_with_the_reason(self, device: str, tmp_path: Path) -> None:
+    def test_that_are_not_there_are_unavailable_with_the_reason(
+        self, device: str, tmp_path: Path
+    ) -> None:
         with pytest.raises(Unavailable) as raised:
             open_model(str(onnx_files.dynamic_batch(tmp_path)), ModelOptions(device))
         assert raised.value.exit_code == 3
         assert str(raised.value) == (
-            f"device {device!r} was asked for, and this ONNX Runtime {ort.__version__} is built for "
-            "CPUExecutionProvider; use --device cpu, or see what nd doctor says"
+            f"device {device!r} is not available: this ONNX Runtime {ort.__version__} is built for "
+            "CPUExecutionProvider; use --device cpu, or run nd doctor for details"
         )
 
     @pytest.mark.usefixtures("broken_cuda")
     def test_that_do_not_work_say_what_cuda_said(self, tmp_path: Path) -> None:
-        with pytest.raises(Unavailable, match="finds no CUDA device that it can use: CUDA failure 100: no CUDA-cap"):
+        with pytest.raises(
+            Unavailable, match="finds no CUDA device that it can use: CUDA failure 100: no CUDA-cap"
+        ):
             open_model(str(onnx_files.dynamic_batch(tmp_path)), ModelOptions("cuda"))
 
     @pytest.mark.parametrize("fixture", ["without_cuda", "broken_cuda"])
@@ -68,20 +76,30 @@ class TestDevices:
 
     @pytest.mark.parametrize("device", ["gpu", "cpu:1", "cuda:x", "CUDA", "auto:0"])
     def test_that_nobody_knows_are_refused(self, device: str, tmp_path: Path) -> None:
-        with pytest.raises(BadInput, match=f"no device '{device}' for ONNX Runtime: auto, cpu, cuda, cuda:1 … are"):
+        with pytest.raises(
+            BadInput,
+            match=f"no device '{device}' for ONNX Runtime; choose auto, cpu, cuda or cuda:INDEX",
+        ):
             open_model(str(onnx_files.dynamic_batch(tmp_path)), ModelOptions(device))
 
-    def test_a_provider_that_was_not_had_is_no_silent_cpu(self, tmp_path: Path, monkeypatch: Any) -> None:
+    def test_a_provider_that_was_not_had_is_no_silent_cpu(
+        self, tmp_path: Path, monkeypatch: Any
+    ) -> None:
         """Should ONNX Runtime fall back on its own, though CUDA was found usable before."""
         monkeypatch.setattr(sessions, "cuda_problem", lambda: None)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
         real, cpu = ort.InferenceSession, ["CPUExecutionProvider"]
         monkeypatch.setattr(
-            ort, "InferenceSession", lambda model, options, providers: real(model, options, providers=cpu)
+            ort,
+            "InferenceSession",
+            lambda model, options, providers: real(model, options, providers=cpu),
         )
         model = open_model(str(onnx_files.dynamic_batch(tmp_path)), ModelOptions("cuda"))
         with (
-            pytest.raises(Unavailable, match="took CPUExecutionProvider in place of CUDAExecutionProvider"),
+            pytest.raises(
+                Unavailable,
+                match="fell back on CPUExecutionProvider instead of CUDAExecutionProvider",
+            ),
             model.probe(["relu1"], SIZE),
         ):
             pass
@@ -99,8 +117,9 @@ class TestErrors:
         with pytest.raises(BadInput) as raised, open_model(str(path)).probe(["relu2"], SIZE):
             pass
         assert str(raised.value) == (
-            f"{path} needs the operator Sharpen of the domain 'com.example.ops', which ONNX Runtime does not know: "
-            "give --custom-op-library FILE"
+            f"{path} needs the operator Sharpen of the domain 'com.example.ops', which ONNX "
+            "Runtime does not know: "
+            "give the library that implements it with --custom-op-library FILE"
         )
 
     @pytest.mark.parametrize("content", [None, b"no library"])
@@ -108,43 +127,49 @@ class TestErrors:
         library = tmp_path / "operators.so"
         if content is not None:
             library.write_bytes(content)
-        model = open_model(str(onnx_files.unknown_domain(tmp_path)), ModelOptions(custom_ops=(str(library),)))
+        model = open_model(
+            str(onnx_files.unknown_domain(tmp_path)), ModelOptions(custom_ops=(str(library),))
+        )
         with pytest.raises(BadInput) as raised, model.probe(["relu2"], SIZE):
             pass
         message = str(raised.value)
-        assert message.startswith(f"the library of custom operators '{library}' cannot be loaded: ")
+        assert message.startswith(f"cannot load the library of custom operators '{library}': ")
         assert "\n" not in message and "ONNXRuntimeError" not in message
 
     @pytest.mark.parametrize(
         ("told", "kind", "says"),
         [
             (
-                "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for\n Conv(11)",
+                "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for\n "
+                "Conv(11)",
                 ModelNotFound,
                 "ONNX Runtime cannot open m.onnx: Could not find an implementation for Conv(11)",
             ),
             (
-                "[ONNXRuntimeError] : 1 : FAIL : Fatal error: x.y:Op(-1) is not a registered function/op",
+                "[ONNXRuntimeError] : 1 : FAIL : Fatal error: x.y:Op(-1) is not a registered "
+                "function/op",
                 BadInput,
-                "m.onnx needs the operator Op of the domain 'x.y', which ONNX Runtime does not know: give --custom-op-",
+                "m.onnx needs the operator Op of the domain 'x.y', which ONNX Runtime does not "
+                "know: give the library that implements it with --custom-op-library FILE",
             ),
             (
                 "Unsupported model IR version: 14, max supported IR version: 13",
                 Unavailable,
-                "m.onnx is of IR version 14, which ONNX Runtime ",
+                "m.onnx uses IR version 14, which ONNX Runtime ",
             ),
             (
-                "ONNX Runtime only *guarantees* support for models stamped with official released onnx opset versions. "
+                "ONNX Runtime only *guarantees* support for models stamped with official released "
+                "onnx opset versions. "
                 "Opset 27 is under development and support for this is limited.",
                 Unavailable,
-                "m.onnx is of opset 27, which ONNX Runtime ",
+                "m.onnx uses opset 27, which ONNX Runtime ",
             ),
         ],
     )
     def test_are_translated(self, told: str, kind: type[Exception], says: str) -> None:
-        document = Document("m.onnx", onnx_files.Network().model(), {}, "")
-        found = sessions.translated(RuntimeError(told), document)
-        assert type(found) is kind and str(found).startswith(says)
+        document = Document("m.onnx", onnx_files.Network().model(), {})
+        translated = runtime_errors.translate(RuntimeError(told), document)
+        assert type(translated) is kind and str(translated).startswith(says)
 
     def test_of_a_run_name_the_images(self, tmp_path: Path) -> None:
         with open_model(str(onnx_files.dynamic_batch(tmp_path))).probe(["relu2"], SIZE) as probe:
@@ -152,4 +177,6 @@ class TestErrors:
                 probe(torch.zeros(1, 3, 16, 32))
             assert "the model failed on images of shape (1, 3, 16, 32): " in str(raised.value)
             assert "ONNXRuntimeError" not in str(raised.value)
-            assert probe(torch.zeros(1, 3, 32, 32))["relu2"].shape == (1, 12, 8, 8), "the probe goes on"
+            assert probe(torch.zeros(1, 3, 32, 32))["relu2"].shape == (1, 12, 8, 8), (
+                "the probe goes on"
+            )

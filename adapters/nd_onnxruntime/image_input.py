@@ -1,0 +1,145 @@
+"""Image input of a model: which input takes RGB images, of what type, layout and size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from onnx import TensorProto, ValueInfoProto, helper
+from torch import Tensor
+
+from nd_onnxruntime.graph import Graph
+from nd_plugin import BadInput, nearest
+
+Size = tuple[int, int]  # height, width in pixels
+Dimension = int | str | None  # fixed, named, or unknown
+IMAGE_TYPES: dict[int, torch.dtype] = {
+    TensorProto.FLOAT: torch.float32,
+    TensorProto.FLOAT16: torch.float16,
+    TensorProto.DOUBLE: torch.float64,
+    TensorProto.UINT8: torch.uint8,
+}
+UNKNOWN_SHAPE: Sequence[Dimension] = (None, None, None, None)
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """Input that takes a batch of RGB images."""
+
+    name: str
+    dtype: torch.dtype
+    channels_last: bool  # (image, row, column, channel) instead of (image, channel, row, column)
+    batch: Dimension
+    size: tuple[Dimension, Dimension]  # height, width
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Convert images (image, 3, row, column) of floats to the input's type and layout.
+
+        The result is contiguous; for a uint8 input, values are rounded and clamped to 0 … 255.
+        """
+        if self.dtype == torch.uint8:
+            images = images.round().clamp(0, 255)
+        if self.channels_last:
+            images = images.permute(0, 2, 3, 1)
+        return images.to(self.dtype).contiguous()
+
+    def declare(self, batch: Dimension, size: Size) -> ValueInfoProto:
+        """Declare the input for another batch dimension and a fixed size."""
+        height, width = size
+        shape = [batch, 3, height, width]
+        if self.channels_last:
+            shape = [batch, height, width, 3]
+        elem_type = next(code for code, dtype in IMAGE_TYPES.items() if dtype == self.dtype)
+        return helper.make_tensor_value_info(self.name, elem_type, shape)
+
+    def check_size(self, size: Size) -> Size:
+        """Return ``size`` if the input takes it. Raises BadInput otherwise."""
+        for expected, side in zip(self.size, size, strict=True):
+            if isinstance(expected, int) and expected != side:
+                fixed = "x".join(map(str, self.size))
+                raise BadInput(
+                    f"the model takes images of {fixed} pixels only, not {size[0]}x{size[1]}"
+                )
+        return size
+
+    def noise(self, count: int, size: Size) -> Tensor:
+        """Return reproducible noise images (image, 3, row, column) on the CPU.
+
+        Image i (from 1) is i² times darker than uniform noise, so that images can be told apart.
+        """
+        generator = torch.Generator("cpu").manual_seed(0)
+        images = torch.rand(count, 3, *size, generator=generator, device="cpu")
+        numbers = torch.arange(1, count + 1, device="cpu").view(-1, 1, 1, 1)
+        images /= numbers**2
+        return images * 255 if self.dtype == torch.uint8 else images
+
+
+def find_image_input(graph: Graph, name: str | None) -> ImageInput:
+    """Find the one input that takes RGB images, or the input called ``name``.
+
+    Raises BadInput for an unknown name, and where no input or several inputs take images.
+    """
+    names = [value.name for value in graph.inputs]
+    if name is not None and name not in names:
+        suggestions = nearest(name, names) or names
+        raise BadInput(f"no input {name!r}; the model has {', '.join(suggestions)}")
+    candidates = [value for value in graph.inputs if name in (None, value.name)]
+    images = [image for image in map(_as_image, candidates) if image is not None]
+    if len(images) != 1:
+        raise _no_single_image(candidates, len(images))
+    return images[0]
+
+
+def dimensions(value: ValueInfoProto) -> list[Dimension] | None:
+    """Return the declared shape of a value; None where the file declares none."""
+    tensor_type = value.type.tensor_type
+    if not tensor_type.HasField("shape"):
+        return None
+    shape: list[Dimension] = []
+    for dimension in tensor_type.shape.dim:
+        fixed = dimension.HasField("dim_value")
+        shape.append(dimension.dim_value if fixed else dimension.dim_param or None)
+    return shape
+
+
+def describe(value: ValueInfoProto) -> str:
+    """Return shape and type of a value for messages, such as ``(N, 3, 32, 32) float``."""
+    elem_type: str = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+    shape = dimensions(value)
+    if shape is None:
+        return elem_type
+    sides = ", ".join("?" if side is None else str(side) for side in shape)
+    return f"({sides}) {elem_type}"
+
+
+def _no_single_image(candidates: Sequence[ValueInfoProto], count: int) -> BadInput:
+    """Return the error for inputs of which none, or several, take images."""
+    listing = "; ".join(f"{value.name} {describe(value)}" for value in candidates)
+    if count == 0:
+        return BadInput(
+            "no input takes RGB images (N, 3, H, W) or (N, H, W, 3) of float or uint8; the inputs "
+            f"are: {listing}"
+        )
+    return BadInput(
+        f"several inputs can take the images: {listing}; choose one (--input NAME) and give values "
+        "for the others (--feed NAME=VALUE)"
+    )
+
+
+def _as_image(value: ValueInfoProto) -> ImageInput | None:
+    """Return how a value takes RGB images; None where type or shape rule that out.
+
+    Three channels in axis 1 win over three in axis 3; a named or unknown dimension may be 3.
+    """
+    dtype = IMAGE_TYPES.get(int(value.type.tensor_type.elem_type))
+    shape = dimensions(value) or UNKNOWN_SHAPE
+    if dtype is None or len(shape) != 4:
+        return None
+    batch, second, third, fourth = shape
+    channels_last = fourth == 3 and second != 3
+    channels = fourth if channels_last else second
+    if isinstance(channels, int) and channels != 3:
+        return None
+    size = (second, third) if channels_last else (third, fourth)
+    return ImageInput(value.name, dtype, channels_last, batch, size)

@@ -1,0 +1,129 @@
+"""Rules for operators on tensors of any shape: reductions, moves of elements, products, joins.
+
+Each is a `Rule`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nd_onnxruntime.operation import Operation
+from nd_onnxruntime.operators import PRODUCTS
+from nd_plugin import Positions, composition
+
+END = 2**31  # from here on, the end of a Slice means the end of the axis
+
+
+def elementwise(operation: Operation) -> Positions | None:
+    """Follow an element-wise operation: the widest receptive field among its inputs."""
+    return composition.elementwise(operation.known_positions, operation.shape)
+
+
+def attention(operation: Operation) -> Positions | None:
+    """Follow an attention, whose output has the positions of the queries, its first input."""
+    return composition.elementwise([operation.source], operation.shape)
+
+
+def reduction(operation: Operation) -> Positions | None:
+    """Follow a sum, mean, maximum … over some axes, by default over all."""
+    all_axes = list(range(len(operation.source.shape)))
+    axes = operation.integers(1, "axes") or all_axes
+    return composition.reduction(operation.source, axes, operation.shape)
+
+
+def transpose(operation: Operation) -> Positions | None:
+    """Follow a Transpose, by default to the reverse order of axes."""
+    reverse = range(len(operation.shape) - 1, -1, -1)
+    order = operation.attribute("perm") or reverse
+    return operation.move(lambda coordinate: coordinate.permute(*order))
+
+
+def reshape(operation: Operation) -> Positions | None:
+    """Follow a Reshape, Flatten, Squeeze or Unsqueeze."""
+    return operation.move(lambda coordinate: coordinate.reshape(operation.shape))
+
+
+def expand(operation: Operation) -> Positions | None:
+    """Follow an Expand, which broadcasts."""
+    return operation.source.spread(operation.shape)
+
+
+def tile(operation: Operation) -> Positions | None:
+    """Follow a Tile by constant counts."""
+    repeats = operation.integers(1)
+    if not repeats:
+        return None
+    return operation.move(lambda coordinate: coordinate.repeat(repeats))
+
+
+def slicing(operation: Operation) -> Positions | None:
+    """Follow a Slice with constant bounds."""
+    starts = operation.integers(1, "starts")
+    ends = operation.integers(2, "ends")
+    if starts is None or ends is None:
+        return None
+    axes = operation.integers(3, "axes") or list(range(len(starts)))
+    steps = operation.integers(4) or [1] * len(starts)
+
+    def slice_axes(coordinate: Tensor) -> Tensor:
+        for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+            bounds = slice(start, end if abs(end) < END else None, step)
+            cells = range(coordinate.shape[axis])[bounds]
+            coordinate = coordinate.index_select(axis, _index_tensor(list(cells)))
+        return coordinate
+
+    return operation.move(slice_axes)
+
+
+def gathering(operation: Operation) -> Positions | None:
+    """Follow a Gather with constant indices."""
+    indices = operation.integers(1)
+    if indices is None:
+        return None
+    axis = int(operation.attribute("axis", 0))
+    cells = _index_tensor(indices) % operation.source.shape[axis]
+
+    def gather(coordinate: Tensor) -> Tensor:
+        return coordinate.index_select(axis, cells).reshape(operation.shape)
+
+    return operation.move(gather)
+
+
+def product(operation: Operation) -> Positions | None:
+    """Follow a matrix product, plain or quantised."""
+    right_index = PRODUCTS[operation.node.op_type]
+    inputs = operation.input_positions
+    left = inputs[0]
+    right = inputs[right_index] if right_index < len(inputs) else None
+    return composition.product(left, right, operation.shape)
+
+
+def split(operation: Operation) -> Positions | None:
+    """Follow a Split to one of its pieces, which begins where the preceding ones end."""
+    axis = int(operation.attribute("axis", 0))
+    start = 0
+    for preceding in operation.output_shapes[: operation.output_index]:
+        if preceding is None:
+            return None
+        start += preceding[axis]
+    length = operation.shape[axis]
+    return operation.move(lambda coordinate: coordinate.narrow(axis, start, length))
+
+
+def concatenation(operation: Operation) -> Positions | None:
+    """Follow a Concat or QLinearConcat.
+
+    The inputs of a QLinearConcat are scale and zero point of the output, then in turn tensor, scale
+    and zero point of each piece.
+    """
+    inputs = range(len(operation.node.input))
+    if operation.node.op_type == "QLinearConcat":
+        inputs = inputs[2::3]
+    pieces = [(operation.input_shape(i), operation.input_positions[i]) for i in inputs]
+    axis = int(operation.attribute("axis", 1))
+    return composition.concatenation(pieces, axis, operation.shape)
+
+
+def _index_tensor(indices: list[int]) -> Tensor:
+    return torch.tensor(indices, dtype=torch.int64, device="cpu")
