@@ -1,16 +1,16 @@
-"""The floor that a dissection is compared with: decode, resize, normalise, forward up to the deepest layer.
+"""Bare loop that a dissection is compared with: decode, resize, normalise, run the model.
 
-The loop has everything that is known to make it fast: worker processes, the batch size and memory format that are
-fastest, and an allocator that keeps its memory.
+The loop has everything that is known to make it fast: worker processes, the fastest batch size and
+memory format, an allocator that keeps its memory. A forward pass ends at the deepest layer.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import torch
+from stopwatch import Stopwatch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -18,24 +18,39 @@ from nd_plugin import ConceptSet, Preprocess
 from nd_plugin.machine.allocator import retain_memory
 
 
-class Deepest(Exception):
-    """The forward pass has come as far as it has to."""
+class DeepestLayerReached(Exception):
+    """All layers have run; the forward pass can end."""
 
 
 class Images(Dataset[Tensor]):
-    """The images of a concept set, decoded and resized."""
+    """Images of a concept set, decoded and resized."""
 
-    def __init__(self, concepts: ConceptSet, preprocess: Preprocess, count: int) -> None:
-        self.concepts, self.preprocess, self.count = concepts, preprocess, count
+    def __init__(self, concepts: ConceptSet, preprocess: Preprocess) -> None:
+        self.concepts = concepts
+        self.preprocess = preprocess
 
     def __len__(self) -> int:
-        return self.count
+        return len(self.concepts)
 
     def __getitem__(self, index: int) -> Tensor:
         return self.preprocess.resize(self.concepts.image(index))
 
 
-def seconds(
+class LayerCount:
+    """Forward hook that ends a pass once ``layer_count`` layers have run."""
+
+    def __init__(self, layer_count: int) -> None:
+        self.layer_count = layer_count
+        self.finished = 0
+
+    def __call__(self, module: nn.Module, inputs: object, output: Tensor) -> None:
+        """Count a layer; end the pass at the last."""
+        self.finished += 1
+        if self.finished == self.layer_count:
+            raise DeepestLayerReached
+
+
+def measure_seconds(
     model: nn.Module,
     layers: Sequence[str],
     concepts: ConceptSet,
@@ -43,31 +58,20 @@ def seconds(
     *,
     batch_size: int,
     workers: int,
-    count: int | None = None,
-    see: Callable[[Tensor], object] = lambda maps: None,
 ) -> float:
-    """Wall-clock time of the loop; ``update`` is done to the output of every layer."""
-    taken: list[str] = []
-
-    def hook(layer: str) -> Callable[[nn.Module, object, Tensor], None]:
-        def done(_: nn.Module, __: object, output: Tensor) -> None:
-            see(output)
-            taken.append(layer)
-            if len(taken) == len(layers):
-                raise Deepest
-
-        return done
-
-    handles = [model.get_submodule(layer).register_forward_hook(hook(layer)) for layer in layers]
-    images = Images(concepts, preprocess, len(concepts) if count is None else count)
-    begun = time.perf_counter()
+    """Return the wall-clock time of the loop over all images."""
+    hook = LayerCount(len(layers))
+    handles = [model.get_submodule(layer).register_forward_hook(hook) for layer in layers]
+    images = Images(concepts, preprocess)
+    stopwatch = Stopwatch()
     try:
-        with torch.inference_mode(), retain_memory():
+        with stopwatch, torch.inference_mode(), retain_memory():
             for pixels in DataLoader(images, batch_size, num_workers=workers):
-                taken.clear()
-                with suppress(Deepest):
-                    model(preprocess.normalise(pixels).contiguous(memory_format=torch.channels_last))
-        return time.perf_counter() - begun
+                batch = preprocess.normalise(pixels)
+                hook.finished = 0
+                with suppress(DeepestLayerReached):
+                    model(batch.contiguous(memory_format=torch.channels_last))
     finally:
         for handle in handles:
             handle.remove()
+    return stopwatch.seconds

@@ -1,47 +1,63 @@
-"""What probing a layer of an ONNX file costs: python benchmarks/onnx_layers.py FILE.onnx LAYER [LAYER …].
+"""Cost of probing layers of an ONNX file: python benchmarks/onnx_layers.py FILE.onnx LAYER ….
 
-The part of the graph that a layer needs, against the whole model, both on ONNX Runtime with the same batches.
+Compares the subgraph that a layer needs with the whole model, both run by ONNX Runtime on the same
+batches.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
+from stopwatch import Stopwatch
 from torch import Tensor
 
 from nd_plugin import open_model
 
 
 def milliseconds(run: Callable[[Tensor], object], images: Tensor) -> float:
-    """Of the second of two runs, an image."""
+    """Return the time of a run, in ms an image; a first run warms up."""
     run(images)
-    begun = time.perf_counter()
-    run(images)
-    return (time.perf_counter() - begun) / len(images) * 1e3
+    with Stopwatch() as stopwatch:
+        run(images)
+    return stopwatch.seconds / len(images) * 1e3
 
 
-def main() -> None:
-    """A line for each layer."""
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file")
     parser.add_argument("layers", nargs="+")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=15)
-    given = parser.parse_args()
-    model = open_model(given.file)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print a line for each layer."""
+    arguments = parse_arguments()
+    model = open_model(arguments.file)
     size = model.preprocess.size
-    images = torch.rand(given.batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(model.device)
-    last = model.layers(size)[-1].name
-    with model.probe([last], size) as whole:
-        for layer in given.layers:
-            with model.probe([layer], size) as probe:
-                pairs = [(milliseconds(probe, images), milliseconds(whole, images)) for _ in range(given.rounds)]
-            part, full = (statistics.median(times) for times in zip(*pairs, strict=True))
-            print(f"{layer:20} {part:6.2f} ms an image   whole ({last}) {full:6.2f} ms   ratio {part / full:.2f}")
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(arguments.batch, 3, *size, generator=generator).to(model.device)
+    last_layer = model.layers(size)[-1].name
+    with model.probe([last_layer], size) as full_model:
+        for layer in arguments.layers:
+            layer_times = []
+            full_times = []
+            with model.probe([layer], size) as subgraph:
+                for _ in range(arguments.rounds):
+                    layer_times.append(milliseconds(subgraph, images))
+                    full_times.append(milliseconds(full_model, images))
+            layer_time = statistics.median(layer_times)
+            full_time = statistics.median(full_times)
+            print(
+                f"{layer:20} {layer_time:6.2f} ms an image   "
+                f"full model ({last_layer}) {full_time:6.2f} ms   "
+                f"ratio {layer_time / full_time:.2f}"
+            )
 
 
 if __name__ == "__main__":

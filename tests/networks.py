@@ -1,4 +1,4 @@
-"""Small networks of every shape that layers come in; geometry as in the originals, few channels."""
+"""Small networks with layers of every form: geometry as in the originals, few channels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class BasicBlock(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
-        same = stride == 1 and inputs == outputs
-        self.downsample = (
-            None if same else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
-        )
+        self.downsample: nn.Module | None = None
+        if stride != 1 or inputs != outputs:
+            convolution = nn.Conv2d(inputs, outputs, 1, stride)
+            self.downsample = nn.Sequential(convolution, nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
@@ -43,7 +43,9 @@ class ResNet18(nn.Module):
         for stage in range(4):
             outputs = width * 2**stage
             first = BasicBlock(inputs, outputs, 1 if stage == 0 else 2)
-            setattr(self, f"layer{stage + 1}", nn.Sequential(first, BasicBlock(outputs, outputs, 1)))
+            setattr(
+                self, f"layer{stage + 1}", nn.Sequential(first, BasicBlock(outputs, outputs, 1))
+            )
             inputs = outputs
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(inputs, classes)
@@ -106,7 +108,7 @@ class Inception(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """A branch pooled to 1x1 and broadcast back: it has no geometry and never wins."""
+    """Branch pooled to 1x1 and broadcast back: it has no geometry and never wins."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +133,7 @@ class UNet(nn.Module):
         self.up1 = nn.Conv2d(8, 4, 3, padding=1)
         self.up2 = nn.Conv2d(8, 4, 3, padding=1)
 
-    def rise(self, x: Tensor) -> Tensor:
+    def upsample(self, x: Tensor) -> Tensor:
         if self.mode == "transpose":
             return self.raise1(x)
         if self.mode == "shuffle":
@@ -139,24 +141,33 @@ class UNet(nn.Module):
         return F.interpolate(x, scale_factor=2, mode=self.mode)
 
     def forward(self, x: Tensor) -> Tensor:
-        one = self.down1(x)
-        two = self.down2(F.avg_pool2d(one, 2))
-        three = self.bottom(F.avg_pool2d(two, 2))
-        two = self.up1(torch.cat([self.rise(three), two], 1))
-        return self.up2(torch.cat([self.rise(two), one], 1))
+        full = self.down1(x)
+        half = self.down2(F.avg_pool2d(full, 2))
+        quarter = self.bottom(F.avg_pool2d(half, 2))
+        half = self.up1(torch.cat([self.upsample(quarter), half], 1))
+        return self.up2(torch.cat([self.upsample(half), full], 1))
 
 
 class ViT(nn.Module):
     """Patch embedding, class and register tokens, pre-norm blocks (Dosovitskiy et al. 2021)."""
 
     def __init__(
-        self, embed: str = "conv", patch: int = 8, registers: int = 4, dim: int = 8, batch_first: bool = True
+        self,
+        embed: str = "conv",
+        patch: int = 8,
+        registers: int = 4,
+        dim: int = 8,
+        batch_first: bool = True,
     ) -> None:
         super().__init__()
-        self.kind, self.patch, self.batch_first = embed, patch, batch_first
-        self.embed: nn.Module = (
-            nn.Conv2d(3, dim, patch, patch) if embed == "conv" else nn.Linear(3 * patch * patch, dim)
-        )
+        self.embedding_kind = embed
+        self.patch = patch
+        self.batch_first = batch_first
+        self.embed: nn.Module
+        if embed == "conv":
+            self.embed = nn.Conv2d(3, dim, patch, patch)
+        else:
+            self.embed = nn.Linear(3 * patch * patch, dim)
         self.cls = nn.Parameter(torch.randn(1, 1, dim))
         self.registers = nn.Parameter(torch.randn(1, registers, dim))
         self.block1 = ViTBlock(dim, batch_first)
@@ -165,18 +176,22 @@ class ViT(nn.Module):
         self.head = nn.Linear(dim, 5)
 
     def tokens(self, x: Tensor) -> Tensor:
+        """(image, token, unit)"""
         n, c, h, w = x.shape
         p = self.patch
-        if self.kind == "conv":
+        if self.embedding_kind == "conv":
             return self.embed(x).flatten(2).transpose(1, 2)
-        if self.kind == "unfold":
+        if self.embedding_kind == "unfold":
             return self.embed(F.unfold(x, p, stride=p).transpose(1, 2))
-        patches = x.reshape(n, c, h // p, p, w // p, p).permute(0, 2, 4, 3, 5, 1)
-        return self.embed(patches.reshape(n, -1, p * p * c))
+        blocks = x.reshape(n, c, h // p, p, w // p, p)
+        patches = blocks.permute(0, 2, 4, 3, 5, 1).reshape(n, -1, p * p * c)
+        return self.embed(patches)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.tokens(x)
-        x = torch.cat([self.cls.expand(len(x), -1, -1), self.registers.expand(len(x), -1, -1), x], 1)
+        cls = self.cls.expand(len(x), -1, -1)
+        registers = self.registers.expand(len(x), -1, -1)
+        x = torch.cat([cls, registers, x], 1)
         if not self.batch_first:
             x = x.transpose(0, 1)
         x = self.norm(self.block2(self.block1(x)))
@@ -186,7 +201,8 @@ class ViT(nn.Module):
 class ViTBlock(nn.Module):
     def __init__(self, dim: int, batch_first: bool) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
         self.attn = nn.MultiheadAttention(dim, 2, batch_first=batch_first)
         self.mlp = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
 
@@ -197,7 +213,7 @@ class ViTBlock(nn.Module):
 
 
 class Windows(nn.Module):
-    """Swin's parts: channels last, shifted windows, patches merged."""
+    """Swin's operations: channels last, attention in shifted 4x4 windows, patch merging."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -210,18 +226,17 @@ class Windows(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.embed(x).permute(0, 2, 3, 1)
         n, h, w, c = x.shape
-        y = (
-            torch.roll(x, (-2, -2), (1, 2))
-            .view(n, h // 4, 4, w // 4, 4, c)
-            .permute(0, 1, 3, 2, 4, 5)
-            .reshape(-1, 16, c)
-        )
-        y = self.inside(y)
-        y = torch.softmax(y @ y.transpose(1, 2), -1) @ self.mix(y)
-        y = y.view(n, h // 4, w // 4, 4, 4, c).permute(0, 1, 3, 2, 4, 5).reshape(n, h, w, c)
-        x = x + torch.roll(y, (2, 2), (1, 2))
-        x = x.reshape(n, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 2, 4, 5).flatten(3)
-        return self.last(self.merge(x))
+        shifted = torch.roll(x, (-2, -2), (1, 2))
+        blocks = shifted.view(n, h // 4, 4, w // 4, 4, c)
+        windows = blocks.permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, c)
+        windows = self.inside(windows)
+        attention = torch.softmax(windows @ windows.transpose(1, 2), -1)
+        windows = attention @ self.mix(windows)
+        blocks = windows.view(n, h // 4, w // 4, 4, 4, c).permute(0, 1, 3, 2, 4, 5)
+        mixed = blocks.reshape(n, h, w, c)
+        x = x + torch.roll(mixed, (2, 2), (1, 2))
+        neighbours = x.reshape(n, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 2, 4, 5)
+        return self.last(self.merge(neighbours.flatten(3)))
 
 
 class Focus(nn.Module):
@@ -232,12 +247,15 @@ class Focus(nn.Module):
         self.conv = nn.Conv2d(12, 4, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = [x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]
-        return self.conv(torch.cat(parts, 1))
+        top_left = x[:, :, 0::2, 0::2]
+        top_right = x[:, :, 0::2, 1::2]
+        bottom_left = x[:, :, 1::2, 0::2]
+        bottom_right = x[:, :, 1::2, 1::2]
+        return self.conv(torch.cat([top_left, top_right, bottom_left, bottom_right], 1))
 
 
 class Returns(nn.Module):
-    """A backbone whose layers return tuples, lists and dicts, and reuse a module."""
+    """Backbone whose layers return tuples, lists and dicts, and reuse a module."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -256,6 +274,8 @@ class Returns(nn.Module):
 
 
 class Call(nn.Module):
+    """Module that applies a function."""
+
     def __init__(self, function: Any) -> None:
         super().__init__()
         self.function = function
@@ -265,7 +285,7 @@ class Call(nn.Module):
 
 
 def made_positive(model: nn.Module) -> nn.Module:
-    """Positive weights, so that no part of a receptive field cancels out."""
+    """Make weights positive, so that no contributions to a receptive field cancel out."""
     for parameter in model.parameters():
         parameter.data = parameter.data.abs() * 0.5 + 0.1
     return model.eval()

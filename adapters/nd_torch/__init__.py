@@ -1,4 +1,7 @@
-"""The PyTorch backend: any ``nn.Module``, looked into by forward hooks."""
+"""PyTorch backend: any ``nn.Module``, observed by forward hooks.
+
+Imported whenever plugins are listed, so it does not import torch.
+"""
 
 import re
 from typing import Any
@@ -6,30 +9,45 @@ from typing import Any
 from nd_plugin import BackendSpec, hookimpl
 
 FACTORY_TEXT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\?.*)?")
-LIBRARIES = ("torchvision:", "timm:")
+LIBRARY_PREFIXES = ("torchvision:", "timm:")
+MODULE_CLASS = ("torch.nn.modules.module", "Module")
 
 
 def match(model: Any) -> int:
-    """Modules and forward functions; ``torchvision:`` and ``timm:`` names; any other ``package.module:factory``."""
+    """Score the backend's claim on a model: 100 is certain, 0 none.
+
+    Modules and texts of torchvision and timm are certain. ``package.module:factory`` scores 10,
+    since texts of plugins have this form; forward functions score 5.
+    """
     if isinstance(model, str):
-        return 100 if model.startswith(LIBRARIES) else 10 if FACTORY_TEXT.fullmatch(model) else 0
-    if any(
-        f"{kind.__module__}.{kind.__qualname__}" == "torch.nn.modules.module.Module" for kind in type(model).__mro__
-    ):
+        return _match_text(model)
+    if any((base.__module__, base.__qualname__) == MODULE_CLASS for base in type(model).__mro__):
         return 100
-    return 5 if callable(model) and not isinstance(model, type) else 0
+    is_function = callable(model) and not isinstance(model, type)
+    return 5 if is_function else 0
+
+
+def _match_text(text: str) -> int:
+    if text.startswith(LIBRARY_PREFIXES):
+        return 100
+    return 10 if FACTORY_TEXT.fullmatch(text) else 0
 
 
 @hookimpl
 def nd_backends() -> list[BackendSpec]:
-    """This backend."""
+    """Announce the backend ``torch``."""
     return [
         BackendSpec(
             name="torch",
             summary="PyTorch modules, by forward hooks",
             factory="nd_torch.backend:TorchBackend",
             match=match,
-            accepts=("torchvision:NAME", "timm:NAME", "package.module:factory?key=value", "an nn.Module"),
+            accepts=(
+                "torchvision:NAME",
+                "timm:NAME",
+                "package.module:factory?key=value",
+                "an nn.Module",
+            ),
             doctor="nd_torch.doctor:examine",
         )
     ]

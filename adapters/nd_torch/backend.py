@@ -1,8 +1,7 @@
-"""Opens PyTorch models: live modules, forward functions, and texts that name a factory."""
+"""PyTorch backend: opens live modules, forward functions, and texts that name a model."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,48 +18,72 @@ from nd_plugin import (
     ModelOptions,
     NDError,
     Preprocess,
-    Unavailable,
     find_layout,
     geometry_of,
 )
-from nd_torch import texts
+from nd_torch import model_texts
+from nd_torch.devices import CPU, choose_device, device_of, dtype_of
 from nd_torch.forward import at_rest
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
-from nd_torch.probe import Sighting, TorchProbe, open_probe, survey
-from nd_torch.rest import Splittable
+from nd_torch.preprocessing import IMAGENET, preprocess_of
+from nd_torch.probe import TorchProbe, open_probe
+from nd_torch.split_model import Splittable
+from nd_torch.survey import ModuleRun, survey
 from nd_torch.tracking import probe_input
+from nd_torch.weights import fingerprint
 
 Size = tuple[int, int]
 
 
 class TorchBackend:
-    """The backend ``torch``."""
+    """Backend ``torch``."""
 
     def open(self, model: Any, options: ModelOptions) -> Model:
-        """Open a module, a forward function or a text. Raises ModelNotFound, Unavailable, BadInput."""
+        """Open a module, a forward function or a text.
+
+        Raises ModelNotFound, Unavailable, BadInput.
+        """
         if options.input is not None or options.feeds or options.custom_ops:
-            raise BadInput("which input takes the images, values for others and custom operators are for ONNX files")
+            raise BadInput("--input, --feed and --custom-op-library are options of ONNX files only")
         if isinstance(model, str):
-            best = "cuda" if options.device == "auto" and torch.cuda.is_available() else options.device
-            choose_device(best, None)  # before the weights are read, which may take long
-            loaded = texts.load(model, options.weights)
-            source = model if options.weights is None else f"{model}, weights {options.weights}"
-            return TorchModel.of_module(loaded.module, source, loaded.preprocess, best)
+            return _open_text(model, options)
         if options.weights is not None:
-            raise BadInput("weights are loaded into models named by a text; load them into this module yourself")
+            raise BadInput(
+                "weights are loaded only into models named by a text; "
+                "call load_state_dict on this module yourself"
+            )
         if isinstance(model, torch.jit.ScriptModule):
-            raise BadInput("a TorchScript module runs no hooks on its inner layers: dissect the module it was made of")
-        root = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
-        if isinstance(root, nn.Module):
-            source = f"{type(root).__module__}.{type(root).__qualname__}"
-            opened = TorchModel.of_module(root, source, texts.preprocess_of(root), options.device)
-            return opened if isinstance(model, nn.Module) else opened.called_by(model)
-        return TorchModel.of_function(model, options.device)
+            raise BadInput(
+                "hooks do not run on the inner layers of a TorchScript module; "
+                "dissect the nn.Module that it was scripted or traced from"
+            )
+        return _open_object(model, options.device)
+
+
+def _open_text(text: str, options: ModelOptions) -> TorchModel:
+    device = options.device
+    if device == "auto" and torch.cuda.is_available():
+        device = "cuda"
+    choose_device(device, None)  # fails before the weights are read, which may take long
+    loaded = model_texts.load(text, options.weights)
+    source = text if options.weights is None else f"{text}, weights {options.weights}"
+    return TorchModel.of_module(loaded.module, source, loaded.preprocess, device)
+
+
+def _open_object(model: Any, device: str) -> TorchModel:
+    """Open a module, a module's bound method, or another forward function."""
+    is_module = isinstance(model, nn.Module)
+    root = model if is_module else getattr(model, "__self__", None)
+    if not isinstance(root, nn.Module):
+        return TorchModel.of_function(model, device)
+    source = f"{type(root).__module__}.{type(root).__qualname__}"
+    opened = TorchModel.of_module(root, source, preprocess_of(root), device)
+    return opened if is_module else opened.called_by(model)
 
 
 @dataclass(frozen=True)
 class TorchModel(Splittable):
-    """A model that runs in this process."""
+    """PyTorch model that runs in this process."""
 
     identity: Identity
     preprocess: Preprocess
@@ -68,126 +91,100 @@ class TorchModel(Splittable):
     dtype: torch.dtype
     notes: tuple[str, ...]
     call: Callable[[Tensor], Any]
-    root: nn.Module | None  # None: a forward function whose modules are not known
+    root: nn.Module | None  # None: a forward function whose modules are unknown
     backend: str = "torch"
 
     @classmethod
-    def of_module(cls, module: nn.Module, source: str, preprocess: Preprocess, device: str) -> TorchModel:
-        """Of a module, which stays where it is unless a device is asked for or it came from a text."""
+    def of_module(
+        cls, module: nn.Module, source: str, preprocess: Preprocess, device: str
+    ) -> TorchModel:
+        """Open a module; under ``auto`` it stays where it is, else it is moved to ``device``."""
         root = unwrapped(module)
-        notes = (
-            [] if root is module else [f"{type(module).__name__} was unwrapped: the model runs eagerly on one device"]
-        )
-        where = choose_device(device, root)
-        if _device_of(root) != where:
-            root.to(where)
+        notes: tuple[str, ...] = ()
+        if root is not module:
+            wrapper = type(module).__name__
+            notes = (f"{wrapper} was unwrapped: the model runs eagerly on one device",)
+        chosen_device = choose_device(device, root)
+        if (device_of(root) or CPU) != chosen_device:
+            root.to(chosen_device)
         identity = Identity(type(root).__name__, source, torch.__version__, fingerprint(root))
-        return cls(identity, preprocess, where, _dtype_of(root), tuple(notes), root, root)
+        return cls(identity, preprocess, chosen_device, dtype_of(root), notes, root, root)
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], device: str) -> TorchModel:
-        """Of a forward function: layers are given as modules, and images go where these have their weights."""
+        """Open a forward function, whose layers are then given as modules."""
         name = getattr(function, "__qualname__", type(function).__qualname__)
-        identity = Identity(name, f"{getattr(function, '__module__', '?')}.{name}", torch.__version__, "")
-        where, how = choose_device(device, None), Preprocess(source=texts.IMAGENET, assumed=True)
-        return cls(identity, how, where, torch.float32, (), function, None)
+        module_name = getattr(function, "__module__", "?")
+        identity = Identity(name, f"{module_name}.{name}", torch.__version__, "")
+        chosen_device = choose_device(device, None)
+        preprocess = Preprocess(source=IMAGENET, assumed=True)
+        return cls(identity, preprocess, chosen_device, torch.float32, (), function, None)
 
     def called_by(self, function: Callable[..., Any]) -> TorchModel:
-        """The same model, run through one of its own methods."""
+        """Return the same model, run through one of its own methods."""
         return replace(self, call=function)
 
     def layers(self, size: Size) -> Sequence[LayerDescription]:
-        """Every module that runs, in the order in which they first finish; a module that runs again with ``#``."""
+        """List the outputs of all modules as they run; ``#`` numbers the runs of a reused one."""
         if self.root is None:
-            raise BadInput("the layers of a forward function are not known: give the module itself")
-        names = {id(module): name for name, module in reversed(list(named_layers(self.root)))}
-        modules = [module for _, module in named_layers(self.root)]
+            raise BadInput("a forward function does not list its layers; pass the nn.Module itself")
+        named_modules = list(named_layers(self.root))
+        modules = [module for _, module in named_modules]
         with at_rest(self.root):
-            seen = survey(self._run, self._example(size), modules, self.root)
-        return [
-            description
-            for sighting in seen.sightings
-            for description in _descriptions(sighting, names[id(sighting.module)], seen.runs(sighting.module), size)
-        ]
+            first_pass = survey(self._run, self._example(size), modules, self.root)
+        names: dict[nn.Module, str] = {}
+        for name, module in named_modules:
+            names.setdefault(module, name)
+        descriptions: list[LayerDescription] = []
+        for run in first_pass.module_runs:
+            name = names[run.module]
+            if first_pass.count_runs(run.module) > 1:
+                name += f"#{run.number}"
+            descriptions += _describe(run, name, size)
+        return descriptions
 
     @contextmanager
     def probe(self, layers: Sequence[Any], size: Size) -> Iterator[TorchProbe]:
-        """Open a probe on layers given by name or as modules."""
-        targets = [self._target(layer, place) for place, layer in enumerate(layers)]
-        placed = self if self.root is not None else self._beside(targets[0].module)
-        with open_probe(placed._run, self.root, targets, placed._example(size)) as probe:
+        """Open a probe on layers, given by name or as modules."""
+        targets = [self.resolve_layer(layer, number) for number, layer in enumerate(layers)]
+        model = self
+        if self.root is None:  # images go where the first layer has its weights
+            module = targets[0].module
+            model = replace(self, device=device_of(module) or CPU, dtype=dtype_of(module))
+        with open_probe(model._run, model.root, targets, model._example(size)) as probe:
             yield probe
 
-    def _run(self, images: Tensor) -> Any:
-        return self.call(images.to(self.device, self.dtype))
-
-    def _beside(self, layer: nn.Module) -> TorchModel:
-        """With the device and number type of a layer, for a function whose other modules are not known."""
-        return replace(self, device=_device_of(layer), dtype=_dtype_of(layer))
-
-    def _target(self, layer: Any, place: int) -> Target:
+    def resolve_layer(self, layer: Any, number: int) -> Target:
+        """Return the target of the requested layer ``number``. Raises BadInput, LayerNotFound."""
         if not isinstance(layer, str | nn.Module):
             raise BadInput(f"a layer is a dotted name or an nn.Module, not {layer!r}")
         if self.root is not None:
             return resolve(layer, self.root)
         if isinstance(layer, str):
-            raise BadInput(f"layer {layer!r}: a forward function has no names; give the layer as an nn.Module")
-        return Target(f"{type(layer).__name__}-{place}", layer, None, None)
+            raise BadInput(
+                f"layer {layer!r}: layers of a forward function have no names; "
+                "pass the layer as an nn.Module"
+            )
+        return Target(f"{type(layer).__name__}-{number}", layer, None, None)
+
+    def _run(self, images: Tensor) -> Any:
+        return self.call(images.to(self.device, self.dtype))
 
     def _example(self, size: Size) -> Tensor:
         return probe_input(size, self.device, self.dtype)
 
 
-def _descriptions(sighting: Sighting, name: str, runs: int, size: Size) -> Iterator[LayerDescription]:
-    name = name if runs == 1 else f"{name}#{sighting.run}"
-    kind = type(sighting.module).__name__
-    for entry, shape in sighting.shapes.items():
-        shown = name if len(sighting.shapes) == 1 else f"{name}[{entry}]"
+def _describe(run: ModuleRun, name: str, size: Size) -> Iterator[LayerDescription]:
+    """Describe each entry of a module's output, for inputs of ``size``."""
+    kind = type(run.module).__name__
+    has_several = len(run.shapes) > 1
+    for entry, shape in run.shapes.items():
+        entry_name = f"{name}[{entry}]" if has_several else name
         try:
-            layout = find_layout(shape, sighting.positions[entry], shown)
-            maps = layout.maps(torch.empty(shape, device="meta")).shape
-            yield LayerDescription(shown, kind, (1, *maps[1:]), geometry_of(layout, shape, size))
-        except NDError:
-            yield LayerDescription(shown, kind, None)
-
-
-def choose_device(wanted: str, module: nn.Module | None) -> torch.device:
-    """The device that was asked for, or under ``auto`` where the module is. Raises Unavailable, never falls back."""
-    if wanted == "auto":
-        return _device_of(module) if module is not None else torch.device("cpu")
-    try:
-        device = torch.device(wanted)
-    except RuntimeError as error:
-        raise BadInput(f"no device {wanted!r}: auto, cpu, cuda, cuda:1 … are") from error
-    if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
-        raise Unavailable(
-            f"device {wanted!r} was asked for, and this torch {torch.__version__} sees {torch.cuda.device_count()} "
-            "CUDA devices; use --device cpu, or install a torch built for CUDA and its driver"
-        )
-    try:
-        torch.empty(0, device=device)
-    except Exception as error:  # NotImplementedError, AssertionError, RuntimeError: by build and device
-        raise Unavailable(f"device {wanted!r} is not available to torch {torch.__version__}: {error}") from error
-    return device
-
-
-def _device_of(module: nn.Module) -> torch.device:
-    return next((tensor.device for tensor in _tensors(module)), torch.device("cpu"))
-
-
-def _dtype_of(module: nn.Module) -> torch.dtype:
-    return next((tensor.dtype for tensor in _tensors(module) if tensor.is_floating_point()), torch.float32)
-
-
-def _tensors(module: nn.Module) -> Iterator[Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
-
-
-def fingerprint(module: nn.Module) -> str:
-    """SHA-256 over names, shapes and bytes of parameters and buffers; the first 16 digits."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted({**dict(module.named_parameters()), **dict(module.named_buffers())}.items()):
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
+            layout = find_layout(shape, run.positions[entry], entry_name)
+            maps_shape = layout.maps(torch.empty(shape, device="meta")).shape
+            geometry = geometry_of(layout, shape, size)
+        except NDError:  # no layout in which units are found
+            yield LayerDescription(entry_name, kind, None)
+        else:
+            yield LayerDescription(entry_name, kind, (1, *maps_shape[1:]), geometry)

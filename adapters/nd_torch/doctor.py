@@ -1,4 +1,4 @@
-"""What torch finds on this machine: for ``nd doctor``."""
+"""Findings about torch on this machine, for ``nd doctor``."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from nd_plugin import Finding
 
 
 def examine() -> list[Finding]:
-    """Its version, and the GPUs that it can use."""
-    built = torch.version.cuda
-    threads = Finding("torch", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    """Report torch's version, and the GPUs that it can use."""
+    threads = torch.get_num_threads()
+    return [Finding("torch", f"{torch.__version__}, {threads} threads"), _examine_cuda()]
+
+
+def _examine_cuda() -> Finding:
+    subject = "CUDA for torch"
+    cuda_version = torch.version.cuda
     if torch.cuda.is_available():
-        names = ", ".join(torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count()))
-        return [threads, Finding("CUDA for torch", f"{names}; built for CUDA {built}")]
-    if built is None:
-        return [
-            threads,
-            Finding("CUDA for torch", "a build for the CPU", "on a machine with a GPU: a CUDA build of torch"),
-        ]
-    return [threads, Finding("CUDA for torch", f"built for CUDA {built}, and no GPU or driver is found")]
+        indices = range(torch.cuda.device_count())
+        names = ", ".join(torch.cuda.get_device_name(index) for index in indices)
+        return Finding(subject, f"{names}; built for CUDA {cuda_version}")
+    if cuda_version is None:
+        remedy = "on a machine with a GPU, install a CUDA build of torch"
+        return Finding(subject, "CPU-only build", remedy)
+    return Finding(subject, f"built for CUDA {cuda_version}; no GPU or driver found")

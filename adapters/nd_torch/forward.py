@@ -1,4 +1,4 @@
-"""Running a model with hooks, and leaving it as it was found."""
+"""Forward passes with hooks on, after which the model is as before."""
 
 from __future__ import annotations
 
@@ -17,55 +17,75 @@ Hook = Callable[[nn.Module, Any, Any], None]
 
 
 class Stop(BaseException):
-    """Ends a forward pass once everything asked for has been taken; no model's ``except Exception`` holds it up."""
+    """End of a forward pass, raised by a hook once all requested layers have run.
+
+    No Exception, since a model's ``except Exception`` would swallow it.
+    """
 
 
 @contextmanager
 def at_rest(root: nn.Module | None) -> Iterator[None]:
-    """Evaluation mode, eager execution; each module's own mode restored afterwards.
+    """Run the model in evaluation mode and eagerly; restore each module's own mode on leaving.
 
-    The modules of a forward function (no ``root``) are not known: each is put at rest as it is about to run.
+    The modules of a forward function (no ``root``) are unknown: each is switched to evaluation
+    mode as it is about to run.
     """
-    modes: dict[nn.Module, bool] = {module: module.training for module in root.modules()} if root else {}
-    was_training = root is not None and root.training
-    waking = nn.modules.module.register_module_forward_pre_hook(_put_at_rest(modes)) if root is None else None
+    modules_at_rest = _unknown_modules_at_rest() if root is None else _modules_at_rest(root)
+    with modules_at_rest, eager():
+        yield
+
+
+@contextmanager
+def _modules_at_rest(root: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in root.modules()}
+    was_training = root.training
     try:
-        if root is not None:
-            root.eval()
-        with eager():
-            yield
+        root.eval()
+        yield
     finally:
-        if waking is not None:
-            waking.remove()
-        if root is not None and was_training:
-            root.train()  # what a module does beside setting the mode, such as unmerging weights, is undone too
-        for module, training in modes.items():
-            module.training = training
+        if was_training:
+            root.train()  # also undoes side effects of eval(), such as LoRA's merged weights
+        _restore_modes(modes)
 
 
-def _put_at_rest(modes: dict[nn.Module, bool]) -> Callable[[nn.Module, Any], None]:
-    def hook(module: nn.Module, _: Any) -> None:
+@contextmanager
+def _unknown_modules_at_rest() -> Iterator[None]:
+    modes: dict[nn.Module, bool] = {}
+
+    def switch_to_evaluation(module: nn.Module, _: Any) -> None:
         modes.setdefault(module, module.training)
         module.training = False
 
-    return hook
+    handle = nn.modules.module.register_module_forward_pre_hook(switch_to_evaluation)
+    try:
+        yield
+    finally:
+        handle.remove()
+        _restore_modes(modes)
+
+
+def _restore_modes(modes: dict[nn.Module, bool]) -> None:
+    for module, training in modes.items():
+        module.training = training
 
 
 @contextmanager
 def eager() -> Iterator[None]:
-    """Compiled modules run their own Python code, where hooks fire (a compiled graph passes over new hooks)."""
-    if "torch._dynamo" not in sys.modules:  # nothing has been compiled
+    """Run compiled modules as plain Python, where hooks fire (a compiled graph skips new hooks)."""
+    if (
+        "torch._dynamo" not in sys.modules
+    ):  # nothing has been compiled, and loading it takes seconds
         yield
         return
-    stance = torch.compiler.set_stance("force_eager")
-    with stance:
+    with torch.compiler.set_stance("force_eager"):
         yield
 
 
 @contextmanager
 def hooked(modules: Sequence[nn.Module], hook: Hook) -> Iterator[None]:
-    """Forward hooks on modules, each once, removed on leaving."""
-    handles = [module.register_forward_hook(hook) for module in dict.fromkeys(modules)]
+    """Put a forward hook on modules, once on each; remove it on leaving."""
+    distinct_modules = dict.fromkeys(modules)
+    handles = [module.register_forward_hook(hook) for module in distinct_modules]
     try:
         yield
     finally:
@@ -74,46 +94,60 @@ def hooked(modules: Sequence[nn.Module], hook: Hook) -> Iterator[None]:
 
 
 def forward(call: Callable[[Tensor], Any], images: Tensor, root: nn.Module | None) -> None:
-    """One forward pass for the sake of its hooks. Raises ModelFailed, which says in which module and why."""
+    """Run one forward pass for the sake of its hooks.
+
+    Raises ModelFailed, which names the failing module and the reason.
+    """
     try:
         with torch.no_grad():
             call(images)
-    except (Stop, NDError):
-        return _reraise_ours()
+    except Stop:
+        return
+    except NDError:
+        raise
     except Exception as error:
-        where = _innermost(call, images, root) if root is not None else ""
+        location = "" if root is None else _locate_failure(call, images, root)
         raise ModelFailed(
-            f"the model failed in its forward pass{where} on images of shape {tuple(images.shape)}: "
-            f"{type(error).__name__}: {error} (images are RGB; --input-size, or preprocess= in Python, sets their size)"
+            f"the model failed in its forward pass{location} on images of shape "
+            f"{tuple(images.shape)}: {type(error).__name__}: {error} "
+            "(images are RGB; --input-size, or preprocess= in Python, sets their size)"
         ) from error
 
 
-def _reraise_ours() -> None:
-    error = sys.exc_info()[1]
-    if error is not None and not isinstance(error, Stop):
-        raise error
+def _locate_failure(call: Callable[[Tensor], Any], images: Tensor, root: nn.Module) -> str:
+    """Repeat a failed pass and name the module that was running; "" where it passes this time."""
+    with _running_modules(root) as running:
+        try:
+            with torch.no_grad():
+                call(images)
+        except (Exception, Stop):  # the failure again, or the end of a pass that succeeds this time
+            pass
+        else:
+            return ""
+    names = {id(module): name for name, module in named_layers(root)}
+    named = [module for module in running if id(module) in names]
+    if not named:
+        return ""
+    innermost = named[-1]
+    return f", in {names[id(innermost)]} ({type(innermost).__name__}),"
 
 
-def _innermost(call: Callable[[Tensor], Any], images: Tensor, root: nn.Module) -> str:
-    """The module that was running when the pass failed: the pass is run once more with a hook on every module."""
-    names = {id(module): (name, type(module).__name__) for name, module in named_layers(root)}
-    running: list[int] = []
+@contextmanager
+def _running_modules(root: nn.Module) -> Iterator[list[nn.Module]]:
+    """Keep a stack of the modules that are running, the innermost last."""
+    running: list[nn.Module] = []
 
     def enter(module: nn.Module, _: Any) -> None:
-        running.append(id(module))
+        running.append(module)
 
     def leave(module: nn.Module, *_: Any) -> None:
         running.pop()
 
-    handles = [module.register_forward_pre_hook(enter) for module in root.modules()]
-    handles += [module.register_forward_hook(leave) for module in root.modules()]
+    modules = list(root.modules())
+    handles = [module.register_forward_pre_hook(enter) for module in modules]
+    handles += [module.register_forward_hook(leave) for module in modules]
     try:
-        with torch.no_grad():
-            call(images)
-    except (Exception, Stop):  # the failure that is being located; the probe's own end, where it does not come again
-        found = [names[key] for key in running if key in names]
-        return f", in {found[-1][0]} ({found[-1][1]})," if found else ""
+        yield running
     finally:
         for handle in handles:
             handle.remove()
-    return ""

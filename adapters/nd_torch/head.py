@@ -1,4 +1,4 @@
-"""Whether all that follows a layer is global average pooling and a linear map: found out by experiment."""
+"""Linear heads, found by experiment: global average pooling and a linear map behind a layer."""
 
 from __future__ import annotations
 
@@ -10,74 +10,110 @@ from torch import Tensor
 
 from nd_plugin import LinearHead, Rest, axes_of, from_maps
 
-TOLERANCE = 1e-3  # of the largest output: what TF32 costs is less, and no non-linearity is
-AT_ONCE = 64  # rows of a head's weights that one backward pass gives
-MAGNITUDES = (1.0, 30.0)  # of the noise in place of a layer's maps: a soft cap is linear only where it is small
+TOLERANCE = 1e-3  # of the largest output: more than TF32 costs, less than any non-linearity
+ROWS_PER_PASS = 64  # rows of a head's weights from one backward pass
+MAGNITUDES = (1.0, 30.0)  # of random maps: a soft cap is linear only where values are small
 
 
-def find_head(rest: Rest, images: Tensor, model: Callable[[Tensor], Any]) -> LinearHead | None:
-    """The linear head of a rest, if it is one: its weights by autograd, then checked against what rest and model do."""
-    value = rest.layer(images)
+def find_head(split: Rest, images: Tensor, model: Callable[[Tensor], Any]) -> LinearHead | None:
+    """Return the linear head behind a layer, or None where something else follows it.
+
+    Two properties are tested first, on random maps (image, unit, row, column): the outputs depend
+    on the mean of each map alone, and they are affine in it. Weights are then taken by autograd,
+    and the head is compared with the model, on its own maps and random ones.
+    """
+    layer_output = split.layer(images)
     with torch.no_grad():
-        zero = rest(torch.zeros_like(value), images)
-        if not isinstance(zero, Tensor) or zero.dim() != 2 or not _is_affine_in_means(rest, value, zero, images):
+        zero_outputs = split(torch.zeros_like(layer_output), images)
+        if not isinstance(zero_outputs, Tensor) or zero_outputs.dim() != 2:
             return None
-    head = LinearHead(_weights(rest, value, images), zero[0])
+        if not _is_affine_in_means(split, layer_output, zero_outputs, images):
+            return None
+    head = LinearHead(_weights(split, layer_output, images), zero_outputs[0])
     with torch.no_grad():
-        seen = [value, *(_noise_maps(value, magnitude) for magnitude in MAGNITUDES)]
-        results = [rest(maps.clone(), images) for maps in seen] + [model(images)]
-        said = [_means(rest, maps) @ head.weight.T + head.bias for maps in [*seen, value]]
-    return head if all(map(_close, said, results)) else None
+        if not _predicts(head, split, layer_output, images):
+            return None
+        predicted = _head_outputs(head, split, layer_output)
+        return head if _are_close(predicted, model(images)) else None
 
 
-def _is_affine_in_means(rest: Rest, value: Tensor, zero: Tensor, images: Tensor) -> bool:
-    """Whether the rest sees each map's mean alone, and is odd around what it gives for nothing."""
+def _is_affine_in_means(
+    split: Rest, layer_output: Tensor, zero_outputs: Tensor, images: Tensor
+) -> bool:
+    """Return whether outputs depend on map means alone, and are odd around those of zero maps."""
     for magnitude in MAGNITUDES:
-        maps = _noise_maps(value, magnitude)
-        found = rest(maps.clone(), images)
-        if not _close(rest(_flattened(rest, maps), images), found) or not _close(
-            rest(-maps, images) - zero, zero - found
-        ):
+        noise = _noise_like(layer_output, magnitude)
+        outputs = split(noise.clone(), images)
+        mean_outputs = split(_flattened(split, noise), images)
+        if not _are_close(mean_outputs, outputs):
+            return False
+        change_by_negative = split(-noise, images) - zero_outputs
+        if not _are_close(change_by_negative, zero_outputs - outputs):
             return False
     return True
 
 
-def _weights(rest: Rest, value: Tensor, images: Tensor) -> Tensor:
-    """(output, unit), the derivative of each output by a unit's whole map."""
+def _predicts(head: LinearHead, split: Rest, layer_output: Tensor, images: Tensor) -> bool:
+    """Return whether the head gives what the model gives from the layer on."""
+    noise = [_noise_like(layer_output, magnitude) for magnitude in MAGNITUDES]
+    for values in [layer_output, *noise]:
+        outputs = split(values.clone(), images)
+        if not _are_close(_head_outputs(head, split, values), outputs):
+            return False
+    return True
+
+
+def _head_outputs(head: LinearHead, split: Rest, values: Tensor) -> Tensor:
+    means = split.layout.maps(values).mean((2, 3))
+    return means @ head.weight.T + head.bias
+
+
+def _weights(split: Rest, layer_output: Tensor, images: Tensor) -> Tensor:
+    """Return (output, unit), the derivative of each output by a uniform change of a unit's map."""
+    image_axis, _ = axes_of(split.layout)
     with torch.enable_grad():
-        leaf = torch.zeros_like(value.narrow(axes_of(rest.layout)[0], 0, 1)).requires_grad_()
-        outputs = rest(leaf.clone(), images[:1])[0]
-    chosen = torch.split(torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device), AT_ONCE)
-    return torch.cat([_rows(rest, outputs, leaf, part) for part in chosen])
+        leaf = torch.zeros_like(layer_output.narrow(image_axis, 0, 1)).requires_grad_()
+        outputs = split(leaf.clone(), images[:1])[0]
+    one_hot = torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device)
+    rows = [
+        _weight_rows(split, outputs, leaf, rows) for rows in torch.split(one_hot, ROWS_PER_PASS)
+    ]
+    return torch.cat(rows)
 
 
-def _rows(rest: Rest, outputs: Tensor, leaf: Tensor, chosen: Tensor) -> Tensor:
-    """The derivatives of the outputs that are chosen, one by each row of ``chosen``."""
-
-    def derivative(row: Tensor, several: bool) -> Tensor:
-        return torch.autograd.grad(outputs, leaf, row, retain_graph=True, is_grads_batched=several)[0]
-
+def _weight_rows(split: Rest, outputs: Tensor, leaf: Tensor, one_hot: Tensor) -> Tensor:
+    """Return (row, unit), the derivatives of the outputs that the rows of ``one_hot`` select."""
     try:
-        found = derivative(chosen, True)
+        gradients = _gradient(outputs, leaf, one_hot, batched=True)
     except RuntimeError:  # an operation that cannot be batched
-        found = torch.stack([derivative(row, False) for row in chosen])
-    return torch.stack([rest.layout.maps(row)[0].sum((1, 2)) for row in found])
+        row_gradients = [_gradient(outputs, leaf, row, batched=False) for row in one_hot]
+        gradients = torch.stack(row_gradients)
+    rows = [split.layout.maps(gradient)[0].sum((1, 2)) for gradient in gradients]
+    return torch.stack(rows)
 
 
-def _noise_maps(value: Tensor, magnitude: float) -> Tensor:
+def _gradient(outputs: Tensor, leaf: Tensor, weights: Tensor, *, batched: bool) -> Tensor:
+    (gradient,) = torch.autograd.grad(
+        outputs, leaf, weights, retain_graph=True, is_grads_batched=batched
+    )
+    return gradient
+
+
+def _noise_like(values: Tensor, magnitude: float) -> Tensor:
     generator = torch.Generator("cpu").manual_seed(1)
-    return magnitude * torch.randn(value.shape, generator=generator, device="cpu").to(value)
+    noise = torch.randn(values.shape, generator=generator, device="cpu")
+    return magnitude * noise.to(values)
 
 
-def _means(rest: Rest, output: Tensor) -> Tensor:
-    return rest.layout.maps(output).mean((2, 3))
+def _flattened(split: Rest, values: Tensor) -> Tensor:
+    """Set each cell of a map to the map's mean; elements that are no cells (class tokens) to 0."""
+    maps = split.layout.maps(values)
+    means = maps.mean((2, 3), keepdim=True)
+    return from_maps(split.layout, means.expand(maps.shape), values.shape)
 
 
-def _flattened(rest: Rest, output: Tensor) -> Tensor:
-    """Every cell of a map at the map's mean; what is no cell (a class token) at 0."""
-    maps = rest.layout.maps(output)
-    return from_maps(rest.layout, maps.mean((2, 3), keepdim=True).expand(maps.shape), output.shape)
-
-
-def _close(said: Tensor, found: Tensor) -> bool:
-    return said.shape == found.shape and bool((said - found).abs().max() <= TOLERANCE * found.abs().max())
+def _are_close(actual: Tensor, expected: Tensor) -> bool:
+    if actual.shape != expected.shape:
+        return False
+    difference = (actual - expected).abs().max()
+    return bool(difference <= TOLERANCE * expected.abs().max())

@@ -1,4 +1,10 @@
-"""How each kind of ATen operation carries positions from its operands to its result."""
+"""Rules by which ATen operations carry positions from their operands to their results.
+
+A rule gets the operation's arguments by the names of its schema, with `Positions` in the place of
+tracked tensors, and one output tensor; it returns the positions of this output, or None where they
+are unknown. `nd_plugin.composition` and `nd_plugin.geometry` compute the receptive fields; a rule
+reads an operation's arguments for them.
+"""
 
 from __future__ import annotations
 
@@ -11,182 +17,270 @@ from torch.utils._pytree import tree_map
 
 from nd_plugin import Axis, Geometry, Positions, composition, geometry
 
-Arguments = dict[str, Any]  # by the names of the operation's schema; positions stand in for tracked tensors
+Arguments = dict[str, Any]
 Rule = Callable[[Arguments, Tensor], Positions | None]
 
-MOVES = frozenset(
-    ("_unsafe_view", "diagonal", "expand", "flip", "gather", "im2col", "index", "index_select", "movedim", "narrow")
-    + ("permute", "repeat", "reshape", "roll", "select", "slice", "split", "split_with_sizes", "squeeze", "t")
-    + ("transpose", "unbind", "unfold", "unsqueeze", "view")
+RESHAPES = frozenset(("view", "_unsafe_view", "reshape"))
+MOVES = RESHAPES | frozenset(  # operations that only move values
+    ("diagonal", "expand", "flip", "gather", "im2col", "index", "index_select", "movedim")
+    + ("narrow", "permute", "repeat", "roll", "select", "slice", "split", "split_with_sizes")
+    + ("squeeze", "t", "transpose", "unbind", "unfold", "unsqueeze")
 )
-REDUCTIONS = ("mean", "sum", "amax", "amin", "max", "min", "var", "std", "prod", "logsumexp", "linalg_vector_norm")
-IN_PLACE = frozenset(  # beside what ATen itself calls pointwise: normalisations, copies, attention
-    ("native_layer_norm", "native_group_norm", "native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
-    + ("_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "_batch_norm_with_update")
-    + ("batch_norm_with_update", "_fused_rms_norm", "rms_norm", "_softmax", "_log_softmax", "_safe_softmax", "glu")
-    + ("_weight_norm_interface", "native_dropout", "dropout", "alpha_dropout", "feature_dropout", "bernoulli")
-    + ("clone", "contiguous", "detach", "alias", "_to_copy", "lift", "lift_fresh", "copy", "_conj", "fill")
-    + ("masked_fill", "where", "hardtanh", "hardswish", "relu6", "rrelu", "rrelu_with_noise", "_prelu_kernel", "celu")
+ELEMENTWISE = frozenset(  # beside those that ATen itself tags as pointwise
+    # normalisation
+    ("native_layer_norm", "native_group_norm", "native_batch_norm", "cudnn_batch_norm")
+    + ("miopen_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
+    + ("_batch_norm_with_update", "batch_norm_with_update", "_fused_rms_norm", "rms_norm")
+    + ("_softmax", "_log_softmax", "_safe_softmax", "glu", "_weight_norm_interface")
+    # dropout
+    + ("native_dropout", "dropout", "alpha_dropout", "feature_dropout", "bernoulli")
+    # copies
+    + ("clone", "contiguous", "detach", "alias", "_to_copy", "lift", "lift_fresh", "copy", "_conj")
+    # activation functions and masks
+    + ("fill", "masked_fill", "where", "hardtanh", "hardswish", "relu6", "rrelu")
+    + ("rrelu_with_noise", "_prelu_kernel", "celu")
+    # attention: a token keeps the position of its query
     + ("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention")
     + ("_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention")
     + ("_scaled_dot_product_fused_attention_overrideable", "_scaled_dot_product_attention_math")
     + ("_native_multi_head_attention", "_transformer_encoder_layer_fwd")
 )
-RESHAPES = frozenset(("view", "_unsafe_view", "reshape"))
 
 
-def moved(operation: Any, name: str, arguments: Arguments, outputs: Sequence[Tensor]) -> list[Positions | None]:
-    """An operation that only moves values: the same one, on the coordinates."""
-    source = next(value for value in arguments.values() if isinstance(value, Positions))
-    if name in RESHAPES:
-        return [source.moved(lambda c: c.reshape(outputs[0].shape), outputs[0].shape)]
+def infer_positions(
+    operation: Any, arguments: Arguments, outputs: Sequence[Tensor]
+) -> list[Positions | None]:
+    """Return the positions of each output of an operation (an overload of ``torch.ops.aten``)."""
+    name = operation.overloadpacket.__name__
+    sources = [value for value in arguments.values() if isinstance(value, Positions)]
+    if name in MOVES and sources:
+        return _move(operation, arguments, sources[0], outputs)
+    rule = RULES.get(name)
+    if rule is None and _is_elementwise(operation, name):
+        rule = _elementwise
+    if rule is None:
+        return [None] * len(outputs)
+    return [rule(arguments, output) for output in outputs]
 
-    def apply(place: int) -> Callable[[Tensor], Tensor]:
+
+def _move(
+    operation: Any, arguments: Arguments, source: Positions, outputs: Sequence[Tensor]
+) -> list[Positions | None]:
+    """Apply an operation that only moves values to the coordinates themselves."""
+    if operation.overloadpacket.__name__ in RESHAPES:
+        shape = outputs[0].shape
+        return [source.moved(lambda coordinate: coordinate.reshape(shape), shape)]
+
+    def move_to(output_index: int) -> Callable[[Tensor], Tensor]:
         def move(coordinate: Tensor) -> Tensor:
-            given = {key: coordinate if value is source else _indices(value) for key, value in arguments.items()}
-            result = operation(**given)
-            return result if isinstance(result, Tensor) else result[place]
+            operands = {
+                key: coordinate if value is source else _on_cpu(value)
+                for key, value in arguments.items()
+            }
+            result = operation(**operands)
+            return result if isinstance(result, Tensor) else result[output_index]
 
         return move
 
-    return [source.moved(apply(place), output.shape) for place, output in enumerate(outputs)]
+    return [source.moved(move_to(index), output.shape) for index, output in enumerate(outputs)]
 
 
-def _indices(value: Any) -> Any:
-    """Index tensors, wherever they are, on the coordinates' device."""
+def _on_cpu(value: Any) -> Any:
+    """Copy index tensors to the coordinates' device, wherever they are in an argument."""
     return tree_map(lambda leaf: leaf.cpu() if isinstance(leaf, Tensor) else leaf, value)
 
 
-def keeps_places(operation: Any, name: str) -> bool:
-    """Whether each element of the result comes from the elements at its own place (and from attention)."""
-    bare = name.rstrip("_")
-    packet = getattr(torch.ops.aten, bare, None)
-    overloads = [operation] + ([getattr(packet, each) for each in packet.overloads()] if packet else [])
-    return bare in IN_PLACE or any(torch.Tag.pointwise in overload.tags for overload in overloads)
+def _is_elementwise(operation: Any, name: str) -> bool:
+    """Return whether each element of the result depends on the operands' elements at its position.
+
+    In-place variants (``relu_``) count as the operation itself. Attention is included.
+    """
+    base_name = name.rstrip("_")
+    if base_name in ELEMENTWISE:
+        return True
+    overloads = [operation]
+    packet = getattr(torch.ops.aten, base_name, None)
+    if packet is not None:
+        overloads += [getattr(packet, overload_name) for overload_name in packet.overloads()]
+    return any(torch.Tag.pointwise in overload.tags for overload in overloads)
 
 
-def elementwise(arguments: Arguments, output: Tensor) -> Positions | None:
-    """An element-wise operation, whose result has the (broadcast) shape of its operands."""
-    return composition.elementwise([part for value in arguments.values() for part in _tracked(value)], output.shape)
+def _elementwise(arguments: Arguments, output: Tensor) -> Positions | None:
+    """Merge the positions of operands that are broadcast to the result's shape."""
+    operands: list[Positions] = []
+    for value in arguments.values():
+        items = value if isinstance(value, list | tuple) else [value]
+        operands += [item for item in items if isinstance(item, Positions)]
+    return composition.elementwise(operands, output.shape)
 
 
-def _tracked(value: Any) -> list[Positions]:
-    values = value if isinstance(value, list | tuple) else [value]
-    return [part for part in values if isinstance(part, Positions)]
+def _on_map(compose: Callable[[Arguments, Geometry], Geometry]) -> Rule:
+    """Make a rule of a function from the geometry of the operand, a map, to that of the result."""
 
-
-def _on_map(change: Callable[[Arguments, Geometry], Geometry]) -> Rule:
-    def rule(given: Arguments, output: Tensor) -> Positions | None:
-        source = given.get("input", given.get("self"))
+    def rule(arguments: Arguments, output: Tensor) -> Positions | None:
+        source = arguments.get("input", arguments.get("self"))
         if not isinstance(source, Positions):
             return None
-        return composition.on_map(source, lambda at: change(given, at), output.shape)
+        return composition.on_map(source, lambda field: compose(arguments, field), output.shape)
 
     return rule
 
 
-def _per_axis(change: Callable[[Arguments], composition.Change]) -> Rule:
-    def rule(given: Arguments, output: Tensor) -> Positions | None:
-        source = given.get("self")
-        return composition.per_axis(source, change(given), output.shape) if isinstance(source, Positions) else None
+def _per_axis(make_change: Callable[[Arguments], composition.Change]) -> Rule:
+    """Make a rule of a function that returns, for arguments, the change of rows and columns."""
+
+    def rule(arguments: Arguments, output: Tensor) -> Positions | None:
+        source = arguments.get("self")
+        if not isinstance(source, Positions):
+            return None
+        return composition.per_axis(source, make_change(arguments), output.shape)
 
     return rule
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    return (int(value[0]), int(value[-1])) if isinstance(value, Sequence) else (int(value), int(value))
+    """Return a value for rows and one for columns, of one value or a sequence of one or two."""
+    if isinstance(value, Sequence):
+        return int(value[0]), int(value[-1])
+    return int(value), int(value)
 
 
-def _convolution(given: Arguments, at: Geometry) -> Geometry:
-    compose = geometry.transpose_convolve if given["transposed"] else geometry.convolve
-    kernel, stride, padding, dilation = (
-        _pair(value) for value in (given["weight"].shape[2:], given["stride"], given["padding"], given["dilation"])
-    )
-    rows, columns = (
-        compose(axis, kernel[i], stride[i], padding[i], dilation[i]) for i, axis in enumerate((at.rows, at.columns))
-    )
+@_on_map
+def _convolution(arguments: Arguments, field: Geometry) -> Geometry:
+    compose = geometry.transpose_convolve if arguments["transposed"] else geometry.convolve
+    kernel = _pair(arguments["weight"].shape[2:])
+    stride = _pair(arguments["stride"])
+    padding = _pair(arguments["padding"])
+    dilation = _pair(arguments["dilation"])
+    rows = compose(field.rows, kernel[0], stride[0], padding[0], dilation[0])
+    columns = compose(field.columns, kernel[1], stride[1], padding[1], dilation[1])
     return Geometry(rows, columns)
 
 
-def _pool(given: Arguments, at: Geometry) -> Geometry:
-    kernel = _pair(given["kernel_size"])
-    stride = _pair(given["stride"]) if given.get("stride") else kernel
-    padding, dilation = _pair(given.get("padding", 0)), _pair(given.get("dilation", 1))
-    rows, columns = (
-        geometry.convolve(axis, kernel[i], stride[i], padding[i], dilation[i])
-        for i, axis in enumerate((at.rows, at.columns))
-    )
+@_on_map
+def _pool(arguments: Arguments, field: Geometry) -> Geometry:
+    kernel = _pair(arguments["kernel_size"])
+    stride = _pair(arguments["stride"]) if arguments.get("stride") else kernel
+    padding = _pair(arguments.get("padding", 0))
+    dilation = _pair(arguments.get("dilation", 1))
+    rows = geometry.convolve(field.rows, kernel[0], stride[0], padding[0], dilation[0])
+    columns = geometry.convolve(field.columns, kernel[1], stride[1], padding[1], dilation[1])
     return Geometry(rows, columns)
 
 
-def _adaptive_pool(given: Arguments, output: Tensor) -> Positions | None:
-    source = given["self"]
-    if not isinstance(source, Positions) or output.shape[2:].numel() == 1 < source.shape[2:].numel():
+def _adaptive_pool(arguments: Arguments, output: Tensor) -> Positions | None:
+    source = arguments["self"]
+    if not isinstance(source, Positions):
         return None
-    return composition.per_axis(source, lambda axis, n, m, _: geometry.adaptive_pool(axis, n, m), output.shape)
+    is_global = output.shape[2:].numel() == 1 < source.shape[2:].numel()
+    if is_global:  # a single cell that sees everything has no geometry
+        return None
+
+    def pool(axis: Axis, cells: int, target: int, _: int) -> Axis:
+        return geometry.adaptive_pool(axis, cells, target)
+
+    return composition.per_axis(source, pool, output.shape)
 
 
 def _resize(taps: int) -> Rule:
-    def change(given: Arguments) -> composition.Change:
-        corners = bool(given.get("align_corners", False))
-        factors = given.get("scale_factors") or (given.get("scales_h"), given.get("scales_w"))
+    """Make the rule of a resizing that mixes ``taps`` source cells along an axis."""
 
-        def axis(before: Axis, cells: int, target: int, place: int) -> Axis:
-            return geometry.resize(before, cells, target, align_corners=corners, scale=factors[place], taps=taps)
+    def make_change(arguments: Arguments) -> composition.Change:
+        align_corners = bool(arguments.get("align_corners", False))
+        scales = (arguments.get("scales_h"), arguments.get("scales_w"))
+        scales = arguments.get("scale_factors") or scales
 
-        return axis
+        def resize(axis: Axis, cells: int, target: int, axis_index: int) -> Axis:
+            return geometry.resize(
+                axis,
+                cells,
+                target,
+                align_corners=align_corners,
+                scale=scales[axis_index],
+                taps=taps,
+            )
 
-    return _per_axis(change)
+        return resize
 
-
-def _pixel_shuffle(given: Arguments) -> composition.Change:
-    return lambda axis, n, m, _: geometry.resize(axis, n, m, taps=1)
-
-
-def _pixel_unshuffle(given: Arguments) -> composition.Change:
-    factor = int(given["downscale_factor"])
-    return lambda axis, *_: geometry.convolve(axis, factor, factor)
-
-
-def _pad(given: Arguments, output: Tensor) -> Positions | None:
-    amounts: Sequence[int] = given["pad"] if "pad" in given else given["padding"]
-    last = output.dim() - 1
-    by_dim = {last - place: (amounts[2 * place], amounts[2 * place + 1]) for place in range(len(amounts) // 2)}
-    return composition.padded(given["self"], by_dim, output.shape)
+    return _per_axis(make_change)
 
 
-def _reduction(given: Arguments, output: Tensor) -> Positions | None:
-    source = given.get("self")
+@_per_axis
+def _pixel_shuffle(arguments: Arguments) -> composition.Change:
+    def spread(axis: Axis, cells: int, target: int, _: int) -> Axis:
+        return geometry.resize(axis, cells, target, taps=1)
+
+    return spread
+
+
+@_per_axis
+def _pixel_unshuffle(arguments: Arguments) -> composition.Change:
+    factor = int(arguments["downscale_factor"])
+
+    def gather(axis: Axis, *_: int) -> Axis:
+        return geometry.convolve(axis, factor, factor)
+
+    return gather
+
+
+def _pad(arguments: Arguments, output: Tensor) -> Positions | None:
+    """Pad dimensions from the last on, by pairs of amounts (before, after)."""
+    amounts: Sequence[int] = arguments["pad"] if "pad" in arguments else arguments["padding"]
+    last_dim = output.dim() - 1
+    amounts_by_dim = {
+        last_dim - index: (amounts[2 * index], amounts[2 * index + 1])
+        for index in range(len(amounts) // 2)
+    }
+    return composition.padded(arguments["self"], amounts_by_dim, output.shape)
+
+
+def _reduction(arguments: Arguments, output: Tensor) -> Positions | None:
+    source = arguments.get("self")
     if not isinstance(source, Positions):
         return None
-    dims = given.get("dim")
-    dims = range(len(source.shape)) if dims in (None, [], ()) else [dims] if isinstance(dims, int) else dims
+    dims = arguments.get("dim")
+    if isinstance(dims, int):
+        dims = [dims]
+    elif dims in (None, [], ()):
+        dims = range(len(source.shape))
     return composition.reduction(source, dims, output.shape)
 
 
-def _product(given: Arguments, output: Tensor) -> Positions | None:
-    left = given.get("mat1", given.get("batch1", given.get("input", given.get("self"))))
-    right = given.get("mat2", given.get("batch2", given.get("other")))
-    known = [part if isinstance(part, Positions) else None for part in (left, right)]
-    return composition.product(known[0], known[1], output.shape)
+def _product(arguments: Arguments, output: Tensor) -> Positions | None:
+    """Multiply matrices; their names differ between mm, addmm, bmm, baddbmm, matmul and linear."""
+    left = _first_of(arguments, "mat1", "batch1", "input", "self")
+    right = _first_of(arguments, "mat2", "batch2", "other")
+    return composition.product(_tracked(left), _tracked(right), output.shape)
 
 
-def _concatenation(given: Arguments, output: Tensor) -> Positions | None:
-    parts = [(part.shape, part if isinstance(part, Positions) else None) for part in given["tensors"]]
-    return composition.concatenation(parts, int(given.get("dim", 0)), output.shape)
+def _first_of(arguments: Arguments, *names: str) -> Any:
+    for name in names:
+        if name in arguments:
+            return arguments[name]
+    return None
+
+
+def _tracked(value: Any) -> Positions | None:
+    return value if isinstance(value, Positions) else None
+
+
+def _concatenation(arguments: Arguments, output: Tensor) -> Positions | None:
+    operands = [(operand.shape, _tracked(operand)) for operand in arguments["tensors"]]
+    return composition.concatenation(operands, int(arguments.get("dim", 0)), output.shape)
 
 
 RULES: dict[str, Rule] = {
-    "convolution": _on_map(_convolution),
-    **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "max_pool2d"), _on_map(_pool)),
+    "convolution": _convolution,
+    **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "max_pool2d"), _pool),
     **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_max_pool2d"), _adaptive_pool),
-    **dict.fromkeys(("upsample_nearest2d", "_upsample_nearest_exact2d"), _resize(1)),
-    **dict.fromkeys(("upsample_bilinear2d", "_upsample_bilinear2d_aa"), _resize(2)),
-    **dict.fromkeys(("upsample_bicubic2d", "_upsample_bicubic2d_aa"), _resize(4)),
-    "pixel_shuffle": _per_axis(_pixel_shuffle),
-    "pixel_unshuffle": _per_axis(_pixel_unshuffle),
+    **dict.fromkeys(("upsample_nearest2d", "_upsample_nearest_exact2d"), _resize(taps=1)),
+    **dict.fromkeys(("upsample_bilinear2d", "_upsample_bilinear2d_aa"), _resize(taps=2)),
+    **dict.fromkeys(("upsample_bicubic2d", "_upsample_bicubic2d_aa"), _resize(taps=4)),
+    "pixel_shuffle": _pixel_shuffle,
+    "pixel_unshuffle": _pixel_unshuffle,
     **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"), _pad),
-    **dict.fromkeys(REDUCTIONS, _reduction),
+    **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min", "var", "std"), _reduction),
+    **dict.fromkeys(("prod", "logsumexp", "linalg_vector_norm"), _reduction),
     **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm", "matmul", "linear"), _product),
     "cat": _concatenation,
 }

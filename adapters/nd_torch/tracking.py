@@ -1,4 +1,4 @@
-"""Follows positions through a forward pass, operation by operation, whatever the control flow."""
+"""Tracking of positions through a forward pass, one ATen operation at a time."""
 
 from __future__ import annotations
 
@@ -8,74 +8,84 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from nd_plugin import Positions
-from nd_torch.rules import MOVES, RULES, Arguments, elementwise, keeps_places, moved
+from nd_torch.rules import Arguments, infer_positions
 
 
 class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While active, knows the positions of every tensor that derives from ``images``."""
+    """Dispatch mode that knows the positions of every tensor computed from ``images``.
+
+    Control flow does not matter, since the operations are observed as they run.
+    """
 
     def __init__(self, images: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._known: Any = WeakTensorKeyDictionary()
-        self._known[images] = Positions.of_input(images.shape)
+        self._positions: Any = WeakTensorKeyDictionary()
+        self._positions[images] = Positions.of_input(images.shape)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Nothing compiled runs under it; torch's own way of saying so loads the compiler, which takes seconds."""
+        """Return False: nothing compiled runs here, and torch's own method loads the compiler."""
         return False
 
     def positions(self, tensor: Tensor) -> Positions | None:
-        """Of a tensor; None where they are not known."""
-        found: Positions | None = self._known.get(tensor)
-        return found
+        """Return the positions of a tensor's elements; None where they are unknown."""
+        positions: Positions | None = self._positions.get(tensor)
+        return positions
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Run the operation, and carry the positions over."""
-        result = func(*args, **(kwargs or {}))
-        tracked = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Tensor) and leaf in self._known]
-        if tracked:
-            outputs = [out for out in tree_flatten(result)[0] if isinstance(out, Tensor)]
-            try:
-                carried = self._carried(func, args, kwargs or {}, outputs)
-            except Exception:  # an operation of a form that the rules do not foresee: its result has no positions,
-                carried = [None] * len(outputs)  # and a layer behind it is said to have no geometry
-            for output, positions in zip(outputs, carried, strict=True):
-                self._note(output, positions)
+        """Run an operation and infer the positions of its results."""
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if self._is_tracked(args) or self._is_tracked(kwargs):
+            outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+            output_positions = self._infer(func, args, kwargs, outputs)
+            for output, positions in zip(outputs, output_positions, strict=True):
+                self._record(output, positions)
         return result
 
-    def _note(self, output: Tensor, positions: Positions | None) -> None:
-        if positions is not None and output.is_floating_point():
-            self._known[output] = positions
-        elif output in self._known:
-            del self._known[output]
+    def _is_tracked(self, arguments: Any) -> bool:
+        leaves = tree_leaves(arguments)
+        return any(isinstance(leaf, Tensor) and leaf in self._positions for leaf in leaves)
 
-    def _carried(
+    def _infer(
         self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], outputs: Sequence[Tensor]
     ) -> list[Positions | None]:
-        name = func.overloadpacket.__name__
-        arguments = tree_map(self._standing_in, _by_name(func, args, kwargs))
-        if name in MOVES and any(isinstance(value, Positions) for value in arguments.values()):
-            return moved(func, name, arguments, outputs)
-        rule = RULES.get(name) or (elementwise if keeps_places(func, name) else None)
-        return [rule(arguments, output) if rule else None for output in outputs]
+        try:
+            arguments = tree_map(self._stand_in, _arguments_by_name(func, args, kwargs))
+            return infer_positions(func, arguments, outputs)
+        except Exception:  # a form of the operation that its rule does not foresee: the result
+            return [None] * len(outputs)  # has no positions, and layers behind it no geometry
 
-    def _standing_in(self, leaf: Any) -> Any:
-        return self._known.get(leaf, leaf) if isinstance(leaf, Tensor) else leaf
+    def _record(self, output: Tensor, positions: Positions | None) -> None:
+        if positions is not None and output.is_floating_point():
+            self._positions[output] = positions
+        elif output in self._positions:  # an in-place operation has made them invalid
+            del self._positions[output]
+
+    def _stand_in(self, leaf: Any) -> Any:
+        """Replace a tracked tensor by its positions."""
+        return self._positions.get(leaf, leaf) if isinstance(leaf, Tensor) else leaf
 
 
-def _by_name(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+def _arguments_by_name(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
     names = [argument.name for argument in func._schema.arguments]
-    return {**dict(zip(names, args, strict=False)), **kwargs}
+    positional = zip(names, args, strict=False)  # trailing arguments with defaults are absent
+    return {**dict(positional), **kwargs}
 
 
 def probe_input(size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Two images of noise, so that the image axis can be told from the others."""
-    noise = torch.Generator("cpu").manual_seed(0)
+    """Return two random images (image, 3, row, column), two so that the image axis shows."""
+    generator = torch.Generator("cpu").manual_seed(0)
     with torch.inference_mode(False):
-        return torch.rand(2, 3, *size, generator=noise, device="cpu").to(device, dtype)
+        noise = torch.rand(2, 3, *size, generator=generator, device="cpu")
+        return noise.to(device, dtype)

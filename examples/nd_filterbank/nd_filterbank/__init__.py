@@ -1,19 +1,22 @@
-"""The backend ``filterbank``: the filters of classical vision, opened like a network.
+"""Backend ``filterbank``: the filters of classical vision, opened like a network.
 
-This module is imported whenever plugins are listed, so it imports nothing heavy.
+Imported whenever plugins are listed, so it imports nothing heavy.
 """
 
 from nd_plugin import BackendSpec, hookimpl
 
 
 def match(model: object) -> int:
-    """Texts such as ``filterbank:gabor``; 100 outbids nd_torch, for which any ``package:factory`` is worth 10."""
+    """Claim texts such as ``filterbank:gabor``.
+
+    A score of 100 outbids nd_torch, which claims every ``package:factory`` with 10.
+    """
     return 100 if isinstance(model, str) and model.startswith("filterbank:") else 0
 
 
 @hookimpl
 def nd_backends() -> list[BackendSpec]:
-    """This backend."""
+    """Announce the backend ``filterbank``."""
     return [
         BackendSpec(
             name="filterbank",

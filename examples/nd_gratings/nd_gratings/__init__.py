@@ -1,6 +1,6 @@
-"""The concept set ``gratings``: drawn sinusoidal gratings, the truth of every pixel known.
+"""Concept set ``gratings``: drawn sinusoidal gratings with exact annotations.
 
-This module is imported whenever plugins are listed, so it imports nothing heavy.
+Imported whenever plugins are listed, so it imports nothing heavy.
 """
 
 from nd_plugin import ConceptSetSpec, hookimpl
@@ -8,7 +8,7 @@ from nd_plugin import ConceptSetSpec, hookimpl
 
 @hookimpl
 def nd_concept_sets() -> list[ConceptSetSpec]:
-    """This concept set."""
+    """Announce the concept set ``gratings``."""
     return [
         ConceptSetSpec(
             name="gratings",

@@ -1,7 +1,8 @@
-"""Draws gratings: what a concept set has to provide, written out by hand.
+"""Drawn gratings: an example of everything that a concept set provides.
 
-Each image shows two round patches of bars on grey, one on the left and one on the right. An orientation is that of the
-bars, counter-clockwise from the horizontal; phase and place vary, and are no concepts.
+Each image shows two round patches of bars on grey, one on the left and one on the right. An
+orientation is that of the bars, counter-clockwise from the horizontal. Phase and exact position
+vary, and are no concepts.
 """
 
 from __future__ import annotations
@@ -17,91 +18,131 @@ from PIL import Image
 
 from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity
 
-VERSION = "1"  # of the drawings: a new one whenever any pixel changes
+VERSION = "1"  # of the drawings: to be raised whenever any pixel changes
 WAVELENGTHS = {"fine": 6, "coarse": 12}  # pixels a cycle
-SIDES = {"left": 0.25, "right": 0.75}  # of the width
-RADIUS, JITTER, CONTRAST, NOISE = 1 / 6, 1 / 16, 0.4, 0.02  # the lengths as parts of the side
+SIDES = {"left": 0.25, "right": 0.75}  # centre of a patch, as a fraction of the width
+RADIUS = 1 / 6  # of a patch, as a fraction of the side
+JITTER = 1 / 16  # of its centre, as a fraction of the side
+CONTRAST = 0.4
+NOISE = 0.02
+KIND_STREAM, PATCH_STREAM, NOISE_STREAM = range(3)  # independent streams of random numbers
 
 
 @dataclass(frozen=True)
 class Patch:
-    """One patch of bars, and its three concepts as values of planes."""
+    """One patch of bars."""
 
     degrees: float
     wavelength: float
     phase: float
     centre: tuple[float, float]  # row, column
-    labels: tuple[int, int, int]
+    labels: tuple[int, int, int]  # value in the plane of each category
 
 
 class Gratings:
-    """The concept set ``gratings``. Options come as they stand in the text."""
+    """Concept set ``gratings``. Options are texts, as in ``gratings?images=32``."""
 
     native_masks = False
     categories = ("orientation", "frequency", "position")
 
     def __init__(
-        self, argument: str = "", *, images: str = "96", orientations: str = "8", size: str = "224", seed: str = "0"
+        self,
+        argument: str = "",
+        *,
+        images: str = "96",
+        orientations: str = "8",
+        size: str = "224",
+        seed: str = "0",
     ) -> None:
         if argument:
-            raise ConceptSetInvalid(f"gratings are drawn, not read from {argument!r}: say gratings, or gratings?seed=1")
-        self._images, self._seed = whole("images", images, 1), whole("seed", seed, 0)
-        self._size, orientation_count = whole("size", size, 64), whole("orientations", orientations, 1)
+            raise ConceptSetInvalid(
+                f"gratings are drawn, not read from {argument!r}: use gratings, or gratings?seed=1"
+            )
+        self._image_count = parse_count("images", images, 1)
+        self._seed = parse_count("seed", seed, 0)
+        self._size = parse_count("size", size, 64)
+        orientation_count = parse_count("orientations", orientations, 1)
         self._degrees = [180 * step / orientation_count for step in range(orientation_count)]
-        names = [[f"{degrees:g} degrees" for degrees in self._degrees], list(WAVELENGTHS), list(SIDES)]
-        self.concepts = tuple(Concept(n, c) for c, group in zip(self.categories, names, strict=True) for n in group)
-        source = f"gratings?images={self._images}&orientations={orientation_count}&size={size}&seed={seed}"
+        self.concepts = (
+            *(Concept(f"{degrees:g} degrees", "orientation") for degrees in self._degrees),
+            *(Concept(name, "frequency") for name in WAVELENGTHS),
+            *(Concept(name, "position") for name in SIDES),
+        )
+        source = (
+            f"gratings?images={self._image_count}&orientations={orientation_count}"
+            f"&size={size}&seed={seed}"
+        )
         fingerprint = hashlib.sha256(f"{VERSION} {source}".encode()).hexdigest()[:16]
         self.identity = Identity("gratings", source, VERSION, fingerprint)
 
     def __len__(self) -> int:
-        return self._images
+        return self._image_count
 
     def name(self, index: int) -> str:
-        """``grating-00007``."""
+        """Return a name such as ``grating-00007``."""
         return f"grating-{index:05d}"
 
     def image(self, index: int) -> Image.Image:
-        """The picture: grey, with a little noise."""
-        noise = self._dice(index, 2).random((self._size, self._size)) - 0.5
+        """Draw an image: bars on grey, with a little noise."""
+        random = self._random(index, NOISE_STREAM)
+        noise = random.random((self._size, self._size)) - 0.5
         light = 0.5 + NOISE * noise
         rows, columns = np.indices(light.shape)
         for patch in self._patches(index):
             angle = math.radians(patch.degrees)
-            across = columns * math.sin(angle) + rows * math.cos(angle)
-            bars = np.cos(2 * math.pi * across / patch.wavelength + patch.phase)
+            across_bars = columns * math.sin(angle) + rows * math.cos(angle)
+            bars = np.cos(2 * math.pi * across_bars / patch.wavelength + patch.phase)
             light += 0.5 * CONTRAST * bars * self._inside(patch)
         return Image.fromarray(np.rint(255 * light).astype(np.uint8))
 
     def annotation(self, index: int) -> Annotation:
-        """The truth: a plane each for orientation, frequency and position."""
+        """Return exact planes of orientation, frequency and position."""
         planes = np.zeros((len(self.categories), self._size, self._size), np.int32)
         for patch in self._patches(index):
             planes[:, self._inside(patch)] = np.array(patch.labels)[:, None]
         return Annotation(list(planes))
 
     def _inside(self, patch: Patch) -> npt.NDArray[np.bool_]:
+        """Return the pixels (row, column) of a patch."""
         rows, columns = np.indices((self._size, self._size))
-        return np.asarray(np.hypot(rows - patch.centre[0], columns - patch.centre[1]) < RADIUS * self._size)
+        centre_row, centre_column = patch.centre
+        distances = np.hypot(rows - centre_row, columns - centre_column)
+        return np.asarray(distances < RADIUS * self._size)
 
     def _patches(self, index: int) -> Iterator[Patch]:
-        """The two patches of an image; every deal of patches holds each orientation in each frequency once."""
-        dice, count = self._dice(index, 1), len(self._degrees)
-        for side, (_, place) in enumerate(SIDES.items()):
-            deal, card = divmod(2 * index + side, count * len(WAVELENGTHS))
-            kind = int(self._dice(deal, 0).permutation(count * len(WAVELENGTHS))[card])
-            orientation, frequency = kind % count, kind // count
-            row, column = np.array([0.5, place]) * self._size + JITTER * self._size * (2 * dice.random(2) - 1)
-            labels = (1 + orientation, 1 + count + frequency, 1 + count + len(WAVELENGTHS) + side)
-            wavelength, phase = list(WAVELENGTHS.values())[frequency], 2 * math.pi * dice.random()
-            yield Patch(self._degrees[orientation], wavelength, phase, (float(row), float(column)), labels)
+        """Iterate over the two patches of an image.
 
-    def _dice(self, number: int, purpose: int) -> np.random.Generator:
-        return np.random.default_rng((self._seed, number, purpose))
+        Patches are dealt like cards: each deal holds every orientation in every frequency once.
+        """
+        random = self._random(index, PATCH_STREAM)
+        orientation_count = len(self._degrees)
+        kind_count = orientation_count * len(WAVELENGTHS)
+        wavelengths = list(WAVELENGTHS.values())
+        for side, horizontal in enumerate(SIDES.values()):
+            deal, card = divmod(2 * index + side, kind_count)
+            kinds = self._random(deal, KIND_STREAM).permutation(kind_count)
+            frequency, orientation = divmod(int(kinds[card]), orientation_count)
+            jitter = JITTER * self._size * (2 * random.random(2) - 1)
+            row, column = np.array([0.5, horizontal]) * self._size + jitter
+            first_frequency = 1 + orientation_count
+            first_side = first_frequency + len(WAVELENGTHS)
+            yield Patch(
+                degrees=self._degrees[orientation],
+                wavelength=wavelengths[frequency],
+                phase=2 * math.pi * random.random(),
+                centre=(float(row), float(column)),
+                labels=(1 + orientation, first_frequency + frequency, first_side + side),
+            )
+
+    def _random(self, number: int, stream: int) -> np.random.Generator:
+        """Return a generator for an image or a deal, the same in every process."""
+        return np.random.default_rng((self._seed, number, stream))
 
 
-def whole(option: str, value: str, least: int) -> int:
-    """An option's value as a number. Raises ConceptSetInvalid."""
-    if not value.isdecimal() or int(value) < least:
-        raise ConceptSetInvalid(f"gratings: {option}={value} is not a whole number from {least} on")
+def parse_count(option: str, value: str, minimum: int) -> int:
+    """Return an option's value as a number of at least ``minimum``. Raises ConceptSetInvalid."""
+    if not value.isdecimal() or int(value) < minimum:
+        raise ConceptSetInvalid(
+            f"gratings: {option}={value} is not a whole number from {minimum} on"
+        )
     return int(value)

@@ -8,7 +8,14 @@ import reference
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Annotation, ConceptSet, Dissection, LayerDissection, Preprocess, open_concepts
+from nd_plugin import (
+    Annotation,
+    ConceptSet,
+    Dissection,
+    LayerDissection,
+    Preprocess,
+    open_concepts,
+)
 from nd_plugin.method.annotations import LabelCombinations
 
 IMAGES, SIZE, MASK = 24, 64, 32

@@ -16,7 +16,14 @@ from networks import Call
 from rich.console import Console
 from torch import Tensor, nn
 
-from nd_plugin import BadInput, Dissection, Explanation, Explanations, LayerDissection, Preprocess
+from nd_plugin import (
+    BadInput,
+    Dissection,
+    Explanation,
+    Explanations,
+    LayerDissection,
+    Preprocess,
+)
 from nd_plugin.cli.explain import chosen, parse_target
 from nd_plugin.explain.explanation import run_lengths
 from nd_plugin.report.mask_overlays import overlay

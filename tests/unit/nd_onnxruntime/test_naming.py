@@ -15,7 +15,13 @@ import torch
 from onnx import helper
 from torch import Tensor, nn
 
-from nd_plugin import LayerAmbiguous, LayerNotFound, ModelOptions, UnitsNotFound, open_model
+from nd_plugin import (
+    LayerAmbiguous,
+    LayerNotFound,
+    ModelOptions,
+    UnitsNotFound,
+    open_model,
+)
 
 SIZE = (64, 64)
 FOLDED = (

@@ -14,7 +14,14 @@ import torch
 
 from nd_onnxruntime import runtime_errors, sessions
 from nd_onnxruntime.document import Document
-from nd_plugin import BadInput, ModelFailed, ModelNotFound, ModelOptions, Unavailable, open_model
+from nd_plugin import (
+    BadInput,
+    ModelFailed,
+    ModelNotFound,
+    ModelOptions,
+    Unavailable,
+    open_model,
+)
 
 SIZE = (32, 32)
 

@@ -1,0 +1,106 @@
+"""Forward hook that reads a layer's tensors, or replaces them, at one run of its module."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nd_torch.naming import Target, select_tensor
+
+Tensors = tuple[Tensor, ...]
+Swap = Callable[[Tensors], Tensors]
+
+
+class LayerHook:
+    """Hook that passes a layer's tensors to ``swap``, and its results on to the model.
+
+    Under DataParallel copies of the module run on several devices, in threads; runs are counted
+    by device.
+    """
+
+    def __init__(self, target: Target, swap: Swap, *, at_input: bool = False) -> None:
+        self.target = target
+        self.swap = swap
+        self.at_input = at_input
+        self.returns_several = (
+            False  # whether the layer's output is a tuple or list of several items
+        )
+        self._run_counts: Counter[torch.device] = Counter()
+        self._lock = Lock()
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Put the hook on the layer's module; remove it on leaving."""
+        module = self.target.module
+
+        def before_module(_: nn.Module, inputs: Any) -> Any:
+            return self._swapped(inputs)
+
+        def after_module(_: nn.Module, __: Any, output: Any) -> Any:
+            return self._swapped(output)
+
+        if self.at_input:
+            handle = module.register_forward_pre_hook(before_module)
+        else:
+            handle = module.register_forward_hook(after_module)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def check_run_count(self) -> None:
+        """Check after a pass that the layer ran as its name says. Raises as `Target` does."""
+        self.target.check_run_count(max(self._run_counts.values(), default=0))
+
+    def _swapped(self, value: Any) -> Any:
+        """Return a module's input or output with the layer's tensors replaced; None: unchanged."""
+        tensors, self.returns_several = find_tensors(value, self.target)
+        device = tensors[0].device
+        with self._lock:
+            run_number = self._run_counts[device]
+            self._run_counts[device] += 1
+        if run_number != self.target.run_number:
+            return None
+        pairs = zip(tensors, self.swap(tensors), strict=True)
+        return replace_tensors(value, {id(tensor): new_tensor for tensor, new_tensor in pairs})
+
+
+def find_tensors(value: Any, target: Target) -> tuple[Tensors, bool]:
+    """Return a target's tensors in its module's input or output, and if that has several items.
+
+    All floating-point tensors of a tuple or list are meant, unless the target names an entry.
+    """
+    if target.entry is not None or isinstance(value, dict):
+        return (select_tensor(value, target),), False
+    items = value if isinstance(value, tuple | list) else (value,)
+    tensors = tuple(item for item in items if _is_floating_point(item))
+    if not tensors:
+        return (select_tensor(value, target),), False
+    return tensors, len(items) > 1
+
+
+def _is_floating_point(item: Any) -> bool:
+    return isinstance(item, Tensor) and item.is_floating_point()
+
+
+def replace_tensors(value: Any, replacements: Mapping[int, Tensor]) -> Any:
+    """Return a nested value with some of its tensors replaced, by their ``id``."""
+    if id(value) in replacements:
+        return replacements[id(value)]
+    if isinstance(value, dict):
+        replaced_dict = copy.copy(value)
+        for key, item in value.items():
+            replaced_dict[key] = replace_tensors(item, replacements)
+        return replaced_dict
+    if isinstance(value, tuple | list):
+        items = [replace_tensors(item, replacements) for item in value]
+        is_named_tuple = hasattr(value, "_fields")
+        return type(value)(*items) if is_named_tuple else type(value)(items)
+    return value

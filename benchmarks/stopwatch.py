@@ -1,0 +1,31 @@
+"""Stopwatch of the benchmarks."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+
+class Stopwatch:
+    """Wall-clock time of ``with`` blocks: each lap, and their sum."""
+
+    def __init__(self) -> None:
+        self.laps: list[float] = []  # seconds
+        self._start = 0.0
+
+    def __enter__(self) -> Stopwatch:
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.laps.append(time.perf_counter() - self._start)
+
+    @property
+    def seconds(self) -> float:
+        """Sum of all laps."""
+        return sum(self.laps)
