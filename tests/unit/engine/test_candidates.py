@@ -16,6 +16,7 @@ from nd_plugin.engine.sparse_maps import SparseMaps
 from nd_plugin.engine.thresholds import UnitThresholds, thresholds
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.errors import NotSaved, RunFailed
+from nd_plugin.machine import memory_blocks
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.method.lower_bound import CombinedBounds, LowerBound
 from nd_plugin.method.ranks import rank
@@ -115,7 +116,7 @@ def twin(maps: Tensor) -> Tensor:
     params=[2**25, 2000, 1], ids=["one block", "small blocks", "a block for each batch"]
 )
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "BLOCK", request.param)
+    monkeypatch.setattr(memory_blocks, "BLOCK_BYTES", request.param)
 
 
 @pytest.mark.usefixtures("blocks")
@@ -176,7 +177,7 @@ def test_spilling_to_a_file_changes_nothing(
         assert (
             other.values.dtype == dtype and other.images.dtype == other.units.dtype == torch.int32
         )
-        for name in ("images", "units", "peaks", "counts", "places", "values", "memory"):
+        for name in ("images", "units", "peaks", "counts", "positions", "values", "memory"):
             assert torch.equal(getattr(one, name), getattr(other, name))
     for above in (bound.level, found.values):
         assert flat_values(memory, above) == flat_values(spilt, above)
@@ -254,7 +255,7 @@ def test_the_whole_is_more_than_the_bound_and_only_what_exceeds_it_is_flat(maps:
 def test_later_batches_leave_earlier_ones_alone(
     maps: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(candidates, "BLOCK", 30_000)
+    monkeypatch.setattr(memory_blocks, "BLOCK_BYTES", 30_000)
     kept = Candidates((4, 5), maps.dtype)
     for spill in (False, True, False):
         for number, images in enumerate(torch.arange(IMAGES).split(9)):
@@ -344,7 +345,7 @@ def test_a_file_that_is_shorter_than_said_is_refused(maps: Tensor, tmp_path: Pat
         file.truncate(kept.end - 1)
     again = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end)
     with pytest.raises(
-        ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, and not {kept.end}"
+        ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, not {kept.end}"
     ):
         again.reopen(to_go_on=True)
     assert again.file is None
@@ -367,6 +368,6 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(
     kept = Candidates((4, 5), maps.dtype, tmp_path / "file" / "0")
     kept.update(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
     with pytest.raises(
-        NotSaved, match=r"need more room than there is in .*file.*, or give more --memory"
+        NotSaved, match=r"need more room than there is in .*file.*, or raise --memory"
     ):
         kept.spill(NOTHING, kept.nbytes)
