@@ -158,13 +158,13 @@ def sparsify(
     the maps. Without ``neighbours``, only the cells above the bound are stored: no masks can be
     made from them.
     """
-    cells = maps.shape[2], maps.shape[3]
+    _, unit_count, rows, columns = maps.shape
     exceeding = true_indices(peaks > bound)
-    image_indices = exceeding // maps.shape[1]
-    units = exceeding - image_indices * maps.shape[1]
+    image_indices = exceeding // unit_count
+    units = exceeding - image_indices * unit_count
     all_maps = maps.flatten(0, 1)
     bounds = bound.index_select(0, units)
-    chunk_size = _maps_at_once(cells[0] * cells[1], maps.device)
+    chunk_size = _maps_at_once(rows * columns, maps.device)
     chunks = []
     for start in range(0, len(exceeding), chunk_size):
         chunk = slice(start, start + chunk_size)
@@ -172,7 +172,7 @@ def sparsify(
         chunks.append(select_cells(exceeding_maps, bounds[chunk], neighbours=neighbours))
     exceeding_peaks = peaks.flatten().index_select(0, exceeding)
     exceeding_images = images.index_select(0, image_indices)
-    return _pack(cells, exceeding_peaks, exceeding_images, units, chunks, allocate)
+    return _pack((rows, columns), exceeding_peaks, exceeding_images, units, chunks, allocate)
 
 
 def select_cells(maps: Tensor, bound: Tensor, *, neighbours: bool) -> SparseCells:
@@ -222,7 +222,7 @@ def _ranges(starts: npt.NDArray[np.int64], counts: npt.NDArray[np.int32]) -> npt
     ``_ranges([7, 2], [3, 2])`` is [7, 8, 9, 2, 3]. (NumPy's ``repeat`` is faster than torch's.)
     """
     ends = counts.cumsum(dtype=np.int64)  # in the result
-    integers = (starts - ends + counts).repeat(counts)
+    integers: npt.NDArray[np.int64] = (starts - ends + counts).repeat(counts)
     integers += np.arange(len(integers))
     return integers
 

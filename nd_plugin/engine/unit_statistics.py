@@ -48,9 +48,10 @@ class TopImages:
             return TopImages(self.keep, self.activations, self.images)
         peaks = torch.cat([peaks for peaks, _ in self.pending])
         images = torch.cat([images for _, images in self.pending])
+        unit_count = peaks.shape[1]
         candidates = true_indices(self._may_be_top(peaks, images))
-        image_indices = candidates // peaks.shape[1]
-        units = candidates - image_indices * peaks.shape[1]
+        image_indices = candidates // unit_count
+        units = candidates - image_indices * unit_count
         return self._with(units, peaks.flatten()[candidates], images[image_indices])
 
     def compact(self) -> None:
@@ -66,13 +67,14 @@ class TopImages:
         Where a unit has all its top images, those that come before the last of these; otherwise
         the highest ones.
         """
-        if self.activations.shape[1] == self.keep:
-            last_activation = self.activations[:, -1]
-            last_image = self.images[:, -1]
-            lower_index = images[:, None] < last_image
-            return (peaks > last_activation) | ((peaks == last_activation) & lower_index)
-        highest = peaks.topk(min(self.keep, len(peaks)), dim=0).values
-        return peaks >= highest[-1]
+        is_full = self.activations.shape[1] == self.keep
+        if not is_full:
+            highest = peaks.topk(min(self.keep, len(peaks)), dim=0).values
+            return peaks >= highest[-1]
+        last_activation = self.activations[:, -1]
+        last_image = self.images[:, -1]
+        wins_tie = (peaks == last_activation) & (images[:, None] < last_image)
+        return (peaks > last_activation) | wins_tie
 
     def _with(self, units: Tensor, activations: Tensor, images: Tensor) -> TopImages:
         """Return the top images of these and more activations (any,) of ``units`` in ``images``.
@@ -81,15 +83,16 @@ class TopImages:
         """
         unit_count, ranked_count = self.activations.shape
         all_units = torch.arange(unit_count, device=self.activations.device)
-        units = torch.cat([all_units.repeat_interleave(ranked_count), units])
+        ranked_units = all_units.repeat_interleave(ranked_count)
+        units = torch.cat([ranked_units, units])
         activations = torch.cat([self.activations.flatten(), activations])
         images = torch.cat([self.images.flatten(), images])
         order = _ranking(units, activations, images)
         totals = torch.bincount(units, minlength=unit_count)
-        first = totals.cumsum(0) - totals  # of each unit, in the order
-        keep = min(self.keep, int(totals.min()))
-        ranks = torch.arange(keep, device=order.device)
-        top = order[first[:, None] + ranks]
+        starts = totals.cumsum(0) - totals  # of each unit, in the order
+        top_count = min(self.keep, int(totals.min()))
+        ranks = torch.arange(top_count, device=order.device)
+        top = order[starts[:, None] + ranks]
         return TopImages(self.keep, activations[top], images[top])
 
     def __add__(self, other: TopImages) -> TopImages:
@@ -160,7 +163,8 @@ class UnitStatistics:
         self.lowest_peak = self.lowest_peak.minimum(peaks.amin(0))
         self.varied |= self.highest != self.lowest_peak
         units = (~self.varied).nonzero()[:, 0]
-        differs = maps[:, units] != self.highest[units, None, None]
+        highest = self.highest[units, None, None]
+        differs = maps[:, units] != highest
         self.varied[units] = differs.flatten(2).any(2).any(0)
         self.varied_all = bool(self.varied.all())
 

@@ -1,4 +1,4 @@
-"""Of a map the cells above the bound and their neighbours are kept: every mask follows from them, to the last bit."""
+"""Sparse maps: cells above the bound and their neighbours decide every mask, to the last bit."""
 
 from __future__ import annotations
 
@@ -199,7 +199,9 @@ def test_what_is_lit_are_the_values_above_a_bound(kind: str, neighbours: bool) -
             values, maps[image, unit, place[0], place[1]]
         )
     if not neighbours:
-        assert len(one.values_above(bounds(maps, 0.5))[1]) == len(one.values), "and nothing else is kept"
+        assert len(one.values_above(bounds(maps, 0.5))[1]) == len(one.values), (
+            "and nothing else is kept"
+        )
 
 
 @pytest.mark.parametrize("which", [[], [0], [3, 1, 3], [5, 4, 2]])

@@ -63,10 +63,14 @@ def test_every_job_is_done_with_one_thread_in_the_mode_of_the_caller(inference: 
 
 def test_jobs_run_at_the_same_time() -> None:
     """Each of three jobs waits for the two others."""
-    together = threading.Barrier(3, timeout=300)
+    meeting = threading.Barrier(3, timeout=300)
+
+    def meet() -> None:
+        meeting.wait()
+
     with parallel_jobs() as run_jobs:
-        run_jobs([lambda: together.wait() and None] * 3)
-    assert not together.broken
+        run_jobs([meet] * 3)
+    assert not meeting.broken
 
 
 def test_the_exception_of_the_first_job_that_failed_is_raised() -> None:
