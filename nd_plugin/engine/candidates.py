@@ -4,9 +4,10 @@ Interpolation never leaves the range of a map. So a map whose maximum does not e
 or a lower bound of T_k, lights no pixel and is dropped (docs/method.md). The other maps are
 stored sparsely (see `sparse_maps`), in this order of preference:
 
-    memory         while the run stays within its budget (`update`, `prune`) a file
-    beyond that, the oldest batches first (`spill`) single values  in the file, where the
-    disk is too small for maps: they give thresholds, and no masks
+    memory         within the memory budget of the run (`update`, `prune`)
+    file           beyond that, the oldest batches first (`spill`)
+    single values  in the file, where the disk is too small for maps: these give thresholds, but
+                   no masks
 """
 
 from __future__ import annotations
