@@ -1,7 +1,12 @@
-"""What is kept of a map: the cells that exceed their unit's bound, and those that touch one.
+"""Sparse activation maps: cells that exceed their unit's bound, and their neighbours.
 
-A pixel of M_k lies between four cells of its map. One of them is above T_k, interpolation being convex, and so above
-anything that T_k is not less than; the other three touch it. No other cell is ever looked at (see `tiles`).
+A pixel of a mask M_k lies between four cells of its map. One of these exceeds T_k,
+interpolation being convex, and so exceeds every lower bound of T_k; the other three touch
+it. No other cell decides about a pixel (see `method.activation_masks`).
+
+    . . . . .        . + + + .      #  exceeds the bound
+    . . # . .   ->   . + # + .      +  touches such a cell, and is stored with it
+    . . . . .        . + + + .      .  is not stored
 """
 
 from __future__ import annotations
@@ -12,112 +17,130 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nd_plugin.machine.memory_blocks import new_bytes
 from nd_plugin.method.numpy_on_cpu import true_indices
 from nd_plugin.method.upsampling import finite
 
-Memory = Callable[[int], Tensor]  # so many bytes, (byte,) uint8, at an address that 8 divides
+Allocate = Callable[[int], Tensor]  # bytes -> (byte,) uint8, at an address that 8 divides
+
+CELLS_IN_CACHE = 2**18  # compared with the bound at a time, on a CPU
+CELLS_ON_DEVICE = 2**24  # the same on an accelerator
+
+NOT_STORED = -torch.inf  # other cells: whatever is interpolated from one exceeds no bound
 
 
-IN_CACHE = 2**18  # cells looked through at a time on a CPU
+class SparseCells(NamedTuple):
+    """Stored cells of some maps, on the device of these maps."""
 
-
-AT_ONCE = 2**24  # and elsewhere
-
-
-FORGOTTEN = (
-    -torch.inf
-)  # stands for cells that were not kept: what they interpolate to, NaN too, is above nothing
-
-
-class Piece(NamedTuple):
-    """The cells of some maps, on the device where these lie."""
-
-    counts: Tensor  # (map,) int32, cells kept
-    places: Tensor  # (cell,) row * columns + column, ascending in each map
+    counts: Tensor  # (map,) int32, stored cells
+    positions: Tensor  # (cell,) row * columns + column, ascending in each map
     values: Tensor  # (cell,)
 
 
 @dataclass(frozen=True)
 class SparseMaps:
-    """What is kept of maps of some images, in the order of the images; on the CPU, in one piece of memory."""
+    """Sparse maps in the order of their images; on the CPU, in one piece of memory."""
 
     cells: tuple[int, int]  # rows and columns of a map
-    memory: Tensor  # (byte,) uint8, in which all that follows lies
+    memory: Tensor  # (byte,) uint8, which holds all tensors below
     values: Tensor  # (cell,)
     peaks: Tensor  # (map,) maxima
-    images: Tensor  # (map,) int32, into the concept set
+    images: Tensor  # (map,) int32, indices into the probe data set
     units: Tensor  # (map,) int32
-    counts: Tensor  # (map,) int32, cells kept
-    places: Tensor  # (cell,) row * columns + column, ascending in each map
+    counts: Tensor  # (map,) int32, stored cells
+    positions: Tensor  # (cell,) row * columns + column, ascending in each map
 
     @classmethod
-    def on(
+    def view(
         cls, memory: Tensor, cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int
     ) -> SparseMaps:
-        """So many ``maps``, and ``count`` cells of them, as they lie in ``memory`` (byte,)."""
-        place, columns = 0, []
-        for kind, length in _columns(cells, dtype, maps, count):
-            columns.append(memory[place : place + kind.itemsize * length].view(kind))
-            place += kind.itemsize * length
+        """Return ``maps`` maps with ``count`` stored cells, as they lie in ``memory`` (byte,)."""
+        columns = []
+        start = 0
+        for column_dtype, length in _columns(cells, dtype, maps, count):
+            end = start + column_dtype.itemsize * length
+            columns.append(memory[start:end].view(column_dtype))
+            start = end
         return cls(cells, memory, *columns)
 
     @property
     def nbytes(self) -> int:
-        """Memory taken."""
+        """Bytes of memory."""
         return self.memory.nbytes
 
-    def moved(self, memory: Tensor) -> SparseMaps:
-        """The same in another piece of memory, (byte,)."""
+    def copy_to(self, memory: Tensor) -> SparseMaps:
+        """Copy the maps into another piece of memory of the same size, (byte,)."""
+        memory.copy_(self.memory)
         sizes = len(self.units), len(self.values)
-        return SparseMaps.on(memory.copy_(self.memory), self.cells, self.values.dtype, *sizes)
+        return SparseMaps.view(memory, self.cells, self.values.dtype, *sizes)
 
     def maps(self, which: Tensor, device: torch.device) -> Tensor:
-        """The maps at the places ``which`` (map,), on ``device``; (map, row, column), `FORGOTTEN` where not kept."""
-        size, wanted, counts = self.cells[0] * self.cells[1], which.numpy(), self.counts.numpy()
-        starts = counts.cumsum(dtype=np.int64)[wanted] - counts[wanted]
-        counts = counts[wanted]
-        ends = counts.cumsum(dtype=np.int64)
-        source = (starts - ends + counts).repeat(counts)  # NumPy repeats several times as fast
-        source += np.arange(len(source))
-        places = (np.arange(len(wanted)) * size).repeat(counts)
-        places += self.places.numpy().take(source)
-        values = finite(self.values.index_select(0, torch.from_numpy(source)))
-        dense = torch.full((len(wanted) * size,), FORGOTTEN, dtype=values.dtype, device=device)
-        dense.index_copy_(0, torch.from_numpy(places).to(device), values.to(device))
-        return dense.view(-1, *self.cells)
+        """Return the maps with indices ``which`` (map,) in full, on ``device``.
+
+        Shape (map, row, column); other cells are `NOT_STORED`, infinite values made finite.
+        """
+        rows, columns = self.cells
+        map_size = rows * columns
+        map_indices = which.numpy()
+        all_counts = self.counts.numpy()
+        counts = all_counts[map_indices]
+        starts = all_counts.cumsum(dtype=np.int64)[map_indices] - counts
+        cells = _ranges(starts, counts)
+        pixels = (np.arange(len(which)) * map_size).repeat(counts)
+        pixels += self.positions.numpy().take(cells)
+        values = finite(self.values.index_select(0, torch.from_numpy(cells)))
+        dense_size = len(which) * map_size
+        dense = torch.full((dense_size,), NOT_STORED, dtype=values.dtype, device=device)
+        dense.index_copy_(0, torch.from_numpy(pixels).to(device), values.to(device))
+        return dense.view(-1, rows, columns)
 
     def above(self, bound: Tensor, *, neighbours: bool) -> SparseMaps:
-        """The maps that exceed a better ``bound`` (unit,), as they are or without ``neighbours``."""
-        bounds, counts = bound.index_select(0, self.units), self.counts.numpy()
-        lit = self.peaks > bounds
-        if neighbours and bool(lit.all()):
-            return self
-        of_cells = (
-            lit.numpy().repeat(counts)
-            if neighbours
-            else self.values.numpy() > bounds.numpy().repeat(counts)
-        )
-        found, stay = true_indices(torch.from_numpy(of_cells)), true_indices(lit)
-        before = torch.searchsorted(
-            found, self.counts.cumsum(0), out_int32=True
-        )  # of the cells up to each map's end
-        left = before.diff(prepend=before.new_zeros(1)).index_select(0, stay)
-        piece = Piece(left, self.places.index_select(0, found), self.values.index_select(0, found))
-        peaks, images, units = (
-            column.index_select(0, stay) for column in (self.peaks, self.images, self.units)
-        )
-        return _gathered(self.cells, peaks, images, units, [piece], _fresh)
+        """Return the maps that exceed a higher ``bound`` (unit,), in memory of their own.
 
-    def lit(self, bound: Tensor) -> tuple[Tensor, Tensor]:
-        """Units (value,) int32 and values (value,) of all cells above ``bound`` (unit,)."""
+        With ``neighbours``, all their stored cells are left, and where no map is dropped the
+        result is ``self``; without, only the cells that exceed the bound are left.
+        """
+        bounds = bound.index_select(0, self.units)
+        exceeding_maps = self.peaks > bounds
+        if neighbours and bool(exceeding_maps.all()):
+            return self
+        counts = self.counts.numpy()
+        if neighbours:
+            selected_cells = exceeding_maps.numpy().repeat(counts)
+        else:
+            selected_cells = self.values.numpy() > bounds.numpy().repeat(counts)
+        cells = true_indices(torch.from_numpy(selected_cells))
+        return self._select(true_indices(exceeding_maps), cells)
+
+    def _select(self, maps: Tensor, cells: Tensor) -> SparseMaps:
+        """Copy maps and cells in these maps by ascending indices, (map,) and (cell,)."""
+        ends = torch.searchsorted(cells, self.counts.cumsum(0), out_int32=True)
+        counts = ends.diff(prepend=ends.new_zeros(1))  # of the selected cells in every map
+        selected = SparseCells(
+            counts.index_select(0, maps),
+            self.positions.index_select(0, cells),
+            self.values.index_select(0, cells),
+        )
+        return _pack(
+            self.cells,
+            self.peaks.index_select(0, maps),
+            self.images.index_select(0, maps),
+            self.units.index_select(0, maps),
+            [selected],
+            new_bytes,
+        )
+
+    def values_above(self, bound: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the units (value,) int32 and values (value,) of cells above ``bound`` (unit,)."""
         counts = self.counts.numpy()
         bounds = bound.index_select(0, self.units).numpy().repeat(counts)
         units = torch.from_numpy(self.units.numpy().repeat(counts))
-        found = true_indices(torch.from_numpy(self.values.numpy() > bounds))
-        return units.index_select(0, found), self.values.index_select(0, found)
+        above_bound = true_indices(torch.from_numpy(self.values.numpy() > bounds))
+        return units.index_select(0, above_bound), self.values.index_select(0, above_bound)
 
 
 def sparsify(
@@ -125,129 +148,153 @@ def sparsify(
     images: Tensor,
     peaks: Tensor,
     bound: Tensor,
-    memory: Memory | None = None,
+    allocate: Allocate = new_bytes,
     *,
     neighbours: bool = True,
 ) -> SparseMaps:
-    """What exceeds ``bound`` (unit,) of ``maps`` (image, unit, row, column) of ``images`` (image,).
+    """Return the ``maps`` (image, unit, row, column) that exceed ``bound`` (unit,), sparsely.
 
-    ``peaks`` (image, unit) are their maxima. Without ``neighbours``, nothing but the values above the bound, for which
-    no masks can be had.
+    ``images`` (image,) are indices into the probe data set, ``peaks`` (image, unit) the maxima of
+    the maps. Without ``neighbours``, only the cells above the bound are stored: no masks can be
+    made from them.
     """
-    found, cells = true_indices(peaks > bound), (maps.shape[2], maps.shape[3])
-    image = found // maps.shape[1]
-    unit = found - image * maps.shape[1]
-    flat, bounds = maps.flatten(0, 1), bound.index_select(0, unit)
-    pieces, place = [], 0
-    for some in _split(found, cells):
-        chosen = flat.index_select(0, some)
-        pieces.append(sparse(chosen, bounds[place : place + len(some)], neighbours=neighbours))
-        place += len(some)
-    columns = (peaks.flatten().index_select(0, found), images.index_select(0, image), unit)
-    return _gathered(cells, *columns, pieces, memory or _fresh)
+    _, unit_count, rows, columns = maps.shape
+    exceeding = true_indices(peaks > bound)
+    image_indices = exceeding // unit_count
+    units = exceeding - image_indices * unit_count
+    all_maps = maps.flatten(0, 1)
+    bounds = bound.index_select(0, units)
+    chunk_size = _maps_at_once(rows * columns, maps.device)
+    chunks = []
+    for start in range(0, len(exceeding), chunk_size):
+        chunk = slice(start, start + chunk_size)
+        exceeding_maps = all_maps.index_select(0, exceeding[chunk])
+        chunks.append(select_cells(exceeding_maps, bounds[chunk], neighbours=neighbours))
+    exceeding_peaks = peaks.flatten().index_select(0, exceeding)
+    exceeding_images = images.index_select(0, image_indices)
+    return _pack((rows, columns), exceeding_peaks, exceeding_images, units, chunks, allocate)
 
 
-def sparse(maps: Tensor, bound: Tensor, *, neighbours: bool) -> Piece:
-    """The cells of ``maps`` (map, row, column) above ``bound`` (map,), and those that touch one."""
-    size, device = maps.shape[1] * maps.shape[2], maps.device
+def select_cells(maps: Tensor, bound: Tensor, *, neighbours: bool) -> SparseCells:
+    """Return the cells of ``maps`` (map, row, column) above ``bound`` (map,), with neighbours.
+
+    There are at most as many maps as `_maps_at_once` says.
+    """
+    device = maps.device
+    map_size = maps.shape[1] * maps.shape[2]
     if device.type == "cpu":
-        wanted = torch.from_numpy(_wanted(maps.numpy(), bound.numpy(), neighbours))
+        selected = torch.from_numpy(_selected(maps.numpy(), bound.numpy(), neighbours))
     else:
-        wanted = _wanted(maps, bound, neighbours)
-    found = true_indices(wanted)
-    place = _places(size, device)
-    counts = wanted.view(len(maps), size).sum(1, dtype=torch.int32)
-    return Piece(counts, place.index_select(0, found), maps.flatten().index_select(0, found))
+        selected = _selected(maps, bound, neighbours)
+    cells = true_indices(selected)
+    counts = selected.view(len(maps), map_size).sum(1, dtype=torch.int32)
+    positions = _positions(map_size, device).index_select(0, cells)
+    return SparseCells(counts, positions, maps.flatten().index_select(0, cells))
 
 
-def _wanted(maps: Any, bound: Any, neighbours: bool) -> Any:
-    """`sparse`'s cells, (map * row * column,) bool, of tensors or of NumPy's arrays.
+def _selected(maps: Any, bound: Any, neighbours: bool) -> Any:
+    """Return whether each cell is selected, (map * row * column,) bool.
 
-    NumPy needs no second thread to be as fast as torch here, and so waits for none where processes decode beside.
+    Of tensors or arrays: NumPy is as fast with one thread as torch with two, and so does not
+    wait where other processes use the cores.
     """
-    lit = (maps > bound[:, None, None]).reshape(-1)
-    return _and_beside(_and_beside(lit, 1), maps.shape[2]) if neighbours else lit
+    above_bound = (maps > bound[:, None, None]).reshape(-1)
+    if not neighbours:
+        return above_bound
+    with_row_neighbours = _dilate(above_bound, 1)
+    return _dilate(with_row_neighbours, maps.shape[2])
 
 
-def _and_beside(lit: Any, step: int) -> Any:
-    """``lit`` (cell,) bool, and what lies a ``step`` before and behind.
+def _dilate(selected: Any, step: int) -> Any:
+    """Add to ``selected`` (cell,) bool the cells ``step`` before and behind a selected one.
 
-    All maps are one line here: what touches only over the end of a row is kept for nothing, which is seldom.
+    All maps form one line: some cells are selected needlessly, over the end of a row or map.
     """
-    wide = lit | lit
-    wide[step:] |= lit[:-step]
-    wide[:-step] |= lit[step:]
-    return wide
+    dilated = selected | selected
+    dilated[step:] |= selected[:-step]
+    dilated[:-step] |= selected[step:]
+    return dilated
 
 
-def _at_once(size: int, device: torch.device) -> int:
-    """How many maps of so many cells are looked through at a time."""
-    return max((IN_CACHE if device.type == "cpu" else AT_ONCE) // size, 1)
+def _ranges(starts: npt.NDArray[np.int64], counts: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Return the integers from each start on, ``counts`` of them, range after range.
+
+    ``_ranges([7, 2], [3, 2])`` is [7, 8, 9, 2, 3]. (NumPy's ``repeat`` is faster than torch's.)
+    """
+    ends = counts.cumsum(dtype=np.int64)  # in the result
+    integers: npt.NDArray[np.int64] = (starts - ends + counts).repeat(counts)
+    integers += np.arange(len(integers))
+    return integers
 
 
-def _split(maps: Tensor, cells: tuple[int, int]) -> Sequence[Tensor]:
-    """``maps`` (map,) in pieces that are looked through at a time."""
-    return torch.split(maps, _at_once(cells[0] * cells[1], maps.device)) if len(maps) else ()
+def _maps_at_once(map_size: int, device: torch.device) -> int:
+    """Return how many maps of ``map_size`` cells are compared with their bounds at a time."""
+    cells = CELLS_IN_CACHE if device.type == "cpu" else CELLS_ON_DEVICE
+    return max(cells // map_size, 1)
 
 
 @lru_cache(maxsize=16)
-def _places(size: int, device: torch.device) -> Tensor:
-    """The place in its map of every cell of such a piece, (cell,)."""
-    return torch.arange(size, dtype=_kind_of_places(size), device=device).repeat(
-        _at_once(size, device)
-    )
+def _positions(map_size: int, device: torch.device) -> Tensor:
+    """Return the position in its map of every cell of `_maps_at_once` maps, (cell,)."""
+    positions = torch.arange(map_size, dtype=_position_dtype(map_size), device=device)
+    return positions.repeat(_maps_at_once(map_size, device))
 
 
 def _columns(
     cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int
 ) -> list[tuple[torch.dtype, int]]:
-    """Kind and length of each, the widest first so that all lie at addresses which their width divides."""
-    place = _kind_of_places(cells[0] * cells[1])
-    return [(dtype, count), (dtype, maps), *[(torch.int32, maps)] * 3, (place, count)]
+    """Return dtype and length of the tensors of `SparseMaps`, in their order in memory.
+
+    The widest come first, so that each lies at an address that its width divides.
+    """
+    return [
+        (dtype, count),  # values
+        (dtype, maps),  # peaks
+        *[(torch.int32, maps)] * 3,  # images, units, counts
+        (_position_dtype(cells[0] * cells[1]), count),  # positions
+    ]
 
 
-def _kind_of_places(cells: int) -> torch.dtype:
-    """The smallest that counts the cells of a map."""
-    return next(
-        kind
-        for kind in (torch.uint8, torch.int16, torch.int32)
-        if cells <= torch.iinfo(kind).max + 1
-    )
+def _position_dtype(map_size: int) -> torch.dtype:
+    """Return the smallest dtype that numbers the cells of a map."""
+    if map_size <= 2**8:
+        return torch.uint8
+    return torch.int16 if map_size <= 2**15 else torch.int32
 
 
 def bytes_of(cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int) -> int:
-    """What so many ``maps`` take, of which ``count`` cells are kept; a multiple of 8."""
-    size = sum(kind.itemsize * length for kind, length in _columns(cells, dtype, maps, count))
+    """Return the memory of ``maps`` maps with ``count`` stored cells, a multiple of 8 bytes."""
+    columns = _columns(cells, dtype, maps, count)
+    size = sum(column_dtype.itemsize * length for column_dtype, length in columns)
     return -(-size // 8) * 8
 
 
-def _fresh(size: int) -> Tensor:
-    return torch.empty(size, dtype=torch.uint8, device="cpu")
-
-
-def _gathered(
+def _pack(
     cells: tuple[int, int],
     peaks: Tensor,
     images: Tensor,
     units: Tensor,
-    pieces: Sequence[Piece],
-    memory: Memory,
+    chunks: Sequence[SparseCells],
+    allocate: Allocate,
 ) -> SparseMaps:
-    """The pieces of all maps, brought to the CPU."""
-    count = sum(len(piece.values) for piece in pieces)
-    size = bytes_of(cells, peaks.dtype, len(units), count)
-    kept = SparseMaps.on(memory(size), cells, peaks.dtype, len(units), count)
-    kept.memory[-8:] = 0  # what is left over, so that files do not differ
-    for column, parts in (
-        (kept.values, [piece.values for piece in pieces]),
-        (kept.peaks, [peaks]),
-        (kept.images, [images]),
-        (kept.units, [units]),
-        (kept.counts, [piece.counts for piece in pieces]),
-        (kept.places, [piece.places for piece in pieces]),
-    ):
-        place = 0
-        for part in parts:
-            column[place : place + len(part)].copy_(part)
-            place += len(part)
-    return kept
+    """Copy the ``chunks`` of all maps into one piece of memory on the CPU."""
+    count = sum(len(chunk.values) for chunk in chunks)
+    memory = allocate(bytes_of(cells, peaks.dtype, len(units), count))
+    memory[-8:] = 0  # bytes behind the last tensor, so that equal maps have equal bytes
+    packed = SparseMaps.view(memory, cells, peaks.dtype, len(units), count)
+    packed.peaks.copy_(peaks)
+    packed.images.copy_(images)
+    packed.units.copy_(units)
+    _concatenate([chunk.counts for chunk in chunks], packed.counts)
+    _concatenate([chunk.positions for chunk in chunks], packed.positions)
+    _concatenate([chunk.values for chunk in chunks], packed.values)
+    return packed
+
+
+def _concatenate(tensors: Sequence[Tensor], target: Tensor) -> None:
+    """Copy ``tensors`` into ``target`` one after the other, whatever dtype and device."""
+    start = 0
+    for tensor in tensors:
+        end = start + len(tensor)
+        target[start:end].copy_(tensor)
+        start = end

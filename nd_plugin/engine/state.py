@@ -1,8 +1,9 @@
-"""State of a part of a dissection: all that it takes to continue it. Parts of a probe data set add up."""
+"""State of a part of a dissection: whatever it takes to continue it. States of parts add up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -16,70 +17,91 @@ from nd_plugin.method.ranks import rank
 from nd_plugin.receptive_fields.geometry import Geometry
 
 
+class PendingMaps(NamedTuple):
+    """Maps of a batch that have not been searched for candidates."""
+
+    batch: int  # number
+    images: Tensor  # (image,)
+    maps: Tensor  # (image, unit, row, column)
+    peaks: Tensor  # (image, unit), maxima of the maps
+
+
 @dataclass
 class LayerState:
-    """One layer, as far as the images have been seen."""
+    """State of one layer after some of the images.
+
+    The bounds rise with every image. So maps are held as they are for a while, and searched for
+    candidates with the bounds that hold by then: fewer cells exceed them.
+    """
 
     observation: UnitStatistics
     bound: LowerBound
     candidates: Candidates
     geometry: Geometry
-    waiting: list[tuple[int, Tensor, Tensor, Tensor]] = field(
-        default_factory=list
-    )  # batch, images, maps, peaks
+    pending: list[PendingMaps] = field(default_factory=list)
 
     @classmethod
     def empty(
-        cls, maps: Tensor, quantile: float, images: int, mine: int, top: int, geometry: Geometry
+        cls,
+        maps: Tensor,
+        quantile: float,
+        images: int,
+        images_of_part: int,
+        top: int,
+        geometry: Geometry,
     ) -> LayerState:
-        """Before any of ``images``, ``mine`` in this part; ``maps`` (image, unit, row, column) are an example."""
-        cells = maps.shape[2], maps.shape[3]
-        enough = rank(quantile, images * cells[0] * cells[1]) + 1
+        """Return the state before any image.
+
+        The probe data set has ``images`` images, its part ``images_of_part``; ``maps`` (image,
+        unit, row, column) give the sizes, the dtype and the device.
+        """
+        rows, columns = maps.shape[2], maps.shape[3]
+        enough = rank(quantile, images * rows * columns) + 1
         return cls(
             UnitStatistics.empty(maps, enough, top),
-            LowerBound.empty(maps, quantile, mine, enough),
-            Candidates(cells, maps.dtype),
+            LowerBound.empty(maps, quantile, images_of_part, enough),
+            Candidates((rows, columns), maps.dtype),
             geometry,
         )
 
     def update(self, batch: int, maps: Tensor, peaks: Tensor, images: Tensor) -> None:
-        """Take in ``maps`` (image, unit, row, column) of ``images`` (image,); ``peaks`` are their maxima.
+        """Add ``maps`` (image, unit, row, column) of ``images`` (image,) with maxima ``peaks``.
 
-        The maps themselves wait until `settle`: the longer, the better the bound is that they are looked through with.
+        The maps stay pending until `settle`.
         """
         self.observation.update(maps, peaks, images)
         self.bound.update(maps)
-        self.waiting.append((batch, images, maps, peaks))
+        self.pending.append(PendingMaps(batch, images, maps, peaks))
 
     def settle(self) -> None:
-        """Keep, of the maps that wait, what may exceed a threshold."""
+        """Move what may exceed a threshold from the pending maps to the candidates."""
         self.bound.settle()
-        while self.waiting:
-            batch, images, maps, peaks = self.waiting.pop(0)
+        while self.pending:
+            batch, images, maps, peaks = self.pending.pop(0)
             self.bound.count(maps)
             self.candidates.update(batch, images, maps, peaks, self.bound.level)
 
     @property
     def waiting_bytes(self) -> int:
-        """Memory taken by the maps that wait."""
-        return sum(maps.nbytes for _, _, maps, _ in self.waiting)
+        """Bytes of memory of the pending maps."""
+        return sum(pending.maps.nbytes for pending in self.pending)
 
 
 @dataclass
 class CountState:
-    """What the pass over the annotations leaves."""
+    """Counts of masks and concepts after some of the annotations."""
 
     areas: ConceptCounts
     units: dict[tuple[str, float], UnitCounts]  # by layer and quantile
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)  # annotations
     batches: int = 0  # done, of the part
 
     def update(self, batch: CountedBatch) -> None:
-        """Count a batch."""
+        """Add the counts of a batch."""
         self.areas += batch.areas
-        for key, every in batch.units.items():
-            for found in every:
-                self.units[key].update(found)
+        for key, batch_counts in batch.units.items():
+            for counts in batch_counts:
+                self.units[key].update(counts)
         self.batches += 1
 
     def __add__(self, other: CountState) -> CountState:
@@ -94,28 +116,29 @@ class CountState:
 
 @dataclass
 class State:
-    """Where a part of a dissection stands: what it takes to continue it."""
+    """Progress of a part of a dissection through its passes, and the results so far."""
 
     layers: dict[str, LayerState] = field(default_factory=dict)
     readable: set[int] = field(default_factory=set)  # images
-    skipped: list[Skipped] = field(default_factory=list)
-    batches: int = 0  # done, of the part
+    skipped: list[Skipped] = field(default_factory=list)  # images
+    batches: int = 0  # of the first pass, done
     again: dict[str, Candidates] = field(
         default_factory=dict
-    )  # of layers that are seen a second time
-    batches_again: int = 0
-    counted: CountState | None = None
+    )  # candidates of layers that need a second forward pass
+    batches_again: int = 0  # of the second pass, done
+    counted: CountState | None = None  # None: before the pass over the annotations
     seconds: float = 0.0
 
     def candidates(self, layer: str) -> Candidates:
-        """The layer's candidates, those of its second pass where there is one."""
+        """Return the layer's candidates: those of its second pass where it has one."""
         return self.again.get(layer) or self.layers[layer].candidates
 
     def close(self) -> None:
-        """Let go of files."""
+        """Close all files."""
         for candidates in self.files():
             candidates.close()
 
     def files(self) -> list[Candidates]:
-        """All that may have a file."""
-        return [*(watched.candidates for watched in self.layers.values()), *self.again.values()]
+        """Return all candidates, each of which may have an open file."""
+        first_pass = [layer.candidates for layer in self.layers.values()]
+        return [*first_pass, *self.again.values()]

@@ -1,4 +1,4 @@
-"""Thresholds T_k of one layer, from the candidates of all parts."""
+"""Thresholds T_k of one layer, selected among the candidates of all parts."""
 
 from __future__ import annotations
 
@@ -16,70 +16,73 @@ from nd_plugin.method.lower_bound import CombinedBounds
 from nd_plugin.method.quantile import Flat, select
 from nd_plugin.method.ranks import rank
 
-PART = 2**7  # bytes of memory to one value that a selection holds; it takes 8, and 16 for a moment
+BYTES_PER_VALUE = 2**7  # of the memory budget; a selection takes 8, and 16 for a moment
 
 
 @dataclass(frozen=True)
 class UnitThresholds:
-    """T_k of one layer at one quantile."""
+    """Thresholds T_k of one layer at one quantile."""
 
     quantile: float
     values: Tensor  # (unit,)
-    known: Tensor  # (unit,) bool; else T_k is none of the values that were kept
+    known: Tensor  # (unit,) bool; otherwise T_k is not among the stored values
 
 
 def thresholds(
     parts: Sequence[Candidates],
     bounds: CombinedBounds,
-    whole: UnitStatistics,
+    statistics: UnitStatistics,
     quantiles: Sequence[float],
     group: SingleProcess,
     memory: int,
 ) -> list[UnitThresholds]:
-    """T_k at each quantile, from the candidates of this process's parts and those of the other processes.
+    """Select T_k at each quantile from the candidates of all parts in all processes.
 
-    ``bounds`` are those that all candidates are above, in all processes; ``whole`` is the observation of everything.
-    T_k is known where it is among the values that were kept, where it is the level that they are above (it is not more,
-    and by `CombinedBounds.proven_level` not less), and where a unit is constant.
+    ``parts`` are the candidates of this process. All candidates, in all processes, exceed the
+    ``bounds``; ``statistics`` are those of the whole probe data set. ``memory`` is in bytes.
+
+    T_k is known where it is among the stored values; where it is the level of the bounds (it is
+    not higher, and by `CombinedBounds.proven_level` not lower); and where the unit is constant.
     """
-    found = []
+
+    def flat() -> Iterator[Flat]:
+        for candidates in parts:
+            yield from candidates.flat(bounds.level)
+
+    at_quantiles = []
     for quantile in quantiles:
-        place = rank(quantile, whole.locations)
-
-        def flat() -> Iterator[Flat]:
-            return (values for part in parts for values in part.flat(bounds.level))
-
-        with (
-            one_thread()
-        ):  # a second one would not make it faster, and wait where it has to share a processor
-            values, kept = select(
-                flat, bounds.level, whole.highest, place, group.total, memory // PART
+        threshold_rank = rank(quantile, statistics.locations)
+        with one_thread():  # a second one is no faster, and waits where the cores are shared
+            values, stored = select(
+                flat,
+                bounds.level,
+                statistics.highest,
+                threshold_rank,
+                group.total,
+                memory // BYTES_PER_VALUE,
             )
-        values = torch.where(whole.varied, values, whole.highest + 0.0)
-        found.append(
-            UnitThresholds(
-                quantile,
-                values,
-                kept | (bounds.proven_level(place) >= bounds.level) | ~whole.varied,
-            )
-        )
-    return found
+        constant = ~statistics.varied
+        values = torch.where(constant, statistics.highest + 0.0, values)
+        is_level = bounds.proven_level(threshold_rank) >= bounds.level
+        known = stored | is_level | constant
+        at_quantiles.append(UnitThresholds(quantile, values, known))
+    return at_quantiles
 
 
-def sure_level(known: Sequence[UnitThresholds]) -> Tensor:
-    """A bound that cannot be wrong: T_k where it is known, nothing where it is not; (unit,)."""
-    every = torch.stack([at.known for at in known]).all(0)
-    lowest = torch.stack([at.values for at in known]).amin(0)
-    return torch.where(every, lowest, torch.full_like(lowest, -torch.inf))
+def sure_level(at_quantiles: Sequence[UnitThresholds]) -> Tensor:
+    """Return each unit's lowest T_k where all are known, otherwise -inf; (unit,)."""
+    all_known = torch.stack([unit_thresholds.known for unit_thresholds in at_quantiles]).all(0)
+    lowest = torch.stack([unit_thresholds.values for unit_thresholds in at_quantiles]).amin(0)
+    return torch.where(all_known, lowest, torch.full_like(lowest, -torch.inf))
 
 
 def completed(
-    known: Sequence[UnitThresholds], found: Sequence[UnitThresholds]
+    first_pass: Sequence[UnitThresholds], second_pass: Sequence[UnitThresholds]
 ) -> list[UnitThresholds]:
-    """``known``, with what ``found`` adds."""
-    return [
-        UnitThresholds(
-            one.quantile, torch.where(one.known, one.values, other.values), one.known | other.known
-        )
-        for one, other in zip(known, found, strict=True)
-    ]
+    """Return the thresholds of the first pass, and those of the second where these are unknown."""
+    at_quantiles = []
+    for first, second in zip(first_pass, second_pass, strict=True):
+        values = torch.where(first.known, first.values, second.values)
+        known = first.known | second.known
+        at_quantiles.append(UnitThresholds(first.quantile, values, known))
+    return at_quantiles

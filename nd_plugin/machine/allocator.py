@@ -1,8 +1,9 @@
-"""What the surroundings cost: memory that is returned too soon, threads that wait for each other.
+"""Memory between batches: glibc keeps it for the next batch instead of returning it each time.
 
-On Linux, large buffers that are freed and allocated again cost more than the computation.
-glibc gives every block above a threshold its own pages and returns them when it is freed; a network's activations are
-then cleared by the kernel, page by page, in every forward pass (benchmarks/README.md has the figures).
+On Linux, large buffers that are freed and allocated again cost more than the computation. glibc
+gives every block above a threshold its own pages and returns them when it is freed. The
+activations of a network are then cleared by the kernel, page by page, in every forward pass
+(benchmarks/README.md has the figures).
 """
 
 from __future__ import annotations
@@ -15,36 +16,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+TRIM_THRESHOLD = -1  # of glibc's mallopt
+MMAP_THRESHOLD = -3  # of glibc's mallopt
 
+RAISED = 2**30  # bytes, either threshold while memory is retained
+LARGEST_ADAPTED = 2**25  # bytes, where glibc's adaptation of its thresholds ends
 
-RAISED = 2**30
-
-
-PAGE = mmap.PAGESIZE
-
-
-SELDOM = 8  # batches
-
-
-HELD = (
-    2**30
-)  # bytes of the process beyond those after the last return, at which memory is returned again
-
-
-LARGEST_ADAPTED = 2**25  # what glibc's own adaptation ends with; trimming at twice as much
+ALLOWED_GROWTH = 2**30  # bytes of the process since the last trim, before the next one
+MIN_CALLS_BETWEEN_TRIMS = 8  # batches
 
 
 @contextmanager
 def retain_memory() -> Iterator[None]:
-    """Memory is kept for the next batch; afterwards it is returned. Nothing happens elsewhere than with glibc."""
+    """Keep freed memory for the next batch, and return it at the end.
+
+    Other allocators than glibc's are left as they are.
+    """
     libc = _glibc()
     if libc is None:
         yield
         return
     libc.mallopt(MMAP_THRESHOLD, RAISED)
     libc.mallopt(TRIM_THRESHOLD, RAISED)
-    _relief.base, _relief.allowed, _relief.calls = resident(), HELD, 0
+    _last_trim.resident = resident()
+    _last_trim.allowed_growth = ALLOWED_GROWTH
+    _last_trim.calls_since = 0
     try:
         yield
     finally:
@@ -54,44 +50,48 @@ def retain_memory() -> Iterator[None]:
 
 
 @dataclass
-class _Relief:
-    """When a process last returned memory."""
+class LastTrim:
+    """State of this process when it last returned memory."""
 
-    base: int = 0  # bytes of the process, after that
-    allowed: int = HELD
-    calls: int = 0  # since then
+    resident: int = 0  # bytes of the process afterwards
+    allowed_growth: int = ALLOWED_GROWTH  # bytes until the next trim
+    calls_since: int = 0  # of `trim_memory`
 
 
-_relief = _Relief()
+_last_trim = LastTrim()
 
 
 def trim_memory() -> None:
-    """Return freed memory, now and then: pieces of many sizes, freed and not returned, come to need more and more.
+    """Return freed memory once the process has grown enough; call it after every batch.
 
-    To be called after every batch. What a batch itself needs is not returned each time: where that were to happen, more
-    is allowed.
+    Freed pieces of many sizes that are not returned need ever more memory. What a batch itself
+    needs should stay: after two trims within a few batches, more growth is allowed.
     """
     libc = _glibc()
     if libc is None:
         return
-    _relief.calls += 1
-    if resident() > _relief.base + _relief.allowed:
+    _last_trim.calls_since += 1
+    if resident() > _last_trim.resident + _last_trim.allowed_growth:
         libc.malloc_trim(0)
-        _relief.allowed *= 2 if _relief.calls < SELDOM else 1
-        _relief.base, _relief.calls = resident(), 0
+        if _last_trim.calls_since < MIN_CALLS_BETWEEN_TRIMS:
+            _last_trim.allowed_growth *= 2
+        _last_trim.resident = resident()
+        _last_trim.calls_since = 0
 
 
 def resident() -> int:
-    """Bytes of memory that this process has, on Linux."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+    """Return the bytes of memory of this process, on Linux."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * mmap.PAGESIZE
 
 
 def _glibc() -> ctypes.CDLL | None:
+    """Return the C library where it is glibc."""
     if not sys.platform.startswith("linux"):
         return None
     try:
         libc = ctypes.CDLL(None)
-        libc.gnu_get_libc_version  # noqa: B018  # musl has none
+        libc.gnu_get_libc_version  # noqa: B018  # musl does not have it
     except (OSError, AttributeError):
         return None
     return libc

@@ -1,4 +1,4 @@
-"""Work done by copies of this process, for what the threads of one Python process can hardly do side by side."""
+"""Work in forked copies of this process, where threads of one Python process would wait in turn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -18,79 +18,94 @@ from nd_plugin.errors import RunFailed
 
 T = TypeVar("T")
 
+REMEDY = "use fewer workers, or none: workers=0, --workers 0"
 
-FEWER = "use fewer workers, or none: workers=0, --workers 0"
+
+class Worker(NamedTuple):
+    """Forked process, and the pipe that its results come from."""
+
+    process: BaseProcess
+    results: Connection
 
 
 def can_fork() -> bool:
-    """Whether processes begin as copies of this one, with all that it holds; where they do not, there are none."""
+    """Return whether new processes start as copies of this one, with all its memory."""
     return multiprocessing.get_start_method() == "fork"
 
 
-def map_in_order(do: Callable[[int], T], numbers: Sequence[int], copies: int) -> Iterator[T]:
-    """``do`` for all ``numbers``, in their order: this process and its copies take turns.
+def map_in_order(do: Callable[[int], T], numbers: Sequence[int], workers: int) -> Iterator[T]:
+    """Yield ``do(number)`` for all ``numbers`` in their order, computed in turns.
 
-    A copy has what this process had at the beginning; what it gives back is pickled, and waited with until it is
-    fetched. It ends with this process, however that ends. Raises what ``do`` raises, and RunFailed where a copy cannot
-    begin or dies.
+        number    0        1         2         3        4
+        computed  here     worker 1  worker 2  here     worker 1
+
+    A worker has the memory that this process had at the beginning. Its results are pickled;
+    each waits in a pipe until it is its turn. Workers end with this process, however that
+    ends. Raises the exceptions of ``do``, and RunFailed where a worker cannot be started or
+    crashes.
     """
-    turns = min(copies + 1, len(numbers))
-    begun: list[tuple[BaseProcess, Connection]] = []
+    process_count = min(workers + 1, len(numbers))
+    running: list[Worker] = []
     try:
-        for turn in range(1, turns):
-            begun.append(_begin(do, numbers[turn::turns], [reader for _, reader in begun]))
-        for place, number in enumerate(numbers):
-            turn = place % turns
-            yield _received(*begun[turn - 1]) if turn else do(number)
+        for turn in range(1, process_count):
+            running.append(_start_worker(do, numbers[turn::process_count], running))
+        for index, number in enumerate(numbers):
+            turn = index % process_count
+            if turn == 0:
+                yield do(number)
+            else:
+                yield _next_result(running[turn - 1])
     finally:
-        for process, reader in begun:
-            process.terminate()
-            process.join()
-            reader.close()
+        for worker in running:
+            worker.process.terminate()
+            worker.process.join()
+            worker.results.close()
 
 
-def _begin(
-    do: Callable[[int], T], numbers: Sequence[int], others: Sequence[Connection]
-) -> tuple[BaseProcess, Connection]:
+def _start_worker(
+    do: Callable[[int], T], numbers: Sequence[int], running: Sequence[Worker]
+) -> Worker:
+    """Start a worker beside those that are ``running``."""
     reader, writer = multiprocessing.Pipe(duplex=False)
+    inherited_readers = [reader, *(worker.results for worker in running)]
     process = multiprocessing.Process(
-        target=_copy, args=(do, numbers, writer, [reader, *others]), daemon=True
+        target=_work, args=(do, numbers, writer, inherited_readers), daemon=True
     )
     try:
         process.start()
     except OSError as error:
-        raise RunFailed(
-            f"no process can be begun beside this one ({error.strerror}): {FEWER}"
-        ) from error
-    writer.close()  # so that the end of the copy is seen
-    return process, reader
+        raise RunFailed(f"a worker cannot be started ({error.strerror}): {REMEDY}") from error
+    writer.close()  # otherwise the end of the worker would not close the pipe
+    return Worker(process, reader)
 
 
-def _copy(
+def _work(
     do: Callable[[int], T],
     numbers: Sequence[int],
     writer: Connection,
-    readers: Sequence[Connection],
+    inherited_readers: Sequence[Connection],
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses Ctrl-C means the first process
+    """Send the outcomes of ``do(number)`` for all ``numbers``; this is what a worker runs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the first process
     torch.set_num_threads(1)
-    for reader in readers:
-        reader.close()  # so that the end of the first process is seen
+    for reader in inherited_readers:
+        reader.close()  # otherwise the end of the first process would not break the pipe
     with suppress(BrokenPipeError):
         for number in numbers:
             writer.send(_outcome(do, number))
 
 
 def _outcome(do: Callable[[int], T], number: int) -> tuple[T | None, Exception | None]:
+    """Return the result of ``do(number)``, or its exception with the traceback as a note."""
     try:
         return do(number), None
     except Exception as error:
         error.add_note("".join(traceback.format_exception(error)))
-        return None, _that_arrives(error)
+        return None, _picklable(error)
 
 
-def _that_arrives(error: Exception) -> Exception:
-    """The error, or another that says the same: not all survive being pickled."""
+def _picklable(error: Exception) -> Exception:
+    """Return the exception, or a RunFailed with its message where it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
@@ -98,13 +113,15 @@ def _that_arrives(error: Exception) -> Exception:
     return error
 
 
-def _received(process: BaseProcess, reader: Connection) -> Any:
+def _next_result(worker: Worker) -> Any:
+    """Receive the next result of a worker. Raises its exception, or RunFailed if it crashed."""
     try:
-        result, error = reader.recv()
+        result, error = worker.results.recv()
     except (EOFError, ConnectionResetError) as end:
-        process.join()
+        worker.process.join()
         raise RunFailed(
-            f"a process beside this one died (exit code {process.exitcode}), most likely out of memory: {FEWER}"
+            f"a worker process crashed (exit code {worker.process.exitcode}), "
+            f"most likely out of memory: {REMEDY}"
         ) from end
     if error is not None:
         raise error

@@ -1,4 +1,4 @@
-"""Threads of torch: how many, and between which jobs."""
+"""Threads of torch: their number, and jobs that run in parallel."""
 
 from __future__ import annotations
 
@@ -8,39 +8,48 @@ from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
+Job = Callable[[], None]
+
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """So many threads for an operation, one at least: more than there are processors would wait for each other."""
-    before = torch.get_num_threads()
+    """Let torch use ``count`` threads for an operation, at least one.
+
+    More threads than processors wait for each other.
+    """
+    previous_count = torch.get_num_threads()
     torch.set_num_threads(max(count, 1))
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous_count)
 
 
 def one_thread() -> AbstractContextManager[None]:
-    """Many short operations, beside processes that decode: threads would only wait for a processor."""
+    """Let torch use one thread: for many short operations while other processes use the cores."""
     return threads(1)
 
 
 @contextmanager
-def parallel_jobs() -> Iterator[Callable[[Iterable[Callable[[], None]]], None]]:
-    """Many short operations: threads are of use between independent jobs, and not inside each operation.
+def parallel_jobs() -> Iterator[Callable[[Iterable[Job]], None]]:
+    """Run independent jobs in parallel, each with one thread of torch.
 
-    Gives a function that does some jobs and returns when all are done, with the exception of the first that failed.
+    Many short operations gain nothing from threads inside each operation. Yields a function
+    that runs jobs and returns when all are done. It raises the exception of the first job,
+    in their order, that failed.
     """
-    count, inference = torch.get_num_threads(), torch.is_inference_mode_enabled()
+    worker_count = torch.get_num_threads()
+    inference_mode = torch.is_inference_mode_enabled()
 
-    def within(job: Callable[[], None]) -> None:
-        with torch.inference_mode(inference):  # which each thread has of its own
+    def run_job(job: Job) -> None:
+        with torch.inference_mode(inference_mode):  # each thread has its own mode
             job()
 
-    with one_thread(), ThreadPoolExecutor(count, "nd_plugin") as pool:
+    with one_thread(), ThreadPoolExecutor(worker_count, "nd_plugin") as pool:
 
-        def do(jobs: Iterable[Callable[[], None]]) -> None:
-            for done in [pool.submit(within, job) for job in jobs]:
-                done.result()
+        def run_jobs(jobs: Iterable[Job]) -> None:
+            futures = [pool.submit(run_job, job) for job in jobs]
+            for future in futures:
+                future.result()
 
-        yield do
+        yield run_jobs

@@ -1,9 +1,13 @@
-"""Candidates: every map that lights a pixel is kept, whatever the order, in memory, in a file, or as single values."""
+"""Candidates: all maps that light a pixel, in memory, in a file, or as single values."""
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
+import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import reference
@@ -11,11 +15,13 @@ import torch
 from torch import Tensor
 
 from nd_plugin.engine import candidates
+from nd_plugin.engine.candidate_file import CandidateFile, StoredMaps
 from nd_plugin.engine.candidates import Candidates
 from nd_plugin.engine.sparse_maps import SparseMaps
 from nd_plugin.engine.thresholds import UnitThresholds, thresholds
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.errors import NotSaved, RunFailed
+from nd_plugin.machine import memory_blocks
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.method.lower_bound import CombinedBounds, LowerBound
 from nd_plugin.method.ranks import rank
@@ -23,6 +29,12 @@ from nd_plugin.method.ranks import rank
 QUANTILE = 0.05
 IMAGES, UNITS = 120, 5
 NOTHING = torch.full((UNITS,), -torch.inf)
+
+
+@pytest.fixture(autouse=True)
+def ample_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for maps, on a machine whose disk is nearly full as well."""
+    monkeypatch.setattr(candidates, "free_bytes", lambda folder: 2**40)
 
 
 @pytest.fixture
@@ -51,16 +63,16 @@ def ordered(maps: Tensor, order: str) -> Tensor:
     }[order]
 
 
-def watch(
-    maps: Tensor, places: Tensor, batch: int, kept: Candidates, spill_every: int = 0
+def observe(
+    maps: Tensor, order: Tensor, batch_size: int, kept: Candidates, spill_every: int = 0
 ) -> tuple[LowerBound, UnitThresholds]:
-    """See the images in an order, batch by batch, now and then to the file; the thresholds that follow."""
+    """Store the images batch by batch, some in the file; return the bound and the thresholds."""
     enough = rank(QUANTILE, maps[:, 0].numel()) + 1
     bound = LowerBound.empty(maps, QUANTILE, len(maps), enough)
-    seen = UnitStatistics.empty(maps, enough, 3)
-    for number, images in enumerate(places.split(batch)):
+    statistics = UnitStatistics.empty(maps, enough, 3)
+    for number, images in enumerate(order.split(batch_size)):
         peaks = maps[images].amax((2, 3))
-        seen.update(maps[images], peaks, images)
+        statistics.update(maps[images], peaks, images)
         bound.update(maps[images])
         bound.settle()
         bound.count(maps[images])
@@ -68,28 +80,28 @@ def watch(
         if spill_every and number % spill_every == spill_every - 1:
             kept.spill(bound.level, kept.nbytes)
             assert kept.nbytes == 0
-    (found,) = thresholds(
-        [kept], CombinedBounds.of([bound.snapshot()]), seen, [QUANTILE], SingleProcess(), 2**30
-    )
-    return bound, found
+    bounds = CombinedBounds.of([bound.snapshot()])
+    group = SingleProcess()
+    (at_quantile,) = thresholds([kept], bounds, statistics, [QUANTILE], group, 2**30)
+    return bound, at_quantile
 
 
 def pairs(kept: Candidates) -> dict[tuple[int, int], Tensor]:
-    """The maps that were kept, by image and unit; -inf where a cell was not."""
-    found = {}
+    """The maps that were stored, by image and unit; -inf where a cell was not."""
+    map_of = {}
     for batch in kept.parts:
         part = kept.of(batch)
         maps = part.maps(torch.arange(len(part.units)), torch.device("cpu"))
         for image, unit, peak, map_ in zip(
             part.images.tolist(), part.units.tolist(), part.peaks, maps, strict=True
         ):
-            assert (image, unit) not in found and peak == map_.max()
-            found[image, unit] = map_
-    return found
+            assert (image, unit) not in map_of and peak == map_.max()
+            map_of[image, unit] = map_
+    return map_of
 
 
 def assert_enough(kept: Tensor, map_: Tensor, threshold: Tensor) -> None:
-    """All that a mask can need is kept of a map (row, column): what is above the threshold and the eight around it."""
+    """Check a map (row, column): all cells above the threshold are stored, and the eight around."""
     above = (map_ > threshold).float()[None, None]
     needed = torch.nn.functional.max_pool2d(above, 3, 1, 1)[0, 0] > 0
     assert torch.equal(kept[needed], map_[needed])
@@ -97,15 +109,15 @@ def assert_enough(kept: Tensor, map_: Tensor, threshold: Tensor) -> None:
 
 
 def flat_values(kept: Candidates, above: Tensor) -> list[list[float]]:
-    """What selection reads: the values of each unit, descending."""
-    found: list[list[float]] = [[] for _ in range(UNITS)]
+    """Values of each unit, descending, as the selection of thresholds reads them."""
+    values_of: list[list[float]] = [[] for _ in range(UNITS)]
     for units, values in kept.flat(above):
         for unit, value in zip(units.tolist(), values.tolist(), strict=True):
-            found[unit].append(value)
-    return [sorted(values, reverse=True) for values in found]
+            values_of[unit].append(value)
+    return [sorted(values, reverse=True) for values in values_of]
 
 
-def twin(maps: Tensor) -> Tensor:
+def reference_thresholds(maps: Tensor) -> Tensor:
     return torch.tensor(
         [reference.threshold(unit.numpy(), QUANTILE) for unit in maps.transpose(0, 1).flatten(1)]
     )
@@ -115,7 +127,7 @@ def twin(maps: Tensor) -> Tensor:
     params=[2**25, 2000, 1], ids=["one block", "small blocks", "a block for each batch"]
 )
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "BLOCK", request.param)
+    monkeypatch.setattr(memory_blocks, "BLOCK_BYTES", request.param)
 
 
 @pytest.mark.usefixtures("blocks")
@@ -126,8 +138,8 @@ def test_no_map_above_the_threshold_is_lost(
     maps: Tensor, batch: int, order: str, spill_every: int
 ) -> None:
     kept = Candidates((4, 5), maps.dtype)
-    bound, found = watch(maps, ordered(maps, order), batch, kept, spill_every)
-    expected = twin(maps)
+    bound, found = observe(maps, ordered(maps, order), batch, kept, spill_every)
+    expected = reference_thresholds(maps)
     assert torch.equal(found.values[found.known], expected[found.known]), (
         "what is said to be known is right"
     )
@@ -150,8 +162,8 @@ def test_a_bound_that_was_passed_is_told(maps: Tensor) -> None:
     drawn.flatten(2)[torch.arange(IMAGES), :, places] = 1.0 + torch.arange(IMAGES)[:, None]
     drawn += torch.randn(drawn.shape, generator=torch.Generator().manual_seed(2)) * 0.1
     kept = Candidates((4, 5), maps.dtype)
-    bound, found = watch(drawn, torch.arange(IMAGES), 10, kept)
-    passed = bound.level >= twin(drawn)
+    bound, found = observe(drawn, torch.arange(IMAGES), 10, kept)
+    passed = bound.level >= reference_thresholds(drawn)
     assert passed.all() and not found.known.any()
 
 
@@ -165,8 +177,8 @@ def test_spilling_to_a_file_changes_nothing(
     places = ordered(maps, "shuffled")
     memory = Candidates((4, 5), dtype)
     spilt = Candidates((4, 5), dtype, tmp_path / "deeper" / "0" if named else None)
-    bound, found = watch(maps, places, 7, memory)
-    level, same = watch(maps, places, 7, spilt, spill_every=4)
+    bound, found = observe(maps, places, 7, memory)
+    level, same = observe(maps, places, 7, spilt, spill_every=4)
     assert torch.equal(bound.level, level.level) and torch.equal(found.values, same.values)
     assert (
         spilt.file is not None and memory.file is None and list(memory.parts) == list(spilt.parts)
@@ -176,7 +188,7 @@ def test_spilling_to_a_file_changes_nothing(
         assert (
             other.values.dtype == dtype and other.images.dtype == other.units.dtype == torch.int32
         )
-        for name in ("images", "units", "peaks", "counts", "places", "values", "memory"):
+        for name in ("images", "units", "peaks", "counts", "positions", "values", "memory"):
             assert torch.equal(getattr(one, name), getattr(other, name))
     for above in (bound.level, found.values):
         assert flat_values(memory, above) == flat_values(spilt, above)
@@ -186,21 +198,21 @@ def test_spilling_to_a_file_changes_nothing(
 
 
 @pytest.mark.usefixtures("blocks")
-@pytest.mark.parametrize("how", ["in memory", "partly spilt", "single values"])
+@pytest.mark.parametrize("storage", ["in memory", "partly spilt", "single values"])
 def test_a_better_bound_forgets_what_it_rules_out(
-    maps: Tensor, how: str, monkeypatch: pytest.MonkeyPatch
+    maps: Tensor, storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept, expected = Candidates((4, 5), maps.dtype), twin(maps)
+    kept, expected = Candidates((4, 5), maps.dtype), reference_thresholds(maps)
     first, second = torch.arange(IMAGES).split(70)
-    if how == "single values":
+    if storage == "single values":
         monkeypatch.setattr(candidates, "free_bytes", lambda folder: 0)
     for number, images in enumerate((*first.split(10), *second.split(10))):
         kept.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
-        if number == 6 and how != "in memory":
+        if number == 6 and storage != "in memory":
             kept.spill(NOTHING, kept.nbytes)
     flat, before = flat_values(kept, expected), kept.nbytes
     kept.prune(expected)
-    in_memory = range(12) if how == "in memory" else range(7, 12)
+    in_memory = range(12) if storage == "in memory" else range(7, 12)
     parts = [kept.parts[batch] for batch in in_memory]
     assert all(
         isinstance(part, SparseMaps) and (part.peaks > expected[part.units]).all() for part in parts
@@ -254,13 +266,13 @@ def test_the_whole_is_more_than_the_bound_and_only_what_exceeds_it_is_flat(maps:
 def test_later_batches_leave_earlier_ones_alone(
     maps: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(candidates, "BLOCK", 30_000)
+    monkeypatch.setattr(memory_blocks, "BLOCK_BYTES", 30_000)
     kept = Candidates((4, 5), maps.dtype)
     for spill in (False, True, False):
         for number, images in enumerate(torch.arange(IMAGES).split(9)):
-            given = maps[images].clone()
-            kept.update(number, images, given, given.amax((2, 3)), NOTHING)
-            given.fill_(torch.nan)
+            activations = maps[images].clone()
+            kept.update(number, images, activations, activations.amax((2, 3)), NOTHING)
+            activations.fill_(torch.nan)
         if spill:
             kept.spill(NOTHING, kept.nbytes)
         assert (
@@ -286,10 +298,10 @@ def test_single_values_are_kept_where_the_disk_has_no_room_for_maps(
         Candidates((4, 5), maps.dtype),
         Candidates((4, 5), maps.dtype, tmp_path / "0" if named else None),
     )
-    bound, found = watch(maps, places, 10, memory)
-    left = iter([2**40] * first_with_room)
-    monkeypatch.setattr(candidates, "free_bytes", lambda folder: next(left, 0))
-    _, same = watch(maps, places, 10, small, spill_every=3)
+    bound, found = observe(maps, places, 10, memory)
+    free = iter([2**40] * first_with_room)
+    monkeypatch.setattr(candidates, "free_bytes", lambda folder: next(free, 0))
+    _, same = observe(maps, places, 10, small, spill_every=3)
     assert memory.whole and not small.whole
     assert (
         torch.equal(found.values, same.values)
@@ -304,7 +316,7 @@ def test_single_values_are_kept_where_the_disk_has_no_room_for_maps(
 
 def test_an_interrupted_run_goes_on_from_its_file(maps: Tensor, tmp_path: Path) -> None:
     kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
-    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    observe(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
     before, end, parts = pairs(kept), kept.end, dict(kept.parts)
     kept.close()
     with (tmp_path / "0.maps").open("ab") as file:
@@ -322,7 +334,7 @@ def test_an_interrupted_run_goes_on_from_its_file(maps: Tensor, tmp_path: Path) 
 
 def test_a_shard_is_read_and_left_as_it_is(maps: Tensor, tmp_path: Path) -> None:
     kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
-    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    observe(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
     before = pairs(kept)
     kept.close()
     with (tmp_path / "0.maps").open("ab") as file:
@@ -338,21 +350,19 @@ def test_a_shard_is_read_and_left_as_it_is(maps: Tensor, tmp_path: Path) -> None
 
 def test_a_file_that_is_shorter_than_said_is_refused(maps: Tensor, tmp_path: Path) -> None:
     kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
-    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    observe(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
     kept.close()
     with (tmp_path / "0.maps").open("r+b") as file:
         file.truncate(kept.end - 1)
     again = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end)
-    with pytest.raises(
-        ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, and not {kept.end}"
-    ):
+    with pytest.raises(ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, not {kept.end}"):
         again.reopen(to_go_on=True)
     assert again.file is None
 
 
 def test_a_file_that_is_cut_while_it_is_used_is_named(maps: Tensor, tmp_path: Path) -> None:
     kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
-    watch(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
+    observe(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
     with (tmp_path / "0.maps").open("r+b") as file:
         file.truncate(100)
     with pytest.raises(RunFailed, match=r"0\.maps ends early"):
@@ -367,6 +377,79 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(
     kept = Candidates((4, 5), maps.dtype, tmp_path / "file" / "0")
     kept.update(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
     with pytest.raises(
-        NotSaved, match=r"need more room than there is in .*file.*, or give more --memory"
+        NotSaved, match=r"need more room than there is in .*file.*, or raise --memory"
     ):
         kept.spill(NOTHING, kept.nbytes)
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("records", [0, 1, 5])
+def test_maps_stay_where_single_values_do_not_fit_either(
+    maps: Tensor, named: bool, records: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes some records of values, then none."""
+    prefix = tmp_path / "0" if named else None
+    kept = Candidates((4, 5), maps.dtype, prefix)
+    for number, images in enumerate(torch.arange(IMAGES).split(10)):
+        kept.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+        if number == 3:
+            kept.spill(NOTHING, kept.nbytes)
+    nbytes, file, end = kept.nbytes, kept.file, kept.end
+    write = CandidateFile.write
+    written: list[CandidateFile] = []
+
+    def write_some(file: CandidateFile, maps: SparseMaps, offset: int) -> StoredMaps:
+        if len(written) == records:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(file)
+        return write(file, maps, offset)
+
+    monkeypatch.setattr(candidates, "free_bytes", lambda folder: 0)
+    monkeypatch.setattr(CandidateFile, "write", write_some)
+    with pytest.raises(NotSaved, match="No space left on device"):
+        kept.spill(NOTHING, kept.nbytes)
+    assert kept.whole and (kept.nbytes, kept.file, kept.end) == (nbytes, file, end)
+    assert all(abandoned.handle.closed for abandoned in written)
+    stored = pairs(kept)
+    assert len(stored) == IMAGES * UNITS
+    assert all(map_.equal(maps[pair]) for pair, map_ in stored.items())
+    kept.close()
+
+
+def test_memory_is_returned_to_the_pool_where_single_values_replace_maps(
+    maps: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "free_bytes", lambda folder: 0)
+    monkeypatch.setattr(memory_blocks, "BLOCK_BYTES", 1)
+    kept = Candidates((4, 5), maps.dtype)
+    for number, images in enumerate(torch.arange(IMAGES).split(40)):
+        kept.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+    kept.spill(NOTHING, 1)
+    assert kept.nbytes == 0 and kept.memory.block_of == {}
+    assert len(kept.room.blocks) == 2 and kept.memory.current is not None
+    assert kept.memory.current.filled == 0, "the third block is filled again"
+    kept.close()
+
+
+class DiskUsage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "usable"),
+    [
+        (2**40, 2**30, 2**30 - 2**28),
+        (2**40, 2**28, 0),
+        (2**40, 0, 0),
+        (2**30, 2**29, 2**29 - 2**30 // 20),
+    ],
+)
+def test_a_reserve_of_the_disk_stays_free(
+    total: int, free: int, usable: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    usage = {tmp_path: DiskUsage(total, total - free, free)}
+    monkeypatch.setattr(shutil, "disk_usage", usage.__getitem__)
+    assert candidates.free_bytes(tmp_path) == usable

@@ -1,4 +1,4 @@
-"""Of a map the cells above the bound and their neighbours are kept: every mask follows from them, to the last bit."""
+"""Sparse maps: cells above the bound and their neighbours decide every mask, to the last bit."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ def mask(maps: Tensor, thresholds: Tensor, geometry: Geometry) -> Tensor:
 
 @pytest.fixture(params=[2**20, 1], ids=["at once", "map by map"])
 def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(sparse_maps, "IN_CACHE", request.param)
-    sparse_maps._places.cache_clear()
+    monkeypatch.setattr(sparse_maps, "CELLS_IN_CACHE", request.param)
+    sparse_maps._positions.cache_clear()
     yield
-    sparse_maps._places.cache_clear()
+    sparse_maps._positions.cache_clear()
 
 
 @pytest.mark.usefixtures("pieces")
@@ -105,7 +105,7 @@ def test_what_exceeds_the_bound_and_what_touches_it_is_kept(
         needed = neighbourhood(chosen > bound[unit, None, None])
         assert torch.equal(dense[needed], finite(chosen)[needed])
         assert ((dense == finite(chosen)) | dense.isneginf()).all(), "the rest is below everything"
-        assert one.counts.sum() == len(one.values) == len(one.places)
+        assert one.counts.sum() == len(one.values) == len(one.positions)
         assert (
             one.nbytes == bytes_of(cells, dtype, len(unit), len(one.values)) and one.nbytes % 8 == 0
         )
@@ -180,7 +180,7 @@ def test_without_neighbours_it_leaves_the_values_that_exceed_it(
         after, expected = before.above(better, neighbours=False), sparsify(
             maps, torch.arange(6), peaks, better, neighbours=False
         )  # fmt: skip
-        for name in ("images", "units", "peaks", "counts", "places", "values", "memory"):
+        for name in ("images", "units", "peaks", "counts", "positions", "values", "memory"):
             assert torch.equal(getattr(after, name), getattr(expected, name)), name
 
 
@@ -193,13 +193,15 @@ def test_what_is_lit_are_the_values_above_a_bound(kind: str, neighbours: bool) -
     )
     for quantile in (0.5, 0.9, 1.0):
         above = bounds(maps, quantile)
-        units, values = one.lit(above)
+        units, values = one.values_above(above)
         image, unit, *place = (maps > above[:, None, None]).nonzero(as_tuple=True)
         assert units.tolist() == unit.tolist() and torch.equal(
             values, maps[image, unit, place[0], place[1]]
         )
     if not neighbours:
-        assert len(one.lit(bounds(maps, 0.5))[1]) == len(one.values), "and nothing else is kept"
+        assert len(one.values_above(bounds(maps, 0.5))[1]) == len(one.values), (
+            "and nothing else is kept"
+        )
 
 
 @pytest.mark.parametrize("which", [[], [0], [3, 1, 3], [5, 4, 2]])
