@@ -25,7 +25,7 @@ from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.provenance import check
 from nd_plugin.engine.run import observe, run
-from nd_plugin.errors import BadInput, NDError
+from nd_plugin.errors import BadInput, NDError, RunInvalid
 from nd_plugin.machine.process_group import SingleProcess, joined, own_device
 from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.opening import open_concepts, open_model
@@ -116,10 +116,19 @@ def dissect(
 def _load_finished_run(
     output: Path, work: RunOptions, *, overwrite: bool
 ) -> list[Dissection] | None:
-    """Return the run in ``output`` that ``--resume`` may find finished; else check that a run can be saved there."""
+    """Return the run in ``output`` if ``--resume`` may find it finished.
+
+    Else check that a run can be saved there, and return None.
+    """
     if work.resume and work.shard and checkpoint.states(*shards.within(output)):
         return None
-    finished_run = load_finished_run(output) if work.resume and not work.shard else None
+    finished_run = None
+    if work.resume and not work.shard:
+        try:
+            finished_run = load_finished_run(output)
+        except RunInvalid:
+            if not overwrite:
+                raise
     if finished_run is None:
         run_folder.check_target(output, overwrite=overwrite)
     return finished_run
@@ -135,7 +144,10 @@ def _is_same_run(
     *,
     overwrite: bool,
 ) -> bool:
-    """Return whether a finished run holds what is asked for. Raise BadInput for another, unless ``overwrite``."""
+    """Return whether a finished run holds what is asked for.
+
+    Raises BadInput, which names the difference, unless another run may be overwritten.
+    """
     try:
         with console.results_only():
             check_same_run(output, finished_run, model, layers, quantiles, feed)
@@ -237,7 +249,7 @@ def merge(
 
 
 def save_and_report(output: Path, dissections: Sequence[Dissection], *, as_json: bool) -> None:
-    """Save a run and report it; report it also where it cannot be saved, and then raise NotSaved."""
+    """Save a run and report it; where it cannot be saved, report it and raise NotSaved."""
     failure: NDError | None = None
     try:
         run_folder.save_run(output, dissections, ["nd", *sys.argv[1:]])

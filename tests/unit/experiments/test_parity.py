@@ -207,8 +207,8 @@ class TestParity:
         with pytest.raises(BadInput) as raised:
             compared(str(path), Origin(path), "relu1", "relu1=relu2")
         assert str(raised.value) == (
-            "layer 'relu1' gives maps of shape (8, 32, 32) and 'relu2' of (12, 8, 8): they are not the same layer; "
-            "name a pair of them as FIRST=SECOND"
+            "layer 'relu1' has maps of shape (8, 32, 32) and 'relu2' of (12, 8, 8): "
+            "they are not the same layer; name a pair of layers as FIRST=SECOND"
         )
 
     def test_notes_are_of_both(self, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_pair_is_one_name_or_two(text: str, pair: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("text", ["", "=a", "a="])
 def test_half_a_pair_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="is neither NAME nor FIRST=SECOND"):
+    with pytest.raises(BadInput, match="is neither NAME nor NAME=NAME_IN_ORIGIN"):
         pair_of(text)
 
 
@@ -255,10 +255,11 @@ class TestCommand:
         run = ("parity", files.onnx, files.origin, "-l", "conv1", "-c", CONCEPTS, "--quantile", "0.05",
                "--input-size", "32", "--workers", "0")  # fmt: skip
         code, out, _ = nd(*run)
-        assert code == 0 and "1 differ" in out and "conv1: another label: units 3" in out
+        assert code == 0 and "1 differ" in out and "conv1: label differs in units 3" in out
         code, out, err = nd(*run, "--tolerance", "0.01", "--json")
         assert (
-            code == 1 and "nd: activations differ by more than 0.01 of the largest in conv1" in err
+            code == 1
+            and "nd: activations differ by more than 0.01 of the largest activation in conv1" in err
         )
         (found,) = json.loads(out)
         assert found["layers"] == ["conv1", "conv1"] and found["labels"] == [3]
@@ -280,7 +281,7 @@ class TestCommand:
         code, _, err = nd("parity", files.onnx, files.origin, "-l", "relu9", *rest)
         assert code == 2 and "no layer 'relu9' in this model; the nearest are " in err
         code, _, err = nd("parity", files.onnx, files.origin, "-l", "relu1=", *rest)
-        assert code == 2 and "'relu1=' is neither NAME nor FIRST=SECOND" in err
+        assert code == 2 and "'relu1=' is neither NAME nor NAME=NAME_IN_ORIGIN" in err
 
 
 class TestLayers:
