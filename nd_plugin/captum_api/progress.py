@@ -14,8 +14,8 @@ class StageProgress:
 
     Args:
         disable: Show nothing.
-        summary_lines: Replace the bar of a finished stage by one line with its duration and rate. Where stderr is no
-            terminal, print lines only: one every 30 seconds, and the summary.
+        summary_lines: Replace the bar of a finished stage by one line with its duration and rate.
+            Where stderr is no terminal, print lines only: one every 30 seconds, and the summary.
     """
 
     def __init__(self, disable: bool = False, *, summary_lines: bool = False) -> None:
@@ -64,7 +64,7 @@ class StageProgress:
         )
 
     def _print_lines(self, total: int) -> None:
-        """Print a summary of a finished stage; of another, a line now and then where there is no bar."""
+        """Print a summary of a finished stage, and lines about another that has no bar."""
         now = time.monotonic()
         images = self._images_done - self._initial_images
         seconds = now - self._stage_start

@@ -102,7 +102,7 @@ def explain(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Explain a prediction: the units that contribute most to an image's class, and their concepts."""
+    """Explain a prediction: the units that contribute most to a class, and their concepts."""
     from nd_plugin.cli import explain, parsing
 
     explain.explain(
@@ -155,7 +155,7 @@ def parity(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Compare an export with its origin layer by layer: activations, thresholds, labels, detectors."""
+    """Compare an export with its origin: activations, thresholds, labels, detectors by layer."""
     from nd_plugin.cli import parity, parsing
     from nd_plugin.contracts.models import ModelOptions
     from nd_plugin.contracts.provenance import Settings

@@ -36,7 +36,7 @@ class RunFolders:
 
     @classmethod
     def of(cls, output: Path, part: Part, processes: int, *, resume_shard: bool) -> RunFolders:
-        """Return the folders of the process with ``part``; a finished shard is resumed where it is."""
+        """Return the folders of the process with ``part``; a finished shard stays where it is."""
         name = str(part).replace("/", "-of-")
         partial = partial_folder(output)
         target = output if processes == 1 else output / name
@@ -59,7 +59,7 @@ def open_checkpoints(
     resume: bool,
     overwrite: bool,
 ) -> CheckpointFolder:
-    """Return the folder of this process's checkpoints, once all processes agree that they may begin.
+    """Return the folder of this process's checkpoints, once all processes may begin.
 
     Raises BadInput where another run was interrupted there.
     """
@@ -73,7 +73,7 @@ def open_checkpoints(
 
 
 def _check_interrupted(folders: RunFolders, *, resume: bool, overwrite: bool) -> None:
-    """Refuse to begin beside checkpoints of an interrupted run, or discard them with ``overwrite``."""
+    """Refuse to begin beside an interrupted run, or discard its checkpoints (``overwrite``)."""
     interrupted = checkpoint.states(*folders.partial.glob("*"))
     size = _number_of_parts(folders.state)
     of_other_size = [folder for folder in interrupted if _number_of_parts(folder) != size]

@@ -38,8 +38,8 @@ def results_only() -> AbstractContextManager[Any]:
 def show(item: RenderableType, *, wrap_words: bool = True, fold_rows: bool = True) -> None:
     """Print a table or a text to stdout.
 
-    Without ``wrap_words`` a long line is left to the terminal to wrap. Without ``fold_rows`` each row of a table is
-    one line for other programs, however long.
+    Without ``wrap_words`` a long line is left to the terminal to wrap. Without ``fold_rows`` each
+    row of a table is one line for other programs, however long.
     """
     console = stdout_console(PIPED_WIDTH if fold_rows else UNFOLDED_WIDTH)
     if console.is_terminal:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.cli import console
 from nd_plugin.cli.checkpoints import (
@@ -21,6 +23,7 @@ from nd_plugin.cli.checkpoints import (
     remove_if_empty,
 )
 from nd_plugin.cli.report import show_reports
+from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.provenance import check
@@ -29,8 +32,10 @@ from nd_plugin.errors import BadInput, NDError, RunInvalid
 from nd_plugin.machine.process_group import SingleProcess, joined, own_device
 from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.opening import open_concepts, open_model
+from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data import parts
 from nd_plugin.probe_data.batches import Feed
+from nd_plugin.probe_data.parts import Part
 from nd_plugin.results import folder_names, run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import checkpoint, shards
@@ -48,6 +53,17 @@ class RunOptions:
     every: int = checkpoint.EVERY  # images from checkpoint to checkpoint
     resume: bool = False
     shard: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work of one process of a run: layers of an opened model, on its part of the images."""
+
+    model: Model
+    layers: Sequence[str]
+    quantiles: Sequence[float]
+    feed: Feed
+    group: SingleProcess
 
 
 def dissect(
@@ -71,6 +87,7 @@ def dissect(
     work = work or RunOptions()
     quantiles = tuple(quantiles) or (settings.quantile,)
     check(settings, quantiles)
+    shard = parts.parse_part(work.shard) if work.shard else parts.WHOLE
     output = output or run_folder.free_name(Path("runs") / _run_name(model, concepts))
     with joined() as group:
         finished_run = _load_finished_run(output, work, overwrite=overwrite)
@@ -79,38 +96,43 @@ def dissect(
             own_options = replace(options, device=own_device(options.device))
             opened_model = open_model(model, own_options)
         preprocess = opened_model.preprocess.changed(given or {})
-        shard = parts.parse_part(work.shard) if work.shard else parts.WHOLE
-        feed = Feed.of(
-            concept_set,
-            preprocess,
-            settings,
-            opened_model.device,
-            work.batch_size,
-            work.workers,
-            work.memory,
-            shard.part(group.rank, group.size),
-        )
-        if finished_run is not None and _is_same_run(
-            output, finished_run, opened_model, layers, quantiles, feed, overwrite=overwrite
-        ):
+        part = shard.part(group.rank, group.size)
+        feed = _feed(concept_set, preprocess, settings, opened_model.device, work, part)
+        job = Job(opened_model, layers, quantiles, feed, group)
+        if finished_run and _is_same_run(output, finished_run, job, overwrite=overwrite):
             if group.rank == 0:
                 _report_finished_run(output, finished_run, as_json=as_json)
             return
-        folders = RunFolders.of(
-            output, feed.part, group.size, resume_shard=work.resume and work.shard is not None
-        )
+        resume_shard = work.resume and work.shard is not None
+        folders = RunFolders.of(output, feed.part, group.size, resume_shard=resume_shard)
         checkpoints = open_checkpoints(
             folders, feed, quantiles, group, work.every, resume=work.resume, overwrite=overwrite
         )
         if work.shard:
-            _run_shard(opened_model, layers, feed, quantiles, group, folders, checkpoints)
+            _run_shard(job, folders, checkpoints)
         else:
-            dissections = _run(opened_model, layers, feed, quantiles, group, checkpoints)
-            if group.rank == 0:
-                save_and_report(output, dissections, as_json=as_json)
-            group.wait()  # checkpoints are needed until the run is saved
-            checkpoints.remove()
+            _run_and_save(job, output, checkpoints, as_json=as_json)
         remove_if_empty(folders.partial)
+
+
+def _feed(
+    concept_set: ConceptSet,
+    preprocess: Preprocess,
+    settings: Settings,
+    device: torch.device,
+    work: RunOptions,
+    part: Part,
+) -> Feed:
+    return Feed.of(
+        concept_set,
+        preprocess,
+        settings,
+        device,
+        work.batch_size,
+        work.workers,
+        work.memory,
+        part,
+    )
 
 
 def _load_finished_run(
@@ -135,14 +157,7 @@ def _load_finished_run(
 
 
 def _is_same_run(
-    output: Path,
-    finished_run: Sequence[Dissection],
-    model: Model,
-    layers: Sequence[str],
-    quantiles: Sequence[float],
-    feed: Feed,
-    *,
-    overwrite: bool,
+    output: Path, finished_run: Sequence[Dissection], job: Job, *, overwrite: bool
 ) -> bool:
     """Return whether a finished run holds what is asked for.
 
@@ -150,7 +165,7 @@ def _is_same_run(
     """
     try:
         with console.results_only():
-            check_same_run(output, finished_run, model, layers, quantiles, feed)
+            check_same_run(output, finished_run, job.model, job.layers, job.quantiles, job.feed)
     except BadInput:
         if not overwrite:
             raise
@@ -166,42 +181,31 @@ def _report_finished_run(output: Path, dissections: Sequence[Dissection], *, as_
     console.say(f"{output} is complete (nd report {output})")
 
 
-def _run(
-    model: Model,
-    layers: Sequence[str],
-    feed: Feed,
-    quantiles: Sequence[float],
-    group: SingleProcess,
-    checkpoints: CheckpointFolder,
-) -> list[Dissection]:
-    with progress_saved(checkpoints), _progress_shown(group) as progress:
-        return run(
-            model,
-            layers,
-            feed,
+def _run_and_save(job: Job, output: Path, checkpoints: CheckpointFolder, *, as_json: bool) -> None:
+    with progress_saved(checkpoints), _progress_shown(job.group) as progress:
+        dissections = run(
+            job.model,
+            job.layers,
+            job.feed,
             progress,
-            quantiles=quantiles,
-            group=group,
+            quantiles=job.quantiles,
+            group=job.group,
             keep=checkpoints.keep,
         )
+    if job.group.rank == 0:
+        save_and_report(output, dissections, as_json=as_json)
+    job.group.wait()  # checkpoints are needed until the run is saved
+    checkpoints.remove()
 
 
-def _run_shard(
-    model: Model,
-    layers: Sequence[str],
-    feed: Feed,
-    quantiles: Sequence[float],
-    group: SingleProcess,
-    folders: RunFolders,
-    checkpoints: CheckpointFolder,
-) -> None:
-    with progress_saved(checkpoints), _progress_shown(group) as progress:
-        observe(model, layers, feed, progress, quantiles, checkpoints.keep)
+def _run_shard(job: Job, folders: RunFolders, checkpoints: CheckpointFolder) -> None:
+    with progress_saved(checkpoints), _progress_shown(job.group) as progress:
+        observe(job.model, job.layers, job.feed, progress, job.quantiles, checkpoints.keep)
         checkpoints.hand_over(folders.target)
     if folders.state == folders.target:
         outcome = f"{folders.output} is complete"
     else:
-        outcome = f"saved shard {feed.part} in {folders.target}"
+        outcome = f"saved shard {job.feed.part} in {folders.target}"
     console.say(f"{outcome} (nd merge brings the shards together)")
 
 

@@ -1,4 +1,4 @@
-"""Commands that list what there is: ``nd layers``, ``nd concepts``, ``nd plugins``, ``nd doctor``."""
+"""Commands that list: ``nd layers``, ``nd concepts``, ``nd plugins``, ``nd doctor``."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def plugins(json: Json = False) -> None:
 
 
 def print_plugins(host: Host, *, as_json: bool) -> None:
-    """Print name, origin, state and offers of every plugin, and the problem of those that failed."""
+    """Print name, origin, state and offers of every plugin, then problems."""
     if as_json:
         print_json([asdict(plugin) for plugin in host.plugins])
         return

@@ -37,7 +37,7 @@ def format_name(option: str | None, as_json: bool) -> str | None:
 def report(
     source: Path, html: Path | None, form: str | None, output: Path | None, min_iou: float | None
 ) -> None:
-    """Report a run or a NetDissect CSV file: to ``html``, and as ``form`` to ``output`` or stdout."""
+    """Report a run or a CSV file: to ``html``, and as ``form`` to ``output`` or stdout."""
     reports = read_reports(source, min_iou)
     if html is not None:
         show_reports(reports, "html", html)

@@ -1,6 +1,7 @@
 """Parity of two models, such as an export and its origin: layer by layer, the same network inside.
 
-One pass over the images feeds both models. Activations are compared as they come, and both are dissected.
+One pass over the images feeds both models. Activations are compared batch by batch, and both models
+are dissected.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Differences:
 
 @dataclass(frozen=True)
 class PairProbe:
-    """Probes of both models as one probe, whose layers have the prefixes ``first:`` and ``second:``."""
+    """Probes of both models as one probe; its layers have the prefixes first: and second:."""
 
     first: Probe
     second: Probe
@@ -139,7 +140,7 @@ class Pair:
 
     first: Model
     second: Model
-    feed_preprocess: Preprocess | None = None  # None: both models take the feed's images as they are
+    feed_preprocess: Preprocess | None = None  # None: both models get the feed's images as they are
     differences: Differences = field(default_factory=Differences)
     backend: str = "pair"
 
@@ -182,7 +183,7 @@ class Pair:
             yield PairProbe(first, second, self)
 
     def prepare(self, images: Tensor, model: Model) -> Tensor:
-        """Return a batch of the feed on a model's device, normalised as the model's metadata says, if it does."""
+        """Return a batch of the feed on a model's device, normalised as its own metadata says."""
         if self.feed_preprocess is not None and not model.preprocess.assumed:
             images = model.preprocess.renormalised(images, self.feed_preprocess)
         return images.to(model.device)
@@ -199,9 +200,11 @@ def parity(
 ) -> list[LayerParity]:
     """Compare layers of two models on the images of ``feed``.
 
-    ``layers`` are pairs of names, in the first model and in the second. With ``own`` each model gets the images
-    normalised as its own metadata says, where it has any, else as the feed does. Raises BadInput where a pair is of
-    different shapes, and what `nd_plugin.engine.run.run` raises.
+    ``layers`` are pairs of names, in the first model and in the second. With ``own`` each model
+    gets the images normalised as its own metadata says, where it has any, else as the feed does.
+
+    Raises BadInput where the maps of a pair are of different shapes, and what
+    `nd_plugin.engine.run.run` raises.
     """
     pair = Pair(first, second, feed.preprocess if own else None)
     dissections = run(pair, layers, feed, progress)
@@ -235,9 +238,7 @@ def _is_detector(dissection: Dissection) -> npt.NDArray[np.bool_]:
     return np.array([score.detector for score in dissection.unit_scores()])
 
 
-def _largest_difference(
-    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
-) -> float:
+def _largest_difference(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
     return float(np.abs(first - second).max(initial=0))
 
 

@@ -35,10 +35,10 @@ def check_same_run(
     quantiles: Sequence[float],
     feed: Feed,
 ) -> None:
-    """Check that a finished run holds the answers that are asked for: what decides the numbers is the same.
+    """Check that a finished run answers what is asked for: what decides the numbers is the same.
 
-    Layers and quantiles may come in any order. Not compared are how the images went through the model (device, batch
-    size, workers, memory) and versions of software: a finished run is not mixed with new numbers, as a checkpoint is.
+    Layers and quantiles may come in any order. Device, batch size, workers, memory and versions of
+    software are not compared: unlike a checkpoint, a finished run is not mixed with new numbers.
 
     Raises BadInput that names the first difference.
     """
@@ -59,7 +59,7 @@ def check_same_run(
 
 
 def _check(folder: Path, finished: dict[str, Any], requested: dict[str, Any]) -> None:
-    """Raise BadInput that names the first difference; where preprocessing values come from is none."""
+    """Raise BadInput that names the first difference, other than where values come from."""
     plain = json.loads(json.dumps(finished))
     check_same(plain, requested, f"{folder} exists already: it", but=["source", "assumed"])
 
@@ -101,7 +101,7 @@ def _describe_identity(identity: Identity) -> dict[str, str]:
 def _canonical_names(
     model: Model, layers: Sequence[str], feed: Feed, finished_layers: set[str]
 ) -> tuple[str, ...]:
-    """Return the layers' canonical names; only a name that the run does not have is looked up in the model."""
+    """Return the layers' canonical names; names that the run lacks are looked up in the model."""
     if finished_layers.issuperset(layers):
         return tuple(layers)
     with model.probe(layers, feed.preprocess.size) as probe:

@@ -269,8 +269,9 @@ def test_parity_tells_what_a_conversion_changed(
     if form == "fp16":
         assert all(len(one["labels"]) < one["units"] / 2 for one in found)
     else:
-        # How many labels change depends on the processor: its int8 kernels round, and without VNNI saturate,
-        # differently. What holds on each is that parity tells the labels of two separate dissections.
+        # How many labels change depends on the processor: int8 kernels round differently, and
+        # saturate where there is no VNNI. What holds on each: parity and two separate dissections
+        # agree on which labels change.
         assert any(one["labels"] for one in found), "8-bit integers change what some units detect"
         names = [one["layers"] for one in found]
         exported = labels_of(str(converted[form]), [first for first, _ in names])
@@ -281,7 +282,7 @@ def test_parity_tells_what_a_conversion_changed(
 
 
 def labels_of(model: str, layers: list[str]) -> list[np.ndarray[Any, Any]]:
-    """Return the units' labels in layers that are dissected apart from any other model; (unit,) each."""
+    """Return the units' labels of layers in a dissection of this model alone; (unit,) each."""
     dissections = LayerDissection(model, layers).dissect(
         SHAPES, limit=10, workers=0, preprocess=open_model(ORIGIN).preprocess
     )

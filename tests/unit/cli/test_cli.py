@@ -43,7 +43,7 @@ class TestReport:
         assert max(map(len, lines)) <= int(width) and not any("…" in line for line in lines)
 
     def test_as_printed_before(self, dissection: Dissection, tmp_path: Path, nd: Any) -> None:
-        """Where the new text is meant: ``COLUMNS=80 NO_COLOR=1 nd report RUN > golden_report.txt``."""
+        """To accept a new text: ``COLUMNS=80 NO_COLOR=1 nd report RUN > golden_report.txt``."""
         save_run(tmp_path / "run", [dissection])
         done = nd("report", tmp_path / "run", COLUMNS="80")
         assert done.stdout == GOLDEN_REPORT.read_text(encoding="utf-8")
@@ -238,8 +238,10 @@ class TestBadInput:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_model_that_fails(self, probe_set: Path, tmp_path: Path, nd: Any) -> None:
-        code, stderr = self.dissect(nd, "networks:UNet?mode=wrong", "-l", "up2", "-c", f"masks:{probe_set}",
-                                    "--input-size", "64", "-o", tmp_path / "run2")  # fmt: skip
+        code, stderr = self.dissect(
+            nd, "networks:UNet?mode=wrong", "-l", "up2", "-c", f"masks:{probe_set}",
+            "--input-size", "64", "-o", tmp_path / "run2",
+        )  # fmt: skip
         assert code == 1 and "the model failed in its forward pass" in stderr and "wrong" in stderr
 
     def test_masks_of_another_kind_are_refused_at_once(
