@@ -23,8 +23,10 @@ def test_exit_codes_reach_the_shell(nd_process: Any, probe_set: Path, tmp_path: 
                       "-o", tmp_path / "run")  # fmt: skip
     assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
     assert "nd: no layer 'layer7' in ResNet18; the nearest are" in done.stderr
-    done = nd_process("dissect", "networks:UNet?mode=wrong", "-l", "up2", "-c",
-                      f"masks:{probe_set}", "--input-size", "64", "-o", tmp_path / "run")  # fmt: skip
+    done = nd_process(
+        "dissect", "networks:UNet?mode=wrong", "-l", "up2", "-c", f"masks:{probe_set}",
+        "--input-size", "64", "-o", tmp_path / "run",
+    )  # fmt: skip
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "the model failed in its forward pass" in done.stderr
 
@@ -78,7 +80,9 @@ def test_a_disk_that_fills_up_loses_no_result(
     probe_set: Path, tmp_path: Path, surroundings: dict[str, str]
 ) -> None:
     limited = (
-        "import resource, sys; from nd_plugin import cli; from nd_plugin.results import run_folder\n"
+        "import resource, sys\n"
+        "from nd_plugin import cli\n"
+        "from nd_plugin.results import run_folder\n"
         "save_run = run_folder.save_run\n"
         "def save(*a):\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); return save_run(*a)\n"
