@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.cli import console
 from nd_plugin.cli.checkpoints import (
@@ -23,7 +21,6 @@ from nd_plugin.cli.checkpoints import (
     remove_if_empty,
 )
 from nd_plugin.cli.report import show_reports
-from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.provenance import check
@@ -32,10 +29,8 @@ from nd_plugin.errors import BadInput, NDError, RunInvalid
 from nd_plugin.machine.process_group import SingleProcess, joined, own_device
 from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.opening import open_concepts, open_model
-from nd_plugin.preprocess import Preprocess
-from nd_plugin.probe_data import parts
 from nd_plugin.probe_data.batches import Feed
-from nd_plugin.probe_data.parts import Part
+from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
 from nd_plugin.results import folder_names, run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import checkpoint, shards
@@ -53,6 +48,16 @@ class RunOptions:
     every: int = checkpoint.EVERY  # images from checkpoint to checkpoint
     resume: bool = False
     shard: str | None = None
+
+    @property
+    def part(self) -> Part:
+        """Part of the concept set: a shard, or the whole."""
+        return parse_part(self.shard) if self.shard else WHOLE
+
+    @property
+    def resume_shard(self) -> bool:
+        """Whether a shard is to be continued, or found finished."""
+        return self.resume and self.shard is not None
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def dissect(
     work = work or RunOptions()
     quantiles = tuple(quantiles) or (settings.quantile,)
     check(settings, quantiles)
-    shard = parts.parse_part(work.shard) if work.shard else parts.WHOLE
+    shard = work.part
     output = output or run_folder.free_name(Path("runs") / _run_name(model, concepts))
     with joined() as group:
         finished_run = _load_finished_run(output, work, overwrite=overwrite)
@@ -97,14 +102,22 @@ def dissect(
             opened_model = open_model(model, own_options)
         preprocess = opened_model.preprocess.changed(given or {})
         part = shard.part(group.rank, group.size)
-        feed = _feed(concept_set, preprocess, settings, opened_model.device, work, part)
+        feed = Feed.of(
+            concept_set,
+            preprocess,
+            settings,
+            opened_model.device,
+            work.batch_size,
+            work.workers,
+            work.memory,
+            part,
+        )
         job = Job(opened_model, layers, quantiles, feed, group)
         if finished_run and _is_same_run(output, finished_run, job, overwrite=overwrite):
             if group.rank == 0:
                 _report_finished_run(output, finished_run, as_json=as_json)
             return
-        resume_shard = work.resume and work.shard is not None
-        folders = RunFolders.of(output, feed.part, group.size, resume_shard=resume_shard)
+        folders = RunFolders.of(output, part, group.size, resume_shard=work.resume_shard)
         checkpoints = open_checkpoints(
             folders, feed, quantiles, group, work.every, resume=work.resume, overwrite=overwrite
         )
@@ -115,26 +128,6 @@ def dissect(
         remove_if_empty(folders.partial)
 
 
-def _feed(
-    concept_set: ConceptSet,
-    preprocess: Preprocess,
-    settings: Settings,
-    device: torch.device,
-    work: RunOptions,
-    part: Part,
-) -> Feed:
-    return Feed.of(
-        concept_set,
-        preprocess,
-        settings,
-        device,
-        work.batch_size,
-        work.workers,
-        work.memory,
-        part,
-    )
-
-
 def _load_finished_run(
     output: Path, work: RunOptions, *, overwrite: bool
 ) -> list[Dissection] | None:
@@ -142,7 +135,7 @@ def _load_finished_run(
 
     Else check that a run can be saved there, and return None.
     """
-    if work.resume and work.shard and checkpoint.states(*shards.within(output)):
+    if work.resume_shard and checkpoint.states(*shards.within(output)):
         return None
     finished_run = None
     if work.resume and not work.shard:

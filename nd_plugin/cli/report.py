@@ -83,5 +83,5 @@ def _find_reporter(name: str) -> Any:
     offer = host().named(ReporterSpec, name)
     if offer is None:
         names = ", ".join(str(offer.spec.name) for offer in host().specs(ReporterSpec))
-        raise BadInput(f"no report format {name!r}; the formats are {names}")
+        raise BadInput(f"no report format {name!r}; known are {names}")
     return load_factory(offer)

@@ -110,7 +110,7 @@ class TestReport:
         done = nd("report", run, "--format", "pdf")
         assert (
             done.returncode == 2
-            and "no report format 'pdf'; the formats are csv, html, json, svg, text" in done.stderr
+            and "no report format 'pdf'; known are csv, html, json, svg, text" in done.stderr
         )
 
     def test_a_truncated_csv(self, tmp_path: Path, nd: Any) -> None:
