@@ -1,4 +1,4 @@
-"""Commands that run a dissection: ``nd dissect``, ``nd demo``, ``nd merge``, ``nd layers``."""
+"""Dissections that are saved and reported: ``nd dissect``, ``nd demo``, ``nd merge``."""
 
 from __future__ import annotations
 
@@ -6,33 +6,41 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nd_plugin.cli import console, listings
+from nd_plugin.captum_api.progress import StageProgress
+from nd_plugin.cli import console
+from nd_plugin.cli.checkpoints import (
+    RunFolders,
+    open_checkpoints,
+    partial_folder,
+    progress_saved,
+    remove_if_empty,
+)
 from nd_plugin.cli.report import show_reports
-from nd_plugin.contracts.models import ModelOptions
+from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.provenance import check
 from nd_plugin.engine.run import observe, run
-from nd_plugin.errors import BadInput, NDError
-from nd_plugin.machine.process_group import joined, own_device
+from nd_plugin.errors import BadInput, NDError, RunInvalid
+from nd_plugin.machine.process_group import SingleProcess, joined, own_device
 from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.opening import open_concepts, open_model
-from nd_plugin.probe_data import parts
 from nd_plugin.probe_data.batches import Feed
-from nd_plugin.probe_data.parts import WHOLE
+from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
 from nd_plugin.results import folder_names, run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import checkpoint, shards
 from nd_plugin.resuming.checkpoint import CheckpointFolder
+from nd_plugin.resuming.finished_run import check_same_run, load_finished_run
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a dissection is run, beside what is dissected; nothing here changes its numbers but the batch size."""
+    """Options of how a dissection is run; only the batch size can change numbers, by rounding."""
 
     batch_size: int | None = None
     workers: int | None = None
@@ -40,6 +48,27 @@ class RunOptions:
     every: int = checkpoint.EVERY  # images from checkpoint to checkpoint
     resume: bool = False
     shard: str | None = None
+
+    @property
+    def part(self) -> Part:
+        """Part of the concept set: a shard, or the whole."""
+        return parse_part(self.shard) if self.shard else WHOLE
+
+    @property
+    def resume_shard(self) -> bool:
+        """Whether a shard is to be continued, or found finished."""
+        return self.resume and self.shard is not None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work of one process of a run: layers of an opened model, on its part of the images."""
+
+    model: Model
+    layers: Sequence[str]
+    quantiles: Sequence[float]
+    feed: Feed
+    group: SingleProcess
 
 
 def dissect(
@@ -56,126 +85,131 @@ def dissect(
     given: Mapping[str, Any] | None = None,
     work: RunOptions | None = None,
 ) -> None:
-    """Dissect, save, report. Everything that can be refused is refused before the model runs."""
+    """Dissect, save, report. Refuse what cannot be done before the model runs.
+
+    ``given`` are preprocessing values that replace the model's own.
+    """
     work = work or RunOptions()
-    check(settings, quantiles or (settings.quantile,))
-    shard = parts.parse_part(work.shard) if work.shard else WHOLE
-    folder = output or run_folder.free_name(Path("runs") / _run_name(model, concepts))
-    partial = Path(f"{folder}.partial")
+    quantiles = tuple(quantiles) or (settings.quantile,)
+    check(settings, quantiles)
+    shard = work.part
+    output = output or run_folder.free_name(Path("runs") / _run_name(model, concepts))
     with joined() as group:
-        if work.resume and run_folder.is_complete(folder, ["nd", *sys.argv[1:]]):
-            if group.rank == 0:
-                _show_complete(folder, partial, as_json=as_json)
-            return
-        if not (work.resume and work.shard and checkpoint.states(*shards.within(folder))):
-            run_folder.check_target(folder, overwrite=overwrite)
+        finished_run = _load_finished_run(output, work, overwrite=overwrite)
         with console.results_only():
-            probe_set = open_concepts(concepts)
-            opened = open_model(model, replace(options, device=own_device(options.device)))
+            concept_set = open_concepts(concepts)
+            own_options = replace(options, device=own_device(options.device))
+            opened_model = open_model(model, own_options)
+        preprocess = opened_model.preprocess.changed(given or {})
         part = shard.part(group.rank, group.size)
-        how = opened.preprocess.changed(given or {})
         feed = Feed.of(
-            probe_set,
-            how,
+            concept_set,
+            preprocess,
             settings,
-            opened.device,
+            opened_model.device,
             work.batch_size,
             work.workers,
             work.memory,
             part,
         )
-        name = str(part).replace("/", "-of-")
-        target = folder if group.size == 1 else folder / name
-        finished = work.resume and work.shard is not None and bool(checkpoint.states(target))
-        place = target if finished else partial / name
-        _check_interrupted(partial, place, work, overwrite=overwrite)
-        if work.resume and group.rank == 0 and not checkpoint.states(place):
-            console.say("nothing was kept of an earlier run: this one begins at the beginning")
-        group.wait()  # nobody leaves a state there before all have looked
-        kept = CheckpointFolder(
-            place, feed, quantiles or (settings.quantile,), work.every, work.resume
-        )
-        with (
-            console.results_only(),
-            _kept(kept),
-            console.StageProgress(quiet=group.rank > 0) as progress,
-        ):
-            if work.shard:
-                observe(opened, layers, feed, progress, quantiles, kept.keep)
-                kept.hand_over(target)
-            else:
-                found = run(
-                    opened, layers, feed, progress, quantiles=quantiles, group=group, keep=kept.keep
-                )
-        if not work.shard:
+        job = Job(opened_model, layers, quantiles, feed, group)
+        if finished_run and _is_same_run(output, finished_run, job, overwrite=overwrite):
             if group.rank == 0:
-                _save_and_report(folder, found, as_json=as_json)
-            group.wait()  # only when it is saved is there nothing to go on from any more
-            kept.remove()
-        with suppress(OSError):  # the last of the processes finds it empty
-            partial.rmdir()
-    if work.shard:
-        done = f"{folder} is complete" if finished else f"saved shard {part} in {target}"
-        console.say(f"{done} (nd merge brings the shards together)")
-
-
-def _show_complete(folder: Path, partial: Path, *, as_json: bool) -> None:
-    """Report a run that was done before."""
-    shutil.rmtree(partial, ignore_errors=True)  # interrupted after its last step
-    show_reports(
-        [dissection.report() for dissection in run_folder.load_run(folder)],
-        "json" if as_json else None,
-        None,
-    )
-    console.say(f"{folder} is complete (nd report {folder})")
-
-
-def _check_interrupted(partial: Path, place: Path, work: RunOptions, *, overwrite: bool) -> None:
-    """Refuse to begin where another run was interrupted; ``overwrite`` leaves it behind."""
-    if work.resume and checkpoint.states(place):
-        return
-    found = checkpoint.states(*partial.glob("*"))
-    same = [
-        folder for folder in found if folder.name.partition("-")[2] == place.name.partition("-")[2]
-    ]
-    if overwrite:
-        for folder in found if place.name.startswith("1-") else ():
-            if folder not in same:
-                shutil.rmtree(folder, ignore_errors=True)
-        return
-    others = [folder for folder in found if folder not in same]
-    if others:
-        count = others[0].name.rpartition("-")[2]
-        raise BadInput(
-            f"{partial} holds a run interrupted in {count} parts: go on with as many and --resume, or say --overwrite"
+                _report_finished_run(output, finished_run, as_json=as_json)
+            return
+        folders = RunFolders.of(output, part, group.size, resume_shard=work.resume_shard)
+        checkpoints = open_checkpoints(
+            folders, feed, quantiles, group, work.every, resume=work.resume, overwrite=overwrite
         )
-    if same and not work.resume:
-        raise BadInput(
-            f"{partial} holds an interrupted run: continue it with --resume, or begin anew with --overwrite"
+        if work.shard:
+            _run_shard(job, folders, checkpoints)
+        else:
+            _run_and_save(job, output, checkpoints, as_json=as_json)
+        remove_if_empty(folders.partial)
+
+
+def _load_finished_run(
+    output: Path, work: RunOptions, *, overwrite: bool
+) -> list[Dissection] | None:
+    """Return the run in ``output`` if ``--resume`` may find it finished.
+
+    Else check that a run can be saved there, and return None.
+    """
+    if work.resume_shard and checkpoint.states(*shards.within(output)):
+        return None
+    finished_run = None
+    if work.resume and not work.shard:
+        try:
+            finished_run = load_finished_run(output)
+        except RunInvalid:
+            if not overwrite:
+                raise
+    if finished_run is None:
+        run_folder.check_target(output, overwrite=overwrite)
+    return finished_run
+
+
+def _is_same_run(
+    output: Path, finished_run: Sequence[Dissection], job: Job, *, overwrite: bool
+) -> bool:
+    """Return whether a finished run holds what is asked for.
+
+    Raises BadInput, which names the difference, unless another run may be overwritten.
+    """
+    try:
+        with console.results_only():
+            check_same_run(output, finished_run, job.model, job.layers, job.quantiles, job.feed)
+    except BadInput:
+        if not overwrite:
+            raise
+        run_folder.check_target(output, overwrite=True)
+        return False
+    return True
+
+
+def _report_finished_run(output: Path, dissections: Sequence[Dissection], *, as_json: bool) -> None:
+    # The last process may have been interrupted after it had saved the run.
+    shutil.rmtree(partial_folder(output), ignore_errors=True)
+    _show_dissections(dissections, as_json=as_json)
+    console.say(f"{output} is complete (nd report {output})")
+
+
+def _run_and_save(job: Job, output: Path, checkpoints: CheckpointFolder, *, as_json: bool) -> None:
+    with progress_saved(checkpoints), _progress_shown(job.group) as progress:
+        dissections = run(
+            job.model,
+            job.layers,
+            job.feed,
+            progress,
+            quantiles=job.quantiles,
+            group=job.group,
+            keep=checkpoints.keep,
         )
+    if job.group.rank == 0:
+        save_and_report(output, dissections, as_json=as_json)
+    job.group.wait()  # checkpoints are needed until the run is saved
+    checkpoints.remove()
+
+
+def _run_shard(job: Job, folders: RunFolders, checkpoints: CheckpointFolder) -> None:
+    with progress_saved(checkpoints), _progress_shown(job.group) as progress:
+        observe(job.model, job.layers, job.feed, progress, job.quantiles, checkpoints.keep)
+        checkpoints.hand_over(folders.target)
+    if folders.state == folders.target:
+        outcome = f"{folders.output} is complete"
+    else:
+        outcome = f"saved shard {job.feed.part} in {folders.target}"
+    console.say(f"{outcome} (nd merge brings the shards together)")
 
 
 @contextmanager
-def _kept(kept: CheckpointFolder) -> Iterator[None]:
-    """Whatever ends a run early, what a checkpoint has kept is there to go on from, and said to be."""
-    try:
-        with kept.watched():
-            yield
-    except BaseException as error:
-        if kept.begun and checkpoint.states(kept.folder):
-            console.say(
-                f"nd: kept in {kept.folder} up to its last checkpoint; --resume continues it",
-                "yellow",
-            )
-        elif kept.begun and isinstance(error, KeyboardInterrupt):
-            console.say(
-                f"nd: nothing is kept: the first checkpoint comes after {kept.every} images (--checkpoint-every)",
-                "yellow",
-            )
-        raise
-    finally:
-        with suppress(OSError):
-            kept.folder.parent.rmdir()
+def _progress_shown(group: SingleProcess) -> Iterator[StageProgress]:
+    """Show the progress of the first process; send to stderr what the model prints."""
+    with (
+        console.results_only(),
+        StageProgress(disable=group.rank > 0, summary_lines=True) as progress,
+    ):
+        yield progress
 
 
 def merge(
@@ -190,47 +224,52 @@ def merge(
     memory: int | None,
     as_json: bool,
 ) -> None:
-    """Bring shards together, save, report."""
+    """Merge shards, save, report."""
     run_folder.check_target(output, overwrite=overwrite)
-    found = shards.load(folders)
+    loaded_shards = shards.load(folders)
     try:
-        with console.results_only(), console.StageProgress() as progress:
-            probe_set = open_concepts(concepts or found[0].described["concept set"]["source"])
-            opened = open_model(model, options) if model else None
-            merged = shards.merge(
-                found, probe_set, model=opened, workers=workers, memory=memory, progress=progress
+        with console.results_only(), StageProgress(summary_lines=True) as progress:
+            recorded_concepts = loaded_shards[0].described["concept set"]["source"]
+            concept_set = open_concepts(concepts or recorded_concepts)
+            opened_model = open_model(model, options) if model else None
+            dissections = shards.merge(
+                loaded_shards,
+                concept_set,
+                model=opened_model,
+                workers=workers,
+                memory=memory,
+                progress=progress,
             )
     finally:
-        shards.close(found)
-    _save_and_report(output, merged, as_json=as_json)
+        shards.close(loaded_shards)
+    save_and_report(output, dissections, as_json=as_json)
 
 
-def _save_and_report(folder: Path, found: Sequence[Dissection], *, as_json: bool) -> None:
-    """A run that cannot be saved is reported all the same: what was computed is not lost."""
+def save_and_report(output: Path, dissections: Sequence[Dissection], *, as_json: bool) -> None:
+    """Save a run and report it; where it cannot be saved, report it and raise NotSaved."""
     failure: NDError | None = None
     try:
-        run_folder.save_run(folder, found, ["nd", *sys.argv[1:]])
+        run_folder.save_run(output, dissections, ["nd", *sys.argv[1:]])
     except NDError as error:
         failure = error
-    show_reports([dissection.report() for dissection in found], "json" if as_json else None, None)
+    _show_dissections(dissections, as_json=as_json)
     if failure is not None:
         raise failure
     with console.results_only():
-        for dissection in found:
+        for dissection in dissections:
             announce(dissection)
-    console.say(f"saved in {folder} (nd report {folder})")
+    console.say(f"saved in {output} (nd report {output})")
+
+
+def _show_dissections(dissections: Sequence[Dissection], *, as_json: bool) -> None:
+    reports = [dissection.report() for dissection in dissections]
+    show_reports(reports, "json" if as_json else None, None)
 
 
 def _run_name(model: str, concepts: str) -> str:
-    """A folder's name from what is run: efficientnet_lite0-shapes."""
-    name = re.split(r"[:/]", model.partition("?")[0])[-1].removesuffix(".onnx")
+    """Return a folder's name from what is run, such as ``efficientnet_lite0-shapes``."""
+    model_path = model.partition("?")[0]
+    model_name = re.split(r"[:/]", model_path)[-1].removesuffix(".onnx")
     kind, _, root = concepts.partition("?")[0].partition(":")
-    return folder_names.folder_of("-".join(part for part in (name, kind, Path(root).name) if part))
-
-
-def layers(model: str, given: Mapping[str, Any], options: ModelOptions, *, as_json: bool) -> None:
-    """List a model's layers."""
-    with console.results_only():
-        opened = open_model(model, options)
-        listed = opened.layers(opened.preprocess.changed(given).size)
-    listings.print_layers(listed, as_json=as_json)
+    words = (model_name, kind, Path(root).name)
+    return folder_names.folder_of("-".join(word for word in words if word))

@@ -1,93 +1,181 @@
-"""What ``nd layers``, ``nd concepts`` and ``nd plugins`` print."""
+"""Commands that list: ``nd layers``, ``nd concepts``, ``nd plugins``, ``nd doctor``."""
 
 from __future__ import annotations
 
-import json
+import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from importlib import metadata
+from typing import Annotated
 
-from rich.table import Table
+import typer
 from rich.text import Text
 
 from nd_plugin.cli import console
+from nd_plugin.cli.console import new_table, print_json, print_notes
+from nd_plugin.cli.options import (
+    CustomOps,
+    Device,
+    Feeds,
+    Input,
+    InputSize,
+    Json,
+    ModelText,
+    Weights,
+)
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import LayerDescription
-from nd_plugin.plugins.host import Host
+from nd_plugin.contracts.plugin_specs import BackendSpec, Finding
+from nd_plugin.plugins.host import Host, host, load_factory
+from nd_plugin.plugins.loading import described
+from nd_plugin.receptive_fields.geometry import Geometry
 
-STATES = {"loaded": "green", "broken": "red", "blocked": "yellow", "conflict": "red"}
-
-
-def new_table(*headers: str) -> Table:
-    """A table without lines, whose cells are folded where they do not fit."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    return table
+STATE_COLOURS = {"loaded": "green", "broken": "red", "blocked": "yellow", "conflict": "red"}
 
 
-def print_json(value: Any) -> None:
-    """Plain values as JSON, for other programs."""
-    console.write(json.dumps(value, indent=1, allow_nan=False))
+def layers(
+    model: ModelText,
+    input_size: InputSize = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    input_name: Input = None,
+    feed: Feeds = None,
+    custom_op_library: CustomOps = None,
+    json: Json = False,
+) -> None:
+    """List a model's layers in execution order, with their shapes and receptive fields."""
+    from nd_plugin.cli import parsing
+    from nd_plugin.plugins.opening import open_model
+
+    options = parsing.model_options(device, weights, input_name, feed, custom_op_library)
+    preprocess_values = parsing.preprocess_values(input_size)
+    with console.results_only():
+        opened_model = open_model(model, options)
+        preprocess = opened_model.preprocess.changed(preprocess_values)
+        descriptions = opened_model.layers(preprocess.size)
+    print_layers(descriptions, as_json=json)
 
 
 def print_layers(layers: Sequence[LayerDescription], *, as_json: bool) -> None:
-    """Name, kind, output shape and receptive field of each layer."""
+    """Print name, kind, output shape, stride and receptive field of each layer."""
     if as_json:
         print_json([asdict(layer) for layer in layers])
         return
     table = new_table("layer", "kind", "shape", "stride", "receptive field")
     for layer in layers:
         shape = "x".join(map(str, layer.shape[1:])) if layer.shape else "no units"
-        at = layer.geometry
-        field = (
-            f"{at.rows.size:g}x{at.columns.size:g}"
-            if at and at.anchored
-            else "unknown"
-            if at
-            else ""
-        )
-        stride = f"{at.rows.stride:g}" if at and at.anchored else ""
-        table.add_row(Text(layer.name), layer.kind, shape, stride, field)
-    console.show(table, folded=False)
+        stride, field_size = _receptive_field_cells(layer.geometry)
+        table.add_row(Text(layer.name), layer.kind, shape, stride, field_size)
+    console.show(table, fold_rows=False)
 
 
-def print_concepts(concepts: ConceptSet, *, as_json: bool) -> None:
-    """The concepts of each category."""
-    notes = getattr(concepts, "notes", ())
-    by_category = {
-        category: [concept.name for concept in concepts.concepts if concept.category == category]
-        for category in concepts.categories
-    }
+def _receptive_field_cells(geometry: Geometry | None) -> tuple[str, str]:
+    """Return stride and size of a layer's receptive fields as table cells."""
+    if geometry is None:
+        return "", ""
+    if not geometry.anchored:
+        return "", "unknown"
+    rows = geometry.rows
+    columns = geometry.columns
+    return f"{rows.stride:g}", f"{rows.size:g}x{columns.size:g}"
+
+
+def concepts(
+    concepts: Annotated[
+        str, typer.Argument(metavar="CONCEPTS", help="broden:ROOT, masks:ROOT, shapes …")
+    ],
+    json: Json = False,
+) -> None:
+    """List a concept set's categories and concepts."""
+    from nd_plugin.plugins.opening import open_concepts
+
+    with console.results_only():
+        concept_set = open_concepts(concepts)
+    print_concepts(concept_set, as_json=json)
+
+
+def print_concepts(concept_set: ConceptSet, *, as_json: bool) -> None:
+    """Print a concept set's identity, its size, and the concepts of each category."""
+    notes = list(getattr(concept_set, "notes", ()))
+    identity = concept_set.identity
+    names_by_category = _names_by_category(concept_set)
     if as_json:
-        told = {"images": len(concepts), "categories": by_category, "notes": list(notes)}
-        print_json({**asdict(concepts.identity), **told})
+        size = {"images": len(concept_set), "categories": names_by_category}
+        print_json({**asdict(identity), **size, "notes": notes})
         return
-    identity = concepts.identity
-    counts = f"{len(concepts)} images, {len(concepts.concepts)} concepts"
-    console.show(Text(f"{identity.source}: {counts}; fingerprint {identity.fingerprint[:16]}"))
+    counts = f"{len(concept_set)} images, {len(concept_set.concepts)} concepts"
+    fingerprint = identity.fingerprint[:16]
+    console.show(Text(f"{identity.source}: {counts}; fingerprint {fingerprint}"))
     table = new_table("category", "", "concepts")
-    for category, names in by_category.items():
+    for category, names in names_by_category.items():
         table.add_row(Text(category), str(len(names)), Text(", ".join(names)))
     console.show(table)
-    for note in notes:
-        console.show(Text(f"! {note}", style="yellow"), whole=True)
+    print_notes(notes)
+
+
+def _names_by_category(concept_set: ConceptSet) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {category: [] for category in concept_set.categories}
+    for concept in concept_set.concepts:
+        names[concept.category].append(concept.name)
+    return names
+
+
+def plugins(json: Json = False) -> None:
+    """List the installed plugins, including broken and blocked ones."""
+    with console.results_only():
+        loaded_host = host()
+    print_plugins(loaded_host, as_json=json)
 
 
 def print_plugins(host: Host, *, as_json: bool) -> None:
-    """Every plugin, where it comes from, what it offers, and what is wrong with it."""
+    """Print name, origin, state and offers of every plugin, then problems."""
     if as_json:
         print_json([asdict(plugin) for plugin in host.plugins])
         return
     table = new_table("plugin", "distribution", "state", "offers")
     for plugin in host.plugins:
-        state = Text(plugin.state, style=STATES[plugin.state])
-        table.add_row(
-            plugin.name, f"{plugin.distribution} {plugin.version}", state, ", ".join(plugin.offers)
-        )
+        distribution = f"{plugin.distribution} {plugin.version}"
+        state = Text(plugin.state, style=STATE_COLOURS[plugin.state])
+        table.add_row(plugin.name, distribution, state, ", ".join(plugin.offers))
     console.show(table)
     for plugin in host.plugins:
         if plugin.problem:
-            console.show(
-                Text(f"! {plugin.origin}: {plugin.problem}", style=STATES[plugin.state]), whole=True
-            )
+            problem = f"! {plugin.origin}: {plugin.problem}"
+            console.show(Text(problem, style=STATE_COLOURS[plugin.state]), wrap_words=False)
+
+
+def doctor(json: Json = False) -> None:
+    """Check torch, CUDA and ONNX Runtime's providers on this machine, and say what to install."""
+    with console.results_only():
+        findings = examine_installation()
+    print_findings(findings, as_json=json)
+
+
+def examine_installation() -> list[Finding]:
+    """Return the findings of Python and of all backends; a check that fails is a finding itself."""
+    findings = [
+        Finding("Python", f"{platform.python_version()}, {platform.platform()}"),
+        Finding("nd_plugin", metadata.version("nd_plugin")),
+    ]
+    for offer in host().specs(BackendSpec):
+        if not offer.spec.doctor:
+            continue
+        try:
+            examine = load_factory(offer, offer.spec.doctor)
+            findings += examine()
+        except Exception as error:  # whatever a broken installation raises
+            problem = f"cannot be used: {described(error)}"
+            findings.append(Finding(offer.spec.name, problem, "reinstall it"))
+    return findings
+
+
+def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """Print subject, state and remedy of each finding of ``nd doctor``."""
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+        return
+    table = new_table("", "found", "what to do")
+    for finding in findings:
+        remedy = Text(finding.remedy, style="yellow")
+        table.add_row(Text(finding.subject), Text(finding.found), remedy)
+    console.show(table)

@@ -1,4 +1,4 @@
-"""What ``nd parity`` does."""
+"""Comparison of two models, layer by layer: ``nd parity``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.text import Text
 
+from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.cli import console
-from nd_plugin.cli.listings import new_table, print_json
+from nd_plugin.cli.console import new_table, print_json, print_notes
 from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, RunFailed
@@ -17,15 +18,15 @@ from nd_plugin.experiments.parity import LayerParity, Names, parity
 from nd_plugin.plugins.opening import open_concepts, open_model
 from nd_plugin.probe_data.batches import Feed
 
-FEW = 8  # units named one by one
+UNITS_NAMED = 8  # in the line about a layer's units that differ
 
 
 def pair_of(text: str) -> Names:
-    """``NAME``, or ``FIRST=SECOND`` where a layer goes by two names."""
-    one, sign, other = text.partition("=")
-    if not one or (sign and not other):
-        raise BadInput(f"layer {text!r} is neither NAME nor FIRST=SECOND")
-    return one, other if sign else one
+    """Return the two names in ``NAME`` or ``NAME=NAME_IN_ORIGIN``."""
+    first_name, sign, second_name = text.partition("=")
+    if not first_name or (sign and not second_name):
+        raise BadInput(f"layer {text!r} is neither NAME nor NAME=NAME_IN_ORIGIN")
+    return first_name, second_name if sign else first_name
 
 
 def compare_models(
@@ -36,70 +37,92 @@ def compare_models(
     *,
     options: tuple[ModelOptions, ModelOptions],
     settings: Settings,
-    given: Mapping[str, Any],
+    preprocess_values: Mapping[str, Any],
     batch_size: int | None,
     workers: int | None,
     tolerance: float | None,
     as_json: bool,
 ) -> None:
-    """Compare layers of two models and print it. Raises RunFailed where they differ by more than the tolerance."""
+    """Compare layers of two models and print the differences.
+
+    Raises RunFailed where activations differ by more than ``tolerance``, relative to the largest.
+    """
     pairs = [pair_of(text) for text in layers]
+    # Each model is fed as its own metadata says, unless the command line says how to normalise.
+    as_each_model_says = not preprocess_values.keys() - {"size"}
     with console.results_only():
-        probe_set = open_concepts(concepts)
-        models = [open_model(text, how) for text, how in zip((first, second), options, strict=True)]
-        how = models[1].preprocess.changed(given)
-        feed = Feed.of(probe_set, how, settings, models[0].device, batch_size, workers)
-        with console.StageProgress() as progress:
-            found = parity(
-                models[0], models[1], pairs, feed, progress, own=not given.keys() - {"size"}
+        concept_set = open_concepts(concepts)
+        first_model = open_model(first, options[0])
+        second_model = open_model(second, options[1])
+        preprocess = second_model.preprocess.changed(preprocess_values)
+        device = first_model.device
+        feed = Feed.of(concept_set, preprocess, settings, device, batch_size, workers)
+        with StageProgress(summary_lines=True) as progress:
+            parities = parity(
+                first_model, second_model, pairs, feed, progress, own=as_each_model_says
             )
     if as_json:
-        print_json([{**asdict(one), "relative": one.relative} for one in found])
+        print_json([_to_json(layer_parity) for layer_parity in parities])
     else:
-        print_parity(found)
-    far = [one for one in found if tolerance is not None and one.relative > tolerance]
-    if far:
-        names = ", ".join(one.layers[0] for one in far)
-        raise RunFailed(f"activations differ by more than {tolerance:g} of the largest in {names}")
+        print_parity(parities)
+    if tolerance is not None:
+        _check_tolerance(parities, tolerance)
 
 
-def print_parity(found: Sequence[LayerParity]) -> None:
-    """A line for each layer, and the units that changed."""
+def _to_json(layer_parity: LayerParity) -> dict[str, Any]:
+    return {**asdict(layer_parity), "relative": layer_parity.relative}
+
+
+def _check_tolerance(parities: Sequence[LayerParity], tolerance: float) -> None:
+    failed_layers = [
+        layer_parity.layers[0] for layer_parity in parities if layer_parity.relative > tolerance
+    ]
+    if failed_layers:
+        raise RunFailed(
+            f"activations differ by more than {tolerance:g} of the largest activation "
+            f"in {', '.join(failed_layers)}"
+        )
+
+
+def print_parity(parities: Sequence[LayerParity]) -> None:
+    """Print a row for each layer, then the units that differ, then the notes."""
     table = new_table(
         "layer", "units", "activations", "thresholds", "IoU", "labels", "detectors", "centres"
     )
-    for one in found:
-        table.add_row(
-            Text(" = ".join(dict.fromkeys(one.layers))),
-            str(one.units),
-            f"{one.relative:.1e}",
-            f"{one.threshold_difference:.1e}",
-            f"{one.iou_difference:.1e}",
-            f"{len(one.labels)} differ" if one.labels else "same",
-            _detectors(one),
-            "same" if one.geometry else "differ",
-        )
+    for layer_parity in parities:
+        table.add_row(*_row(layer_parity))
     console.show(table)
-    for one in found:
-        for what, units in (("label", one.labels), ("detector state", one.detectors)):
-            if units:
-                more = f" and {len(units) - FEW} more" if len(units) > FEW else ""
-                console.show(
-                    Text(
-                        f"{one.layers[0]}: another {what}: units {', '.join(map(str, units[:FEW]))}{more}"
-                    ),
-                    whole=True,
-                )
-    for note in dict.fromkeys(note for one in found for note in one.notes):
-        console.show(Text(f"! {note}", style="yellow"), whole=True)
+    for layer_parity in parities:
+        _print_units("label differs in", layer_parity.layers[0], layer_parity.labels)
+        _print_units("detector in one model only:", layer_parity.layers[0], layer_parity.detectors)
+    print_notes(note for layer_parity in parities for note in layer_parity.notes)
     console.say(
-        "activations: the largest difference, relative to the largest activation; thresholds, IoU: absolute"
+        "activations: largest difference, relative to the largest activation; "
+        "thresholds, IoU: largest difference"
     )
 
 
-def _detectors(one: LayerParity) -> str:
-    return (
-        f"{one.counts[0]}"
-        if one.counts[0] == one.counts[1]
-        else f"{one.counts[0]}, {one.counts[1]}"
-    )
+def _row(layer_parity: LayerParity) -> list[Text | str]:
+    names = dict.fromkeys(layer_parity.layers)
+    first_count, second_count = layer_parity.counts
+    same_count = first_count == second_count
+    return [
+        Text(" = ".join(names)),
+        str(layer_parity.units),
+        f"{layer_parity.relative:.1e}",
+        f"{layer_parity.threshold_difference:.1e}",
+        f"{layer_parity.iou_difference:.1e}",
+        f"{len(layer_parity.labels)} differ" if layer_parity.labels else "same",
+        str(first_count) if same_count else f"{first_count}, {second_count}",
+        "same" if layer_parity.geometry else "differ",
+    ]
+
+
+def _print_units(difference: str, layer: str, units: Sequence[int]) -> None:
+    """Print which units of a layer differ, such as ``conv1: label differs in units 3, 5``."""
+    if not units:
+        return
+    numbers = ", ".join(map(str, units[:UNITS_NAMED]))
+    rest = len(units) - UNITS_NAMED
+    more = f" and {rest} more" if rest > 0 else ""
+    console.show(Text(f"{layer}: {difference} units {numbers}{more}"), wrap_words=False)

@@ -11,6 +11,9 @@ from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.errors import BadInput
 from nd_plugin.preprocess import parse_size
 
+MEMORY = re.compile(r"\s*([\d.]+(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*")
+POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}  # of 1000, or of 1024 for KiB, MiB …
+
 
 def preprocess_values(
     input_size: str | None,
@@ -20,11 +23,11 @@ def preprocess_values(
     interpolation: str | None = None,
     channel_order: str | None = None,
 ) -> dict[str, Any]:
-    """The preprocessing options that were given, as values of a Preprocess."""
+    """Return the preprocessing options that are set, as values of a Preprocess."""
     values = {
         "size": parse_size(input_size, "input size") if input_size else None,
-        "mean": _three(mean, "mean") if mean else None,
-        "std": _three(std, "std") if std else None,
+        "mean": _parse_three_numbers(mean, "mean") if mean else None,
+        "std": _parse_three_numbers(std, "std") if std else None,
         "scale": scale,
         "interpolation": interpolation,
         "channel_order": channel_order,
@@ -39,39 +42,35 @@ def model_options(
     feeds: Sequence[str] | None,
     custom_ops: Sequence[str] | None,
 ) -> ModelOptions:
-    """What was said about a model beside its text."""
-    pairs = [text.partition("=") for text in feeds or ()]
-    for name, sign, value in pairs:
+    """Return the options that a backend takes beside the model's name."""
+    feed_values: dict[str, str] = {}
+    for text in feeds or ():
+        name, sign, value = text.partition("=")
         if not (name and value):
             raise BadInput(f"--feed {name + sign!r} is not NAME=VALUE")
-    return ModelOptions(
-        device,
-        weights,
-        input_name,
-        {name: value for name, _, value in pairs},
-        tuple(custom_ops or ()),
-    )
+        feed_values[name] = value
+    return ModelOptions(device, weights, input_name, feed_values, tuple(custom_ops or ()))
 
 
 def parse_bytes(text: str) -> int:
-    """``1GiB``, ``500MB``, ``2e9``: an amount of memory in bytes."""
-    found = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    """Return an amount of memory such as ``1GiB``, ``500MB`` or ``2e9`` in bytes."""
+    match = MEMORY.fullmatch(text.lower())
     try:
-        amount = float(found[1]) if found else math.nan
+        amount = float(match[1]) if match else math.nan
     except ValueError:
         amount = math.nan
-    if found is None or not math.isfinite(amount):
-        raise BadInput(f"memory {text!r} is no amount such as 1GiB, 500MB or 2e9")
-    return int(amount * (1024 if found[3] else 1000) ** " kmgt".index(found[2] or " "))
+    if match is None or not math.isfinite(amount):
+        raise BadInput(f"--memory {text!r} is not an amount such as 1GiB, 500MB or 2e9")
+    base = 1024 if match[3] else 1000
+    return int(amount * base ** POWERS[match[2]])
 
 
-def _three(text: str, what: str) -> tuple[float, ...]:
+def _parse_three_numbers(text: str, option: str) -> tuple[float, ...]:
+    message = f"--{option} {text!r} is not three numbers separated by commas, such as 0.5,0.5,0.5"
     try:
-        values = tuple(float(part) for part in text.split(","))
+        values = tuple(float(number) for number in text.split(","))
     except ValueError as error:
-        raise BadInput(
-            f"{what} {text!r} is not three numbers with commas between: 0.5,0.5,0.5"
-        ) from error
+        raise BadInput(message) from error
     if len(values) != 3 or not all(map(math.isfinite, values)):
-        raise BadInput(f"{what} {text!r} is not three numbers with commas between: 0.5,0.5,0.5")
+        raise BadInput(message)
     return values

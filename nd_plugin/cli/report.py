@@ -1,4 +1,4 @@
-"""What ``nd report`` does. It needs no torch."""
+"""Reports of runs and of NetDissect CSV files: ``nd report``. Needs no torch."""
 
 from __future__ import annotations
 
@@ -15,20 +15,29 @@ from nd_plugin.report.netdissect_csv import read_netdissect_csv
 from nd_plugin.report.terminal import render
 from nd_plugin.results import atomic_files, run_folder
 
-ENDINGS = {".html": "html", ".htm": "html", ".svg": "svg", ".csv": "csv", ".json": "json"}
+FORMAT_OF_SUFFIX = {
+    ".html": "html",
+    ".htm": "html",
+    ".svg": "svg",
+    ".csv": "csv",
+    ".json": "json",
+}
+CSV_MIN_IOU = 0.04  # NetDissect's threshold for detectors, which its CSV files do not record
 
 
-def one_form(form: str | None, as_json: bool) -> str | None:
-    """``--json`` is short for ``--format json``."""
-    if as_json and form not in (None, "json"):
-        raise BadInput(f"--json and --format {form} exclude each other")
-    return "json" if as_json else form
+def format_name(option: str | None, as_json: bool) -> str | None:
+    """Return the value of ``--format``, for which ``--json`` is short."""
+    if not as_json:
+        return option
+    if option not in (None, "json"):
+        raise BadInput(f"--json and --format {option} exclude each other")
+    return "json"
 
 
 def report(
     source: Path, html: Path | None, form: str | None, output: Path | None, min_iou: float | None
 ) -> None:
-    """Report a run or a NetDissect CSV file."""
+    """Report a run or a CSV file: to ``html``, and as ``form`` to ``output`` or stdout."""
     reports = read_reports(source, min_iou)
     if html is not None:
         show_reports(reports, "html", html)
@@ -37,25 +46,21 @@ def report(
 
 
 def read_reports(source: Path, min_iou: float | None) -> list[LayerReport]:
-    """The layers of a run's folder or of a NetDissect CSV file."""
-    if source.is_dir() or not source.exists():
-        if min_iou is not None:
-            raise BadInput(
-                "--min-iou is for NetDissect CSV files; a run keeps the value it was made with"
-            )
-        return [dissection.report() for dissection in run_folder.load_run(source)]
-    return [read_netdissect_csv(source, 0.04 if min_iou is None else min_iou)]
+    """Return the layer reports of a run's folder or of a NetDissect CSV file."""
+    if source.exists() and not source.is_dir():
+        return [read_netdissect_csv(source, CSV_MIN_IOU if min_iou is None else min_iou)]
+    if min_iou is not None:
+        raise BadInput("--min-iou is for NetDissect CSV files; a run has the value it was run with")
+    return [dissection.report() for dissection in run_folder.load_run(source)]
 
 
 def show_reports(reports: Sequence[LayerReport], form: str | None, output: Path | None) -> None:
-    """Print reports, or write them to a file, in the form that a reporter gives them."""
+    """Print reports, or write them to a file, in the format of a reporter."""
     if form is None and output is None:
-        for item in reports:
-            console.show(render(item))
-            console.write("")
+        _print_to_terminal(reports)
         return
-    form = form or (ENDINGS.get(output.suffix.lower()) if output is not None else None) or "text"
-    text = str(_reporter(form)(reports))
+    reporter = _find_reporter(form or _format_of_file(output))
+    text = str(reporter(reports))
     if output is None:
         console.write(text)
     else:
@@ -63,9 +68,20 @@ def show_reports(reports: Sequence[LayerReport], form: str | None, output: Path 
         console.say(f"written to {output}")
 
 
-def _reporter(name: str) -> Any:
+def _print_to_terminal(reports: Sequence[LayerReport]) -> None:
+    for layer_report in reports:
+        console.show(render(layer_report))
+        console.write("")
+
+
+def _format_of_file(output: Path | None) -> str:
+    suffix = output.suffix.lower() if output is not None else ""
+    return FORMAT_OF_SUFFIX.get(suffix, "text")
+
+
+def _find_reporter(name: str) -> Any:
     offer = host().named(ReporterSpec, name)
     if offer is None:
-        known = ", ".join(str(o.spec.name) for o in host().specs(ReporterSpec))
-        raise BadInput(f"no report format {name!r}; known are {known}")
+        names = ", ".join(str(offer.spec.name) for offer in host().specs(ReporterSpec))
+        raise BadInput(f"no report format {name!r}; known are {names}")
     return load_factory(offer)

@@ -42,9 +42,9 @@ class Origin(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        held = {
-            one.name: torch.tensor(numpy_helper.to_array(one))
-            for one in onnx.load(path).graph.initializer
+        weights = {
+            initializer.name: torch.tensor(numpy_helper.to_array(initializer))
+            for initializer in onnx.load(path).graph.initializer
         }
         self.conv1, self.conv2 = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 12, 3, 2, 1)
         self.relu1, self.pool1, self.relu2, self.fc = (
@@ -53,13 +53,13 @@ class Origin(nn.Module):
             nn.ReLU(),
             nn.Linear(12, 5),
         )
-        held["fc.weight"] = held["fc.weight"].T
-        self.load_state_dict(held)
+        weights["fc.weight"] = weights["fc.weight"].T
+        self.load_state_dict(weights)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu2(self.conv2(self.pool1(self.relu1(self.conv1(x)))))
-        found: Tensor = self.fc(x.mean((2, 3)))
-        return found
+        logits: Tensor = self.fc(x.mean((2, 3)))
+        return logits
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ class Files:
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
     path = onnx_files.dynamic_batch(tmp_path)
-    code = f"import torch\nbuild = lambda: torch.load({str(tmp_path / 'origin.pt')!r}, weights_only=False).eval()\n"
+    module = str(tmp_path / "origin.pt")
+    code = f"import torch\nbuild = lambda: torch.load({module!r}, weights_only=False).eval()\n"
     (tmp_path / "origin_of_parity.py").write_text(code)
     torch.save(Origin(path), tmp_path / "origin.pt")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -111,29 +112,34 @@ def compared(
 
 
 def dissected(model: Any, layer: str) -> Dissection:
-    found = LayerDissection(model, layer).dissect(
+    dissection = LayerDissection(model, layer).dissect(
         CONCEPTS,
         quantile=SETTINGS.quantile,
         preprocess=replace(open_model(model).preprocess, size=(32, 32)),
         workers=0,
     )
-    assert isinstance(found, Dissection)
-    return found
+    assert isinstance(dissection, Dissection)
+    return dissection
+
+
+def detector_states(dissection: Dissection) -> list[bool]:
+    """Return which units are detectors."""
+    return [score.detector for score in dissection.unit_scores()]
 
 
 class TestParity:
     def test_of_an_export_and_its_origin(self, tmp_path: Path) -> None:
         path = onnx_files.dynamic_batch(tmp_path)
-        found = compared(str(path), Origin(path), "conv1", "relu1", "pool1", "relu2")
-        assert [one.layers for one in found] == [
+        results = compared(str(path), Origin(path), "conv1", "relu1", "pool1", "relu2")
+        assert [result.layers for result in results] == [
             (name, name) for name in ("conv1", "relu1", "pool1", "relu2")
         ]
-        for one, units in zip(found, (8, 8, 8, 12), strict=True):
-            assert one.units == units and one.geometry
-            assert one.relative <= 1e-5 and one.threshold_difference <= 1e-5 * one.largest
-            assert one.labels == one.detectors == one.detector_labels == ()
-            assert one.counts[0] == one.counts[1]
-        assert sum(one.counts[0] for one in found) > 0
+        for result, units in zip(results, (8, 8, 8, 12), strict=True):
+            assert result.units == units and result.geometry
+            assert result.relative <= 1e-5 and result.threshold_difference <= 1e-5 * result.largest
+            assert result.labels == result.detectors == result.detector_labels == ()
+            assert result.counts[0] == result.counts[1]
+        assert sum(result.counts[0] for result in results) > 0
 
     def test_says_how_far_two_models_are_apart(self, tmp_path: Path) -> None:
         """What is said of two models is what separate dissections of them show."""
@@ -142,73 +148,73 @@ class TestParity:
         changed.conv1.weight.data[3] *= -1
         with torch.no_grad():
             changed.conv1.bias[5] += 1  # type: ignore[index]
-        (found,) = compared(changed, str(path), "conv1")
-        one, other = dissected(changed, "conv1"), dissected(str(path), "conv1")
+        (result,) = compared(changed, str(path), "conv1")
+        first, second = dissected(changed, "conv1"), dissected(str(path), "conv1")
         assert (
-            found.threshold_difference
-            == float(np.abs(one.thresholds - other.thresholds).max())
+            result.threshold_difference
+            == float(np.abs(first.thresholds - second.thresholds).max())
             > 0.1
         )
-        assert found.iou_difference == float(np.abs(one.iou - other.iou).max()) > 0
-        assert list(found.labels) == np.flatnonzero(one.labels != other.labels).tolist()
-        assert 3 in found.labels and set(found.labels) <= {3, 5}
-        states = [[score.detector for score in one.unit_scores()] for one in (one, other)]
-        assert list(found.detectors) == [
+        assert result.iou_difference == float(np.abs(first.iou - second.iou).max()) > 0
+        assert list(result.labels) == np.flatnonzero(first.labels != second.labels).tolist()
+        assert 3 in result.labels and set(result.labels) <= {3, 5}
+        states = [detector_states(dissection) for dissection in (first, second)]
+        assert list(result.detectors) == [
             unit for unit in range(8) if states[0][unit] != states[1][unit]
         ]
-        assert found.counts == (sum(states[0]), sum(states[1]))
-        assert set(found.detector_labels) <= set(found.labels)
-        assert found.geometry
+        assert result.counts == (sum(states[0]), sum(states[1]))
+        assert set(result.detector_labels) <= set(result.labels)
+        assert result.geometry
 
     def test_measures_the_largest_difference_of_all_images(self, tmp_path: Path) -> None:
         path = onnx_files.dynamic_batch(tmp_path)
         shifted = Origin(path)
         with torch.no_grad():
             shifted.conv1.bias[5] += 0.25  # type: ignore[index]
-        (found,) = compared(shifted, str(path), "conv1")
-        assert found.difference == pytest.approx(0.25, rel=1e-4)
+        (result,) = compared(shifted, str(path), "conv1")
+        assert result.difference == pytest.approx(0.25, rel=1e-4)
         images = open_concepts(CONCEPTS)
         how = replace(open_model(str(path)).preprocess, size=(32, 32))
         batch = how.normalise(torch.stack([how.resize(images.image(index)) for index in range(8)]))
         truth = onnx_files.inner_values(path, batch.numpy(), ["conv1"])["conv1"]
-        assert found.largest == pytest.approx(float(np.abs(truth).max()), rel=1e-4)
-        assert found.relative == found.difference / found.largest
+        assert result.largest == pytest.approx(float(np.abs(truth).max()), rel=1e-4)
+        assert result.relative == result.difference / result.largest
 
     def test_of_layers_that_go_by_two_names(self, tmp_path: Path) -> None:
         path = onnx_files.tf2onnx_names(tmp_path)
         other = onnx_files.dynamic_batch(tmp_path)
-        (found,) = compared(str(path), str(other), "model/conv1/Relu:0=Relu_0")
-        assert found.layers == ("model/conv1/Relu:0", "Relu_0") and found.units == 8
-        assert found.relative < 1e-5, "the two are of the same weights"
+        (result,) = compared(str(path), str(other), "model/conv1/Relu:0=Relu_0")
+        assert result.layers == ("model/conv1/Relu:0", "Relu_0") and result.units == 8
+        assert result.relative < 1e-5, "the two are of the same weights"
 
     def test_of_models_that_take_other_pixels(self, tmp_path: Path) -> None:
         """A file that takes bytes, and its origin that takes numbers: each is fed its own way."""
         path = onnx_files.uint8_input(tmp_path)
         origin = Origin(onnx_files.dynamic_batch(tmp_path))
         origin.pretrained_cfg = PLAIN  # type: ignore[assignment]
-        (found,) = compared(str(path), origin, "relu2")
-        assert found.relative < 1e-5 and found.labels == ()
+        (result,) = compared(str(path), origin, "relu2")
+        assert result.relative < 1e-5 and result.labels == ()
         (swapped,) = compared(origin, str(path), "relu2")
-        assert swapped.relative < 1e-5 and swapped.largest == pytest.approx(found.largest)
+        assert swapped.relative < 1e-5 and swapped.largest == pytest.approx(result.largest)
 
     def test_of_half_precision_is_near(self, tmp_path: Path) -> None:
-        (found,) = compared(
+        (result,) = compared(
             str(onnx_files.fp16(tmp_path)), str(onnx_files.dynamic_batch(tmp_path)), "relu2"
         )
-        assert 1e-5 < found.relative < 1e-2
+        assert 1e-5 < result.relative < 1e-2
 
     def test_of_other_receptive_fields_says_so(self, tmp_path: Path) -> None:
         path = onnx_files.dynamic_batch(tmp_path)
-        (found,) = compared(str(onnx_files.with_loop(tmp_path)), str(path), "relu2")
-        assert not found.geometry
+        (result,) = compared(str(onnx_files.with_loop(tmp_path)), str(path), "relu2")
+        assert not result.geometry
 
     def test_of_maps_of_two_shapes_is_refused(self, tmp_path: Path) -> None:
         path = onnx_files.dynamic_batch(tmp_path)
         with pytest.raises(BadInput) as raised:
             compared(str(path), Origin(path), "relu1", "relu1=relu2")
         assert str(raised.value) == (
-            "layer 'relu1' gives maps of shape (8, 32, 32) and 'relu2' of (12, 8, 8): they are not the same layer; "
-            "name a pair of them as FIRST=SECOND"
+            "layer 'relu1' has maps of shape (8, 32, 32) and 'relu2' of (12, 8, 8): "
+            "they are not the same layer; name a pair of layers as FIRST=SECOND"
         )
 
     def test_notes_are_of_both(self, tmp_path: Path) -> None:
@@ -217,8 +223,8 @@ class TestParity:
             str(onnx_files.dynamic_batch(tmp_path)),
         )
         for first, second in ((mixing, plain), (plain, mixing)):
-            (found,) = compared(first, second, "relu2")
-            assert any("one by one" in note for note in found.notes)
+            (result,) = compared(first, second, "relu2")
+            assert any("one by one" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(
@@ -230,14 +236,16 @@ def test_a_pair_is_one_name_or_two(text: str, pair: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("text", ["", "=a", "a="])
 def test_half_a_pair_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="is neither NAME nor FIRST=SECOND"):
+    with pytest.raises(BadInput, match="is neither NAME nor NAME=NAME_IN_ORIGIN"):
         pair_of(text)
 
 
 class TestCommand:
     def test_shows_a_line_for_each_layer(self, files: Files, nd: Any) -> None:
-        code, out, err = nd("parity", files.onnx, files.origin, "-l", "relu1", "-l", "relu2=relu2", "-c", CONCEPTS,
-                            "--quantile", "0.05", "--input-size", "32", "--workers", "0")  # fmt: skip
+        code, out, err = nd(
+            "parity", files.onnx, files.origin, "-l", "relu1", "-l", "relu2=relu2", "-c", CONCEPTS,
+            "--quantile", "0.05", "--input-size", "32", "--workers", "0",
+        )  # fmt: skip
         assert code == 0
         header, first, second = out.splitlines()
         assert header.split() == [
@@ -252,18 +260,21 @@ class TestCommand:
         changed = Origin(Path(files.onnx))
         changed.conv1.weight.data[3] *= -1
         torch.save(changed, files.folder / "origin.pt")
-        run = ("parity", files.onnx, files.origin, "-l", "conv1", "-c", CONCEPTS, "--quantile", "0.05",
-               "--input-size", "32", "--workers", "0")  # fmt: skip
+        run = (
+            "parity", files.onnx, files.origin, "-l", "conv1", "-c", CONCEPTS,
+            "--quantile", "0.05", "--input-size", "32", "--workers", "0",
+        )  # fmt: skip
         code, out, _ = nd(*run)
-        assert code == 0 and "1 differ" in out and "conv1: another label: units 3" in out
+        assert code == 0 and "1 differ" in out and "conv1: label differs in units 3" in out
         code, out, err = nd(*run, "--tolerance", "0.01", "--json")
         assert (
-            code == 1 and "nd: activations differ by more than 0.01 of the largest in conv1" in err
+            code == 1
+            and "nd: activations differ by more than 0.01 of the largest activation in conv1" in err
         )
-        (found,) = json.loads(out)
-        assert found["layers"] == ["conv1", "conv1"] and found["labels"] == [3]
-        assert found["relative"] == found["difference"] / found["largest"] > 0.01
-        assert set(found) >= {
+        (layer,) = json.loads(out)
+        assert layer["layers"] == ["conv1", "conv1"] and layer["labels"] == [3]
+        assert layer["relative"] == layer["difference"] / layer["largest"] > 0.01
+        assert set(layer) >= {
             "threshold_difference",
             "iou_difference",
             "detectors",
@@ -280,7 +291,7 @@ class TestCommand:
         code, _, err = nd("parity", files.onnx, files.origin, "-l", "relu9", *rest)
         assert code == 2 and "no layer 'relu9' in this model; the nearest are " in err
         code, _, err = nd("parity", files.onnx, files.origin, "-l", "relu1=", *rest)
-        assert code == 2 and "'relu1=' is neither NAME nor FIRST=SECOND" in err
+        assert code == 2 and "'relu1=' is neither NAME nor NAME=NAME_IN_ORIGIN" in err
 
 
 class TestLayers:
@@ -306,10 +317,8 @@ class TestLayers:
     def test_with_unknown_operators_are_those_before_them(self, tmp_path: Path, nd: Any) -> None:
         code, out, err = nd("layers", onnx_files.unknown_domain_after(tmp_path))
         assert code == 0 and [line.split()[0] for line in out.splitlines()][-1] == "relu2"
-        assert (
-            "com.example.ops:Sharpen may need --custom-op-library FILE; layers from there on are left out"
-            in err
-        )
+        note = "com.example.ops:Sharpen may need --custom-op-library FILE"
+        assert f"{note}; layers from there on are left out" in err
 
     def test_of_a_file_of_two_inputs(self, tmp_path: Path, nd: Any) -> None:
         path = onnx_files.two_inputs(tmp_path)
@@ -326,17 +335,20 @@ class TestDissect:
         self, files: Files, nd: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(files.folder)
-        code, out, err = nd("dissect", files.onnx, "-l", "relu1", "-l", "relu2", "-c", CONCEPTS, "--quantile", "0.05",
-                            "--workers", "0", "--device", "cpu")  # fmt: skip
+        code, out, err = nd(
+            "dissect", files.onnx, "-l", "relu1", "-l", "relu2", "-c", CONCEPTS,
+            "--quantile", "0.05", "--workers", "0", "--device", "cpu",
+        )  # fmt: skip
         assert code == 0 and "relu1" in out and "relu2" in out
         folder = files.folder / "runs" / "dynamic_batch-shapes"
         assert f"saved in {folder.relative_to(files.folder)}" in err
-        made = json.loads((folder / "run.json").read_text())
+        record = json.loads((folder / "run.json").read_text())
         assert (
-            made["backend"] == "onnxruntime" and "CPUExecutionProvider" in made["model"]["version"]
+            record["backend"] == "onnxruntime"
+            and "CPUExecutionProvider" in record["model"]["version"]
         )
-        assert made["model"]["source"] == files.onnx
-        assert made["preprocess"]["source"] == "ImageNet's (the file names none)"
+        assert record["model"]["source"] == files.onnx
+        assert record["preprocess"]["source"] == "ImageNet's (the file names none)"
         assert nd("report", folder)[1] == out
         origin = dissected(files.onnx, "relu2")
         saved = Dissection.load(folder / "relu2")
@@ -346,8 +358,10 @@ class TestDissect:
 
     def test_what_a_reader_has_to_know_is_in_the_run(self, tmp_path: Path, nd: Any) -> None:
         path = onnx_files.mixing_batch(tmp_path)
-        code, out, _ = nd("dissect", path, "-l", "relu2", "-c", CONCEPTS, "-o", tmp_path / "run", "--workers", "0",
-                          "--quantile", "0.05")  # fmt: skip
+        code, out, _ = nd(
+            "dissect", path, "-l", "relu2", "-c", CONCEPTS, "-o", tmp_path / "run",
+            "--workers", "0", "--quantile", "0.05",
+        )  # fmt: skip
         note = "the model does not treat the images of a batch apart: they go through it one by one"
         assert code == 0 and note in " ".join(out.split())
         assert note in json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
@@ -358,10 +372,13 @@ class TestDissect:
             (onnx_files.truncated_file, ["-l", "relu2"], 2, "is no ONNX model, or a damaged one"),
             (onnx_files.opset_too_new, ["-l", "relu2"], 3, "is of opset 99"),
             (onnx_files.external_data_outside, ["-l", "relu2"], 2, "outside the model's folder"),
-            (onnx_files.dynamic_batch, ["-l", "relu2", "--device", "cuda"], 3, "device 'cuda' was asked for, and "),
+            (onnx_files.dynamic_batch, ["-l", "relu2", "--device", "cuda"], 3,
+             "device 'cuda' was asked for, and "),
             (onnx_files.two_image_inputs, ["-l", "relu2"], 2, "choose one (--input NAME)"),
-            (onnx_files.dynamic_batch, ["-l", "relu2", "--weights", "x.pt"], 2, "an ONNX file holds its weights"),
-            (onnx_files.dynamic_batch, ["-l", "relu2", "--input-size", "64"], 2, "images of 32x32 pixels only"),
+            (onnx_files.dynamic_batch, ["-l", "relu2", "--weights", "x.pt"], 2,
+             "an ONNX file holds its weights"),
+            (onnx_files.dynamic_batch, ["-l", "relu2", "--input-size", "64"], 2,
+             "images of 32x32 pixels only"),
         ],
     )  # fmt: skip
     def test_exit_codes(
@@ -411,15 +428,18 @@ class TestDoctor:
 
         code, out, _ = nd("doctor")
         assert code == 0
-        for text in (f"{sys.version_info.major}.{sys.version_info.minor}", torch.__version__, ort.__version__,
-                     "CPUExecutionProvider", onnx.__version__, "CUDA for torch", "CUDA for ONNX Runtime"):  # fmt: skip
+        for text in (f"{sys.version_info.major}.{sys.version_info.minor}", torch.__version__,
+        ort.__version__,
+                     "CPUExecutionProvider", onnx.__version__, "CUDA for torch",
+                     "CUDA for ONNX Runtime"):  # fmt: skip
             assert text in out
 
     def test_as_json_is_the_same(self, nd: Any) -> None:
         code, out, _ = nd("doctor", "--json")
-        found = json.loads(out)
-        assert code == 0 and all(set(one) == {"subject", "found", "remedy"} for one in found)
-        assert [one["subject"] for one in found][:2] == ["Python", "nd_plugin"]
+        findings = json.loads(out)
+        assert code == 0
+        assert all(set(finding) == {"subject", "found", "remedy"} for finding in findings)
+        assert [finding["subject"] for finding in findings][:2] == ["Python", "nd_plugin"]
 
     @pytest.mark.parametrize("width", [40, 60])
     def test_fits_a_narrow_terminal(
@@ -442,9 +462,10 @@ class TestDoctor:
 
         monkeypatch.setattr(doctor, "examine", broken)
         code, out, _ = nd("doctor", "--json")
-        told = {one["subject"]: one for one in json.loads(out)}
-        assert code == 0 and "torch" in told
-        assert "of another planet" in told["onnxruntime"]["found"] and told["onnxruntime"]["remedy"]
+        by_subject = {finding["subject"]: finding for finding in json.loads(out)}
+        assert code == 0 and "torch" in by_subject
+        assert "of another planet" in by_subject["onnxruntime"]["found"]
+        assert by_subject["onnxruntime"]["remedy"] == "reinstall it"
 
 
 @pytest.mark.parametrize("order", ["rgb", "bgr"])

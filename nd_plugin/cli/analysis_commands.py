@@ -1,0 +1,176 @@
+"""Commands that answer questions about units: ``nd report``, ``nd explain``, ``nd parity``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nd_plugin.cli.options import (
+    BatchSize,
+    Concepts,
+    CustomOps,
+    Device,
+    Feeds,
+    Input,
+    InputSize,
+    Json,
+    Limit,
+    Mean,
+    MinIoU,
+    ModelText,
+    Std,
+    Weights,
+    Workers,
+)
+
+
+def report(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run, or a NetDissect CSV file.")
+    ],
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="text, html, svg, csv, json, or a plugin's format."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write to FILE instead of stdout."),
+    ] = None,
+    min_iou: Annotated[
+        float | None,
+        typer.Option(help="For CSV files: a unit with a higher IoU is a detector. [default: 0.04]"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Report a run, or a NetDissect CSV file such as the authors' published ones."""
+    from nd_plugin.cli import report
+
+    report.report(run, html, report.format_name(form, json), output, min_iou)
+
+
+def explain(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of a run of nd dissect, which names the units."),
+    ],
+    model: ModelText,
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image file.")],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "-t", "--target", help="Class, by number or name. [default: the predicted class]"
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option("-l", "--layer", help="A layer of the run. [default: the run's last]"),
+    ] = None,
+    quantile: Annotated[
+        float | None, typer.Option(help="A quantile of the run. [default: the run's first]")
+    ] = None,
+    top_k: Annotated[int, typer.Option(min=1, metavar="K", help="Number of units to show.")] = 5,
+    detectors: Annotated[
+        bool, typer.Option("--detectors", help="Show only units that detect a concept.")
+    ] = False,
+    contribution: Annotated[
+        str,
+        typer.Option(help="Measure of contribution: auto, linear, gradient, ablation, activation."),
+    ] = "auto",
+    mask: Annotated[
+        str,
+        typer.Option(
+            help="Mask of a unit: image (top of its map of this image) or dissection (S_k > T_k)."
+        ),
+    ] = "image",
+    image_quantile: Annotated[
+        float, typer.Option(help="For --mask image: fraction of the map in the mask.")
+    ] = 0.2,
+    classes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Names of the model's classes, one per line."),
+    ] = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    input_name: Input = None,
+    feed: Feeds = None,
+    custom_op_library: CustomOps = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write an HTML page with images.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Explain a prediction: the units that contribute most to a class, and their concepts."""
+    from nd_plugin.cli import explain, parsing
+
+    explain.explain(
+        run,
+        model,
+        image,
+        explain.ExplainOptions(
+            layer, quantile, target, top_k, detectors, contribution, mask, image_quantile, classes
+        ),
+        options=parsing.model_options(device, weights, input_name, feed, custom_op_library),
+        html=html,
+        as_json=json,
+    )
+
+
+def parity(
+    model: ModelText,
+    origin: Annotated[
+        str,
+        typer.Argument(metavar="ORIGIN", help="Model that MODEL was made from, or any other."),
+    ],
+    layer: Annotated[
+        list[str],
+        typer.Option("-l", "--layer", help="Name of a layer, or NAME=NAME_IN_ORIGIN; repeatable."),
+    ],
+    concepts: Concepts,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Weights of ORIGIN: a safetensors file or a PyTorch state dict."),
+    ] = None,
+    device: Device = "auto",
+    input_name: Input = None,
+    feed: Feeds = None,
+    custom_op_library: CustomOps = None,
+    quantile: Annotated[
+        float, typer.Option(help="Fraction τ of activations above each unit's threshold.")
+    ] = 0.005,
+    min_iou: MinIoU = 0.04,
+    limit: Limit = None,
+    batch_size: BatchSize = None,
+    workers: Workers = None,
+    input_size: InputSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            help="Exit with 1 if activations differ by more, relative to the largest activation."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare an export with its origin: activations, thresholds, labels, detectors by layer."""
+    from nd_plugin.cli import parity, parsing
+    from nd_plugin.contracts.models import ModelOptions
+    from nd_plugin.contracts.provenance import Settings
+
+    model_options = parsing.model_options(device, None, input_name, feed, custom_op_library)
+    parity.compare_models(
+        model,
+        origin,
+        layer,
+        concepts,
+        options=(model_options, ModelOptions(device, weights)),
+        settings=Settings(quantile, min_iou, limit=limit),
+        preprocess_values=parsing.preprocess_values(input_size, mean, std),
+        batch_size=batch_size,
+        workers=workers,
+        tolerance=tolerance,
+        as_json=json,
+    )

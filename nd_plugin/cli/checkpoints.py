@@ -1,0 +1,128 @@
+"""Checkpoints of a run of ``nd dissect``: their folders, and what users are told of them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nd_plugin.cli import console
+from nd_plugin.errors import BadInput
+from nd_plugin.machine.process_group import SingleProcess
+from nd_plugin.probe_data.batches import Feed
+from nd_plugin.probe_data.parts import Part
+from nd_plugin.resuming import checkpoint
+from nd_plugin.resuming.checkpoint import CheckpointFolder
+
+
+@dataclass(frozen=True)
+class RunFolders:
+    """Folders of one process of a run.
+
+    ::
+
+        runs/net-shapes                    output: the run, or the shard, once it is finished
+        runs/net-shapes/2-of-4             target: the shard of one of several processes
+        runs/net-shapes.partial            partial: checkpoints of all processes while they run
+        runs/net-shapes.partial/2-of-4     state: the checkpoint of one process
+    """
+
+    output: Path
+    target: Path
+    partial: Path
+    state: Path
+
+    @classmethod
+    def of(cls, output: Path, part: Part, processes: int, *, resume_shard: bool) -> RunFolders:
+        """Return the folders of the process with ``part``; a finished shard stays where it is."""
+        name = str(part).replace("/", "-of-")
+        partial = partial_folder(output)
+        target = output if processes == 1 else output / name
+        is_finished_shard = resume_shard and bool(checkpoint.states(target))
+        return cls(output, target, partial, target if is_finished_shard else partial / name)
+
+
+def partial_folder(output: Path) -> Path:
+    """Return the folder of the checkpoints of all processes."""
+    return Path(f"{output}.partial")
+
+
+def open_checkpoints(
+    folders: RunFolders,
+    feed: Feed,
+    quantiles: Sequence[float],
+    group: SingleProcess,
+    every: int,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> CheckpointFolder:
+    """Return the folder of this process's checkpoints, once all processes may begin.
+
+    Raises BadInput where another run was interrupted there.
+    """
+    has_checkpoint = bool(checkpoint.states(folders.state))
+    if not (resume and has_checkpoint):
+        _check_interrupted(folders, resume=resume, overwrite=overwrite)
+    if resume and group.rank == 0 and not has_checkpoint:
+        console.say("no checkpoint found; starting from scratch")
+    group.wait()  # no process saves a checkpoint before all have looked for one
+    return CheckpointFolder(folders.state, feed, quantiles, every, resume)
+
+
+def _check_interrupted(folders: RunFolders, *, resume: bool, overwrite: bool) -> None:
+    """Refuse to begin beside an interrupted run, or discard its checkpoints (``overwrite``)."""
+    interrupted = checkpoint.states(*folders.partial.glob("*"))
+    size = _number_of_parts(folders.state)
+    of_other_size = [folder for folder in interrupted if _number_of_parts(folder) != size]
+    if overwrite:
+        is_first_part = folders.state.name.startswith("1-")
+        for folder in of_other_size if is_first_part else ():
+            shutil.rmtree(folder, ignore_errors=True)
+        return
+    if of_other_size:
+        raise BadInput(
+            f"{folders.partial} holds a run interrupted in "
+            f"{_number_of_parts(of_other_size[0])} parts: resume with the same number of "
+            "processes and --resume, or discard it with --overwrite"
+        )
+    if interrupted and not resume:
+        raise BadInput(
+            f"{folders.partial} holds an interrupted run: "
+            "continue it with --resume, or discard it with --overwrite"
+        )
+
+
+def _number_of_parts(state_folder: Path) -> str:
+    """Return N of a folder's name ``I-of-N``."""
+    return state_folder.name.rpartition("-")[2]
+
+
+@contextmanager
+def progress_saved(checkpoints: CheckpointFolder) -> Iterator[None]:
+    """Say, after whatever ends a run early, whether a checkpoint is saved to continue from."""
+    try:
+        with checkpoints.watched():
+            yield
+    except BaseException as error:
+        if checkpoints.begun and checkpoint.states(checkpoints.folder):
+            console.say(
+                f"nd: progress saved in {checkpoints.folder}; continue with --resume", "yellow"
+            )
+        elif checkpoints.begun and isinstance(error, KeyboardInterrupt):
+            console.say(
+                "nd: no progress saved: the first checkpoint is written after "
+                f"{checkpoints.every} images (--checkpoint-every)",
+                "yellow",
+            )
+        raise
+    finally:
+        remove_if_empty(checkpoints.folder.parent)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder; leave one that holds something, or that another process has removed."""
+    with suppress(OSError):
+        folder.rmdir()

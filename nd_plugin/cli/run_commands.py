@@ -1,0 +1,183 @@
+"""Commands that save a run: ``nd dissect``, ``nd merge``, ``nd demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nd_plugin.cli.options import (
+    BatchSize,
+    Concepts,
+    CustomOps,
+    Device,
+    Feeds,
+    Input,
+    InputSize,
+    Json,
+    Limit,
+    Mean,
+    Memory,
+    MinIoU,
+    ModelText,
+    Output,
+    Overwrite,
+    Std,
+    Strict,
+    Weights,
+    Workers,
+)
+
+
+def dissect(
+    model: ModelText,
+    layer: Annotated[list[str], typer.Option("-l", "--layer", help="Name of a layer; repeatable.")],
+    concepts: Concepts,
+    output: Output = None,
+    weights: Weights = None,
+    quantile: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Fraction τ of activations above each unit's threshold; repeatable. "
+            "[default: 0.005]"
+        ),
+    ] = None,
+    min_iou: MinIoU = 0.04,
+    limit: Limit = None,
+    batch_size: BatchSize = None,
+    workers: Workers = None,
+    memory: Memory = None,
+    device: Device = "auto",
+    input_name: Input = None,
+    feed: Feeds = None,
+    custom_op_library: CustomOps = None,
+    anchor: Annotated[
+        str,
+        typer.Option(help="Position of cells: rf (receptive-field centres) or cell (even grid)."),
+    ] = "rf",
+    mask_size: Annotated[
+        str, typer.Option(help="Size at which masks are compared: auto, native, N or HxW.")
+    ] = "auto",
+    input_size: InputSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(help="Factor for pixels, before mean and std. [default: 1/255]"),
+    ] = None,
+    interpolation: Annotated[
+        str | None, typer.Option(help="nearest, bilinear, bicubic, lanczos.")
+    ] = None,
+    channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
+    top_images: Annotated[
+        int, typer.Option(min=1, help="Number of most activating images saved per unit.")
+    ] = 50,
+    strict: Strict = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run if it was interrupted.")
+    ] = False,
+    checkpoint_every: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Save progress after every N images.")
+    ] = 2000,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Process every N-th batch, from the I-th on; see nd merge."
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Dissect layers of a model on a concept set: print a report and save the run."""
+    from nd_plugin.cli import dissect, parsing
+    from nd_plugin.contracts.provenance import Settings
+
+    quantiles = quantile or [0.005]
+    dissect.dissect(
+        model,
+        layer,
+        concepts,
+        output=output,
+        overwrite=overwrite,
+        options=parsing.model_options(device, weights, input_name, feed, custom_op_library),
+        settings=Settings(quantiles[0], min_iou, anchor, mask_size, limit, strict, top_images),
+        quantiles=quantiles,
+        given=parsing.preprocess_values(input_size, mean, std, scale, interpolation, channel_order),
+        work=dissect.RunOptions(
+            batch_size,
+            workers,
+            parsing.parse_bytes(memory) if memory else None,
+            checkpoint_every,
+            resume,
+            shard,
+        ),
+        as_json=json,
+    )
+
+
+def merge(
+    shards: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="All the runs made with --shard.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="RUN", help="Folder of the merged run.")
+    ],
+    concepts: Annotated[
+        str | None,
+        typer.Option(
+            "-c",
+            "--concepts",
+            help="Concept set, if it is elsewhere here. [default: as recorded in the shards]",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Model; only where a layer needs a second forward pass."),
+    ] = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    workers: Workers = None,
+    memory: Memory = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Merge the shards of one dissection: print a report and save the run."""
+    from nd_plugin.cli import dissect, parsing
+    from nd_plugin.contracts.models import ModelOptions
+
+    dissect.merge(
+        shards,
+        output=output,
+        overwrite=overwrite,
+        concepts=concepts,
+        model=model,
+        options=ModelOptions(device, weights),
+        workers=workers,
+        memory=parsing.parse_bytes(memory) if memory else None,
+        as_json=json,
+    )
+
+
+def demo(
+    images: Annotated[int, typer.Option(min=1, help="Number of images to draw.")] = 400,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Dissect EfficientNet-Lite0 (real ImageNet weights) on drawn shapes, in about a minute."""
+    from nd_plugin.cli import dissect
+    from nd_plugin.contracts.models import ModelOptions
+    from nd_plugin.contracts.provenance import Settings
+
+    dissect.dissect(
+        "nd_torch.zoo:efficientnet_lite0",
+        ["_blocks.10", "_swish#1"],
+        f"shapes?images={images}",
+        output=output,
+        overwrite=overwrite,
+        options=ModelOptions(device),
+        settings=Settings(),
+        as_json=json,
+    )
