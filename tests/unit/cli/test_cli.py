@@ -217,7 +217,7 @@ class TestBadInput:
                 2,
                 "no weights file 'w.pt'",
             ),
-            ([MODEL, "-l", "layer1", "-c", concepts, "-o", "."], 2, "is the folder you are in"),
+            ([MODEL, "-l", "layer1", "-c", concepts, "-o", "."], 2, "is the current folder"),
             (
                 [MODEL, "-l", "layer1", "-c", concepts, "--memory", "lots"],
                 2,

@@ -362,18 +362,18 @@ class TestDissect:
             "dissect", path, "-l", "relu2", "-c", CONCEPTS, "-o", tmp_path / "run",
             "--workers", "0", "--quantile", "0.05",
         )  # fmt: skip
-        note = "the model does not treat the images of a batch apart: they go through it one by one"
+        note = "outputs depend on the rest of the batch; images were run one at a time"
         assert code == 0 and note in " ".join(out.split())
         assert note in json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
 
     @pytest.mark.parametrize(
         ("make", "arguments", "code", "says"),
         [
-            (onnx_files.truncated_file, ["-l", "relu2"], 2, "is no ONNX model, or a damaged one"),
-            (onnx_files.opset_too_new, ["-l", "relu2"], 3, "is of opset 99"),
+            (onnx_files.truncated_file, ["-l", "relu2"], 2, "is not an ONNX model, or is damaged"),
+            (onnx_files.opset_too_new, ["-l", "relu2"], 3, "uses opset 99"),
             (onnx_files.external_data_outside, ["-l", "relu2"], 2, "outside the model's folder"),
             (onnx_files.dynamic_batch, ["-l", "relu2", "--device", "cuda"], 3,
-             "device 'cuda' was asked for, and "),
+             "device 'cuda' is not available: "),
             (onnx_files.two_image_inputs, ["-l", "relu2"], 2, "choose one (--input NAME)"),
             (onnx_files.dynamic_batch, ["-l", "relu2", "--weights", "x.pt"], 2,
              "an ONNX file holds its weights"),
