@@ -224,7 +224,7 @@ class TestParity:
         )
         for first, second in ((mixing, plain), (plain, mixing)):
             (result,) = compared(first, second, "relu2")
-            assert any("one by one" in note for note in result.notes)
+            assert any("one at a time" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(
