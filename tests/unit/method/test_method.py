@@ -30,12 +30,13 @@ from nd_plugin.method.counting import (
     AnnotationBatch,
     ConceptCounts,
     UnitCounts,
+    UnitMaps,
     count_intersections,
 )
 from nd_plugin.method.lower_bound import CombinedBounds, LowerBound, poisson_upper_bound
 from nd_plugin.method.quantile import Flat, from_keys, select, to_keys
 from nd_plugin.method.ranks import rank
-from nd_plugin.method.upsampling import upsample
+from nd_plugin.method.upsampling import MaskGrid, upsample
 from nd_plugin.receptive_fields.geometry import spread_evenly
 
 GEOMETRIES = [
@@ -165,7 +166,7 @@ class TestSelect:
         self, kind: str, dtype: torch.dtype, small: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         if small:  # many rounds over few counters, the values read again and again
-            monkeypatch.setattr(quantile, "BINS", 32)
+            monkeypatch.setattr(quantile, "BUCKETS", 32)
         most = 7 if small else 2**20
         values = drawn(kind, dtype)
         for above in (
@@ -191,7 +192,7 @@ class TestSelect:
     def test_values_are_read_again_while_there_are_many(
         self, most: int, times: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(quantile, "BINS", 64)
+        monkeypatch.setattr(quantile, "BUCKETS", 64)
         values, above, read = drawn("normal", torch.float32), torch.full((4,), -torch.inf), []
 
         def flat() -> Iterator[Flat]:
@@ -217,7 +218,7 @@ class TestSelect:
     def test_over_two_processes(
         self, kind: str, dtype: torch.dtype, most: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(quantile, "BINS", 256)
+        monkeypatch.setattr(quantile, "BUCKETS", 256)
         values = drawn(kind, dtype)
         above = values.quantile(0.3, dim=1)
         (few, many), place = parts_of(values, above, [100]), 40
@@ -534,33 +535,47 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(
     levels = torch.tensor([0.3, 0.5, 0.0, 2.0, 1.0])
     axes = (Axis(1, 5, 2), Axis(1, 5, 2))
 
-    def counted(images: Sequence[int]) -> tuple[UnitCounts, ConceptCounts]:
-        units, areas = UnitCounts.empty(5, 6, 3), ConceptCounts.empty(6, 3)
-        for start in range(0, len(images), together):
-            some = images[start : start + together]
-            labels = [LabelCombinations.of(annotations[image], (18, 18)) for image in some]
-            for one in labels:
-                areas.update(one, np.array(category_of))
-            scenes = AnnotationBatch.of(labels, np.array(category_of), 3, torch.device("cpu"))
-            places = torch.arange(len(some)).repeat_interleave(5), torch.arange(5).repeat(len(some))
-            pieces = [(*places, maps[list(some)].flatten(0, 1))]
-            units.update(count_intersections(pieces, levels, Geometry(*axes), (32, 32), scenes, 6))
-        return units, areas
+    grid = MaskGrid(Geometry(*axes), (32, 32), (18, 18))
 
-    starts = np.cumsum([0, *sizes])
-    parts = [counted(range(a, b)) for a, b in itertools.pairwise(starts.tolist())]
-    units = functools.reduce(operator.add, (part[0] for part in parts))
-    areas = functools.reduce(operator.add, (part[1] for part in parts))
-    twin = [([np.asarray(p, np.int32) for p in a.planes], list(a.labels)) for a in annotations]
+    def count(images: Sequence[int]) -> tuple[UnitCounts, ConceptCounts]:
+        unit_counts = UnitCounts.empty(5, 6, 3)
+        concept_counts = ConceptCounts.empty(6, 3)
+        for start in range(0, len(images), together):
+            batch_images = images[start : start + together]
+            labels = [LabelCombinations.of(annotations[image], grid.mask) for image in batch_images]
+            for image_labels in labels:
+                concept_counts.update(image_labels, np.array(category_of))
+            batch = AnnotationBatch.of(labels, np.array(category_of), 3, torch.device("cpu"))
+            piece = UnitMaps(
+                torch.arange(len(labels)).repeat_interleave(5),
+                torch.arange(5).repeat(len(labels)),
+                maps[list(batch_images)].flatten(0, 1),
+            )
+            unit_counts.update(count_intersections([piece], levels, grid, batch, 6))
+        return unit_counts, concept_counts
+
+    starts = np.cumsum([0, *sizes]).tolist()
+    counts = [count(range(start, end)) for start, end in itertools.pairwise(starts)]
+    unit_counts = functools.reduce(operator.add, (units for units, _ in counts))
+    concept_counts = functools.reduce(operator.add, (concepts for _, concepts in counts))
+    twins = []
+    for annotation in annotations:
+        planes = [np.asarray(plane, np.int32) for plane in annotation.planes]
+        twins.append((planes, list(annotation.labels)))
     expected = reference.counts(
-        maps.numpy(), twin, category_of, 3, levels.numpy(), ((5, 2), (5, 2)), (32, 32), (18, 18)
-    )  # fmt: skip
-    intersection, unit_area = units.intersection.numpy(), units.unit_area.numpy()
-    for found, wanted in zip((intersection, unit_area, areas.area), expected, strict=True):
-        assert np.array_equal(found, wanted)
-    shown = [{category_of[c] for c in reference.annotation_masks(*one, (18, 18))} for one in twin]
-    assert areas.images.tolist() == [sum(category in its for its in shown) for category in range(3)]
-    scores = iou.iou(intersection, unit_area, areas.area, np.array(category_of))
+        maps.numpy(), twins, category_of, 3, levels.numpy(), ((5, 2), (5, 2)), (32, 32), (18, 18)
+    )
+    intersection = unit_counts.intersection.numpy()
+    unit_area = unit_counts.unit_area.numpy()
+    assert np.array_equal(intersection, expected[0])
+    assert np.array_equal(unit_area, expected[1])
+    assert np.array_equal(concept_counts.area, expected[2])
+    category_images = np.zeros(3, int)
+    for twin in twins:
+        masks = reference.annotation_masks(*twin, (18, 18))
+        category_images[list({category_of[concept] for concept in masks})] += 1
+    assert concept_counts.images.tolist() == category_images.tolist()
+    scores = iou.iou(intersection, unit_area, concept_counts.area, np.array(category_of))
     assert np.array_equal(scores, reference.iou(*expected, category_of))
     best, score = iou.best_in_category(scores, np.array(category_of), 3)
     per_category = sum(iou.count_distinct_per_column(best, score, 0.04))
