@@ -133,7 +133,7 @@ class LowerBound:
         self.reached = torch.where(floor_moves, 0, self.reached)
 
     def count(self, maps: Tensor) -> None:
-        """Count values of ``maps`` (image, unit, row, column) not below the floor, up to `enough`."""
+        """Count values of ``maps`` (image, unit, row, column) from the floor on, up to `enough`."""
         self.counted += len(maps)
         units = (self.reached < self.enough).nonzero()[:, 0]
         if len(units):

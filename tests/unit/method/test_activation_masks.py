@@ -64,7 +64,7 @@ def plain_strips(first_cells: list[int]) -> list[list[int]]:
 def plain_search(
     left: float, rise: float, threshold: float, strip_weights: Tensor
 ) -> tuple[int, int]:
-    """Count the lit pixels of a line, and return the first of them (the bright end, if there are none)."""
+    """Count the lit pixels of a line, and return the first (the bright end, if there is none)."""
     lit = (strip_weights * rise + left > threshold).tolist()
     if any(lit):
         return sum(lit), lit.index(True)
@@ -105,7 +105,7 @@ def check(maps: Tensor, thresholds: Tensor, grid: MaskGrid) -> int:
 
 
 def pick_thresholds(maps: Tensor, grid: MaskGrid, seed: int) -> list[Tensor]:
-    """For each map: a value of its own, an interpolated value and its neighbours, and what is beyond all values."""
+    """For each map: a value of a cell, an interpolated one and its neighbours, and infinities."""
 
     def pick(values: Tensor) -> Tensor:
         indices = torch.randint(values[0].numel(), (len(values), 1), generator=seeded(seed))
@@ -288,7 +288,7 @@ def test_strips_are_the_plain_ones_with_clamped_ends_cut(name: str, cell_count: 
 
 
 def random_lines(columns: AxisStrips, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Left edge, rise, threshold and column strip of some lines, many of them tied or flat; (line,) each."""
+    """Left edge, rise, threshold and column strip of some lines, some flat; (line,) each."""
     generator = seeded(6)
     left = torch.randn(500, generator=generator).round(decimals=1).to(dtype)
     rise = torch.randn(500, generator=generator).round(decimals=1).to(dtype)

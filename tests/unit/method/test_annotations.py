@@ -53,7 +53,7 @@ def masks_of(labels: LabelCombinations) -> dict[int, npt.NDArray[np.bool_]]:
 def count(
     maps: Tensor, annotations: Sequence[Annotation], thresholds: Tensor, grid: MaskGrid
 ) -> tuple[Counts, Counts, Counts]:
-    """Intersections, unit areas and concept areas of ``maps`` (image, unit, row, column), all images at once."""
+    """Intersections, unit areas and concept areas of ``maps`` (image, unit, row, column)."""
     labels = [LabelCombinations.of(annotation, grid.mask) for annotation in annotations]
     concept_counts = ConceptCounts.empty(6, 3)
     for image_labels in labels:
@@ -338,7 +338,7 @@ def test_of_vocabularies_of_any_size(planes: list[npt.NDArray[np.int64]]) -> Non
     params=["autocast", "medium precision", "half by default", "inference mode", "another device"]
 )
 def surroundings(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Torch settings that a caller may have changed for a model, and that must not change the counts."""
+    """Torch settings that a caller may have changed, and that must not change the counts."""
     precision = torch.get_float32_matmul_precision()
     dtype = torch.get_default_dtype()
     caches = (activation_masks.strips, upsampling._taps_on)
