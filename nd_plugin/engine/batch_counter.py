@@ -148,8 +148,8 @@ def _group_by_size(
         images_at_once = max(MASK_PIXELS_AT_ONCE // (rows * columns), 1)
         for start in range(0, len(pairs), images_at_once):
             group = pairs[start : start + images_at_once]
-            images = np.array([image for image, _ in group], np.int64)
-            yield torch.from_numpy(images), [labels for _, labels in group]
+            images, labels_of_images = zip(*group, strict=True)
+            yield torch.from_numpy(np.array(images, np.int64)), list(labels_of_images)
 
 
 def _sparsify(maps: Tensor, images: Tensor, thresholds: Sequence[UnitThresholds]) -> SparseMaps:

@@ -5,7 +5,6 @@ Everything is an integer, so that sums do not depend on their order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,22 +40,14 @@ class LabelCombinations:
 
         Raises ValueError for a plane that is not (row, column).
         """
-        _check_planes(annotation.planes)
-        combinations = np.zeros(size, np.int64)  # at first, all pixels carry the image's labels
-        members = np.array([annotation.labels], np.int64).reshape(1, -1)
-        for plane in annotation.planes:
-            labels = resize_plane(np.asarray(plane), size).astype(np.int64)
-            label_count = int(labels.max()) + 1
-            pairs, combinations = _number_distinct(combinations * label_count + labels)
-            members = np.column_stack([members[pairs // label_count], pairs % label_count])
-        members.sort(axis=1)
-        members[:, 1:][members[:, 1:] == members[:, :-1]] = 0  # a concept of several planes: once
+        combinations, members = _combine_labels(annotation, size)
+        _clear_repeated(members)
         pixels = np.bincount(combinations.ravel(), minlength=len(members))
-        areas = np.zeros(int(members.max(initial=0)) + 1, np.int64)
-        np.add.at(areas, members, pixels[:, None])
-        concept_areas = areas[1:]  # areas[0] are pixels without label
-        concepts = np.flatnonzero(concept_areas)
-        return cls(to_smallest_type(combinations), members, concepts, concept_areas[concepts])
+        areas_of_labels = np.zeros(int(members.max(initial=0)) + 1, np.int64)
+        np.add.at(areas_of_labels, members, pixels[:, None])
+        areas = areas_of_labels[1:]  # label 0 is no concept
+        concepts = np.flatnonzero(areas)
+        return cls(to_smallest_type(combinations), members, concepts, areas[concepts])
 
     @property
     def size(self) -> Size:
@@ -65,12 +56,36 @@ class LabelCombinations:
         return int(rows), int(columns)
 
 
-def _check_planes(planes: Sequence[Integers]) -> None:
-    for plane in planes:
-        if np.ndim(plane) != 2 or np.size(plane) == 0:
-            raise ValueError(
-                f"annotation plane has shape {np.shape(plane)}; expected (row, column), not empty"
-            )
+def _combine_labels(annotation: Annotation, size: Size) -> tuple[Counts, Counts]:
+    """Number the combinations of labels: (row, column) indices into members (combination, label).
+
+    Every pixel begins with the labels of the image; each plane splits the combinations further.
+    """
+    combinations = np.zeros(size, np.int64)
+    members = np.array([annotation.labels], np.int64).reshape(1, -1)
+    for plane in annotation.planes:
+        _check_plane(plane)
+        labels = resize_plane(np.asarray(plane), size).astype(np.int64)
+        label_count = int(labels.max()) + 1
+        pairs, combinations = _number_distinct(combinations * label_count + labels)
+        old_combinations = pairs // label_count
+        new_labels = pairs % label_count
+        members = np.column_stack([members[old_combinations], new_labels])
+    return combinations, members
+
+
+def _check_plane(plane: Integers) -> None:
+    if np.ndim(plane) != 2 or np.size(plane) == 0:
+        raise ValueError(
+            f"annotation plane has shape {np.shape(plane)}; expected (row, column), not empty"
+        )
+
+
+def _clear_repeated(members: Counts) -> None:
+    """Sort the labels of each combination and set repeated ones to 0, in place."""
+    members.sort(axis=1)
+    is_repeated = members[:, 1:] == members[:, :-1]
+    members[:, 1:][is_repeated] = 0
 
 
 def to_smallest_type(values: Counts) -> Integers:

@@ -155,8 +155,8 @@ class CombinedBounds(NamedTuple):
     @classmethod
     def of(cls, parts: Sequence[tuple[Tensor, Tensor, Tensor]]) -> CombinedBounds:
         """Combine the `LowerBound.snapshot` of each part."""
-        levels, floors, reached = map(torch.stack, zip(*parts, strict=True))
-        return cls(levels.amax(0), floors, reached)
+        levels, floors, reached = zip(*parts, strict=True)
+        return cls(torch.stack(levels).amax(0), torch.stack(floors), torch.stack(reached))
 
     def proven_level(self, rank: int) -> Tensor:
         """Return a certain lower bound of each unit's value of that rank, (unit,); -inf if unknown.
