@@ -16,7 +16,7 @@ longest inner strip::
 A tile is the crossing of a row strip and a column strip: all its pixels lie between the same four
 cells. Each mask row of a tile is a line. Rows are interpolated first, which gives S_k at both
 edges of each line (``left``, ``right``); along a line S_k then only rises or only falls, so its
-lit pixels (#) are one run that touches an end of the line::
+lit pixels (#) are one run at one of its ends::
 
      upper left cell              upper right cell
             o . . . . . . . . . . . . . . o

@@ -104,21 +104,17 @@ class LowerBound:
         if upper_bound <= largest_count:
             share_to_come = 1 - self.counted / self.images
             ties_to_come = largest_count / self.drawn * share_to_come
-            self._raise_level(
-                self.largest, upper_bound - 1, enough_to_come=ties_to_come > 2 * self.quantile
-            )
+            enough_to_come = ties_to_come > 2 * self.quantile
+            self._raise_level(self.largest, upper_bound - 1, enough_to_come=enough_to_come)
 
     def _raise_level(self, largest: Tensor, rank: int, *, enough_to_come: bool) -> None:
-        """Raise the level to the value of ``rank`` among the ``largest`` (unit, rank), or near it.
+        """Raise the level to the value of ``rank`` among the ``largest`` (unit, rank), or below it.
 
-        Where the value is tied, T_k may be equal to it, and would not be found above the level.
-        So there:
+        If the value is tied, T_k may be equal to it, and would not be found above the level:
 
-
-        - it becomes the level and the floor, and is counted from now on, if it is 0 (the floor
-          from the start) or if it fills the rest of ``largest`` and ``enough_to_come`` is still
-          to be counted;
-        - else the next smaller value becomes the level: T_k is then above it.
+        - A tied value becomes the level and the floor, and is counted from now on, if it is 0 (the
+          floor from the start), or if it fills the rest of ``largest`` and ``enough_to_come``.
+        - For any other tied value, the next smaller value becomes the level.
         """
         value = largest[:, rank]
         is_tied = (largest == value[:, None]).sum(1) > 1

@@ -1,15 +1,24 @@
 """Exact thresholds: T_k = v[floor(τ·n)], v being all n values of unit k, sorted descending.
 
 The definition is the paper's (section 2.1). Values are not sorted: `select` is a radix select.
-Floats become integer keys in the same order (`to_keys`), and a key is settled digit by digit,
-from the highest bits down, for all units at the same time::
+Floats become integer keys in the same order (`to_keys`), and the key of the wanted rank is found
+digit by digit, from the highest bits down, for all units at the same time. For keys that differ in
+their lowest 30 bits, and digits of 10 bits::
 
-    key of a unit   | digit 1 | digit 2 | … | last digit |      digit_bits each
-                               <------- shift ----------->      while digit 1 is settled
+    bits of a key     29 ...... 20 | 19 ...... 10 | 9 ........ 0
+                        digit 1        digit 2       digit 3
+    pass 1              counted                                     shift = 20
+    pass 2               known         counted                      shift = 10
+    pass 3               known          known        counted        shift = 0
 
-One pass over the values settles one digit: it counts the keys of each bucket (the keys with the
-same digit) and chooses the bucket that holds the rank, counted from the largest key. The next
-pass looks at the keys of this bucket only.
+A pass over the values counts the keys of each bucket (the keys with the same digit), and chooses
+the bucket that holds the rank, 0 being the largest key. For rank 12 of one unit::
+
+    bucket             0    1    2    3    4
+    keys              40   31    9    8    2
+    at or above       90   50   19   10    2      bucket 2, and rank 12 - 10 = 2 within it
+
+The next pass looks at the keys of this bucket only.
 """
 
 from __future__ import annotations
@@ -41,16 +50,20 @@ def select(
     Plain version, for one unit: ``sorted(values, reverse=True)[rank]`` if ``rank < len(values)``,
     else the bound.
 
-    Parameters ---------- read_values
-        Returns the values of this process in pieces. It is called once if at most ``max_held``
-        values have to be held in memory after the first pass, else once for each pass.
+    Parameters
+    ----------
+    read_values
+        Returns the values of this process in pieces. Called for the first pass, and again for each
+        further pass while more than ``max_held`` keys remain; fewer are held in memory.
     bound, highest
-        Each unit's bound, which all its values exceed, and its largest value; (unit,), over all
+        Bound of each unit, which all its values exceed, and its largest value; (unit,), over all
         processes.
     total
         Sums counts over all processes.
 
-    Returns the values (unit,), and whether the unit has more than ``rank`` values, (unit,) bool.
+    Returns:
+    -------
+    Values (unit,), and whether the unit has more than ``rank`` values, (unit,) bool.
     """
     low = to_keys(bound).long() + 1  # keys that are still possible: low … high
     high = to_keys(highest.maximum(bound)).long()

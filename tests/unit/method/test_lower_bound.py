@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from activations import draw_maps, twin_thresholds
+from random_data import draw_maps, twin_thresholds
 from torch import Tensor
 
 from nd_plugin.engine.state import LayerState

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
-from activations import DTYPES, KINDS, draw_values
+from random_data import DTYPES, KINDS, draw_values
 from torch import Tensor
 
 from nd_plugin.machine.process_group import SingleProcess

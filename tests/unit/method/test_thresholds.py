@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import reference
 import torch
-from activations import (
+from random_data import (
     DTYPES,
     KINDS,
     draw_maps,

@@ -7,7 +7,7 @@ import operator
 
 import pytest
 import torch
-from activations import gather_statistics
+from random_data import gather_statistics
 from torch import Tensor
 
 from nd_plugin.engine.unit_statistics import TopImages

@@ -1,9 +1,11 @@
-"""Random activations of all kinds, and the engine's statistics and thresholds of them."""
+"""Random annotations, activations of all kinds, and the engine's statistics of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import reference
 import torch
 from torch import Tensor
@@ -16,6 +18,15 @@ from nd_plugin.method.lower_bound import CombinedBounds, LowerBound
 from nd_plugin.method.ranks import rank
 
 DTYPES = [torch.float32, torch.float64]
+
+
+def random_planes(
+    seed: int, size: tuple[int, int], count: int, concepts: int = 6
+) -> npt.NDArray[np.int32]:
+    """Planes (plane, row, column) where about half of the pixels have no label."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(1, concepts + 1, (count, *size))
+    return np.asarray(values * rng.integers(0, 2, values.shape), dtype=np.int32)
 
 
 def near_one(values: Tensor) -> Tensor:
