@@ -1,22 +1,23 @@
-"""Every error that nd_plugin raises on purpose, in one tree.
+"""Errors that nd_plugin raises on purpose, in one tree.
 
 ::
 
-    NDError                      anything below; ``exit_code`` is what the command line returns
-    ├── BadInput (ValueError)    what was asked for does not make sense: exit 2
+    NDError                      base class; ``exit_code`` is the command line's exit status
+    ├── BadInput (ValueError)    request that makes no sense: exit 2
     │   ├── LayerNotFound        no such layer; names the nearest
-    │   ├── LayerAmbiguous       runs several times, or returns several tensors: one has to be chosen
-    │   ├── UnitsNotFound        a layer's output that has no units laid out over the image
-    │   ├── ConceptSetInvalid    a concept set that is empty, malformed or not where it should be
-    │   ├── ModelNotFound        no such file, factory or model name; or weights that do not fit
-    │   ├── RunInvalid           a saved dissection that is damaged, of a newer format, or not one
+    │   ├── LayerAmbiguous       runs several times, or returns several tensors: choose one
+    │   ├── UnitsNotFound        output has no units laid out over the image
+    │   ├── ConceptSetInvalid    concept set is empty, malformed or missing
+    │   ├── ModelNotFound        no such file, factory or model name; or weights do not fit
+    │   ├── RunInvalid           saved dissection is damaged, of a newer format, or not one
     │   └── PluginConflict       two plugins claim the same thing; names both distributions
-    ├── RunFailed (RuntimeError) it made sense and did not work: exit 1
-    │   ├── ModelFailed          the model raised in its forward pass; says in which module
-    │   ├── NonFiniteActivation  NaN or infinity (minus infinity: a whole map, or a threshold); names the unit
-    │   ├── Unreadable           an image or annotation that cannot be read, under ``strict``
-    │   └── NotSaved             the result could not be written
-    └── Unavailable (RuntimeError)  a backend or a device that this machine does not have: exit 3
+    ├── RunFailed (RuntimeError) request that made sense and failed: exit 1
+    │   ├── ModelFailed          exception in the model's forward pass; names the module
+    │   ├── NonFiniteActivation  NaN or infinity (minus infinity: in a whole map, or as a
+    │   │                        threshold); names the unit
+    │   ├── Unreadable           image or annotation cannot be read, under ``strict``
+    │   └── NotSaved             result could not be written
+    └── Unavailable (RuntimeError)  backend or device missing on this machine: exit 3
 """
 
 import difflib
@@ -44,74 +45,75 @@ __all__ = [
 
 
 class NDError(Exception):
-    """The root of the tree."""
+    """Base class of all errors of nd_plugin."""
 
     exit_code: ClassVar[int] = 1
 
 
 class BadInput(NDError, ValueError):
-    """What was asked for does not make sense."""
+    """Request that makes no sense."""
 
     exit_code = 2
 
 
 class LayerNotFound(BadInput):
-    """The model has no such layer."""
+    """Layer that the model does not have."""
 
 
 class LayerAmbiguous(BadInput):
-    """The layer's name leaves open which of several outputs is meant."""
+    """Layer name that could mean several outputs."""
 
 
 class UnitsNotFound(BadInput):
-    """The layer's output has no units laid out over the image."""
+    """Layer output without units laid out over the image."""
 
 
 class ConceptSetInvalid(BadInput):
-    """The concept set is empty, malformed or not where it should be."""
+    """Concept set that is empty, malformed or missing."""
 
 
 class ModelNotFound(BadInput):
-    """No such model file, factory or name; or weights that do not fit it."""
+    """Model file, factory or name that does not exist, or weights that do not fit it."""
 
 
 class RunInvalid(BadInput):
-    """A saved dissection that is damaged, of a newer format, or not one at all."""
+    """Saved dissection that is damaged, of a newer format, or not one at all."""
 
 
 class PluginConflict(BadInput):
-    """Two plugins claim the same thing."""
+    """Name or capability that two plugins claim."""
 
 
 class RunFailed(NDError, RuntimeError):
-    """What was asked for made sense and did not work."""
+    """Request that made sense and failed."""
 
 
 class ModelFailed(RunFailed):
-    """The model raised in its forward pass."""
+    """Exception in the model's forward pass."""
 
 
 class NonFiniteActivation(RunFailed):
-    """An activation is NaN or infinite, or a unit is minus infinity all over a map or almost everywhere."""
+    """Activation that is NaN or infinite, or a unit that is minus infinity nearly everywhere."""
 
 
 class Unreadable(RunFailed):
-    """An image or an annotation cannot be read, and ``strict`` forbids to skip it."""
+    """Image or annotation that cannot be read, if ``strict`` forbids skipping it."""
 
 
 class NotSaved(RunFailed):
-    """The result could not be written."""
+    """Result that could not be written."""
 
 
 class Unavailable(NDError, RuntimeError):
-    """A backend or a device that this machine does not have."""
+    """Backend or device that this machine does not have."""
 
     exit_code = 3
 
 
 def nearest(wanted: str, known: Iterable[str], *, most: int = 4) -> list[str]:
-    """The names in ``known`` that look most like ``wanted``, best first: for error messages."""
+    """Return up to ``most`` names in ``known`` that resemble ``wanted``, best first, for errors."""
     names = list(dict.fromkeys(known))
-    holding = [name for name in names if wanted and (wanted in name or name in wanted)]
-    alike = difflib.get_close_matches(wanted, names, n=most, cutoff=0.3)
-    return list(dict.fromkeys([*alike[:2], *holding, *alike]))[:most]
+    similar = difflib.get_close_matches(wanted, names, n=most, cutoff=0.3)
+    overlapping = [name for name in names if wanted and (wanted in name or name in wanted)]
+    ranked = dict.fromkeys([*similar[:2], *overlapping, *similar])
+    return list(ranked)[:most]

@@ -1,4 +1,4 @@
-"""From an image to a model's input: the whole image, resized and not cropped, so that masks stay aligned."""
+"""Preprocessing of images: resized as a whole and not cropped, so that masks stay aligned."""
 
 import operator
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ INTERPOLATIONS = {
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How images are brought to a model: ``(pixel * scale - mean) / std`` per channel, after resizing.
+    """Preprocessing of images: resizing, then ``(pixel * scale - mean) / std`` per channel.
 
     ``source`` says where these values come from; it is part of the result.
     """
@@ -37,19 +37,11 @@ class Preprocess:
     channel_order: str = "rgb"
     interpolation: str = "bilinear"
     source: str = "given"
-    assumed: bool = False  # the model itself says nothing of it
+    assumed: bool = False  # True: the model's own metadata do not say
 
     def __post_init__(self) -> None:
-        """Plain numbers, whatever kind was given; what cannot be meant is refused."""
-        try:
-            object.__setattr__(self, "size", tuple(operator.index(side) for side in self.size))
-            object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
-            object.__setattr__(self, "std", tuple(float(value) for value in self.std))
-            object.__setattr__(self, "scale", float(self.scale))
-        except (TypeError, ValueError) as error:
-            raise BadInput(
-                f"size, mean, std or scale is no (height, width), no three numbers, no number: {error}"
-            ) from error
+        """Convert to plain Python numbers, and check the values."""
+        self._convert()
         if self.interpolation not in INTERPOLATIONS:
             raise BadInput(
                 f"interpolation {self.interpolation!r} is none of {', '.join(INTERPOLATIONS)}"
@@ -65,72 +57,87 @@ class Preprocess:
         if min(self.std) <= 0:
             raise BadInput(f"std {self.std!r} has a value that is not positive")
 
+    def _convert(self) -> None:
+        try:
+            size = tuple(operator.index(side) for side in self.size)
+            mean = tuple(float(value) for value in self.mean)
+            std = tuple(float(value) for value in self.std)
+            scale = float(self.scale)
+        except (TypeError, ValueError) as error:
+            raise BadInput(
+                "size has to be (height, width), mean and std three numbers each, "
+                f"scale a number: {error}"
+            ) from error
+        for name, value in (("size", size), ("mean", mean), ("std", std), ("scale", scale)):
+            object.__setattr__(self, name, value)
+
     def changed(self, values: Mapping[str, Any]) -> "Preprocess":
-        """Some values replaced, and said so in ``source``; the same object where there are none."""
+        """Replace some values and record this in ``source``; return the same object for none."""
         if not values:
             return self
-        return replace(
-            self, **values, source=f"{self.source}; given: {', '.join(values)}", assumed=False
-        )
+        source = f"{self.source}; given: {', '.join(values)}"
+        return replace(self, **values, source=source, assumed=False)
 
     def resize(self, image: Image.Image) -> Tensor:
-        """The image as the model's pixels before normalisation: uint8 (3, row, column)."""
-        rgb = _rgb(image)
+        """Convert an image to the model's pixels before normalisation: uint8 (3, row, column)."""
+        rgb = _to_rgb(image)
         height, width = self.size
         if rgb.size != (width, height):
             rgb = rgb.resize((width, height), INTERPOLATIONS[self.interpolation])
         pixels = np.array(rgb, dtype=np.uint8)
-        return torch.from_numpy(
-            pixels if self.channel_order == "rgb" else pixels[:, :, ::-1].copy()
-        ).permute(2, 0, 1)
+        if self.channel_order == "bgr":
+            pixels = pixels[:, :, ::-1].copy()
+        return torch.from_numpy(pixels).permute(2, 0, 1)
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """uint8 (image, 3, row, column) to the model's float32 input, contiguous, on the same device."""
-        mean, std = (
-            pixels.new_tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (self.mean, self.std)
-        )
+        """Normalise uint8 (image, 3, row, column) to float32, contiguous, on the same device."""
+        mean, std = self._channel_statistics(pixels.device)
         batch = torch.empty(pixels.shape, dtype=torch.float32, device=pixels.device)
         return batch.copy_(pixels).mul_(self.scale).sub_(mean).div_(std)
 
     def denormalise(self, image: Tensor) -> Tensor:
-        """What `normalise` was given, from (…, 3, row, column): uint8, RGB; values beyond are clipped."""
+        """Return a normalised image (…, 3, row, column) as uint8 RGB, clipped to 0 … 255."""
         pixels = self.pixel_values(image).round().clamp(0, 255).to(torch.uint8)
         return pixels if self.channel_order == "rgb" else pixels.flip(-3)
 
     def pixel_values(self, image: Tensor) -> Tensor:
-        """Before rounding: 0 to 255 for an image that was prepared this way."""
-        mean, std = (
-            torch.tensor(v, dtype=torch.float32, device=image.device).view(-1, 1, 1)
-            for v in (self.mean, self.std)
-        )
+        """Return the pixels of an image before rounding: 0 to 255 if it was normalised this way."""
+        mean, std = self._channel_statistics(image.device)
         return (image.detach().float() * std + mean) / self.scale
 
-    def renormalised(self, images: Tensor, before: "Preprocess") -> Tensor:
-        """Images that ``before`` normalised, normalised as this one does; of the same size."""
-        if replace(self, size=before.size, source="", assumed=False) == replace(
-            before, source="", assumed=False
-        ):
+    def _channel_statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return mean and std, float32 (3, 1, 1)."""
+        mean = torch.tensor(self.mean, dtype=torch.float32, device=device)
+        std = torch.tensor(self.std, dtype=torch.float32, device=device)
+        return mean.view(-1, 1, 1), std.view(-1, 1, 1)
+
+    def renormalised(self, images: Tensor, original: "Preprocess") -> Tensor:
+        """Normalise images that ``original`` has normalised, of the same size."""
+        plain_self = replace(self, size=original.size, source="", assumed=False)
+        if plain_self == replace(original, source="", assumed=False):
             return images
-        rgb = before.denormalise(images)
+        rgb = original.denormalise(images)
         return self.normalise(rgb if self.channel_order == "rgb" else rgb.flip(-3))
 
     def describe(self) -> dict[str, Any]:
-        """As plain values, for run.json."""
+        """Return the values as plain types, for run.json."""
         return asdict(self)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Any image as RGB; 16 bit grey is scaled, which Pillow would clip, and transparency is dropped."""
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image to RGB; 16 bit grey is scaled, transparency is dropped."""
+    if image.mode.startswith("I"):  # Pillow would clip 16 bit values instead of scaling them
+        grey = np.asarray(image).clip(0, 65535) >> 8
+        image = Image.fromarray(grey.astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # straight to RGB, Pillow warns
+        image = image.convert("RGBA")  # Pillow warns if it goes straight to RGB
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def parse_size(text: str, what: str, forms: str = "N or HxW") -> Size:
-    """``"224"`` or ``"224x192"`` (height x width)."""
-    parts = text.lower().split("x")
-    if len(parts) not in (1, 2) or not all(part.isdecimal() and int(part) > 0 for part in parts):
+    """Parse ``"224"`` or ``"224x192"`` (height x width); ``what`` and ``forms`` are for errors."""
+    sides = text.lower().split("x")
+    is_valid = all(side.isdecimal() and int(side) > 0 for side in sides)
+    if len(sides) > 2 or not is_valid:
         raise BadInput(f"{what} {text!r} is not {forms} in pixels")
-    return int(parts[0]), int(parts[-1])
+    return int(sides[0]), int(sides[-1])

@@ -1,12 +1,13 @@
-"""The slow twin: Network Dissection said literally, image by image, in plain numpy.
+"""Slow twin of nd_plugin: Network Dissection as the paper writes it, image by image, in NumPy.
 
-Zhou, Bau, Oliva, Torralba, *Interpreting Deep Visual Representations via Network Dissection*, TPAMI 2018; its
-definitions are quoted in the wording of the conference version (CVPR 2017, sec. 2.1 and 2.2). Where the paper leaves a
-choice, section 1 of the design decides and the docstring says so.
+Zhou, Bau, Oliva, Torralba, *Interpreting Deep Visual Representations via Network Dissection*, TPAMI
+2018; its definitions are quoted in the wording of the conference version (CVPR 2017, sec. 2.1 and
+2.2). Where the paper leaves a choice, docs/method.md decides, and the docstring says so.
 
-Nothing here is fast and nothing is shared with ``nd_plugin``: the two can be compared bit for bit. Axes: image, unit,
-row, column, concept, category, plane. A value v > 0 in a plane, or among the labels of a whole image, means
-``concepts[v - 1]``; 0 means "no label". Everywhere else a concept is its index.
+Nothing here is fast, and no code is shared with ``nd_plugin``, so that the two can be compared bit
+for bit. Axes: image, unit, row, column, concept, category, plane. A value v > 0 in a plane, or
+among the labels of a whole image, means ``concepts[v - 1]``; 0 means "no label". Everywhere else a
+concept is its index.
 """
 
 from __future__ import annotations
@@ -24,9 +25,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Axis = tuple[
-    float, float
-]  # (stride, offset) in input pixels: cell u is centred at offset + stride * u
+# (stride, offset) in input pixels: cell u is centred at offset + stride * u
+Axis = tuple[float, float]
 Geometry = tuple[Axis, Axis]  # rows, columns
 Size = tuple[int, int]  # (height, width)
 Plane = npt.NDArray[np.int32]  # (row, column)
@@ -40,29 +40,31 @@ GRID = 2**20  # positions between cells are rounded to a multiple of 1 / GRID
 
 
 def threshold(values: npt.NDArray[np.floating], quantile: float) -> float:
-    """T_k of one unit from all its activations (location,), raw ones over the whole probe data set.
+    """Compute T_k of one unit from its activations (location,) on the whole probe data set.
 
-    "For each unit k, the top quantile level T_k is determined such that P(a_k > T_k) = 0.005 over every spatial
-    location of the activation map in the data set." With v sorted descending this is v[floor(τ·n)]: at most floor(τ·n)
-    values lie strictly above it. τ·n is exact: the float 0.005 stands for 5/1000.
+    "For each unit k, the top quantile level T_k is determined such that P(a_k > T_k) = 0.005 over
+    every spatial location of the activation map in the data set." With v sorted descending this
+    is v[floor(τ·n)]: at most floor(τ·n) values lie strictly above it. τ·n is exact: the float
+    0.005 stands for 5/1000.
     """
     descending = np.sort(values)[::-1]
     return float(descending[math.floor(Fraction(str(quantile)) * len(values))])
 
 
 def dead(values: npt.NDArray[np.floating]) -> Bools:
-    """Whether a unit (unit, location) -> (unit,) is constant everywhere; (location,) gives a single truth value."""
+    """Return whether a unit is constant: (unit, location) -> (unit,), (location,) -> one bool."""
     return np.asarray(values.min(axis=-1) == values.max(axis=-1))
 
 
 def sparse(values: npt.NDArray[np.floating], quantile: float) -> Bools:
-    """Whether a unit (unit, location) -> (unit,) is 0 on more than (1 - τ)·n of its locations, and not dead.
+    """Return whether a unit is 0 on more than (1 - τ)·n locations, and not dead.
 
-    Its T_k is 0, and "≥" would light every such location. An integer exceeds (1 - τ)·n where it exceeds its floor.
+    (unit, location) -> (unit,). T_k of such a unit is 0, and "≥" would light every such location.
+    An integer exceeds (1 - τ)·n where it exceeds its floor.
     """
     zeros = np.count_nonzero(values == 0, axis=-1)
-    most = math.floor((1 - Fraction(str(quantile))) * values.shape[-1])
-    return np.asarray((zeros > most) & ~dead(values))
+    limit = math.floor((1 - Fraction(str(quantile))) * values.shape[-1])
+    return np.asarray((zeros > limit) & ~dead(values))
 
 
 def _lerp(a: Maps, b: Maps, t: npt.NDArray[np.float32]) -> Maps:
@@ -73,7 +75,7 @@ def _lerp(a: Maps, b: Maps, t: npt.NDArray[np.float32]) -> Maps:
 def _interpolants(
     j: int, axis: Axis, cells: int, image: int, mask: int
 ) -> tuple[int, int, np.float32]:
-    """The two cells that mask pixel j lies between, and how far from the first to the second it lies."""
+    """Return the two cells around mask pixel j, and the weight of the second."""
     stride, offset = axis
     x = (j + 0.5) * image / mask - 0.5
     p = min(max((x - offset) / stride, 0.0), cells - 1.0)
@@ -85,33 +87,34 @@ def _interpolants(
 def upsample(
     activation_map: npt.NDArray[np.float32], geometry: Geometry, image_size: Size, mask_size: Size
 ) -> npt.NDArray[np.float32]:
-    """S_k(x) (row, column) of one unit, pixel by pixel.
+    """Compute S_k(x) (row, column) of one unit, pixel by pixel.
 
-    "The activation map is scaled up to the mask resolution S_k(x) from A_k(x) using bilinear interpolation, anchoring
-    interpolants at the center of each unit's receptive field." The centre of cell u lies at input pixel
-    offset + stride·u, mask pixel j at input pixel (j + 0.5)·in/mask - 0.5; positions beyond the outer centres take
-    their values. Between rows first, then between columns.
+    "The activation map is scaled up to the mask resolution S_k(x) from A_k(x) using bilinear
+    interpolation, anchoring interpolants at the center of each unit's receptive field." The
+    centre of cell u lies at input pixel offset + stride·u, mask pixel j at input pixel (j +
+    0.5)·in/mask - 0.5; positions beyond the outer centres take their values. Between rows first,
+    then between columns.
     """
-    (height, width), (rows, columns) = activation_map.shape, mask_size
+    height, width = activation_map.shape
+    rows, columns = mask_size
+    row_axis, column_axis = geometry
     upsampled = np.empty(mask_size, np.float32)
     for row in range(rows):
-        top, bottom, down = _interpolants(row, geometry[0], height, image_size[0], rows)
+        top, bottom, down = _interpolants(row, row_axis, height, image_size[0], rows)
         for column in range(columns):
-            left, right, across = _interpolants(column, geometry[1], width, image_size[1], columns)
-            a = activation_map[top, left] + down * (
-                activation_map[bottom, left] - activation_map[top, left]
-            )
-            b = activation_map[top, right] + down * (
-                activation_map[bottom, right] - activation_map[top, right]
-            )
-            upsampled[row, column] = a + across * (b - a)
+            left, right, across = _interpolants(column, column_axis, width, image_size[1], columns)
+            top_left = activation_map[top, left]
+            top_right = activation_map[top, right]
+            left_value = top_left + down * (activation_map[bottom, left] - top_left)
+            right_value = top_right + down * (activation_map[bottom, right] - top_right)
+            upsampled[row, column] = left_value + across * (right_value - left_value)
     return upsampled
 
 
 def _all_interpolants(
     axis: Axis, cells: int, image: int, mask: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """`_interpolants` of every mask pixel along one axis."""
+    """Return `_interpolants` of every mask pixel along one axis."""
     stride, offset = axis
     x = (np.arange(mask, dtype=np.float64) + 0.5) * image / mask - 0.5
     p = np.clip((x - offset) / stride, 0, cells - 1)
@@ -121,7 +124,10 @@ def _all_interpolants(
 
 
 def upsample_all(maps: Maps, geometry: Geometry, image_size: Size, mask_size: Size) -> Maps:
-    """`upsample` of every unit of one image at once: (unit, h, w) -> (unit, row, column), equal to the last bit."""
+    """Upsample all units of one image at once: (unit, h, w) -> (unit, row, column).
+
+    Equal to `upsample` to the last bit.
+    """
     top, bottom, down = _all_interpolants(geometry[0], maps.shape[1], image_size[0], mask_size[0])
     left, right, across = _all_interpolants(geometry[1], maps.shape[2], image_size[1], mask_size[1])
     rows = _lerp(maps[:, top, :], maps[:, bottom, :], down[:, np.newaxis])
@@ -129,7 +135,7 @@ def upsample_all(maps: Maps, geometry: Geometry, image_size: Size, mask_size: Si
 
 
 def resize_nearest(mask: Plane, size: Size) -> Plane:
-    """A plane at another size: target pixel j takes source pixel floor((j + 0.5)·in/out), in integers."""
+    """Resize a plane: target pixel j takes source pixel floor((j + 0.5)·in/out), in integers."""
     rows = (2 * np.arange(size[0]) + 1) * mask.shape[0] // (2 * size[0])
     columns = (2 * np.arange(size[1]) + 1) * mask.shape[1] // (2 * size[1])
     resized: Plane = mask[rows][:, columns]
@@ -139,18 +145,19 @@ def resize_nearest(mask: Plane, size: Size) -> Plane:
 def annotation_masks(
     planes: Sequence[Plane], labels: Sequence[int], size: Size
 ) -> dict[int, Bools]:
-    """L_c(x) (row, column) for each concept c that the image carries at this mask resolution.
+    """Return L_c(x) (row, column) of each concept c that the image has at this resolution.
 
-    "Multiple Broden labels can apply to the same pixel", so L_c is a set of pixels: those that carry c in any plane.
-    A label of the whole image covers every pixel.
+    "Multiple Broden labels can apply to the same pixel", so L_c is a set of pixels: those that
+    carry c in any plane. A label of the whole image covers every pixel.
     """
     resized = [resize_nearest(plane, size) for plane in planes]
     carried = {int(value) for plane in resized for value in np.unique(plane)} | set(labels)
     masks = {}
     for value in sorted(carried - {0}):
-        masks[value - 1] = np.full(size, value in labels)
+        mask = np.full(size, value in labels)
         for plane in resized:
-            masks[value - 1] |= plane == value
+            mask |= plane == value
+        masks[value - 1] = mask
     return masks
 
 
@@ -164,24 +171,24 @@ def counts(
     image_size: Size,
     mask_size: Size | None,
 ) -> tuple[Counts, Counts, Counts]:
-    """What equation 1 sums: |M_k ∩ L_c| (unit, concept), |M_k| (unit, category) and |L_c| (concept,).
+    """Sum the areas of eq. 1: |M_k ∩ L_c| (unit, concept), |M_k| (unit, category), |L_c|.
 
-    "S_k(x) is then thresholded into a binary segmentation […], selecting all regions for which the activation exceeds
-    the threshold T_k", hence strictly. "Because the data set contains some types of labels which are not present on
-    some subsets of inputs, the sums are computed only on the subset of images that have at least one labeled concept
-    of the same category as c": |M_k| is summed once per category, over the images that have it.
+    "S_k(x) is then thresholded into a binary segmentation […], selecting all regions for which
+    the activation exceeds the threshold T_k", hence strictly. "Because the data set contains some
+    types of labels which are not present on some subsets of inputs, the sums are computed only on
+    the subset of images that have at least one labeled concept of the same category as c": |M_k|
+    is summed once per category, over the images that have it.
 
-    ``mask_size`` None compares masks at their native size; an image without planes is then taken at half its size.
+    ``mask_size`` None compares masks at their native size; an image without planes is then taken
+    at half its size.
     """
     intersection = np.zeros((len(thresholds), len(concept_categories)), np.int64)
     unit_area = np.zeros((len(thresholds), n_categories), np.int64)
     concept_area = np.zeros(len(concept_categories), np.int64)
     for image_maps, (planes, labels) in zip(maps, annotations, strict=True):
         size = mask_size or _native_size(planes, image_size)
-        activation_masks = (
-            upsample_all(image_maps, geometry, image_size, size)
-            > thresholds[:, np.newaxis, np.newaxis]
-        )
+        upsampled = upsample_all(image_maps, geometry, image_size, size)
+        activation_masks = upsampled > thresholds[:, np.newaxis, np.newaxis]
         masks = annotation_masks(planes, labels, size)
         for concept, mask in masks.items():
             intersection[:, concept] += np.count_nonzero(activation_masks[:, mask], axis=1)
@@ -192,7 +199,7 @@ def counts(
 
 
 def _native_size(planes: Sequence[Plane], image_size: Size) -> Size:
-    """The size of the planes; Broden's are half the image."""
+    """Return the size of the planes, or else half the image's, as Broden's."""
     if planes:
         height, width = planes[0].shape
         return height, width
@@ -202,7 +209,7 @@ def _native_size(planes: Sequence[Plane], image_size: Size) -> Size:
 def iou(
     intersection: Counts, unit_area: Counts, concept_area: Counts, concept_categories: Sequence[int]
 ) -> Scores:
-    """IoU(k, c) = Σ|M_k ∩ L_c| / Σ|M_k ∪ L_c| (eq. 1), (unit, concept); 0 where the union is empty.
+    """Compute IoU(k, c) = Σ|M_k ∩ L_c| / Σ|M_k ∪ L_c| (unit, concept), eq. 1; 0 for no union.
 
     |M ∪ L| = |M| + |L| - |M ∩ L|, all over the images that have c's category.
     """
@@ -212,7 +219,7 @@ def iou(
 
 
 def labels(iou: Scores) -> npt.NDArray[np.intp]:
-    """The label of each unit (unit,), the concept with its highest IoU; ties go to the lower concept index.
+    """Return each unit's label (unit,): the concept with the highest IoU, ties to the lower index.
 
     "One unit might be the detector for multiple concepts; […] we choose the top ranked label."
     """
@@ -221,14 +228,15 @@ def labels(iou: Scores) -> npt.NDArray[np.intp]:
 
 
 def detectors(iou: Scores, min_iou: float) -> Bools:
-    """Which units are detectors (unit,): "we report a detector if IoU_{k,c} > 0.04"."""
+    """Return whether units are detectors (unit,): "we report a detector if IoU_{k,c} > 0.04"."""
     return np.asarray(iou.max(axis=1) > min_iou)
 
 
 def unique_detectors(iou: Scores, min_iou: float) -> int:
-    """The number of distinct labels among the detectors.
+    """Count the distinct labels of the detectors.
 
-    "We count the number [of] unique concepts aligned with units. We call this the number of unique detectors."
+    "We count the number [of] unique concepts aligned with units. We call this the number of
+    unique detectors."
     """
     return len(set(labels(iou)[detectors(iou, min_iou)].tolist()))
 
@@ -236,7 +244,7 @@ def unique_detectors(iou: Scores, min_iou: float) -> int:
 def unique_detectors_per_category(
     iou: Scores, min_iou: float, concept_categories: Sequence[int]
 ) -> int:
-    """What the authors' plots count: per category the distinct best-in-category labels with IoU > 0.04, summed.
+    """Count the distinct best labels with IoU > 0.04 in each category, as the authors' plots do.
 
     A unit may count in several categories here, with its best concept of each.
     """
@@ -254,21 +262,20 @@ def preprocess(
     std: Sequence[float],
     interpolation: str = "bilinear",
 ) -> npt.NDArray[np.float32]:
-    """The image as a network takes it (3, row, column): resized whole, scaled to 0..1, normalised, all in float32."""
+    """Return a network's input (3, row, column), float32: resized, scaled to 0..1, normalised."""
     with Image.open(path) as image:
         resized = image.convert("RGB").resize(
             (size[1], size[0]), Image.Resampling[interpolation.upper()]
         )
     pixels = np.asarray(resized).astype(np.float32)
-    normalised = (pixels * np.float32(1 / 255) - np.asarray(mean, np.float32)) / np.asarray(
-        std, np.float32
-    )
+    scaled = pixels * np.float32(1 / 255)
+    normalised = (scaled - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
     return np.ascontiguousarray(normalised.transpose(2, 0, 1))
 
 
 @dataclass(frozen=True)
 class ProbeSet:
-    """A probe data set as read from disk."""
+    """Probe data set as read from disk."""
 
     images: list[Path]
     names: list[str]  # of the images
@@ -278,7 +285,7 @@ class ProbeSet:
 
     @property
     def concept_categories(self) -> list[int]:
-        """The index of each concept's category."""
+        """Category index of each concept."""
         return [self.categories.index(category) for _, category in self.concepts]
 
 
@@ -288,11 +295,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_broden(root: Path, index: str = "index.csv") -> ProbeSet:
-    """Broden's on-disk format.
+    """Read Broden's on-disk format.
 
-    Concepts by ascending label number, categories in the order of category.csv. A field of the index holds, separated
-    by ';', files (one label number per pixel: red + 256·green) and numbers (labels of the whole image). Numbers that
-    label.csv does not name are "no label", as 0 is.
+    Concepts by ascending label number, categories in the order of category.csv. A field of the
+    index holds, separated by ';', files (one label number per pixel: red + 256·green) and numbers
+    (labels of the whole image). Numbers that label.csv does not name are "no label", as 0 is.
     """
     categories = [row["name"] for row in _rows(root / "category.csv")]
     coverage = {category: _coverage(root / f"c_{category}.csv") for category in categories}
@@ -334,7 +341,7 @@ def _label_numbers(path: Path) -> npt.NDArray[np.int64]:
 
 
 def _coverage(path: Path) -> dict[int, float]:
-    """How many images' worth of pixels each label number covers as a label of one category."""
+    """Return the pixels of each label number in one category, in images' worth."""
     rows = _rows(path) if path.exists() else []
     return {int(row["number"]): float(row["coverage"]) for row in rows if row.get("coverage")}
 
@@ -342,12 +349,14 @@ def _coverage(path: Path) -> dict[int, float]:
 def _primary_category(
     number: int, field: str, coverage: Mapping[str, Mapping[int, float]], categories: Sequence[str]
 ) -> str:
-    """The category with the largest coverage, ties to the later one in category.csv, for "object(1234);part(56)".
+    """Return the category with the largest coverage, for a field such as "object(1234);part(56)".
 
-    Where the category's own file has no coverage for the label, the number of images in brackets stands in for it.
+    Ties go to the later one in category.csv. If a category's file has no coverage for the label,
+    the number of images in brackets is used instead.
     """
     images = dict(re.findall(r"([^;()]+)(?:\((\d+)\))?", field))
-    primary, largest = "", -math.inf
+    primary = ""
+    largest = -math.inf
     for category in categories:
         covered = coverage.get(category, {}).get(
             number, float(images.get(category) or 0) if category in images else -1.0
@@ -358,20 +367,18 @@ def _primary_category(
 
 
 def read_masks(root: Path) -> ProbeSet:
-    """Folders of images and masks: ROOT/images, ROOT/masks/CATEGORY, concepts.csv, image_labels.csv (optional).
+    """Read ROOT/images, ROOT/masks/CATEGORY, concepts.csv, image_labels.csv (optional).
 
-    Concepts in the order of concepts.csv, then of image_labels.csv; categories in the order in which the concepts name
-    them; images by the posix path below ROOT/images, which is their name too. A category's planes of an image are
-    NAME.png and NAME.1.png, NAME.2.png … as far as they go, unless these are the masks of another image of that name.
+    Concepts in the order of concepts.csv, then of image_labels.csv; categories in the order in
+    which the concepts name them; images by the posix path below ROOT/images, which is their name
+    too. A category's planes of an image are NAME.png and NAME.1.png, NAME.2.png … as far as they
+    go, unless these are the masks of another image of that name.
     """
     label_file = root / "image_labels.csv"
-    concept_rows, label_rows = (
-        _rows(root / "concepts.csv"),
-        _rows(label_file) if label_file.exists() else [],
-    )
-    concepts = list(
-        dict.fromkeys((row["name"], row["category"]) for row in concept_rows + label_rows)
-    )
+    concept_rows = _rows(root / "concepts.csv")
+    label_rows = _rows(label_file) if label_file.exists() else []
+    all_rows = concept_rows + label_rows
+    concepts = list(dict.fromkeys((row["name"], row["category"]) for row in all_rows))
     categories = list(dict.fromkeys(category for _, category in concepts))
     names = _image_names(root / "images")
     stems = [Path(name).with_suffix("").as_posix() for name in names]
@@ -409,13 +416,16 @@ def _image_names(folder: Path) -> list[str]:
 
 def _plane_files(folder: Path, stem: str, stems: Sequence[str]) -> list[Path]:
     numbered = (f"{stem}.{number}" for number in itertools.count(1))
-    further = itertools.takewhile(
-        lambda name: name not in stems and (folder / f"{name}.png").exists(), numbered
-    )
-    return [path for name in [stem, *further] if (path := folder / f"{name}.png").exists()]
+    names = [stem]
+    for name in numbered:
+        if name in stems or not (folder / f"{name}.png").exists():
+            break
+        names.append(name)
+    paths = [folder / f"{name}.png" for name in names]
+    return [path for path in paths if path.exists()]
 
 
 def _indices(path: Path) -> npt.NDArray[np.int64]:
-    """One index per pixel: the grey value (8 or 16 bits) or the place in the palette."""
+    """Return one index per pixel: the grey value (8 or 16 bits) or the index into the palette."""
     with Image.open(path) as image:
         return np.asarray(image).astype(np.int64)

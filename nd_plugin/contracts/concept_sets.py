@@ -1,4 +1,4 @@
-"""Concepts, annotations and concept sets: the densely labelled probe data."""
+"""Concepts, annotations and concept sets: densely labelled probe data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Concept:
-    """A label with its one primary category (DESIGN section 1)."""
+    """Label with its primary category (docs/method.md)."""
 
     name: str
     category: str
@@ -27,11 +27,11 @@ class Concept:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What one image shows, as dense planes and as labels of the whole image.
+    """Annotation of one image: dense planes, and labels of the whole image.
 
-    A value v > 0, in a plane or among ``labels``, means ``concepts[v - 1]`` of the concept set; 0 means "no label".
-    A pixel may carry several concepts, one per plane; the same concept may stand in several planes. Planes cover the
-    whole image, each at a resolution of its own.
+    A value v > 0, in a plane or among ``labels``, means ``concepts[v - 1]`` of the concept set; 0
+    means "no label". A pixel may carry several concepts, one per plane; several planes may contain
+    the same concept. Planes cover the whole image, each at its own resolution.
     """
 
     planes: Sequence[npt.NDArray[np.integer[Any]]]  # (row, column) each
@@ -41,11 +41,11 @@ class Annotation:
 
 @runtime_checkable
 class ConceptSet(Protocol):
-    """A densely labelled probe data set.
+    """Densely labelled probe data set.
 
-    ``image`` and ``annotation`` are asked for separately and from worker processes, so a concept set can be pickled.
-    Either may raise: the item is then named and skipped (or the run stops, under ``strict``).
-    It may have ``notes``, a sequence of texts: what a reader of the result has to know of it.
+    ``image`` and ``annotation`` are called separately, and from worker processes, so a concept set
+    has to be picklable. If either raises, the item is reported and skipped (under ``strict``, the
+    run stops). An optional attribute ``notes``, a sequence of texts, is shown with results.
     """
 
     @property
@@ -55,31 +55,31 @@ class ConceptSet(Protocol):
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The categories, in the order in which reports show them."""
+        """Categories, in the order in which reports show them."""
         ...
 
     @property
     def concepts(self) -> tuple[Concept, ...]:
-        """The vocabulary; a concept's index here is its index in every result."""
+        """Vocabulary; a concept's index here is its index in every result."""
         ...
 
     @property
     def native_masks(self) -> bool:
-        """Whether masks are compared at their own size (Broden) or at half the model's input size (everything else)."""
+        """Whether masks are compared at their own size (Broden), or else at half the input's."""
         ...
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
         ...
 
     def name(self, index: int) -> str:
-        """A short unique name of the image, such as its path inside the set."""
+        """Return a short unique name of an image, such as its path inside the set."""
         ...
 
     def image(self, index: int) -> Image.Image:
-        """The image, decoded; any mode that Pillow converts to RGB."""
+        """Decode an image; any mode that Pillow converts to RGB."""
         ...
 
     def annotation(self, index: int) -> Annotation:
-        """The annotation of the image, at its own resolution."""
+        """Return the annotation of an image, at its own resolution."""
         ...

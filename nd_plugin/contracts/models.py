@@ -1,4 +1,4 @@
-"""Models and probes: what a backend implements, and what it is asked."""
+"""Models and probes: interfaces that a backend implements."""
 
 from __future__ import annotations
 
@@ -18,46 +18,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LayerDescription:
-    """One line of ``nd layers``."""
+    """Layer as listed by ``nd layers``."""
 
     name: str
-    kind: str  # the class of the module, or the operator of the node
-    shape: (
-        tuple[int, ...] | None
-    )  # (1, C, h, w) as the layer produces it for one image; None where it is no tensor
+    kind: str  # class of the module, or operator of the node
+    shape: tuple[int, ...] | None  # of the output for one image; None if it is not a tensor
     geometry: Geometry | None = None
 
 
 class Probe(Protocol):
-    """An open look into one or many layers of a model.
+    """Access to the activations of one or more layers of a model.
 
-    It may have ``notes``, a sequence of texts: what a reader of the result has to know of this look.
+    An optional attribute ``notes``, a sequence of texts, is shown with results.
     """
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The canonical names of the probed layers, in the order asked for."""
+        """Canonical names of the probed layers, in the requested order."""
         ...
 
     @property
     def geometries(self) -> Mapping[str, Geometry]:
-        """The receptive-field geometry of each layer."""
+        """Receptive-field geometry of each layer, by name."""
         ...
 
     def __call__(self, images: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Activation maps (image, unit, row, column) of each layer for preprocessed images (image, 3, row, column).
+        """Run preprocessed images (image, 3, row, column) through the model.
 
-        The maps are the caller's own: nothing changes them afterwards.
+        Returns each layer's activation maps (image, unit, row, column), by name. They belong to the
+        caller: the probe must not change them afterwards.
         """
         ...
 
 
 class Model(Protocol):
-    """A model that a backend has opened."""
+    """Model that a backend has opened."""
 
     @property
     def backend(self) -> str:
-        """The name of the backend that opened it."""
+        """Name of the backend that opened the model."""
         ...
 
     @property
@@ -67,47 +66,46 @@ class Model(Protocol):
 
     @property
     def preprocess(self) -> Preprocess:
-        """How the model's own metadata says that images are to be brought to it; its ``source`` says so."""
+        """Preprocessing that the model's metadata ask for; ``source`` says where it is stated."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where the model runs."""
+        """Device on which the model runs."""
         ...
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the result has to know, such as a fallback that was taken."""
+        """Notes to be shown with results, such as a fallback that was used."""
         ...
 
     def layers(self, size: Size) -> Sequence[LayerDescription]:
-        """Every layer that runs for an input of this size, in the order in which they run."""
+        """List all layers that run for an input of this size, in the order in which they run."""
         ...
 
     def probe(self, layers: Sequence[Any], size: Size) -> AbstractContextManager[Probe]:
-        """Open a probe on layers (names, or objects that the backend knows) for inputs of this size.
+        """Open a probe on layers (names, or objects of the backend) for inputs of this size.
 
-        On leaving, after an exception too, the model is as it was.
+        On exit, also after an exception, the model is restored to its previous state.
         """
         ...
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What a user may say about a model beside its spec."""
+    """User options for opening a model."""
 
-    device: str = "auto"  # auto | cpu | cuda | cuda:1 …; a live module stays where it is under auto
-    weights: str | None = None  # a safetensors file or a state dict
-    input: str | None = None  # which of several inputs takes the images
-    feeds: Mapping[str, str] = field(
-        default_factory=dict
-    )  # values for the others: numbers or .npy files, by name
-    custom_ops: tuple[str, ...] = ()  # libraries of operators that the runtime does not know
+    device: str = "auto"  # auto | cpu | cuda | cuda:1 …; auto leaves a live module on its device
+    weights: str | None = None  # safetensors file or state dict
+    input: str | None = None  # name of the input that takes the images
+    # Values of the remaining inputs, by name: numbers or .npy files.
+    feeds: Mapping[str, str] = field(default_factory=dict)
+    custom_ops: tuple[str, ...] = ()  # libraries of operators that the runtime does not have
 
 
 class Backend(Protocol):
-    """Opens models."""
+    """Backend plugin: opens models."""
 
     def open(self, model: Any, options: ModelOptions) -> Model:
-        """Open a model from a text or an object that the backend's spec matched."""
+        """Open a model from a text or an object that the backend's spec has matched."""
         ...

@@ -1,4 +1,4 @@
-"""Light descriptions of plugins, readable without importing anything heavy."""
+"""Descriptions of plugins that can be read without importing torch or a runtime."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from typing import Any
 
 @dataclass(frozen=True)
 class BackendSpec:
-    """What a backend plugin says of itself without importing anything heavy."""
+    """Description of a backend plugin."""
 
     name: str
     summary: str
     factory: str  # "package.module:Class", called without arguments
-    match: Callable[[Any], int]  # 0: not mine; the highest match opens the model
-    accepts: tuple[
-        str, ...
-    ] = ()  # what to type, for help and errors: "torchvision:NAME", "FILE.onnx"
-    doctor: str = ""  # "package.module:function": what this machine offers the backend, a sequence of `Finding`
+    match: Callable[[Any], int]  # 0 for no match; the highest match opens the model
+    accepts: tuple[str, ...] = ()  # forms, for help and errors: "torchvision:NAME", "FILE.onnx"
+    doctor: str = ""  # "package.module:function", returns `Finding`s about this machine
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of ``nd doctor``: what was looked at, what was found, and what to do where that is not well."""
+    """Result of one check of ``nd doctor``."""
 
-    subject: str
-    found: str
-    remedy: str = ""  # empty: it is well
+    subject: str  # what was checked
+    found: str  # its state
+    remedy: str = ""  # what to do; empty if nothing has to be done
 
 
 @dataclass(frozen=True)
 class ConceptSetSpec:
-    """What a concept-set plugin says of itself without importing anything heavy.
+    """Description of a concept-set plugin.
 
-    A text ``name:argument?key=value`` calls the factory as ``factory(argument, key=value)``; a text of another form
-    may be claimed by ``match``, and is then given whole as the argument.
+    A text ``name:argument?key=value`` calls the factory as ``factory(argument, key=value)``. A text
+    of any other form that ``match`` accepts is passed unchanged as the argument.
     """
 
     name: str
     summary: str
     factory: str  # "package.module:Class"
-    match: Callable[[str], int] | None = None  # beyond the name itself
+    match: Callable[[str], int] | None = None  # for texts that do not begin with the name
     accepts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ReporterSpec:
-    """A way to write a report: ``factory`` names a function ``(Sequence[LayerReport]) -> str``."""
+    """Description of a report format.
+
+    ``factory`` names a function ``(Sequence[LayerReport]) -> str``.
+    """
 
     name: str
     summary: str

@@ -1,6 +1,7 @@
-"""What a backend's Model may offer beyond `Model`, so that units can be held responsible for outputs.
+"""Optional interfaces of a model, from which contributions of units to outputs are computed.
 
-Both protocols are optional: contributions say which of them a model lacks, and what is possible without.
+A model need not implement `SplitModel` or `TracedModel`: an error then names the missing one, and
+what is possible without it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LinearHead:
-    """All that follows a layer, where that is global average pooling and a linear map.
+    """Head of a model that is global average pooling and a linear map, from a layer on.
 
     Model outputs (image, output) = pooled maps (image, unit) @ weight.T + bias, exactly.
     """
@@ -29,75 +30,74 @@ class LinearHead:
 
 
 class Rest(Protocol):
-    """A model cut at a layer: what comes before it, and what comes after."""
+    """Model split at a layer into the parts before and after it."""
 
     @property
     def name(self) -> str:
-        """The layer's canonical name, as a probe gives it."""
+        """Canonical name of the layer, as in `Probe.layers`."""
         ...
 
     @property
     def layout(self) -> Layout:
-        """Where images, units, rows and columns are in the layer's own output."""
+        """Layout of images, units, rows and columns in the layer's own output."""
         ...
 
     @property
     def geometry(self) -> Geometry:
-        """Where the layer's cells look."""
+        """Receptive-field geometry of the layer's cells."""
         ...
 
     def layer(self, *inputs: Any) -> Tensor:
-        """The layer's output for the model's inputs, in the layer's own shape."""
+        """Return the layer's output for the model's inputs, in the layer's own shape."""
         ...
 
     def __call__(self, output: Tensor, *inputs: Any) -> Tensor:
-        """The model's output when the layer's is replaced by ``output``.
+        """Return the model's output with the layer's output replaced by ``output``.
 
-        The inputs hold as many images as ``output``, or a single one that stands for all. ``output`` belongs to the
-        model from then on, which may change it in place.
+        The inputs hold as many images as ``output``, or a single one that is used for all. The
+        model may change ``output`` in place.
         """
         ...
 
 
 @runtime_checkable
 class SplitModel(Protocol):
-    """A Model whose rest can be run by itself, from a layer on."""
+    """Model that can be run from a layer on."""
 
     def outputs(self, *inputs: Any) -> Any:
-        """What the model gives for its inputs (for most models one tensor of preprocessed images)."""
+        """Run the model on its inputs (for most models, one tensor of preprocessed images)."""
         ...
 
     def linear_head(self, layer: Any, inputs: Sequence[Any]) -> LinearHead | None:
-        """The linear head behind a layer, for inputs of the shape of these; None where there is none.
+        """Return the linear head after a layer, for inputs of the shape of ``inputs``, or None.
 
-        That the head is one is verified, on two images of noise and on maps of noise in place of the layer's own,
-        never assumed: dropout at rest and flattening may lie between, a ReLU may not.
+        Its linearity is verified numerically, on two images of noise and on noise in place of the
+        layer's maps. Inactive dropout and flattening may precede the linear map, a ReLU may not.
         """
         ...
 
     def rest(self, layer: Any, inputs: Sequence[Any]) -> AbstractContextManager[Rest]:
-        """Cut the model at a layer, for inputs of the shape of these: most often one tensor of images.
+        """Split the model at a layer, for inputs of the shape of ``inputs``.
 
-        On leaving, after an exception too, the model is as it was. Raises LayerNotFound, LayerAmbiguous, UnitsNotFound.
+        On exit, also after an exception, the model is restored to its previous state. Raises
+        LayerNotFound, LayerAmbiguous, UnitsNotFound.
         """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One forward pass, seen at a layer."""
+    """Values of one forward pass at a layer."""
 
-    name: str  # the layer's canonical name
+    name: str  # canonical name of the layer
     output: Any  # of the model
-    values: tuple[
-        tuple[Tensor, ...], ...
-    ]  # by device, in the order of the images; what the layer gave there
-    several: bool  # whether the layer gives a tuple or list: its attributions are a tuple then
+    values: tuple[tuple[Tensor, ...], ...]  # of the layer, by device in the order of the images
+    several: bool  # whether the layer returns a tuple or list; its attributions are then a tuple
 
 
 @runtime_checkable
 class TracedModel(Protocol):
-    """A Model that runs under autograd, and may take any inputs."""
+    """Model that runs under autograd, with any inputs."""
 
     def trace(
         self,
@@ -108,8 +108,8 @@ class TracedModel(Protocol):
         gradients: bool = False,
         device_ids: Sequence[int] | None = None,
     ) -> Trace:
-        """Run the model on ``inputs`` and take what a layer gives (or gets, ``at_input``).
+        """Run the model on ``inputs`` and record a layer's output (or its input, ``at_input``).
 
-        With ``gradients``, the output depends on these values in autograd's graph.
+        With ``gradients``, the model's output depends on these values in autograd's graph.
         """
         ...

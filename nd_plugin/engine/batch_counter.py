@@ -1,4 +1,4 @@
-"""Masks against annotations, batch by batch, in whatever process."""
+"""Counts of masks against annotations, batch by batch, in any process."""
 
 from __future__ import annotations
 
@@ -23,126 +23,146 @@ from nd_plugin.method.counting import (
     AnnotationBatch,
     BatchCounts,
     ConceptCounts,
+    UnitMaps,
     count_intersections,
 )
 from nd_plugin.method.numpy_on_cpu import true_indices
+from nd_plugin.method.upsampling import MaskGrid
 from nd_plugin.probe_data.batches import Batch, Feed
 from nd_plugin.receptive_fields.geometry import Geometry, Size
 
-AT_ONCE = 1024  # maps in memory at a time
-
-
-PIXELS = 2**31 - 1  # and of the images that they are of
-
-
-COUNTS = 2**24  # and no more numbers of pixels, by map and combination of labels
+MAPS_AT_ONCE = 1024  # dense maps in memory
+COUNTS_AT_ONCE = 2**24  # counts of pixels in memory: maps * combinations of labels
+MASK_PIXELS_AT_ONCE = 2**31 - 1  # of all images in an `AnnotationBatch`: int32 numbers them
 
 
 @dataclass(frozen=True)
 class Counter:
-    """What it takes to count a batch: all that the pass over the images has left."""
+    """Everything that counting a batch needs, once the images have passed through the model."""
 
     feed: Feed
     candidates: Mapping[str, Candidates]  # by layer
-    thresholds: Mapping[str, Sequence[UnitThresholds]]
-    geometries: Mapping[str, Geometry]
+    thresholds: Mapping[str, Sequence[UnitThresholds]]  # by layer, one for each quantile
+    geometries: Mapping[str, Geometry]  # by layer
     readable: AbstractSet[int]  # images that count
     device: torch.device
 
     @cached_property
     def category_of(self) -> Counts:
-        """(concept,)"""
+        """Category index of each concept, (concept,)."""
         return category_indices(self.feed.concepts)
 
     def decode_and_count(self, number: int) -> CountedBatch:
-        """Count the batch of that number."""
+        """Decode the annotations of batch ``number`` and count it."""
         trim_memory()
         return self.count(self.feed.checked(self.feed.annotations(number)), {})
 
     def count(self, batch: Batch, activations: Mapping[str, Tensor]) -> CountedBatch:
-        """Count a batch; ``activations`` (image, unit, row, column) are of layers whose maps are not kept."""
+        """Count a batch.
+
+        ``activations`` (image, unit, row, column) are of layers whose maps were not stored, by
+        layer.
+        """
         with one_thread():
-            return self._counted(batch, activations)
+            return self._count(batch, activations)
 
-    def _counted(self, batch: Batch, activations: Mapping[str, Tensor]) -> CountedBatch:
-        kept = {
-            layer: _above(self.thresholds[layer], activations[layer], batch.indices)
-            if layer in activations
-            else candidates.of(batch.number)
-            for layer, candidates in self.candidates.items()
+    def _count(self, batch: Batch, activations: Mapping[str, Tensor]) -> CountedBatch:
+        sparse_maps = {
+            layer: self._sparse_maps(layer, batch, activations) for layer in self.candidates
         }
-        categories = len(self.feed.concepts.categories)
-        areas = ConceptCounts.empty(len(self.category_of), categories)
-        units: dict[tuple[str, float], list[BatchCounts]] = {}
-        for images, labels in _by_size(batch, self.readable):
-            for one in labels:
-                areas.update(one, self.category_of)
-            scenes = AnnotationBatch.of(labels, self.category_of, categories, self.device)
-            for layer, maps in kept.items():
-                for at in self.thresholds[layer]:
-                    units.setdefault((layer, at.quantile), []).append(
-                        self._shared(layer, maps, at, images, scenes)
-                    )
-        return CountedBatch(areas, units, batch.skipped, batch.seen)
+        category_count = len(self.feed.concepts.categories)
+        concept_counts = ConceptCounts.empty(len(self.category_of), category_count)
+        unit_counts: dict[tuple[str, float], list[BatchCounts]] = {}
+        for images, labels in _group_by_size(batch, self.readable):
+            for image_labels in labels:
+                concept_counts.update(image_labels, self.category_of)
+            annotations = AnnotationBatch.of(labels, self.category_of, category_count, self.device)
+            for layer, maps in sparse_maps.items():
+                for thresholds in self.thresholds[layer]:
+                    counts = self._count_layer(layer, maps, thresholds, images, annotations)
+                    unit_counts.setdefault((layer, thresholds.quantile), []).append(counts)
+        return CountedBatch(concept_counts, unit_counts, batch.skipped, batch.seen)
 
-    def _shared(
+    def _sparse_maps(
+        self, layer: str, batch: Batch, activations: Mapping[str, Tensor]
+    ) -> SparseMaps:
+        """Return a layer's maps of a batch: from activations, or else from stored candidates."""
+        if layer in activations:
+            return _sparsify(activations[layer], batch.indices, self.thresholds[layer])
+        return self.candidates[layer].of(batch.number)
+
+    def _count_layer(
         self,
         layer: str,
-        kept: SparseMaps,
-        at: UnitThresholds,
+        maps: SparseMaps,
+        thresholds: UnitThresholds,
         images: Tensor,
-        scenes: AnnotationBatch,
+        annotations: AnnotationBatch,
     ) -> BatchCounts:
-        """What the maps share with the scenes of ``images`` (image,)."""
-        place = torch.searchsorted(images, kept.images.long()).clamp(max=len(images) - 1)
-        mine = true_indices((kept.peaks > at.values[kept.units]) & (images[place] == kept.images))
-        pieces = (
-            (
-                place[some].to(self.device),
-                kept.units[some].long().to(self.device),
-                kept.maps(some, self.device),
-            )
-            for some in (
-                torch.split(mine, max(min(AT_ONCE, COUNTS // scenes.most), 1)) if len(mine) else ()
-            )
-        )
-        values, image = at.values.to(self.device), self.feed.preprocess.size
+        """Count a layer's maps of ``images`` (image,), ascending, against their annotations."""
+        image_indices = torch.searchsorted(images, maps.images.long()).clamp(max=len(images) - 1)
+        is_lit = maps.peaks > thresholds.values[maps.units]
+        is_annotated = images[image_indices] == maps.images
+        lit_maps = true_indices(is_lit & is_annotated)
         return count_intersections(
-            pieces, values, self.geometries[layer], image, scenes, len(self.category_of)
+            self._dense_pieces(maps, lit_maps, image_indices, annotations),
+            thresholds.values.to(self.device),
+            MaskGrid(self.geometries[layer], self.feed.preprocess.size, annotations.size),
+            annotations,
+            len(self.category_of),
         )
 
+    def _dense_pieces(
+        self,
+        maps: SparseMaps,
+        lit_maps: Tensor,
+        image_indices: Tensor,
+        annotations: AnnotationBatch,
+    ) -> Iterator[UnitMaps]:
+        """Yield the maps with indices ``lit_maps`` (index,) as dense maps, some at a time."""
+        if not len(lit_maps):
+            return
+        maps_within_counts = COUNTS_AT_ONCE // annotations.combinations_per_image
+        piece_size = max(min(MAPS_AT_ONCE, maps_within_counts), 1)
+        for piece in torch.split(lit_maps, piece_size):
+            yield UnitMaps(
+                image_indices[piece].to(self.device),
+                maps.units[piece].long().to(self.device),
+                maps.maps(piece, self.device),
+            )
 
-def _by_size(
+
+def _group_by_size(
     batch: Batch, readable: AbstractSet[int]
 ) -> Iterator[tuple[Tensor, list[LabelCombinations]]]:
-    """The images of a batch that count, ascending, and their labels, apart by the size of their masks.
+    """Group the images of a batch that count by the size of their masks.
 
-    No more at a time than have pixels that int32 numbers.
+    A group has at most `MASK_PIXELS_AT_ONCE`. Yields images (image,), ascending, and their labels.
     """
     groups: dict[Size, list[tuple[int, LabelCombinations]]] = {}
-    for image, labels in sorted(
-        zip(batch.indices.tolist(), batch.labels, strict=True), key=lambda pair: pair[0]
-    ):
+    labelled_images = zip(batch.indices.tolist(), batch.labels, strict=True)
+    for image, labels in sorted(labelled_images, key=lambda pair: pair[0]):
         if labels is not None and image in readable:
             groups.setdefault(labels.size, []).append((image, labels))
-    for (rows, columns), every in groups.items():
-        at_once = max(PIXELS // (rows * columns), 1)
-        for group in (every[start : start + at_once] for start in range(0, len(every), at_once)):
-            yield (
-                torch.from_numpy(np.array([image for image, _ in group], np.int64)),
-                [labels for _, labels in group],
-            )
+    for (rows, columns), pairs in groups.items():
+        images_at_once = max(MASK_PIXELS_AT_ONCE // (rows * columns), 1)
+        for start in range(0, len(pairs), images_at_once):
+            group = pairs[start : start + images_at_once]
+            images, labels_of_images = zip(*group, strict=True)
+            yield torch.from_numpy(np.array(images, np.int64)), list(labels_of_images)
 
 
-def _above(found: Sequence[UnitThresholds], maps: Tensor, images: Tensor) -> SparseMaps:
-    """What exceeds any threshold of ``maps`` (image, unit, row, column) of ``images`` (image,)."""
-    lowest = torch.stack([at.values for at in found]).amin(0).to(maps.device)
-    return sparsify(maps, images.to(maps.device), maps.flatten(2).amax(2), lowest)
+def _sparsify(maps: Tensor, images: Tensor, thresholds: Sequence[UnitThresholds]) -> SparseMaps:
+    """Sparsify ``maps`` (image, unit, row, column) at each unit's lowest threshold."""
+    values = torch.stack([at_quantile.values for at_quantile in thresholds])
+    lowest = values.amin(0).to(maps.device)
+    peaks = maps.flatten(2).amax(2)
+    return sparsify(maps, images.to(maps.device), peaks, lowest)
 
 
 @dataclass(frozen=True)
 class CountedBatch:
-    """What the images of one batch add to the counts."""
+    """Counts of the images of one batch."""
 
     areas: ConceptCounts
     units: Mapping[tuple[str, float], Sequence[BatchCounts]]  # by layer and quantile
@@ -151,7 +171,8 @@ class CountedBatch:
 
 
 def category_indices(concepts: ConceptSet) -> Counts:
-    """The category of every concept, as an index; (concept,)."""
+    """Return the category of each concept as an index; (concept,)."""
     return np.array(
-        [concepts.categories.index(c.category) for c in concepts.concepts], dtype=np.int64
+        [concepts.categories.index(concept.category) for concept in concepts.concepts],
+        dtype=np.int64,
     )

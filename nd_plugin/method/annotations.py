@@ -1,6 +1,6 @@
-"""Annotations as combinations of labels: |L_c| of one image, and what masks are counted against.
+"""Annotations as combinations of labels: the L_c of one image, ready to be counted.
 
-Integers, so sums do not depend on any order.
+Everything is an integer, so that sums do not depend on their order.
 """
 
 from __future__ import annotations
@@ -15,84 +15,113 @@ from nd_plugin.contracts.concept_sets import Annotation
 from nd_plugin.receptive_fields.geometry import Size
 
 Counts = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
 class LabelCombinations:
-    """What one image shows at the size of the masks: which concepts each pixel carries together.
+    """Labels of one image at the size of the masks: the set of concepts that each pixel carries.
 
-    However many planes there are, a pixel is then counted once, and a concept that stands in several planes too.
+    Pixels with the same set share a number, so that a pixel is counted once, however many planes
+    there are, and a concept that occurs in several planes of a pixel is counted once too.
     """
 
-    combinations: npt.NDArray[
-        np.integer[Any]
-    ]  # (row, column), which of them; the smallest type that does
-    members: Counts  # (combination, any number), 1 + concept, each at most once; 0 for none
-    concepts: Counts  # (concept,) those that have a pixel, ascending
-    areas: Counts  # (concept,) |L_c| of these
+    combinations: Integers  # (row, column), index of the pixel's combination; smallest type
+    members: Counts  # (combination, any number), 1 + concept, each at most once; 0 for no label
+    concepts: Counts  # (concept,) that have a pixel, ascending
+    areas: Counts  # (concept,) |L_c| of `concepts`, pixels
 
     @classmethod
     def of(cls, annotation: Annotation, size: Size) -> LabelCombinations:
-        """Bring an annotation to a size, nearest neighbours.
+        """Resize an annotation by nearest neighbours and number its combinations of labels.
+
+        Plain version: the combination of a pixel is the set ``{*annotation.labels, *(plane[pixel]
+        for plane in planes)}``. Here it grows plane by plane.
 
         Raises ValueError for a plane that is not (row, column).
         """
-        strange = [
-            np.shape(plane)
-            for plane in annotation.planes
-            if np.ndim(plane) != 2 or np.size(plane) == 0
-        ]
-        if strange:
-            raise ValueError(f"a plane is of shape {strange[0]}, where (row, column) belongs")
-        found = np.zeros(size, np.int64)
-        members = np.array([annotation.labels], np.int64).reshape(1, -1)
-        for plane in annotation.planes:
-            values = resize_plane(np.asarray(plane), size).astype(np.int64)
-            many = int(values.max()) + 1
-            both, found = _numbered(found * many + values)
-            members = np.column_stack([members[both // many], both % many])
-        members.sort(axis=1)
-        members[:, 1:][members[:, 1:] == members[:, :-1]] = 0
-        pixels = np.bincount(found.ravel(), minlength=len(members))
-        areas = np.zeros(int(members.max(initial=0)) + 1, np.int64)
-        np.add.at(areas, members, pixels[:, None])
-        concepts = np.flatnonzero(areas[1:])
-        return cls(smallest(found), members, concepts, areas[1:][concepts])
+        combinations, members = _combine_labels(annotation, size)
+        _clear_repeated(members)
+        pixels = np.bincount(combinations.ravel(), minlength=len(members))
+        areas_of_labels = np.zeros(int(members.max(initial=0)) + 1, np.int64)
+        np.add.at(areas_of_labels, members, pixels[:, None])
+        areas = areas_of_labels[1:]  # label 0 is no concept
+        concepts = np.flatnonzero(areas)
+        return cls(to_smallest_type(combinations), members, concepts, areas[concepts])
 
     @property
     def size(self) -> Size:
-        """Of the masks."""
-        return int(self.combinations.shape[0]), int(self.combinations.shape[1])
+        """Rows and columns of the masks."""
+        rows, columns = self.combinations.shape
+        return int(rows), int(columns)
 
 
-def smallest(values: Counts) -> npt.NDArray[np.integer[Any]]:
-    """The same, none of them negative, in the smallest type that holds them."""
+def _combine_labels(annotation: Annotation, size: Size) -> tuple[Counts, Counts]:
+    """Number the combinations of labels: (row, column) indices into members (combination, label).
+
+    Every pixel begins with the labels of the image; each plane splits the combinations further.
+    """
+    combinations = np.zeros(size, np.int64)
+    members = np.array([annotation.labels], np.int64).reshape(1, -1)
+    for plane in annotation.planes:
+        _check_plane(plane)
+        labels = resize_plane(np.asarray(plane), size).astype(np.int64)
+        label_count = int(labels.max()) + 1
+        pairs, combinations = _number_distinct(combinations * label_count + labels)
+        old_combinations = pairs // label_count
+        new_labels = pairs % label_count
+        members = np.column_stack([members[old_combinations], new_labels])
+    return combinations, members
+
+
+def _check_plane(plane: Integers) -> None:
+    if np.ndim(plane) != 2 or np.size(plane) == 0:
+        raise ValueError(
+            f"annotation plane has shape {np.shape(plane)}; expected (row, column), not empty"
+        )
+
+
+def _clear_repeated(members: Counts) -> None:
+    """Sort the labels of each combination and set repeated ones to 0, in place."""
+    members.sort(axis=1)
+    is_repeated = members[:, 1:] == members[:, :-1]
+    members[:, 1:][is_repeated] = 0
+
+
+def to_smallest_type(values: Counts) -> Integers:
+    """Convert ``values``, none of them negative, to the smallest integer type that holds them."""
     return values.astype(np.min_scalar_type(values.max(initial=0)))
 
 
-def _numbered(values: Counts) -> tuple[Counts, Counts]:
-    """The distinct ones of some numbers, ascending, and the place of each among them: `numpy.unique`, faster."""
-    top = int(values.max()) + 1
-    if top > 8 * values.size + 2**16:
-        distinct, places = np.unique(values, return_inverse=True)
-        return distinct, places.reshape(values.shape)
-    seen, place = np.zeros(top, np.bool_), np.empty(top, np.int64)
-    seen[values] = True
-    distinct = np.flatnonzero(seen)
-    place[distinct] = np.arange(len(distinct))
-    return distinct, place.take(values)
+def _number_distinct(values: Counts) -> tuple[Counts, Counts]:
+    """Return the distinct values, ascending, and each value's index among them.
+
+    ``values`` must not be negative.
+
+    Plain version: ``numpy.unique(values, return_inverse=True)``. A table over all values up to
+    the largest is faster, unless it would be much larger than ``values``.
+    """
+    table_length = int(values.max()) + 1
+    if table_length > 8 * values.size + 2**16:
+        distinct, indices = np.unique(values, return_inverse=True)
+        return distinct, indices.reshape(values.shape)
+    occurs = np.zeros(table_length, np.bool_)
+    occurs[values] = True
+    distinct = np.flatnonzero(occurs)
+    index_of = np.empty(table_length, np.int64)
+    index_of[distinct] = np.arange(len(distinct))
+    return distinct, index_of.take(values)
 
 
-def nearest_rows(source: int, target: int) -> npt.NDArray[np.int64]:
-    """The source row of each target row, floor((j + 0.5)·source/target), in integers."""
+def nearest_indices(source: int, target: int) -> Counts:
+    """Return the source index of each target index j: floor((j + 0.5)·source/target)."""
     return (2 * np.arange(target, dtype=np.int64) + 1) * source // (2 * target)
 
 
-def resize_plane(plane: npt.NDArray[np.integer[Any]], size: Size) -> npt.NDArray[np.integer[Any]]:
-    """An annotation plane (row, column) brought to ``size`` by nearest neighbours."""
+def resize_plane(plane: Integers, size: Size) -> Integers:
+    """Resize an annotation plane (row, column) by nearest neighbours."""
     if plane.shape == size:
         return plane
-    return plane[
-        nearest_rows(plane.shape[0], size[0])[:, None],
-        nearest_rows(plane.shape[1], size[1])[None, :],
-    ]
+    rows = nearest_indices(plane.shape[0], size[0])
+    columns = nearest_indices(plane.shape[1], size[1])
+    return plane[rows[:, None], columns[None, :]]

@@ -1,32 +1,35 @@
-"""What the engine counts: |M_k ∩ L_c|, |M_k| and |L_c| over the probe data set. Parts add up, whatever the split."""
+"""Counts of equation 1: |M_k ∩ L_c|, |M_k| and |L_c| over the probe data set.
+
+Counts of parts of the data set add up to the counts of the whole, however it is split.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nd_plugin.method.activation_masks import every_pixel, lit_runs
-from nd_plugin.method.annotations import Counts, LabelCombinations, smallest
+from nd_plugin.method.activation_masks import expand_runs, find_lit_runs
+from nd_plugin.method.annotations import Counts, Integers, LabelCombinations, to_smallest_type
 from nd_plugin.method.numpy_on_cpu import divide_indices, true_indices
-from nd_plugin.receptive_fields.geometry import Geometry, Size
+from nd_plugin.method.upsampling import MaskGrid
+from nd_plugin.receptive_fields.geometry import Size
 
 
 @dataclass(frozen=True)
 class AnnotationBatch:
-    """The annotations of some images whose masks have one size, ready to be counted against."""
+    """Annotations of some images whose masks have one size, ready to be counted against.
+
+    A slot is an index into ``concepts``, plus 1; slot 0 stands for no label.
+    """
 
     size: Size
-    combinations: Tensor  # (image * row * column) int32, which labels each pixel carries together
-    labels: Tensor  # (label, image * combination) int64, 1 + place, each at most once; 0 for none
-    concepts: (
-        Tensor  # (place,) int64, indices into the vocabulary: those that occur in these images
-    )
+    combinations: Tensor  # (image * row * column) int32, index among the image's combinations
+    labels: Tensor  # (label, image * combination) int64, slots, each at most once
+    concepts: Tensor  # (concept,) int64, indices into the vocabulary of those in these images
     categories: Tensor  # (image, category) bool, which the image has
 
     @classmethod
@@ -37,44 +40,51 @@ class AnnotationBatch:
         categories: int,
         device: torch.device,
     ) -> AnnotationBatch:
-        """Of at least one image; ``category_of`` (concept,) holds the category of every concept."""
-        concepts = np.unique(np.concatenate([labels.concepts for labels in images]))
-        places = np.zeros(len(category_of) + 1, np.int64)
-        places[concepts + 1] = np.arange(1, len(concepts) + 1)
-        size, count = images[0].size, len(images)
-        most, at_once = (max(labels.members.shape[axis] for labels in images) for axis in (0, 1))
-        combinations = np.empty((count, *size), np.int32)
-        members = np.zeros((at_once, count, most), np.int64)
-        present = np.zeros((count, categories), np.bool_)
-        for image, labels in enumerate(images):
-            combinations[image] = labels.combinations
-            members[: labels.members.shape[1], image, : len(labels.members)] = places[
-                labels.members.T
-            ]
-            present[image, category_of[labels.concepts]] = True
-        arrays = (combinations.ravel(), members.reshape(at_once, count * most), concepts, present)
-        return cls(size, *(torch.from_numpy(array).to(device) for array in arrays))
+        """Join the annotations of at least one image; ``category_of`` (concept,)."""
+        size = images[0].size
+        concepts = np.unique(np.concatenate([image.concepts for image in images]))
+        slot_of = np.zeros(len(category_of) + 1, np.int64)  # by label, 1 + concept
+        slot_of[concepts + 1] = np.arange(1, len(concepts) + 1)
+        image_count = len(images)
+        combination_count = max(len(image.members) for image in images)
+        label_count = max(image.members.shape[1] for image in images)
+        combinations = np.empty((image_count, *size), np.int32)
+        labels = np.zeros((label_count, image_count, combination_count), np.int64)
+        present = np.zeros((image_count, categories), np.bool_)
+        for index, image in enumerate(images):
+            combinations[index] = image.combinations
+            slots = slot_of[image.members.T]
+            labels[: len(slots), index, : len(image.members)] = slots
+            present[index, category_of[image.concepts]] = True
+        flat_labels = labels.reshape(label_count, image_count * combination_count)
+        return cls(
+            size,
+            torch.from_numpy(combinations.ravel()).to(device),
+            torch.from_numpy(flat_labels).to(device),
+            torch.from_numpy(concepts).to(device),
+            torch.from_numpy(present).to(device),
+        )
 
     @property
-    def most(self) -> int:
-        """Combinations of labels in one image."""
+    def combinations_per_image(self) -> int:
+        """Largest number of combinations of labels in an image."""
         return self.labels.shape[1] // len(self.categories)
 
 
 @dataclass
 class ConceptCounts:
-    """Areas that do not depend on any layer."""
+    """Counts of annotations, which do not depend on any layer."""
 
     area: Counts  # (concept,) |L_c| in mask pixels
     images: Counts  # (category,) images that have the category
 
     @classmethod
     def empty(cls, concepts: int, categories: int) -> ConceptCounts:
-        """Nothing counted yet."""
+        """Return the counts of no image."""
         return cls(np.zeros(concepts, np.int64), np.zeros(categories, np.int64))
 
     def update(self, labels: LabelCombinations, category_of: Counts) -> None:
-        """Count one image; ``category_of`` (concept,) holds the category of every concept."""
+        """Count one image; ``category_of`` (concept,)."""
         self.area[labels.concepts] += labels.areas
         present = np.zeros(len(self.images), np.bool_)
         present[category_of[labels.concepts]] = True
@@ -85,95 +95,117 @@ class ConceptCounts:
 
 
 @dataclass(frozen=True)
-class BatchCounts:
-    """What the masks of one layer at one quantile share with the annotations of some images; small, to be sent."""
+class UnitMaps:
+    """Activation maps of some units in some images, in any order."""
 
-    pairs: npt.NDArray[
-        np.integer[Any]
-    ]  # (pair,) unit * concepts + concept, ascending: those that share any pixel
-    pixels: npt.NDArray[np.integer[Any]]  # (pair,) |M_k ∩ L_c|
+    images: Tensor  # (map,) int64, index into an `AnnotationBatch`
+    units: Tensor  # (map,) int64
+    maps: Tensor  # (map, row, column)
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """Counts of one layer at one quantile over some images; small, to be sent between processes."""
+
+    pairs: Integers  # (pair,) unit * concepts + concept, ascending: those that share any pixel
+    pixels: Integers  # (pair,) |M_k ∩ L_c|
     areas: Counts  # (unit, category) |M_k| over the images that have the category
 
 
 def count_intersections(
-    pieces: Iterable[tuple[Tensor, Tensor, Tensor]],
+    pieces: Iterable[UnitMaps],
     thresholds: Tensor,
-    geometry: Geometry,
-    image: Size,
-    scenes: AnnotationBatch,
-    concepts: int,
+    grid: MaskGrid,
+    annotations: AnnotationBatch,
+    concept_count: int,
 ) -> BatchCounts:
-    """Count maps, given in ``pieces``: their places among the scenes and their units (map,), (map, row, column).
+    """Count masks of maps against annotations.
 
-    ``thresholds`` are of all units, (unit,); ``image`` is the input size, ``concepts`` the size of the vocabulary.
+    ``thresholds`` (unit,) are of all units; ``grid.mask`` is the annotations' size;
+    ``concept_count`` is the size of the vocabulary.
     """
-    units, (many, categories) = len(thresholds), (len(scenes.concepts), scenes.categories.shape[1])
-    found = torch.zeros(units * (many + 1), dtype=torch.int64, device=thresholds.device)
-    areas = torch.zeros(units, categories, dtype=torch.int64, device=thresholds.device)
-    for images, its_units, maps in pieces:
-        lit = _by_combination(images, maps, thresholds[its_units], geometry, image, scenes)
-        areas.index_add_(0, its_units, lit.sum(1)[:, None] * scenes.categories[images])
-        some = true_indices(lit > 0)
-        map_, combination = divide_indices(some, scenes.most)
-        place, row, pixels = (
-            images[map_] * scenes.most + combination,
-            its_units[map_] * (many + 1),
-            lit.flatten()[some],
-        )
-        for labels in scenes.labels:
-            found.index_add_(0, row + labels[place], pixels)
-    unit, place = found.view(units, -1)[:, 1:].nonzero().T
-    pairs, pixels = unit * concepts + scenes.concepts[place], found.view(units, -1)[unit, place + 1]
+    unit_count = len(thresholds)
+    slot_count = len(annotations.concepts) + 1
+    category_count = annotations.categories.shape[1]
+    device = thresholds.device
+    intersections = torch.zeros(unit_count * slot_count, dtype=torch.int64, device=device)
+    areas = torch.zeros(unit_count, category_count, dtype=torch.int64, device=device)
+    for piece in pieces:
+        lit_pixels = _count_by_combination(piece, thresholds[piece.units], grid, annotations)
+        has_category = annotations.categories[piece.images]
+        areas.index_add_(0, piece.units, lit_pixels.sum(1)[:, None] * has_category)
+        _add_intersections(intersections, lit_pixels, piece, annotations)
+    table = intersections.view(unit_count, slot_count)
+    units, concept_indices = table[:, 1:].nonzero().T
+    pairs = units * concept_count + annotations.concepts[concept_indices]
+    pixels = table[units, concept_indices + 1]
     return BatchCounts(
-        smallest(pairs.cpu().numpy()), smallest(pixels.cpu().numpy()), areas.cpu().numpy()
+        to_smallest_type(pairs.cpu().numpy()),
+        to_smallest_type(pixels.cpu().numpy()),
+        areas.cpu().numpy(),
     )
 
 
-def _by_combination(
-    images: Tensor,
-    maps: Tensor,
-    thresholds: Tensor,
-    geometry: Geometry,
-    image: Size,
-    scenes: AnnotationBatch,
+def _count_by_combination(
+    piece: UnitMaps, thresholds: Tensor, grid: MaskGrid, annotations: AnnotationBatch
 ) -> Tensor:
-    """Pixels of each map by the combination of labels that they carry, (map, combination); ``thresholds`` (map,)."""
-    most, pixels = scenes.most, scenes.size[0] * scenes.size[1]
-    lit = torch.zeros(len(maps) * most, dtype=torch.int64, device=maps.device)
-    own, offsets = (
-        (torch.arange(len(maps), device=maps.device) * most).int(),
-        (images * pixels).int(),
-    )
-    for runs in lit_runs(maps, thresholds, geometry, image, scenes.size):
-        starts = runs.starts + offsets.index_select(0, runs.maps)
-        places, rows = every_pixel(starts, own.index_select(0, runs.maps), runs.lengths)
-        lit += torch.bincount(
-            scenes.combinations.index_select(0, places) + rows, minlength=len(lit)
-        )
-    return lit.view(-1, most)
+    """Count the lit pixels of each map by the pixels' combination of labels; ``thresholds`` (map,).
+
+    Returns (map, combination) int64.
+
+    Plain version, for one map: ``bincount(combinations[upsample(map) > threshold])``. Here one
+    `bincount` serves all maps: each adds its index times the number of combinations.
+    """
+    map_count = len(piece.maps)
+    combination_count = annotations.combinations_per_image
+    mask_pixels = annotations.size[0] * annotations.size[1]
+    device = piece.maps.device
+    lit_pixels = torch.zeros(map_count * combination_count, dtype=torch.int64, device=device)
+    map_offsets = (torch.arange(map_count, device=device) * combination_count).int()
+    image_offsets = (piece.images * mask_pixels).int()
+    for runs in find_lit_runs(piece.maps, thresholds, grid):
+        starts = runs.starts + image_offsets.index_select(0, runs.maps)
+        run_offsets = map_offsets.index_select(0, runs.maps)
+        pixels, pixel_offsets = expand_runs(starts, run_offsets, runs.lengths)
+        combinations = annotations.combinations.index_select(0, pixels)
+        lit_pixels += torch.bincount(combinations + pixel_offsets, minlength=len(lit_pixels))
+    return lit_pixels.view(-1, combination_count)
+
+
+def _add_intersections(
+    intersections: Tensor, lit_pixels: Tensor, piece: UnitMaps, annotations: AnnotationBatch
+) -> None:
+    """Add ``lit_pixels`` (map, combination) to ``intersections`` (unit * slot), label by label."""
+    combination_count = annotations.combinations_per_image
+    slot_count = len(annotations.concepts) + 1
+    nonzero = true_indices(lit_pixels > 0)
+    map_index, combination = divide_indices(nonzero, combination_count)
+    column = piece.images[map_index] * combination_count + combination
+    row_start = piece.units[map_index] * slot_count
+    pixels = lit_pixels.flatten()[nonzero]
+    for slots in annotations.labels:
+        intersections.index_add_(0, row_start + slots[column], pixels)
 
 
 @dataclass
 class UnitCounts:
-    """The counts of one layer at one quantile."""
+    """Counts of one layer at one quantile."""
 
     intersection: Tensor  # (unit, concept) int64, |M_k ∩ L_c|
     unit_area: Tensor  # (unit, category) int64, |M_k| over the images that have the category
 
     @classmethod
     def empty(cls, units: int, concepts: int, categories: int) -> UnitCounts:
-        """Nothing counted yet."""
+        """Return the counts of no image."""
         return cls(
-            *(
-                torch.zeros(units, many, dtype=torch.int64, device="cpu")
-                for many in (concepts, categories)
-            )
+            torch.zeros(units, concepts, dtype=torch.int64, device="cpu"),
+            torch.zeros(units, categories, dtype=torch.int64, device="cpu"),
         )
 
-    def update(self, found: BatchCounts) -> None:
-        """Count some images."""
-        self.intersection.view(-1).numpy()[found.pairs] += found.pixels
-        self.unit_area += torch.from_numpy(found.areas)
+    def update(self, batch: BatchCounts) -> None:
+        """Add the counts of some images."""
+        self.intersection.view(-1).numpy()[batch.pairs] += batch.pixels
+        self.unit_area += torch.from_numpy(batch.areas)
 
     def __add__(self, other: UnitCounts) -> UnitCounts:
         return UnitCounts(self.intersection + other.intersection, self.unit_area + other.unit_area)

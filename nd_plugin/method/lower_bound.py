@@ -1,4 +1,4 @@
-"""Lower bounds of thresholds, known while the images pass through the model."""
+"""Lower bounds of thresholds, known while images are still passing through the model."""
 
 from __future__ import annotations
 
@@ -14,133 +14,154 @@ from torch import Tensor
 
 from nd_plugin.method.numpy_on_cpu import count_nonzero
 
-SURE = 1e-12  # the chance, for one unit and one moment, that a bound is passed
-
-
-GOLDEN = 0.6180339887498949  # its multiples spread places evenly over a map, however many they are
-
-
-AT_LEAST = 1024  # images are drawn from before it is looked at what they tell
+MISS_PROBABILITY = 1e-12  # that a bound exceeds the threshold, for one unit at one time
+GOLDEN_RATIO = 0.6180339887498949  # its multiples, modulo 1, are spread evenly
+MIN_DRAWN_IMAGES = 1024  # between two updates of the level
 
 
 @lru_cache(maxsize=4096)
 def poisson_upper_bound(mean: float) -> int:
-    """A number that a Poisson count of this mean reaches with a chance below `SURE` (Chernoff's bound)."""
+    """Return a number that a Poisson count of this mean will hardly reach.
+
+    By Chernoff's bound, the probability is at most `MISS_PROBABILITY`.
+    """
     number = max(math.ceil(mean), 1)
-    while number * math.log(number / mean) - number + mean < -math.log(SURE):
+    while number * math.log(number / mean) - number + mean < -math.log(MISS_PROBABILITY):
         number += 1
     return number
 
 
 @dataclass
 class LowerBound:
-    """What each unit's T_k will hardly be less than, from one value of each map; the images come in random order.
+    """Probable lower bound of each unit's T_k, from one value of each map.
 
-    Of m images, one value at one place each, the number above T_k is a Poisson count of mean τ·m at the most, however
-    the values above T_k crowd into few images: the place does not depend on what the map holds. So the R-th largest is
-    below T_k but for a chance of `SURE`, R being `poisson_upper_bound`. Whether it was is checked: where more values
-    than
-    T_k's rank are above the level, `select` finds T_k among them; where many values are the level itself (zeros, units
-    that saturate or are constant), T_k is the level when more than its rank are counted that are not below it. A bound
-    that was passed costs time, not exactness.
+    The images have to come in random order.
+
+    One cell is drawn from each map, its position independent of the map's values. Of m images,
+    the number of drawn values above T_k is then a Poisson count of mean τ·m at most, even if the
+    values above T_k are concentrated in few images. With R = `poisson_upper_bound`, the R-th
+    largest drawn value is below T_k but for `MISS_PROBABILITY`. That is the level.
+
+    A level above T_k costs time, not exactness, because it is noticed:
+
+    - if more values than T_k's rank are above the level, `quantile.select` finds T_k among them;
+    - if many values equal the level (zeros; units that saturate or are constant), values not
+      below it are counted: T_k is the level if more than its rank were counted.
     """
 
     level: Tensor  # (unit,), as of the last `settle`; -inf at first; never falls
     quantile: float
-    images: int  # that there will be
+    images: int  # that will come
     enough: int  # values at the floor or above are not counted further
-    floor: Tensor  # (unit,) the values at or above which are counted: a level that many values are, else 0
-    reached: (
-        Tensor  # (unit,) int64, how many have been since the floor was set, exact up to ``enough``
-    )
+    floor: Tensor  # (unit,) values not below it are counted: a level that many values equal, else 0
+    reached: Tensor  # (unit,) int64, values counted since the floor was set, exact up to `enough`
     counted: int = 0  # images
     drawn: int = 0  # images
-    largest: Tensor | None = None  # (unit, any number), descending
-    waiting: tuple[Tensor, ...] = ()  # (image, unit) each
+    largest: Tensor | None = None  # (unit, any number), descending, of the values drawn
+    waiting: tuple[Tensor, ...] = ()  # (image, unit) each, drawn since the last `settle`
 
     @classmethod
     def empty(cls, maps: Tensor, quantile: float, images: int, enough: int) -> LowerBound:
-        """Before any of ``images`` images of a part; ``maps`` (image, unit, row, column) are an example.
+        """Return the bound before any image of a part, which will have ``images`` images.
 
-        ``enough`` is T_k's rank in the whole probe data set, and one more.
+        ``maps`` (image, unit, row, column) are an example. ``enough`` is T_k's rank in the whole
+        probe data set, plus 1.
         """
-        floor = torch.zeros(maps.shape[1], dtype=maps.dtype, device=maps.device)
-        reached = torch.zeros(maps.shape[1], dtype=torch.int64, device=maps.device)
-        return cls(torch.full_like(floor, -torch.inf), quantile, images, enough, floor, reached)
+        units = maps.shape[1]
+        floor = torch.zeros(units, dtype=maps.dtype, device=maps.device)
+        reached = torch.zeros(units, dtype=torch.int64, device=maps.device)
+        level = torch.full_like(floor, -torch.inf)
+        return cls(level, quantile, images, enough, floor, reached)
 
     def update(self, maps: Tensor) -> None:
         """Draw one value of each of ``maps`` (image, unit, row, column)."""
-        count, cells = len(maps), maps.shape[2] * maps.shape[3]
-        turn = torch.arange(self.drawn, self.drawn + count, dtype=torch.float64, device="cpu")
-        places = (turn * GOLDEN % 1 * cells).long().to(maps.device)
-        images = torch.arange(count, device=maps.device)
-        self.waiting += (maps.flatten(2)[images, :, places],)
-        self.drawn += count
-        if sum(map(len, self.waiting)) > max(AT_LEAST, self.drawn // 8):
+        image_count = len(maps)
+        cell_count = maps.shape[2] * maps.shape[3]
+        image_numbers = torch.arange(
+            self.drawn, self.drawn + image_count, dtype=torch.float64, device="cpu"
+        )
+        cells = (image_numbers * GOLDEN_RATIO % 1 * cell_count).long().to(maps.device)
+        images = torch.arange(image_count, device=maps.device)
+        self.waiting += (maps.flatten(2)[images, :, cells],)
+        self.drawn += image_count
+        waiting_images = sum(len(values) for values in self.waiting)
+        if waiting_images > max(MIN_DRAWN_IMAGES, self.drawn // 8):
             self.settle()
 
     def settle(self) -> None:
-        """Raise the level by what has been drawn."""
+        """Raise the level by the values drawn since the last time."""
         if not self.waiting:
             return
-        drawn = torch.cat(self.waiting).T
-        values = drawn if self.largest is None else torch.cat([self.largest, drawn], dim=1)
+        values = torch.cat(self.waiting).T
+        if self.largest is not None:
+            values = torch.cat([self.largest, values], dim=1)
         mean = float(Fraction(repr(self.quantile)) * self.drawn)
-        fewer = poisson_upper_bound(mean)
-        keep = min(2 * fewer + 64, values.shape[1])  # some more, for means that grow and for ties
-        self.largest, self.waiting = values.topk(keep, dim=1).values, ()
-        if fewer <= keep:
-            to_come = 1 - self.counted / self.images
-            self._raise(
-                self.largest, fewer - 1, surely=keep / self.drawn * to_come > 2 * self.quantile
-            )
+        upper_bound = poisson_upper_bound(mean)
+        spare = upper_bound + 64  # for means that will grow, and to see ties below the level
+        largest_count = min(upper_bound + spare, values.shape[1])
+        self.largest = values.topk(largest_count, dim=1).values
+        self.waiting = ()
+        if upper_bound <= largest_count:
+            share_to_come = 1 - self.counted / self.images
+            ties_to_come = largest_count / self.drawn * share_to_come
+            enough_to_come = ties_to_come > 2 * self.quantile
+            self._raise_level(self.largest, upper_bound - 1, enough_to_come=enough_to_come)
 
-    def _raise(self, largest: Tensor, place: int, *, surely: bool) -> None:
-        """To what is at ``place`` of the ``largest``; where that occurs often, count it from now on.
+    def _raise_level(self, largest: Tensor, rank: int, *, enough_to_come: bool) -> None:
+        """Raise the level to the value of ``rank`` among the ``largest`` (unit, rank), or below it.
 
-        Zeros do, and what all the rest of ``largest`` is, if ``surely`` enough of it is to come. Other ties have to be
-        seen to be above the bound: there the level is the next smaller value.
+        If the value is tied, T_k may be equal to it, and would not be found above the level:
+
+        - A tied value becomes the level and the floor, and is counted from now on, if it is 0 (the
+          floor from the start), or if it fills the rest of ``largest`` and ``enough_to_come``.
+        - For any other tied value, the next smaller value becomes the level.
         """
-        level = largest[:, place]
-        repeated = (largest == level[:, None]).sum(1) > 1
-        often = repeated & (
-            ((level == 0) & (self.floor == 0)) | ((largest[:, -1] == level) & surely)
-        )
-        smaller = torch.where(largest < level[:, None], largest, -torch.inf).amax(1)
-        level = torch.where(repeated & ~often, smaller, level)
-        moved = often & (level >= self.level) & (level != self.floor)
+        value = largest[:, rank]
+        is_tied = (largest == value[:, None]).sum(1) > 1
+        is_counted_zero = (value == 0) & (self.floor == 0)
+        fills_rest = (largest[:, -1] == value) & enough_to_come
+        becomes_floor = is_tied & (is_counted_zero | fills_rest)
+        next_smaller = torch.where(largest < value[:, None], largest, -torch.inf).amax(1)
+        level = torch.where(is_tied & ~becomes_floor, next_smaller, value)
+        floor_moves = becomes_floor & (level >= self.level) & (level != self.floor)
         self.level = torch.maximum(self.level, level)
-        self.floor = torch.where(moved, level, self.floor)
-        self.reached = torch.where(moved, 0, self.reached)
+        self.floor = torch.where(floor_moves, level, self.floor)
+        self.reached = torch.where(floor_moves, 0, self.reached)
 
     def count(self, maps: Tensor) -> None:
-        """Count the values of ``maps`` (image, unit, row, column) that are not below the floor, where it matters."""
+        """Count values of ``maps`` (image, unit, row, column) from the floor on, up to `enough`."""
         self.counted += len(maps)
-        few = (self.reached < self.enough).nonzero()[:, 0]
-        if len(few):
-            some = maps if len(few) == maps.shape[1] else maps[:, few]
-            self.reached[few] += count_nonzero(some >= self.floor[few, None, None])
+        units = (self.reached < self.enough).nonzero()[:, 0]
+        if len(units):
+            unit_maps = maps if len(units) == maps.shape[1] else maps[:, units]
+            self.reached[units] += count_nonzero(unit_maps >= self.floor[units, None, None])
 
     def snapshot(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Level, floor and what reached it, on the CPU; to be sent."""
+        """Return level, floor and `reached`, on the CPU, to be sent to another process."""
         return self.level.cpu(), self.floor.cpu(), self.reached.cpu()
 
 
 class CombinedBounds(NamedTuple):
-    """The bounds of all parts of a probe data set."""
+    """Lower bounds of all parts of a probe data set."""
 
-    level: Tensor  # (unit,), what all that was kept is above
+    level: Tensor  # (unit,), the highest of all parts' levels: all parts have stored what is above
     floors: Tensor  # (part, unit)
     reached: Tensor  # (part, unit)
 
     @classmethod
     def of(cls, parts: Sequence[tuple[Tensor, Tensor, Tensor]]) -> CombinedBounds:
-        """From what each of them has `LowerBound.snapshot`."""
-        levels, floors, reached = map(torch.stack, zip(*parts, strict=True))
-        return cls(levels.amax(0), floors, reached)
+        """Combine the `LowerBound.snapshot` of each part."""
+        levels, floors, reached = zip(*parts, strict=True)
+        return cls(torch.stack(levels).amax(0), torch.stack(floors), torch.stack(reached))
 
-    def proven_level(self, place: int) -> Tensor:
-        """What the value at ``place`` of each unit is certainly not less than, (unit,); -inf where nothing is known."""
+    def proven_level(self, rank: int) -> Tensor:
+        """Return a certain lower bound of each unit's value of that rank, (unit,); -inf if unknown.
+
+        A value counted by a part is not below that part's floor, nor below any lower floor of
+        another part.
+        """
         floors, order = self.floors.sort(dim=0, descending=True)
-        together = self.reached.gather(0, order).cumsum(0)  # in all parts, not below each floor
-        return torch.where(together > place, floors, -torch.inf).amax(0)
+        counted = self.reached.gather(0, order).cumsum(
+            0
+        )  # by parts with this floor or a higher one
+        return torch.where(counted > rank, floors, -torch.inf).amax(0)

@@ -1,7 +1,7 @@
-"""How operations carry positions from their operands to their result: what the rules of all backends share.
+"""Rules by which operations carry positions from operands to result, shared by all backends.
 
-The backends say which operation is which, and with what arguments; what then happens to receptive fields stands here
-and in `geometry` (DESIGN section 1).
+A backend tells which operation a node is, and its arguments; the effect on receptive fields is
+here and in `geometry` (docs/method.md). Functions return None if the result has no positions.
 """
 
 from __future__ import annotations
@@ -9,116 +9,161 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from nd_plugin.receptive_fields.geometry import Axis, Geometry
 from nd_plugin.receptive_fields.positions import Positions, merged
 
-Change = Callable[
-    [Axis, int, int, int], Axis
-]  # axis, cells before, cells after, 0 for rows and 1 for columns
+# Maps an axis, given the operand's cells, the result's cells, and 0 for rows or 1 for columns.
+Change = Callable[[Axis, int, int, int], Axis]
 
 
 def on_map(
     source: Positions, change: Callable[[Geometry], Geometry | None], shape: torch.Size
 ) -> Positions | None:
-    """An operation on a map (image, unit, row, column): convolution, pooling, resizing."""
-    found = source.map() if len(shape) == 4 else None
-    return source.through(change(found), shape) if found else None
+    """Carry positions through an operation on a map (image, unit, row, column)."""
+    geometry = source.map() if len(shape) == 4 else None
+    if geometry is None:
+        return None
+    return source.through(change(geometry), shape)
 
 
 def per_axis(source: Positions, change: Change, shape: torch.Size) -> Positions | None:
-    """An operation on a map that treats rows and columns apart."""
+    """Carry positions through an operation on a map that treats rows and columns separately."""
 
-    def both(at: Geometry) -> Geometry:
-        rows, columns = (
-            change(axis, source.shape[2 + place], shape[2 + place], place)
-            for place, axis in enumerate((at.rows, at.columns))
-        )
+    def change_geometry(geometry: Geometry) -> Geometry:
+        rows = change(geometry.rows, source.shape[2], shape[2], 0)
+        columns = change(geometry.columns, source.shape[3], shape[3], 1)
         return Geometry(rows, columns)
 
-    return on_map(source, both, shape)
+    return on_map(source, change_geometry, shape)
 
 
 def elementwise(parts: Sequence[Positions], shape: torch.Size) -> Positions | None:
-    """An element-wise operation, whose result has the (broadcast) shape of its operands."""
-    fitting = [part for part in parts if fits(part.shape, shape)]
-    return merged(fitting, shape) if fitting else None
+    """Carry positions of operands through an element-wise operation; ``shape`` is the result's."""
+    operands = [operand for operand in parts if fits(operand.shape, shape)]
+    return merged(operands, shape) if operands else None
 
 
 def fits(shape: torch.Size, target: torch.Size) -> bool:
-    """Whether a shape can be broadcast to another."""
+    """Return whether a shape can be broadcast to another."""
+    if len(shape) > len(target):
+        return False
     pairs = zip(reversed(shape), reversed(target), strict=False)
-    return len(shape) <= len(target) and all(a in (1, b) for a, b in pairs)
+    return all(length in (1, target_length) for length, target_length in pairs)
 
 
 def padded(
     source: Positions, amounts: Mapping[int, tuple[int, int]], shape: torch.Size
 ) -> Positions:
-    """Padding, by ``amounts`` before and after along dimensions: the first two cells set the pace."""
-    steps = dict(zip((2, 3), source.stride, strict=True)) if len(source.shape) == 4 else {}
+    """Carry positions through padding by ``amounts`` (before, after) along dimensions.
 
-    def extended(coordinate: torch.Tensor, own: int | None) -> torch.Tensor:
-        for dim, (before, after) in amounts.items():
-            n = coordinate.shape[dim]
-            if n == 1 < source.shape[dim]:
-                continue  # the same all along: broadcast, before and after
-            cells = torch.arange(-before, n + after, device="cpu")
-            inside = cells.clamp(0, n - 1)
-            pace = coordinate.narrow(dim, 1, 1) - coordinate.narrow(dim, 0, 1) if n > 1 else None
-            alone = steps.get(dim, 0.0) if dim == own else 0.0
-            over = (cells - inside).double().view(-1, *[1] * (coordinate.dim() - 1 - dim))
-            coordinate = coordinate.index_select(dim, inside) + over * (
-                alone if pace is None else pace
-            )
-        return coordinate
-
-    images, rows, columns = (
-        extended(c, own) for c, own in zip(source.coordinates, (None, 2, 3), strict=True)
-    )
+    New cells continue at the distance of the first two cells.
+    """
+    row_dim, column_dim = (2, 3) if len(source.shape) == 4 else (None, None)
+    images = source.images
+    rows = source.rows
+    columns = source.columns
+    for dim, (cells_before, cells_after) in amounts.items():
+        row_step = source.stride[0] if dim == row_dim else 0.0
+        column_step = source.stride[1] if dim == column_dim else 0.0
+        cells = (cells_before, cells_after)
+        images = _extend(images, dim, source.shape[dim], cells, 0.0)
+        rows = _extend(rows, dim, source.shape[dim], cells, row_step)
+        columns = _extend(columns, dim, source.shape[dim], cells, column_step)
     return Positions(shape, images, rows, columns, source.size, source.stride)
 
 
+def _extend(
+    coordinate: Tensor, dim: int, length: int, padding: tuple[int, int], single_step: float
+) -> Tensor:
+    """Extend a coordinate by ``padding`` cells before and after along ``dim``, of ``length`` cells.
+
+    ``single_step`` is the distance of cells if there is a single one.
+    """
+    stored = coordinate.shape[dim]
+    if stored == 1 < length:
+        return coordinate  # broadcast: the same for new cells
+    cells_before, cells_after = padding
+    cells = torch.arange(-cells_before, stored + cells_after, device="cpu")
+    nearest = cells.clamp(0, stored - 1)
+    cells_beyond = (cells - nearest).double().view(-1, *[1] * (coordinate.dim() - 1 - dim))
+    step: Tensor | float = single_step
+    if stored > 1:
+        step = coordinate.narrow(dim, 1, 1) - coordinate.narrow(dim, 0, 1)
+    return coordinate.index_select(dim, nearest) + cells_beyond * step
+
+
 def reduction(source: Positions, dims: Sequence[int], shape: torch.Size) -> Positions | None:
-    """A sum, mean, maximum over ``dims``."""
-    return source.mixed(dims, keep=len(shape) == len(source.shape)) if len(shape) else None
+    """Carry positions through a sum, mean or maximum over ``dims``."""
+    if not len(shape):
+        return None
+    return source.mixed(dims, keep=len(shape) == len(source.shape))
 
 
 def product(left: Positions | None, right: Positions | None, shape: torch.Size) -> Positions | None:
-    """A matrix product keeps the rows of its left operand (queries, tokens), else the columns of its right one."""
+    """Carry positions through a matrix product.
+
+    Positions of the left operand's rows (queries, tokens) remain, or else those of the right
+    operand's columns.
+    """
     if left is not None:
-        found = left.mixed([-1])
+        summed = left.mixed([-1])
     elif right is not None and len(right.shape) >= 2:
-        found = right.mixed([-2])
+        summed = right.mixed([-2])
     else:
         return None
-    return found.spread(shape) if found and fits(found.shape, shape) else None
+    return summed.spread(shape) if summed and fits(summed.shape, shape) else None
 
 
 def concatenation(
     parts: Sequence[tuple[torch.Size, Positions | None]], dim: int, shape: torch.Size
 ) -> Positions | None:
-    """Channels side by side meet as branches do; tokens or cells side by side keep their own positions.
+    """Carry positions through a concatenation along ``dim``.
 
-    ``parts`` are the operands' shapes, with the positions of those that have any.
+    ``parts`` are the operands' shapes, and the positions of those that have any. Concatenated
+    channels are merged as branches; concatenated tokens or cells keep their own positions.
     """
     dim %= len(shape)
-    known = [part for _, part in parts if part is not None]
-    if not known:
+    operands = [positions for _, positions in parts if positions is not None]
+    if not operands:
         return None
-    if not any(part.varies_along(dim) or part.images.shape[dim] > 1 for part in known):
-        level = [
-            part.moved(lambda c: c.narrow(dim, 0, 1), _with(part.shape, dim, 1)) for part in known
-        ]
-        found = merged(level, _with(shape, dim, 1))
-        return found.spread(shape) if found else None
-    nowhere = torch.full((), float("nan"), dtype=torch.float64, device="cpu")
-    images, rows, columns = (
-        torch.cat([nowhere.expand(own) if p is None else p.coordinates[i].expand(own)
-                   for own, p in parts if own.numel()], dim)
-        for i in range(3)
-    )  # fmt: skip
-    return Positions(shape, images, rows, columns, known[0].size, known[0].stride)
+    if any(_varies_along(operand, dim) for operand in operands):
+        return _concatenate_cells(parts, dim, shape)
+    return _merge_channels(operands, dim, shape)
 
 
-def _with(shape: torch.Size, dim: int, n: int) -> torch.Size:
-    return torch.Size([*shape[:dim], n, *shape[dim + 1 :]])
+def _varies_along(operand: Positions, dim: int) -> bool:
+    return operand.varies_along(dim) or operand.images.shape[dim] > 1
+
+
+def _merge_channels(operands: Sequence[Positions], dim: int, shape: torch.Size) -> Positions | None:
+    """Merge operands whose positions do not vary along ``dim``."""
+    branches = []
+    for operand in operands:
+        branch_shape = _with_length(operand.shape, dim, 1)
+        branches.append(operand.moved(lambda c: c.narrow(dim, 0, 1), branch_shape))
+    branch = merged(branches, _with_length(shape, dim, 1))
+    return branch.spread(shape) if branch else None
+
+
+def _concatenate_cells(
+    parts: Sequence[tuple[torch.Size, Positions | None]], dim: int, shape: torch.Size
+) -> Positions:
+    """Concatenate coordinates along ``dim``; operands without positions get NaN."""
+    operands = [positions for _, positions in parts if positions is not None]
+    unknown = torch.full((), float("nan"), dtype=torch.float64, device="cpu")
+    pieces: tuple[list[Tensor], ...] = ([], [], [])  # of images, rows, columns
+    for part_shape, positions in parts:
+        if part_shape.numel():
+            coordinates = (unknown, unknown, unknown)
+            if positions is not None:
+                coordinates = positions.coordinates
+            for coordinate, coordinate_pieces in zip(coordinates, pieces, strict=True):
+                coordinate_pieces.append(coordinate.expand(part_shape))
+    images, rows, columns = (torch.cat(coordinate_pieces, dim) for coordinate_pieces in pieces)
+    return Positions(shape, images, rows, columns, operands[0].size, operands[0].stride)
+
+
+def _with_length(shape: torch.Size, dim: int, length: int) -> torch.Size:
+    return torch.Size([*shape[:dim], length, *shape[dim + 1 :]])

@@ -1,8 +1,8 @@
-"""Receptive fields: where in the input the cells of a layer look, one axis at a time.
+"""Receptive fields of a layer's cells in input pixels, one axis at a time.
 
-The centre of cell u lies at input pixel ``offset + stride * u``, pixel 0 being the centre of the first pixel. Each
-operation between the input and a layer maps the axis before it to the axis after it; the functions here are those
-maps, for every backend alike (DESIGN section 1).
+The centre of cell u lies at input pixel ``offset + stride * u``; pixel 0 is the centre of the
+first pixel. Each operation between the input and a layer maps the axis of its operand to the axis
+of its result; the functions here are these maps, the same for every backend (docs/method.md).
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ Size = tuple[int, int]  # (height, width) in pixels
 
 @dataclass(frozen=True)
 class Axis:
-    """Rows or columns of a layer, seen from the input."""
+    """Rows or columns of a layer, in input pixels."""
 
-    size: float = 1.0  # extent of one cell's receptive field, in input pixels
-    stride: float = 1.0  # distance between the centres of two neighbours, in input pixels
-    offset: float = 0.0  # centre of cell 0, in input pixels
+    size: float = 1.0  # extent of one cell's receptive field
+    stride: float = 1.0  # distance between the centres of neighbouring cells
+    offset: float = 0.0  # centre of cell 0
 
     def centres(self, cells: int) -> list[float]:
-        """The centres of the first ``cells`` cells."""
+        """Return the centres of the first ``cells`` cells."""
         return [self.offset + self.stride * cell for cell in range(cells)]
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Rows and columns of a layer, and where that knowledge came from."""
+    """Rows and columns of a layer, and whether they come from its receptive fields."""
 
     rows: Axis
     columns: Axis
-    anchored: bool = True  # False: no receptive field could be derived, the cells are spread evenly over the image
+    anchored: bool = True  # False: no receptive fields are known, cells are spread evenly
 
     @property
     def source(self) -> str:
-        """In words, for reports."""
+        """Origin of the geometry in words, for reports."""
         return "receptive fields" if self.anchored else "cells spread evenly"
 
 
 def convolve(axis: Axis, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Axis:
-    """Convolution and pooling; ``padding`` is the padding before the first cell."""
+    """Map an axis through convolution or pooling; ``padding`` is that before the first cell."""
     reach = (kernel - 1) * dilation
     return Axis(
         size=axis.size + reach * abs(axis.stride),
@@ -52,7 +52,10 @@ def convolve(axis: Axis, kernel: int, stride: int = 1, padding: int = 0, dilatio
 def transpose_convolve(
     axis: Axis, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> Axis:
-    """Transposed convolution: output cell u draws on the input cells around ``(u + padding - reach/2) / stride``."""
+    """Map an axis through transposed convolution.
+
+    Output cell u depends on the input cells around ``(u + padding - reach / 2) / stride``.
+    """
     reach = (kernel - 1) * dilation
     return Axis(
         size=axis.size + (reach // stride) * abs(axis.stride),
@@ -71,25 +74,33 @@ def resize(
     scale: float | None = None,
     taps: int = 2,
 ) -> Axis:
-    """Resizing from ``cells`` to ``target`` cells; ``taps`` source cells are mixed (1 nearest, 2 linear, 4 cubic).
+    """Map an axis through resizing from ``cells`` to ``target`` cells.
 
-    The centres of cells correspond, or the centres of the corner cells do (``align_corners``), or those of the first
-    cells, by the scale alone (``asymmetric``). Nearest neighbours are repeated cells: the even spacing given here is
-    off by less than half a source cell. ``scale`` is the factor that the model itself states, where it states one.
+    Nearest neighbours are repeated cells: the even spacing returned for them is wrong by less than
+    half a source cell.
+
+    Parameters
+    ----------
+    align_corners
+        Align the centres of the corner cells, instead of the outer edges.
+    asymmetric
+        Align the centres of the first cells.
+    scale
+        Factor that the model itself states, if it states one, instead of ``target / cells``.
+    taps
+        Source cells that each target cell mixes: 1 nearest, 2 linear, 4 cubic.
     """
     size = axis.size + (taps - 1) * abs(axis.stride)
     if align_corners:
-        return Axis(size, axis.stride * (cells - 1) / max(target - 1, 1), axis.offset)
+        stride = axis.stride * (cells - 1) / max(target - 1, 1)
+        return Axis(size, stride, axis.offset)
     ratio = cells / target if scale is None else 1 / scale
-    return Axis(
-        size,
-        axis.stride * ratio,
-        axis.offset + (0 if asymmetric else axis.stride * (ratio / 2 - 0.5)),
-    )
+    shift = 0 if asymmetric else axis.stride * (ratio / 2 - 0.5)
+    return Axis(size, axis.stride * ratio, axis.offset + shift)
 
 
 def adaptive_pool(axis: Axis, cells: int, target: int) -> Axis:
-    """Adaptive pooling: windows of ``cells / target`` cells on average, spread evenly."""
+    """Map an axis through adaptive pooling: even windows of ``cells / target`` cells on average."""
     ratio = cells / target
     return Axis(
         size=axis.size + max(ratio - 1, 0) * abs(axis.stride),
@@ -99,9 +110,14 @@ def adaptive_pool(axis: Axis, cells: int, target: int) -> Axis:
 
 
 def spread_evenly(cells: Size, image: Size) -> Geometry:
-    """Cells spread evenly over an image: half-pixel centres, the fallback where no geometry can be derived."""
+    """Spread cells evenly over an image (half-pixel centres), if no geometry can be derived."""
+    return Geometry(
+        _spread_axis_evenly(cells[0], image[0]),
+        _spread_axis_evenly(cells[1], image[1]),
+        anchored=False,
+    )
 
-    def axis(count: int, pixels: int) -> Axis:
-        return Axis(pixels, pixels / count, (pixels / count - 1) / 2)
 
-    return Geometry(axis(cells[0], image[0]), axis(cells[1], image[1]), anchored=False)
+def _spread_axis_evenly(cells: int, pixels: int) -> Axis:
+    stride = pixels / cells
+    return Axis(size=pixels, stride=stride, offset=(stride - 1) / 2)

@@ -1,70 +1,58 @@
-"""How a layer's output is laid out: which axes are images, units, rows and columns, or which tokens form the grid."""
+"""Layouts of a layer's output: axes of images, units, rows and columns, or tokens of the grid."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isqrt
 
 import torch
 from torch import Tensor
 
 from nd_plugin.errors import UnitsNotFound
-from nd_plugin.receptive_fields.geometry import Axis, Geometry, spread_evenly
+from nd_plugin.receptive_fields.geometry import Axis, Geometry, Size, spread_evenly
 from nd_plugin.receptive_fields.positions import Positions, axis_of, line
 
-Size = tuple[int, int]
-
-
-MAPS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}  # where images, units, rows and columns are
-
-
-TOKENS = {
-    "NTC": (0, 1, 2),
-    "TNC": (1, 0, 2),
-    "NCT": (0, 2, 1),
-}  # where images, tokens and units are
-
-
-PREFIXES = (0, 1, 5, 2, 4, 8)  # class and register tokens of the usual vision transformers
+MAPS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}  # axes of images, units, rows, columns
+TOKENS = {"NTC": (0, 1, 2), "TNC": (1, 0, 2), "NCT": (0, 2, 1)}  # axes of images, tokens, units
+PREFIXES = (0, 1, 5, 2, 4, 8)  # class and register tokens of common vision transformers
 
 
 @dataclass(frozen=True)
 class MapLayout:
-    """A map: its axes in the order image, unit, row, column."""
+    """Layout of maps."""
 
-    axes: tuple[int, int, int, int]
+    axes: tuple[int, int, int, int]  # of images, units, rows, columns
     geometry: Geometry | None
 
     def maps(self, output: Tensor) -> Tensor:
-        """(image, unit, row, column)"""
+        """Return ``output`` as maps (image, unit, row, column)."""
         return output.permute(self.axes)
 
 
 @dataclass(frozen=True)
 class TokenLayout:
-    """Tokens: their axes in the order image, token, unit, and which tokens form the grid, row by row."""
+    """Layout of tokens, some of which form a grid."""
 
-    axes: tuple[int, int, int]
-    tokens: Tensor  # (rows * columns,)
+    axes: tuple[int, int, int]  # of images, tokens, units
+    tokens: Tensor  # (rows * columns,), indices of the grid's tokens, row by row
     grid: Size
     geometry: Geometry | None
 
     def maps(self, output: Tensor) -> Tensor:
-        """(image, unit, row, column)"""
+        """Return the grid's tokens as maps (image, unit, row, column)."""
         tokens = output.permute(self.axes).index_select(1, self.tokens.to(output.device))
         return tokens.transpose(1, 2).reshape(len(tokens), -1, *self.grid)
 
 
 @dataclass(frozen=True)
 class FeatureLayout:
-    """Features (image, unit): maps of one cell."""
+    """Layout of features (image, unit): maps of one cell."""
 
     geometry: Geometry | None = None
 
     def maps(self, output: Tensor) -> Tensor:
-        """(image, unit, 1, 1)"""
+        """Return ``output`` as maps (image, unit, 1, 1)."""
         return output[:, :, None, None]
 
 
@@ -72,133 +60,158 @@ Layout = MapLayout | TokenLayout | FeatureLayout
 
 
 def find_layout(shape: torch.Size, positions: Positions | None, layer: str) -> Layout:
-    """The layout of an output of that shape, from the positions of its elements where they are known."""
+    """Derive the layout of an output of that shape, from its elements' positions if known.
+
+    ``layer`` names the layer in errors. Raises UnitsNotFound.
+    """
     if len(shape) == 4:
-        return _maps(shape, positions, layer)
+        return _find_maps(shape, positions, layer)
     if len(shape) == 3:
-        return _tokens(positions, layer) if positions else _token_guess(shape, layer)
+        return _find_tokens(positions, layer) if positions else _guess_tokens(shape, layer)
     if len(shape) == 2:
         return FeatureLayout()
     raise UnitsNotFound(
-        f"layer {layer!r} gives a tensor of shape {tuple(shape)}: units are found in maps (N, C, h, w), "
-        "tokens (N, T, C) and features (N, C); choose a layer around it"
+        f"layer {layer!r} returns a tensor of shape {tuple(shape)}: units are found in maps "
+        "(N, C, h, w), tokens (N, T, C) and features (N, C); choose a neighbouring layer"
     )
 
 
-def _maps(shape: torch.Size, positions: Positions | None, layer: str) -> Layout:
+def _find_maps(shape: torch.Size, positions: Positions | None, layer: str) -> Layout:
     if positions is None:
         return MapLayout(MAPS["NCHW"], None)
     for axes in MAPS.values():
-        image, _, row, column = axes
-        lines = (
-            line(positions.images, image),
-            line(positions.rows, row),
-            line(positions.columns, column),
-        )
-        if all(found is not None for found in lines[1:]) and _each_image_its_own(lines[0]):
-            rows = axis_of(lines[1], positions.size[0], positions.stride[0])
-            columns = axis_of(lines[2], positions.size[1], positions.stride[1])
-            return MapLayout(axes, Geometry(rows, columns) if rows and columns else None)
-    raise _scattered(shape, layer)
+        image_axis, _, row_axis, column_axis = axes
+        row_centres = line(positions.rows, row_axis)
+        column_centres = line(positions.columns, column_axis)
+        if row_centres is None or column_centres is None:
+            continue
+        if _keeps_image_order(line(positions.images, image_axis)):
+            return MapLayout(axes, _geometry(positions, row_centres, column_centres))
+    raise _mixed_output(shape, layer)
 
 
-def _tokens(positions: Positions, layer: str) -> Layout:
+def _find_tokens(positions: Positions, layer: str) -> Layout:
     for axes in TOKENS.values():
-        image, token, _ = axes
-        known = ~_along(positions.rows.expand(positions.shape), token).isnan()
-        tokens = known.nonzero()[:, 0]
+        image_axis, token_axis, _ = axes
+        row_of_token = _first_along(positions.rows.expand(positions.shape), token_axis)
+        tokens = (~row_of_token.isnan()).nonzero()[:, 0]
         if not len(tokens):
             continue
         images, rows, columns = (
-            c.expand(positions.shape).index_select(token, tokens) for c in positions.coordinates
+            coordinate.expand(positions.shape).index_select(token_axis, tokens)
+            for coordinate in positions.coordinates
         )
-        heights, widths = line(rows, token), line(columns, token)
-        if _each_image_its_own(line(images, image)) and heights is not None and widths is not None:
-            return _grid(axes, tokens, heights, widths, positions, layer)
-    raise _scattered(positions.shape, layer)
+        row_centres = line(rows, token_axis)
+        column_centres = line(columns, token_axis)
+        if row_centres is None or column_centres is None:
+            continue
+        if _keeps_image_order(line(images, image_axis)):
+            return _arrange_grid(axes, tokens, row_centres, column_centres, positions, layer)
+    raise _mixed_output(positions.shape, layer)
 
 
-def _each_image_its_own(images: Tensor | None) -> bool:
-    """Whether images come out in the order in which they went in."""
+def _keeps_image_order(images: Tensor | None) -> bool:
+    """Return whether images, by index, come out in the order in which they went in."""
     return images is not None and images.tolist() == [float(image) for image in range(len(images))]
 
 
-def _along(coordinate: Tensor, dim: int) -> Tensor:
+def _first_along(coordinate: Tensor, dim: int) -> Tensor:
+    """Return the coordinate of the first element at each index of ``dim``."""
     return coordinate.movedim(dim, 0).flatten(1)[:, 0]
 
 
-def _grid(
+def _arrange_grid(
     axes: tuple[int, int, int],
-    known: Tensor,
-    rows: Tensor,
-    columns: Tensor,
+    tokens: Tensor,
+    row_centres: Tensor,
+    column_centres: Tensor,
     positions: Positions,
     layer: str,
 ) -> TokenLayout:
-    heights, row_of = torch.unique(rows.expand(len(known)), return_inverse=True)
-    widths, column_of = torch.unique(columns.expand(len(known)), return_inverse=True)
-    place = row_of * len(widths) + column_of
-    if not torch.equal(place.sort().values, torch.arange(len(heights) * len(widths), device="cpu")):
-        return _token_guess(torch.Size(positions.shape[axis] for axis in axes), layer, axes)
-    row_axis = axis_of(heights, positions.size[0], positions.stride[0])
-    column_axis = axis_of(widths, positions.size[1], positions.stride[1])
-    geometry = Geometry(row_axis, column_axis) if row_axis and column_axis else None
-    return TokenLayout(axes, known[place.argsort()], (len(heights), len(widths)), geometry)
+    """Arrange ``tokens`` (token,) in a grid by their centres, or guess if they do not fill one."""
+    rows, row_of = torch.unique(row_centres.expand(len(tokens)), return_inverse=True)
+    columns, column_of = torch.unique(column_centres.expand(len(tokens)), return_inverse=True)
+    cell_of = row_of * len(columns) + column_of
+    all_cells = torch.arange(len(rows) * len(columns), device="cpu")
+    if not torch.equal(cell_of.sort().values, all_cells):
+        shape = torch.Size(positions.shape[axis] for axis in axes)
+        return _guess_tokens(shape, layer, axes)
+    geometry = _geometry(positions, rows, columns)
+    return TokenLayout(axes, tokens[cell_of.argsort()], (len(rows), len(columns)), geometry)
 
 
-def _token_guess(
+def _geometry(positions: Positions, row_centres: Tensor, column_centres: Tensor) -> Geometry | None:
+    """Return the geometry of cells with these centres, if they are regular."""
+    rows = axis_of(row_centres, positions.size[0], positions.stride[0])
+    columns = axis_of(column_centres, positions.size[1], positions.stride[1])
+    return Geometry(rows, columns) if rows and columns else None
+
+
+def _guess_tokens(
     shape: torch.Size, layer: str, axes: tuple[int, int, int] = TOKENS["NTC"]
 ) -> TokenLayout:
-    """Without positions: a square grid behind the usual numbers of class and register tokens."""
-    count = shape[1]
+    """Guess a square grid after the usual numbers of class and register tokens."""
+    token_count = shape[1]
     for prefix in PREFIXES:
-        side = isqrt(max(count - prefix, 0))
-        if side > 1 and side * side == count - prefix:
-            return TokenLayout(axes, torch.arange(prefix, count, device="cpu"), (side, side), None)
+        side = math.isqrt(max(token_count - prefix, 0))
+        if side > 1 and side * side == token_count - prefix:
+            tokens = torch.arange(prefix, token_count, device="cpu")
+            return TokenLayout(axes, tokens, (side, side), None)
     raise UnitsNotFound(
-        f"layer {layer!r} gives {count} tokens of shape {tuple(shape)}, which form no square grid behind "
-        f"{', '.join(map(str, sorted(PREFIXES)))} class and register tokens"
+        f"layer {layer!r} returns {token_count} tokens of shape {tuple(shape)}, which form no "
+        f"square grid after {', '.join(map(str, sorted(PREFIXES)))} class and register tokens"
     )
 
 
-def _scattered(shape: Sequence[int], layer: str) -> UnitsNotFound:
+def _mixed_output(shape: Sequence[int], layer: str) -> UnitsNotFound:
     return UnitsNotFound(
-        f"layer {layer!r} gives a tensor of shape {tuple(shape)} in which images and places share an axis or are mixed "
-        "(windows, heads); choose a layer around it"
+        f"layer {layer!r} returns a tensor of shape {tuple(shape)} in which images and positions "
+        "share an axis or are mixed (windows, heads); choose a neighbouring layer"
     )
 
 
 def whole_image(size: Size) -> Geometry:
-    """The geometry of a single cell that sees everything."""
+    """Return the geometry of a single cell that sees the whole image."""
+    height, width = size
     return Geometry(
-        Axis(size[0], size[0], (size[0] - 1) / 2),
-        Axis(size[1], size[1], (size[1] - 1) / 2),
+        Axis(height, height, (height - 1) / 2),
+        Axis(width, width, (width - 1) / 2),
     )
 
 
 def geometry_of(layout: Layout, shape: torch.Size, images: Size) -> Geometry:
-    """The layout's own geometry; a single cell sees the whole image; else the cells are spread evenly."""
+    """Return the geometry of a layer whose output has that shape, for images of a size.
+
+    Without a geometry in the layout, a single cell sees the whole image, and several are spread
+    evenly.
+    """
     if layout.geometry is not None:
         return layout.geometry
     if isinstance(layout, FeatureLayout):
         return whole_image(images)
-    cells = layout.maps(torch.empty(shape, device="meta")).shape[2:]
-    return (
-        whole_image(images) if cells.numel() == 1 else spread_evenly((cells[0], cells[1]), images)
-    )
+    rows, columns = layout.maps(torch.empty(shape, device="meta")).shape[2:]
+    if rows * columns == 1:
+        return whole_image(images)
+    return spread_evenly((rows, columns), images)
 
 
 def axes_of(layout: Layout) -> tuple[int, int]:
-    """The axes of images and of units in a layer's own output."""
-    axes: tuple[int, ...] = getattr(layout, "axes", (0, 1))  # features have no others
-    return axes[0], axes[2] if len(axes) == 3 else axes[1]
+    """Return the axes of images and of units in a layer's own output."""
+    if isinstance(layout, MapLayout):
+        image_axis, unit_axis, _, _ = layout.axes
+        return image_axis, unit_axis
+    if isinstance(layout, TokenLayout):
+        image_axis, _, unit_axis = layout.axes
+        return image_axis, unit_axis
+    return 0, 1
 
 
 def from_maps(layout: Layout, maps: Tensor, shape: Sequence[int]) -> Tensor:
-    """Maps (image, unit, row, column) back in a layer's own shape; what is no cell (a class token) is 0."""
-    import torch
+    """Return maps (image, unit, row, column) in a layer's own shape.
 
-    numbers = torch.arange(math.prod(shape), device=maps.device).view(*shape)
-    flat = torch.zeros(numbers.numel(), dtype=maps.dtype, device=maps.device)
-    flat[layout.maps(numbers)] = maps
-    return flat.view(*shape)
+    Elements that belong to no cell (a class token) are 0.
+    """
+    element_numbers = torch.arange(math.prod(shape), device=maps.device).view(*shape)
+    flat_output = torch.zeros(element_numbers.numel(), dtype=maps.dtype, device=maps.device)
+    flat_output[layout.maps(element_numbers)] = maps
+    return flat_output.view(*shape)

@@ -1,14 +1,17 @@
-"""Where the elements of a tensor lie: for each, the image and the input pixel at the centre of its receptive field.
+"""Positions of the elements of a tensor: the image and the receptive field's centre of each.
 
-`Positions` go with a tensor through a forward pass. Operations that only move values (views, slices, rolls, window
-partitions, …) are applied to the positions as they are; convolutions, pools and resizings compose by the host's rules;
-sums over an axis take the centre of what they sum over; element-wise operations keep the widest receptive field among
-their operands.
+`Positions` accompany a tensor through a forward pass:
+
+- operations that only move values (views, slices, rolls, window partitions, …) are applied to the
+  positions as they are;
+- convolutions, pools and resizings follow the rules in `geometry`;
+- a sum over an axis takes the centre of the summed elements;
+- an element-wise operation keeps the widest receptive field of its operands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -21,41 +24,36 @@ from nd_plugin.receptive_fields.geometry import Axis, Geometry
 Pair = tuple[float, float]
 
 
-EDGES = (torch.minimum, torch.maximum)
-
-
 @dataclass(frozen=True)
 class Positions:
-    """Coordinates of the elements of a tensor of some shape; NaN means nowhere (a class token)."""
+    """Coordinates of the elements of a tensor; NaN for elements without any (a class token)."""
 
-    shape: torch.Size
-    images: Tensor  # each broadcastable to ``shape``, float64
+    shape: torch.Size  # of the tensor
+    images: Tensor  # float64, like `rows` and `columns`; each can be broadcast to `shape`
     rows: Tensor
     columns: Tensor
     size: Pair  # of the receptive field, in input pixels: rows, columns
-    stride: Pair  # between neighbours where the tensor was last a map: for axes of a single cell
+    stride: Pair  # between neighbours when the tensor was last a map: for axes of a single cell
 
     @classmethod
     def of_input(cls, shape: torch.Size) -> Positions:
-        """Of a batch of images (image, channel, row, column)."""
-        return cls.of_map(
-            Geometry(Axis(), Axis()),
-            torch.arange(shape[0], dtype=torch.float64, device="cpu"),
-            shape,
-        )
+        """Return the positions of a batch of images (image, channel, row, column)."""
+        images = torch.arange(shape[0], dtype=torch.float64, device="cpu")
+        return cls.of_map(Geometry(Axis(), Axis()), images, shape)
 
     @classmethod
     def of_map(cls, geometry: Geometry, images: Tensor, shape: torch.Size) -> Positions:
-        """Of a map (image, unit, row, column) of that geometry; ``images`` (image,) are their numbers."""
+        """Return the positions of a map (image, unit, row, column); ``images`` (image,)."""
+        _, _, row_count, column_count = shape
+        rows = torch.tensor(geometry.rows.centres(row_count), dtype=torch.float64, device="cpu")
+        columns = torch.tensor(
+            geometry.columns.centres(column_count), dtype=torch.float64, device="cpu"
+        )
         return cls(
             shape,
             images.view(-1, 1, 1, 1),
-            torch.tensor(geometry.rows.centres(shape[2]), dtype=torch.float64, device="cpu").view(
-                1, 1, -1, 1
-            ),
-            torch.tensor(
-                geometry.columns.centres(shape[3]), dtype=torch.float64, device="cpu"
-            ).view(1, 1, 1, -1),
+            rows.view(1, 1, -1, 1),
+            columns.view(1, 1, 1, -1),
             (geometry.rows.size, geometry.columns.size),
             (geometry.rows.stride, geometry.columns.stride),
         )
@@ -67,16 +65,18 @@ class Positions:
 
     @property
     def reach(self) -> float:
-        """Area of the receptive field."""
+        """Area of the receptive field, in input pixels."""
         return self.size[0] * self.size[1]
 
     def moved(self, move: Callable[[Tensor], Tensor], shape: torch.Size) -> Positions:
-        """After an operation that moves values about, applied to each coordinate at full shape."""
-        images, rows, columns = (_compact(move(c.expand(self.shape))) for c in self.coordinates)
+        """Apply an operation that only moves values: ``move``, for coordinates of full shape."""
+        images, rows, columns = (
+            _shrink_expanded(move(coordinate.expand(self.shape))) for coordinate in self.coordinates
+        )
         return replace(self, shape=shape, images=images, rows=rows, columns=columns)
 
     def map(self) -> Geometry | None:
-        """The geometry, if this is a map (image, unit, row, column) on a regular grid."""
+        """Return the geometry, if this is a map (image, unit, row, column) on a regular grid."""
         if len(self.shape) != 4 or line(self.images, 0) is None:
             return None
         rows = axis_of(line(self.rows, 2), self.size[0], self.stride[0])
@@ -84,93 +84,109 @@ class Positions:
         return Geometry(rows, columns) if rows and columns else None
 
     def through(self, geometry: Geometry | None, shape: torch.Size) -> Positions | None:
-        """After an operation on a map that led to ``geometry``."""
+        """Apply an operation on a map whose result has ``geometry``."""
         images = line(self.images, 0)
         if geometry is None or images is None:
             return None
         return Positions.of_map(geometry, images.expand(shape[0]), shape)
 
     def mixed(self, dims: Sequence[int], *, keep: bool = True) -> Positions | None:
-        """After a sum (mean, maximum, product with weights) over ``dims``: the centre of what was summed.
+        """Apply a sum (mean, maximum, product with weights) over ``dims``.
 
-        None where that makes all positions one: a global pooling has no geometry.
+        Its position is the centre of the summed elements. Returns None if all positions become the
+        same: a global pooling has no geometry. ``keep`` keeps the summed dimensions.
         """
         axes = tuple(sorted({dim % len(self.shape) for dim in dims}))
-        low = [c.amin(axes, keepdim=True) for c in self.coordinates]
-        high = [c.amax(axes, keepdim=True) for c in self.coordinates]
-        images, rows, columns = ((a + b) / 2 for a, b in zip(low, high, strict=True))
-        if (_extent(self.rows) or _extent(self.columns)) and not (
-            _extent(rows) or _extent(columns)
-        ):
+        low = [coordinate.amin(axes, keepdim=True) for coordinate in self.coordinates]
+        high = [coordinate.amax(axes, keepdim=True) for coordinate in self.coordinates]
+        images, rows, columns = _centres(low, high)
+        varied = _varies(self.rows) or _varies(self.columns)
+        if varied and not _varies(rows) and not _varies(columns):
             return None
-        spans = [float((b - a).nan_to_num().max()) for a, b in zip(low[1:], high[1:], strict=True)]
-        shape = torch.Size(1 if axis in axes else n for axis, n in enumerate(self.shape))
-        result = Positions(
-            shape,
-            images,
-            rows,
-            columns,
-            (self.size[0] + spans[0], self.size[1] + spans[1]),
-            self.stride,
-        )
-        return result if keep else result.squeezed(axes)
+        shape = torch.Size(1 if axis in axes else length for axis, length in enumerate(self.shape))
+        size = _widen(self.size, low, high)
+        summed = Positions(shape, images, rows, columns, size, self.stride)
+        return summed if keep else summed.squeezed(axes)
 
     def squeezed(self, axes: Sequence[int]) -> Positions:
-        """Without axes of one element."""
-        kept = torch.Size(n for axis, n in enumerate(self.shape) if axis not in axes)
-        return self.moved(lambda c: c.reshape(kept), kept)
+        """Remove axes of one element."""
+        shape = torch.Size(length for axis, length in enumerate(self.shape) if axis not in axes)
+        return self.moved(lambda coordinate: coordinate.reshape(shape), shape)
 
     def spread(self, shape: torch.Size) -> Positions:
         """Broadcast to a larger shape."""
-        extra = len(shape) - len(self.shape)
-        images, rows, columns = (c.reshape((1,) * extra + tuple(c.shape)) for c in self.coordinates)
+        new_axes = (1,) * (len(shape) - len(self.shape))
+        images, rows, columns = (
+            coordinate.reshape(new_axes + tuple(coordinate.shape))
+            for coordinate in self.coordinates
+        )
         return replace(self, shape=shape, images=images, rows=rows, columns=columns)
 
     def varies_along(self, dim: int) -> bool:
-        """Whether rows or columns differ along a dimension."""
+        """Return whether rows or columns differ along a dimension."""
         return any(
-            c.shape[dim] > 1 and _differs(c.amin(dim), c.amax(dim))
-            for c in (self.rows, self.columns)
+            coordinate.shape[dim] > 1 and _differs(coordinate.amin(dim), coordinate.amax(dim))
+            for coordinate in (self.rows, self.columns)
         )
 
 
 def merged(parts: Sequence[Positions], shape: torch.Size) -> Positions | None:
-    """Where branches meet: the largest receptive field wins; equal ones count together, their centre is kept.
+    """Merge branches that meet: the widest receptive field wins, equal ones give their centre.
 
-    A branch that is broadcast along an axis on which another has positions (a gate, pooled to 1x1) never wins.
+    A branch never wins if it is broadcast along an axis along which another branch has positions
+    (a gate, pooled to 1x1).
     """
-    spread = [part.spread(shape) for part in parts]
-    winners = [s for s, part in zip(spread, parts, strict=True) if not _is_broadcast(part, spread)]
-    if not winners:
+    branches = [branch.spread(shape) for branch in parts]
+    candidates = [
+        full
+        for branch, full in zip(parts, branches, strict=True)
+        if not _is_broadcast(branch, branches)
+    ]
+    if not candidates:
         return None
-    reach = max(part.reach for part in winners)
-    return _centred([part for part in winners if part.reach == reach])
+    widest = max(branch.reach for branch in candidates)
+    return _centre([branch for branch in candidates if branch.reach == widest])
 
 
-def _is_broadcast(part: Positions, others: Sequence[Positions]) -> bool:
-    shape = others[0].shape
-    own = (1,) * (len(shape) - len(part.shape)) + tuple(part.shape)
-    thin = [dim for dim, n in enumerate(own) if n == 1 < shape[dim]]
-    return any(other.varies_along(dim) for dim in thin for other in others)
+def _is_broadcast(branch: Positions, branches: Sequence[Positions]) -> bool:
+    """Return whether a branch is broadcast along an axis along which one of ``branches`` varies."""
+    shape = branches[0].shape
+    branch_shape = (1,) * (len(shape) - len(branch.shape)) + tuple(branch.shape)
+    for dim, length in enumerate(branch_shape):
+        if length == 1 < shape[dim] and any(full.varies_along(dim) for full in branches):
+            return True
+    return False
 
 
-def _centred(parts: Sequence[Positions]) -> Positions:
-    """The centre of several, and the receptive field that holds them all."""
-    low, high = (
-        [reduce(pick, same) for same in zip(*(p.coordinates for p in parts), strict=True)]
-        for pick in EDGES
-    )
-    images, rows, columns = ((a + b) / 2 for a, b in zip(low, high, strict=True))
-    gaps = [float((b - a).nan_to_num().max()) for a, b in zip(low[1:], high[1:], strict=True)]
-    size = (parts[0].size[0] + gaps[0], parts[0].size[1] + gaps[1])
-    return replace(parts[0], images=images, rows=rows, columns=columns, size=size)
+def _centre(branches: Sequence[Positions]) -> Positions:
+    """Return the centre of branches of one shape, and the receptive field that holds them all."""
+    same_coordinates = list(zip(*(branch.coordinates for branch in branches), strict=True))
+    low = [reduce(torch.minimum, coordinates) for coordinates in same_coordinates]
+    high = [reduce(torch.maximum, coordinates) for coordinates in same_coordinates]
+    images, rows, columns = _centres(low, high)
+    size = _widen(branches[0].size, low, high)
+    return replace(branches[0], images=images, rows=rows, columns=columns, size=size)
+
+
+def _centres(low: Iterable[Tensor], high: Iterable[Tensor]) -> list[Tensor]:
+    return [(lowest + highest) / 2 for lowest, highest in zip(low, high, strict=True)]
+
+
+def _widen(size: Pair, low: Sequence[Tensor], high: Sequence[Tensor]) -> Pair:
+    """Widen a receptive field by the largest distance of centres (images, rows, columns)."""
+    _, low_rows, low_columns = low
+    _, high_rows, high_columns = high
+    row_span = float((high_rows - low_rows).nan_to_num().max())
+    column_span = float((high_columns - low_columns).nan_to_num().max())
+    return size[0] + row_span, size[1] + column_span
 
 
 def line(coordinate: Tensor, dim: int) -> Tensor | None:
-    """The values along ``dim``, (n,), if they do not vary along any other dimension and are known."""
-    if any(n > 1 for axis, n in enumerate(coordinate.shape) if axis != dim):
-        others = [axis for axis in range(coordinate.dim()) if axis != dim]
-        low, high = coordinate.amin(others, keepdim=True), coordinate.amax(others, keepdim=True)
+    """Return the values along ``dim``, (n,), if known and if they vary along no other dimension."""
+    if any(length > 1 for axis, length in enumerate(coordinate.shape) if axis != dim):
+        remaining_axes = [axis for axis in range(coordinate.dim()) if axis != dim]
+        low = coordinate.amin(remaining_axes, keepdim=True)
+        high = coordinate.amax(remaining_axes, keepdim=True)
         if not torch.equal(low, high):
             return None
         coordinate = low
@@ -179,32 +195,34 @@ def line(coordinate: Tensor, dim: int) -> Tensor | None:
 
 
 def axis_of(values: Tensor | None, size: float, stride: float) -> Axis | None:
-    """The regular axis on which ``values`` lie; repeated cells (nearest neighbours) are spread evenly."""
+    """Return the regular axis on which ``values`` (cell,) lie; None if there is none.
+
+    Repeated cells (nearest neighbours) are spread evenly. ``stride`` serves for a single cell.
+    """
     if values is None:
         return None
     if len(values) == 1:
         return Axis(size, stride, float(values[0]))
     distinct, repeats = torch.unique_consecutive(values, return_counts=True)
+    if len(distinct) == 1 or repeats.unique().numel() > 1:
+        return None
     steps = distinct.diff()
-    if (
-        len(distinct) == 1
-        or repeats.unique().numel() > 1
-        or not torch.allclose(steps, steps[0].expand_as(steps))
-    ):
+    if not torch.allclose(steps, steps[0].expand_as(steps)):
         return None
     repeat = int(repeats[0])
     step = float(distinct[-1] - distinct[0]) / (len(distinct) - 1)
     return Axis(size, step / repeat, float(distinct[0]) - step * (repeat - 1) / (2 * repeat))
 
 
-def _compact(coordinate: Tensor) -> Tensor:
-    for dim, (step, n) in enumerate(zip(coordinate.stride(), coordinate.shape, strict=True)):
-        if step == 0 and n > 1:
+def _shrink_expanded(coordinate: Tensor) -> Tensor:
+    """Reduce expanded dimensions (stride 0), which hold one value, to one element."""
+    for dim, (stride, length) in enumerate(zip(coordinate.stride(), coordinate.shape, strict=True)):
+        if stride == 0 and length > 1:
             coordinate = coordinate.narrow(dim, 0, 1)
     return coordinate
 
 
-def _extent(coordinate: Tensor) -> bool:
+def _varies(coordinate: Tensor) -> bool:
     return _differs(coordinate.amin(), coordinate.amax())
 
 
