@@ -77,7 +77,7 @@ def test_ablation_finds_what_was_said(net: nn.Module, images: Tensor, run: Path)
     units = LayerDissection(net, "_swish#1")
     units.dissection = run
     for found in units.explain(images, top_k=10):
-        assert found.check is not None and found.check.said > 0.5 and abs(found.check.error) <= 1e-4
+        assert found.check is not None and found.check.predicted > 0.5 and abs(found.check.error) <= 1e-4
     earlier = LayerDissection(net, "_blocks.10")
     earlier.dissection = run
     for found in earlier.explain(images[:2]):
