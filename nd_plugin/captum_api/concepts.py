@@ -163,7 +163,7 @@ def concepts_from_captum(
         ConceptSetInvalid: A concept without a loader, or whose loader yields no images.
     """
     preprocess = preprocess or Preprocess()
-    images = []
+    images: list[Tensor] = []
     values = []
     for value, concept in enumerate(concepts, start=1):
         for tensor in _loaded_images(concept):
@@ -182,7 +182,7 @@ def _loaded_images(concept: Any) -> list[Tensor]:
     """Read all images (3, row, column) of a Captum concept."""
     if concept.data_iter is None:
         raise ConceptSetInvalid(f"concept {concept.name!r} has no data_iter to read images from")
-    images = []
+    images: list[Tensor] = []
     for loaded in concept.data_iter:
         batch = loaded[0] if isinstance(loaded, list | tuple) else loaded
         if not isinstance(batch, Tensor) or batch.dim() != 4 or batch.shape[1] != 3:
