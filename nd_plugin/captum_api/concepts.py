@@ -163,7 +163,7 @@ def concepts_from_captum(
         ConceptSetInvalid: A concept without a loader, or whose loader yields no images.
     """
     preprocess = preprocess or Preprocess()
-    images: list[Tensor] = []
+    images: list[Image.Image] = []
     values = []
     for value, concept in enumerate(concepts, start=1):
         for tensor in _loaded_images(concept):

@@ -89,13 +89,14 @@ def image_attributions(
     """
 
     def explanation(inputs: Any, *arguments: Any, **keywords: Any) -> Any:
-        (images,) = inputs if isinstance(inputs, tuple) else (inputs,)
-        attributions = attribute(images, *arguments, **{**options, **keywords})
-        per_pixel = to_input(attributions, images).sum(1, keepdim=True)
+        if isinstance(inputs, tuple):
+            (images,) = inputs
+            return (explanation(images, *arguments, **keywords),)
+        attributions = attribute(inputs, *arguments, **{**options, **keywords})
+        upsampled = to_input(attributions, inputs).sum(1, keepdim=True)
         cells = attributions[0].numel() / attributions.shape[1]
-        distributed = per_pixel * cells / images[0].numel()
-        in_image_shape = distributed.expand_as(images).to(images.dtype).contiguous()
-        return (in_image_shape,) if isinstance(inputs, tuple) else in_image_shape
+        distributed = upsampled * cells / inputs[0].numel()
+        return distributed.expand_as(inputs).to(inputs.dtype).contiguous()
 
     return explanation
 

@@ -26,24 +26,32 @@ def ablation_contributions(
     A unit's loss is distributed over its cells in proportion to the magnitude of their activations.
     """
     with cuts.open(question) as rest, torch.no_grad():
-        (value,) = layer_pass.values[:1]
-        layout = rest.layout
+        value = layer_pass.values[0]
         outputs = select(layer_pass.outputs, question.target)
-        magnitudes = by_unit(value, layout).abs()
-        losses = outputs.new_zeros(magnitudes.shape[:2])
+        shares = _shares_of_cells(by_unit(value, rest.layout))
+        losses = outputs.new_zeros(shares.shape[:2])
         for image, output in enumerate(outputs):
-            image_value = value_of_image(value, layout, image)
+            image_value = value_of_image(value, rest.layout, image)
             losses[image] = _losses(rest, question.for_image(image), image_value, output)
-        smallest = torch.finfo(magnitudes.dtype).tiny
-        shares = magnitudes / magnitudes.sum(2, keepdim=True).clamp_min(smallest)
-        contributions = _in_layer_shape(shares * losses[:, :, None], value, layout)
-    return Contributions("ablation", (contributions,))
+        contributions = shares * losses[:, :, None]
+    in_layer_shape = _in_layer_shape(contributions, value, rest.layout)
+    return Contributions("ablation", (in_layer_shape,))
+
+
+def _shares_of_cells(activations: Tensor) -> Tensor:
+    """Return each cell's share of its unit's total magnitude; 0 for units that are 0 everywhere."""
+    magnitudes = activations.abs()
+    totals = magnitudes.sum(2, keepdim=True)
+    smallest = torch.finfo(totals.dtype).tiny
+    return magnitudes / totals.clamp_min(smallest)
 
 
 def by_unit(value: Tensor, layout: Layout) -> Tensor:
     """Return a layer's output as (image, unit, cell); a class token counts as a cell here."""
     units_second = value.movedim(axes_of(layout), (0, 1))
-    return units_second.flatten(2) if units_second.dim() > 2 else units_second[:, :, None]
+    if units_second.dim() == 2:  # features: one cell
+        return units_second[:, :, None]
+    return units_second.flatten(2)
 
 
 def _in_layer_shape(cells: Tensor, value: Tensor, layout: Layout) -> Tensor:
@@ -63,18 +71,28 @@ def _losses(rest: Rest, question: Question, value: Tensor, output: Tensor) -> Te
 
     Units that are 0 everywhere lose nothing and are not run.
     """
-    image_axis, unit_axis = axes_of(rest.layout)
-    losses = torch.zeros(value.shape[unit_axis], dtype=output.dtype, device=output.device)
-    active_units = by_unit(value, rest.layout)[0].any(1).nonzero()[:, 0]
+    (activations,) = by_unit(value, rest.layout)
+    losses = output.new_zeros(len(activations))
+    is_active = activations.any(1)
+    active_units = is_active.nonzero()[:, 0]
     if not len(active_units):
         return losses
     for units in torch.split(active_units, UNITS_PER_PASS):
-        copies = value.repeat_interleave(len(units), image_axis)
-        copies.movedim((image_axis, unit_axis), (0, 1))[torch.arange(len(units)), units] = 0
+        copies = _copies_without(value, units, rest.layout)
         outputs = rest(copies, *question.inputs)
         targets = _expand_target(question.target, len(units))
         losses[units] = output - select(outputs, targets)
     return losses
+
+
+def _copies_without(value: Tensor, units: Tensor, layout: Layout) -> Tensor:
+    """Copy one image's value for each unit, and set that unit to 0 in its copy."""
+    image_axis, _ = axes_of(layout)
+    copies = value.repeat_interleave(len(units), image_axis)
+    by_copy_and_unit = copies.movedim(axes_of(layout), (0, 1))  # a view
+    copy_index = torch.arange(len(units))
+    by_copy_and_unit[copy_index, units] = 0
+    return copies
 
 
 def output_without(rest: Rest, question: Question, value: Tensor, units: Sequence[int]) -> float:

@@ -8,7 +8,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain, islice
+
 import torch
+from torch import Tensor
 
 from nd_plugin.contracts.split_models import SplitModel, TracedModel
 from nd_plugin.errors import BadInput
@@ -91,14 +95,17 @@ def _gradient_contributions(question: Question) -> Contributions:
     traced = trace(question, gradients=True)
     with torch.inference_mode(False), torch.enable_grad():
         outputs = torch.unbind(select(traced.output, question.target))
-    values = [tensor for device_values in traced.values for tensor in device_values]
-    gradients = torch.autograd.grad(outputs, values, **question.grad_kwargs)
-    contributions = []
-    for value, gradient in zip(values, gradients, strict=True):
-        contributions.append(value.detach() * gradient if question.multiply else gradient)
-    tensors_per_device = len(traced.values[0])
-    by_device = [
-        contributions[start : start + tensors_per_device]
-        for start in range(0, len(contributions), tensors_per_device)
-    ]
-    return Contributions("gradient", join_devices(by_device), traced.several)
+    values = list(chain.from_iterable(traced.values))
+    gradients = iter(torch.autograd.grad(outputs, values, **question.grad_kwargs))
+    contributions: list[list[Tensor]] = []
+    for device_values in traced.values:
+        device_gradients = list(islice(gradients, len(device_values)))
+        if question.multiply:
+            contributions.append(_products(device_values, device_gradients))
+        else:
+            contributions.append(device_gradients)
+    return Contributions("gradient", join_devices(contributions), traced.several)
+
+
+def _products(values: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
+    return [value.detach() * gradient for value, gradient in zip(values, gradients, strict=True)]

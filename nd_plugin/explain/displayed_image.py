@@ -26,7 +26,9 @@ def displayed_pixels(image: Tensor, preprocess: Preprocess) -> Pixels:
     image = image.detach().cpu()
     if _prepared_by(preprocess, image):
         return _rows_first(preprocess.denormalise(image))
-    values = image.float() if len(image) == 3 else image[:1].float().expand(3, -1, -1)
+    values = image.float()
+    if len(values) != 3:
+        values = values[:1].expand(3, -1, -1)
     value_range = (values.max() - values.min()).clamp_min(1e-12)
     grey_levels = (values - values.min()) / value_range * 255
     return _rows_first(grey_levels.round().byte())

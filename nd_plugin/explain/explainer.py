@@ -21,7 +21,7 @@ from nd_plugin.explain.question import Contributions, Question
 from nd_plugin.explain.targets import Target, chosen_output, plain_target, select
 from nd_plugin.explain.unit_masks import active_pixels, thresholds
 from nd_plugin.preprocess import Preprocess
-from nd_plugin.report.explanation_record import Check, RankedUnit
+from nd_plugin.report.explanation_record import Check, MaskPixels, RankedUnit
 from nd_plugin.report.layer_report import UnitScore
 from nd_plugin.results.dissection import Dissection
 
@@ -193,33 +193,35 @@ class _Explainer:
         )
 
     def _ranked_units(self, image: int, units: Sequence[int]) -> tuple[RankedUnit, ...]:
-        evaluation = self.evaluation
-        rows, columns = evaluation.question.inputs[0].shape[-2:]
-        batch_of_one = slice(image, image + 1)
+        output = float(self.evaluation.outputs[image])
+        contributions = self.evaluation.unit_contributions[image].tolist()
+        ranked_units = []
+        for unit, mask in zip(units, self._masks(image, units), strict=True):
+            score = self.scores[unit]
+            ranked_unit = RankedUnit(
+                unit=unit,
+                concept=score.concept if score.iou else "",
+                category=score.category if score.iou else "",
+                iou=score.iou,
+                detector=score.detector,
+                contribution=contributions[unit],
+                share=contributions[unit] / output if output else 0.0,
+                mask=mask,
+            )
+            ranked_units.append(ranked_unit)
+        return tuple(ranked_units)
+
+    def _masks(self, image: int, units: Sequence[int]) -> Sequence[MaskPixels]:
+        """Compute the units' masks in one image, (row, column) each."""
+        images = self.evaluation.question.inputs[0]
+        rows, columns = images.shape[-2:]
         masks = active_pixels(
-            evaluation.maps[batch_of_one, units],
-            self.thresholds[batch_of_one, units],
-            evaluation.cut.geometry,
+            self.evaluation.maps[image, units][None],
+            self.thresholds[image, units][None],
+            self.evaluation.cut.geometry,
             (rows, columns),
         )
-        output = float(evaluation.outputs[image])
-        contributions = evaluation.unit_contributions[image].tolist()
-        ranked = []
-        for unit, mask in zip(units, masks[0].cpu().numpy(), strict=True):
-            score = self.scores[unit]
-            ranked.append(
-                RankedUnit(
-                    unit=unit,
-                    concept=score.concept if score.iou else "",
-                    category=score.category if score.iou else "",
-                    iou=score.iou,
-                    detector=score.detector,
-                    contribution=contributions[unit],
-                    share=contributions[unit] / output if output else 0.0,
-                    mask=mask,
-                )
-            )
-        return tuple(ranked)
+        return list(masks[0].cpu().numpy())
 
 
 def class_name(target: Any, classes: Classes | None) -> str:

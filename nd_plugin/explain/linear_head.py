@@ -68,11 +68,14 @@ def _through_head(
     """Weight each cell: the mean over a map of w_n * x_n is the unit's contribution."""
     value = layer_pass.values[0]
     maps = layout.maps(value)
+    cells = maps.shape[2:].numel()
     outputs = layer_pass.outputs
-    output_numbers = torch.arange(outputs.shape[1], device=outputs.device).expand(outputs.shape)
-    selected = select(output_numbers, question.target)  # (image,) number of the target's output
-    weight = head.weight[selected] / maps.shape[2:].numel()  # (image, unit), per cell
-    weight = weight[:, :, None, None]
-    contributions = maps * weight if question.multiply else weight.expand(maps.shape)
+    output_numbers = torch.arange(outputs.shape[1], device=outputs.device)
+    selected = select(output_numbers.expand(outputs.shape), question.target)  # (image,)
+    weight_per_cell = (head.weight[selected] / cells)[:, :, None, None]
+    if question.multiply:
+        contributions = maps * weight_per_cell
+    else:
+        contributions = weight_per_cell.expand(maps.shape)
     in_layer_shape = from_maps(layout, contributions, value.shape)
     return Contributions("linear", (in_layer_shape,), bias=head.bias[selected])

@@ -41,8 +41,11 @@ class Question:
         return replace(self, inputs=inputs, target=target_of(self.target, image))
 
     def _input_of(self, item: Any, image: int) -> Any:
-        per_image = isinstance(item, Tensor) and item.dim() and len(item) == self.image_count
-        return item[image : image + 1] if per_image else item
+        if not isinstance(item, Tensor) or not item.dim():
+            return item
+        if len(item) != self.image_count:
+            return item
+        return item[image : image + 1]
 
 
 @dataclass(frozen=True, eq=False)

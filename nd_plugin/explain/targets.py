@@ -39,10 +39,9 @@ def chosen_output(output: Any, target: Target) -> tuple[Tensor, Target]:
     if isinstance(output, Tensor):
         return output, target
     tensors = _tensors_by_key(output)
-    key = target[0] if isinstance(target, tuple) and target else target
+    key, index = _key_and_index(target)
     if key in tensors and (isinstance(key, str) or len(tensors) > 1):
-        index = target[1:] if isinstance(target, tuple) else ()
-        return tensors[key], index or None
+        return tensors[key], index
     if len(tensors) == 1:
         (tensor,) = tensors.values()
         return tensor, target
@@ -53,16 +52,24 @@ def chosen_output(output: Any, target: Target) -> tuple[Tensor, Target]:
     )
 
 
+def _key_and_index(target: Target) -> tuple[Any, Target]:
+    """Split ``(key, …)`` or ``key``; None stands for no index."""
+    if isinstance(target, tuple) and target:
+        return target[0], target[1:] or None
+    return target, None
+
+
 def _tensors_by_key(output: Any) -> dict[Any, Tensor]:
-    items = output.items() if isinstance(output, dict) else enumerate(output)
-    return {key: value for key, value in items if isinstance(value, Tensor)}
+    values = output if isinstance(output, dict) else dict(enumerate(output))
+    return {key: value for key, value in values.items() if isinstance(value, Tensor)}
 
 
 def target_of(target: Target, image: int) -> Target:
     """Return the target of one image, in a form that is valid for a batch of one."""
-    if isinstance(target, list) or (isinstance(target, Tensor) and target.numel() > 1):
-        return target[image : image + 1]
-    return target
+    has_target_per_image = isinstance(target, list)
+    if isinstance(target, Tensor):
+        has_target_per_image = target.numel() > 1
+    return target[image : image + 1] if has_target_per_image else target
 
 
 def plain_target(target: Target) -> Any:

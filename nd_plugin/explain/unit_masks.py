@@ -24,12 +24,14 @@ def image_thresholds(maps: Tensor, quantile: float) -> Tensor:
         raise BadInput(f"image_quantile {quantile} is not between 0 and 1 (the paper's is 0.2)")
     cells = maps.flatten(2)
     cells_above = rank(quantile, cells.shape[2])
-    level = cells.topk(cells_above + 1, dim=2).values[:, :, -1]
-    highest = cells.amax(2)
-    without_highest = cells.masked_fill(cells == highest[:, :, None], -torch.inf)
-    next_lower = without_highest.amax(2)
+    largest_cells = cells.topk(cells_above + 1, dim=2).values
+    level = largest_cells[:, :, -1]
+    highest = largest_cells[:, :, 0]
+    is_highest = cells == highest[:, :, None]
+    next_lower = cells.masked_fill(is_highest, -torch.inf).amax(2)
     saturated = (level == highest) & next_lower.isfinite()
-    return torch.where(saturated, (highest + next_lower) / 2, level)
+    half_way = (highest + next_lower) / 2
+    return torch.where(saturated, half_way, level)
 
 
 def thresholds(maps: Tensor, mask: str, quantile: float, dissected: Tensor | None) -> Tensor:

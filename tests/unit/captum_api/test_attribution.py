@@ -1,4 +1,4 @@
-"""Contributions: each kind against what it says of itself, masks, and models where Captum raises or errs."""
+"""Contributions of each kind against their definition, masks, and models where Captum fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def net() -> ResNet18:
 
 
 class Headed(nn.Module):
-    """Maps, and what comes after them as given; maps may be channels last or tokens behind a class token."""
+    """Maps and a given head; maps may be channels last, or tokens behind a class token."""
 
     def __init__(self, after: Any, before: Any = None) -> None:
         super().__init__()
@@ -312,7 +312,7 @@ class TestWhereCaptumRaisesOrErrs:
         units = LayerDissection(model, "conv")
         with pytest.raises(
             BadInput,
-            match="returns a dict of tensors 'out', 'aux': the target must start with one of these keys",
+            match="a dict of tensors 'out', 'aux': the target must start with one of these keys",
         ):
             units.attribute(images, 1)
         found = units.attribute(images, ("out", 1))
