@@ -139,8 +139,8 @@ class TestExplain:
             )
         with pytest.raises(
             BadInput,
-            match="'activation' does not explain an output; "
-            "possible are linear, gradient, ablation$",
+            match=r"'activation' does not explain an output; "
+            r"possible are linear, gradient, ablation$",
         ):
             units.explain(images, contribution="activation")
 
