@@ -1,4 +1,4 @@
-"""Concept sets to and from `captum.concept.Concept`, for TCAV and for dissecting with what TCAV was given."""
+"""Conversion of concept sets to and from `captum.concept.Concept`, as TCAV uses it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nd_plugin.errors import ConceptSetInvalid, nearest
 from nd_plugin.plugins.opening import open_concepts
 from nd_plugin.preprocess import Preprocess
 
-CATEGORY = "concept"  # of what comes from Captum, where concepts have no categories
+CATEGORY = "concept"  # of concepts from Captum, which have no categories
 
 
 def concepts_to_captum(
@@ -32,87 +32,104 @@ def concepts_to_captum(
     limit: int | None = None,
     device: torch.device | str = "cpu",
 ) -> list[Any]:
-    """A concept set as Captum's concepts, each with a loader of the images that show it, as the model takes them.
+    """Convert a concept set to Captum's concepts, each with a loader of the images that show it.
 
     Args:
-        concept_set: What `open_concepts` takes.
-        concepts: Names of those wanted, in that order; None: all that some image shows.
-        preprocess: How images are brought to the model; None: ImageNet's.
-        batch_size: Images at a time.
-        limit: At most so many images of each concept, the first.
-        device: Where the batches go.
+        concept_set: Spec or object, as for `open_concepts`.
+        concepts: Names of concepts, in the order of the result; None: all that some image shows.
+        preprocess: Preprocessing for the model; None: ImageNet's.
+        batch_size: Images per batch.
+        limit: Maximum number of images of each concept, from the first.
+        device: Device of the batches.
 
     Returns:
         A list of `captum.concept.Concept`. Their ids are the concepts' numbers in the concept set.
 
     Raises:
-        ConceptSetInvalid: A name that the set has not, or that no image shows.
+        ConceptSetInvalid: A name that the concept set lacks, or that no image shows.
     """
     opened = open_concepts(concept_set)
-    shown = _images_of(opened)
-    known = [concept.name for concept in opened.concepts]
-    for name in concepts or ():
-        if name not in known or not shown[known.index(name)]:
-            close = ", ".join(nearest(name, [known[number] for number in shown if shown[number]]))
-            raise ConceptSetInvalid(
-                f"no image of {opened.identity.source} shows {name!r}; the nearest are {close}"
-            )
-    numbers = (
-        [known.index(name) for name in concepts]
-        if concepts is not None
-        else [n for n in shown if shown[n]]
-    )
-    how = preprocess or Preprocess()
-    return [
-        captum.Concept(
-            number,
-            known[number].replace("/", "_"),  # Captum makes a folder's name of it
-            DataLoader(
-                _Shown(opened, shown[number][:limit], how, torch.device(device)), batch_size
-            ),
-        )
-        for number in numbers
-    ]
+    images_by_concept = _images_by_concept(opened)
+    numbers = _concept_numbers(opened, images_by_concept, concepts)
+    captum_concepts = []
+    for number in numbers:
+        images = images_by_concept[number][:limit]
+        dataset = _ConceptImages(opened, images, preprocess or Preprocess(), torch.device(device))
+        folder_name = opened.concepts[number].name.replace("/", "_")  # Captum names folders by it
+        loader = DataLoader(dataset, batch_size)
+        captum_concepts.append(captum.Concept(number, folder_name, loader))
+    return captum_concepts
 
 
-def _images_of(concepts: ConceptSet) -> dict[int, list[int]]:
-    """For each concept, by its number, the images that show it."""
-    shown: dict[int, list[int]] = {number: [] for number in range(len(concepts.concepts))}
+def _images_by_concept(concepts: ConceptSet) -> list[list[int]]:
+    """List the images that show each concept, by the concept's number."""
+    images: list[list[int]] = [[] for _ in concepts.concepts]
     for image in range(len(concepts)):
-        annotation = concepts.annotation(image)
-        values = [np.unique(plane) for plane in annotation.planes] + [
-            np.array(annotation.labels, dtype=np.int64)
-        ]
-        for value in np.unique(np.concatenate(values)).tolist():
-            if value > 0:
-                shown[int(value) - 1].append(image)
-    return shown
+        for value in _annotated_values(concepts.annotation(image)):
+            images[value - 1].append(image)
+    return images
 
 
-class _Shown(Dataset[Tensor]):
-    """The preprocessed images that show one concept."""
+def _annotated_values(annotation: Annotation) -> list[int]:
+    """List the concepts of an annotation, pixels and labels, as 1 + their number."""
+    values = [np.unique(plane) for plane in annotation.planes]
+    values.append(np.array(annotation.labels, dtype=np.int64))
+    distinct = np.unique(np.concatenate(values))
+    return [int(value) for value in distinct if value > 0]
+
+
+def _concept_numbers(
+    concept_set: ConceptSet, images_by_concept: list[list[int]], names: Sequence[str] | None
+) -> list[int]:
+    """Return the numbers of named concepts, or of all that some image shows."""
+    shown = [number for number, images in enumerate(images_by_concept) if images]
+    if names is None:
+        return shown
+    all_names = [concept.name for concept in concept_set.concepts]
+    numbers = []
+    for name in names:
+        if name not in all_names or all_names.index(name) not in shown:
+            candidates = nearest(name, [all_names[number] for number in shown])
+            raise ConceptSetInvalid(
+                f"no image of {concept_set.identity.source} shows {name!r}; "
+                f"the nearest are {', '.join(candidates)}"
+            )
+        numbers.append(all_names.index(name))
+    return numbers
+
+
+class _ConceptImages(Dataset[Tensor]):
+    """Preprocessed images that show one concept."""
 
     def __init__(
-        self, concepts: ConceptSet, images: Sequence[int], how: Preprocess, device: torch.device
+        self,
+        concepts: ConceptSet,
+        images: Sequence[int],
+        preprocess: Preprocess,
+        device: torch.device,
     ) -> None:
-        self._concepts, self._images, self._how, self._device = concepts, images, how, device
+        self._concepts = concepts
+        self._images = images
+        self._preprocess = preprocess
+        self._device = device
 
     def __len__(self) -> int:
         return len(self._images)
 
-    def __getitem__(self, place: int) -> Tensor:
-        pixels = self._how.resize(self._concepts.image(self._images[place]))
-        return self._how.normalise(pixels[None])[0].to(self._device)
+    def __getitem__(self, index: int) -> Tensor:
+        image = self._concepts.image(self._images[index])
+        pixels = self._preprocess.resize(image)
+        return self._preprocess.normalise(pixels[None])[0].to(self._device)
 
 
 @dataclass(frozen=True)
 class CaptumConcepts:
-    """Captum's concepts as a concept set: each image carries its concept on every pixel."""
+    """Concept set of Captum's concepts: each image carries its concept on every pixel."""
 
     identity: Identity
     concepts: tuple[Concept, ...]
     images: tuple[Image.Image, ...]
-    values: tuple[int, ...]  # (image,), 1 + the concept's place
+    values: tuple[int, ...]  # (image,), 1 + the concept's number
     categories: tuple[str, ...] = (CATEGORY,)
     native_masks: bool = False
 
@@ -120,65 +137,58 @@ class CaptumConcepts:
         return len(self.images)
 
     def name(self, index: int) -> str:
-        """The concept and the image's number."""
+        """Return the concept and the image's number."""
         return f"{self.concepts[self.values[index] - 1].name}/{index}"
 
     def image(self, index: int) -> Image.Image:
-        """The image, as it was before it was prepared for a model."""
+        """Return the image as it was before preprocessing."""
         return self.images[index]
 
     def annotation(self, index: int) -> Annotation:
-        """Its concept, as a label of the whole image."""
-        size = self.images[index].height, self.images[index].width
-        return Annotation((), (self.values[index],), size)
+        """Return the image's concept, as a label of the whole image."""
+        image = self.images[index]
+        return Annotation((), (self.values[index],), (image.height, image.width))
 
 
 def concepts_from_captum(
     concepts: Sequence[Any], *, preprocess: Preprocess | None = None
 ) -> CaptumConcepts:
-    """Captum's concepts as a concept set to dissect with; all go into one category, and their loaders are read once.
+    """Convert Captum's concepts to a concept set with one category; their loaders are read once.
 
     Args:
-        concepts: `captum.concept.Concept` objects whose loaders give batches of images (image, 3, row, column).
-        preprocess: How these were prepared, which is undone; None: ImageNet's.
+        concepts: `captum.concept.Concept` objects; loaders yield (image, 3, row, column).
+        preprocess: Preprocessing of these images, which is undone; None: ImageNet's.
 
     Raises:
-        ConceptSetInvalid: A concept without a loader, or whose loader gives something else than images.
+        ConceptSetInvalid: A concept without a loader, or whose loader yields no images.
     """
-    how = preprocess or Preprocess()
-    read = [(place, image) for place, one in enumerate(concepts) for image in _read(one)]
-    images = tuple(
-        Image.fromarray(how.denormalise(image).permute(1, 2, 0).numpy()) for _, image in read
-    )
-    digest = hashlib.sha256(b"".join(image.tobytes() for image in images)).hexdigest()[:16]
-    names = tuple(Concept(str(one.name), CATEGORY) for one in concepts)
+    preprocess = preprocess or Preprocess()
+    images: list[Image.Image] = []
+    values = []
+    for value, concept in enumerate(concepts, start=1):
+        for tensor in _loaded_images(concept):
+            pixels = preprocess.denormalise(tensor).permute(1, 2, 0).numpy()
+            images.append(Image.fromarray(pixels))
+            values.append(value)
+    names = tuple(Concept(str(concept.name), CATEGORY) for concept in concepts)
     source = f"captum.concept: {', '.join(concept.name for concept in names)}"
-    return CaptumConcepts(
-        Identity("captum", source, "1", digest),
-        names,
-        images,
-        tuple(place + 1 for place, _ in read),
-    )
+    all_bytes = b"".join(image.tobytes() for image in images)
+    digest = hashlib.sha256(all_bytes).hexdigest()[:16]
+    identity = Identity("captum", source, "1", digest)
+    return CaptumConcepts(identity, names, tuple(images), tuple(values))
 
 
-def _read(concept: Any) -> list[Tensor]:
+def _loaded_images(concept: Any) -> list[Tensor]:
+    """Read all images (3, row, column) of a Captum concept."""
     if concept.data_iter is None:
-        raise ConceptSetInvalid(
-            f"the concept {concept.name!r} has no data_iter to read images from"
-        )
-    batches = [
-        batch[0] if isinstance(batch, list | tuple) else batch for batch in concept.data_iter
-    ]
-    strange = [
-        batch
-        for batch in batches
-        if not isinstance(batch, Tensor) or batch.dim() != 4 or batch.shape[1] != 3
-    ]
-    if strange:
-        shape = (
-            tuple(strange[0].shape) if isinstance(strange[0], Tensor) else type(strange[0]).__name__
-        )
-        raise ConceptSetInvalid(
-            f"the concept {concept.name!r} gives {shape}, not images (image, 3, row, column)"
-        )
-    return [image.cpu() for batch in batches for image in batch]
+        raise ConceptSetInvalid(f"concept {concept.name!r} has no data_iter to read images from")
+    images: list[Tensor] = []
+    for loaded in concept.data_iter:
+        batch = loaded[0] if isinstance(loaded, list | tuple) else loaded
+        if not isinstance(batch, Tensor) or batch.dim() != 4 or batch.shape[1] != 3:
+            shape = tuple(batch.shape) if isinstance(batch, Tensor) else type(batch).__name__
+            raise ConceptSetInvalid(
+                f"concept {concept.name!r} yields {shape}, not images (image, 3, row, column)"
+            )
+        images.extend(image.cpu() for image in batch)
+    return images

@@ -2,57 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nd_plugin.captum_api.progress import TqdmProgress
-from nd_plugin.captum_api.unit_attribution import is_model
-from nd_plugin.captum_api.unit_explanation import UnitExplanation
+from captum._utils.common import _format_output
+from captum.log import log_usage
+from torch import Tensor
+
+from nd_plugin.captum_api import unit_explanation
+from nd_plugin.captum_api.dissected_layer import DissectedLayer
+from nd_plugin.captum_api.dissection_lookup import Dissections
+from nd_plugin.captum_api.dissection_run import nested_by_layer, quantile_list, run_dissection
+from nd_plugin.captum_api.opened_model import forward_arguments
+from nd_plugin.captum_api.unit_attribution import attribute_layer
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Settings
-from nd_plugin.engine import run
 from nd_plugin.errors import BadInput
-from nd_plugin.plugins.host import announce
-from nd_plugin.plugins.opening import open_concepts, open_model
+from nd_plugin.explain.explainer import Classes, ExplainSettings
+from nd_plugin.explain.explanation import Explanations
+from nd_plugin.explain.targets import Target
+from nd_plugin.explain.unit_masks import check_mask
+from nd_plugin.plugins.opening import open_concepts
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.batches import Feed
-from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming.checkpoint import CheckpointFolder
 
+Attributions = Tensor | tuple[Tensor, ...]
 
-class LayerDissection(UnitExplanation):
-    r"""Names the units of a layer by the concepts of a densely labelled probe data set.
 
-    Network Dissection (Zhou, Bau, Oliva, Torralba, TPAMI 2018, https://arxiv.org/abs/1711.05611): each unit's top
-    activations are taken as a segmentation and scored by IoU against every concept; a unit with IoU > 0.04 is a
-    detector of its best concept.
+class LayerDissection(DissectedLayer):
+    r"""Network Dissection of a layer: names its units by concepts of a densely labelled data set.
+
+    Network Dissection (Zhou, Bau, Oliva, Torralba, TPAMI 2018, https://arxiv.org/abs/1711.05611):
+    each unit's top activations are taken as a segmentation and scored by IoU against every concept;
+    a unit with IoU > 0.04 is a detector of its best concept.
 
     Args:
-        forward_func (callable, str or nd_plugin.Model): The model: an ``nn.Module``, a forward function, a text such
-            as ``"torchvision:resnet18"``, or a model that `open_model` gave.
-        layer (torch.nn.Module, str, or a list of either): The layer or layers, as modules or by dotted name; None where
-            it is set later (TCAV sets it). A module that runs several times in one forward pass is chosen by
-            ``"name#1"``, an entry of a tuple, list or dict that a layer returns by ``"name[1]"`` or ``"name[key]"``.
-        device_ids (list[int]): In which order devices take their parts of a batch, where ``forward_func`` is a function
-            that applies a DataParallel model. A DataParallel model itself is unwrapped, and runs on one device.
-        multiply_by_inputs (bool): Whether attributions hold the activation as a factor. False gives the weights of
-            ``"linear"`` and the gradients of ``"gradient"``, as TCAV asks for.
+        forward_func (callable, str or nd_plugin.Model): An ``nn.Module``, a forward function, a
+            spec such as ``"torchvision:resnet18"``, or a result of `open_model`.
+        layer (torch.nn.Module, str, or a list of either): Layer or layers, as modules or by dotted
+            name; None where it is set later (TCAV sets it). A module that runs several times in one
+            forward pass is chosen by ``"name#1"``, an entry of a tuple, list or dict that a layer
+            returns by ``"name[1]"`` or ``"name[key]"``.
+        device_ids (list[int]): Order in which devices take their share of a batch, where
+            ``forward_func`` is a function that applies a DataParallel model. A DataParallel model
+            itself is unwrapped, and runs on one device.
+        multiply_by_inputs (bool): Whether attributions hold the activation as a factor. False gives
+            the weights of ``"linear"`` and the gradients of ``"gradient"``, as TCAV asks for.
 
     Attributes:
-        dissection: What the last `dissect` gave; may be set to a Dissection, a list of them or the folder of a run.
-        contribution: Which kind of contribution the last `attribute` or `explain` took.
+        dissection: Result of the last `dissect`; may be set to a Dissection, list or run's folder.
+        contribution: Kind of contribution that the last `attribute` or `explain` used.
 
     Examples::
 
-        >>> model = efficientnet_lite0()
-        >>> found = LayerDissection(model, "_blocks.15").dissect("shapes")
-        >>> found.unique_detectors
-        >>> units = LayerDissection(model, "_swish#1")
+        >>> units = LayerDissection(efficientnet_lite0(), "_swish#1")
+        >>> units.dissect("shapes").unique_detectors
         >>> units.dissection = "runs/last-night"
         >>> units.explain(images)
     """
+
+    @log_usage(part_of_slo=False)  # type: ignore[untyped-decorator]
+    def attribute(
+        self,
+        inputs: Tensor | tuple[Tensor, ...],
+        target: Target = None,
+        additional_forward_args: object | None = None,
+        attribute_to_layer_input: bool = False,
+        *,
+        contribution: str = "auto",
+        mask: str = "none",
+        image_quantile: float = 0.2,
+        grad_kwargs: dict[str, Any] | None = None,
+    ) -> Attributions | list[Attributions]:
+        r"""Compute contributions of the layer's units to the target (paper, section 3.10).
+
+        The model runs in evaluation mode. Only ``mask="dissection"`` needs a dissection.
+
+        Args:
+            inputs: Inputs of the forward function; dimension 0 are the examples.
+            target: Output to attribute, in every form that Captum takes. Where the model returns a
+                dict or tuple of tensors, the target starts with a key: ``"out"``, ``("out", 3)``.
+            additional_forward_args: Further arguments of the forward function.
+            attribute_to_layer_input: Attribute to the layer's input instead of its output.
+            contribution: Kind of contribution; ``"auto"``, the first of these that is possible:
+
+                - ``"linear"``: w_n * x_n, exact, where global average pooling and a linear map
+                  follow the layer (this is verified). Sums to the output less the head's bias.
+                - ``"gradient"``: activation times gradient, as LayerGradientXActivation.
+                - ``"ablation"``: decrease of the output when the unit is 0 everywhere, distributed
+                  over its cells by the magnitude of their activation. One pass through the layers
+                  behind for each unit and image.
+                - ``"activation"``: the layer's output itself, as LayerActivation; never automatic.
+            mask: ``"dissection"`` keeps the cells with S_k > T_k, ``"image"`` those in the top
+                ``image_quantile`` of the image's own map; ``"none"`` keeps all.
+            image_quantile: Fraction of cells for ``mask="image"``.
+            grad_kwargs: Further arguments of torch.autograd.grad.
+
+        Returns:
+            Attributions in the shape of the layer's output (or input); a tuple where the layer
+            returns several tensors, a list of these for a list of layers.
+
+        Raises:
+            BadInput: A contribution that this model does not allow (the message lists those it
+                does), a mask without a dissection, LayerNotFound, LayerAmbiguous, UnitsNotFound.
+            AssertionError: A target that does not fit the output, as everywhere in Captum.
+        """
+        check_mask(mask)
+        arguments = forward_arguments(inputs, additional_forward_args)
+        kinds = []
+        attributions = []
+        for layer in self._layers:
+            question = replace(
+                self._question(layer, arguments, target),
+                at_input=attribute_to_layer_input,
+                grad_kwargs=grad_kwargs or {},
+            )
+            contributions = attribute_layer(
+                question, self._opened.cuts, contribution, mask, image_quantile, self.dissection
+            )
+            kinds.append(contributions.kind)
+            attributions.append(_format_output(contributions.several, contributions.tensors))
+        self.contribution = kinds if self._has_several_layers else kinds[0]
+        return attributions if self._has_several_layers else attributions[0]
 
     def dissect(
         self,
@@ -71,76 +145,146 @@ class LayerDissection(UnitExplanation):
         top_images: int = 50,
         preprocess: Preprocess | None = None,
         show_progress: bool = False,
-    ) -> Dissection | list[Dissection] | list[list[Dissection]]:
+    ) -> Dissections:
         r"""Dissect the layer on a concept set.
 
         Args:
-            concept_set: ``"broden:ROOT"``, ``"masks:ROOT"``, ``"shapes"``, what an installed plugin claims, or an
-                object with the protocol `ConceptSet`.
-            quantile: τ, the fraction of locations above a unit's threshold (paper section 2.1); several at the cost
-                of one forward pass.
+            concept_set: ``"broden:ROOT"``, ``"masks:ROOT"``, ``"shapes"``, a spec of an installed
+                plugin, or an object with the protocol `ConceptSet`.
+            quantile: τ, the fraction of locations above a unit's threshold (paper, section 2.1);
+                several at the cost of one forward pass.
             min_iou: A unit whose best IoU is above this is a detector.
-            anchor: ``"rf"``, interpolants at the receptive fields' centres, or ``"cell"``, spread evenly.
-            mask_size: ``None`` (Broden's masks as they are, else half the input), ``"native"``, N or ``"HxW"``.
+            anchor: ``"rf"``, interpolants at the receptive fields' centres, or ``"cell"``, spread
+                evenly.
+            mask_size: ``"native"``, N or ``"HxW"``; None: Broden's own, else half the input.
             batch_size: Images per forward pass; None chooses by device.
-            workers: Processes beside this one, which decode images, and on a CPU count masks; None chooses by cores.
-            limit: Look at the first images only.
-            memory: Bytes for the maps kept during the pass, 1 GiB by default; more go to a temporary file.
-            checkpoint: A folder in which the state is kept while this runs. An interrupted dissection that is found
-                there is continued; the folder is removed at the end.
-            strict: Stop at the first image that cannot be read, instead of naming and skipping it.
-            top_images: How many of its most activating images are kept for each unit.
-            preprocess: How images are brought to the model; None takes the model's own metadata, else ImageNet's.
+            workers: Processes that decode images, and on a CPU count masks; None chooses by cores.
+            limit: Number of images to use, from the first; None uses all.
+            memory: Bytes for maps stored during the pass (1 GiB); more go to a temporary file.
+            checkpoint: Folder for the state of the run, removed at the end. An interrupted
+                dissection that is found there is continued.
+            strict: Stop at the first unreadable image, instead of naming and skipping it.
+            top_images: Number of most activating images recorded for each unit.
+            preprocess: Preprocessing of images; None: the model's own metadata, else ImageNet's.
             show_progress: Show a progress bar on stderr.
 
         Returns:
-            A Dissection; for a list of layers a list of them, in that order; for several quantiles a list in place of
-            each. Also kept as ``self.dissection``.
+            A Dissection; for a list of layers a list of them, in that order; for several quantiles
+            a list in place of each. Also stored as ``self.dissection``.
 
         Raises:
-            BadInput: Of its kinds, LayerNotFound, LayerAmbiguous, UnitsNotFound, ConceptSetInvalid, ModelNotFound.
-            RunFailed: Of its kinds, ModelFailed, NonFiniteActivation, Unreadable.
+            BadInput: LayerNotFound, LayerAmbiguous, UnitsNotFound, ConceptSetInvalid, …
+            RunFailed: ModelFailed, NonFiniteActivation, Unreadable.
             Unavailable: A backend or device that this machine does not have.
         """
-        several = isinstance(self.layer, list | tuple)
-        layers = list(self.layer) if several else [self.layer]
-        if not layers:
+        if not self._layers:
             raise BadInput("no layer to dissect: the list of layers is empty")
-        opened = self.forward_func if is_model(self.forward_func) else open_model(self.forward_func)
-        several_quantiles = isinstance(quantile, Sequence) and not isinstance(quantile, str)
-        quantiles: list[Any] = list(quantile) if several_quantiles else [quantile]  # type: ignore[arg-type]
-        if not quantiles:
-            raise BadInput("no quantile: the list is empty")
+        model = self._reopened().model
+        quantiles = quantile_list(quantile)
+        size = "auto" if mask_size is None else str(mask_size)
+        settings = Settings(quantiles[0], min_iou, anchor, size, limit, strict, top_images)
         feed = Feed.of(
             open_concepts(concept_set),
-            preprocess or opened.preprocess,
-            Settings(
-                quantiles[0],
-                min_iou,
-                anchor,
-                "auto" if mask_size is None else str(mask_size),
-                limit,
-                strict,
-                top_images,
-            ),
-            opened.device,
+            preprocess or model.preprocess,
+            settings,
+            model.device,
             batch_size,
             workers,
             memory,
         )
-        keeping = (
-            CheckpointFolder(Path(checkpoint), feed, quantiles) if checkpoint is not None else None
-        )
-        keep = keeping.keep if keeping else run.start_fresh
-        kept = keeping.watched() if keeping else nullcontext()
-        with kept, TqdmProgress(disable=not show_progress) as progress:
-            found = run.run(opened, layers, feed, progress, quantiles=quantiles, keep=keep)
-        if keeping:
-            keeping.remove()
-        for dissection in found:
-            announce(dissection)
-        each = len(found) // len(layers)
-        by_layer = [found[start : start + each] for start in range(0, len(found), each)]
-        nested = by_layer if several_quantiles else found
-        self.dissection = nested if several else nested[0]
+        folder = None if checkpoint is None else CheckpointFolder(Path(checkpoint), feed, quantiles)
+        dissections = run_dissection(model, self._layers, feed, quantiles, folder, show_progress)
+        by_layer = nested_by_layer(dissections, len(self._layers), quantile)
+        self.dissection = by_layer if self._has_several_layers else by_layer[0]
         return self.dissection
+
+    def explain(
+        self,
+        inputs: Tensor | tuple[Tensor, ...],
+        target: Target = None,
+        additional_forward_args: object | None = None,
+        *,
+        top_k: int = 5,
+        detectors_only: bool = False,
+        contribution: str = "auto",
+        mask: str = "image",
+        image_quantile: float = 0.2,
+        classes: Classes | None = None,
+        preprocess: Preprocess | None = None,
+    ) -> Explanations:
+        r"""Explain outputs by the units that contribute most and their concepts (section 3.10).
+
+        Needs a dissection of the layer: run `dissect`, or set ``self.dissection`` to a saved one.
+
+        Args:
+            inputs: Preprocessed images (image, channel, row, column), as the model takes them.
+            target: Output to explain, as in `attribute`; None: each image's predicted class.
+            additional_forward_args: As in `attribute`.
+            top_k: Number of units to name, ranked by their contribution over all cells.
+            detectors_only: Leave out units whose best concept is below ``min_iou``.
+            contribution: As in `attribute`; all but ``"activation"``.
+            mask: Mask to show: ``"image"``, the top ``image_quantile`` of the image's own map (the
+                paper's figures), or ``"dissection"``, S_k > T_k.
+            image_quantile: Fraction of cells for ``mask="image"``.
+            classes: Names of the model's classes.
+            preprocess: Preprocessing to undo for display; None: the dissection's.
+
+        Raises:
+            BadInput: No dissection of this layer, or a contribution that this model does not allow.
+        """
+        if self._has_several_layers:
+            raise BadInput("explain takes one layer at a time: set .layer to one of them")
+        arguments = forward_arguments(inputs, additional_forward_args)
+        question = self._question(self.layer, arguments, target)
+        settings = ExplainSettings(
+            top_k, detectors_only, contribution, mask, image_quantile, classes, preprocess
+        )
+        explanations = unit_explanation.explain_layer(
+            question, self._opened.cuts, settings, self.dissection
+        )
+        self.contribution = explanations[0].contribution if len(explanations) else None
+        return explanations
+
+    def segment(
+        self,
+        inputs: Tensor,
+        units: int | Sequence[int],
+        *,
+        mask: str = "dissection",
+        image_quantile: float = 0.2,
+    ) -> Tensor:
+        """Compute boolean masks (image, unit, row, column) of units at the images' resolution.
+
+        ``mask="dissection"`` is the paper's M_k = S_k > T_k (section 2.2), ``"image"`` the top
+        ``image_quantile`` of the image's own map (section 3.10). Raises BadInput for unknown units.
+        """
+        check_mask(mask)
+        unit_list = [units] if isinstance(units, int) else list(units)
+        question = self._question(self.layer, (inputs,))
+        return unit_explanation.segment_layer(
+            question, unit_list, mask, image_quantile, self.dissection
+        )
+
+    def to_input(self, attributions: Tensor, inputs: Tensor) -> Tensor:
+        """Interpolate attributions at the images' resolution: (image, unit, row, column).
+
+        Values are anchored at the centres of receptive fields (section 2.2), unlike those of
+        `interpolate`. Attributions may be summed over units before, with ``keepdim=True``.
+        """
+        question = self._question(self.layer, (inputs,))
+        return unit_explanation.upsample_attributions(question, self._opened.cuts, attributions)
+
+    def as_explanation(self, **options: Any) -> Callable[..., Any]:
+        """Return a function from images to attributions of their shape, for captum.metrics.
+
+        It takes the arguments of `attribute`, with ``options`` as defaults. Contributions are
+        summed over units and distributed over pixels; their sum is preserved approximately.
+        """
+        return unit_explanation.image_attributions(self.attribute, self.to_input, options)
+
+    def to_forward(self) -> Callable[..., Tensor]:
+        """Return the model as a forward function for Captum's other methods.
+
+        Raises BadInput where the backend exposes activations only.
+        """
+        return unit_explanation.forward_function(self._opened.model)

@@ -1,8 +1,9 @@
-"""What ``nd explain`` does."""
+"""Command ``nd explain``: explanation of a model's output for one image, by the units of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 from PIL import Image
 
 from nd_plugin.captum_api.layer_dissection import LayerDissection
-from nd_plugin.captum_api.unit_explanation import preprocess_of
 from nd_plugin.cli import console
 from nd_plugin.contracts.models import ModelOptions
-from nd_plugin.errors import BadInput, RunFailed, Unreadable, nearest
+from nd_plugin.errors import BadInput, NDError, RunFailed, Unreadable, nearest
+from nd_plugin.explain.displayed_image import preprocess_of
 from nd_plugin.explain.explanation import Explanations
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.report.explanations import render_all
@@ -23,7 +24,7 @@ from nd_plugin.results.dissection import Dissection
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """What the command line says beside the run, the model and the image."""
+    """Options of the command line beside run, model and image."""
 
     layer: str | None = None
     quantile: float | None = None
@@ -46,107 +47,121 @@ def explain(
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Explain, and print or write it."""
+    """Explain an image; write the explanation to the terminal, to a page or as JSON."""
     dissection = chosen(run_folder.load_run(run), asked.layer, asked.quantile, run)
-    names = read_classes(asked.classes) if asked.classes else None
-    target = parse_target(asked.target, names)
+    classes = read_classes(asked.classes) if asked.classes else None
+    target = parse_target(asked.target, classes)
     with console.results_only():
-        found = _explained(dissection, model, image, asked, options, names, target)
+        explanations = _explanations(dissection, model, image, asked, options, classes, target)
     if html is not None:
-        atomic_files.write_file(html, found.to_html().encode())
+        atomic_files.write_file(html, explanations.to_html().encode())
         console.say(f"written to {html}")
     if as_json:
-        console.write(found.to_json())
+        console.write(explanations.to_json())
     elif html is None:
-        console.show(render_all(found))
+        console.show(render_all(explanations))
 
 
-def _explained(
+def _explanations(
     dissection: Dissection,
     model: str,
     image: Path,
     asked: ExplainOptions,
     options: ModelOptions,
-    names: Sequence[str] | None,
+    classes: Sequence[str] | None,
     target: Any,
 ) -> Explanations:
     opened = open_model(model, options)
-    how = preprocess_of(dissection) or opened.preprocess
-    pixels = how.normalise(how.resize(read_image(image))[None]).to(opened.device)
+    preprocess = preprocess_of(dissection) or opened.preprocess
+    pixels = preprocess.resize(read_image(image))
+    inputs = preprocess.normalise(pixels[None]).to(opened.device)
     units = LayerDissection(opened, dissection.layer)
     units.dissection = dissection
-    try:
+    with _translated_errors(asked.target):
         return units.explain(
-            pixels,
+            inputs,
             target,
             top_k=asked.top_k,
             detectors_only=asked.detectors_only,
             contribution=asked.contribution,
             mask=asked.mask,
             image_quantile=asked.image_quantile,
-            classes=names,
-            preprocess=how,
+            classes=classes,
+            preprocess=preprocess,
         )
-    except (
-        AssertionError,
-        IndexError,
-    ) as error:  # Captum's and torch's word for a target that does not fit
-        raise BadInput(
-            f"target {asked.target!r} does not fit the model's output: {error}"
-        ) from error
+
+
+@contextmanager
+def _translated_errors(target: str | None) -> Iterator[None]:
+    """Translate errors of torch, Captum and the model to ours."""
+    try:
+        yield
+    except (AssertionError, IndexError) as error:  # raised by Captum and torch for unfit targets
+        raise BadInput(f"target {target!r} does not fit the model's output: {error}") from error
+    except NDError:  # ours already
+        raise
     except (RuntimeError, TypeError) as error:
-        if isinstance(error, RunFailed):
-            raise
         raise RunFailed(f"the model failed: {type(error).__name__}: {error}") from error
 
 
 def chosen(
     found: Sequence[Dissection], layer: str | None, quantile: float | None, run: Path
 ) -> Dissection:
-    """The layer that was asked for, or the run's last, at the quantile that was asked for, or the run's first."""
-    layers = list(dict.fromkeys(dissection.layer for dissection in found))
+    """Choose a dissection by layer (default: the run's last) and quantile (default: the first)."""
+    layer = _chosen_layer(found, layer, run)
+    by_quantile: dict[float, Dissection] = {}
+    for dissection in found:
+        if dissection.layer == layer:
+            by_quantile[dissection.settings.quantile] = dissection
+    if quantile is None:
+        quantile = next(iter(by_quantile))
+        if len(by_quantile) > 1:
+            console.say(
+                f"explained at quantile {quantile:g}, the first of the run; "
+                f"--quantile chooses another"
+            )
+    if quantile not in by_quantile:
+        quantiles = ", ".join(f"{value:g}" for value in by_quantile)
+        raise BadInput(f"the run {run} has no quantile {quantile:g}; it has {quantiles}")
+    return by_quantile[quantile]
+
+
+def _chosen_layer(dissections: Sequence[Dissection], layer: str | None, run: Path) -> str:
+    layers = list(dict.fromkeys(dissection.layer for dissection in dissections))
     if layer is None:
         layer = layers[-1]
         if len(layers) > 1:
             console.say(f"explained by {layer}, the last layer of the run; -l chooses another")
     if layer not in layers:
         raise BadInput(f"the run {run} has no layer {layer!r}; it has {', '.join(layers)}")
-    by_quantile = {one.settings.quantile: one for one in found if one.layer == layer}
-    if quantile is None:
-        quantile = next(iter(by_quantile))
-        if len(by_quantile) > 1:
-            console.say(
-                f"explained at quantile {quantile:g}, the first of the run; --quantile chooses another"
-            )
-    if quantile not in by_quantile:
-        known = ", ".join(f"{one:g}" for one in by_quantile)
-        raise BadInput(f"the run {run} has no quantile {quantile:g}; it has {known}")
-    return by_quantile[quantile]
+    return layer
 
 
 def parse_target(text: str | None, classes: Sequence[str] | None) -> Any:
-    """A class's number or name, or numbers with commas between; None is the class that the model chose."""
+    """Parse a class's number or name, or numbers separated by commas; None: the predicted class."""
     if text is None:
         return None
     if classes and text in classes:
         return classes.index(text)
-    parts = tuple(
-        int(part) if part.strip().lstrip("-").isdigit() else part.strip()
-        for part in text.split(",")
+    indices = []
+    for field in text.split(","):
+        if not field.strip().lstrip("-").isdigit():
+            raise _unknown_target(text, classes)
+        indices.append(int(field))
+    return tuple(indices) if len(indices) > 1 else indices[0]
+
+
+def _unknown_target(text: str, classes: Sequence[str] | None) -> BadInput:
+    if classes and "," not in text:
+        candidates = ", ".join(nearest(text, classes)) or "none"
+        return BadInput(f"no class {text!r}; the nearest are {candidates}")
+    return BadInput(
+        f"target {text!r} is not a number; to use class names, give them with --classes FILE"
     )
-    if classes and len(parts) == 1 and isinstance(parts[0], str):
-        raise BadInput(
-            f"no class {text!r}; the nearest are {', '.join(nearest(text, classes)) or 'none'}"
-        )
-    if any(isinstance(part, str) for part in parts):
-        raise BadInput(
-            f"target {text!r} is no number; for names, --classes FILE lists those of the model's classes"
-        )
-    return parts if len(parts) > 1 else parts[0]
 
 
 def read_classes(path: Path) -> list[str]:
-    """Class names, one a line."""
+    """Read class names, one on a line."""
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -154,12 +169,12 @@ def read_classes(path: Path) -> list[str]:
 
 
 def read_image(path: Path) -> Image.Image:
-    """An image, decoded. Raises BadInput where there is none, Unreadable where it is damaged."""
+    """Read and decode an image. Raises BadInput if there is none, Unreadable if it is damaged."""
     if not path.is_file():
         raise BadInput(f"no image {path}")
     try:
         with Image.open(path) as image:
             image.load()
             return image
-    except Exception as error:  # whatever a decoder raises
+    except Exception as error:  # decoders raise errors of every kind
         raise Unreadable(f"the image {path} cannot be read: {error}") from error

@@ -1,4 +1,4 @@
-"""Contributions by ablation: what the output loses when a unit is set to 0."""
+"""Contributions by ablation: decrease of the output when a unit is set to 0."""
 
 from __future__ import annotations
 
@@ -9,57 +9,96 @@ from captum._utils.common import _expand_target
 from torch import Tensor
 
 from nd_plugin.contracts.split_models import Rest
-from nd_plugin.explain.cuts import LayerCuts, layer_and_outputs, rest_of
+from nd_plugin.explain.cuts import LayerCuts
+from nd_plugin.explain.layer_pass import LayerPass
 from nd_plugin.explain.question import Contributions, Question
 from nd_plugin.explain.targets import select
 from nd_plugin.receptive_fields.layout import Layout, axes_of
 
-AT_ONCE = 32  # units ablated in one pass through the rest
+UNITS_PER_PASS = 32  # units ablated in one pass through the layers behind
 
 
-def _ablation(question: Question, cuts: LayerCuts) -> Contributions:
-    """What the output loses when a unit is 0 everywhere, shared out over its cells by the size of their activation."""
-    cut = cuts.of(question)
-    value, output = layer_and_outputs(question)
-    images, units = axes_of(cut.layout)
-    size = by_unit(value, cut.layout).abs()
-    kept = select(output, question.target)
-    with rest_of(question) as rest, torch.no_grad():
-        losses = torch.stack(
-            [
-                _losses(rest, question.only(image), value.narrow(images, image, 1), kept[image])
-                for image in range(len(kept))
-            ]
-        )
-    share = size / size.sum(2, keepdim=True).clamp_min(torch.finfo(size.dtype).tiny)
-    spread = (share * losses[:, :, None]).view(value.movedim((images, units), (0, 1)).shape)
-    return Contributions("ablation", (spread.movedim((0, 1), (images, units)),))
+def ablation_contributions(
+    question: Question, cuts: LayerCuts, layer_pass: LayerPass
+) -> Contributions:
+    """Measure each unit's loss of output when it is 0 everywhere.
+
+    A unit's loss is distributed over its cells in proportion to the magnitude of their activations.
+    """
+    with cuts.open(question) as rest, torch.no_grad():
+        value = layer_pass.values[0]
+        outputs = select(layer_pass.outputs, question.target)
+        shares = _shares_of_cells(by_unit(value, rest.layout))
+        losses = outputs.new_zeros(shares.shape[:2])
+        for image, output in enumerate(outputs):
+            image_value = value_of_image(value, rest.layout, image)
+            losses[image] = _losses(rest, question.for_image(image), image_value, output)
+        contributions = shares * losses[:, :, None]
+    in_layer_shape = _in_layer_shape(contributions, value, rest.layout)
+    return Contributions("ablation", (in_layer_shape,))
+
+
+def _shares_of_cells(activations: Tensor) -> Tensor:
+    """Return each cell's share of its unit's total magnitude; 0 for units that are 0 everywhere."""
+    magnitudes = activations.abs()
+    totals = magnitudes.sum(2, keepdim=True)
+    smallest = torch.finfo(totals.dtype).tiny
+    return magnitudes / totals.clamp_min(smallest)
 
 
 def by_unit(value: Tensor, layout: Layout) -> Tensor:
-    """(image, unit, cell) of a tensor in a layer's own shape; a class token is a cell here."""
-    first = value.movedim(axes_of(layout), (0, 1))
-    return first.flatten(2) if first.dim() > 2 else first[:, :, None]
+    """Return a layer's output as (image, unit, cell); a class token counts as a cell here."""
+    units_second = value.movedim(axes_of(layout), (0, 1))
+    if units_second.dim() == 2:  # features: one cell
+        return units_second[:, :, None]
+    return units_second.flatten(2)
 
 
-def _losses(rest: Rest, question: Question, value: Tensor, kept: Tensor) -> Tensor:
-    """(unit,) for one image; a unit that is 0 everywhere already costs nothing to leave out."""
-    images, units = axes_of(rest.layout)
-    alive = by_unit(value, rest.layout)[0].any(1).nonzero()[:, 0]
-    losses = torch.zeros(value.shape[units], dtype=kept.dtype, device=kept.device)
-    for some in torch.split(alive, AT_ONCE) if len(alive) else ():
-        rows = value.repeat_interleave(len(some), images)
-        rows.movedim((images, units), (0, 1))[torch.arange(len(some)), some] = 0
-        outputs = rest(rows, *question.inputs)
-        losses[some] = kept - select(outputs, _expand_target(question.target, len(some)))
+def _in_layer_shape(cells: Tensor, value: Tensor, layout: Layout) -> Tensor:
+    """Return (image, unit, cell) in the shape of ``value``: the inverse of `by_unit`."""
+    units_second = value.movedim(axes_of(layout), (0, 1))
+    return cells.view(units_second.shape).movedim((0, 1), axes_of(layout))
+
+
+def value_of_image(value: Tensor, layout: Layout, image: int) -> Tensor:
+    """Return one image of a layer's output, as a batch of one."""
+    image_axis, _ = axes_of(layout)
+    return value.narrow(image_axis, image, 1)
+
+
+def _losses(rest: Rest, question: Question, value: Tensor, output: Tensor) -> Tensor:
+    """Measure each unit's loss, (unit,), for one image.
+
+    Units that are 0 everywhere lose nothing and are not run.
+    """
+    (activations,) = by_unit(value, rest.layout)
+    losses = output.new_zeros(len(activations))
+    is_active = activations.any(1)
+    active_units = is_active.nonzero()[:, 0]
+    if not len(active_units):
+        return losses
+    for units in torch.split(active_units, UNITS_PER_PASS):
+        copies = _copies_without(value, units, rest.layout)
+        outputs = rest(copies, *question.inputs)
+        targets = _expand_target(question.target, len(units))
+        losses[units] = output - select(outputs, targets)
     return losses
 
 
-def ablated(rest: Rest, question: Question, units: Sequence[int]) -> Tensor:
-    """(image,): the output when some units are 0 together."""
+def _copies_without(value: Tensor, units: Tensor, layout: Layout) -> Tensor:
+    """Copy one image's value for each unit, and set that unit to 0 in its copy."""
+    image_axis, _ = axes_of(layout)
+    copies = value.repeat_interleave(len(units), image_axis)
+    by_copy_and_unit = copies.movedim(axes_of(layout), (0, 1))  # a view
+    copy_index = torch.arange(len(units))
+    by_copy_and_unit[copy_index, units] = 0
+    return copies
+
+
+def output_without(rest: Rest, question: Question, value: Tensor, units: Sequence[int]) -> float:
+    """Return the target's output for one image, with units of the layer's value set to 0."""
+    _, unit_axis = axes_of(rest.layout)
+    unit_index = torch.tensor(units, dtype=torch.long, device=value.device)
     with torch.no_grad():
-        value = rest.layer(*question.inputs)
-        value.index_fill_(
-            axes_of(rest.layout)[1], torch.tensor(units, dtype=torch.long, device=value.device), 0
-        )
-        return select(rest(value, *question.inputs), question.target)
+        ablated = value.index_fill(unit_axis, unit_index, 0)
+        return float(select(rest(ablated, *question.inputs), question.target)[0])

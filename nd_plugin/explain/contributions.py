@@ -1,117 +1,111 @@
-"""What each unit of a layer contributes to an output: the paper's section 3.10, in the layer's own shape.
+"""Contributions of a layer's units to an output (paper, section 3.10), in the layer's own shape.
 
-Four kinds: ``linear``, w_n * x_n where a linear head follows, whose sum and the head's bias are the output itself;
-``gradient``, activation times gradient; ``ablation``, what the output loses without the unit; ``activation``, which is
-no contribution, but what the masks are made of.
+- ``linear``: w_n * x_n where a linear head follows; with the head's bias they sum to the output.
+- ``gradient``: activation times gradient.
+- ``ablation``: decrease of the output without the unit.
+- ``activation``: not a contribution, but what masks are made of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from itertools import chain, islice
 
 import torch
+from torch import Tensor
 
 from nd_plugin.contracts.split_models import SplitModel, TracedModel
 from nd_plugin.errors import BadInput
-from nd_plugin.explain.ablation import _ablation
-from nd_plugin.explain.cuts import LayerCuts, rest_of
-from nd_plugin.explain.linear_head import _head, _linear
+from nd_plugin.explain.ablation import ablation_contributions
+from nd_plugin.explain.cuts import LayerCuts
+from nd_plugin.explain.layer_pass import LayerPass, join_devices, trace
+from nd_plugin.explain.linear_head import find_head, linear_contributions
 from nd_plugin.explain.question import KINDS, Contributions, Question
 from nd_plugin.explain.targets import select
 
+AUTO = ("linear", "gradient", "ablation")  # in order of preference
 
-def contribute(question: Question, kind: str, cuts: LayerCuts) -> Contributions:
-    """The contributions of a kind; ``auto`` takes the first that the model allows: linear, gradient, ablation.
 
-    Raises BadInput for a kind that this model does not allow, and says which it does.
+def contribute(
+    question: Question, kind: str, cuts: LayerCuts, layer_pass: LayerPass | None = None
+) -> Contributions:
+    """Compute contributions of a kind; ``auto`` is the first of `AUTO` that is possible.
+
+    ``layer_pass`` is the forward pass of the question's inputs, if the caller needs it too.
+    Raises BadInput for a kind that the model does not allow; the message lists those that it does.
     """
     if kind not in ("auto", *KINDS):
         raise BadInput(f"contribution {kind!r} is none of auto, {', '.join(KINDS)}")
-    for candidate in KINDS[:3] if kind == "auto" else [kind]:
+    if layer_pass is None:
+        layer_pass = LayerPass(question, cuts)
+    obstacle = ""
+    for candidate in AUTO if kind == "auto" else (kind,):
         obstacle = _obstacle(question, candidate)
-        found = None if obstacle else _HOW[candidate](question, cuts)
-        if found is not None:
-            return found
-    reason = f": {obstacle or 'no global average pooling and linear map follow the layer and nothing else'}"
+        if obstacle:
+            continue
+        contributions = _compute(question, candidate, cuts, layer_pass)
+        if contributions is not None:
+            return contributions
+        obstacle = "no global average pooling and linear map directly behind the layer"
     raise BadInput(
         f"contribution {kind!r} is not possible for layer {question.layer!r} of this model "
-        f"({question.model.backend}){reason}; possible are {', '.join(possible(question, cuts))}"
+        f"({question.model.backend}): {obstacle}; "
+        f"possible are {', '.join(possible(question, cuts))}"
     )
+
+
+def _compute(
+    question: Question, kind: str, cuts: LayerCuts, layer_pass: LayerPass
+) -> Contributions | None:
+    """Compute contributions of one kind; None for ``linear`` without a linear head."""
+    if kind == "linear":
+        return linear_contributions(question, cuts, layer_pass)
+    if kind == "gradient":
+        return _gradient_contributions(question)
+    if kind == "ablation":
+        return ablation_contributions(question, cuts, layer_pass)
+    return Contributions("activation", layer_pass.values, layer_pass.several)
 
 
 def possible(question: Question, cuts: LayerCuts) -> list[str]:
-    """The kinds of contribution that a question's model and layer allow."""
+    """List the kinds of contribution that a question's model and layer allow."""
     kinds = [kind for kind in KINDS if not _obstacle(question, kind)]
-    return [kind for kind in kinds if kind != "linear" or _head(question, cuts) is not None]
+    if "linear" in kinds and find_head(question, cuts) is None:
+        kinds.remove("linear")
+    return kinds
 
 
 def _obstacle(question: Question, kind: str) -> str:
-    """Why a kind is out of the question, before anything is run."""
+    """Return the reason why a kind is impossible for any output, or ""."""
+    traced = isinstance(question.model, TracedModel)
     if kind == "gradient":
-        return "" if isinstance(question.model, TracedModel) else "the model has no gradients"
+        return "" if traced else "the model has no gradients"
     if not question.multiply and kind != "linear":
         return f"{kind} has no factor beside the activation, as multiply_by_inputs=False asks for"
     if question.at_input:
-        traced = isinstance(question.model, TracedModel) and kind == "activation"
-        return "" if traced else "units are found in what a layer gives, not in what it gets"
+        possible_at_input = traced and kind == "activation"
+        return "" if possible_at_input else "units are defined on a layer's output, not its input"
     if kind in ("linear", "ablation") and not isinstance(question.model, SplitModel):
-        return "its backend cannot run the rest of a model from a layer on"
+        return "the backend exposes activations only"
     return ""
 
 
-def _gradient(question: Question, _: LayerCuts) -> Contributions:
-    model = question.model
-    assert isinstance(model, TracedModel)
-    trace = model.trace(
-        question.layer,
-        question.inputs,
-        at_input=question.at_input,
-        gradients=True,
-        device_ids=question.device_ids,
-    )
+def _gradient_contributions(question: Question) -> Contributions:
+    """Multiply activations by gradients, which is a first-order approximation."""
+    traced = trace(question, gradients=True)
     with torch.inference_mode(False), torch.enable_grad():
-        outputs = torch.unbind(select(trace.output, question.target))
-    values = [tensor for part in trace.values for tensor in part]
+        outputs = torch.unbind(select(traced.output, question.target))
+    values = list(chain.from_iterable(traced.values))
     gradients = iter(torch.autograd.grad(outputs, values, **question.grad_kwargs))
-    parts = [[(tensor.detach(), next(gradients)) for tensor in part] for part in trace.values]
-    device = parts[0][0][0].device
-    tensors = tuple(
-        torch.cat(
-            [
-                (value * gradient if question.multiply else gradient).to(device)
-                for value, gradient in pairs
-            ]
-        )
-        for pairs in zip(*parts, strict=True)
-    )
-    return Contributions("gradient", tensors, trace.several)
+    contributions: list[list[Tensor]] = []
+    for device_values in traced.values:
+        device_gradients = list(islice(gradients, len(device_values)))
+        if question.multiply:
+            contributions.append(_products(device_values, device_gradients))
+        else:
+            contributions.append(device_gradients)
+    return Contributions("gradient", join_devices(contributions), traced.several)
 
 
-def _activation(question: Question, _: LayerCuts) -> Contributions:
-    model = question.model
-    if isinstance(model, TracedModel):
-        trace = model.trace(
-            question.layer,
-            question.inputs,
-            at_input=question.at_input,
-            device_ids=question.device_ids,
-        )
-        joined = tuple(
-            torch.cat([tensor.to(pair[0].device) for tensor in pair])
-            for pair in zip(*trace.values, strict=True)
-        )
-        return Contributions("activation", joined, trace.several)
-    if isinstance(model, SplitModel):
-        with rest_of(question) as rest:
-            return Contributions("activation", (rest.layer(*question.inputs),))
-    images = question.inputs[0]
-    with model.probe([question.layer], tuple(images.shape[2:])) as probe:
-        return Contributions("activation", (probe(images)[probe.layers[0]],))
-
-
-_HOW: dict[str, Callable[[Question, LayerCuts], Contributions | None]] = {
-    "linear": _linear,
-    "gradient": _gradient,
-    "ablation": _ablation,
-    "activation": _activation,
-}
+def _products(values: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
+    return [value.detach() * gradient for value, gradient in zip(values, gradients, strict=True)]

@@ -1,24 +1,24 @@
-"""Models cut at a layer, remembered for inputs of one shape."""
+"""Splits of a model at its layers: layout, geometry and linear head, remembered by input shape."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from nd_plugin.contracts.split_models import LinearHead, Rest, SplitModel, TracedModel
+from nd_plugin.contracts.split_models import LinearHead, Rest, SplitModel
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.question import Question
 from nd_plugin.receptive_fields.geometry import Geometry
-from nd_plugin.receptive_fields.layout import Layout
+from nd_plugin.receptive_fields.layout import MAPS, Layout, MapLayout
 
 
 @dataclass(frozen=True, eq=False)
 class LayerCut:
-    """What is known of a layer: where its units lie."""
+    """Name of a layer, layout of its output and geometry of its cells."""
 
     name: str
     layout: Layout
@@ -26,57 +26,81 @@ class LayerCut:
 
 
 class LayerCuts:
-    """The cuts of one model and the heads behind them, each found once; a head is checked again whenever it is used."""
+    """Cuts of one model and linear heads behind them, determined once per layer and input shape.
+
+    Opening a cut or verifying a head costs forward passes on noise. While a cut is open, opening it
+    again is free.
+    A head is compared with the model's outputs whenever it is used; see `explain.linear_head`.
+    """
 
     def __init__(self) -> None:
         self._cuts: dict[Any, LayerCut] = {}
         self._heads: dict[Any, LinearHead | None] = {}
+        self._open_rests: dict[Any, Rest] = {}
 
-    def of(self, question: Question) -> LayerCut:
-        """The cut that a question is about. Raises UnitsNotFound, BadInput."""
+    def cut(self, question: Question) -> LayerCut:
+        """Return the cut at a question's layer. Raises LayerNotFound, UnitsNotFound, …"""
         key = _key(question)
         if key not in self._cuts:
-            model = question.model
-            if not isinstance(model, SplitModel):
-                raise BadInput(f"the backend {model.backend!r} cannot cut a model at a layer")
-            with model.rest(question.layer, question.inputs) as rest:
-                self._cuts[key] = LayerCut(rest.name, rest.layout, rest.geometry)
+            if isinstance(question.model, SplitModel):
+                with self.open(question):
+                    pass
+            else:
+                self._cuts[key] = _probed_cut(question)
         return self._cuts[key]
 
+    @contextmanager
+    def open(self, question: Question) -> Iterator[Rest]:
+        """Split the model at a question's layer for a while; its cut is remembered.
+
+        Raises BadInput if the backend cannot split models, LayerNotFound, LayerAmbiguous,
+        UnitsNotFound.
+        """
+        model = question.model
+        if not isinstance(model, SplitModel):
+            raise BadInput(f"the backend {model.backend!r} cannot split a model at a layer")
+        key = _key(question)
+        if key in self._open_rests:
+            yield self._open_rests[key]
+            return
+        with model.rest(question.layer, question.inputs) as rest:
+            self._cuts[key] = LayerCut(rest.name, rest.layout, rest.geometry)
+            self._open_rests[key] = rest
+            try:
+                yield rest
+            finally:
+                del self._open_rests[key]
+
     def head(self, question: Question) -> LinearHead | None:
-        """The linear head behind it. Raises ModelFailed where the model takes no noise."""
+        """Return the linear head behind a question's layer.
+
+        Raises ModelFailed if the model fails on noise.
+        """
         key = _key(question)
         if key not in self._heads:
             assert isinstance(question.model, SplitModel)
             self._heads[key] = question.model.linear_head(question.layer, question.inputs)
         return self._heads[key]
 
-    def forget(self, question: Question) -> None:
-        """The weights have changed."""
+    def forget_head(self, question: Question) -> None:
+        """Forget the head behind a question's layer, because the model's weights have changed."""
         self._heads.pop(_key(question), None)
 
 
 def _key(question: Question) -> tuple[Any, ...]:
-    layer = question.layer if isinstance(question.layer, str) else id(question.layer)
-    return layer, *(
+    """Return layer and shapes of the inputs for one image.
+
+    A module itself is part of the key, not its id, which another module could be given later.
+    """
+    shapes = [
         tuple(item.shape[1:]) if isinstance(item, Tensor) else None for item in question.inputs
-    )
+    ]
+    return question.layer, *shapes
 
 
-def rest_of(question: Question) -> AbstractContextManager[Rest]:
-    """The rest of the model that a question is about."""
-    assert isinstance(question.model, SplitModel)
-    return question.model.rest(question.layer, question.inputs)
-
-
-def layer_and_outputs(question: Question) -> tuple[Tensor, Any]:
-    """The layer's output and the model's, in one pass where the model can."""
-    model = question.model
-    if isinstance(model, TracedModel):
-        trace = model.trace(question.layer, question.inputs, device_ids=question.device_ids)
-        return torch.cat(
-            [part[0].to(trace.values[0][0].device) for part in trace.values]
-        ), trace.output
-    assert isinstance(model, SplitModel)
-    with rest_of(question) as rest, torch.no_grad():
-        return rest.layer(*question.inputs), model.outputs(*question.inputs)
+def _probed_cut(question: Question) -> LayerCut:
+    """Return the cut at a layer of a model that exposes activation maps only."""
+    images = question.inputs[0]
+    with question.model.probe([question.layer], tuple(images.shape[2:])) as probe:
+        (name,) = probe.layers
+        return LayerCut(name, MapLayout(MAPS["NCHW"], None), probe.geometries[name])

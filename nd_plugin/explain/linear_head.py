@@ -1,71 +1,81 @@
-"""Contributions through a linear head: exact, with their bias the logit."""
+"""Contributions through a linear head: exact; with the head's bias they sum to the logit."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from nd_plugin.contracts.split_models import LinearHead, SplitModel
 from nd_plugin.errors import ModelFailed, UnitsNotFound
-from nd_plugin.explain.cuts import LayerCuts, layer_and_outputs
+from nd_plugin.explain.cuts import LayerCuts
+from nd_plugin.explain.layer_pass import LayerPass
 from nd_plugin.explain.question import Contributions, Question
 from nd_plugin.explain.targets import select
 from nd_plugin.receptive_fields.layout import Layout, from_maps
 
-LINEAR = 1e-3  # of the largest output: how far a head's own sum may be from it, TF32 included
+TOLERANCE = 1e-3  # of the largest output: admissible error of a head's own sum, TF32 included
 
 
-def _linear(question: Question, cuts: LayerCuts) -> Contributions | None:
-    head = _head(question, cuts)
+def linear_contributions(
+    question: Question, cuts: LayerCuts, layer_pass: LayerPass
+) -> Contributions | None:
+    """Return w_n * x_n of each cell; None if no linear head follows the layer."""
+    head = find_head(question, cuts)
     if head is None:
         return None
-    layout = cuts.of(question).layout
-    value, output = layer_and_outputs(question)
-    found = _linear_of(question, head, layout, value, output)
-    if found is None:  # the weights have changed since
-        cuts.forget(question)
-        head = _head(question, cuts)
-        found = _linear_of(question, head, layout, value, output) if head else None
-    return found
+    layout = cuts.cut(question).layout
+    if not _agrees(head, layout, layer_pass):  # the weights have changed since it was verified
+        cuts.forget_head(question)
+        head = find_head(question, cuts)
+        if head is None or not _agrees(head, layout, layer_pass):
+            return None
+    return _through_head(question, head, layout, layer_pass)
 
 
-def _head(question: Question, cuts: LayerCuts) -> LinearHead | None:
-    one = (
-        len(question.inputs) == 1
-        and isinstance(question.inputs[0], Tensor)
-        and question.inputs[0].dim() == 4
-    )
-    if not one or question.at_input or not isinstance(question.model, SplitModel):
+def find_head(question: Question, cuts: LayerCuts) -> LinearHead | None:
+    """Return the verified linear head behind a layer, or None."""
+    if question.at_input or not isinstance(question.model, SplitModel) or not _is_images(question):
         return None
     try:
         return cuts.head(question)
-    except (
-        ModelFailed,
-        UnitsNotFound,
-    ):  # it takes no noise, or has units laid out otherwise: it may have gradients
+    except (ModelFailed, UnitsNotFound):  # fails on noise or no units: gradients may still exist
         return None
 
 
-def _linear_of(
-    question: Question, head: LinearHead, layout: Layout, value: Tensor, output: Any
-) -> Contributions | None:
-    """w_n * x_n, cell by cell; None where the sum is not the output after all."""
+def _is_images(question: Question) -> bool:
+    if len(question.inputs) != 1:
+        return False
+    images = question.inputs[0]
+    return isinstance(images, Tensor) and images.dim() == 4
+
+
+def _agrees(head: LinearHead, layout: Layout, layer_pass: LayerPass) -> bool:
+    """Return whether the head reproduces the outputs of this forward pass."""
+    outputs = layer_pass.outputs
+    if not isinstance(outputs, Tensor):
+        return False
+    pooled = layout.maps(layer_pass.values[0]).mean((2, 3))
+    predicted = pooled @ head.weight.T + head.bias
+    if predicted.shape != outputs.shape:
+        return False
+    largest = float(outputs.abs().max()) if outputs.numel() else 0.0
+    return torch.allclose(predicted, outputs, rtol=0, atol=TOLERANCE * largest)
+
+
+def _through_head(
+    question: Question, head: LinearHead, layout: Layout, layer_pass: LayerPass
+) -> Contributions:
+    """Weight each cell: the mean over a map of w_n * x_n is the unit's contribution."""
+    value = layer_pass.values[0]
     maps = layout.maps(value)
-    if not isinstance(output, Tensor):
-        return None
-    said = maps.mean((2, 3)) @ head.weight.T + head.bias
-    if said.shape != output.shape or not torch.allclose(
-        said, output, rtol=0, atol=LINEAR * _largest(output)
-    ):
-        return None
-    numbers = torch.arange(output.shape[1], device=output.device).expand(output.shape)
-    chosen = select(numbers, question.target)  # which output each image is asked about
-    weight = (head.weight[chosen] / maps.shape[2:].numel())[:, :, None, None]
-    whole = maps * weight if question.multiply else weight.expand(maps.shape)
-    return Contributions("linear", (from_maps(layout, whole, value.shape),), bias=head.bias[chosen])
-
-
-def _largest(output: Tensor) -> float:
-    return float(output.abs().max()) if output.numel() else 0.0
+    cells = maps.shape[2:].numel()
+    outputs = layer_pass.outputs
+    output_numbers = torch.arange(outputs.shape[1], device=outputs.device)
+    selected = select(output_numbers.expand(outputs.shape), question.target)  # (image,)
+    weight_per_cell = (head.weight[selected] / cells)[:, :, None, None]
+    if question.multiply:
+        contributions = maps * weight_per_cell
+    else:
+        contributions = weight_per_cell.expand(maps.shape)
+    in_layer_shape = from_maps(layout, contributions, value.shape)
+    return Contributions("linear", (in_layer_shape,), bias=head.bias[selected])

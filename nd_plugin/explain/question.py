@@ -1,4 +1,4 @@
-"""Questions about a model: which layer, which inputs, which output."""
+"""Questions about a model: contributions of a layer to an output, for some inputs."""
 
 from __future__ import annotations
 
@@ -16,40 +16,43 @@ KINDS = ("linear", "gradient", "ablation", "activation")
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Whose contributions to what: everything that `attribute` was asked."""
+    """Model, layer, inputs and target of an attribution, with its options."""
 
     model: Model
     layer: Any
     inputs: tuple[Any, ...]  # additional forward arguments included
     target: Target = None
-    at_input: bool = False
+    at_input: bool = False  # attribute to the layer's input instead of its output
     multiply: bool = True  # by the activations
     grad_kwargs: dict[str, Any] = field(default_factory=dict)
     device_ids: Sequence[int] | None = None
 
     @property
-    def images(self) -> int:
-        """How many there are."""
-        return next(
-            (len(item) for item in self.inputs if isinstance(item, Tensor) and item.dim()), 1
-        )
+    def image_count(self) -> int:
+        """Length of the first tensor among the inputs; 1 if there is none."""
+        for item in self.inputs:
+            if isinstance(item, Tensor) and item.dim():
+                return len(item)
+        return 1
 
-    def only(self, image: int) -> Question:
-        """The same of one image."""
-        inputs = tuple(
-            item[image : image + 1]
-            if isinstance(item, Tensor) and item.dim() and len(item) == self.images
-            else item
-            for item in self.inputs
-        )
+    def for_image(self, image: int) -> Question:
+        """Return the same question about one image: a batch of one."""
+        inputs = tuple(self._input_of(item, image) for item in self.inputs)
         return replace(self, inputs=inputs, target=target_of(self.target, image))
+
+    def _input_of(self, item: Any, image: int) -> Any:
+        if not isinstance(item, Tensor) or not item.dim():
+            return item
+        if len(item) != self.image_count:
+            return item
+        return item[image : image + 1]
 
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """Of one layer, in its own shape."""
+    """Contributions of a layer's units, in the layer's own shape."""
 
     kind: str
     tensors: tuple[Tensor, ...]
-    several: bool = False  # the layer gives a tuple, and so does `attribute`
+    several: bool = False  # the layer returns a tuple, and so does `attribute`
     bias: Tensor | None = None  # (image,), of a linear head

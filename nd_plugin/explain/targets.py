@@ -1,4 +1,4 @@
-"""Which of a model's outputs is meant: Captum's targets, and keys of dicts and tuples before them."""
+"""Selection of outputs by Captum's targets, preceded by a key into a model's dict or tuple."""
 
 from __future__ import annotations
 
@@ -9,43 +9,71 @@ from torch import Tensor
 
 from nd_plugin.errors import BadInput
 
-Target = Any  # captum's TargetType; a key of the output's, or (key, …), where the model gives a dict or tuple
+Target = Any  # captum's TargetType; a key, or (key, …), where the model returns a dict or tuple
 
 
 def select(output: Any, target: Target) -> Tensor:
-    """(image,): each image's output of the target, in every form that Captum takes.
+    """Return each image's output of the target, (image,), for every form of target in Captum.
 
-    Raises BadInput for an output of several tensors none of which is chosen, AssertionError as Captum does.
+    Raises BadInput for an output of several tensors if no key selects one, AssertionError as
+    Captum does.
     """
-    tensor, rest = chosen_output(output, target)
-    selected: Tensor = _select_targets(tensor, rest)
-    if selected.shape[1:].numel() != 1:  # an AssertionError is what Captum's users know
+    tensor, index = chosen_output(output, target)
+    selected: Tensor = _select_targets(tensor, index)
+    if selected.shape[1:].numel() != 1:  # Captum's users expect an AssertionError
         raise AssertionError(
-            f"Target not provided when necessary: the output is {tuple(tensor.shape)}, of which target {target!r} "
-            f"leaves {tuple(selected.shape)}"
+            f"Target not provided when necessary: the output has shape {tuple(tensor.shape)}, "
+            f"and target {target!r} selects {tuple(selected.shape)} of it"
         )
-    return selected.reshape(len(selected), -1)[:, 0] if selected.dim() > 1 else selected
+    if selected.dim() > 1:
+        return selected.reshape(len(selected), -1)[:, 0]
+    return selected
 
 
 def chosen_output(output: Any, target: Target) -> tuple[Tensor, Target]:
-    """The tensor that a target means in what the model gives, and what is left of the target."""
+    """Split a target into the tensor that its key selects and the target within that tensor.
+
+    Raises BadInput if the model returns several tensors and the target starts with none of their
+    keys.
+    """
     if isinstance(output, Tensor):
         return output, target
-    named = list(output.items() if isinstance(output, dict) else enumerate(output))
-    tensors = {key: value for key, value in named if isinstance(value, Tensor)}
-    first = target[0] if isinstance(target, tuple) and target else target
-    if first in tensors and (isinstance(first, str) or len(tensors) > 1):
-        left = target[1:] if isinstance(target, tuple) else ()
-        return tensors[first], left or None
+    tensors = _tensors_by_key(output)
+    key, index = _key_and_index(target)
+    if key in tensors and (isinstance(key, str) or len(tensors) > 1):
+        return tensors[key], index
     if len(tensors) == 1:
-        return next(iter(tensors.values())), target
+        (tensor,) = tensors.values()
+        return tensor, target
     keys = ", ".join(map(repr, tensors)) or "none"
     raise BadInput(
-        f"the model gives a {type(output).__name__} of tensors {keys}: begin the target with one of them"
+        f"the model returns a {type(output).__name__} of tensors {keys}: "
+        f"the target must start with one of these keys"
     )
 
 
+def _key_and_index(target: Target) -> tuple[Any, Target]:
+    """Split ``(key, …)`` or ``key``; None stands for no index."""
+    if isinstance(target, tuple) and target:
+        return target[0], target[1:] or None
+    return target, None
+
+
+def _tensors_by_key(output: Any) -> dict[Any, Tensor]:
+    values = output if isinstance(output, dict) else dict(enumerate(output))
+    return {key: value for key, value in values.items() if isinstance(value, Tensor)}
+
+
 def target_of(target: Target, image: int) -> Target:
-    """The target of one image, in a form that holds for a batch of one."""
-    several = isinstance(target, list) or (isinstance(target, Tensor) and target.numel() > 1)
-    return target[image : image + 1] if several else target
+    """Return the target of one image, in a form that is valid for a batch of one."""
+    has_target_per_image = isinstance(target, list)
+    if isinstance(target, Tensor):
+        has_target_per_image = target.numel() > 1
+    return target[image : image + 1] if has_target_per_image else target
+
+
+def plain_target(target: Target) -> Any:
+    """Return the target of a batch of one as a plain value."""
+    if isinstance(target, Tensor):
+        return int(target.flatten()[0])
+    return target[0] if isinstance(target, list) else target

@@ -1,91 +1,95 @@
-"""Explanations for the terminal, for notebooks and as a page: formats purely.
+"""Display of explanations in terminals, notebooks and HTML pages.
 
-Readable at 60 columns; nothing is cut. Names come from data sets and users: in HTML they are escaped.
+Readable at 60 columns; long names are folded, never cut. Names come from data sets and users: HTML
+escapes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from html import escape
+from collections.abc import Sequence
+from functools import cache
 
+from jinja2 import Environment, PackageLoader, Template
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from nd_plugin.explain.explanation import Explanation
+from nd_plugin.report.explanation_record import ExplanationRecord
 from nd_plugin.report.mask_overlays import data_uri, overlay
 from nd_plugin.report.terminal import COLOURS, EIGHTHS, page
 
-CELLS = 8  # of the longest bar
+LONGEST_BAR = 6  # terminal cells
 
-
-KINDS = {
+CONTRIBUTIONS = {
     "linear": "w_n * x_n: exact, by the linear head",
-    "gradient": "activation times gradient: of first order",
-    "ablation": "what the output loses without the unit",
+    "gradient": "activation times gradient: first-order approximation",
+    "ablation": "decrease of the output without the unit",
+}
+
+MASKS = {
+    "image": "highest activations of the image's own map",
+    "dissection": "activations above the unit's threshold T_k",
 }
 
 
-MASKS = {"image": "the top of the image's own map", "dissection": "above the unit's threshold T_k"}
+def render_all(records: Sequence[ExplanationRecord]) -> RenderableType:
+    """Render explanations one below the other."""
+    blank_line_below = (0, 0, 1, 0)
+    return Group(*(Padding(render(record), blank_line_below) for record in records))
 
 
-STYLE = (
-    "font-family:system-ui,sans-serif;font-size:14px;line-height:1.4",
-    "display:flex;flex-wrap:wrap;gap:12px",
-    "margin:0;width:160px",
-    "width:160px;display:block;border-radius:4px",
-    "opacity:.7",
-)
+def render(record: ExplanationRecord) -> RenderableType:
+    """Render an explanation: target and output, settings, table of units, ablation check, notes."""
+    blank_line_above = (1, 0, 0, 0)
+    remarks = sentences(record) + [f"! {note}" for note in record.notes]
+    return Group(
+        _title(record),
+        _facts_table(record),
+        Padding(_units_table(record), blank_line_above),
+        Padding(Text("\n".join(remarks)), blank_line_above),
+    )
 
 
-def render_all(explanations: Sequence[Explanation]) -> RenderableType:
-    """One explanation after the other."""
-    return Group(*(Padding(render(one), (0, 0, 1, 0)) for one in explanations))
+def _title(record: ExplanationRecord) -> RenderableType:
+    title = Text(record.name, style="bold")
+    title.append(f"  {record.output:.4g}", style="bold green")
+    return Rule(title, align="left")
 
 
-def render(explanation: Explanation) -> RenderableType:
-    """What was explained, the units that it rests on, and whether that is so."""
-    return Group(*_blocks(explanation))
-
-
-def _blocks(one: Explanation) -> Iterator[RenderableType]:
-    title = Text(one.name, style="bold")
-    title.append(f"  {one.output:.4g}", style="bold green")
-    yield Rule(title, align="left")
-    yield _facts(one)
-    yield Padding(_units(one), (1, 0, 0, 0))
-    lines = [*_sums(one), *(f"! {note}" for note in one.notes)]
-    yield Padding(Text("\n".join(lines)), (1, 0, 0, 0))
-
-
-def _facts(one: Explanation) -> RenderableType:
+def _facts_table(record: ExplanationRecord) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in facts(one).items():
+    for name, value in facts(record).items():
         table.add_row(name, Text(value))
     return table
 
 
-def facts(one: Explanation) -> dict[str, str]:
-    """What was asked and how it was answered, in words."""
-    told = {"layer": one.layer, "contributions": KINDS[one.contribution], "masks": MASKS[one.mask]}
-    return {**told, "predicted": one.predicted} if one.predicted not in ("", one.name) else told
+def facts(record: ExplanationRecord) -> dict[str, str]:
+    """Describe layer, contributions, masks, and the predicted class if it is another."""
+    descriptions = {
+        "layer": record.layer,
+        "contributions": CONTRIBUTIONS[record.contribution],
+        "masks": MASKS[record.mask],
+    }
+    if record.predicted not in ("", record.name):
+        descriptions["predicted"] = record.predicted
+    return descriptions
 
 
-def _units(one: Explanation) -> RenderableType:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+def _units_table(record: ExplanationRecord) -> RenderableType:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
     table.add_column("unit", justify="right")
     table.add_column("concept", overflow="fold")
     table.add_column("category", overflow="fold")
     table.add_column("IoU", justify="right")
-    table.add_column("adds", justify="right")
-    table.add_column("share", justify="right")
+    table.add_column("contribution", justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    most = max((abs(unit.contribution) for unit in one.units), default=0.0)
-    for unit in one.units:
+    largest = max((abs(unit.contribution) for unit in record.units), default=0.0)
+    for unit in record.units:
         colour = COLOURS.get(unit.category, "white")
         table.add_row(
             str(unit.unit),
@@ -94,60 +98,59 @@ def _units(one: Explanation) -> RenderableType:
             f"{unit.iou:.3f}",
             f"{unit.contribution:+.3g}",
             f"{unit.share:.1%}",
-            Text(_bar(unit.contribution, most), style=colour),
+            Text(_bar(unit.contribution, largest), style=colour),
         )
     return table
 
 
-def _bar(value: float, most: float) -> str:
-    eighths = round(8 * CELLS * max(value, 0.0) / most) if most else 0
-    return EIGHTHS[8] * (eighths // 8) + (EIGHTHS[eighths % 8] if eighths % 8 else "")
+def _bar(value: float, largest: float) -> str:
+    """Draw a bar in eighths of a terminal cell; empty for negative values."""
+    if not largest:
+        return ""
+    length_in_eighths = round(8 * LONGEST_BAR * max(value, 0.0) / largest)
+    full_cells, eighths = divmod(length_in_eighths, 8)
+    return EIGHTHS[8] * full_cells + EIGHTHS[eighths].strip()
 
 
-def _sums(one: Explanation) -> Iterator[str]:
-    """In words: what the units make up, and what happens without them."""
-    said = sum(unit.contribution for unit in one.units)
-    of = f" of {one.output:.4g}" + (
-        f" (the head's bias is {one.bias:+.3g})" if one.bias is not None else ""
-    )
-    yield f"Together they contribute {said:+.4g}{of}."
-    if one.check is not None:
-        change = -one.check.found
-        yield f"Checked: with them at 0 it changes by {change:+.4g}; said was {-one.check.said:+.4g}."
-    if any(not unit.detector for unit in one.units):
-        yield "In parentheses: the best concept of a unit that is no detector of it."
-
-
-def to_html(explanations: Sequence[Explanation]) -> str:
-    """A page of its own."""
-    return page("Why this answer", to_html_fragment(explanations))
-
-
-def to_html_fragment(explanations: Sequence[Explanation]) -> str:
-    """A piece of HTML, for notebooks: pictures are inside, nothing is fetched."""
-    return f'<div style="{STYLE[0]}">' + "".join(_section(one) for one in explanations) + "</div>"
-
-
-def _section(one: Explanation) -> str:
-    told = "; ".join(f"{escape(name)}: {escape(value)}" for name, value in facts(one).items())
-    figures = [_figure(data_uri(one.image), f"<b>{escape(one.name)}</b><br>{one.output:.4g}")]
-    figures += [
-        _figure(
-            data_uri(overlay(one.image, unit.mask)),
-            f"<b>{escape(unit.label)}</b> <span style='{STYLE[4]}'>{escape(unit.category)}, IoU {unit.iou:.3f}</span>"
-            f"<br>unit {unit.unit}: {unit.contribution:+.3g} ({unit.share:.1%})",
+def sentences(record: ExplanationRecord) -> list[str]:
+    """Summarise in words: sum of the contributions, ablation check, meaning of the parentheses."""
+    contributed = sum(unit.contribution for unit in record.units)
+    summary = f"Together these units contribute {contributed:+.4g} of {record.output:.4g}"
+    if record.bias is not None:
+        summary += f" (the head's bias is {record.bias:+.3g})"
+    lines = [f"{summary}."]
+    if record.check is not None:
+        lines.append(
+            f"Ablation check: zeroing these units changes the output by "
+            f"{-record.check.measured:+.4g} (predicted {-record.check.predicted:+.4g})."
         )
-        for unit in one.units
-    ]
-    lines = "<br>".join(escape(line) for line in [*_sums(one), *one.notes])
-    return (
-        f"<section><h3>{escape(one.name)}: {one.output:.4g}</h3><p style='{STYLE[4]}'>{told}</p>"
-        f'<div style="{STYLE[1]}">{"".join(figures)}</div><p>{lines}</p></section>'
+    if any(not unit.detector for unit in record.units):
+        lines.append("Concepts in parentheses: best match of a unit that is not a detector.")
+    return lines
+
+
+def to_html(records: Sequence[ExplanationRecord]) -> str:
+    """Return a complete HTML page."""
+    return page("Explanation", to_html_fragment(records))
+
+
+def to_html_fragment(records: Sequence[ExplanationRecord]) -> str:
+    """Return HTML for notebooks: images are embedded, nothing is fetched."""
+    return _template().render(
+        records=records,
+        facts=facts,
+        sentences=sentences,
+        data_uri=data_uri,
+        overlay=overlay,
     )
 
 
-def _figure(picture: str, caption: str) -> str:
-    return (
-        f'<figure style="{STYLE[2]}"><img style="{STYLE[3]}" src="{picture}" alt="">'
-        f"<figcaption>{caption}</figcaption></figure>"
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("nd_plugin.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    return environment.get_template("explanations.html.jinja")

@@ -224,5 +224,5 @@ class TestConcepts:
         with pytest.raises(ConceptSetInvalid, match="'empty' has no data_iter"):
             concepts_from_captum([Concept(0, "empty", None)])
         flat: Iterator[Tensor] | Any = [torch.zeros(2, 5)]
-        with pytest.raises(ConceptSetInvalid, match=r"'flat' gives \(2, 5\), not images"):
+        with pytest.raises(ConceptSetInvalid, match=r"'flat' yields \(2, 5\), not images"):
             concepts_from_captum([Concept(0, "flat", flat)])

@@ -77,7 +77,11 @@ def test_ablation_finds_what_was_said(net: nn.Module, images: Tensor, run: Path)
     units = LayerDissection(net, "_swish#1")
     units.dissection = run
     for found in units.explain(images, top_k=10):
-        assert found.check is not None and found.check.said > 0.5 and abs(found.check.error) <= 1e-4
+        assert (
+            found.check is not None
+            and found.check.predicted > 0.5
+            and abs(found.check.error) <= 1e-4
+        )
     earlier = LayerDissection(net, "_blocks.10")
     earlier.dissection = run
     for found in earlier.explain(images[:2]):
@@ -111,8 +115,8 @@ class TestCommandLine:
         names.write_text("\n".join(f"kind {number}" for number in range(1000)))
         page = tmp_path / "why.html"
         done = nd(
-            "explain", run, MODEL, files[0], "-t", "kind 920", "--classes", names, "--json", "--html", page,
-            "-l", "_blocks.10", "--mask", "dissection",
+            "explain", run, MODEL, files[0], "-t", "kind 920", "--classes", names, "--json",
+            "--html", page, "-l", "_blocks.10", "--mask", "dissection",
         )  # fmt: skip
         (found,) = json.loads(done.stdout)
         assert (

@@ -1,4 +1,4 @@
-"""Contributions: each kind against what it says of itself, masks, and models where Captum raises or errs."""
+"""Contributions of each kind against their definition, masks, and models where Captum fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def net() -> ResNet18:
 
 
 class Headed(nn.Module):
-    """Maps, and what comes after them as given; maps may be channels last or tokens behind a class token."""
+    """Maps and a given head; maps may be channels last, or tokens behind a class token."""
 
     def __init__(self, after: Any, before: Any = None) -> None:
         super().__init__()
@@ -260,7 +260,7 @@ class TestMasks:
         with pytest.raises(BadInput, match="no dissection: run dissect"):
             units.attribute(images, 0, mask="dissection")
         units.dissection = replace(dissection, layer="layer4")
-        with pytest.raises(BadInput, match="the dissection has 5 units, and the layer gives 32"):
+        with pytest.raises(BadInput, match="the dissection has 5 units, and the layer has 32"):
             units.attribute(images, 0, mask="dissection")
         levels = np.linspace(0, 2, 32)
         units.dissection = [dissection, replace(dissection, layer="layer4", thresholds=levels)]
@@ -274,7 +274,7 @@ class TestMasks:
         units.layer = "layer3"
         with pytest.raises(
             BadInput,
-            match=r"no dissection of layer 'layer3': those at hand are of block.1/relu, layer4",
+            match=r"no dissection of layer 'layer3': .dissection has block.1/relu, layer4",
         ):
             units.attribute(images, 0, mask="dissection")
 
@@ -282,7 +282,7 @@ class TestMasks:
         units = LayerDissection(net, "layer4")
         with pytest.raises(BadInput, match="mask 'all' is none of none, dissection, image"):
             units.attribute(images, 0, mask="all")
-        with pytest.raises(BadInput, match="masks are of what a layer gives"):
+        with pytest.raises(BadInput, match="masks are defined on a layer's output"):
             units.attribute(images, 0, attribute_to_layer_input=True, mask="image")
         with pytest.raises(BadInput, match="image_quantile 2 is not between 0 and 1"):
             units.attribute(images, 0, mask="image", image_quantile=2)
@@ -311,7 +311,8 @@ class TestWhereCaptumRaisesOrErrs:
         model = Dicts()
         units = LayerDissection(model, "conv")
         with pytest.raises(
-            BadInput, match="a dict of tensors 'out', 'aux': begin the target with one of them"
+            BadInput,
+            match="a dict of tensors 'out', 'aux': the target must start with one of these keys",
         ):
             units.attribute(images, 1)
         found = units.attribute(images, ("out", 1))
@@ -433,7 +434,7 @@ class TestWhereCaptumRaisesOrErrs:
             units.attribute(images, 0, contribution="gradient")
         assert units.segment(images, [1, 2], mask="image").shape == (3, 2, 64, 64)
         assert units.to_input(maps, images).shape == (3, 6, 64, 64)
-        with pytest.raises(BadInput, match="no outputs"):
+        with pytest.raises(BadInput, match="computes no outputs"):
             units.to_forward()
         with pytest.raises(
             BadInput, match="'guess' is none of auto, linear, gradient, ablation, activation"
@@ -503,7 +504,9 @@ class TestInTheImage:
         )
         masks = units.segment(images, range(8))
         assert masks.dtype == torch.bool and masks.shape == (6, 8, 224, 224)
-        with pytest.raises(BadInput, match="no unit 8: layer 'layer2' has 8, numbered from 0"):
+        with pytest.raises(
+            BadInput, match="no unit 8: layer 'layer2' has 8 units, numbered from 0"
+        ):
             units.segment(images, 8)
         again = units.segment(images, 3, mask="dissection")
         assert torch.equal(again[:, 0], masks[:, 3])

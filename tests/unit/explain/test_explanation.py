@@ -1,9 +1,11 @@
-"""Explanations: ranking, names, masks, the check of truth; in the terminal, as HTML, JSON and figure."""
+"""Explanations: ranking, names, masks, ablation check; in terminals, as HTML, JSON and figure."""
 
 from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -25,7 +27,7 @@ from nd_plugin import (
     Preprocess,
 )
 from nd_plugin.cli.explain import chosen, parse_target
-from nd_plugin.explain.explanation import run_lengths
+from nd_plugin.report.explanation_record import run_lengths
 from nd_plugin.report.mask_overlays import overlay
 
 PLAIN = Preprocess(size=(32, 32), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -33,7 +35,7 @@ EVIL = "<script>alert('é & [bold]')</script>"
 
 
 class Known(nn.Module):
-    """Five units whose contributions are known: unit k is the mean brightness times k, seen in the upper left."""
+    """Five units of known contribution: unit k is the mean brightness times k."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +84,9 @@ class TestExplain:
         assert [unit.contribution for unit in second.units] == pytest.approx([2.0, 1.5], abs=1e-4)
         assert second.units[0].share == pytest.approx(2.0 / 5.5) and second.bias == 0.5
         assert second.check is not None
-        assert second.check.said == pytest.approx(3.5) and second.check.found == pytest.approx(3.5)
+        assert second.check.predicted == pytest.approx(
+            3.5
+        ) and second.check.measured == pytest.approx(3.5)
         assert abs(second.check.error) < 1e-5
 
     def test_any_other_class(self, units: LayerDissection, images: Tensor) -> None:
@@ -116,7 +120,7 @@ class TestExplain:
         expected = np.zeros((32, 32), bool)
         expected[:20, :20] = True  # above 0: up to the centre of the first dark cell, pixel 19.5
         assert np.array_equal(found.mask, expected)
-        # the four brightest cells of sixteen are more than 0.2 of them: half way to the dark ones, then
+        # the four brightest cells of sixteen are more than 0.2 of them: half way to the dark ones
         saturated = units.explain(images, top_k=1)[0].units[0].mask
         assert (
             saturated[:12, :12].all()
@@ -142,7 +146,8 @@ class TestExplain:
             )
         with pytest.raises(
             BadInput,
-            match="an activation explains no output; possible are linear, gradient, ablation",
+            match=r"'activation' does not explain an output; "
+            r"possible are linear, gradient, ablation$",
         ):
             units.explain(images, contribution="activation")
 
@@ -156,12 +161,12 @@ class TestExplain:
         found = units.explain(images, 0, top_k=1)[1]
         assert found.contribution == "gradient" and found.check is not None
         assert (
-            found.check.said == 0.0 and found.check.found == 0.0
+            found.check.predicted == 0.0 and found.check.measured == 0.0
         )  # 5.5 is beyond the cap, and so is 3.5
         found = units.explain(images, 0, top_k=5)[1]
         assert (
             found.check is not None
-            and found.check.found == pytest.approx(1.5)
+            and found.check.measured == pytest.approx(1.5)
             and found.check.error < -1
         )
 
@@ -186,19 +191,19 @@ class TestExplain:
 
     def test_other_weights_are_noted(self, units: LayerDissection, images: Tensor) -> None:
         (note,) = units.explain(images)[0].notes
-        assert "named in a model with other weights (fingerprint abc" in note
+        assert "a model with other weights (fingerprint abc" in note
 
     def test_what_cannot_be_explained(self, units: LayerDissection, images: Tensor) -> None:
         for arguments, message in [
-            ({"top_k": 0}, "top_k 0 names no unit"),
+            ({"top_k": 0}, "top_k is 0; it must be at least 1"),
             ({"mask": "none"}, "mask 'none' is neither 'image' nor 'dissection'"),
-            ({"classes": ["one"], "target": 2}, "class 2 has no name: 1 names are given"),
+            ({"classes": ["one"], "target": 2}, "class 2 has no name: 1 names were given"),
         ]:
             with pytest.raises(BadInput, match=message):
                 units.explain(images, **arguments)  # type: ignore[arg-type]
         with pytest.raises(BadInput, match="no dissection: run dissect"):
             LayerDissection(Known(), "seen").explain(images)
-        with pytest.raises(BadInput, match="one layer is explained at a time"):
+        with pytest.raises(BadInput, match="explain takes one layer at a time"):
             LayerDissection(Known(), ["seen", "conv"]).explain(images)
 
     def test_no_images(self, units: LayerDissection) -> None:
@@ -228,8 +233,11 @@ class TestShown:
         )
         assert "predicted      kitchen" in text and "(no concept)" in text
         flat = " ".join(text.split())
-        assert "Together they contribute +2.5 of 3 (the head's bias is +0.5)." in flat
-        assert "Checked: with them at 0 it changes by -2.5; said was -2.5." in flat
+        assert "Together these units contribute +2.5 of 3 (the head's bias is +0.5)." in flat
+        assert (
+            "Ablation check: zeroing these units changes the output by -2.5 (predicted -2.5)."
+            in flat
+        )
 
     def test_names_are_no_markup(self, found: Explanations) -> None:
         assert EVIL in shown(found, 120)
@@ -260,11 +268,10 @@ class TestShown:
             and first["units"][0]["unit"] == 4
             and first["check"]["error"] < 1e-5
         )
+        assert set(first["check"]) == {"predicted", "measured", "error"}
         mask = first["units"][0]["mask"]
-        flat = np.repeat(np.arange(len(mask["counts"])) % 2 == 1, mask["counts"]).reshape(
-            mask["size"]
-        )
-        assert np.array_equal(flat, found[0].units[0].mask)
+        assert mask["size"] == [32, 32]
+        assert decoded(**mask) == found[0].units[0].mask.tolist()
 
     def test_as_a_figure(self, found: Explanations) -> None:
         from matplotlib import pyplot
@@ -335,18 +342,53 @@ def test_targets(text: str | None, target: object) -> None:
 
 
 @pytest.mark.parametrize(("text", "classes", "said"), [
-    ("cat", None, "target 'cat' is no number; for names, --classes FILE"),
+    ("cat", None, "target 'cat' is not a number; to use class names, .* --classes FILE"),
     ("cut", ["cat"], "no class 'cut'; the nearest are cat"),
-    ("1,cat", ["cat"], "target '1,cat' is no number"),
+    ("1,cat", ["cat"], "target '1,cat' is not a number"),
 ])  # fmt: skip
 def test_targets_that_are_none(text: str, classes: list[str] | None, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         parse_target(text, classes)
 
 
+def decoded(size: list[int], counts: list[int]) -> list[list[bool]]:
+    """Decode COCO's uncompressed run lengths pixel by pixel: column by column, zeros first."""
+    rows, columns = size
+    mask = [[False] * columns for _ in range(rows)]
+    pixel = 0
+    value = False
+    for count in counts:
+        for _ in range(count):
+            column, row = divmod(pixel, rows)
+            mask[row][column] = value
+            pixel += 1
+        value = not value
+    assert pixel == rows * columns, "the counts cover every pixel"
+    return mask
+
+
 def test_run_lengths() -> None:
-    assert run_lengths(np.array([[True, True], [False, True]])) == [0, 2, 1, 1]
+    assert run_lengths(np.array([[True, False, False], [True, True, False]])) == [0, 2, 1, 1, 2]
     assert run_lengths(np.zeros((2, 3), bool)) == [6]
+    assert run_lengths(np.ones((2, 3), bool)) == [0, 6]
+    assert all(type(count) is int for count in run_lengths(np.eye(3, dtype=bool)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (5, 8), (32, 17)])
+def test_run_lengths_are_decoded_column_by_column(size: tuple[int, int]) -> None:
+    random = np.random.default_rng(0)
+    for fraction in (0.0, 0.1, 0.5, 1.0):
+        mask = random.random(size) < fraction
+        assert decoded(list(size), run_lengths(mask)) == mask.tolist()
+        transposed = mask.T  # not contiguous in memory
+        assert decoded(list(transposed.shape), run_lengths(transposed)) == transposed.tolist()
+
+
+def test_reports_need_neither_torch_nor_matplotlib() -> None:
+    modules = "nd_plugin.report.explanations, nd_plugin.report.explanation_record"
+    code = f"import sys, {modules}; print({{'torch', 'captum', 'matplotlib'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_overlay() -> None:

@@ -1,0 +1,62 @@
+"""Run of a dissection for `LayerDissection`: checkpoints, progress, and results nested by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nd_plugin.captum_api.progress import TqdmProgress
+from nd_plugin.contracts.models import Model
+from nd_plugin.engine import run
+from nd_plugin.errors import BadInput
+from nd_plugin.plugins.host import announce
+from nd_plugin.probe_data.batches import Feed
+from nd_plugin.results.dissection import Dissection
+from nd_plugin.resuming.checkpoint import CheckpointFolder
+
+
+def quantile_list(quantile: float | Sequence[float]) -> list[Any]:
+    """List one quantile or several; they are checked by `Settings`. Raises BadInput for none."""
+    if not _is_several(quantile):
+        return [quantile]
+    quantiles = list(quantile)  # type: ignore[arg-type]
+    if not quantiles:
+        raise BadInput("no quantile: the list is empty")
+    return quantiles
+
+
+def _is_several(quantile: Any) -> bool:
+    return isinstance(quantile, Sequence) and not isinstance(quantile, str)
+
+
+def run_dissection(
+    model: Model,
+    layers: Sequence[Any],
+    feed: Feed,
+    quantiles: Sequence[float],
+    folder: CheckpointFolder | None,
+    show_progress: bool,
+) -> list[Dissection]:
+    """Dissect layers, with checkpoints if there is a folder; announce each result to plugins."""
+    progress = TqdmProgress(disable=not show_progress)
+    if folder is None:
+        with progress:
+            dissections = run.run(model, layers, feed, progress, quantiles=quantiles)
+    else:
+        with folder.watched(), progress:
+            dissections = run.run(
+                model, layers, feed, progress, quantiles=quantiles, keep=folder.keep
+            )
+        folder.remove()
+    for dissection in dissections:
+        announce(dissection)
+    return dissections
+
+
+def nested_by_layer(dissections: list[Dissection], layer_count: int, quantile: Any) -> Any:
+    """Return one dissection for each layer, or, for several quantiles, a list for each layer."""
+    if not _is_several(quantile):
+        return dissections
+    length = len(dissections) // layer_count
+    starts = range(0, len(dissections), length)
+    return [dissections[start : start + length] for start in starts]

@@ -1,0 +1,55 @@
+"""Model behind a Captum ``forward_func``, opened once, with the cuts of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from captum._utils.common import _format_additional_forward_args, _format_tensor_into_tuples
+from torch import Tensor, nn
+
+from nd_plugin.contracts.models import Model
+from nd_plugin.explain.cuts import LayerCuts
+from nd_plugin.plugins.opening import open_model
+
+LayerName = str | nn.Module
+ForwardFunction = Callable[..., Any] | str | Model
+
+
+class OpenedModel:
+    """Model of a forward function, module or spec, and the cuts of its layers."""
+
+    def __init__(self, forward_func: ForwardFunction) -> None:
+        self.forward_func = forward_func
+        self.model = _opened(forward_func)
+        self.cuts = LayerCuts()
+
+    def refresh(self) -> None:
+        """Open a live module or function again: training or moving it changes its fingerprint.
+
+        A model that was opened from a spec belongs to this object and is never opened again.
+        """
+        if not isinstance(self.forward_func, str):
+            self.model = _opened(self.forward_func)
+
+
+def _opened(forward_func: Any) -> Model:
+    model: Model = forward_func if _is_model(forward_func) else open_model(forward_func)
+    return model
+
+
+def _is_model(candidate: Any) -> bool:
+    """Return whether a backend has opened this object."""
+    members = ("probe", "preprocess", "identity")
+    return all(hasattr(candidate, member) for member in members)
+
+
+def forward_arguments(inputs: Any, additional_forward_args: Any) -> tuple[Any, ...]:
+    """Return all arguments of the forward function, as Captum passes them."""
+    further_arguments = _format_additional_forward_args(additional_forward_args) or ()
+    return *_format_tensor_into_tuples(inputs), *further_arguments
+
+
+def size_of(images: Tensor) -> tuple[int, int]:
+    """Return height and width in pixels."""
+    return images.shape[-2], images.shape[-1]
