@@ -7,7 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nd_plugin.captum_api.concepts import concepts_from_captum as concepts_from_captum
+    from nd_plugin.captum_api.concepts import (
+        concepts_from_captum as concepts_from_captum,
+    )
     from nd_plugin.captum_api.concepts import concepts_to_captum as concepts_to_captum
     from nd_plugin.captum_api.layer_dissection import LayerDissection as LayerDissection
     from nd_plugin.contracts.concept_sets import Annotation as Annotation
@@ -79,10 +81,27 @@ _HOMES = {
     "captum_api.concepts": ["concepts_from_captum", "concepts_to_captum"],
     "captum_api.layer_dissection": ["LayerDissection"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
-    "contracts.models": ["Backend", "LayerDescription", "Model", "ModelOptions", "Probe"],
-    "contracts.plugin_specs": ["BackendSpec", "ConceptSetSpec", "Finding", "ReporterSpec"],
+    "contracts.models": [
+        "Backend",
+        "LayerDescription",
+        "Model",
+        "ModelOptions",
+        "Probe",
+    ],
+    "contracts.plugin_specs": [
+        "BackendSpec",
+        "ConceptSetSpec",
+        "Finding",
+        "ReporterSpec",
+    ],
     "contracts.provenance": ["Identity", "Provenance", "Settings", "Skipped"],
-    "contracts.split_models": ["LinearHead", "Rest", "SplitModel", "Trace", "TracedModel"],
+    "contracts.split_models": [
+        "LinearHead",
+        "Rest",
+        "SplitModel",
+        "Trace",
+        "TracedModel",
+    ],
     "errors": [
         "BadInput",
         "ConceptSetInvalid",
@@ -107,7 +126,13 @@ _HOMES = {
     "preprocess": ["Preprocess"],
     "probe_data.tables": ["TableLine", "check_aspect", "read_mask", "read_table"],
     "receptive_fields.geometry": ["Axis", "Geometry"],
-    "receptive_fields.layout": ["Layout", "axes_of", "find_layout", "from_maps", "geometry_of"],
+    "receptive_fields.layout": [
+        "Layout",
+        "axes_of",
+        "find_layout",
+        "from_maps",
+        "geometry_of",
+    ],
     "receptive_fields.positions": ["Positions"],
     "report.layer_report": ["LayerReport", "Summary", "UnitScore"],
     "results.dissection": ["Dissection"],

@@ -114,6 +114,8 @@ def nearest(wanted: str, known: Iterable[str], *, most: int = 4) -> list[str]:
     """Return up to ``most`` names in ``known`` that resemble ``wanted``, best first, for errors."""
     names = list(dict.fromkeys(known))
     similar = difflib.get_close_matches(wanted, names, n=most, cutoff=0.3)
-    overlapping = [name for name in names if wanted and (wanted in name or name in wanted)]
+    overlapping = [
+        name for name in names if wanted and (wanted in name or name in wanted)
+    ]
     ranked = dict.fromkeys([*similar[:2], *overlapping, *similar])
     return list(ranked)[:most]

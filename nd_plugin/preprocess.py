@@ -47,7 +47,9 @@ class Preprocess:
                 f"interpolation {self.interpolation!r} is none of {', '.join(INTERPOLATIONS)}"
             )
         if self.channel_order not in ("rgb", "bgr"):
-            raise BadInput(f"channel order {self.channel_order!r} is neither 'rgb' nor 'bgr'")
+            raise BadInput(
+                f"channel order {self.channel_order!r} is neither 'rgb' nor 'bgr'"
+            )
         if len(self.size) != 2 or min(self.size) < 1:
             raise BadInput(f"input size {self.size!r} is not (height, width) in pixels")
         if len(self.mean) != 3 or len(self.std) != 3:
@@ -68,7 +70,12 @@ class Preprocess:
                 "size has to be (height, width), mean and std three numbers each, "
                 f"scale a number: {error}"
             ) from error
-        for name, value in (("size", size), ("mean", mean), ("std", std), ("scale", scale)):
+        for name, value in (
+            ("size", size),
+            ("mean", mean),
+            ("std", std),
+            ("scale", scale),
+        ):
             object.__setattr__(self, name, value)
 
     def changed(self, values: Mapping[str, Any]) -> "Preprocess":
@@ -126,7 +133,9 @@ class Preprocess:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert an image to RGB; 16 bit grey is scaled, transparency is dropped."""
-    if image.mode.startswith("I"):  # Pillow would clip 16 bit values instead of scaling them
+    if image.mode.startswith(
+        "I"
+    ):  # Pillow would clip 16 bit values instead of scaling them
         grey = np.asarray(image).clip(0, 65535) >> 8
         image = Image.fromarray(grey.astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:

@@ -54,8 +54,12 @@ def concepts_to_captum(
     captum_concepts = []
     for number in numbers:
         images = images_by_concept[number][:limit]
-        dataset = _ConceptImages(opened, images, preprocess or Preprocess(), torch.device(device))
-        folder_name = opened.concepts[number].name.replace("/", "_")  # Captum names folders by it
+        dataset = _ConceptImages(
+            opened, images, preprocess or Preprocess(), torch.device(device)
+        )
+        folder_name = opened.concepts[number].name.replace(
+            "/", "_"
+        )  # Captum names folders by it
         loader = DataLoader(dataset, batch_size)
         captum_concepts.append(captum.Concept(number, folder_name, loader))
     return captum_concepts
@@ -79,7 +83,9 @@ def _annotated_values(annotation: Annotation) -> list[int]:
 
 
 def _concept_numbers(
-    concept_set: ConceptSet, images_by_concept: list[list[int]], names: Sequence[str] | None
+    concept_set: ConceptSet,
+    images_by_concept: list[list[int]],
+    names: Sequence[str] | None,
 ) -> list[int]:
     """Return the numbers of named concepts, or of all that some image shows."""
     shown = [number for number, images in enumerate(images_by_concept) if images]
@@ -181,12 +187,18 @@ def concepts_from_captum(
 def _loaded_images(concept: Any) -> list[Tensor]:
     """Read all images (3, row, column) of a Captum concept."""
     if concept.data_iter is None:
-        raise ConceptSetInvalid(f"concept {concept.name!r} has no data_iter to read images from")
+        raise ConceptSetInvalid(
+            f"concept {concept.name!r} has no data_iter to read images from"
+        )
     images: list[Tensor] = []
     for loaded in concept.data_iter:
         batch = loaded[0] if isinstance(loaded, list | tuple) else loaded
         if not isinstance(batch, Tensor) or batch.dim() != 4 or batch.shape[1] != 3:
-            shape = tuple(batch.shape) if isinstance(batch, Tensor) else type(batch).__name__
+            shape = (
+                tuple(batch.shape)
+                if isinstance(batch, Tensor)
+                else type(batch).__name__
+            )
             raise ConceptSetInvalid(
                 f"concept {concept.name!r} yields {shape}, not images (image, 3, row, column)"
             )

@@ -35,7 +35,9 @@ def _flatten(dissections: Dissections) -> Iterator[Dissection]:
         yield from _flatten(entry)
 
 
-def dissection_of_layer(dissections: Sequence[Dissection], layer_name: str) -> Dissection:
+def dissection_of_layer(
+    dissections: Sequence[Dissection], layer_name: str
+) -> Dissection:
     """Return the first dissection of a layer. Raises BadInput if there is none."""
     for dissection in dissections:
         if dissection.layer == layer_name:

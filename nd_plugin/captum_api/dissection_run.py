@@ -53,7 +53,9 @@ def run_dissection(
     return dissections
 
 
-def nested_by_layer(dissections: list[Dissection], layer_count: int, quantile: Any) -> Any:
+def nested_by_layer(
+    dissections: list[Dissection], layer_count: int, quantile: Any
+) -> Any:
     """Return one dissection for each layer, or, for several quantiles, a list for each layer."""
     if not _is_several(quantile):
         return dissections

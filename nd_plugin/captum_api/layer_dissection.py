@@ -14,7 +14,11 @@ from torch import Tensor
 from nd_plugin.captum_api import unit_explanation
 from nd_plugin.captum_api.dissected_layer import DissectedLayer
 from nd_plugin.captum_api.dissection_lookup import Dissections
-from nd_plugin.captum_api.dissection_run import nested_by_layer, quantile_list, run_dissection
+from nd_plugin.captum_api.dissection_run import (
+    nested_by_layer,
+    quantile_list,
+    run_dissection,
+)
 from nd_plugin.captum_api.opened_model import forward_arguments
 from nd_plugin.captum_api.unit_attribution import attribute_layer
 from nd_plugin.contracts.concept_sets import ConceptSet
@@ -121,10 +125,17 @@ class LayerDissection(DissectedLayer):
                 grad_kwargs=grad_kwargs or {},
             )
             contributions = attribute_layer(
-                question, self._opened.cuts, contribution, mask, image_quantile, self.dissection
+                question,
+                self._opened.cuts,
+                contribution,
+                mask,
+                image_quantile,
+                self.dissection,
             )
             kinds.append(contributions.kind)
-            attributions.append(_format_output(contributions.several, contributions.tensors))
+            attributions.append(
+                _format_output(contributions.several, contributions.tensors)
+            )
         self.contribution = kinds if self._has_several_layers else kinds[0]
         return attributions if self._has_several_layers else attributions[0]
 
@@ -182,7 +193,9 @@ class LayerDissection(DissectedLayer):
         model = self._reopened().model
         quantiles = quantile_list(quantile)
         size = "auto" if mask_size is None else str(mask_size)
-        settings = Settings(quantiles[0], min_iou, anchor, size, limit, strict, top_images)
+        settings = Settings(
+            quantiles[0], min_iou, anchor, size, limit, strict, top_images
+        )
         feed = Feed.of(
             open_concepts(concept_set),
             preprocess or model.preprocess,
@@ -192,8 +205,14 @@ class LayerDissection(DissectedLayer):
             workers,
             memory,
         )
-        folder = None if checkpoint is None else CheckpointFolder(Path(checkpoint), feed, quantiles)
-        dissections = run_dissection(model, self._layers, feed, quantiles, folder, show_progress)
+        folder = (
+            None
+            if checkpoint is None
+            else CheckpointFolder(Path(checkpoint), feed, quantiles)
+        )
+        dissections = run_dissection(
+            model, self._layers, feed, quantiles, folder, show_progress
+        )
         by_layer = nested_by_layer(dissections, len(self._layers), quantile)
         self.dissection = by_layer if self._has_several_layers else by_layer[0]
         return self.dissection
@@ -233,11 +252,19 @@ class LayerDissection(DissectedLayer):
             BadInput: No dissection of this layer, or a contribution that this model does not allow.
         """
         if self._has_several_layers:
-            raise BadInput("explain takes one layer at a time: set .layer to one of them")
+            raise BadInput(
+                "explain takes one layer at a time: set .layer to one of them"
+            )
         arguments = forward_arguments(inputs, additional_forward_args)
         question = self._question(self.layer, arguments, target)
         settings = ExplainSettings(
-            top_k, detectors_only, contribution, mask, image_quantile, classes, preprocess
+            top_k,
+            detectors_only,
+            contribution,
+            mask,
+            image_quantile,
+            classes,
+            preprocess,
         )
         explanations = unit_explanation.explain_layer(
             question, self._opened.cuts, settings, self.dissection
@@ -272,7 +299,9 @@ class LayerDissection(DissectedLayer):
         `interpolate`. Attributions may be summed over units before, with ``keepdim=True``.
         """
         question = self._question(self.layer, (inputs,))
-        return unit_explanation.upsample_attributions(question, self._opened.cuts, attributions)
+        return unit_explanation.upsample_attributions(
+            question, self._opened.cuts, attributions
+        )
 
     def as_explanation(self, **options: Any) -> Callable[..., Any]:
         """Return a function from images to attributions of their shape, for captum.metrics.
@@ -280,7 +309,9 @@ class LayerDissection(DissectedLayer):
         It takes the arguments of `attribute`, with ``options`` as defaults. Contributions are
         summed over units and distributed over pixels; their sum is preserved approximately.
         """
-        return unit_explanation.image_attributions(self.attribute, self.to_input, options)
+        return unit_explanation.image_attributions(
+            self.attribute, self.to_input, options
+        )
 
     def to_forward(self) -> Callable[..., Tensor]:
         """Return the model as a forward function for Captum's other methods.

@@ -6,7 +6,9 @@ import sys
 import time
 from typing import Any
 
-LINE_INTERVAL = 30.0  # seconds between two lines about a stage where no bar can be shown
+LINE_INTERVAL = (
+    30.0  # seconds between two lines about a stage where no bar can be shown
+)
 
 
 class StageProgress:
@@ -72,7 +74,9 @@ class StageProgress:
         if self._images_done == total:
             self._close_bar()
             if images:
-                _print_line(f"{self._stage}: {images} images in {seconds:.1f} s, {rate}", "dim")
+                _print_line(
+                    f"{self._stage}: {images} images in {seconds:.1f} s, {rate}", "dim"
+                )
         elif self._bar is None and now - self._last_line > LINE_INTERVAL:
             self._last_line = now
             _print_line(f"{self._stage}: {self._images_done} of {total} images, {rate}")

@@ -37,16 +37,24 @@ def attribute_layer(
     cut = cuts.cut(question)
     (value,) = layer_pass.values
     maps = cut.layout.maps(value)
-    unit_thresholds = layer_thresholds(maps, mask, image_quantile, dissections, cut.name)
+    unit_thresholds = layer_thresholds(
+        maps, mask, image_quantile, dissections, cut.name
+    )
     active = from_maps(cut.layout, active_cells(maps, unit_thresholds), value.shape)
     return Contributions(contributions.kind, (contributions.tensors[0] * active,))
 
 
 def layer_thresholds(
-    maps: Tensor, mask: str, image_quantile: float, dissections: Dissections | None, layer_name: str
+    maps: Tensor,
+    mask: str,
+    image_quantile: float,
+    dissections: Dissections | None,
+    layer_name: str,
 ) -> Tensor:
     """Return thresholds (image, unit) of a layer's maps, by the kind of mask. Raises BadInput."""
     if mask != "dissection":
         return thresholds(maps, mask, image_quantile, None)
     dissection = dissection_of_layer(list_dissections(dissections), layer_name)
-    return thresholds(maps, mask, image_quantile, torch.from_numpy(dissection.thresholds))
+    return thresholds(
+        maps, mask, image_quantile, torch.from_numpy(dissection.thresholds)
+    )

@@ -47,7 +47,9 @@ def explain_layer(
             stack.enter_context(cuts.open(question))  # once for all that follows
         dissection = dissection_of_layer(candidates, cuts.cut(question).name)
         preprocess = settings.preprocess or preprocess_of(dissection)
-        return explain(question, dissection, replace(settings, preprocess=preprocess), cuts)
+        return explain(
+            question, dissection, replace(settings, preprocess=preprocess), cuts
+        )
 
 
 def segment_layer(
@@ -59,7 +61,10 @@ def segment_layer(
 ) -> Tensor:
     """Compute masks (image, unit, row, column) of units from a probe's maps, as `dissect`."""
     images = question.inputs[0]
-    with torch.no_grad(), question.model.probe([question.layer], size_of(images)) as probe:
+    with (
+        torch.no_grad(),
+        question.model.probe([question.layer], size_of(images)) as probe,
+    ):
         name = probe.layers[0]
         maps = probe(images)[name]
         geometry = probe.geometries[name]
@@ -69,10 +74,14 @@ def segment_layer(
                 f"no unit {unit}: layer {name!r} has {maps.shape[1]} units, numbered from 0"
             )
     unit_thresholds = layer_thresholds(maps, mask, image_quantile, dissections, name)
-    return active_pixels(maps[:, units], unit_thresholds[:, units], geometry, size_of(images))
+    return active_pixels(
+        maps[:, units], unit_thresholds[:, units], geometry, size_of(images)
+    )
 
 
-def upsample_attributions(question: Question, cuts: LayerCuts, attributions: Tensor) -> Tensor:
+def upsample_attributions(
+    question: Question, cuts: LayerCuts, attributions: Tensor
+) -> Tensor:
     """Interpolate a layer's attributions at the resolution of the question's images."""
     images = question.inputs[0]
     cut = cuts.cut(question)
@@ -81,7 +90,9 @@ def upsample_attributions(question: Question, cuts: LayerCuts, attributions: Ten
 
 
 def image_attributions(
-    attribute: Callable[..., Any], to_input: Callable[..., Tensor], options: dict[str, Any]
+    attribute: Callable[..., Any],
+    to_input: Callable[..., Tensor],
+    options: dict[str, Any],
 ) -> Callable[..., Any]:
     """Return a function from images to attributions of their shape.
 

@@ -28,20 +28,31 @@ from nd_plugin.cli.options import (
 
 def report(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a run, or a NetDissect CSV file.")
+        Path,
+        typer.Argument(
+            metavar="RUN", help="Folder of a run, or a NetDissect CSV file."
+        ),
     ],
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")
+    ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="text, html, svg, csv, json, or a plugin's format."),
+        typer.Option(
+            "--format", help="text, html, svg, csv, json, or a plugin's format."
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Write to FILE instead of stdout."),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Write to FILE instead of stdout."
+        ),
     ] = None,
     min_iou: Annotated[
         float | None,
-        typer.Option(help="For CSV files: a unit with a higher IoU is a detector. [default: 0.04]"),
+        typer.Option(
+            help="For CSV files: a unit with a higher IoU is a detector. [default: 0.04]"
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -54,30 +65,41 @@ def report(
 def explain(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="Folder of a run of nd dissect, which names the units."),
+        typer.Argument(
+            metavar="RUN", help="Folder of a run of nd dissect, which names the units."
+        ),
     ],
     model: ModelText,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image file.")],
     target: Annotated[
         str | None,
         typer.Option(
-            "-t", "--target", help="Class, by number or name. [default: the predicted class]"
+            "-t",
+            "--target",
+            help="Class, by number or name. [default: the predicted class]",
         ),
     ] = None,
     layer: Annotated[
         str | None,
-        typer.Option("-l", "--layer", help="A layer of the run. [default: the run's last]"),
+        typer.Option(
+            "-l", "--layer", help="A layer of the run. [default: the run's last]"
+        ),
     ] = None,
     quantile: Annotated[
-        float | None, typer.Option(help="A quantile of the run. [default: the run's first]")
+        float | None,
+        typer.Option(help="A quantile of the run. [default: the run's first]"),
     ] = None,
-    top_k: Annotated[int, typer.Option(min=1, metavar="K", help="Number of units to show.")] = 5,
+    top_k: Annotated[
+        int, typer.Option(min=1, metavar="K", help="Number of units to show.")
+    ] = 5,
     detectors: Annotated[
         bool, typer.Option("--detectors", help="Show only units that detect a concept.")
     ] = False,
     contribution: Annotated[
         str,
-        typer.Option(help="Measure of contribution: auto, linear, gradient, ablation, activation."),
+        typer.Option(
+            help="Measure of contribution: auto, linear, gradient, ablation, activation."
+        ),
     ] = "auto",
     mask: Annotated[
         str,
@@ -90,7 +112,9 @@ def explain(
     ] = 0.2,
     classes: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Names of the model's classes, one per line."),
+        typer.Option(
+            metavar="FILE", help="Names of the model's classes, one per line."
+        ),
     ] = None,
     weights: Weights = None,
     device: Device = "auto",
@@ -98,7 +122,8 @@ def explain(
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write an HTML page with images.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write an HTML page with images."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -110,9 +135,19 @@ def explain(
         model,
         image,
         explain.ExplainOptions(
-            layer, quantile, target, top_k, detectors, contribution, mask, image_quantile, classes
+            layer,
+            quantile,
+            target,
+            top_k,
+            detectors,
+            contribution,
+            mask,
+            image_quantile,
+            classes,
         ),
-        options=parsing.model_options(device, weights, input_name, feed, custom_op_library),
+        options=parsing.model_options(
+            device, weights, input_name, feed, custom_op_library
+        ),
         html=html,
         as_json=json,
     )
@@ -122,23 +157,30 @@ def parity(
     model: ModelText,
     origin: Annotated[
         str,
-        typer.Argument(metavar="ORIGIN", help="Model that MODEL was made from, or any other."),
+        typer.Argument(
+            metavar="ORIGIN", help="Model that MODEL was made from, or any other."
+        ),
     ],
     layer: Annotated[
         list[str],
-        typer.Option("-l", "--layer", help="Name of a layer, or NAME=NAME_IN_ORIGIN; repeatable."),
+        typer.Option(
+            "-l", "--layer", help="Name of a layer, or NAME=NAME_IN_ORIGIN; repeatable."
+        ),
     ],
     concepts: Concepts,
     weights: Annotated[
         str | None,
-        typer.Option(help="Weights of ORIGIN: a safetensors file or a PyTorch state dict."),
+        typer.Option(
+            help="Weights of ORIGIN: a safetensors file or a PyTorch state dict."
+        ),
     ] = None,
     device: Device = "auto",
     input_name: Input = None,
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
     quantile: Annotated[
-        float, typer.Option(help="Fraction τ of activations above each unit's threshold.")
+        float,
+        typer.Option(help="Fraction τ of activations above each unit's threshold."),
     ] = 0.005,
     min_iou: MinIoU = 0.04,
     limit: Limit = None,
@@ -160,7 +202,9 @@ def parity(
     from nd_plugin.contracts.models import ModelOptions
     from nd_plugin.contracts.provenance import Settings
 
-    model_options = parsing.model_options(device, None, input_name, feed, custom_op_library)
+    model_options = parsing.model_options(
+        device, None, input_name, feed, custom_op_library
+    )
     parity.compare_models(
         model,
         origin,

@@ -35,13 +35,17 @@ class RunFolders:
     state: Path
 
     @classmethod
-    def of(cls, output: Path, part: Part, processes: int, *, resume_shard: bool) -> RunFolders:
+    def of(
+        cls, output: Path, part: Part, processes: int, *, resume_shard: bool
+    ) -> RunFolders:
         """Return the folders of the process with ``part``; a finished shard stays where it is."""
         name = str(part).replace("/", "-of-")
         partial = partial_folder(output)
         target = output if processes == 1 else output / name
         is_finished_shard = resume_shard and bool(checkpoint.states(target))
-        return cls(output, target, partial, target if is_finished_shard else partial / name)
+        return cls(
+            output, target, partial, target if is_finished_shard else partial / name
+        )
 
 
 def partial_folder(output: Path) -> Path:
@@ -76,7 +80,9 @@ def _check_interrupted(folders: RunFolders, *, resume: bool, overwrite: bool) ->
     """Refuse to begin beside an interrupted run, or discard its checkpoints (``overwrite``)."""
     interrupted = checkpoint.states(*folders.partial.glob("*"))
     size = _number_of_parts(folders.state)
-    of_other_size = [folder for folder in interrupted if _number_of_parts(folder) != size]
+    of_other_size = [
+        folder for folder in interrupted if _number_of_parts(folder) != size
+    ]
     if overwrite:
         is_first_part = folders.state.name.startswith("1-")
         for folder in of_other_size if is_first_part else ():
@@ -109,7 +115,8 @@ def progress_saved(checkpoints: CheckpointFolder) -> Iterator[None]:
     except BaseException as error:
         if checkpoints.begun and checkpoint.states(checkpoints.folder):
             console.say(
-                f"nd: progress saved in {checkpoints.folder}; continue with --resume", "yellow"
+                f"nd: progress saved in {checkpoints.folder}; continue with --resume",
+                "yellow",
             )
         elif checkpoints.begun and isinstance(error, KeyboardInterrupt):
             console.say(

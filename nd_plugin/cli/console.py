@@ -35,7 +35,9 @@ def results_only() -> AbstractContextManager[Any]:
     return contextlib.redirect_stdout(sys.stderr)
 
 
-def show(item: RenderableType, *, wrap_words: bool = True, fold_rows: bool = True) -> None:
+def show(
+    item: RenderableType, *, wrap_words: bool = True, fold_rows: bool = True
+) -> None:
     """Print a table or a text to stdout.
 
     Without ``wrap_words`` a long line is left to the terminal to wrap. Without ``fold_rows`` each
@@ -63,7 +65,9 @@ def write(text: str) -> None:
     except OSError as error:
         _discard_stdout()
         if not isinstance(error, BrokenPipeError):
-            raise NotSaved(f"the output cannot be written: {error.strerror or error}") from error
+            raise NotSaved(
+                f"the output cannot be written: {error.strerror or error}"
+            ) from error
 
 
 def _discard_stdout() -> None:
@@ -119,6 +123,8 @@ def _replace_unencodable_characters() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+def _show_warning(
+    message: Warning | str, category: type[Warning], *_: Any, **__: Any
+) -> None:
     if issubclass(category, RuntimeWarning | UserWarning):
         say(f"nd: warning: {message}", "yellow")

@@ -113,13 +113,23 @@ def dissect(
             part,
         )
         job = Job(opened_model, layers, quantiles, feed, group)
-        if finished_run and _is_same_run(output, finished_run, job, overwrite=overwrite):
+        if finished_run and _is_same_run(
+            output, finished_run, job, overwrite=overwrite
+        ):
             if group.rank == 0:
                 _report_finished_run(output, finished_run, as_json=as_json)
             return
-        folders = RunFolders.of(output, part, group.size, resume_shard=work.resume_shard)
+        folders = RunFolders.of(
+            output, part, group.size, resume_shard=work.resume_shard
+        )
         checkpoints = open_checkpoints(
-            folders, feed, quantiles, group, work.every, resume=work.resume, overwrite=overwrite
+            folders,
+            feed,
+            quantiles,
+            group,
+            work.every,
+            resume=work.resume,
+            overwrite=overwrite,
         )
         if work.shard:
             _run_shard(job, folders, checkpoints)
@@ -158,7 +168,9 @@ def _is_same_run(
     """
     try:
         with console.results_only():
-            check_same_run(output, finished_run, job.model, job.layers, job.quantiles, job.feed)
+            check_same_run(
+                output, finished_run, job.model, job.layers, job.quantiles, job.feed
+            )
     except BadInput:
         if not overwrite:
             raise
@@ -167,14 +179,18 @@ def _is_same_run(
     return True
 
 
-def _report_finished_run(output: Path, dissections: Sequence[Dissection], *, as_json: bool) -> None:
+def _report_finished_run(
+    output: Path, dissections: Sequence[Dissection], *, as_json: bool
+) -> None:
     # The last process may have been interrupted after it had saved the run.
     shutil.rmtree(partial_folder(output), ignore_errors=True)
     _show_dissections(dissections, as_json=as_json)
     console.say(f"{output} is complete (nd report {output})")
 
 
-def _run_and_save(job: Job, output: Path, checkpoints: CheckpointFolder, *, as_json: bool) -> None:
+def _run_and_save(
+    job: Job, output: Path, checkpoints: CheckpointFolder, *, as_json: bool
+) -> None:
     with progress_saved(checkpoints), _progress_shown(job.group) as progress:
         dissections = run(
             job.model,
@@ -193,7 +209,9 @@ def _run_and_save(job: Job, output: Path, checkpoints: CheckpointFolder, *, as_j
 
 def _run_shard(job: Job, folders: RunFolders, checkpoints: CheckpointFolder) -> None:
     with progress_saved(checkpoints), _progress_shown(job.group) as progress:
-        observe(job.model, job.layers, job.feed, progress, job.quantiles, checkpoints.keep)
+        observe(
+            job.model, job.layers, job.feed, progress, job.quantiles, checkpoints.keep
+        )
         checkpoints.hand_over(folders.target)
     if folders.state == folders.target:
         outcome = f"{folders.output} is complete"
@@ -245,7 +263,9 @@ def merge(
     save_and_report(output, dissections, as_json=as_json)
 
 
-def save_and_report(output: Path, dissections: Sequence[Dissection], *, as_json: bool) -> None:
+def save_and_report(
+    output: Path, dissections: Sequence[Dissection], *, as_json: bool
+) -> None:
     """Save a run and report it; where it cannot be saved, report it and raise NotSaved."""
     failure: NDError | None = None
     try:

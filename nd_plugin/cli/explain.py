@@ -52,7 +52,9 @@ def explain(
     classes = read_classes(asked.classes) if asked.classes else None
     target = parse_target(asked.target, classes)
     with console.results_only():
-        explanations = _explanations(dissection, model, image, asked, options, classes, target)
+        explanations = _explanations(
+            dissection, model, image, asked, options, classes, target
+        )
     if html is not None:
         atomic_files.write_file(html, explanations.to_html().encode())
         console.say(f"written to {html}")
@@ -96,8 +98,13 @@ def _translated_errors(target: str | None) -> Iterator[None]:
     """Translate errors of torch, Captum and the model to ours."""
     try:
         yield
-    except (AssertionError, IndexError) as error:  # raised by Captum and torch for unfit targets
-        raise BadInput(f"target {target!r} does not fit the model's output: {error}") from error
+    except (
+        AssertionError,
+        IndexError,
+    ) as error:  # raised by Captum and torch for unfit targets
+        raise BadInput(
+            f"target {target!r} does not fit the model's output: {error}"
+        ) from error
     except NDError:  # ours already
         raise
     except (RuntimeError, TypeError) as error:
@@ -122,18 +129,26 @@ def chosen(
             )
     if quantile not in by_quantile:
         quantiles = ", ".join(f"{value:g}" for value in by_quantile)
-        raise BadInput(f"the run {run} has no quantile {quantile:g}; it has {quantiles}")
+        raise BadInput(
+            f"the run {run} has no quantile {quantile:g}; it has {quantiles}"
+        )
     return by_quantile[quantile]
 
 
-def _chosen_layer(dissections: Sequence[Dissection], layer: str | None, run: Path) -> str:
+def _chosen_layer(
+    dissections: Sequence[Dissection], layer: str | None, run: Path
+) -> str:
     layers = list(dict.fromkeys(dissection.layer for dissection in dissections))
     if layer is None:
         layer = layers[-1]
         if len(layers) > 1:
-            console.say(f"explained by {layer}, the last layer of the run; -l chooses another")
+            console.say(
+                f"explained by {layer}, the last layer of the run; -l chooses another"
+            )
     if layer not in layers:
-        raise BadInput(f"the run {run} has no layer {layer!r}; it has {', '.join(layers)}")
+        raise BadInput(
+            f"the run {run} has no layer {layer!r}; it has {', '.join(layers)}"
+        )
     return layer
 
 

@@ -30,7 +30,12 @@ from nd_plugin.plugins.host import Host, host, load_factory
 from nd_plugin.plugins.loading import described
 from nd_plugin.receptive_fields.geometry import Geometry
 
-STATE_COLOURS = {"loaded": "green", "broken": "red", "blocked": "yellow", "conflict": "red"}
+STATE_COLOURS = {
+    "loaded": "green",
+    "broken": "red",
+    "blocked": "yellow",
+    "conflict": "red",
+}
 
 
 def layers(
@@ -47,7 +52,9 @@ def layers(
     from nd_plugin.cli import parsing
     from nd_plugin.plugins.opening import open_model
 
-    options = parsing.model_options(device, weights, input_name, feed, custom_op_library)
+    options = parsing.model_options(
+        device, weights, input_name, feed, custom_op_library
+    )
     preprocess_values = parsing.preprocess_values(input_size)
     with console.results_only():
         opened_model = open_model(model, options)
@@ -82,7 +89,8 @@ def _receptive_field_cells(geometry: Geometry | None) -> tuple[str, str]:
 
 def concepts(
     concepts: Annotated[
-        str, typer.Argument(metavar="CONCEPTS", help="broden:ROOT, masks:ROOT, shapes …")
+        str,
+        typer.Argument(metavar="CONCEPTS", help="broden:ROOT, masks:ROOT, shapes …"),
     ],
     json: Json = False,
 ) -> None:
@@ -141,7 +149,9 @@ def print_plugins(host: Host, *, as_json: bool) -> None:
     for plugin in host.plugins:
         if plugin.problem:
             problem = f"! {plugin.origin}: {plugin.problem}"
-            console.show(Text(problem, style=STATE_COLOURS[plugin.state]), wrap_words=False)
+            console.show(
+                Text(problem, style=STATE_COLOURS[plugin.state]), wrap_words=False
+            )
 
 
 def doctor(json: Json = False) -> None:

@@ -17,18 +17,24 @@ ModelText = Annotated[
 
 Concepts = Annotated[
     str,
-    typer.Option("-c", "--concepts", help="Concept set: broden:ROOT, masks:ROOT, shapes …"),
+    typer.Option(
+        "-c", "--concepts", help="Concept set: broden:ROOT, masks:ROOT, shapes …"
+    ),
 ]
 
 Weights = Annotated[
-    str | None, typer.Option(help="Weights: a safetensors file or a PyTorch state dict.")
+    str | None,
+    typer.Option(help="Weights: a safetensors file or a PyTorch state dict."),
 ]
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
 
 Input = Annotated[
     str | None,
-    typer.Option("--input", help="ONNX: name of the image input, if the model has several inputs."),
+    typer.Option(
+        "--input",
+        help="ONNX: name of the image input, if the model has several inputs.",
+    ),
 ]
 
 Feeds = Annotated[
@@ -51,19 +57,25 @@ CustomOps = Annotated[
 
 InputSize = Annotated[
     str | None,
-    typer.Option(help="Size of the model's input: N or HxW pixels. [default: the model's own]"),
+    typer.Option(
+        help="Size of the model's input: N or HxW pixels. [default: the model's own]"
+    ),
 ]
 
-Mean = Annotated[str | None, typer.Option(help="Mean per channel, such as 0.485,0.456,0.406")]
+Mean = Annotated[
+    str | None, typer.Option(help="Mean per channel, such as 0.485,0.456,0.406")
+]
 
 Std = Annotated[
-    str | None, typer.Option(help="Standard deviation per channel, such as 0.229,0.224,0.225")
+    str | None,
+    typer.Option(help="Standard deviation per channel, such as 0.229,0.224,0.225"),
 ]
 
 MinIoU = Annotated[float, typer.Option(help="A unit with a higher IoU is a detector.")]
 
 Limit = Annotated[
-    int | None, typer.Option(min=1, help="Use only the first N images of the concept set.")
+    int | None,
+    typer.Option(min=1, help="Use only the first N images of the concept set."),
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -71,11 +83,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Output = Annotated[
     Path | None,
     typer.Option(
-        "-o", "--output", metavar="RUN", help="Folder of the run. [default: runs/MODEL-CONCEPTS]"
+        "-o",
+        "--output",
+        metavar="RUN",
+        help="Folder of the run. [default: runs/MODEL-CONCEPTS]",
     ),
 ]
 
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run there.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an earlier run there.")
+]
 
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")
@@ -83,13 +100,17 @@ Strict = Annotated[
 
 Memory = Annotated[
     str | None,
-    typer.Option(help="Memory for activation maps; more go to disk: 1GiB, 500MB … [default: 1GiB]"),
+    typer.Option(
+        help="Memory for activation maps; more go to disk: 1GiB, 500MB … [default: 1GiB]"
+    ),
 ]
 
 BatchSize = Annotated[
-    int | None, typer.Option(min=1, help="Images per forward pass. [default: by device]")
+    int | None,
+    typer.Option(min=1, help="Images per forward pass. [default: by device]"),
 ]
 
 Workers = Annotated[
-    int | None, typer.Option(min=0, help="Data-loading worker processes. [default: by cores]")
+    int | None,
+    typer.Option(min=0, help="Data-loading worker processes. [default: by cores]"),
 ]

@@ -75,7 +75,9 @@ def _to_json(layer_parity: LayerParity) -> dict[str, Any]:
 
 def _check_tolerance(parities: Sequence[LayerParity], tolerance: float) -> None:
     failed_layers = [
-        layer_parity.layers[0] for layer_parity in parities if layer_parity.relative > tolerance
+        layer_parity.layers[0]
+        for layer_parity in parities
+        if layer_parity.relative > tolerance
     ]
     if failed_layers:
         raise RunFailed(
@@ -87,14 +89,25 @@ def _check_tolerance(parities: Sequence[LayerParity], tolerance: float) -> None:
 def print_parity(parities: Sequence[LayerParity]) -> None:
     """Print a row for each layer, then the units that differ, then the notes."""
     table = new_table(
-        "layer", "units", "activations", "thresholds", "IoU", "labels", "detectors", "centres"
+        "layer",
+        "units",
+        "activations",
+        "thresholds",
+        "IoU",
+        "labels",
+        "detectors",
+        "centres",
     )
     for layer_parity in parities:
         table.add_row(*_row(layer_parity))
     console.show(table)
     for layer_parity in parities:
         _print_units("label differs in", layer_parity.layers[0], layer_parity.labels)
-        _print_units("detector in one model only:", layer_parity.layers[0], layer_parity.detectors)
+        _print_units(
+            "detector in one model only:",
+            layer_parity.layers[0],
+            layer_parity.detectors,
+        )
     print_notes(note for layer_parity in parities for note in layer_parity.notes)
     console.say(
         "activations: largest difference, relative to the largest activation; "

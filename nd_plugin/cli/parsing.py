@@ -49,7 +49,9 @@ def model_options(
         if not (name and value):
             raise BadInput(f"--feed {name + sign!r} is not NAME=VALUE")
         feed_values[name] = value
-    return ModelOptions(device, weights, input_name, feed_values, tuple(custom_ops or ()))
+    return ModelOptions(
+        device, weights, input_name, feed_values, tuple(custom_ops or ())
+    )
 
 
 def parse_bytes(text: str) -> int:

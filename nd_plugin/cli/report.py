@@ -22,7 +22,9 @@ FORMAT_OF_SUFFIX = {
     ".csv": "csv",
     ".json": "json",
 }
-CSV_MIN_IOU = 0.04  # NetDissect's threshold for detectors, which its CSV files do not record
+CSV_MIN_IOU = (
+    0.04  # NetDissect's threshold for detectors, which its CSV files do not record
+)
 
 
 def format_name(option: str | None, as_json: bool) -> str | None:
@@ -35,7 +37,11 @@ def format_name(option: str | None, as_json: bool) -> str | None:
 
 
 def report(
-    source: Path, html: Path | None, form: str | None, output: Path | None, min_iou: float | None
+    source: Path,
+    html: Path | None,
+    form: str | None,
+    output: Path | None,
+    min_iou: float | None,
 ) -> None:
     """Report a run or a CSV file: to ``html``, and as ``form`` to ``output`` or stdout."""
     reports = read_reports(source, min_iou)
@@ -48,13 +54,19 @@ def report(
 def read_reports(source: Path, min_iou: float | None) -> list[LayerReport]:
     """Return the layer reports of a run's folder or of a NetDissect CSV file."""
     if source.exists() and not source.is_dir():
-        return [read_netdissect_csv(source, CSV_MIN_IOU if min_iou is None else min_iou)]
+        return [
+            read_netdissect_csv(source, CSV_MIN_IOU if min_iou is None else min_iou)
+        ]
     if min_iou is not None:
-        raise BadInput("--min-iou is for NetDissect CSV files; a run has the value it was run with")
+        raise BadInput(
+            "--min-iou is for NetDissect CSV files; a run has the value it was run with"
+        )
     return [dissection.report() for dissection in run_folder.load_run(source)]
 
 
-def show_reports(reports: Sequence[LayerReport], form: str | None, output: Path | None) -> None:
+def show_reports(
+    reports: Sequence[LayerReport], form: str | None, output: Path | None
+) -> None:
     """Print reports, or write them to a file, in the format of a reporter."""
     if form is None and output is None:
         _print_to_terminal(reports)

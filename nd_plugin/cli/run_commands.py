@@ -32,7 +32,9 @@ from nd_plugin.cli.options import (
 
 def dissect(
     model: ModelText,
-    layer: Annotated[list[str], typer.Option("-l", "--layer", help="Name of a layer; repeatable.")],
+    layer: Annotated[
+        list[str], typer.Option("-l", "--layer", help="Name of a layer; repeatable.")
+    ],
     concepts: Concepts,
     output: Output = None,
     weights: Weights = None,
@@ -54,10 +56,13 @@ def dissect(
     custom_op_library: CustomOps = None,
     anchor: Annotated[
         str,
-        typer.Option(help="Position of cells: rf (receptive-field centres) or cell (even grid)."),
+        typer.Option(
+            help="Position of cells: rf (receptive-field centres) or cell (even grid)."
+        ),
     ] = "rf",
     mask_size: Annotated[
-        str, typer.Option(help="Size at which masks are compared: auto, native, N or HxW.")
+        str,
+        typer.Option(help="Size at which masks are compared: auto, native, N or HxW."),
     ] = "auto",
     input_size: InputSize = None,
     mean: Mean = None,
@@ -71,19 +76,22 @@ def dissect(
     ] = None,
     channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
     top_images: Annotated[
-        int, typer.Option(min=1, help="Number of most activating images saved per unit.")
+        int,
+        typer.Option(min=1, help="Number of most activating images saved per unit."),
     ] = 50,
     strict: Strict = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run if it was interrupted.")
     ] = False,
     checkpoint_every: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Save progress after every N images.")
+        int,
+        typer.Option(min=1, metavar="N", help="Save progress after every N images."),
     ] = 2000,
     shard: Annotated[
         str | None,
         typer.Option(
-            metavar="I/N", help="Process every N-th batch, from the I-th on; see nd merge."
+            metavar="I/N",
+            help="Process every N-th batch, from the I-th on; see nd merge.",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -100,10 +108,16 @@ def dissect(
         concepts,
         output=output,
         overwrite=overwrite,
-        options=parsing.model_options(device, weights, input_name, feed, custom_op_library),
-        settings=Settings(quantiles[0], min_iou, anchor, mask_size, limit, strict, top_images),
+        options=parsing.model_options(
+            device, weights, input_name, feed, custom_op_library
+        ),
+        settings=Settings(
+            quantiles[0], min_iou, anchor, mask_size, limit, strict, top_images
+        ),
         quantiles=quantiles,
-        given=parsing.preprocess_values(input_size, mean, std, scale, interpolation, channel_order),
+        given=parsing.preprocess_values(
+            input_size, mean, std, scale, interpolation, channel_order
+        ),
         work=dissect.RunOptions(
             batch_size,
             workers,
@@ -118,10 +132,12 @@ def dissect(
 
 def merge(
     shards: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="All the runs made with --shard.")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="All the runs made with --shard."),
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="RUN", help="Folder of the merged run.")
+        Path,
+        typer.Option("-o", "--output", metavar="RUN", help="Folder of the merged run."),
     ],
     concepts: Annotated[
         str | None,

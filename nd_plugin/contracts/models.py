@@ -22,7 +22,9 @@ class LayerDescription:
 
     name: str
     kind: str  # class of the module, or operator of the node
-    shape: tuple[int, ...] | None  # of the output for one image; None if it is not a tensor
+    shape: (
+        tuple[int, ...] | None
+    )  # of the output for one image; None if it is not a tensor
     geometry: Geometry | None = None
 
 
@@ -95,12 +97,16 @@ class Model(Protocol):
 class ModelOptions:
     """User options for opening a model."""
 
-    device: str = "auto"  # auto | cpu | cuda | cuda:1 …; auto leaves a live module on its device
+    device: str = (
+        "auto"  # auto | cpu | cuda | cuda:1 …; auto leaves a live module on its device
+    )
     weights: str | None = None  # safetensors file or state dict
     input: str | None = None  # name of the input that takes the images
     # Values of the remaining inputs, by name: numbers or .npy files.
     feeds: Mapping[str, str] = field(default_factory=dict)
-    custom_ops: tuple[str, ...] = ()  # libraries of operators that the runtime does not have
+    custom_ops: tuple[
+        str, ...
+    ] = ()  # libraries of operators that the runtime does not have
 
 
 class Backend(Protocol):

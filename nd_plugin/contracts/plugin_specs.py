@@ -15,7 +15,9 @@ class BackendSpec:
     summary: str
     factory: str  # "package.module:Class", called without arguments
     match: Callable[[Any], int]  # 0 for no match; the highest match opens the model
-    accepts: tuple[str, ...] = ()  # forms, for help and errors: "torchvision:NAME", "FILE.onnx"
+    accepts: tuple[
+        str, ...
+    ] = ()  # forms, for help and errors: "torchvision:NAME", "FILE.onnx"
     doctor: str = ""  # "package.module:function", returns `Finding`s about this machine
 
 
@@ -39,7 +41,9 @@ class ConceptSetSpec:
     name: str
     summary: str
     factory: str  # "package.module:Class"
-    match: Callable[[str], int] | None = None  # for texts that do not begin with the name
+    match: Callable[[str], int] | None = (
+        None  # for texts that do not begin with the name
+    )
     accepts: tuple[str, ...] = ()
 
 

@@ -33,7 +33,9 @@ from nd_plugin.receptive_fields.geometry import Geometry, Size
 
 MAPS_AT_ONCE = 1024  # dense maps in memory
 COUNTS_AT_ONCE = 2**24  # counts of pixels in memory: maps * combinations of labels
-MASK_PIXELS_AT_ONCE = 2**31 - 1  # of all images in an `AnnotationBatch`: int32 numbers them
+MASK_PIXELS_AT_ONCE = (
+    2**31 - 1
+)  # of all images in an `AnnotationBatch`: int32 numbers them
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Counter:
 
     feed: Feed
     candidates: Mapping[str, Candidates]  # by layer
-    thresholds: Mapping[str, Sequence[UnitThresholds]]  # by layer, one for each quantile
+    thresholds: Mapping[
+        str, Sequence[UnitThresholds]
+    ]  # by layer, one for each quantile
     geometries: Mapping[str, Geometry]  # by layer
     readable: AbstractSet[int]  # images that count
     device: torch.device
@@ -68,7 +72,8 @@ class Counter:
 
     def _count(self, batch: Batch, activations: Mapping[str, Tensor]) -> CountedBatch:
         sparse_maps = {
-            layer: self._sparse_maps(layer, batch, activations) for layer in self.candidates
+            layer: self._sparse_maps(layer, batch, activations)
+            for layer in self.candidates
         }
         category_count = len(self.feed.concepts.categories)
         concept_counts = ConceptCounts.empty(len(self.category_of), category_count)
@@ -76,11 +81,17 @@ class Counter:
         for images, labels in _group_by_size(batch, self.readable):
             for image_labels in labels:
                 concept_counts.update(image_labels, self.category_of)
-            annotations = AnnotationBatch.of(labels, self.category_of, category_count, self.device)
+            annotations = AnnotationBatch.of(
+                labels, self.category_of, category_count, self.device
+            )
             for layer, maps in sparse_maps.items():
                 for thresholds in self.thresholds[layer]:
-                    counts = self._count_layer(layer, maps, thresholds, images, annotations)
-                    unit_counts.setdefault((layer, thresholds.quantile), []).append(counts)
+                    counts = self._count_layer(
+                        layer, maps, thresholds, images, annotations
+                    )
+                    unit_counts.setdefault((layer, thresholds.quantile), []).append(
+                        counts
+                    )
         return CountedBatch(concept_counts, unit_counts, batch.skipped, batch.seen)
 
     def _sparse_maps(
@@ -100,14 +111,18 @@ class Counter:
         annotations: AnnotationBatch,
     ) -> BatchCounts:
         """Count a layer's maps of ``images`` (image,), ascending, against their annotations."""
-        image_indices = torch.searchsorted(images, maps.images.long()).clamp(max=len(images) - 1)
+        image_indices = torch.searchsorted(images, maps.images.long()).clamp(
+            max=len(images) - 1
+        )
         is_lit = maps.peaks > thresholds.values[maps.units]
         is_annotated = images[image_indices] == maps.images
         lit_maps = true_indices(is_lit & is_annotated)
         return count_intersections(
             self._dense_pieces(maps, lit_maps, image_indices, annotations),
             thresholds.values.to(self.device),
-            MaskGrid(self.geometries[layer], self.feed.preprocess.size, annotations.size),
+            MaskGrid(
+                self.geometries[layer], self.feed.preprocess.size, annotations.size
+            ),
             annotations,
             len(self.category_of),
         )
@@ -152,7 +167,9 @@ def _group_by_size(
             yield torch.from_numpy(np.array(images, np.int64)), list(labels_of_images)
 
 
-def _sparsify(maps: Tensor, images: Tensor, thresholds: Sequence[UnitThresholds]) -> SparseMaps:
+def _sparsify(
+    maps: Tensor, images: Tensor, thresholds: Sequence[UnitThresholds]
+) -> SparseMaps:
     """Sparsify ``maps`` (image, unit, row, column) at each unit's lowest threshold."""
     values = torch.stack([at_quantile.values for at_quantile in thresholds])
     lowest = values.amin(0).to(maps.device)

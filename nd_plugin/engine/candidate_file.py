@@ -73,7 +73,9 @@ class CandidateFile:
         crc = 0 if self.path is None else zlib.crc32(_bytes(maps.memory))
         return StoredMaps(offset, len(maps.units), len(maps.values), crc)
 
-    def read(self, stored: StoredMaps, cells: tuple[int, int], dtype: torch.dtype) -> SparseMaps:
+    def read(
+        self, stored: StoredMaps, cells: tuple[int, int], dtype: torch.dtype
+    ) -> SparseMaps:
         """Read a record of maps of ``cells`` (rows, columns). Raises RunFailed if cut off.
 
         The position of the file stays (where the system can read at an offset): forked
@@ -91,7 +93,9 @@ class CandidateFile:
             unread = unread[length:]
         return SparseMaps.view(memory, cells, dtype, stored.maps, stored.count)
 
-    def verify(self, stored: StoredMaps, cells: tuple[int, int], dtype: torch.dtype) -> None:
+    def verify(
+        self, stored: StoredMaps, cells: tuple[int, int], dtype: torch.dtype
+    ) -> None:
         """Check a record against its checksum. Raises ValueError where it differs."""
         maps = self.read(stored, cells, dtype)
         if zlib.crc32(_bytes(maps.memory)) != stored.crc:

@@ -74,7 +74,9 @@ class Candidates:
         indices in the probe data set.
         """
         reserve = self.memory.reserve
-        candidates = sparsify(maps, images, peaks, bound, reserve, neighbours=self.whole)
+        candidates = sparsify(
+            maps, images, peaks, bound, reserve, neighbours=self.whole
+        )
         if len(candidates.units):
             self._book(batch, candidates)
 
@@ -124,7 +126,9 @@ class Candidates:
         """Return the candidates of a batch, from memory or from the file."""
         maps = self.parts.get(batch)
         if maps is None:
-            return SparseMaps.view(new_bytes(0), self.cells, self.dtype, maps=0, count=0)
+            return SparseMaps.view(
+                new_bytes(0), self.cells, self.dtype, maps=0, count=0
+            )
         if isinstance(maps, SparseMaps):
             return maps
         assert self.file is not None
@@ -199,7 +203,9 @@ class Candidates:
         """Folder that exists, on the disk of the file."""
         if self.place is None:
             return Path(tempfile.gettempdir())
-        return next(folder for folder in self.place.absolute().parents if folder.exists())
+        return next(
+            folder for folder in self.place.absolute().parents if folder.exists()
+        )
 
     @contextmanager
     def _full_disk_as_not_saved(self) -> Iterator[None]:

@@ -14,7 +14,12 @@ from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.candidates import Candidates
 from nd_plugin.engine.passes import Passes
 from nd_plugin.engine.state import CountState
-from nd_plugin.engine.thresholds import UnitThresholds, completed, sure_level, thresholds
+from nd_plugin.engine.thresholds import (
+    UnitThresholds,
+    completed,
+    sure_level,
+    thresholds,
+)
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.errors import NonFiniteActivation, Unreadable
 from nd_plugin.machine.process_group import SingleProcess
@@ -49,16 +54,24 @@ def combine(parts: Sequence[Passes], group: SingleProcess) -> CombinedState:
         for items in group.gather([s for part in parts for s in part.state.skipped])
         for item in items
     ]
-    observations = {layer: _observation(parts, layer, skipped, group) for layer in parts[0].layers}
+    observations = {
+        layer: _observation(parts, layer, skipped, group) for layer in parts[0].layers
+    }
     found, notes = _thresholds(parts, observations, group)
     counted = _summed(reduce(add, (part.count(found) for part in parts)), group)
     if not counted.areas.images.any() and counted.skipped:
         first = counted.skipped[0]
-        raise Unreadable(f"none of the annotations can be read; {first.image}: {first.reason}")
+        raise Unreadable(
+            f"none of the annotations can be read; {first.image}: {first.reason}"
+        )
     geometries = reduce(
         or_,
         group.gather(
-            {key: one.geometry for part in parts for key, one in part.state.layers.items()}
+            {
+                key: one.geometry
+                for part in parts
+                for key, one in part.state.layers.items()
+            }
         ),
     )
     return CombinedState(
@@ -67,7 +80,9 @@ def combine(parts: Sequence[Passes], group: SingleProcess) -> CombinedState:
 
 
 def _thresholds(
-    parts: Sequence[Passes], observations: Mapping[str, UnitStatistics], group: SingleProcess
+    parts: Sequence[Passes],
+    observations: Mapping[str, UnitStatistics],
+    group: SingleProcess,
 ) -> tuple[dict[str, Sequence[UnitThresholds]], dict[str, list[str]]]:
     """By layer, and what is to be said of it; after a second pass where some were not kept."""
     bounds = {layer: _bounds(parts, layer, group) for layer in observations}
@@ -76,16 +91,22 @@ def _thresholds(
         layer: str, bounds: CombinedBounds, kept: Sequence[Candidates]
     ) -> Sequence[UnitThresholds]:
         memory = parts[0].feed.memory
-        return thresholds(kept, bounds, observations[layer], parts[0].quantiles, group, memory)
+        return thresholds(
+            kept, bounds, observations[layer], parts[0].quantiles, group, memory
+        )
 
     found = {
-        layer: known(layer, bounds[layer], _candidates(parts, layer)) for layer in observations
+        layer: known(layer, bounds[layer], _candidates(parts, layer))
+        for layer in observations
     }
     notes = {
-        layer: [NO_ROOM] if _without_room(parts, layer, group) else [] for layer in observations
+        layer: [NO_ROOM] if _without_room(parts, layer, group) else []
+        for layer in observations
     }
     unknown = [
-        layer for layer in observations if not all(bool(at.known.all()) for at in found[layer])
+        layer
+        for layer in observations
+        if not all(bool(at.known.all()) for at in found[layer])
     ]
     levels = {layer: sure_level(found[layer]) for layer in unknown}
     for part in parts if unknown else ():
@@ -111,24 +132,39 @@ def _check_finite(layer: str, found: Sequence[UnitThresholds]) -> None:
 
 def _without_room(parts: Sequence[Passes], layer: str, group: SingleProcess) -> bool:
     """Whether in some process the disk had no room for the layer's maps."""
-    return any(group.gather(any(not candidates.whole for candidates in _candidates(parts, layer))))
+    return any(
+        group.gather(
+            any(not candidates.whole for candidates in _candidates(parts, layer))
+        )
+    )
 
 
 def _candidates(parts: Sequence[Passes], layer: str) -> list[Candidates]:
     """Of these parts, from their first pass."""
-    return [part.state.layers[layer].candidates for part in parts if layer in part.state.layers]
+    return [
+        part.state.layers[layer].candidates
+        for part in parts
+        if layer in part.state.layers
+    ]
 
 
-def _bounds(parts: Sequence[Passes], layer: str, group: SingleProcess) -> CombinedBounds:
+def _bounds(
+    parts: Sequence[Passes], layer: str, group: SingleProcess
+) -> CombinedBounds:
     """Of all parts of all processes."""
     mine = [
-        part.state.layers[layer].bound.snapshot() for part in parts if layer in part.state.layers
+        part.state.layers[layer].bound.snapshot()
+        for part in parts
+        if layer in part.state.layers
     ]
     return CombinedBounds.of([one for its in group.gather(mine) for one in its])
 
 
 def _observation(
-    parts: Sequence[Passes], layer: str, skipped: Sequence[Skipped], group: SingleProcess
+    parts: Sequence[Passes],
+    layer: str,
+    skipped: Sequence[Skipped],
+    group: SingleProcess,
 ) -> UnitStatistics:
     """Of all parts of all processes. Raises Unreadable where none has seen an image."""
     mine = [

@@ -50,7 +50,9 @@ class Passes:
     first: Batches | None = (
         None  # of the images, begun already: for a state that stands at the beginning
     )
-    room: BlockPool = field(default_factory=BlockPool)  # for the candidates of all layers
+    room: BlockPool = field(
+        default_factory=BlockPool
+    )  # for the candidates of all layers
 
     def close(self) -> None:
         """Let go of files."""
@@ -63,9 +65,7 @@ class Passes:
             state.skipped += batch.skipped
             state.readable.update(batch.indices.tolist())
             activations = self._maps(batch, self.layers)
-            with (
-                one_thread()
-            ):  # what is short in one is long in two where the second shares its processor
+            with one_thread():  # what is short in one is long in two where the second shares its processor
                 for layer, maps in activations.items():
                     self._see(layer, maps, batch)
             waiting = sum(watched.waiting_bytes for watched in state.layers.values())
@@ -108,10 +108,14 @@ class Passes:
         anchored = settings.anchor == "rf"
         cells = maps.shape[2], maps.shape[3]
         geometry = (
-            self._model([layer]).geometries[layer] if anchored else spread_evenly(cells, size)
+            self._model([layer]).geometries[layer]
+            if anchored
+            else spread_evenly(cells, size)
         )
         sizes = self.feed.images, self.feed.seen(self.feed.numbers())
-        watched = LayerState.empty(maps, max(self.quantiles), *sizes, settings.top_images, geometry)
+        watched = LayerState.empty(
+            maps, max(self.quantiles), *sizes, settings.top_images, geometry
+        )
         watched.candidates.room = self.room
         self.keeper.watch(watched.candidates, len(self.state.layers))
         self.state.layers[layer] = watched
@@ -120,12 +124,17 @@ class Passes:
     def see_again(self, wanted: Mapping[str, Tensor]) -> None:
         """A second pass over the images for some layers, keeping what is above a level (unit,) that is given."""
         self._model(list(wanted))
-        state, mine = self.state, [layer for layer in wanted if layer in self.state.layers]
+        state, mine = (
+            self.state,
+            [layer for layer in wanted if layer in self.state.layers],
+        )
         for layer in mine:
             if layer not in state.again:
                 before = state.layers[layer].candidates
                 state.again[layer] = Candidates(before.cells, before.dtype)
-                self.keeper.watch(state.again[layer], len(state.layers) + len(state.again) - 1)
+                self.keeper.watch(
+                    state.again[layer], len(state.layers) + len(state.again) - 1
+                )
             state.again[layer].room = self.room
         start = state.batches_again
         again = self.feed.batches(annotated=False, start=start)
@@ -163,7 +172,9 @@ class Passes:
         ):
             counted.update(batch)
             counted.skipped += [
-                s for s in batch.skipped if s.part == "annotation" and s.image not in unread
+                s
+                for s in batch.skipped
+                if s.part == "annotation" and s.image not in unread
             ]
             self.keeper.tick(state, batch.seen)
         return counted
@@ -174,13 +185,18 @@ class Passes:
         """The counts of all batches but ``start``, where the layers ``again`` go through the model a second time."""
         feed = self.feed
         if self.device.type == "cpu" and not again and (can_fork() or not feed.workers):
-            return map_in_order(counter.decode_and_count, feed.numbers(start), feed.workers)
+            return map_in_order(
+                counter.decode_and_count, feed.numbers(start), feed.workers
+            )
         batches = feed.batches(pictures=bool(again), annotated=True, start=start)
         return (
-            counter.count(batch, self._maps(batch, again) if again else {}) for batch in batches
+            counter.count(batch, self._maps(batch, again) if again else {})
+            for batch in batches
         )
 
-    def _nothing_counted(self, found: Mapping[str, Sequence[UnitThresholds]]) -> CountState:
+    def _nothing_counted(
+        self, found: Mapping[str, Sequence[UnitThresholds]]
+    ) -> CountState:
         sizes = len(self.feed.concepts.concepts), len(self.feed.concepts.categories)
         units = {
             (layer, at.quantile): UnitCounts.empty(len(at.values), *sizes)
@@ -205,7 +221,9 @@ class Passes:
     def _maps(self, batch: Batch, layers: Sequence[str]) -> dict[str, Tensor]:
         if not len(batch.indices):
             return {}
-        images = self.feed.preprocess.normalise(batch.pixels.to(self.device, non_blocking=True))
+        images = self.feed.preprocess.normalise(
+            batch.pixels.to(self.device, non_blocking=True)
+        )
         found = self._model(layers)(images)
         return {layer: _at_least_float32(found[layer]) for layer in layers}
 
@@ -223,7 +241,8 @@ class Passes:
         image, unit = (int(place) for place in (~peaks.isfinite()).nonzero()[0])
         map_ = maps[image, unit]
         row, column = (
-            int(place) for place in (map_.isnan() | (map_ == peaks[image, unit])).nonzero()[0]
+            int(place)
+            for place in (map_.isnan() | (map_ == peaks[image, unit])).nonzero()[0]
         )
         name = self.feed.concepts.name(int(images[image]))
         return NonFiniteActivation(

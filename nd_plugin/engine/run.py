@@ -73,7 +73,15 @@ def opened(
         made = replace(made, notes=(*made.notes, *getattr(probe, "notes", ())))
         keeper, state = keep(probe.layers, made)
         passes = Passes(
-            feed, probe.layers, quantiles, model.device, state, probe, progress, keeper, first
+            feed,
+            probe.layers,
+            quantiles,
+            model.device,
+            state,
+            probe,
+            progress,
+            keeper,
+            first,
         )
         yield stack.enter_context(closing(passes)), made
 
@@ -117,7 +125,9 @@ def observe(
         passes.keeper.save(passes.state)
 
 
-def dissections(passes: Passes, whole: CombinedState, made: Provenance) -> list[Dissection]:
+def dissections(
+    passes: Passes, whole: CombinedState, made: Provenance
+) -> list[Dissection]:
     """The results, layer by layer."""
     feed = passes.feed
     names = tuple(feed.concepts.name(index) for index in range(feed.images))
@@ -143,9 +153,13 @@ def dissections(passes: Passes, whole: CombinedState, made: Provenance) -> list[
                     top_images=seen.top.images.numpy(),
                     top_activations=_floats(seen.top.activations),
                     image_names=names,
-                    skipped=tuple(sorted(whole.skipped, key=lambda item: (item.image, item.part))),
+                    skipped=tuple(
+                        sorted(whole.skipped, key=lambda item: (item.image, item.part))
+                    ),
                     settings=replace(feed.settings, quantile=at.quantile),
-                    provenance=_noted(made, geometry, feed.settings, whole.notes[layer]),
+                    provenance=_noted(
+                        made, geometry, feed.settings, whole.notes[layer]
+                    ),
                 )
             )
     return found

@@ -25,12 +25,16 @@ from nd_plugin.machine.memory_blocks import new_bytes
 from nd_plugin.method.numpy_on_cpu import true_indices
 from nd_plugin.method.upsampling import finite
 
-Allocate = Callable[[int], Tensor]  # bytes -> (byte,) uint8, at an address that 8 divides
+Allocate = Callable[
+    [int], Tensor
+]  # bytes -> (byte,) uint8, at an address that 8 divides
 
 CELLS_IN_CACHE = 2**18  # compared with the bound at a time, on a CPU
 CELLS_ON_DEVICE = 2**24  # the same on an accelerator
 
-NOT_STORED = -torch.inf  # other cells: whatever is interpolated from one exceeds no bound
+NOT_STORED = (
+    -torch.inf
+)  # other cells: whatever is interpolated from one exceeds no bound
 
 
 class SparseCells(NamedTuple):
@@ -56,7 +60,12 @@ class SparseMaps:
 
     @classmethod
     def view(
-        cls, memory: Tensor, cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int
+        cls,
+        memory: Tensor,
+        cells: tuple[int, int],
+        dtype: torch.dtype,
+        maps: int,
+        count: int,
     ) -> SparseMaps:
         """Return ``maps`` maps with ``count`` stored cells, as they lie in ``memory`` (byte,)."""
         columns = []
@@ -119,7 +128,9 @@ class SparseMaps:
     def _select(self, maps: Tensor, cells: Tensor) -> SparseMaps:
         """Copy maps and cells in these maps by ascending indices, (map,) and (cell,)."""
         ends = torch.searchsorted(cells, self.counts.cumsum(0), out_int32=True)
-        counts = ends.diff(prepend=ends.new_zeros(1))  # of the selected cells in every map
+        counts = ends.diff(
+            prepend=ends.new_zeros(1)
+        )  # of the selected cells in every map
         selected = SparseCells(
             counts.index_select(0, maps),
             self.positions.index_select(0, cells),
@@ -140,7 +151,9 @@ class SparseMaps:
         bounds = bound.index_select(0, self.units).numpy().repeat(counts)
         units = torch.from_numpy(self.units.numpy().repeat(counts))
         above_bound = true_indices(torch.from_numpy(self.values.numpy() > bounds))
-        return units.index_select(0, above_bound), self.values.index_select(0, above_bound)
+        return units.index_select(0, above_bound), self.values.index_select(
+            0, above_bound
+        )
 
 
 def sparsify(
@@ -169,10 +182,14 @@ def sparsify(
     for start in range(0, len(exceeding), chunk_size):
         chunk = slice(start, start + chunk_size)
         exceeding_maps = all_maps.index_select(0, exceeding[chunk])
-        chunks.append(select_cells(exceeding_maps, bounds[chunk], neighbours=neighbours))
+        chunks.append(
+            select_cells(exceeding_maps, bounds[chunk], neighbours=neighbours)
+        )
     exceeding_peaks = peaks.flatten().index_select(0, exceeding)
     exceeding_images = images.index_select(0, image_indices)
-    return _pack((rows, columns), exceeding_peaks, exceeding_images, units, chunks, allocate)
+    return _pack(
+        (rows, columns), exceeding_peaks, exceeding_images, units, chunks, allocate
+    )
 
 
 def select_cells(maps: Tensor, bound: Tensor, *, neighbours: bool) -> SparseCells:
@@ -216,7 +233,9 @@ def _dilate(selected: Any, step: int) -> Any:
     return dilated
 
 
-def _ranges(starts: npt.NDArray[np.int64], counts: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+def _ranges(
+    starts: npt.NDArray[np.int64], counts: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int64]:
     """Return the integers from each start on, ``counts`` of them, range after range.
 
     ``_ranges([7, 2], [3, 2])`` is [7, 8, 9, 2, 3]. (NumPy's ``repeat`` is faster than torch's.)

@@ -52,7 +52,9 @@ def thresholds(
     at_quantiles = []
     for quantile in quantiles:
         threshold_rank = rank(quantile, statistics.locations)
-        with one_thread():  # a second one is no faster, and waits where the cores are shared
+        with (
+            one_thread()
+        ):  # a second one is no faster, and waits where the cores are shared
             values, stored = select(
                 flat,
                 bounds.level,
@@ -71,8 +73,12 @@ def thresholds(
 
 def sure_level(at_quantiles: Sequence[UnitThresholds]) -> Tensor:
     """Return each unit's lowest T_k where all are known, otherwise -inf; (unit,)."""
-    all_known = torch.stack([unit_thresholds.known for unit_thresholds in at_quantiles]).all(0)
-    lowest = torch.stack([unit_thresholds.values for unit_thresholds in at_quantiles]).amin(0)
+    all_known = torch.stack(
+        [unit_thresholds.known for unit_thresholds in at_quantiles]
+    ).all(0)
+    lowest = torch.stack(
+        [unit_thresholds.values for unit_thresholds in at_quantiles]
+    ).amin(0)
     return torch.where(all_known, lowest, torch.full_like(lowest, -torch.inf))
 
 

@@ -29,7 +29,9 @@ class TopImages:
     )  # maxima (image, unit) and images (image,)
 
     @classmethod
-    def empty(cls, keep: int, units: int, dtype: torch.dtype, device: torch.device) -> TopImages:
+    def empty(
+        cls, keep: int, units: int, dtype: torch.dtype, device: torch.device
+    ) -> TopImages:
         """Return the top images of ``units`` units before any image."""
         activations = torch.empty(units, 0, dtype=dtype, device=device)
         images = torch.empty(units, 0, dtype=torch.int64, device=device)
@@ -143,7 +145,9 @@ class UnitStatistics:
             images=0,
             enough=enough,
             highest=torch.full((units,), -torch.inf, dtype=maps.dtype, device=device),
-            lowest_peak=torch.full((units,), torch.inf, dtype=maps.dtype, device=device),
+            lowest_peak=torch.full(
+                (units,), torch.inf, dtype=maps.dtype, device=device
+            ),
             varied=torch.zeros(units, dtype=torch.bool, device=device),
             nonzero=torch.zeros(units, dtype=torch.int64, device=device),
             top=TopImages.empty(top, units, maps.dtype, device),
@@ -186,7 +190,9 @@ class UnitStatistics:
         ranked = self.top.best()
         top = TopImages(ranked.keep, ranked.activations.cpu(), ranked.images.cpu())
         tensors: dict[str, Any] = {
-            name: value.cpu() for name, value in vars(self).items() if isinstance(value, Tensor)
+            name: value.cpu()
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
         }
         return replace(self, **tensors, top=top)
 

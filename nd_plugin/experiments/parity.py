@@ -62,14 +62,20 @@ class Differences:
     """Largest differences between activations of two models, over all batches so far."""
 
     largest_difference: dict[Names, float] = field(default_factory=dict)
-    largest_activation: dict[Names, float] = field(default_factory=dict)  # of the second model
+    largest_activation: dict[Names, float] = field(
+        default_factory=dict
+    )  # of the second model
 
     def update(self, names: Names, first_maps: Tensor, second_maps: Tensor) -> None:
         """Take in a batch's maps of one layer, (image, unit, row, column)."""
         difference = float((first_maps - second_maps).abs().amax())
         activation = float(second_maps.abs().amax())
-        self.largest_difference[names] = max(self.largest_difference.get(names, 0.0), difference)
-        self.largest_activation[names] = max(self.largest_activation.get(names, 0.0), activation)
+        self.largest_difference[names] = max(
+            self.largest_difference.get(names, 0.0), difference
+        )
+        self.largest_activation[names] = max(
+            self.largest_activation.get(names, 0.0), activation
+        )
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,9 @@ class PairProbe:
             second = second_maps[second_name].float().to(first.device)
             _check_shapes(first_name, first, second_name, second)
             self.pair.differences.update((first_name, second_name), first, second)
-        on_one_device = {name: maps.to(images.device) for name, maps in second_maps.items()}
+        on_one_device = {
+            name: maps.to(images.device) for name, maps in second_maps.items()
+        }
         return {**_prefixed(FIRST, first_maps), **_prefixed(SECOND, on_one_device)}
 
 
@@ -125,7 +133,9 @@ def _prefixed(prefix: str, by_layer: Mapping[str, T]) -> dict[str, T]:
     return {prefix + name: value for name, value in by_layer.items()}
 
 
-def _check_shapes(first_name: str, first: Tensor, second_name: str, second: Tensor) -> None:
+def _check_shapes(
+    first_name: str, first: Tensor, second_name: str, second: Tensor
+) -> None:
     if first.shape != second.shape:
         raise BadInput(
             f"layer {first_name!r} has maps of shape {tuple(first.shape[1:])} and {second_name!r} "
@@ -140,7 +150,9 @@ class Pair:
 
     first: Model
     second: Model
-    feed_preprocess: Preprocess | None = None  # None: both models get the feed's images as they are
+    feed_preprocess: Preprocess | None = (
+        None  # None: both models get the feed's images as they are
+    )
     differences: Differences = field(default_factory=Differences)
     backend: str = "pair"
 
@@ -212,7 +224,9 @@ def parity(
     return [_compare(*dissected_pair, pair.differences) for dissected_pair in pairs]
 
 
-def _compare(first: Dissection, second: Dissection, differences: Differences) -> LayerParity:
+def _compare(
+    first: Dissection, second: Dissection, differences: Differences
+) -> LayerParity:
     names = (first.layer.removeprefix(FIRST), second.layer.removeprefix(SECOND))
     first_detects = _is_detector(first)
     second_detects = _is_detector(second)
@@ -238,7 +252,9 @@ def _is_detector(dissection: Dissection) -> npt.NDArray[np.bool_]:
     return np.array([score.detector for score in dissection.unit_scores()])
 
 
-def _largest_difference(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+def _largest_difference(
+    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
+) -> float:
     return float(np.abs(first - second).max(initial=0))
 
 

@@ -32,7 +32,9 @@ def ablation_contributions(
         losses = outputs.new_zeros(shares.shape[:2])
         for image, output in enumerate(outputs):
             image_value = value_of_image(value, rest.layout, image)
-            losses[image] = _losses(rest, question.for_image(image), image_value, output)
+            losses[image] = _losses(
+                rest, question.for_image(image), image_value, output
+            )
         contributions = shares * losses[:, :, None]
     in_layer_shape = _in_layer_shape(contributions, value, rest.layout)
     return Contributions("ablation", (in_layer_shape,))
@@ -95,7 +97,9 @@ def _copies_without(value: Tensor, units: Tensor, layout: Layout) -> Tensor:
     return copies
 
 
-def output_without(rest: Rest, question: Question, value: Tensor, units: Sequence[int]) -> float:
+def output_without(
+    rest: Rest, question: Question, value: Tensor, units: Sequence[int]
+) -> float:
     """Return the target's output for one image, with units of the layer's value set to 0."""
     _, unit_axis = axes_of(rest.layout)
     unit_index = torch.tensor(units, dtype=torch.long, device=value.device)

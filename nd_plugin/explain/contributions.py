@@ -84,7 +84,11 @@ def _obstacle(question: Question, kind: str) -> str:
         return f"{kind} has no factor beside the activation, as multiply_by_inputs=False asks for"
     if question.at_input:
         possible_at_input = traced and kind == "activation"
-        return "" if possible_at_input else "units are defined on a layer's output, not its input"
+        return (
+            ""
+            if possible_at_input
+            else "units are defined on a layer's output, not its input"
+        )
     if kind in ("linear", "ablation") and not isinstance(question.model, SplitModel):
         return "the backend exposes activations only"
     return ""
@@ -108,4 +112,7 @@ def _gradient_contributions(question: Question) -> Contributions:
 
 
 def _products(values: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
-    return [value.detach() * gradient for value, gradient in zip(values, gradients, strict=True)]
+    return [
+        value.detach() * gradient
+        for value, gradient in zip(values, gradients, strict=True)
+    ]

@@ -58,7 +58,9 @@ class LayerCuts:
         """
         model = question.model
         if not isinstance(model, SplitModel):
-            raise BadInput(f"the backend {model.backend!r} cannot split a model at a layer")
+            raise BadInput(
+                f"the backend {model.backend!r} cannot split a model at a layer"
+            )
         key = _key(question)
         if key in self._open_rests:
             yield self._open_rests[key]
@@ -79,7 +81,9 @@ class LayerCuts:
         key = _key(question)
         if key not in self._heads:
             assert isinstance(question.model, SplitModel)
-            self._heads[key] = question.model.linear_head(question.layer, question.inputs)
+            self._heads[key] = question.model.linear_head(
+                question.layer, question.inputs
+            )
         return self._heads[key]
 
     def forget_head(self, question: Question) -> None:
@@ -93,7 +97,8 @@ def _key(question: Question) -> tuple[Any, ...]:
     A module itself is part of the key, not its id, which another module could be given later.
     """
     shapes = [
-        tuple(item.shape[1:]) if isinstance(item, Tensor) else None for item in question.inputs
+        tuple(item.shape[1:]) if isinstance(item, Tensor) else None
+        for item in question.inputs
     ]
     return question.layer, *shapes
 

@@ -10,7 +10,9 @@ from nd_plugin.preprocess import Preprocess
 from nd_plugin.report.explanation_record import Pixels
 from nd_plugin.results.dissection import Dissection
 
-NOISE = 5.0  # grey levels that a pixel may lie beyond black or white, as after adding noise
+NOISE = (
+    5.0  # grey levels that a pixel may lie beyond black or white, as after adding noise
+)
 
 
 def displayed_pixels(image: Tensor, preprocess: Preprocess) -> Pixels:
@@ -22,7 +24,9 @@ def displayed_pixels(image: Tensor, preprocess: Preprocess) -> Pixels:
     """
     if image.dim() != 3:
         shape = tuple(image.shape)
-        raise BadInput(f"cannot display an image of shape {shape}: expected (channel, row, column)")
+        raise BadInput(
+            f"cannot display an image of shape {shape}: expected (channel, row, column)"
+        )
     image = image.detach().cpu()
     if _prepared_by(preprocess, image):
         return _rows_first(preprocess.denormalise(image))

@@ -52,11 +52,16 @@ class Evaluation:
     value: Tensor  # the layer's output, in its own shape
     maps: Tensor  # (image, unit, row, column)
     outputs: Tensor  # (image,) of the target
-    predicted: Tensor | None  # (image,) class with the largest output; None without classes
+    predicted: (
+        Tensor | None
+    )  # (image,) class with the largest output; None without classes
 
 
 def explain(
-    question: Question, dissection: Dissection, settings: ExplainSettings, cuts: LayerCuts
+    question: Question,
+    dissection: Dissection,
+    settings: ExplainSettings,
+    cuts: LayerCuts,
 ) -> Explanations:
     """Explain each image. Raises BadInput for what the model or the dissection does not allow."""
     if not isinstance(question.model, SplitModel):
@@ -235,4 +240,6 @@ def class_name(target: Any, classes: Classes | None) -> str:
     try:
         return str(classes[target])
     except (KeyError, IndexError) as error:
-        raise BadInput(f"class {target} has no name: {len(classes)} names were given") from error
+        raise BadInput(
+            f"class {target} has no name: {len(classes)} names were given"
+        ) from error

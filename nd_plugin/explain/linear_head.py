@@ -13,7 +13,9 @@ from nd_plugin.explain.question import Contributions, Question
 from nd_plugin.explain.targets import select
 from nd_plugin.receptive_fields.layout import Layout, from_maps
 
-TOLERANCE = 1e-3  # of the largest output: admissible error of a head's own sum, TF32 included
+TOLERANCE = (
+    1e-3  # of the largest output: admissible error of a head's own sum, TF32 included
+)
 
 
 def linear_contributions(
@@ -24,7 +26,9 @@ def linear_contributions(
     if head is None:
         return None
     layout = cuts.cut(question).layout
-    if not _agrees(head, layout, layer_pass):  # the weights have changed since it was verified
+    if not _agrees(
+        head, layout, layer_pass
+    ):  # the weights have changed since it was verified
         cuts.forget_head(question)
         head = find_head(question, cuts)
         if head is None or not _agrees(head, layout, layer_pass):
@@ -34,11 +38,18 @@ def linear_contributions(
 
 def find_head(question: Question, cuts: LayerCuts) -> LinearHead | None:
     """Return the verified linear head behind a layer, or None."""
-    if question.at_input or not isinstance(question.model, SplitModel) or not _is_images(question):
+    if (
+        question.at_input
+        or not isinstance(question.model, SplitModel)
+        or not _is_images(question)
+    ):
         return None
     try:
         return cuts.head(question)
-    except (ModelFailed, UnitsNotFound):  # fails on noise or no units: gradients may still exist
+    except (
+        ModelFailed,
+        UnitsNotFound,
+    ):  # fails on noise or no units: gradients may still exist
         return None
 
 

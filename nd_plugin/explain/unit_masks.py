@@ -21,7 +21,9 @@ def image_thresholds(maps: Tensor, quantile: float) -> Tensor:
     largest and the next lower value.
     """
     if not 0 < quantile < 1:
-        raise BadInput(f"image_quantile {quantile} is not between 0 and 1 (the paper's is 0.2)")
+        raise BadInput(
+            f"image_quantile {quantile} is not between 0 and 1 (the paper's is 0.2)"
+        )
     cells = maps.flatten(2)
     cells_above = rank(quantile, cells.shape[2])
     largest_cells = cells.topk(cells_above + 1, dim=2).values
@@ -34,7 +36,9 @@ def image_thresholds(maps: Tensor, quantile: float) -> Tensor:
     return torch.where(saturated, half_way, level)
 
 
-def thresholds(maps: Tensor, mask: str, quantile: float, dissected: Tensor | None) -> Tensor:
+def thresholds(
+    maps: Tensor, mask: str, quantile: float, dissected: Tensor | None
+) -> Tensor:
     """Return thresholds (image, unit) of maps (image, unit, row, column) by the kind of mask.
 
     ``dissected`` are the dissection's T_k, (unit,). Raises BadInput if they are needed and missing,
@@ -66,7 +70,9 @@ def active_cells(maps: Tensor, unit_thresholds: Tensor) -> Tensor:
     return maps > unit_thresholds[:, :, None, None]
 
 
-def active_pixels(maps: Tensor, unit_thresholds: Tensor, geometry: Geometry, image: Size) -> Tensor:
+def active_pixels(
+    maps: Tensor, unit_thresholds: Tensor, geometry: Geometry, image: Size
+) -> Tensor:
     """Compute M_k(x) = S_k(x) > T_k (section 2.2): boolean (image, unit, row, column)."""
     exact = maps if maps.dtype in (torch.float32, torch.float64) else maps.float()
     upsampled = upsample(exact, geometry, image, image)

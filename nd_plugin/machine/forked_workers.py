@@ -33,7 +33,9 @@ def can_fork() -> bool:
     return multiprocessing.get_start_method() == "fork"
 
 
-def map_in_order(do: Callable[[int], T], numbers: Sequence[int], workers: int) -> Iterator[T]:
+def map_in_order(
+    do: Callable[[int], T], numbers: Sequence[int], workers: int
+) -> Iterator[T]:
     """Yield ``do(number)`` for all ``numbers`` in their order, computed in turns.
 
         number    0        1         2         3        4
@@ -74,7 +76,9 @@ def _start_worker(
     try:
         process.start()
     except OSError as error:
-        raise RunFailed(f"a worker cannot be started ({error.strerror}): {REMEDY}") from error
+        raise RunFailed(
+            f"a worker cannot be started ({error.strerror}): {REMEDY}"
+        ) from error
     writer.close()  # otherwise the end of the worker would not close the pipe
     return Worker(process, reader)
 
@@ -86,7 +90,9 @@ def _work(
     inherited_readers: Sequence[Connection],
 ) -> None:
     """Send the outcomes of ``do(number)`` for all ``numbers``; this is what a worker runs."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the first process
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is handled by the first process
     torch.set_num_threads(1)
     for reader in inherited_readers:
         reader.close()  # otherwise the end of the first process would not break the pipe

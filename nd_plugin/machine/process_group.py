@@ -70,7 +70,9 @@ def own_device(requested: str) -> str:
 
     ``requested`` is a device of torch, or ``auto``.
     """
-    uses_cuda = requested == "cuda" or (requested == "auto" and torch.cuda.is_available())
+    uses_cuda = requested == "cuda" or (
+        requested == "auto" and torch.cuda.is_available()
+    )
     if uses_cuda and started_by_torchrun():
         return f"cuda:{os.environ['LOCAL_RANK']}"
     return requested

@@ -44,7 +44,9 @@ from nd_plugin.method.numpy_on_cpu import divide_indices, take_columns, true_ind
 from nd_plugin.method.upsampling import MaskAxis, MaskGrid, taps
 from nd_plugin.receptive_fields.geometry import Geometry, Size
 
-LINES_AT_ONCE = 2**18  # so that the lines of tiles in work stay in the processor's cache
+LINES_AT_ONCE = (
+    2**18
+)  # so that the lines of tiles in work stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ class AxisStrips:
 
 
 @lru_cache(maxsize=256)
-def strips(axis: MaskAxis, cell_count: int, device: torch.device, dtype: torch.dtype) -> AxisStrips:
+def strips(
+    axis: MaskAxis, cell_count: int, device: torch.device, dtype: torch.dtype
+) -> AxisStrips:
     """Cut one axis of a mask over ``cell_count`` cells into strips.
 
     Plain version: append pixel j to the current strip if `taps` gives it the same two cells as
@@ -204,7 +208,9 @@ def _find_runs(
     right = right.flatten().index_select(0, lit_lines)
     strip = tiles.column_strip.int().index_select(0, tile)
     line_threshold = tile_threshold.index_select(0, tile)
-    lengths, first_pixels = _search_lit_pixels(left, right - left, line_threshold, columns, strip)
+    lengths, first_pixels = _search_lit_pixels(
+        left, right - left, line_threshold, columns, strip
+    )
     first_rows = rows.start[tiles.row_strip]
     tile_starts = first_rows * mask_columns + columns.start[tiles.column_strip]
     starts = tile_starts.index_select(0, tile)
@@ -249,7 +255,9 @@ def _search_lit_pixels(
     _, padded_length, strip_count = columns.search_weight.shape
     bright_at_end = (rise > 0) == columns.ascending.index_select(0, strip)
     direction_start = bright_at_end.int() * (padded_length * strip_count)
-    search_start = direction_start + strip - strip_count  # one pixel before the bright end
+    search_start = (
+        direction_start + strip - strip_count
+    )  # one pixel before the bright end
     position = search_start.clone()
     weights = columns.search_weight.flatten()
     step = (padded_length + 1) // 2 * strip_count
@@ -263,7 +271,9 @@ def _search_lit_pixels(
     return lengths, first_pixels
 
 
-def expand_runs(starts: Tensor, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def expand_runs(
+    starts: Tensor, values: Tensor, lengths: Tensor
+) -> tuple[Tensor, Tensor]:
     """List the pixels of all runs, run by run, and the value of each pixel's run; int32 each.
 
     Plain version::

@@ -13,7 +13,12 @@ import torch
 from torch import Tensor
 
 from nd_plugin.method.activation_masks import expand_runs, find_lit_runs
-from nd_plugin.method.annotations import Counts, Integers, LabelCombinations, to_smallest_type
+from nd_plugin.method.annotations import (
+    Counts,
+    Integers,
+    LabelCombinations,
+    to_smallest_type,
+)
 from nd_plugin.method.numpy_on_cpu import divide_indices, true_indices
 from nd_plugin.method.upsampling import MaskGrid
 from nd_plugin.receptive_fields.geometry import Size
@@ -27,9 +32,13 @@ class AnnotationBatch:
     """
 
     size: Size
-    combinations: Tensor  # (image * row * column) int32, index among the image's combinations
+    combinations: (
+        Tensor  # (image * row * column) int32, index among the image's combinations
+    )
     labels: Tensor  # (label, image * combination) int64, slots, each at most once
-    concepts: Tensor  # (concept,) int64, indices into the vocabulary of those in these images
+    concepts: (
+        Tensor  # (concept,) int64, indices into the vocabulary of those in these images
+    )
     categories: Tensor  # (image, category) bool, which the image has
 
     @classmethod
@@ -128,10 +137,14 @@ def count_intersections(
     slot_count = len(annotations.concepts) + 1
     category_count = annotations.categories.shape[1]
     device = thresholds.device
-    intersections = torch.zeros(unit_count * slot_count, dtype=torch.int64, device=device)
+    intersections = torch.zeros(
+        unit_count * slot_count, dtype=torch.int64, device=device
+    )
     areas = torch.zeros(unit_count, category_count, dtype=torch.int64, device=device)
     for piece in pieces:
-        lit_pixels = _count_by_combination(piece, thresholds[piece.units], grid, annotations)
+        lit_pixels = _count_by_combination(
+            piece, thresholds[piece.units], grid, annotations
+        )
         has_category = annotations.categories[piece.images]
         areas.index_add_(0, piece.units, lit_pixels.sum(1)[:, None] * has_category)
         _add_intersections(intersections, lit_pixels, piece, annotations)
@@ -160,7 +173,9 @@ def _count_by_combination(
     combination_count = annotations.combinations_per_image
     mask_pixels = annotations.size[0] * annotations.size[1]
     device = piece.maps.device
-    lit_pixels = torch.zeros(map_count * combination_count, dtype=torch.int64, device=device)
+    lit_pixels = torch.zeros(
+        map_count * combination_count, dtype=torch.int64, device=device
+    )
     map_offsets = (torch.arange(map_count, device=device) * combination_count).int()
     image_offsets = (piece.images * mask_pixels).int()
     for runs in find_lit_runs(piece.maps, thresholds, grid):
@@ -168,12 +183,17 @@ def _count_by_combination(
         run_offsets = map_offsets.index_select(0, runs.maps)
         pixels, pixel_offsets = expand_runs(starts, run_offsets, runs.lengths)
         combinations = annotations.combinations.index_select(0, pixels)
-        lit_pixels += torch.bincount(combinations + pixel_offsets, minlength=len(lit_pixels))
+        lit_pixels += torch.bincount(
+            combinations + pixel_offsets, minlength=len(lit_pixels)
+        )
     return lit_pixels.view(-1, combination_count)
 
 
 def _add_intersections(
-    intersections: Tensor, lit_pixels: Tensor, piece: UnitMaps, annotations: AnnotationBatch
+    intersections: Tensor,
+    lit_pixels: Tensor,
+    piece: UnitMaps,
+    annotations: AnnotationBatch,
 ) -> None:
     """Add ``lit_pixels`` (map, combination) to ``intersections`` (unit * slot), label by label."""
     combination_count = annotations.combinations_per_image
@@ -192,7 +212,9 @@ class UnitCounts:
     """Counts of one layer at one quantile."""
 
     intersection: Tensor  # (unit, concept) int64, |M_k ∩ L_c|
-    unit_area: Tensor  # (unit, category) int64, |M_k| over the images that have the category
+    unit_area: (
+        Tensor  # (unit, category) int64, |M_k| over the images that have the category
+    )
 
     @classmethod
     def empty(cls, units: int, concepts: int, categories: int) -> UnitCounts:
@@ -208,4 +230,6 @@ class UnitCounts:
         self.unit_area += torch.from_numpy(batch.areas)
 
     def __add__(self, other: UnitCounts) -> UnitCounts:
-        return UnitCounts(self.intersection + other.intersection, self.unit_area + other.unit_area)
+        return UnitCounts(
+            self.intersection + other.intersection, self.unit_area + other.unit_area
+        )

@@ -29,7 +29,9 @@ def labels(scores: Floats) -> Counts:
     return np.asarray(scores.argmax(axis=1), dtype=np.int64)
 
 
-def best_in_category(scores: Floats, category_of: Counts, categories: int) -> tuple[Counts, Floats]:
+def best_in_category(
+    scores: Floats, category_of: Counts, categories: int
+) -> tuple[Counts, Floats]:
     """Return the best concept of each unit in each category, and its IoU; (unit, category) each.
 
     A category without concepts has -1 and 0.

@@ -26,7 +26,9 @@ def poisson_upper_bound(mean: float) -> int:
     By Chernoff's bound, the probability is at most `MISS_PROBABILITY`.
     """
     number = max(math.ceil(mean), 1)
-    while number * math.log(number / mean) - number + mean < -math.log(MISS_PROBABILITY):
+    while number * math.log(number / mean) - number + mean < -math.log(
+        MISS_PROBABILITY
+    ):
         number += 1
     return number
 
@@ -58,10 +60,14 @@ class LowerBound:
     counted: int = 0  # images
     drawn: int = 0  # images
     largest: Tensor | None = None  # (unit, any number), descending, of the values drawn
-    waiting: tuple[Tensor, ...] = ()  # (image, unit) each, drawn since the last `settle`
+    waiting: tuple[
+        Tensor, ...
+    ] = ()  # (image, unit) each, drawn since the last `settle`
 
     @classmethod
-    def empty(cls, maps: Tensor, quantile: float, images: int, enough: int) -> LowerBound:
+    def empty(
+        cls, maps: Tensor, quantile: float, images: int, enough: int
+    ) -> LowerBound:
         """Return the bound before any image of a part, which will have ``images`` images.
 
         ``maps`` (image, unit, row, column) are an example. ``enough`` is T_k's rank in the whole
@@ -97,7 +103,9 @@ class LowerBound:
             values = torch.cat([self.largest, values], dim=1)
         mean = float(Fraction(repr(self.quantile)) * self.drawn)
         upper_bound = poisson_upper_bound(mean)
-        spare = upper_bound + 64  # for means that will grow, and to see ties below the level
+        spare = (
+            upper_bound + 64
+        )  # for means that will grow, and to see ties below the level
         largest_count = min(upper_bound + spare, values.shape[1])
         self.largest = values.topk(largest_count, dim=1).values
         self.waiting = ()
@@ -105,7 +113,9 @@ class LowerBound:
             share_to_come = 1 - self.counted / self.images
             ties_to_come = largest_count / self.drawn * share_to_come
             enough_to_come = ties_to_come > 2 * self.quantile
-            self._raise_level(self.largest, upper_bound - 1, enough_to_come=enough_to_come)
+            self._raise_level(
+                self.largest, upper_bound - 1, enough_to_come=enough_to_come
+            )
 
     def _raise_level(self, largest: Tensor, rank: int, *, enough_to_come: bool) -> None:
         """Raise the level to the value of ``rank`` among the ``largest`` (unit, rank), or below it.
@@ -121,7 +131,9 @@ class LowerBound:
         is_counted_zero = (value == 0) & (self.floor == 0)
         fills_rest = (largest[:, -1] == value) & enough_to_come
         becomes_floor = is_tied & (is_counted_zero | fills_rest)
-        next_smaller = torch.where(largest < value[:, None], largest, -torch.inf).amax(1)
+        next_smaller = torch.where(largest < value[:, None], largest, -torch.inf).amax(
+            1
+        )
         level = torch.where(is_tied & ~becomes_floor, next_smaller, value)
         floor_moves = becomes_floor & (level >= self.level) & (level != self.floor)
         self.level = torch.maximum(self.level, level)
@@ -134,7 +146,9 @@ class LowerBound:
         units = (self.reached < self.enough).nonzero()[:, 0]
         if len(units):
             unit_maps = maps if len(units) == maps.shape[1] else maps[:, units]
-            self.reached[units] += count_nonzero(unit_maps >= self.floor[units, None, None])
+            self.reached[units] += count_nonzero(
+                unit_maps >= self.floor[units, None, None]
+            )
 
     def snapshot(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return level, floor and `reached`, on the CPU, to be sent to another process."""
@@ -152,7 +166,9 @@ class CombinedBounds(NamedTuple):
     def of(cls, parts: Sequence[tuple[Tensor, Tensor, Tensor]]) -> CombinedBounds:
         """Combine the `LowerBound.snapshot` of each part."""
         levels, floors, reached = zip(*parts, strict=True)
-        return cls(torch.stack(levels).amax(0), torch.stack(floors), torch.stack(reached))
+        return cls(
+            torch.stack(levels).amax(0), torch.stack(floors), torch.stack(reached)
+        )
 
     def proven_level(self, rank: int) -> Tensor:
         """Return a certain lower bound of each unit's value of that rank, (unit,); -inf if unknown.

@@ -73,8 +73,12 @@ def select(
     has_rank: Tensor | None = None
     pieces: Iterable[Flat] = (_as_keys(*piece) for piece in read_values())
     while True:
-        local_counts, held = _count_buckets(pieces, low >> shift, shift, digit_bits, max_held)
-        at_or_above = total(local_counts).flip(1).cumsum(1)  # from the highest bucket down
+        local_counts, held = _count_buckets(
+            pieces, low >> shift, shift, digit_bits, max_held
+        )
+        at_or_above = (
+            total(local_counts).flip(1).cumsum(1)
+        )  # from the highest bucket down
         if has_rank is None:
             has_rank = at_or_above[:, -1] > rank
         bucket, rank_in_range = _choose_bucket(at_or_above, rank_in_range)
@@ -101,13 +105,19 @@ def _first_shift(low: Tensor, high: Tensor, digit_bits: int) -> int:
         return last_bucket < 1 << digit_bits
 
     shift = next(shift for shift in range(1, 64) if fits(shift))
-    if shift == 1 and fits(0):  # tried last: the difference of two 64-bit keys may overflow
+    if shift == 1 and fits(
+        0
+    ):  # tried last: the difference of two 64-bit keys may overflow
         return 0
     return shift
 
 
 def _count_buckets(
-    pieces: Iterable[Flat], lowest_digit: Tensor, shift: int, digit_bits: int, max_held: int
+    pieces: Iterable[Flat],
+    lowest_digit: Tensor,
+    shift: int,
+    digit_bits: int,
+    max_held: int,
 ) -> tuple[Tensor, list[Flat] | None]:
     """Count the keys of each bucket: ``key >> shift`` from ``lowest_digit`` (unit,) on.
 
@@ -173,7 +183,9 @@ def _as_keys(units: Tensor, values: Tensor) -> Flat:
 
 def to_keys(values: Tensor) -> Tensor:
     """Convert floats to integers of the same size in the same order; -0 becomes 0."""
-    bits = (values + 0.0).view(torch.int64 if values.dtype == torch.float64 else torch.int32)
+    bits = (values + 0.0).view(
+        torch.int64 if values.dtype == torch.float64 else torch.int32
+    )
     return _flip_negative(bits)
 
 

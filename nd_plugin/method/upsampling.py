@@ -69,7 +69,9 @@ def taps(axis: MaskAxis, cell_count: int) -> Taps:
     """
     mask_pixel = torch.arange(axis.mask, dtype=torch.float64, device="cpu")
     image_pixel = (mask_pixel + 0.5) * axis.image / axis.mask - 0.5
-    position = ((image_pixel - axis.cells.offset) / axis.cells.stride).clamp(0, cell_count - 1)
+    position = ((image_pixel - axis.cells.offset) / axis.cells.stride).clamp(
+        0, cell_count - 1
+    )
     position = (position * 2**WEIGHT_BITS).round() / 2**WEIGHT_BITS
     first = position.floor().long()
     second = (first + 1).clamp(max=cell_count - 1)
@@ -77,7 +79,9 @@ def taps(axis: MaskAxis, cell_count: int) -> Taps:
 
 
 @lru_cache(maxsize=256)
-def _taps_on(axis: MaskAxis, cell_count: int, device: torch.device, dtype: torch.dtype) -> Taps:
+def _taps_on(
+    axis: MaskAxis, cell_count: int, device: torch.device, dtype: torch.dtype
+) -> Taps:
     """Return `taps` on a device, with weights of the maps' type."""
     on_cpu = taps(axis, cell_count)
     return Taps(

@@ -67,7 +67,9 @@ def only(offers: Sequence[Offer], subject: str) -> Offer:
     if len(offers) == 1:
         return offers[0]
     rivals = " and ".join(offer.plugin.origin for offer in offers)
-    third_party = [o.plugin for o in offers if o.plugin.distribution != hookspecs.PROJECT]
+    third_party = [
+        o.plugin for o in offers if o.plugin.distribution != hookspecs.PROJECT
+    ]
     guest = third_party[0] if third_party else offers[-1].plugin
     raise PluginConflict(
         f"{subject} is claimed by {rivals}; uninstall one, or block it by its distribution: "

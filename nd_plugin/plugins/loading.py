@@ -92,7 +92,10 @@ def _load(
     key = f"{plugin.name}@{plugin.distribution}"
     try:
         specs = _register(manager, point, key)
-    except (Exception, SystemExit) as error:  # anything may happen in a third party's module
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # anything may happen in a third party's module
         if manager.has_plugin(key):
             manager.unregister(name=key)
         return replace(plugin, state="broken", problem=described(error)), []
@@ -103,7 +106,9 @@ def _load(
 def _register(manager: pluggy.PluginManager, point: EntryPoint, key: str) -> list[Spec]:
     module = point.load()
     if manager.is_registered(module):
-        raise ImportError(f"{point.value} is loaded already, as {manager.get_name(module)}")
+        raise ImportError(
+            f"{point.value} is loaded already, as {manager.get_name(module)}"
+        )
     manager.register(module, key)
     manager.check_pending()
     return _specs(manager, module)
@@ -153,8 +158,12 @@ def mark_conflicts(plugins: Sequence[Plugin]) -> list[Plugin]:
     return marked
 
 
-def _conflicting(plugin: Plugin, shared: Sequence[str], loaded: Sequence[Plugin]) -> Plugin:
-    rivals = [rival for rival in loaded if rival != plugin and set(rival.claims) & set(shared)]
+def _conflicting(
+    plugin: Plugin, shared: Sequence[str], loaded: Sequence[Plugin]
+) -> Plugin:
+    rivals = [
+        rival for rival in loaded if rival != plugin and set(rival.claims) & set(shared)
+    ]
     names = " and ".join(f"{rival.distribution} {rival.version}" for rival in rivals)
     problem = f"{', '.join(shared)} also comes from {names}"
     return replace(plugin, state="conflict", problem=problem)

@@ -13,7 +13,14 @@ from urllib.parse import parse_qsl
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.plugin_specs import BackendSpec, ConceptSetSpec
-from nd_plugin.errors import BadInput, ConceptSetInvalid, ModelNotFound, NDError, RunFailed, nearest
+from nd_plugin.errors import (
+    BadInput,
+    ConceptSetInvalid,
+    ModelNotFound,
+    NDError,
+    RunFailed,
+    nearest,
+)
 from nd_plugin.plugins.host import Offer, host, load_factory
 from nd_plugin.plugins.loading import described
 
@@ -55,7 +62,9 @@ def open_concepts(concepts: str | ConceptSet) -> ConceptSet:
         raise ConceptSetInvalid(_no_concept_set(concepts, text.name))
     factory = load_factory(offer)
     owner = f"concept set {offer.spec.name!r}"
-    opened = _opened(offer, concepts, lambda: call_with_options(factory, argument, options, owner))
+    opened = _opened(
+        offer, concepts, lambda: call_with_options(factory, argument, options, owner)
+    )
     return _checked(opened)
 
 
@@ -75,8 +84,12 @@ def call_with_options(
     """
     parameters = list(inspect.signature(factory).parameters.values())
     by_name = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    accepted = [parameter.name for parameter in parameters[1:] if parameter.kind in by_name]
-    accepts_any = any(parameter.kind == Parameter.VAR_KEYWORD for parameter in parameters)
+    accepted = [
+        parameter.name for parameter in parameters[1:] if parameter.kind in by_name
+    ]
+    accepts_any = any(
+        parameter.kind == Parameter.VAR_KEYWORD for parameter in parameters
+    )
     unknown = [repr(name) for name in options if name not in accepted]
     if unknown and not accepts_any:
         takes = f"it takes {', '.join(accepted)}" if accepted else "it takes none"
@@ -120,7 +133,9 @@ def open_model(model: Any, options: ModelOptions | None = None) -> Model:
     offer = host().best(BackendSpec, model)
     if offer is None:
         subject = repr(model) if isinstance(model, str) else f"a {type(model).__name__}"
-        raise ModelNotFound(f"no backend opens {subject}{_known_names(BackendSpec, '')}")
+        raise ModelNotFound(
+            f"no backend opens {subject}{_known_names(BackendSpec, '')}"
+        )
     factory = load_factory(offer)
     model_options = options or ModelOptions()
     opened: Model = _opened(offer, model, lambda: factory().open(model, model_options))

@@ -13,7 +13,9 @@ TABLES = "nd_plugin.report.tables"
 def nd_reporters() -> list[ReporterSpec]:
     """Return plain text, HTML, SVG, CSV and JSON."""
     return [
-        ReporterSpec("text", "the terminal report without colours", f"{TERMINAL}:to_text"),
+        ReporterSpec(
+            "text", "the terminal report without colours", f"{TERMINAL}:to_text"
+        ),
         ReporterSpec("html", "the terminal report as a page", f"{TERMINAL}:to_html"),
         ReporterSpec("svg", "the terminal report as a picture", f"{TERMINAL}:to_svg"),
         ReporterSpec("csv", "one line per unit", f"{TABLES}:to_csv"),

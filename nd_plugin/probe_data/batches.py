@@ -60,7 +60,11 @@ def mask_size(settings: Settings, concepts: ConceptSet, image: Size) -> Size | N
     wanted = settings.mask_size
     if wanted == "auto":
         return None if concepts.native_masks else half(image)
-    return None if wanted == "native" else parse_size(wanted, "mask size", "auto, native, N or HxW")
+    return (
+        None
+        if wanted == "native"
+        else parse_size(wanted, "mask size", "auto, native, N or HxW")
+    )
 
 
 def half(size: Size) -> Size:
@@ -74,7 +78,9 @@ def _whole_number(name: str, value: Any, least: int) -> int | None:
         return None
     try:
         number = (
-            int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)
+            int(value)
+            if isinstance(value, float) and value.is_integer()
+            else operator.index(value)
         )
     except TypeError as error:
         raise BadInput(f"the {name} {value!r} is no whole number") from error
@@ -94,13 +100,24 @@ class _Items(Dataset[Item]):
     def __getitem__(self, place: tuple[int, int]) -> Item:
         number, index = place
         try:
-            pixels = self.preprocess.resize(self.concepts.image(index)) if self.pictures else None
-        except Exception as error:  # whatever a decoder raises: the image is named and skipped
+            pixels = (
+                self.preprocess.resize(self.concepts.image(index))
+                if self.pictures
+                else None
+            )
+        except (
+            Exception
+        ) as error:  # whatever a decoder raises: the image is named and skipped
             return Item(number, index, skipped=(self._skipped(index, "image", error),))
         try:
             labels = self._labels(index) if self.annotated else None
         except Exception as error:  # likewise
-            return Item(number, index, pixels, skipped=(self._skipped(index, "annotation", error),))
+            return Item(
+                number,
+                index,
+                pixels,
+                skipped=(self._skipped(index, "annotation", error),),
+            )
         return Item(number, index, pixels, labels)
 
     def _labels(self, index: int) -> LabelCombinations:
@@ -108,7 +125,11 @@ class _Items(Dataset[Item]):
         size = (
             self.masks
             or found.size
-            or (found.planes[0].shape if len(found.planes) else half(self.preprocess.size))
+            or (
+                found.planes[0].shape
+                if len(found.planes)
+                else half(self.preprocess.size)
+            )
         )
         most = len(self.concepts.concepts)
         for values in (
@@ -123,14 +144,22 @@ class _Items(Dataset[Item]):
         return LabelCombinations.of(found, size)
 
     def _skipped(self, index: int, part: str, error: Exception) -> Skipped:
-        return Skipped(self.concepts.name(index), part, str(error) or type(error).__name__)
+        return Skipped(
+            self.concepts.name(index), part, str(error) or type(error).__name__
+        )
 
 
 def _together(items: Sequence[Item]) -> Batch:
-    read = [item for item in items if all(skipped.part != "image" for skipped in item.skipped)]
+    read = [
+        item
+        for item in items
+        if all(skipped.part != "image" for skipped in item.skipped)
+    ]
     pixels = [item.pixels for item in read if item.pixels is not None]
     return Batch(
-        indices=torch.tensor([item.index for item in read], dtype=torch.int64, device="cpu"),
+        indices=torch.tensor(
+            [item.index for item in read], dtype=torch.int64, device="cpu"
+        ),
         pixels=torch.stack(pixels)
         if pixels
         else torch.empty(0, 3, 1, 1, dtype=torch.uint8, device="cpu"),
@@ -146,7 +175,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error) and "bootstrapping phase" not in str(error):
+        if "DataLoader worker" not in str(error) and "bootstrapping phase" not in str(
+            error
+        ):
             raise
         raise RunFailed(
             f"a process that decodes images died ({str(error).strip().partition(chr(10))[0]}): out of memory, or too "
@@ -241,7 +272,9 @@ class Feed:
         """The batches with pixels; under ``strict`` with annotations, so that a bad one stops the run now."""
         return self.batches(annotated=self.settings.strict, start=start)
 
-    def batches(self, *, pictures: bool = True, annotated: bool, start: int = 0) -> Batches:
+    def batches(
+        self, *, pictures: bool = True, annotated: bool, start: int = 0
+    ) -> Batches:
         """The part's batches, with pixels, annotations or both, without the first ``start``: a generator, to be closed.
 
         The processes that decode them begin at once. Under ``strict`` an unreadable item raises Unreadable.
@@ -257,7 +290,10 @@ class Feed:
             ),  # the loader draws a seed: not from the caller's random state
             pin_memory=self.pinned,
         )
-        with _translated(), torch.device("cpu"):  # whatever the caller's default device is
+        with (
+            _translated(),
+            torch.device("cpu"),
+        ):  # whatever the caller's default device is
             return self._checked(iter(loader))
 
     def _checked(self, batches: Iterator[Batch]) -> Batches:
@@ -273,7 +309,9 @@ class Feed:
         """The batch. Under ``strict`` an unreadable item raises Unreadable."""
         if self.settings.strict and batch.skipped:
             first = batch.skipped[0]
-            raise Unreadable(f"the {first.part} of {first.image} cannot be read: {first.reason}")
+            raise Unreadable(
+                f"the {first.part} of {first.image} cannot be read: {first.reason}"
+            )
         return batch
 
     def _items(self, pictures: bool, annotated: bool) -> _Items:

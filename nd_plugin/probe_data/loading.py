@@ -17,7 +17,11 @@ def default_batch_size(device: torch.device) -> int:
 
 def cores() -> int:
     """Processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
 
 
 def default_workers() -> int:

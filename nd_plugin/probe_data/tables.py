@@ -27,12 +27,16 @@ def read_table(path: Path, columns: Sequence[str], hint: str = "") -> list[Table
         with path.open(newline="", encoding="utf-8-sig") as file:
             return list(_lines(csv.DictReader(file), path, columns))
     except FileNotFoundError as error:
-        raise ConceptSetInvalid(f"no {path.name} in {path.parent}{hint and ': ' + hint}") from error
+        raise ConceptSetInvalid(
+            f"no {path.name} in {path.parent}{hint and ': ' + hint}"
+        ) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConceptSetInvalid(f"{path} cannot be read: {error}") from error
 
 
-def _lines(reader: csv.DictReader[str], path: Path, columns: Sequence[str]) -> Iterator[TableLine]:
+def _lines(
+    reader: csv.DictReader[str], path: Path, columns: Sequence[str]
+) -> Iterator[TableLine]:
     missing = [column for column in columns if column not in (reader.fieldnames or ())]
     if missing:
         raise ConceptSetInvalid(f"{path} has no column {', '.join(map(repr, missing))}")

@@ -75,7 +75,11 @@ def padded(
 
 
 def _extend(
-    coordinate: Tensor, dim: int, length: int, padding: tuple[int, int], single_step: float
+    coordinate: Tensor,
+    dim: int,
+    length: int,
+    padding: tuple[int, int],
+    single_step: float,
 ) -> Tensor:
     """Extend a coordinate by ``padding`` cells before and after along ``dim``, of ``length`` cells.
 
@@ -87,21 +91,27 @@ def _extend(
     cells_before, cells_after = padding
     cells = torch.arange(-cells_before, stored + cells_after, device="cpu")
     nearest = cells.clamp(0, stored - 1)
-    cells_beyond = (cells - nearest).double().view(-1, *[1] * (coordinate.dim() - 1 - dim))
+    cells_beyond = (
+        (cells - nearest).double().view(-1, *[1] * (coordinate.dim() - 1 - dim))
+    )
     step: Tensor | float = single_step
     if stored > 1:
         step = coordinate.narrow(dim, 1, 1) - coordinate.narrow(dim, 0, 1)
     return coordinate.index_select(dim, nearest) + cells_beyond * step
 
 
-def reduction(source: Positions, dims: Sequence[int], shape: torch.Size) -> Positions | None:
+def reduction(
+    source: Positions, dims: Sequence[int], shape: torch.Size
+) -> Positions | None:
     """Carry positions through a sum, mean or maximum over ``dims``."""
     if not len(shape):
         return None
     return source.mixed(dims, keep=len(shape) == len(source.shape))
 
 
-def product(left: Positions | None, right: Positions | None, shape: torch.Size) -> Positions | None:
+def product(
+    left: Positions | None, right: Positions | None, shape: torch.Size
+) -> Positions | None:
     """Carry positions through a matrix product.
 
     Positions of the left operand's rows (queries, tokens) remain, or else those of the right
@@ -137,7 +147,9 @@ def _varies_along(operand: Positions, dim: int) -> bool:
     return operand.varies_along(dim) or operand.images.shape[dim] > 1
 
 
-def _merge_channels(operands: Sequence[Positions], dim: int, shape: torch.Size) -> Positions | None:
+def _merge_channels(
+    operands: Sequence[Positions], dim: int, shape: torch.Size
+) -> Positions | None:
     """Merge operands whose positions do not vary along ``dim``."""
     branches = []
     for operand in operands:
@@ -161,7 +173,9 @@ def _concatenate_cells(
                 coordinates = positions.coordinates
             for coordinate, coordinate_pieces in zip(coordinates, pieces, strict=True):
                 coordinate_pieces.append(coordinate.expand(part_shape))
-    images, rows, columns = (torch.cat(coordinate_pieces, dim) for coordinate_pieces in pieces)
+    images, rows, columns = (
+        torch.cat(coordinate_pieces, dim) for coordinate_pieces in pieces
+    )
     return Positions(shape, images, rows, columns, operands[0].size, operands[0].stride)
 
 

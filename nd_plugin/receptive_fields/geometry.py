@@ -31,7 +31,9 @@ class Geometry:
 
     rows: Axis
     columns: Axis
-    anchored: bool = True  # False: no receptive fields are known, cells are spread evenly
+    anchored: bool = (
+        True  # False: no receptive fields are known, cells are spread evenly
+    )
 
     @property
     def source(self) -> str:
@@ -39,7 +41,9 @@ class Geometry:
         return "receptive fields" if self.anchored else "cells spread evenly"
 
 
-def convolve(axis: Axis, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Axis:
+def convolve(
+    axis: Axis, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> Axis:
     """Map an axis through convolution or pooling; ``padding`` is that before the first cell."""
     reach = (kernel - 1) * dilation
     return Axis(

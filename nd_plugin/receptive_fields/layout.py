@@ -13,8 +13,15 @@ from nd_plugin.errors import UnitsNotFound
 from nd_plugin.receptive_fields.geometry import Axis, Geometry, Size, spread_evenly
 from nd_plugin.receptive_fields.positions import Positions, axis_of, line
 
-MAPS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}  # axes of images, units, rows, columns
-TOKENS = {"NTC": (0, 1, 2), "TNC": (1, 0, 2), "NCT": (0, 2, 1)}  # axes of images, tokens, units
+MAPS = {
+    "NCHW": (0, 1, 2, 3),
+    "NHWC": (0, 3, 1, 2),
+}  # axes of images, units, rows, columns
+TOKENS = {
+    "NTC": (0, 1, 2),
+    "TNC": (1, 0, 2),
+    "NCT": (0, 2, 1),
+}  # axes of images, tokens, units
 PREFIXES = (0, 1, 5, 2, 4, 8)  # class and register tokens of common vision transformers
 
 
@@ -41,7 +48,9 @@ class TokenLayout:
 
     def maps(self, output: Tensor) -> Tensor:
         """Return the grid's tokens as maps (image, unit, row, column)."""
-        tokens = output.permute(self.axes).index_select(1, self.tokens.to(output.device))
+        tokens = output.permute(self.axes).index_select(
+            1, self.tokens.to(output.device)
+        )
         return tokens.transpose(1, 2).reshape(len(tokens), -1, *self.grid)
 
 
@@ -67,7 +76,9 @@ def find_layout(shape: torch.Size, positions: Positions | None, layer: str) -> L
     if len(shape) == 4:
         return _find_maps(shape, positions, layer)
     if len(shape) == 3:
-        return _find_tokens(positions, layer) if positions else _guess_tokens(shape, layer)
+        return (
+            _find_tokens(positions, layer) if positions else _guess_tokens(shape, layer)
+        )
     if len(shape) == 2:
         return FeatureLayout()
     raise UnitsNotFound(
@@ -106,13 +117,17 @@ def _find_tokens(positions: Positions, layer: str) -> Layout:
         if row_centres is None or column_centres is None:
             continue
         if _keeps_image_order(line(images, image_axis)):
-            return _arrange_grid(axes, tokens, row_centres, column_centres, positions, layer)
+            return _arrange_grid(
+                axes, tokens, row_centres, column_centres, positions, layer
+            )
     raise _mixed_output(positions.shape, layer)
 
 
 def _keeps_image_order(images: Tensor | None) -> bool:
     """Return whether images, by index, come out in the order in which they went in."""
-    return images is not None and images.tolist() == [float(image) for image in range(len(images))]
+    return images is not None and images.tolist() == [
+        float(image) for image in range(len(images))
+    ]
 
 
 def _first_along(coordinate: Tensor, dim: int) -> Tensor:
@@ -130,17 +145,23 @@ def _arrange_grid(
 ) -> TokenLayout:
     """Arrange ``tokens`` (token,) in a grid by their centres, or guess if they do not fill one."""
     rows, row_of = torch.unique(row_centres.expand(len(tokens)), return_inverse=True)
-    columns, column_of = torch.unique(column_centres.expand(len(tokens)), return_inverse=True)
+    columns, column_of = torch.unique(
+        column_centres.expand(len(tokens)), return_inverse=True
+    )
     cell_of = row_of * len(columns) + column_of
     all_cells = torch.arange(len(rows) * len(columns), device="cpu")
     if not torch.equal(cell_of.sort().values, all_cells):
         shape = torch.Size(positions.shape[axis] for axis in axes)
         return _guess_tokens(shape, layer, axes)
     geometry = _geometry(positions, rows, columns)
-    return TokenLayout(axes, tokens[cell_of.argsort()], (len(rows), len(columns)), geometry)
+    return TokenLayout(
+        axes, tokens[cell_of.argsort()], (len(rows), len(columns)), geometry
+    )
 
 
-def _geometry(positions: Positions, row_centres: Tensor, column_centres: Tensor) -> Geometry | None:
+def _geometry(
+    positions: Positions, row_centres: Tensor, column_centres: Tensor
+) -> Geometry | None:
     """Return the geometry of cells with these centres, if they are regular."""
     rows = axis_of(row_centres, positions.size[0], positions.stride[0])
     columns = axis_of(column_centres, positions.size[1], positions.stride[1])
@@ -212,6 +233,8 @@ def from_maps(layout: Layout, maps: Tensor, shape: Sequence[int]) -> Tensor:
     Elements that belong to no cell (a class token) are 0.
     """
     element_numbers = torch.arange(math.prod(shape), device=maps.device).view(*shape)
-    flat_output = torch.zeros(element_numbers.numel(), dtype=maps.dtype, device=maps.device)
+    flat_output = torch.zeros(
+        element_numbers.numel(), dtype=maps.dtype, device=maps.device
+    )
     flat_output[layout.maps(element_numbers)] = maps
     return flat_output.view(*shape)

@@ -29,7 +29,9 @@ class Positions:
     """Coordinates of the elements of a tensor; NaN for elements without any (a class token)."""
 
     shape: torch.Size  # of the tensor
-    images: Tensor  # float64, like `rows` and `columns`; each can be broadcast to `shape`
+    images: (
+        Tensor  # float64, like `rows` and `columns`; each can be broadcast to `shape`
+    )
     rows: Tensor
     columns: Tensor
     size: Pair  # of the receptive field, in input pixels: rows, columns
@@ -45,7 +47,9 @@ class Positions:
     def of_map(cls, geometry: Geometry, images: Tensor, shape: torch.Size) -> Positions:
         """Return the positions of a map (image, unit, row, column); ``images`` (image,)."""
         _, _, row_count, column_count = shape
-        rows = torch.tensor(geometry.rows.centres(row_count), dtype=torch.float64, device="cpu")
+        rows = torch.tensor(
+            geometry.rows.centres(row_count), dtype=torch.float64, device="cpu"
+        )
         columns = torch.tensor(
             geometry.columns.centres(column_count), dtype=torch.float64, device="cpu"
         )
@@ -71,7 +75,8 @@ class Positions:
     def moved(self, move: Callable[[Tensor], Tensor], shape: torch.Size) -> Positions:
         """Apply an operation that only moves values: ``move``, for coordinates of full shape."""
         images, rows, columns = (
-            _shrink_expanded(move(coordinate.expand(self.shape))) for coordinate in self.coordinates
+            _shrink_expanded(move(coordinate.expand(self.shape)))
+            for coordinate in self.coordinates
         )
         return replace(self, shape=shape, images=images, rows=rows, columns=columns)
 
@@ -103,14 +108,18 @@ class Positions:
         varied = _varies(self.rows) or _varies(self.columns)
         if varied and not _varies(rows) and not _varies(columns):
             return None
-        shape = torch.Size(1 if axis in axes else length for axis, length in enumerate(self.shape))
+        shape = torch.Size(
+            1 if axis in axes else length for axis, length in enumerate(self.shape)
+        )
         size = _widen(self.size, low, high)
         summed = Positions(shape, images, rows, columns, size, self.stride)
         return summed if keep else summed.squeezed(axes)
 
     def squeezed(self, axes: Sequence[int]) -> Positions:
         """Remove axes of one element."""
-        shape = torch.Size(length for axis, length in enumerate(self.shape) if axis not in axes)
+        shape = torch.Size(
+            length for axis, length in enumerate(self.shape) if axis not in axes
+        )
         return self.moved(lambda coordinate: coordinate.reshape(shape), shape)
 
     def spread(self, shape: torch.Size) -> Positions:
@@ -125,7 +134,8 @@ class Positions:
     def varies_along(self, dim: int) -> bool:
         """Return whether rows or columns differ along a dimension."""
         return any(
-            coordinate.shape[dim] > 1 and _differs(coordinate.amin(dim), coordinate.amax(dim))
+            coordinate.shape[dim] > 1
+            and _differs(coordinate.amin(dim), coordinate.amax(dim))
             for coordinate in (self.rows, self.columns)
         )
 
@@ -153,14 +163,18 @@ def _is_broadcast(branch: Positions, branches: Sequence[Positions]) -> bool:
     shape = branches[0].shape
     branch_shape = (1,) * (len(shape) - len(branch.shape)) + tuple(branch.shape)
     for dim, length in enumerate(branch_shape):
-        if length == 1 < shape[dim] and any(full.varies_along(dim) for full in branches):
+        if length == 1 < shape[dim] and any(
+            full.varies_along(dim) for full in branches
+        ):
             return True
     return False
 
 
 def _centre(branches: Sequence[Positions]) -> Positions:
     """Return the centre of branches of one shape, and the receptive field that holds them all."""
-    same_coordinates = list(zip(*(branch.coordinates for branch in branches), strict=True))
+    same_coordinates = list(
+        zip(*(branch.coordinates for branch in branches), strict=True)
+    )
     low = [reduce(torch.minimum, coordinates) for coordinates in same_coordinates]
     high = [reduce(torch.maximum, coordinates) for coordinates in same_coordinates]
     images, rows, columns = _centres(low, high)
@@ -211,12 +225,16 @@ def axis_of(values: Tensor | None, size: float, stride: float) -> Axis | None:
         return None
     repeat = int(repeats[0])
     step = float(distinct[-1] - distinct[0]) / (len(distinct) - 1)
-    return Axis(size, step / repeat, float(distinct[0]) - step * (repeat - 1) / (2 * repeat))
+    return Axis(
+        size, step / repeat, float(distinct[0]) - step * (repeat - 1) / (2 * repeat)
+    )
 
 
 def _shrink_expanded(coordinate: Tensor) -> Tensor:
     """Reduce expanded dimensions (stride 0), which hold one value, to one element."""
-    for dim, (stride, length) in enumerate(zip(coordinate.stride(), coordinate.shape, strict=True)):
+    for dim, (stride, length) in enumerate(
+        zip(coordinate.stride(), coordinate.shape, strict=True)
+    ):
         if stride == 0 and length > 1:
             coordinate = coordinate.narrow(dim, 0, 1)
     return coordinate

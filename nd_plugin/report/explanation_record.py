@@ -79,7 +79,11 @@ class Check:
 
     def to_dict(self) -> dict[str, float]:
         """Return plain values, ready for JSON."""
-        return {"predicted": self.predicted, "measured": self.measured, "error": self.error}
+        return {
+            "predicted": self.predicted,
+            "measured": self.measured,
+            "error": self.error,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +124,9 @@ class ExplanationRecord:
         return json.dumps(self.to_dict(), indent=1)
 
     def __repr__(self) -> str:
-        units = [f"{unit.unit} {unit.label} {unit.contribution:+.3g}" for unit in self.units]
+        units = [
+            f"{unit.unit} {unit.label} {unit.contribution:+.3g}" for unit in self.units
+        ]
         listing = ", ".join(units) or "no unit detects a concept"
         return f"{type(self).__name__}({self.name}: {self.output:.4g}; {listing})"
 

@@ -7,9 +7,7 @@ escapes them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
-from jinja2 import Environment, PackageLoader, Template
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
@@ -17,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nd_plugin.report.explanation_record import ExplanationRecord
+from nd_plugin.report.html_page import page, rendered
 from nd_plugin.report.mask_overlays import data_uri, overlay
-from nd_plugin.report.terminal import COLOURS, EIGHTHS, page
+from nd_plugin.report.terminal import COLOURS, EIGHTHS
 
 LONGEST_BAR = 6  # terminal cells
 
@@ -115,7 +114,9 @@ def _bar(value: float, largest: float) -> str:
 def sentences(record: ExplanationRecord) -> list[str]:
     """Summarise in words: sum of the contributions, ablation check, meaning of the parentheses."""
     contributed = sum(unit.contribution for unit in record.units)
-    summary = f"Together these units contribute {contributed:+.4g} of {record.output:.4g}"
+    summary = (
+        f"Together these units contribute {contributed:+.4g} of {record.output:.4g}"
+    )
     if record.bias is not None:
         summary += f" (the head's bias is {record.bias:+.3g})"
     lines = [f"{summary}."]
@@ -125,7 +126,9 @@ def sentences(record: ExplanationRecord) -> list[str]:
             f"{-record.check.measured:+.4g} (predicted {-record.check.predicted:+.4g})."
         )
     if any(not unit.detector for unit in record.units):
-        lines.append("Concepts in parentheses: best match of a unit that is not a detector.")
+        lines.append(
+            "Concepts in parentheses: best match of a unit that is not a detector."
+        )
     return lines
 
 
@@ -136,21 +139,11 @@ def to_html(records: Sequence[ExplanationRecord]) -> str:
 
 def to_html_fragment(records: Sequence[ExplanationRecord]) -> str:
     """Return HTML for notebooks: images are embedded, nothing is fetched."""
-    return _template().render(
+    return rendered(
+        "explanations.html.jinja",
         records=records,
         facts=facts,
         sentences=sentences,
         data_uri=data_uri,
         overlay=overlay,
     )
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("nd_plugin.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("explanations.html.jinja")

@@ -62,12 +62,16 @@ class LayerReport:
     facts: Mapping[str, str] = field(default_factory=dict)  # what was run, in words
     notes: tuple[str, ...] = ()  # fallbacks taken, images skipped
 
-    def best(self, category: str, most: int | None = None) -> list[tuple[UnitScore, int]]:
+    def best(
+        self, category: str, most: int | None = None
+    ) -> list[tuple[UnitScore, int]]:
         """Return the best detector of each concept of a category, best first.
 
         Each comes with the number of units that detect the concept.
         """
-        detectors = [unit for unit in self.scores if unit.detector and unit.category == category]
+        detectors = [
+            unit for unit in self.scores if unit.detector and unit.category == category
+        ]
         detectors.sort(key=lambda unit: -unit.iou)
         units_of = Counter(unit.concept for unit in detectors)
         best_of: dict[str, UnitScore] = {}
@@ -93,9 +97,13 @@ def summarise(
         units=len(units),
         detectors=len(detectors),
         unique_detectors=len(detected),
-        unique_detectors_by_category=count_by([category for _, category in detected], categories),
+        unique_detectors_by_category=count_by(
+            [category for _, category in detected], categories
+        ),
         unique_detectors_per_category=unique_per_category,
-        detectors_by_category=count_by([unit.category for unit in detectors], categories),
+        detectors_by_category=count_by(
+            [unit.category for unit in detectors], categories
+        ),
         concepts=concepts,
         images=images,
         dead=sum(unit.state == "dead" for unit in units),

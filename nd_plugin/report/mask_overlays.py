@@ -64,7 +64,9 @@ def plot(records: Sequence[ExplanationRecord]) -> Figure:
     for row_axes, record in zip(axes, records, strict=True):
         _draw_row(row_axes, record)
     figure.tight_layout()
-    plt.close(figure)  # notebooks display a returned figure, and every open figure a second time
+    plt.close(
+        figure
+    )  # notebooks display a returned figure, and every open figure a second time
     return figure
 
 

@@ -15,7 +15,14 @@ from nd_plugin.errors import RunInvalid
 from nd_plugin.report.layer_report import LayerReport, UnitScore, summarise
 
 COLUMNS = ("unit", "category", "label", "score")
-PAPER_ORDER = ("object", "part", "scene", "material", "texture", "color")  # of its figures
+PAPER_ORDER = (
+    "object",
+    "part",
+    "scene",
+    "material",
+    "texture",
+    "color",
+)  # of its figures
 Row = Mapping[str, str]
 
 
@@ -24,8 +31,12 @@ def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
     rows = _read_rows(Path(path))
     categories = _categories(rows[0])
     try:
-        units = sorted((_unit(row, min_iou) for row in rows), key=lambda unit: unit.unit)
-        per_category = sum(len(_best_labels(rows, name, min_iou)) for name in categories)
+        units = sorted(
+            (_unit(row, min_iou) for row in rows), key=lambda unit: unit.unit
+        )
+        per_category = sum(
+            len(_best_labels(rows, name, min_iou)) for name in categories
+        )
     except (KeyError, ValueError, TypeError) as error:
         raise RunInvalid(
             f"{path} is no NetDissect CSV file: {type(error).__name__}: {error}"
@@ -37,7 +48,10 @@ def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
         scores=tuple(units),
         summary=summarise(layer, categories, units, per_category, None, None),
         min_iou=min_iou,
-        facts={"source": f"{path}, a NetDissect CSV file", "settings": f"IoU > {min_iou:g}"},
+        facts={
+            "source": f"{path}, a NetDissect CSV file",
+            "settings": f"IoU > {min_iou:g}",
+        },
     )
 
 
@@ -74,7 +88,9 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
     missing = [repr(column) for column in COLUMNS if column not in columns]
     if missing:
-        raise RunInvalid(f"{path} is no NetDissect CSV file: it has no column {', '.join(missing)}")
+        raise RunInvalid(
+            f"{path} is no NetDissect CSV file: it has no column {', '.join(missing)}"
+        )
 
 
 def _unit(row: Row, min_iou: float) -> UnitScore:

@@ -9,7 +9,9 @@ from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
 CONCEPTS_NAMED = 8  # in one note
 
 
-def facts(provenance: Provenance, settings: Settings, images: int, concepts: int) -> dict[str, str]:
+def facts(
+    provenance: Provenance, settings: Settings, images: int, concepts: int
+) -> dict[str, str]:
     """Return what was run, by subject: model, concepts, input, settings."""
     model = provenance.model.source
     concept_set = provenance.concept_set.source
@@ -29,7 +31,10 @@ def skipped_notes(skipped: Sequence[Skipped], images: int) -> list[str]:
     if not skipped:
         return []
     total = f"{len(skipped)} of {images} images skipped or without annotation"
-    return [total, *(f"skipped {item.part} of {item.image}: {item.reason}" for item in skipped)]
+    return [
+        total,
+        *(f"skipped {item.part} of {item.image}: {item.reason}" for item in skipped),
+    ]
 
 
 def unseen_concepts_note(unseen: Sequence[str], concepts: int) -> str:

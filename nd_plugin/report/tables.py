@@ -62,7 +62,9 @@ def to_json(reports: Sequence[LayerReport]) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def dissection_json(report: LayerReport, settings: Settings, provenance: Provenance) -> str:
+def dissection_json(
+    report: LayerReport, settings: Settings, provenance: Provenance
+) -> str:
     """Return everything of one layer but its arrays: summary, units, notes, what was run."""
     content = {
         "summary": report.summary.to_dict(),

@@ -32,7 +32,10 @@ COLOURS = {
 }
 CONCEPTS_PER_CATEGORY = 4
 ITEMS_LISTED = 12  # units and notes, one by one
-STATES = {"dead": "constant everywhere", "sparse": "0 almost everywhere: the threshold is 0"}
+STATES = {
+    "dead": "constant everywhere",
+    "sparse": "0 almost everywhere: the threshold is 0",
+}
 CELL_ABOVE = (1, 0, 0, 0)  # padding
 
 
@@ -72,7 +75,9 @@ def _headline(summary: Summary) -> Text:
     text.append(f" unique {plural(unique, 'detector')}", style="bold")
     detectors = f"{summary.detectors} {plural(summary.detectors, 'detector')}"
     text.append(f" · {detectors} among {summary.units} units")
-    text.append(f" · {summary.unique_detectors_per_category} counted per category", style="dim")
+    text.append(
+        f" · {summary.unique_detectors_per_category} counted per category", style="dim"
+    )
     return text
 
 
@@ -107,11 +112,15 @@ class Bar:
     longest: int
     colour: str
 
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+    def __rich_measure__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Measurement:
         cells = math.ceil(self._share() * BAR_CELLS)
         return Measurement(min(1, options.max_width), min(cells, options.max_width))
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[Text]:
         eighths = round(8 * self._share() * min(BAR_CELLS, options.max_width))
         full_cells = EIGHTHS[8] * (eighths // 8)
         last_cell = EIGHTHS[eighths % 8].strip()
@@ -134,13 +143,21 @@ def _best(report: LayerReport) -> RenderableType:
             name = Text("")
         unique = report.summary.unique_detectors_by_category.get(category, 0)
         if unique > CONCEPTS_PER_CATEGORY:
-            table.add_row("", Text(f"and {unique - CONCEPTS_PER_CATEGORY} more", style="dim"))
+            table.add_row(
+                "", Text(f"and {unique - CONCEPTS_PER_CATEGORY} more", style="dim")
+            )
     return table
 
 
 def _best_cells(score: UnitScore, units: int) -> tuple[RenderableType, ...]:
     threshold = "" if score.threshold is None else f"{score.threshold:.4g}"
-    return Text(score.concept), f"{score.iou:.4f}", str(score.unit), threshold, str(units)
+    return (
+        Text(score.concept),
+        f"{score.iou:.4f}",
+        str(score.unit),
+        threshold,
+        str(units),
+    )
 
 
 def _units_of_state(state: str, units: Sequence[int]) -> Text:

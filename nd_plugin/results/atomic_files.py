@@ -73,12 +73,16 @@ def _write_through(file: IO[bytes], content: bytes) -> None:
     os.fsync(file.fileno())
 
 
-def _move_into_place(draft: Path, folder: Path, may_replace: Callable[[Path], bool]) -> None:
+def _move_into_place(
+    draft: Path, folder: Path, may_replace: Callable[[Path], bool]
+) -> None:
     if not folder.exists():
         draft.rename(folder)
         return
     if not (folder.is_dir() and may_replace(folder)):
-        raise FileExistsError(errno.EEXIST, "it holds something other than such a result")
+        raise FileExistsError(
+            errno.EEXIST, "it holds something other than such a result"
+        )
     attic = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
     old = attic / "old"
     folder.rename(old)
@@ -109,7 +113,9 @@ def alone(path: Path) -> Iterator[None]:
         raise _not_saved(path, error) from error
     with file:
         if not _lock(file, path):
-            raise BadInput(f"another process is working in {path.parent}; wait for it, or stop it")
+            raise BadInput(
+                f"another process is working in {path.parent}; wait for it, or stop it"
+            )
         try:
             yield
         finally:
@@ -138,4 +144,6 @@ def _umask() -> int:
 
 def _not_saved(path: Path, error: OSError) -> NotSaved:
     reason = error.strerror or error
-    return NotSaved(f"{path} cannot be written: {reason}; choose another place, or make room")
+    return NotSaved(
+        f"{path} cannot be written: {reason}; choose another place, or make room"
+    )

@@ -47,7 +47,9 @@ class Dissection:
     concepts: tuple[Concept, ...]
     thresholds: Floats  # (unit,) T_k
     intersection: Integers  # (unit, concept) Σ|M_k ∩ L_c|
-    unit_area: Integers  # (unit, category) Σ|M_k| over the images that have the category
+    unit_area: (
+        Integers  # (unit, category) Σ|M_k| over the images that have the category
+    )
     concept_area: Integers  # (concept,) Σ|L_c|
     category_images: Integers  # (category,) images that have the category
     dead: Booleans  # (unit,)
@@ -161,10 +163,17 @@ class Dissection:
         notes = list(self.provenance.notes)
         quantile = self.settings.quantile
         if rank(quantile, self.locations) == 0:
-            notes.append(run_description.too_few_locations_note(self.locations, quantile))
-        unseen = [self.concepts[index].name for index in np.flatnonzero(self.concept_area == 0)]
+            notes.append(
+                run_description.too_few_locations_note(self.locations, quantile)
+            )
+        unseen = [
+            self.concepts[index].name
+            for index in np.flatnonzero(self.concept_area == 0)
+        ]
         if unseen:
-            notes.append(run_description.unseen_concepts_note(unseen, len(self.concepts)))
+            notes.append(
+                run_description.unseen_concepts_note(unseen, len(self.concepts))
+            )
         notes += run_description.skipped_notes(self.skipped, len(self.image_names))
         return tuple(notes)
 

@@ -15,7 +15,9 @@ from nd_plugin.contracts.provenance import Identity, Provenance, Settings, Skipp
 from nd_plugin.errors import RunInvalid
 
 FORMAT = 2
-ARRAYS: dict[str, tuple[str, str]] = {  # name -> dtype, axes: unit, concept, category k, top image
+ARRAYS: dict[
+    str, tuple[str, str]
+] = {  # name -> dtype, axes: unit, concept, category k, top image
     "thresholds": ("float64", "u"),
     "intersection": ("int64", "uc"),
     "unit_area": ("int64", "uk"),
@@ -94,10 +96,14 @@ def _provenance(fields: dict[str, Any]) -> Provenance:
     model = Identity(**fields["model"])
     concept_set = Identity(**fields["concept_set"])
     notes = tuple(fields["notes"])
-    return Provenance(**{**fields, "model": model, "concept_set": concept_set, "notes": notes})
+    return Provenance(
+        **{**fields, "model": model, "concept_set": concept_set, "notes": notes}
+    )
 
 
-def _check_arrays(arrays: Mapping[str, Any], fields: Mapping[str, Any], path: Path) -> None:
+def _check_arrays(
+    arrays: Mapping[str, Any], fields: Mapping[str, Any], path: Path
+) -> None:
     """Check kinds and shapes: axes of one letter have one length."""
     top_images = arrays["top_images"]
     lengths = {
@@ -120,4 +126,6 @@ def _check_categories(fields: Mapping[str, Any], path: Path) -> None:
     used = {concept.category for concept in fields["concepts"]}
     unknown = used.difference(fields["categories"])
     if unknown:
-        raise RunInvalid(f"{path} is damaged: concepts of unknown categories {sorted(unknown)}")
+        raise RunInvalid(
+            f"{path} is damaged: concepts of unknown categories {sorted(unknown)}"
+        )

@@ -13,7 +13,13 @@ from nd_plugin.errors import BadInput, NotSaved, RunInvalid
 from nd_plugin.results import npz_format
 from nd_plugin.results.atomic_files import write_folder
 from nd_plugin.results.dissection import Dissection
-from nd_plugin.results.folder_names import DISSECTION, RUN, STATE, folder_of, is_run_folder
+from nd_plugin.results.folder_names import (
+    DISSECTION,
+    RUN,
+    STATE,
+    folder_of,
+    is_run_folder,
+)
 
 
 def check_target(folder: Path, *, overwrite: bool) -> None:
@@ -43,7 +49,9 @@ def _check_writable(folder: Path) -> None:
         tempfile.TemporaryFile(dir=parent).close()
     except OSError as error:
         reason = error.strerror or error
-        raise NotSaved(f"{folder} cannot be written: {reason}; choose another place") from error
+        raise NotSaved(
+            f"{folder} cannot be written: {reason}; choose another place"
+        ) from error
 
 
 def free_name(base: Path) -> Path:
@@ -56,7 +64,9 @@ def free_name(base: Path) -> Path:
     return path
 
 
-def save_run(folder: Path, dissections: Sequence[Dissection], command: Sequence[str] = ()) -> Path:
+def save_run(
+    folder: Path, dissections: Sequence[Dissection], command: Sequence[str] = ()
+) -> Path:
     """Write all layers and run.json, together or not at all. Raises NotSaved."""
     content: dict[str, bytes] = {}
     layers: list[dict[str, Any]] = []
@@ -64,7 +74,9 @@ def save_run(folder: Path, dissections: Sequence[Dissection], command: Sequence[
     for name, dissection in zip(names, dissections, strict=True):
         summary = dissection.summary().to_dict()
         geometry = dict(dissection.provenance.geometry)
-        layers.append({"layer": dissection.layer, "folder": name, **summary, "geometry": geometry})
+        layers.append(
+            {"layer": dissection.layer, "folder": name, **summary, "geometry": geometry}
+        )
         for file, data in dissection.files().items():
             content[f"{name}/{file}"] = data
     description = {**_description(dissections, command), "layers": layers}
@@ -91,7 +103,9 @@ def _unused(name: str, taken: Sequence[str]) -> str:
     return unused
 
 
-def _description(dissections: Sequence[Dissection], command: Sequence[str]) -> dict[str, Any]:
+def _description(
+    dissections: Sequence[Dissection], command: Sequence[str]
+) -> dict[str, Any]:
     """Return what run.json says of the whole run."""
     first = dissections[0]
     provenance = asdict(first.provenance)
@@ -137,7 +151,9 @@ def _layer_folders(path: Path) -> list[str]:
         version = int(run["format"])
         folders = [str(layer["folder"]) for layer in run["layers"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunInvalid(f"{path / RUN} is damaged: {type(error).__name__}: {error}") from error
+        raise RunInvalid(
+            f"{path / RUN} is damaged: {type(error).__name__}: {error}"
+        ) from error
     if version > npz_format.FORMAT:
         raise RunInvalid(
             f"{path} is of format {version}, and this nd_plugin reads up to {npz_format.FORMAT}: "
@@ -145,5 +161,7 @@ def _layer_folders(path: Path) -> list[str]:
         )
     for name in folders:
         if Path(name).name != name:
-            raise RunInvalid(f"{path / RUN} is damaged: {name!r} is no folder of the run")
+            raise RunInvalid(
+                f"{path / RUN} is damaged: {name!r} is no folder of the run"
+            )
     return folders

@@ -75,7 +75,11 @@ class Checkpoint(StateSaver):
     def save(self, state: State) -> None:
         """Write the state as it is. Raises NotSaved."""
         now = time.monotonic()
-        state.seconds, self._clock, self._since = state.seconds + now - self._clock, now, 0
+        state.seconds, self._clock, self._since = (
+            state.seconds + now - self._clock,
+            now,
+            0,
+        )
         packed, arrays = pack(state)
         metadata = {
             "format": FORMAT,
@@ -85,7 +89,9 @@ class Checkpoint(StateSaver):
         }
         content = io.BytesIO()
         np.savez(
-            content, metadata=np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8), **arrays
+            content,
+            metadata=np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8),
+            **arrays,
         )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +99,9 @@ class Checkpoint(StateSaver):
                 if candidates.file is not None:
                     os.fsync(candidates.file.fileno())
         except OSError as error:
-            raise NotSaved(f"{self.folder} cannot be written: {error.strerror or error}") from error
+            raise NotSaved(
+                f"{self.folder} cannot be written: {error.strerror or error}"
+            ) from error
         atomic_files.write_file(self.folder / STATE, content.getvalue())
         used = {self.folder / STATE, *(candidates.path for candidates in state.files())}
         for path in ours(self.folder):
@@ -109,11 +117,15 @@ class CheckpointFolder:
     feed: Feed
     quantiles: Sequence[float]
     every: int = EVERY
-    resume: bool = True  # where an interrupted run is found there; else it is left behind
+    resume: bool = (
+        True  # where an interrupted run is found there; else it is left behind
+    )
     begun: bool = False  # what is in the folder is this run's
     _held: ExitStack = field(default_factory=ExitStack)  # until the end of `watched`
 
-    def keep(self, layers: tuple[str, ...], made: Provenance) -> tuple[Checkpoint, State]:
+    def keep(
+        self, layers: tuple[str, ...], made: Provenance
+    ) -> tuple[Checkpoint, State]:
         """The keeper, and where the run stands. Raises BadInput where another one was interrupted, or is at work."""
         described = describe(self.feed, layers, self.quantiles, made)
         checkpoint = Checkpoint(self.folder, described, asdict(made), self.every)
@@ -184,7 +196,9 @@ def states(*folders: Path) -> list[Path]:
 def ours(folder: Path) -> list[Path]:
     """The files of a state in a folder, half-written ones too."""
     return [
-        path for form in (STATE, f".{STATE}.*", "*.maps", "*.values") for path in folder.glob(form)
+        path
+        for form in (STATE, f".{STATE}.*", "*.maps", "*.values")
+        for path in folder.glob(form)
     ]
 
 
@@ -227,23 +241,35 @@ def load(
         state.close()
         if isinstance(error, RunInvalid):
             raise
-        raise RunInvalid(f"{path} is damaged: {type(error).__name__}: {error}") from error
+        raise RunInvalid(
+            f"{path} is damaged: {type(error).__name__}: {error}"
+        ) from error
     return metadata["described"], metadata["made"], state
 
 
 def check_same(
-    stored: Mapping[str, Any], wanted: Mapping[str, Any], where: str, *, but: Sequence[str] = ()
+    stored: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    where: str,
+    *,
+    but: Sequence[str] = (),
 ) -> None:
     """Raises BadInput that names what differs between what was run and what is asked for."""
     plain = json.loads(json.dumps(wanted))
     for name, before, now in _differences(stored, plain):
         if not set(name.split(".")) & set(but):
-            raise BadInput(f"{where} was run with another {name}: {before!r}, not {now!r}")
+            raise BadInput(
+                f"{where} was run with another {name}: {before!r}, not {now!r}"
+            )
 
 
-def _differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+def _differences(
+    before: Any, now: Any, name: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(before, dict) and isinstance(now, dict):
         for key in dict.fromkeys([*before, *now]):
-            yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+            yield from _differences(
+                before.get(key), now.get(key), f"{name}.{key}" if name else key
+            )
     elif before != now:
         yield name, before, now

@@ -61,7 +61,9 @@ def check_same_run(
 def _check(folder: Path, finished: dict[str, Any], requested: dict[str, Any]) -> None:
     """Raise BadInput that names the first difference, other than where values come from."""
     plain = json.loads(json.dumps(finished))
-    check_same(plain, requested, f"{folder} exists already: it", but=["source", "assumed"])
+    check_same(
+        plain, requested, f"{folder} exists already: it", but=["source", "assumed"]
+    )
 
 
 def _describe_finished(dissections: Sequence[Dissection]) -> dict[str, Any]:
@@ -71,14 +73,18 @@ def _describe_finished(dissections: Sequence[Dissection]) -> dict[str, Any]:
     return {
         "model": _describe_identity(first.provenance.model),
         "concept set": _describe_identity(first.provenance.concept_set),
-        "quantiles": sorted({dissection.settings.quantile for dissection in dissections}),
+        "quantiles": sorted(
+            {dissection.settings.quantile for dissection in dissections}
+        ),
         "settings": settings,
         "preprocessing": dict(first.provenance.preprocess),
         "images": len(first.image_names),
     }
 
 
-def _describe_requested(model: Model, quantiles: Sequence[float], feed: Feed) -> dict[str, Any]:
+def _describe_requested(
+    model: Model, quantiles: Sequence[float], feed: Feed
+) -> dict[str, Any]:
     settings = asdict(feed.settings)
     del settings["quantile"]
     return {

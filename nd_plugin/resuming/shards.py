@@ -48,7 +48,10 @@ def load(folders: Sequence[Path]) -> list[Shard]:
                     f"{folder} is no shard: it has no {checkpoint.STATE} (nd dissect --shard 1/{len(folders)})"
                 )
             shards.append(
-                Shard(folder, *checkpoint.load(folder, torch.device("cpu"), to_go_on=False))
+                Shard(
+                    folder,
+                    *checkpoint.load(folder, torch.device("cpu"), to_go_on=False),
+                )
             )
         _check_together(shards)
     except BaseException:
@@ -74,7 +77,10 @@ def _check_together(shards: Sequence[Shard]) -> None:
     owner: dict[int, int] = {}
     for place, (folder, described, _, state) in enumerate(shards):
         checkpoint.check_same(
-            described, expected, f"{folder} does not belong to {first}: it", but=["shard", "source"]
+            described,
+            expected,
+            f"{folder} does not belong to {first}: it",
+            but=["shard", "source"],
         )
         part = parse_part(described["shard"])
         mine = range(part.index, batches, part.of)
@@ -92,7 +98,9 @@ def _check_together(shards: Sequence[Shard]) -> None:
     if missing:
         of = max(parse_part(described["shard"]).of for _, described, *_ in shards)
         lacking = sorted({number % of + 1 for number in missing})
-        raise BadInput(f"shards are missing: {', '.join(f'{index}/{of}' for index in lacking)}")
+        raise BadInput(
+            f"shards are missing: {', '.join(f'{index}/{of}' for index in lacking)}"
+        )
 
 
 def merge(
@@ -107,7 +115,9 @@ def merge(
     """The dissections that one run would have given. ``model`` is needed for layers that have to be seen again."""
     _, described, made, _ = shards[0]
     identity = asdict(concepts.identity)
-    checkpoint.check_same(described["concept set"], identity, "the concept set", but=["source"])
+    checkpoint.check_same(
+        described["concept set"], identity, "the concept set", but=["source"]
+    )
     if model is not None:
         checkpoint.check_same(
             described["model"], asdict(model.identity), "the model", but=["source"]
@@ -143,7 +153,9 @@ def merge(
             for part in parts:
                 part.close()
     seconds = sum(state.seconds for *_, state in shards)
-    return dissections(parts[0], found, _provenance(made, round(seconds, 3), len(shards)))
+    return dissections(
+        parts[0], found, _provenance(made, round(seconds, 3), len(shards))
+    )
 
 
 def _provenance(made: dict[str, Any], seconds: float, shards: int) -> Provenance:

@@ -29,7 +29,11 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
         for place, (layer, one) in enumerate(state.layers.items())
     ]
     again = [
-        {"layer": layer, "cells": one.cells, **_candidates_out(one, f"again/{place}/", arrays)}
+        {
+            "layer": layer,
+            "cells": one.cells,
+            **_candidates_out(one, f"again/{place}/", arrays),
+        }
         for place, (layer, one) in enumerate(state.again.items())
     ]
     counted = state.counted and _counted_out(state.counted, arrays)
@@ -47,7 +51,10 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def unpack(
-    metadata: Mapping[str, Any], arrays: Mapping[str, Any], folder: Path, device: torch.device
+    metadata: Mapping[str, Any],
+    arrays: Mapping[str, Any],
+    folder: Path,
+    device: torch.device,
 ) -> State:
     """The state again; the candidates' files lie in ``folder``, and are not open."""
     layers = {
@@ -56,7 +63,11 @@ def unpack(
     }
     again = {
         one["layer"]: _candidates_in(
-            one, tuple(one["cells"]), folder / str(len(layers) + place), f"again/{place}/", arrays
+            one,
+            tuple(one["cells"]),
+            folder / str(len(layers) + place),
+            f"again/{place}/",
+            arrays,
         )
         for place, one in enumerate(metadata["again"])
     }
@@ -103,7 +114,9 @@ def _watched_out(
     }
 
 
-def _candidates_out(kept: Candidates, at: str, arrays: dict[str, Any]) -> dict[str, Any]:
+def _candidates_out(
+    kept: Candidates, at: str, arrays: dict[str, Any]
+) -> dict[str, Any]:
     kept.store()
     stored = [
         (batch, *astuple(part))
@@ -111,24 +124,42 @@ def _candidates_out(kept: Candidates, at: str, arrays: dict[str, Any]) -> dict[s
         if isinstance(part, StoredMaps)
     ]
     arrays[at + "parts"] = np.array(stored, np.int64).reshape(-1, 5)
-    return {"dtype": str(kept.dtype).removeprefix("torch."), "whole": kept.whole, "end": kept.end}
+    return {
+        "dtype": str(kept.dtype).removeprefix("torch."),
+        "whole": kept.whole,
+        "end": kept.end,
+    }
 
 
 def _candidates_in(
-    one: Mapping[str, Any], cells: tuple[int, int], place: Path, at: str, arrays: Mapping[str, Any]
+    one: Mapping[str, Any],
+    cells: tuple[int, int],
+    place: Path,
+    at: str,
+    arrays: Mapping[str, Any],
 ) -> Candidates:
-    parts = {batch: StoredMaps(*where) for batch, *where in arrays[at + "parts"].tolist()}
+    parts = {
+        batch: StoredMaps(*where) for batch, *where in arrays[at + "parts"].tolist()
+    }
     dtype = {"float32": torch.float32, "float64": torch.float64}[one["dtype"]]
     return Candidates(cells, dtype, place, one["whole"], dict(parts), None, one["end"])
 
 
 def _watched_in(
-    one: Mapping[str, Any], place: Path, at: str, arrays: Mapping[str, Any], device: torch.device
+    one: Mapping[str, Any],
+    place: Path,
+    at: str,
+    arrays: Mapping[str, Any],
+    device: torch.device,
 ) -> LayerState:
     def tensor(name: str) -> Tensor:
         return torch.from_numpy(arrays[at + name]).to(device)
 
-    seen, bound, cells = one["observation"], one["bound"], tuple(one["observation"]["cells"])
+    seen, bound, cells = (
+        one["observation"],
+        one["bound"],
+        tuple(one["observation"]["cells"]),
+    )
     top = TopImages(seen["top"], tensor("top_activations"), tensor("top_images"))
     largest = tensor("largest") if at + "largest" in arrays else None
     where = one["geometry"]
@@ -156,7 +187,10 @@ def _watched_in(
 
 
 def _counted_out(counted: CountState, arrays: dict[str, Any]) -> dict[str, Any]:
-    arrays |= {"counted/area": counted.areas.area, "counted/images": counted.areas.images}
+    arrays |= {
+        "counted/area": counted.areas.area,
+        "counted/images": counted.areas.images,
+    }
     for place, counts in enumerate(counted.units.values()):
         arrays[f"counted/{place}/intersection"] = counts.intersection.numpy()
         arrays[f"counted/{place}/unit_area"] = counts.unit_area.numpy()
@@ -173,8 +207,12 @@ def _counted_in(one: Mapping[str, Any], arrays: Mapping[str, Any]) -> CountState
         return torch.from_numpy(arrays[f"counted/{place}/{name}"])
 
     units = {
-        (layer, quantile): UnitCounts(tensor(place, "intersection"), tensor(place, "unit_area"))
+        (layer, quantile): UnitCounts(
+            tensor(place, "intersection"), tensor(place, "unit_area")
+        )
         for place, (layer, quantile) in enumerate(one["units"])
     }
     areas = ConceptCounts(arrays["counted/area"], arrays["counted/images"])
-    return CountState(areas, units, [Skipped(**item) for item in one["skipped"]], one["batches"])
+    return CountState(
+        areas, units, [Skipped(**item) for item in one["skipped"]], one["batches"]
+    )

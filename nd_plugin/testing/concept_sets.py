@@ -55,26 +55,38 @@ def _check_item(concepts: ConceptSet, index: int, unpickled: ConceptSet) -> None
     _check_same(image, annotation, unpickled, index, "in another process")
 
 
-def _check_annotation(annotation: Annotation, concepts: int, image: Image.Image) -> None:
+def _check_annotation(
+    annotation: Annotation, concepts: int, image: Image.Image
+) -> None:
     for label in annotation.labels:
-        assert 0 < label <= concepts, "a whole-image label is 1 + the index of a concept"
+        assert 0 < label <= concepts, (
+            "a whole-image label is 1 + the index of a concept"
+        )
     for plane in annotation.planes:
         assert plane.ndim == 2, "a plane is (row, column)"
         assert np.issubdtype(plane.dtype, np.integer), "a plane holds integers"
         slack = abs(plane.shape[1] * image.height - plane.shape[0] * image.width)
-        assert slack <= max(image.size), f"a plane {plane.shape} covers its image {image.size}"
+        assert slack <= max(image.size), (
+            f"a plane {plane.shape} covers its image {image.size}"
+        )
         if plane.size:
             assert plane.min() >= 0, "values are 0 or 1 + the index of a concept"
             assert plane.max() <= concepts, "values are 0 or 1 + the index of a concept"
 
 
 def _check_same(
-    image: Image.Image, annotation: Annotation, concepts: ConceptSet, index: int, when: str
+    image: Image.Image,
+    annotation: Annotation,
+    concepts: ConceptSet,
+    index: int,
+    when: str,
 ) -> None:
     second_image = concepts.image(index)
     second = concepts.annotation(index)
     pixels = np.asarray(image)
-    assert np.array_equal(pixels, np.asarray(second_image)), f"an image is the same {when}"
+    assert np.array_equal(pixels, np.asarray(second_image)), (
+        f"an image is the same {when}"
+    )
     assert annotation.labels == second.labels, f"labels are the same {when}"
     for plane, second_plane in zip(annotation.planes, second.planes, strict=True):
         assert np.array_equal(plane, second_plane), f"planes are the same {when}"

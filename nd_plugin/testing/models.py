@@ -27,7 +27,9 @@ def check_model(model: Model, layers: Sequence[Any], size: Size) -> None:
     """
     check_identity(model.identity)
     assert model.backend, "a model names its backend"
-    assert isinstance(model.preprocess, Preprocess), "a model says how images are prepared"
+    assert isinstance(model.preprocess, Preprocess), (
+        "a model says how images are prepared"
+    )
     listed = [layer.name for layer in model.layers(size)]
     assert listed, "a model lists its layers"
     assert len(set(listed)) == len(listed), "each layer is listed once"
@@ -63,12 +65,18 @@ def _check_batches(probe: Probe, images: Tensor, batch_maps: dict[str, Tensor]) 
     for index in range(len(images)):
         for layer, maps in probe(images[index : index + 1]).items():
             _check_close(
-                maps, batch_maps[layer][index : index + 1], f"{layer}: a batch is its images"
+                maps,
+                batch_maps[layer][index : index + 1],
+                f"{layer}: a batch is its images",
             )
 
 
 def _check_reopened(
-    model: Model, layers: Sequence[Any], size: Size, images: Tensor, first: dict[str, Tensor]
+    model: Model,
+    layers: Sequence[Any],
+    size: Size,
+    images: Tensor,
+    first: dict[str, Tensor],
 ) -> None:
     try:
         with model.probe(layers, size):
@@ -82,7 +90,9 @@ def _check_reopened(
             )
 
 
-def _check_split(model: SplitModel, layer: Any, name: str, images: Tensor, maps: Tensor) -> None:
+def _check_split(
+    model: SplitModel, layer: Any, name: str, images: Tensor, maps: Tensor
+) -> None:
     """Check a model split at a layer: its name, its maps, and that its rest gives the output."""
     with torch.no_grad(), model.rest(layer, (images,)) as rest:
         assert rest.name == name, f"{name}: a split has the name that a probe gives"
@@ -91,7 +101,9 @@ def _check_split(model: SplitModel, layer: Any, name: str, images: Tensor, maps:
         _check_close(rest.layout.maps(value), maps, f"{name}: its maps are a probe's")
         rest_outputs = rest(value.clone(), images)
         if isinstance(outputs, Tensor):
-            message = f"{name}: with its own output put back, the model gives what it gives"
+            message = (
+                f"{name}: with its own output put back, the model gives what it gives"
+            )
             _check_close(rest_outputs, outputs, message)
 
 
