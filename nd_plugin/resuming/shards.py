@@ -16,7 +16,7 @@ from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.contracts.provenance import Identity, Provenance, Settings
 from nd_plugin.engine.callbacks import Progress, silent
 from nd_plugin.engine.combine import combine
-from nd_plugin.engine.passes import Passes
+from nd_plugin.engine.forward_pass import PartRun
 from nd_plugin.engine.run import dissections
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, RunInvalid
@@ -126,7 +126,7 @@ def merge(
     )
     with torch.no_grad(), retain_memory(), opened as probe:
         parts = [
-            Passes(
+            PartRun(
                 replace(whole, part=parse_part(one["shard"])),
                 layers,
                 quantiles,

@@ -285,7 +285,7 @@ def test_interrupted_while_a_layer_is_seen_again(
         attempts.interrupted(place)
     found = attempts()
     assert_same(found, expected)
-    assert all(any("once more" in note for note in one.provenance.notes) for one in found)
+    assert all(any("second forward pass" in note for note in one.provenance.notes) for one in found)
     gc.collect()  # files that were left open would be named now
 
 

@@ -404,12 +404,12 @@ def test_a_layer_that_has_to_be_seen_again_needs_the_model(
         monkeypatch.setattr("nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1)
     folders = [tight.shard(text) for text in ("1/3", "2/3", "3/3")]
     with pytest.raises(
-        RunFailed, match=r"layer 'near' has to be seen again .*: merge with --model MODEL"
+        RunFailed, match=r"layer 'near' needs a second forward pass: .*; merge with --model MODEL"
     ):
         tight.merged(folders)
     found = tight.merged(folders, model=open_model(tight.net))
     assert_same(found, expected)
-    assert all(any("once more" in note for note in one.provenance.notes) for one in found)
+    assert all(any("second forward pass" in note for note in one.provenance.notes) for one in found)
     if trouble == "no room":
         assert sorted(path.name for path in folders[0].iterdir()) == ["0.values", "1.values", STATE]
 
@@ -426,7 +426,7 @@ def test_only_one_shard_had_no_room(
             mine.merged(folders)
         found = mine.merged(folders, model=open_model(mine.net))
         assert_same(found, expected)
-        assert any("no room" in note for note in found[0].provenance.notes)
+        assert any("did not fit on disk" in note for note in found[0].provenance.notes)
 
 
 def test_a_shard_is_not_taken_for_a_run(made: Callable[[str], Path]) -> None:
