@@ -26,7 +26,8 @@ from nd_plugin import (
 )
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.preprocess import parse_size
-from nd_plugin.probe_data.batches import Batch, Feed, mask_size, shuffled
+from nd_plugin.probe_data.batches import Batch, Feed, shuffled
+from nd_plugin.probe_data.items import mask_size
 from nd_plugin.probe_data.parts import Part
 
 pytestmark = [
