@@ -175,9 +175,9 @@ class Feed:
     def batches(self, *, pictures: bool = True, annotated: bool, start: int = 0) -> Batches:
         """Load this part's batches, without the first ``start``.
 
-        Worker processes start at once. ``pictures`` and ``annotated`` choose pixels, annotations or both. Returns a generator that
-        the caller closes, which ends the workers. Under ``strict`` an unreadable item raises
-        Unreadable; a crashed worker raises RunFailed.
+        ``pictures`` and ``annotated`` choose pixels, annotations or both. Worker processes start
+        at once, and end when the caller closes the generator that is returned. An unreadable item
+        raises Unreadable under ``strict``; a crashed worker raises RunFailed.
         """
         numbers = self.numbers(start)
         loader = DataLoader(

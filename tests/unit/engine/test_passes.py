@@ -268,7 +268,10 @@ class TestNoRoom:
         model = Planted(MIXED)
         for found in run(model, concepts, (TAU, 0.3), batch_size, memory=0):
             assert_twins(found, MIXED[found.layer], concepts)
-            assert notes_of(found) == [combine.DID_NOT_FIT] and combine.DID_NOT_FIT in found.report().notes
+            assert (
+                notes_of(found) == [combine.DID_NOT_FIT]
+                and combine.DID_NOT_FIT in found.report().notes
+            )
         assert sorted(model.seen) == sorted([*range(IMAGES)] * 2)
 
     @pytest.mark.usefixtures("no_room")
