@@ -85,28 +85,28 @@ class PartRun:
             self.progress(stage, images_done, images_total)
 
 
-def observe(part: PartRun) -> None:
+def observe(part_run: PartRun) -> None:
     """Run the remaining images through the model: statistics, bounds and candidates of all layers.
 
     Raises NonFiniteActivation.
     """
-    assert part.images is not None
-    state = part.state
-    for batch in part.with_progress("activations", part.images, state.batches):
+    assert part_run.images is not None
+    state = part_run.state
+    for batch in part_run.with_progress("activations", part_run.images, state.batches):
         state.skipped += batch.skipped
         state.readable.update(batch.indices.tolist())
-        activations = part.activations(batch, part.layers)
+        activations = part_run.activations(batch, part_run.layers)
         with one_thread():  # short operations: a second thread would wait for a busy processor
             for layer, maps in activations.items():
-                _update_layer(part, layer, maps, batch)
-        if _must_sift(part, batch):
-            _sift_pending(part)
+                _update_layer(part_run, layer, maps, batch)
+        if _must_sift(part_run, batch):
+            _sift_pending(part_run)
         state.batches += 1
-        part.saver.tick(state, batch.seen)
-    _sift_pending(part)
+        part_run.saver.tick(state, batch.seen)
+    _sift_pending(part_run)
 
 
-def _update_layer(part: PartRun, layer: str, maps: Tensor, batch: Batch) -> None:
+def _update_layer(part_run: PartRun, layer: str, maps: Tensor, batch: Batch) -> None:
     """Add ``maps`` (image, unit, row, column) to the layer's state. Raises NonFiniteActivation.
 
     NaN and +infinity show in the maxima of the maps. -infinity is an ordinary small value, unless
@@ -114,101 +114,101 @@ def _update_layer(part: PartRun, layer: str, maps: Tensor, batch: Batch) -> None
     """
     peaks = maps.flatten(2).amax(2)
     if not bool(peaks.isfinite().all()):
-        raise _not_finite(part, layer, maps, peaks, batch.indices)
-    layer_state = part.state.layers.get(layer) or _add_layer(part, layer, maps)
+        raise _not_finite(part_run, layer, maps, peaks, batch.indices)
+    layer_state = part_run.state.layers.get(layer) or _add_layer(part_run, layer, maps)
     layer_state.update(batch.number, maps, peaks, batch.indices.to(maps.device))
 
 
-def _add_layer(part: PartRun, layer: str, maps: Tensor) -> LayerState:
+def _add_layer(part_run: PartRun, layer: str, maps: Tensor) -> LayerState:
     """Add an empty state for ``layer``; ``maps`` (image, unit, row, column) are an example."""
-    feed = part.feed
+    feed = part_run.feed
     images_of_part = feed.seen(feed.numbers())
     layer_state = LayerState.empty(
         maps,
-        max(part.quantiles),
+        max(part_run.quantiles),
         feed.images,
         images_of_part,
         feed.settings.top_images,
-        _geometry(part, layer, maps),
+        _geometry(part_run, layer, maps),
     )
-    layer_state.candidates.room = part.pool
-    part.saver.watch(layer_state.candidates, len(part.state.layers))
-    part.state.layers[layer] = layer_state
+    layer_state.candidates.room = part_run.pool
+    part_run.saver.watch(layer_state.candidates, len(part_run.state.layers))
+    part_run.state.layers[layer] = layer_state
     return layer_state
 
 
-def _geometry(part: PartRun, layer: str, maps: Tensor) -> Geometry:
-    if part.feed.settings.anchor == "rf":
-        return part.require_probe([layer]).geometries[layer]
+def _geometry(part_run: PartRun, layer: str, maps: Tensor) -> Geometry:
+    if part_run.feed.settings.anchor == "rf":
+        return part_run.require_probe([layer]).geometries[layer]
     cells = (maps.shape[2], maps.shape[3])
-    return spread_evenly(cells, part.feed.preprocess.size)
+    return spread_evenly(cells, part_run.feed.preprocess.size)
 
 
-def _must_sift(part: PartRun, batch: Batch) -> bool:
+def _must_sift(part_run: PartRun, batch: Batch) -> bool:
     """Return whether pending maps are to be sifted now.
 
     On a CPU they wait as long as memory allows, since the bound improves meanwhile; a checkpoint
     holds no pending maps, and memory of a GPU is left to the model.
     """
-    pending = sum(layer_state.waiting_bytes for layer_state in part.state.layers.values())
+    pending = sum(layer_state.waiting_bytes for layer_state in part_run.state.layers.values())
     return (
-        pending > pending_budget(part.feed.memory)
-        or part.device.type != "cpu"
-        or part.saver.due(batch.seen)
+        pending > pending_budget(part_run.feed.memory)
+        or part_run.device.type != "cpu"
+        or part_run.saver.due(batch.seen)
     )
 
 
-def _sift_pending(part: PartRun) -> None:
+def _sift_pending(part_run: PartRun) -> None:
     """Store what may exceed a threshold of the pending maps, within the memory."""
-    layer_states = part.state.layers.values()
+    layer_states = part_run.state.layers.values()
     with parallel_jobs() as run_jobs:
         run_jobs(layer_state.settle for layer_state in layer_states)
     levels = {layer_state.candidates: layer_state.bound.level for layer_state in layer_states}
-    memory = part.feed.memory
+    memory = part_run.feed.memory
     keep_within_memory(levels, memory - pending_budget(memory))
 
 
-def observe_again(part: PartRun, levels: Mapping[str, Tensor]) -> None:
+def observe_again(part_run: PartRun, levels: Mapping[str, Tensor]) -> None:
     """Run the images through the model a second time, for the layers of ``levels`` only.
 
     Stores maps that exceed their unit's level (unit,). Raises RunFailed without a model.
     """
-    part.require_probe(list(levels))
-    state = part.state
+    part_run.require_probe(list(levels))
+    state = part_run.state
     layers = [layer for layer in levels if layer in state.layers]
     for layer in layers:
         if layer not in state.again:
-            _add_second_candidates(part, layer)
-        state.again[layer].room = part.pool
+            _add_second_candidates(part_run, layer)
+        state.again[layer].room = part_run.pool
     level_of = {state.again[layer]: levels[layer] for layer in layers}
     start = state.batches_again
-    batches = part.feed.batches(annotated=False, start=start)
-    for batch in part.with_progress("activations, second pass", batches, start):
-        _store_again(part, batch, layers, levels)
-        keep_within_memory(level_of, part.feed.memory)
+    batches = part_run.feed.batches(annotated=False, start=start)
+    for batch in part_run.with_progress("activations, second pass", batches, start):
+        _store_again(part_run, batch, layers, levels)
+        keep_within_memory(level_of, part_run.feed.memory)
         state.batches_again += 1
-        part.saver.tick(state, batch.seen)
+        part_run.saver.tick(state, batch.seen)
 
 
-def _add_second_candidates(part: PartRun, layer: str) -> None:
-    state = part.state
+def _add_second_candidates(part_run: PartRun, layer: str) -> None:
+    state = part_run.state
     first_candidates = state.layers[layer].candidates
     candidates = Candidates(first_candidates.cells, first_candidates.dtype)
     file_number = len(state.layers) + len(state.again)
-    part.saver.watch(candidates, file_number)
+    part_run.saver.watch(candidates, file_number)
     state.again[layer] = candidates
 
 
 def _store_again(
-    part: PartRun, batch: Batch, layers: Sequence[str], levels: Mapping[str, Tensor]
+    part_run: PartRun, batch: Batch, layers: Sequence[str], levels: Mapping[str, Tensor]
 ) -> None:
-    activations = part.activations(batch, layers)
+    activations = part_run.activations(batch, layers)
     for layer, maps in activations.items():
         images = batch.indices.to(maps.device)
         peaks = maps.flatten(2).amax(2)
         level = levels[layer].to(maps.device)
         with one_thread():
-            part.state.again[layer].update(batch.number, images, maps, peaks, level)
+            part_run.state.again[layer].update(batch.number, images, maps, peaks, level)
 
 
 def pending_budget(memory: int) -> int:
@@ -241,13 +241,13 @@ def _at_least_float32(maps: Tensor) -> Tensor:
 
 
 def _not_finite(
-    part: PartRun, layer: str, maps: Tensor, peaks: Tensor, images: Tensor
+    part_run: PartRun, layer: str, maps: Tensor, peaks: Tensor, images: Tensor
 ) -> NonFiniteActivation:
     """Build the error that names the first activation that is not finite."""
     image, unit = _first_true(~peaks.isfinite())
     unit_map = maps[image, unit]
     row, column = _first_true(unit_map.isnan() | (unit_map == peaks[image, unit]))
-    image_name = part.feed.concepts.name(int(images[image]))
+    image_name = part_run.feed.concepts.name(int(images[image]))
     return NonFiniteActivation(
         f"layer {layer!r}, unit {unit}, image {image_name}: the activation at row {row}, "
         f"column {column} is {float(unit_map[row, column])}; look at the weights, the "

@@ -21,10 +21,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nd_plugin.contracts.models import Model
+from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.contracts.provenance import Provenance, Settings
 from nd_plugin.engine.callbacks import Progress, StateSaver, silent
-from nd_plugin.engine.combine import CombinedState, combine
+from nd_plugin.engine.combine import CombinedLayer, CombinedState, combine
 from nd_plugin.engine.forward_pass import PartRun
 from nd_plugin.engine.forward_pass import observe as observe_images
 from nd_plugin.engine.provenance import check, provenance
@@ -35,7 +35,6 @@ from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import threads
 from nd_plugin.method.ranks import complement_rank
 from nd_plugin.probe_data.batches import Batches, Feed
-from nd_plugin.receptive_fields.geometry import Geometry
 from nd_plugin.results.dissection import Dissection
 
 OpenState = Callable[[tuple[str, ...], Provenance], tuple[StateSaver, State]]
@@ -74,12 +73,9 @@ def opened(
         images = stack.enter_context(closing(feed.images_from(0)))
         with threads(torch.get_num_threads() - feed.workers):
             probe = stack.enter_context(model.probe(layers, feed.preprocess.size))
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        run_provenance = provenance(model, feed, started)
-        notes = (*run_provenance.notes, *getattr(probe, "notes", ()))
-        run_provenance = replace(run_provenance, notes=notes)
+        run_provenance = _starting_provenance(model, feed, probe)
         saver, state = keep(probe.layers, run_provenance)
-        part = PartRun(
+        part_run = PartRun(
             feed=feed,
             layers=probe.layers,
             quantiles=quantiles,
@@ -89,9 +85,17 @@ def opened(
             progress=progress,
             saver=saver,
         )
-        stack.enter_context(closing(part))
-        part.images = stack.enter_context(closing(_remaining(images, feed, state)))
-        yield part, run_provenance
+        stack.enter_context(closing(part_run))
+        part_run.images = stack.enter_context(closing(_remaining(images, feed, state)))
+        yield part_run, run_provenance
+
+
+def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
+    """Return the provenance of a run that starts now, with the notes of its probe."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    run_provenance = provenance(model, feed, started)
+    probe_notes = getattr(probe, "notes", ())
+    return replace(run_provenance, notes=(*run_provenance.notes, *probe_notes))
 
 
 def _distinct_quantiles(settings: Settings, quantiles: Sequence[float]) -> tuple[float, ...]:
@@ -126,12 +130,12 @@ def run(
     """
     group = group or SingleProcess()
     start = time.monotonic()
-    with opened(model, layers, feed, progress, quantiles, keep) as (part, run_provenance):
-        earlier_seconds = part.state.seconds
-        observe_images(part)
-        combined = combine([part], group)
+    with opened(model, layers, feed, progress, quantiles, keep) as (part_run, run_provenance):
+        earlier_seconds = part_run.state.seconds
+        observe_images(part_run)
+        combined = combine([part_run], group)
     seconds = max(group.gather(earlier_seconds + time.monotonic() - start))
-    return dissections(part, combined, replace(run_provenance, seconds=round(seconds, 3)))
+    return dissections(part_run, combined, replace(run_provenance, seconds=round(seconds, 3)))
 
 
 def observe(
@@ -143,43 +147,44 @@ def observe(
     keep: OpenState,
 ) -> None:
     """Run the forward pass of a shard, and save its state for `resuming.shards.merge`."""
-    with opened(model, layers, feed, progress, quantiles, keep) as (part, _):
-        observe_images(part)
-        part.saver.save(part.state)
+    with opened(model, layers, feed, progress, quantiles, keep) as (part_run, _):
+        observe_images(part_run)
+        part_run.saver.save(part_run.state)
 
 
 def dissections(
-    part: PartRun, combined: CombinedState, run_provenance: Provenance
+    part_run: PartRun, combined: CombinedState, run_provenance: Provenance
 ) -> list[Dissection]:
-    """Return the results of all layers and quantiles; ``part`` is any of those combined."""
-    concepts = part.feed.concepts
-    image_names = tuple(concepts.name(index) for index in range(part.feed.images))
+    """Return the results of all layers and quantiles; ``part_run`` is any of those combined.
+
+    A layer that was asked for twice has its results twice.
+    """
+    feed = part_run.feed
+    image_names = tuple(feed.concepts.name(index) for index in range(feed.images))
     skipped = tuple(sorted(combined.skipped, key=lambda item: (item.image, item.part)))
     results = []
-    for layer in part.layers:
-        layer_provenance = _layer_provenance(
-            run_provenance, part.feed.settings, combined.geometries[layer], combined.notes[layer]
-        )
-        for thresholds in combined.thresholds[layer]:
-            statistics = combined.statistics[layer]
-            counts = combined.counted.units[layer, thresholds.quantile]
+    for name in part_run.layers:
+        layer = combined.layers[name]
+        layer_provenance = _layer_provenance(run_provenance, feed.settings, layer)
+        for thresholds in layer.thresholds:
+            counts = combined.counted.units[name, thresholds.quantile]
             dissection = Dissection(
-                layer=layer,
-                categories=tuple(concepts.categories),
-                concepts=tuple(concepts.concepts),
+                layer=name,
+                categories=tuple(feed.concepts.categories),
+                concepts=tuple(feed.concepts.concepts),
                 thresholds=_float64(thresholds.values),
                 intersection=counts.intersection.numpy(),
                 unit_area=counts.unit_area.numpy(),
                 concept_area=combined.counted.areas.area,
                 category_images=combined.counted.areas.images,
-                dead=~statistics.varied.numpy(),
-                sparse=_sparse(statistics, thresholds.quantile),
-                locations=statistics.locations,
-                top_images=statistics.top.images.numpy(),
-                top_activations=_float64(statistics.top.activations),
+                dead=~layer.statistics.varied.numpy(),
+                sparse=_sparse(layer.statistics, thresholds.quantile),
+                locations=layer.statistics.locations,
+                top_images=layer.statistics.top.images.numpy(),
+                top_activations=_float64(layer.statistics.top.activations),
                 image_names=image_names,
                 skipped=skipped,
-                settings=replace(part.feed.settings, quantile=thresholds.quantile),
+                settings=replace(feed.settings, quantile=thresholds.quantile),
                 provenance=layer_provenance,
             )
             results.append(dissection)
@@ -203,14 +208,11 @@ def _float64(values: Tensor) -> npt.NDArray[np.float64]:
 
 
 def _layer_provenance(
-    run_provenance: Provenance, settings: Settings, geometry: Geometry, notes: Sequence[str]
+    run_provenance: Provenance, settings: Settings, layer: CombinedLayer
 ) -> Provenance:
     """Add a layer's geometry and notes to the provenance of the run."""
-    layer_notes = [*run_provenance.notes, *notes]
-    if settings.anchor == "rf" and not geometry.anchored:
-        layer_notes.append(NO_GEOMETRY)
-    return replace(
-        run_provenance,
-        geometry={**asdict(geometry), "source": geometry.source},
-        notes=tuple(layer_notes),
-    )
+    notes = [*run_provenance.notes, *layer.notes]
+    if settings.anchor == "rf" and not layer.geometry.anchored:
+        notes.append(NO_GEOMETRY)
+    geometry = {**asdict(layer.geometry), "source": layer.geometry.source}
+    return replace(run_provenance, geometry=geometry, notes=tuple(notes))

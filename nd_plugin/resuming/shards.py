@@ -162,7 +162,7 @@ def merge(
     if model is not None:
         opened_probe = model.probe(layers, feed.preprocess.size)
     with torch.no_grad(), retain_memory(), opened_probe as probe:
-        parts = [
+        part_runs = [
             PartRun(
                 feed=replace(feed, part=shard.part),
                 layers=layers,
@@ -175,11 +175,11 @@ def merge(
             for shard in shards
         ]
         try:
-            combined = combine(parts, SingleProcess())
+            combined = combine(part_runs, SingleProcess())
         finally:
-            for part in parts:
-                part.close()
-    return dissections(parts[0], combined, _merged_provenance(shards))
+            for part_run in part_runs:
+                part_run.close()
+    return dissections(part_runs[0], combined, _merged_provenance(shards))
 
 
 def _check_inputs(described: dict[str, Any], concepts: ConceptSet, model: Model | None) -> None:

@@ -46,17 +46,17 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
     layers = []
     for number, (layer, layer_state) in enumerate(state.layers.items()):
         layers.append(_pack_layer(layer, layer_state, f"{number}/", arrays))
-    again = []
+    second_passes = []
     for number, (layer, candidates) in enumerate(state.again.items()):
         packed = _pack_candidates(candidates, f"again/{number}/", arrays)
-        again.append({"layer": layer, "cells": candidates.cells, **packed})
+        second_passes.append({"layer": layer, "cells": candidates.cells, **packed})
     counted = None if state.counted is None else _pack_counts(state.counted, arrays)
     metadata = {
         "batches": state.batches,
         "seconds": state.seconds,
         "skipped": [asdict(item) for item in state.skipped],
         "layers": layers,
-        "again": again,
+        "again": second_passes,
         "batches_again": state.batches_again,
         "counted": counted,
     }
