@@ -1,4 +1,4 @@
-"""Callbacks of the passes: progress, and who saves the state."""
+"""Callbacks of the passes: progress, and saving the state."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ Progress = Callable[[str, int, int], None]  # stage, images done, images in all
 
 
 def silent(stage: str, done: int, total: int) -> None:
-    """Shows no progress."""
+    """Show no progress."""
 
 
 class StateSaver:
-    """Keeps the state of a part while it runs; this one keeps nothing (see `checkpoint`)."""
+    """Saver of the state of a part while it runs.
+
+    This base class saves nothing; `resuming.checkpoint.Checkpoint` does.
+    """
 
     def watch(self, candidates: Candidates, place: int) -> None:
-        """The candidates of a layer, the ``place``-th, begin."""
+        """Take note of new candidates, whose file gets the number ``place``."""
 
     def due(self, images: int) -> bool:
-        """Whether the state is kept when so many images more are done."""
+        """Return whether the next `tick` of so many images saves the state."""
         return False
 
     def tick(self, state: State, images: int) -> None:
-        """So many images more are done."""
+        """Take note that so many more images are done; save the state if it is due."""
 
     def save(self, state: State) -> None:
-        """Keep the state as it is."""
+        """Save the state now."""

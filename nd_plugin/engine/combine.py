@@ -1,199 +1,181 @@
-"""From what the parts of a dissection have seen: thresholds, then masks and counts of the whole.
+"""Thresholds, masks and counts of the whole probe data set, from the states of all its parts.
 
-All state is a sum over images, so that processes, machines and interrupted runs add up to the same integers.
+All state is a sum over images: processes, machines and interrupted runs add up to the same
+integers. Every process of a ``group`` has to call the functions that take it, in the same order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from operator import add, or_
+from itertools import chain
+from operator import add
+from typing import TypeVar
 
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.candidates import Candidates
-from nd_plugin.engine.passes import Passes
+from nd_plugin.engine.counting_pass import count_concepts
+from nd_plugin.engine.forward_pass import PartRun, observe_again
 from nd_plugin.engine.state import CountState
-from nd_plugin.engine.thresholds import (
-    UnitThresholds,
-    completed,
-    sure_level,
-    thresholds,
-)
+from nd_plugin.engine.thresholds import UnitThresholds, completed, sure_level, thresholds
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.errors import NonFiniteActivation, Unreadable
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.method.lower_bound import CombinedBounds
 from nd_plugin.receptive_fields.geometry import Geometry
 
-AGAIN = "the images went through the model once more: "
+T = TypeVar("T")
 
 
-NO_ROOM = AGAIN + "the disk had no room for the maps that may exceed a threshold"
+SECOND_PASS = "a second forward pass was needed: "
 
 
-NOT_KEPT = AGAIN + "some thresholds were not among the values that the bounds had kept"
+DID_NOT_FIT = SECOND_PASS + "the maps that may exceed a threshold did not fit on disk"
+
+
+BELOW_STORED = SECOND_PASS + "some thresholds are below the stored values"
+
+
+@dataclass
+class CombinedLayer:
+    """One layer over the whole probe data set."""
+
+    statistics: UnitStatistics
+    geometry: Geometry
+    bounds: CombinedBounds
+    thresholds: Sequence[UnitThresholds]  # one for each quantile
+    notes: list[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all thresholds are known."""
+        return all(bool(at_quantile.known.all()) for at_quantile in self.thresholds)
 
 
 @dataclass(frozen=True)
 class CombinedState:
-    """What all parts have seen."""
+    """State of the whole probe data set."""
 
-    observations: Mapping[str, UnitStatistics]
-    thresholds: Mapping[str, Sequence[UnitThresholds]]
+    layers: Mapping[str, CombinedLayer]
     counted: CountState
     skipped: Sequence[Skipped]
-    notes: Mapping[str, Sequence[str]]  # by layer
-    geometries: Mapping[str, Geometry]
 
 
-def combine(parts: Sequence[Passes], group: SingleProcess) -> CombinedState:
-    """From what the parts of this process, and of the others in the group, have seen: thresholds, then masks."""
-    skipped = [
-        item
-        for items in group.gather([s for part in parts for s in part.state.skipped])
-        for item in items
-    ]
-    observations = {
-        layer: _observation(parts, layer, skipped, group) for layer in parts[0].layers
+def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState:
+    """Combine the observed parts of this process, and those of the others in the group.
+
+    Selects thresholds, then counts masks; some layers may go through the model again. Raises
+    Unreadable without a readable image or annotation, NonFiniteActivation for a threshold of
+    -infinity, and RunFailed where a model is needed and missing.
+    """
+    skipped = _gather_all(
+        (item for part_run in part_runs for item in part_run.state.skipped), group
+    )
+    layers = {
+        layer: _combine_layer(part_runs, layer, skipped, group) for layer in part_runs[0].layers
     }
-    found, notes = _thresholds(parts, observations, group)
-    counted = _summed(reduce(add, (part.count(found) for part in parts)), group)
+    _complete_thresholds(part_runs, layers, group)
+    for name, layer in layers.items():
+        _check_finite(name, layer.thresholds)
+    thresholds_by_layer = {name: layer.thresholds for name, layer in layers.items()}
+    count_states = [count_concepts(part_run, thresholds_by_layer) for part_run in part_runs]
+    counted = _sum_over_group(reduce(add, count_states), group)
     if not counted.areas.images.any() and counted.skipped:
         first = counted.skipped[0]
-        raise Unreadable(
-            f"none of the annotations can be read; {first.image}: {first.reason}"
-        )
-    geometries = reduce(
-        or_,
-        group.gather(
-            {
-                key: one.geometry
-                for part in parts
-                for key, one in part.state.layers.items()
-            }
-        ),
-    )
-    return CombinedState(
-        observations, found, counted, [*skipped, *counted.skipped], notes, geometries
-    )
+        raise Unreadable(f"none of the annotations can be read; {first.image}: {first.reason}")
+    return CombinedState(layers, counted, [*skipped, *counted.skipped])
 
 
-def _thresholds(
-    parts: Sequence[Passes],
-    observations: Mapping[str, UnitStatistics],
-    group: SingleProcess,
-) -> tuple[dict[str, Sequence[UnitThresholds]], dict[str, list[str]]]:
-    """By layer, and what is to be said of it; after a second pass where some were not kept."""
-    bounds = {layer: _bounds(parts, layer, group) for layer in observations}
+def _gather_all(items: Iterable[T], group: SingleProcess) -> list[T]:
+    """Return the items of all processes, in the order of their ranks."""
+    return list(chain.from_iterable(group.gather(list(items))))
 
-    def known(
-        layer: str, bounds: CombinedBounds, kept: Sequence[Candidates]
-    ) -> Sequence[UnitThresholds]:
-        memory = parts[0].feed.memory
-        return thresholds(
-            kept, bounds, observations[layer], parts[0].quantiles, group, memory
-        )
 
-    found = {
-        layer: known(layer, bounds[layer], _candidates(parts, layer))
-        for layer in observations
-    }
-    notes = {
-        layer: [NO_ROOM] if _without_room(parts, layer, group) else []
-        for layer in observations
-    }
-    unknown = [
-        layer
-        for layer in observations
-        if not all(bool(at.known.all()) for at in found[layer])
+def _combine_layer(
+    part_runs: Sequence[PartRun], name: str, skipped: Sequence[Skipped], group: SingleProcess
+) -> CombinedLayer:
+    """Sum a layer's state over all parts, and select thresholds from its stored values.
+
+    Raises Unreadable if no image could be read: ``skipped`` then has all of them.
+    """
+    # a part without a readable image has no state of the layer
+    states = [
+        part_run.state.layers[name] for part_run in part_runs if name in part_run.state.layers
     ]
-    levels = {layer: sure_level(found[layer]) for layer in unknown}
-    for part in parts if unknown else ():
-        part.see_again(levels)
-    for layer in unknown:
-        kept = [part.state.again[layer] for part in parts if layer in part.state.again]
-        more = known(layer, bounds[layer]._replace(level=levels[layer]), kept)
-        found[layer] = completed(found[layer], more)
-        notes[layer].append(NOT_KEPT)
-    for layer, every in found.items():
-        _check_finite(layer, every)
-    return found, notes
-
-
-def _check_finite(layer: str, found: Sequence[UnitThresholds]) -> None:
-    for at in found:
-        for unit in at.values.isneginf().nonzero()[:, 0].tolist():
-            raise NonFiniteActivation(
-                f"layer {layer!r}, unit {unit}: no more than {at.quantile:g} of its activations are above minus "
-                "infinity, and a threshold of minus infinity makes no mask; look at the layer before what puts it there"
-            )
-
-
-def _without_room(parts: Sequence[Passes], layer: str, group: SingleProcess) -> bool:
-    """Whether in some process the disk had no room for the layer's maps."""
-    return any(
-        group.gather(
-            any(not candidates.whole for candidates in _candidates(parts, layer))
-        )
-    )
-
-
-def _candidates(parts: Sequence[Passes], layer: str) -> list[Candidates]:
-    """Of these parts, from their first pass."""
-    return [
-        part.state.layers[layer].candidates
-        for part in parts
-        if layer in part.state.layers
-    ]
-
-
-def _bounds(
-    parts: Sequence[Passes], layer: str, group: SingleProcess
-) -> CombinedBounds:
-    """Of all parts of all processes."""
-    mine = [
-        part.state.layers[layer].bound.snapshot()
-        for part in parts
-        if layer in part.state.layers
-    ]
-    return CombinedBounds.of([one for its in group.gather(mine) for one in its])
-
-
-def _observation(
-    parts: Sequence[Passes],
-    layer: str,
-    skipped: Sequence[Skipped],
-    group: SingleProcess,
-) -> UnitStatistics:
-    """Of all parts of all processes. Raises Unreadable where none has seen an image."""
-    mine = [
-        part.state.layers[layer].observation.on_cpu()
-        for part in parts
-        if layer in part.state.layers
-    ]
-    every = [one for its in group.gather(mine) for one in its]
-    if not every:
+    statistics = _gather_all((state.observation.on_cpu() for state in states), group)
+    if not statistics:
         first = skipped[0]
         raise Unreadable(
             f"none of the {len(skipped)} images can be read; {first.image}: {first.reason}"
         )
-    return reduce(add, every)
+    total_statistics = reduce(add, statistics)
+    snapshots = _gather_all((state.bound.snapshot() for state in states), group)
+    bounds = CombinedBounds.of(snapshots)
+    candidates = [state.candidates for state in states]
+    maps_fitted = all(group.gather(all(stored.whole for stored in candidates)))
+    return CombinedLayer(
+        statistics=total_statistics,
+        geometry=_gather_all((state.geometry for state in states), group)[-1],
+        bounds=bounds,
+        thresholds=_select(part_runs, candidates, bounds, total_statistics, group),
+        notes=[] if maps_fitted else [DID_NOT_FIT],
+    )
 
 
-def _summed(counted: CountState, group: SingleProcess) -> CountState:
-    """What all processes have counted."""
-    others = group.gather((counted.areas, counted.skipped))
-    units = {
-        key: replace(
+def _complete_thresholds(
+    part_runs: Sequence[PartRun], layers: Mapping[str, CombinedLayer], group: SingleProcess
+) -> None:
+    """Select thresholds that are below the stored values, from a second forward pass."""
+    levels = {
+        name: sure_level(layer.thresholds) for name, layer in layers.items() if not layer.complete
+    }
+    if not levels:
+        return
+    for part_run in part_runs:
+        observe_again(part_run, levels)
+    for name, level in levels.items():
+        layer = layers[name]
+        candidates = [
+            part_run.state.again[name] for part_run in part_runs if name in part_run.state.again
+        ]
+        bounds = layer.bounds._replace(level=level)
+        selected = _select(part_runs, candidates, bounds, layer.statistics, group)
+        layer.thresholds = completed(layer.thresholds, selected)
+        layer.notes.append(BELOW_STORED)
+
+
+def _select(
+    part_runs: Sequence[PartRun],
+    candidates: Sequence[Candidates],
+    bounds: CombinedBounds,
+    statistics: UnitStatistics,
+    group: SingleProcess,
+) -> Sequence[UnitThresholds]:
+    """Select a layer's thresholds from the values above ``bounds``, at each quantile."""
+    memory = part_runs[0].feed.memory
+    return thresholds(candidates, bounds, statistics, part_runs[0].quantiles, group, memory)
+
+
+def _check_finite(name: str, selected: Sequence[UnitThresholds]) -> None:
+    """Raise NonFiniteActivation for a threshold of -infinity, above which no mask is defined."""
+    for at_quantile in selected:
+        for unit in at_quantile.values.isneginf().nonzero()[:, 0].tolist():
+            raise NonFiniteActivation(
+                f"layer {name!r}, unit {unit}: no more than {at_quantile.quantile:g} of its "
+                "activations are above -infinity, and a threshold of -infinity makes no mask; "
+                "look for what makes them -infinity in the layers before"
+            )
+
+
+def _sum_over_group(counted: CountState, group: SingleProcess) -> CountState:
+    """Sum the counts of all processes."""
+    units = {}
+    for layer_and_quantile, counts in counted.units.items():
+        units[layer_and_quantile] = replace(
             counts,
             intersection=group.total(counts.intersection),
             unit_area=group.total(counts.unit_area),
         )
-        for key, counts in counted.units.items()
-    }
-    return CountState(
-        reduce(add, (areas for areas, _ in others)),
-        units,
-        [s for _, skipped in others for s in skipped],
-    )
+    areas = reduce(add, group.gather(counted.areas))
+    return CountState(areas, units, _gather_all(counted.skipped, group))

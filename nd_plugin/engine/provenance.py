@@ -1,4 +1,4 @@
-"""Provenance of a run, and settings that cannot be meant."""
+"""Provenance of a run, and checks of its settings."""
 
 from __future__ import annotations
 
@@ -13,19 +13,16 @@ from nd_plugin.probe_data.batches import Feed
 
 
 def check(settings: Settings, quantiles: Sequence[float]) -> None:
-    """Refuse settings that cannot be meant."""
+    """Check settings. Raises BadInput for values out of range."""
     for quantile in quantiles:
         if not 0 < quantile < 1:
-            raise BadInput(
-                f"quantile {quantile} is not between 0 and 1 (the paper's is 0.005)"
-            )
+            raise BadInput(f"quantile {quantile} is not between 0 and 1 (the paper's is 0.005)")
     if not 0 <= settings.min_iou < 1:
-        raise BadInput(
-            f"min_iou {settings.min_iou} is not between 0 and 1 (the paper's is 0.04)"
-        )
+        raise BadInput(f"min_iou {settings.min_iou} is not between 0 and 1 (the paper's is 0.04)")
     if settings.anchor not in ("rf", "cell"):
         raise BadInput(
-            f"anchor {settings.anchor!r} is neither 'rf' (receptive fields) nor 'cell' (spread evenly)"
+            f"anchor {settings.anchor!r} is neither 'rf' (receptive fields) nor 'cell' "
+            "(spread evenly)"
         )
     if settings.top_images < 1:
         raise BadInput(f"top_images {settings.top_images} is not a positive number")
@@ -34,7 +31,8 @@ def check(settings: Settings, quantiles: Sequence[float]) -> None:
 
 
 def provenance(model: Model, feed: Feed, started: str) -> Provenance:
-    """What is about to be run."""
+    """Return the provenance of a run that began at ``started``; geometry and seconds follow."""
+    concept_set_notes = getattr(feed.concepts, "notes", ())
     return Provenance(
         model=model.identity,
         concept_set=feed.concepts.identity,
@@ -45,15 +43,15 @@ def provenance(model: Model, feed: Feed, started: str) -> Provenance:
         versions=versions(),
         started=started,
         seconds=0.0,
-        notes=(*model.notes, *getattr(feed.concepts, "notes", ())),
+        notes=(*model.notes, *concept_set_notes),
         extra={"batch_size": feed.batch_size, "workers": feed.workers},
     )
 
 
 def versions() -> dict[str, str]:
-    """Of what decides the numbers."""
-    names = ("nd_plugin", "torch", "numpy", "pillow")
+    """Return the versions of Python and of the packages that decide the numbers."""
+    packages = ("nd_plugin", "torch", "numpy", "pillow")
     return {
         "python": python_version(),
-        **{name: metadata.version(name) for name in names},
+        **{package: metadata.version(package) for package in packages},
     }

@@ -1,9 +1,10 @@
-"""The dissection of one or many layers in one run over a probe data set.
+"""Dissection of one or several layers in one run over a probe data set.
 
-One forward pass: it remembers what thresholds and top images need and keeps the maps that may exceed their unit's
-threshold; masks follow from these and the annotations alone. Only a layer whose maps found no room, or whose
-thresholds turn out not to be among what was kept, is seen a second time, and says so. All state is a sum over images:
-what several processes, machines or interrupted runs have seen adds up to the same integers.
+One forward pass collects what thresholds and top images need, and stores the maps that may exceed
+their unit's threshold; masks follow from these maps and the annotations alone. A layer goes through
+the model a second time only if its maps did not fit on disk, or if a threshold turns out to be
+below the stored values; its provenance then has a note. All state is a sum over images: several
+processes, machines or interrupted runs add up to the same integers.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nd_plugin.contracts.models import Model
+from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.contracts.provenance import Provenance, Settings
 from nd_plugin.engine.callbacks import Progress, StateSaver, silent
-from nd_plugin.engine.combine import CombinedState, combine
-from nd_plugin.engine.passes import Passes
+from nd_plugin.engine.combine import CombinedLayer, CombinedState, combine
+from nd_plugin.engine.forward_pass import PartRun
+from nd_plugin.engine.forward_pass import observe as observe_images
 from nd_plugin.engine.provenance import check, provenance
 from nd_plugin.engine.state import State
 from nd_plugin.engine.unit_statistics import UnitStatistics
@@ -32,15 +34,19 @@ from nd_plugin.machine.allocator import retain_memory
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import threads
 from nd_plugin.method.ranks import complement_rank
-from nd_plugin.probe_data.batches import Feed
-from nd_plugin.receptive_fields.geometry import Geometry
+from nd_plugin.probe_data.batches import Batches, Feed
 from nd_plugin.results.dissection import Dissection
 
 OpenState = Callable[[tuple[str, ...], Provenance], tuple[StateSaver, State]]
 
 
-def start_fresh(layers: tuple[str, ...], made: Provenance) -> tuple[StateSaver, State]:
-    """A run that begins at the beginning and leaves nothing behind."""
+NO_GEOMETRY = (
+    "no receptive-field geometry could be derived: the cells are spread evenly over the image"
+)
+
+
+def start_fresh(layers: tuple[str, ...], run_provenance: Provenance) -> tuple[StateSaver, State]:
+    """Start from scratch, and save no state."""
     return StateSaver(), State()
 
 
@@ -52,38 +58,58 @@ def opened(
     progress: Progress = silent,
     quantiles: Sequence[float] = (),
     keep: OpenState = start_fresh,
-) -> Iterator[tuple[Passes, Provenance]]:
-    """The passes over ``feed``'s part of the probe data set, ready to begin or to go on.
+) -> Iterator[tuple[PartRun, Provenance]]:
+    """Open the run over ``feed``'s part of the probe data set, ready to start or to continue.
 
-    ``keep`` says, by the layers' names and what is run, where the state is kept and where it stands. The model is left
-    as it was found in any case. Images are decoded from the beginning already, while the model is surveyed.
+    ``keep`` returns the saver and the state to begin with, given the names of the layers and the
+    provenance. The model is left as it was in any case. Raises BadInput for settings out of range.
     """
-    wanted = [
-        replace(feed.settings, quantile=quantile).quantile for quantile in quantiles
-    ]  # as plain numbers
-    quantiles = tuple(dict.fromkeys(wanted or [feed.settings.quantile]))
+    quantiles = _distinct_quantiles(feed.settings, quantiles)
     check(feed.settings, quantiles)
     with ExitStack() as stack:
-        for surroundings in (torch.no_grad(), retain_memory()):
-            stack.enter_context(surroundings)
-        first = stack.enter_context(closing(feed.images_from(0)))
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(retain_memory())
+        # images are decoded while the model is opened, which takes some forward passes
+        images = stack.enter_context(closing(feed.images_from(0)))
         with threads(torch.get_num_threads() - feed.workers):
             probe = stack.enter_context(model.probe(layers, feed.preprocess.size))
-        made = provenance(model, feed, datetime.now(UTC).isoformat(timespec="seconds"))
-        made = replace(made, notes=(*made.notes, *getattr(probe, "notes", ())))
-        keeper, state = keep(probe.layers, made)
-        passes = Passes(
-            feed,
-            probe.layers,
-            quantiles,
-            model.device,
-            state,
-            probe,
-            progress,
-            keeper,
-            first,
+        run_provenance = _starting_provenance(model, feed, probe)
+        saver, state = keep(probe.layers, run_provenance)
+        part_run = PartRun(
+            feed=feed,
+            layers=probe.layers,
+            quantiles=quantiles,
+            device=model.device,
+            state=state,
+            probe=probe,
+            progress=progress,
+            saver=saver,
         )
-        yield stack.enter_context(closing(passes)), made
+        stack.enter_context(closing(part_run))
+        part_run.images = stack.enter_context(closing(_remaining(images, feed, state)))
+        yield part_run, run_provenance
+
+
+def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
+    """Return the provenance of a run that starts now, with the notes of its probe."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    run_provenance = provenance(model, feed, started)
+    probe_notes = getattr(probe, "notes", ())
+    return replace(run_provenance, notes=(*run_provenance.notes, *probe_notes))
+
+
+def _distinct_quantiles(settings: Settings, quantiles: Sequence[float]) -> tuple[float, ...]:
+    """Return ``quantiles`` (without any: that of the settings) as plain numbers, each once."""
+    plain = [replace(settings, quantile=quantile).quantile for quantile in quantiles]
+    return tuple(dict.fromkeys(plain or [settings.quantile]))
+
+
+def _remaining(images: Batches, feed: Feed, state: State) -> Batches:
+    """Return the batches that ``state`` does not hold; ``images`` are those from the first on."""
+    if state.batches == 0:
+        return images
+    images.close()
+    return feed.images_from(state.batches)
 
 
 def run(
@@ -96,19 +122,20 @@ def run(
     group: SingleProcess | None = None,
     keep: OpenState = start_fresh,
 ) -> list[Dissection]:
-    """Dissect ``layers`` of ``model`` on what ``feed`` brings; one Dissection per layer, in the order asked for.
+    """Dissect ``layers`` of ``model`` on the probe data set of ``feed``.
 
-    With several ``quantiles`` (else the settings' own) one for each of them, layer by layer. ``group`` are the
-    processes that share the work, each with its part. Raises what the tree in `nd_plugin.errors` says.
+    Returns one Dissection for each layer, in the order of ``layers``; with several ``quantiles``
+    one for each of them, layer by layer. ``group``: the processes that share the work, each with a
+    part. ``keep``: see `opened`. Raises errors as listed in `nd_plugin.errors`.
     """
     group = group or SingleProcess()
-    clock = time.monotonic()
-    with opened(model, layers, feed, progress, quantiles, keep) as (passes, made):
-        before = passes.state.seconds
-        passes.observe()
-        whole = combine([passes], group)
-    seconds = max(group.gather(before + time.monotonic() - clock))
-    return dissections(passes, whole, replace(made, seconds=round(seconds, 3)))
+    start = time.monotonic()
+    with opened(model, layers, feed, progress, quantiles, keep) as (part_run, run_provenance):
+        earlier_seconds = part_run.state.seconds
+        observe_images(part_run)
+        combined = combine([part_run], group)
+    seconds = max(group.gather(earlier_seconds + time.monotonic() - start))
+    return dissections(part_run, combined, replace(run_provenance, seconds=round(seconds, 3)))
 
 
 def observe(
@@ -119,71 +146,73 @@ def observe(
     quantiles: Sequence[float],
     keep: OpenState,
 ) -> None:
-    """The pass over the images alone, for a shard: what it has seen is kept for `shards.merge`."""
-    with opened(model, layers, feed, progress, quantiles, keep) as (passes, _):
-        passes.observe()
-        passes.keeper.save(passes.state)
+    """Run the forward pass of a shard, and save its state for `resuming.shards.merge`."""
+    with opened(model, layers, feed, progress, quantiles, keep) as (part_run, _):
+        observe_images(part_run)
+        part_run.saver.save(part_run.state)
 
 
 def dissections(
-    passes: Passes, whole: CombinedState, made: Provenance
+    part_run: PartRun, combined: CombinedState, run_provenance: Provenance
 ) -> list[Dissection]:
-    """The results, layer by layer."""
-    feed = passes.feed
-    names = tuple(feed.concepts.name(index) for index in range(feed.images))
-    found = []
-    for layer in passes.layers:
-        seen = whole.observations[layer]
-        geometry = whole.geometries[layer]
-        for at in whole.thresholds[layer]:
-            counts = whole.counted.units[layer, at.quantile]
-            found.append(
-                Dissection(
-                    layer=layer,
-                    categories=tuple(feed.concepts.categories),
-                    concepts=tuple(feed.concepts.concepts),
-                    thresholds=_floats(at.values),
-                    intersection=counts.intersection.numpy(),
-                    unit_area=counts.unit_area.numpy(),
-                    concept_area=whole.counted.areas.area,
-                    category_images=whole.counted.areas.images,
-                    dead=~seen.varied.numpy(),
-                    sparse=_sparse(seen, at.quantile),
-                    locations=seen.locations,
-                    top_images=seen.top.images.numpy(),
-                    top_activations=_floats(seen.top.activations),
-                    image_names=names,
-                    skipped=tuple(
-                        sorted(whole.skipped, key=lambda item: (item.image, item.part))
-                    ),
-                    settings=replace(feed.settings, quantile=at.quantile),
-                    provenance=_noted(
-                        made, geometry, feed.settings, whole.notes[layer]
-                    ),
-                )
+    """Return the results of all layers and quantiles; ``part_run`` is any of those combined.
+
+    A layer that was asked for twice has its results twice.
+    """
+    feed = part_run.feed
+    image_names = tuple(feed.concepts.name(index) for index in range(feed.images))
+    skipped = tuple(sorted(combined.skipped, key=lambda item: (item.image, item.part)))
+    results = []
+    for name in part_run.layers:
+        layer = combined.layers[name]
+        layer_provenance = _layer_provenance(run_provenance, feed.settings, layer)
+        for thresholds in layer.thresholds:
+            counts = combined.counted.units[name, thresholds.quantile]
+            dissection = Dissection(
+                layer=name,
+                categories=tuple(feed.concepts.categories),
+                concepts=tuple(feed.concepts.concepts),
+                thresholds=_float64(thresholds.values),
+                intersection=counts.intersection.numpy(),
+                unit_area=counts.unit_area.numpy(),
+                concept_area=combined.counted.areas.area,
+                category_images=combined.counted.areas.images,
+                dead=~layer.statistics.varied.numpy(),
+                sparse=_sparse(layer.statistics, thresholds.quantile),
+                locations=layer.statistics.locations,
+                top_images=layer.statistics.top.images.numpy(),
+                top_activations=_float64(layer.statistics.top.activations),
+                image_names=image_names,
+                skipped=skipped,
+                settings=replace(feed.settings, quantile=thresholds.quantile),
+                provenance=layer_provenance,
             )
-    return found
+            results.append(dissection)
+    return results
 
 
-def _sparse(seen: UnitStatistics, quantile: float) -> npt.NDArray[np.bool_]:
-    """Units that are 0 on more than (1 - τ)·n of all n locations, so that T_k = 0, and not dead; (unit,)."""
-    few = seen.locations - complement_rank(quantile, seen.locations)
-    return np.asarray(((seen.nonzero < few) & seen.varied).numpy())
+def _sparse(statistics: UnitStatistics, quantile: float) -> npt.NDArray[np.bool_]:
+    """Return which units are sparse; (unit,).
+
+    A sparse unit is not dead, and 0 on more than (1 - τ)·n of all n locations, so that T_k = 0.
+    """
+    n = statistics.locations
+    nonzero_limit = n - complement_rank(quantile, n)
+    sparse = (statistics.nonzero < nonzero_limit) & statistics.varied
+    return np.asarray(sparse.numpy())
 
 
-def _floats(values: Tensor) -> npt.NDArray[np.float64]:
-    """To float64, which holds every float32 exactly; -0 becomes 0."""
+def _float64(values: Tensor) -> npt.NDArray[np.float64]:
+    """Convert to float64, which holds every float32 exactly; -0 becomes 0."""
     return values.double().cpu().numpy() + 0.0
 
 
-def _noted(
-    made: Provenance, geometry: Geometry, settings: Settings, notes: Sequence[str]
+def _layer_provenance(
+    run_provenance: Provenance, settings: Settings, layer: CombinedLayer
 ) -> Provenance:
-    """With the layer's geometry; evenly spread cells and a second forward pass are stated."""
-    if settings.anchor == "rf" and not geometry.anchored:
-        notes = [
-            *notes,
-            "no receptive-field geometry could be derived: the cells are spread evenly over the image",
-        ]
-    found = {**asdict(geometry), "source": geometry.source}
-    return replace(made, geometry=found, notes=(*made.notes, *notes))
+    """Add a layer's geometry and notes to the provenance of the run."""
+    notes = [*run_provenance.notes, *layer.notes]
+    if settings.anchor == "rf" and not layer.geometry.anchored:
+        notes.append(NO_GEOMETRY)
+    geometry = {**asdict(layer.geometry), "source": layer.geometry.source}
+    return replace(run_provenance, geometry=geometry, notes=tuple(notes))

@@ -9,7 +9,7 @@ from nd_plugin.errors import BadInput
 
 @dataclass(frozen=True)
 class Part:
-    """Every ``of``-th batch of the probe data set, from ``index`` on: the work of one process or one machine."""
+    """Part of a probe data set: every ``of``-th batch, from batch ``index`` on."""
 
     index: int = 0
     of: int = 1
@@ -21,8 +21,12 @@ class Part:
             )
 
     def part(self, index: int, of: int) -> Part:
-        """A part of this part."""
+        """Return part ``index`` of this part, divided into ``of``."""
         return Part(self.index + index * self.of, self.of * of)
+
+    def batch_numbers(self, batches: int) -> range:
+        """Return the numbers of the part's batches, of all ``batches`` of the probe data set."""
+        return range(self.index, batches, self.of)
 
     def __str__(self) -> str:
         return f"{self.index + 1}/{self.of}"
@@ -32,7 +36,7 @@ WHOLE = Part()
 
 
 def parse_part(text: str) -> Part:
-    """``3/16``: the third of sixteen."""
+    """Parse the text of a part: ``3/16`` is the third of sixteen. Raises BadInput."""
     index, _, of = text.partition("/")
     if not (index.isdecimal() and of.isdecimal() and int(of) > 0):
         raise BadInput(f"shard {text!r} is not of the form 3/16, the third of sixteen")

@@ -1,4 +1,4 @@
-"""For concept sets on disk: tables and masks read with errors that name file and line."""
+"""Tables and masks of concept sets on disk; errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -13,56 +13,63 @@ from PIL import Image
 
 from nd_plugin.errors import ConceptSetInvalid
 
-TableLine = tuple[
-    str, dict[str, str]
-]  # where it stands, for messages; its cells by column, stripped
+TableLine = tuple[str, dict[str, str]]  # file and line, for messages; stripped cells by column
 
 
 def read_table(path: Path, columns: Sequence[str], hint: str = "") -> list[TableLine]:
-    """The lines of a CSV file that has at least these columns; empty ones are left out.
+    """Read the lines of a CSV file, without empty ones.
 
-    Raises ConceptSetInvalid; ``hint`` says what a missing file means.
+    Raises ConceptSetInvalid if one of ``columns`` is missing, the file is malformed, or there is
+    none; ``hint`` explains what a missing file means.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return list(_lines(csv.DictReader(file), path, columns))
     except FileNotFoundError as error:
-        raise ConceptSetInvalid(
-            f"no {path.name} in {path.parent}{hint and ': ' + hint}"
-        ) from error
+        explanation = f": {hint}" if hint else ""
+        raise ConceptSetInvalid(f"no {path.name} in {path.parent}{explanation}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConceptSetInvalid(f"{path} cannot be read: {error}") from error
 
 
-def _lines(
-    reader: csv.DictReader[str], path: Path, columns: Sequence[str]
-) -> Iterator[TableLine]:
-    missing = [column for column in columns if column not in (reader.fieldnames or ())]
+def _lines(reader: csv.DictReader[str], path: Path, columns: Sequence[str]) -> Iterator[TableLine]:
+    header = reader.fieldnames or ()
+    missing = [repr(column) for column in columns if column not in header]
     if missing:
-        raise ConceptSetInvalid(f"{path} has no column {', '.join(map(repr, missing))}")
-    for line in reader:
-        where = f"{path}, line {reader.line_num}"
-        if any(line.pop(None, ())):
+        raise ConceptSetInvalid(f"{path} has no column {', '.join(missing)}")
+    for row in reader:
+        location = f"{path}, line {reader.line_num}"
+        surplus = row.pop(None, ())
+        if any(surplus):
             raise ConceptSetInvalid(
-                f"{where}: more cells than columns; a text that holds a comma belongs in quotes"
+                f"{location}: more cells than columns; a text that holds a comma belongs in quotes"
             )
-        cells = {key: (value or "").strip() for key, value in line.items()}
+        cells = {column: (text or "").strip() for column, text in row.items()}
         if any(cells.values()):
-            yield where, cells
+            yield location, cells
 
 
 def read_mask(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]:
-    """The mode and the pixels of an image file. Raises ValueError that names it as ``what``."""
+    """Read the mode and the pixels of an image file.
+
+    Raises ValueError that names the file as ``what``.
+    """
     try:
         with Image.open(path) as image:
             return image.mode, np.asarray(image)
-    except Exception as error:  # whatever a decoder raises
+    except Exception as error:  # a decoder may raise anything
         raise ValueError(f"{what} cannot be read: {error}") from error
 
 
 def check_aspect(mask: tuple[int, int], image: tuple[int, int], what: str) -> None:
-    """Raises ValueError where a mask (height, width) does not cover its image, to within one of its own pixels."""
-    if abs(mask[1] * image[0] - mask[0] * image[1]) > max(image):
+    """Check that a mask (height, width) covers its image, to within one of the mask's pixels.
+
+    Raises ValueError that names the mask as ``what``.
+    """
+    mask_height, mask_width = mask
+    height, width = image
+    if abs(mask_width * height - mask_height * width) > max(image):
         raise ValueError(
-            f"{what} is {mask[1]}x{mask[0]}, which has not the aspect of its image, {image[1]}x{image[0]}"
+            f"{what} is {mask_width}x{mask_height}, which has not the aspect of its image, "
+            f"{width}x{height}"
         )

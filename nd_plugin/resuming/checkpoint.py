@@ -1,7 +1,7 @@
-"""The state of a part of a dissection on disk: to continue an interrupted run, and to bring shards together.
+"""Checkpoints: the state of one part of a dissection on disk, to continue it or to merge shards.
 
-A folder holds ``state.npz`` (no pickles; replaced whole) and a file of candidates per layer, which only grows: what the
-state says of its length is what counts.
+A folder holds ``state.npz`` (without pickles; replaced as a whole) and for each layer a file of
+candidates. That file only grows: bytes beyond the length that the state records are ignored.
 """
 
 from __future__ import annotations
@@ -28,153 +28,175 @@ from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, NotSaved, RunInvalid
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import atomic_files
+from nd_plugin.resuming.run_description import check_same, describe
 from nd_plugin.resuming.state_arrays import pack, unpack
 
 STATE = "state.npz"
 
 
-LOCK = "lock"  # held by the process that is at work there
+LOCK = "lock"  # held by the process that works in the folder
 
 
 FORMAT = 3
 
 
-EVERY = 2000  # images
+EVERY = 2000  # images between checkpoints, by default
 
 
 @dataclass
 class Checkpoint(StateSaver):
-    """Keeps the state of a part in ``folder``, after ``every`` so many images."""
+    """Saver of a part's state in ``folder``, whenever ``every`` more images are done."""
 
     folder: Path
-    described: Mapping[str, Any]  # what is run: model, data, settings, part
-    made: Mapping[str, Any]  # its provenance
+    described: Mapping[str, Any]  # see `run_description.describe`
+    run_provenance: Mapping[str, Any]
     every: int = EVERY
-    _since: int = 0
-    _clock: float = field(default_factory=time.monotonic)
+    _images_since: int = 0  # the last checkpoint
+    _last_time: float = field(default_factory=time.monotonic)  # of a checkpoint, or the start
 
     def watch(self, candidates: Candidates, place: int) -> None:
-        """The candidates of a layer, the ``place``-th, begin: their file will lie in the folder."""
+        """Put the file of new candidates, number ``place``, into the folder."""
         candidates.place = self.folder / str(place)
 
     def due(self, images: int) -> bool:
-        """Whether the state is kept when so many images more are done."""
-        return self._since + images >= self.every
+        """Return whether the next `tick` of so many images saves the state."""
+        return self._images_since + images >= self.every
 
     def tick(self, state: State, images: int) -> None:
-        """So many images more are done."""
-        due = self.due(images)
-        self._since += images
-        if due:
-            try:
-                self.save(state)
-            except NotSaved as error:  # the run goes on: what it has is in memory
-                self._since = 0
-                warnings.warn(f"no checkpoint: {error}", RuntimeWarning, stacklevel=2)
+        """Take note that so many more images are done; save the state if it is due.
+
+        Without room for a checkpoint the run continues, since all its state is in memory.
+        """
+        is_due = self.due(images)
+        self._images_since += images
+        if not is_due:
+            return
+        try:
+            self.save(state)
+        except NotSaved as error:
+            self._images_since = 0
+            warnings.warn(f"checkpoint not saved: {error}", RuntimeWarning, stacklevel=2)
 
     def save(self, state: State) -> None:
-        """Write the state as it is. Raises NotSaved."""
+        """Save the state now. Raises NotSaved."""
         now = time.monotonic()
-        state.seconds, self._clock, self._since = (
-            state.seconds + now - self._clock,
-            now,
-            0,
-        )
+        state.seconds += now - self._last_time
+        self._last_time = now
+        self._images_since = 0
+        content = self._state_file(state)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _flush_candidates(state)
+        except OSError as error:
+            raise NotSaved(f"{self.folder} cannot be written: {error.strerror or error}") from error
+        atomic_files.write_file(self.folder / STATE, content)
+        self._remove_unused(state)
+
+    def _state_file(self, state: State) -> bytes:
+        """Serialise the state; writes candidates that are in memory to their files."""
         packed, arrays = pack(state)
         metadata = {
             "format": FORMAT,
             "described": dict(self.described),
-            "made": dict(self.made),
+            "made": dict(self.run_provenance),
             **packed,
         }
-        content = io.BytesIO()
-        np.savez(
-            content,
-            metadata=np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8),
-            **arrays,
-        )
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for candidates in state.files():
-                if candidates.file is not None:
-                    os.fsync(candidates.file.fileno())
-        except OSError as error:
-            raise NotSaved(
-                f"{self.folder} cannot be written: {error.strerror or error}"
-            ) from error
-        atomic_files.write_file(self.folder / STATE, content.getvalue())
+        metadata_bytes = np.frombuffer(json.dumps(metadata).encode(), dtype=np.uint8)
+        file = io.BytesIO()
+        np.savez(file, metadata=metadata_bytes, **arrays)
+        return file.getvalue()
+
+    def _remove_unused(self, state: State) -> None:
+        """Remove files of earlier states, such as maps of a layer that has values only by now."""
         used = {self.folder / STATE, *(candidates.path for candidates in state.files())}
-        for path in ours(self.folder):
+        for path in state_files(self.folder):
             if path not in used:
                 path.unlink()
 
 
+def _flush_candidates(state: State) -> None:
+    """Write files of candidates through to the disk, before a state refers to their content."""
+    for candidates in state.files():
+        if candidates.file is not None:
+            os.fsync(candidates.file.fileno())
+
+
 @dataclass
 class CheckpointFolder:
-    """Where a run is kept while it lasts, and how it begins: `keep` is what `engine.run` asks."""
+    """Folder of checkpoints during a run; `keep` opens the state for `engine.run`."""
 
     folder: Path
     feed: Feed
     quantiles: Sequence[float]
     every: int = EVERY
-    resume: bool = (
-        True  # where an interrupted run is found there; else it is left behind
-    )
-    begun: bool = False  # what is in the folder is this run's
-    _held: ExitStack = field(default_factory=ExitStack)  # until the end of `watched`
+    resume: bool = True  # continue the folder's interrupted run; else discard it
+    begun: bool = False  # the folder's content belongs to this run
+    _lock: ExitStack = field(default_factory=ExitStack)  # released at the end of `watched`
 
-    def keep(
-        self, layers: tuple[str, ...], made: Provenance
-    ) -> tuple[Checkpoint, State]:
-        """The keeper, and where the run stands. Raises BadInput where another one was interrupted, or is at work."""
-        described = describe(self.feed, layers, self.quantiles, made)
-        checkpoint = Checkpoint(self.folder, described, asdict(made), self.every)
-        strange = [
-            path
-            for path in self.folder.glob("*")
-            if path not in ours(self.folder) and path.name != LOCK
-        ]
-        if strange:
-            raise BadInput(
-                f"{self.folder} holds other things than the state of a run, such as {strange[0].name}"
-            )
-        self._held.enter_context(atomic_files.alone(self.folder / LOCK))
-        if not self.resume or not states(self.folder):
+    def keep(self, layers: tuple[str, ...], run_provenance: Provenance) -> tuple[Checkpoint, State]:
+        """Lock the folder, and return its saver and the state to begin with.
+
+        Raises BadInput if another process works in the folder, or if it holds other files or the
+        state of a different run.
+        """
+        described = describe(self.feed, layers, self.quantiles, run_provenance)
+        checkpoint = Checkpoint(self.folder, described, asdict(run_provenance), self.every)
+        self._check_only_state_files()
+        self._lock.enter_context(atomic_files.alone(self.folder / LOCK))
+        if self.resume and states(self.folder):
+            state = self._load(described, torch.device(run_provenance.device))
             self.begun = True
-            self.remove()
-            return checkpoint, State()
-        stored, _, state = load(self.folder, torch.device(made.device), to_go_on=True)
+            return checkpoint, state
+        self.begun = True
+        self.remove()
+        return checkpoint, State()
+
+    def _check_only_state_files(self) -> None:
+        expected = {*state_files(self.folder), self.folder / LOCK}
+        for path in self.folder.glob("*"):
+            if path not in expected:
+                raise BadInput(
+                    f"{self.folder} holds files that are no checkpoint, such as {path.name}; "
+                    "choose another folder"
+                )
+
+    def _load(self, described: Mapping[str, Any], device: torch.device) -> State:
+        """Load the state, to continue it. Raises BadInput if it is of a different run."""
+        stored, _, state = load(self.folder, device, to_continue=True)
         try:
-            check_same(stored, described, f"what is in {self.folder}", but=["source"])
+            check_same(stored, described, f"the run in {self.folder}", ignored=["source"])
         except BadInput:
             state.close()
             raise
-        self.begun = True
-        return checkpoint, state
+        return state
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """While a run goes on; whatever ends it before its first checkpoint, nothing is left of it."""
+        """Guard the folder during a run.
+
+        Afterwards the lock is released, and a run that fails before its first checkpoint leaves no
+        files.
+        """
         try:
-            with self._held:
+            with self._lock:
                 yield
         except BaseException:
             if self.begun and not states(self.folder):
                 self.remove()
             raise
         finally:
-            with suppress(OSError):
-                self.folder.rmdir()  # where nothing is kept
+            with suppress(OSError):  # not empty
+                self.folder.rmdir()
 
     def remove(self) -> None:
-        """Once the result is saved: what is ours, and the folder when nothing else is in it."""
-        for path in ours(self.folder):
+        """Remove the checkpoint, and the folder if nothing else is in it."""
+        for path in state_files(self.folder):
             path.unlink(missing_ok=True)
-        with suppress(OSError):
+        with suppress(OSError):  # not empty
             self.folder.rmdir()
 
     def hand_over(self, target: Path) -> None:
-        """The folder becomes a shard's own. Raises NotSaved."""
+        """Move the finished state of a shard to its folder ``target``. Raises NotSaved."""
         if target == self.folder:
             return
         try:
@@ -184,92 +206,48 @@ class CheckpointFolder:
             self.folder.rename(target)
         except OSError as error:
             raise NotSaved(
-                f"{target} cannot be written: {error.strerror or error}; it is in {self.folder}"
+                f"{target} cannot be written: {error.strerror or error}; "
+                f"the shard is saved in {self.folder}"
             ) from error
 
 
 def states(*folders: Path) -> list[Path]:
-    """Those of ``folders`` that hold a state."""
+    """Return those of ``folders`` that hold a state."""
     return [folder for folder in folders if (folder / STATE).is_file()]
 
 
-def ours(folder: Path) -> list[Path]:
-    """The files of a state in a folder, half-written ones too."""
-    return [
-        path
-        for form in (STATE, f".{STATE}.*", "*.maps", "*.values")
-        for path in folder.glob(form)
-    ]
-
-
-def describe(
-    feed: Feed, layers: Sequence[str], quantiles: Sequence[float], made: Provenance
-) -> dict[str, Any]:
-    """All that decides the numbers of a part: what has to be the same to continue it, or to belong together."""
-    return {
-        "model": asdict(made.model),
-        "concept set": asdict(made.concept_set),
-        "layers": list(layers),
-        "quantiles": list(quantiles),
-        "settings": asdict(feed.settings),
-        "preprocessing": feed.preprocess.describe(),
-        "batch size": feed.batch_size,
-        "images": feed.images,
-        "shard": str(feed.part),
-        "backend": made.backend,
-        "device": made.device.partition(":")[0],
-        "versions": dict(made.versions),
-    }
+def state_files(folder: Path) -> list[Path]:
+    """Return the files of a state in a folder, and incomplete ones of interrupted writes."""
+    paths: list[Path] = []
+    for pattern in (STATE, f".{STATE}.*", "*.maps", "*.values"):
+        paths += folder.glob(pattern)
+    return paths
 
 
 def load(
-    folder: Path, device: torch.device, *, to_go_on: bool
+    folder: Path, device: torch.device, *, to_continue: bool
 ) -> tuple[dict[str, Any], dict[str, Any], State]:
-    """What was run, its provenance, and where it stands; ``to_go_on`` or only to be read. Raises RunInvalid."""
-    path, state = folder / STATE, State()
+    """Load a state, ``to_continue`` it or only to read it.
+
+    Returns the description of the run, its provenance and the state. Raises RunInvalid for damaged
+    files and other formats.
+    """
+    path = folder / STATE
+    state = State()
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             metadata = json.loads(stored["metadata"].tobytes().decode())
             if metadata["format"] != FORMAT:
                 raise RunInvalid(
-                    f"{path} is of format {metadata['format']}, and this nd_plugin reads {FORMAT}"
+                    f"{path} has format {metadata['format']}, but this nd_plugin reads {FORMAT}; "
+                    "use the version of nd_plugin that wrote it"
                 )
             state = unpack(metadata, stored, folder, device)
             for candidates in state.files():
-                candidates.reopen(to_go_on=to_go_on)
-    except Exception as error:  # zip, npy and JSON errors have no common root
+                candidates.reopen(to_go_on=to_continue)
+    except Exception as error:  # errors of zip, npy and JSON have no common base class
         state.close()
         if isinstance(error, RunInvalid):
             raise
-        raise RunInvalid(
-            f"{path} is damaged: {type(error).__name__}: {error}"
-        ) from error
+        raise RunInvalid(f"{path} is damaged: {type(error).__name__}: {error}") from error
     return metadata["described"], metadata["made"], state
-
-
-def check_same(
-    stored: Mapping[str, Any],
-    wanted: Mapping[str, Any],
-    where: str,
-    *,
-    but: Sequence[str] = (),
-) -> None:
-    """Raises BadInput that names what differs between what was run and what is asked for."""
-    plain = json.loads(json.dumps(wanted))
-    for name, before, now in _differences(stored, plain):
-        if not set(name.split(".")) & set(but):
-            raise BadInput(
-                f"{where} was run with another {name}: {before!r}, not {now!r}"
-            )
-
-
-def _differences(
-    before: Any, now: Any, name: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in dict.fromkeys([*before, *now]):
-            yield from _differences(
-                before.get(key), now.get(key), f"{name}.{key}" if name else key
-            )
-    elif before != now:
-        yield name, before, now

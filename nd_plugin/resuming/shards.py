@@ -1,11 +1,11 @@
-"""Shards: parts of one dissection that were run apart, and what they say together."""
+"""Shards: parts of one dissection, run apart from each other and merged into its results."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.contracts.provenance import Identity, Provenance, Settings
 from nd_plugin.engine.callbacks import Progress, silent
 from nd_plugin.engine.combine import combine
-from nd_plugin.engine.passes import Passes
+from nd_plugin.engine.forward_pass import PartRun
 from nd_plugin.engine.run import dissections
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, RunInvalid
@@ -24,83 +24,120 @@ from nd_plugin.machine.allocator import retain_memory
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.batches import Feed
-from nd_plugin.probe_data.parts import parse_part
+from nd_plugin.probe_data.parts import Part, parse_part
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import checkpoint
+from nd_plugin.resuming.run_description import check_same
 
 
 class Shard(NamedTuple):
-    """A part that has been seen."""
+    """State of a part whose forward pass is done."""
 
     folder: Path
-    described: dict[str, Any]  # what was run
-    made: dict[str, Any]  # its provenance
+    described: dict[str, Any]  # see `run_description.describe`
+    run_provenance: dict[str, Any]
     state: State
+
+    @property
+    def part(self) -> Part:
+        """Part of the probe data set."""
+        return parse_part(self.described["shard"])
+
+    @property
+    def total_batches(self) -> int:
+        """Number of batches of the whole probe data set."""
+        images: int = self.described["images"]
+        batch_size: int = self.described["batch size"]
+        return math.ceil(images / batch_size)
+
+    @property
+    def batch_numbers(self) -> range:
+        """Numbers of the shard's batches."""
+        return self.part.batch_numbers(self.total_batches)
 
 
 def load(folders: Sequence[Path]) -> list[Shard]:
-    """Read shards. Raises RunInvalid, and BadInput for such as do not belong together, overlap or are missing."""
+    """Load shards; a folder may hold several, of processes that ran together.
+
+    Raises RunInvalid for a folder that is not a readable shard. Raises BadInput for shards of
+    different runs, unfinished ones, overlapping ones, and if some are missing.
+    """
+    cpu = torch.device("cpu")
     shards: list[Shard] = []
     try:
-        for folder in chain.from_iterable(map(within, folders)):
-            if not checkpoint.states(folder):
-                raise RunInvalid(
-                    f"{folder} is no shard: it has no {checkpoint.STATE} (nd dissect --shard 1/{len(folders)})"
-                )
-            shards.append(
-                Shard(
-                    folder,
-                    *checkpoint.load(folder, torch.device("cpu"), to_go_on=False),
-                )
-            )
-        _check_together(shards)
+        for given_folder in folders:
+            for folder in within(given_folder):
+                _check_is_shard(folder, len(folders))
+                shards.append(Shard(folder, *checkpoint.load(folder, cpu, to_continue=False)))
+        _check_complete(shards)
     except BaseException:
         close(shards)
         raise
     return shards
 
 
+def _check_is_shard(folder: Path, shard_count: int) -> None:
+    if not checkpoint.states(folder):
+        raise RunInvalid(
+            f"{folder} is not a shard: it has no {checkpoint.STATE}; "
+            f"nd dissect --shard 1/{shard_count} writes one"
+        )
+
+
 def within(folder: Path) -> list[Path]:
-    """The shards in a folder that several processes have filled; else the folder itself."""
-    return checkpoint.states(*sorted(folder.glob("*"))) or [folder]
+    """Return the shards that several processes wrote into a folder; else the folder itself."""
+    subfolders = sorted(folder.glob("*"))
+    return checkpoint.states(*subfolders) or [folder]
 
 
 def close(shards: Sequence[Shard]) -> None:
-    """Let go of their files."""
+    """Close the files of shards."""
     for shard in shards:
         shard.state.close()
 
 
-def _check_together(shards: Sequence[Shard]) -> None:
-    first, expected = shards[0][:2]
-    batches = -(-expected["images"] // expected["batch size"])
-    owner: dict[int, int] = {}
-    for place, (folder, described, _, state) in enumerate(shards):
-        checkpoint.check_same(
-            described,
-            expected,
-            f"{folder} does not belong to {first}: it",
-            but=["shard", "source"],
+def _check_complete(shards: Sequence[Shard]) -> None:
+    """Check that each batch of one run is in exactly one shard. Raises BadInput."""
+    first = shards[0]
+    owner_of_batch: dict[int, Shard] = {}
+    for shard in shards:
+        check_same(
+            shard.described,
+            first.described,
+            f"{shard.folder} does not belong to {first.folder}: it",
+            ignored=["shard", "source"],
         )
-        part = parse_part(described["shard"])
-        mine = range(part.index, batches, part.of)
-        if state.batches < len(mine):
-            raise BadInput(
-                f"{folder} is not finished: {state.batches} of {len(mine)} batches; run it with --resume"
-            )
-        for number in mine:
-            other = owner.setdefault(number, place)
-            if other != place:
+        _check_finished(shard)
+        for batch_number in shard.batch_numbers:
+            owner = owner_of_batch.setdefault(batch_number, shard)
+            if owner is not shard:
                 raise BadInput(
-                    f"{folder} (shard {part}) overlaps with {shards[other].folder}: each part belongs in once"
+                    f"{shard.folder} (shard {shard.part}) overlaps with {owner.folder} "
+                    f"(shard {owner.part}); merge each part once"
                 )
-    missing = [number for number in range(batches) if number not in owner]
-    if missing:
-        of = max(parse_part(described["shard"]).of for _, described, *_ in shards)
-        lacking = sorted({number % of + 1 for number in missing})
+    _check_none_missing(shards, owner_of_batch)
+
+
+def _check_finished(shard: Shard) -> None:
+    done = shard.state.batches
+    total = len(shard.batch_numbers)
+    if done < total:
         raise BadInput(
-            f"shards are missing: {', '.join(f'{index}/{of}' for index in lacking)}"
+            f"{shard.folder} is not finished: {done} of {total} batches; run it with --resume"
         )
+
+
+def _check_none_missing(shards: Sequence[Shard], owner_of_batch: dict[int, Shard]) -> None:
+    """Raise BadInput that names the missing shards, in terms of the finest division."""
+    divisor = max(shard.part.of for shard in shards)
+    missing = {
+        batch_number % divisor + 1
+        for batch_number in range(shards[0].total_batches)
+        if batch_number not in owner_of_batch
+    }
+    if missing:
+        texts = [f"{index}/{divisor}" for index in sorted(missing)]
+        raise BadInput(f"shards are missing: {', '.join(texts)}")
 
 
 def merge(
@@ -112,53 +149,81 @@ def merge(
     memory: int | None = None,
     progress: Progress = silent,
 ) -> list[Dissection]:
-    """The dissections that one run would have given. ``model`` is needed for layers that have to be seen again."""
-    _, described, made, _ = shards[0]
-    identity = asdict(concepts.identity)
-    checkpoint.check_same(
-        described["concept set"], identity, "the concept set", but=["source"]
-    )
+    """Merge shards into the dissections that one run would have returned.
+
+    ``model`` is needed for layers that need a second forward pass; without it they raise RunFailed.
+    Raises BadInput for another concept set or model than that of the shards.
+    """
+    first = shards[0]
+    _check_inputs(first.described, concepts, model)
+    feed = _whole_feed(first.described, concepts, model, workers, memory)
+    layers = tuple(first.described["layers"])
+    opened_probe: AbstractContextManager[Probe | None] = nullcontext()
     if model is not None:
-        checkpoint.check_same(
-            described["model"], asdict(model.identity), "the model", but=["source"]
-        )
-    preprocess, settings = (
-        Preprocess(**described["preprocessing"]),
-        Settings(**described["settings"]),
-    )
-    device = model.device if model is not None else torch.device("cpu")
-    layers, quantiles = tuple(described["layers"]), tuple(described["quantiles"])
-    whole = Feed.of(
-        concepts, preprocess, settings, device, described["batch size"], workers, memory
-    )
-    opened: AbstractContextManager[Probe | None] = (
-        model.probe(layers, preprocess.size) if model else nullcontext()
-    )
-    with torch.no_grad(), retain_memory(), opened as probe:
-        parts = [
-            Passes(
-                replace(whole, part=parse_part(one["shard"])),
-                layers,
-                quantiles,
-                device,
-                state,
-                probe,
-                progress,
+        opened_probe = model.probe(layers, feed.preprocess.size)
+    with torch.no_grad(), retain_memory(), opened_probe as probe:
+        part_runs = [
+            PartRun(
+                feed=replace(feed, part=shard.part),
+                layers=layers,
+                quantiles=tuple(first.described["quantiles"]),
+                device=_device(model),
+                state=shard.state,
+                probe=probe,
+                progress=progress,
             )
-            for _, one, _, state in shards
+            for shard in shards
         ]
         try:
-            found = combine(parts, SingleProcess())
+            combined = combine(part_runs, SingleProcess())
         finally:
-            for part in parts:
-                part.close()
-    seconds = sum(state.seconds for *_, state in shards)
-    return dissections(
-        parts[0], found, _provenance(made, round(seconds, 3), len(shards))
+            for part_run in part_runs:
+                part_run.close()
+    return dissections(part_runs[0], combined, _merged_provenance(shards))
+
+
+def _check_inputs(described: dict[str, Any], concepts: ConceptSet, model: Model | None) -> None:
+    concept_set_identity = asdict(concepts.identity)
+    check_same(
+        described["concept set"], concept_set_identity, "the concept set", ignored=["source"]
+    )
+    if model is not None:
+        check_same(described["model"], asdict(model.identity), "the model", ignored=["source"])
+
+
+def _device(model: Model | None) -> torch.device:
+    return torch.device("cpu") if model is None else model.device
+
+
+def _whole_feed(
+    described: dict[str, Any],
+    concepts: ConceptSet,
+    model: Model | None,
+    workers: int | None,
+    memory: int | None,
+) -> Feed:
+    """Create the feed of the whole probe data set, with the settings of the shards."""
+    return Feed.of(
+        concepts,
+        Preprocess(**described["preprocessing"]),
+        Settings(**described["settings"]),
+        _device(model),
+        batch_size=described["batch size"],
+        workers=workers,
+        memory=memory,
     )
 
 
-def _provenance(made: dict[str, Any], seconds: float, shards: int) -> Provenance:
-    models = {name: Identity(**made[name]) for name in ("model", "concept_set")}
-    notes = (*made["notes"], f"merged from {shards} shards")
-    return Provenance(**{**made, **models, "seconds": seconds, "notes": notes})
+def _merged_provenance(shards: Sequence[Shard]) -> Provenance:
+    """Return the first shard's provenance, with the seconds of all shards."""
+    fields = shards[0].run_provenance
+    seconds = sum(shard.state.seconds for shard in shards)
+    return Provenance(
+        **{
+            **fields,
+            "model": Identity(**fields["model"]),
+            "concept_set": Identity(**fields["concept_set"]),
+            "seconds": round(seconds, 3),
+            "notes": (*fields["notes"], f"merged from {len(shards)} shards"),
+        }
+    )

@@ -1,4 +1,9 @@
-"""The state of a part of a dissection as arrays and plain values, for its file (see `checkpoint`), and back."""
+"""State of a part of a dissection as plain values and arrays, for its file (see `checkpoint`).
+
+Arrays have names such as ``0/level`` (layer number 0), ``again/0/parts`` (its second forward pass)
+and ``counted/0/unit_area`` (counts number 0: a layer at a quantile). Candidates lie in files of
+their own; only where each batch's maps lie in the file is stored here.
+"""
 
 from __future__ import annotations
 
@@ -13,37 +18,45 @@ from torch import Tensor
 
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.candidates import Candidates, StoredMaps
+from nd_plugin.engine.sparse_maps import SparseMaps
 from nd_plugin.engine.state import CountState, LayerState, State
 from nd_plugin.engine.unit_statistics import TopImages, UnitStatistics
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
 from nd_plugin.method.lower_bound import LowerBound
 from nd_plugin.receptive_fields.geometry import Axis, Geometry
 
+STATISTICS_TENSORS = ("highest", "lowest_peak", "varied", "nonzero")
+
+
+BOUND_TENSORS = ("level", "floor", "reached")
+
+
+BOUND_NUMBERS = ("quantile", "images", "enough", "counted", "drawn")
+
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
 
 def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What JSON holds of a state, and its arrays by name; the candidates are written to their files."""
-    arrays: dict[str, Any] = {}
-    arrays["readable"] = np.array(sorted(state.readable), np.int64)
-    layers = [
-        _watched_out(layer, one, f"{place}/", arrays)
-        for place, (layer, one) in enumerate(state.layers.items())
-    ]
-    again = [
-        {
-            "layer": layer,
-            "cells": one.cells,
-            **_candidates_out(one, f"again/{place}/", arrays),
-        }
-        for place, (layer, one) in enumerate(state.again.items())
-    ]
-    counted = state.counted and _counted_out(state.counted, arrays)
-    skipped = [asdict(item) for item in state.skipped]
+    """Pack a state into plain values for JSON, and arrays by name.
+
+    Candidates that are in memory are written to their files. Raises NotSaved.
+    """
+    arrays: dict[str, Any] = {"readable": np.array(sorted(state.readable), np.int64)}
+    layers = []
+    for number, (layer, layer_state) in enumerate(state.layers.items()):
+        layers.append(_pack_layer(layer, layer_state, f"{number}/", arrays))
+    second_passes = []
+    for number, (layer, candidates) in enumerate(state.again.items()):
+        packed = _pack_candidates(candidates, f"again/{number}/", arrays)
+        second_passes.append({"layer": layer, "cells": candidates.cells, **packed})
+    counted = None if state.counted is None else _pack_counts(state.counted, arrays)
     metadata = {
         "batches": state.batches,
         "seconds": state.seconds,
-        "skipped": skipped,
+        "skipped": [asdict(item) for item in state.skipped],
         "layers": layers,
-        "again": again,
+        "again": second_passes,
         "batches_again": state.batches_again,
         "counted": counted,
     }
@@ -51,168 +64,156 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def unpack(
-    metadata: Mapping[str, Any],
-    arrays: Mapping[str, Any],
-    folder: Path,
-    device: torch.device,
+    metadata: Mapping[str, Any], arrays: Mapping[str, Any], folder: Path, device: torch.device
 ) -> State:
-    """The state again; the candidates' files lie in ``folder``, and are not open."""
-    layers = {
-        one["layer"]: _watched_in(one, folder / str(place), f"{place}/", arrays, device)
-        for place, one in enumerate(metadata["layers"])
-    }
-    again = {
-        one["layer"]: _candidates_in(
-            one,
-            tuple(one["cells"]),
-            folder / str(len(layers) + place),
-            f"again/{place}/",
-            arrays,
-        )
-        for place, one in enumerate(metadata["again"])
-    }
-    return State(
-        layers,
-        set(arrays["readable"].tolist()),
-        [Skipped(**item) for item in metadata["skipped"]],
-        metadata["batches"],
-        again,
-        metadata["batches_again"],
-        metadata["counted"] and _counted_in(metadata["counted"], arrays),
-        metadata["seconds"],
+    """Unpack what `pack` returned; the files of candidates are in ``folder``, not opened yet."""
+    state = State(
+        readable=set(arrays["readable"].tolist()),
+        skipped=_unpack_skipped(metadata["skipped"]),
+        batches=metadata["batches"],
+        batches_again=metadata["batches_again"],
+        seconds=metadata["seconds"],
     )
+    for number, packed in enumerate(metadata["layers"]):
+        path = folder / str(number)
+        state.layers[packed["layer"]] = _unpack_layer(packed, path, f"{number}/", arrays, device)
+    for number, packed in enumerate(metadata["again"]):
+        path = folder / str(len(state.layers) + number)
+        cells = _unpack_cells(packed["cells"])
+        candidates = _unpack_candidates(packed, cells, path, f"again/{number}/", arrays)
+        state.again[packed["layer"]] = candidates
+    if metadata["counted"] is not None:
+        state.counted = _unpack_counts(metadata["counted"], arrays)
+    return state
 
 
-BOUNDED = ("quantile", "images", "enough", "counted", "drawn")
-
-
-OBSERVED = ("highest", "lowest_peak", "varied", "nonzero")
-
-
-def _watched_out(
-    layer: str, watched: LayerState, at: str, arrays: dict[str, Any]
+def _pack_layer(
+    layer: str, layer_state: LayerState, prefix: str, arrays: dict[str, Any]
 ) -> dict[str, Any]:
-    seen, bound = watched.observation, watched.bound
-    bound.settle()
-    top = seen.top.best()
-    tensors = {name: getattr(seen, name) for name in OBSERVED}
-    tensors |= {"top_images": top.images, "top_activations": top.activations}
-    tensors |= {"level": bound.level, "floor": bound.floor, "reached": bound.reached}
-    tensors |= {} if bound.largest is None else {"largest": bound.largest}
-    arrays |= {at + name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+    bound = layer_state.bound
+    bound.settle()  # its waiting values are not stored
+    statistics = layer_state.observation
+    top = statistics.top.best()
+    tensors = {name: getattr(statistics, name) for name in STATISTICS_TENSORS}
+    tensors["top_images"] = top.images
+    tensors["top_activations"] = top.activations
+    tensors |= {name: getattr(bound, name) for name in BOUND_TENSORS}
+    if bound.largest is not None:
+        tensors["largest"] = bound.largest
+    for name, tensor in tensors.items():
+        arrays[prefix + name] = tensor.cpu().numpy()
     return {
         "layer": layer,
-        "geometry": asdict(watched.geometry),
+        "geometry": asdict(layer_state.geometry),
         "observation": {
-            "cells": seen.cells,
-            "images": seen.images,
-            "enough": seen.enough,
+            "cells": statistics.cells,
+            "images": statistics.images,
+            "enough": statistics.enough,
             "top": top.keep,
         },
-        "bound": {name: getattr(bound, name) for name in BOUNDED},
-        "candidates": _candidates_out(watched.candidates, at, arrays),
+        "bound": {name: getattr(bound, name) for name in BOUND_NUMBERS},
+        "candidates": _pack_candidates(layer_state.candidates, prefix, arrays),
     }
 
 
-def _candidates_out(
-    kept: Candidates, at: str, arrays: dict[str, Any]
-) -> dict[str, Any]:
-    kept.store()
-    stored = [
-        (batch, *astuple(part))
-        for batch, part in kept.parts.items()
-        if isinstance(part, StoredMaps)
-    ]
-    arrays[at + "parts"] = np.array(stored, np.int64).reshape(-1, 5)
-    return {
-        "dtype": str(kept.dtype).removeprefix("torch."),
-        "whole": kept.whole,
-        "end": kept.end,
-    }
-
-
-def _candidates_in(
-    one: Mapping[str, Any],
-    cells: tuple[int, int],
-    place: Path,
-    at: str,
-    arrays: Mapping[str, Any],
-) -> Candidates:
-    parts = {
-        batch: StoredMaps(*where) for batch, *where in arrays[at + "parts"].tolist()
-    }
-    dtype = {"float32": torch.float32, "float64": torch.float64}[one["dtype"]]
-    return Candidates(cells, dtype, place, one["whole"], dict(parts), None, one["end"])
-
-
-def _watched_in(
-    one: Mapping[str, Any],
-    place: Path,
-    at: str,
+def _unpack_layer(
+    packed: Mapping[str, Any],
+    path: Path,
+    prefix: str,
     arrays: Mapping[str, Any],
     device: torch.device,
 ) -> LayerState:
     def tensor(name: str) -> Tensor:
-        return torch.from_numpy(arrays[at + name]).to(device)
+        return torch.from_numpy(arrays[prefix + name]).to(device)
 
-    seen, bound, cells = (
-        one["observation"],
-        one["bound"],
-        tuple(one["observation"]["cells"]),
+    statistics_tensors: dict[str, Any] = {name: tensor(name) for name in STATISTICS_TENSORS}
+    bound_tensors: dict[str, Any] = {name: tensor(name) for name in BOUND_TENSORS}
+    numbers = packed["observation"]
+    cells = _unpack_cells(numbers["cells"])
+    statistics = UnitStatistics(
+        cells=cells,
+        images=numbers["images"],
+        enough=numbers["enough"],
+        top=TopImages(numbers["top"], tensor("top_activations"), tensor("top_images")),
+        **statistics_tensors,
     )
-    top = TopImages(seen["top"], tensor("top_activations"), tensor("top_images"))
-    largest = tensor("largest") if at + "largest" in arrays else None
-    where = one["geometry"]
-    return LayerState(
-        UnitStatistics(
-            cells,
-            seen["images"],
-            seen["enough"],
-            tensor("highest"),
-            tensor("lowest_peak"),
-            tensor("varied"),
-            tensor("nonzero"),
-            top,
-        ),
-        LowerBound(
-            level=tensor("level"),
-            floor=tensor("floor"),
-            reached=tensor("reached"),
-            largest=largest,
-            **bound,
-        ),
-        _candidates_in(one["candidates"], cells, place, at, arrays),
-        Geometry(Axis(**where["rows"]), Axis(**where["columns"]), where["anchored"]),
+    bound = LowerBound(
+        largest=tensor("largest") if prefix + "largest" in arrays else None,
+        **bound_tensors,
+        **packed["bound"],
     )
+    axes = packed["geometry"]
+    geometry = Geometry(Axis(**axes["rows"]), Axis(**axes["columns"]), axes["anchored"])
+    candidates = _unpack_candidates(packed["candidates"], cells, path, prefix, arrays)
+    return LayerState(statistics, bound, candidates, geometry)
 
 
-def _counted_out(counted: CountState, arrays: dict[str, Any]) -> dict[str, Any]:
-    arrays |= {
-        "counted/area": counted.areas.area,
-        "counted/images": counted.areas.images,
-    }
-    for place, counts in enumerate(counted.units.values()):
-        arrays[f"counted/{place}/intersection"] = counts.intersection.numpy()
-        arrays[f"counted/{place}/unit_area"] = counts.unit_area.numpy()
-    skipped = [asdict(item) for item in counted.skipped]
+def _pack_candidates(candidates: Candidates, prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    """Write candidates to their file; each row of the array is a batch and its StoredMaps."""
+    candidates.store()
+    rows = []
+    for batch_number, maps in candidates.parts.items():
+        if isinstance(maps, StoredMaps):
+            rows.append((batch_number, *astuple(maps)))
+    arrays[prefix + "parts"] = np.array(rows, np.int64).reshape(-1, 5)
     return {
-        "units": [list(key) for key in counted.units],
-        "skipped": skipped,
+        "dtype": str(candidates.dtype).removeprefix("torch."),
+        "whole": candidates.whole,
+        "end": candidates.end,
+    }
+
+
+def _unpack_candidates(
+    packed: Mapping[str, Any],
+    cells: tuple[int, int],
+    path: Path,
+    prefix: str,
+    arrays: Mapping[str, Any],
+) -> Candidates:
+    stored: dict[int, SparseMaps | StoredMaps] = {}
+    for batch_number, *columns in arrays[prefix + "parts"].tolist():
+        stored[batch_number] = StoredMaps(*columns)
+    return Candidates(
+        cells=cells,
+        dtype=DTYPES[packed["dtype"]],
+        place=path,
+        whole=packed["whole"],
+        parts=stored,
+        end=packed["end"],
+    )
+
+
+def _pack_counts(counted: CountState, arrays: dict[str, Any]) -> dict[str, Any]:
+    arrays["counted/area"] = counted.areas.area
+    arrays["counted/images"] = counted.areas.images
+    for number, counts in enumerate(counted.units.values()):
+        arrays[f"counted/{number}/intersection"] = counts.intersection.numpy()
+        arrays[f"counted/{number}/unit_area"] = counts.unit_area.numpy()
+    return {
+        "units": [list(layer_and_quantile) for layer_and_quantile in counted.units],
+        "skipped": [asdict(item) for item in counted.skipped],
         "batches": counted.batches,
     }
 
 
-def _counted_in(one: Mapping[str, Any], arrays: Mapping[str, Any]) -> CountState:
-    def tensor(place: int, name: str) -> Tensor:
-        return torch.from_numpy(arrays[f"counted/{place}/{name}"])
-
-    units = {
-        (layer, quantile): UnitCounts(
-            tensor(place, "intersection"), tensor(place, "unit_area")
-        )
-        for place, (layer, quantile) in enumerate(one["units"])
-    }
-    areas = ConceptCounts(arrays["counted/area"], arrays["counted/images"])
+def _unpack_counts(packed: Mapping[str, Any], arrays: Mapping[str, Any]) -> CountState:
+    units = {}
+    for number, (layer, quantile) in enumerate(packed["units"]):
+        intersection = torch.from_numpy(arrays[f"counted/{number}/intersection"])
+        unit_area = torch.from_numpy(arrays[f"counted/{number}/unit_area"])
+        units[layer, quantile] = UnitCounts(intersection, unit_area)
     return CountState(
-        areas, units, [Skipped(**item) for item in one["skipped"]], one["batches"]
+        areas=ConceptCounts(arrays["counted/area"], arrays["counted/images"]),
+        units=units,
+        skipped=_unpack_skipped(packed["skipped"]),
+        batches=packed["batches"],
     )
+
+
+def _unpack_skipped(items: list[dict[str, str]]) -> list[Skipped]:
+    return [Skipped(**item) for item in items]
+
+
+def _unpack_cells(cells: list[int]) -> tuple[int, int]:
+    rows, columns = cells  # JSON has lists where Python has tuples
+    return rows, columns

@@ -193,7 +193,7 @@ def assert_twins(found: Dissection, maps: Tensor, concepts: Numbered) -> None:
 
 
 def notes_of(found: Dissection) -> list[str]:
-    return [note for note in found.provenance.notes if note.startswith(combine.AGAIN)]
+    return [note for note in found.provenance.notes if note.startswith(combine.SECOND_PASS)]
 
 
 MIXED = {
@@ -268,7 +268,10 @@ class TestNoRoom:
         model = Planted(MIXED)
         for found in run(model, concepts, (TAU, 0.3), batch_size, memory=0):
             assert_twins(found, MIXED[found.layer], concepts)
-            assert notes_of(found) == [combine.NO_ROOM] and combine.NO_ROOM in found.report().notes
+            assert (
+                notes_of(found) == [combine.DID_NOT_FIT]
+                and combine.DID_NOT_FIT in found.report().notes
+            )
         assert sorted(model.seen) == sorted([*range(IMAGES)] * 2)
 
     @pytest.mark.usefixtures("no_room")
@@ -278,7 +281,7 @@ class TestNoRoom:
         found = run(model, concepts, memory=30_000)
         for one in found:
             assert_twins(one, activations[one.layer], concepts)
-        assert [notes_of(one) for one in found] == [[], [combine.NO_ROOM]]
+        assert [notes_of(one) for one in found] == [[], [combine.DID_NOT_FIT]]
         assert len(model.seen) == 2 * IMAGES
 
     @pytest.mark.usefixtures("no_room", "passed_bounds")
@@ -299,7 +302,7 @@ class TestNotKept:
         model = Planted(activations)
         for found in run(model, concepts, (TAU, 0.3), batch_size, memory=memory):
             assert_twins(found, activations[found.layer], concepts)
-            assert notes_of(found) == [combine.NOT_KEPT]
+            assert notes_of(found) == [combine.BELOW_STORED]
         assert sorted(model.seen) == sorted([*range(IMAGES)] * 2)
 
     @pytest.mark.usefixtures("passed_bounds")
@@ -324,7 +327,7 @@ class TestNotKept:
     def test_only_the_layers_concerned_are_noted(self, concepts: Numbered) -> None:
         activations = {"constant": torch.full((IMAGES, 3, 2, 2), 1.5), "plain": MIXED["plain"]}
         found = run(Planted(activations), concepts)
-        assert [notes_of(one) for one in found] == [[], [combine.NOT_KEPT]]
+        assert [notes_of(one) for one in found] == [[], [combine.BELOW_STORED]]
         for one in found:
             assert_twins(one, activations[one.layer], concepts)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from nd_plugin import (
     Concept,
     Identity,
     Preprocess,
+    RunFailed,
     Settings,
     Skipped,
     Unreadable,
@@ -26,7 +29,8 @@ from nd_plugin import (
 )
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.preprocess import parse_size
-from nd_plugin.probe_data.batches import Batch, Feed, mask_size, shuffled
+from nd_plugin.probe_data.batches import Batch, Feed, shuffled
+from nd_plugin.probe_data.items import mask_size
 from nd_plugin.probe_data.parts import Part
 
 pytestmark = [
@@ -377,6 +381,21 @@ def test_stopping_early_leaves_no_worker_behind() -> None:
     next(batches)
     batches.close()  # type: ignore[attr-defined]
     assert set(multiprocessing.active_children()) <= before
+
+
+class Killing(Noise):
+    """A concept set that ends the process which decodes its images, as a lack of memory does."""
+
+    def image(self, index: int) -> Image.Image:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def test_a_worker_that_crashes_is_named_with_a_remedy() -> None:
+    message = r"a data-loading worker crashed \(.*\): out of memory, .* use fewer workers"
+    with pytest.raises(RunFailed, match=message) as caught:
+        list(feed(Killing(), workers=1).batches(annotated=False))
+    assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 def test_the_callers_random_numbers_are_left_alone() -> None:

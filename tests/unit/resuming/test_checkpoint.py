@@ -285,7 +285,7 @@ def test_interrupted_while_a_layer_is_seen_again(
         attempts.interrupted(place)
     found = attempts()
     assert_same(found, expected)
-    assert all(any("once more" in note for note in one.provenance.notes) for one in found)
+    assert all(any("second forward pass" in note for note in one.provenance.notes) for one in found)
     gc.collect()  # files that were left open would be named now
 
 
@@ -331,19 +331,19 @@ def changing(**settings: Any) -> Callable[[Attempts], None]:
 
 WIDER = replace(HOW, size=(96, 64))
 REFUSED: list[tuple[str, Callable[[Attempts], Any]]] = [
-    (r"another model\.fingerprint", other_model),
-    (r"another concept set\.(source|fingerprint)", other_data),
-    (r"another settings\.min_iou: 0\.04, not 0\.1$", changing(min_iou=0.1)),
-    (r"another settings\.anchor: 'rf', not 'cell'", changing(anchor="cell")),
-    (r"another settings\.mask_size: 'auto', not '16'", changing(mask_size="16")),
-    (r"another settings\.limit: None, not 12", changing(limit=12)),
-    (r"another settings\.strict: False, not True", changing(strict=True)),
-    (r"another settings\.top_images: 7, not 8", changing(top_images=8)),
-    (r"another quantiles: \[0\.05\], not \[0\.1\]", lambda a: setattr(a, "quantiles", (0.1,))),
-    (r"another preprocessing\.size: \[64, 64\], not \[96, 64\]", lambda a: setattr(a, "how", WIDER)),
-    (r"another batch size: 6, not 5", lambda a: setattr(a, "batch_size", 5)),
-    (r"another layers: \['near', 'far'\], not \['far'\]", lambda a: setattr(a, "layers", ("far",))),
-    (r"another shard: '1/1', not '1/2'", lambda a: setattr(a, "part", Part(0, 2))),
+    (r"differs in model\.fingerprint", other_model),
+    (r"differs in concept set\.(source|fingerprint)", other_data),
+    (r"differs in settings\.min_iou: 0\.04, not 0\.1$", changing(min_iou=0.1)),
+    (r"differs in settings\.anchor: 'rf', not 'cell'", changing(anchor="cell")),
+    (r"differs in settings\.mask_size: 'auto', not '16'", changing(mask_size="16")),
+    (r"differs in settings\.limit: None, not 12", changing(limit=12)),
+    (r"differs in settings\.strict: False, not True", changing(strict=True)),
+    (r"differs in settings\.top_images: 7, not 8", changing(top_images=8)),
+    (r"differs in quantiles: \[0\.05\], not \[0\.1\]", lambda a: setattr(a, "quantiles", (0.1,))),
+    (r"differs in preprocessing\.size: \[64, 64\], not \[96, 64\]", lambda a: setattr(a, "how", WIDER)),
+    (r"differs in batch size: 6, not 5", lambda a: setattr(a, "batch_size", 5)),
+    (r"differs in layers: \['near', 'far'\], not \['far'\]", lambda a: setattr(a, "layers", ("far",))),
+    (r"differs in shard: '1/1', not '1/2'", lambda a: setattr(a, "part", Part(0, 2))),
 ]  # fmt: skip
 
 
@@ -408,7 +408,7 @@ def test_a_damaged_state_is_refused(attempts: Attempts, kind: str) -> None:
     path.write_bytes(damaged(path.read_bytes())[kind])
     with pytest.raises(
         RunInvalid,
-        match="is of format 4, and this nd_plugin reads 3"
+        match="has format 4, but this nd_plugin reads 3"
         if kind == "of another format"
         else "damaged",
     ) as error:
@@ -526,7 +526,8 @@ def test_a_full_disk_costs_checkpoints_and_not_the_run(
 
     monkeypatch.setattr(Candidates, "_write", full)
     with pytest.warns(
-        RuntimeWarning, match="no checkpoint: .* need more room than there is in .*No space left"
+        RuntimeWarning,
+        match="checkpoint not saved: .* need more room than there is in .*No space left",
     ):
         assert_same(attempts(), expected)
     monkeypatch.setattr(Candidates, "_write", write)
@@ -610,7 +611,7 @@ def test_beginning_anew_uses_nothing_of_before(attempts: Attempts) -> None:
 def test_the_seconds_are_those_of_all_attempts_and_no_more(attempts: Attempts) -> None:
     began = time.monotonic()
     attempts.interrupted(4)
-    *_, state = load(attempts.folder, torch.device("cpu"), to_go_on=False)
+    *_, state = load(attempts.folder, torch.device("cpu"), to_continue=False)
     state.close()
     (found, _) = attempts()
     ended = time.monotonic()
@@ -696,7 +697,7 @@ class TestLayerDissection:
         model.left = 2 + 3 * BATCH
         with pytest.raises(NonFiniteActivation):
             self.dissect(model, shapes, tmp_path / "state")
-        with pytest.raises(BadInput, match="was run with another model"):
+        with pytest.raises(BadInput, match="differs in model"):
             self.dissect(Net().eval(), shapes, tmp_path / "state")
         assert (tmp_path / "state" / STATE).is_file()
 

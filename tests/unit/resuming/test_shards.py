@@ -270,19 +270,19 @@ class TestRefused:
             (["1/2", "4/4"], r"shards are missing: 2/4"),
             (
                 ["1/2", "1/2", "2/2"],
-                r"1-of-2 \(shard 1/2\) overlaps with .*1-of-2: each part belongs in once",
+                r"1-of-2 \(shard 1/2\) overlaps with .*1-of-2 \(shard 1/2\); merge each part once",
             ),
             (
                 ["1/2", "2/2", "3/4"],
-                r"3-of-4 \(shard 3/4\) overlaps with .*1-of-2: each part belongs in once",
+                r"3-of-4 \(shard 3/4\) overlaps with .*1-of-2 \(shard 1/2\); merge each part once",
             ),
             (
                 ["1/1", "8/8"],
-                r"8-of-8 \(shard 8/8\) overlaps with .*1-of-1: each part belongs in once",
+                r"8-of-8 \(shard 8/8\) overlaps with .*1-of-1 \(shard 1/1\); merge each part once",
             ),
             (
                 ["1/3", "2/2"],
-                r"2-of-2 \(shard 2/2\) overlaps with .*1-of-3: each part belongs in once",
+                r"2-of-2 \(shard 2/2\) overlaps with .*1-of-3 \(shard 1/3\); merge each part once",
             ),
         ],
     )
@@ -296,14 +296,14 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("told", "changed"),
         [
-            (r"another layers: \['far'\], not \['near', 'far'\]", {"layers": ["far"]}),
-            (r"another quantiles: \[0\.05\], not \[0\.05, 0\.2\]", {"quantiles": [0.05]}),
-            (r"another settings\.min_iou: 0\.1, not 0\.04", {"settings": Settings(0.05, 0.1, top_images=7)}),
-            (r"another settings\.anchor: 'cell', not 'rf'", {"settings": Settings(0.05, anchor="cell", top_images=7)}),
-            (r"another preprocessing\.interpolation: 'nearest', not 'b", {"how": COARSE}),
-            (r"another batch size: 5, not 4", {"batch_size": 5}),
-            (r"another model\.fingerprint", {"net": Net(seed=1).eval()}),
-            (r"another concept set\.", {"concepts": open_concepts(f"shapes?images={IMAGES}&size={SIZE}&seed=4")}),
+            (r"differs in layers: \['far'\], not \['near', 'far'\]", {"layers": ["far"]}),
+            (r"differs in quantiles: \[0\.05\], not \[0\.05, 0\.2\]", {"quantiles": [0.05]}),
+            (r"differs in settings\.min_iou: 0\.1, not 0\.04", {"settings": Settings(0.05, 0.1, top_images=7)}),
+            (r"differs in settings\.anchor: 'cell', not 'rf'", {"settings": Settings(0.05, anchor="cell", top_images=7)}),
+            (r"differs in preprocessing\.interpolation: 'nearest', not 'b", {"how": COARSE}),
+            (r"differs in batch size: 5, not 4", {"batch_size": 5}),
+            (r"differs in model\.fingerprint", {"net": Net(seed=1).eval()}),
+            (r"differs in concept set\.", {"concepts": open_concepts(f"shapes?images={IMAGES}&size={SIZE}&seed=4")}),
         ],
     )  # fmt: skip
     def test_what_does_not_belong_together(
@@ -312,14 +312,13 @@ class TestRefused:
         other, ours = replace(mine, **changed).shard("2/2"), made("1/2")
         with pytest.raises(BadInput, match=told) as refused:
             mine.merged([ours, other])
-        assert str(refused.value).startswith(
-            f"{other} does not belong to {ours}: it was run with another "
-        )
+        assert str(refused.value).startswith(f"{other} does not belong to {ours}: it differs in ")
 
     def test_no_shard(self, plan: Plan, made: Callable[[str], Path], tmp_path: Path) -> None:
         for folder in (tmp_path, tmp_path / "nowhere"):
             with pytest.raises(
-                RunInvalid, match=r"is no shard: it has no state\.npz .nd dissect --shard 1/2"
+                RunInvalid,
+                match=r"is not a shard: it has no state\.npz; nd dissect --shard 1/2 writes one",
             ):
                 plan.merged([made("1/2"), folder])
 
@@ -327,16 +326,16 @@ class TestRefused:
         self, plan: Plan, made: Callable[[str], Path], expected: list[Dissection], tmp_path: Path
     ) -> None:
         run_folder.save_run(tmp_path / "run", expected)
-        with pytest.raises(RunInvalid, match="run is no shard"):
+        with pytest.raises(RunInvalid, match="run is not a shard"):
             plan.merged([made("1/2"), tmp_path / "run"])
 
     def test_another_model_to_see_again_with(self, plan: Plan, made: Callable[[str], Path]) -> None:
-        with pytest.raises(BadInput, match=r"the model was run with another fingerprint"):
+        with pytest.raises(BadInput, match=r"the model differs in fingerprint"):
             plan.merged([made("1/1")], model=open_model(Net(seed=1).eval()))
 
     def test_other_concepts(self, plan: Plan, made: Callable[[str], Path]) -> None:
         other = open_concepts(f"shapes?images={IMAGES}&size={SIZE}&seed=4")
-        with pytest.raises(BadInput, match=r"the concept set was run with another fingerprint"):
+        with pytest.raises(BadInput, match=r"the concept set differs in fingerprint"):
             replace(plan, concepts=other).merged([made("1/1")])
 
     def test_a_damaged_shard(self, mine: Plan, made: Callable[[str], Path]) -> None:
@@ -404,12 +403,12 @@ def test_a_layer_that_has_to_be_seen_again_needs_the_model(
         monkeypatch.setattr("nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1)
     folders = [tight.shard(text) for text in ("1/3", "2/3", "3/3")]
     with pytest.raises(
-        RunFailed, match=r"layer 'near' has to be seen again .*: merge with --model MODEL"
+        RunFailed, match=r"layer 'near' needs a second forward pass: .*; merge with --model MODEL"
     ):
         tight.merged(folders)
     found = tight.merged(folders, model=open_model(tight.net))
     assert_same(found, expected)
-    assert all(any("once more" in note for note in one.provenance.notes) for one in found)
+    assert all(any("second forward pass" in note for note in one.provenance.notes) for one in found)
     if trouble == "no room":
         assert sorted(path.name for path in folders[0].iterdir()) == ["0.values", "1.values", STATE]
 
@@ -426,7 +425,7 @@ def test_only_one_shard_had_no_room(
             mine.merged(folders)
         found = mine.merged(folders, model=open_model(mine.net))
         assert_same(found, expected)
-        assert any("no room" in note for note in found[0].provenance.notes)
+        assert any("did not fit on disk" in note for note in found[0].provenance.notes)
 
 
 def test_a_shard_is_not_taken_for_a_run(made: Callable[[str], Path]) -> None:

@@ -1,0 +1,110 @@
+"""Items of a probe data set: one image and its labels, decoded in a worker process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
+from nd_plugin.contracts.provenance import Settings, Skipped
+from nd_plugin.method.annotations import LabelCombinations
+from nd_plugin.preprocess import Preprocess, parse_size
+from nd_plugin.receptive_fields.geometry import Size
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image, decoded as far as it is needed and can be read."""
+
+    batch_number: int
+    image: int  # index into the concept set
+    pixels: Tensor | None = None  # uint8 (3, row, column)
+    labels: LabelCombinations | None = None  # at the size of the masks
+    skipped: Skipped | None = None
+
+    @property
+    def readable(self) -> bool:
+        """Whether the image could be read; its annotation may be missing."""
+        return self.skipped is None or self.skipped.part != "image"
+
+
+@dataclass(frozen=True)
+class ItemDecoder(Dataset[Item]):
+    """Items of a concept set as a dataset of PyTorch, indexed by batch number and image."""
+
+    concepts: ConceptSet
+    preprocess: Preprocess
+    mask_size: Size | None  # None: each annotation at its own size
+    with_pixels: bool
+    with_labels: bool
+
+    def __getitem__(self, position: tuple[int, int]) -> Item:
+        """Decode an item; what cannot be read is skipped, and the reason recorded."""
+        batch_number, image = position
+        pixels = labels = None
+        try:
+            if self.with_pixels:
+                pixels = self.preprocess.resize(self.concepts.image(image))
+        except Exception as error:  # a concept set may raise anything
+            return Item(batch_number, image, skipped=self._skipped(image, "image", error))
+        try:
+            if self.with_labels:
+                labels = self._labels(image)
+        except Exception as error:  # a concept set may raise anything
+            skipped = self._skipped(image, "annotation", error)
+            return Item(batch_number, image, pixels, skipped=skipped)
+        return Item(batch_number, image, pixels, labels)
+
+    def _labels(self, image: int) -> LabelCombinations:
+        """Read the labels of an image. Raises ValueError for labels outside the vocabulary."""
+        annotation = self.concepts.annotation(image)
+        size = self.mask_size or _own_size(annotation) or half(self.preprocess.size)
+        concept_count = len(self.concepts.concepts)
+        for plane in annotation.planes:
+            _check_labels(np.asarray(plane), concept_count)
+        _check_labels(np.array(annotation.labels, dtype=np.int64), concept_count)
+        return LabelCombinations.of(annotation, size)
+
+    def _skipped(self, image: int, part: str, error: Exception) -> Skipped:
+        reason = str(error) or type(error).__name__
+        return Skipped(self.concepts.name(image), part, reason)
+
+
+def mask_size(settings: Settings, concepts: ConceptSet, image_size: Size) -> Size | None:
+    """Return the size at which masks are compared; None: each annotation at its own size.
+
+    Raises BadInput for a setting that is not a size.
+    """
+    setting = settings.mask_size
+    if setting == "auto":
+        return None if concepts.native_masks else half(image_size)
+    if setting == "native":
+        return None
+    return parse_size(setting, "mask size", "auto, native, N or HxW")
+
+
+def half(size: Size) -> Size:
+    """Return half of an image's size, the default size of masks."""
+    rows, columns = size
+    return max(rows // 2, 1), max(columns // 2, 1)
+
+
+def _own_size(annotation: Annotation) -> Size | None:
+    """Return the size of an annotation or of its first plane; None: it labels the image only."""
+    if annotation.size or not len(annotation.planes):
+        return annotation.size
+    return annotation.planes[0].shape
+
+
+def _check_labels(labels: npt.NDArray[np.integer[Any]], concept_count: int) -> None:
+    """Raise ValueError unless all labels are 0 (none) or 1 + the index of a concept."""
+    lowest = int(labels.min(initial=0))
+    highest = int(labels.max(initial=0))
+    if lowest < 0 or highest > concept_count:
+        label = lowest if lowest < 0 else highest
+        raise ValueError(f"label {label} is outside the vocabulary of {concept_count} concepts")

@@ -1,0 +1,63 @@
+"""Description of a part's run: what has to be equal to continue it, or to merge it with others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from nd_plugin.contracts.provenance import Provenance
+from nd_plugin.errors import BadInput
+from nd_plugin.probe_data.batches import Feed
+
+
+def describe(
+    feed: Feed, layers: Sequence[str], quantiles: Sequence[float], run_provenance: Provenance
+) -> dict[str, Any]:
+    """Describe everything that decides the numbers of a part, as plain values."""
+    return {
+        "model": asdict(run_provenance.model),
+        "concept set": asdict(run_provenance.concept_set),
+        "layers": list(layers),
+        "quantiles": list(quantiles),
+        "settings": asdict(feed.settings),
+        "preprocessing": feed.preprocess.describe(),
+        "batch size": feed.batch_size,
+        "images": feed.images,
+        "shard": str(feed.part),
+        "backend": run_provenance.backend,
+        "device": run_provenance.device.partition(":")[0],
+        "versions": dict(run_provenance.versions),
+    }
+
+
+def check_same(
+    stored: Mapping[str, Any],
+    requested: Mapping[str, Any],
+    subject: str,
+    *,
+    ignored: Sequence[str] = (),
+) -> None:
+    """Check that two descriptions are equal, but for keys in ``ignored`` at any depth.
+
+    Raises BadInput that names ``subject`` and the first difference.
+    """
+    as_stored = json.loads(json.dumps(requested))  # JSON has lists where Python has tuples
+    for path, stored_value, requested_value in _differences(stored, as_stored):
+        if not set(path) & set(ignored):
+            name = ".".join(path)
+            raise BadInput(
+                f"{subject} differs in {name}: {stored_value!r}, not {requested_value!r}"
+            )
+
+
+def _differences(
+    stored: Any, requested: Any, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Iterate over keys whose values differ: their path, and both values (None where missing)."""
+    if isinstance(stored, dict) and isinstance(requested, dict):
+        for key in dict.fromkeys([*stored, *requested]):
+            yield from _differences(stored.get(key), requested.get(key), (*path, key))
+    elif stored != requested:
+        yield path, stored, requested
