@@ -352,10 +352,9 @@ def test_an_interrupted_run_is_begun_anew_only_when_asked_for(bench: Bench, whol
     state = bench.state("run").read_bytes()
     code, stdout, stderr = bench.nd(*DISSECT, "-o", "run")
     assert (code, stdout, bench.seen()) == (2, "", 0), "refused before the model runs"
-    assert (
-        "run.partial holds an interrupted run: continue it with --resume, or begin anew with "
-        "--overwrite"
-    ) in " ".join(stderr.split())
+    refusal = "continue it with --resume, or discard it with --overwrite"
+    message = f"run.partial holds an interrupted run: {refusal}"
+    assert message in " ".join(stderr.split())
     assert bench.state("run").read_bytes() == state
     code, _, stderr = bench.nd(*DISSECT, "-o", "run", "--overwrite")
     assert code == 0, stderr
@@ -393,7 +392,7 @@ def test_ctrl_c_says_how_to_go_on(bench: Bench, whole: Whole) -> None:
     code, stderr = bench.interrupted("run", signal.SIGINT)
     assert code == 130 and "Traceback" not in stderr, stderr
     message = " ".join(stderr.split())
-    assert "kept in run.partial/1-of-1 up to its last checkpoint; --resume continues it" in message
+    assert "progress saved in run.partial/1-of-1; continue with --resume" in message
     assert message.endswith("nd: interrupted") and contents(bench.folder) == ["run.partial"]
     code, _, stderr = bench.nd(*DISSECT, "-o", "run", "--resume")
     assert code == 0, stderr
