@@ -1,9 +1,10 @@
-"""The engine against the slow twin, on real images through a real network: every integer, thresholds to the last bit.
+"""The engine against the slow twin, on real images through a real network.
 
-The twin reads the data with readers of its own and prepares the images itself. It counts with the activations of the
-run, taken by plain hooks while the run computes them: another forward pass may differ from them in the last bits,
-which depend on the processor, the batch and the threads. That they are the network's activations is seen by a
-tolerance, in a plain forward pass on the twin's own images.
+Every integer is the same, thresholds to the last bit. The twin reads the data with readers of its
+own and prepares the images itself. It counts with the activations of the run, taken by plain hooks
+while the run computes them: another forward pass may differ from them in the last bits, which
+depend on the processor, the batch and the threads. That they are the network's activations is
+seen, with a tolerance, in a plain forward pass on the twin's own images.
 ND_TWIN_IMAGES sets how many images (468 are all; the twin needs about half a second for each).
 """
 
@@ -31,7 +32,7 @@ LAYERS = {  # stride and offset of the receptive fields, worked out by hand
     "_blocks.15": (32.0, 31.0),
     "_bn1": (32.0, 31.0),
 }
-# Of the largest activation: two forward passes of 16 blocks, in other memory formats and batches, round apart.
+# Of the largest activation: passes of 16 blocks in other memory formats and batches round apart.
 FORWARD_TOLERANCE = 1e-4
 
 
@@ -44,7 +45,7 @@ def network() -> Any:
 
 @functools.cache
 def prepared(paths: tuple[Path, ...]) -> recording.Array:
-    """Return images (image, channel, row, column) as the network takes them, prepared by the twin."""
+    """Return images (image, channel, row, column), prepared by the twin for the network."""
     how = network().pretrained_cfg
     images = [
         reference.preprocess(path, SIZE, how["mean"], how["std"], how["interpolation"])
