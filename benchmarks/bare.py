@@ -46,7 +46,7 @@ def seconds(
     count: int | None = None,
     see: Callable[[Tensor], object] = lambda maps: None,
 ) -> float:
-    """Wall-clock time of the loop; ``see`` is done to the output of every layer."""
+    """Wall-clock time of the loop; ``update`` is done to the output of every layer."""
     taken: list[str] = []
 
     def hook(layer: str) -> Callable[[nn.Module, object, Tensor], None]:

@@ -18,7 +18,7 @@ from nd_plugin import Annotation
 from nd_plugin.machine.allocator import retain_memory
 from nd_plugin.machine.threads import one_thread
 from nd_plugin.method.annotations import LabelCombinations
-from nd_plugin.method.counting import AnnotationBatch, UnitCounts, count_intersections
+from nd_plugin.method.counting import AnnotationBatch, UnitCounts, shared
 from nd_plugin.receptive_fields.geometry import spread_evenly
 
 HERE = Path(__file__).parent
@@ -48,10 +48,7 @@ def concepts(many: int) -> float:
     with one_thread(), retain_memory():
         for _ in range(12):
             begun = time.perf_counter()
-            pieces = [(place, units, maps)]
-            counts.update(
-                count_intersections(pieces, thresholds, geometry, (224, 224), scenes, many)
-            )
+            counts.update(shared([(place, units, maps)], thresholds, geometry, (224, 224), scenes, many))
             spent.append(time.perf_counter() - begun)
     return statistics.median(spent) / 16 * 1e3
 

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import recording
 import torch
 from onnxruntime import quantization
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat
+from recording import clear_winners
 
 from nd_plugin import (
-    Dissection,
     LayerAmbiguous,
     LayerDissection,
     LayerNotFound,
@@ -124,7 +123,8 @@ def ious(origin: Model, concepts: ConceptSet) -> dict[str, Any]:
     dissections = LayerDissection(origin, layers).dissect(
         concepts, limit=LIMIT, batch_size=BATCH, workers=0
     )
-    return {found.layer: found.iou for found in dissections if isinstance(found, Dissection)}
+    assert isinstance(dissections, list)
+    return {dissection.layer: dissection.iou for dissection in dissections}
 
 
 def compared(
@@ -154,7 +154,7 @@ def test_exports_are_the_same_inside(
         assert layer.iou_difference <= IOU_TOLERANCE
         assert layer.geometry, "centres are to the last bit"
         iou = ious[layer.layers[1]]
-        named = recording.clear_winners(iou, IOU_TOLERANCE)
+        named = clear_winners(iou, IOU_TOLERANCE)
         assert not named[list(layer.labels)].any(), "labels with a margin are the same"
         assert set(layer.detector_labels) <= set(layer.labels)
         margins = np.abs(iou.max(axis=1) - MIN_IOU)
