@@ -1,4 +1,4 @@
-"""What several tests need: the real data, small networks, a fresh plugin host."""
+"""Fixtures of several tests: the real data, a fresh plugin host."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ REPOSITORY = Path(__file__).parent.parent
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """CamVid in both formats and the authors' published results; where they are absent the test is skipped."""
+    """Folder of CamVid in both formats and the authors' results; without it the test is skipped."""
     folder = Path(os.environ.get("ND_DATA", REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
-        pytest.skip(
-            f"no real data at {folder}: set ND_DATA to the folder that holds camvid/ and broden_camvid/"
-        )
+        holding = "set ND_DATA to the folder that holds camvid/ and broden_camvid/"
+        pytest.skip(f"no real data at {folder}: {holding}")
     return folder
 
 
 @pytest.fixture
 def fresh_host() -> None:
-    """Forget the plugins that were loaded, before and after."""
+    """Forget the plugins that were loaded, at the start and at the end of the test."""
     host.host.cache_clear()
     yield  # type: ignore[misc]
     host.host.cache_clear()

@@ -1,8 +1,9 @@
-"""Captum's own conformance tests, with `LayerDissection` in the place of `LayerGradientXActivation`.
+"""Captum's own conformance tests, with `LayerDissection` in place of `LayerGradientXActivation`.
 
-The rows are those of captum.testing.attr.helpers.test_config. What is done with them follows Captum's
-tests/attr/test_hook_removal.py, test_targets.py, test_data_parallel.py and layer/test_layer_gradient_x_activation.py
-(BSD 3-Clause, Copyright (c) 2019, PyTorch team), the expected values of the last one included.
+The rows are those of captum.testing.attr.helpers.test_config. What is done with them follows
+Captum's tests/attr/test_hook_removal.py, test_targets.py, test_data_parallel.py and
+layer/test_layer_gradient_x_activation.py (BSD 3-Clause, Copyright (c) 2019, PyTorch team), the
+expected values of the last one included.
 """
 
 from __future__ import annotations
@@ -33,22 +34,25 @@ TARGET_ROWS = [
 by_name = pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
 
 
-def taken(row: dict[str, Any]) -> tuple[nn.Module, Any, dict[str, Any]]:
-    """The model, its layer or layers, and the arguments of a row, none of them shared with another test."""
-    model, arguments = copy.deepcopy(row["model"]), copy.deepcopy(row["attribute_args"])
-    return model, row["layer"], arguments
+def unpacked(row: dict[str, Any]) -> tuple[nn.Module, Any, dict[str, Any]]:
+    """Copy a row's model, layer or layers, and arguments: none is shared with another test."""
+    return copy.deepcopy(row["model"]), row["layer"], copy.deepcopy(row["attribute_args"])
 
 
 def flat(attributions: Any) -> list[Tensor]:
-    """The tensors of attributions in whatever form."""
+    """Return the tensors of attributions in whatever form."""
     if isinstance(attributions, Tensor):
         return [attributions]
-    return [tensor for one in attributions for tensor in flat(one)]
+    tensors = []
+    for entry in attributions:
+        tensors += flat(entry)
+    return tensors
 
 
-def assert_same(found: Any, expected: Any, delta: float = 1e-4) -> None:
-    assert type(found) is type(expected)
-    torch.testing.assert_close(flat(found), flat(expected), rtol=0, atol=delta)
+def assert_same(attributions: Any, expected: Any, delta: float = 1e-4) -> None:
+    """Compare within Captum's own tolerance, and some roundings of float32 for large values."""
+    assert type(attributions) is type(expected)
+    torch.testing.assert_close(flat(attributions), flat(expected), rtol=1e-6, atol=delta)
 
 
 def assert_no_hooks(model: nn.Module) -> None:
@@ -81,7 +85,7 @@ def test_captum_ships_its_rows() -> None:
 @by_name
 @pytest.mark.parametrize("mode", ["normal", "incorrect_target", "invalid_module"])
 def test_hook_removal(row: dict[str, Any], mode: str) -> None:
-    model, layer, arguments = taken(row)
+    model, layer, arguments = unpacked(row)
     if mode == "invalid_module":
         _set_deep_layer_value(model, layer[0] if isinstance(layer, list) else layer, Failing())
     if mode == "incorrect_target":
@@ -97,7 +101,7 @@ def test_hook_removal(row: dict[str, Any], mode: str) -> None:
 
 @by_name
 def test_values(row: dict[str, Any]) -> None:
-    model, layer, arguments = taken(row)
+    model, layer, arguments = unpacked(row)
     modules = get_target_layer(model, layer)
     expected = LayerGradientXActivation(model, modules).attribute(**arguments)
     assert_same(LayerDissection(model, modules).attribute(**arguments), expected)
@@ -119,7 +123,7 @@ def test_values(row: dict[str, Any]) -> None:
 
 @by_name
 def test_values_at_the_layers_input(row: dict[str, Any]) -> None:
-    model, layer, arguments = taken(row)
+    model, layer, arguments = unpacked(row)
     modules = get_target_layer(model, layer)
     expected = LayerGradientXActivation(model, modules).attribute(
         **arguments, attribute_to_layer_input=True
@@ -131,11 +135,11 @@ def test_values_at_the_layers_input(row: dict[str, Any]) -> None:
 
 @by_name
 def test_data_parallel(row: dict[str, Any]) -> None:
-    model, layer, arguments = taken(row)
+    model, layer, arguments = unpacked(row)
     modules = get_target_layer(model, layer)
     expected = LayerDissection(model, modules).attribute(**arguments)
     parallel = nn.DataParallel(model)
-    names = [f"module.{one}" for one in layer] if isinstance(layer, list) else f"module.{layer}"
+    names = [f"module.{name}" for name in layer] if isinstance(layer, list) else f"module.{layer}"
     assert_same(LayerDissection(parallel, modules).attribute(**arguments), expected)
     assert_same(LayerDissection(parallel, names).attribute(**arguments), expected)
     assert_same(
@@ -145,20 +149,22 @@ def test_data_parallel(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", TARGET_ROWS, ids=lambda row: row["name"])
 def test_targets(row: dict[str, Any]) -> None:
-    model, layer, arguments = taken(row)
+    model, layer, arguments = unpacked(row)
     units = LayerDissection(model, get_target_layer(model, layer))
     inputs, targets = arguments["inputs"], arguments["target"]
     whole = units.attribute(**arguments)
     for example in range(len(inputs)):
-        one = {**arguments, "inputs": inputs[example : example + 1]}
+        single = {**arguments, "inputs": inputs[example : example + 1]}
         further = _format_additional_forward_args(arguments.get("additional_forward_args"))
         if further is not None:
-            one["additional_forward_args"] = tuple(
+            single["additional_forward_args"] = tuple(
                 item[example : example + 1] if isinstance(item, Tensor) else item
                 for item in further
             )
         for target in (targets[example], targets[example : example + 1]):
-            assert_same(units.attribute(**{**one, "target": target}), whole[example : example + 1])
+            assert_same(
+                units.attribute(**{**single, "target": target}), whole[example : example + 1]
+            )
 
 
 VALUES: list[tuple[str, dict[str, Any], Any, list[list[float]], Any, Any]] = [
@@ -197,9 +203,9 @@ def test_values_computed_by_hand(case: Any, frozen: bool) -> None:
             torch.tensor(inputs), 0, further
         )
     if isinstance(layer, list):
-        expected = [torch.tensor(one) for one in expected]
+        expected = [torch.tensor(values) for values in expected]
     elif isinstance(expected, tuple):
-        expected = tuple(torch.tensor(one) for one in expected)
+        expected = tuple(torch.tensor(values) for values in expected)
     else:
         expected = torch.tensor(expected)
     assert_same(found, expected, delta=0.01)

@@ -1,4 +1,4 @@
-"""Other people's distributions beside ours, as a user meets them: through ``python -m nd_plugin`` in a new process."""
+"""Other people's distributions beside ours, as a user meets them: mostly in a new process."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from nd_plugin import ConceptSet, Dissection, LayerDissection, open_concepts, open_model
+from nd_plugin.cli.app import main
 from nd_plugin.testing.concept_sets import check_concept_set
 from nd_plugin.testing.models import check_model
 
@@ -36,7 +37,7 @@ def nd_concept_sets():
 def install(
     site: Path, project: str, points: Mapping[str, str], modules: Mapping[str, str]
 ) -> None:
-    """What pip would leave in ``site``: the modules, and the metadata with the entry points."""
+    """Write what pip would leave in ``site``: modules, and metadata with the entry points."""
     information = site / f"{project}-1.0.dist-info"
     information.mkdir(parents=True)
     (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n")
@@ -50,9 +51,13 @@ def nd(
     folder: Path, path: list[Path], *arguments: str, blocked: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run ``nd`` in ``folder`` with ``path`` in front of what is installed."""
-    places = [*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])]
-    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    environment = kept | {"PYTHONPATH": os.pathsep.join(places), "ND_PLUGIN_DISABLE": blocked}
+    folders = [*map(str, path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(folders),
+        "ND_PLUGIN_DISABLE": blocked,
+    }
+    environment.pop("COLUMNS", None)
     command = [sys.executable, "-m", "nd_plugin", *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -65,7 +70,7 @@ def joined(text: str) -> str:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """One distribution that is broken, one that offers what we offer, one that must not be imported."""
+    """A broken distribution, one that offers what we offer, one that must not be imported."""
     place = tmp_path / "site"
     install(
         place,
@@ -133,7 +138,10 @@ def ours() -> list[str]:
 
 
 def test_what_needs_none_of_them_works(site: Path, tmp_path: Path) -> None:
-    columns = "unit,category,label,score,object-label,object-truth,object-activation,object-intersect,object-iou"
+    columns = (
+        "unit,category,label,score,"
+        "object-label,object-truth,object-activation,object-intersect,object-iou"
+    )
     rows = ["1,object,dog,0.25,dog,100,100,40,0.25", "2,object,cat,0.01,cat,100,100,2,0.01"]
     (tmp_path / "conv5.csv").write_text("\n".join([columns, *rows, ""]))
     done = nd(tmp_path, [site], "report", "conv5.csv", "--json", blocked="leaver")
@@ -160,7 +168,7 @@ def test_a_conflict_is_settled_by_blocking_one(site: Path, tmp_path: Path) -> No
 
 @pytest.fixture
 def examples(tmp_path: Path) -> list[Path]:
-    """The path on which both examples are installed, their metadata written from their pyproject.toml."""
+    """The path on which both examples are installed, with metadata from their pyproject.toml."""
     projects = [EXAMPLES / "nd_filterbank", EXAMPLES / "nd_gratings"]
     for project in projects:
         described = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))[
@@ -247,7 +255,7 @@ def test_listing_the_examples_imports_nothing_heavy(examples: list[Path], tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["layers", "filterbank:sobel"], "no filter bank 'sobel'; there is one: filterbank:gabor"),
         (
@@ -270,11 +278,23 @@ def test_listing_the_examples_imports_nothing_heavy(examples: list[Path], tmp_pa
     ],
 )
 def test_the_examples_say_what_is_wrong(
-    examples: list[Path], tmp_path: Path, arguments: list[str], told: str
+    imported: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
 ) -> None:
-    done = nd(tmp_path, examples, *arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert told in joined(done.stderr)
+    """In this process: nine new ones would import torch nine times."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(sys, "argv", ["nd", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    stdout, stderr = capsys.readouterr()
+    assert (ended.value.code, stdout) == (2, "")
+    assert message in joined(stderr)
     assert not (tmp_path / "runs").exists()
 
 
@@ -350,7 +370,7 @@ def test_gratings_are_what_their_annotation_says(imported: None) -> None:
 
 
 def measured(light: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """The bars' direction, in degrees counter-clockwise from the horizontal, and roughly their cycles per pixel."""
+    """Measure the bars' direction in degrees counter-clockwise, and cycles per pixel, roughly."""
     down, right = (np.gradient(light, axis=axis)[inside] for axis in (0, 1))
     steepest = 0.5 * np.arctan2(2 * (down * right).sum(), (right**2 - down**2).sum())
     slope = np.sqrt((down**2 + right**2).mean() / light[inside].var())

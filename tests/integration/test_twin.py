@@ -1,16 +1,23 @@
-"""The engine against the slow twin, on real images through a real network: every integer, thresholds to the last bit.
+"""The engine against the slow twin, on real images through a real network.
 
-The twin reads the data with readers of its own, prepares the images itself, and takes activations by plain hooks.
+Every integer is the same, thresholds to the last bit. The twin reads the data with readers of its
+own and prepares the images itself. It counts with the activations of the run, taken by plain hooks
+while the run computes them: another forward pass may differ from them in the last bits, which
+depend on the processor, the batch and the threads. That they are the network's activations is
+seen, with a tolerance, in a plain forward pass on the twin's own images.
 ND_TWIN_IMAGES sets how many images (468 are all; the twin needs about half a second for each).
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import recording
 import reference
 import torch
 
@@ -19,38 +26,44 @@ from nd_plugin import Dissection, LayerDissection, open_concepts
 IMAGES = int(os.environ.get("ND_TWIN_IMAGES", "40"))
 SIZE = (224, 224)
 BATCH = 8
+QUANTILE, MIN_IOU = 0.005, 0.04
 LAYERS = {  # stride and offset of the receptive fields, worked out by hand
     "_blocks.10": (16.0, 15.0),
     "_blocks.15": (32.0, 31.0),
     "_bn1": (32.0, 31.0),
 }
+# Of the largest activation: passes of 16 blocks in other memory formats and batches round apart.
+FORWARD_TOLERANCE = 1e-4
 
 
-def twin_activations(probe_set: reference.ProbeSet, count: int) -> dict[str, list[np.ndarray]]:
-    """Activation maps of each image, layer by layer."""
+def network() -> Any:
+    """Return EfficientNet-Lite0, of its authors' weights."""
+    pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'demo' is not installed")
     zoo = pytest.importorskip("nd_torch.zoo")
-    model = zoo.efficientnet_lite0().eval()
-    how = model.pretrained_cfg
-    taken: dict[str, list[np.ndarray]] = {layer: [] for layer in LAYERS}
-    handles = [
-        model.get_submodule(layer).register_forward_hook(
-            lambda _, __, output, layer=layer: taken[layer].extend(output.numpy().copy())
-        )
-        for layer in LAYERS
-    ]
+    return zoo.efficientnet_lite0().eval()
+
+
+@functools.cache
+def prepared(paths: tuple[Path, ...]) -> recording.Array:
+    """Return images (image, channel, row, column), prepared by the twin for the network."""
+    how = network().pretrained_cfg
     images = [
-        reference.preprocess(p, SIZE, how["mean"], how["std"], how["interpolation"])
-        for p in probe_set.images[:count]
+        reference.preprocess(path, SIZE, how["mean"], how["std"], how["interpolation"])
+        for path in paths
     ]
+    return np.stack(images)
+
+
+@functools.cache
+def plain_activations(paths: tuple[Path, ...]) -> recording.Recorder:
+    """Run the network on the twin's images, without anything of nd_plugin."""
+    images, model = prepared(paths), network()
+    recorder = recording.Recorder(images)
+    recording.record_module(recorder, model, list(LAYERS))
     with torch.no_grad():
-        for start in range(0, count, BATCH):
-            batch = torch.from_numpy(np.stack(images[start : start + BATCH]))
-            model(
-                batch.contiguous(memory_format=torch.channels_last)
-            )  # as the backend does; it decides the last bits
-    for handle in handles:
-        handle.remove()
-    return taken
+        for batch in torch.from_numpy(images).split(BATCH):
+            model(batch)
+    return recorder
 
 
 @pytest.mark.parametrize(
@@ -62,8 +75,7 @@ def twin_activations(probe_set: reference.ProbeSet, count: int) -> dict[str, lis
     ],
 )
 def test_equals_the_slow_twin(real_data: Path, text: str, native: bool) -> None:
-    pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'demo' is not installed")
-    spec = text.format(real_data)
+    model, spec = network(), text.format(real_data)
     kind, _, rest = spec.partition(":")
     root, _, query = rest.partition("?index=")
     twin = (
@@ -71,30 +83,33 @@ def test_equals_the_slow_twin(real_data: Path, text: str, native: bool) -> None:
         if kind == "masks"
         else reference.read_broden(Path(root), query or "index.csv")
     )
-    count = min(IMAGES, len(twin.images))
-    dissection = LayerDissection("nd_torch.zoo:efficientnet_lite0", list(LAYERS)).dissect(
-        spec, batch_size=BATCH, limit=count, workers=1
+    paths = tuple(twin.images[:IMAGES])
+    recorder = recording.Recorder(prepared(paths))
+    recording.record_module(recorder, model, list(LAYERS))
+    dissections = LayerDissection(model, list(LAYERS)).dissect(
+        spec, batch_size=BATCH, limit=len(paths), workers=1
     )
-    assert isinstance(dissection, list)
-    activations = twin_activations(twin, count)
-    annotations = [twin.annotation(image) for image in range(count)]
-    for found in dissection:
-        assert_equal(found, activations[found.layer], annotations, twin, native)
+    assert isinstance(dissections, list)
+    annotations = [twin.annotation(image) for image in range(len(paths))]
+    for found in dissections:
+        maps = recorder.maps(found.layer)
+        recording.assert_near(maps, plain_activations(paths).maps(found.layer), FORWARD_TOLERANCE)
+        assert_equal(found, maps, annotations, twin, native)
     assert [c.name for c in open_concepts(spec).concepts] == [name for name, _ in twin.concepts]
 
 
 def assert_equal(
     found: Dissection,
-    maps: list[np.ndarray],
+    maps: list[recording.Array],
     annotations: list[reference.Annotation],
     twin: reference.ProbeSet,
     native: bool,
 ) -> None:
     values = np.stack(maps, axis=1).reshape(found.units, -1)
-    thresholds = np.array([reference.threshold(unit, 0.005) for unit in values])
+    thresholds = np.array([reference.threshold(unit, QUANTILE) for unit in values])
     assert np.array_equal(found.thresholds.view(np.int64), (thresholds + 0.0).view(np.int64))
     assert np.array_equal(found.dead, reference.dead(values))
-    assert np.array_equal(found.sparse, reference.sparse(values, 0.005))
+    assert np.array_equal(found.sparse, reference.sparse(values, QUANTILE))
     axis, mask = LAYERS[found.layer], None if native else (SIZE[0] // 2, SIZE[1] // 2)
     category_of = [twin.categories.index(category) for _, category in twin.concepts]
     intersection, unit_area, concept_area = reference.counts(
@@ -113,8 +128,8 @@ def assert_equal(
     iou = reference.iou(intersection, unit_area, concept_area, category_of)
     assert np.array_equal(found.iou, iou)
     assert np.array_equal(found.labels, reference.labels(iou))
-    assert found.summary().detectors == int(reference.detectors(iou, 0.04).sum())
-    assert found.unique_detectors == reference.unique_detectors(iou, 0.04)
-    per_category = reference.unique_detectors_per_category(iou, 0.04, category_of)
+    assert found.summary().detectors == int(reference.detectors(iou, MIN_IOU).sum())
+    assert found.unique_detectors == reference.unique_detectors(iou, MIN_IOU)
+    per_category = reference.unique_detectors_per_category(iou, MIN_IOU, category_of)
     assert found.summary().unique_detectors_per_category == per_category
     assert found.intersection.sum() > 0

@@ -1,4 +1,4 @@
-"""A small dissection, made by hand."""
+"""Small dissection, made by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from nd_plugin import Concept, Dissection, Identity, Provenance, Settings, Skipp
 
 @pytest.fixture
 def dissection() -> Dissection:
-    """Five units, four concepts in two categories: detectors of cat, tail and cat; a dead unit and a sparse one."""
+    """Dissection of five units: detectors of cat, tail and cat, a dead unit and a sparse one.
+
+    Four concepts in two categories.
+    """
     concepts = (
         Concept("cat", "object", ("puss",)),
         Concept("dog", "object"),
