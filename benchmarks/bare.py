@@ -61,7 +61,9 @@ def measure_seconds(
 ) -> float:
     """Return the wall-clock time of the loop over all images."""
     hook = LayerCount(len(layers))
-    handles = [model.get_submodule(layer).register_forward_hook(hook) for layer in layers]
+    handles = [
+        model.get_submodule(layer).register_forward_hook(hook) for layer in layers
+    ]
     images = Images(concepts, preprocess)
     stopwatch = Stopwatch()
     try:

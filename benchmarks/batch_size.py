@@ -31,7 +31,11 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels last": torch.channel
 
 
 def milliseconds(
-    model: nn.Module, batch_size: int, memory_format: torch.memory_format, *, raised: bool
+    model: nn.Module,
+    batch_size: int,
+    memory_format: torch.memory_format,
+    *,
+    raised: bool,
 ) -> float:
     """Return the median time of a forward pass, in ms an image; a first pass warms up."""
     images = torch.rand(batch_size, 3, 224, 224).contiguous(memory_format=memory_format)
@@ -51,7 +55,8 @@ def print_model(name: str, model: nn.Module) -> None:
         state = "raised" if raised else "unchanged"
         for format_name, memory_format in FORMATS.items():
             times = [
-                milliseconds(model, size, memory_format, raised=raised) for size in BATCH_SIZES
+                milliseconds(model, size, memory_format, raised=raised)
+                for size in BATCH_SIZES
             ]
             figures = " ".join(f"{time:7.1f}" for time in times)
             print(

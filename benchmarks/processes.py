@@ -25,7 +25,12 @@ def run(data: str, process_count: int) -> tuple[float, float]:
     """Dissect the layer, and return the seconds of the command and of its two passes."""
     launcher = []
     if process_count > 1:
-        launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(process_count)]
+        launcher = [
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node",
+            str(process_count),
+        ]
     with tempfile.TemporaryDirectory() as folder:
         dissect = ["dissect", MODEL, "-l", LAYER, "-c", f"broden:{data}/broden_camvid"]
         options = ["--workers", "0", "-o", f"{folder}/run"]

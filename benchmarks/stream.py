@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nd_plugin.engine.candidates import StoredMaps
-from nd_plugin.engine.passes import WAITING, keep_within_memory
+from nd_plugin.engine.forward_pass import keep_within_memory, pending_budget
 from nd_plugin.engine.state import LayerState
 from nd_plugin.engine.thresholds import thresholds
 from nd_plugin.machine.allocator import retain_memory, trim_memory
@@ -127,7 +127,7 @@ class Engine:
             images = torch.arange(first_image, first_image + len(maps))
             peaks = maps.flatten(2).amax(2)
             self.layer.update(number, maps, peaks, images)
-            if self.layer.waiting_bytes > workload.memory // WAITING:
+            if self.layer.waiting_bytes > workload.pending_budget(memory):
                 self._enforce_budget(self.layer)
             trim_memory()
 
@@ -142,11 +142,13 @@ class Engine:
         workload = self.workload
         images = workload.images
         geometry = spread_evenly((workload.cells, workload.cells), INPUT_SIZE)
-        return LayerState.empty(maps, workload.quantile, images, images, TOP_IMAGES, geometry)
+        return LayerState.empty(
+            maps, workload.quantile, images, images, TOP_IMAGES, geometry
+        )
 
     def _enforce_budget(self, layer: LayerState) -> None:
         layer.settle()
-        budget = self.workload.memory - self.workload.memory // WAITING
+        budget = self.workload.memory - self.workload.pending_budget(memory)
         keep_within_memory({layer.candidates: layer.bound.level}, budget)
 
 
@@ -169,7 +171,9 @@ def measure(workload: Workload) -> Measurement:
     """Run the engine and `amax` over the same batches."""
     engine = Engine(workload)
     amax = Stopwatch()
-    values = torch.empty(workload.checked_units, workload.images * workload.cells_per_map)
+    values = torch.empty(
+        workload.checked_units, workload.images * workload.cells_per_map
+    )
     values.zero_()  # so that its memory counts as taken before
     memory_before = peak_memory()
     selection = Stopwatch()
@@ -270,7 +274,10 @@ def parse_arguments() -> Workload:
     parser.add_argument("--memory", type=float, default=1.0, help="GiB")
     parser.add_argument("--quantile", type=float, default=0.005)
     parser.add_argument(
-        "--check", type=int, default=4, help="units whose thresholds are checked by sorting"
+        "--check",
+        type=int,
+        default=4,
+        help="units whose thresholds are checked by sorting",
     )
     arguments = parser.parse_args()
     return Workload(

@@ -30,7 +30,11 @@ class AlexNet(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             *(nn.Conv2d(3, 96, 11, stride=4), nn.ReLU(), nn.MaxPool2d(3, 2)),
-            *(nn.Conv2d(96, 256, 5, padding=2, groups=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
+            *(
+                nn.Conv2d(96, 256, 5, padding=2, groups=2),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2),
+            ),
             *(nn.Conv2d(256, 384, 3, padding=1), nn.ReLU()),
             *(nn.Conv2d(384, 384, 3, padding=1, groups=2), nn.ReLU()),
             *(nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU()),
@@ -61,9 +65,13 @@ class Comparison:
             for size, times in loop_times.items():
                 times.append(self._loop_seconds(concepts, size))
         dissection_median = statistics.median(dissection.laps[1:])
-        loop_medians = {size: statistics.median(times[1:]) for size, times in loop_times.items()}
+        loop_medians = {
+            size: statistics.median(times[1:]) for size, times in loop_times.items()
+        }
         ratio = dissection_median / min(loop_medians.values())
-        loops = ", ".join(f"{time:.2f} s (batch {size})" for size, time in loop_medians.items())
+        loops = ", ".join(
+            f"{time:.2f} s (batch {size})" for size, time in loop_medians.items()
+        )
         print(
             f"{self.name:32} dissection {dissection_median:6.2f} s   ratio {ratio:.2f}   "
             f"bare {loops}",
@@ -98,9 +106,15 @@ def main() -> None:
     lite_preprocess = open_model(lite).preprocess
     alexnet = AlexNet().eval()
     comparisons = [
-        Comparison("EfficientNet-Lite0 _blocks.15", lite, ["_blocks.15"], lite_preprocess),
-        Comparison("EfficientNet-Lite0 four layers", lite, FOUR_LAYERS, lite_preprocess),
-        Comparison("AlexNet conv5, 227", alexnet, ["features.11"], Preprocess((227, 227))),
+        Comparison(
+            "EfficientNet-Lite0 _blocks.15", lite, ["_blocks.15"], lite_preprocess
+        ),
+        Comparison(
+            "EfficientNet-Lite0 four layers", lite, FOUR_LAYERS, lite_preprocess
+        ),
+        Comparison(
+            "AlexNet conv5, 227", alexnet, ["features.11"], Preprocess((227, 227))
+        ),
     ]
     for comparison in comparisons:
         comparison.run(concepts, arguments.rounds)

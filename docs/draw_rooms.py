@@ -43,8 +43,14 @@ def rooms(root: Path = ROOT) -> dict[str, Room]:
         if not is_package and (path.suffix != ".py" or path.stem.startswith("__")):
             continue
         files = sorted(path.glob("*.py")) if is_package else [path]
-        modules = tuple(file.stem for file in files if file.stem != "__init__") if is_package else ()
-        imported = frozenset(name for file in files for name in imported_rooms(file, root))
+        modules = (
+            tuple(file.stem for file in files if file.stem != "__init__")
+            if is_package
+            else ()
+        )
+        imported = frozenset(
+            name for file in files for name in imported_rooms(file, root)
+        )
         found[path.stem] = Room(path.stem, modules, imported - {path.stem})
     return found
 
@@ -53,7 +59,9 @@ def imported_rooms(file: Path, root: Path) -> set[str]:
     """Return the packages that a file imports when it is loaded."""
     names = set()
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{root.name}."):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            f"{root.name}."
+        ):
             names.add((node.module or "").split(".")[1])
     return names
 
@@ -71,7 +79,10 @@ def floors(house: dict[str, Room]) -> list[list[str]]:
     for name in house:
         level_of(name)
     height = 1 + max(level.values())
-    return [sorted(name for name in house if level[name] == floor) for floor in range(height)]
+    return [
+        sorted(name for name in house if level[name] == floor)
+        for floor in range(height)
+    ]
 
 
 def direct_imports(house: dict[str, Room]) -> set[tuple[str, str]]:
@@ -122,16 +133,22 @@ def svg(house: dict[str, Room]) -> str:
 
 def box(room: Room, left: float, top: float) -> str:
     """Return the box of a room at its upper left corner."""
-    texts = [f'<text class="n" x="{left + 10:.0f}" y="{top + 19:.0f}">{escape(room.name)}</text>']
+    texts = [
+        f'<text class="n" x="{left + 10:.0f}" y="{top + 19:.0f}">{escape(room.name)}</text>'
+    ]
     for row, module in enumerate(room.modules):
         y = top + 36 + LINE * row
         texts.append(f'<text x="{left + 10:.0f}" y="{y:.0f}">{escape(module)}</text>')
-    rect = f'<rect x="{left:.0f}" y="{top:.0f}" width="{WIDTH}" height="{room.height}"/>'
+    rect = (
+        f'<rect x="{left:.0f}" y="{top:.0f}" width="{WIDTH}" height="{room.height}"/>'
+    )
     return rect + "".join(texts)
 
 
 def arrow(
-    corners: dict[str, tuple[float, float]], house: dict[str, Room], pair: tuple[str, str]
+    corners: dict[str, tuple[float, float]],
+    house: dict[str, Room],
+    pair: tuple[str, str],
 ) -> str:
     """Return the line from a room down to one that it imports."""
     importer, imported = pair

@@ -24,7 +24,13 @@ PACKAGES = {
     "nd_masks": REPOSITORY / "concept_sets" / "nd_masks",
     "nd_shapes": REPOSITORY / "concept_sets" / "nd_shapes",
 }
-PACKAGERS_FILES = {"LICENSE", "README.md", "CHANGELOG.md", "tox.ini", "tests/reference.py"}
+PACKAGERS_FILES = {
+    "LICENSE",
+    "README.md",
+    "CHANGELOG.md",
+    "tox.ini",
+    "tests/reference.py",
+}
 
 
 def main(folder: Path) -> None:

@@ -50,7 +50,9 @@ class Drawn:
         source = open_concepts(text)
         images = [source.image(index) for index in range(len(source))]
         annotations = [source.annotation(index) for index in range(len(source))]
-        return cls(source.identity, source.categories, source.concepts, images, annotations)
+        return cls(
+            source.identity, source.categories, source.concepts, images, annotations
+        )
 
     def __len__(self) -> int:
         return len(self.images)

@@ -44,7 +44,9 @@ class ResNet18(nn.Module):
             outputs = width * 2**stage
             first = BasicBlock(inputs, outputs, 1 if stage == 0 else 2)
             setattr(
-                self, f"layer{stage + 1}", nn.Sequential(first, BasicBlock(outputs, outputs, 1))
+                self,
+                f"layer{stage + 1}",
+                nn.Sequential(first, BasicBlock(outputs, outputs, 1)),
             )
             inputs = outputs
         self.avgpool = nn.AdaptiveAvgPool2d(1)
@@ -113,12 +115,16 @@ class SqueezeExcite(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 4, 5, 3, 2)
-        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 4, 1), nn.Sigmoid())
+        self.gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 4, 1), nn.Sigmoid()
+        )
         self.after = nn.Conv2d(4, 4, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
-        pooled = F.interpolate(x.mean((2, 3), keepdim=True), size=x.shape[2:], mode="nearest")
+        pooled = F.interpolate(
+            x.mean((2, 3), keepdim=True), size=x.shape[2:], mode="nearest"
+        )
         return self.after(self.gate(x) * x + pooled)
 
 
@@ -129,7 +135,9 @@ class UNet(nn.Module):
         self.down1 = nn.Conv2d(3, 4, 3, padding=1)
         self.down2 = nn.Conv2d(4, 4, 3, padding=1)
         self.bottom = nn.Conv2d(4, 4, 3, padding=1)
-        self.raise1 = nn.ConvTranspose2d(4, 4, 2, 2) if mode == "transpose" else nn.Identity()
+        self.raise1 = (
+            nn.ConvTranspose2d(4, 4, 2, 2) if mode == "transpose" else nn.Identity()
+        )
         self.up1 = nn.Conv2d(8, 4, 3, padding=1)
         self.up2 = nn.Conv2d(8, 4, 3, padding=1)
 
@@ -204,7 +212,9 @@ class ViTBlock(nn.Module):
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.attn = nn.MultiheadAttention(dim, 2, batch_first=batch_first)
-        self.mlp = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+        self.mlp = nn.Sequential(
+            nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm1(x)

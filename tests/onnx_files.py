@@ -35,7 +35,9 @@ class Network:
     named: bool = True
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     weights: list[TensorProto] = field(default_factory=list)
-    random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(4))
+    random: np.random.Generator = field(
+        default_factory=lambda: np.random.default_rng(4)
+    )
 
     def node(
         self,
@@ -52,7 +54,9 @@ class Network:
         count = sum(node.op_type == op for node in self.nodes)
         name = f"{op}_{count}" if name is None and self.named else name
         inputs = [inputs] if isinstance(inputs, str) else inputs
-        self.nodes.append(helper.make_node(op, inputs, [output], name=name, **attributes))
+        self.nodes.append(
+            helper.make_node(op, inputs, [output], name=name, **attributes)
+        )
         return output
 
     def weight(self, name: str, value: Any) -> str:
@@ -67,13 +71,23 @@ class Network:
         return self.weight(name, self.random.standard_normal(shape) * scale)
 
     def conv(
-        self, x: str, shape: tuple[int, int], output: str, *, kernel: int = 3, **attributes: Any
+        self,
+        x: str,
+        shape: tuple[int, int],
+        output: str,
+        *,
+        kernel: int = 3,
+        **attributes: Any,
     ) -> str:
         """Append a convolution with bias, of ``shape`` (units, channels)."""
         weight = self.draw(f"{output}.weight", *shape, kernel, kernel)
         bias = self.draw(f"{output}.bias", shape[0])
         return self.node(
-            "Conv", [x, weight, bias], output, kernel_shape=[kernel, kernel], **attributes
+            "Conv",
+            [x, weight, bias],
+            output,
+            kernel_shape=[kernel, kernel],
+            **attributes,
         )
 
     def first(self, x: str = "image") -> str:
@@ -84,19 +98,24 @@ class Network:
         """Append pool1, conv2 and relu2."""
         x = self.node("MaxPool", x, "pool1", kernel_shape=[2, 2], strides=[2, 2])
         return self.node(
-            "Relu", self.conv(x, (units, channels), "conv2", pads=PADS, strides=[2, 2]), "relu2"
+            "Relu",
+            self.conv(x, (units, channels), "conv2", pads=PADS, strides=[2, 2]),
+            "relu2",
         )
 
     def head(self, x: str = "relu2", channels: int = 12) -> str:
         """Append the global pooling and the classifier."""
         return self.gemm(
-            self.node("Flatten", self.node("GlobalAveragePool", x, "pooled"), "flat"), channels
+            self.node("Flatten", self.node("GlobalAveragePool", x, "pooled"), "flat"),
+            channels,
         )
 
     def gemm(self, x: str, channels: int = 12, output: str = "logits") -> str:
         """Append the classifier of ``channels`` features into 5 classes."""
         return self.node(
-            "Gemm", [x, self.draw("fc.weight", channels, 5), self.draw("fc.bias", 5)], output
+            "Gemm",
+            [x, self.draw("fc.weight", channels, 5), self.draw("fc.bias", 5)],
+            output,
         )
 
     def whole(self, x: str = "image") -> str:
@@ -119,7 +138,10 @@ class Network:
         graph = helper.make_graph(
             self.nodes,
             "hard",
-            [_value(name, shape, types) for name, shape in (inputs or {"image": IMAGE}).items()],
+            [
+                _value(name, shape, types)
+                for name, shape in (inputs or {"image": IMAGE}).items()
+            ],
             [
                 _value(name, shape, types)
                 for name, shape in (outputs or {"logits": ("N", 5)}).items()
@@ -131,12 +153,20 @@ class Network:
             *(helper.make_opsetid(domain, 1) for domain in domains),
         ]
         return helper.make_model(
-            graph, opset_imports=opsets, ir_version=ir, functions=functions, producer_name="tests"
+            graph,
+            opset_imports=opsets,
+            ir_version=ir,
+            functions=functions,
+            producer_name="tests",
         )
 
 
-def _value(name: str, shape: Dimensions, types: Mapping[str, int]) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), shape)
+def _value(
+    name: str, shape: Dimensions, types: Mapping[str, int]
+) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(
+        name, types.get(name, TensorProto.FLOAT), shape
+    )
 
 
 def _write(model: onnx.ModelProto, path: Path) -> Path:
@@ -160,7 +190,9 @@ def dynamic_size(folder: Path) -> Path:
     """Of any image size: batch, height and width are symbolic."""
     network = Network()
     network.whole()
-    return _write(network.model({"image": ("N", 3, "H", "W")}), folder / "dynamic_size.onnx")
+    return _write(
+        network.model({"image": ("N", 3, "H", "W")}), folder / "dynamic_size.onnx"
+    )
 
 
 def fixed_batch(folder: Path) -> Path:
@@ -170,7 +202,9 @@ def fixed_batch(folder: Path) -> Path:
     target = network.weight("target", np.array([1, -1], np.int64))
     network.gemm(
         network.node(
-            "Reshape", [network.node("GlobalAveragePool", "relu2", "pooled"), target], "flat"
+            "Reshape",
+            [network.node("GlobalAveragePool", "relu2", "pooled"), target],
+            "flat",
         )
     )
     model = network.model({"image": (1, 3, 32, 32)}, {"logits": (1, 5)})
@@ -180,7 +214,9 @@ def fixed_batch(folder: Path) -> Path:
         "relu2": (1, 12, 8, 8),
         "pooled": (1, 12, 1, 1),
     }
-    model.graph.value_info.extend(_value(name, shape, {}) for name, shape in shapes.items())
+    model.graph.value_info.extend(
+        _value(name, shape, {}) for name, shape in shapes.items()
+    )
     return _write(model, folder / "fixed_batch.onnx")
 
 
@@ -209,7 +245,9 @@ def mixing_batch(folder: Path) -> Path:
     """Each image's relu2 depends on the other images of the batch, whose mean is subtracted."""
     network = Network()
     mean = network.node("ReduceMean", network.first(), "mean", axes=[0], keepdims=1)
-    half = network.node("Mul", [mean, network.weight("half", np.float32(0.5))], "half_mean")
+    half = network.node(
+        "Mul", [mean, network.weight("half", np.float32(0.5))], "half_mean"
+    )
     network.head(network.second(network.node("Sub", ["relu1", half], "centred")))
     return _write(network.model(), folder / "mixing_batch.onnx")
 
@@ -217,8 +255,13 @@ def mixing_batch(folder: Path) -> Path:
 def _nhwc(path: Path, units: int) -> Path:
     network = Network()
     network.first(network.node("Transpose", "image", "image_nchw", perm=[0, 3, 1, 2]))
-    network.node("Transpose", network.second(units=units), "relu2_nhwc", perm=[0, 2, 3, 1])
-    network.gemm(network.node("ReduceMean", "relu2_nhwc", "pooled", axes=[1, 2], keepdims=0), units)
+    network.node(
+        "Transpose", network.second(units=units), "relu2_nhwc", perm=[0, 2, 3, 1]
+    )
+    network.gemm(
+        network.node("ReduceMean", "relu2_nhwc", "pooled", axes=[1, 2], keepdims=0),
+        units,
+    )
     return _write(network.model({"image": ("N", 32, 32, 3)}), path)
 
 
@@ -245,7 +288,8 @@ def _externalise(model: onnx.ModelProto, file: Path, location: str) -> onnx.Mode
         tensor.ClearField("raw_data")
         tensor.data_location = TensorProto.EXTERNAL
         tensor.external_data.extend(
-            onnx.StringStringEntryProto(key=key, value=text) for key, text in entries.items()
+            onnx.StringStringEntryProto(key=key, value=text)
+            for key, text in entries.items()
         )
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(stored)
@@ -255,7 +299,8 @@ def _externalise(model: onnx.ModelProto, file: Path, location: str) -> onnx.Mode
 def external_data(folder: Path) -> Path:
     """The weights in model.onnx.data, beside the model."""
     return _write(
-        _externalise(_plain(), folder / "model.onnx.data", "model.onnx.data"), folder / "model.onnx"
+        _externalise(_plain(), folder / "model.onnx.data", "model.onnx.data"),
+        folder / "model.onnx",
     )
 
 
@@ -263,7 +308,9 @@ def symlinked_external_data(folder: Path) -> Path:
     """As in a hub's cache: model and weights are links to files of other names elsewhere."""
     blobs, snapshot = folder / "blobs", folder / "snapshots" / "x"
     snapshot.mkdir(parents=True)
-    _write(_externalise(_plain(), blobs / "5e1f2d", "model.onnx.data"), blobs / "0ab9c3")
+    _write(
+        _externalise(_plain(), blobs / "5e1f2d", "model.onnx.data"), blobs / "0ab9c3"
+    )
     (snapshot / "model.onnx.data").symlink_to("../../blobs/5e1f2d")
     (snapshot / "model.onnx").symlink_to("../../blobs/0ab9c3")
     return snapshot / "model.onnx"
@@ -287,7 +334,9 @@ def external_data_roundabout(folder: Path) -> Path:
 def external_data_absolute(folder: Path) -> Path:
     """The weights in a file that exists, by its absolute path."""
     weights = (folder / "weights.bin").resolve()
-    return _write(_externalise(_plain(), weights, str(weights)), folder / "inside" / "model.onnx")
+    return _write(
+        _externalise(_plain(), weights, str(weights)), folder / "inside" / "model.onnx"
+    )
 
 
 def external_data_missing(folder: Path) -> Path:
@@ -307,9 +356,13 @@ def external_data_short(folder: Path) -> Path:
 
 def _branch(network: Network, name: str) -> onnx.GraphProto:
     inner = Network(random=network.random)
-    inner.node("Relu", inner.conv("relu1", (8, 8), f"inner_{name}", pads=PADS), f"{name}_out")
+    inner.node(
+        "Relu", inner.conv("relu1", (8, 8), f"inner_{name}", pads=PADS), f"{name}_out"
+    )
     network.weights.extend(inner.weights)
-    return helper.make_graph(inner.nodes, name, [], [_value(f"{name}_out", ("N", 8, 32, 32), {})])
+    return helper.make_graph(
+        inner.nodes, name, [], [_value(f"{name}_out", ("N", 8, 32, 32), {})]
+    )
 
 
 def with_if(folder: Path) -> Path:
@@ -317,7 +370,9 @@ def with_if(folder: Path) -> Path:
     network = Network()
     network.first()
     mean = network.node("ReduceMean", "image", "brightness", keepdims=0)
-    condition = network.node("Greater", [mean, network.weight("darkest", np.float32(-9))], "bright")
+    condition = network.node(
+        "Greater", [mean, network.weight("darkest", np.float32(-9))], "bright"
+    )
     then, other = _branch(network, "then"), _branch(network, "else")
     network.node("If", condition, "chosen", then_branch=then, else_branch=other)
     network.head(network.second("chosen"))
@@ -330,12 +385,17 @@ def with_loop(folder: Path) -> Path:
     body.node("Relu", body.conv("state", (8, 8), "body_conv", pads=PADS), "body_relu")
     body.node("Identity", "keep", "keep_on")
     network.weights.extend(body.weights)
-    types = {"step": TensorProto.INT64, "keep": TensorProto.BOOL, "keep_on": TensorProto.BOOL}
+    types = {
+        "step": TensorProto.INT64,
+        "keep": TensorProto.BOOL,
+        "keep_on": TensorProto.BOOL,
+    }
     state: Dimensions = ("N", 8, 32, 32)
     given: dict[str, Dimensions] = {"step": (), "keep": (), "state": state}
     made: dict[str, Dimensions] = {"keep_on": (), "body_relu": state}
     starts, ends = (
-        [_value(name, shape, types) for name, shape in values.items()] for values in (given, made)
+        [_value(name, shape, types) for name, shape in values.items()]
+        for values in (given, made)
     )
     twice, keep = (
         network.weight("twice", np.array(2, np.int64)),
@@ -368,10 +428,17 @@ def with_local_function(folder: Path) -> Path:
     )
     network = Network()
     weights = [network.draw("conv1.weight", 8, 3, 3, 3), network.draw("conv1.bias", 8)]
-    network.node("ConvRelu", ["image", *weights], "relu1", domain=domain, strides=[1, 1])
+    network.node(
+        "ConvRelu", ["image", *weights], "relu1", domain=domain, strides=[1, 1]
+    )
     network.node("MaxPool", "relu1", "pool1", kernel_shape=[2, 2], strides=[2, 2])
-    weights = [network.draw("conv2.weight", 12, 8, 3, 3), network.draw("conv2.bias", 12)]
-    network.node("ConvRelu", ["pool1", *weights], "relu2", domain=domain, strides=[2, 2])
+    weights = [
+        network.draw("conv2.weight", 12, 8, 3, 3),
+        network.draw("conv2.bias", 12),
+    ]
+    network.node(
+        "ConvRelu", ["pool1", *weights], "relu2", domain=domain, strides=[2, 2]
+    )
     network.head()
     model = network.model(domains=[domain], functions=[function])
     return _write(model, folder / "with_local_function.onnx")
@@ -382,9 +449,13 @@ def _uint8(path: Path, image: Dimensions) -> Path:
     x = network.node("Cast", "image", "cast", to=TensorProto.FLOAT)
     x = network.node("Div", [x, network.weight("white", np.float32(255))], "scaled")
     network.whole(
-        network.node("Transpose", x, "image_nchw", perm=[0, 3, 1, 2]) if image[-1] == 3 else x
+        network.node("Transpose", x, "image_nchw", perm=[0, 3, 1, 2])
+        if image[-1] == 3
+        else x
     )
-    return _write(network.model({"image": image}, types={"image": TensorProto.UINT8}), path)
+    return _write(
+        network.model({"image": image}, types={"image": TensorProto.UINT8}), path
+    )
 
 
 def uint8_input(folder: Path) -> Path:
@@ -403,7 +474,9 @@ def _scaled(path: Path, shape: Dimensions) -> Path:
     if len(shape) > 1:
         target = network.weight("target", np.array([-1, 1, 1, 1], np.int64))
         factor = network.node("Reshape", ["scale", target], "factor")
-    network.head(network.second(network.node("Mul", [network.first(), factor], "rescaled")))
+    network.head(
+        network.second(network.node("Mul", [network.first(), factor], "rescaled"))
+    )
     return _write(network.model({"scale": shape, "image": IMAGE}), path)
 
 
@@ -421,7 +494,9 @@ def two_image_inputs(folder: Path) -> Path:
     """Takes two images, left and right: which of them is the probed one is not to be guessed."""
     network = Network()
     network.whole(network.node("Sub", ["left", "right"], "difference"))
-    return _write(network.model({"left": IMAGE, "right": IMAGE}), folder / "two_image_inputs.onnx")
+    return _write(
+        network.model({"left": IMAGE, "right": IMAGE}), folder / "two_image_inputs.onnx"
+    )
 
 
 def fp16(folder: Path) -> Path:
@@ -437,7 +512,9 @@ def fp16_inside(folder: Path) -> Path:
     network = Network(np.float16)
     network.whole(network.node("Cast", "image", "image16", to=TensorProto.FLOAT16))
     network.node("Cast", "logits", "logits32", to=TensorProto.FLOAT)
-    return _write(network.model(outputs={"logits32": ("N", 5)}), folder / "fp16_inside.onnx")
+    return _write(
+        network.model(outputs={"logits32": ("N", 5)}), folder / "fp16_inside.onnx"
+    )
 
 
 def paddle_names(folder: Path) -> Path:
@@ -453,7 +530,14 @@ def paddle_names(folder: Path) -> Path:
         net.draw("batch_norm_3.w_1", 8),
     ]
     norm.append(net.weight("batch_norm_3.w_2", np.linspace(0.5, 2, 8)))
-    net.node("Conv", ["x", w1], "conv2d_0.tmp_0", "p2o.Conv.0", kernel_shape=[3, 3], pads=PADS)
+    net.node(
+        "Conv",
+        ["x", w1],
+        "conv2d_0.tmp_0",
+        "p2o.Conv.0",
+        kernel_shape=[3, 3],
+        pads=PADS,
+    )
     net.node(
         "BatchNormalization",
         ["conv2d_0.tmp_0", *norm],
@@ -470,19 +554,26 @@ def paddle_names(folder: Path) -> Path:
         strides=[2, 2],
     )
     net.node(
-        "Conv", ["pool2d_0.tmp_0", w2], "conv2d_1.tmp_0", "p2o.Conv.1", strides=[2, 2], pads=PADS
+        "Conv",
+        ["pool2d_0.tmp_0", w2],
+        "conv2d_1.tmp_0",
+        "p2o.Conv.1",
+        strides=[2, 2],
+        pads=PADS,
     )
     net.node("Relu", "conv2d_1.tmp_0", "relu_1.tmp_0", "p2o.Relu.1")
     net.node("Sigmoid", "relu_1.tmp_0", "sigmoid_0.tmp_0", "p2o.Sigmoid.0")
     constants = [
-        helper.make_node("Constant", [], [weight.name], value=weight) for weight in net.weights
+        helper.make_node("Constant", [], [weight.name], value=weight)
+        for weight in net.weights
     ]
     net.nodes, net.weights = constants + net.nodes, []
     free = [f"p2o.DynamicDimension.{index}" for index in range(6)]
     image: Dimensions = (free[0], 3, free[1], free[2])
     output: Dimensions = (free[3], 12, free[4], free[5])
     return _write(
-        net.model({"x": image}, {"sigmoid_0.tmp_0": output}, opset=12), folder / "paddle_names.onnx"
+        net.model({"x": image}, {"sigmoid_0.tmp_0": output}, opset=12),
+        folder / "paddle_names.onnx",
     )
 
 
@@ -500,12 +591,20 @@ def tf2onnx_names(folder: Path) -> Path:
         net.draw("model/conv2/Conv2D/ReadVariableOp:0", 12, 8, 3, 3),
         net.draw("const_fold_opt__2", 12),
     )
-    x = net.node("Transpose", "input_1:0", "Conv2D__6:0", "Conv2D__6", perm=[0, 3, 1, 2])
-    net.node("Conv", [x, w1, b1], "model/conv1/BiasAdd:0", "model/conv1/BiasAdd", pads=PADS)
+    x = net.node(
+        "Transpose", "input_1:0", "Conv2D__6:0", "Conv2D__6", perm=[0, 3, 1, 2]
+    )
+    net.node(
+        "Conv", [x, w1, b1], "model/conv1/BiasAdd:0", "model/conv1/BiasAdd", pads=PADS
+    )
     net.node("Relu", "model/conv1/BiasAdd:0", "model/conv1/Relu:0", "model/conv1/Relu")
     window: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [2, 2]}
     net.node(
-        "MaxPool", "model/conv1/Relu:0", "model/pool/MaxPool:0", "model/pool/MaxPool", **window
+        "MaxPool",
+        "model/conv1/Relu:0",
+        "model/pool/MaxPool:0",
+        "model/pool/MaxPool",
+        **window,
     )
     net.node(
         "Conv",
@@ -516,9 +615,13 @@ def tf2onnx_names(folder: Path) -> Path:
         pads=PADS,
     )
     net.node("Relu", "model/conv2/BiasAdd:0", "model/conv2/Relu:0", "model/conv2/Relu")
-    net.node("Transpose", "model/conv2/Relu:0", "Identity:0", "Relu__12", perm=[0, 2, 3, 1])
+    net.node(
+        "Transpose", "model/conv2/Relu:0", "Identity:0", "Relu__12", perm=[0, 2, 3, 1]
+    )
     model = net.model(
-        {"input_1:0": ("unk__6", 32, 32, 3)}, {"Identity:0": ("unk__6", None, None, 12)}, opset=13
+        {"input_1:0": ("unk__6", 32, 32, 3)},
+        {"Identity:0": ("unk__6", None, None, 12)},
+        opset=13,
     )
     return _write(model, folder / "tf2onnx_names.onnx")
 
@@ -606,7 +709,9 @@ def unknown_domain(folder: Path) -> Path:
     """An operator that no one but its author has, before relu2."""
     network = Network()
     domain = "com.example.ops"
-    network.head(network.second(network.node("Sharpen", network.first(), "sharp", domain=domain)))
+    network.head(
+        network.second(network.node("Sharpen", network.first(), "sharp", domain=domain))
+    )
     return _write(network.model(domains=[domain]), folder / "unknown_domain.onnx")
 
 
@@ -614,7 +719,9 @@ def unknown_domain_after(folder: Path) -> Path:
     """An operator that no one but its author has, after relu2, which can be had without it."""
     network = Network()
     domain = "com.example.ops"
-    network.head(network.node("Sharpen", network.second(network.first()), "sharp", domain=domain))
+    network.head(
+        network.node("Sharpen", network.second(network.first()), "sharp", domain=domain)
+    )
     return _write(network.model(domains=[domain]), folder / "unknown_domain_after.onnx")
 
 
@@ -639,7 +746,9 @@ def old_opset(folder: Path) -> Path:
     norm = [network.draw(f"bn.{part}", 8) for part in ("scale", "shift", "mean")]
     norm.append(network.weight("bn.variance", np.linspace(0.5, 2, 8)))
     network.node(
-        "Relu", network.node("BatchNormalization", ["conv1", *norm], "bn1", epsilon=1e-3), "relu1"
+        "Relu",
+        network.node("BatchNormalization", ["conv1", *norm], "bn1", epsilon=1e-3),
+        "relu1",
     )
     scales = network.weight("scales", np.array([1, 1, 2, 2], np.float32))
     network.node("Upsample", [network.second(), scales], "upsampled", mode="nearest")
@@ -651,7 +760,9 @@ def initializers_as_inputs(folder: Path) -> Path:
     """IR 3: weights are graph inputs too, and conv1's is 4-D with 3 channels, like an image."""
     network = Network()
     network.whole()
-    inputs: dict[str, Dimensions] = {weight.name: tuple(weight.dims) for weight in network.weights}
+    inputs: dict[str, Dimensions] = {
+        weight.name: tuple(weight.dims) for weight in network.weights
+    }
     return _write(
         network.model({**inputs, "image": IMAGE}, opset=8, ir=3),
         folder / "initializers_as_inputs.onnx",
@@ -673,7 +784,9 @@ def no_image_input(folder: Path) -> Path:
     network = Network()
     x = network.node("Gemm", ["features", network.draw("in.weight", 48, 12)], "hidden")
     network.gemm(network.node("Relu", x, "relu1"))
-    return _write(network.model({"features": ("N", 48)}), folder / "no_image_input.onnx")
+    return _write(
+        network.model({"features": ("N", 48)}), folder / "no_image_input.onnx"
+    )
 
 
 def _patches(network: Network) -> str:
@@ -700,7 +813,9 @@ def tokens(folder: Path) -> Path:
     network = Network()
     position = network.draw("position", 1, 16, 12)
     _norm(network, network.node("Add", [_patches(network), position], "placed"))
-    network.gemm(network.node("ReduceMean", "tokens", "mean_token", axes=[1], keepdims=0))
+    network.gemm(
+        network.node("ReduceMean", "tokens", "mean_token", axes=[1], keepdims=0)
+    )
     return _write(network.model(), folder / "tokens.onnx")
 
 
@@ -710,15 +825,24 @@ def tokens_cls(folder: Path) -> Path:
     _patches(network)
     one = network.weight("one", np.array([1], np.int64))
     start = network.weight("start", np.array([0], np.int64))
-    batch = network.node("Slice", [network.node("Shape", "sequence", "shape"), start, one], "batch")
+    batch = network.node(
+        "Slice", [network.node("Shape", "sequence", "shape"), start, one], "batch"
+    )
     rest = network.weight("rest", np.array([1, 12], np.int64))
     shape = network.node("Concat", [batch, rest], "class_shape", axis=0)
-    expanded = network.node("Expand", [network.draw("class", 1, 1, 12), shape], "class_token")
+    expanded = network.node(
+        "Expand", [network.draw("class", 1, 1, 12), shape], "class_token"
+    )
     x = network.node("Concat", [expanded, "sequence"], "with_class", axis=1)
-    _norm(network, network.node("Add", [x, network.draw("position", 1, 17, 12)], "placed"))
+    _norm(
+        network, network.node("Add", [x, network.draw("position", 1, 17, 12)], "placed")
+    )
     network.gemm(
         network.node(
-            "Gather", ["tokens", network.weight("zero", np.array(0, np.int64))], "class_out", axis=1
+            "Gather",
+            ["tokens", network.weight("zero", np.array(0, np.int64))],
+            "class_out",
+            axis=1,
         )
     )
     return _write(network.model(), folder / "tokens_cls.onnx")
@@ -732,15 +856,22 @@ def branches(folder: Path) -> Path:
     narrow = network.conv("relu1", (12, 8), "narrow", kernel=1, strides=[2, 2])
     network.node("Relu", network.node("Add", [narrow, wide], "sum"), "relu2")
     excited = network.conv(
-        network.node("GlobalAveragePool", "relu2", "squeezed"), (12, 12), "excited", kernel=1
+        network.node("GlobalAveragePool", "relu2", "squeezed"),
+        (12, 12),
+        "excited",
+        kernel=1,
     )
     network.node("Mul", [network.node("Sigmoid", excited, "gate"), "relu2"], "gated")
     network.head("gated")
     return _write(network.model(), folder / "branches.onnx")
 
 
-def _resize(network: Network, x: str, output: str, factor: float, **attributes: Any) -> str:
-    scales = network.weight(f"{output}.scales", np.array([1, 1, factor, factor], np.float32))
+def _resize(
+    network: Network, x: str, output: str, factor: float, **attributes: Any
+) -> str:
+    scales = network.weight(
+        f"{output}.scales", np.array([1, 1, factor, factor], np.float32)
+    )
     return network.node("Resize", [x, "", scales], output, **attributes)
 
 
@@ -753,7 +884,12 @@ def resize_ops(folder: Path) -> Path:
     floor = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     x = _resize(network, x, "nearest", 2, mode="nearest", **floor)
     x = _resize(
-        network, x, "half_pixel", 2, mode="linear", coordinate_transformation_mode="half_pixel"
+        network,
+        x,
+        "half_pixel",
+        2,
+        mode="linear",
+        coordinate_transformation_mode="half_pixel",
     )
     x = _resize(
         network,
@@ -764,20 +900,31 @@ def resize_ops(folder: Path) -> Path:
         coordinate_transformation_mode="align_corners",
     )
     x = _resize(
-        network, x, "asymmetric", 0.5, mode="linear", coordinate_transformation_mode="asymmetric"
+        network,
+        x,
+        "asymmetric",
+        0.5,
+        mode="linear",
+        coordinate_transformation_mode="asymmetric",
     )
     kernel = network.draw("transposed.weight", 4, 4, 4, 4)
-    x = network.node("ConvTranspose", [x, kernel], "transposed", strides=[2, 2], pads=PADS)
+    x = network.node(
+        "ConvTranspose", [x, kernel], "transposed", strides=[2, 2], pads=PADS
+    )
     kernel = network.draw("transposed_odd.weight", 4, 4, 3, 3)
     odd: dict[str, Any] = {"strides": [2, 2], "pads": PADS, "output_padding": [1, 1]}
     x = network.node("ConvTranspose", [x, kernel], "transposed_odd", **odd)
     x = network.node(
-        "Pad", [x, network.weight("pads", np.array([0, 0, 2, 1, 0, 0, 4, 3], np.int64))], "padded"
+        "Pad",
+        [x, network.weight("pads", np.array([0, 0, 2, 1, 0, 0, 4, 3], np.int64))],
+        "padded",
     )
     x = network.node(
         "Abs", x, "apart"
     )  # some versions of ONNX Runtime fuse a Pad with the pooling behind it, wrongly
-    x = network.node("AveragePool", x, "averaged", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+    x = network.node(
+        "AveragePool", x, "averaged", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1
+    )
     network.head(x, 4)
     return _write(network.model(), folder / "resize_ops.onnx")
 
@@ -810,7 +957,9 @@ def duplicate_use(folder: Path) -> Path:
 def int_output(folder: Path) -> Path:
     """Integers: best is the index of the strongest unit at each cell; best_float, as floats."""
     network = Network()
-    best = network.node("ArgMax", network.second(network.first()), "best", axis=1, keepdims=1)
+    best = network.node(
+        "ArgMax", network.second(network.first()), "best", axis=1, keepdims=1
+    )
     network.head(network.node("Cast", best, "best_float", to=TensorProto.FLOAT), 1)
     return _write(network.model(), folder / "int_output.onnx")
 
@@ -821,7 +970,9 @@ def scalar_output(folder: Path) -> Path:
     level = network.node("ReduceMean", network.first(), "level", keepdims=0)
     levels = network.node("ReduceMean", "relu1", "levels", axes=[1, 2, 3], keepdims=0)
     target = network.weight("target", np.array([-1, 1, 1, 1], np.int64))
-    network.node("Reshape", [network.node("Add", [levels, level], "level_sum"), target], "factor")
+    network.node(
+        "Reshape", [network.node("Add", [levels, level], "level_sum"), target], "factor"
+    )
     network.head(network.second(network.node("Mul", ["relu1", "factor"], "rescaled")))
     return _write(network.model(), folder / "scalar_output.onnx")
 
@@ -834,7 +985,9 @@ def sequence_values(folder: Path) -> Path:
         network.weight("zero", np.array(0, np.int64)),
     )
     pieces = network.node("SplitToSequence", [network.first(), sizes], "pieces", axis=1)
-    network.head(network.second(network.node("SequenceAt", [pieces, zero], "piece"), channels=4))
+    network.head(
+        network.second(network.node("SequenceAt", [pieces, zero], "piece"), channels=4)
+    )
     return _write(network.model(), folder / "sequence_values.onnx")
 
 
@@ -862,8 +1015,13 @@ def filled(path: Path, feed: Sequence[tuple[str, float]]) -> dict[str, Array]:
         value.name: value.type.tensor_type
         for value in onnx.load(path, load_external_data=False).graph.input
     }
-    shapes = {name: [dim.dim_value or 1 for dim in inputs[name].shape.dim] for name, _ in feed}
-    dtypes = {name: helper.tensor_dtype_to_np_dtype(inputs[name].elem_type) for name, _ in feed}
+    shapes = {
+        name: [dim.dim_value or 1 for dim in inputs[name].shape.dim] for name, _ in feed
+    }
+    dtypes = {
+        name: helper.tensor_dtype_to_np_dtype(inputs[name].elem_type)
+        for name, _ in feed
+    }
     return {name: np.full(shapes[name], number, dtypes[name]) for name, number in feed}
 
 
@@ -872,7 +1030,11 @@ def draw_images(path: Path, count: int = 2, seed: int = 0) -> Array:
 
     Whole numbers up to 255 for a file that takes bytes, else numbers up to 1.
     """
-    pixels = np.random.default_rng(seed).integers(0, 256, (count, 3, 32, 32)).astype(np.float32)
+    pixels = (
+        np.random.default_rng(seed)
+        .integers(0, 256, (count, 3, 32, 32))
+        .astype(np.float32)
+    )
     return (
         pixels
         if image_input(path).type.tensor_type.elem_type == TensorProto.UINT8
@@ -902,11 +1064,16 @@ class BatchNormalization(OpRun):
             per_channel.reshape(1, -1, *[1] * (x.ndim - 2))
             for per_channel in (scale, shift, mean, variance)
         )
-        return (((x - mean) / np.sqrt(variance + epsilon) * scale + shift).astype(x.dtype),)
+        return (
+            ((x - mean) / np.sqrt(variance + epsilon) * scale + shift).astype(x.dtype),
+        )
 
 
 def inner_values(
-    path: Path, images: Array, names: Iterable[str], feed: Mapping[str, Array] | None = None
+    path: Path,
+    images: Array,
+    names: Iterable[str],
+    feed: Mapping[str, Array] | None = None,
 ) -> dict[str, Array]:
     """Compute values for images (N, 3, H, W), one at a time, by onnx's reference evaluator.
 
@@ -949,7 +1116,9 @@ def _keep_what_is_needed(graph: onnx.GraphProto, names: Iterable[str]) -> None:
 def _used(node: onnx.NodeProto) -> set[str]:
     """The values that a node names as its inputs, and any that the bodies inside it name."""
     bodies = [
-        attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH
+        attribute.g
+        for attribute in node.attribute
+        if attribute.type == onnx.AttributeProto.GRAPH
     ]
     inside = [_used(inner) for body in bodies for inner in body.node]
     return set(node.input).union(
@@ -965,7 +1134,9 @@ def _load(path: Path) -> onnx.ModelProto:
             where = {entry.key: entry.value for entry in tensor.external_data}
             stored = (path.parent / where["location"]).read_bytes()
             start = int(where.get("offset", 0))
-            tensor.raw_data = stored[start : start + int(where.get("length", len(stored)))]
+            tensor.raw_data = stored[
+                start : start + int(where.get("length", len(stored)))
+            ]
             tensor.data_location = TensorProto.DEFAULT
             del tensor.external_data[:]
     return model
@@ -978,9 +1149,7 @@ class HardFile:
     name: str
     make: Callable[[Path], Path]
     layer: str
-    error: str = (
-        ""  # the kind of error and what it must say, where the file or the layer is refused
-    )
+    error: str = ""  # the kind of error and what it must say, where the file or the layer is refused
     value: str = ""  # the value that is meant, where the layer is the name of a node
     image: str = ""  # the input that takes the image, where that has to be said
     feed: tuple[
@@ -1033,7 +1202,10 @@ HARD_FILES: tuple[HardFile, ...] = (
         "'conv1.weight'",
     ),
     HardFile(
-        "external data short", external_data_short, "relu2", error="ModelNotFound: is truncated"
+        "external data short",
+        external_data_short,
+        "relu2",
+        error="ModelNotFound: is truncated",
     ),
     HardFile("If", with_if, "relu2"),
     HardFile("If, its result", with_if, "chosen"),
@@ -1066,7 +1238,9 @@ HARD_FILES: tuple[HardFile, ...] = (
         "relu2",
         error="BadInput: the layers need scale (1) float: give a value with --feed scale=VALUE",
     ),
-    HardFile("two inputs, batched", two_inputs_batched, "relu2", feed=(("scale", SCALE),)),
+    HardFile(
+        "two inputs, batched", two_inputs_batched, "relu2", feed=(("scale", SCALE),)
+    ),
     HardFile(
         "two image inputs",
         two_image_inputs,
@@ -1075,15 +1249,24 @@ HARD_FILES: tuple[HardFile, ...] = (
         "(--feed NAME=VALUE)",
     ),
     HardFile(
-        "two image inputs, named", two_image_inputs, "relu2", image="left", feed=(("right", SCALE),)
+        "two image inputs, named",
+        two_image_inputs,
+        "relu2",
+        image="left",
+        feed=(("right", SCALE),),
     ),
     HardFile("fp16", fp16, "relu2"),
     HardFile("fp16 inside", fp16_inside, "relu2"),
     HardFile("Paddle's names", paddle_names, "batch_norm_3.tmp_2"),
-    HardFile("Paddle's names, a node", paddle_names, "p2o.Relu.1", value="relu_1.tmp_0"),
+    HardFile(
+        "Paddle's names, a node", paddle_names, "p2o.Relu.1", value="relu_1.tmp_0"
+    ),
     HardFile("tf2onnx's names", tf2onnx_names, "model/conv1/Relu:0"),
     HardFile(
-        "tf2onnx's names, a node", tf2onnx_names, "model/conv2/Relu", value="model/conv2/Relu:0"
+        "tf2onnx's names, a node",
+        tf2onnx_names,
+        "model/conv2/Relu",
+        value="model/conv2/Relu:0",
     ),
     HardFile("odd names, a run", odd_names, "relu#1"),
     HardFile("odd names, an output", odd_names, "out[0]"),
@@ -1098,10 +1281,18 @@ HARD_FILES: tuple[HardFile, ...] = (
         error="ModelNotFound: is not an ONNX model, or is damaged",
     ),
     HardFile(
-        "not a protobuf", not_a_protobuf, "relu2", error="ModelNotFound: is not an ONNX model"
+        "not a protobuf",
+        not_a_protobuf,
+        "relu2",
+        error="ModelNotFound: is not an ONNX model",
     ),
     HardFile("empty", empty_file, "relu2", error="ModelNotFound: is empty"),
-    HardFile("git-lfs pointer", git_lfs_pointer, "relu2", error="ModelNotFound: run git lfs pull"),
+    HardFile(
+        "git-lfs pointer",
+        git_lfs_pointer,
+        "relu2",
+        error="ModelNotFound: run git lfs pull",
+    ),
     HardFile(
         "ORT format",
         ort_format,
@@ -1144,9 +1335,19 @@ HARD_FILES: tuple[HardFile, ...] = (
     *(HardFile(f"resize: {value}", resize_ops, value) for value in RESIZED),
     HardFile("an output already", duplicate_use, "relu2"),
     HardFile("an output already, the last", duplicate_use, "logits"),
-    HardFile("integers", int_output, "best", error="UnitsNotFound: holds integers or booleans"),
+    HardFile(
+        "integers",
+        int_output,
+        "best",
+        error="UnitsNotFound: holds integers or booleans",
+    ),
     HardFile("after integers", int_output, "best_float"),
-    HardFile("a number", scalar_output, "level", error="UnitsNotFound: gives a tensor of shape ()"),
+    HardFile(
+        "a number",
+        scalar_output,
+        "level",
+        error="UnitsNotFound: gives a tensor of shape ()",
+    ),
     HardFile(
         "a number for each image",
         scalar_output,
@@ -1154,6 +1355,8 @@ HARD_FILES: tuple[HardFile, ...] = (
         error="UnitsNotFound: units are found in maps (N, C, h, w)",
     ),
     HardFile("after numbers", scalar_output, "relu2"),
-    HardFile("a sequence", sequence_values, "pieces", error="UnitsNotFound: is not a tensor"),
+    HardFile(
+        "a sequence", sequence_values, "pieces", error="UnitsNotFound: is not a tensor"
+    ),
     HardFile("after a sequence", sequence_values, "relu2"),
 )

@@ -50,7 +50,9 @@ KINDS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def draw_values(kind: str, dtype: torch.dtype, count: int = 500, units: int = 4) -> Tensor:
+def draw_values(
+    kind: str, dtype: torch.dtype, count: int = 500, units: int = 4
+) -> Tensor:
     """Random values (unit, value)."""
     generator = torch.Generator().manual_seed(count)
     return KINDS[kind](torch.randn(units, count, dtype=dtype, generator=generator))
@@ -67,7 +69,9 @@ def gather_statistics(
 ) -> UnitStatistics:
     """Statistics of ``maps`` (image, unit, row, column) of ``images`` (image,), batch by batch."""
     statistics = UnitStatistics.empty(maps, enough, top)
-    for batch_maps, batch_images in zip(maps.split(batch), images.split(batch), strict=True):
+    for batch_maps, batch_images in zip(
+        maps.split(batch), images.split(batch), strict=True
+    ):
         if len(batch_maps):
             statistics.update(batch_maps, batch_maps.amax((2, 3)), batch_images)
     return statistics
@@ -90,7 +94,9 @@ def find_thresholds(
     for batch_maps in maps.split(7):
         bound.count(batch_maps)
     bounds = CombinedBounds.of([bound.snapshot()])
-    return thresholds([candidates], bounds, statistics, quantiles, SingleProcess(), 2**20)
+    return thresholds(
+        [candidates], bounds, statistics, quantiles, SingleProcess(), 2**20
+    )
 
 
 def twin_thresholds(maps: Tensor, quantile: float) -> list[float]:

@@ -18,7 +18,9 @@ Array = npt.NDArray[np.float32]
 
 # Pixels that two programs have normalised differ in the last bits; two images differ by far more.
 PIXEL_TOLERANCE = 1e-5
-EVERY = 101  # pixels from one that is compared to the next one, to tell which image it is
+EVERY = (
+    101  # pixels from one that is compared to the next one, to tell which image it is
+)
 
 
 class Recorder:
@@ -47,7 +49,9 @@ class Recorder:
     def maps(self, layer: str) -> list[Array]:
         """Return the maps (unit, row, column) of a layer, image by image."""
         maps = self.maps_of[layer]
-        assert sorted(maps) == list(range(len(self.images))), f"{layer} was not seen for all images"
+        assert sorted(maps) == list(range(len(self.images))), (
+            f"{layer} was not seen for all images"
+        )
         return [maps[index] for index in range(len(self.images))]
 
     def _index(self, pixels: Array) -> int | None:
@@ -84,14 +88,18 @@ def recording_call(recorder: Recorder, call: Any) -> Any:
     return recorded
 
 
-def assert_near(maps: Sequence[Array], expected: Sequence[Array], relative: float) -> None:
+def assert_near(
+    maps: Sequence[Array], expected: Sequence[Array], relative: float
+) -> None:
     """Assert that maps differ by no more than a share of the largest of all expected values."""
     largest = max(float(np.abs(map_).max()) for map_ in expected)
     for map_, expected_map in zip(maps, expected, strict=True):
         np.testing.assert_allclose(map_, expected_map, rtol=0, atol=relative * largest)
 
 
-def clear_winners(iou: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.bool_]:
+def clear_winners(
+    iou: npt.NDArray[np.float64], tolerance: float
+) -> npt.NDArray[np.bool_]:
     """Return the units (unit,) whose best concept stays best if IoUs move by ``tolerance``."""
     ascending = np.sort(iou, axis=1)
     return np.asarray(ascending[:, -1] - ascending[:, -2] > 2 * tolerance)

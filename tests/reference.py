@@ -85,7 +85,10 @@ def _interpolants(
 
 
 def upsample(
-    activation_map: npt.NDArray[np.float32], geometry: Geometry, image_size: Size, mask_size: Size
+    activation_map: npt.NDArray[np.float32],
+    geometry: Geometry,
+    image_size: Size,
+    mask_size: Size,
 ) -> npt.NDArray[np.float32]:
     """Compute S_k(x) (row, column) of one unit, pixel by pixel.
 
@@ -102,7 +105,9 @@ def upsample(
     for row in range(rows):
         top, bottom, down = _interpolants(row, row_axis, height, image_size[0], rows)
         for column in range(columns):
-            left, right, across = _interpolants(column, column_axis, width, image_size[1], columns)
+            left, right, across = _interpolants(
+                column, column_axis, width, image_size[1], columns
+            )
             top_left = activation_map[top, left]
             top_right = activation_map[top, right]
             left_value = top_left + down * (activation_map[bottom, left] - top_left)
@@ -123,13 +128,19 @@ def _all_interpolants(
     return i, np.minimum(i + 1, cells - 1), (p - i).astype(np.float32)
 
 
-def upsample_all(maps: Maps, geometry: Geometry, image_size: Size, mask_size: Size) -> Maps:
+def upsample_all(
+    maps: Maps, geometry: Geometry, image_size: Size, mask_size: Size
+) -> Maps:
     """Upsample all units of one image at once: (unit, h, w) -> (unit, row, column).
 
     Equal to `upsample` to the last bit.
     """
-    top, bottom, down = _all_interpolants(geometry[0], maps.shape[1], image_size[0], mask_size[0])
-    left, right, across = _all_interpolants(geometry[1], maps.shape[2], image_size[1], mask_size[1])
+    top, bottom, down = _all_interpolants(
+        geometry[0], maps.shape[1], image_size[0], mask_size[0]
+    )
+    left, right, across = _all_interpolants(
+        geometry[1], maps.shape[2], image_size[1], mask_size[1]
+    )
     rows = _lerp(maps[:, top, :], maps[:, bottom, :], down[:, np.newaxis])
     return _lerp(rows[:, :, left], rows[:, :, right], across)
 
@@ -151,7 +162,9 @@ def annotation_masks(
     carry c in any plane. A label of the whole image covers every pixel.
     """
     resized = [resize_nearest(plane, size) for plane in planes]
-    carried = {int(value) for plane in resized for value in np.unique(plane)} | set(labels)
+    carried = {int(value) for plane in resized for value in np.unique(plane)} | set(
+        labels
+    )
     masks = {}
     for value in sorted(carried - {0}):
         mask = np.full(size, value in labels)
@@ -191,7 +204,9 @@ def counts(
         activation_masks = upsampled > thresholds[:, np.newaxis, np.newaxis]
         masks = annotation_masks(planes, labels, size)
         for concept, mask in masks.items():
-            intersection[:, concept] += np.count_nonzero(activation_masks[:, mask], axis=1)
+            intersection[:, concept] += np.count_nonzero(
+                activation_masks[:, mask], axis=1
+            )
             concept_area[concept] += np.count_nonzero(mask)
         for category in {concept_categories[concept] for concept in masks}:
             unit_area[:, category] += np.count_nonzero(activation_masks, axis=(1, 2))
@@ -207,7 +222,10 @@ def _native_size(planes: Sequence[Plane], image_size: Size) -> Size:
 
 
 def iou(
-    intersection: Counts, unit_area: Counts, concept_area: Counts, concept_categories: Sequence[int]
+    intersection: Counts,
+    unit_area: Counts,
+    concept_area: Counts,
+    concept_categories: Sequence[int],
 ) -> Scores:
     """Compute IoU(k, c) = Σ|M_k ∩ L_c| / Σ|M_k ∪ L_c| (unit, concept), eq. 1; 0 for no union.
 
@@ -302,13 +320,18 @@ def read_broden(root: Path, index: str = "index.csv") -> ProbeSet:
     (labels of the whole image). Numbers that label.csv does not name are "no label", as 0 is.
     """
     categories = [row["name"] for row in _rows(root / "category.csv")]
-    coverage = {category: _coverage(root / f"c_{category}.csv") for category in categories}
+    coverage = {
+        category: _coverage(root / f"c_{category}.csv") for category in categories
+    }
     numbered = sorted(
-        (int(row["number"]), row["name"], row["category"]) for row in _rows(root / "label.csv")
+        (int(row["number"]), row["name"], row["category"])
+        for row in _rows(root / "label.csv")
     )
     numbered = [row for row in numbered if row[0] > 0]
     value_of_number = np.zeros(256 * 256, np.int32)
-    value_of_number[[number for number, _, _ in numbered]] = np.arange(1, len(numbered) + 1)
+    value_of_number[[number for number, _, _ in numbered]] = np.arange(
+        1, len(numbered) + 1
+    )
     rows = _rows(root / index)
 
     def annotation(image: int) -> Annotation:
@@ -319,7 +342,9 @@ def read_broden(root: Path, index: str = "index.csv") -> ProbeSet:
             for entry in entries
             if not entry.isdigit()
         ]
-        values = [int(value_of_number[int(entry)]) for entry in entries if entry.isdigit()]
+        values = [
+            int(value_of_number[int(entry)]) for entry in entries if entry.isdigit()
+        ]
         return planes, [value for value in values if value > 0]
 
     return ProbeSet(
@@ -343,11 +368,18 @@ def _label_numbers(path: Path) -> npt.NDArray[np.int64]:
 def _coverage(path: Path) -> dict[int, float]:
     """Return the pixels of each label number in one category, in images' worth."""
     rows = _rows(path) if path.exists() else []
-    return {int(row["number"]): float(row["coverage"]) for row in rows if row.get("coverage")}
+    return {
+        int(row["number"]): float(row["coverage"])
+        for row in rows
+        if row.get("coverage")
+    }
 
 
 def _primary_category(
-    number: int, field: str, coverage: Mapping[str, Mapping[int, float]], categories: Sequence[str]
+    number: int,
+    field: str,
+    coverage: Mapping[str, Mapping[int, float]],
+    categories: Sequence[str],
 ) -> str:
     """Return the category with the largest coverage, for a field such as "object(1234);part(56)".
 
@@ -398,10 +430,16 @@ def read_masks(root: Path) -> ProbeSet:
                     plane[indices == value] = concepts.index((name, category)) + 1
                 planes.append(plane)
         rows = [row for row in label_rows if row["image"] == names[image]]
-        return planes, [concepts.index((row["name"], row["category"])) + 1 for row in rows]
+        return planes, [
+            concepts.index((row["name"], row["category"])) + 1 for row in rows
+        ]
 
     return ProbeSet(
-        [root / "images" / name for name in names], names, concepts, categories, annotation
+        [root / "images" / name for name in names],
+        names,
+        concepts,
+        categories,
+        annotation,
     )
 
 

@@ -31,7 +31,9 @@ def assert_same_maps(maps: Tensor, expected: Tensor) -> None:
         slices = expected.movedim(axis, 0).flatten(1)
         distances = torch.cdist(slices, slices, p=float("inf"))
         distances.fill_diagonal_(float("inf"))
-        assert distances.min() > DISTINCT, f"slices along axis {axis} are too similar for this test"
+        assert distances.min() > DISTINCT, (
+            f"slices along axis {axis} are too similar for this test"
+        )
     rows, columns = expected.shape[2:]
     if rows == columns:
         assert (expected - expected.transpose(2, 3)).abs().max() > DISTINCT

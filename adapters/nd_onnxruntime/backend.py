@@ -64,7 +64,9 @@ class OnnxBackend:
         return OnnxModel(
             identity=identify(document, content, image, feeds, device.provider),
             preprocess=preprocess_of(document.model, image),
-            loaded=LoadedModel(document, image, feeds, device, tuple(options.custom_ops)),
+            loaded=LoadedModel(
+                document, image, feeds, device, tuple(options.custom_ops)
+            ),
             notes=_feed_notes(image.name, options.feeds),
         )
 
@@ -99,7 +101,9 @@ class OnnxModel:
     def layers(self, size: Size) -> Sequence[LayerDescription]:
         """Describe every value that depends on the image and has units, by layer name, in order."""
         image_size = self.loaded.image.check_size(size)
-        listed = [row for row in self.names.listed() if row.node not in self._unsupported]
+        listed = [
+            row for row in self.names.listed() if row.node not in self._unsupported
+        ]
         surveyed = survey(self.loaded, [row.value for row in listed], image_size)
         descriptions: dict[str, LayerDescription] = {}
         for row in listed:
@@ -144,7 +148,9 @@ class OnnxModel:
     ) -> LayerDescription | None:
         """Describe a layer; None for a value without units (a shape, an index, a sequence)."""
         try:
-            probed = describe_layer(self.loaded, Layer(row.name, row.value), surveyed, size)
+            probed = describe_layer(
+                self.loaded, Layer(row.name, row.value), surveyed, size
+            )
         except NDError:
             return None
         output = torch.empty(surveyed.shapes[row.value], device="meta")

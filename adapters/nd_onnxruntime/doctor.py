@@ -21,9 +21,7 @@ CONFLICT = (
 
 def examine() -> list[Finding]:
     """Return versions, execution providers, and whether CUDA can be used."""
-    onnx_version = (
-        f"{onnx.__version__}, opset {onnx.defs.onnx_opset_version()}, IR {onnx.IR_VERSION}"
-    )
+    onnx_version = f"{onnx.__version__}, opset {onnx.defs.onnx_opset_version()}, IR {onnx.IR_VERSION}"
     return [
         _runtime_finding(),
         Finding("ONNX Runtime's providers", ", ".join(ort.get_available_providers())),
@@ -56,11 +54,15 @@ def _cuda_finding() -> Finding:
     problem = cuda_problem()
     if problem is None:
         return Finding(
-            CUDA_SUBJECT, f"usable, built for CUDA {built_for}", _torch_remedy(built_for)
+            CUDA_SUBJECT,
+            f"usable, built for CUDA {built_for}",
+            _torch_remedy(built_for),
         )
     if not built_for:
         return Finding(
-            CUDA_SUBJECT, problem, "on a machine with a GPU: pip install onnxruntime-gpu"
+            CUDA_SUBJECT,
+            problem,
+            "on a machine with a GPU: pip install onnxruntime-gpu",
         )
     if "libraries do not load" not in problem:
         return Finding(CUDA_SUBJECT, f"{problem}; it runs on the CPU")

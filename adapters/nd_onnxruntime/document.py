@@ -20,7 +20,9 @@ from nd_plugin import BadInput, ModelNotFound
 
 ModelSource = str | os.PathLike[str] | ModelProto
 
-INLINE_LIMIT = 2**30  # bytes of external data copied into one message; protobuf's limit is 2 GiB
+INLINE_LIMIT = (
+    2**30
+)  # bytes of external data copied into one message; protobuf's limit is 2 GiB
 BYTES_PER_ELEMENT = 8  # upper bound, over all types
 LFS_POINTER = b"version https://git-lfs"
 
@@ -31,7 +33,9 @@ class Document:
 
     source: str  # path, or the graph's name
     model: ModelProto
-    external: Mapping[str, Path]  # files of external data, by the location written in the model
+    external: Mapping[
+        str, Path
+    ]  # files of external data, by the location written in the model
 
     def array(self, tensor: TensorProto) -> npt.NDArray[np.generic]:
         """Return the values of a tensor, stored in the model or in a file beside it."""
@@ -49,9 +53,14 @@ class Document:
         ``INLINE_LIMIT`` bytes: then they stay in their files.
         """
         tensors = external_tensors(model.graph)
-        if sum(prod(tensor.dims) * BYTES_PER_ELEMENT for tensor in tensors) > INLINE_LIMIT:
+        if (
+            sum(prod(tensor.dims) * BYTES_PER_ELEMENT for tensor in tensors)
+            > INLINE_LIMIT
+        ):
             locations = {ExternalLocation.of(tensor).location for tensor in tensors}
-            files = {location: self.external[location] for location in sorted(locations)}
+            files = {
+                location: self.external[location] for location in sorted(locations)
+            }
             return replace(self, model=model, external=files)
         for tensor in tensors:
             self._inline(tensor)
@@ -108,7 +117,9 @@ def _file_bytes(path: Path) -> bytes:
             "the .onnx file that it was converted from"
         )
     if content.startswith(LFS_POINTER):
-        raise ModelNotFound(f"{path} is a git-lfs pointer, not the model itself: run git lfs pull")
+        raise ModelNotFound(
+            f"{path} is a git-lfs pointer, not the model itself: run git lfs pull"
+        )
     if not content:
         raise ModelNotFound(f"{path} is empty")
     return content

@@ -73,5 +73,7 @@ def _path_inside(folder: Path, location: str, tensor_name: str) -> Path:
         )
     path = folder / relative
     if not path.is_file():
-        raise ModelNotFound(f"{path} is missing: it holds the data of the tensor {tensor_name!r}")
+        raise ModelNotFound(
+            f"{path} is missing: it holds the data of the tensor {tensor_name!r}"
+        )
     return path

@@ -45,7 +45,9 @@ class Feed:
         return isinstance(side, str) and side == self.batch
 
 
-def find_feeds(graph: Graph, image: ImageInput, texts: Mapping[str, str]) -> dict[str, Feed]:
+def find_feeds(
+    graph: Graph, image: ImageInput, texts: Mapping[str, str]
+) -> dict[str, Feed]:
     """Read the feeds that a user gave as ``texts``: numbers or paths of ``.npy`` files, by input.
 
     Raises BadInput for an unknown input, an unreadable text, an array of an unsuitable shape.
@@ -106,7 +108,9 @@ def _read_array(value: ValueInfoProto, text: str, image: ImageInput) -> Array:
     return np.asarray(array.astype(dtype))
 
 
-def _fits(shape: Sequence[int], declared: Sequence[Dimension] | None, batch: Dimension) -> bool:
+def _fits(
+    shape: Sequence[int], declared: Sequence[Dimension] | None, batch: Dimension
+) -> bool:
     """Return whether an array for one image has the declared shape, batch dimensions being 1."""
     if declared is None:
         return True

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from onnx import NodeProto
 
 REWRITE_RULES_KEY = "pkg.onnxscript.rewriter.rule_name"
-TORCHSCRIPT_PREFIX = "onnx::Conv"  # of parameters that the TorchScript exporter computed itself
+TORCHSCRIPT_PREFIX = (
+    "onnx::Conv"  # of parameters that the TorchScript exporter computed itself
+)
 CONVOLUTIONS = ("Conv", "ConvTranspose", "QLinearConv")
 FOLDED = (
     "the exporter folded the BatchNorm that follows into this convolution: the value is the one "
     "after the BatchNorm"
 )
-EXPORTER_HINT = (
-    "; a BatchNorm that the exporter folded into a convolution has the name of the convolution"
-)
-QUANTISER_HINT = (
-    "; a layer that the quantiser folded into a convolution has the name of the convolution"
-)
+EXPORTER_HINT = "; a BatchNorm that the exporter folded into a convolution has the name of the convolution"
+QUANTISER_HINT = "; a layer that the quantiser folded into a convolution has the name of the convolution"
 
 
 def folding_note(node: NodeProto) -> str:

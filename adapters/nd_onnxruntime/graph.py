@@ -68,7 +68,9 @@ class Graph:
         stored |= {sparse.values.name for sparse in graph.sparse_initializer}
         return tuple(value for value in graph.input if value.name not in stored)
 
-    def ancestors(self, values: Iterable[str], available: Set[str] = frozenset()) -> set[int]:
+    def ancestors(
+        self, values: Iterable[str], available: Set[str] = frozenset()
+    ) -> set[int]:
         """Return the nodes needed to compute ``values``, when the ``available`` ones are given."""
         nodes = set[int]()
         pending = list(values)
@@ -114,7 +116,9 @@ def values_used_by(node: NodeProto) -> Iterator[str]:
     for body in bodies(node):
         defined = _defined_in(body)
         for inner in body.node:
-            yield from (value for value in values_used_by(inner) if value not in defined)
+            yield from (
+                value for value in values_used_by(inner) if value not in defined
+            )
         yield from (value.name for value in body.output if value.name not in defined)
 
 
@@ -155,4 +159,6 @@ def _dependencies(nodes: Sequence[NodeProto]) -> dict[int, set[int]]:
 
 def _is_topological(dependencies: Mapping[int, Set[int]]) -> bool:
     """Return whether every node depends on nodes of lower index only."""
-    return all(max(needed, default=-1) < index for index, needed in dependencies.items())
+    return all(
+        max(needed, default=-1) < index for index, needed in dependencies.items()
+    )

@@ -15,7 +15,11 @@ from nd_onnxruntime.operation import Operation
 from nd_onnxruntime.operators import WEIGHT_INPUTS
 from nd_plugin import Axis, Positions, composition, geometry
 
-TAPS = {"nearest": 1, "linear": 2, "cubic": 4}  # source cells mixed in one, by interpolation mode
+TAPS = {
+    "nearest": 1,
+    "linear": 2,
+    "cubic": 4,
+}  # source cells mixed in one, by interpolation mode
 UNSUPPORTED_RESIZE = ("tf_crop_and_resize", "half_pixel_symmetric")
 
 
@@ -46,7 +50,9 @@ def transposed_convolution(operation: Operation) -> Positions | None:
     windows = _windows(operation)
     output_padding = operation.attribute("output_padding", [0, 0])
     auto_pad = operation.attribute("auto_pad", "NOTSET")
-    explicit_padding = auto_pad == "NOTSET" and operation.attribute("output_shape") is None
+    explicit_padding = (
+        auto_pad == "NOTSET" and operation.attribute("output_shape") is None
+    )
 
     def transposed(axis: Axis, cells: int, target: int, dimension: int) -> Axis:
         kernel, stride, padding, dilation = windows[dimension]
@@ -134,7 +140,9 @@ def _windows(operation: Operation) -> list[Window]:
     dilations = operation.attribute("dilations", [1, 1])
     windows = []
     for dimension in (0, 1):
-        unpadded = Window(kernel[dimension], strides[dimension], 0, dilations[dimension])
+        unpadded = Window(
+            kernel[dimension], strides[dimension], 0, dilations[dimension]
+        )
         padding_before = _padding(operation, unpadded, dimension)
         windows.append(unpadded._replace(padding=padding_before))
     return windows

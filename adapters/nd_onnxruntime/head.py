@@ -89,7 +89,9 @@ class HeadReader:
         bias = self._bias(node)
         if weight is None or bias is None:
             return None
-        attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        attributes = {
+            item.name: helper.get_attribute_value(item) for item in node.attribute
+        }
         if node.op_type == "Gemm":
             return _gemm_weights(weight, bias, attributes)
         if node.op_type == "MatMul" and weight.ndim == 2:
@@ -104,7 +106,9 @@ class HeadReader:
             return self._constant(node.input[2])
         return np.zeros(1)
 
-    def _add(self, weights: HeadWeights, node: NodeProto, source: str) -> HeadWeights | None:
+    def _add(
+        self, weights: HeadWeights, node: NodeProto, source: str
+    ) -> HeadWeights | None:
         """Add the constant summand of an Add node to the bias; None where it has none."""
         first, second = node.input
         summand = self._constant(second if first == source else first)
@@ -127,7 +131,9 @@ class HeadReader:
         return np.transpose(array, order)
 
 
-def _gemm_weights(weight: Array, bias: Array, attributes: Mapping[str, Any]) -> HeadWeights | None:
+def _gemm_weights(
+    weight: Array, bias: Array, attributes: Mapping[str, Any]
+) -> HeadWeights | None:
     """Return the weights of alpha * input @ weight + beta * bias, the input not transposed."""
     if attributes.get("transA"):
         return None

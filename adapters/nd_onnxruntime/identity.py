@@ -33,7 +33,10 @@ def identify(
 
 
 def fingerprint(
-    content: bytes, external: Mapping[str, Path], image_name: str, feeds: Mapping[str, Feed]
+    content: bytes,
+    external: Mapping[str, Path],
+    image_name: str,
+    feeds: Mapping[str, Feed],
 ) -> str:
     """Hash all that decides a model's outputs: the file, its external data, and its feeds.
 

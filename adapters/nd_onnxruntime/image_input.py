@@ -29,7 +29,9 @@ class ImageInput:
 
     name: str
     dtype: torch.dtype
-    channels_last: bool  # (image, row, column, channel) instead of (image, channel, row, column)
+    channels_last: (
+        bool  # (image, row, column, channel) instead of (image, channel, row, column)
+    )
     batch: Dimension
     size: tuple[Dimension, Dimension]  # height, width
 
@@ -50,7 +52,9 @@ class ImageInput:
         shape = [batch, 3, height, width]
         if self.channels_last:
             shape = [batch, height, width, 3]
-        elem_type = next(code for code, dtype in IMAGE_TYPES.items() if dtype == self.dtype)
+        elem_type = next(
+            code for code, dtype in IMAGE_TYPES.items() if dtype == self.dtype
+        )
         return helper.make_tensor_value_info(self.name, elem_type, shape)
 
     def check_size(self, size: Size) -> Size:

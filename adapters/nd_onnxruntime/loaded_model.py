@@ -40,7 +40,9 @@ class LoadedModel:
     def declared_inputs(self, batch: Dimension, size: Size) -> list[ValueInfoProto]:
         """Return the inputs, that of the images declared for a batch dimension and a size."""
         image = self.image.declare(batch, size)
-        return [image if value.name == image.name else value for value in self.graph.inputs]
+        return [
+            image if value.name == image.name else value for value in self.graph.inputs
+        ]
 
     def runner(
         self,
@@ -64,7 +66,9 @@ class LoadedModel:
         document = self.document.of_subgraph(subgraph)
         session = open_session(document, self.device, self.custom_ops)
         replaced_names = {value.name for value in replaced}
-        fed = [value for value in subgraph.graph.input if value.name not in replaced_names]
+        fed = [
+            value for value in subgraph.graph.input if value.name not in replaced_names
+        ]
         feeds = required_feeds(fed, self.image, self.feeds)
         return Runner(session, self.device, self.image, feeds)
 

@@ -74,7 +74,9 @@ def _join_numbered_runs(graph: Graph, runs: ModuleRuns) -> None:
     for name in unnumbered:
         module_runs = runs[name]
         numbered = f"{name}_{len(module_runs)}"
-        while numbered in runs and _same_module(graph, module_runs[0], runs[numbered][0]):
+        while numbered in runs and _same_module(
+            graph, module_runs[0], runs[numbered][0]
+        ):
             module_runs += runs.pop(numbered)
             numbered = f"{name}_{len(module_runs)}"
 

@@ -15,7 +15,12 @@ from onnx import NodeProto
 
 from nd_onnxruntime.folding import folding_hint, folding_note
 from nd_onnxruntime.graph import Graph
-from nd_onnxruntime.module_runs import QUANTISING, ModuleRuns, find_module_runs, parameter_owners
+from nd_onnxruntime.module_runs import (
+    QUANTISING,
+    ModuleRuns,
+    find_module_runs,
+    parameter_owners,
+)
 from nd_onnxruntime.module_scopes import has_scope_metadata, scopes_of_name
 from nd_plugin import LayerAmbiguous, LayerNotFound, UnitsNotFound, nearest
 
@@ -68,7 +73,11 @@ class LayerNames:
             if index is not None:
                 return self._module_layer(name, index)
         name = name.removeprefix(VALUE_PREFIX)
-        layer = self._by_value(name) or self._by_node(name) or self._renamed_by_quantiser(name)
+        layer = (
+            self._by_value(name)
+            or self._by_node(name)
+            or self._renamed_by_quantiser(name)
+        )
         if layer is None:
             raise self._not_found(name)
         return layer
@@ -130,7 +139,9 @@ class LayerNames:
                 f"layer {name!r} runs {count} times in one forward pass; choose one: {choices}"
             )
         # the TorchScript exporter numbers the runs of a container, but not those of its children
-        children = [runs for child, runs in self.modules.items() if child.startswith(f"{name}.")]
+        children = [
+            runs for child, runs in self.modules.items() if child.startswith(f"{name}.")
+        ]
         if f"{name}_1" in self.modules and any(len(runs) > 1 for runs in children):
             raise LayerAmbiguous(
                 f"layer {name!r} runs several times, and the file does not record where each run "
@@ -157,7 +168,9 @@ class LayerNames:
         if index is None:
             return None
         if index not in self.indices:
-            raise UnitsNotFound(f"the value {name!r} does not depend on the image {self.image!r}")
+            raise UnitsNotFound(
+                f"the value {name!r} does not depend on the image {self.image!r}"
+            )
         note = folding_note(self.graph.nodes[index])
         return Layer(self._value_name(name), name, note)
 

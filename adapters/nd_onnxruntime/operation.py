@@ -66,7 +66,9 @@ class Operation:
     @property
     def known_positions(self) -> list[Positions]:
         """Positions of all inputs that have them."""
-        return [positions for positions in self.input_positions if positions is not None]
+        return [
+            positions for positions in self.input_positions if positions is not None
+        ]
 
     def move(self, change: Callable[[Tensor], Tensor]) -> Positions:
         """Apply an operation that moves elements to each coordinate of the first input."""

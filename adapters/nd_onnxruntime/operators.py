@@ -17,9 +17,16 @@ ELEMENTWISE = frozenset(
     """.split()  # noqa: SIM905  # a list would have one operator on a line
 )
 CONVOLUTIONS = ("Conv", "QLinearConv", "ConvInteger", "FusedConv")
-WEIGHT_INPUTS = {"QLinearConv": 3}  # index of a convolution's weights, where it is not 1
+WEIGHT_INPUTS = {
+    "QLinearConv": 3
+}  # index of a convolution's weights, where it is not 1
 POOLS = ("MaxPool", "AveragePool", "LpPool", "QLinearAveragePool")
-GLOBAL_POOLS = ("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "QLinearGlobalAveragePool")
+GLOBAL_POOLS = (
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "GlobalLpPool",
+    "QLinearGlobalAveragePool",
+)
 REDUCTIONS = (
     "ReduceMean",
     "ReduceSum",
@@ -45,4 +52,7 @@ PRODUCTS = {  # index of the right operand
 }
 CONCATENATIONS = ("Concat", "QLinearConcat")
 RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-ATTENTION = ("Attention", "MultiHeadAttention")  # the output has the positions of the queries
+ATTENTION = (
+    "Attention",
+    "MultiHeadAttention",
+)  # the output has the positions of the queries

@@ -24,7 +24,9 @@ def preprocess_of(model: ModelProto, image: ImageInput) -> Preprocess:
     """
     size = _fixed_size(image, (DEFAULT_SIDE, DEFAULT_SIDE))
     if image.dtype == torch.uint8:
-        return Preprocess(size, BLACK, UNIT, 1.0, source="a uint8 input: pixels as they are")
+        return Preprocess(
+            size, BLACK, UNIT, 1.0, source="a uint8 input: pixels as they are"
+        )
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     if metadata.get("author") == "Ultralytics":
         declared = _parse_pair(metadata.get("imgsz", ""))

@@ -96,7 +96,9 @@ def _open_runner(
     model: LoadedModel, probed: Sequence[ProbedLayer], size: Size, *, singly: bool
 ) -> Runner:
     values = [layer.exposed.name for layer in probed]
-    appended: dict[str, NodeProto] = {}  # each once: a layer may be probed under two names
+    appended: dict[
+        str, NodeProto
+    ] = {}  # each once: a layer may be probed under two names
     for layer in probed:
         appended |= {node.name: node for node in layer.exposed.appended}
     return model.runner(values, size, singly=singly, appended=list(appended.values()))

@@ -42,7 +42,9 @@ class ProbedLayer:
         return tuple(notes)
 
 
-def describe_layer(model: LoadedModel, layer: Layer, surveyed: Survey, size: Size) -> ProbedLayer:
+def describe_layer(
+    model: LoadedModel, layer: Layer, surveyed: Survey, size: Size
+) -> ProbedLayer:
     """Derive layout and geometry of a layer from a survey.
 
     Raises UnitsNotFound for a value that is not a float tensor with units laid out over the image.
@@ -50,7 +52,9 @@ def describe_layer(model: LoadedModel, layer: Layer, surveyed: Survey, size: Siz
     exposed = expose(model.graph, layer.value)
     shape = surveyed.shapes.get(layer.value)
     if shape is None:
-        raise UnitsNotFound(f"layer {layer.name!r} is not a tensor; choose a layer around it")
+        raise UnitsNotFound(
+            f"layer {layer.name!r} is not a tensor; choose a layer around it"
+        )
     is_dequantised = exposed.name != layer.value
     if not is_dequantised and not surveyed.is_float.get(layer.value, False):
         raise UnitsNotFound(

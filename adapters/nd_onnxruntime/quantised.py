@@ -15,7 +15,9 @@ from onnx import NodeProto, helper
 from nd_onnxruntime.graph import Graph
 
 AFTER_QDQ = "taken after its QuantizeLinear and DequantizeLinear, as the quantised model uses it"
-APPENDED = "integers of a quantised operator, dequantised by an appended DequantizeLinear"
+APPENDED = (
+    "integers of a quantised operator, dequantised by an appended DequantizeLinear"
+)
 SCALE_INPUTS = {  # index of the scale of a node's output; the zero point is the next input
     "QLinearConv": 6,
     "QLinearMatMul": 6,
@@ -64,7 +66,9 @@ def expose(graph: Graph, value: str) -> ExposedValue:
     if scale is None:
         return ExposedValue(value)
     name = f"{value}_as_numbers"
-    dequantise = helper.make_node("DequantizeLinear", [value, *scale], [name], name=name)
+    dequantise = helper.make_node(
+        "DequantizeLinear", [value, *scale], [name], name=name
+    )
     return ExposedValue(name, (dequantise,), APPENDED)
 
 
@@ -107,5 +111,7 @@ def _scale_inputs(graph: Graph, value: str) -> list[str] | None:
         return None
     first = SCALE_INPUTS[node.op_type]
     inputs = list(node.input[first : first + 2])
-    has_scale = len(inputs) == 2 and inputs[0] != ""  # a QGemm without one computes floats
+    has_scale = (
+        len(inputs) == 2 and inputs[0] != ""
+    )  # a QGemm without one computes floats
     return inputs if has_scale else None

@@ -34,13 +34,17 @@ class Runner:
     image: ImageInput
     feeds: Mapping[str, Feed]
 
-    def __call__(self, images: Tensor, values: Mapping[str, Tensor] | None = None) -> list[Tensor]:
+    def __call__(
+        self, images: Tensor, values: Mapping[str, Tensor] | None = None
+    ) -> list[Tensor]:
         """Return the session's outputs, in order, for images (image, 3, row, column).
 
         ``values`` are tensors for further inputs, by name. Raises ModelFailed.
         """
         binding = self.session.io_binding()
-        tensors = self._input_tensors(images, values or {})  # alive until the run is over
+        tensors = self._input_tensors(
+            images, values or {}
+        )  # alive until the run is over
         for name, tensor in tensors.items():
             _bind_input(binding, name, tensor)
         for name, feed in self.feeds.items():
@@ -58,7 +62,9 @@ class Runner:
         binding.synchronize_outputs()
         return [from_dlpack(value) for value in binding.get_outputs()]
 
-    def _input_tensors(self, images: Tensor, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _input_tensors(
+        self, images: Tensor, values: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
         """Return contiguous tensors for the inputs that the session has."""
         names = {value.name for value in self.session.get_inputs()}
         tensors: dict[str, Tensor] = {}

@@ -27,7 +27,9 @@ def translate(error: Exception, document: Document) -> NDError:
     if "is not a registered" in message:
         operator = UNKNOWN_OPERATOR.search(message)
         missing = (
-            f"the operator {operator[2]} of the domain {operator[1]!r}" if operator else message
+            f"the operator {operator[2]} of the domain {operator[1]!r}"
+            if operator
+            else message
         )
         return BadInput(
             f"{source} needs {missing}, which ONNX Runtime does not know: give the library that "

@@ -57,7 +57,9 @@ def cuda_problem() -> str | None:
     """
     providers = ort.get_available_providers()
     if CUDA not in providers:
-        return f"this ONNX Runtime {ort.__version__} is built for {', '.join(providers)}"
+        return (
+            f"this ONNX Runtime {ort.__version__} is built for {', '.join(providers)}"
+        )
     with redirect_stdout(StringIO()):  # it prints every library that it does not find
         ort.preload_dlls()
     refusal = _cuda_refusal()
@@ -118,7 +120,9 @@ def choose_device(name: str) -> SessionDevice:
     """
     match = DEVICE.fullmatch(name)
     if match is None or (match[2] and match[1] != "cuda"):
-        raise BadInput(f"no device {name!r} for ONNX Runtime; choose auto, cpu, cuda or cuda:INDEX")
+        raise BadInput(
+            f"no device {name!r} for ONNX Runtime; choose auto, cpu, cuda or cuda:INDEX"
+        )
     kind = match[1]
     if kind == "cpu":
         return CPU_DEVICE
@@ -154,7 +158,9 @@ def open_session(
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     for library in custom_ops:
         _register_custom_ops(options, library)
-    contents = {location: path.read_bytes() for location, path in document.external.items()}
+    contents = {
+        location: path.read_bytes() for location, path in document.external.items()
+    }
     if contents:  # alive until the session has read them
         lengths = [len(content) for content in contents.values()]
         options.add_external_initializers_from_files_in_memory(
@@ -207,6 +213,8 @@ def heavy_nodes_on_cpu(session: ort.InferenceSession) -> list[str]:
     names = []
     for subgraph in session.get_provider_graph_assignment_info():
         if subgraph.ep_name == CPU:
-            heavy = [node for node in subgraph.get_nodes() if node.op_type in HEAVY_OPERATORS]
+            heavy = [
+                node for node in subgraph.get_nodes() if node.op_type in HEAVY_OPERATORS
+            ]
             names += [node.name or node.op_type for node in heavy]
     return names

@@ -57,7 +57,9 @@ class SplitAtLayer:
         image_batches = split_batch(images, self.singly)
         outputs = []
         for layer_output, batch in zip(layer_batches, image_batches, strict=True):
-            outputs.append(self.from_layer(batch, {self.probed.exposed.name: layer_output}))
+            outputs.append(
+                self.from_layer(batch, {self.probed.exposed.name: layer_output})
+            )
         return join_outputs(outputs)
 
 

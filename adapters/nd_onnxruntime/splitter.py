@@ -20,7 +20,10 @@ from nd_onnxruntime.runner import Runner
 from nd_onnxruntime.split_model import SplitAtLayer, join_outputs, split_batch
 from nd_plugin import LinearHead, ModelFailed, NDError
 
-MAGNITUDES = (1.0, 30.0)  # of noise in place of a layer's output: a soft cap is linear near 0 only
+MAGNITUDES = (
+    1.0,
+    30.0,
+)  # of noise in place of a layer's output: a soft cap is linear near 0 only
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,9 @@ class Splitter:
         (probed,), singly = describe_layers(self.model, [layer], size)
         singly = singly or self.whole_model(size).singly
         exposed = probed.exposed
-        to_layer = self.model.runner([exposed.name], size, singly=singly, appended=exposed.appended)
+        to_layer = self.model.runner(
+            [exposed.name], size, singly=singly, appended=exposed.appended
+        )
         layer_output = to_layer(self._noise(1, size))[0]
         from_layer = self.model.runner(
             self.model.output_names,
@@ -124,7 +129,9 @@ def _predicts_on_noise(
 ) -> bool:
     """Return whether a head predicts the outputs when noise replaces the layer's output."""
     generator = torch.Generator("cpu").manual_seed(1)
-    noise = torch.randn(layer_output.shape, generator=generator, device="cpu").to(layer_output)
+    noise = torch.randn(layer_output.shape, generator=generator, device="cpu").to(
+        layer_output
+    )
     for magnitude in MAGNITUDES:
         replacement = magnitude * noise
         try:
@@ -136,7 +143,9 @@ def _predicts_on_noise(
     return True
 
 
-def _predicts(head: LinearHead, split: SplitAtLayer, layer_output: Tensor, outputs: Any) -> bool:
+def _predicts(
+    head: LinearHead, split: SplitAtLayer, layer_output: Tensor, outputs: Any
+) -> bool:
     """Return whether pooling and the linear map give a model's outputs up to rounding."""
     if not isinstance(outputs, Tensor):
         return False

@@ -38,12 +38,16 @@ def extract_subgraph(
     _drop_repeated_names(model.graph)
     _copy_weights(graph, model, used, available)
     model.graph.input.extend(value for value in inputs if value.name in used)
-    model.graph.output.extend(ValueInfoProto(name=value) for value in dict.fromkeys(outputs))
+    model.graph.output.extend(
+        ValueInfoProto(name=value) for value in dict.fromkeys(outputs)
+    )
     return model
 
 
 def _required_values(
-    outputs: Sequence[str], prepended: Sequence[NodeProto], appended: Sequence[NodeProto]
+    outputs: Sequence[str],
+    prepended: Sequence[NodeProto],
+    appended: Sequence[NodeProto],
 ) -> set[str]:
     """Return the values that the model's own nodes have to provide."""
     required = set(outputs) | _values_used([*prepended, *appended])
@@ -67,14 +71,18 @@ def _values_used(nodes: Iterable[NodeProto]) -> set[str]:
 def _empty_copy(graph: Graph) -> ModelProto:
     """Return a model without nodes, of the same IR version, opsets and metadata."""
     original = graph.model
-    model = ModelProto(ir_version=original.ir_version, producer_name=original.producer_name)
+    model = ModelProto(
+        ir_version=original.ir_version, producer_name=original.producer_name
+    )
     model.opset_import.extend(original.opset_import)
     model.metadata_props.extend(original.metadata_props)
     model.graph.name = graph.proto.name or "part"
     return model
 
 
-def _copy_weights(graph: Graph, model: ModelProto, used: Set[str], available: Set[str]) -> None:
+def _copy_weights(
+    graph: Graph, model: ModelProto, used: Set[str], available: Set[str]
+) -> None:
     """Copy the initializers that are used and not computed by prepended nodes or fed."""
     for tensor in graph.proto.initializer:
         if tensor.name in used and tensor.name not in available:

@@ -38,7 +38,9 @@ class Survey:
 
     shapes: Mapping[str, torch.Size]  # of tensors; sequences and maps have none
     is_float: Mapping[str, bool]  # of the tensors that nodes computed
-    positions: Mapping[str, Positions]  # of the values whose elements can be located in the image
+    positions: Mapping[
+        str, Positions
+    ]  # of the values whose elements can be located in the image
     batch_size: int  # 2; 1 where the model takes no two images or mixes them
 
 
@@ -83,7 +85,9 @@ def _mixes_images(pair: Survey, value: str) -> bool:
     return set(located.tolist()) != {0.0, 1.0}
 
 
-def _survey_batch(model: LoadedModel, values: Sequence[str], size: Size, batch_size: int) -> Survey:
+def _survey_batch(
+    model: LoadedModel, values: Sequence[str], size: Size, batch_size: int
+) -> Survey:
     graph = model.graph
     indices = sorted(graph.ancestors(values))
     outputs = _outputs(graph, indices)
@@ -188,17 +192,24 @@ def _expected_bytes(shape: Sequence[Any] | None) -> int:
     return FLOAT_BYTES * int(prod(shape))
 
 
-def _image_positions(image: ImageInput, batch_size: int, size: Size) -> dict[str, Positions]:
+def _image_positions(
+    image: ImageInput, batch_size: int, size: Size
+) -> dict[str, Positions]:
     """Return the positions of the image input in its own layout."""
     positions = Positions.of_input(torch.Size((batch_size, 3, *size)))
     if image.channels_last:
         shape = torch.Size((batch_size, *size, 3))
-        positions = positions.moved(lambda coordinate: coordinate.permute(0, 2, 3, 1), shape)
+        positions = positions.moved(
+            lambda coordinate: coordinate.permute(0, 2, 3, 1), shape
+        )
     return {image.name: positions}
 
 
 def _propagate(
-    graph: Graph, indices: Sequence[int], record: _Record, start: Mapping[str, Positions]
+    graph: Graph,
+    indices: Sequence[int],
+    record: _Record,
+    start: Mapping[str, Positions],
 ) -> dict[str, Positions]:
     """Carry positions from the image through the nodes at ``indices``, in topological order."""
     positions = dict(start)

@@ -21,7 +21,10 @@ def match(model: Any) -> int:
     """
     if isinstance(model, str):
         return _match_text(model)
-    if any((base.__module__, base.__qualname__) == MODULE_CLASS for base in type(model).__mro__):
+    if any(
+        (base.__module__, base.__qualname__) == MODULE_CLASS
+        for base in type(model).__mro__
+    ):
         return 100
     is_function = callable(model) and not isinstance(model, type)
     return 5 if is_function else 0

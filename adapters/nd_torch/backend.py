@@ -44,7 +44,9 @@ class TorchBackend:
         Raises ModelNotFound, Unavailable, BadInput.
         """
         if options.input is not None or options.feeds or options.custom_ops:
-            raise BadInput("--input, --feed and --custom-op-library are options of ONNX files only")
+            raise BadInput(
+                "--input, --feed and --custom-op-library are options of ONNX files only"
+            )
         if isinstance(model, str):
             return _open_text(model, options)
         if options.weights is not None:
@@ -64,7 +66,9 @@ def _open_text(text: str, options: ModelOptions) -> TorchModel:
     device = options.device
     if device == "auto" and torch.cuda.is_available():
         device = "cuda"
-    choose_device(device, None)  # fails before the weights are read, which may take long
+    choose_device(
+        device, None
+    )  # fails before the weights are read, which may take long
     loaded = model_texts.load(text, options.weights)
     source = text if options.weights is None else f"{text}, weights {options.weights}"
     return TorchModel.of_module(loaded.module, source, loaded.preprocess, device)
@@ -107,8 +111,12 @@ class TorchModel(Splittable):
         chosen_device = choose_device(device, root)
         if (device_of(root) or CPU) != chosen_device:
             root.to(chosen_device)
-        identity = Identity(type(root).__name__, source, torch.__version__, fingerprint(root))
-        return cls(identity, preprocess, chosen_device, dtype_of(root), notes, root, root)
+        identity = Identity(
+            type(root).__name__, source, torch.__version__, fingerprint(root)
+        )
+        return cls(
+            identity, preprocess, chosen_device, dtype_of(root), notes, root, root
+        )
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], device: str) -> TorchModel:
@@ -118,7 +126,9 @@ class TorchModel(Splittable):
         identity = Identity(name, f"{module_name}.{name}", torch.__version__, "")
         chosen_device = choose_device(device, None)
         preprocess = Preprocess(source=IMAGENET, assumed=True)
-        return cls(identity, preprocess, chosen_device, torch.float32, (), function, None)
+        return cls(
+            identity, preprocess, chosen_device, torch.float32, (), function, None
+        )
 
     def called_by(self, function: Callable[..., Any]) -> TorchModel:
         """Return the same model, run through one of its own methods."""
@@ -127,7 +137,9 @@ class TorchModel(Splittable):
     def layers(self, size: Size) -> Sequence[LayerDescription]:
         """List the outputs of all modules as they run; ``#`` numbers the runs of a reused one."""
         if self.root is None:
-            raise BadInput("a forward function does not list its layers; pass the nn.Module itself")
+            raise BadInput(
+                "a forward function does not list its layers; pass the nn.Module itself"
+            )
         named_modules = list(named_layers(self.root))
         modules = [module for _, module in named_modules]
         with at_rest(self.root):
@@ -146,11 +158,15 @@ class TorchModel(Splittable):
     @contextmanager
     def probe(self, layers: Sequence[Any], size: Size) -> Iterator[TorchProbe]:
         """Open a probe on layers, given by name or as modules."""
-        targets = [self.resolve_layer(layer, number) for number, layer in enumerate(layers)]
+        targets = [
+            self.resolve_layer(layer, number) for number, layer in enumerate(layers)
+        ]
         model = self
         if self.root is None:  # images go where the first layer has its weights
             module = targets[0].module
-            model = replace(self, device=device_of(module) or CPU, dtype=dtype_of(module))
+            model = replace(
+                self, device=device_of(module) or CPU, dtype=dtype_of(module)
+            )
         with open_probe(model._run, model.root, targets, model._example(size)) as probe:
             yield probe
 

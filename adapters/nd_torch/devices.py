@@ -23,12 +23,16 @@ def choose_device(requested: str, module: nn.Module | None) -> torch.device:
     try:
         device = torch.device(requested)
     except RuntimeError as error:
-        raise BadInput(f"no device {requested!r}; devices are auto, cpu, cuda, cuda:1 …") from error
+        raise BadInput(
+            f"no device {requested!r}; devices are auto, cpu, cuda, cuda:1 …"
+        ) from error
     if device.type == "cuda":
         _check_cuda(device)
     try:
         torch.empty(0, device=device)
-    except Exception as error:  # NotImplementedError, AssertionError, RuntimeError: by build
+    except (
+        Exception
+    ) as error:  # NotImplementedError, AssertionError, RuntimeError: by build
         raise Unavailable(
             f"device {requested!r} is not available to torch {torch.__version__}: {error}"
         ) from error

@@ -10,7 +10,10 @@ from nd_plugin import Finding
 def examine() -> list[Finding]:
     """Report torch's version, and the GPUs that it can use."""
     threads = torch.get_num_threads()
-    return [Finding("torch", f"{torch.__version__}, {threads} threads"), _examine_cuda()]
+    return [
+        Finding("torch", f"{torch.__version__}, {threads} threads"),
+        _examine_cuda(),
+    ]
 
 
 def _examine_cuda() -> Finding:

@@ -30,7 +30,9 @@ def at_rest(root: nn.Module | None) -> Iterator[None]:
     The modules of a forward function (no ``root``) are unknown: each is switched to evaluation
     mode as it is about to run.
     """
-    modules_at_rest = _unknown_modules_at_rest() if root is None else _modules_at_rest(root)
+    modules_at_rest = (
+        _unknown_modules_at_rest() if root is None else _modules_at_rest(root)
+    )
     with modules_at_rest, eager():
         yield
 
@@ -93,7 +95,9 @@ def hooked(modules: Sequence[nn.Module], hook: Hook) -> Iterator[None]:
             handle.remove()
 
 
-def forward(call: Callable[[Tensor], Any], images: Tensor, root: nn.Module | None) -> None:
+def forward(
+    call: Callable[[Tensor], Any], images: Tensor, root: nn.Module | None
+) -> None:
     """Run one forward pass for the sake of its hooks.
 
     Raises ModelFailed, which names the failing module and the reason.
@@ -114,13 +118,18 @@ def forward(call: Callable[[Tensor], Any], images: Tensor, root: nn.Module | Non
         ) from error
 
 
-def _locate_failure(call: Callable[[Tensor], Any], images: Tensor, root: nn.Module) -> str:
+def _locate_failure(
+    call: Callable[[Tensor], Any], images: Tensor, root: nn.Module
+) -> str:
     """Repeat a failed pass and name the module that was running; "" where it passes this time."""
     with _running_modules(root) as running:
         try:
             with torch.no_grad():
                 call(images)
-        except (Exception, Stop):  # the failure again, or the end of a pass that succeeds this time
+        except (
+            Exception,
+            Stop,
+        ):  # the failure again, or the end of a pass that succeeds this time
             pass
         else:
             return ""

@@ -10,12 +10,19 @@ from torch import Tensor
 
 from nd_plugin import LinearHead, Rest, axes_of, from_maps
 
-TOLERANCE = 1e-3  # of the largest output: more than TF32 costs, less than any non-linearity
+TOLERANCE = (
+    1e-3  # of the largest output: more than TF32 costs, less than any non-linearity
+)
 ROWS_PER_PASS = 64  # rows of a head's weights from one backward pass
-MAGNITUDES = (1.0, 30.0)  # of random maps: a soft cap is linear only where values are small
+MAGNITUDES = (
+    1.0,
+    30.0,
+)  # of random maps: a soft cap is linear only where values are small
 
 
-def find_head(split: Rest, images: Tensor, model: Callable[[Tensor], Any]) -> LinearHead | None:
+def find_head(
+    split: Rest, images: Tensor, model: Callable[[Tensor], Any]
+) -> LinearHead | None:
     """Return the linear head behind a layer, or None where something else follows it.
 
     Two properties are tested first, on random maps (image, unit, row, column): the outputs depend
@@ -53,7 +60,9 @@ def _is_affine_in_means(
     return True
 
 
-def _predicts(head: LinearHead, split: Rest, layer_output: Tensor, images: Tensor) -> bool:
+def _predicts(
+    head: LinearHead, split: Rest, layer_output: Tensor, images: Tensor
+) -> bool:
     """Return whether the head gives what the model gives from the layer on."""
     noise = [_noise_like(layer_output, magnitude) for magnitude in MAGNITUDES]
     for values in [layer_output, *noise]:
@@ -76,7 +85,8 @@ def _weights(split: Rest, layer_output: Tensor, images: Tensor) -> Tensor:
         outputs = split(leaf.clone(), images[:1])[0]
     one_hot = torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device)
     rows = [
-        _weight_rows(split, outputs, leaf, rows) for rows in torch.split(one_hot, ROWS_PER_PASS)
+        _weight_rows(split, outputs, leaf, rows)
+        for rows in torch.split(one_hot, ROWS_PER_PASS)
     ]
     return torch.cat(rows)
 
@@ -86,13 +96,17 @@ def _weight_rows(split: Rest, outputs: Tensor, leaf: Tensor, one_hot: Tensor) ->
     try:
         gradients = _gradient(outputs, leaf, one_hot, batched=True)
     except RuntimeError:  # an operation that cannot be batched
-        row_gradients = [_gradient(outputs, leaf, row, batched=False) for row in one_hot]
+        row_gradients = [
+            _gradient(outputs, leaf, row, batched=False) for row in one_hot
+        ]
         gradients = torch.stack(row_gradients)
     rows = [split.layout.maps(gradient)[0].sum((1, 2)) for gradient in gradients]
     return torch.stack(rows)
 
 
-def _gradient(outputs: Tensor, leaf: Tensor, weights: Tensor, *, batched: bool) -> Tensor:
+def _gradient(
+    outputs: Tensor, leaf: Tensor, weights: Tensor, *, batched: bool
+) -> Tensor:
     (gradient,) = torch.autograd.grad(
         outputs, leaf, weights, retain_graph=True, is_grads_batched=batched
     )

@@ -69,7 +69,9 @@ class LayerHook:
         if run_number != self.target.run_number:
             return None
         pairs = zip(tensors, self.swap(tensors), strict=True)
-        return replace_tensors(value, {id(tensor): new_tensor for tensor, new_tensor in pairs})
+        return replace_tensors(
+            value, {id(tensor): new_tensor for tensor, new_tensor in pairs}
+        )
 
 
 def find_tensors(value: Any, target: Target) -> tuple[Tensors, bool]:

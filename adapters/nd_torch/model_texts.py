@@ -16,7 +16,10 @@ from nd_plugin import ModelNotFound, Preprocess, SpecText, Unavailable, nearest
 from nd_torch.preprocessing import preprocess_of, preprocess_of_torchvision
 from nd_torch.weights import load_weights
 
-TORCH_LIBRARIES = ("torchvision", "timm")  # each is compiled for, or depends on, one build of torch
+TORCH_LIBRARIES = (
+    "torchvision",
+    "timm",
+)  # each is compiled for, or depends on, one build of torch
 LITERALS = {"true": "True", "false": "False", "none": "None"}
 
 
@@ -53,7 +56,9 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-def _load_torchvision(spec: SpecText, options: dict[str, Any], *, pretrained: bool) -> LoadedModel:
+def _load_torchvision(
+    spec: SpecText, options: dict[str, Any], *, pretrained: bool
+) -> LoadedModel:
     model_text = _text_of(spec)
     name = spec.argument
     models = _import("torchvision", model_text).models
@@ -71,21 +76,31 @@ def _load_torchvision(spec: SpecText, options: dict[str, Any], *, pretrained: bo
                 f"torchvision has no weights {weights_name!r} for {name}; it has {choices}, or none"
             )
     module = _create(model_text, models.get_model, name, weights=weights, **options)
-    return LoadedModel(module, preprocess_of_torchvision(weights or all_weights.DEFAULT, name))
+    return LoadedModel(
+        module, preprocess_of_torchvision(weights or all_weights.DEFAULT, name)
+    )
 
 
-def _load_timm(spec: SpecText, options: dict[str, Any], *, pretrained: bool) -> LoadedModel:
+def _load_timm(
+    spec: SpecText, options: dict[str, Any], *, pretrained: bool
+) -> LoadedModel:
     model_text = _text_of(spec)
     name = spec.argument
     timm = _import("timm", model_text)
     pretrained = bool(options.pop("pretrained", pretrained))
     if not timm.is_model(name):
-        raise ModelNotFound(f"timm has no model {name!r}{_suggestions(name, timm.list_models())}")
-    module = _create(model_text, timm.create_model, name, pretrained=pretrained, **options)
+        raise ModelNotFound(
+            f"timm has no model {name!r}{_suggestions(name, timm.list_models())}"
+        )
+    module = _create(
+        model_text, timm.create_model, name, pretrained=pretrained, **options
+    )
     return LoadedModel(module, preprocess_of(module))
 
 
-def _load_from_factory(spec: SpecText, options: dict[str, Any], *, pretrained: bool) -> LoadedModel:
+def _load_from_factory(
+    spec: SpecText, options: dict[str, Any], *, pretrained: bool
+) -> LoadedModel:
     """Load from a module of the user's: a factory of models, or a model."""
     working_folder = str(Path.cwd())
     if working_folder not in sys.path:  # where `python -m` would look, too
@@ -143,7 +158,9 @@ def _missing_module(name: str, model_text: str) -> Exception:
     )
 
 
-def _failed_import(name: str, model_text: str, error: Exception, hint: str = "") -> Unavailable:
+def _failed_import(
+    name: str, model_text: str, error: Exception, hint: str = ""
+) -> Unavailable:
     reason = f"{type(error).__name__}: {error}{hint}"
     return Unavailable(f"{name} cannot be imported for {model_text!r}: {reason}")
 

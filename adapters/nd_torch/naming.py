@@ -38,7 +38,9 @@ class Target:
     def check_run_count(self, count: int) -> None:
         """Raise LayerNotFound or LayerAmbiguous unless ``count`` runs in one pass have this one."""
         if count == 0:
-            raise LayerNotFound(f"layer {self.name!r} does not run in the model's forward pass")
+            raise LayerNotFound(
+                f"layer {self.name!r} does not run in the model's forward pass"
+            )
         if self.run is None and count > 1:
             choices = ", ".join(f"{self.name}#{run}" for run in range(count))
             raise LayerAmbiguous(
@@ -87,7 +89,9 @@ def resolve(layer: str | nn.Module, root: nn.Module) -> Target:
     return _resolve_text(layer, modules, root)
 
 
-def _resolve_module(layer: nn.Module, modules: Mapping[str, nn.Module], root: nn.Module) -> Target:
+def _resolve_module(
+    layer: nn.Module, modules: Mapping[str, nn.Module], root: nn.Module
+) -> Target:
     layer_module = unwrapped(layer)
     for name, module in modules.items():
         if module is layer_module:
@@ -98,7 +102,9 @@ def _resolve_module(layer: nn.Module, modules: Mapping[str, nn.Module], root: nn
     )
 
 
-def _resolve_text(text: str, modules: Mapping[str, nn.Module], root: nn.Module) -> Target:
+def _resolve_text(
+    text: str, modules: Mapping[str, nn.Module], root: nn.Module
+) -> Target:
     match = LAYER_TEXT.fullmatch(text)
     assert match is not None
     name = _find_name(canonical(match["name"]), modules, root)

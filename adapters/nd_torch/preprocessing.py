@@ -17,14 +17,18 @@ def preprocess_of(module: nn.Module) -> Preprocess:
 
     Raises BadInput for values that are no preprocessing.
     """
-    config = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None)
+    config = getattr(module, "pretrained_cfg", None) or getattr(
+        module, "default_cfg", None
+    )
     if not isinstance(config, Mapping):
         return Preprocess(source=IMAGENET, assumed=True)
     statistics: dict[str, Any] = {}
     for key in ("mean", "std"):
         if config.get(key):
             statistics[key] = tuple(config[key])
-    input_size = tuple(config.get("input_size") or (3, 224, 224))  # channels, height, width
+    input_size = tuple(
+        config.get("input_size") or (3, 224, 224)
+    )  # channels, height, width
     try:
         return Preprocess(
             input_size[1:],

@@ -27,7 +27,9 @@ class TorchProbe:
     layouts: Mapping[Target, Layout]
     geometries: Mapping[str, Geometry]
     _run_counts: Counter[nn.Module] = field(default_factory=Counter)
-    _maps: dict[str, Tensor] = field(default_factory=dict)  # of the current pass, by layer name
+    _maps: dict[str, Tensor] = field(
+        default_factory=dict
+    )  # of the current pass, by layer name
     _image_count: int = 0
 
     @property
@@ -56,7 +58,9 @@ class TorchProbe:
         """Take the maps of this run of a module (a forward hook); end the pass after the last."""
         run_number = self._run_counts[module]
         self._run_counts[module] += 1
-        targets = [target for target in self.layouts if _means(target, module, run_number)]
+        targets = [
+            target for target in self.layouts if _means(target, module, run_number)
+        ]
         if not targets:
             return
         pass_ends = len(self._maps) + len(targets) == len(self.layouts)

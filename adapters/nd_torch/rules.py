@@ -22,27 +22,70 @@ Rule = Callable[[Arguments, Tensor], Positions | None]
 
 RESHAPES = frozenset(("view", "_unsafe_view", "reshape"))
 MOVES = RESHAPES | frozenset(  # operations that only move values
-    ("diagonal", "expand", "flip", "gather", "im2col", "index", "index_select", "movedim")
-    + ("narrow", "permute", "repeat", "roll", "select", "slice", "split", "split_with_sizes")
+    (
+        "diagonal",
+        "expand",
+        "flip",
+        "gather",
+        "im2col",
+        "index",
+        "index_select",
+        "movedim",
+    )
+    + (
+        "narrow",
+        "permute",
+        "repeat",
+        "roll",
+        "select",
+        "slice",
+        "split",
+        "split_with_sizes",
+    )
     + ("squeeze", "t", "transpose", "unbind", "unfold", "unsqueeze")
 )
 ELEMENTWISE = frozenset(  # beside those that ATen itself tags as pointwise
     # normalisation
     ("native_layer_norm", "native_group_norm", "native_batch_norm", "cudnn_batch_norm")
-    + ("miopen_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
-    + ("_batch_norm_with_update", "batch_norm_with_update", "_fused_rms_norm", "rms_norm")
+    + (
+        "miopen_batch_norm",
+        "_native_batch_norm_legit",
+        "_native_batch_norm_legit_no_training",
+    )
+    + (
+        "_batch_norm_with_update",
+        "batch_norm_with_update",
+        "_fused_rms_norm",
+        "rms_norm",
+    )
     + ("_softmax", "_log_softmax", "_safe_softmax", "glu", "_weight_norm_interface")
     # dropout
     + ("native_dropout", "dropout", "alpha_dropout", "feature_dropout", "bernoulli")
     # copies
-    + ("clone", "contiguous", "detach", "alias", "_to_copy", "lift", "lift_fresh", "copy", "_conj")
+    + (
+        "clone",
+        "contiguous",
+        "detach",
+        "alias",
+        "_to_copy",
+        "lift",
+        "lift_fresh",
+        "copy",
+        "_conj",
+    )
     # activation functions and masks
     + ("fill", "masked_fill", "where", "hardtanh", "hardswish", "relu6", "rrelu")
     + ("rrelu_with_noise", "_prelu_kernel", "celu")
     # attention: a token keeps the position of its query
-    + ("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention")
+    + (
+        "_scaled_dot_product_flash_attention_for_cpu",
+        "_scaled_dot_product_flash_attention",
+    )
     + ("_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention")
-    + ("_scaled_dot_product_fused_attention_overrideable", "_scaled_dot_product_attention_math")
+    + (
+        "_scaled_dot_product_fused_attention_overrideable",
+        "_scaled_dot_product_attention_math",
+    )
     + ("_native_multi_head_attention", "_transformer_encoder_layer_fwd")
 )
 
@@ -82,12 +125,17 @@ def _move(
 
         return move
 
-    return [source.moved(move_to(index), output.shape) for index, output in enumerate(outputs)]
+    return [
+        source.moved(move_to(index), output.shape)
+        for index, output in enumerate(outputs)
+    ]
 
 
 def _on_cpu(value: Any) -> Any:
     """Copy index tensors to the coordinates' device, wherever they are in an argument."""
-    return tree_map(lambda leaf: leaf.cpu() if isinstance(leaf, Tensor) else leaf, value)
+    return tree_map(
+        lambda leaf: leaf.cpu() if isinstance(leaf, Tensor) else leaf, value
+    )
 
 
 def _is_elementwise(operation: Any, name: str) -> bool:
@@ -101,7 +149,9 @@ def _is_elementwise(operation: Any, name: str) -> bool:
     overloads = [operation]
     packet = getattr(torch.ops.aten, base_name, None)
     if packet is not None:
-        overloads += [getattr(packet, overload_name) for overload_name in packet.overloads()]
+        overloads += [
+            getattr(packet, overload_name) for overload_name in packet.overloads()
+        ]
     return any(torch.Tag.pointwise in overload.tags for overload in overloads)
 
 
@@ -121,7 +171,9 @@ def _on_map(compose: Callable[[Arguments, Geometry], Geometry]) -> Rule:
         source = arguments.get("input", arguments.get("self"))
         if not isinstance(source, Positions):
             return None
-        return composition.on_map(source, lambda field: compose(arguments, field), output.shape)
+        return composition.on_map(
+            source, lambda field: compose(arguments, field), output.shape
+        )
 
     return rule
 
@@ -147,7 +199,9 @@ def _pair(value: Any) -> tuple[int, int]:
 
 @_on_map
 def _convolution(arguments: Arguments, field: Geometry) -> Geometry:
-    compose = geometry.transpose_convolve if arguments["transposed"] else geometry.convolve
+    compose = (
+        geometry.transpose_convolve if arguments["transposed"] else geometry.convolve
+    )
     kernel = _pair(arguments["weight"].shape[2:])
     stride = _pair(arguments["stride"])
     padding = _pair(arguments["padding"])
@@ -164,7 +218,9 @@ def _pool(arguments: Arguments, field: Geometry) -> Geometry:
     padding = _pair(arguments.get("padding", 0))
     dilation = _pair(arguments.get("dilation", 1))
     rows = geometry.convolve(field.rows, kernel[0], stride[0], padding[0], dilation[0])
-    columns = geometry.convolve(field.columns, kernel[1], stride[1], padding[1], dilation[1])
+    columns = geometry.convolve(
+        field.columns, kernel[1], stride[1], padding[1], dilation[1]
+    )
     return Geometry(rows, columns)
 
 
@@ -225,7 +281,9 @@ def _pixel_unshuffle(arguments: Arguments) -> composition.Change:
 
 def _pad(arguments: Arguments, output: Tensor) -> Positions | None:
     """Pad dimensions from the last on, by pairs of amounts (before, after)."""
-    amounts: Sequence[int] = arguments["pad"] if "pad" in arguments else arguments["padding"]
+    amounts: Sequence[int] = (
+        arguments["pad"] if "pad" in arguments else arguments["padding"]
+    )
     last_dim = output.dim() - 1
     amounts_by_dim = {
         last_dim - index: (amounts[2 * index], amounts[2 * index + 1])
@@ -266,20 +324,28 @@ def _tracked(value: Any) -> Positions | None:
 
 def _concatenation(arguments: Arguments, output: Tensor) -> Positions | None:
     operands = [(operand.shape, _tracked(operand)) for operand in arguments["tensors"]]
-    return composition.concatenation(operands, int(arguments.get("dim", 0)), output.shape)
+    return composition.concatenation(
+        operands, int(arguments.get("dim", 0)), output.shape
+    )
 
 
 RULES: dict[str, Rule] = {
     "convolution": _convolution,
     **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "max_pool2d"), _pool),
     **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_max_pool2d"), _adaptive_pool),
-    **dict.fromkeys(("upsample_nearest2d", "_upsample_nearest_exact2d"), _resize(taps=1)),
-    **dict.fromkeys(("upsample_bilinear2d", "_upsample_bilinear2d_aa"), _resize(taps=2)),
+    **dict.fromkeys(
+        ("upsample_nearest2d", "_upsample_nearest_exact2d"), _resize(taps=1)
+    ),
+    **dict.fromkeys(
+        ("upsample_bilinear2d", "_upsample_bilinear2d_aa"), _resize(taps=2)
+    ),
     **dict.fromkeys(("upsample_bicubic2d", "_upsample_bicubic2d_aa"), _resize(taps=4)),
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
     **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"), _pad),
-    **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min", "var", "std"), _reduction),
+    **dict.fromkeys(
+        ("mean", "sum", "amax", "amin", "max", "min", "var", "std"), _reduction
+    ),
     **dict.fromkeys(("prod", "logsumexp", "linalg_vector_norm"), _reduction),
     **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm", "matmul", "linear"), _product),
     "cat": _concatenation,

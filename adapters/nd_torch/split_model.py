@@ -100,7 +100,9 @@ class Splittable(ABC):
 
         noise = noise_like(inputs[0])
         with at_rest(self.root):
-            return survey(call_on_images, noise, [target.module], self.root).layout_of(target)
+            return survey(call_on_images, noise, [target.module], self.root).layout_of(
+                target
+            )
 
     def linear_head(self, layer: Any, inputs: Sequence[Any]) -> LinearHead | None:
         """Return the linear head behind a layer, verified on random images; None: there is none."""
@@ -189,7 +191,9 @@ class TorchSplit:
     _model: Splittable
     _layer: Any
     _target: Target
-    _takes_single_image: bool | None = None  # with several rows at the layer; None: not tried yet
+    _takes_single_image: bool | None = (
+        None  # with several rows at the layer; None: not tried yet
+    )
 
     @property
     def image_axis(self) -> int:
@@ -223,7 +227,9 @@ class TorchSplit:
         expected = self._run_replaced(two_rows.clone(), _expanded(inputs, 2))
         try:
             actual = self._run_replaced(two_rows.clone(), inputs)
-        except Exception:  # of any kind: the model remembers a shape from before the layer
+        except (
+            Exception
+        ):  # of any kind: the model remembers a shape from before the layer
             return False
         return _are_close(actual, expected)
 
@@ -232,7 +238,9 @@ def _are_close(actual: Any, expected: Any) -> bool:
     """Compare nested outputs: equal structure and shapes, tensors within float32 tolerance."""
     if tree_map(_shape_or_leaf, actual) != tree_map(_shape_or_leaf, expected):
         return False
-    for leaf, expected_leaf in zip(tree_leaves(actual), tree_leaves(expected), strict=True):
+    for leaf, expected_leaf in zip(
+        tree_leaves(actual), tree_leaves(expected), strict=True
+    ):
         if not isinstance(leaf, Tensor):
             continue
         if not torch.allclose(leaf, expected_leaf, rtol=1e-4, atol=1e-5):

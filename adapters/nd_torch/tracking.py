@@ -55,16 +55,26 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _is_tracked(self, arguments: Any) -> bool:
         leaves = tree_leaves(arguments)
-        return any(isinstance(leaf, Tensor) and leaf in self._positions for leaf in leaves)
+        return any(
+            isinstance(leaf, Tensor) and leaf in self._positions for leaf in leaves
+        )
 
     def _infer(
-        self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], outputs: Sequence[Tensor]
+        self,
+        func: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        outputs: Sequence[Tensor],
     ) -> list[Positions | None]:
         try:
             arguments = tree_map(self._stand_in, _arguments_by_name(func, args, kwargs))
             return infer_positions(func, arguments, outputs)
-        except Exception:  # a form of the operation that its rule does not foresee: the result
-            return [None] * len(outputs)  # has no positions, and layers behind it no geometry
+        except (
+            Exception
+        ):  # a form of the operation that its rule does not foresee: the result
+            return [None] * len(
+                outputs
+            )  # has no positions, and layers behind it no geometry
 
     def _record(self, output: Tensor, positions: Positions | None) -> None:
         if positions is not None and output.is_floating_point():
@@ -77,13 +87,19 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._positions.get(leaf, leaf) if isinstance(leaf, Tensor) else leaf
 
 
-def _arguments_by_name(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Arguments:
+def _arguments_by_name(
+    func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Arguments:
     names = [argument.name for argument in func._schema.arguments]
-    positional = zip(names, args, strict=False)  # trailing arguments with defaults are absent
+    positional = zip(
+        names, args, strict=False
+    )  # trailing arguments with defaults are absent
     return {**dict(positional), **kwargs}
 
 
-def probe_input(size: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tensor:
+def probe_input(
+    size: tuple[int, int], device: torch.device, dtype: torch.dtype
+) -> Tensor:
     """Return two random images (image, 3, row, column), two so that the image axis shows."""
     generator = torch.Generator("cpu").manual_seed(0)
     with torch.inference_mode(False):

@@ -12,7 +12,12 @@ from torch import nn
 
 from nd_plugin import ModelNotFound
 
-WRAPPER_KEYS = ("state_dict", "model_state_dict", "model", "state_dict_ema")  # of training scripts
+WRAPPER_KEYS = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "state_dict_ema",
+)  # of training scripts
 NAMES_SHOWN = 3
 
 
@@ -50,7 +55,9 @@ def load_weights(module: nn.Module, path: str) -> None:
     except RuntimeError as error:
         mismatches = [line.strip() for line in str(error).splitlines()[1:]]
         first_mismatch = mismatches[0] if mismatches else ""
-        raise ModelNotFound(f"{misfit}{first_mismatch} ({len(mismatches)} in all)") from error
+        raise ModelNotFound(
+            f"{misfit}{first_mismatch} ({len(mismatches)} in all)"
+        ) from error
 
 
 def _read(path: str) -> Any:

@@ -25,7 +25,9 @@ class Labels:
         values[0] = 0
         return cls(values)
 
-    def values_of(self, numbers: npt.NDArray[np.int32], source: str) -> npt.NDArray[np.int32]:
+    def values_of(
+        self, numbers: npt.NDArray[np.int32], source: str
+    ) -> npt.NDArray[np.int32]:
         """Return the plane values of label numbers, in the same shape.
 
         Raises ValueError for a number outside the vocabulary; ``source`` is the file to blame.

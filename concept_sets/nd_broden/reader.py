@@ -37,7 +37,9 @@ class Broden:
         source = f"broden:{root}"
         if index != "index.csv":
             source += f"?index={index}"
-        self.identity = Identity("broden", source, VERSION, _fingerprint(self.root, index))
+        self.identity = Identity(
+            "broden", source, VERSION, _fingerprint(self.root, index)
+        )
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -65,7 +67,9 @@ class Broden:
         planes = [self._plane(path, row, image_size) for path in row.planes]
         numbers = np.array(row.numbers, dtype=np.int32)
         labels = self._labels.values_of(numbers, "index.csv")
-        return Annotation(planes, tuple(int(value) for value in labels if value), row.size)
+        return Annotation(
+            planes, tuple(int(value) for value in labels if value), row.size
+        )
 
     def _measured_size(self, row: Row) -> tuple[int, int]:
         with Image.open(self.root / "images" / row.image) as image:

@@ -15,8 +15,10 @@ from pathlib import Path
 from nd_broden.tables import label_number, read_categories, read_table, split_cell
 from nd_plugin import Concept, ConceptSetInvalid
 
-CATEGORY_COUNT = re.compile(  # "color(7)": category and number of images, which may be missing
-    r"\s*(?P<category>[^()]+?)\s*(\((?P<count>\d+(\.\d+)?)\))?\s*"
+CATEGORY_COUNT = (
+    re.compile(  # "color(7)": category and number of images, which may be missing
+        r"\s*(?P<category>[^()]+?)\s*(\((?P<count>\d+(\.\d+)?)\))?\s*"
+    )
 )
 
 
@@ -26,14 +28,18 @@ class Vocabulary:
 
     concepts: tuple[Concept, ...]
     numbers: tuple[int, ...]
-    categories: tuple[str, ...]  # primary categories of the concepts, in category.csv's order
+    categories: tuple[
+        str, ...
+    ]  # primary categories of the concepts, in category.csv's order
 
 
 def read_vocabulary(root: Path) -> Vocabulary:
     """Return the labels of label.csv, each as a concept of its primary category."""
     path = root / "label.csv"
     categories = read_categories(root)
-    coverage = {category: _read_coverage(root / f"c_{category}.csv") for category in categories}
+    coverage = {
+        category: _read_coverage(root / f"c_{category}.csv") for category in categories
+    }
     concepts: dict[int, Concept] = {}
     used_categories: set[str] = set()
     for position, line in read_table(path, ["number", "name", "category"]):
@@ -45,7 +51,9 @@ def read_vocabulary(root: Path) -> Vocabulary:
         amounts = _amounts(number, line, coverage, position)
         used_categories |= amounts.keys()
         synonyms = tuple(split_cell(line.get("syns", "")))
-        concepts[number] = Concept(line["name"], _primary(amounts, categories), synonyms)
+        concepts[number] = Concept(
+            line["name"], _primary(amounts, categories), synonyms
+        )
     _check_every_category_is_used(categories, used_categories, path)
     _check_names_are_unique(concepts, path)
     return _in_order(concepts, categories)
@@ -53,7 +61,9 @@ def read_vocabulary(root: Path) -> Vocabulary:
 
 def _primary(amounts: Mapping[str, float], categories: Sequence[str]) -> str:
     """Return the category with the largest amount; of equal ones the last in category.csv."""
-    return max(amounts, key=lambda category: (amounts[category], categories.index(category)))
+    return max(
+        amounts, key=lambda category: (amounts[category], categories.index(category))
+    )
 
 
 def _in_order(concepts: Mapping[int, Concept], categories: Sequence[str]) -> Vocabulary:

@@ -49,7 +49,10 @@ def check_modes(root: Path, entries: Sequence[Entry]) -> None:
 
 
 def check_categories_have_masks(
-    root: Path, categories: Collection[str], entries: Sequence[Entry], concepts: Sequence[Concept]
+    root: Path,
+    categories: Collection[str],
+    entries: Sequence[Entry],
+    concepts: Sequence[Concept],
 ) -> None:
     """Refuse a category of concepts.csv that no mask belongs to.
 
@@ -75,7 +78,11 @@ def check_folders_are_listed(root: Path, categories: Collection[str]) -> None:
     if not masks.is_dir():
         return
     for folder in sorted(masks.iterdir()):
-        if not folder.is_dir() or folder.name.startswith(".") or folder.name in categories:
+        if (
+            not folder.is_dir()
+            or folder.name.startswith(".")
+            or folder.name in categories
+        ):
             continue
         if any(find_files(folder, [".png"])):
             raise ConceptSetInvalid(

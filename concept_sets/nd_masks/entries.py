@@ -23,7 +23,9 @@ class Entry:
 
 
 def labels_of_images(
-    images: Sequence[str], lines: Sequence[TableLine], plane_values: Mapping[Concept, int]
+    images: Sequence[str],
+    lines: Sequence[TableLine],
+    plane_values: Mapping[Concept, int],
 ) -> dict[str, list[int]]:
     """Return each image's whole-image labels from the lines of image_labels.csv."""
     labels: dict[str, list[int]] = {image: [] for image in images}
@@ -73,14 +75,18 @@ def planes_of(
         numbered_stem = f"{image_stem}.{number}"
 
 
-def mismatches(entries: Sequence[Entry], masks: Mapping[str, Mapping[str, str]]) -> list[str]:
+def mismatches(
+    entries: Sequence[Entry], masks: Mapping[str, Mapping[str, str]]
+) -> list[str]:
     """Return notes on images without masks and on masks without an image.
 
     Both may be intended, or come from a misspelt file name.
     """
     notes = []
     for category in masks:
-        unmasked = [entry.image for entry in entries if category not in dict(entry.masks)]
+        unmasked = [
+            entry.image for entry in entries if category not in dict(entry.masks)
+        ]
         if unmasked:
             notes.append(
                 f"{len(unmasked)} of {len(entries)} images have no mask of category {category}, "
@@ -88,11 +94,15 @@ def mismatches(entries: Sequence[Entry], masks: Mapping[str, Mapping[str, str]])
             )
     unmatched = _unmatched(entries, masks)
     if unmatched:
-        notes.append(f"{len(unmatched)} masks match no image, for example {unmatched[0]}")
+        notes.append(
+            f"{len(unmatched)} masks match no image, for example {unmatched[0]}"
+        )
     return notes
 
 
-def _unmatched(entries: Sequence[Entry], masks: Mapping[str, Mapping[str, str]]) -> list[str]:
+def _unmatched(
+    entries: Sequence[Entry], masks: Mapping[str, Mapping[str, str]]
+) -> list[str]:
     """Return the paths of the masks that belong to no entry."""
     matched: set[str] = set()
     for entry in entries:

@@ -50,18 +50,26 @@ class Masks:
         concept_lines, label_lines = self._read_tables()
         lines = [*concept_lines, *label_lines]
         self.concepts = tuple(dict.fromkeys(concept_of(line) for _, line in lines))
-        self.categories = tuple(dict.fromkeys(concept.category for concept in self.concepts))
-        plane_values = {concept: value for value, concept in enumerate(self.concepts, start=1)}
+        self.categories = tuple(
+            dict.fromkeys(concept.category for concept in self.concepts)
+        )
+        plane_values = {
+            concept: value for value, concept in enumerate(self.concepts, start=1)
+        }
         self._tables = value_tables(concept_lines, plane_values)
         labels = labels_of_images(find_images(self.root), label_lines, plane_values)
         masks = find_masks(self.root, self._tables)
         self.entries = match_masks(labels, masks)
         self.notes = tuple(mismatches(self.entries, masks))
-        check_categories_have_masks(self.root, self._tables, self.entries, self.concepts)
+        check_categories_have_masks(
+            self.root, self._tables, self.entries, self.concepts
+        )
         check_folders_are_listed(self.root, self._tables)
         check_modes(self.root, self.entries)
         source = f"masks:{root}"
-        self.identity = Identity("masks", source, VERSION, fingerprint(self.root, self.entries))
+        self.identity = Identity(
+            "masks", source, VERSION, fingerprint(self.root, self.entries)
+        )
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -85,13 +93,19 @@ class Masks:
         entry = self.entries[index]
         with Image.open(self.root / "images" / entry.image) as image:
             image_size = (image.height, image.width)
-        planes = [self._plane(category, path, image_size) for category, path in entry.masks]
+        planes = [
+            self._plane(category, path, image_size) for category, path in entry.masks
+        ]
         return Annotation(planes, entry.labels)
 
     def _read_tables(self) -> tuple[list[TableLine], list[TableLine]]:
         """Return the lines of concepts.csv and image_labels.csv, of which one may be absent."""
-        concept_lines = read_csv(self.root / "concepts.csv", ("category", "value", "name"))
-        label_lines = read_csv(self.root / "image_labels.csv", ("image", "category", "name"))
+        concept_lines = read_csv(
+            self.root / "concepts.csv", ("category", "value", "name")
+        )
+        label_lines = read_csv(
+            self.root / "image_labels.csv", ("image", "category", "name")
+        )
         if not concept_lines and not label_lines:
             raise ConceptSetInvalid(
                 f"no concepts in {self.root}; list them in concepts.csv (category,value,name), "

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from nd_plugin import Concept, ConceptSetInvalid, TableLine, read_table
 
 VALUE_COUNT = 65536  # values that a 16 bit mask can hold
-UNLISTED = VALUE_COUNT  # index into a value table for values beyond 16 bits: always unlabelled
+UNLISTED = (
+    VALUE_COUNT  # index into a value table for values beyond 16 bits: always unlabelled
+)
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[TableLine]:

@@ -42,7 +42,9 @@ def draw_road(stage: Stage, color: str) -> None:
 
 
 def _draw_crosswalk(stage: Stage) -> None:
-    stripes = stage.pen.printed("concrete", "white", "grey", textures=("striped",), period=9)
+    stripes = stage.pen.printed(
+        "concrete", "white", "grey", textures=("striped",), period=9
+    )
     outline = [(30, 72), (60, 72), (70, 100), (24, 100)]
     stage.pen.of("crosswalk").polygon(outline, stripes)
 

@@ -70,7 +70,9 @@ def _windows_of_tower(pen: Pen) -> list[tuple[int, int, int, int]]:
     width = step * 2 // 3
     windows = []
     for y in range(9, 9 + 12 * rows, 12):
-        windows += [(x, y, x + width, y + 7) for x in range(8, 8 + columns * step, step)]
+        windows += [
+            (x, y, x + width, y + 7) for x in range(8, 8 + columns * step, step)
+        ]
     return windows
 
 
@@ -106,9 +108,13 @@ def _door(pen: Pen) -> None:
     pen.rect(4, 4, 96, 100, pen.coat("wood", cell=34), "door")
     if pen.dice.chance(60):
         pen.rect(22, 12, 78, 42, pen.coat("glass", "blue", "yellow"), "door/pane")
-    pen.oval(72, 54, 88, 63, pen.coat("metal", "yellow", "grey", level=200), "door/handle")
+    pen.oval(
+        72, 54, 88, 63, pen.coat("metal", "yellow", "grey", level=200), "door/handle"
+    )
 
 
 def window_glass(pen: Pen) -> Coat:
     """Return glass as seen from outside by day."""
-    return pen.coat("glass", "blue", "blue", "blue", "yellow", "black", level=120, cell=60)
+    return pen.coat(
+        "glass", "blue", "blue", "blue", "yellow", "black", level=120, cell=60
+    )

@@ -6,7 +6,16 @@ from nd_shapes.canvas import Coat
 from nd_shapes.pen import Pen, sketch
 
 _HOURS = ((0, -1), (1, 0), (0, 1), (-1, 0))  # 12, 3, 6 and 9 o'clock
-_HAND_DIRECTIONS = ((10, 0), (7, 7), (0, 10), (-7, 7), (-10, 0), (-7, -7), (0, -10), (7, -7))
+_HAND_DIRECTIONS = (
+    (10, 0),
+    (7, 7),
+    (0, 10),
+    (-7, 7),
+    (-10, 0),
+    (-7, -7),
+    (0, -10),
+    (7, -7),
+)
 
 
 @sketch("lamp", height=40, aspect=60)

@@ -74,7 +74,9 @@ def cat(pen: Pen) -> None:
     fur = pen.coat("fur", *_FURS, cell=8)
     if pen.dice.chance(35):
         textures = ("striped", "banded")
-        fur = pen.printed("fur", "orange", "grey", "brown", textures=textures, period=14)
+        fur = pen.printed(
+            "fur", "orange", "grey", "brown", textures=textures, period=14
+        )
     tail = [(80, 86), (96, 84), (84, 52), (104, 46), (110, 92), (84, 104)]
     pen.blob(tail, fur.shaded(-25), "tail")
     torso = [(28, 44), (72, 44), (92, 100), (8, 100)]
@@ -160,7 +162,9 @@ def cow(pen: Pen) -> None:
         pen.polygon(horn, pen.coat("", "white"), "head/horn")
         pen.oval(x - 6, 16, x + 6, 24, hide.shaded(-20), "head/ear")
         eye_x = (x + 16) // 2
-        pen.oval(eye_x - 2, 26, eye_x + 2, 32, pen.coat("", "black", level=40), "head/eye")
+        pen.oval(
+            eye_x - 2, 26, eye_x + 2, 32, pen.coat("", "black", level=40), "head/eye"
+        )
     pen.oval(6, 42, 26, 58, pink_skin(pen), "head/muzzle")
 
 

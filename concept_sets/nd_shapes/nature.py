@@ -50,7 +50,9 @@ def tree(pen: Pen) -> None:
     clumps = [(8, 22), (44, 24), (16, 0), (40, 4), (26, 20)]
     for index, (x, y) in enumerate(clumps):
         outline = wobbly(pen.dice, 44)
-        pen.inset(x, y, x + 48, y + 46).blob(outline, leaves.shaded(index * 10 - 20), "crown")
+        pen.inset(x, y, x + 48, y + 46).blob(
+            outline, leaves.shaded(index * 10 - 20), "crown"
+        )
     if pen.dice.chance(35):
         _fruit(pen)
 
@@ -110,7 +112,9 @@ def palm(pen: Pen) -> None:
 @sketch("cactus", height=50, aspect=70)
 def cactus(pen: Pen) -> None:
     """Draw a tall cactus with arms, often in flower."""
-    flesh = pen.printed("foliage", "green", textures=("striped",), period=12, light="tube")
+    flesh = pen.printed(
+        "foliage", "green", textures=("striped",), period=12, light="tube"
+    )
     if not pen.dice.chance(30):
         flesh = pen.coat("foliage", "green", level=100, light="tube")
     for side, y in zip(LEFT_AND_RIGHT, (34, 22), strict=True):
@@ -122,7 +126,9 @@ def cactus(pen: Pen) -> None:
     if pen.dice.chance(60):
         petals = pen.coat("", "pink", "red", "yellow", level=170)
         for x, y in ((50, 2), (11, 28), (89, 16)):
-            pen.inset(x - 9, y - 6, x + 9, y + 8).polygon(star(20, 50), petals, "blossom")
+            pen.inset(x - 9, y - 6, x + 9, y + 8).polygon(
+                star(20, 50), petals, "blossom"
+            )
 
 
 @sketch("flower", height=26, aspect=62)
@@ -152,7 +158,9 @@ def blossom(pen: Pen) -> None:
 def mushroom(pen: Pen) -> None:
     """Draw a toadstool."""
     colors = ("red", "brown", "orange")
-    dots = pen.printed("food", *colors, textures=("polka-dotted",), period=24, light="round")
+    dots = pen.printed(
+        "food", *colors, textures=("polka-dotted",), period=24, light="round"
+    )
     stem = [(38, 48), (62, 48), (68, 102), (32, 102)]
     pen.blob(stem, pen.coat("food", "white", light="tube"), "stem")
     cap = [(0, 58), (8, 10), (50, -10), (92, 10), (100, 58), (50, 66)]

@@ -19,7 +19,9 @@ def whole_number(option: str, value: int | str, smallest: int | None = None) -> 
         expected = "a whole number"
         if smallest is not None:
             expected += f" of at least {smallest}"
-        raise ConceptSetInvalid(f"shapes: {option}={value} is not {expected}; {EXAMPLE}")
+        raise ConceptSetInvalid(
+            f"shapes: {option}={value} is not {expected}; {EXAMPLE}"
+        )
     return number
 
 

@@ -31,7 +31,9 @@ def street(stage: Stage) -> None:
 
 def downtown(stage: Stage) -> None:
     """Draw tall buildings at night."""
-    night = stage.pen.coat("", "black", "black", "blue", "purple", level=40, light="fall")
+    night = stage.pen.coat(
+        "", "black", "black", "blue", "purple", level=40, light="fall"
+    )
     stage.layer("sky", 0, 62, night)
     stage.row((lit_building,), 64, 27, 58)
     stage.float((moon,), 15, 20, 1, 100)

@@ -28,8 +28,14 @@ SHADES = 256
 
 _Ints = npt.NDArray[np.int32]
 _RGB = tuple[int, int, int]
-_RAMPS: dict[str, tuple[tuple[_RGB, _RGB], ...]] = {  # darkest and lightest shade of each tint
-    "black": (((0, 0, 0), (52, 52, 54)), ((4, 6, 20), (44, 46, 64)), ((10, 4, 2), (60, 50, 46))),
+_RAMPS: dict[
+    str, tuple[tuple[_RGB, _RGB], ...]
+] = {  # darkest and lightest shade of each tint
+    "black": (
+        ((0, 0, 0), (52, 52, 54)),
+        ((4, 6, 20), (44, 46, 64)),
+        ((10, 4, 2), (60, 50, 46)),
+    ),
     "blue": (
         ((10, 20, 70), (80, 130, 235)),
         ((40, 90, 150), (150, 205, 245)),
@@ -81,7 +87,9 @@ _RAMPS: dict[str, tuple[tuple[_RGB, _RGB], ...]] = {  # darkest and lightest sha
     ),
 }
 
-COLOR_OF_TINT = np.repeat(np.arange(len(COLORS)), [len(_RAMPS[name]) for name in COLORS])  # (tint,)
+COLOR_OF_TINT = np.repeat(
+    np.arange(len(COLORS)), [len(_RAMPS[name]) for name in COLORS]
+)  # (tint,)
 TINTS: dict[str, tuple[int, ...]] = {}  # numbers of the tints of a colour
 for _index, _name in enumerate(COLORS):
     TINTS[_name] = tuple(np.flatnonzero(_index == COLOR_OF_TINT).tolist())
@@ -91,8 +99,22 @@ TINTS["skin"] = (*TINTS["brown"], TINTS["orange"][2], TINTS["pink"][2])
 TINTS["grass"] = TINTS["green"][:3]
 TINTS["sea"] = (*TINTS["blue"][:3], TINTS["green"][3])
 TINTS["sky"] = (TINTS["blue"][0], TINTS["blue"][1], TINTS["blue"][3])
-TINTS["sand"] = (TINTS["yellow"][1], TINTS["yellow"][2], TINTS["brown"][3], TINTS["orange"][2])
-_HUE_ENDS = (60, 180, 280, 770, 1100, 1330, 1450, 1536)  # of hue sectors, 256 to 60 degrees
+TINTS["sand"] = (
+    TINTS["yellow"][1],
+    TINTS["yellow"][2],
+    TINTS["brown"][3],
+    TINTS["orange"][2],
+)
+_HUE_ENDS = (
+    60,
+    180,
+    280,
+    770,
+    1100,
+    1330,
+    1450,
+    1536,
+)  # of hue sectors, 256 to 60 degrees
 _HUE_NAMES = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "red")
 _SMALLEST_CHROMA = 30  # a colour of less is black, grey or white
 
@@ -100,7 +122,9 @@ _SMALLEST_CHROMA = 30  # a colour of less is black, grey or white
 @cache
 def shades() -> npt.NDArray[np.uint8]:
     """Return every shade that a scene can hold, as (tint, shade, RGB)."""
-    ends = np.array([ramp for name in COLORS for ramp in _RAMPS[name]])  # (tint, end, RGB)
+    ends = np.array(
+        [ramp for name in COLORS for ramp in _RAMPS[name]]
+    )  # (tint, end, RGB)
     darkest = ends[:, :1]
     lightest = ends[:, 1:]
     step = np.arange(SHADES)[None, :, None]
@@ -151,5 +175,7 @@ def _name_of_hue(hue: _Ints) -> npt.NDArray[np.intp]:
 
 
 def _name_of_grey(brightest: _Ints, darkest: _Ints) -> npt.NDArray[np.intp]:
-    white_or_grey = np.where(darkest >= 190, COLORS.index("white"), COLORS.index("grey"))
+    white_or_grey = np.where(
+        darkest >= 190, COLORS.index("white"), COLORS.index("grey")
+    )
     return np.where(brightest < 72, COLORS.index("black"), white_or_grey)

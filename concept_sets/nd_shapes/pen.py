@@ -35,13 +35,17 @@ class Pen:
     thing: str = ""
     mirrored: bool = False
 
-    def rect(self, left: int, top: int, right: int, bottom: int, coat: Coat, on: str = "") -> None:
+    def rect(
+        self, left: int, top: int, right: int, bottom: int, coat: Coat, on: str = ""
+    ) -> None:
         """Paint a rectangle."""
         box = self._box_on_canvas(left, top, right, bottom)
         stamp = raster.rectangle(box, self.canvas.size)
         self._paint(stamp, coat, on)
 
-    def oval(self, left: int, top: int, right: int, bottom: int, coat: Coat, on: str = "") -> None:
+    def oval(
+        self, left: int, top: int, right: int, bottom: int, coat: Coat, on: str = ""
+    ) -> None:
         """Paint an ellipse that touches the sides of a rectangle."""
         box = self._box_on_canvas(left, top, right, bottom)
         stamp = raster.ellipse(box, self.canvas.size)
@@ -51,17 +55,23 @@ class Pen:
         """Paint an ellipse of this radius, across and down, round a point."""
         self.oval(x - radius, y - radius, x + radius, y + radius, coat, on)
 
-    def polygon(self, corners: Sequence[raster.Point], coat: Coat, on: str = "") -> None:
+    def polygon(
+        self, corners: Sequence[raster.Point], coat: Coat, on: str = ""
+    ) -> None:
         """Paint the inside of a closed line."""
         self.polygons([corners], coat, on)
 
-    def polygons(self, lines: Sequence[Sequence[raster.Point]], coat: Coat, on: str = "") -> None:
+    def polygons(
+        self, lines: Sequence[Sequence[raster.Point]], coat: Coat, on: str = ""
+    ) -> None:
         """Paint the insides of closed lines that do not overlap, in one stroke."""
         lines_on_canvas = [self._line_on_canvas(line) for line in lines]
         stamp = raster.polygons(lines_on_canvas, self.canvas.size)
         self._paint(stamp, coat, on)
 
-    def rects(self, boxes: Sequence[tuple[int, int, int, int]], coat: Coat, on: str = "") -> None:
+    def rects(
+        self, boxes: Sequence[tuple[int, int, int, int]], coat: Coat, on: str = ""
+    ) -> None:
         """Paint rectangles that do not overlap, in one stroke."""
         lines = []
         for left, top, right, bottom in boxes:
@@ -74,7 +84,9 @@ class Pen:
         stamp = raster.polygons([outline], self.canvas.size)
         self._paint(stamp, coat, on)
 
-    def lighten(self, left: int, top: int, right: int, bottom: int, change: int) -> None:
+    def lighten(
+        self, left: int, top: int, right: int, bottom: int, change: int
+    ) -> None:
         """Cast light on an ellipse, or shadow if the change is below 0."""
         box = self._box_on_canvas(left, top, right, bottom)
         stamp = raster.ellipse(box, self.canvas.size)
@@ -165,7 +177,9 @@ class Pen:
     def _line_on_canvas(self, line: Sequence[raster.Point]) -> list[raster.Point]:
         return [self._point_on_canvas(x, y) for x, y in line]
 
-    def _box_on_canvas(self, left: int, top: int, right: int, bottom: int) -> raster.Box:
+    def _box_on_canvas(
+        self, left: int, top: int, right: int, bottom: int
+    ) -> raster.Box:
         start_x, start_y = self._point_on_canvas(left, top)
         end_x, end_y = self._point_on_canvas(right, bottom)
         return raster.Box(min(start_x, end_x), start_y, max(start_x, end_x), end_y)
@@ -200,7 +214,9 @@ class Sketch:
     draw: Callable[[Pen], None]
 
 
-def sketch(thing: str, height: int, aspect: int) -> Callable[[Callable[[Pen], None]], Sketch]:
+def sketch(
+    thing: str, height: int, aspect: int
+) -> Callable[[Callable[[Pen], None]], Sketch]:
     """Return a decorator that turns a drawing function into a sketch."""
 
     def decorate(draw: Callable[[Pen], None]) -> Sketch:

@@ -131,7 +131,9 @@ def rounded(corners: Sequence[Point]) -> list[Point]:
 def _corners_cut(corners: Sequence[Point]) -> list[Point]:
     """Return the points at a quarter and at three quarters of every side."""
     line = []
-    for (x, y), (next_x, next_y) in zip(corners, [*corners[1:], corners[0]], strict=True):
+    for (x, y), (next_x, next_y) in zip(
+        corners, [*corners[1:], corners[0]], strict=True
+    ):
         near_start = ((3 * x + next_x) // 4, (3 * y + next_y) // 4)
         near_end = ((x + 3 * next_x) // 4, (y + 3 * next_y) // 4)
         line += [near_start, near_end]
@@ -154,11 +156,15 @@ def _sides(lines: Sequence[Sequence[Point]]) -> npt.NDArray[np.int64]:
     return np.array(sides, dtype=np.int64).T
 
 
-def _crossings(sides: npt.NDArray[np.int64], row_y: Ints) -> tuple[Bools, npt.NDArray[np.int64]]:
+def _crossings(
+    sides: npt.NDArray[np.int64], row_y: Ints
+) -> tuple[Bools, npt.NDArray[np.int64]]:
     """Return which sides cross each row's centre line, and at which x, (row, side)."""
     x, y, end_x, end_y = sides
     crossing = (y <= row_y) != (end_y <= row_y)
-    rise = np.where(end_y == y, 1, end_y - y)  # level sides never cross; 1 avoids a division by 0
+    rise = np.where(
+        end_y == y, 1, end_y - y
+    )  # level sides never cross; 1 avoids a division by 0
     run = end_x - x
     crossing_x = x + (row_y - y) * run // rise
     return crossing, crossing_x

@@ -52,7 +52,9 @@ class Shapes:
         seed: int | str = 0,
     ) -> None:
         if argument:
-            raise ConceptSetInvalid(f"shapes takes options only, got {argument!r}; {EXAMPLE}")
+            raise ConceptSetInvalid(
+                f"shapes takes options only, got {argument!r}; {EXAMPLE}"
+            )
         self._images = whole_number("images", images, smallest=1)
         self._size = picture_size(size)  # height, width
         self._seed = whole_number("seed", seed)
@@ -110,7 +112,9 @@ class Shapes:
         Each run of ``len(_DECK)`` images is a newly shuffled deck, so that no kind becomes rare.
         """
         if not 0 <= index < self._images:
-            raise IndexError(f"no image {index}: shapes has images 0 to {self._images - 1}")
+            raise IndexError(
+                f"no image {index}: shapes has images 0 to {self._images - 1}"
+            )
         deal, card = divmod(index, len(_DECK))
         dice = Dice(f"shapes {VERSION} {self._seed} deal {deal}")
         shuffled = sorted(_DECK, key=lambda _: dice.whole(0, 1 << 30))

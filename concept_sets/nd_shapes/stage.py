@@ -28,7 +28,14 @@ class Stage:
         self.pen.of(thing).rect(0, top, 100, bottom, coat)
 
     def ridge(
-        self, thing: str, top: int, bottom: int, coat: Coat, *, peaks: int, soft: bool = True
+        self,
+        thing: str,
+        top: int,
+        bottom: int,
+        coat: Coat,
+        *,
+        peaks: int,
+        soft: bool = True,
     ) -> None:
         """Paint a line of hills, or of pointed mountains if it is not soft."""
         line = [(-30, bottom)]
@@ -47,7 +54,13 @@ class Stage:
             pen.polygon(line, coat)
 
     def place(
-        self, sketch: Sketch, x: int, foot: int, scale: int = 100, *, shadow: bool = True
+        self,
+        sketch: Sketch,
+        x: int,
+        foot: int,
+        scale: int = 100,
+        *,
+        shadow: bool = True,
     ) -> None:
         """Draw a thing with the middle of its foot at a point, mirrored or not.
 
@@ -67,7 +80,9 @@ class Stage:
             pen.lighten(-4, 100 - depth, 104, 100 + depth, -44)
         sketch.draw(pen)
 
-    def row(self, sketches: Sequence[Sketch], foot: int, gap: int, scale: int = 100) -> None:
+    def row(
+        self, sketches: Sequence[Sketch], foot: int, gap: int, scale: int = 100
+    ) -> None:
         """Draw things in a row, as along a street; ``gap`` is the distance of their middles."""
         x = self.dice.whole(-4, gap)
         while x < 104:
@@ -76,7 +91,13 @@ class Stage:
             x += gap + self.dice.whole(-gap // 5, gap // 5)
 
     def scatter(
-        self, sketches: Sequence[Sketch], near: int, far: int, count: int, *, smallest: int = 55
+        self,
+        sketches: Sequence[Sketch],
+        near: int,
+        far: int,
+        count: int,
+        *,
+        smallest: int = 55,
     ) -> None:
         """Draw things at random on the ground, from the far and small ones to the near ones.
 
@@ -90,7 +111,12 @@ class Stage:
             self.place(self.dice.pick(sketches), x, foot, smallest + growth)
 
     def float(
-        self, sketches: Sequence[Sketch], top: int, bottom: int, count: int, scale: int = 80
+        self,
+        sketches: Sequence[Sketch],
+        top: int,
+        bottom: int,
+        count: int,
+        scale: int = 80,
     ) -> None:
         """Draw things at random in the air or under water, without shadows."""
         for _ in range(count):

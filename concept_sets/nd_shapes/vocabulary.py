@@ -41,5 +41,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {  # by category, in Broden's order of ca
     "texture": tuple(sorted(PATTERNS)),
     "color": tuple(f"{color}-c" for color in COLORS),
 }
-CONCEPTS = tuple(Concept(name, category) for category, names in NAMES.items() for name in names)
-LABELS = {concept.name: value for value, concept in enumerate(CONCEPTS, start=1)}  # in planes
+CONCEPTS = tuple(
+    Concept(name, category) for category, names in NAMES.items() for name in names
+)
+LABELS = {
+    concept.name: value for value, concept in enumerate(CONCEPTS, start=1)
+}  # in planes

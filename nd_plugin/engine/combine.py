@@ -18,7 +18,12 @@ from nd_plugin.engine.candidates import Candidates
 from nd_plugin.engine.counting_pass import count_concepts
 from nd_plugin.engine.forward_pass import PartRun, observe_again
 from nd_plugin.engine.state import CountState
-from nd_plugin.engine.thresholds import UnitThresholds, completed, sure_level, thresholds
+from nd_plugin.engine.thresholds import (
+    UnitThresholds,
+    completed,
+    sure_level,
+    thresholds,
+)
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.errors import NonFiniteActivation, Unreadable
 from nd_plugin.machine.process_group import SingleProcess
@@ -73,17 +78,22 @@ def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState
         (item for part_run in part_runs for item in part_run.state.skipped), group
     )
     layers = {
-        layer: _combine_layer(part_runs, layer, skipped, group) for layer in part_runs[0].layers
+        layer: _combine_layer(part_runs, layer, skipped, group)
+        for layer in part_runs[0].layers
     }
     _complete_thresholds(part_runs, layers, group)
     for name, layer in layers.items():
         _check_finite(name, layer.thresholds)
     thresholds_by_layer = {name: layer.thresholds for name, layer in layers.items()}
-    count_states = [count_concepts(part_run, thresholds_by_layer) for part_run in part_runs]
+    count_states = [
+        count_concepts(part_run, thresholds_by_layer) for part_run in part_runs
+    ]
     counted = _sum_over_group(reduce(add, count_states), group)
     if not counted.areas.images.any() and counted.skipped:
         first = counted.skipped[0]
-        raise Unreadable(f"none of the annotations can be read; {first.image}: {first.reason}")
+        raise Unreadable(
+            f"none of the annotations can be read; {first.image}: {first.reason}"
+        )
     return CombinedState(layers, counted, [*skipped, *counted.skipped])
 
 
@@ -93,7 +103,10 @@ def _gather_all(items: Iterable[T], group: SingleProcess) -> list[T]:
 
 
 def _combine_layer(
-    part_runs: Sequence[PartRun], name: str, skipped: Sequence[Skipped], group: SingleProcess
+    part_runs: Sequence[PartRun],
+    name: str,
+    skipped: Sequence[Skipped],
+    group: SingleProcess,
 ) -> CombinedLayer:
     """Sum a layer's state over all parts, and select thresholds from its stored values.
 
@@ -101,7 +114,9 @@ def _combine_layer(
     """
     # a part without a readable image has no state of the layer
     states = [
-        part_run.state.layers[name] for part_run in part_runs if name in part_run.state.layers
+        part_run.state.layers[name]
+        for part_run in part_runs
+        if name in part_run.state.layers
     ]
     statistics = _gather_all((state.observation.on_cpu() for state in states), group)
     if not statistics:
@@ -124,11 +139,15 @@ def _combine_layer(
 
 
 def _complete_thresholds(
-    part_runs: Sequence[PartRun], layers: Mapping[str, CombinedLayer], group: SingleProcess
+    part_runs: Sequence[PartRun],
+    layers: Mapping[str, CombinedLayer],
+    group: SingleProcess,
 ) -> None:
     """Select thresholds that are below the stored values, from a second forward pass."""
     levels = {
-        name: sure_level(layer.thresholds) for name, layer in layers.items() if not layer.complete
+        name: sure_level(layer.thresholds)
+        for name, layer in layers.items()
+        if not layer.complete
     }
     if not levels:
         return
@@ -137,7 +156,9 @@ def _complete_thresholds(
     for name, level in levels.items():
         layer = layers[name]
         candidates = [
-            part_run.state.again[name] for part_run in part_runs if name in part_run.state.again
+            part_run.state.again[name]
+            for part_run in part_runs
+            if name in part_run.state.again
         ]
         bounds = layer.bounds._replace(level=level)
         selected = _select(part_runs, candidates, bounds, layer.statistics, group)
@@ -154,7 +175,9 @@ def _select(
 ) -> Sequence[UnitThresholds]:
     """Select a layer's thresholds from the values above ``bounds``, at each quantile."""
     memory = part_runs[0].feed.memory
-    return thresholds(candidates, bounds, statistics, part_runs[0].quantiles, group, memory)
+    return thresholds(
+        candidates, bounds, statistics, part_runs[0].quantiles, group, memory
+    )
 
 
 def _check_finite(name: str, selected: Sequence[UnitThresholds]) -> None:

@@ -14,7 +14,9 @@ from nd_plugin.machine.forked_workers import can_fork, map_in_order
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
 from nd_plugin.probe_data.batches import Batch
 
-ThresholdsByLayer = Mapping[str, Sequence[UnitThresholds]]  # one UnitThresholds for each quantile
+ThresholdsByLayer = Mapping[
+    str, Sequence[UnitThresholds]
+]  # one UnitThresholds for each quantile
 
 
 def count_concepts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountState:
@@ -26,7 +28,9 @@ def count_concepts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountSta
     if state.counted is None:
         state.counted = _no_counts(part_run, thresholds)
     counted = state.counted
-    layers_to_rerun = [layer for layer in state.layers if not state.candidates(layer).whole]
+    layers_to_rerun = [
+        layer for layer in state.layers if not state.candidates(layer).whole
+    ]
     if layers_to_rerun:
         part_run.require_probe(layers_to_rerun)
     unreadable = {item.image for item in state.skipped if item.part == "image"}
@@ -39,10 +43,14 @@ def count_concepts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountSta
     return counted
 
 
-def _skipped_annotations(batch: CountedBatch, unreadable: AbstractSet[str]) -> list[Skipped]:
+def _skipped_annotations(
+    batch: CountedBatch, unreadable: AbstractSet[str]
+) -> list[Skipped]:
     """Return skipped annotations of images that could be read; the others are listed already."""
     return [
-        item for item in batch.skipped if item.part == "annotation" and item.image not in unreadable
+        item
+        for item in batch.skipped
+        if item.part == "annotation" and item.image not in unreadable
     ]
 
 
@@ -59,7 +67,10 @@ def _no_counts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountState:
 
 
 def _count_batches(
-    part_run: PartRun, thresholds: ThresholdsByLayer, layers_to_rerun: Sequence[str], start: int
+    part_run: PartRun,
+    thresholds: ThresholdsByLayer,
+    layers_to_rerun: Sequence[str],
+    start: int,
 ) -> Iterator[CountedBatch]:
     """Count batch after batch, from number ``start`` on.
 
@@ -77,11 +88,17 @@ def _count_batches(
         part_run.device,
     )
     needs_model = bool(layers_to_rerun)
-    if part_run.device.type == "cpu" and not needs_model and (can_fork() or not feed.workers):
+    if (
+        part_run.device.type == "cpu"
+        and not needs_model
+        and (can_fork() or not feed.workers)
+    ):
         return map_in_order(counter.decode_and_count, feed.numbers(start), feed.workers)
 
     def count(batch: Batch) -> CountedBatch:
-        activations = part_run.activations(batch, layers_to_rerun) if needs_model else {}
+        activations = (
+            part_run.activations(batch, layers_to_rerun) if needs_model else {}
+        )
         return counter.count(batch, activations)
 
     batches = feed.batches(pictures=needs_model, annotated=True, start=start)

@@ -20,10 +20,14 @@ from nd_plugin.machine.threads import one_thread, parallel_jobs
 from nd_plugin.probe_data.batches import Batch, Batches, Feed
 from nd_plugin.receptive_fields.geometry import Geometry, spread_evenly
 
-PRUNE_GROWTH = 1.5  # prune when so many times as many batches are stored as at the last pruning
+PRUNE_GROWTH = (
+    1.5  # prune when so many times as many batches are stored as at the last pruning
+)
 
 
-SPILL_TARGET = 0.75  # of the memory: spilling frees more than it must, to be needed less often
+SPILL_TARGET = (
+    0.75  # of the memory: spilling frees more than it must, to be needed less often
+)
 
 
 AnyBatch = TypeVar("AnyBatch", Batch, CountedBatch)
@@ -42,7 +46,9 @@ class PartRun:
     progress: Progress = silent
     saver: StateSaver = field(default_factory=StateSaver)
     images: Batches | None = None  # to observe; None: finished shards
-    pool: BlockPool = field(default_factory=BlockPool)  # memory for the candidates of all layers
+    pool: BlockPool = field(
+        default_factory=BlockPool
+    )  # memory for the candidates of all layers
 
     def close(self) -> None:
         """Close the files of candidates."""
@@ -96,7 +102,9 @@ def observe(part_run: PartRun) -> None:
         state.skipped += batch.skipped
         state.readable.update(batch.indices.tolist())
         activations = part_run.activations(batch, part_run.layers)
-        with one_thread():  # short operations: a second thread would wait for a busy processor
+        with (
+            one_thread()
+        ):  # short operations: a second thread would wait for a busy processor
             for layer, maps in activations.items():
                 _update_layer(part_run, layer, maps, batch)
         if _must_sift(part_run, batch):
@@ -150,7 +158,9 @@ def _must_sift(part_run: PartRun, batch: Batch) -> bool:
     On a CPU they wait as long as memory allows, since the bound improves meanwhile; a checkpoint
     holds no pending maps, and memory of a GPU is left to the model.
     """
-    pending = sum(layer_state.waiting_bytes for layer_state in part_run.state.layers.values())
+    pending = sum(
+        layer_state.waiting_bytes for layer_state in part_run.state.layers.values()
+    )
     return (
         pending > pending_budget(part_run.feed.memory)
         or part_run.device.type != "cpu"
@@ -163,7 +173,9 @@ def _sift_pending(part_run: PartRun) -> None:
     layer_states = part_run.state.layers.values()
     with parallel_jobs() as run_jobs:
         run_jobs(layer_state.settle for layer_state in layer_states)
-    levels = {layer_state.candidates: layer_state.bound.level for layer_state in layer_states}
+    levels = {
+        layer_state.candidates: layer_state.bound.level for layer_state in layer_states
+    }
     memory = part_run.feed.memory
     keep_within_memory(levels, memory - pending_budget(memory))
 

@@ -16,9 +16,13 @@ def check(settings: Settings, quantiles: Sequence[float]) -> None:
     """Check settings. Raises BadInput for values out of range."""
     for quantile in quantiles:
         if not 0 < quantile < 1:
-            raise BadInput(f"quantile {quantile} is not between 0 and 1 (the paper's is 0.005)")
+            raise BadInput(
+                f"quantile {quantile} is not between 0 and 1 (the paper's is 0.005)"
+            )
     if not 0 <= settings.min_iou < 1:
-        raise BadInput(f"min_iou {settings.min_iou} is not between 0 and 1 (the paper's is 0.04)")
+        raise BadInput(
+            f"min_iou {settings.min_iou} is not between 0 and 1 (the paper's is 0.04)"
+        )
     if settings.anchor not in ("rf", "cell"):
         raise BadInput(
             f"anchor {settings.anchor!r} is neither 'rf' (receptive fields) nor 'cell' "

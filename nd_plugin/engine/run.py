@@ -40,12 +40,12 @@ from nd_plugin.results.dissection import Dissection
 OpenState = Callable[[tuple[str, ...], Provenance], tuple[StateSaver, State]]
 
 
-NO_GEOMETRY = (
-    "no receptive-field geometry could be derived: the cells are spread evenly over the image"
-)
+NO_GEOMETRY = "no receptive-field geometry could be derived: the cells are spread evenly over the image"
 
 
-def start_fresh(layers: tuple[str, ...], run_provenance: Provenance) -> tuple[StateSaver, State]:
+def start_fresh(
+    layers: tuple[str, ...], run_provenance: Provenance
+) -> tuple[StateSaver, State]:
     """Start from scratch, and save no state."""
     return StateSaver(), State()
 
@@ -98,7 +98,9 @@ def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
     return replace(run_provenance, notes=(*run_provenance.notes, *probe_notes))
 
 
-def _distinct_quantiles(settings: Settings, quantiles: Sequence[float]) -> tuple[float, ...]:
+def _distinct_quantiles(
+    settings: Settings, quantiles: Sequence[float]
+) -> tuple[float, ...]:
     """Return ``quantiles`` (without any: that of the settings) as plain numbers, each once."""
     plain = [replace(settings, quantile=quantile).quantile for quantile in quantiles]
     return tuple(dict.fromkeys(plain or [settings.quantile]))
@@ -130,12 +132,17 @@ def run(
     """
     group = group or SingleProcess()
     start = time.monotonic()
-    with opened(model, layers, feed, progress, quantiles, keep) as (part_run, run_provenance):
+    with opened(model, layers, feed, progress, quantiles, keep) as (
+        part_run,
+        run_provenance,
+    ):
         earlier_seconds = part_run.state.seconds
         observe_images(part_run)
         combined = combine([part_run], group)
     seconds = max(group.gather(earlier_seconds + time.monotonic() - start))
-    return dissections(part_run, combined, replace(run_provenance, seconds=round(seconds, 3)))
+    return dissections(
+        part_run, combined, replace(run_provenance, seconds=round(seconds, 3))
+    )
 
 
 def observe(

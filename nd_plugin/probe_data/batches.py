@@ -128,7 +128,9 @@ class Feed:
         batch_size = whole_number("batch size", batch_size, 1)
         workers = whole_number("number of workers", workers, 0)
         memory = whole_number("memory", memory, 0)
-        mask_size(settings, concepts, preprocess.size)  # to refuse a bad one before the run
+        mask_size(
+            settings, concepts, preprocess.size
+        )  # to refuse a bad one before the run
         feed = cls(
             concepts=concepts,
             preprocess=preprocess,
@@ -172,7 +174,9 @@ class Feed:
         """Load batches with pixels; under ``strict`` also annotations, to fail early."""
         return self.batches(annotated=self.settings.strict, start=start)
 
-    def batches(self, *, pictures: bool = True, annotated: bool, start: int = 0) -> Batches:
+    def batches(
+        self, *, pictures: bool = True, annotated: bool, start: int = 0
+    ) -> Batches:
         """Load this part's batches, without the first ``start``.
 
         ``pictures`` and ``annotated`` choose pixels, annotations or both. Worker processes start
@@ -185,10 +189,15 @@ class Feed:
             batch_sampler=[self._positions(number) for number in numbers],
             num_workers=min(self.workers, len(numbers)),
             collate_fn=Batch.of,
-            generator=torch.Generator("cpu"),  # for its seed: the caller's random state stays
+            generator=torch.Generator(
+                "cpu"
+            ),  # for its seed: the caller's random state stays
             pin_memory=self.pinned,
         )
-        with _worker_crashes_translated(), torch.device("cpu"):  # not the caller's default device
+        with (
+            _worker_crashes_translated(),
+            torch.device("cpu"),
+        ):  # not the caller's default device
             return self._checked_batches(iter(loader))
 
     def _checked_batches(self, batches: Iterator[Batch]) -> Batches:
@@ -204,7 +213,9 @@ class Feed:
         """Return the batch. Raises Unreadable for an unreadable item under ``strict``."""
         if self.settings.strict and batch.skipped:
             first = batch.skipped[0]
-            raise Unreadable(f"the {first.part} of {first.image} cannot be read: {first.reason}")
+            raise Unreadable(
+                f"the {first.part} of {first.image} cannot be read: {first.reason}"
+            )
         return batch
 
     def _decoder(self, pictures: bool, annotated: bool) -> ItemDecoder:

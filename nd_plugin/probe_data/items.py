@@ -51,7 +51,9 @@ class ItemDecoder(Dataset[Item]):
             if self.with_pixels:
                 pixels = self.preprocess.resize(self.concepts.image(image))
         except Exception as error:  # a concept set may raise anything
-            return Item(batch_number, image, skipped=self._skipped(image, "image", error))
+            return Item(
+                batch_number, image, skipped=self._skipped(image, "image", error)
+            )
         try:
             if self.with_labels:
                 labels = self._labels(image)
@@ -75,7 +77,9 @@ class ItemDecoder(Dataset[Item]):
         return Skipped(self.concepts.name(image), part, reason)
 
 
-def mask_size(settings: Settings, concepts: ConceptSet, image_size: Size) -> Size | None:
+def mask_size(
+    settings: Settings, concepts: ConceptSet, image_size: Size
+) -> Size | None:
     """Return the size at which masks are compared; None: each annotation at its own size.
 
     Raises BadInput for a setting that is not a size.
@@ -107,4 +111,6 @@ def _check_labels(labels: npt.NDArray[np.integer[Any]], concept_count: int) -> N
     highest = int(labels.max(initial=0))
     if lowest < 0 or highest > concept_count:
         label = lowest if lowest < 0 else highest
-        raise ValueError(f"label {label} is outside the vocabulary of {concept_count} concepts")
+        raise ValueError(
+            f"label {label} is outside the vocabulary of {concept_count} concepts"
+        )

@@ -13,7 +13,9 @@ from PIL import Image
 
 from nd_plugin.errors import ConceptSetInvalid
 
-TableLine = tuple[str, dict[str, str]]  # file and line, for messages; stripped cells by column
+TableLine = tuple[
+    str, dict[str, str]
+]  # file and line, for messages; stripped cells by column
 
 
 def read_table(path: Path, columns: Sequence[str], hint: str = "") -> list[TableLine]:
@@ -27,12 +29,16 @@ def read_table(path: Path, columns: Sequence[str], hint: str = "") -> list[Table
             return list(_lines(csv.DictReader(file), path, columns))
     except FileNotFoundError as error:
         explanation = f": {hint}" if hint else ""
-        raise ConceptSetInvalid(f"no {path.name} in {path.parent}{explanation}") from error
+        raise ConceptSetInvalid(
+            f"no {path.name} in {path.parent}{explanation}"
+        ) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConceptSetInvalid(f"{path} cannot be read: {error}") from error
 
 
-def _lines(reader: csv.DictReader[str], path: Path, columns: Sequence[str]) -> Iterator[TableLine]:
+def _lines(
+    reader: csv.DictReader[str], path: Path, columns: Sequence[str]
+) -> Iterator[TableLine]:
     header = reader.fieldnames or ()
     missing = [repr(column) for column in columns if column not in header]
     if missing:

@@ -52,7 +52,9 @@ class Checkpoint(StateSaver):
     run_provenance: Mapping[str, Any]
     every: int = EVERY
     _images_since: int = 0  # the last checkpoint
-    _last_time: float = field(default_factory=time.monotonic)  # of a checkpoint, or the start
+    _last_time: float = field(
+        default_factory=time.monotonic
+    )  # of a checkpoint, or the start
 
     def watch(self, candidates: Candidates, place: int) -> None:
         """Put the file of new candidates, number ``place``, into the folder."""
@@ -75,7 +77,9 @@ class Checkpoint(StateSaver):
             self.save(state)
         except NotSaved as error:
             self._images_since = 0
-            warnings.warn(f"checkpoint not saved: {error}", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                f"checkpoint not saved: {error}", RuntimeWarning, stacklevel=2
+            )
 
     def save(self, state: State) -> None:
         """Save the state now. Raises NotSaved."""
@@ -88,7 +92,9 @@ class Checkpoint(StateSaver):
             self.folder.mkdir(parents=True, exist_ok=True)
             _flush_candidates(state)
         except OSError as error:
-            raise NotSaved(f"{self.folder} cannot be written: {error.strerror or error}") from error
+            raise NotSaved(
+                f"{self.folder} cannot be written: {error.strerror or error}"
+            ) from error
         atomic_files.write_file(self.folder / STATE, content)
         self._remove_unused(state)
 
@@ -131,16 +137,22 @@ class CheckpointFolder:
     every: int = EVERY
     resume: bool = True  # continue the folder's interrupted run; else discard it
     begun: bool = False  # the folder's content belongs to this run
-    _lock: ExitStack = field(default_factory=ExitStack)  # released at the end of `watched`
+    _lock: ExitStack = field(
+        default_factory=ExitStack
+    )  # released at the end of `watched`
 
-    def keep(self, layers: tuple[str, ...], run_provenance: Provenance) -> tuple[Checkpoint, State]:
+    def keep(
+        self, layers: tuple[str, ...], run_provenance: Provenance
+    ) -> tuple[Checkpoint, State]:
         """Lock the folder, and return its saver and the state to begin with.
 
         Raises BadInput if another process works in the folder, or if it holds other files or the
         state of a different run.
         """
         described = describe(self.feed, layers, self.quantiles, run_provenance)
-        checkpoint = Checkpoint(self.folder, described, asdict(run_provenance), self.every)
+        checkpoint = Checkpoint(
+            self.folder, described, asdict(run_provenance), self.every
+        )
         self._check_only_state_files()
         self._lock.enter_context(atomic_files.alone(self.folder / LOCK))
         if self.resume and states(self.folder):
@@ -164,7 +176,9 @@ class CheckpointFolder:
         """Load the state, to continue it. Raises BadInput if it is of a different run."""
         stored, _, state = load(self.folder, device, to_continue=True)
         try:
-            check_same(stored, described, f"the run in {self.folder}", ignored=["source"])
+            check_same(
+                stored, described, f"the run in {self.folder}", ignored=["source"]
+            )
         except BadInput:
             state.close()
             raise
@@ -249,5 +263,7 @@ def load(
         state.close()
         if isinstance(error, RunInvalid):
             raise
-        raise RunInvalid(f"{path} is damaged: {type(error).__name__}: {error}") from error
+        raise RunInvalid(
+            f"{path} is damaged: {type(error).__name__}: {error}"
+        ) from error
     return metadata["described"], metadata["made"], state

@@ -14,7 +14,8 @@ from nd_plugin.errors import BadInput
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import run_folder
 from nd_plugin.results.dissection import Dissection
-from nd_plugin.resuming.checkpoint import check_same
+from nd_plugin.results.folder_names import RUN
+from nd_plugin.resuming.run_description import check_same
 
 
 def load_finished_run(folder: Path) -> list[Dissection] | None:
@@ -22,7 +23,7 @@ def load_finished_run(folder: Path) -> list[Dissection] | None:
 
     Raises RunInvalid for a run that is damaged.
     """
-    if not (folder / run_folder.RUN).is_file():
+    if not (folder / RUN).is_file():
         return None
     return run_folder.load_run(folder)
 

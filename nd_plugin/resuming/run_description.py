@@ -13,7 +13,10 @@ from nd_plugin.probe_data.batches import Feed
 
 
 def describe(
-    feed: Feed, layers: Sequence[str], quantiles: Sequence[float], run_provenance: Provenance
+    feed: Feed,
+    layers: Sequence[str],
+    quantiles: Sequence[float],
+    run_provenance: Provenance,
 ) -> dict[str, Any]:
     """Describe everything that decides the numbers of a part, as plain values."""
     return {
@@ -43,7 +46,9 @@ def check_same(
 
     Raises BadInput that names ``subject`` and the first difference.
     """
-    as_stored = json.loads(json.dumps(requested))  # JSON has lists where Python has tuples
+    as_stored = json.loads(
+        json.dumps(requested)
+    )  # JSON has lists where Python has tuples
     for path, stored_value, requested_value in _differences(stored, as_stored):
         if not set(path) & set(ignored):
             name = ".".join(path)

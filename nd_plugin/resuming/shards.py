@@ -68,7 +68,9 @@ def load(folders: Sequence[Path]) -> list[Shard]:
         for given_folder in folders:
             for folder in within(given_folder):
                 _check_is_shard(folder, len(folders))
-                shards.append(Shard(folder, *checkpoint.load(folder, cpu, to_continue=False)))
+                shards.append(
+                    Shard(folder, *checkpoint.load(folder, cpu, to_continue=False))
+                )
         _check_complete(shards)
     except BaseException:
         close(shards)
@@ -127,7 +129,9 @@ def _check_finished(shard: Shard) -> None:
         )
 
 
-def _check_none_missing(shards: Sequence[Shard], owner_of_batch: dict[int, Shard]) -> None:
+def _check_none_missing(
+    shards: Sequence[Shard], owner_of_batch: dict[int, Shard]
+) -> None:
     """Raise BadInput that names the missing shards, in terms of the finest division."""
     divisor = max(shard.part.of for shard in shards)
     missing = {
@@ -182,13 +186,20 @@ def merge(
     return dissections(part_runs[0], combined, _merged_provenance(shards))
 
 
-def _check_inputs(described: dict[str, Any], concepts: ConceptSet, model: Model | None) -> None:
+def _check_inputs(
+    described: dict[str, Any], concepts: ConceptSet, model: Model | None
+) -> None:
     concept_set_identity = asdict(concepts.identity)
     check_same(
-        described["concept set"], concept_set_identity, "the concept set", ignored=["source"]
+        described["concept set"],
+        concept_set_identity,
+        "the concept set",
+        ignored=["source"],
     )
     if model is not None:
-        check_same(described["model"], asdict(model.identity), "the model", ignored=["source"])
+        check_same(
+            described["model"], asdict(model.identity), "the model", ignored=["source"]
+        )
 
 
 def _device(model: Model | None) -> torch.device:

@@ -64,7 +64,10 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def unpack(
-    metadata: Mapping[str, Any], arrays: Mapping[str, Any], folder: Path, device: torch.device
+    metadata: Mapping[str, Any],
+    arrays: Mapping[str, Any],
+    folder: Path,
+    device: torch.device,
 ) -> State:
     """Unpack what `pack` returned; the files of candidates are in ``folder``, not opened yet."""
     state = State(
@@ -76,7 +79,9 @@ def unpack(
     )
     for number, packed in enumerate(metadata["layers"]):
         path = folder / str(number)
-        state.layers[packed["layer"]] = _unpack_layer(packed, path, f"{number}/", arrays, device)
+        state.layers[packed["layer"]] = _unpack_layer(
+            packed, path, f"{number}/", arrays, device
+        )
     for number, packed in enumerate(metadata["again"]):
         path = folder / str(len(state.layers) + number)
         cells = _unpack_cells(packed["cells"])
@@ -126,7 +131,9 @@ def _unpack_layer(
     def tensor(name: str) -> Tensor:
         return torch.from_numpy(arrays[prefix + name]).to(device)
 
-    statistics_tensors: dict[str, Any] = {name: tensor(name) for name in STATISTICS_TENSORS}
+    statistics_tensors: dict[str, Any] = {
+        name: tensor(name) for name in STATISTICS_TENSORS
+    }
     bound_tensors: dict[str, Any] = {name: tensor(name) for name in BOUND_TENSORS}
     numbers = packed["observation"]
     cells = _unpack_cells(numbers["cells"])
@@ -148,7 +155,9 @@ def _unpack_layer(
     return LayerState(statistics, bound, candidates, geometry)
 
 
-def _pack_candidates(candidates: Candidates, prefix: str, arrays: dict[str, Any]) -> dict[str, Any]:
+def _pack_candidates(
+    candidates: Candidates, prefix: str, arrays: dict[str, Any]
+) -> dict[str, Any]:
     """Write candidates to their file; each row of the array is a batch and its StoredMaps."""
     candidates.store()
     rows = []

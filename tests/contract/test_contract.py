@@ -16,7 +16,9 @@ from nd_plugin.testing.concept_sets import check_concept_set
 from nd_plugin.testing.models import check_model
 
 
-@pytest.mark.parametrize("text", ["shapes?images=12&size=64", "shapes?images=3&size=48x96&seed=5"])
+@pytest.mark.parametrize(
+    "text", ["shapes?images=12&size=64", "shapes?images=3&size=48x96&seed=5"]
+)
 def test_shapes(text: str) -> None:
     check_concept_set(open_concepts(text), images=12)
 
@@ -37,7 +39,11 @@ TORCH: dict[str, tuple[Callable[[], nn.Module], list[str], int]] = {
     "resnet": (networks.ResNet18, ["layer1", "layer2.0.conv1", "layer4", "fc"], 64),
     "alexnet, in place": (networks.alexnet, ["0", "8", "10"], 227),
     "vit": (networks.ViT, ["embed", "block1", "block2.mlp", "head"], 48),
-    "vit, tokens first": (lambda: networks.ViT(batch_first=False), ["block1", "norm"], 48),
+    "vit, tokens first": (
+        lambda: networks.ViT(batch_first=False),
+        ["block1", "norm"],
+        48,
+    ),
     "windows": (networks.Windows, ["embed", "last"], 64),
     "returns": (networks.Returns, ["relu#1", "pair[0]", "table[feat.1]", "one"], 32),
 }
@@ -60,7 +66,10 @@ ONNX: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "half precision": (onnx_files.fp16_inside, ["relu1"]),
     "tokens": (onnx_files.tokens_cls, ["patches", "tokens"]),
     "a Loop": (onnx_files.with_loop, ["relu1", "looped"]),
-    "names of tf2onnx": (onnx_files.tf2onnx_names, ["model/conv1/Relu:0", "model/conv2/Relu"]),
+    "names of tf2onnx": (
+        onnx_files.tf2onnx_names,
+        ["model/conv1/Relu:0", "model/conv2/Relu"],
+    ),
 }
 
 

@@ -29,14 +29,20 @@ from nd_plugin import BadInput, LayerDissection
 
 ROWS = [row for row in config if LayerGradientXActivation in row["algorithms"]]
 TARGET_ROWS = [
-    row for row in ROWS if isinstance(row["attribute_args"].get("target"), list | Tensor)
+    row
+    for row in ROWS
+    if isinstance(row["attribute_args"].get("target"), list | Tensor)
 ]
 by_name = pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
 
 
 def unpacked(row: dict[str, Any]) -> tuple[nn.Module, Any, dict[str, Any]]:
     """Copy a row's model, layer or layers, and arguments: none is shared with another test."""
-    return copy.deepcopy(row["model"]), row["layer"], copy.deepcopy(row["attribute_args"])
+    return (
+        copy.deepcopy(row["model"]),
+        row["layer"],
+        copy.deepcopy(row["attribute_args"]),
+    )
 
 
 def flat(attributions: Any) -> list[Tensor]:
@@ -52,7 +58,9 @@ def flat(attributions: Any) -> list[Tensor]:
 def assert_same(attributions: Any, expected: Any, delta: float = 1e-4) -> None:
     """Compare within Captum's own tolerance, and some roundings of float32 for large values."""
     assert type(attributions) is type(expected)
-    torch.testing.assert_close(flat(attributions), flat(expected), rtol=1e-6, atol=delta)
+    torch.testing.assert_close(
+        flat(attributions), flat(expected), rtol=1e-6, atol=delta
+    )
 
 
 def assert_no_hooks(model: nn.Module) -> None:
@@ -87,7 +95,9 @@ def test_captum_ships_its_rows() -> None:
 def test_hook_removal(row: dict[str, Any], mode: str) -> None:
     model, layer, arguments = unpacked(row)
     if mode == "invalid_module":
-        _set_deep_layer_value(model, layer[0] if isinstance(layer, list) else layer, Failing())
+        _set_deep_layer_value(
+            model, layer[0] if isinstance(layer, list) else layer, Failing()
+        )
     if mode == "incorrect_target":
         arguments["target"] = (9999,) * 20
     units = LayerDissection(model, get_target_layer(model, layer))
@@ -105,18 +115,25 @@ def test_values(row: dict[str, Any]) -> None:
     modules = get_target_layer(model, layer)
     expected = LayerGradientXActivation(model, modules).attribute(**arguments)
     assert_same(LayerDissection(model, modules).attribute(**arguments), expected)
-    assert_same(LayerDissection(model, layer).attribute(**arguments), expected)  # by name
-    gradients = LayerGradientXActivation(model, modules, multiply_by_inputs=False).attribute(
-        **arguments
-    )
     assert_same(
-        LayerDissection(model, modules, multiply_by_inputs=False).attribute(**arguments), gradients
+        LayerDissection(model, layer).attribute(**arguments), expected
+    )  # by name
+    gradients = LayerGradientXActivation(
+        model, modules, multiply_by_inputs=False
+    ).attribute(**arguments)
+    assert_same(
+        LayerDissection(model, modules, multiply_by_inputs=False).attribute(
+            **arguments
+        ),
+        gradients,
     )
     activations = LayerActivation(model, modules).attribute(
         arguments["inputs"], arguments.get("additional_forward_args")
     )
     assert_same(
-        LayerDissection(model, modules).attribute(**arguments, contribution="activation"),
+        LayerDissection(model, modules).attribute(
+            **arguments, contribution="activation"
+        ),
         activations,
     )
 
@@ -128,7 +145,9 @@ def test_values_at_the_layers_input(row: dict[str, Any]) -> None:
     expected = LayerGradientXActivation(model, modules).attribute(
         **arguments, attribute_to_layer_input=True
     )
-    found = LayerDissection(model, modules).attribute(**arguments, attribute_to_layer_input=True)
+    found = LayerDissection(model, modules).attribute(
+        **arguments, attribute_to_layer_input=True
+    )
     assert_same(found, expected)
     assert_no_hooks(model)
 
@@ -139,11 +158,18 @@ def test_data_parallel(row: dict[str, Any]) -> None:
     modules = get_target_layer(model, layer)
     expected = LayerDissection(model, modules).attribute(**arguments)
     parallel = nn.DataParallel(model)
-    names = [f"module.{name}" for name in layer] if isinstance(layer, list) else f"module.{layer}"
+    names = (
+        [f"module.{name}" for name in layer]
+        if isinstance(layer, list)
+        else f"module.{layer}"
+    )
     assert_same(LayerDissection(parallel, modules).attribute(**arguments), expected)
     assert_same(LayerDissection(parallel, names).attribute(**arguments), expected)
     assert_same(
-        LayerDissection(parallel.forward, modules, device_ids=[0]).attribute(**arguments), expected
+        LayerDissection(parallel.forward, modules, device_ids=[0]).attribute(
+            **arguments
+        ),
+        expected,
     )
 
 
@@ -155,7 +181,9 @@ def test_targets(row: dict[str, Any]) -> None:
     whole = units.attribute(**arguments)
     for example in range(len(inputs)):
         single = {**arguments, "inputs": inputs[example : example + 1]}
-        further = _format_additional_forward_args(arguments.get("additional_forward_args"))
+        further = _format_additional_forward_args(
+            arguments.get("additional_forward_args")
+        )
         if further is not None:
             single["additional_forward_args"] = tuple(
                 item[example : example + 1] if isinstance(item, Tensor) else item
@@ -163,7 +191,8 @@ def test_targets(row: dict[str, Any]) -> None:
             )
         for target in (targets[example], targets[example : example + 1]):
             assert_same(
-                units.attribute(**{**single, "target": target}), whole[example : example + 1]
+                units.attribute(**{**single, "target": target}),
+                whole[example : example + 1],
             )
 
 
@@ -187,7 +216,14 @@ VALUES: list[tuple[str, dict[str, Any], Any, list[list[float]], Any, Any]] = [
         ([[0.0, 8.0, 8.0, 8.0]], [[0.0, 8.0, 8.0, 8.0]]),
     ),
     ("relu", {}, "relu", [[3.0, 4.0, 0.0]], None, [[0.0, 8.0, 8.0, 8.0]]),
-    ("relu in place", {"inplace": True}, "relu", [[3.0, 4.0, 0.0]], None, [[0.0, 8.0, 8.0, 8.0]]),
+    (
+        "relu in place",
+        {"inplace": True},
+        "relu",
+        [[3.0, 4.0, 0.0]],
+        None,
+        [[0.0, 8.0, 8.0, 8.0]],
+    ),
     ("output", {}, "linear2", [[0.0, 100.0, 0.0]], None, [[392.0, 0.0]]),
 ]
 
@@ -214,7 +250,9 @@ def test_values_computed_by_hand(case: Any, frozen: bool) -> None:
 def test_several_inputs_and_further_arguments() -> None:
     model = BasicModel_MultiLayer_MultiInput()
     one, two, three = (torch.tensor([[0.0, value, 0.0]]) for value in (10.0, 10.0, 5.0))
-    found = LayerDissection(model, model.model.linear2).attribute((one, two, three), 0, (4,))
+    found = LayerDissection(model, model.model.linear2).attribute(
+        (one, two, three), 0, (4,)
+    )
     assert_same(found, torch.tensor([[392.0, 0.0]]), delta=0.01)
 
 
@@ -222,7 +260,9 @@ def test_an_embedding() -> None:
     model = BasicEmbeddingModel()
     inputs = torch.tensor([2, 5, 0, 1]), torch.tensor([3, 0, 0, 2])
     found = LayerDissection(model, model.embedding1).attribute(inputs=inputs)
-    expected = LayerGradientXActivation(model, model.embedding1).attribute(inputs=inputs)
+    expected = LayerGradientXActivation(model, model.embedding1).attribute(
+        inputs=inputs
+    )
     assert found.shape == (4, 100)
     assert_same(found, expected)
 
@@ -231,7 +271,9 @@ def test_a_layer_that_the_output_does_not_depend_on() -> None:
     model = BasicModel_MultiLayer(multi_input_module=True)
     inputs = torch.tensor([[3.0, 4.0, 0.0]], requires_grad=True)
     units = LayerDissection(model, [model.linear1, model.relu])
-    first, second = units.attribute(inputs, target=0, grad_kwargs={"materialize_grads": True})
+    first, second = units.attribute(
+        inputs, target=0, grad_kwargs={"materialize_grads": True}
+    )
     assert first.shape == (1, 4) and torch.equal(second, torch.zeros(1, 4))
 
 
@@ -239,7 +281,9 @@ def test_what_captum_says_of_a_method() -> None:
     model = BasicModel_MultiLayer()
     units = LayerDissection(model, None)
     assert units.multiplies_by_inputs and not units.has_convergence_delta()
-    assert not LayerDissection(model, model.relu, multiply_by_inputs=False).multiplies_by_inputs
+    assert not LayerDissection(
+        model, model.relu, multiply_by_inputs=False
+    ).multiplies_by_inputs
     assert hasattr(LayerDissection.attribute, "__wrapped__"), "log_usage wraps it"
     with pytest.raises(BadInput, match="no layer"):
         units.attribute(torch.zeros(1, 3), 0)

@@ -69,14 +69,23 @@ class Ridge(Classifier):  # type: ignore[misc]  # captum is not typed
 
     def train_and_eval(self, dataloader: Any, **_: Any) -> dict[str, Tensor]:
         pairs = list(dataloader)
-        inputs, labels = torch.cat([x for x, _ in pairs]).double(), torch.cat([y for _, y in pairs])
+        inputs, labels = (
+            torch.cat([x for x, _ in pairs]).double(),
+            torch.cat([y for _, y in pairs]),
+        )
         self.known = labels.unique().tolist()
-        wanted = torch.stack([(labels == label).double() * 2 - 1 for label in self.known], 1)
+        wanted = torch.stack(
+            [(labels == label).double() * 2 - 1 for label in self.known], 1
+        )
         self.found = torch.linalg.solve(
             inputs.T @ inputs + torch.eye(inputs.shape[1]), inputs.T @ wanted
         ).T.float()
         return {
-            "accs": (inputs.float() @ self.found.T).argmax(1).eq(wanted.argmax(1)).float().mean()
+            "accs": (inputs.float() @ self.found.T)
+            .argmax(1)
+            .eq(wanted.argmax(1))
+            .float()
+            .mean()
         }
 
     def weights(self) -> Tensor:
@@ -87,7 +96,9 @@ class Ridge(Classifier):  # type: ignore[misc]  # captum is not typed
 
 
 def test_tcav(net: ResNet18, images: Tensor, tmp_path: Path) -> None:
-    red, blue = concepts_to_captum(SHAPES, ["red-c", "blue-c"], preprocess=HOW, batch_size=8)
+    red, blue = concepts_to_captum(
+        SHAPES, ["red-c", "blue-c"], preprocess=HOW, batch_size=8
+    )
     scores = {}
     for name, method in {
         "ours": LayerDissection(net, None, multiply_by_inputs=False),
@@ -105,7 +116,9 @@ def test_tcav(net: ResNet18, images: Tensor, tmp_path: Path) -> None:
     key = f"{red.id}-{blue.id}"
     for layer in ("layer3", "layer4"):
         for score in ("sign_count", "magnitude"):
-            found, expected = (scores[name][key][layer][score] for name in ("ours", "captum's"))
+            found, expected = (
+                scores[name][key][layer][score] for name in ("ours", "captum's")
+            )
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
             assert expected.any()
 
@@ -114,11 +127,17 @@ def test_sensitivity(net: ResNet18, images: Tensor) -> None:
     for layer in ("layer3", "layer4"):
         units = LayerDissection(net, layer)
         still = sensitivity_max(
-            units.as_explanation(), images, perturb_radius=0.0, n_perturb_samples=2, target=1
+            units.as_explanation(),
+            images,
+            perturb_radius=0.0,
+            n_perturb_samples=2,
+            target=1,
         )
         assert still.shape == (2,) and still.abs().max() < 1e-4
         assert (
-            sensitivity_max(units.as_explanation(), images, perturb_radius=0.1, target=[1, 2])
+            sensitivity_max(
+                units.as_explanation(), images, perturb_radius=0.1, target=[1, 2]
+            )
             > 1e-3
         ).all()
 
@@ -129,10 +148,15 @@ def test_infidelity(net: ResNet18, images: Tensor) -> None:
     assert explained.shape == images.shape
     # the sum stays: the cells' values are interpolated and shared out over pixels and channels
     torch.testing.assert_close(
-        explained.sum((1, 2, 3)), units.attribute(images, 1).sum((1, 2, 3)), rtol=0.2, atol=1e-3
+        explained.sum((1, 2, 3)),
+        units.attribute(images, 1).sum((1, 2, 3)),
+        rtol=0.2,
+        atol=1e-3,
     )
 
-    noise = 0.01 * torch.randn(6, *images.shape[1:], generator=torch.Generator().manual_seed(1))
+    noise = 0.01 * torch.randn(
+        6, *images.shape[1:], generator=torch.Generator().manual_seed(1)
+    )
 
     def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
         return noise, inputs - noise
@@ -189,7 +213,9 @@ class TestConcepts:
         showing = [
             index
             for index in range(len(own))
-            if any((plane == red.id + 1).any() for plane in own.annotation(index).planes)
+            if any(
+                (plane == red.id + 1).any() for plane in own.annotation(index).planes
+            )
             or red.id + 1 in own.annotation(index).labels
         ]
         batches = list(red.data_iter)
@@ -202,7 +228,9 @@ class TestConcepts:
         assert sum(map(len, few.data_iter)) == 3
 
     def test_a_name_that_nothing_shows(self) -> None:
-        with pytest.raises(ConceptSetInvalid, match=r"shows 'red'; the nearest are .*red-c"):
+        with pytest.raises(
+            ConceptSetInvalid, match=r"shows 'red'; the nearest are .*red-c"
+        ):
             concepts_to_captum(SHAPES, ["red"])
 
     def test_there_and_back(self, net: ResNet18) -> None:
@@ -213,9 +241,13 @@ class TestConcepts:
         check_concept_set(back)
         own = open_concepts(SHAPES)
         originals = {own.image(index).tobytes() for index in range(len(own))}
-        assert {image.tobytes() for image in back.images} <= originals, "to the last bit"
+        assert {image.tobytes() for image in back.images} <= originals, (
+            "to the last bit"
+        )
         found = LayerDissection(net, "layer2").dissect(back, preprocess=HOW, workers=0)
-        assert isinstance(found, Dissection) and [c.name for c in found.concepts] == names
+        assert (
+            isinstance(found, Dissection) and [c.name for c in found.concepts] == names
+        )
         assert found.provenance.concept_set.source == "captum.concept: red-c, blue-c"
 
     def test_what_is_no_set_of_images(self) -> None:
@@ -224,5 +256,7 @@ class TestConcepts:
         with pytest.raises(ConceptSetInvalid, match="'empty' has no data_iter"):
             concepts_from_captum([Concept(0, "empty", None)])
         flat: Iterator[Tensor] | Any = [torch.zeros(2, 5)]
-        with pytest.raises(ConceptSetInvalid, match=r"'flat' yields \(2, 5\), not images"):
+        with pytest.raises(
+            ConceptSetInvalid, match=r"'flat' yields \(2, 5\), not images"
+        ):
             concepts_from_captum([Concept(0, "flat", flat)])

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from nd_plugin import Dissection, LayerDissection, open_model
 from nd_plugin.results.run_folder import save_run
 
-pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'demo' is not installed")
+pytest.importorskip(
+    "efficientnet_lite_pytorch", reason="the extra 'demo' is not installed"
+)
 MODEL = "nd_torch.zoo:efficientnet_lite0"
 
 
@@ -39,7 +41,9 @@ def images(net: nn.Module, files: list[Path]) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def run(net: nn.Module, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(
+    net: nn.Module, real_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     found = LayerDissection(net, ["_blocks.10", "_swish#1"]).dissect(
         f"masks:{real_data / 'camvid'}", limit=60
     )
@@ -52,28 +56,44 @@ def test_contributions_and_bias_are_the_logit(net: nn.Module, images: Tensor) ->
         logits = net(images)
     for target in (3, logits.argmax(1).tolist()):
         found = units.attribute(images, target)
-        assert units.contribution == "linear" and found.shape == (len(images), 1280, 7, 7)
+        assert units.contribution == "linear" and found.shape == (
+            len(images),
+            1280,
+            7,
+            7,
+        )
         chosen = torch.tensor(target).expand(len(images))
-        expected = logits.gather(1, chosen[:, None])[:, 0] - net._fc.bias.detach()[chosen]
+        expected = (
+            logits.gather(1, chosen[:, None])[:, 0] - net._fc.bias.detach()[chosen]
+        )
         assert (found.sum((1, 2, 3)) - expected).abs().max() <= 1e-4
 
 
 @pytest.mark.filterwarnings("ignore")  # of the exporter
-def test_the_same_of_an_onnx_file(net: nn.Module, images: Tensor, tmp_path: Path) -> None:
+def test_the_same_of_an_onnx_file(
+    net: nn.Module, images: Tensor, tmp_path: Path
+) -> None:
     for needed in ("onnxscript", "onnxruntime"):
         pytest.importorskip(needed)
     path = tmp_path / "net.onnx"
     torch.onnx.export(net, (images[:1],), path, dynamo=True, verbose=False)
-    units, own = LayerDissection(str(path), "_swish#1"), LayerDissection(net, "_swish#1")
+    units, own = (
+        LayerDissection(str(path), "_swish#1"),
+        LayerDissection(net, "_swish#1"),
+    )
     found = units.attribute(images, 829)
     assert units.contribution == "linear"
     torch.testing.assert_close(found, own.attribute(images, 829), rtol=1e-3, atol=1e-5)
     with torch.no_grad():
         logits = units.to_forward()(images)[:, 829]
-    assert (found.sum((1, 2, 3)) + net._fc.bias.detach()[829] - logits).abs().max() <= 1e-4
+    assert (
+        found.sum((1, 2, 3)) + net._fc.bias.detach()[829] - logits
+    ).abs().max() <= 1e-4
 
 
-def test_ablation_finds_what_was_said(net: nn.Module, images: Tensor, run: Path) -> None:
+def test_ablation_finds_what_was_said(
+    net: nn.Module, images: Tensor, run: Path
+) -> None:
     units = LayerDissection(net, "_swish#1")
     units.dissection = run
     for found in units.explain(images, top_k=10):
@@ -98,19 +118,27 @@ def nd(*arguments: str | Path, **environment: str) -> subprocess.CompletedProces
 
 
 class TestCommandLine:
-    def test_names_its_units(self, run: Path, files: list[Path], tmp_path: Path) -> None:
+    def test_names_its_units(
+        self, run: Path, files: list[Path], tmp_path: Path
+    ) -> None:
         done = nd("explain", run, MODEL, files[0], "--top-k", "8", "--detectors")
         assert done.returncode == 0, done.stderr
         detectors = {
-            score.unit: score.concept for score in Dissection.load(run / "_swish#1").detectors()
+            score.unit: score.concept
+            for score in Dissection.load(run / "_swish#1").detectors()
         }
         lines = [line.split() for line in done.stdout.splitlines()]
         named = {int(line[0]): line[1] for line in lines if line and line[0].isdigit()}
         assert len(named) == 8 and named.items() <= detectors.items()
         assert max(map(len, done.stdout.splitlines())) <= 80
-        assert "explained by _swish#1, the last layer of the run; -l chooses another" in done.stderr
+        assert (
+            "explained by _swish#1, the last layer of the run; -l chooses another"
+            in done.stderr
+        )
 
-    def test_targets_json_and_html(self, run: Path, files: list[Path], tmp_path: Path) -> None:
+    def test_targets_json_and_html(
+        self, run: Path, files: list[Path], tmp_path: Path
+    ) -> None:
         names = tmp_path / "classes.txt"
         names.write_text("\n".join(f"kind {number}" for number in range(1000)))
         page = tmp_path / "why.html"
@@ -131,7 +159,9 @@ class TestCommandLine:
         )
         assert "kind 920" in page.read_text() and f"written to {page}" in done.stderr
 
-    def test_what_cannot_be_explained(self, run: Path, files: list[Path], tmp_path: Path) -> None:
+    def test_what_cannot_be_explained(
+        self, run: Path, files: list[Path], tmp_path: Path
+    ) -> None:
         broken = tmp_path / "broken.png"
         broken.write_bytes(b"\x89PNG")
         for arguments, code, message in [

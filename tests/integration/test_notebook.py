@@ -12,14 +12,18 @@ NOTEBOOK = Path(__file__).parents[2] / "examples" / "captum.ipynb"
 
 
 def cells() -> list[dict[str, Any]]:
-    notebook: dict[str, list[dict[str, Any]]] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    notebook: dict[str, list[dict[str, Any]]] = json.loads(
+        NOTEBOOK.read_text(encoding="utf-8")
+    )
     return notebook["cells"]
 
 
 def test_it_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'demo' is not installed")
+    pytest.importorskip(
+        "efficientnet_lite_pytorch", reason="the extra 'demo' is not installed"
+    )
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for cell in cells():
@@ -44,5 +48,7 @@ def test_its_outputs_are_kept_and_are_nobodys_own() -> None:
         kinds |= set(output.get("data", {}))
     assert {"image/png", "text/html", "text/plain"} <= kinds
     assert not any(output["output_type"] == "error" for output in outputs)
-    text = json.dumps([output for output in outputs if output["output_type"] == "stream"])
+    text = json.dumps(
+        [output for output in outputs if output["output_type"] == "stream"]
+    )
     assert "/home" not in text and "/root" not in text and "/tmp" not in text

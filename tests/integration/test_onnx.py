@@ -63,7 +63,9 @@ IOU_TOLERANCE = 5e-3
 
 @pytest.fixture(scope="module")
 def origin() -> Model:
-    pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'demo' is not installed")
+    pytest.importorskip(
+        "efficientnet_lite_pytorch", reason="the extra 'demo' is not installed"
+    )
     return open_model(ORIGIN)
 
 
@@ -176,7 +178,9 @@ def test_exports_list_the_layers_of_the_origin(
         assert ours[name].geometry == theirs[name].geometry, name
     lost = {name.rpartition(".")[2] for name in theirs if name not in ours}
     folded = {"_bn0", "_bn1", "_bn2"} if exporter == "TorchScript" else set()
-    assert lost == folded | {"static_padding", "_dropout"}, "an Identity leaves no trace"
+    assert lost == folded | {"static_padding", "_dropout"}, (
+        "an Identity leaves no trace"
+    )
 
 
 def test_names_that_an_export_has_not(models: Mapping[str, Model]) -> None:
@@ -215,7 +219,9 @@ def converted(origin: Model, exports: Exports) -> dict[str, Path]:
     """The TorchScript export quantised in two ways, and in half precision."""
     float16 = pytest.importorskip("onnxruntime.transformers.float16")
     source, made = exports.made["TorchScript"], {}
-    logging.disable(logging.WARNING)  # the quantiser recommends what makes no difference here
+    logging.disable(
+        logging.WARNING
+    )  # the quantiser recommends what makes no difference here
     try:
         for form in (QuantFormat.QDQ, QuantFormat.QOperator):
             made[form.name] = exports.folder / f"{form.name}.onnx"
@@ -230,8 +236,12 @@ def converted(origin: Model, exports: Exports) -> dict[str, Path]:
         logging.disable(logging.NOTSET)
     made["fp16"] = exports.folder / "fp16.onnx"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells of weights too small for half precision
-        halved = float16.convert_float_to_float16(onnx.load(source), keep_io_types=False)
+        warnings.simplefilter(
+            "ignore"
+        )  # it tells of weights too small for half precision
+        halved = float16.convert_float_to_float16(
+            onnx.load(source), keep_io_types=False
+        )
     onnx.save(halved, made["fp16"])
     return made
 
@@ -309,13 +319,17 @@ def test_parity_tells_what_a_conversion_changed(
         # How many labels change depends on the processor: int8 kernels round differently, and
         # saturate where there is no VNNI. What holds on each: parity and two separate dissections
         # agree on which labels change.
-        assert any(one["labels"] for one in found), "8-bit integers change what some units detect"
+        assert any(one["labels"] for one in found), (
+            "8-bit integers change what some units detect"
+        )
         names = [one["layers"] for one in found]
         exported = labels_of(str(converted[form]), [first for first, _ in names])
         original = labels_of(ORIGIN, [second for _, second in names])
         for one, first, second in zip(found, exported, original, strict=True):
             assert one["labels"] == np.flatnonzero(first != second).tolist()
-            assert len(one["labels"]) < one["units"], "other numbers, and yet the same network"
+            assert len(one["labels"]) < one["units"], (
+                "other numbers, and yet the same network"
+            )
 
 
 def labels_of(model: str, layers: list[str]) -> list[np.ndarray[Any, Any]]:

@@ -60,7 +60,9 @@ class Case:
     path: Path
     run: Path
     layers: Sequence[str]
-    axes: Mapping[str, Axes]  # stride and offset of rows and columns, worked out by hand
+    axes: Mapping[
+        str, Axes
+    ]  # stride and offset of rows and columns, worked out by hand
     channels_last: frozenset[str]  # layers that are (N, h, w, C)
     size: tuple[int, int]
     images: np.ndarray  # (image, 3, row, column), prepared by the twin
@@ -72,7 +74,9 @@ class Case:
     @property
     def dissections(self) -> dict[str, Dissection]:
         """The saved results of the run, by layer."""
-        saved = [Dissection.load(folder) for folder in self.run.iterdir() if folder.is_dir()]
+        saved = [
+            Dissection.load(folder) for folder in self.run.iterdir() if folder.is_dir()
+        ]
         return {dissection.layer: dissection for dissection in saved}
 
 
@@ -89,7 +93,9 @@ def recorded_run(
         kind: Any = type(probe)
     chosen = [argument for layer in layers for argument in ("-l", layer)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kind, "__call__", recording.recording_call(recorder, kind.__call__))
+        patch.setattr(
+            kind, "__call__", recording.recording_call(recorder, kind.__call__)
+        )
         code, report = nd("dissect", path, *chosen, *arguments)
     assert code == 0
     return recorder, report
@@ -99,7 +105,9 @@ def evaluators_maps(case: Case) -> dict[str, list[np.ndarray]]:
     """Maps (unit, row, column) of each image, by onnx's reference evaluator."""
     values = onnx_files.inner_values(case.path, case.images, case.layers)
     return {
-        layer: list(value.transpose(0, 3, 1, 2) if layer in case.channels_last else value)
+        layer: list(
+            value.transpose(0, 3, 1, 2) if layer in case.channels_last else value
+        )
         for layer, value in values.items()
     }
 
@@ -154,7 +162,9 @@ def assert_near(dissection: Dissection, twin: Twin) -> int:
     best = twin.iou.max(axis=1)
     surely = np.abs(best - MIN_IOU) > IOU_TOLERANCE
     detectors = reference.detectors(twin.iou, MIN_IOU)
-    assert np.array_equal((dissection.iou.max(axis=1) > MIN_IOU)[surely], detectors[surely])
+    assert np.array_equal(
+        (dissection.iou.max(axis=1) > MIN_IOU)[surely], detectors[surely]
+    )
     undecided = int((~surely).sum())
     assert abs(dissection.summary().detectors - int(detectors.sum())) <= undecided
     named = detectors & surely & recording.clear_winners(twin.iou, IOU_TOLERANCE)
@@ -195,17 +205,26 @@ def detector() -> Path:
         "rapidocr_onnxruntime"
     )  # found, not imported: it wants OpenCV
     if package is None or package.origin is None:
-        pytest.skip("no package rapidocr_onnxruntime: pip install --no-deps rapidocr-onnxruntime")
+        pytest.skip(
+            "no package rapidocr_onnxruntime: pip install --no-deps rapidocr-onnxruntime"
+        )
     return Path(package.origin).parent / "models" / "ch_PP-OCRv4_det_infer.onnx"
 
 
 @pytest.fixture(scope="module")
-def paddle(detector: Path, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
+def paddle(
+    detector: Path, real_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Case:
     size, count, run = (64, 96), 12, tmp_path_factory.mktemp("paddle") / "run"
     twin = reference.read_masks(real_data / "camvid")
-    mean, std = (0.406, 0.456, 0.485), (0.225, 0.224, 0.229)  # blue first, as the channels then are
+    mean, std = (
+        (0.406, 0.456, 0.485),
+        (0.225, 0.224, 0.229),
+    )  # blue first, as the channels then are
     paths = twin.images[:count]
-    images = np.stack([reference.preprocess(path, size, mean, std)[::-1] for path in paths])
+    images = np.stack(
+        [reference.preprocess(path, size, mean, std)[::-1] for path in paths]
+    )
     recorder, report = recorded_run(
         detector,
         list(PADDLE),
@@ -247,12 +266,17 @@ class TestPaddle:
             "batch_norm_0.tmp_4": [24, 16, 24],
             "p2o.Add.281": [1, 64, 96],
         }
-        assert listed["sigmoid_0.tmp_0"]["geometry"] == listed["p2o.Add.281"]["geometry"]
+        assert (
+            listed["sigmoid_0.tmp_0"]["geometry"] == listed["p2o.Add.281"]["geometry"]
+        )
         for name, (rows, columns) in PADDLE.items():
             geometry = listed[name]["geometry"]
             assert geometry["anchored"]
             assert (geometry["rows"]["stride"], geometry["rows"]["offset"]) == rows
-            assert (geometry["columns"]["stride"], geometry["columns"]["offset"]) == columns
+            assert (
+                geometry["columns"]["stride"],
+                geometry["columns"]["offset"],
+            ) == columns
 
     def test_equals_the_slow_twin(self, paddle: Case) -> None:
         assert_equals_the_twin(paddle)
@@ -264,7 +288,9 @@ class TestPaddle:
         description = json.loads((paddle.run / "run.json").read_text())
         model, preprocess = description["model"], description["preprocess"]
         assert description["backend"] == "onnxruntime"
-        assert model["name"] == "ch_PP-OCRv4_det_infer" and len(model["fingerprint"]) == 16
+        assert (
+            model["name"] == "ch_PP-OCRv4_det_infer" and len(model["fingerprint"]) == 16
+        )
         assert preprocess["channel_order"] == "bgr" and preprocess["size"] == [64, 96]
 
 
@@ -314,9 +340,20 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "KERAS_HOME": str(folder),
         "CUDA_VISIBLE_DEVICES": "",
     }
-    command = [sys.executable, "-c", KERAS, str(folder / "colours.onnx"), str(folder / "inner.npz")]
+    command = [
+        sys.executable,
+        "-c",
+        KERAS,
+        str(folder / "colours.onnx"),
+        str(folder / "inner.npz"),
+    ]
     done = subprocess.run(
-        command, capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False
+        command,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=PATIENCE,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return folder / "colours.onnx"
@@ -354,7 +391,9 @@ def trained(exported: Path) -> Case:
         ],
     )
     concepts = [(concept.name, concept.category) for concept in drawn.concepts]
-    assert list(dict.fromkeys(category for _, category in concepts)) == list(drawn.categories)
+    assert list(dict.fromkeys(category for _, category in concepts)) == list(
+        drawn.categories
+    )
     axes = [same_axes(1, 0), same_axes(2, 0.5), same_axes(4, 2.5)]
     return Case(
         exported,
@@ -383,7 +422,9 @@ class TestKeras:
             assert getattr(probe, "notes", ()) == (), "and nothing was folded"
         for layer, name in zip(layers, ("near", "pool", "far"), strict=True):
             expected = inner[name].transpose(0, 3, 1, 2)
-            recording.assert_near(maps_by_layer[layer].numpy(), expected, ACTIVATION_TOLERANCE)
+            recording.assert_near(
+                maps_by_layer[layer].numpy(), expected, ACTIVATION_TOLERANCE
+            )
 
     def test_its_layers_are_listed_as_maps(self, trained: Case) -> None:
         code, out = nd("layers", trained.path, "--json")
@@ -395,7 +436,9 @@ class TestKeras:
             [12, 12, 12],
         ]
         for name in trained.layers:
-            rows, columns = (listed[name]["geometry"][axis] for axis in ("rows", "columns"))
+            rows, columns = (
+                listed[name]["geometry"][axis] for axis in ("rows", "columns")
+            )
             assert (
                 (rows["stride"], rows["offset"]),
                 (columns["stride"], columns["offset"]),
@@ -408,7 +451,9 @@ class TestKeras:
         self, exported: Path
     ) -> None:
         model: Any = open_model(str(exported))
-        (first, *_) = (layer.name for layer in model.layers(KERAS_SIZE) if layer.kind == "Conv")
+        (first, *_) = (
+            layer.name for layer in model.layers(KERAS_SIZE) if layer.kind == "Conv"
+        )
         with model.probe([first], KERAS_SIZE) as probe:
             assert getattr(probe, "notes", ()) == ()
 

@@ -60,11 +60,38 @@ def net():
 HALT = 16  # images, the few of a survey among them: checkpoints are there, and batches are left
 CONCEPTS = f"shapes?images={IMAGES}&size=64&seed=0"
 DISSECT = (
-    *("dissect", "slow:net", "-l", "near", "-l", "far", "-c", CONCEPTS, "--input-size", "64"),
-    *("--quantile", "0.05", "--quantile", "0.2", "--batch-size", f"{BATCH}", "--workers", "0"),
+    *(
+        "dissect",
+        "slow:net",
+        "-l",
+        "near",
+        "-l",
+        "far",
+        "-c",
+        CONCEPTS,
+        "--input-size",
+        "64",
+    ),
+    *(
+        "--quantile",
+        "0.05",
+        "--quantile",
+        "0.2",
+        "--batch-size",
+        f"{BATCH}",
+        "--workers",
+        "0",
+    ),
     "--json",
 )
-TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "nd_plugin")
+TORCHRUN = (
+    "torch.distributed.run",
+    "--standalone",
+    "--nproc-per-node",
+    "2",
+    "-m",
+    "nd_plugin",
+)
 
 
 @dataclass
@@ -140,7 +167,9 @@ class Bench:
             assert self.state(output, f"{rank}-of-{processes}").is_file()
         return process
 
-    def interrupted(self, output: str, signal_: signal.Signals = signal.SIGKILL) -> tuple[int, str]:
+    def interrupted(
+        self, output: str, signal_: signal.Signals = signal.SIGKILL
+    ) -> tuple[int, str]:
         """Interrupt a run that has written checkpoints: exit code and stderr."""
         process = self.halted(output)
         process.send_signal(signal_)
@@ -289,7 +318,9 @@ def test_an_interrupted_torchrun_is_not_begun_anew_by_one_process(bench: Bench) 
 
 def test_shards_are_merged_to_the_bits_of_one_run(bench: Bench, whole: Whole) -> None:
     for index in (1, 2):
-        code, stdout, stderr = bench.nd(*DISSECT, "-o", f"s{index}", "--shard", f"{index}/2")
+        code, stdout, stderr = bench.nd(
+            *DISSECT, "-o", f"s{index}", "--shard", f"{index}/2"
+        )
         assert code == 0 and stdout == "", stderr
         assert f"saved shard {index}/2 in s{index}" in stderr
     code, stdout, stderr = bench.nd("merge", "s2", "s1", "-o", "run", "--json")
@@ -310,8 +341,14 @@ def numbers(report: str) -> list[dict[str, object]]:
     return layers
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_bits(bench: Bench, whole: Whole) -> None:
-    dice, run, partial = random.Random(0), bench.folder / "run", bench.folder / "run.partial"
+def test_killed_at_any_moment_it_ends_with_the_same_bits(
+    bench: Bench, whole: Whole
+) -> None:
+    dice, run, partial = (
+        random.Random(0),
+        bench.folder / "run",
+        bench.folder / "run.partial",
+    )
     command = (*DISSECT, "-o", "run", "--checkpoint-every", f"{2 * BATCH}", "--resume")
     attempts = kills = 0
     while attempts < KILLS or kills == 0:
@@ -319,14 +356,18 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(bench: Bench, whole: Wh
         assert attempts < KILLS + 20, "it always ends before it is killed"
         earlier = stamp(bench.state("run"))
         process = bench.start("nd_plugin", *command, nap=0.1)
-        wait_for(lambda: stamp(bench.state("run")) != earlier or process.poll() is not None)  # noqa: B023
+        wait_for(
+            lambda: stamp(bench.state("run")) != earlier or process.poll() is not None
+        )  # noqa: B023
         time.sleep(dice.uniform(0, 0.3))
         with suppress(ProcessLookupError):  # it has ended already
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=PATIENCE)
         kills += process.returncode == -signal.SIGKILL
         assert process.returncode == -signal.SIGKILL or run.is_dir()
-        if run.is_dir() and not partial.exists():  # it was faster: once more from the beginning
+        if (
+            run.is_dir() and not partial.exists()
+        ):  # it was faster: once more from the beginning
             assert_same(run, whole.dissections)
             shutil.rmtree(run)
     continued, saved = partial.exists(), run.is_dir()
@@ -347,7 +388,9 @@ def stamp(path: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def test_an_interrupted_run_is_begun_anew_only_when_asked_for(bench: Bench, whole: Whole) -> None:
+def test_an_interrupted_run_is_begun_anew_only_when_asked_for(
+    bench: Bench, whole: Whole
+) -> None:
     assert bench.interrupted("run")[0] == -signal.SIGKILL
     state = bench.state("run").read_bytes()
     code, stdout, stderr = bench.nd(*DISSECT, "-o", "run")
@@ -372,7 +415,9 @@ def test_a_finished_run_is_complete(bench: Bench, whole: Whole) -> None:
     assert bench.seen() == 0
     assert {path: stamp(path) for path in (bench.folder / "run").rglob("*")} == stamps
     code, _, stderr = bench.nd(*DISSECT, "-o", "run", "--resume", "--top-images", "3")
-    assert code == 2 and "exists already" in stderr, "this is not the one that was asked for"
+    assert code == 2 and "exists already" in stderr, (
+        "this is not the one that was asked for"
+    )
     assert_same(bench.folder / "run", whole.dissections)
 
 
@@ -393,7 +438,9 @@ def test_ctrl_c_says_how_to_go_on(bench: Bench, whole: Whole) -> None:
     assert code == 130 and "Traceback" not in stderr, stderr
     message = " ".join(stderr.split())
     assert "progress saved in run.partial/1-of-1; continue with --resume" in message
-    assert message.endswith("nd: interrupted") and contents(bench.folder) == ["run.partial"]
+    assert message.endswith("nd: interrupted") and contents(bench.folder) == [
+        "run.partial"
+    ]
     code, _, stderr = bench.nd(*DISSECT, "-o", "run", "--resume")
     assert code == 0, stderr
     assert bench.seen() < whole.seen

@@ -40,9 +40,13 @@ def install(
     """Write what pip would leave in ``site``: modules, and metadata with the entry points."""
     information = site / f"{project}-1.0.dist-info"
     information.mkdir(parents=True)
-    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n")
+    (information / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n"
+    )
     lines = [f"{name} = {module}" for name, module in points.items()]
-    (information / "entry_points.txt").write_text("\n".join(["[nd_plugin]", *lines, ""]))
+    (information / "entry_points.txt").write_text(
+        "\n".join(["[nd_plugin]", *lines, ""])
+    )
     for name, source in modules.items():
         (site / f"{name}.py").write_text(source)
 
@@ -60,7 +64,12 @@ def nd(
     environment.pop("COLUMNS", None)
     command = [sys.executable, "-m", "nd_plugin", *arguments]
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -79,10 +88,16 @@ def site(tmp_path: Path) -> Path:
         {"nd_brittle": "import a_library_that_is_missing"},
     )
     install(
-        place, "nd_other_shapes", {"other": "nd_other_shapes"}, {"nd_other_shapes": OTHER_SHAPES}
+        place,
+        "nd_other_shapes",
+        {"other": "nd_other_shapes"},
+        {"nd_other_shapes": OTHER_SHAPES},
     )
     install(
-        place, "nd_leaver", {"leaver": "nd_leaver"}, {"nd_leaver": "raise SystemExit('imported')"}
+        place,
+        "nd_leaver",
+        {"leaver": "nd_leaver"},
+        {"nd_leaver": "raise SystemExit('imported')"},
     )
     return place
 
@@ -133,7 +148,9 @@ def test_plugins_as_json(site: Path, tmp_path: Path) -> None:
 
 def ours() -> list[str]:
     return [
-        point.name for point in distribution("nd_plugin").entry_points if point.group == "nd_plugin"
+        point.name
+        for point in distribution("nd_plugin").entry_points
+        if point.group == "nd_plugin"
     ]
 
 
@@ -142,7 +159,10 @@ def test_what_needs_none_of_them_works(site: Path, tmp_path: Path) -> None:
         "unit,category,label,score,"
         "object-label,object-truth,object-activation,object-intersect,object-iou"
     )
-    rows = ["1,object,dog,0.25,dog,100,100,40,0.25", "2,object,cat,0.01,cat,100,100,2,0.01"]
+    rows = [
+        "1,object,dog,0.25,dog,100,100,40,0.25",
+        "2,object,cat,0.01,cat,100,100,2,0.01",
+    ]
     (tmp_path / "conv5.csv").write_text("\n".join([columns, *rows, ""]))
     done = nd(tmp_path, [site], "report", "conv5.csv", "--json", blocked="leaver")
     assert (done.returncode, done.stderr) == (0, "")
@@ -154,13 +174,24 @@ def test_a_conflict_is_settled_by_blocking_one(site: Path, tmp_path: Path) -> No
     undecided = nd(tmp_path, [site], "concepts", "shapes", blocked="leaver")
     assert (undecided.returncode, undecided.stdout) == (2, "")
     message = joined(undecided.stderr)
-    assert f"plugin 'other' of nd_other_shapes 1.0 and plugin 'shapes' of {OURS}" in message
+    assert (
+        f"plugin 'other' of nd_other_shapes 1.0 and plugin 'shapes' of {OURS}"
+        in message
+    )
     assert "ND_PLUGIN_DISABLE=nd_other_shapes" in message
     settled = nd(
-        tmp_path, [site], "concepts", "shapes?images=7", "--json", blocked="leaver,nd_other_shapes"
+        tmp_path,
+        [site],
+        "concepts",
+        "shapes?images=7",
+        "--json",
+        blocked="leaver,nd_other_shapes",
     )
     assert settled.returncode == 0, settled.stderr
-    assert (json.loads(settled.stdout)["name"], json.loads(settled.stdout)["images"]) == (
+    assert (
+        json.loads(settled.stdout)["name"],
+        json.loads(settled.stdout)["images"],
+    ) == (
         "shapes",
         7,
     )
@@ -171,15 +202,22 @@ def examples(tmp_path: Path) -> list[Path]:
     """The path on which both examples are installed, with metadata from their pyproject.toml."""
     projects = [EXAMPLES / "nd_filterbank", EXAMPLES / "nd_gratings"]
     for project in projects:
-        described = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))[
-            "project"
-        ]
-        install(tmp_path / "site", described["name"], described["entry-points"]["nd_plugin"], {})
+        described = tomllib.loads(
+            (project / "pyproject.toml").read_text(encoding="utf-8")
+        )["project"]
+        install(
+            tmp_path / "site",
+            described["name"],
+            described["entry-points"]["nd_plugin"],
+            {},
+        )
     return [tmp_path / "site", *projects]
 
 
 @pytest.fixture
-def imported(examples: list[Path], fresh_host: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def imported(
+    examples: list[Path], fresh_host: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The examples, installed in this process."""
     for place in reversed(examples):
         monkeypatch.syspath_prepend(place)
@@ -225,9 +263,12 @@ def test_the_examples_together_find_every_filters_orientation(
     )
     for layer in ("gabor", "pooled"):
         found = [
-            (unit["category"], unit["concept"]) for unit in units(tmp_path / "run", layer)[:16]
+            (unit["category"], unit["concept"])
+            for unit in units(tmp_path / "run", layer)[:16]
         ]
-        assert found == [("orientation", f"{180 * (unit % 8) / 8:g} degrees") for unit in range(16)]
+        assert found == [
+            ("orientation", f"{180 * (unit % 8) / 8:g} degrees") for unit in range(16)
+        ]
 
 
 def test_within_an_orientation_each_scale_finds_its_frequency(imported: None) -> None:
@@ -243,12 +284,15 @@ def test_within_an_orientation_each_scale_finds_its_frequency(imported: None) ->
     assert by_frequency.tolist() == [True] * 4 + [False] * 4
 
 
-def test_listing_the_examples_imports_nothing_heavy(examples: list[Path], tmp_path: Path) -> None:
+def test_listing_the_examples_imports_nothing_heavy(
+    examples: list[Path], tmp_path: Path
+) -> None:
     (tmp_path / "torch.py").write_text("raise SystemExit('torch was imported')")
     done = nd(tmp_path, [tmp_path, *examples], "plugins", "--json")
     assert done.returncode == 0, done.stderr
     offers = {
-        plugin["name"]: (plugin["state"], plugin["offers"]) for plugin in json.loads(done.stdout)
+        plugin["name"]: (plugin["state"], plugin["offers"])
+        for plugin in json.loads(done.stdout)
     }
     assert offers["filterbank"] == ("loaded", ["backend filterbank"])
     assert offers["gratings"] == ("loaded", ["concept set gratings"])
@@ -257,7 +301,10 @@ def test_listing_the_examples_imports_nothing_heavy(examples: list[Path], tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["layers", "filterbank:sobel"], "no filter bank 'sobel'; there is one: filterbank:gabor"),
+        (
+            ["layers", "filterbank:sobel"],
+            "no filter bank 'sobel'; there is one: filterbank:gabor",
+        ),
         (
             ["layers", "filterbank:gabor?angles=8"],
             "no option 'angles'; it takes orientations, scales",
@@ -266,9 +313,15 @@ def test_listing_the_examples_imports_nothing_heavy(examples: list[Path], tmp_pa
             ["layers", "filterbank:gabor?scales=none"],
             "scales=none is not a whole number from 1 to 5",
         ),
-        (["layers", "filterbank:gabor", "--weights", "w.pt"], "has no weights to load 'w.pt' into"),
+        (
+            ["layers", "filterbank:gabor", "--weights", "w.pt"],
+            "has no weights to load 'w.pt' into",
+        ),
         (["layers", "filterbank:gabor", "--device", "abacus"], "no device 'abacus'"),
-        (["dissect", "filterbank:gabor", "-l", "garbor", "-c", "gratings"], "no layer 'garbor'"),
+        (
+            ["dissect", "filterbank:gabor", "-l", "garbor", "-c", "gratings"],
+            "no layer 'garbor'",
+        ),
         (["concepts", "gratings:here"], "drawn, not read from 'here'"),
         (
             ["concepts", "gratings?pictures=3"],
@@ -299,7 +352,9 @@ def test_the_examples_say_what_is_wrong(
 
 
 def test_the_examples_keep_the_contracts(imported: None) -> None:
-    check_model(open_model("filterbank:gabor"), ["pooled", "gabor", "opponent"], (64, 80))
+    check_model(
+        open_model("filterbank:gabor"), ["pooled", "gabor", "opponent"], (64, 80)
+    )
     check_concept_set(open_concepts("gratings?images=4&size=80"))
 
 
@@ -311,7 +366,10 @@ def test_a_cell_of_the_filter_bank_sees_the_pixels_that_its_geometry_says(
     with open_model("filterbank:gabor").probe([layer], size) as probe:
         geometry = probe.geometries[layer]
         axes = (geometry.rows, geometry.columns)
-        centre = [axis.offset + axis.stride * place for axis, place in zip(axes, cell, strict=True)]
+        centre = [
+            axis.offset + axis.stride * place
+            for axis, place in zip(axes, cell, strict=True)
+        ]
         for direction, axis in enumerate(axes):
             images = torch.zeros(size[direction], 3, *size)
             for pixel, image in enumerate(images):  # black, but for one red pixel
@@ -327,7 +385,9 @@ def test_a_cell_of_the_filter_bank_sees_the_pixels_that_its_geometry_says(
             )
             reach = (axis.size - 1) / 2
             assert seen == list(
-                range(int(centre[direction] - reach), int(centre[direction] + reach) + 1)
+                range(
+                    int(centre[direction] - reach), int(centre[direction] + reach) + 1
+                )
             )
 
 
@@ -360,7 +420,9 @@ def test_gratings_are_what_their_annotation_says(imported: None) -> None:
                 for o, f in zip(orientation[inside], frequency[inside], strict=True)
             }
             degrees, cycles = measured(light, inside)
-            assert abs((degrees - float(names[labels[0]].split()[0]) + 90) % 180 - 90) < 6
+            assert (
+                abs((degrees - float(names[labels[0]].split()[0]) + 90) % 180 - 90) < 6
+            )
             assert names[labels[1]] == ("fine" if cycles > 1 / 9 else "coarse")
             assert names[value] == (
                 "left" if np.nonzero(inside)[1].max() < light.shape[1] / 2 else "right"
@@ -369,7 +431,9 @@ def test_gratings_are_what_their_annotation_says(imported: None) -> None:
     assert met == set(names[1:]), "sixteen patches hold every concept"
 
 
-def measured(light: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def measured(
+    light: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]
+) -> tuple[float, float]:
     """Measure the bars' direction in degrees counter-clockwise, and cycles per pixel, roughly."""
     down, right = (np.gradient(light, axis=axis)[inside] for axis in (0, 1))
     steepest = 0.5 * np.arctan2(2 * (down * right).sum(), (right**2 - down**2).sum())

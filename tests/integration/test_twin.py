@@ -38,7 +38,9 @@ FORWARD_TOLERANCE = 1e-4
 
 def network() -> Any:
     """Return EfficientNet-Lite0, of its authors' weights."""
-    pytest.importorskip("efficientnet_lite_pytorch", reason="the extra 'demo' is not installed")
+    pytest.importorskip(
+        "efficientnet_lite_pytorch", reason="the extra 'demo' is not installed"
+    )
     zoo = pytest.importorskip("nd_torch.zoo")
     return zoo.efficientnet_lite0().eval()
 
@@ -93,9 +95,13 @@ def test_equals_the_slow_twin(real_data: Path, text: str, native: bool) -> None:
     annotations = [twin.annotation(image) for image in range(len(paths))]
     for found in dissections:
         maps = recorder.maps(found.layer)
-        recording.assert_near(maps, plain_activations(paths).maps(found.layer), FORWARD_TOLERANCE)
+        recording.assert_near(
+            maps, plain_activations(paths).maps(found.layer), FORWARD_TOLERANCE
+        )
         assert_equal(found, maps, annotations, twin, native)
-    assert [c.name for c in open_concepts(spec).concepts] == [name for name, _ in twin.concepts]
+    assert [c.name for c in open_concepts(spec).concepts] == [
+        name for name, _ in twin.concepts
+    ]
 
 
 def assert_equal(
@@ -107,7 +113,9 @@ def assert_equal(
 ) -> None:
     values = np.stack(maps, axis=1).reshape(found.units, -1)
     thresholds = np.array([reference.threshold(unit, QUANTILE) for unit in values])
-    assert np.array_equal(found.thresholds.view(np.int64), (thresholds + 0.0).view(np.int64))
+    assert np.array_equal(
+        found.thresholds.view(np.int64), (thresholds + 0.0).view(np.int64)
+    )
     assert np.array_equal(found.dead, reference.dead(values))
     assert np.array_equal(found.sparse, reference.sparse(values, QUANTILE))
     axis, mask = LAYERS[found.layer], None if native else (SIZE[0] // 2, SIZE[1] // 2)

@@ -46,7 +46,9 @@ def imports(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def sources(*folders: str) -> list[Path]:
-    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return [
+        path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
 
 
 def test_the_shelves_are_no_packages_and_nobody_imports_them() -> None:
@@ -62,14 +64,23 @@ def test_plugins_import_public_names_only() -> None:
     for path in sources("examples", *SHELVES):
         for module, name in imports(path):
             if module.partition(".")[0] == "nd_plugin":
-                assert module == "nd_plugin" and name in public, f"{path} imports {module}.{name}"
+                assert module == "nd_plugin" and name in public, (
+                    f"{path} imports {module}.{name}"
+                )
 
 
 def test_the_host_knows_no_plugin() -> None:
-    names = {path.name for shelf in SHELVES for path in (ROOT / shelf).iterdir() if path.is_dir()}
+    names = {
+        path.name
+        for shelf in SHELVES
+        for path in (ROOT / shelf).iterdir()
+        if path.is_dir()
+    }
     assert "nd_torch" in names
     for path in sources("nd_plugin"):
-        assert not {module.partition(".")[0] for module, _ in imports(path)} & names, path
+        assert not {module.partition(".")[0] for module, _ in imports(path)} & names, (
+            path
+        )
 
 
 def module_of(path: Path, root: Path) -> str:
@@ -96,7 +107,9 @@ def imports_between_modules(root: Path, *, at_load: bool = True) -> dict[str, se
             )
             inside = "." if imported == root.name else inside
             candidates = [name] if inside == "." else [f"{inside}.{name}", inside]
-            targets.update([candidate for candidate in candidates if candidate in modules][:1])
+            targets.update(
+                [candidate for candidate in candidates if candidate in modules][:1]
+            )
         arrows[module] = targets - {module}
     return arrows
 
@@ -197,7 +210,9 @@ def test_a_planted_circle_is_found(
 
 def test_rooms_have_three_to_twelve_modules_and_empty_inits() -> None:
     for folder in sorted(
-        path for path in (ROOT / "nd_plugin").iterdir() if (path / "__init__.py").exists()
+        path
+        for path in (ROOT / "nd_plugin").iterdir()
+        if (path / "__init__.py").exists()
     ):
         modules = [path for path in folder.glob("*.py") if path.stem != "__init__"]
         assert len(modules) <= 12, folder.name

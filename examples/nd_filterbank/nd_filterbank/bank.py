@@ -36,7 +36,11 @@ from nd_plugin import (
 )
 
 VERSION = "1"  # to be raised whenever any filter changes
-LAYER_KINDS = {"gabor": "energy", "opponent": "difference", "pooled": "mean"}  # in order of running
+LAYER_KINDS = {
+    "gabor": "energy",
+    "opponent": "difference",
+    "pooled": "mean",
+}  # in order of running
 STRIDE = 4  # pixels between neighbouring cells
 OPPONENT_SIZE = 5  # pixels, side of the windows of ``opponent``
 POOLED_SIZE = 3  # cells, side of the windows of ``pooled``
@@ -57,15 +61,21 @@ class FilterBankBackend:
         """Open ``filterbank:gabor``. Raises ModelNotFound, BadInput, Unavailable."""
         text = SpecText.parse(model)
         if text.argument != "gabor":
-            raise ModelNotFound(f"no filter bank {text.argument!r}; there is one: filterbank:gabor")
+            raise ModelNotFound(
+                f"no filter bank {text.argument!r}; there is one: filterbank:gabor"
+            )
         if options.weights is not None:
             raise BadInput(f"{model} has no weights to load {options.weights!r} into")
         device = choose_device(options.device)
-        bank: FilterBank = call_with_options(gabor_bank, device, text.options, "filterbank:gabor")
+        bank: FilterBank = call_with_options(
+            gabor_bank, device, text.options, "filterbank:gabor"
+        )
         return bank
 
 
-def gabor_bank(device: torch.device, *, orientations: str = "8", scales: str = "2") -> FilterBank:
+def gabor_bank(
+    device: torch.device, *, orientations: str = "8", scales: str = "2"
+) -> FilterBank:
     """Build a bank on a device; options are texts, as in ``filterbank:gabor?scales=3``."""
     source = f"filterbank:gabor?orientations={orientations}&scales={scales}"
     orientation_count = parse_count("orientations", orientations, MAX_ORIENTATIONS)
@@ -99,7 +109,9 @@ def choose_device(requested: str) -> torch.device:
     try:
         device = torch.device(requested)
     except RuntimeError as error:
-        raise BadInput(f"no device {requested!r}; devices are auto, cpu, cuda, cuda:1 …") from error
+        raise BadInput(
+            f"no device {requested!r}; devices are auto, cpu, cuda, cuda:1 …"
+        ) from error
     gpu_count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= gpu_count:
         raise Unavailable(
@@ -151,7 +163,9 @@ class FilterBank:
         ]
 
     @contextmanager
-    def probe(self, layers: Sequence[Any], size: tuple[int, int]) -> Iterator[FilterProbe]:
+    def probe(
+        self, layers: Sequence[Any], size: tuple[int, int]
+    ) -> Iterator[FilterProbe]:
         """Open a probe; the bank is not changed by it, so there is nothing to restore."""
         for layer in layers:
             if layer not in LAYER_KINDS:

@@ -25,7 +25,9 @@ RADIUS = 1 / 6  # of a patch, as a fraction of the side
 JITTER = 1 / 16  # of its centre, as a fraction of the side
 CONTRAST = 0.4
 NOISE = 0.02
-KIND_STREAM, PATCH_STREAM, NOISE_STREAM = range(3)  # independent streams of random numbers
+KIND_STREAM, PATCH_STREAM, NOISE_STREAM = range(
+    3
+)  # independent streams of random numbers
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,14 @@ class Gratings:
         self._seed = parse_count("seed", seed, 0)
         self._size = parse_count("size", size, 64)
         orientation_count = parse_count("orientations", orientations, 1)
-        self._degrees = [180 * step / orientation_count for step in range(orientation_count)]
+        self._degrees = [
+            180 * step / orientation_count for step in range(orientation_count)
+        ]
         self.concepts = (
-            *(Concept(f"{degrees:g} degrees", "orientation") for degrees in self._degrees),
+            *(
+                Concept(f"{degrees:g} degrees", "orientation")
+                for degrees in self._degrees
+            ),
             *(Concept(name, "frequency") for name in WAVELENGTHS),
             *(Concept(name, "position") for name in SIDES),
         )
@@ -131,7 +138,11 @@ class Gratings:
                 wavelength=wavelengths[frequency],
                 phase=2 * math.pi * random.random(),
                 centre=(float(row), float(column)),
-                labels=(1 + orientation, first_frequency + frequency, first_side + side),
+                labels=(
+                    1 + orientation,
+                    first_frequency + frequency,
+                    first_side + side,
+                ),
             )
 
     def _random(self, number: int, stream: int) -> np.random.Generator:

@@ -63,9 +63,9 @@ HEADS: dict[str, Any] = {
     "dropout": lambda m, x: m.head(
         F.dropout(F.adaptive_avg_pool2d(x, 1).flatten(1), 0.5, m.training)
     ),
-    "convolution": lambda m, x: F.conv2d(x, m.head.weight[:, :, None, None], m.head.bias).mean(
-        (2, 3)
-    ),
+    "convolution": lambda m, x: F.conv2d(
+        x, m.head.weight[:, :, None, None], m.head.bias
+    ).mean((2, 3)),
     "scaled": lambda m, x: 3 * m.head(x.mean((2, 3))) - 1,
 }
 NO_HEADS: dict[str, Any] = {
@@ -111,22 +111,30 @@ class TestLinear:
             units.attribute(images, target, contribution="linear")
 
     def test_channels_last_and_tokens(self, images: Tensor) -> None:
-        last = Headed(lambda m, x: m.head(x.mean((1, 2))), lambda x: x.permute(0, 2, 3, 1))
+        last = Headed(
+            lambda m, x: m.head(x.mean((1, 2))), lambda x: x.permute(0, 2, 3, 1)
+        )
         units = LayerDissection(last, "before")
         found = units.attribute(images, 1)
         assert units.contribution == "linear" and found.shape == (3, 15, 15, 6)
-        expected = LayerDissection(last, "maps").attribute(images, 1, contribution="gradient")
+        expected = LayerDissection(last, "maps").attribute(
+            images, 1, contribution="gradient"
+        )
         torch.testing.assert_close(found, expected.permute(0, 2, 3, 1))
 
     def test_class_tokens_contribute_nothing(self, images: Tensor) -> None:
         def tokens(x: Tensor) -> Tensor:
-            return torch.cat([x.new_ones(len(x), 1, 6), x.flatten(2).transpose(1, 2)], 1)
+            return torch.cat(
+                [x.new_ones(len(x), 1, 6), x.flatten(2).transpose(1, 2)], 1
+            )
 
         model = Headed(lambda m, x: m.head(x[:, 1:].mean(1)), tokens)
         units = LayerDissection(model, "before")
         found = units.attribute(images, 1)
         assert (
-            units.contribution == "linear" and found.shape == (3, 226, 6) and not found[:, 0].any()
+            units.contribution == "linear"
+            and found.shape == (3, 226, 6)
+            and not found[:, 0].any()
         )
         reads_class_token = Headed(lambda m, x: m.head(x[:, 0]), tokens)
         units = LayerDissection(reads_class_token, "before")
@@ -149,8 +157,12 @@ class TestLinear:
         found = LayerDissection(model, "maps", multiply_by_inputs=False).attribute(
             images, 2, contribution="linear"
         )
-        torch.testing.assert_close(found.sum((2, 3)), model.head.weight[2].detach().expand(3, 6))
-        with pytest.raises(BadInput, match="ablation has no factor beside the activation"):
+        torch.testing.assert_close(
+            found.sum((2, 3)), model.head.weight[2].detach().expand(3, 6)
+        )
+        with pytest.raises(
+            BadInput, match="ablation has no factor beside the activation"
+        ):
             LayerDissection(model, "maps", multiply_by_inputs=False).attribute(
                 images, 2, contribution="ablation"
             )
@@ -164,21 +176,30 @@ class TestAblation:
             kept = net(images)[range(3), [4, 0, 2]]
             for unit in (0, 5, 15):
 
-                def without(_: Any, __: Any, output: Tensor, unit: int = unit) -> Tensor:
+                def without(
+                    _: Any, __: Any, output: Tensor, unit: int = unit
+                ) -> Tensor:
                     return output.index_fill(1, torch.tensor([unit]), 0)
 
                 handle = net.layer3[0].register_forward_hook(without)
                 lost = kept - net(images)[range(3), [4, 0, 2]]
                 handle.remove()
-                torch.testing.assert_close(found[:, unit].sum((1, 2)), lost, rtol=1e-4, atol=1e-5)
+                torch.testing.assert_close(
+                    found[:, unit].sum((1, 2)), lost, rtol=1e-4, atol=1e-5
+                )
 
-    def test_equals_the_linear_one_where_that_is_exact(self, net: ResNet18, images: Tensor) -> None:
+    def test_equals_the_linear_one_where_that_is_exact(
+        self, net: ResNet18, images: Tensor
+    ) -> None:
         units = LayerDissection(net, "layer4")
         expected = units.attribute(images, 1)
         assert units.contribution == "linear"
         for kind in ("gradient", "ablation"):
             torch.testing.assert_close(
-                units.attribute(images, 1, contribution=kind), expected, rtol=1e-4, atol=1e-6
+                units.attribute(images, 1, contribution=kind),
+                expected,
+                rtol=1e-4,
+                atol=1e-6,
             )
 
     def test_a_model_that_remembers_the_batch_size(self, images: Tensor) -> None:
@@ -201,9 +222,12 @@ class TestAblation:
 
         model = Headed(fails)
         with pytest.raises(AssertionError, match="the third unit is needed"):
-            LayerDissection(model, "maps").attribute(images[:1], 0, contribution="ablation")
+            LayerDissection(model, "maps").attribute(
+                images[:1], 0, contribution="ablation"
+            )
         assert not any(
-            module._forward_hooks or module._forward_pre_hooks for module in model.modules()
+            module._forward_hooks or module._forward_pre_hooks
+            for module in model.modules()
         )
 
     def test_features_and_other_inputs(self) -> None:
@@ -213,7 +237,10 @@ class TestAblation:
         inputs = torch.randn(5, 3)
         found = units.attribute(inputs, 1, contribution="ablation")
         torch.testing.assert_close(
-            found, units.attribute(inputs, 1, contribution="gradient"), rtol=1e-4, atol=1e-6
+            found,
+            units.attribute(inputs, 1, contribution="gradient"),
+            rtol=1e-4,
+            atol=1e-6,
         )
 
     def test_the_users_images_stay_as_they_are(self, images: Tensor) -> None:
@@ -231,14 +258,18 @@ class TestMasks:
         units = LayerDissection(net, "layer2")
         maps = units.attribute(images, 0, contribution="activation")
         kept = (
-            units.attribute(images, 0, contribution="activation", mask="image", image_quantile=0.25)
+            units.attribute(
+                images, 0, contribution="activation", mask="image", image_quantile=0.25
+            )
             != 0
         )
         for image in range(3):
             for unit in range(8):
                 values = maps[image, unit].flatten().sort(descending=True).values
                 expected = maps[image, unit] > values[16]  # floor(0.25 * 64)
-                assert torch.equal(kept[image, unit], expected & (maps[image, unit] != 0))
+                assert torch.equal(
+                    kept[image, unit], expected & (maps[image, unit] != 0)
+                )
 
     def test_a_saturated_map(self) -> None:
         from nd_plugin.explain.unit_masks import active_cells, image_thresholds
@@ -250,7 +281,9 @@ class TestMasks:
         assert kept[0, 0].tolist() == [[True] * 3, [True, False, False], [False] * 3]
         assert not kept[0, 1].any() and not kept[0, 2].any()
 
-    def test_the_dissections(self, net: ResNet18, images: Tensor, dissection: Dissection) -> None:
+    def test_the_dissections(
+        self, net: ResNet18, images: Tensor, dissection: Dissection
+    ) -> None:
         from dataclasses import replace
 
         import numpy as np
@@ -260,10 +293,15 @@ class TestMasks:
         with pytest.raises(BadInput, match="no dissection: run dissect"):
             units.attribute(images, 0, mask="dissection")
         units.dissection = replace(dissection, layer="layer4")
-        with pytest.raises(BadInput, match="the dissection has 5 units, and the layer has 32"):
+        with pytest.raises(
+            BadInput, match="the dissection has 5 units, and the layer has 32"
+        ):
             units.attribute(images, 0, mask="dissection")
         levels = np.linspace(0, 2, 32)
-        units.dissection = [dissection, replace(dissection, layer="layer4", thresholds=levels)]
+        units.dissection = [
+            dissection,
+            replace(dissection, layer="layer4", thresholds=levels),
+        ]
         found = units.attribute(images, 0, mask="dissection")
         maps = units.attribute(images, 0, contribution="activation")
         above = maps > torch.from_numpy(levels).float()[:, None, None]
@@ -280,7 +318,9 @@ class TestMasks:
 
     def test_what_cannot_be_masked(self, net: ResNet18, images: Tensor) -> None:
         units = LayerDissection(net, "layer4")
-        with pytest.raises(BadInput, match="mask 'all' is none of none, dissection, image"):
+        with pytest.raises(
+            BadInput, match="mask 'all' is none of none, dissection, image"
+        ):
             units.attribute(images, 0, mask="all")
         with pytest.raises(BadInput, match="masks are defined on a layer's output"):
             units.attribute(images, 0, attribute_to_layer_input=True, mask="image")
@@ -320,7 +360,8 @@ class TestWhereCaptumRaisesOrErrs:
         torch.testing.assert_close(found, function.attribute(images, 1))
         assert units.attribute(images, "aux").shape == found.shape
         with pytest.raises(
-            LayerAmbiguous, match=r"choose one: table\[plus\], table\[minus.0\], table\[minus.1\]"
+            LayerAmbiguous,
+            match=r"choose one: table\[plus\], table\[minus.0\], table\[minus.1\]",
         ):
             LayerDissection(model, "table").attribute(images, ("out", 1))
         plus, minus, unused = (
@@ -335,13 +376,15 @@ class TestWhereCaptumRaisesOrErrs:
     def test_reused_modules(self, images: Tensor) -> None:
         model = Dicts()
         with pytest.raises(
-            LayerAmbiguous, match="runs 2 times in one forward pass; choose one: relu#0, relu#1"
+            LayerAmbiguous,
+            match="runs 2 times in one forward pass; choose one: relu#0, relu#1",
         ):
             LayerDissection(model, model.relu).attribute(images, ("out", 0))
         with pytest.raises(LayerNotFound, match="it runs 2 times, the last being #1"):
             LayerDissection(model, "relu#2").attribute(images, ("out", 0))
         first, second = (
-            LayerDissection(model, f"relu#{run}").attribute(images, ("out", 0)) for run in (0, 1)
+            LayerDissection(model, f"relu#{run}").attribute(images, ("out", 0))
+            for run in (0, 1)
         )
         torch.testing.assert_close(
             first, second
@@ -359,9 +402,13 @@ class TestWhereCaptumRaisesOrErrs:
             nn.DataParallel(compiled),
         ):
             for layer in ("layer3", "module.layer3", net.layer3):
-                assert torch.equal(LayerDissection(model, layer).attribute(images, 2), expected)
+                assert torch.equal(
+                    LayerDissection(model, layer).attribute(images, 2), expected
+                )
 
-    def test_functions_texts_and_opened_models(self, net: ResNet18, images: Tensor) -> None:
+    def test_functions_texts_and_opened_models(
+        self, net: ResNet18, images: Tensor
+    ) -> None:
         expected = LayerDissection(net, "layer3").attribute(images, 2)
         assert torch.equal(
             LayerDissection(open_model(net), "layer3").attribute(images, 2), expected
@@ -369,9 +416,14 @@ class TestWhereCaptumRaisesOrErrs:
         assert torch.equal(
             LayerDissection(lambda x: net(x), net.layer3).attribute(images, 2), expected
         )
-        assert torch.equal(LayerDissection(net.forward, "layer3").attribute(images, 2), expected)
+        assert torch.equal(
+            LayerDissection(net.forward, "layer3").attribute(images, 2), expected
+        )
         text = LayerDissection("networks:ResNet18?width=4", "layer4")
-        assert text.attribute(images, 2).shape == (3, 32, 2, 2) and text.contribution == "linear"
+        assert (
+            text.attribute(images, 2).shape == (3, 32, 2, 2)
+            and text.contribution == "linear"
+        )
         linear = LayerDissection(lambda x: net(x), net.layer4)
         linear.attribute(images, 2)
         assert linear.contribution == "linear"
@@ -384,10 +436,17 @@ class TestWhereCaptumRaisesOrErrs:
         for kind in (*KINDS, "activation"):
             LayerDissection(net, "layer4").attribute(images, 2, contribution=kind)
         assert net.training and all(module.training for module in net.modules())
-        assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+        assert all(
+            torch.equal(value, before[name]) for name, value in net.state_dict().items()
+        )
         with torch.inference_mode():
             inside = torch.rand(1, 3, 64, 64)
-            assert LayerDissection(net, "layer3").attribute(inside, 2).shape == (1, 16, 4, 4)
+            assert LayerDissection(net, "layer3").attribute(inside, 2).shape == (
+                1,
+                16,
+                4,
+                4,
+            )
 
     def test_a_layer_list_and_mixed_kinds(self, net: ResNet18, images: Tensor) -> None:
         units = LayerDissection(net, ["layer3", net.layer4])
@@ -403,7 +462,8 @@ class TestWhereCaptumRaisesOrErrs:
 
         units = LayerDissection(One(None), "maps")
         assert (
-            units.attribute(images, 0).shape == (3, 6, 15, 15) and units.contribution == "gradient"
+            units.attribute(images, 0).shape == (3, 6, 15, 15)
+            and units.contribution == "gradient"
         )
         with pytest.raises(AssertionError, match="three images, please"):
             units.attribute(images[:1], 0)
@@ -430,14 +490,17 @@ class TestWhereCaptumRaisesOrErrs:
         assert torch.allclose(maps, Headed(pooled).maps(images), atol=1e-6)
         with pytest.raises(BadInput, match=r"\(bare\).*; possible are activation"):
             units.attribute(images, 0)
-        with pytest.raises(BadInput, match="the model has no gradients; possible are activation"):
+        with pytest.raises(
+            BadInput, match="the model has no gradients; possible are activation"
+        ):
             units.attribute(images, 0, contribution="gradient")
         assert units.segment(images, [1, 2], mask="image").shape == (3, 2, 64, 64)
         assert units.to_input(maps, images).shape == (3, 6, 64, 64)
         with pytest.raises(BadInput, match="computes no outputs"):
             units.to_forward()
         with pytest.raises(
-            BadInput, match="'guess' is none of auto, linear, gradient, ablation, activation"
+            BadInput,
+            match="'guess' is none of auto, linear, gradient, ablation, activation",
         ):
             units.attribute(images, 0, contribution="guess")
 
@@ -457,15 +520,23 @@ def test_vision_transformers(images: Tensor) -> None:
     handle = model.block1.register_forward_hook(without)
     lost = outputs - model(images)[:, 1]
     handle.remove()
-    torch.testing.assert_close(by_ablation[:, :, 3].sum(1), lost.detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        by_ablation[:, :, 3].sum(1), lost.detach(), rtol=1e-4, atol=1e-5
+    )
     batch_second = LayerDissection(ViT(batch_first=False).eval(), "block1")
-    assert batch_second.attribute(images, 1, contribution="ablation").shape == (69, 3, 8)
+    assert batch_second.attribute(images, 1, contribution="ablation").shape == (
+        69,
+        3,
+        8,
+    )
 
 
 def test_forward_for_captums_other_methods(net: ResNet18, images: Tensor) -> None:
     forward = LayerDissection("networks:ResNet18?width=4", "layer4").to_forward()
     assert forward(images).shape == (3, 5)
-    found = Occlusion(forward).attribute(images, (3, 32, 32), target=1, strides=(3, 32, 32))
+    found = Occlusion(forward).attribute(
+        images, (3, 32, 32), target=1, strides=(3, 32, 32)
+    )
     assert found.shape == images.shape and found.abs().sum() > 0
     own = LayerDissection(net, "layer4").to_forward()
     expected = IntegratedGradients(net).attribute(images, target=1, n_steps=3)
@@ -477,7 +548,9 @@ def test_forward_for_captums_other_methods(net: ResNet18, images: Tensor) -> Non
 class TestInTheImage:
     def test_receptive_fields_anchor_what_is_shown(self) -> None:
         model = nn.Sequential(
-            nn.Conv2d(3, 1, 1, stride=32, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+            nn.Conv2d(3, 1, 1, stride=32, bias=False),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
         )
         units = LayerDissection(model, "0")
         images = torch.zeros(1, 3, 128, 128)

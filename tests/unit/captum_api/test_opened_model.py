@@ -49,7 +49,9 @@ def dissected(units: LayerDissection) -> Dissection:
 
 
 class TestOpening:
-    def test_a_spec_is_opened_once(self, opened_models: list[Any], images: Tensor) -> None:
+    def test_a_spec_is_opened_once(
+        self, opened_models: list[Any], images: Tensor
+    ) -> None:
         units = LayerDissection(SPEC, "layer4")
         assert opened_models == [], "lazily"
         first = dissected(units)
@@ -138,7 +140,9 @@ class TestForwardPasses:
         _, second = self.passes(net, "layer4", dissection, images.expand(3, -1, -1, -1))
         assert second == self.CUT + self.IMAGE + 3 * self.CHECK
 
-    def test_masked_attributions_need_no_second_pass(self, net: ResNet18, images: Tensor) -> None:
+    def test_masked_attributions_need_no_second_pass(
+        self, net: ResNet18, images: Tensor
+    ) -> None:
         units = LayerDissection(net, "layer4")
         units.attribute(images, 0, mask="image")
         with counted(net) as count:

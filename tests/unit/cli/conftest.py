@@ -65,10 +65,14 @@ def surroundings() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def nd_process(surroundings: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+def nd_process(
+    surroundings: dict[str, str],
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run ``nd`` in a process of its own; keywords are environment variables."""
 
-    def run_there(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run_there(
+        *arguments: str | Path, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "nd_plugin", *map(str, arguments)]
         return subprocess.run(
             command,
@@ -95,14 +99,18 @@ def probe_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixels[:, :32] //= 3
         Image.fromarray(pixels).save(root / "images" / f"{index}.png")
         Image.fromarray(mask).save(root / "masks/object" / f"{index}.png")
-    (root / "concepts.csv").write_text("category,value,name\nobject,0,dark\nobject,1,light\n")
+    (root / "concepts.csv").write_text(
+        "category,value,name\nobject,0,dark\nobject,1,light\n"
+    )
     (root / "image_labels.csv").write_text("image,category,name\n0.png,scene,first-s\n")
     return root
 
 
 @pytest.fixture(scope="session")
 def run(
-    probe_set: Path, tmp_path_factory: pytest.TempPathFactory, nd: Callable[..., Finished]
+    probe_set: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    nd: Callable[..., Finished],
 ) -> Path:
     """Run of two layers on the probe data set."""
     folder = tmp_path_factory.mktemp("runs") / "run"
@@ -115,6 +123,12 @@ def run(
         "layer", "units", "detectors", "unique_detectors", "unique_detectors_by_category",
         "unique_detectors_per_category", "detectors_by_category", "concepts", "images",
     }  # fmt: skip
-    assert layers[0]["images"] == 6 and layers[0]["concepts"] == 3 and layers[0]["units"] == 4
-    assert "activations: 6 images" in done.stderr and f"saved in {folder}" in done.stderr
+    assert (
+        layers[0]["images"] == 6
+        and layers[0]["concepts"] == 3
+        and layers[0]["units"] == 4
+    )
+    assert (
+        "activations: 6 images" in done.stderr and f"saved in {folder}" in done.stderr
+    )
     return folder

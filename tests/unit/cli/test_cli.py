@@ -29,20 +29,33 @@ class TestReport:
             and "unique detector" in done.stdout
         )
         assert "\x1b" not in done.stdout, "piped output is plain"
-        assert nd("report", run, "--json").stdout == nd("report", run, "--format", "json").stdout
+        assert (
+            nd("report", run, "--json").stdout
+            == nd("report", run, "--format", "json").stdout
+        )
 
     def test_what_was_run_is_kept(self, run: Path) -> None:
         made = json.loads((run / "run.json").read_text())
-        assert made["settings"]["quantile"] == 0.2 and made["preprocess"]["size"] == [64, 64]
-        assert made["preprocess"]["source"] == "ImageNet's (the model names none); given: size"
+        assert made["settings"]["quantile"] == 0.2 and made["preprocess"]["size"] == [
+            64,
+            64,
+        ]
+        assert (
+            made["preprocess"]["source"]
+            == "ImageNet's (the model names none); given: size"
+        )
         assert made["command"][:2] == ["nd", "dissect"]
 
     @pytest.mark.parametrize("width", ["50", "80", "160"])
     def test_narrow_and_wide(self, run: Path, width: str, nd: Any) -> None:
         lines = nd("report", run, COLUMNS=width).stdout.splitlines()
-        assert max(map(len, lines)) <= int(width) and not any("…" in line for line in lines)
+        assert max(map(len, lines)) <= int(width) and not any(
+            "…" in line for line in lines
+        )
 
-    def test_as_printed_before(self, dissection: Dissection, tmp_path: Path, nd: Any) -> None:
+    def test_as_printed_before(
+        self, dissection: Dissection, tmp_path: Path, nd: Any
+    ) -> None:
         """To accept a new text: ``COLUMNS=80 NO_COLOR=1 nd report RUN > golden_report.txt``."""
         save_run(tmp_path / "run", [dissection])
         done = nd("report", tmp_path / "run", COLUMNS="80")
@@ -68,7 +81,9 @@ class TestReport:
         assert (tmp_path / name).read_text().startswith(start)
 
     def test_piped_lines_have_no_blanks_at_their_end(self, run: Path, nd: Any) -> None:
-        assert not any(line.endswith(" ") for line in nd("report", run).stdout.splitlines())
+        assert not any(
+            line.endswith(" ") for line in nd("report", run).stdout.splitlines()
+        )
 
     def test_html(self, run: Path, tmp_path: Path, nd: Any) -> None:
         done = nd("report", run, "--html", tmp_path / "r.html")
@@ -78,13 +93,18 @@ class TestReport:
         ("name", "expected"),
         [
             ("caffe_reference_places365", [256, 118, 72, 91, [32, 6, 6, 2, 25, 1]]),
-            ("ResNet-152-model_imagenet", [2048, 1325, 197, 242, [63, 16, 68, 5, 43, 2]]),
+            (
+                "ResNet-152-model_imagenet",
+                [2048, 1325, 197, 242, [63, 16, 68, 5, 43, 2]],
+            ),
         ],
     )
     def test_the_authors_published_results(
         self, real_data: Path, name: str, expected: list[object], nd: Any
     ) -> None:
-        done = nd("report", real_data / "netdissect_published" / f"{name}.csv", "--json")
+        done = nd(
+            "report", real_data / "netdissect_published" / f"{name}.csv", "--json"
+        )
         (found,) = json.loads(done.stdout)
         by_category = [
             found["unique_detectors_by_category"][c]
@@ -92,7 +112,12 @@ class TestReport:
         ]
         counts = [
             found[k]
-            for k in ("units", "detectors", "unique_detectors", "unique_detectors_per_category")
+            for k in (
+                "units",
+                "detectors",
+                "unique_detectors",
+                "unique_detectors_per_category",
+            )
         ]
         assert [*counts, by_category] == expected
 
@@ -106,22 +131,31 @@ class TestReport:
             ),
         ]:
             done = nd("report", source)
-            assert done.returncode == 2 and message.split("|")[-1] in done.stderr, done.stderr
+            assert done.returncode == 2 and message.split("|")[-1] in done.stderr, (
+                done.stderr
+            )
         done = nd("report", run, "--format", "pdf")
         assert (
             done.returncode == 2
-            and "no report format 'pdf'; known are csv, html, json, svg, text" in done.stderr
+            and "no report format 'pdf'; known are csv, html, json, svg, text"
+            in done.stderr
         )
 
     def test_a_truncated_csv(self, tmp_path: Path, nd: Any) -> None:
         head = "unit,category,label,score,object-label,object-iou"
         (tmp_path / "cut.csv").write_text(f"{head}\n1,object,cat,0.5,cat,0.5\n2,obj")
         done = nd("report", tmp_path / "cut.csv")
-        assert done.returncode == 2 and "cut.csv, line 3: the line is cut short" in done.stderr
+        assert (
+            done.returncode == 2
+            and "cut.csv, line 3: the line is cut short" in done.stderr
+        )
 
     def test_forms_that_exclude_each_other(self, run: Path, nd: Any) -> None:
         done = nd("report", run, "--json", "--format", "csv")
-        assert done.returncode == 2 and "--json and --format csv exclude each other" in done.stderr
+        assert (
+            done.returncode == 2
+            and "--json and --format csv exclude each other" in done.stderr
+        )
 
 
 class TestListings:
@@ -134,9 +168,9 @@ class TestListings:
         )
         lines = nd("layers", MODEL).stdout.splitlines()
         assert any(line.startswith("layer4.1.relu#1 ") for line in lines)
-        assert len(lines) == 1 + len(json.loads(nd("layers", MODEL, "--json").stdout)), (
-            "no row is folded"
-        )
+        assert len(lines) == 1 + len(
+            json.loads(nd("layers", MODEL, "--json").stdout)
+        ), "no row is folded"
 
     def test_concepts(self, probe_set: Path, nd: Any) -> None:
         done = nd("concepts", f"masks:{probe_set}", "--json")
@@ -149,13 +183,29 @@ class TestListings:
 
     def test_version_and_help(self, nd: Any) -> None:
         assert nd("--version").stdout.startswith("nd_plugin ")
-        for command in ("demo", "dissect", "layers", "concepts", "plugins", "report", "explain"):
-            assert nd(command, "--help").returncode == 0 and command in nd("--help").stdout
+        for command in (
+            "demo",
+            "dissect",
+            "layers",
+            "concepts",
+            "plugins",
+            "report",
+            "explain",
+        ):
+            assert (
+                nd(command, "--help").returncode == 0 and command in nd("--help").stdout
+            )
 
 
 @pytest.mark.parametrize(
     ("text", "amount"),
-    [("1GiB", 2**30), ("500MB", 500 * 10**6), ("2e9", 2 * 10**9), ("0", 0), ("1.5 kib", 1536)],
+    [
+        ("1GiB", 2**30),
+        ("500MB", 500 * 10**6),
+        ("2e9", 2 * 10**9),
+        ("0", 0),
+        ("1.5 kib", 1536),
+    ],
 )
 def test_amounts_of_memory(text: str, amount: int) -> None:
     assert parse_bytes(text) == amount
@@ -178,15 +228,27 @@ class TestBadInput:
                 "no layer 'layer7' in ResNet18; the nearest are",
             ),
             ([MODEL, "-l", "layer1", "-c", "masks:/none"], 2, "no folder '/none'"),
-            (["networks:ResNet", "-l", "layer1", "-c", concepts], 2, "the nearest are ResNet18"),
-            (["model.xyz", "-l", "layer1", "-c", concepts], 2, "no backend opens 'model.xyz'"),
+            (
+                ["networks:ResNet", "-l", "layer1", "-c", concepts],
+                2,
+                "the nearest are ResNet18",
+            ),
+            (
+                ["model.xyz", "-l", "layer1", "-c", concepts],
+                2,
+                "no backend opens 'model.xyz'",
+            ),
             ([MODEL, "-l", "layer1", "-c", concepts, "-o", run], 2, "exists already"),
             (
                 [MODEL, "-l", "layer1", "-c", concepts, "--quantile", "1.5"],
                 2,
                 "quantile 1.5 is not between 0 and 1",
             ),
-            ([MODEL, "-l", "layer1", "-c", concepts, "--anchor", "x"], 2, "anchor 'x' is neither"),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "--anchor", "x"],
+                2,
+                "anchor 'x' is neither",
+            ),
             (
                 [MODEL, "-l", "layer1", "-c", concepts, "--mask-size", "big"],
                 2,
@@ -217,7 +279,11 @@ class TestBadInput:
                 2,
                 "no weights file 'w.pt'",
             ),
-            ([MODEL, "-l", "layer1", "-c", concepts, "-o", "."], 2, "is the current folder"),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "-o", "."],
+                2,
+                "is the current folder",
+            ),
             (
                 [MODEL, "-l", "layer1", "-c", concepts, "--memory", "lots"],
                 2,
@@ -242,7 +308,11 @@ class TestBadInput:
             nd, "networks:UNet?mode=wrong", "-l", "up2", "-c", f"masks:{probe_set}",
             "--input-size", "64", "-o", tmp_path / "run2",
         )  # fmt: skip
-        assert code == 1 and "the model failed in its forward pass" in stderr and "wrong" in stderr
+        assert (
+            code == 1
+            and "the model failed in its forward pass" in stderr
+            and "wrong" in stderr
+        )
 
     def test_masks_of_another_kind_are_refused_at_once(
         self, probe_set: Path, tmp_path: Path, nd: Any
@@ -252,13 +322,23 @@ class TestBadInput:
         done = nd("concepts", f"masks:{tmp_path / 'set'}")
         assert (
             done.returncode == 2
-            and "the mask object/0.png is of mode RGB; a mask is 8 or 16 bit grey" in done.stderr
+            and "the mask object/0.png is of mode RGB; a mask is 8 or 16 bit grey"
+            in done.stderr
         )
 
-    def test_a_place_that_cannot_be_written(self, probe_set: Path, tmp_path: Path, nd: Any) -> None:
+    def test_a_place_that_cannot_be_written(
+        self, probe_set: Path, tmp_path: Path, nd: Any
+    ) -> None:
         (tmp_path / "file").write_text("")
         code, stderr = self.dissect(
-            nd, MODEL, "-l", "layer1", "-c", f"masks:{probe_set}", "-o", tmp_path / "file" / "run"
+            nd,
+            MODEL,
+            "-l",
+            "layer1",
+            "-c",
+            f"masks:{probe_set}",
+            "-o",
+            tmp_path / "file" / "run",
         )
         assert code == 1 and "cannot be written" in stderr
 
@@ -267,7 +347,10 @@ class TestBadInput:
     ) -> None:
         spoiled = tmp_path / "set"
         shutil.copytree(probe_set, spoiled)
-        image, mask = spoiled / "images" / "3.png", spoiled / "masks" / "object" / "4.png"
+        image, mask = (
+            spoiled / "images" / "3.png",
+            spoiled / "masks" / "object" / "4.png",
+        )
         image.write_bytes(image.read_bytes()[:700])
         Image.new("L", (30, 30)).save(mask)
         options = ["-l", "layer1", "-c", f"masks:{spoiled}", "--input-size", "64"]
@@ -275,10 +358,14 @@ class TestBadInput:
         assert done.returncode == 0, done.stderr
         assert "2 of 6 images skipped or without annotation" in done.stdout
         assert "skipped image of 3.png: " in done.stdout
-        assert "skipped annotation of 4.png: the mask object/4.png is 30x30" in done.stdout
+        assert (
+            "skipped annotation of 4.png: the mask object/4.png is 30x30" in done.stdout
+        )
         (summary,) = json.loads(nd("report", tmp_path / "run", "--json").stdout)
         assert summary["images"] == 5
-        code, stderr = self.dissect(nd, MODEL, *options, "-o", tmp_path / "strict", "--strict")
+        code, stderr = self.dissect(
+            nd, MODEL, *options, "-o", tmp_path / "strict", "--strict"
+        )
         assert (
             code == 1
             and "the image of 3.png cannot be read" in stderr

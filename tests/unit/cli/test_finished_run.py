@@ -108,7 +108,9 @@ def test_the_same_is_complete(
 
 
 def test_its_report_is_json_where_asked_for(run: Path, nd: Any) -> None:
-    done = nd("dissect", *MODEL, *LAYERS, *QUANTILES, *DATA, "-o", run, "--resume", "--json")
+    done = nd(
+        "dissect", *MODEL, *LAYERS, *QUANTILES, *DATA, "-o", run, "--resume", "--json"
+    )
     assert done.returncode == 0 and done.stdout == nd("report", run, "--json").stdout
 
 
@@ -132,7 +134,10 @@ OTHER = {
         [*MODEL, "-l", "near", *QUANTILES, *DATA],
         "another layers: ['far', 'near'], not ['near']",
     ),
-    "other weights": ([f"{MODEL[0]}?seed=1", *LAYERS, *QUANTILES, *DATA], "model.fingerprint: "),
+    "other weights": (
+        [f"{MODEL[0]}?seed=1", *LAYERS, *QUANTILES, *DATA],
+        "model.fingerprint: ",
+    ),
     "other settings": (
         [*MODEL, *LAYERS, *QUANTILES, *DATA, "--top-images", "3"],
         "settings.top_images: 50, not 3",
@@ -155,23 +160,33 @@ def test_something_else_is_refused(
     before = contents(run)
     done = nd("dissect", *arguments, "-o", run, "--resume")
     assert done.returncode == 2 and done.stdout == ""
-    assert f"{run} exists already" in done.stderr and difference in done.stderr, done.stderr
+    assert f"{run} exists already" in done.stderr and difference in done.stderr, (
+        done.stderr
+    )
     assert "choose another folder, or replace the run with --overwrite" in done.stderr
     assert contents(run) == before
 
 
 def test_a_layer_that_there_is_not_is_named(run: Path, nd: Any) -> None:
-    done = nd("dissect", *MODEL, "-l", "nowhere", *QUANTILES, *DATA, "-o", run, "--resume")
+    done = nd(
+        "dissect", *MODEL, "-l", "nowhere", *QUANTILES, *DATA, "-o", run, "--resume"
+    )
     assert done.returncode == 2 and "no layer 'nowhere' in Net" in done.stderr
 
 
-def test_nothing_is_compared_without_resume(run: Path, nd: Any, forward_passes: list[int]) -> None:
+def test_nothing_is_compared_without_resume(
+    run: Path, nd: Any, forward_passes: list[int]
+) -> None:
     done = nd("dissect", *MODEL, *LAYERS, *QUANTILES, *DATA, "-o", run)
-    assert done.returncode == 2 and "exists already; choose another folder" in done.stderr
+    assert (
+        done.returncode == 2 and "exists already; choose another folder" in done.stderr
+    )
     assert forward_passes == []
 
 
-@pytest.mark.parametrize("spoil", [lambda run: "{", lambda run: run], ids=["damaged", "another"])
+@pytest.mark.parametrize(
+    "spoil", [lambda run: "{", lambda run: run], ids=["damaged", "another"]
+)
 def test_another_run_is_replaced_where_asked_for(
     spoil: Callable[[str], str], tmp_path: Path, nd: Any
 ) -> None:
@@ -183,5 +198,7 @@ def test_another_run_is_replaced_where_asked_for(
     assert done.returncode == 2, done.stderr
     done = nd("dissect", *MODEL, "-l", "far", *DATA, "-o", tmp_path / "run", "--resume",
               "--overwrite", "--json")  # fmt: skip
-    assert done.returncode == 0 and f"saved in {tmp_path / 'run'}" in done.stderr, done.stderr
+    assert done.returncode == 0 and f"saved in {tmp_path / 'run'}" in done.stderr, (
+        done.stderr
+    )
     assert '"layer": "far"' in done.stdout

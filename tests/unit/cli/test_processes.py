@@ -17,7 +17,9 @@ import pytest
 MODEL = "networks:ResNet18"
 
 
-def test_exit_codes_reach_the_shell(nd_process: Any, probe_set: Path, tmp_path: Path) -> None:
+def test_exit_codes_reach_the_shell(
+    nd_process: Any, probe_set: Path, tmp_path: Path
+) -> None:
     assert nd_process("--version").stdout.startswith("nd_plugin ")
     done = nd_process("dissect", MODEL, "-l", "layer7", "-c", f"masks:{probe_set}",
                       "-o", tmp_path / "run")  # fmt: skip
@@ -35,8 +37,12 @@ def test_what_a_factory_prints_is_no_result(nd_process: Any, tmp_path: Path) -> 
     (tmp_path / "noisy.py").write_text(
         "from networks import dilated\ndef net():\n    print('hello')\n    return dilated()\n"
     )
-    paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-    done = nd_process("layers", "noisy:net", "--json", PYTHONPATH=f"{tmp_path}{os.pathsep}{paths}")
+    paths = os.pathsep.join(
+        [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    )
+    done = nd_process(
+        "layers", "noisy:net", "--json", PYTHONPATH=f"{tmp_path}{os.pathsep}{paths}"
+    )
     assert json.loads(done.stdout) and "hello" in done.stderr
 
 
@@ -47,7 +53,10 @@ def test_report_needs_no_torch(run: Path) -> None:
         "assert 'torch' not in sys.modules, 'torch'"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(run)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(run)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
@@ -56,7 +65,9 @@ def test_a_reader_that_has_seen_enough_is_no_failure(run: Path) -> None:
     command = [sys.executable, "-m", "nd_plugin", "report", str(run)]
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -65,7 +76,9 @@ def test_a_reader_that_has_seen_enough_is_no_failure(run: Path) -> None:
 def test_an_output_that_is_full_is_named(run: Path) -> None:
     command = [sys.executable, "-m", "nd_plugin", "report", str(run)]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert done.returncode == 1
     assert "nd: the output cannot be written: No space left" in done.stderr
     assert "Traceback" not in done.stderr
@@ -92,14 +105,18 @@ def test_a_disk_that_fills_up_loses_no_result(
     command = [sys.executable, "-c", limited, "dissect", MODEL, "-l", "layer1",
                "-c", f"masks:{probe_set}", "--input-size", "64", "-o", str(tmp_path / "run"),
                "--json"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, env=surroundings, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=surroundings, check=False
+    )
     assert done.returncode == 1, done.stderr
     assert "cannot be written: File too large" in done.stderr
     assert json.loads(done.stdout)[0]["layer"] == "layer1"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path, surroundings: dict[str, str]) -> None:
+def test_ctrl_c_leaves_nothing_half_written(
+    tmp_path: Path, surroundings: dict[str, str]
+) -> None:
     command = [sys.executable, "-m", "nd_plugin", "dissect", MODEL, "-l", "layer4",
                "-c", "shapes?images=100000", "-o", str(tmp_path / "run")]  # fmt: skip
     with subprocess.Popen(
@@ -112,7 +129,11 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path, surroundings: dict[s
         preexec_fn=interruptible,
     ) as process:
         deadline = time.monotonic() + 120
-        while not children(process.pid) and time.monotonic() < deadline and process.poll() is None:
+        while (
+            not children(process.pid)
+            and time.monotonic() < deadline
+            and process.poll() is None
+        ):
             time.sleep(0.2)
         time.sleep(1)
         os.killpg(process.pid, signal.SIGINT)

@@ -77,7 +77,9 @@ def test_the_parts_of_a_merger_go_through_a_stage_one_after_the_other(
 
 
 @pytest.mark.parametrize("summary_lines", [False, True])
-def test_disabled_it_is_silent(summary_lines: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_disabled_it_is_silent(
+    summary_lines: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     with StageProgress(disable=True, summary_lines=summary_lines) as show:
         show("activations", 0, 8)
         show("activations", 8, 8)

@@ -61,31 +61,46 @@ def checkered(*numbers: int, size: tuple[int, int] = (4, 6)) -> Numbers:
 
 def save_mask(path: Path, numbers: Numbers, mode: str = "RGB") -> None:
     """Save numbers as red + 256 * green; blue and alpha are to be ignored."""
-    channels = [numbers % 256, numbers // 256, np.full_like(numbers, 200), np.full_like(numbers, 3)]
+    channels = [
+        numbers % 256,
+        numbers // 256,
+        np.full_like(numbers, 200),
+        np.full_like(numbers, 3),
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.stack(channels[: len(mode)], axis=-1).astype(np.uint8)).save(path)
+    Image.fromarray(np.stack(channels[: len(mode)], axis=-1).astype(np.uint8)).save(
+        path
+    )
 
 
 def save_image(path: Path, size: tuple[int, int] = (8, 12)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(len(path.name)).integers(0, 256, (*size, 3), dtype=np.uint8)
+    noise = np.random.default_rng(len(path.name)).integers(
+        0, 256, (*size, 3), dtype=np.uint8
+    )
     Image.fromarray(noise).save(path)
 
 
 def write(root: Path, changes: Mapping[str, str | bytes | None] | None = None) -> Path:
     """The set of TABLES below ``root``, some tables changed (None: left out)."""
     for name in ("c.png", "o.png", "p1.png", "p2.png"):
-        numbers = {"c": (1, 2, 0), "o": (3, 300, 0, 5), "p1": (5, 0), "p2": (0, 6)}[name[:-4]]
+        numbers = {"c": (1, 2, 0), "o": (3, 300, 0, 5), "p1": (5, 0), "p2": (0, 6)}[
+            name[:-4]
+        ]
         save_mask(root / "images" / "a" / name, checkered(*numbers))
     for name in ("full", "object", "texture", "nothing"):
         save_image(root / "images" / "a" / f"{name}.jpg")
     for table, text in {**TABLES, **(changes or {})}.items():
         if text is not None:
-            (root / table).write_bytes(text if isinstance(text, bytes) else text.encode())
+            (root / table).write_bytes(
+                text if isinstance(text, bytes) else text.encode()
+            )
     return root
 
 
-def opened(root: Path, changes: Mapping[str, str | bytes | None] | None = None) -> ConceptSet:
+def opened(
+    root: Path, changes: Mapping[str, str | bytes | None] | None = None
+) -> ConceptSet:
     return open_concepts(f"broden:{write(root, changes)}")
 
 
@@ -136,7 +151,9 @@ def test_rows(tmp_path: Path) -> None:
     assert len(full.planes) == 4 and full.labels == (6, 7) and full.size == (4, 6)
     for plane, numbers in zip(full.planes, expected_numbers, strict=True):
         assert np.array_equal(plane, checkered(*values(concepts, numbers)))
-    assert len(concepts.annotation(1).planes) == 1 and concepts.annotation(1).labels == ()
+    assert (
+        len(concepts.annotation(1).planes) == 1 and concepts.annotation(1).labels == ()
+    )
     assert concepts.annotation(2) == Annotation([], (7,), (4, 6))
     assert concepts.annotation(3) == Annotation([], (), (4, 6))
     assert concepts.image(0).size == (12, 8)
@@ -147,7 +164,8 @@ def test_rows(tmp_path: Path) -> None:
 
 def test_planes_and_numbers_mixed_in_one_field(tmp_path: Path) -> None:
     concepts = opened(
-        tmp_path, index_of("a/full.jpg,train,8,12,4,6,2; a/c.png ;;1,a/o.png;300,,0;08;")
+        tmp_path,
+        index_of("a/full.jpg,train,8,12,4,6,2; a/c.png ;;1,a/o.png;300,,0;08;"),
     )
     annotation = concepts.annotation(0)
     assert [plane.max() for plane in annotation.planes] == [2, 8]
@@ -168,16 +186,21 @@ def test_all_sixteen_bits_of_a_number(tmp_path: Path) -> None:
     row = "65535,last,object(1),1,0.1,\n"
     concepts = opened(tmp_path, {"label.csv": TABLES["label.csv"] + row})
     save_mask(tmp_path / "images/a/o.png", checkered(65535, 255 * 256, 0))
-    with pytest.raises(ValueError, match=r"label 65280 in a/o\.png is not in label\.csv"):
+    with pytest.raises(
+        ValueError, match=r"label 65280 in a/o\.png is not in label\.csv"
+    ):
         concepts.annotation(1)
     save_mask(tmp_path / "images/a/o.png", checkered(65535, 0))
-    assert np.array_equal(concepts.annotation(1).planes[0], checkered(len(concepts.concepts), 0))
+    assert np.array_equal(
+        concepts.annotation(1).planes[0], checkered(len(concepts.concepts), 0)
+    )
 
 
 def test_label_0_is_no_concept(tmp_path: Path) -> None:
     table = TABLES["label.csv"] + "0,-,color(3);object(9),9,9.0,\n"
     concepts = opened(
-        tmp_path, {"label.csv": table, **index_of("a/full.jpg,train,8,12,4,6,a/c.png,0,,0;7")}
+        tmp_path,
+        {"label.csv": table, **index_of("a/full.jpg,train,8,12,4,6,a/c.png,0,,0;7")},
     )
     assert [concept.name for concept in concepts.concepts] == list(ORDER)
     assert concepts.annotation(0).labels == (6,)
@@ -187,14 +210,34 @@ def test_label_0_is_no_concept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("listed", "color", "object", "primary"),
     [
-        ("color(1);object(9)", "0.75", "0.5", "color"),  # coverage, not the number of images
-        ("object(9);color(1)", "0.5", "0.5", "object"),  # a tie: the later one in category.csv
+        (
+            "color(1);object(9)",
+            "0.75",
+            "0.5",
+            "color",
+        ),  # coverage, not the number of images
+        (
+            "object(9);color(1)",
+            "0.5",
+            "0.5",
+            "object",
+        ),  # a tie: the later one in category.csv
         ("color(9);object(9)", "0", "0", "object"),
         ("color(9);object(1)", "1e-05", "2e-05", "object"),
-        ("color(3);object(2)", None, "2.5", "color"),  # no coverage: the number of images stands in
+        (
+            "color(3);object(2)",
+            None,
+            "2.5",
+            "color",
+        ),  # no coverage: the number of images stands in
         ("color(3);object(2)", "", "2.5", "color"),
         ("color;object", None, None, "object"),
-        ("object(2)", "5", "1", "color"),  # label.csv leaves out one that c_color.csv has
+        (
+            "object(2)",
+            "5",
+            "1",
+            "color",
+        ),  # label.csv leaves out one that c_color.csv has
         ("", "5", None, "color"),
         (" color (4) ; unheard-of(9)", None, None, "color"),
     ],
@@ -215,10 +258,15 @@ def test_primary_category(
 
 
 def test_a_category_that_is_nowhere_primary_is_not_listed(tmp_path: Path) -> None:
-    table = TABLES["c_object.csv"].replace("5,wheel,1,0.2", "5,wheel,1,0.9") + "4,6,leg,1,0.9\n"
+    table = (
+        TABLES["c_object.csv"].replace("5,wheel,1,0.2", "5,wheel,1,0.9")
+        + "4,6,leg,1,0.9\n"
+    )
     concepts = opened(tmp_path, {"c_object.csv": table})
     assert concepts.categories == ("color", "object", "texture")
-    assert len(concepts.annotation(0).planes) == 4  # the planes of 'part' carry labels all the same
+    assert (
+        len(concepts.annotation(0).planes) == 4
+    )  # the planes of 'part' carry labels all the same
 
 
 @pytest.mark.parametrize(
@@ -231,7 +279,9 @@ def test_a_category_that_is_nowhere_primary_is_not_listed(tmp_path: Path) -> Non
         ((30, 20), (7, 5)),
     ],
 )
-def test_any_size(tmp_path: Path, image: tuple[int, int], mask: tuple[int, int]) -> None:
+def test_any_size(
+    tmp_path: Path, image: tuple[int, int], mask: tuple[int, int]
+) -> None:
     row = f"a/i.jpg,train,{image[0]},{image[1]},{mask[0]},{mask[1]},a/m.png,,,7"
     concepts = opened(tmp_path, index_of(row))
     save_image(tmp_path / "images/a/i.jpg", image)
@@ -281,7 +331,10 @@ def test_dialects_of_csv(tmp_path: Path, table: str, change: object) -> None:
         expected = plain.annotation(image)
         assert_same(
             annotation,
-            ([np.asarray(plane, np.int32) for plane in expected.planes], list(expected.labels)),
+            (
+                [np.asarray(plane, np.int32) for plane in expected.planes],
+                list(expected.labels),
+            ),
         )
         assert annotation.size == expected.size
 
@@ -289,9 +342,12 @@ def test_dialects_of_csv(tmp_path: Path, table: str, change: object) -> None:
 def test_columns_in_any_order_and_further_ones(tmp_path: Path) -> None:
     columns = "note,texture,object,sw,sh,image,color,part"
     concepts = opened(
-        tmp_path, index_of('"a, b",7;8,a/o.png,6,4,a/full.jpg,,a/p1.png', columns=columns)
+        tmp_path,
+        index_of('"a, b",7;8,a/o.png,6,4,a/full.jpg,,a/p1.png', columns=columns),
     )
-    assert len(concepts.annotation(0).planes) == 2 and concepts.annotation(0).labels == (6, 7)
+    assert len(concepts.annotation(0).planes) == 2 and concepts.annotation(
+        0
+    ).labels == (6, 7)
 
 
 def test_one_category_alone(tmp_path: Path) -> None:
@@ -303,7 +359,10 @@ def test_one_category_alone(tmp_path: Path) -> None:
     }
     concepts = opened(tmp_path, tables)
     save_mask(tmp_path / "images/a/m.png", checkered(2, 0, 4))
-    assert concepts.concepts == (Concept("brick", "material"), Concept("wood", "material"))
+    assert concepts.concepts == (
+        Concept("brick", "material"),
+        Concept("wood", "material"),
+    )
     assert np.array_equal(concepts.annotation(0).planes[0], checkered(1, 0, 2))
     assert concepts.annotation(0).labels == (2,)
 
@@ -311,13 +370,17 @@ def test_one_category_alone(tmp_path: Path) -> None:
 def test_unicode_and_dots_in_names(tmp_path: Path) -> None:
     row = "日本/straße.v1.2.JPG,train,8,12,4,6,日本/straße.v1.2_color.png,,,"
     concepts = opened(
-        tmp_path, {**index_of(row), "label.csv": TABLES["label.csv"].replace("sky", "höhe – 空")}
+        tmp_path,
+        {**index_of(row), "label.csv": TABLES["label.csv"].replace("sky", "höhe – 空")},
     )
     save_image(tmp_path / "images/日本/straße.v1.2.JPG")
     save_mask(tmp_path / "images/日本/straße.v1.2_color.png", checkered(1))
     assert concepts.concepts[2].name == "höhe – 空"
     assert concepts.name(0) == "日本/straße.v1.2.JPG"
-    assert concepts.image(0).size == (12, 8) and concepts.annotation(0).planes[0].max() == 1
+    assert (
+        concepts.image(0).size == (12, 8)
+        and concepts.annotation(0).planes[0].max() == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -338,13 +401,48 @@ def test_unicode_and_dots_in_names(tmp_path: Path) -> None:
         ("category.csv", "\nobject,", "\nobjects,", r"no c_objects\.csv in"),
         ("category.csv", "\npart,", "\nscene,1,1,1,1\npart,", r"no c_scene\.csv in"),
         ("category.csv", "name,", "nom,", r"category\.csv has no column 'name'"),
-        ("category.csv", TABLES["category.csv"], "name,first\n", r"category\.csv is empty"),
-        ("category.csv", TABLES["category.csv"], "", r"category\.csv has no column 'name'"),
-        ("label.csv", "\n3,sky", "\n1,sky", r"label\.csv, line 4: the number 1 is listed twice"),
-        ("label.csv", "\n3,sky", "\n-3,sky", r"label\.csv, line 4: '-3' is not a label number"),
-        ("label.csv", "\n3,sky", "\n3.0,sky", r"label\.csv, line 4: '3\.0' is not a label number"),
-        ("label.csv", "\n3,sky", "\n,sky", r"label\.csv, line 4: '' is not a label number"),
-        ("label.csv", "\n3,sky", "\n65536,sky", r"'65536' is not a label number \(0 to 65535\)"),
+        (
+            "category.csv",
+            TABLES["category.csv"],
+            "name,first\n",
+            r"category\.csv is empty",
+        ),
+        (
+            "category.csv",
+            TABLES["category.csv"],
+            "",
+            r"category\.csv has no column 'name'",
+        ),
+        (
+            "label.csv",
+            "\n3,sky",
+            "\n1,sky",
+            r"label\.csv, line 4: the number 1 is listed twice",
+        ),
+        (
+            "label.csv",
+            "\n3,sky",
+            "\n-3,sky",
+            r"label\.csv, line 4: '-3' is not a label number",
+        ),
+        (
+            "label.csv",
+            "\n3,sky",
+            "\n3.0,sky",
+            r"label\.csv, line 4: '3\.0' is not a label number",
+        ),
+        (
+            "label.csv",
+            "\n3,sky",
+            "\n,sky",
+            r"label\.csv, line 4: '' is not a label number",
+        ),
+        (
+            "label.csv",
+            "\n3,sky",
+            "\n65536,sky",
+            r"'65536' is not a label number \(0 to 65535\)",
+        ),
         ("label.csv", "\n3,sky", "\n" + 5000 * "9" + ",sky", "is not a label number"),
         ("label.csv", "\n3,sky", "\n3,red-c", None),  # same name, other category
         (
@@ -386,10 +484,20 @@ def test_unicode_and_dots_in_names(tmp_path: Path) -> None:
             "1,one,black",
             r"c_color\.csv, line 2: 'one' is not a label number",
         ),
-        ("c_color.csv", ",coverage", ",cover", r"c_color\.csv has no column 'coverage'"),
+        (
+            "c_color.csv",
+            ",coverage",
+            ",cover",
+            r"c_color\.csv has no column 'coverage'",
+        ),
         ("index.csv", ",color,", ",colour,", r"index\.csv has no column 'color'"),
         ("index.csv", "image,", "file,", r"index\.csv has no column 'image'"),
-        ("index.csv", "\na/object.jpg,", "\n,", r"index\.csv, line 3: the column 'image' is empty"),
+        (
+            "index.csv",
+            "\na/object.jpg,",
+            "\n,",
+            r"index\.csv, line 3: the column 'image' is empty",
+        ),
         (
             "index.csv",
             "8,12,4,6,,a/o.png",
@@ -446,7 +554,9 @@ def test_a_category_without_concepts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", sorted(TABLES))
 def test_a_missing_table(tmp_path: Path, table: str) -> None:
-    with pytest.raises(ConceptSetInvalid, match=f"no {table} in .*: it is not in Broden's layout"):
+    with pytest.raises(
+        ConceptSetInvalid, match=f"no {table} in .*: it is not in Broden's layout"
+    ):
         opened(tmp_path, {table: None})
 
 
@@ -463,9 +573,13 @@ def test_a_table_that_is_a_folder(tmp_path: Path) -> None:
 
 
 def test_no_root(tmp_path: Path) -> None:
-    with pytest.raises(ConceptSetInvalid, match=r"no folder '.*nowhere'; expected broden:ROOT"):
+    with pytest.raises(
+        ConceptSetInvalid, match=r"no folder '.*nowhere'; expected broden:ROOT"
+    ):
         open_concepts(f"broden:{tmp_path}/nowhere")
-    with pytest.raises(ConceptSetInvalid, match="no folder given; expected broden:ROOT"):
+    with pytest.raises(
+        ConceptSetInvalid, match="no folder given; expected broden:ROOT"
+    ):
         open_concepts("broden:")
     (tmp_path / "file").touch()
     with pytest.raises(ConceptSetInvalid, match="no folder"):
@@ -474,11 +588,16 @@ def test_no_root(tmp_path: Path) -> None:
 
 def test_another_index(tmp_path: Path) -> None:
     write(tmp_path)
-    (tmp_path / "short.csv").write_text(TABLES["index.csv"].rsplit("\n", 3)[0], encoding="utf-8")
+    (tmp_path / "short.csv").write_text(
+        TABLES["index.csv"].rsplit("\n", 3)[0], encoding="utf-8"
+    )
     concepts = open_concepts(f"broden:{tmp_path}?index=short.csv")
     assert len(concepts) == 2
     assert concepts.identity.source == f"broden:{tmp_path}?index=short.csv"
-    assert concepts.identity.fingerprint != open_concepts(f"broden:{tmp_path}").identity.fingerprint
+    assert (
+        concepts.identity.fingerprint
+        != open_concepts(f"broden:{tmp_path}").identity.fingerprint
+    )
     with pytest.raises(ConceptSetInvalid, match=r"no none\.csv in"):
         open_concepts(f"broden:{tmp_path}?index=none.csv")
 
@@ -488,7 +607,8 @@ def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
     second = opened(tmp_path / "there")
     assert first.identity.fingerprint == second.identity.fingerprint
     changed = opened(
-        tmp_path / "there", {"label.csv": TABLES["label.csv"].replace("firmament", "welkin")}
+        tmp_path / "there",
+        {"label.csv": TABLES["label.csv"].replace("firmament", "welkin")},
     )
     assert first.identity.fingerprint != changed.identity.fingerprint
 
@@ -499,9 +619,11 @@ def damage(path: Path, how: str) -> None:
         path.unlink()
     else:
         path.write_bytes(
-            {"empty": b"", "truncated": content[: len(content) * 2 // 3], "text": b"not an image"}[
-                how
-            ]
+            {
+                "empty": b"",
+                "truncated": content[: len(content) * 2 // 3],
+                "text": b"not an image",
+            }[how]
         )
 
 
@@ -528,7 +650,8 @@ def test_a_mask_of_another_size_than_the_index_says(tmp_path: Path) -> None:
     concepts = opened(tmp_path)
     save_mask(tmp_path / "images/a/o.png", checkered(3, size=(6, 4)))
     with pytest.raises(
-        ValueError, match=r"the mask a/o\.png is 6x4, but the index says 4x6 \(sh x sw\)"
+        ValueError,
+        match=r"the mask a/o\.png is 6x4, but the index says 4x6 \(sh x sw\)",
     ):
         concepts.annotation(1)
 
@@ -537,19 +660,26 @@ def test_a_mask_of_another_size_than_the_index_says(tmp_path: Path) -> None:
 def test_a_mask_that_is_not_rgb(tmp_path: Path, mode: str) -> None:
     concepts = opened(tmp_path)
     Image.new(mode, (6, 4)).save(tmp_path / "images/a/o.png")
-    with pytest.raises(ValueError, match=f"the mask a/o.png is of mode {mode}; expected RGB"):
+    with pytest.raises(
+        ValueError, match=f"the mask a/o.png is of mode {mode}; expected RGB"
+    ):
         concepts.annotation(1)
 
 
 @pytest.mark.parametrize("number", [4, 299, 301, 65535])
 def test_a_number_outside_the_vocabulary(tmp_path: Path, number: int) -> None:
     concepts = opened(
-        tmp_path, index_of("a/full.jpg,,,,4,6,,a/o.png,,", f"a/full.jpg,,,,4,6,,,,7;{number}")
+        tmp_path,
+        index_of("a/full.jpg,,,,4,6,,a/o.png,,", f"a/full.jpg,,,,4,6,,,,7;{number}"),
     )
     save_mask(tmp_path / "images/a/o.png", checkered(3, 0, number, 300))
-    with pytest.raises(ValueError, match=rf"label {number} in a/o\.png is not in label\.csv"):
+    with pytest.raises(
+        ValueError, match=rf"label {number} in a/o\.png is not in label\.csv"
+    ):
         concepts.annotation(0)
-    with pytest.raises(ValueError, match=rf"label {number} in index\.csv is not in label\.csv"):
+    with pytest.raises(
+        ValueError, match=rf"label {number} in index\.csv is not in label\.csv"
+    ):
         concepts.annotation(1)
 
 
@@ -571,7 +701,8 @@ def test_modes_of_images(tmp_path: Path, mode: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize(
-    "context", sorted({"fork", "spawn"}.intersection(multiprocessing.get_all_start_methods()))
+    "context",
+    sorted({"fork", "spawn"}.intersection(multiprocessing.get_all_start_methods())),
 )
 def test_workers_read_the_same(tmp_path: Path, context: str) -> None:
     concepts = opened(tmp_path)
@@ -612,10 +743,14 @@ def test_real_data_as_the_slow_twin_reads_it(real_data: Path, index: str) -> Non
         open_concepts(f"broden:{root}?index={index}"),
         reference.read_broden(root, index),
     )
-    assert [(concept.name, concept.category) for concept in concepts.concepts] == probe_set.concepts
+    assert [
+        (concept.name, concept.category) for concept in concepts.concepts
+    ] == probe_set.concepts
     assert list(concepts.categories) == probe_set.categories
     assert [concepts.name(i) for i in range(len(concepts))] == probe_set.names
     for image in range(0, len(concepts), 11):
         assert_same(concepts.annotation(image), probe_set.annotation(image))
         with Image.open(probe_set.images[image]) as expected:
-            assert np.array_equal(np.asarray(concepts.image(image)), np.asarray(expected))
+            assert np.array_equal(
+                np.asarray(concepts.image(image)), np.asarray(expected)
+            )

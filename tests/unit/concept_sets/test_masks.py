@@ -24,7 +24,9 @@ CONCEPTS = (
     "category,value,name\n"
     "object,0,sky\nobject,3,car\npart,255,wheel\npart,1,door\nobject,65535,tree\nobject,7,car\n"
 )
-LABELS = "image,category,name\nb.jpg,scene,street\na/x.jpg,scene,sea\na/x.jpg,object,tree\n"
+LABELS = (
+    "image,category,name\nb.jpg,scene,street\na/x.jpg,scene,sea\na/x.jpg,object,tree\n"
+)
 ALL = [
     ("sky", "object"),
     ("car", "object"),
@@ -47,14 +49,22 @@ def save(path: Path, values: Values, kind: str = "L") -> None:
     image = Image.fromarray(values.astype(dtype))
     if kind.startswith("P"):
         image = Image.frombytes("P", image.size, image.tobytes())
-        image.putpalette(np.random.default_rng(0).integers(0, 256, 768, dtype=np.uint8).tobytes())
-    image.save(path, "PNG", **({"bits": int(kind[1:])} if kind[1:] in ("1", "2", "4") else {}))
+        image.putpalette(
+            np.random.default_rng(0).integers(0, 256, 768, dtype=np.uint8).tobytes()
+        )
+    image.save(
+        path, "PNG", **({"bits": int(kind[1:])} if kind[1:] in ("1", "2", "4") else {})
+    )
 
 
 def save_image(path: Path, size: tuple[int, int] = SIZE) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(len(path.name)).integers(0, 256, (*size, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(path, "PNG" if path.suffix.lower() == ".png" else "JPEG")
+    noise = np.random.default_rng(len(path.name)).integers(
+        0, 256, (*size, 3), dtype=np.uint8
+    )
+    Image.fromarray(noise).save(
+        path, "PNG" if path.suffix.lower() == ".png" else "JPEG"
+    )
 
 
 def write(
@@ -77,7 +87,9 @@ def write(
         save(root / "masks" / f"{name}.png", values)
     for table, text in (("concepts.csv", concepts), ("image_labels.csv", labels)):
         if text is not None:
-            (root / table).write_bytes(text if isinstance(text, bytes) else text.encode())
+            (root / table).write_bytes(
+                text if isinstance(text, bytes) else text.encode()
+            )
     return root
 
 
@@ -112,21 +124,27 @@ def test_images_masks_and_labels(tmp_path: Path) -> None:
     assert list(annotations) == ["a/x.jpg", "b.jpg"]
     for annotation in annotations.values():
         assert_planes(annotation, plane(1, 2, 0), plane(4, 3))
-    assert annotations["a/x.jpg"].labels == (7, 5) and annotations["b.jpg"].labels == (6,)
+    assert annotations["a/x.jpg"].labels == (7, 5) and annotations["b.jpg"].labels == (
+        6,
+    )
     assert concepts.image(0).size == SIZE[::-1]
 
 
 def test_several_values_of_one_concept(tmp_path: Path) -> None:
     masks = {"object/b": plane(3, 7, 8), "part/b": plane(1)}
     assert_planes(
-        opened(write(tmp_path, ("b.jpg",), masks)).annotation(0), plane(2, 2, 0), plane(4)
+        opened(write(tmp_path, ("b.jpg",), masks)).annotation(0),
+        plane(2, 2, 0),
+        plane(4),
     )
 
 
 def test_values_that_are_not_listed_are_unlabelled(tmp_path: Path) -> None:
     masks = {"object/b": plane(0, 1, 254, 255), "part/b": plane(0)}
     assert_planes(
-        opened(write(tmp_path, ("b.jpg",), masks)).annotation(0), plane(1, 0, 0, 0), plane(0)
+        opened(write(tmp_path, ("b.jpg",), masks)).annotation(0),
+        plane(1, 0, 0, 0),
+        plane(0),
     )
 
 
@@ -186,7 +204,9 @@ def test_further_planes(tmp_path: Path) -> None:
 
 
 def test_eleven_planes_in_their_order(tmp_path: Path) -> None:
-    masks = {f"object/b{'.' * (n > 0)}{n or ''}": plane(0 if n % 2 else 3) for n in range(12)}
+    masks = {
+        f"object/b{'.' * (n > 0)}{n or ''}": plane(0 if n % 2 else 3) for n in range(12)
+    }
     concept_set = opened(
         write(
             tmp_path,
@@ -195,7 +215,9 @@ def test_eleven_planes_in_their_order(tmp_path: Path) -> None:
             CONCEPTS.replace("part", "object").replace("1,door", "2,door"),
         )
     )
-    assert_planes(concept_set.annotation(0), *(plane(1 if n % 2 else 2) for n in range(12)))
+    assert_planes(
+        concept_set.annotation(0), *(plane(1 if n % 2 else 2) for n in range(12))
+    )
 
 
 def test_an_image_whose_stem_ends_in_a_number_has_its_own_mask(tmp_path: Path) -> None:
@@ -206,7 +228,9 @@ def test_an_image_whose_stem_ends_in_a_number_has_its_own_mask(tmp_path: Path) -
         "object/b.2": plane(3, 0),
     }
     masks |= {"part/b": plane(1), "part/b.2": plane(255)}
-    annotations = by_name(opened(write(tmp_path, ("b.jpg", "b.1.jpg", "b.2.jpg"), masks)))
+    annotations = by_name(
+        opened(write(tmp_path, ("b.jpg", "b.1.jpg", "b.2.jpg"), masks))
+    )
     assert_planes(annotations["b.jpg"], plane(1), plane(4))
     assert_planes(annotations["b.1.jpg"], plane(2), plane(1, 2))
     assert_planes(annotations["b.2.jpg"], plane(2, 1), plane(3))
@@ -227,7 +251,9 @@ def test_dots_unicode_spaces_and_upper_case(tmp_path: Path) -> None:
 def test_masks_with_an_upper_case_ending(tmp_path: Path) -> None:
     write(tmp_path)
     for name in ("a/x", "b"):
-        (tmp_path / f"masks/object/{name}.png").rename(tmp_path / f"masks/object/{name}.PNG")
+        (tmp_path / f"masks/object/{name}.png").rename(
+            tmp_path / f"masks/object/{name}.PNG"
+        )
     save(tmp_path / "masks/object/b.1.PnG", plane(3))
     annotations = by_name(opened(tmp_path))
     assert_planes(annotations["a/x.jpg"], plane(1, 2, 0), plane(4, 3))
@@ -255,9 +281,14 @@ def test_only_whole_image_labels(tmp_path: Path, concepts: str | None) -> None:
 
 def test_a_listed_category_may_be_of_labels_alone(tmp_path: Path) -> None:
     concepts = opened(
-        write(tmp_path, concepts=CONCEPTS + "scene,1,sea\nscene,2,street\n", labels=LABELS)
+        write(
+            tmp_path, concepts=CONCEPTS + "scene,1,sea\nscene,2,street\n", labels=LABELS
+        )
     )
-    assert [c.name for c in concepts.concepts if c.category == "scene"] == ["sea", "street"]
+    assert [c.name for c in concepts.concepts if c.category == "scene"] == [
+        "sea",
+        "street",
+    ]
     assert concepts.annotation(1).labels == (7,)
 
 
@@ -286,7 +317,9 @@ def test_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "here" / "masks" / "object" / "linked").symlink_to(
         tmp_path / "there" / "masks" / "object"
     )
-    (tmp_path / "here" / "concepts.csv").write_text("category,value,name\nobject,0,sky\n")
+    (tmp_path / "here" / "concepts.csv").write_text(
+        "category,value,name\nobject,0,sky\n"
+    )
     annotations = by_name(opened(tmp_path / "here"))
     assert list(annotations) == ["linked/a/x.jpg", "linked/b.jpg"]
     assert_planes(annotations["linked/b.jpg"], plane(1, 0, 0))
@@ -310,10 +343,14 @@ def test_masks_of_other_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
     assert_planes(annotation, plane(1, 2, size=size), plane(4))
 
 
-@pytest.mark.parametrize("size", [SIZE[::-1], (16, 16), (16, 26), (8, 16), (48, 80), (1, 4)])
+@pytest.mark.parametrize(
+    "size", [SIZE[::-1], (16, 16), (16, 26), (8, 16), (48, 80), (1, 4)]
+)
 def test_a_mask_of_another_aspect(tmp_path: Path, size: tuple[int, int]) -> None:
     concepts = opened(
-        write(tmp_path, ("b.jpg",), {"object/b": plane(0, size=size), "part/b": plane(1)})
+        write(
+            tmp_path, ("b.jpg",), {"object/b": plane(0, size=size), "part/b": plane(1)}
+        )
     )
     message = (
         rf"the mask object/b\.png is {size[1]}x{size[0]}, "
@@ -337,17 +374,24 @@ def test_a_mask_of_another_aspect(tmp_path: Path, size: tuple[int, int]) -> None
     ],
     ids=["BOM", "CRLF", "CR", "empty lines", "lines of commas", "spaces", "no last line end"],
 )  # fmt: skip
-def test_dialects_of_csv(tmp_path: Path, table: str, change: Callable[[str], bytes]) -> None:
+def test_dialects_of_csv(
+    tmp_path: Path, table: str, change: Callable[[str], bytes]
+) -> None:
     texts = {"concepts.csv": CONCEPTS.encode(), "image_labels.csv": LABELS.encode()}
     texts[table] = change(texts[table].decode())
     plain = opened(write(tmp_path / "plain", labels=LABELS))
     dialect = opened(
-        write(tmp_path / "other", concepts=texts["concepts.csv"], labels=texts["image_labels.csv"])
+        write(
+            tmp_path / "other",
+            concepts=texts["concepts.csv"],
+            labels=texts["image_labels.csv"],
+        )
     )
     assert dialect.concepts == plain.concepts
     for image in range(2):
         assert_planes(
-            dialect.annotation(image), *(np.asarray(p) for p in plain.annotation(image).planes)
+            dialect.annotation(image),
+            *(np.asarray(p) for p in plain.annotation(image).planes),
         )
         assert dialect.annotation(image).labels == plain.annotation(image).labels
 
@@ -361,7 +405,11 @@ def test_columns_in_any_order_commas_and_unicode(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "text", "message"),
     [
-        ("concepts.csv", "category,name\nobject,sky\n", r"concepts\.csv has no column 'value'"),
+        (
+            "concepts.csv",
+            "category,name\nobject,sky\n",
+            r"concepts\.csv has no column 'value'",
+        ),
         (
             "concepts.csv",
             "category;value;name\nobject;1;sky\n",
@@ -403,8 +451,16 @@ def test_columns_in_any_order_commas_and_unicode(tmp_path: Path) -> None:
             "category,value,name\nobject,1,leg, hind\n",
             "line 2: more cells than columns; .* in quotes",
         ),
-        ("concepts.csv", "category,value,name\n,1,sky\n", "line 2: the column 'category' is empty"),
-        ("concepts.csv", "category,value,name\nobject,1\n", "line 2: the column 'name' is empty"),
+        (
+            "concepts.csv",
+            "category,value,name\n,1,sky\n",
+            "line 2: the column 'category' is empty",
+        ),
+        (
+            "concepts.csv",
+            "category,value,name\nobject,1\n",
+            "line 2: the column 'name' is empty",
+        ),
         (
             "concepts.csv",
             "category,value,name\nobject,,sky\n",
@@ -452,7 +508,9 @@ def test_a_table_that_is_no_text(tmp_path: Path, table: str) -> None:
 
 
 def test_an_empty_set(tmp_path: Path) -> None:
-    with pytest.raises(ConceptSetInvalid, match=r"no folder '.*nowhere'; expected masks:ROOT"):
+    with pytest.raises(
+        ConceptSetInvalid, match=r"no folder '.*nowhere'; expected masks:ROOT"
+    ):
         opened(tmp_path / "nowhere")
     with pytest.raises(ConceptSetInvalid, match="no folder given; expected masks:ROOT"):
         open_concepts("masks:")
@@ -481,8 +539,12 @@ def test_a_category_without_masks(tmp_path: Path) -> None:
     ):
         opened(tmp_path)
     save(tmp_path / "masks/material/z.png", plane(1))
-    (tmp_path / "image_labels.csv").write_text("image,category,name\nb.jpg,material,wood\n")
-    with pytest.raises(ConceptSetInvalid, match=r"no mask in .*material belongs to an image"):
+    (tmp_path / "image_labels.csv").write_text(
+        "image,category,name\nb.jpg,material,wood\n"
+    )
+    with pytest.raises(
+        ConceptSetInvalid, match=r"no mask in .*material belongs to an image"
+    ):
         opened(tmp_path)
 
 
@@ -502,9 +564,11 @@ def damage(path: Path, how: str) -> None:
         path.unlink()
     else:
         path.write_bytes(
-            {"empty": b"", "truncated": content[: len(content) * 2 // 3], "text": b"not an image"}[
-                how
-            ]
+            {
+                "empty": b"",
+                "truncated": content[: len(content) * 2 // 3],
+                "text": b"not an image",
+            }[how]
         )
 
 
@@ -553,7 +617,10 @@ def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
     fingerprints.add(fingerprint("there"))
     save(tmp_path / "there/masks/object/c.png", plane(0))
     fingerprints.add(fingerprint("there"))
-    save(tmp_path / "there/masks/object/c.png", np.random.default_rng(0).integers(0, 9, SIZE))
+    save(
+        tmp_path / "there/masks/object/c.png",
+        np.random.default_rng(0).integers(0, 9, SIZE),
+    )
     fingerprints.add(fingerprint("there"))
     (tmp_path / "there/concepts.csv").write_text(CONCEPTS.replace("door", "gate"))
     fingerprints.add(fingerprint("there"))
@@ -566,7 +633,9 @@ def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
 def test_a_file_name_that_is_no_unicode(tmp_path: Path) -> None:
     write(tmp_path)
     try:
-        shutil.copy(tmp_path / "images/b.jpg", tmp_path / "images" / os.fsdecode(b"\xff.jpg"))
+        shutil.copy(
+            tmp_path / "images/b.jpg", tmp_path / "images" / os.fsdecode(b"\xff.jpg")
+        )
     except OSError:
         pytest.skip("this file system holds Unicode names only")
     concepts = opened(tmp_path)
@@ -575,12 +644,15 @@ def test_a_file_name_that_is_no_unicode(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize(
-    "context", sorted({"fork", "spawn"}.intersection(multiprocessing.get_all_start_methods()))
+    "context",
+    sorted({"fork", "spawn"}.intersection(multiprocessing.get_all_start_methods())),
 )
 def test_workers_read_the_same(tmp_path: Path, context: str) -> None:
     concepts = opened(write(tmp_path, labels=LABELS))
     items = pickle.loads(pickle.dumps(Annotations(concepts)))
-    batches = list(DataLoader(items, None, num_workers=2, multiprocessing_context=context))
+    batches = list(
+        DataLoader(items, None, num_workers=2, multiprocessing_context=context)
+    )
     assert len(batches) == 2
     for planes in batches:
         assert_planes(Annotation(planes), plane(1, 2, 0), plane(4, 3))
@@ -606,11 +678,15 @@ def test_as_the_slow_twin_reads_it(
     if source == "real":
         root = request.getfixturevalue("real_data") / "camvid"
     else:
-        root = write(tmp_path, ("a/x.jpg", "b.jpg", "b.1.jpg", "c.d.JPG"), labels=LABELS)
+        root = write(
+            tmp_path, ("a/x.jpg", "b.jpg", "b.1.jpg", "c.d.JPG"), labels=LABELS
+        )
         save(root / "masks/part/b.2.png", plane(1))
         save(root / "masks/part/c.d.1.png", plane(1))
     concepts, probe_set = opened(root), reference.read_masks(root)
-    assert [(concept.name, concept.category) for concept in concepts.concepts] == probe_set.concepts
+    assert [
+        (concept.name, concept.category) for concept in concepts.concepts
+    ] == probe_set.concepts
     assert list(concepts.categories) == probe_set.categories
     assert [concepts.name(i) for i in range(len(concepts))] == probe_set.names
     for image in range(0, len(concepts), 1 + len(concepts) // 48):
@@ -618,7 +694,9 @@ def test_as_the_slow_twin_reads_it(
         assert_planes(concepts.annotation(image), *planes)
         assert list(concepts.annotation(image).labels) == labels
         with Image.open(probe_set.images[image]) as expected:
-            assert np.array_equal(np.asarray(concepts.image(image)), np.asarray(expected))
+            assert np.array_equal(
+                np.asarray(concepts.image(image)), np.asarray(expected)
+            )
 
 
 def test_what_does_not_belong_together_is_noted(tmp_path: Path) -> None:

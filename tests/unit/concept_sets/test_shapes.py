@@ -19,7 +19,9 @@ from nd_shapes.palette import COLORS, color_name_of
 from nd_shapes.scenes import Shapes
 
 Plane = npt.NDArray[np.integer[Any]]
-OBJECT, PART, SUBPART, MATERIAL, TEXTURE, COLOR = range(6)  # the planes of an annotation
+OBJECT, PART, SUBPART, MATERIAL, TEXTURE, COLOR = range(
+    6
+)  # the planes of an annotation
 WEARERS: Mapping[str, set[str]] = {  # which objects may have a part
     "wheel": {"car", "bus"},
     "license plate": {"car"},
@@ -63,9 +65,15 @@ class Summary:
 
     concepts: set[int] = field(default_factory=set)
     object_parts: set[tuple[str, str]] = field(default_factory=set)  # object, part
-    subparts: set[tuple[str, str]] = field(default_factory=set)  # part, part of the part
-    without_object: list[str] = field(default_factory=list)  # images with a pixel of no object
-    miscolored: list[str] = field(default_factory=list)  # images whose colour plane is wrong
+    subparts: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # part, part of the part
+    without_object: list[str] = field(
+        default_factory=list
+    )  # images with a pixel of no object
+    miscolored: list[str] = field(
+        default_factory=list
+    )  # images whose colour plane is wrong
     one_colored: list[tuple[str, str]] = field(default_factory=list)  # image, texture
     categories: dict[str, set[str]] = field(default_factory=dict)  # of each image
 
@@ -101,7 +109,9 @@ def summary() -> Summary:
         for plane in planes:
             concepts.update(int(label) for label in np.unique(plane) if label)
         totals.concepts |= concepts
-        totals.categories[name] = {shapes.concepts[label - 1].category for label in concepts}
+        totals.categories[name] = {
+            shapes.concepts[label - 1].category for label in concepts
+        }
         totals.object_parts |= pairs(shapes, planes[OBJECT], planes[PART])
         totals.subparts |= pairs(shapes, planes[PART], planes[SUBPART])
         if (planes[OBJECT] == 0).any():
@@ -115,7 +125,9 @@ def summary() -> Summary:
 
 def color_labels(shapes: Shapes, index: int) -> Plane:
     """Return the labels of the colour names that the pixels of an image have."""
-    labels = {concept.name: label for label, concept in enumerate(shapes.concepts, start=1)}
+    labels = {
+        concept.name: label for label, concept in enumerate(shapes.concepts, start=1)
+    }
     labels_of_colors = np.array([labels[f"{color}-c"] for color in COLORS])
     colors = color_name_of(np.asarray(shapes.image(index)))
     return labels_of_colors[colors]
@@ -126,13 +138,20 @@ def content(shapes: Shapes, index: int) -> bytes:
     image = shapes.image(index)
     annotation = shapes.annotation(index)
     planes = b"".join(plane.astype("<i4").tobytes() for plane in annotation.planes)
-    return shapes.name(index).encode() + image.tobytes() + planes + str(annotation.labels).encode()
+    return (
+        shapes.name(index).encode()
+        + image.tobytes()
+        + planes
+        + str(annotation.labels).encode()
+    )
 
 
 def test_the_hook_offers_a_factory_that_opens_a_concept_set() -> None:
     (spec,) = nd_shapes.nd_concept_sets()
     module, _, name = spec.factory.partition(":")
-    shapes = getattr(import_module(module), name)("", images="3", size="40x64", seed="7")
+    shapes = getattr(import_module(module), name)(
+        "", images="3", size="40x64", seed="7"
+    )
     assert spec.name == "shapes"
     assert isinstance(shapes, ConceptSet)
     assert len(shapes) == 3
@@ -181,7 +200,9 @@ def test_the_same_on_every_machine(index: int, size: str, expected: str) -> None
 def test_other_seeds_draw_other_images() -> None:
     first_seed = Shapes(images=20, size=64, seed=1)
     second_seed = Shapes(images=20, size=64, seed=2)
-    assert all(content(first_seed, index) != content(second_seed, index) for index in range(20))
+    assert all(
+        content(first_seed, index) != content(second_seed, index) for index in range(20)
+    )
 
 
 def test_a_longer_set_begins_with_the_shorter_one() -> None:
@@ -197,7 +218,9 @@ def test_survives_pickling() -> None:
     assert content(unpickled, 4) == content(shapes, 4)
 
 
-@pytest.mark.parametrize("size", ["16", "32", "97", "1024", "32x400", "400x32", "300x225"])
+@pytest.mark.parametrize(
+    "size", ["16", "32", "97", "1024", "32x400", "400x32", "300x225"]
+)
 def test_any_size(size: str) -> None:
     height, width = int(size.split("x")[0]), int(size.split("x")[-1])
     shapes = Shapes(images=15, size=size)
@@ -229,15 +252,25 @@ def test_every_concept_occurs_within_400_images(summary: Summary) -> None:
 
 def test_categories_are_brodens_in_brodens_order() -> None:
     shapes = Shapes()
-    assert shapes.categories == ("object", "part", "scene", "material", "texture", "color")
+    assert shapes.categories == (
+        "object",
+        "part",
+        "scene",
+        "material",
+        "texture",
+        "color",
+    )
     assert (
-        tuple(dict.fromkeys(concept.category for concept in shapes.concepts)) == shapes.categories
+        tuple(dict.fromkeys(concept.category for concept in shapes.concepts))
+        == shapes.categories
     )
     assert len({concept.name for concept in shapes.concepts}) == len(shapes.concepts)
 
 
 def test_the_eleven_colors_have_brodens_names() -> None:
-    colors = {concept.name for concept in Shapes().concepts if concept.category == "color"}
+    colors = {
+        concept.name for concept in Shapes().concepts if concept.category == "color"
+    }
     assert colors == {f"{color}-c" for color in COLORS}
     assert len(colors) == 11
     assert "grey-c" in colors
@@ -266,13 +299,18 @@ def test_every_image_but_a_close_up_has_a_scene(summary: Summary) -> None:
 
 def test_most_images_have_parts_and_textures(summary: Summary) -> None:
     for category in ("part", "texture"):
-        assert sum(category in categories for categories in summary.categories.values()) > 280
+        assert (
+            sum(category in categories for categories in summary.categories.values())
+            > 280
+        )
 
 
 def test_the_name_tells_the_scene() -> None:
     shapes = Shapes(images=15, size=32)
     for index in range(15):
-        scenes = [shapes.concepts[label - 1].name for label in shapes.annotation(index).labels]
+        scenes = [
+            shapes.concepts[label - 1].name for label in shapes.annotation(index).labels
+        ]
         kind, number = shapes.name(index).split("-")
         assert number == f"{index:05d}"
         assert scenes == ([] if kind == "closeup" else [f"{kind}-s"])
@@ -344,7 +382,9 @@ def is_inside(x: int, y: int, lines: list[list[raster.Point]]) -> bool:
     """Return whether a ray to the left crosses the lines an odd number of times."""
     crossings = 0
     for line in lines:
-        for (start_x, start_y), (end_x, end_y) in zip(line, line[1:] + line[:1], strict=True):
+        for (start_x, start_y), (end_x, end_y) in zip(
+            line, line[1:] + line[:1], strict=True
+        ):
             if (start_y <= y) != (end_y <= y):
                 run = (y - start_y) * (end_x - start_x) // (end_y - start_y)
                 crossings += start_x + run <= x
@@ -378,14 +418,24 @@ def test_identity_says_all_that_decides_the_content() -> None:
         Shapes(images=20, size=64, seed=5),
         Shapes(images=20, seed=5),
     ]
-    assert len({identity.fingerprint, *(variant.identity.fingerprint for variant in variants)}) == 4
+    assert (
+        len(
+            {
+                identity.fingerprint,
+                *(variant.identity.fingerprint for variant in variants),
+            }
+        )
+        == 4
+    )
 
 
 @pytest.mark.parametrize("index", [3, -1])
 def test_there_is_no_image_beyond_the_last(index: int) -> None:
     shapes = Shapes(images=3, size=32)
     for ask in (shapes.name, shapes.image, shapes.annotation):
-        with pytest.raises(IndexError, match=f"no image {index}: shapes has images 0 to 2"):
+        with pytest.raises(
+            IndexError, match=f"no image {index}: shapes has images 0 to 2"
+        ):
             ask(index)
 
 
@@ -395,7 +445,10 @@ def test_there_is_no_image_beyond_the_last(index: int) -> None:
         ({"images": "many"}, "images=many is not a whole number of at least 1"),
         ({"images": "0"}, "images=0 is not a whole number of at least 1"),
         ({"images": -3}, "images=-3 is not"),
-        ({"size": "big"}, "size=big is not N or HEIGHTxWIDTH in pixels, each 16 to 4096"),
+        (
+            {"size": "big"},
+            "size=big is not N or HEIGHTxWIDTH in pixels, each 16 to 4096",
+        ),
         ({"size": "8"}, "size=8 is not"),
         ({"size": "64x9999"}, "size=64x9999 is not"),
         ({"size": "64x64x3"}, "size=64x64x3 is not"),
@@ -404,7 +457,9 @@ def test_there_is_no_image_beyond_the_last(index: int) -> None:
         ({"argument": "/some/folder"}, "shapes takes options only, got '/some/folder'"),
     ],
 )
-def test_a_bad_option_is_named_with_a_remedy(options: dict[str, Any], message: str) -> None:
+def test_a_bad_option_is_named_with_a_remedy(
+    options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConceptSetInvalid) as error:
         Shapes(**options)
     assert message in str(error.value)

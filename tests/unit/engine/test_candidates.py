@@ -40,22 +40,31 @@ def ample_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def maps() -> Tensor:
     """(image, unit, row, column), with ties; one unit saturates, one is mostly 0."""
-    drawn = torch.randn(IMAGES, UNITS, 4, 5, generator=torch.Generator().manual_seed(1)).round(
-        decimals=1
-    )
+    drawn = torch.randn(
+        IMAGES, UNITS, 4, 5, generator=torch.Generator().manual_seed(1)
+    ).round(decimals=1)
     drawn[:, 3] = (drawn[:, 3] * 6).clamp(0, 6)
     drawn[:, 4] = (drawn[:, 4] - 2).relu()
     return drawn
 
 
-ORDERS = ["shuffled", "shuffled otherwise", "as they come", "backwards", "rising", "falling"]
+ORDERS = [
+    "shuffled",
+    "shuffled otherwise",
+    "as they come",
+    "backwards",
+    "rising",
+    "falling",
+]
 
 
 def ordered(maps: Tensor, order: str) -> Tensor:
     """The images in an order."""
     return {
         "shuffled": torch.randperm(IMAGES, generator=torch.Generator().manual_seed(0)),
-        "shuffled otherwise": torch.randperm(IMAGES, generator=torch.Generator().manual_seed(7)),
+        "shuffled otherwise": torch.randperm(
+            IMAGES, generator=torch.Generator().manual_seed(7)
+        ),
         "as they come": torch.arange(IMAGES),
         "backwards": torch.arange(IMAGES).flip(0),
         "rising": maps[:, :3].amax((1, 2, 3)).argsort(),
@@ -119,7 +128,10 @@ def flat_values(kept: Candidates, above: Tensor) -> list[list[float]]:
 
 def reference_thresholds(maps: Tensor) -> Tensor:
     return torch.tensor(
-        [reference.threshold(unit.numpy(), QUANTILE) for unit in maps.transpose(0, 1).flatten(1)]
+        [
+            reference.threshold(unit.numpy(), QUANTILE)
+            for unit in maps.transpose(0, 1).flatten(1)
+        ]
     )
 
 
@@ -158,8 +170,12 @@ def test_no_map_above_the_threshold_is_lost(
 def test_a_bound_that_was_passed_is_told(maps: Tensor) -> None:
     """The largest values lie just where they are drawn: no fair sample."""
     drawn = torch.zeros_like(maps)
-    places = ((torch.arange(IMAGES, dtype=torch.float64) * 0.6180339887498949) % 1 * 20).long()
-    drawn.flatten(2)[torch.arange(IMAGES), :, places] = 1.0 + torch.arange(IMAGES)[:, None]
+    places = (
+        (torch.arange(IMAGES, dtype=torch.float64) * 0.6180339887498949) % 1 * 20
+    ).long()
+    drawn.flatten(2)[torch.arange(IMAGES), :, places] = (
+        1.0 + torch.arange(IMAGES)[:, None]
+    )
     drawn += torch.randn(drawn.shape, generator=torch.Generator().manual_seed(2)) * 0.1
     kept = Candidates((4, 5), maps.dtype)
     bound, found = observe(drawn, torch.arange(IMAGES), 10, kept)
@@ -179,16 +195,29 @@ def test_spilling_to_a_file_changes_nothing(
     spilt = Candidates((4, 5), dtype, tmp_path / "deeper" / "0" if named else None)
     bound, found = observe(maps, places, 7, memory)
     level, same = observe(maps, places, 7, spilt, spill_every=4)
-    assert torch.equal(bound.level, level.level) and torch.equal(found.values, same.values)
+    assert torch.equal(bound.level, level.level) and torch.equal(
+        found.values, same.values
+    )
     assert (
-        spilt.file is not None and memory.file is None and list(memory.parts) == list(spilt.parts)
+        spilt.file is not None
+        and memory.file is None
+        and list(memory.parts) == list(spilt.parts)
     )
     for batch in [*reversed(spilt.parts), 10**6]:
         one, other = memory.of(batch), spilt.of(batch)
         assert (
-            other.values.dtype == dtype and other.images.dtype == other.units.dtype == torch.int32
+            other.values.dtype == dtype
+            and other.images.dtype == other.units.dtype == torch.int32
         )
-        for name in ("images", "units", "peaks", "counts", "positions", "values", "memory"):
+        for name in (
+            "images",
+            "units",
+            "peaks",
+            "counts",
+            "positions",
+            "values",
+            "memory",
+        ):
             assert torch.equal(getattr(one, name), getattr(other, name))
     for above in (bound.level, found.values):
         assert flat_values(memory, above) == flat_values(spilt, above)
@@ -215,30 +244,38 @@ def test_a_better_bound_forgets_what_it_rules_out(
     in_memory = range(12) if storage == "in memory" else range(7, 12)
     parts = [kept.parts[batch] for batch in in_memory]
     assert all(
-        isinstance(part, SparseMaps) and (part.peaks > expected[part.units]).all() for part in parts
+        isinstance(part, SparseMaps) and (part.peaks > expected[part.units]).all()
+        for part in parts
     )
     assert (
-        kept.nbytes == sum(part.nbytes for part in parts if isinstance(part, SparseMaps)) < before
+        kept.nbytes
+        == sum(part.nbytes for part in parts if isinstance(part, SparseMaps))
+        < before
     )
     assert flat_values(kept, expected) == flat
     kept.update(12, first[:3], maps[:3], maps[:3].amax((2, 3)), expected)
     more = maps[:3].transpose(0, 1).flatten(1)
     for unit, values in enumerate(flat_values(kept, expected)):
         assert values == sorted(
-            [*flat[unit], *more[unit][more[unit] > expected[unit]].tolist()], reverse=True
+            [*flat[unit], *more[unit][more[unit] > expected[unit]].tolist()],
+            reverse=True,
         )
     kept.close()
 
 
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("amount", [1, 5000, 10**9])
-def test_the_oldest_are_spilled_first_and_no_more_than_needed(maps: Tensor, amount: int) -> None:
+def test_the_oldest_are_spilled_first_and_no_more_than_needed(
+    maps: Tensor, amount: int
+) -> None:
     kept = Candidates((4, 5), maps.dtype)
     for number, images in enumerate(torch.arange(IMAGES).split(10)):
         kept.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
     before, largest = (
         kept.nbytes,
-        max(part.nbytes for part in kept.parts.values() if isinstance(part, SparseMaps)),
+        max(
+            part.nbytes for part in kept.parts.values() if isinstance(part, SparseMaps)
+        ),
     )
     kept.spill(NOTHING, amount)
     assert max(before - amount - largest, 0) <= kept.nbytes <= max(before - amount, 0)
@@ -250,7 +287,9 @@ def test_the_oldest_are_spilled_first_and_no_more_than_needed(maps: Tensor, amou
     kept.close()
 
 
-def test_the_whole_is_more_than_the_bound_and_only_what_exceeds_it_is_flat(maps: Tensor) -> None:
+def test_the_whole_is_more_than_the_bound_and_only_what_exceeds_it_is_flat(
+    maps: Tensor,
+) -> None:
     kept = Candidates((4, 5), maps.dtype)
     kept.update(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
     assert kept.nbytes >= maps.nbytes and len(pairs(kept)) == IMAGES * UNITS
@@ -259,7 +298,9 @@ def test_the_whole_is_more_than_the_bound_and_only_what_exceeds_it_is_flat(maps:
         [value for value in maps[:, unit].flatten().tolist() if value > above[unit]]
         for unit in range(UNITS)
     ]
-    assert flat_values(kept, above) == [sorted(values, reverse=True) for values in expected]
+    assert flat_values(kept, above) == [
+        sorted(values, reverse=True) for values in expected
+    ]
     assert flat_values(kept, above)[2] == []
 
 
@@ -339,7 +380,9 @@ def test_a_shard_is_read_and_left_as_it_is(maps: Tensor, tmp_path: Path) -> None
     kept.close()
     with (tmp_path / "0.maps").open("ab") as file:
         file.write(b"beyond")
-    shard = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end)
+    shard = Candidates(
+        (4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end
+    )
     shard.reopen(to_go_on=False)
     assert (
         pairs(shard).keys() == before.keys()
@@ -348,19 +391,27 @@ def test_a_shard_is_read_and_left_as_it_is(maps: Tensor, tmp_path: Path) -> None
     shard.close()
 
 
-def test_a_file_that_is_shorter_than_said_is_refused(maps: Tensor, tmp_path: Path) -> None:
+def test_a_file_that_is_shorter_than_said_is_refused(
+    maps: Tensor, tmp_path: Path
+) -> None:
     kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
     observe(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
     kept.close()
     with (tmp_path / "0.maps").open("r+b") as file:
         file.truncate(kept.end - 1)
-    again = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end)
-    with pytest.raises(ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, not {kept.end}"):
+    again = Candidates(
+        (4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end
+    )
+    with pytest.raises(
+        ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, not {kept.end}"
+    ):
         again.reopen(to_go_on=True)
     assert again.file is None
 
 
-def test_a_file_that_is_cut_while_it_is_used_is_named(maps: Tensor, tmp_path: Path) -> None:
+def test_a_file_that_is_cut_while_it_is_used_is_named(
+    maps: Tensor, tmp_path: Path
+) -> None:
     kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
     observe(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
     with (tmp_path / "0.maps").open("r+b") as file:
@@ -385,7 +436,11 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(
 @pytest.mark.parametrize("named", [False, True])
 @pytest.mark.parametrize("records", [0, 1, 5])
 def test_maps_stay_where_single_values_do_not_fit_either(
-    maps: Tensor, named: bool, records: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    maps: Tensor,
+    named: bool,
+    records: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The disk takes some records of values, then none."""
     prefix = tmp_path / "0" if named else None

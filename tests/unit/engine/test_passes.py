@@ -35,7 +35,9 @@ from nd_plugin.method import activation_masks, lower_bound, upsampling
 from nd_plugin.probe_data.batches import Feed
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:.*multi-threaded, use of fork:DeprecationWarning"
+    ),
     pytest.mark.filterwarnings(
         "ignore:This DataLoader will create:UserWarning"
     ),  # more workers than processors
@@ -124,10 +126,17 @@ def concepts() -> Numbered:
 
 
 def drawn(
-    seed: int, units: int = 6, cells: tuple[int, int] = (5, 4), dtype: torch.dtype = torch.float32
+    seed: int,
+    units: int = 6,
+    cells: tuple[int, int] = (5, 4),
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     return torch.randn(
-        IMAGES, units, *cells, generator=torch.Generator().manual_seed(seed), dtype=dtype
+        IMAGES,
+        units,
+        *cells,
+        generator=torch.Generator().manual_seed(seed),
+        dtype=dtype,
     )
 
 
@@ -140,7 +149,9 @@ def run(
     memory: int | None = None,
 ) -> list[Dissection]:
     settings = Settings(quantile=quantiles[0], top_images=4)
-    feed = Feed.of(concepts, HOW, settings, torch.device("cpu"), batch_size, workers, memory)
+    feed = Feed.of(
+        concepts, HOW, settings, torch.device("cpu"), batch_size, workers, memory
+    )
     return run_engine(model, list(model.activations), feed, quantiles=quantiles)
 
 
@@ -154,7 +165,9 @@ class Expected:
 TWINS: dict[tuple[int, float], Expected] = {}  # by the maps' id and τ: the twin is slow
 
 
-def twin(maps: Tensor, tau: float, category_of: list[int], concepts: Numbered) -> Expected:
+def twin(
+    maps: Tensor, tau: float, category_of: list[int], concepts: Numbered
+) -> Expected:
     """What the slow twin gives for ``maps`` (image, unit, row, column)."""
     if (id(maps), tau) not in TWINS:
         values = maps.transpose(0, 1).flatten(1).numpy()
@@ -187,13 +200,17 @@ def assert_twins(found: Dissection, maps: Tensor, concepts: Numbered) -> None:
     assert found.locations == values.shape[1] and not found.skipped
     peaks = maps.amax((2, 3)).double()
     for unit in range(maps.shape[1]):
-        top = sorted(range(IMAGES), key=lambda image: (-float(peaks[image, unit]), image))[:4]
+        top = sorted(
+            range(IMAGES), key=lambda image: (-float(peaks[image, unit]), image)
+        )[:4]
         assert found.top_images[unit].tolist() == top
         assert found.top_activations[unit].tolist() == peaks[top, unit].tolist()
 
 
 def notes_of(found: Dissection) -> list[str]:
-    return [note for note in found.provenance.notes if note.startswith(combine.SECOND_PASS)]
+    return [
+        note for note in found.provenance.notes if note.startswith(combine.SECOND_PASS)
+    ]
 
 
 MIXED = {
@@ -223,7 +240,15 @@ def how(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize(
     ("batch_size", "workers", "memory"),
-    [(1, 0, None), (5, 0, 0), (7, 0, 9000), (16, 2, None), (48, 0, None), (48, 2, 0), (100, 0, 0)],
+    [
+        (1, 0, None),
+        (5, 0, 0),
+        (7, 0, 9000),
+        (16, 2, None),
+        (48, 0, None),
+        (48, 2, 0),
+        (100, 0, 0),
+    ],
 )
 def test_the_numbers_are_the_twins_for_any_batches_workers_and_memory(
     concepts: Numbered, batch_size: int, workers: int, memory: int | None
@@ -232,7 +257,9 @@ def test_the_numbers_are_the_twins_for_any_batches_workers_and_memory(
     for found in run(model, concepts, (TAU,), batch_size, workers, memory):
         assert_twins(found, MIXED[found.layer], concepts)
         assert found.intersection.any() and not notes_of(found)
-    assert sorted(model.seen) == list(range(IMAGES)), "each image goes through the model once"
+    assert sorted(model.seen) == list(range(IMAGES)), (
+        "each image goes through the model once"
+    )
 
 
 @pytest.mark.parametrize("memory", [0, None])
@@ -255,7 +282,14 @@ def test_several_quantiles_equal_single_runs(
             (found for found in together if found.settings.quantile == quantile_),
             strict=True,
         ):
-            for name in ("thresholds", "intersection", "unit_area", "sparse", "dead", "top_images"):
+            for name in (
+                "thresholds",
+                "intersection",
+                "unit_area",
+                "sparse",
+                "dead",
+                "top_images",
+            ):
                 assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 
@@ -276,7 +310,10 @@ class TestNoRoom:
 
     @pytest.mark.usefixtures("no_room")
     def test_only_the_layers_concerned_are_noted(self, concepts: Numbered) -> None:
-        activations = {"small": drawn(4, units=1, cells=(1, 1)), "large": drawn(5, cells=(12, 12))}
+        activations = {
+            "small": drawn(4, units=1, cells=(1, 1)),
+            "large": drawn(5, cells=(12, 12)),
+        }
         model = Planted(activations)
         found = run(model, concepts, memory=30_000)
         for one in found:
@@ -314,18 +351,27 @@ class TestNotKept:
         assert found.sparse.all()
         assert_twins(found, maps, concepts)
 
-    def test_units_with_many_zeros_and_negative_values(self, concepts: Numbered) -> None:
+    def test_units_with_many_zeros_and_negative_values(
+        self, concepts: Numbered
+    ) -> None:
         maps = drawn(9)
         maps = torch.where(maps.abs() < 1.9, 0.0, maps)
         model = Planted({"zeros": maps})
         (found,) = run(model, concepts)
         assert_twins(found, maps, concepts)
-        assert (found.thresholds == 0).all() and not found.sparse.all() and found.intersection.any()
+        assert (
+            (found.thresholds == 0).all()
+            and not found.sparse.all()
+            and found.intersection.any()
+        )
         assert not notes_of(found) and len(model.seen) == IMAGES
 
     @pytest.mark.usefixtures("passed_bounds")
     def test_only_the_layers_concerned_are_noted(self, concepts: Numbered) -> None:
-        activations = {"constant": torch.full((IMAGES, 3, 2, 2), 1.5), "plain": MIXED["plain"]}
+        activations = {
+            "constant": torch.full((IMAGES, 3, 2, 2), 1.5),
+            "plain": MIXED["plain"],
+        }
         found = run(Planted(activations), concepts)
         assert [notes_of(one) for one in found] == [[], [combine.BELOW_STORED]]
         for one in found:
@@ -339,7 +385,10 @@ def test_values_that_are_not_finite_are_named(
     concepts: Numbered, value: float, image: int, workers: int, dtype: torch.dtype
 ) -> None:
     bad = drawn(10)
-    bad[image, 4, 1, 2], bad[image, 4, 3, 3] = value, 50.0  # where it could reach a mask
+    bad[image, 4, 1, 2], bad[image, 4, 3, 3] = (
+        value,
+        50.0,
+    )  # where it could reach a mask
     model = Planted({"good": drawn(11), "bad": bad.to(dtype)})
     with pytest.raises(
         NonFiniteActivation,
@@ -349,10 +398,14 @@ def test_values_that_are_not_finite_are_named(
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
-def test_a_map_that_is_nowhere_finite_is_named(concepts: Numbered, value: float) -> None:
+def test_a_map_that_is_nowhere_finite_is_named(
+    concepts: Numbered, value: float
+) -> None:
     bad = drawn(10)
     bad[40, 2] = value
-    with pytest.raises(NonFiniteActivation, match=r"layer 'bad', unit 2, image 40\.png"):
+    with pytest.raises(
+        NonFiniteActivation, match=r"layer 'bad', unit 2, image 40\.png"
+    ):
         run(Planted({"bad": bad}), concepts)
 
 
@@ -361,9 +414,13 @@ def test_minus_infinity_is_less_than_all_and_lights_nothing(
     concepts: Numbered, how: str, batch_size: int
 ) -> None:
     maps, here = drawn(10), drawn(13) > 0.5
-    assert here[maps > maps.quantile(1 - TAU)].any() and not here.flatten(2).all(2).any()
+    assert (
+        here[maps > maps.quantile(1 - TAU)].any() and not here.flatten(2).all(2).any()
+    )
     model = Planted({"layer": maps.masked_fill(here, -torch.inf)})
-    (found,) = run(model, concepts, batch_size=batch_size, memory=0 if how == "no room" else None)
+    (found,) = run(
+        model, concepts, batch_size=batch_size, memory=0 if how == "no room" else None
+    )
     assert_twins(found, maps.masked_fill(here, -1e30), concepts)
 
 
@@ -371,7 +428,8 @@ def test_a_threshold_of_minus_infinity_is_refused(concepts: Numbered) -> None:
     maps = drawn(10)
     maps.flatten(2)[:, 3, 1:] = -torch.inf
     with pytest.raises(
-        NonFiniteActivation, match=r"layer 'layer', unit 3: no more than 0\.05 of its activations"
+        NonFiniteActivation,
+        match=r"layer 'layer', unit 3: no more than 0\.05 of its activations",
     ):
         run(Planted({"layer": maps}), concepts)
 
@@ -396,15 +454,25 @@ UNITS = {
 
 
 @pytest.mark.parametrize("batch_size", [5, 48])
-def test_units_that_saturate_or_are_constant(concepts: Numbered, how: str, batch_size: int) -> None:
+def test_units_that_saturate_or_are_constant(
+    concepts: Numbered, how: str, batch_size: int
+) -> None:
     quantiles = (TAU, 0.4)
     dissections = run(
-        Planted(UNITS), concepts, quantiles, batch_size, memory=0 if how == "no room" else None
+        Planted(UNITS),
+        concepts,
+        quantiles,
+        batch_size,
+        memory=0 if how == "no room" else None,
     )
     for found in dissections:
         assert_twins(found, UNITS[found.layer], concepts)
     often, _, _, two, *_ = dissections[::2]
-    assert often.thresholds.tolist() == [6] and not often.unit_area.any() and not often.dead.any()
+    assert (
+        often.thresholds.tolist() == [6]
+        and not often.unit_area.any()
+        and not often.dead.any()
+    )
     assert two.thresholds.tolist() == [1] and not two.unit_area.any()
     dead = {found.layer for found in dissections if found.dead.all()}
     assert dead == {"constant", "constant below 0", "0 everywhere", "0 of both signs"}
@@ -413,7 +481,10 @@ def test_units_that_saturate_or_are_constant(concepts: Numbered, how: str, batch
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("memory", [0, None])
 def test_layers_of_other_precisions(
-    concepts: Numbered, dtype: torch.dtype, memory: int | None, request: pytest.FixtureRequest
+    concepts: Numbered,
+    dtype: torch.dtype,
+    memory: int | None,
+    request: pytest.FixtureRequest,
 ) -> None:
     if memory == 0:
         request.getfixturevalue("no_room")
@@ -462,4 +533,7 @@ def test_a_probe_that_cannot_be_opened_leaves_no_process_and_the_threads_as_they
     before, threads = set(multiprocessing.active_children()), torch.get_num_threads()
     with pytest.raises(KeyError, match="no such layer"):
         run(Broken({"plain": drawn(1)}), concepts, workers=2)
-    assert set(multiprocessing.active_children()) <= before and torch.get_num_threads() == threads
+    assert (
+        set(multiprocessing.active_children()) <= before
+        and torch.get_num_threads() == threads
+    )

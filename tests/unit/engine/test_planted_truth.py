@@ -8,7 +8,14 @@ import reference
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Annotation, ConceptSet, Dissection, LayerDissection, Preprocess, open_concepts
+from nd_plugin import (
+    Annotation,
+    ConceptSet,
+    Dissection,
+    LayerDissection,
+    Preprocess,
+    open_concepts,
+)
 from nd_plugin.engine import candidates
 from nd_plugin.method.annotations import LabelCombinations
 
@@ -42,7 +49,9 @@ def truth_of(concepts: ConceptSet) -> Tensor:
     truth = torch.zeros(len(concepts), len(concepts.concepts), MASK, MASK)
     for index in range(len(concepts)):
         annotation = concepts.annotation(index)
-        masks = reference.annotation_masks(list(annotation.planes), annotation.labels, (MASK, MASK))
+        masks = reference.annotation_masks(
+            list(annotation.planes), annotation.labels, (MASK, MASK)
+        )
         for concept, mask in masks.items():
             truth[index, concept] = torch.from_numpy(mask)
     return truth
@@ -70,27 +79,38 @@ def dissected(
     return found
 
 
-def test_exact_detectors_score_one(planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray]) -> None:
+def test_exact_detectors_score_one(
+    planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray],
+) -> None:
     concepts, images, truth, possible = planted
     categories = {concepts.concepts[index].category for index in possible}
     assert categories == {"object", "part", "scene", "material", "texture", "color"}
     found = dissected(Planted(images, truth[:, possible], rotated=False), concepts)
-    assert np.array_equal(found.iou[np.arange(len(possible)), possible], np.ones(len(possible)))
+    assert np.array_equal(
+        found.iou[np.arange(len(possible)), possible], np.ones(len(possible))
+    )
     twins = {
         tuple(column)
         for column in truth[:, possible].transpose(0, 1).flatten(1).numpy().astype(bool)
     }
     exact = found.iou[np.arange(len(possible)), found.labels]
     assert np.array_equal(exact, np.ones(len(possible)))
-    differing = [unit for unit, concept in enumerate(possible) if found.labels[unit] != concept]
-    for (
-        unit
-    ) in differing:  # two concepts with the same pixels everywhere: the lower index is the label
-        assert found.labels[unit] < possible[unit] and found.iou[unit, found.labels[unit]] == 1
+    differing = [
+        unit for unit, concept in enumerate(possible) if found.labels[unit] != concept
+    ]
+    for unit in (
+        differing
+    ):  # two concepts with the same pixels everywhere: the lower index is the label
+        assert (
+            found.labels[unit] < possible[unit]
+            and found.iou[unit, found.labels[unit]] == 1
+        )
     assert found.unique_detectors == len(twins)
 
 
-def test_a_rotated_copy_does_not(planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray]) -> None:
+def test_a_rotated_copy_does_not(
+    planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray],
+) -> None:
     concepts, images, truth, possible = planted
     straight = dissected(Planted(images, truth[:, possible], rotated=False), concepts)
     rotated = dissected(Planted(images, truth[:, possible], rotated=True), concepts)
@@ -107,20 +127,32 @@ def test_dead_constant_and_sparse_units_are_marked(
             torch.zeros_like(truth[:, 0]),
             torch.full_like(truth[:, 0], 3.5),
             truth[:, possible[0]],
-            torch.rand(truth[:, 0].shape, generator=torch.Generator().manual_seed(1)) + 1,
+            torch.rand(truth[:, 0].shape, generator=torch.Generator().manual_seed(1))
+            + 1,
         ],
         dim=1,
     )
     found = dissected(Planted(images, units, rotated=False), concepts)
-    assert [score.state for score in found.unit_scores()] == ["dead", "dead", "sparse", "live"]
+    assert [score.state for score in found.unit_scores()] == [
+        "dead",
+        "dead",
+        "sparse",
+        "live",
+    ]
     assert found.summary().dead == 2 and found.summary().sparse == 1
-    assert found.unit_area[:2].sum() == 0, "a constant unit exceeds its threshold nowhere"
-    assert not any(score.detector for score in found.unit_scores() if score.state == "dead")
+    assert found.unit_area[:2].sum() == 0, (
+        "a constant unit exceeds its threshold nowhere"
+    )
+    assert not any(
+        score.detector for score in found.unit_scores() if score.state == "dead"
+    )
 
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (7, 2), (64, 0)])
 def test_nothing_depends_on_batches_or_workers(
-    planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray], batch_size: int, workers: int
+    planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray],
+    batch_size: int,
+    workers: int,
 ) -> None:
     concepts, images, truth, possible = planted
     model = Planted(images, truth[:, possible], rotated=False)
@@ -152,7 +184,9 @@ def test_top_images_are_those_with_the_largest_activation(
     )
     peaks = (truth[:, possible] * strength.view(-1, 1, 1, 1)).amax((2, 3)).T
     for unit, values in enumerate(peaks):
-        expected = sorted(range(IMAGES), key=lambda image: (-float(values[image]), image))
+        expected = sorted(
+            range(IMAGES), key=lambda image: (-float(values[image]), image)
+        )
         assert found.top_images[unit].tolist() == expected
         assert found.top(unit, 1) == [(concepts.name(expected[0]), float(values.max()))]
 
@@ -170,10 +204,16 @@ def test_candidates_over_the_memory_go_to_a_file_and_the_images_through_the_mode
     memory: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(candidates, "free_bytes", lambda folder: 2**40)  # whatever disk is here
+    monkeypatch.setattr(
+        candidates, "free_bytes", lambda folder: 2**40
+    )  # whatever disk is here
     concepts, images, truth, possible = planted
-    noise = torch.rand(truth[:, possible].shape, generator=torch.Generator().manual_seed(6))
-    model = Planted(images, (truth[:, possible] + noise).round(decimals=2), rotated=False)
+    noise = torch.rand(
+        truth[:, possible].shape, generator=torch.Generator().manual_seed(6)
+    )
+    model = Planted(
+        images, (truth[:, possible] + noise).round(decimals=2), rotated=False
+    )
     passes: list[int] = []
     model.units.register_forward_hook(lambda _, __, output: passes.append(len(output)))
     how = {"layer": "units", "quantile": 0.01, "workers": 0}
@@ -182,7 +222,16 @@ def test_candidates_over_the_memory_go_to_a_file_and_the_images_through_the_mode
     assert once == survey + IMAGES
     two = dissected(model, concepts, memory=memory, **how)  # type: ignore[arg-type]
     assert sum(passes) - once == survey + IMAGES
-    assert not any("once more" in note for found in (one, two) for note in found.report().notes)
-    for name in ("thresholds", "intersection", "unit_area", "concept_area", "top_images", "sparse"):
+    assert not any(
+        "once more" in note for found in (one, two) for note in found.report().notes
+    )
+    for name in (
+        "thresholds",
+        "intersection",
+        "unit_area",
+        "concept_area",
+        "top_images",
+        "sparse",
+    ):
         assert np.array_equal(getattr(one, name), getattr(two, name)), name
     assert one.intersection.sum() > 0

@@ -16,7 +16,18 @@ from nd_plugin.method.upsampling import finite, upsample
 from nd_plugin.receptive_fields.geometry import spread_evenly
 
 CPU = torch.device("cpu")
-CELLS = [(1, 1), (1, 2), (2, 2), (1, 9), (9, 1), (3, 3), (7, 5), (16, 16), (16, 17), (190, 180)]
+CELLS = [
+    (1, 1),
+    (1, 2),
+    (2, 2),
+    (1, 9),
+    (9, 1),
+    (3, 3),
+    (7, 5),
+    (16, 16),
+    (16, 17),
+    (190, 180),
+]
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -35,7 +46,9 @@ KINDS = {
     "huge": lambda drawn: drawn.sign() * torch.finfo(drawn.dtype).max,
     "denormal": lambda drawn: drawn * torch.finfo(drawn.dtype).tiny * 1e-5,
     "smooth": lambda drawn: torch.nn.functional.avg_pool2d(drawn, 3, 1, 1),
-    "minus infinity here and there": lambda drawn: torch.where(drawn < -1.5, -torch.inf, drawn),
+    "minus infinity here and there": lambda drawn: torch.where(
+        drawn < -1.5, -torch.inf, drawn
+    ),
 }
 
 
@@ -81,7 +94,9 @@ def mask(maps: Tensor, thresholds: Tensor, geometry: Geometry) -> Tensor:
 
 
 @pytest.fixture(params=[2**20, 1], ids=["at once", "map by map"])
-def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def pieces(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     monkeypatch.setattr(sparse_maps, "CELLS_IN_CACHE", request.param)
     sparse_maps._positions.cache_clear()
     yield
@@ -99,15 +114,21 @@ def test_what_exceeds_the_bound_and_what_touches_it_is_kept(
         peaks, bound = maps.amax((2, 3)), bounds(maps, 0.8)
         one = sparsify(maps, torch.arange(6) * 10, peaks, bound)
         image, unit = (peaks > bound).nonzero(as_tuple=True)
-        assert one.images.tolist() == (image * 10).tolist() and one.units.tolist() == unit.tolist()
+        assert (
+            one.images.tolist() == (image * 10).tolist()
+            and one.units.tolist() == unit.tolist()
+        )
         chosen, dense = maps[image, unit], every(one)
         assert torch.equal(one.peaks, peaks[image, unit]) and dense.dtype == dtype
         needed = neighbourhood(chosen > bound[unit, None, None])
         assert torch.equal(dense[needed], finite(chosen)[needed])
-        assert ((dense == finite(chosen)) | dense.isneginf()).all(), "the rest is below everything"
+        assert ((dense == finite(chosen)) | dense.isneginf()).all(), (
+            "the rest is below everything"
+        )
         assert one.counts.sum() == len(one.values) == len(one.positions)
         assert (
-            one.nbytes == bytes_of(cells, dtype, len(unit), len(one.values)) and one.nbytes % 8 == 0
+            one.nbytes == bytes_of(cells, dtype, len(unit), len(one.values))
+            and one.nbytes % 8 == 0
         )
 
 
@@ -121,7 +142,10 @@ def test_the_mask_is_that_of_the_whole_map(kind: str, cells: tuple[int, int]) ->
         Geometry(Axis(1, -13.7, 190), Axis(1, 17.3, 3.1)),
         Geometry(Axis(1, 32, 0), Axis(1, -1.9, 120.4)),
         Geometry(
-            *(Axis(1, float(torch.randn((), generator=generator)) * 30, 90) for _ in range(2))
+            *(
+                Axis(1, float(torch.randn((), generator=generator)) * 30, 90)
+                for _ in range(2)
+            )
         ),
     ]
     bound = bounds(maps, 0.9)
@@ -138,34 +162,57 @@ def test_the_mask_is_that_of_the_whole_map(kind: str, cells: tuple[int, int]) ->
             assert torch.equal(found, mask(whole, above[units], geometry))
             if maps[maps.isfinite()].abs().max() < 1e30:
                 expected = (
-                    upsample(maps[one.images, one.units], geometry, (224, 200), (40, 44))
+                    upsample(
+                        maps[one.images, one.units], geometry, (224, 200), (40, 44)
+                    )
                     > above[units, None, None]
                 )
                 assert torch.equal(found, expected.flatten(1).long())
             pixels += int(found.sum())
-    assert pixels > 0 or cells[0] * cells[1] <= 4 or kind in ("saturated", "huge", "mostly zero")
+    assert (
+        pixels > 0
+        or cells[0] * cells[1] <= 4
+        or kind in ("saturated", "huge", "mostly zero")
+    )
 
 
 @pytest.mark.parametrize("cells", CELLS)
 def test_without_a_bound_everything_is_kept(cells: tuple[int, int]) -> None:
     maps = drawn("normal", cells)
-    one = sparsify(maps, torch.arange(6), maps.amax((2, 3)), torch.full((4,), -torch.inf))
-    assert torch.equal(every(one), maps.flatten(0, 1)) and (one.counts == cells[0] * cells[1]).all()
-    overhead = 1 if cells[0] * cells[1] <= 256 else 2 if cells[0] * cells[1] <= 2**15 else 4
-    assert one.nbytes <= maps.nbytes + len(one.units) * (16 + overhead * cells[0] * cells[1]) + 8
+    one = sparsify(
+        maps, torch.arange(6), maps.amax((2, 3)), torch.full((4,), -torch.inf)
+    )
+    assert (
+        torch.equal(every(one), maps.flatten(0, 1))
+        and (one.counts == cells[0] * cells[1]).all()
+    )
+    overhead = (
+        1 if cells[0] * cells[1] <= 256 else 2 if cells[0] * cells[1] <= 2**15 else 4
+    )
+    assert (
+        one.nbytes
+        <= maps.nbytes + len(one.units) * (16 + overhead * cells[0] * cells[1]) + 8
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cells", [(1, 1), (7, 5), (16, 17)])
-def test_a_better_bound_leaves_the_maps_that_exceed_it(kind: str, cells: tuple[int, int]) -> None:
+def test_a_better_bound_leaves_the_maps_that_exceed_it(
+    kind: str, cells: tuple[int, int]
+) -> None:
     maps = drawn(kind, cells)
     peaks, better = maps.amax((2, 3)), bounds(maps, 0.97)
     before = sparsify(maps, torch.arange(6), peaks, bounds(maps, 0.3))
-    after, stay = before.above(better, neighbours=True), before.peaks > better[before.units]
+    after, stay = (
+        before.above(better, neighbours=True),
+        before.peaks > better[before.units],
+    )
     for name in ("images", "units", "peaks", "counts"):
         assert torch.equal(getattr(after, name), getattr(before, name)[stay]), name
     assert torch.equal(every(after), every(before)[stay])
-    assert (after is before) == bool(stay.all()) and after.above(better, neighbours=True) is after
+    assert (after is before) == bool(stay.all()) and after.above(
+        better, neighbours=True
+    ) is after
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -180,7 +227,15 @@ def test_without_neighbours_it_leaves_the_values_that_exceed_it(
         after, expected = before.above(better, neighbours=False), sparsify(
             maps, torch.arange(6), peaks, better, neighbours=False
         )  # fmt: skip
-        for name in ("images", "units", "peaks", "counts", "positions", "values", "memory"):
+        for name in (
+            "images",
+            "units",
+            "peaks",
+            "counts",
+            "positions",
+            "values",
+            "memory",
+        ):
             assert torch.equal(getattr(after, name), getattr(expected, name)), name
 
 
@@ -189,7 +244,11 @@ def test_without_neighbours_it_leaves_the_values_that_exceed_it(
 def test_what_is_lit_are_the_values_above_a_bound(kind: str, neighbours: bool) -> None:
     maps = drawn(kind, (7, 5))
     one = sparsify(
-        maps, torch.arange(6), maps.amax((2, 3)), bounds(maps, 0.5), neighbours=neighbours
+        maps,
+        torch.arange(6),
+        maps.amax((2, 3)),
+        bounds(maps, 0.5),
+        neighbours=neighbours,
     )
     for quantile in (0.5, 0.9, 1.0):
         above = bounds(maps, quantile)
@@ -208,7 +267,9 @@ def test_what_is_lit_are_the_values_above_a_bound(kind: str, neighbours: bool) -
 def test_some_of_the_maps_in_any_order(which: list[int]) -> None:
     maps = drawn("normal", (7, 5))
     one = sparsify(maps, torch.arange(6), maps.amax((2, 3)), bounds(maps, 0.9))
-    assert torch.equal(one.maps(torch.tensor(which, dtype=torch.int64), CPU), every(one)[which])
+    assert torch.equal(
+        one.maps(torch.tensor(which, dtype=torch.int64), CPU), every(one)[which]
+    )
 
 
 def test_few_cells_take_little_memory() -> None:

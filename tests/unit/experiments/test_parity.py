@@ -136,7 +136,10 @@ class TestParity:
         ]
         for result, units in zip(results, (8, 8, 8, 12), strict=True):
             assert result.units == units and result.geometry
-            assert result.relative <= 1e-5 and result.threshold_difference <= 1e-5 * result.largest
+            assert (
+                result.relative <= 1e-5
+                and result.threshold_difference <= 1e-5 * result.largest
+            )
             assert result.labels == result.detectors == result.detector_labels == ()
             assert result.counts[0] == result.counts[1]
         assert sum(result.counts[0] for result in results) > 0
@@ -156,7 +159,10 @@ class TestParity:
             > 0.1
         )
         assert result.iou_difference == float(np.abs(first.iou - second.iou).max()) > 0
-        assert list(result.labels) == np.flatnonzero(first.labels != second.labels).tolist()
+        assert (
+            list(result.labels)
+            == np.flatnonzero(first.labels != second.labels).tolist()
+        )
         assert 3 in result.labels and set(result.labels) <= {3, 5}
         states = [detector_states(dissection) for dissection in (first, second)]
         assert list(result.detectors) == [
@@ -166,7 +172,9 @@ class TestParity:
         assert set(result.detector_labels) <= set(result.labels)
         assert result.geometry
 
-    def test_measures_the_largest_difference_of_all_images(self, tmp_path: Path) -> None:
+    def test_measures_the_largest_difference_of_all_images(
+        self, tmp_path: Path
+    ) -> None:
         path = onnx_files.dynamic_batch(tmp_path)
         shifted = Origin(path)
         with torch.no_grad():
@@ -175,7 +183,9 @@ class TestParity:
         assert result.difference == pytest.approx(0.25, rel=1e-4)
         images = open_concepts(CONCEPTS)
         how = replace(open_model(str(path)).preprocess, size=(32, 32))
-        batch = how.normalise(torch.stack([how.resize(images.image(index)) for index in range(8)]))
+        batch = how.normalise(
+            torch.stack([how.resize(images.image(index)) for index in range(8)])
+        )
         truth = onnx_files.inner_values(path, batch.numpy(), ["conv1"])["conv1"]
         assert result.largest == pytest.approx(float(np.abs(truth).max()), rel=1e-4)
         assert result.relative == result.difference / result.largest
@@ -195,11 +205,15 @@ class TestParity:
         (result,) = compared(str(path), origin, "relu2")
         assert result.relative < 1e-5 and result.labels == ()
         (swapped,) = compared(origin, str(path), "relu2")
-        assert swapped.relative < 1e-5 and swapped.largest == pytest.approx(result.largest)
+        assert swapped.relative < 1e-5 and swapped.largest == pytest.approx(
+            result.largest
+        )
 
     def test_of_half_precision_is_near(self, tmp_path: Path) -> None:
         (result,) = compared(
-            str(onnx_files.fp16(tmp_path)), str(onnx_files.dynamic_batch(tmp_path)), "relu2"
+            str(onnx_files.fp16(tmp_path)),
+            str(onnx_files.dynamic_batch(tmp_path)),
+            "relu2",
         )
         assert 1e-5 < result.relative < 1e-2
 
@@ -228,7 +242,8 @@ class TestParity:
 
 
 @pytest.mark.parametrize(
-    ("text", "pair"), [("a", ("a", "a")), ("a.b=c", ("a.b", "c")), ("x:0=y=z", ("x:0", "y=z"))]
+    ("text", "pair"),
+    [("a", ("a", "a")), ("a.b=c", ("a.b", "c")), ("x:0=y=z", ("x:0", "y=z"))],
 )
 def test_a_pair_is_one_name_or_two(text: str, pair: tuple[str, str]) -> None:
     assert pair_of(text) == pair
@@ -251,7 +266,10 @@ class TestCommand:
         assert header.split() == [
             "layer", "units", "activations", "thresholds", "IoU", "labels", "detectors", "centres",
         ]  # fmt: skip
-        assert first.split()[:2] == ["relu1", "8"] and second.split()[:2] == ["relu2", "12"]
+        assert first.split()[:2] == ["relu1", "8"] and second.split()[:2] == [
+            "relu2",
+            "12",
+        ]
         assert first.split()[5] == "same" and first.split()[-1] == "same"
         assert float(first.split()[2]) < 1e-5
         assert "relative to the largest activation" in err
@@ -265,11 +283,14 @@ class TestCommand:
             "--quantile", "0.05", "--input-size", "32", "--workers", "0",
         )  # fmt: skip
         code, out, _ = nd(*run)
-        assert code == 0 and "1 differ" in out and "conv1: label differs in units 3" in out
+        assert (
+            code == 0 and "1 differ" in out and "conv1: label differs in units 3" in out
+        )
         code, out, err = nd(*run, "--tolerance", "0.01", "--json")
         assert (
             code == 1
-            and "nd: activations differ by more than 0.01 of the largest activation in conv1" in err
+            and "nd: activations differ by more than 0.01 of the largest activation in conv1"
+            in err
         )
         (layer,) = json.loads(out)
         assert layer["layers"] == ["conv1", "conv1"] and layer["labels"] == [3]
@@ -286,7 +307,9 @@ class TestCommand:
 
     def test_refuses_what_makes_no_sense(self, files: Files, nd: Any) -> None:
         rest = ("-c", CONCEPTS, "--input-size", "32", "--workers", "0")
-        code, out, err = nd("parity", files.onnx, files.origin, "-l", "relu1=relu2", *rest)
+        code, out, err = nd(
+            "parity", files.onnx, files.origin, "-l", "relu1=relu2", *rest
+        )
         assert code == 2 and out == "" and "they are not the same layer" in err
         code, _, err = nd("parity", files.onnx, files.origin, "-l", "relu9", *rest)
         assert code == 2 and "no layer 'relu9' in this model; the nearest are " in err
@@ -304,7 +327,10 @@ class TestLayers:
         assert rows[5] == ["relu2", "Relu", "12x8x8", "4", "8x8"]
 
     def test_as_json_are_those_of_the_origin(self, files: Files, nd: Any) -> None:
-        ours = {layer["name"]: layer for layer in json.loads(nd("layers", files.onnx, "--json")[1])}
+        ours = {
+            layer["name"]: layer
+            for layer in json.loads(nd("layers", files.onnx, "--json")[1])
+        }
         arguments = ("layers", files.origin, "--json", "--input-size", "32")
         theirs = {layer["name"]: layer for layer in json.loads(nd(*arguments)[1])}
         for name in ("conv1", "relu1", "pool1", "conv2", "relu2", "fc"):
@@ -314,9 +340,13 @@ class TestLayers:
             )
 
     @pytest.mark.filterwarnings("default:.*may need --custom-op-library")
-    def test_with_unknown_operators_are_those_before_them(self, tmp_path: Path, nd: Any) -> None:
+    def test_with_unknown_operators_are_those_before_them(
+        self, tmp_path: Path, nd: Any
+    ) -> None:
         code, out, err = nd("layers", onnx_files.unknown_domain_after(tmp_path))
-        assert code == 0 and [line.split()[0] for line in out.splitlines()][-1] == "relu2"
+        assert (
+            code == 0 and [line.split()[0] for line in out.splitlines()][-1] == "relu2"
+        )
         note = "com.example.ops:Sharpen may need --custom-op-library FILE"
         assert f"{note}; layers from there on are left out" in err
 
@@ -353,10 +383,13 @@ class TestDissect:
         origin = dissected(files.onnx, "relu2")
         saved = Dissection.load(folder / "relu2")
         assert (
-            np.array_equal(saved.intersection, origin.intersection) and saved.intersection.sum() > 0
+            np.array_equal(saved.intersection, origin.intersection)
+            and saved.intersection.sum() > 0
         )
 
-    def test_what_a_reader_has_to_know_is_in_the_run(self, tmp_path: Path, nd: Any) -> None:
+    def test_what_a_reader_has_to_know_is_in_the_run(
+        self, tmp_path: Path, nd: Any
+    ) -> None:
         path = onnx_files.mixing_batch(tmp_path)
         code, out, _ = nd(
             "dissect", path, "-l", "relu2", "-c", CONCEPTS, "-o", tmp_path / "run",
@@ -418,7 +451,9 @@ class TestDissect:
             "0.05",
             "--json",
         )
-        code, out, _ = nd(*run, "--input", "left", "--feed", "right=0.5", "-o", tmp_path / "run")
+        code, out, _ = nd(
+            *run, "--input", "left", "--feed", "right=0.5", "-o", tmp_path / "run"
+        )
         assert code == 0 and json.loads(out)[0]["units"] == 12
 
 
@@ -438,8 +473,13 @@ class TestDoctor:
         code, out, _ = nd("doctor", "--json")
         findings = json.loads(out)
         assert code == 0
-        assert all(set(finding) == {"subject", "found", "remedy"} for finding in findings)
-        assert [finding["subject"] for finding in findings][:2] == ["Python", "nd_plugin"]
+        assert all(
+            set(finding) == {"subject", "found", "remedy"} for finding in findings
+        )
+        assert [finding["subject"] for finding in findings][:2] == [
+            "Python",
+            "nd_plugin",
+        ]
 
     @pytest.mark.parametrize("width", [40, 60])
     def test_fits_a_narrow_terminal(
@@ -450,7 +490,9 @@ class TestDoctor:
         assert max(map(len, out.splitlines())) <= width and "…" not in out
         monkeypatch.setenv("COLUMNS", "400")
         whole = nd("doctor")[1]
-        assert sorted("".join(out.split())) == sorted("".join(whole.split())), "nothing is cut off"
+        assert sorted("".join(out.split())) == sorted("".join(whole.split())), (
+            "nothing is cut off"
+        )
 
     def test_survives_a_backend_that_does_not(
         self, nd: Any, monkeypatch: pytest.MonkeyPatch
@@ -470,9 +512,15 @@ class TestDoctor:
 
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
 @pytest.mark.parametrize("before", ["rgb", "bgr"])
-def test_images_are_normalised_anew_as_if_from_their_pixels(order: str, before: str) -> None:
+def test_images_are_normalised_anew_as_if_from_their_pixels(
+    order: str, before: str
+) -> None:
     rgb = torch.randint(
-        0, 256, (2, 3, 5, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+        0,
+        256,
+        (2, 3, 5, 4),
+        generator=torch.Generator().manual_seed(0),
+        dtype=torch.uint8,
     )
     given, wanted = (
         Preprocess(channel_order=before),

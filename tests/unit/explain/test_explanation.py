@@ -73,15 +73,19 @@ def units(dissection: Dissection) -> LayerDissection:
 
 
 class TestExplain:
-    def test_the_predicted_class_by_default(self, units: LayerDissection, images: Tensor) -> None:
+    def test_the_predicted_class_by_default(
+        self, units: LayerDissection, images: Tensor
+    ) -> None:
         first, second = units.explain(images, top_k=2, preprocess=PLAIN)
         assert units.contribution == "linear" and first.contribution == "linear"
         assert (first.target, first.predicted, second.target) == (0, "class 0", 0)
-        assert first.output == pytest.approx(0.25 * 10 + 0.5) and second.output == pytest.approx(
-            0.5 * 10 + 0.5
-        )
+        assert first.output == pytest.approx(
+            0.25 * 10 + 0.5
+        ) and second.output == pytest.approx(0.5 * 10 + 0.5)
         assert [unit.unit for unit in first.units] == [4, 3]
-        assert [unit.contribution for unit in second.units] == pytest.approx([2.0, 1.5], abs=1e-4)
+        assert [unit.contribution for unit in second.units] == pytest.approx(
+            [2.0, 1.5], abs=1e-4
+        )
         assert second.units[0].share == pytest.approx(2.0 / 5.5) and second.bias == 0.5
         assert second.check is not None
         assert second.check.predicted == pytest.approx(
@@ -105,10 +109,18 @@ class TestExplain:
             and garden.units[-1].share < 0
         )
 
-    def test_names_come_from_the_dissection(self, units: LayerDissection, images: Tensor) -> None:
+    def test_names_come_from_the_dissection(
+        self, units: LayerDissection, images: Tensor
+    ) -> None:
         found = {unit.unit: unit for unit in units.explain(images, top_k=5)[0].units}
-        assert (found[2].concept, found[2].category, found[2].detector) == ("cat", "object", True)
-        assert (found[4].concept, found[4].detector) == ("cat", False) and found[4].iou > 0
+        assert (found[2].concept, found[2].category, found[2].detector) == (
+            "cat",
+            "object",
+            True,
+        )
+        assert (found[4].concept, found[4].detector) == ("cat", False) and found[
+            4
+        ].iou > 0
         assert (found[3].concept, found[3].category, found[3].iou) == ("", "", 0.0), (
             "its masks overlap nothing"
         )
@@ -118,7 +130,9 @@ class TestExplain:
     def test_masks(self, units: LayerDissection, images: Tensor) -> None:
         found = units.explain(images, top_k=1, image_quantile=0.25)[0].units[0]
         expected = np.zeros((32, 32), bool)
-        expected[:20, :20] = True  # above 0: up to the centre of the first dark cell, pixel 19.5
+        expected[:20, :20] = (
+            True  # above 0: up to the centre of the first dark cell, pixel 19.5
+        )
         assert np.array_equal(found.mask, expected)
         # the four brightest cells of sixteen are more than 0.2 of them: half way to the dark ones
         saturated = units.explain(images, top_k=1)[0].units[0].mask
@@ -170,7 +184,9 @@ class TestExplain:
             and found.check.error < -1
         )
 
-    def test_a_single_output_needs_no_target(self, dissection: Dissection, images: Tensor) -> None:
+    def test_a_single_output_needs_no_target(
+        self, dissection: Dissection, images: Tensor
+    ) -> None:
         one = nn.Sequential(Known(), Call(lambda x: x[:, :1]))
         units = LayerDissection(one, "0.seen")
         units.dissection = replace(dissection, layer="0.seen")
@@ -178,7 +194,11 @@ class TestExplain:
         assert found.target is None and found.name == "output" and found.predicted == ""
 
     def test_a_saved_run(
-        self, units: LayerDissection, images: Tensor, tmp_path: Path, dissection: Dissection
+        self,
+        units: LayerDissection,
+        images: Tensor,
+        tmp_path: Path,
+        dissection: Dissection,
     ) -> None:
         from nd_plugin.results.run_folder import save_run
 
@@ -189,15 +209,22 @@ class TestExplain:
         assert tomorrow.explain(images)[0].to_dict() == expected
         assert isinstance(tomorrow.dissection, list) and len(tomorrow.dissection) == 2
 
-    def test_other_weights_are_noted(self, units: LayerDissection, images: Tensor) -> None:
+    def test_other_weights_are_noted(
+        self, units: LayerDissection, images: Tensor
+    ) -> None:
         (note,) = units.explain(images)[0].notes
         assert "a model with other weights (fingerprint abc" in note
 
-    def test_what_cannot_be_explained(self, units: LayerDissection, images: Tensor) -> None:
+    def test_what_cannot_be_explained(
+        self, units: LayerDissection, images: Tensor
+    ) -> None:
         for arguments, message in [
             ({"top_k": 0}, "top_k is 0; it must be at least 1"),
             ({"mask": "none"}, "mask 'none' is neither 'image' nor 'dissection'"),
-            ({"classes": ["one"], "target": 2}, "class 2 has no name: 1 names were given"),
+            (
+                {"classes": ["one"], "target": 2},
+                "class 2 has no name: 1 names were given",
+            ),
         ]:
             with pytest.raises(BadInput, match=message):
                 units.explain(images, **arguments)  # type: ignore[arg-type]
@@ -220,7 +247,10 @@ class TestShown:
     @pytest.fixture
     def found(self, units: LayerDissection, images: Tensor) -> Explanations:
         return units.explain(
-            images, classes=["kitchen", "garden", "[red]x"], target=[0, 2], preprocess=PLAIN
+            images,
+            classes=["kitchen", "garden", "[red]x"],
+            target=[0, 2],
+            preprocess=PLAIN,
         )
 
     @pytest.mark.parametrize("width", [60, 80, 120])
@@ -233,7 +263,10 @@ class TestShown:
         )
         assert "predicted      kitchen" in text and "(no concept)" in text
         flat = " ".join(text.split())
-        assert "Together these units contribute +2.5 of 3 (the head's bias is +0.5)." in flat
+        assert (
+            "Together these units contribute +2.5 of 3 (the head's bias is +0.5)."
+            in flat
+        )
         assert (
             "Ablation check: zeroing these units changes the output by -2.5 (predicted -2.5)."
             in flat
@@ -247,7 +280,9 @@ class TestShown:
         seen: list[tuple[str, dict[str, str | None]]] = []
 
         class Reader(HTMLParser):
-            def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+            def handle_starttag(
+                self, tag: str, attributes: list[tuple[str, str | None]]
+            ) -> None:
                 seen.append((tag, dict(attributes)))
 
         Reader().feed(page)
@@ -255,9 +290,14 @@ class TestShown:
         assert len(pictures) == 12 and all(
             source.startswith("data:image/jpeg;base64,") for source in pictures
         )
-        assert not {"script", "link"} & {tag for tag, _ in seen} and "&lt;script&gt;" in page
+        assert (
+            not {"script", "link"} & {tag for tag, _ in seen}
+            and "&lt;script&gt;" in page
+        )
         assert page.startswith("<!doctype html>") and found._repr_html_() in page
-        section = found[0]._repr_html_().partition("<section>")[2].partition("</section>")[0]
+        section = (
+            found[0]._repr_html_().partition("<section>")[2].partition("</section>")[0]
+        )
         assert section in page and "kitchen" in section
 
     def test_as_json(self, found: Explanations) -> None:
@@ -302,9 +342,9 @@ class TestShown:
             and isinstance(found[1:], Explanations)
             and len(found[1:]) == 1
         )
-        assert repr(found[0]).startswith("Explanation(kitchen: 3; 4 (cat) +1,") and repr(
-            found
-        ).startswith("Explanations([")
+        assert repr(found[0]).startswith(
+            "Explanation(kitchen: 3; 4 (cat) +1,"
+        ) and repr(found).startswith("Explanations([")
 
 
 def test_layer_and_quantile_of_a_run(
@@ -326,7 +366,9 @@ def test_layer_and_quantile_of_a_run(
         "at quantile 0.01, the first of the run; --quantile chooses another"
         in capsys.readouterr().err
     )
-    with pytest.raises(BadInput, match=r"the run a has no quantile 0\.3; it has 0\.01, 0\.2"):
+    with pytest.raises(
+        BadInput, match=r"the run a has no quantile 0\.3; it has 0\.01, 0\.2"
+    ):
         chosen(at, None, 0.3, run)
     with pytest.raises(
         BadInput, match=f"the run a has no layer 'x'; it has {dissection.layer}, last"
@@ -335,7 +377,8 @@ def test_layer_and_quantile_of_a_run(
 
 
 @pytest.mark.parametrize(
-    ("text", "target"), [(None, None), ("3", 3), ("-1", -1), ("1,2", (1, 2)), ("cat", 1)]
+    ("text", "target"),
+    [(None, None), ("3", 3), ("-1", -1), ("1,2", (1, 2)), ("cat", 1)],
 )
 def test_targets(text: str | None, target: object) -> None:
     assert parse_target(text, ["dog", "cat"]) == target
@@ -368,7 +411,13 @@ def decoded(size: list[int], counts: list[int]) -> list[list[bool]]:
 
 
 def test_run_lengths() -> None:
-    assert run_lengths(np.array([[True, False, False], [True, True, False]])) == [0, 2, 1, 1, 2]
+    assert run_lengths(np.array([[True, False, False], [True, True, False]])) == [
+        0,
+        2,
+        1,
+        1,
+        2,
+    ]
     assert run_lengths(np.zeros((2, 3), bool)) == [6]
     assert run_lengths(np.ones((2, 3), bool)) == [0, 6]
     assert all(type(count) is int for count in run_lengths(np.eye(3, dtype=bool)))
@@ -381,13 +430,18 @@ def test_run_lengths_are_decoded_column_by_column(size: tuple[int, int]) -> None
         mask = random.random(size) < fraction
         assert decoded(list(size), run_lengths(mask)) == mask.tolist()
         transposed = mask.T  # not contiguous in memory
-        assert decoded(list(transposed.shape), run_lengths(transposed)) == transposed.tolist()
+        assert (
+            decoded(list(transposed.shape), run_lengths(transposed))
+            == transposed.tolist()
+        )
 
 
 def test_reports_need_neither_torch_nor_matplotlib() -> None:
     modules = "nd_plugin.report.explanations, nd_plugin.report.explanation_record"
     code = f"import sys, {modules}; print({{'torch', 'captum', 'matplotlib'}} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "set()"
 
 

@@ -72,14 +72,19 @@ def test_exceptions_pass_through() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_memory_is_retained_inside_and_returned_afterwards(fails: bool, glibc: Glibc) -> None:
+def test_memory_is_retained_inside_and_returned_afterwards(
+    fails: bool, glibc: Glibc
+) -> None:
     with pytest.raises(KeyError) if fails else nullcontext(), retain_memory():
         raised = [(MMAP_THRESHOLD, RAISED), (TRIM_THRESHOLD, RAISED)]
         assert sorted(glibc.calls) == sorted(raised)
         glibc.calls.clear()
         if fails:
             raise KeyError
-    restored = [(MMAP_THRESHOLD, LARGEST_ADAPTED), (TRIM_THRESHOLD, 2 * LARGEST_ADAPTED)]
+    restored = [
+        (MMAP_THRESHOLD, LARGEST_ADAPTED),
+        (TRIM_THRESHOLD, 2 * LARGEST_ADAPTED),
+    ]
     assert sorted(glibc.calls[:-1]) == sorted(restored)
     assert glibc.calls[-1] == (0,)
 
@@ -89,7 +94,9 @@ def test_no_library_is_opened_on_another_system(
     platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: pytest.fail("there is no glibc to be opened"))
+    monkeypatch.setattr(
+        ctypes, "CDLL", lambda name: pytest.fail("there is no glibc to be opened")
+    )
     with retain_memory():
         trim_memory()
         assert torch.ones(3).sum() == 3
@@ -127,7 +134,9 @@ def test_memory_is_returned_after_growth_and_not_for_every_batch(
         glibc.resident = size
         trim_memory()
     assert glibc.trimmed_at == [111]
-    assert last_trim.allowed_growth == 200, "so soon, that the needs of a batch were returned"
+    assert last_trim.allowed_growth == 200, (
+        "so soon, that the needs of a batch were returned"
+    )
     for _ in range(MIN_CALLS_BETWEEN_TRIMS):
         glibc.resident += 25
         trim_memory()
@@ -138,7 +147,9 @@ def test_memory_is_returned_after_growth_and_not_for_every_batch(
     assert last_trim.allowed_growth == 200, "after many batches"
 
 
-def test_every_run_begins_with_the_growth_that_is_allowed_at_first(glibc: Glibc) -> None:
+def test_every_run_begins_with_the_growth_that_is_allowed_at_first(
+    glibc: Glibc,
+) -> None:
     with retain_memory():
         glibc.resident = 11 + allocator.ALLOWED_GROWTH
         trim_memory()

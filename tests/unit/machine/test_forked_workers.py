@@ -21,7 +21,9 @@ from nd_plugin.machine.forked_workers import can_fork, map_in_order
 
 pytestmark = [
     pytest.mark.skipif(not can_fork(), reason="processes are not forked here"),
-    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:.*multi-threaded, use of fork:DeprecationWarning"
+    ),
 ]
 
 
@@ -72,7 +74,9 @@ def test_a_worker_computes_with_one_thread() -> None:
     thread_count = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        assert list(map_in_order(lambda number: torch.get_num_threads(), range(3), 2)) == [3, 1, 1]
+        assert list(
+            map_in_order(lambda number: torch.get_num_threads(), range(3), 2)
+        ) == [3, 1, 1]
     finally:
         torch.set_num_threads(thread_count)
 
@@ -96,10 +100,16 @@ def test_a_worker_that_crashes_is_reported() -> None:
         RunFailed,
         match=r"crashed \(exit code -9\), most likely out of memory: use fewer workers, or none",
     ):
-        list(map_in_order(at(3, lambda: os.kill(os.getpid(), signal.SIGKILL)), range(6), 1))
+        list(
+            map_in_order(
+                at(3, lambda: os.kill(os.getpid(), signal.SIGKILL)), range(6), 1
+            )
+        )
 
 
-def test_a_worker_that_cannot_be_started_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_be_started_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     fork_now = os.fork
     forks = []
 
@@ -131,7 +141,9 @@ def test_ctrl_c_is_for_the_first_process() -> None:
     assert list(map_in_order(press, range(4), 1)) == [0, 1, 2, 3]
 
 
-DEADLINE = 300  # seconds, for a machine under load; waited for only where workers are left
+DEADLINE = (
+    300  # seconds, for a machine under load; waited for only where workers are left
+)
 SCRIPT = """
 import os, sys, time
 from nd_plugin.machine.forked_workers import map_in_order
@@ -169,6 +181,9 @@ def is_running(process: int) -> bool:
     """Return whether there is such a process that has not ended."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):  # ended before, or while its state was read
+    except (
+        FileNotFoundError,
+        ProcessLookupError,
+    ):  # ended before, or while its state was read
         return False
     return state != "Z"

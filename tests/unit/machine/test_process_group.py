@@ -62,7 +62,12 @@ def test_each_process_of_several_has_its_own_gpu(
     assert [own_device(device) for device in devices] == devices
     start_with_torchrun(monkeypatch, 2)
     auto = "cuda:1" if has_cuda else "auto"
-    assert [own_device(device) for device in devices] == ["cpu", "cuda:1", "cuda:3", auto]
+    assert [own_device(device) for device in devices] == [
+        "cpu",
+        "cuda:1",
+        "cuda:3",
+        auto,
+    ]
 
 
 SCRIPT = """
@@ -84,7 +89,9 @@ assert not distributed.is_initialized()
 """
 
 
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+@pytest.mark.skipif(
+    not torch.distributed.is_available(), reason="torch without distributed"
+)
 def test_two_processes_add_and_gather() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -43,7 +43,9 @@ def test_threads_are_restored_after_an_exception() -> None:
 
 
 @pytest.mark.parametrize("inference", [False, True])
-def test_every_job_is_done_with_one_thread_in_the_mode_of_the_caller(inference: bool) -> None:
+def test_every_job_is_done_with_one_thread_in_the_mode_of_the_caller(
+    inference: bool,
+) -> None:
     done: dict[int, tuple[int, bool]] = {}
 
     def job(number: int) -> Callable[[], None]:

@@ -47,7 +47,9 @@ def seeded(seed: int) -> torch.Generator:
 
 def plain_masks(maps: Tensor, thresholds: Tensor, grid: MaskGrid) -> Tensor:
     """Upsample everything: (map, row, column) bool."""
-    return upsample(maps, grid.geometry, grid.image, grid.mask) > thresholds[:, None, None]
+    return (
+        upsample(maps, grid.geometry, grid.image, grid.mask) > thresholds[:, None, None]
+    )
 
 
 def plain_strips(first_cells: list[int]) -> list[list[int]]:
@@ -92,7 +94,9 @@ def draw(maps: Tensor, thresholds: Tensor, grid: MaskGrid) -> Tensor:
         fields = (runs.maps.tolist(), runs.starts.tolist(), runs.lengths.tolist())
         for map_index, start, length in zip(*fields, strict=True):
             last = start + length - 1
-            assert length == 0 or start // columns == last // columns, "a run stays in its row"
+            assert length == 0 or start // columns == last // columns, (
+                "a run stays in its row"
+            )
             run_count[map_index, start : start + length] += 1
     return run_count.view(-1, rows, columns)
 
@@ -108,7 +112,9 @@ def pick_thresholds(maps: Tensor, grid: MaskGrid, seed: int) -> list[Tensor]:
     """For each map: a value of a cell, an interpolated one and its neighbours, and infinities."""
 
     def pick(values: Tensor) -> Tensor:
-        indices = torch.randint(values[0].numel(), (len(values), 1), generator=seeded(seed))
+        indices = torch.randint(
+            values[0].numel(), (len(values), 1), generator=seeded(seed)
+        )
         return values.flatten(1).gather(1, indices)[:, 0]
 
     cell = pick(maps)
@@ -137,7 +143,9 @@ def test_it_is_the_mask_for_any_geometry(rows: str, columns: str) -> None:
     assert pixels > 0
 
 
-@pytest.mark.parametrize("mask", [(1, 1), (1, 130), (130, 1), (2, 3), (112, 112), (7, 7)])
+@pytest.mark.parametrize(
+    "mask", [(1, 1), (1, 130), (130, 1), (2, 3), (112, 112), (7, 7)]
+)
 @pytest.mark.parametrize("cells", CELLS)
 def test_masks_larger_and_smaller_than_the_maps(cells: Size, mask: Size) -> None:
     maps = torch.randn(2, *cells, generator=seeded(1))
@@ -160,7 +168,9 @@ VALUES: dict[str, Callable[[Tensor, torch.dtype], Tensor]] = {
     "normal": lambda maps, dtype: maps.to(dtype),
     "ties": lambda maps, dtype: maps.round().to(dtype),
     "mostly zero": lambda maps, dtype: (maps - 1).relu().to(dtype),
-    "zeros of both signs": lambda maps, dtype: maps.round().to(dtype) * 0.0 * maps.sign().to(dtype),
+    "zeros of both signs": lambda maps, dtype: (
+        maps.round().to(dtype) * 0.0 * maps.sign().to(dtype)
+    ),
     "all negative": lambda maps, dtype: -maps.to(dtype).abs() - 1,
     "saturated": lambda maps, dtype: maps.clamp(-0.5, 0.5).to(dtype),
     "small differences at 1e6": lambda maps, dtype: 1e6 + maps.to(dtype),
@@ -168,8 +178,12 @@ VALUES: dict[str, Callable[[Tensor, torch.dtype], Tensor]] = {
     "last places at 1": lambda maps, dtype: near(1.0, dtype, maps),
     "last places at -2**24": lambda maps, dtype: near(-(2.0**24), dtype, maps),
     "denormal": lambda maps, dtype: maps.to(dtype) * (torch.finfo(dtype).tiny * 1e-5),
-    "around the smallest normal": lambda maps, dtype: maps.to(dtype) * torch.finfo(dtype).tiny,
-    "of all sizes": lambda maps, dtype: maps.to(dtype) * 10.0 ** (8 * maps.flip(1).to(dtype)),
+    "around the smallest normal": lambda maps, dtype: (
+        maps.to(dtype) * torch.finfo(dtype).tiny
+    ),
+    "of all sizes": lambda maps, dtype: (
+        maps.to(dtype) * 10.0 ** (8 * maps.flip(1).to(dtype))
+    ),
     "huge": lambda maps, dtype: maps.to(dtype) * (torch.finfo(dtype).max / 20),
 }
 
@@ -228,7 +242,9 @@ def test_it_comes_in_pieces_that_fit_into_the_cache(
     assert len(list(find_lit_runs(maps, medians, grid))) == 1
     monkeypatch.setattr(activation_masks, "LINES_AT_ONCE", lines)
     assert len(list(find_lit_runs(maps, medians, grid))) > 1
-    assert torch.equal(draw(maps, medians, grid), in_one_piece) and in_one_piece.max() == 1
+    assert (
+        torch.equal(draw(maps, medians, grid), in_one_piece) and in_one_piece.max() == 1
+    )
 
 
 def test_maps_need_not_be_contiguous() -> None:
@@ -256,7 +272,9 @@ def test_a_grid_may_be_passed_as_its_fields() -> None:
 
 @pytest.mark.parametrize("name", AXES)
 @pytest.mark.parametrize("cell_count", [1, 2, 7, 60])
-def test_strips_lay_every_pixel_between_its_two_cells(name: str, cell_count: int) -> None:
+def test_strips_lay_every_pixel_between_its_two_cells(
+    name: str, cell_count: int
+) -> None:
     axis = MaskAxis(AXES[name], 64, 50)
     cut = strips(axis, cell_count, CPU, torch.float64)
     cells = taps(axis, cell_count)
@@ -274,20 +292,26 @@ def test_strips_lay_every_pixel_between_its_two_cells(name: str, cell_count: int
 
 @pytest.mark.parametrize("name", AXES)
 @pytest.mark.parametrize("cell_count", [1, 2, 7, 60])
-def test_strips_are_the_plain_ones_with_clamped_ends_cut(name: str, cell_count: int) -> None:
+def test_strips_are_the_plain_ones_with_clamped_ends_cut(
+    name: str, cell_count: int
+) -> None:
     axis = MaskAxis(AXES[name], 64, 50)
     plain = plain_strips(taps(axis, cell_count).first.tolist())
     inner = plain[1:-1] or plain
     longest = max(len(pixels) for pixels in inner)
     expected = []
     for pixels in plain:
-        expected += [pixels[start : start + longest] for start in range(0, len(pixels), longest)]
+        expected += [
+            pixels[start : start + longest] for start in range(0, len(pixels), longest)
+        ]
     cut = strips(axis, cell_count, CPU, torch.float64)
     assert cut.start.tolist() == [pixels[0] for pixels in expected]
     assert cut.length.tolist() == [len(pixels) for pixels in expected]
 
 
-def random_lines(columns: AxisStrips, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def random_lines(
+    columns: AxisStrips, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Left edge, rise, threshold and column strip of some lines, some flat; (line,) each."""
     generator = seeded(6)
     left = torch.randn(500, generator=generator).round(decimals=1).to(dtype)
@@ -298,7 +322,9 @@ def random_lines(columns: AxisStrips, dtype: torch.dtype) -> tuple[Tensor, Tenso
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", ["ResNet-18's layer4", "flipped, uneven", "tiny", "huge"])
+@pytest.mark.parametrize(
+    "name", ["ResNet-18's layer4", "flipped, uneven", "tiny", "huge"]
+)
 def test_the_search_equals_the_plain_one(name: str, dtype: torch.dtype) -> None:
     columns = strips(MaskAxis(AXES[name], 64, 50), 7, CPU, dtype)
     left, rise, threshold, strip = random_lines(columns, dtype)
@@ -314,8 +340,12 @@ def test_the_search_equals_the_plain_one(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("run_count", [0, 1, 2, 300])
 def test_runs_are_expanded_as_plainly(run_count: int) -> None:
-    starts = torch.randint(2**31 - 100, (run_count,), generator=seeded(7), dtype=torch.int32)
-    values = torch.randint(2**31 - 1, (run_count,), generator=seeded(8), dtype=torch.int32)
+    starts = torch.randint(
+        2**31 - 100, (run_count,), generator=seeded(7), dtype=torch.int32
+    )
+    values = torch.randint(
+        2**31 - 1, (run_count,), generator=seeded(8), dtype=torch.int32
+    )
     lengths = torch.randint(5, (run_count,), generator=seeded(9), dtype=torch.int32)
     pixels, pixel_values = expand_runs(starts, values, lengths)
     expected = plain_expansion(starts.tolist(), values.tolist(), lengths.tolist())

@@ -12,7 +12,11 @@ from random_data import random_planes
 
 from nd_plugin import Annotation
 from nd_plugin.method import annotations as annotations_module
-from nd_plugin.method.annotations import LabelCombinations, nearest_indices, resize_plane
+from nd_plugin.method.annotations import (
+    LabelCombinations,
+    nearest_indices,
+    resize_plane,
+)
 
 Size = tuple[int, int]
 
@@ -47,14 +51,18 @@ def test_nearest_indices_stay_inside_and_ascend() -> None:
     for source in range(1, 40):
         for target in range(1, 40):
             rows = nearest_indices(source, target)
-            assert rows.min() >= 0 and rows.max() < source and (np.diff(rows) >= 0).all()
+            assert (
+                rows.min() >= 0 and rows.max() < source and (np.diff(rows) >= 0).all()
+            )
 
 
 @pytest.mark.parametrize("source", SIZES)
 @pytest.mark.parametrize("target", SIZES)
 def test_resizing_equals_the_twin(source: Size, target: Size) -> None:
     plane = random_planes(sum(source), source, 1)[0]
-    assert np.array_equal(resize_plane(plane, target), reference.resize_nearest(plane, target))
+    assert np.array_equal(
+        resize_plane(plane, target), reference.resize_nearest(plane, target)
+    )
 
 
 class TestLabels:
@@ -87,8 +95,14 @@ class TestLabels:
             np.array([[3, 3], [2, 1]]),
         ]
         labels = LabelCombinations.of(Annotation(planes), (2, 2))
-        assert labels.concepts.tolist() == [0, 1, 2] and labels.areas.tolist() == [1, 1, 4]
-        assert {concept: mask.tolist() for concept, mask in masks_of(labels).items()} == {
+        assert labels.concepts.tolist() == [0, 1, 2] and labels.areas.tolist() == [
+            1,
+            1,
+            4,
+        ]
+        assert {
+            concept: mask.tolist() for concept, mask in masks_of(labels).items()
+        } == {
             0: [[False, False], [False, True]],
             1: [[False, False], [True, False]],
             2: [[True, True], [True, True]],
@@ -117,7 +131,9 @@ class TestLabels:
         self, plane: npt.NDArray[np.int64]
     ) -> None:
         shape = re.escape(str(plane.shape))
-        message = rf"annotation plane has shape {shape}; expected \(row, column\), not empty"
+        message = (
+            rf"annotation plane has shape {shape}; expected \(row, column\), not empty"
+        )
         with pytest.raises(ValueError, match=message):
             LabelCombinations.of(Annotation([np.ones((3, 3), int), plane]), (3, 3))
 
@@ -139,7 +155,9 @@ class TestLabels:
         assert labels.areas.tolist() == areas
 
 
-@pytest.mark.parametrize("values", [[[0, 3], [3, 7]], [[5, 5], [5, 5]], [[2**40, 0], [1, 2**40]]])
+@pytest.mark.parametrize(
+    "values", [[[0, 3], [3, 7]], [[5, 5], [5, 5]], [[2**40, 0], [1, 2**40]]]
+)
 def test_distinct_values_are_numbered_as_numpy_does(values: list[list[int]]) -> None:
     array = np.array(values)
     distinct, indices = annotations_module._number_distinct(array)
@@ -149,7 +167,8 @@ def test_distinct_values_are_numbered_as_numpy_does(values: list[list[int]]) -> 
 
 
 @pytest.mark.parametrize(
-    "planes", [[np.array([[2**30, 0], [1, 2**30]])], [np.array([[700, 0], [1, 700]])] * 5]
+    "planes",
+    [[np.array([[2**30, 0], [1, 2**30]])], [np.array([[700, 0], [1, 700]])] * 5],
 )
 def test_of_vocabularies_of_any_size(planes: list[npt.NDArray[np.int64]]) -> None:
     labels = LabelCombinations.of(Annotation(planes), (2, 2))

@@ -109,11 +109,15 @@ def test_counts_over_upsampled_maps_equal_the_twins(seed: int) -> None:
         return int(rng.integers(low, high))
 
     def axis() -> Axis:
-        return Axis(1, float(rng.choice([1.5, 4, -3.7, 16])), float(rng.uniform(-9, 40)))
+        return Axis(
+            1, float(rng.choice([1.5, 4, -3.7, 16])), float(rng.uniform(-9, 40))
+        )
 
     units = integer(1, 9)
     cells = (integer(1, 12), integer(1, 12))
-    grid = MaskGrid(Geometry(axis(), axis()), (33, 48), (integer(1, 20), integer(1, 40)))
+    grid = MaskGrid(
+        Geometry(axis(), axis()), (33, 48), (integer(1, 20), integer(1, 40))
+    )
     thresholds = torch.from_numpy(rng.random(units).astype(np.float32))
     maps = torch.from_numpy(rng.random((5, units, *cells), dtype=np.float32))
     annotations = []
@@ -129,9 +133,13 @@ def test_counts_over_upsampled_maps_equal_the_twins(seed: int) -> None:
 
 
 def test_maps_may_come_in_any_order_and_be_some_of_all() -> None:
-    maps = torch.rand(4, 5, 6, 7, generator=torch.Generator().manual_seed(5)).flatten(0, 1)
+    maps = torch.rand(4, 5, 6, 7, generator=torch.Generator().manual_seed(5)).flatten(
+        0, 1
+    )
     labels = [
-        LabelCombinations.of(Annotation(list(random_planes(image, (6, 7), 2)), (3,)), (6, 7))
+        LabelCombinations.of(
+            Annotation(list(random_planes(image, (6, 7), 2)), (3,)), (6, 7)
+        )
         for image in range(4)
     ]
     batch = AnnotationBatch.of(labels, CATEGORY_OF, 3, CPU)
@@ -139,7 +147,9 @@ def test_maps_may_come_in_any_order_and_be_some_of_all() -> None:
 
     def count_pieces(*pieces: UnitMaps) -> UnitCounts:
         counts = UnitCounts.empty(5, 6, 3)
-        counts.update(count_intersections(iter(pieces), torch.full((5,), 0.6), grid, batch, 6))
+        counts.update(
+            count_intersections(iter(pieces), torch.full((5,), 0.6), grid, batch, 6)
+        )
         return counts
 
     def piece_of(indices: Tensor) -> UnitMaps:
@@ -182,7 +192,9 @@ def test_pixels_are_counted_by_combination_as_plainly() -> None:
     grid = MaskGrid(spread_evenly((3, 4), (16, 18)), (16, 18), (8, 9))
     images = torch.tensor([1, 0, 0, 1, 1, 0])
     piece = UnitMaps(images, torch.arange(6), maps)
-    lit_pixels = counting._count_by_combination(piece, torch.full((6,), 0.5), grid, batch)
+    lit_pixels = counting._count_by_combination(
+        piece, torch.full((6,), 0.5), grid, batch
+    )
     masks = upsampling.upsample(maps, grid.geometry, grid.image, grid.mask) > 0.5
     for index, mask in enumerate(masks.numpy()):
         combinations = labels[int(images[index])].combinations[mask]
@@ -191,7 +203,13 @@ def test_pixels_are_counted_by_combination_as_plainly() -> None:
 
 
 @pytest.fixture(
-    params=["autocast", "medium precision", "half by default", "inference mode", "another device"]
+    params=[
+        "autocast",
+        "medium precision",
+        "half by default",
+        "inference mode",
+        "another device",
+    ]
 )
 def surroundings(request: pytest.FixtureRequest) -> Iterator[None]:
     """Torch settings that a caller may have changed, and that must not change the counts."""
@@ -224,7 +242,9 @@ def surroundings(request: pytest.FixtureRequest) -> Iterator[None]:
 def test_counts_are_exact_whatever_surrounds_them() -> None:
     size = (150, 151)
     grid = MaskGrid(Geometry(Axis(1, 21.4, 3), Axis(1, -15.1, 150)), size, size)
-    maps = torch.from_numpy(np.random.default_rng(3).random((2, 9, 7, 10), dtype=np.float32))
+    maps = torch.from_numpy(
+        np.random.default_rng(3).random((2, 9, 7, 10), dtype=np.float32)
+    )
     thresholds = torch.full((9,), 0.2, dtype=torch.float32, device="cpu")
     annotations = [
         Annotation([np.full(size, 2), *random_planes(image, (50, 50), 2)], (1,))
@@ -274,7 +294,10 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(
     random = np.random.default_rng(0)
     category_of = [0, 0, 1, 2, 2, 2]
     annotations = [
-        Annotation(list(random.integers(0, 6, (image % 3, 9, 9))), (6,) if image % 4 == 0 else ())
+        Annotation(
+            list(random.integers(0, 6, (image % 3, 9, 9))),
+            (6,) if image % 4 == 0 else (),
+        )
         for image in range(12)
     ]
     levels = torch.tensor([0.3, 0.5, 0.0, 2.0, 1.0])
@@ -287,10 +310,15 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(
         concept_counts = ConceptCounts.empty(6, 3)
         for start in range(0, len(images), together):
             batch_images = images[start : start + together]
-            labels = [LabelCombinations.of(annotations[image], grid.mask) for image in batch_images]
+            labels = [
+                LabelCombinations.of(annotations[image], grid.mask)
+                for image in batch_images
+            ]
             for image_labels in labels:
                 concept_counts.update(image_labels, np.array(category_of))
-            batch = AnnotationBatch.of(labels, np.array(category_of), 3, torch.device("cpu"))
+            batch = AnnotationBatch.of(
+                labels, np.array(category_of), 3, torch.device("cpu")
+            )
             piece = UnitMaps(
                 torch.arange(len(labels)).repeat_interleave(5),
                 torch.arange(5).repeat(len(labels)),
@@ -300,15 +328,26 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(
         return unit_counts, concept_counts
 
     starts = np.cumsum([0, *sizes]).tolist()
-    counts = [count_images(range(start, end)) for start, end in itertools.pairwise(starts)]
+    counts = [
+        count_images(range(start, end)) for start, end in itertools.pairwise(starts)
+    ]
     unit_counts = functools.reduce(operator.add, (units for units, _ in counts))
-    concept_counts = functools.reduce(operator.add, (concepts for _, concepts in counts))
+    concept_counts = functools.reduce(
+        operator.add, (concepts for _, concepts in counts)
+    )
     twins = []
     for annotation in annotations:
         planes = [np.asarray(plane, np.int32) for plane in annotation.planes]
         twins.append((planes, list(annotation.labels)))
     expected = reference.counts(
-        maps.numpy(), twins, category_of, 3, levels.numpy(), ((5, 2), (5, 2)), (32, 32), (18, 18)
+        maps.numpy(),
+        twins,
+        category_of,
+        3,
+        levels.numpy(),
+        ((5, 2), (5, 2)),
+        (32, 32),
+        (18, 18),
     )
     intersection = unit_counts.intersection.numpy()
     unit_area = unit_counts.unit_area.numpy()
@@ -320,8 +359,12 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(
         masks = reference.annotation_masks(*twin, (18, 18))
         category_images[list({category_of[concept] for concept in masks})] += 1
     assert concept_counts.images.tolist() == category_images.tolist()
-    scores = iou.iou(intersection, unit_area, concept_counts.area, np.array(category_of))
+    scores = iou.iou(
+        intersection, unit_area, concept_counts.area, np.array(category_of)
+    )
     assert np.array_equal(scores, reference.iou(*expected, category_of))
     best, score = iou.best_in_category(scores, np.array(category_of), 3)
     per_category = sum(iou.count_distinct_per_column(best, score, 0.04))
-    assert per_category == reference.unique_detectors_per_category(scores, 0.04, category_of)
+    assert per_category == reference.unique_detectors_per_category(
+        scores, 0.04, category_of
+    )

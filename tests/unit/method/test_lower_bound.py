@@ -77,12 +77,16 @@ def test_values_above_the_threshold_may_crowd_into_few_images() -> None:
 
 @pytest.mark.parametrize("batch", [1, 16, 400])
 @pytest.mark.parametrize("value", [-0.5, 0.0, 2.5])
-def test_a_level_that_many_values_are_is_told_by_counting(value: float, batch: int) -> None:
+def test_a_level_that_many_values_are_is_told_by_counting(
+    value: float, batch: int
+) -> None:
     maps = torch.randn(400, 3, 3, 4, generator=seeded(4)).add(value).clamp(max=value)
     is_peak = torch.rand(400, 3, 4) < 0.03
     maps[:, 1] = value
     maps[:, 2] = torch.where(is_peak, 9.0, maps[:, 2].clamp(min=value))
-    layer = LayerState.empty(maps, QUANTILE, 400, 400, 5, spread_evenly((3, 4), (30, 40)))
+    layer = LayerState.empty(
+        maps, QUANTILE, 400, 400, 5, spread_evenly((3, 4), (30, 40))
+    )
     batches = zip(maps.split(batch), torch.arange(400).split(batch), strict=True)
     for number, (batch_maps, images) in enumerate(batches):
         layer.update(number, batch_maps, batch_maps.amax((2, 3)), images)

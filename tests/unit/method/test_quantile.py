@@ -28,7 +28,9 @@ def split(values: Tensor, bound: Tensor, ends: Sequence[int]) -> list[Flat]:
     return list(zip(unit_pieces, value_pieces, strict=True))
 
 
-def check(values: Tensor, bound: Tensor, rank: int, selected: tuple[Tensor, Tensor]) -> None:
+def check(
+    values: Tensor, bound: Tensor, rank: int, selected: tuple[Tensor, Tensor]
+) -> None:
     """Compare with plain sorting."""
     selected_values, has_rank = selected
     assert selected_values.dtype == values.dtype
@@ -114,7 +116,9 @@ def test_over_two_processes(
         def read_values() -> list[Flat]:
             return [pieces[process]]
 
-        selected[process] = select(read_values, bound, values.amax(1), rank, total, max_held)
+        selected[process] = select(
+            read_values, bound, values.amax(1), rank, total, max_held
+        )
 
     threads = [threading.Thread(target=run, args=(process,)) for process in (0, 1)]
     for thread in threads:

@@ -32,7 +32,9 @@ def test_they_add_up_for_any_split(
     images = torch.arange(12).flip(0) * 3
     statistics = [
         gather_statistics(part_maps, part_images, batch=batch)
-        for part_maps, part_images in zip(maps.split(sizes), images.split(sizes), strict=True)
+        for part_maps, part_images in zip(
+            maps.split(sizes), images.split(sizes), strict=True
+        )
     ]
     if backwards:
         statistics.reverse()
@@ -58,7 +60,9 @@ def test_top_images_add_up_for_any_split(
     images = torch.arange(12).flip(0) * 3
     statistics = [
         gather_statistics(part_maps, part_images, batch=batch)
-        for part_maps, part_images in zip(maps.split(sizes), images.split(sizes), strict=True)
+        for part_maps, part_images in zip(
+            maps.split(sizes), images.split(sizes), strict=True
+        )
     ]
     if backwards:
         statistics.reverse()
@@ -103,9 +107,13 @@ def test_top_images_are_those_of_a_sort_with_ties_to_the_lower_image(
     peaks = torch.randn(300, 3, generator=generator).round()
     images = torch.randperm(300, generator=generator)
     top_images = TopImages.empty(count, 3, peaks.dtype, peaks.device)
-    for batch_peaks, batch_images in zip(peaks.split(batch), images.split(batch), strict=True):
+    for batch_peaks, batch_images in zip(
+        peaks.split(batch), images.split(batch), strict=True
+    ):
         top_images.update(batch_peaks, batch_images)
     for unit in range(3):
         order = descending(peaks[:, unit], images)[:count]
         assert top_images.best().images[unit].tolist() == images[order].tolist()
-        assert top_images.best().activations[unit].tolist() == peaks[order, unit].tolist()
+        assert (
+            top_images.best().activations[unit].tolist() == peaks[order, unit].tolist()
+        )

@@ -22,7 +22,9 @@ GEOMETRIES = [
 
 @pytest.mark.parametrize("axes", GEOMETRIES)
 @pytest.mark.parametrize("cells", [(7, 5), (1, 1), (2, 9)])
-def test_equals_the_twin_to_the_last_bit(axes: tuple[Axis, Axis], cells: tuple[int, int]) -> None:
+def test_equals_the_twin_to_the_last_bit(
+    axes: tuple[Axis, Axis], cells: tuple[int, int]
+) -> None:
     maps = torch.randn(2, *cells, generator=torch.Generator().manual_seed(0))
     rows, columns = axes
     twin_geometry = ((rows.stride, rows.offset), (columns.stride, columns.offset))
@@ -34,7 +36,9 @@ def test_equals_the_twin_to_the_last_bit(axes: tuple[Axis, Axis], cells: tuple[i
 
 def test_half_pixel_geometry_is_interpolate() -> None:
     maps = torch.randn(1, 3, 7, 7, dtype=torch.float64)
-    upsampled = upsample(maps, spread_evenly((7, 7), (224, 224)), (224, 224), (112, 112))
+    upsampled = upsample(
+        maps, spread_evenly((7, 7), (224, 224)), (224, 224), (112, 112)
+    )
     interpolated = F.interpolate(maps, size=(112, 112), mode="bilinear")
     # our weights are rounded to multiples of 2**-20
     torch.testing.assert_close(upsampled, interpolated, atol=1e-5, rtol=0)

@@ -28,14 +28,23 @@ class Exported:
 
 
 @pytest.fixture(scope="session", params=EXPORTERS)
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def exported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Exported:
     """ResNet-18 of few channels, whose BatchNorms do something."""
     if request.param == "dynamo":
-        pytest.importorskip("onnxscript", reason="torch's dynamo exporter needs onnxscript")
+        pytest.importorskip(
+            "onnxscript", reason="torch's dynamo exporter needs onnxscript"
+        )
     torch.manual_seed(0)
     module = networks.ResNet18(width=2).eval()
     for norm in (part for part in module.modules() if isinstance(part, nn.BatchNorm2d)):
-        for values in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+        for values in (
+            norm.weight.data,
+            norm.bias.data,
+            norm.running_mean,
+            norm.running_var,
+        ):
             assert values is not None
             values.uniform_(0.3, 1.5)
     path = tmp_path_factory.mktemp(request.param) / "resnet.onnx"

@@ -28,9 +28,9 @@ def images(tmp_path: Path) -> torch.Tensor:
 
 def logit(path: Path, images: torch.Tensor, target: int) -> torch.Tensor:
     """By onnx's reference evaluator."""
-    return torch.from_numpy(onnx_files.inner_values(path, images.numpy(), ["logits"])["logits"])[
-        :, target
-    ]
+    return torch.from_numpy(
+        onnx_files.inner_values(path, images.numpy(), ["logits"])["logits"]
+    )[:, target]
 
 
 def test_occlusion_and_ablation_say_what_the_reference_evaluator_says(
@@ -44,7 +44,9 @@ def test_occlusion_and_ablation_say_what_the_reference_evaluator_says(
     )
     mask = torch.zeros(1, 3, 32, 32, dtype=torch.int64)
     mask[..., 16:] = 1
-    ablated = FeatureAblation(units.to_forward()).attribute(images, target=3, feature_mask=mask)
+    ablated = FeatureAblation(units.to_forward()).attribute(
+        images, target=3, feature_mask=mask
+    )
     for attributions in (occluded, ablated):
         torch.testing.assert_close(attributions[:, 0, 0, 0], lost, rtol=1e-3, atol=1e-4)
     assert lost.abs().min() > 1e-3
@@ -86,6 +88,10 @@ def test_noise_tunnel_smooths_linear_contributions(
     units: LayerDissection, images: torch.Tensor
 ) -> None:
     torch.manual_seed(0)
-    attributions = NoiseTunnel(units).attribute(images, nt_samples=4, stdevs=0.0, target=1)
-    torch.testing.assert_close(attributions, units.attribute(images, 1), rtol=1e-4, atol=1e-6)
+    attributions = NoiseTunnel(units).attribute(
+        images, nt_samples=4, stdevs=0.0, target=1
+    )
+    torch.testing.assert_close(
+        attributions, units.attribute(images, 1), rtol=1e-4, atol=1e-6
+    )
     assert units.contribution == "linear"

@@ -15,10 +15,14 @@ from nd_plugin import Finding
 
 
 def findings(
-    monkeypatch: pytest.MonkeyPatch, problem: str | None = None, **attributes: str | None
+    monkeypatch: pytest.MonkeyPatch,
+    problem: str | None = None,
+    **attributes: str | None,
 ) -> dict[str, Finding]:
     monkeypatch.setattr(doctor, "cuda_problem", lambda: problem)
-    monkeypatch.setattr(ort, "cuda_version", attributes.get("built", "13.0"), raising=False)
+    monkeypatch.setattr(
+        ort, "cuda_version", attributes.get("built", "13.0"), raising=False
+    )
     monkeypatch.setattr(torch.version, "cuda", attributes.get("torch", "13.0"))
     return {finding.subject: finding for finding in doctor.examine()}
 
@@ -36,7 +40,10 @@ def test_two_distributions_of_one_module(monkeypatch: pytest.MonkeyPatch) -> Non
     installed(monkeypatch, "onnxruntime", "onnxruntime-gpu")
     finding = findings(monkeypatch)["ONNX Runtime"]
     assert finding.found == "onnxruntime 1.31.1, onnxruntime-gpu 1.31.1"
-    assert "the last one installed wins: uninstall both, then install one" in finding.remedy
+    assert (
+        "the last one installed wins: uninstall both, then install one"
+        in finding.remedy
+    )
 
 
 @pytest.mark.parametrize("names", [("onnxruntime",), ("onnxruntime-gpu",), ()])
@@ -78,7 +85,10 @@ def test_cuda_libraries_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> Non
     )
     finding = findings(monkeypatch, problem)["CUDA for ONNX Runtime"]
     assert finding.found == problem
-    assert "install torch for CUDA 13, whose libraries ONNX Runtime can use" in finding.remedy
+    assert (
+        "install torch for CUDA 13, whose libraries ONNX Runtime can use"
+        in finding.remedy
+    )
     assert "onnxruntime-gpu[cuda,cudnn]" in finding.remedy
 
 
@@ -86,12 +96,14 @@ def test_a_build_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = f"this ONNX Runtime {ort.__version__} is built for CPUExecutionProvider"
     finding = findings(monkeypatch, problem, built=None)["CUDA for ONNX Runtime"]
     assert finding == Finding(
-        "CUDA for ONNX Runtime", problem, "on a machine with a GPU: pip install onnxruntime-gpu"
+        "CUDA for ONNX Runtime",
+        problem,
+        "on a machine with a GPU: pip install onnxruntime-gpu",
     )
 
 
 def test_no_gpu_is_not_to_be_mended(monkeypatch: pytest.MonkeyPatch) -> None:
-    finding = findings(monkeypatch, "ONNX Runtime finds no CUDA device that it can use")[
-        "CUDA for ONNX Runtime"
-    ]
+    finding = findings(
+        monkeypatch, "ONNX Runtime finds no CUDA device that it can use"
+    )["CUDA for ONNX Runtime"]
     assert finding.remedy == "" and finding.found.endswith("it runs on the CPU")

@@ -24,7 +24,9 @@ def fingerprint(path: Path) -> str:
     return open_model(str(path)).identity.fingerprint
 
 
-@pytest.mark.parametrize("make", [onnx_files.external_data, onnx_files.symlinked_external_data])
+@pytest.mark.parametrize(
+    "make", [onnx_files.external_data, onnx_files.symlinked_external_data]
+)
 def test_external_data_are_read_tensor_by_tensor(
     make: Callable[[Path], Path], tmp_path: Path
 ) -> None:
@@ -42,26 +44,39 @@ def test_external_data_are_read_tensor_by_tensor(
         assert np.array_equal(document.array(tensor), inside[tensor.name])
 
 
-def test_external_data_without_offset_and_length_are_the_whole_file(tmp_path: Path) -> None:
+def test_external_data_without_offset_and_length_are_the_whole_file(
+    tmp_path: Path,
+) -> None:
     path = onnx_files.external_data(tmp_path)
     model = onnx.load(path, load_external_data=False)
-    (bias,) = (tensor for tensor in model.graph.initializer if tensor.name == "conv1.bias")
+    (bias,) = (
+        tensor for tensor in model.graph.initializer if tensor.name == "conv1.bias"
+    )
     np.arange(8, dtype="<f4").tofile(tmp_path / "bias.bin")
     del bias.external_data[:]
     bias.external_data.add(key="location", value="./bias.bin")
     path.write_bytes(model.SerializeToString())
     document = read(path)
-    (bias,) = (tensor for tensor in document.model.graph.initializer if tensor.name == "conv1.bias")
+    (bias,) = (
+        tensor
+        for tensor in document.model.graph.initializer
+        if tensor.name == "conv1.bias"
+    )
     assert document.array(bias).tolist() == list(range(8))
     images = onnx_files.draw_images(path, 1)
     with open_model(str(path)).probe(["conv1"], (32, 32)) as probe:
         maps = probe(torch.from_numpy(images))["conv1"].numpy()
     np.testing.assert_allclose(
-        maps, onnx_files.inner_values(path, images, ["conv1"])["conv1"], rtol=0, atol=1e-5
+        maps,
+        onnx_files.inner_values(path, images, ["conv1"])["conv1"],
+        rtol=0,
+        atol=1e-5,
     )
 
 
-def test_data_beside_a_linked_model_are_looked_for_beside_the_link(tmp_path: Path) -> None:
+def test_data_beside_a_linked_model_are_looked_for_beside_the_link(
+    tmp_path: Path,
+) -> None:
     """A hub's cache: the name that the user gives counts, and not where the link leads."""
     path = onnx_files.symlinked_external_data(tmp_path)
     assert read(path).external == {"model.onnx.data": path.parent / "model.onnx.data"}
@@ -72,7 +87,9 @@ def test_data_beside_a_linked_model_are_looked_for_beside_the_link(tmp_path: Pat
 def test_a_fingerprint_is_of_the_weights_wherever_they_lie(tmp_path: Path) -> None:
     path = onnx_files.external_data(tmp_path / "one")
     original = fingerprint(path)
-    assert fingerprint(onnx_files.external_data(tmp_path / "two")) == original, "and of no name"
+    assert fingerprint(onnx_files.external_data(tmp_path / "two")) == original, (
+        "and of no name"
+    )
     weights = path.parent / "model.onnx.data"
     content = bytearray(weights.read_bytes())
     content[100] ^= 1
@@ -86,7 +103,9 @@ def test_a_loaded_model_has_the_fingerprint_of_its_content(tmp_path: Path) -> No
     opened = open_model(model)
     assert opened.identity.name == opened.identity.source == "hard"
     original = opened.identity.fingerprint
-    model.graph.initializer[1].raw_data = b"\0" * len(model.graph.initializer[1].raw_data)
+    model.graph.initializer[1].raw_data = b"\0" * len(
+        model.graph.initializer[1].raw_data
+    )
     assert open_model(model).identity.fingerprint != original
 
 
@@ -122,7 +141,8 @@ def test_local_functions_are_inlined(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("nowhere.onnx", "no model file"), ("folder.onnx", "is a folder")]
+    ("name", "says"),
+    [("nowhere.onnx", "no model file"), ("folder.onnx", "is a folder")],
 )
 def test_what_is_no_file_is_refused(name: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "folder.onnx").mkdir()
@@ -133,7 +153,9 @@ def test_what_is_no_file_is_refused(name: str, says: str, tmp_path: Path) -> Non
 def test_a_valid_message_without_a_graph_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "graphless.onnx"
     path.write_bytes(onnx.ModelProto(ir_version=8).SerializeToString())
-    with pytest.raises(ModelNotFound, match="is not an ONNX model: it contains no graph"):
+    with pytest.raises(
+        ModelNotFound, match="is not an ONNX model: it contains no graph"
+    ):
         open_model(str(path))
 
 
@@ -148,19 +170,25 @@ def test_a_weight_of_a_body_may_be_external_as_well(tmp_path: Path) -> None:
     model = onnx.load(onnx_files.with_if(tmp_path))
     (node,) = (node for node in model.graph.node if node.op_type == "If")
     tensor = TensorProto(
-        name="hidden", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL
+        name="hidden",
+        data_type=TensorProto.FLOAT,
+        dims=[1],
+        data_location=TensorProto.EXTERNAL,
     )
     tensor.external_data.add(key="location", value="../secret.bin")
     node.attribute[0].g.initializer.append(tensor)
     path = tmp_path / "hidden.onnx"
     path.write_bytes(model.SerializeToString())
     with pytest.raises(
-        BadInput, match=r"the tensor 'hidden' names '../secret.bin' as its file, outside"
+        BadInput,
+        match=r"the tensor 'hidden' names '../secret.bin' as its file, outside",
     ):
         open_model(str(path))
 
 
-@pytest.mark.parametrize("location", ["", "/etc/hostname", "..", "a/../../x", "C:\\x", "..\\x"])
+@pytest.mark.parametrize(
+    "location", ["", "/etc/hostname", "..", "a/../../x", "C:\\x", "..\\x"]
+)
 def test_data_outside_the_folder_are_not_read(location: str, tmp_path: Path) -> None:
     model = onnx.load(onnx_files.external_data(tmp_path), load_external_data=False)
     entry = model.graph.initializer[0].external_data[0]

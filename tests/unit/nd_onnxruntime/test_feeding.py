@@ -21,7 +21,11 @@ SIZE = (32, 32)
 
 
 def probed(
-    path: Path, layer: str = "relu2", *, images: np.ndarray | None = None, **options: Any
+    path: Path,
+    layer: str = "relu2",
+    *,
+    images: np.ndarray | None = None,
+    **options: Any,
 ) -> np.ndarray:
     given = onnx_files.draw_images(path, 3) if images is None else images
     with open_model(str(path), ModelOptions(**options)).probe([layer], SIZE) as probe:
@@ -48,9 +52,9 @@ class TestFeeds:
         assert np.array_equal(probed(path, feeds=saved(tmp_path, [2.5])), number)
         assert not np.array_equal(probed(path, feeds={"scale": "1"}), number)
         fed = {"scale": np.array([2.5], np.float32)}
-        expected = onnx_files.inner_values(path, onnx_files.draw_images(path, 3), ["relu2"], fed)[
-            "relu2"
-        ]
+        expected = onnx_files.inner_values(
+            path, onnx_files.draw_images(path, 3), ["relu2"], fed
+        )["relu2"]
         np.testing.assert_allclose(number, expected, rtol=0, atol=1e-5)
 
     def test_follow_the_images_of_a_batch(self, tmp_path: Path) -> None:
@@ -63,13 +67,19 @@ class TestFeeds:
         np.testing.assert_allclose(single, number[:1], rtol=0, atol=1e-5)
 
     @pytest.mark.parametrize("array", [np.ones((3, 4)), np.ones(2), np.ones((3, 1))])
-    def test_of_another_shape_are_refused(self, array: np.ndarray, tmp_path: Path) -> None:
+    def test_of_another_shape_are_refused(
+        self, array: np.ndarray, tmp_path: Path
+    ) -> None:
         message = refusal(onnx_files.two_inputs(tmp_path), feeds=saved(tmp_path, array))
-        assert f"the array has shape {array.shape}, but the input takes (1) float" in message
+        assert (
+            f"the array has shape {array.shape}, but the input takes (1) float"
+            in message
+        )
 
     def test_that_differ_between_images_are_refused(self, tmp_path: Path) -> None:
         message = refusal(
-            onnx_files.two_inputs_batched(tmp_path), feeds=saved(tmp_path, np.ones((3, 1)))
+            onnx_files.two_inputs_batched(tmp_path),
+            feeds=saved(tmp_path, np.ones((3, 1))),
         )
         assert (
             "the array has shape (3, 1), but the input takes (N, 1) float, with the same values "
@@ -79,7 +89,9 @@ class TestFeeds:
     @pytest.mark.parametrize("text", ["half", "nowhere.npy", ""])
     def test_that_are_no_numbers_are_refused(self, text: str, tmp_path: Path) -> None:
         message = refusal(onnx_files.two_inputs(tmp_path), feeds={"scale": text})
-        assert message == f"--feed scale={text}: neither a number nor a readable .npy file"
+        assert (
+            message == f"--feed scale={text}: neither a number nor a readable .npy file"
+        )
 
     def test_with_pickles_are_refused(self, tmp_path: Path) -> None:
         given = saved(tmp_path, np.array([{}], dtype=object))
@@ -119,8 +131,12 @@ class TestTheImage:
     def test_is_the_input_that_is_named(self, tmp_path: Path) -> None:
         path = onnx_files.two_image_inputs(tmp_path)
         images = onnx_files.draw_images(path, 3)
-        left = probed(path, "difference", images=images, input="left", feeds={"right": "0.25"})
-        right = probed(path, "difference", images=images, input="right", feeds={"left": "0.25"})
+        left = probed(
+            path, "difference", images=images, input="left", feeds={"right": "0.25"}
+        )
+        right = probed(
+            path, "difference", images=images, input="right", feeds={"left": "0.25"}
+        )
         np.testing.assert_allclose(left, images - np.float32(0.25))
         np.testing.assert_allclose(right, np.float32(0.25) - images)
 
@@ -147,12 +163,21 @@ class TestTheImage:
 
     def test_of_bytes_is_rounded_to_pixels(self, tmp_path: Path) -> None:
         path = onnx_files.uint8_nhwc_input(tmp_path)
-        images = np.array([0.0, 7.4, 7.6, 255.0, 260.0, -3.0], np.float32)[:, None, None, None]
-        cast = probed(path, "cast", images=np.broadcast_to(images, (6, 3, *SIZE)).copy())
+        images = np.array([0.0, 7.4, 7.6, 255.0, 260.0, -3.0], np.float32)[
+            :, None, None, None
+        ]
+        cast = probed(
+            path, "cast", images=np.broadcast_to(images, (6, 3, *SIZE)).copy()
+        )
         assert cast.shape == (6, 3, 32, 32)
         assert cast[:, 0, 0, 0].tolist() == [0, 7, 8, 255, 255, 0]
         how = open_model(str(path)).preprocess
-        assert (how.size, how.mean, how.std, how.scale) == (SIZE, (0, 0, 0), (1, 1, 1), 1)
+        assert (how.size, how.mean, how.std, how.scale) == (
+            SIZE,
+            (0, 0, 0),
+            (1, 1, 1),
+            1,
+        )
         assert how.source == "a uint8 input: pixels as they are"
 
     @pytest.mark.parametrize(
@@ -167,7 +192,9 @@ class TestTheImage:
             (("N", "C", 48, 48), False, (48, 48)),
         ],
     )
-    def test_says_where_its_channels_are(self, shape: Any, channels_last: bool, size: Any) -> None:
+    def test_says_where_its_channels_are(
+        self, shape: Any, channels_last: bool, size: Any
+    ) -> None:
         found = image_of(shape)
         assert (found.channels_last, found.size, found.dtype) == (
             channels_last,
@@ -176,7 +203,8 @@ class TestTheImage:
         )
 
     @pytest.mark.parametrize(
-        "shape", [("N", 1, 28, 28), ("N", 28, 28, 1), ("N", 3, 224), ("N", 16, 3, 32, 32)]
+        "shape",
+        [("N", 1, 28, 28), ("N", 28, 28, 1), ("N", 3, 224), ("N", 16, 3, 32, 32)],
     )
     def test_has_three_channels(self, shape: Any) -> None:
         with pytest.raises(BadInput, match="no input takes RGB images"):
@@ -190,7 +218,9 @@ class TestTheImage:
 def image_of(shape: Any, kind: int = TensorProto.FLOAT) -> ImageInput:
     network = onnx_files.Network()
     network.node("Identity", "image", "same")
-    model = network.model({"image": shape}, {"same": shape}, types={"image": kind, "same": kind})
+    model = network.model(
+        {"image": shape}, {"same": shape}, types={"image": kind, "same": kind}
+    )
     return find_image_input(Graph(model), None)
 
 
@@ -207,7 +237,9 @@ class TestPreprocessing:
         ) and how.scale == 1 / 255
         assert how.source == "the file's Ultralytics metadata"
 
-    @pytest.mark.parametrize("told", ["", "640", "__import__('os')", "[]", "['a', 'b']"])
+    @pytest.mark.parametrize(
+        "told", ["", "640", "__import__('os')", "[]", "['a', 'b']"]
+    )
     def test_of_ultralytics_may_be_damaged(self, told: str, tmp_path: Path) -> None:
         model = onnx.load(onnx_files.dynamic_size(tmp_path))
         for key, value in (("author", "Ultralytics"), ("imgsz", told)):
@@ -223,9 +255,15 @@ class TestPreprocessing:
 def test_what_is_fed_is_part_of_what_was_run(tmp_path: Path) -> None:
     path = str(onnx_files.two_inputs(tmp_path))
     one, same, other = (
-        open_model(path, ModelOptions(feeds={"scale": text})) for text in ("0.5", "0.50", "2")
+        open_model(path, ModelOptions(feeds={"scale": text}))
+        for text in ("0.5", "0.50", "2")
     )
-    assert one.identity.fingerprint == same.identity.fingerprint != other.identity.fingerprint
     assert (
-        other.notes == ("fed beside the image 'image': scale=2",) and open_model(path).notes == ()
+        one.identity.fingerprint
+        == same.identity.fingerprint
+        != other.identity.fingerprint
+    )
+    assert (
+        other.notes == ("fed beside the image 'image': scale=2",)
+        and open_model(path).notes == ()
     )

@@ -24,7 +24,9 @@ LAYOUTS: dict[
 ] = {  # by value; the others are maps as they are
     "relu2_nhwc": lambda value: value.transpose(0, 3, 1, 2),
     "logits": lambda value: value[:, :, None, None],
-    "tokens": lambda value: value[:, -16:].transpose(0, 2, 1).reshape(len(value), 12, 4, 4),
+    "tokens": lambda value: (
+        value[:, -16:].transpose(0, 2, 1).reshape(len(value), 12, 4, 4)
+    ),
 }
 MIXING_FILES = {  # a value mixes the images of a batch, or a batch fails or becomes one image
     "fixed batch, the head",
@@ -50,7 +52,9 @@ def options(row: HardFile) -> ModelOptions:
     )
 
 
-@pytest.mark.parametrize("row", [row for row in HARD_FILES if row.works], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", [row for row in HARD_FILES if row.works], ids=lambda row: row.name
+)
 def test_works(row: HardFile, tmp_path: Path) -> None:
     path = row.make(tmp_path)
     images = onnx_files.draw_images(path, 3)
@@ -58,7 +62,9 @@ def test_works(row: HardFile, tmp_path: Path) -> None:
         maps = probe(torch.from_numpy(images))[row.layer]
         geometry, notes = probe.geometries[row.layer], getattr(probe, "notes", ())
     value = row.value or row.layer
-    truth = onnx_files.inner_values(path, images, [value], onnx_files.filled(path, row.feed))[value]
+    truth = onnx_files.inner_values(
+        path, images, [value], onnx_files.filled(path, row.feed)
+    )[value]
     half = truth.dtype == np.float16
     expected = LAYOUTS.get(value, np.asarray)(truth).astype(np.float32)
     assert maps.dtype == (torch.float16 if half else torch.float32)
@@ -115,7 +121,9 @@ def reached(path: Path, value: str, cell: int) -> tuple[Axis, Axis]:
     assert all(pixels[0] > 0 and pixels[-1] < 31 for pixels in places), (
         "the field is cut by the image's edge"
     )
-    rows, columns = (Axis(float(p[-1] - p[0] + 1), 0, float(p[0] + p[-1]) / 2) for p in places)
+    rows, columns = (
+        Axis(float(p[-1] - p[0] + 1), 0, float(p[0] + p[-1]) / 2) for p in places
+    )
     return rows, columns
 
 
@@ -124,7 +132,8 @@ BY_HAND: dict[str, tuple[Axis, Axis]] = {  # rows, columns
     "dilated": (Axis(5, 1, 0),) * 2,
     "same_upper": (Axis(7, 2, 1),) * 2,  # pads nothing before
     "same_lower": (Axis(11, 4, 1),) * 2,  # pads one before
-    "nearest": (Axis(11, 2, 0),) * 2,  # each cell twice: the two are spread around its centre
+    "nearest": (Axis(11, 2, 0),)
+    * 2,  # each cell twice: the two are spread around its centre
     "half_pixel": (Axis(13, 1, -0.5),) * 2,
     "align_corners": (Axis(14, STEP, -0.5),) * 2,
     "asymmetric": (Axis(14 + STEP, 2 * STEP, -0.5),) * 2,
@@ -146,7 +155,9 @@ class TestGeometry:
     def test_of_whatever_moves_cells(self, value: str, tmp_path: Path) -> None:
         path = onnx_files.resize_ops(tmp_path)
         found = geometry_of(path, value)
-        for axis, expected in zip((found.rows, found.columns), BY_HAND[value], strict=True):
+        for axis, expected in zip(
+            (found.rows, found.columns), BY_HAND[value], strict=True
+        ):
             assert (axis.size, axis.stride, axis.offset) == pytest.approx(
                 (expected.size, expected.stride, expected.offset)
             )
@@ -155,7 +166,9 @@ class TestGeometry:
             (found.rows, found.columns), reached(path, value, cell), strict=True
         ):
             slack = (
-                max(axis.stride, 1) if value not in ("dilated", "same_upper", "same_lower") else 0
+                max(axis.stride, 1)
+                if value not in ("dilated", "same_upper", "same_lower")
+                else 0
             )
             assert abs(axis.offset + cell * axis.stride - measured.offset) <= slack
             assert abs(axis.size - measured.size) <= 3 * slack, (
@@ -194,7 +207,9 @@ class TestGeometry:
         path = make(tmp_path)
         for layer in ("patches", "sequence", "placed", "tokens"):
             found = geometry_of(path, layer)
-            assert found.anchored and found.rows == found.columns == Axis(8, 8, 3.5), layer
+            assert found.anchored and found.rows == found.columns == Axis(8, 8, 3.5), (
+                layer
+            )
 
     def test_of_bodies_is_not_guessed(self, tmp_path: Path) -> None:
         found = geometry_of(onnx_files.with_loop(tmp_path), "relu2")

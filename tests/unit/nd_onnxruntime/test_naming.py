@@ -55,10 +55,16 @@ class TestModules:
             assert_same(maps_by_layer[layer], expected[layer])
 
     def test_are_listed_in_the_order_in_which_they_run(self, exported: Any) -> None:
-        theirs = {layer.name: layer for layer in open_model(exported.module).layers(SIZE)}
-        ours = {layer.name: layer for layer in open_model(str(exported.path)).layers(SIZE)}
+        theirs = {
+            layer.name: layer for layer in open_model(exported.module).layers(SIZE)
+        }
+        ours = {
+            layer.name: layer for layer in open_model(str(exported.path)).layers(SIZE)
+        }
         lost = [name for name in theirs if name not in ours]
-        folded = [name for name in theirs if name.endswith(("bn1", "bn2", "downsample.1"))]
+        folded = [
+            name for name in theirs if name.endswith(("bn1", "bn2", "downsample.1"))
+        ]
         assert lost == (folded if exported.exporter == "TorchScript" else [])
         common = [name for name in theirs if name in ours]
         own = [name for name in common if name not in folded]
@@ -83,7 +89,9 @@ class TestModules:
             probed(str(exported.path), ["layer4.1.relu#2"])
 
     @pytest.mark.parametrize("layer", ["layer1.0.conv1", "conv1"])
-    def test_whose_batchnorm_was_folded_into_them_say_so(self, exported: Any, layer: str) -> None:
+    def test_whose_batchnorm_was_folded_into_them_say_so(
+        self, exported: Any, layer: str
+    ) -> None:
         maps_by_layer, notes = probed(str(exported.path), [layer])
         behind, _ = probed(exported.module, [layer.replace("conv", "bn")])
         assert notes == [f"layer {layer!r}: {FOLDED}"]
@@ -104,7 +112,9 @@ class TestModules:
             "convolution" in str(raised.value)
         )
 
-    def test_that_do_not_exist_are_refused_with_the_nearest(self, exported: Any) -> None:
+    def test_that_do_not_exist_are_refused_with_the_nearest(
+        self, exported: Any
+    ) -> None:
         with pytest.raises(LayerNotFound) as raised:
             probed(str(exported.path), ["layer5"])
         assert str(raised.value).startswith(
@@ -113,7 +123,9 @@ class TestModules:
         assert "(nd layers MODEL lists them)" in str(raised.value)
 
 
-def test_one_run_of_a_module_keeps_the_note_of_a_folded_batchnorm(exported: Any) -> None:
+def test_one_run_of_a_module_keeps_the_note_of_a_folded_batchnorm(
+    exported: Any,
+) -> None:
     assert probed(str(exported.path), ["conv1#0"])[1] == [f"layer 'conv1#0': {FOLDED}"]
 
 
@@ -141,7 +153,10 @@ def test_a_child_of_a_sequential_in_a_list_has_its_whole_path(tmp_path: Path) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
         torch.onnx.export(
-            module, (torch.rand(1, 3, 64, 64),), str(tmp_path / "stages.onnx"), dynamo=False
+            module,
+            (torch.rand(1, 3, 64, 64),),
+            str(tmp_path / "stages.onnx"),
+            dynamo=False,
         )
     layers = ["stages.0", "stages.0.1", "stages.1.0", "mix", "mix_1"]
     maps_by_layer, _ = probed(str(tmp_path / "stages.onnx"), layers)
@@ -155,15 +170,21 @@ def scoped(folder: Path, scopes: Mapping[str, Sequence[str]]) -> Path:
     model = onnx.load(onnx_files.dynamic_batch(folder))
     for node in model.graph.node:
         scope_names = [*scopes.get(node.output[0], ()), node.output[0]]
-        node.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=repr(["", *scope_names]))
+        node.metadata_props.add(
+            key="pkg.torch.onnx.name_scopes", value=repr(["", *scope_names])
+        )
     path = folder / "scoped.onnx"
     path.write_bytes(model.SerializeToString())
     return path
 
 
 class TestValues:
-    def test_that_are_called_like_a_module_are_chosen_by_a_prefix(self, tmp_path: Path) -> None:
-        path = scoped(tmp_path, {"conv1": ["near"], "conv2": ["relu1"], "relu2": ["relu1"]})
+    def test_that_are_called_like_a_module_are_chosen_by_a_prefix(
+        self, tmp_path: Path
+    ) -> None:
+        path = scoped(
+            tmp_path, {"conv1": ["near"], "conv2": ["relu1"], "relu2": ["relu1"]}
+        )
         names = [layer.name for layer in open_model(str(path)).layers((32, 32))]
         assert "relu1" in names and "value:relu1" in names
         maps_by_layer, _ = probed(str(path), ["relu1", "value:relu1", "near"], (32, 32))
@@ -176,25 +197,35 @@ class TestValues:
 
     def test_and_nodes_go_by_their_names(self, tmp_path: Path) -> None:
         path = str(onnx_files.dynamic_batch(tmp_path))
-        maps_by_layer, _ = probed(path, ["relu2", "Relu_1", "value:conv1", "Conv_0"], (32, 32))
+        maps_by_layer, _ = probed(
+            path, ["relu2", "Relu_1", "value:conv1", "Conv_0"], (32, 32)
+        )
         assert torch.equal(maps_by_layer["relu2"], maps_by_layer["Relu_1"])
         assert torch.equal(
             maps_by_layer["Conv_0"],
-            next(maps for name, maps in maps_by_layer.items() if name.endswith("conv1")),
+            next(
+                maps for name, maps in maps_by_layer.items() if name.endswith("conv1")
+            ),
         )
 
     def test_of_weights_and_the_image_are_no_layers(self, tmp_path: Path) -> None:
         path = str(onnx_files.dynamic_batch(tmp_path))
         with pytest.raises(
-            LayerNotFound, match=r"no layer 'conv1.weight' in this model; the nearest are conv1, "
+            LayerNotFound,
+            match=r"no layer 'conv1.weight' in this model; the nearest are conv1, ",
         ):
             probed(path, ["conv1.weight"], (32, 32))
-        with pytest.raises(UnitsNotFound, match="'image' is the model's input, the image itself"):
+        with pytest.raises(
+            UnitsNotFound, match="'image' is the model's input, the image itself"
+        ):
             probed(path, ["image"], (32, 32))
 
     def test_that_do_not_depend_on_the_image_are_refused(self, tmp_path: Path) -> None:
         path = onnx_files.two_inputs_batched(tmp_path)
-        model, size = open_model(str(path), ModelOptions(feeds={"scale": "1"})), (32, 32)
+        model, size = (
+            open_model(str(path), ModelOptions(feeds={"scale": "1"})),
+            (32, 32),
+        )
         message = "the value 'factor' does not depend on the image 'image'"
         with pytest.raises(UnitsNotFound, match=message), model.probe(["factor"], size):
             pass
@@ -220,7 +251,9 @@ def test_metadata_that_cannot_be_read_name_no_module(tmp_path: Path) -> None:
     model = onnx.load(scoped(tmp_path, {"conv1": ["near"]}))
     model.graph.node[0].metadata_props[0].value = "[not a list"
     model.graph.node[2].CopyFrom(
-        helper.make_node("MaxPool", ["relu1"], ["pool1"], kernel_shape=[2, 2], strides=[2, 2])
+        helper.make_node(
+            "MaxPool", ["relu1"], ["pool1"], kernel_shape=[2, 2], strides=[2, 2]
+        )
     )
     names = [layer.name for layer in open_model(model).layers((32, 32))]
     assert names[:2] == ["conv1", "relu1"] and "near" not in names

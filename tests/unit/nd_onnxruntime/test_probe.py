@@ -46,12 +46,19 @@ class TestBatches:
                 assert found.shape == expected[batch].shape
                 torch.testing.assert_close(found, expected[batch], rtol=0, atol=1e-5)
 
-    def test_that_mix_their_images_are_said_to_in_the_result(self, tmp_path: Path) -> None:
-        mixing, apart = onnx_files.mixing_batch(tmp_path), onnx_files.dynamic_batch(tmp_path)
+    def test_that_mix_their_images_are_said_to_in_the_result(
+        self, tmp_path: Path
+    ) -> None:
+        mixing, apart = (
+            onnx_files.mixing_batch(tmp_path),
+            onnx_files.dynamic_batch(tmp_path),
+        )
         run: Any = {"batch_size": 4, "workers": 0, "quantile": 0.1}
         notes = []
         for path in (mixing, apart):
-            found = LayerDissection(str(path), "relu2").dissect("shapes?images=6&size=32", **run)
+            found = LayerDissection(str(path), "relu2").dissect(
+                "shapes?images=6&size=32", **run
+            )
             assert isinstance(found, Dissection)
             notes.append(found.provenance.notes)
         assert ONE_AT_A_TIME in notes[0] and ONE_AT_A_TIME not in notes[1]
@@ -61,7 +68,9 @@ class TestBatches:
         with open_model(str(path)).probe(["relu1"], SIZE) as probe:
             assert getattr(probe, "notes", None) == ()
 
-    def test_with_one_layer_that_mixes_are_run_one_by_one_for_all(self, tmp_path: Path) -> None:
+    def test_with_one_layer_that_mixes_are_run_one_by_one_for_all(
+        self, tmp_path: Path
+    ) -> None:
         path = onnx_files.mixing_batch(tmp_path)
         images = images_of(path)
         with open_model(str(path)).probe(["relu1", "relu2"], SIZE) as probe:
@@ -103,7 +112,9 @@ class TestMaps:
         with open_model(str(path)).probe(["relu2"], SIZE) as probe:
             found = probe(images_of(path))["relu2"]
         del probe
-        expected = onnx_files.inner_values(path, images_of(path).numpy(), ["relu2"])["relu2"]
+        expected = onnx_files.inner_values(path, images_of(path).numpy(), ["relu2"])[
+            "relu2"
+        ]
         torch.testing.assert_close(found, torch.from_numpy(expected), rtol=0, atol=1e-5)
 
     def test_of_images_that_are_not_contiguous(self, tmp_path: Path) -> None:
@@ -112,9 +123,12 @@ class TestMaps:
         with open_model(str(path)).probe(["relu2"], SIZE) as probe:
             expected = probe(images)["relu2"]
             assert torch.equal(
-                probe(images.contiguous(memory_format=torch.channels_last))["relu2"], expected
+                probe(images.contiguous(memory_format=torch.channels_last))["relu2"],
+                expected,
             )
-            assert torch.equal(probe(images.flip(0).flip(0).mT.contiguous().mT)["relu2"], expected)
+            assert torch.equal(
+                probe(images.flip(0).flip(0).mT.contiguous().mT)["relu2"], expected
+            )
 
     def test_come_in_the_order_asked_for(self, tmp_path: Path) -> None:
         path = onnx_files.branches(tmp_path)
@@ -133,7 +147,11 @@ class TestSubgraphs:
         model = onnx.load(onnx_files.branches(tmp_path))
         graph = Graph(model)
         subgraph = extract_subgraph(graph, ["narrow"], graph.inputs)
-        assert [node.output[0] for node in subgraph.graph.node] == ["conv1", "relu1", "narrow"]
+        assert [node.output[0] for node in subgraph.graph.node] == [
+            "conv1",
+            "relu1",
+            "narrow",
+        ]
         assert {tensor.name for tensor in subgraph.graph.initializer} == {
             "conv1.weight", "conv1.bias", "narrow.weight", "narrow.bias",
         }  # fmt: skip

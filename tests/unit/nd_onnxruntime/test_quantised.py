@@ -20,7 +20,9 @@ from nd_plugin import open_model
 
 SIZE = (32, 32)
 AFTER_QDQ = "taken after its QuantizeLinear and DequantizeLinear, as the quantised model uses it"
-APPENDED = "integers of a quantised operator, dequantised by an appended DequantizeLinear"
+APPENDED = (
+    "integers of a quantised operator, dequantised by an appended DequantizeLinear"
+)
 ONE_AT_A_TIME = "outputs depend on the rest of the batch; images were run one at a time"
 VALUES = {
     "QDQ": ("relu1", "pool1", "relu2"),
@@ -51,7 +53,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         9,
     )  # the evaluator knows no earlier DequantizeLinear
     path.write_bytes(model.SerializeToString())
-    logging.disable(logging.WARNING)  # the quantiser recommends what makes no difference here
+    logging.disable(
+        logging.WARNING
+    )  # the quantiser recommends what makes no difference here
     try:
         for form in (QuantFormat.QDQ, QuantFormat.QOperator):
             quantization.quantize_static(
@@ -72,7 +76,9 @@ def probed(
     with open_model(str(path)).probe(layers, SIZE) as probe:
         maps_by_layer = probe(torch.from_numpy(images))
         assert all(maps.dtype == torch.float32 for maps in maps_by_layer.values())
-        return [maps_by_layer[layer].numpy() for layer in layers], list(getattr(probe, "notes", ()))
+        return [maps_by_layer[layer].numpy() for layer in layers], list(
+            getattr(probe, "notes", ())
+        )
 
 
 def images_of(folder: Path) -> np.ndarray:
@@ -81,12 +87,21 @@ def images_of(folder: Path) -> np.ndarray:
 
 def numbers(path: Path, value: str) -> tuple[float, float]:
     """Scale and zero point that the file holds for a value."""
-    arrays = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
-    return float(arrays[f"{SCALES[value]}_scale"]), float(arrays[f"{SCALES[value]}_zero_point"])
+    arrays = {
+        one.name: numpy_helper.to_array(one)
+        for one in onnx.load(path).graph.initializer
+    }
+    return float(arrays[f"{SCALES[value]}_scale"]), float(
+        arrays[f"{SCALES[value]}_zero_point"]
+    )
 
 
-@pytest.mark.parametrize(("form", "note"), [("QDQ", AFTER_QDQ), ("QOperator", APPENDED)])
-def test_values_are_the_numbers_of_the_quantised_model(folder: Path, form: str, note: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "note"), [("QDQ", AFTER_QDQ), ("QOperator", APPENDED)]
+)
+def test_values_are_the_numbers_of_the_quantised_model(
+    folder: Path, form: str, note: str
+) -> None:
     path, values, images = folder / f"{form}.onnx", VALUES[form], images_of(folder)
     probed_maps, notes = probed(path, values, images)
     assert notes == [f"layer {value!r}: {note}" for value in values]
@@ -105,7 +120,8 @@ def test_values_are_the_numbers_of_the_quantised_model(folder: Path, form: str, 
 
 
 @pytest.mark.parametrize(
-    ("form", "layers"), [("QDQ", "relu1 relu2"), ("QOperator", "conv1_quantized conv2_quantized")]
+    ("form", "layers"),
+    [("QDQ", "relu1 relu2"), ("QOperator", "conv1_quantized conv2_quantized")],
 )
 def test_they_are_near_those_of_the_float_model_and_look_at_the_same_places(
     folder: Path, form: str, layers: str
@@ -118,12 +134,16 @@ def test_they_are_near_those_of_the_float_model_and_look_at_the_same_places(
     size = SIZE
     with (
         open_model(str(folder / f"{form}.onnx")).probe(layers.split(), size) as probe,
-        open_model(str(folder / "float.onnx")).probe(["relu1", "relu2"], size) as origin,
+        open_model(str(folder / "float.onnx")).probe(
+            ["relu1", "relu2"], size
+        ) as origin,
     ):
         assert list(probe.geometries.values()) == list(origin.geometries.values())
 
 
-def test_dynamic_quantisation_scales_by_the_batch_so_images_go_one_by_one(folder: Path) -> None:
+def test_dynamic_quantisation_scales_by_the_batch_so_images_go_one_by_one(
+    folder: Path,
+) -> None:
     images, path = images_of(folder), folder / "dynamic.onnx"
     images[1] *= 40  # in one batch with it, the others would be rounded away
     (relu1, relu2), notes = probed(path, ["relu1", "relu2"], images)
@@ -131,7 +151,10 @@ def test_dynamic_quantisation_scales_by_the_batch_so_images_go_one_by_one(folder
     truth = onnx_files.inner_values(path, images, ["relu1", "relu2"])
     for maps, expected in ((relu1, truth["relu1"]), (relu2, truth["relu2"])):
         for image in range(3):
-            assert np.abs(maps[image] - expected[image]).max() < 0.02 * expected[image].max()
+            assert (
+                np.abs(maps[image] - expected[image]).max()
+                < 0.02 * expected[image].max()
+            )
 
 
 def test_a_module_is_the_value_before_its_quantisation(folder: Path) -> None:
@@ -145,4 +168,6 @@ def test_a_module_is_the_value_before_its_quantisation(folder: Path) -> None:
     with open_model(model).probe(["block.act"], SIZE) as probe:
         maps = probe(torch.from_numpy(images_of(folder)))["block.act"].numpy()
         assert getattr(probe, "notes", ()) == (f"layer 'block.act': {AFTER_QDQ}",)
-    assert np.array_equal(maps, probed(folder / "QDQ.onnx", ["relu1"], images_of(folder))[0][0])
+    assert np.array_equal(
+        maps, probed(folder / "QDQ.onnx", ["relu1"], images_of(folder))[0][0]
+    )

@@ -29,7 +29,9 @@ SIZE = (32, 32)
 @pytest.fixture
 def without_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A build of ONNX Runtime for the CPU alone."""
-    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(
+        ort, "get_available_providers", lambda: ["CPUExecutionProvider"]
+    )
     sessions.cuda_problem.cache_clear()
     yield
     sessions.cuda_problem.cache_clear()
@@ -39,10 +41,14 @@ def without_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def broken_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A build for CUDA that cannot use it."""
     monkeypatch.setattr(
-        ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        ort,
+        "get_available_providers",
+        lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
     )
     monkeypatch.setattr(
-        sessions, "_cuda_refusal", lambda: "CUDA failure 100: no CUDA-capable device is detected"
+        sessions,
+        "_cuda_refusal",
+        lambda: "CUDA failure 100: no CUDA-capable device is detected",
     )
     monkeypatch.setattr(ctypes, "CDLL", lambda *_: None)
     sessions.cuda_problem.cache_clear()
@@ -67,7 +73,8 @@ class TestDevices:
     @pytest.mark.usefixtures("broken_cuda")
     def test_that_do_not_work_say_what_cuda_said(self, tmp_path: Path) -> None:
         with pytest.raises(
-            Unavailable, match="finds no CUDA device that it can use: CUDA failure 100: no CUDA-cap"
+            Unavailable,
+            match="finds no CUDA device that it can use: CUDA failure 100: no CUDA-cap",
         ):
             open_model(str(onnx_files.dynamic_batch(tmp_path)), ModelOptions("cuda"))
 
@@ -77,9 +84,14 @@ class TestDevices:
         self, fixture: str, device: str, tmp_path: Path, request: pytest.FixtureRequest
     ) -> None:
         request.getfixturevalue(fixture)
-        model = open_model(str(onnx_files.dynamic_batch(tmp_path)), ModelOptions(device))
+        model = open_model(
+            str(onnx_files.dynamic_batch(tmp_path)), ModelOptions(device)
+        )
         assert model.device == torch.device("cpu")
-        assert model.identity.version == f"onnxruntime {ort.__version__}, CPUExecutionProvider"
+        assert (
+            model.identity.version
+            == f"onnxruntime {ort.__version__}, CPUExecutionProvider"
+        )
 
     @pytest.mark.parametrize("device", ["gpu", "cpu:1", "cuda:x", "CUDA", "auto:0"])
     def test_that_nobody_knows_are_refused(self, device: str, tmp_path: Path) -> None:
@@ -101,7 +113,9 @@ class TestDevices:
             "InferenceSession",
             lambda model, options, providers: real(model, options, providers=cpu),
         )
-        model = open_model(str(onnx_files.dynamic_batch(tmp_path)), ModelOptions("cuda"))
+        model = open_model(
+            str(onnx_files.dynamic_batch(tmp_path)), ModelOptions("cuda")
+        )
         with (
             pytest.raises(
                 Unavailable,
@@ -111,7 +125,9 @@ class TestDevices:
         ):
             pass
 
-    def test_looking_for_cuda_writes_nothing(self, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_looking_for_cuda_writes_nothing(
+        self, capfd: pytest.CaptureFixture[str]
+    ) -> None:
         sessions.cuda_problem.cache_clear()
         sessions.cuda_problem()
         written = capfd.readouterr()
@@ -121,7 +137,10 @@ class TestDevices:
 class TestErrors:
     def test_of_an_operator_name_the_option_that_helps(self, tmp_path: Path) -> None:
         path = onnx_files.unknown_domain(tmp_path)
-        with pytest.raises(BadInput) as raised, open_model(str(path)).probe(["relu2"], SIZE):
+        with (
+            pytest.raises(BadInput) as raised,
+            open_model(str(path)).probe(["relu2"], SIZE),
+        ):
             pass
         assert str(raised.value) == (
             f"{path} needs the operator Sharpen of the domain 'com.example.ops', which ONNX "
@@ -135,12 +154,15 @@ class TestErrors:
         if content is not None:
             library.write_bytes(content)
         model = open_model(
-            str(onnx_files.unknown_domain(tmp_path)), ModelOptions(custom_ops=(str(library),))
+            str(onnx_files.unknown_domain(tmp_path)),
+            ModelOptions(custom_ops=(str(library),)),
         )
         with pytest.raises(BadInput) as raised, model.probe(["relu2"], SIZE):
             pass
         message = str(raised.value)
-        assert message.startswith(f"cannot load the library of custom operators '{library}': ")
+        assert message.startswith(
+            f"cannot load the library of custom operators '{library}': "
+        )
         assert "\n" not in message and "ONNXRuntimeError" not in message
 
     @pytest.mark.parametrize(
@@ -179,10 +201,14 @@ class TestErrors:
         assert type(translated) is kind and str(translated).startswith(says)
 
     def test_of_a_run_name_the_images(self, tmp_path: Path) -> None:
-        with open_model(str(onnx_files.dynamic_batch(tmp_path))).probe(["relu2"], SIZE) as probe:
+        with open_model(str(onnx_files.dynamic_batch(tmp_path))).probe(
+            ["relu2"], SIZE
+        ) as probe:
             with pytest.raises(ModelFailed) as raised:
                 probe(torch.zeros(1, 3, 16, 32))
-            assert "the model failed on images of shape (1, 3, 16, 32): " in str(raised.value)
+            assert "the model failed on images of shape (1, 3, 16, 32): " in str(
+                raised.value
+            )
             assert "ONNXRuntimeError" not in str(raised.value)
             assert probe(torch.zeros(1, 3, 32, 32))["relu2"].shape == (1, 12, 8, 8), (
                 "the probe goes on"

@@ -20,13 +20,17 @@ def images_of(path: Path, count: int = 3) -> torch.Tensor:
 
 
 def logits(path: Path, images: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(onnx_files.inner_values(path, images.numpy(), ["logits"])["logits"])
+    return torch.from_numpy(
+        onnx_files.inner_values(path, images.numpy(), ["logits"])["logits"]
+    )
 
 
 @pytest.mark.parametrize(
     "make", [onnx_files.dynamic_batch, onnx_files.fixed_batch, onnx_files.external_data]
 )
-def test_linear_contributions_and_bias_are_the_output(tmp_path: Path, make: Make) -> None:
+def test_linear_contributions_and_bias_are_the_output(
+    tmp_path: Path, make: Make
+) -> None:
     path = make(tmp_path)
     images = images_of(path)
     units, target = LayerDissection(str(path), "relu2"), [0, 3, 4]
@@ -93,21 +97,29 @@ def test_one_image_stands_for_all_rows(tmp_path: Path) -> None:
 def test_no_linear_head_is_assumed(tmp_path: Path, layer: str) -> None:
     path = onnx_files.dynamic_batch(tmp_path)
     with pytest.raises(
-        BadInput, match=r"no global average pooling .* possible are ablation, activation"
+        BadInput,
+        match=r"no global average pooling .* possible are ablation, activation",
     ):
-        LayerDissection(str(path), layer).attribute(images_of(path), 0, contribution="linear")
+        LayerDissection(str(path), layer).attribute(
+            images_of(path), 0, contribution="linear"
+        )
 
 
 def test_there_are_no_gradients(tmp_path: Path) -> None:
     path = onnx_files.dynamic_batch(tmp_path)
     with pytest.raises(
-        BadInput, match="the model has no gradients; possible are linear, ablation, activation"
+        BadInput,
+        match="the model has no gradients; possible are linear, ablation, activation",
     ):
-        LayerDissection(str(path), "relu2").attribute(images_of(path), 0, contribution="gradient")
+        LayerDissection(str(path), "relu2").attribute(
+            images_of(path), 0, contribution="gradient"
+        )
 
 
 def test_an_onnx_model_takes_one_tensor_of_images(tmp_path: Path) -> None:
     path = onnx_files.dynamic_batch(tmp_path)
     images = images_of(path)
     with pytest.raises(BadInput, match="one tensor of images"):
-        LayerDissection(str(path), "relu2").attribute((images, images), 0, contribution="ablation")
+        LayerDissection(str(path), "relu2").attribute(
+            (images, images), 0, contribution="ablation"
+        )

@@ -22,7 +22,9 @@ from nd_plugin.receptive_fields import geometry
 
 
 class TestMaps:
-    def test_a_later_in_place_operation_does_not_change_them(self, images: Tensor) -> None:
+    def test_a_later_in_place_operation_does_not_change_them(
+        self, images: Tensor
+    ) -> None:
         torch.manual_seed(0)
         model = networks.alexnet().eval()
         images = images[:, :, :63, :63]
@@ -71,17 +73,25 @@ class TestMaps:
         assert torch.equal(maps_of(model, "fc", images)[:, :, 0, 0], expected)
 
     def test_images_and_places_on_one_axis_are_refused(self, images: Tensor) -> None:
-        with pytest.raises(UnitsNotFound, match=r"'inside'.*share an axis.*choose a layer around"):
+        with pytest.raises(
+            UnitsNotFound, match=r"'inside'.*share an axis.*choose a layer around"
+        ):
             maps_of(networks.Windows(), "inside", images)
 
     @pytest.mark.parametrize("mix", [lambda x: x.flip(0), lambda x: torch.cat([x, x])])
-    def test_images_that_do_not_come_out_as_they_went_in_are_refused(self, mix: object) -> None:
+    def test_images_that_do_not_come_out_as_they_went_in_are_refused(
+        self, mix: object
+    ) -> None:
         model = nn.Sequential(networks.Call(mix))
         with pytest.raises(UnitsNotFound, match="share an axis or are mixed"):
             maps_of(model, "0", torch.rand(2, 3, 16, 16))
 
-    def test_half_precision_models_get_half_precision_images(self, images: Tensor) -> None:
-        assert maps_of(networks.dilated().bfloat16(), "0", images).dtype == torch.bfloat16
+    def test_half_precision_models_get_half_precision_images(
+        self, images: Tensor
+    ) -> None:
+        assert (
+            maps_of(networks.dilated().bfloat16(), "0", images).dtype == torch.bfloat16
+        )
 
     def test_a_default_device_and_inference_mode(self, images: Tensor) -> None:
         model = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(3, 4, 3))
@@ -102,13 +112,17 @@ class TestGeometry:
             assert probe.geometries["0[1]"].rows == geometry.Axis(32, 4, 1.5)
 
     @pytest.mark.parametrize("operation", ["grid_sample", "sort", "cumsum"])
-    def test_operations_that_move_values_unseen_have_no_geometry(self, operation: str) -> None:
+    def test_operations_that_move_values_unseen_have_no_geometry(
+        self, operation: str
+    ) -> None:
         operations = {
             "grid_sample": sample_flipped,
             "sort": lambda x: x.sort(2).values,
             "cumsum": lambda x: x.cumsum(3),
         }
-        model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), networks.Call(operations[operation]))
+        model = nn.Sequential(
+            nn.Conv2d(3, 4, 3, 2, 1), networks.Call(operations[operation])
+        )
         with open_model(model).probe(["1"], (32, 32)) as probe:
             assert not probe.geometries["1"].anchored
 
@@ -143,7 +157,9 @@ class TestOpening:
             open_model(networks.dilated(), ModelOptions(device="gpu"))
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-    def test_cuda_gives_what_the_cpu_gives(self, images: Tensor) -> None:  # pragma: no cover
+    def test_cuda_gives_what_the_cpu_gives(
+        self, images: Tensor
+    ) -> None:  # pragma: no cover
         model = networks.ResNet18().eval()
         expected = maps_of(model, "layer4", images)
         maps = maps_of(model.cuda(), "layer4", images.cuda())
@@ -173,7 +189,9 @@ class TestForwardFunctions:
         assert maps.dtype == torch.float64
 
     def test_modules_that_run_are_in_evaluation_mode(self) -> None:
-        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.ReLU())
+        model = nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.ReLU()
+        )
         model.train()
         running_mean = model[1].running_mean.clone()
         images = torch.rand(2, 3, 16, 16)
@@ -184,4 +202,6 @@ class TestForwardFunctions:
         assert torch.equal(model[1].running_mean, running_mean)
         assert all(module.training for module in model.modules())
         model(torch.rand(2, 3, 16, 16))
-        assert not torch.equal(model[1].running_mean, running_mean), "no hook is left behind"
+        assert not torch.equal(model[1].running_mean, running_mean), (
+            "no hook is left behind"
+        )

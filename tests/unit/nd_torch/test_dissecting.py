@@ -47,7 +47,9 @@ class Noise:
 
 def test_a_layer_requested_twice_is_returned_twice() -> None:
     model = networks.dilated()
-    dissections = LayerDissection(model, ["1", model[0], "1"]).dissect(Noise(), workers=0)
+    dissections = LayerDissection(model, ["1", model[0], "1"]).dissect(
+        Noise(), workers=0
+    )
     assert isinstance(dissections, list)
     assert [dissection.layer for dissection in dissections] == ["1", "0", "1"]
 
@@ -90,12 +92,16 @@ def test_arguments_of_a_wrong_type() -> None:
 
 
 def test_progress_is_shown_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    LayerDissection(networks.dilated(), "0").dissect(Noise(), workers=0, show_progress=True)
+    LayerDissection(networks.dilated(), "0").dissect(
+        Noise(), workers=0, show_progress=True
+    )
     output = capsys.readouterr()
     assert output.out == ""
     assert "activations: 100%" in output.err
     assert "masks: 100%" in output.err
-    assert re.search("image/s|s/image", output.err)  # tqdm inverts the rate of a slow machine
+    assert re.search(
+        "image/s|s/image", output.err
+    )  # tqdm inverts the rate of a slow machine
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

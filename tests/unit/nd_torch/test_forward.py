@@ -12,7 +12,9 @@ from nd_plugin import ModelFailed, open_model
 
 
 def hook_count(model: nn.Module) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+    return sum(
+        len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()
+    )
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
@@ -72,7 +74,10 @@ class TestRestored:
         opened = open_model(model)
         with opened.probe(["layer4"], (64, 64)) as probe, pytest.raises(ModelFailed):
             probe(images[:, :2])
-        with pytest.raises(RuntimeError, match="mine"), opened.probe(["layer4"], (64, 64)):
+        with (
+            pytest.raises(RuntimeError, match="mine"),
+            opened.probe(["layer4"], (64, 64)),
+        ):
             raise RuntimeError("mine")
         assert hook_count(model) == 0
         assert all(module.training for module in model.modules())

@@ -95,7 +95,9 @@ CASES = {
     "u-net, pixel shuffle": Case(lambda: networks.UNet("shuffle"), "up1", 64, 15, 0.5),
     "u-net, bottom": Case(lambda: networks.UNet("nearest"), "bottom", 64, 8),
     "transposed": Case(
-        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, 4, 1), nn.ConvTranspose2d(4, 4, 3, 2, 1)),
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 4, 3, 4, 1), nn.ConvTranspose2d(4, 4, 3, 2, 1)
+        ),
         "1",
         64,
         14,
@@ -169,7 +171,10 @@ def test_a_pooled_branch_never_wins() -> None:
 @pytest.mark.parametrize("size", [32, 64])
 def test_a_single_cell_keeps_its_stride_for_what_follows(size: int) -> None:
     model = nn.Sequential(
-        nn.AvgPool2d(32), nn.Conv2d(3, 4, 3, padding=1), nn.Upsample(scale_factor=4), nn.Identity()
+        nn.AvgPool2d(32),
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.Upsample(scale_factor=4),
+        nn.Identity(),
     )
     rows, _ = derive(model, "3", size)
     assert rows.stride == 8

@@ -28,10 +28,16 @@ class TestFactories:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("networks:ResNet81", "networks has no 'ResNet81'; the nearest are ResNet18"),
+            (
+                "networks:ResNet81",
+                "networks has no 'ResNet81'; the nearest are ResNet18",
+            ),
             ("networks:ResNet18?widht=8", "could not be created: TypeError: .*widht"),
             ("nosuchmodule:f", "no module 'nosuchmodule' for the model"),
-            ("networks:torch.float32", "could not be created: TypeError: .*not callable"),
+            (
+                "networks:torch.float32",
+                "could not be created: TypeError: .*not callable",
+            ),
             ("builtins:dict", "'builtins:dict' returned a dict, not an nn.Module"),
         ],
     )
@@ -127,7 +133,9 @@ class TestLibraries:
 
 class TestWeights:
     @pytest.mark.parametrize("form", ["safetensors", "pt", "wrapped"])
-    def test_weights_from_a_file(self, tmp_path: Path, images: Tensor, form: str) -> None:
+    def test_weights_from_a_file(
+        self, tmp_path: Path, images: Tensor, form: str
+    ) -> None:
         torch.manual_seed(5)
         model = networks.ResNet18().eval()
         path = save_weights(model, tmp_path, form)
@@ -150,10 +158,14 @@ class TestWeights:
         with pytest.raises(ModelNotFound, match=message):
             open_model("networks:ResNet18", options)
         torch.save(networks.ResNet18(width=8).state_dict(), path)
-        with pytest.raises(ModelNotFound, match=r"do not fit ResNet18: .*size mismatch"):
+        with pytest.raises(
+            ModelNotFound, match=r"do not fit ResNet18: .*size mismatch"
+        ):
             open_model("networks:ResNet18", options)
         torch.save([torch.ones(1)], path)
-        with pytest.raises(ModelNotFound, match="contains a list, not a state dict of tensors"):
+        with pytest.raises(
+            ModelNotFound, match="contains a list, not a state dict of tensors"
+        ):
             open_model("networks:ResNet18", options)
         path.unlink()
         with pytest.raises(ModelNotFound, match="no weights file"):

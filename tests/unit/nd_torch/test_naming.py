@@ -24,7 +24,9 @@ class TestNames:
         model = networks.ResNet18()
         by_module = maps_of(model, model.layer2[0], images)
         assert torch.equal(by_module, maps_of(model, "layer2.0", images))
-        with pytest.raises(LayerNotFound, match="Conv2d is not a submodule of ResNet18"):
+        with pytest.raises(
+            LayerNotFound, match="Conv2d is not a submodule of ResNet18"
+        ):
             maps_of(model, nn.Conv2d(3, 4, 1), images)
 
     def test_reused_modules_are_chosen_by_number(self, images: Tensor) -> None:

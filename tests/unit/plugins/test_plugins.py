@@ -43,19 +43,28 @@ from nd_plugin.plugins.host import host
 from nd_plugin.plugins.loading import DISABLE, HOOKS, Plugin
 
 OURS = f"nd_plugin {version('nd_plugin')}"
-OURS_LOADED = {"torch": "loaded", "masks": "loaded", "broden": "loaded", "reports": "loaded"}
+OURS_LOADED = {
+    "torch": "loaded",
+    "masks": "loaded",
+    "broden": "loaded",
+    "reports": "loaded",
+}
 PUBLIC = "from nd_plugin import Annotation, BackendSpec, Concept, ConceptSetSpec, Identity, ReporterSpec, hookimpl\n"
 Install = Callable[..., None]
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_host: None) -> Iterator[Install]:
+def install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_host: None
+) -> Iterator[Install]:
     """Installs ``distribution``, whose one module ``<distribution>_plugin`` the entry point ``plugin`` names."""
     monkeypatch.delenv(DISABLE, raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)
     modules: list[str] = []
 
-    def install(distribution: str, plugin: str, source: str, metadata: str | None = None) -> None:
+    def install(
+        distribution: str, plugin: str, source: str, metadata: str | None = None
+    ) -> None:
         stem = distribution.replace("-", "_")
         modules.append(f"{stem}_plugin")
         (tmp_path / f"{stem}_plugin.py").write_text(PUBLIC + dedent(source))
@@ -66,7 +75,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_host: None) -
             if metadata is None
             else metadata
         )
-        (information / "entry_points.txt").write_text(f"[nd_plugin]\n{plugin} = {stem}_plugin\n")
+        (information / "entry_points.txt").write_text(
+            f"[nd_plugin]\n{plugin} = {stem}_plugin\n"
+        )
         importlib.invalidate_caches()
 
     monkeypatch.syspath_prepend(tmp_path)
@@ -108,7 +119,9 @@ def plugins() -> dict[str, Plugin]:
 def states() -> dict[str, str]:
     """By name, of those that no test installed."""
     return {
-        plugin.name: plugin.state for plugin in host().plugins if plugin.distribution == "nd_plugin"
+        plugin.name: plugin.state
+        for plugin in host().plugins
+        if plugin.distribution == "nd_plugin"
     }
 
 
@@ -140,11 +153,15 @@ finally:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--help"], ["dissect", "--help"], ["plugins"], ["plugins", "--json"]]
+    "arguments",
+    [[], ["--help"], ["dissect", "--help"], ["plugins"], ["plugins", "--json"]],
 )
 def test_listing_imports_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SPY, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", SPY, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "heavy: []"
@@ -155,9 +172,13 @@ def test_every_hook_is_documented_and_tested_here() -> None:
     manager.add_hookspecs(hookspecs)
     hooks = [name for name in vars(manager.hook) if not name.startswith("_")]
     assert set(HOOKS) < set(hooks)
-    assert [hook for hook in hooks if not inspect.getdoc(getattr(hookspecs, hook))] == []
     assert [
-        hook for hook in hooks if not any(name.startswith(f"test_{hook}_") for name in globals())
+        hook for hook in hooks if not inspect.getdoc(getattr(hookspecs, hook))
+    ] == []
+    assert [
+        hook
+        for hook in hooks
+        if not any(name.startswith(f"test_{hook}_") for name in globals())
     ] == []
 
 
@@ -170,7 +191,10 @@ def test_nd_backends_opens_what_it_matches_most_strongly(install: Install) -> No
     install(
         "nd-toys",
         "toys",
-        opens + backend("toys", "20 * str(model).startswith('toy:')", "nd_toys_plugin:Backend"),
+        opens
+        + backend(
+            "toys", "20 * str(model).startswith('toy:')", "nd_toys_plugin:Backend"
+        ),
     )
     assert (
         str(open_model("toy:car?wheels=3", ModelOptions("cpu")))
@@ -211,10 +235,16 @@ TOYS = """
 """
 
 
-def test_nd_concept_sets_opens_by_name_with_argument_and_options(install: Install) -> None:
+def test_nd_concept_sets_opens_by_name_with_argument_and_options(
+    install: Install,
+) -> None:
     install("nd-toys", "toys", TOYS)
     opened = open_concepts("toys:a/box?images=5")
-    assert (len(opened), opened.identity.source, opened.identity.fingerprint) == (5, "a/box", "0")
+    assert (len(opened), opened.identity.source, opened.identity.fingerprint) == (
+        5,
+        "a/box",
+        "0",
+    )
     assert open_concepts("toys").identity.source == ""
     assert open_concepts(opened) is opened
 
@@ -227,7 +257,8 @@ def test_nd_concept_sets_opens_by_match_with_the_whole_text(install: Install) ->
 def test_an_unknown_option_lists_those_that_are_known(install: Install) -> None:
     install("nd-toys", "toys", TOYS)
     with pytest.raises(
-        BadInput, match="concept set 'toys' has no option 'image'; it takes images, seed"
+        BadInput,
+        match="concept set 'toys' has no option 'image'; it takes images, seed",
     ):
         open_concepts("toys?image=5&seed=1")
 
@@ -243,12 +274,14 @@ def test_nd_reporters_writes_reports(install: Install, tmp_path: Path) -> None:
     """
     install("nd-loud", "loud", loud)
     csv = tmp_path / "conv5.csv"
-    csv.write_text("unit,category,label,score,object-label,object-iou\n1,object,dog,0.2,dog,0.2\n")
+    csv.write_text(
+        "unit,category,label,score,object-label,object-iou\n1,object,dog,0.2,dog,0.2\n"
+    )
     assert stdout_of(nd("report", str(csv), "--format", "loud")) == "CONV5"
     unknown = nd("report", str(csv), "--format", "quiet")
-    assert isinstance(unknown.exception, BadInput) and "known are csv, html, json, loud" in str(
-        unknown.exception
-    )
+    assert isinstance(
+        unknown.exception, BadInput
+    ) and "known are csv, html, json, loud" in str(unknown.exception)
 
 
 class Dots:
@@ -266,7 +299,9 @@ class Dots:
         return f"dots-{index}"
 
     def image(self, index: int) -> Image.Image:
-        return Image.fromarray(255 * np.asarray(self.annotation(index).planes[0], dtype=np.uint8))
+        return Image.fromarray(
+            255 * np.asarray(self.annotation(index).planes[0], dtype=np.uint8)
+        )
 
     def annotation(self, index: int) -> Annotation:
         plane = np.zeros((16, 16), np.int32)
@@ -289,7 +324,9 @@ def seen(distribution: str) -> Any:
     return sys.modules[f"{distribution}_plugin"].seen
 
 
-def test_nd_dissection_finished_is_called_with_each_dissection(install: Install) -> None:
+def test_nd_dissection_finished_is_called_with_each_dissection(
+    install: Install,
+) -> None:
     counts = """
         seen = []
 
@@ -315,16 +352,21 @@ def test_nd_dissection_finished_may_fail_and_is_named(install: Install) -> None:
     install("nd-grumpy", "grumpy", grumpy)
     install("nd-late", "late", WITNESS)
     with pytest.warns(
-        RuntimeWarning, match="'grumpy.*' failed after the dissection of 1: ValueError: not today"
+        RuntimeWarning,
+        match="'grumpy.*' failed after the dissection of 1: ValueError: not today",
     ):
         found = dissect()
     assert found.units == 2
     assert seen("nd_early") == seen("nd_late") == [("1", 2)]
 
 
-def test_nd_dissection_finished_of_a_broken_plugin_is_not_called(install: Install) -> None:
+def test_nd_dissection_finished_of_a_broken_plugin_is_not_called(
+    install: Install,
+) -> None:
     install(
-        "nd-half", "half", WITNESS + "\n    @hookimpl\n    def nd_backend():\n        return []\n"
+        "nd-half",
+        "half",
+        WITNESS + "\n    @hookimpl\n    def nd_backend():\n        return []\n",
     )
     assert plugins()["nd-half/half"].state == "broken"
     dissect()
@@ -349,7 +391,10 @@ BROKEN = {
         "@hookimpl\ndef nd_backends():\n    return [ReporterSpec('x', '', 'y:z')]",
         "which is no BackendSpec",
     ),
-    "hook that gives nothing": ("@hookimpl\ndef nd_concept_sets():\n    pass", "TypeError"),
+    "hook that gives nothing": (
+        "@hookimpl\ndef nd_concept_sets():\n    pass",
+        "TypeError",
+    ),
     "hook that is unknown": (
         "@hookimpl\ndef nd_backend():\n    return []",
         "unknown hook 'nd_backend'",
@@ -362,7 +407,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_plugin_is_named_and_the_others_work(install: Install, what: str) -> None:
+def test_a_broken_plugin_is_named_and_the_others_work(
+    install: Install, what: str
+) -> None:
     source, problem = BROKEN[what]
     install("nd-brittle", "a-brittle", source)
     install("nd-toys", "z-toys", TOYS)
@@ -373,7 +420,8 @@ def test_a_broken_plugin_is_named_and_the_others_work(install: Install, what: st
     assert len(open_concepts("toys")) == 2
     assert "! plugin 'a-brittle' of nd-brittle 1.0: " in stdout_of(nd("plugins"))
     with pytest.raises(
-        ConceptSetInvalid, match=r"'a-brittle' of nd-brittle 1\.0 is broken: see nd plugins"
+        ConceptSetInvalid,
+        match=r"'a-brittle' of nd-brittle 1\.0 is broken: see nd plugins",
     ):
         open_concepts("nonsense")
 
@@ -409,7 +457,9 @@ def test_a_spec_of_a_subclass_is_a_spec(install: Install) -> None:
 
 
 def test_a_distribution_without_metadata_does_no_harm(install: Install) -> None:
-    install("nd-remains", "torch", WITNESS, metadata="")  # an uninstallation that was cut short
+    install(
+        "nd-remains", "torch", WITNESS, metadata=""
+    )  # an uninstallation that was cut short
     assert OURS_LOADED.keys() <= states().keys()
     assert "torch" in stdout_of(nd("plugins"))
 
@@ -418,7 +468,10 @@ def test_two_concept_sets_of_one_name_are_an_error_that_names_both(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("nd-other-masks", "another", concept_set("masks"))
-    assert {p.name for p in host().plugins if p.state == "conflict"} == {"another", "masks"}
+    assert {p.name for p in host().plugins if p.state == "conflict"} == {
+        "another",
+        "masks",
+    }
     listed = stdout_of(nd("plugins"))
     assert (
         f"! plugin 'another' of nd-other-masks 1.0: concept set masks also comes from {OURS}"
@@ -469,7 +522,9 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both(
         open_concepts("toys")
     monkeypatch.setenv(DISABLE, "nd-more-toys")
     host.cache_clear()
-    assert plugins()["nd-toys/toys"].state == "loaded", "what is blocked is in nobody's way"
+    assert plugins()["nd-toys/toys"].state == "loaded", (
+        "what is blocked is in nobody's way"
+    )
     assert len(open_concepts("toys")) == 2
 
 
@@ -479,8 +534,14 @@ def test_two_plugins_of_one_name_are_listed_as_a_conflict_whatever_they_offer(
     install("nd-toys", "extra", TOYS)
     install("nd-bricks", "extra", concept_set("bricks"))
     listed = stdout_of(nd("plugins"))
-    assert "! plugin 'extra' of nd-toys 1.0: plugin extra also comes from nd-bricks 1.0" in listed
-    assert "! plugin 'extra' of nd-bricks 1.0: plugin extra also comes from nd-toys 1.0" in listed
+    assert (
+        "! plugin 'extra' of nd-toys 1.0: plugin extra also comes from nd-bricks 1.0"
+        in listed
+    )
+    assert (
+        "! plugin 'extra' of nd-bricks 1.0: plugin extra also comes from nd-toys 1.0"
+        in listed
+    )
 
 
 @pytest.mark.parametrize("rival", ["another guest", "nd_torch"])
@@ -496,16 +557,17 @@ def test_a_tie_is_an_error_that_names_both(install: Install, rival: str) -> None
         open_model("some.module:factory")
     assert "'some.module:factory' is claimed by " in str(caught.value)
     assert "plugin 'toys' of nd-toys 1.0" in str(caught.value)
-    assert (f"plugin 'torch' of {OURS}" if ours else "plugin 'bricks' of nd-bricks 1.0") in str(
-        caught.value
-    )
+    assert (
+        f"plugin 'torch' of {OURS}" if ours else "plugin 'bricks' of nd-bricks 1.0"
+    ) in str(caught.value)
     assert caught.value.exit_code == 2
 
 
 def test_a_match_that_fails_is_named_and_out_of_the_choice(install: Install) -> None:
     install("nd-toys", "toys", backend("toys", "model.colour"))
     with pytest.warns(
-        RuntimeWarning, match=r"plugin 'toys' of nd-toys 1\.0 failed to match: AttributeError"
+        RuntimeWarning,
+        match=r"plugin 'toys' of nd-toys 1\.0 failed to match: AttributeError",
     ):
         assert open_model("torch.nn:Identity").backend == "torch"
 
@@ -517,10 +579,16 @@ def test_blocked_by_its_name_or_by_its_distribution(
     install("nd-toys", "toys", TOYS)
     monkeypatch.setenv(DISABLE, blocked)
     toys = plugins()["nd-toys/toys"]
-    assert (toys.state, toys.offers, toys.problem) == ("blocked", (), f"blocked by {DISABLE}")
+    assert (toys.state, toys.offers, toys.problem) == (
+        "blocked",
+        (),
+        f"blocked by {DISABLE}",
+    )
     assert "nd_toys_plugin" not in sys.modules, "what is blocked is not even imported"
     assert OURS_LOADED.items() <= states().items()
-    with pytest.raises(ConceptSetInvalid, match=r"plugin 'toys' of nd-toys 1\.0 is blocked"):
+    with pytest.raises(
+        ConceptSetInvalid, match=r"plugin 'toys' of nd-toys 1\.0 is blocked"
+    ):
         open_concepts("toys")
 
 
@@ -553,7 +621,9 @@ def test_json_lists_every_plugin_with_its_state(
     install("nd-brittle", "brittle", "import no_such_library")
     install("nd-toys", "toys", TOYS)
     monkeypatch.setenv(DISABLE, "toys")
-    listed = {plugin["name"]: plugin for plugin in json.loads(nd("plugins", "--json").stdout)}
+    listed = {
+        plugin["name"]: plugin for plugin in json.loads(nd("plugins", "--json").stdout)
+    }
     assert listed["masks"]["offers"] == ["concept set masks"]
     assert listed["torch"]["offers"] == ["backend torch"]
     assert listed["toys"]["state"] == "blocked"
@@ -570,11 +640,16 @@ def test_json_lists_every_plugin_with_its_state(
 @pytest.mark.parametrize(
     "factory", ["no_such_library:Thing", "nd_toys_plugin:Missing", "nd_toys_plugin"]
 )
-def test_a_factory_that_cannot_be_loaded_names_the_plugin(install: Install, factory: str) -> None:
-    install("nd-toys", "toys", concept_set("toys", factory) + backend("toys", "99", factory))
+def test_a_factory_that_cannot_be_loaded_names_the_plugin(
+    install: Install, factory: str
+) -> None:
+    install(
+        "nd-toys", "toys", concept_set("toys", factory) + backend("toys", "99", factory)
+    )
     for choose in (lambda: open_concepts("toys"), lambda: open_model("anything")):
         with pytest.raises(
-            Unavailable, match=r"'toys' cannot be loaded from plugin 'toys' of nd-toys 1\.0"
+            Unavailable,
+            match=r"'toys' cannot be loaded from plugin 'toys' of nd-toys 1\.0",
         ) as caught:
             choose()
         assert caught.value.exit_code == 3
@@ -584,12 +659,20 @@ def test_an_unknown_concept_set_lists_what_is_known(install: Install) -> None:
     install("nd-toys", "toys", TOYS)
     with pytest.raises(ConceptSetInvalid) as caught:
         open_concepts("mask:here")
-    assert "no concept set 'mask:here'; the nearest is 'masks'; known are " in str(caught.value)
-    assert "masks:ROOT" in str(caught.value) and "toys:BOX, FILE.toy" in str(caught.value)
+    assert "no concept set 'mask:here'; the nearest is 'masks'; known are " in str(
+        caught.value
+    )
+    assert "masks:ROOT" in str(caught.value) and "toys:BOX, FILE.toy" in str(
+        caught.value
+    )
 
 
-@pytest.mark.parametrize(("model", "shown"), [("no such model", "'no such model'"), (3, "a int")])
-def test_an_unknown_model_lists_what_is_known(install: Install, model: object, shown: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "shown"), [("no such model", "'no such model'"), (3, "a int")]
+)
+def test_an_unknown_model_lists_what_is_known(
+    install: Install, model: object, shown: str
+) -> None:
     install("nd-toys", "toys", backend("toys", "0"))
     with pytest.raises(ModelNotFound) as caught:
         open_model(model)
@@ -615,7 +698,8 @@ def changed(**members: object) -> object:
         (changed(categories=("thing", "place")), "no concept in 'place': leave it out"),
         (
             changed(
-                categories=("place",), concepts=(Concept("sea", "place"), Concept("dot", "thing"))
+                categories=("place",),
+                concepts=(Concept("sea", "place"), Concept("dot", "thing")),
             ),
             "thing",
         ),
@@ -633,10 +717,15 @@ def test_what_is_no_sound_concept_set_is_refused(concepts: Any, problem: str) ->
         ("masks:/a/b c", ("masks", "/a/b c", {})),
         ("masks:C:\\a", ("masks", "C:\\a", {})),
         ("shapes?images=5&seed=1", ("shapes", "", {"images": "5", "seed": "1"})),
-        ("broden:/a?index=a%26b.csv&quick", ("broden", "/a", {"index": "a&b.csv", "quick": ""})),
+        (
+            "broden:/a?index=a%26b.csv&quick",
+            ("broden", "/a", {"index": "a&b.csv", "quick": ""}),
+        ),
         ("", ("", "", {})),
     ],
 )
-def test_a_text_is_taken_apart(text: str, parts: tuple[str, str, dict[str, str]]) -> None:
+def test_a_text_is_taken_apart(
+    text: str, parts: tuple[str, str, dict[str, str]]
+) -> None:
     found = SpecText.parse(text)
     assert (found.name, found.argument, found.options) == parts

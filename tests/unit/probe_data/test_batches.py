@@ -34,7 +34,9 @@ from nd_plugin.probe_data.items import mask_size
 from nd_plugin.probe_data.parts import Part
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:.*multi-threaded, use of fork:DeprecationWarning"
+    ),
     pytest.mark.filterwarnings(
         "ignore:This DataLoader will create:UserWarning"
     ),  # more workers than processors
@@ -55,7 +57,11 @@ class Noise:
 
     identity = Identity("noise", "noise", "1", "0")
     categories = ("object",)
-    concepts = (Concept("cat", "object"), Concept("dog", "object"), Concept("cow", "object"))
+    concepts = (
+        Concept("cat", "object"),
+        Concept("dog", "object"),
+        Concept("cow", "object"),
+    )
 
     def __len__(self) -> int:
         return self.count
@@ -73,8 +79,12 @@ class Noise:
     def annotation(self, index: int) -> Annotation:
         if index in self.bad_annotations:
             raise self.bad_annotations[index]
-        drawn = np.random.default_rng(100 + index).integers(0, 4, (1 + index % 3, 18, 22))
-        return self.annotations.get(index, Annotation(list(drawn), (1 + index % 3,) * (index % 2)))
+        drawn = np.random.default_rng(100 + index).integers(
+            0, 4, (1 + index % 3, 18, 22)
+        )
+        return self.annotations.get(
+            index, Annotation(list(drawn), (1 + index % 3,) * (index % 2))
+        )
 
 
 def feed(
@@ -97,18 +107,24 @@ def concepts_of(labels: LabelCombinations) -> list[list[list[int]]]:
 
 
 def labels_of(batches: list[Batch]) -> list[list[list[list[int]]] | None]:
-    return [labels and concepts_of(labels) for batch in batches for labels in batch.labels]
+    return [
+        labels and concepts_of(labels) for batch in batches for labels in batch.labels
+    ]
 
 
 @pytest.fixture
 def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images as they lie in the set, for tests that are about something else."""
-    monkeypatch.setattr("nd_plugin.probe_data.batches.shuffled", lambda count: list(range(count)))
+    monkeypatch.setattr(
+        "nd_plugin.probe_data.batches.shuffled", lambda count: list(range(count))
+    )
 
 
 def test_the_order_is_random_and_always_the_same() -> None:
     numbers = [
-        i for batch in feed(Noise()).batches(annotated=False) for i in batch.indices.tolist()
+        i
+        for batch in feed(Noise()).batches(annotated=False)
+        for i in batch.indices.tolist()
     ]
     assert numbers == [6, 2, 1, 3, 0, 5, 4] != sorted(numbers)
     many = shuffled(63305)
@@ -122,7 +138,9 @@ def test_parts_share_the_batches(of: int) -> None:
     parts = [
         batch
         for index in range(of)
-        for batch in replace(feed(Noise()), part=Part(index, of)).batches(annotated=True)
+        for batch in replace(feed(Noise()), part=Part(index, of)).batches(
+            annotated=True
+        )
     ]
     assert sorted(batch.number for batch in parts) == sorted(whole) == [0, 1, 2]
     for batch in parts:
@@ -138,21 +156,30 @@ def test_a_part_goes_on_where_it_stood() -> None:
 def test_parts_that_cannot_be() -> None:
     with pytest.raises(BadInput, match="shard 4/3: shards are 1/3 to 3/3"):
         Part(3, 3)
-    with pytest.raises(BadInput, match="4 parts are more than the 3 batches of 3 images"):
-        Feed.of(Noise(), Preprocess(), Settings(), torch.device("cpu"), 3, part=Part(0, 4))  # type: ignore[arg-type]
+    with pytest.raises(
+        BadInput, match="4 parts are more than the 3 batches of 3 images"
+    ):
+        Feed.of(
+            Noise(), Preprocess(), Settings(), torch.device("cpu"), 3, part=Part(0, 4)
+        )  # type: ignore[arg-type]
 
 
 def assert_same(found: list[Batch], expected: list[Batch]) -> None:
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
-        assert torch.equal(one.indices, other.indices) and torch.equal(one.pixels, other.pixels)
+        assert torch.equal(one.indices, other.indices) and torch.equal(
+            one.pixels, other.pixels
+        )
         assert (one.skipped, one.seen) == (other.skipped, other.seen)
     assert labels_of(found) == labels_of(expected)
 
 
 BAD: dict[str, Mapping[int, Exception]] = {
     "bad_images": {1: OSError("image file is truncated"), 6: ValueError("no image")},
-    "bad_annotations": {1: OSError("never asked for"), 2: ValueError("of another aspect")},
+    "bad_annotations": {
+        1: OSError("never asked for"),
+        2: ValueError("of another aspect"),
+    },
 }
 
 
@@ -163,11 +190,18 @@ def test_batches() -> None:
     assert [batch.indices.tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
     assert [batch.seen for batch in batches] == [3, 3, 1]
     for batch in batches:
-        assert batch.pixels.dtype == torch.uint8 and batch.pixels.shape == (batch.seen, 3, 8, 10)
+        assert batch.pixels.dtype == torch.uint8 and batch.pixels.shape == (
+            batch.seen,
+            3,
+            8,
+            10,
+        )
         assert batch.indices.dtype == torch.int64 and batch.skipped == ()
         for place, index in enumerate(batch.indices.tolist()):
             expected = concepts.image(index).resize((10, 8), Image.Resampling.BILINEAR)
-            assert np.array_equal(batch.pixels[place].permute(1, 2, 0), np.asarray(expected))
+            assert np.array_equal(
+                batch.pixels[place].permute(1, 2, 0), np.asarray(expected)
+            )
             labels = batch.labels[place]
             assert (
                 labels is not None
@@ -181,7 +215,10 @@ def test_batches() -> None:
 def test_without_annotations() -> None:
     batches = list(feed(Noise(**BAD)).batches(annotated=False))  # type: ignore[arg-type]
     assert all(labels is None for batch in batches for labels in batch.labels)
-    assert [skipped.part for batch in batches for skipped in batch.skipped] == ["image", "image"]
+    assert [skipped.part for batch in batches for skipped in batch.skipped] == [
+        "image",
+        "image",
+    ]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3, 9])
@@ -203,7 +240,9 @@ def test_the_batch_size_changes_nothing_else(size: int) -> None:
     assert [i for b in found for i in b.indices.tolist()] == [
         i for b in expected for i in b.indices.tolist()
     ]
-    assert [s for b in found for s in b.skipped] == [s for b in expected for s in b.skipped]
+    assert [s for b in found for s in b.skipped] == [
+        s for b in expected for s in b.skipped
+    ]
     assert labels_of(found) == labels_of(expected)
 
 
@@ -229,7 +268,12 @@ def test_a_batch_without_a_readable_image_has_pixels_of_the_same_kind() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [RuntimeError(), SyntaxError("broken PNG file"), MemoryError("too large"), KeyError("x")],
+    [
+        RuntimeError(),
+        SyntaxError("broken PNG file"),
+        MemoryError("too large"),
+        KeyError("x"),
+    ],
 )
 def test_whatever_a_concept_set_raises(error: Exception) -> None:
     (batch,) = feed(Noise(1, bad_images={0: error})).batches(annotated=True)
@@ -239,8 +283,14 @@ def test_whatever_a_concept_set_raises(error: Exception) -> None:
 @pytest.mark.parametrize(
     ("annotation", "reason"),
     [
-        (Annotation([np.array([[0, 4]])]), "label 4 is outside the vocabulary of 3 concepts"),
-        (Annotation([np.array([[-1, 2]])]), "label -1 is outside the vocabulary of 3 concepts"),
+        (
+            Annotation([np.array([[0, 4]])]),
+            "label 4 is outside the vocabulary of 3 concepts",
+        ),
+        (
+            Annotation([np.array([[-1, 2]])]),
+            "label -1 is outside the vocabulary of 3 concepts",
+        ),
         (Annotation([], (7,)), "label 7 is outside the vocabulary of 3 concepts"),
     ],
 )
@@ -289,7 +339,9 @@ def test_strict_looks_at_annotations_only_where_they_are_asked_for() -> None:
 
 
 @pytest.mark.usefixtures("in_order")
-@pytest.mark.parametrize(("limit", "images"), [(None, 7), (1, 1), (3, 3), (4, 4), (7, 7), (99, 7)])
+@pytest.mark.parametrize(
+    ("limit", "images"), [(None, 7), (1, 1), (3, 3), (4, 4), (7, 7), (99, 7)]
+)
 def test_limit(limit: int | None, images: int) -> None:
     limited = feed(Noise(), limit=limit)
     assert limited.images == images
@@ -301,7 +353,9 @@ def test_limit(limit: int | None, images: int) -> None:
 @pytest.mark.usefixtures("in_order")
 def test_a_limit_counts_images_that_cannot_be_read() -> None:
     batches = list(feed(Noise(**BAD), limit=2).batches(annotated=True))  # type: ignore[arg-type]
-    assert [batch.indices.tolist() for batch in batches] == [[0]] and batches[0].seen == 2
+    assert [batch.indices.tolist() for batch in batches] == [[0]] and batches[
+        0
+    ].seen == 2
 
 
 @pytest.mark.parametrize(
@@ -321,7 +375,9 @@ def test_a_limit_counts_images_that_cannot_be_read() -> None:
 def test_mask_size(
     text: str, native: bool, image: tuple[int, int], size: tuple[int, int] | None
 ) -> None:
-    assert mask_size(Settings(mask_size=text), Noise(native_masks=native), image) == size
+    assert (
+        mask_size(Settings(mask_size=text), Noise(native_masks=native), image) == size
+    )
 
 
 @pytest.mark.parametrize(
@@ -332,7 +388,9 @@ def test_what_is_no_size(text: str) -> None:
         BadInput, match=f"mask size {text!r} is not auto, native, N or HxW in pixels"
     ):
         mask_size(Settings(mask_size=text), Noise(), (224, 224))
-    with pytest.raises(BadInput, match=f"input size {text!r} is not N or HxW in pixels"):
+    with pytest.raises(
+        BadInput, match=f"input size {text!r} is not N or HxW in pixels"
+    ):
         parse_size(text, "input size")
 
 
@@ -346,7 +404,12 @@ MIXED = Annotation([np.ones((18, 22), np.uint8), np.full((6, 7), 2)])
         ("6x3", False, MIXED, (6, 3)),
         ("native", False, MIXED, (18, 22)),  # the first plane's size
         ("auto", True, MIXED, (18, 22)),
-        ("auto", True, Annotation(MIXED.planes, (3,), (5, 5)), (5, 5)),  # the annotation's own
+        (
+            "auto",
+            True,
+            Annotation(MIXED.planes, (3,), (5, 5)),
+            (5, 5),
+        ),  # the annotation's own
         ("auto", True, Annotation([], (3, 1), (5, 6)), (5, 6)),
         ("auto", False, Annotation([], (3,)), (4, 5)),
         ("auto", False, Annotation([]), (4, 5)),
@@ -369,10 +432,13 @@ def test_size_of_planes(
 
 def test_planes_are_brought_over_by_nearest_neighbours() -> None:
     plane = np.array([[1, 2, 3], [0, 1, 2], [3, 0, 1]])
-    (batch,) = feed(Noise(1, annotations={0: Annotation([plane])}), mask_size="2").batches(
-        annotated=True
-    )
-    assert batch.labels[0] is not None and concepts_of(batch.labels[0]) == [[[1], [3]], [[3], [1]]]
+    (batch,) = feed(
+        Noise(1, annotations={0: Annotation([plane])}), mask_size="2"
+    ).batches(annotated=True)
+    assert batch.labels[0] is not None and concepts_of(batch.labels[0]) == [
+        [[1], [3]],
+        [[3], [1]],
+    ]
 
 
 def test_stopping_early_leaves_no_worker_behind() -> None:
@@ -392,7 +458,9 @@ class Killing(Noise):
 
 
 def test_a_worker_that_crashes_is_named_with_a_remedy() -> None:
-    message = r"a data-loading worker crashed \(.*\): out of memory, .* use fewer workers"
+    message = (
+        r"a data-loading worker crashed \(.*\): out of memory, .* use fewer workers"
+    )
     with pytest.raises(RunFailed, match=message) as caught:
         list(feed(Killing(), workers=1).batches(annotated=False))
     assert isinstance(caught.value.__cause__, RuntimeError)
@@ -407,16 +475,25 @@ def test_the_callers_random_numbers_are_left_alone() -> None:
 def masks_on_disk(root: Path) -> str:
     """Five images, each with a mask; in the second to fifth something is wrong."""
     for name in ("a", "b", "c", "d", "e"):
-        for path in (root / "images" / f"{name}.jpg", root / "masks" / "object" / f"{name}.png"):
+        for path in (
+            root / "images" / f"{name}.jpg",
+            root / "masks" / "object" / f"{name}.png",
+        ):
             path.parent.mkdir(parents=True, exist_ok=True)
-            noise = np.random.default_rng(ord(name)).integers(0, 3, (40, 60, 3), dtype=np.uint8)
-            Image.fromarray(noise * 80 if path.suffix == ".jpg" else noise[:, :, 0]).save(path)
+            noise = np.random.default_rng(ord(name)).integers(
+                0, 3, (40, 60, 3), dtype=np.uint8
+            )
+            Image.fromarray(
+                noise * 80 if path.suffix == ".jpg" else noise[:, :, 0]
+            ).save(path)
     jpeg = root / "images" / "b.jpg"
     jpeg.write_bytes(jpeg.read_bytes()[:-500])
     (root / "masks/object/c.png").write_bytes(b"")
     Image.new("L", (60, 60)).save(root / "masks/object/d.png")
     (root / "images" / "e.jpg").write_bytes(b"")
-    (root / "concepts.csv").write_text("category,value,name\nobject,1,cat\nobject,2,dog\n")
+    (root / "concepts.csv").write_text(
+        "category,value,name\nobject,1,cat\nobject,2,dog\n"
+    )
     return f"masks:{root}"
 
 
@@ -439,15 +516,21 @@ def test_bad_files_on_disk(tmp_path: Path, workers: int) -> None:
         ("e.jpg", "image"),
     ]
     assert "truncated" in skipped["b.jpg", "image"]
-    assert skipped["c.jpg", "annotation"].startswith("the mask object/c.png cannot be read")
+    assert skipped["c.jpg", "annotation"].startswith(
+        "the mask object/c.png cannot be read"
+    )
     assert skipped["d.jpg", "annotation"].startswith("the mask object/d.png is 60x60")
-    with pytest.raises(Unreadable, match=r"the image of b\.jpg cannot be read: .*truncated"):
+    with pytest.raises(
+        Unreadable, match=r"the image of b\.jpg cannot be read: .*truncated"
+    ):
         list(feed(concepts, workers=workers, strict=True).batches(annotated=True))
 
 
 def in_mode(mode: str) -> Image.Image:
     """A picture with a bright and a dark half, so that what a mode means can be seen."""
-    grey = Image.fromarray(np.repeat(np.array([[200] * 6 + [20] * 6], np.uint8), 8, axis=0))
+    grey = Image.fromarray(
+        np.repeat(np.array([[200] * 6 + [20] * 6], np.uint8), 8, axis=0)
+    )
     if mode == "I;16":
         return Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
     if mode == "P":
@@ -476,7 +559,9 @@ def test_modes_of_images(tmp_path: Path, mode: str) -> None:
     (tmp_path / "image_labels.csv").write_text(
         f"image,category,name\nx.{'jpg' if mode == 'CMYK' else 'png'},scene,sea\n"
     )
-    (batch,) = feed(open_concepts(f"masks:{tmp_path}"), size=(8, 12)).batches(annotated=True)
+    (batch,) = feed(open_concepts(f"masks:{tmp_path}"), size=(8, 12)).batches(
+        annotated=True
+    )
     assert batch.pixels.shape == (1, 3, 8, 12)
     assert (batch.pixels[..., :5].float() - 200).abs().max() <= 3 and (
         batch.pixels[..., 7:].float() - 20
@@ -487,14 +572,20 @@ def test_a_palette_with_transparency_warns_nobody(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     in_mode("P").save(tmp_path / "images" / "x.png", transparency=bytes([0, 128, 255]))
     (tmp_path / "image_labels.csv").write_text("image,category,name\nx.png,scene,sea\n")
-    (batch,) = feed(open_concepts(f"masks:{tmp_path}"), size=(8, 12)).batches(annotated=True)
+    (batch,) = feed(open_concepts(f"masks:{tmp_path}"), size=(8, 12)).batches(
+        annotated=True
+    )
     assert batch.skipped == () and batch.pixels[0, :, 0, 0].tolist() == [200, 200, 200]
 
 
 @pytest.mark.parametrize(
-    "read", [lambda s: s.image(0), lambda s: s.annotation(0)], ids=["image", "annotation"]
+    "read",
+    [lambda s: s.image(0), lambda s: s.annotation(0)],
+    ids=["image", "annotation"],
 )
-def test_a_pickled_concept_set_reads_the_same(tmp_path: Path, read: Callable[..., object]) -> None:
+def test_a_pickled_concept_set_reads_the_same(
+    tmp_path: Path, read: Callable[..., object]
+) -> None:
     """What DataLoader does where processes are not forked."""
     concepts = open_concepts(masks_on_disk(tmp_path))
     context = multiprocessing.get_context("spawn")

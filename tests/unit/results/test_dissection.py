@@ -64,18 +64,25 @@ class TestScores:
         names = f"{dissection.concepts[1].name}, {dissection.concepts[3].name}"
         assert f"2 of 4 concepts label no pixel of these images: {names}" in notes
         assert any(
-            note.startswith("199 locations are too few for quantile 0.005") for note in notes
+            note.startswith("199 locations are too few for quantile 0.005")
+            for note in notes
         )
         assert not any(
-            "too few" in note for note in replace(dissection, locations=200).report().notes
+            "too few" in note
+            for note in replace(dissection, locations=200).report().notes
         )
 
 
 class TestSaving:
-    def test_what_is_saved_is_loaded(self, dissection: Dissection, tmp_path: Path) -> None:
+    def test_what_is_saved_is_loaded(
+        self, dissection: Dissection, tmp_path: Path
+    ) -> None:
         folder = dissection.save(tmp_path / "run" / "layer")
         assert_same(Dissection.load(folder), dissection)
-        assert sorted(path.name for path in folder.iterdir()) == ["dissection.npz", "units.csv"]
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "dissection.npz",
+            "units.csv",
+        ]
         dissection.save(folder)  # again, over it
         assert [path.name for path in folder.parent.iterdir()] == ["layer"]
 
@@ -91,7 +98,9 @@ class TestSaving:
     def test_json_and_pandas(self, dissection: Dissection, tmp_path: Path) -> None:
         content = json.loads(dissection.to_json(tmp_path / "d.json"))
         assert json.loads((tmp_path / "d.json").read_text()) == content
-        assert content["summary"]["unique_detectors"] == 2 and len(content["units"]) == 5
+        assert (
+            content["summary"]["unique_detectors"] == 2 and len(content["units"]) == 5
+        )
         frame = pytest.importorskip("pandas") and dissection.to_pandas()
         assert frame.loc[2, "concept"] == "cat" and frame.loc[3, "state"] == "dead"
 
@@ -110,7 +119,8 @@ class TestSaving:
             lambda: dissection.to_csv(folder / "units.csv"),
         ):
             with pytest.raises(
-                NotSaved, match=r"cannot be written: No space left on device; choose another place"
+                NotSaved,
+                match=r"cannot be written: No space left on device; choose another place",
             ):
                 save()
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -131,13 +141,19 @@ class TestSaving:
         self, dissection: Dissection, tmp_path: Path
     ) -> None:
         (tmp_path / "thesis.tex").write_text("x")
-        with pytest.raises(NotSaved, match="it holds something other than such a result"):
+        with pytest.raises(
+            NotSaved, match="it holds something other than such a result"
+        ):
             dissection.save(tmp_path)
         assert (tmp_path / "thesis.tex").read_text() == "x"
 
-    def test_a_layer_does_not_replace_a_run(self, dissection: Dissection, tmp_path: Path) -> None:
+    def test_a_layer_does_not_replace_a_run(
+        self, dissection: Dissection, tmp_path: Path
+    ) -> None:
         dissection.save(tmp_path / "run" / "one")
-        with pytest.raises(NotSaved, match="it holds something other than such a result"):
+        with pytest.raises(
+            NotSaved, match="it holds something other than such a result"
+        ):
             dissection.save(tmp_path / "run")
         assert_same(Dissection.load(tmp_path / "run" / "one"), dissection)
 
@@ -162,11 +178,15 @@ class TestSaving:
         (tmp_path / "real").mkdir()
         (tmp_path / "link").symlink_to(tmp_path / "real")
         dissection.save(tmp_path / "link")
-        assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "dissection.npz").is_file()
+        assert (tmp_path / "link").is_symlink() and (
+            tmp_path / "real" / "dissection.npz"
+        ).is_file()
 
 
 class TestLoading:
-    def test_bits_flipped_anywhere(self, dissection: Dissection, tmp_path: Path) -> None:
+    def test_bits_flipped_anywhere(
+        self, dissection: Dissection, tmp_path: Path
+    ) -> None:
         path = dissection.save(tmp_path / "d") / "dissection.npz"
         content = path.read_bytes()
         refused = 0
@@ -186,7 +206,10 @@ class TestLoading:
         with np.load(path) as stored:
             members = {name: stored[name] for name in stored.files}
         members.update(changes)
-        np.savez(path, **{name: value for name, value in members.items() if value is not None})
+        np.savez(
+            path,
+            **{name: value for name, value in members.items() if value is not None},
+        )
         return folder
 
     def metadata(self, dissection: Dissection, **changes: Any) -> np.ndarray:
@@ -195,11 +218,15 @@ class TestLoading:
         return np.frombuffer(json.dumps(text).encode(), np.uint8)
 
     def test_missing(self, tmp_path: Path) -> None:
-        with pytest.raises(RunInvalid, match=r"holds no dissection: dissection.npz is missing"):
+        with pytest.raises(
+            RunInvalid, match=r"holds no dissection: dissection.npz is missing"
+        ):
             Dissection.load(tmp_path)
 
     @pytest.mark.parametrize("keep", [0, 10, 0.5, 0.99])
-    def test_truncated(self, dissection: Dissection, tmp_path: Path, keep: float) -> None:
+    def test_truncated(
+        self, dissection: Dissection, tmp_path: Path, keep: float
+    ) -> None:
         path = dissection.save(tmp_path / "d") / "dissection.npz"
         content = path.read_bytes()
         path.write_bytes(content[: int(keep if keep >= 1 else keep * len(content))])
@@ -222,9 +249,12 @@ class TestLoading:
             Dissection.load(tmp_path / "d")
 
     def test_a_newer_format(self, dissection: Dissection, tmp_path: Path) -> None:
-        self.damaged(dissection, tmp_path / "d", metadata=self.metadata(dissection, format=99))
+        self.damaged(
+            dissection, tmp_path / "d", metadata=self.metadata(dissection, format=99)
+        )
         with pytest.raises(
-            RunInvalid, match="is of format 99, and this nd_plugin reads up to 2: upgrade nd_plugin"
+            RunInvalid,
+            match="is of format 99, and this nd_plugin reads up to 2: upgrade nd_plugin",
         ):
             Dissection.load(tmp_path / "d")
 
@@ -249,7 +279,9 @@ class TestLoading:
 
     def test_a_wrong_vocabulary(self, dissection: Dissection, tmp_path: Path) -> None:
         self.damaged(
-            dissection, tmp_path / "d", metadata=self.metadata(dissection, categories=["object"])
+            dissection,
+            tmp_path / "d",
+            metadata=self.metadata(dissection, categories=["object"]),
         )
         with pytest.raises(RunInvalid, match="is damaged"):
             Dissection.load(tmp_path / "d")
@@ -263,9 +295,18 @@ class TestRuns:
         assert [loaded.layer for loaded in run_folder.load_run(folder)] == names
         assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
         folders = [
-            layer["folder"] for layer in json.loads((folder / "run.json").read_text())["layers"]
+            layer["folder"]
+            for layer in json.loads((folder / "run.json").read_text())["layers"]
         ]
-        assert folders == ["features.3", "a_b", ".._.._up", "relu#1", "_..", "x[y]", "a_b-2"]
+        assert folders == [
+            "features.3",
+            "a_b",
+            ".._.._up",
+            "relu#1",
+            "_..",
+            "x[y]",
+            "a_b-2",
+        ]
         for loaded, made in zip(run_folder.load_run(folder), run, strict=True):
             assert_same(loaded, made)
 
@@ -274,26 +315,42 @@ class TestRuns:
     ) -> None:
         run_folder.save_run(tmp_path / "one", [dissection])
         assert_same(Dissection.load(tmp_path / "one"), dissection)
-        run_folder.save_run(tmp_path / "two", [dissection, replace(dissection, layer="b")])
+        run_folder.save_run(
+            tmp_path / "two", [dissection, replace(dissection, layer="b")]
+        )
         with pytest.raises(
-            RunInvalid, match=r"two holds several layers; load one of .*two/b, .*two/block\.1_relu"
+            RunInvalid,
+            match=r"two holds several layers; load one of .*two/b, .*two/block\.1_relu",
         ):
             Dissection.load(tmp_path / "two")
 
-    def test_run_json_says_what_was_run(self, dissection: Dissection, tmp_path: Path) -> None:
+    def test_run_json_says_what_was_run(
+        self, dissection: Dissection, tmp_path: Path
+    ) -> None:
         folder = run_folder.save_run(tmp_path / "run", [dissection])
         run = json.loads((folder / "run.json").read_text())
         assert run["format"] == npz_format.FORMAT and run["notes"] == ["it was slow"]
-        assert run["model"]["fingerprint"] == "abc" and run["concept_set"]["fingerprint"] == "def"
-        assert run["skipped"] == [{"image": "bad.jpg", "part": "image", "reason": "truncated"}]
-        assert run["preprocess"]["source"] == "given" and run["layers"][0]["detectors"] == 3
+        assert (
+            run["model"]["fingerprint"] == "abc"
+            and run["concept_set"]["fingerprint"] == "def"
+        )
+        assert run["skipped"] == [
+            {"image": "bad.jpg", "part": "image", "reason": "truncated"}
+        ]
+        assert (
+            run["preprocess"]["source"] == "given"
+            and run["layers"][0]["detectors"] == 3
+        )
 
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             ("{", "run.json is damaged"),
             ('{"format": 99, "layers": []}', "is of format 99"),
-            ('{"format": 1, "layers": [{"folder": "../x"}]}', "is no folder of the run"),
+            (
+                '{"format": 1, "layers": [{"folder": "../x"}]}',
+                "is no folder of the run",
+            ),
         ],
     )
     def test_a_damaged_run(self, tmp_path: Path, text: str, message: str) -> None:
@@ -306,7 +363,8 @@ class TestRuns:
     ) -> None:
         folder = run_folder.save_run(tmp_path / "run", [dissection])
         with pytest.raises(
-            BadInput, match="exists already; choose another folder, or replace it with --overwrite"
+            BadInput,
+            match="exists already; choose another folder, or replace it with --overwrite",
         ):
             run_folder.check_target(folder, overwrite=False)
         run_folder.check_target(folder, overwrite=True)
@@ -320,7 +378,9 @@ class TestRuns:
 
 class TestReports:
     @pytest.mark.parametrize("width", [50, 60, 80, 200])
-    def test_nothing_is_cut_at_any_width(self, dissection: Dissection, width: int) -> None:
+    def test_nothing_is_cut_at_any_width(
+        self, dissection: Dissection, width: int
+    ) -> None:
         console = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
         console.print(dissection)
         lines = console.export_text().splitlines()
@@ -359,7 +419,9 @@ class TestReports:
         assert "veg[ripe]" in (text := console.export_text()) and "[/x]" in text
 
     def test_many_notes_are_counted(self, dissection: Dissection) -> None:
-        many = tuple(Skipped(f"{place}.jpg", "image", "truncated") for place in range(3000))
+        many = tuple(
+            Skipped(f"{place}.jpg", "image", "truncated") for place in range(3000)
+        )
         report = replace(
             dissection, skipped=many, image_names=tuple(f"{n}.jpg" for n in range(3001))
         ).report()

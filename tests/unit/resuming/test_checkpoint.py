@@ -93,7 +93,9 @@ class Attempts:
             self.memory,
             self.part,
         )
-        return CheckpointFolder(self.folder, feed, self.quantiles, self.every, self.resume)
+        return CheckpointFolder(
+            self.folder, feed, self.quantiles, self.every, self.resume
+        )
 
     def __call__(
         self, progress: Callable[[str, int, int], None] = lambda *_: None
@@ -180,7 +182,11 @@ def assert_same(found: Sequence[Dissection], expected: Sequence[Dissection]) -> 
 
 def test_the_example_is_worth_the_trouble(attempts: Attempts) -> None:
     near, far = attempts.uninterrupted()
-    assert near.intersection.any() and far.intersection.any() and near.category_images.all()
+    assert (
+        near.intersection.any()
+        and far.intersection.any()
+        and near.category_images.all()
+    )
     assert far.dead[4:].tolist() == [True, True] and far.top_images.shape == (6, 7)
     assert calls(attempts) == 2 * (BATCHES + 1)
 
@@ -229,7 +235,9 @@ def test_interrupted_after_every_batch(attempts: Attempts, memory: int | None) -
 
 @pytest.mark.parametrize("quantiles", [(0.05, 0.2, 0.01), (0.3,)])
 @pytest.mark.parametrize("place", [2, 7])
-def test_several_quantiles(attempts: Attempts, quantiles: tuple[float, ...], place: int) -> None:
+def test_several_quantiles(
+    attempts: Attempts, quantiles: tuple[float, ...], place: int
+) -> None:
     attempts.quantiles = quantiles
     expected = attempts.uninterrupted()
     assert [one.settings.quantile for one in expected] == [*quantiles, *quantiles]
@@ -278,19 +286,26 @@ def test_interrupted_while_a_layer_is_seen_again(
         attempts.memory = 0
         monkeypatch.setattr("nd_plugin.engine.candidates.free_bytes", lambda _: 0)
     if trouble != "no room":
-        monkeypatch.setattr("nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1)
+        monkeypatch.setattr(
+            "nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1
+        )
     several = calls(attempts)
     assert several == (2 if trouble == "no room" else 3) * (BATCHES + 1)
     if place < several:
         attempts.interrupted(place)
     found = attempts()
     assert_same(found, expected)
-    assert all(any("second forward pass" in note for note in one.provenance.notes) for one in found)
+    assert all(
+        any("second forward pass" in note for note in one.provenance.notes)
+        for one in found
+    )
     gc.collect()  # files that were left open would be named now
 
 
 def test_what_cannot_be_read_is_listed_once(attempts: Attempts, shapes: Drawn) -> None:
-    attempts.concepts = replace(shapes, bad_images=(0, 5, 11), bad_annotations=(5, 7, 19))
+    attempts.concepts = replace(
+        shapes, bad_images=(0, 5, 11), bad_annotations=(5, 7, 19)
+    )
     expected = attempts.uninterrupted()
     named = {(shapes.name(image), "image") for image in (0, 5, 11)} | {
         (shapes.name(i), "annotation") for i in (7, 19)
@@ -304,9 +319,13 @@ def test_what_cannot_be_read_is_listed_once(attempts: Attempts, shapes: Drawn) -
         attempts.keeping().remove()
 
 
-def test_a_beginning_that_cannot_be_read_at_all(attempts: Attempts, shapes: Drawn) -> None:
+def test_a_beginning_that_cannot_be_read_at_all(
+    attempts: Attempts, shapes: Drawn
+) -> None:
     first, second = attempts.keeping().feed.order[:2]
-    attempts.concepts = replace(shapes, bad_images=(*first, *second), bad_annotations=())
+    attempts.concepts = replace(
+        shapes, bad_images=(*first, *second), bad_annotations=()
+    )
     expected = attempts.uninterrupted()
     for place in (1, 2, 3):
         attempts.interrupted(place)
@@ -357,7 +376,9 @@ def test_a_checkpoint_of_something_else_is_refused(
     change(other)
     with pytest.raises(BadInput, match=told) as refused:
         other()
-    assert str(attempts.folder) in str(refused.value) and not isinstance(refused.value, RunInvalid)
+    assert str(attempts.folder) in str(refused.value) and not isinstance(
+        refused.value, RunInvalid
+    )
     assert_same(attempts(), expected)  # and nothing is lost by having asked
 
 
@@ -387,7 +408,9 @@ def damaged(state: bytes) -> dict[str, bytes]:
         "of another format": packed(
             {**arrays, "metadata": np.frombuffer(json.dumps(newer).encode(), np.uint8)}
         ),
-        "pickles": packed({**arrays, "readable": np.array([Interrupted], dtype=object)}),
+        "pickles": packed(
+            {**arrays, "readable": np.array([Interrupted], dtype=object)}
+        ),
     }
 
 
@@ -424,9 +447,13 @@ def test_a_flipped_byte_is_found_or_does_no_harm(attempts: Attempts) -> None:
     path, found = attempts.folder / STATE, 0
     whole = path.read_bytes()
     for place in np.random.default_rng(0).integers(0, len(whole), 40).tolist():
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        path.write_bytes(
+            whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :]
+        )
         try:
-            assert_same(replace(attempts, every=10**9)(), expected)  # it was in what no one reads
+            assert_same(
+                replace(attempts, every=10**9)(), expected
+            )  # it was in what no one reads
         except RunInvalid as error:
             assert "damaged" in str(error)
             found += 1
@@ -452,24 +479,31 @@ def test_candidates_that_are_shorter_than_said_are_refused(
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
-def test_candidates_that_hold_something_else_are_refused(attempts: Attempts, share: float) -> None:
+def test_candidates_that_hold_something_else_are_refused(
+    attempts: Attempts, share: float
+) -> None:
     attempts.interrupted(3)
     path = attempts.folder / "1.maps"
     whole = bytearray(path.read_bytes())
     whole[int(share * len(whole))] ^= 1
     path.write_bytes(whole)
-    with pytest.raises(RunInvalid, match=r"is damaged: .*1\.maps does not hold what was written"):
+    with pytest.raises(
+        RunInvalid, match=r"is damaged: .*1\.maps does not hold what was written"
+    ):
         attempts()
 
 
-def test_a_folder_in_which_another_process_is_at_work_is_refused(attempts: Attempts) -> None:
+def test_a_folder_in_which_another_process_is_at_work_is_refused(
+    attempts: Attempts,
+) -> None:
     context, kept = multiprocessing.get_context("spawn"), attempts.keeping()
     told = context.SimpleQueue()
     with atomic_files.alone(kept.folder / LOCK):
         other = context.Process(target=at_work_in, args=(attempts.folder, told))
         other.start()
         assert (
-            told.get() == f"another process is at work in {attempts.folder}: wait for it, or end it"
+            told.get()
+            == f"another process is at work in {attempts.folder}: wait for it, or end it"
         )
         other.join()
     assert list(attempts.folder.iterdir()) == []
@@ -497,7 +531,10 @@ def test_a_lock_that_its_holder_has_removed_holds_nothing(
         lockf(*how)
 
     monkeypatch.setattr(atomic_files.fcntl, "lockf", late)
-    with pytest.raises(BadInput, match="another process is at work in"), atomic_files.alone(path):
+    with (
+        pytest.raises(BadInput, match="another process is at work in"),
+        atomic_files.alone(path),
+    ):
         raise AssertionError
     assert path.exists(), "it is not ours to remove"
 
@@ -507,8 +544,16 @@ def test_a_damaged_state_is_not_offered_to_be_continued(attempts: Attempts) -> N
     (attempts.folder / STATE).write_bytes(b"something else")
     kept = attempts.keeping()
     with pytest.raises(RunInvalid, match="damaged"), kept.watched():
-        run(open_model(attempts.net), LAYERS, kept.feed, quantiles=QUANTILES, keep=kept.keep)
-    assert not kept.begun and (attempts.folder / STATE).read_bytes() == b"something else"
+        run(
+            open_model(attempts.net),
+            LAYERS,
+            kept.feed,
+            quantiles=QUANTILES,
+            keep=kept.keep,
+        )
+    assert (
+        not kept.begun and (attempts.folder / STATE).read_bytes() == b"something else"
+    )
 
 
 def test_a_full_disk_costs_checkpoints_and_not_the_run(
@@ -586,7 +631,11 @@ def test_a_failure_after_it_leaves_what_was_kept(attempts: Attempts) -> None:
             quantiles=QUANTILES,
             keep=kept.keep,
         )
-    assert sorted(path.name for path in attempts.folder.iterdir()) == ["0.maps", "1.maps", STATE]
+    assert sorted(path.name for path in attempts.folder.iterdir()) == [
+        "0.maps",
+        "1.maps",
+        STATE,
+    ]
 
 
 def test_a_checkpoint_is_made_only_as_often_as_asked_for(attempts: Attempts) -> None:
@@ -651,8 +700,16 @@ class TestLayerDissection:
     def dissect(
         self, model: nn.Module, concepts: ConceptSet, folder: Path, **how: Any
     ) -> list[Dissection]:
-        given = {"preprocess": HOW, "batch_size": BATCH, "workers": 0, "quantile": 0.05, **how}
-        found = LayerDissection(model, list(LAYERS)).dissect(concepts, checkpoint=folder, **given)
+        given = {
+            "preprocess": HOW,
+            "batch_size": BATCH,
+            "workers": 0,
+            "quantile": 0.05,
+            **how,
+        }
+        found = LayerDissection(model, list(LAYERS)).dissect(
+            concepts, checkpoint=folder, **given
+        )
         assert isinstance(found, list)
         return [one for one in found if isinstance(one, Dissection)]
 
@@ -660,9 +717,15 @@ class TestLayerDissection:
         return replace(attempts, settings=Settings()).uninterrupted()
 
     def test_is_continued_and_leaves_nothing(
-        self, attempts: Attempts, shapes: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        attempts: Attempts,
+        shapes: Drawn,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("nd_plugin.captum_api.layer_dissection.CheckpointFolder", often)
+        monkeypatch.setattr(
+            "nd_plugin.captum_api.layer_dissection.CheckpointFolder", often
+        )
         (tmp_path / "mine").touch()
         folder, model = tmp_path / "state", Failing().eval()
         model.left = 2 + 3 * BATCH
@@ -674,9 +737,14 @@ class TestLayerDissection:
         assert model.images - before < IMAGES
         assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
 
-    def test_uninterrupted(self, attempts: Attempts, shapes: Drawn, tmp_path: Path) -> None:
+    def test_uninterrupted(
+        self, attempts: Attempts, shapes: Drawn, tmp_path: Path
+    ) -> None:
         (tmp_path / "mine").touch()
-        assert_same(self.dissect(attempts.net, shapes, tmp_path / "state"), self.expected(attempts))
+        assert_same(
+            self.dissect(attempts.net, shapes, tmp_path / "state"),
+            self.expected(attempts),
+        )
         assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
 
     @pytest.mark.parametrize("memory", [None, 0])
@@ -692,7 +760,9 @@ class TestLayerDissection:
     def test_another_model_is_refused(
         self, shapes: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("nd_plugin.captum_api.layer_dissection.CheckpointFolder", often)
+        monkeypatch.setattr(
+            "nd_plugin.captum_api.layer_dissection.CheckpointFolder", often
+        )
         model = Failing().eval()
         model.left = 2 + 3 * BATCH
         with pytest.raises(NonFiniteActivation):
@@ -711,7 +781,9 @@ class TestLayerDissection:
         try:
             self.dissect(attempts.net, shapes, home)
         except BadInput as refused:
-            assert str(home) in str(refused)  # refusing is one way, writing beside them another
+            assert str(home) in str(
+                refused
+            )  # refusing is one way, writing beside them another
         assert (home / "thesis.tex").read_text() == "years of work"
 
     def test_the_folder_around_it_is_left_alone(
@@ -730,7 +802,11 @@ def often(folder: Path, feed: Feed, quantiles: Sequence[float]) -> CheckpointFol
 
 @pytest.mark.parametrize(
     "changed",
-    [{"settings": Settings(0.05, top_images=3)}, {"given": {"size": (96, 96)}}, {"layers": ["0"]}],
+    [
+        {"settings": Settings(0.05, top_images=3)},
+        {"given": {"size": (96, 96)}},
+        {"layers": ["0"]},
+    ],
     ids=str,
 )
 def test_a_finished_run_of_something_else_is_not_taken_for_this_one(
@@ -741,9 +817,16 @@ def test_a_finished_run_of_something_else_is_not_taken_for_this_one(
 ) -> None:
     def dissect(layers: Sequence[str] = ("1",), **how: Any) -> None:
         monkeypatch.setattr("sys.argv", ["nd", "dissect", str(layers), str(how)])
-        usual: dict[str, Any] = {"settings": Settings(0.05), "given": {"size": (SIZE, SIZE)}}
+        usual: dict[str, Any] = {
+            "settings": Settings(0.05),
+            "given": {"size": (SIZE, SIZE)},
+        }
         text = f"shapes?images=8&size={SIZE}&seed=0"
-        usual |= {"options": ModelOptions("cpu"), "work": RunOptions(4, 0, resume=True), **how}
+        usual |= {
+            "options": ModelOptions("cpu"),
+            "work": RunOptions(4, 0, resume=True),
+            **how,
+        }
         dissect_command(
             "networks:dilated",
             layers,

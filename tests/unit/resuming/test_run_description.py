@@ -24,7 +24,10 @@ def test_equal_descriptions_pass_though_json_has_lists_for_tuples() -> None:
     ("change", "message"),
     [
         ({"shard": "2/2"}, "the run differs in shard: '1/2', not '2/2'"),
-        ({"quantiles": [0.05, 0.1]}, "the run differs in quantiles: [0.05], not [0.05, 0.1]"),
+        (
+            {"quantiles": [0.05, 0.1]},
+            "the run differs in quantiles: [0.05], not [0.05, 0.1]",
+        ),
         ({"limit": 3}, "the run differs in limit: None, not 3"),
         ({"model": "net"}, f"the run differs in model: {STORED['model']}, not 'net'"),
         (
@@ -40,7 +43,13 @@ def test_the_first_difference_is_named(change: dict[str, Any], message: str) -> 
 
 
 def test_ignored_keys_may_differ_at_any_depth() -> None:
-    elsewhere = {**STORED, "model": {**STORED["model"], "source": "there"}, "shard": "2/2"}
+    elsewhere = {
+        **STORED,
+        "model": {**STORED["model"], "source": "there"},
+        "shard": "2/2",
+    }
     check_same(STORED, elsewhere, "the run", ignored=["source", "shard"])
-    with pytest.raises(BadInput, match=r"differs in model\.source: 'here', not 'there'"):
+    with pytest.raises(
+        BadInput, match=r"differs in model\.source: 'here', not 'there'"
+    ):
         check_same(STORED, elsewhere, "the run", ignored=["shard"])

@@ -70,28 +70,49 @@ class Plan:
     def feed(self, part: Part = WHOLE) -> Feed:
         cpu = torch.device("cpu")
         return Feed.of(
-            self.concepts, self.how, self.settings, cpu, self.batch_size, 0, self.memory, part
+            self.concepts,
+            self.how,
+            self.settings,
+            cpu,
+            self.batch_size,
+            0,
+            self.memory,
+            part,
         )
 
     def whole(self) -> list[Dissection]:
-        return run(open_model(self.net), self.layers, self.feed(), quantiles=self.quantiles)
+        return run(
+            open_model(self.net), self.layers, self.feed(), quantiles=self.quantiles
+        )
 
     def shard(self, text: str, name: str = "", progress: Progress = silent) -> Path:
         """The folder of a part such as 1/3, made as the command line makes it."""
         folder = self.place / (name or text.replace("/", "-of-"))
         feed = self.feed(parse_part(text))
         kept = CheckpointFolder(
-            folder.with_name(f"{folder.name}.partial"), feed, self.quantiles, every=2 * BATCH
+            folder.with_name(f"{folder.name}.partial"),
+            feed,
+            self.quantiles,
+            every=2 * BATCH,
         )
         with kept.watched():
-            observe(open_model(self.net), self.layers, feed, progress, self.quantiles, kept.keep)
+            observe(
+                open_model(self.net),
+                self.layers,
+                feed,
+                progress,
+                self.quantiles,
+                kept.keep,
+            )
             kept.hand_over(folder)
         return folder
 
     def merged(self, folders: Sequence[Path], **how: Any) -> list[Dissection]:
         found = shards.load(folders)
         try:
-            return shards.merge(found, self.concepts, workers=0, memory=self.memory, **how)
+            return shards.merge(
+                found, self.concepts, workers=0, memory=self.memory, **how
+            )
         finally:
             shards.close(found)
 
@@ -104,7 +125,9 @@ def plan(net: Net, shapes: Drawn, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="module")
 def expected(plan: Plan) -> list[Dissection]:
     found = plan.whole()
-    assert all(one.intersection.any() for one in found) and found[-1].dead.tolist()[4:] == [
+    assert all(one.intersection.any() for one in found) and found[-1].dead.tolist()[
+        4:
+    ] == [
         True,
         True,
     ]
@@ -115,7 +138,9 @@ def expected(plan: Plan) -> list[Dissection]:
 def made(plan: Plan) -> Callable[[str], Path]:
     """Shards of the plan, each made once."""
     return lambda text: (
-        found if (found := plan.place / text.replace("/", "-of-")).exists() else plan.shard(text)
+        found
+        if (found := plan.place / text.replace("/", "-of-")).exists()
+        else plan.shard(text)
     )
 
 
@@ -158,7 +183,10 @@ PARTITIONS = [
 
 @pytest.mark.parametrize("partition", PARTITIONS, ids=",".join)
 def test_in_any_order_the_bits_are_those_of_one_run(
-    plan: Plan, expected: list[Dissection], made: Callable[[str], Path], partition: list[str]
+    plan: Plan,
+    expected: list[Dissection],
+    made: Callable[[str], Path],
+    partition: list[str],
 ) -> None:
     orders = (
         list(itertools.permutations(partition))
@@ -166,7 +194,9 @@ def test_in_any_order_the_bits_are_those_of_one_run(
         else [partition, partition[::-1]]
     )
     if len(partition) >= 4:
-        orders += [random.Random(seed).sample(partition, len(partition)) for seed in range(3)]
+        orders += [
+            random.Random(seed).sample(partition, len(partition)) for seed in range(3)
+        ]
     for order in orders:
         found = plan.merged([made(text) for text in order])
         assert_same(found, expected)
@@ -185,10 +215,14 @@ def test_shards_can_be_merged_again(
     plan: Plan, expected: list[Dissection], made: Callable[[str], Path]
 ) -> None:
     folders = [made("1/2"), made("2/2")]
-    before = {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
+    before = {
+        path: path.read_bytes() for folder in folders for path in folder.iterdir()
+    }
     for _ in range(2):
         assert_same(plan.merged(folders), expected)
-    assert {path: path.read_bytes() for folder in folders for path in folder.iterdir()} == before
+    assert {
+        path: path.read_bytes() for folder in folders for path in folder.iterdir()
+    } == before
 
 
 def test_a_shard_that_was_interrupted_is_continued(
@@ -198,7 +232,8 @@ def test_a_shard_that_was_interrupted_is_continued(
         mine.shard("1/2", progress=cut_off)
     partial = mine.place / "1-of-2.partial"
     with pytest.raises(
-        BadInput, match=r"1-of-2\.partial is not finished: 2 of 4 batches; run it with --resume"
+        BadInput,
+        match=r"1-of-2\.partial is not finished: 2 of 4 batches; run it with --resume",
     ):
         mine.merged([partial, made("2/2")])
     told: list[int] = []
@@ -223,28 +258,42 @@ def cut_off(stage: str, done: int, total: int) -> None:
 
 
 def test_what_cannot_be_read_is_told_once(mine: Plan, shapes: Drawn) -> None:
-    spoiled = replace(mine, concepts=replace(shapes, bad_images=(0, 7), bad_annotations=(7, 8, 9)))
+    spoiled = replace(
+        mine, concepts=replace(shapes, bad_images=(0, 7), bad_annotations=(7, 8, 9))
+    )
     expected = spoiled.whole()
     assert len(expected[0].skipped) == 4
     assert_same(
-        spoiled.merged([spoiled.shard("2/3"), spoiled.shard("1/3"), spoiled.shard("3/3")]), expected
+        spoiled.merged(
+            [spoiled.shard("2/3"), spoiled.shard("1/3"), spoiled.shard("3/3")]
+        ),
+        expected,
     )
 
 
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("seen_again", [False, True])
 def test_a_shard_of_which_no_image_can_be_read(
-    mine: Plan, shapes: Drawn, first: bool, seen_again: bool, monkeypatch: pytest.MonkeyPatch
+    mine: Plan,
+    shapes: Drawn,
+    first: bool,
+    seen_again: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     part = mine.feed(parse_part("2/4"))
     lost = tuple(image for number in part.numbers() for image in part.order[number])
     spoiled = replace(mine, concepts=replace(shapes, bad_images=lost))
     expected = spoiled.whole()
     if seen_again:
-        monkeypatch.setattr("nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1)
+        monkeypatch.setattr(
+            "nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1
+        )
     folders = [spoiled.shard(text) for text in ("2/4", "1/4", "3/4", "4/4")]
     assert_same(
-        spoiled.merged(folders if first else folders[::-1], model=open_model(spoiled.net)), expected
+        spoiled.merged(
+            folders if first else folders[::-1], model=open_model(spoiled.net)
+        ),
+        expected,
     )
 
 
@@ -252,7 +301,8 @@ def test_nothing_that_can_be_read_in_any_shard(mine: Plan, shapes: Drawn) -> Non
     spoiled = replace(mine, concepts=replace(shapes, bad_images=tuple(range(IMAGES))))
     folders = [spoiled.shard("1/2"), spoiled.shard("2/2")]
     with pytest.raises(
-        RunFailed, match=r"none of the 30 images can be read; scene .*: image file is truncated"
+        RunFailed,
+        match=r"none of the 30 images can be read; scene .*: image file is truncated",
     ):
         spoiled.merged(folders)
 
@@ -307,14 +357,22 @@ class TestRefused:
         ],
     )  # fmt: skip
     def test_what_does_not_belong_together(
-        self, mine: Plan, made: Callable[[str], Path], told: str, changed: dict[str, Any]
+        self,
+        mine: Plan,
+        made: Callable[[str], Path],
+        told: str,
+        changed: dict[str, Any],
     ) -> None:
         other, ours = replace(mine, **changed).shard("2/2"), made("1/2")
         with pytest.raises(BadInput, match=told) as refused:
             mine.merged([ours, other])
-        assert str(refused.value).startswith(f"{other} does not belong to {ours}: it differs in ")
+        assert str(refused.value).startswith(
+            f"{other} does not belong to {ours}: it differs in "
+        )
 
-    def test_no_shard(self, plan: Plan, made: Callable[[str], Path], tmp_path: Path) -> None:
+    def test_no_shard(
+        self, plan: Plan, made: Callable[[str], Path], tmp_path: Path
+    ) -> None:
         for folder in (tmp_path, tmp_path / "nowhere"):
             with pytest.raises(
                 RunInvalid,
@@ -323,13 +381,19 @@ class TestRefused:
                 plan.merged([made("1/2"), folder])
 
     def test_a_whole_run_is_no_shard(
-        self, plan: Plan, made: Callable[[str], Path], expected: list[Dissection], tmp_path: Path
+        self,
+        plan: Plan,
+        made: Callable[[str], Path],
+        expected: list[Dissection],
+        tmp_path: Path,
     ) -> None:
         run_folder.save_run(tmp_path / "run", expected)
         with pytest.raises(RunInvalid, match="run is not a shard"):
             plan.merged([made("1/2"), tmp_path / "run"])
 
-    def test_another_model_to_see_again_with(self, plan: Plan, made: Callable[[str], Path]) -> None:
+    def test_another_model_to_see_again_with(
+        self, plan: Plan, made: Callable[[str], Path]
+    ) -> None:
         with pytest.raises(BadInput, match=r"the model differs in fingerprint"):
             plan.merged([made("1/1")], model=open_model(Net(seed=1).eval()))
 
@@ -341,7 +405,9 @@ class TestRefused:
     def test_a_damaged_shard(self, mine: Plan, made: Callable[[str], Path]) -> None:
         broken = mine.shard("2/2")
         (broken / "1.maps").write_bytes(b"")
-        with pytest.raises(RunInvalid, match=r"2-of-2.*damaged.*1\.maps is 0 bytes long"):
+        with pytest.raises(
+            RunInvalid, match=r"2-of-2.*damaged.*1\.maps is 0 bytes long"
+        ):
             mine.merged([made("1/2"), broken])
 
 
@@ -349,7 +415,9 @@ def test_where_the_concepts_lie_does_not_matter(
     mine: Plan, expected: list[Dissection], shapes: Drawn, made: Callable[[str], Path]
 ) -> None:
     """Two machines have the same data set in different folders."""
-    elsewhere = replace(shapes, identity=replace(shapes.identity, source="shapes on another disk"))
+    elsewhere = replace(
+        shapes, identity=replace(shapes.identity, source="shapes on another disk")
+    )
     there = replace(mine, concepts=elsewhere)
     other = there.shard("2/2")
     assert_same(mine.merged([made("1/2"), other]), expected)
@@ -357,16 +425,20 @@ def test_where_the_concepts_lie_does_not_matter(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "3", "a/b", "1/", "/3", "1/0", "1/2/3", "-1/3", "1.0/3", "1 of 3", "²/3"]
+    "text",
+    ["", "3", "a/b", "1/", "/3", "1/0", "1/2/3", "-1/3", "1.0/3", "1 of 3", "²/3"],
 )
 def test_what_is_no_part(text: str) -> None:
-    with pytest.raises(BadInput, match=r"is not of the form 3/16, the third of sixteen") as refused:
+    with pytest.raises(
+        BadInput, match=r"is not of the form 3/16, the third of sixteen"
+    ) as refused:
         parse_part(text)
     assert repr(text) in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("0/3", "shard 0/3: shards are 1/3 to 3/3"), ("4/3", "shard 4/3: ")]
+    ("text", "told"),
+    [("0/3", "shard 0/3: shards are 1/3 to 3/3"), ("4/3", "shard 4/3: ")],
 )
 def test_parts_that_there_are_not(text: str, told: str) -> None:
     with pytest.raises(BadInput, match=told):
@@ -380,37 +452,52 @@ def test_a_part_says_what_was_typed(text: str) -> None:
 
 def test_parts_of_parts_cover_everything_once() -> None:
     parts = [Part(index, 3).part(rank, 4) for index in range(3) for rank in range(4)]
-    assert sorted(number for part in parts for number in range(part.index, 50, part.of)) == list(
-        range(50)
-    )
+    assert sorted(
+        number for part in parts for number in range(part.index, 50, part.of)
+    ) == list(range(50))
 
 
 def test_more_shards_than_batches(mine: Plan) -> None:
-    with pytest.raises(BadInput, match="9 parts are more than the 8 batches of 4 images"):
+    with pytest.raises(
+        BadInput, match="9 parts are more than the 8 batches of 4 images"
+    ):
         mine.shard("1/9")
     assert list(mine.place.iterdir()) == []
 
 
 @pytest.mark.parametrize("trouble", ["no room", "a bound that was passed"])
 def test_a_layer_that_has_to_be_seen_again_needs_the_model(
-    mine: Plan, expected: list[Dissection], trouble: str, monkeypatch: pytest.MonkeyPatch
+    mine: Plan,
+    expected: list[Dissection],
+    trouble: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tight = mine
     if trouble == "no room":
         tight = replace(mine, memory=0)
         monkeypatch.setattr("nd_plugin.engine.candidates.free_bytes", lambda _: 0)
     else:
-        monkeypatch.setattr("nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1)
+        monkeypatch.setattr(
+            "nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1
+        )
     folders = [tight.shard(text) for text in ("1/3", "2/3", "3/3")]
     with pytest.raises(
-        RunFailed, match=r"layer 'near' needs a second forward pass: .*; merge with --model MODEL"
+        RunFailed,
+        match=r"layer 'near' needs a second forward pass: .*; merge with --model MODEL",
     ):
         tight.merged(folders)
     found = tight.merged(folders, model=open_model(tight.net))
     assert_same(found, expected)
-    assert all(any("second forward pass" in note for note in one.provenance.notes) for one in found)
+    assert all(
+        any("second forward pass" in note for note in one.provenance.notes)
+        for one in found
+    )
     if trouble == "no room":
-        assert sorted(path.name for path in folders[0].iterdir()) == ["0.values", "1.values", STATE]
+        assert sorted(path.name for path in folders[0].iterdir()) == [
+            "0.values",
+            "1.values",
+            STATE,
+        ]
 
 
 def test_only_one_shard_had_no_room(
@@ -430,7 +517,8 @@ def test_only_one_shard_had_no_room(
 
 def test_a_shard_is_not_taken_for_a_run(made: Callable[[str], Path]) -> None:
     with pytest.raises(
-        RunInvalid, match="is a shard, or an unfinished run: nd merge brings the shards of a run"
+        RunInvalid,
+        match="is a shard, or an unfinished run: nd merge brings the shards of a run",
     ):
         run_folder.load_run(made("1/2"))
 
@@ -439,7 +527,9 @@ class TestCommands:
     """What `nd dissect --shard` and `nd merge` do, in this process."""
 
     def dissect(self, folder: Path, shard: str | None, **how: Any) -> None:
-        work = dissect.RunOptions(BATCH, 0, resume=how.pop("resume", False), shard=shard)
+        work = dissect.RunOptions(
+            BATCH, 0, resume=how.pop("resume", False), shard=shard
+        )
         options = {
             "options": ModelOptions("cpu"),
             "settings": Settings(0.05),
@@ -465,7 +555,9 @@ class TestCommands:
             "workers": 0,
             "memory": None,
         }
-        dissect.merge(folders, output=output, as_json=True, **{"overwrite": False, **given, **how})
+        dissect.merge(
+            folders, output=output, as_json=True, **{"overwrite": False, **given, **how}
+        )
 
     @pytest.fixture(autouse=True)
     def seeded(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -473,7 +565,9 @@ class TestCommands:
         import networks
 
         build = networks.dilated
-        monkeypatch.setattr(networks, "dilated", lambda: (torch.manual_seed(0), build())[1])
+        monkeypatch.setattr(
+            networks, "dilated", lambda: (torch.manual_seed(0), build())[1]
+        )
 
     def test_shards_and_their_merger(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -491,15 +585,23 @@ class TestCommands:
         self.merge([tmp_path / "2", tmp_path / "1"], tmp_path / "merged")
         (merged,) = json.loads(capsys.readouterr().out)
         (few,) = whole.pop("notes")
-        assert "concepts label no pixel of these images: " in few and merged.pop("notes") == [
+        assert "concepts label no pixel of these images: " in few and merged.pop(
+            "notes"
+        ) == [
             "merged from 2 shards",
             few,
         ]
         assert merged == whole
         assert_same(
-            run_folder.load_run(tmp_path / "merged"), run_folder.load_run(tmp_path / "whole")
+            run_folder.load_run(tmp_path / "merged"),
+            run_folder.load_run(tmp_path / "whole"),
         )
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "merged", "whole"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            "1",
+            "2",
+            "merged",
+            "whole",
+        ]
 
     def test_a_shard_is_no_place_for_another_run(self, tmp_path: Path) -> None:
         self.dissect(tmp_path / "1", "1/2")
