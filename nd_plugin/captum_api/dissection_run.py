@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nd_plugin.captum_api.progress import TqdmProgress
+from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.contracts.models import Model
-from nd_plugin.engine import run
+from nd_plugin.engine.run import run
 from nd_plugin.errors import BadInput
 from nd_plugin.plugins.host import announce
 from nd_plugin.probe_data.batches import Feed
@@ -16,7 +16,7 @@ from nd_plugin.resuming.checkpoint import CheckpointFolder
 
 
 def quantile_list(quantile: float | Sequence[float]) -> list[Any]:
-    """List one quantile or several; they are checked by `Settings`. Raises BadInput for none."""
+    """Return one quantile or several as a list, unchecked. Raises BadInput for none."""
     if not _is_several(quantile):
         return [quantile]
     quantiles = list(quantile)  # type: ignore[arg-type]
@@ -33,20 +33,17 @@ def run_dissection(
     model: Model,
     layers: Sequence[Any],
     feed: Feed,
-    quantiles: Sequence[float],
     folder: CheckpointFolder | None,
     show_progress: bool,
 ) -> list[Dissection]:
     """Dissect layers, with checkpoints if there is a folder; announce each result to plugins."""
-    progress = TqdmProgress(disable=not show_progress)
+    progress = StageProgress(disable=not show_progress)
     if folder is None:
         with progress:
-            dissections = run.run(model, layers, feed, progress, quantiles=quantiles)
+            dissections = run(model, layers, feed, progress)
     else:
         with folder.watched(), progress:
-            dissections = run.run(
-                model, layers, feed, progress, quantiles=quantiles, keep=folder.keep
-            )
+            dissections = run(model, layers, feed, progress, keep=folder.keep)
         folder.remove()
     for dissection in dissections:
         announce(dissection)

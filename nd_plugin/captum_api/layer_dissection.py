@@ -191,10 +191,14 @@ class LayerDissection(DissectedLayer):
         if not self._layers:
             raise BadInput("no layer to dissect: the list of layers is empty")
         model = self._reopened().model
-        quantiles = quantile_list(quantile)
-        size = "auto" if mask_size is None else str(mask_size)
         settings = Settings(
-            quantiles[0], min_iou, anchor, size, limit, strict, top_images
+            quantiles=tuple(quantile_list(quantile)),
+            min_iou=min_iou,
+            anchor=anchor,
+            mask_size=mask_size,  # type: ignore[arg-type]  # any of its forms
+            limit=limit,
+            strict=strict,
+            top_images=top_images,
         )
         feed = Feed.of(
             open_concepts(concept_set),
@@ -206,13 +210,9 @@ class LayerDissection(DissectedLayer):
             memory,
         )
         folder = (
-            None
-            if checkpoint is None
-            else CheckpointFolder(Path(checkpoint), feed, quantiles)
+            None if checkpoint is None else CheckpointFolder(Path(checkpoint), feed)
         )
-        dissections = run_dissection(
-            model, self._layers, feed, quantiles, folder, show_progress
-        )
+        dissections = run_dissection(model, self._layers, feed, folder, show_progress)
         by_layer = nested_by_layer(dissections, len(self._layers), quantile)
         self.dissection = by_layer if self._has_several_layers else by_layer[0]
         return self.dissection

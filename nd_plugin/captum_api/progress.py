@@ -87,9 +87,6 @@ class StageProgress:
             self._bar = None
 
 
-TqdmProgress = StageProgress  # the name that `layer_dissection` imports
-
-
 def _print_line(text: str, style: str = "") -> None:
     from rich.console import Console
     from rich.text import Text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,6 @@ def partial_folder(output: Path) -> Path:
 def open_checkpoints(
     folders: RunFolders,
     feed: Feed,
-    quantiles: Sequence[float],
     group: SingleProcess,
     every: int,
     *,
@@ -73,7 +72,7 @@ def open_checkpoints(
     if resume and group.rank == 0 and not has_checkpoint:
         console.say("no checkpoint found; starting from scratch")
     group.wait()  # no process saves a checkpoint before all have looked for one
-    return CheckpointFolder(folders.state, feed, quantiles, every, resume)
+    return CheckpointFolder(folders.state, feed, every, resume)
 
 
 def _check_interrupted(folders: RunFolders, *, resume: bool, overwrite: bool) -> None:

@@ -23,7 +23,6 @@ from nd_plugin.cli.checkpoints import (
 from nd_plugin.cli.report import show_reports
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
-from nd_plugin.engine.provenance import check
 from nd_plugin.engine.run import observe, run
 from nd_plugin.errors import BadInput, NDError, RunInvalid
 from nd_plugin.machine.process_group import SingleProcess, joined, own_device
@@ -66,7 +65,6 @@ class Job:
 
     model: Model
     layers: Sequence[str]
-    quantiles: Sequence[float]
     feed: Feed
     group: SingleProcess
 
@@ -81,7 +79,6 @@ def dissect(
     options: ModelOptions,
     settings: Settings,
     as_json: bool,
-    quantiles: Sequence[float] = (),
     given: Mapping[str, Any] | None = None,
     work: RunOptions | None = None,
 ) -> None:
@@ -90,8 +87,6 @@ def dissect(
     ``given`` are preprocessing values that replace the model's own.
     """
     work = work or RunOptions()
-    quantiles = tuple(quantiles) or (settings.quantile,)
-    check(settings, quantiles)
     shard = work.part
     output = output or run_folder.free_name(Path("runs") / _run_name(model, concepts))
     with joined() as group:
@@ -112,7 +107,7 @@ def dissect(
             work.memory,
             part,
         )
-        job = Job(opened_model, layers, quantiles, feed, group)
+        job = Job(opened_model, layers, feed, group)
         if finished_run and _is_same_run(
             output, finished_run, job, overwrite=overwrite
         ):
@@ -125,7 +120,6 @@ def dissect(
         checkpoints = open_checkpoints(
             folders,
             feed,
-            quantiles,
             group,
             work.every,
             resume=work.resume,
@@ -168,9 +162,7 @@ def _is_same_run(
     """
     try:
         with console.results_only():
-            check_same_run(
-                output, finished_run, job.model, job.layers, job.quantiles, job.feed
-            )
+            check_same_run(output, finished_run, job.model, job.layers, job.feed)
     except BadInput:
         if not overwrite:
             raise
@@ -197,7 +189,6 @@ def _run_and_save(
             job.layers,
             job.feed,
             progress,
-            quantiles=job.quantiles,
             group=job.group,
             keep=checkpoints.keep,
         )
@@ -209,9 +200,7 @@ def _run_and_save(
 
 def _run_shard(job: Job, folders: RunFolders, checkpoints: CheckpointFolder) -> None:
     with progress_saved(checkpoints), _progress_shown(job.group) as progress:
-        observe(
-            job.model, job.layers, job.feed, progress, job.quantiles, checkpoints.keep
-        )
+        observe(job.model, job.layers, job.feed, progress, checkpoints.keep)
         checkpoints.hand_over(folders.target)
     if folders.state == folders.target:
         outcome = f"{folders.output} is complete"

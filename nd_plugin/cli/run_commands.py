@@ -101,7 +101,6 @@ def dissect(
     from nd_plugin.cli import dissect, parsing
     from nd_plugin.contracts.provenance import Settings
 
-    quantiles = quantile or [0.005]
     dissect.dissect(
         model,
         layer,
@@ -112,9 +111,14 @@ def dissect(
             device, weights, input_name, feed, custom_op_library
         ),
         settings=Settings(
-            quantiles[0], min_iou, anchor, mask_size, limit, strict, top_images
+            quantiles=tuple(quantile or ()),
+            min_iou=min_iou,
+            anchor=anchor,
+            mask_size=mask_size,
+            limit=limit,
+            strict=strict,
+            top_images=top_images,
         ),
-        quantiles=quantiles,
         given=parsing.preprocess_values(
             input_size, mean, std, scale, interpolation, channel_order
         ),

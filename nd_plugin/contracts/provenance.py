@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nd_plugin.errors import BadInput
@@ -31,39 +31,75 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings that determine the results of a dissection."""
+    """Settings that determine the results of a dissection.
+
+    A run may take several quantiles τ; ``quantile`` is then the first of them. Raises BadInput for
+    values that are no numbers or out of range.
+    """
 
     quantile: float = 0.005  # τ
     min_iou: float = 0.04
     anchor: str = "rf"  # "rf": receptive-field centres | "cell": cells spread evenly
-    mask_size: str = "auto"  # "auto" | "native" | "N" | "HxW"
+    mask_size: str = "auto"  # "auto" | "native" | "N" | "HxW"; None means "auto"
     limit: int | None = None  # number of images, from the first on; None for all
     strict: bool = False  # stop at the first image that cannot be read
     top_images: int = 50
+    quantiles: tuple[float, ...] = ()  # of the run; () means ``quantile`` alone
 
     def __post_init__(self) -> None:
-        """Convert numbers of any type (NumPy, Decimal) to plain Python numbers."""
-        for name in ("quantile", "min_iou"):
-            number = _to_float(name, getattr(self, name))
-            object.__setattr__(self, name, number)
-        for name in ("limit", "top_images"):
-            number = _to_int(name, getattr(self, name))
-            object.__setattr__(self, name, number)
+        """Convert numbers of any type (NumPy, Decimal) to plain Python numbers, and check them."""
+        several = [_to_float("quantile", quantile) for quantile in self.quantiles]
+        quantiles = tuple(dict.fromkeys(several)) or (
+            _to_float("quantile", self.quantile),
+        )
+        self._set("quantiles", quantiles)
+        self._set("quantile", quantiles[0])
+        self._set("min_iou", _to_float("min_iou", self.min_iou))
+        self._set(
+            "mask_size", "auto" if self.mask_size is None else str(self.mask_size)
+        )
+        self._set("top_images", _to_int("top_images", self.top_images))
+        if self.limit is not None:
+            self._set("limit", _to_int("limit", self.limit))
+        self._check_ranges()
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_ranges(self) -> None:
+        for quantile in self.quantiles:
+            if not 0 < quantile < 1:
+                raise BadInput(
+                    f"quantile {quantile} is not between 0 and 1 (the paper's is 0.005)"
+                )
+        if not 0 <= self.min_iou < 1:
+            raise BadInput(
+                f"min_iou {self.min_iou} is not between 0 and 1 (the paper's is 0.04)"
+            )
+        if self.anchor not in ("rf", "cell"):
+            raise BadInput(
+                f"anchor {self.anchor!r} is neither 'rf' (receptive fields) nor 'cell' "
+                "(spread evenly)"
+            )
+        if self.top_images < 1:
+            raise BadInput(f"top_images {self.top_images} is not a positive number")
+        if self.limit is not None and self.limit < 1:
+            raise BadInput(f"limit {self.limit} leaves no image")
+
+    def at(self, quantile: float) -> Settings:
+        """Return the settings of the results at one of the run's quantiles."""
+        return replace(self, quantile=quantile, quantiles=())
 
 
-def _to_float(name: str, value: Any) -> float | None:
+def _to_float(name: str, value: Any) -> float:
     """Convert by way of the decimal text, so that float32's 0.005 becomes float64's 0.005."""
-    if value is None:
-        return None
     try:
         return float(str(value))
     except (TypeError, ValueError) as error:
         raise BadInput(f"{name} {value!r} is no number") from error
 
 
-def _to_int(name: str, value: Any) -> int | None:
-    if value is None:
-        return None
+def _to_int(name: str, value: Any) -> int:
     try:
         return operator.index(value)
     except (TypeError, ValueError) as error:

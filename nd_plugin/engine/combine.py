@@ -176,7 +176,12 @@ def _select(
     """Select a layer's thresholds from the values above ``bounds``, at each quantile."""
     memory = part_runs[0].feed.memory
     return thresholds(
-        candidates, bounds, statistics, part_runs[0].quantiles, group, memory
+        candidates,
+        bounds,
+        statistics,
+        part_runs[0].feed.settings.quantiles,
+        group,
+        memory,
     )
 
 

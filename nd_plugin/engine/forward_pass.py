@@ -39,7 +39,6 @@ class PartRun:
 
     feed: Feed
     layers: tuple[str, ...]
-    quantiles: tuple[float, ...]
     device: torch.device
     state: State
     probe: Probe | None = None  # None: finished shards, merged without their model
@@ -133,7 +132,7 @@ def _add_layer(part_run: PartRun, layer: str, maps: Tensor) -> LayerState:
     images_of_part = feed.seen(feed.numbers())
     layer_state = LayerState.empty(
         maps,
-        max(part_run.quantiles),
+        max(part_run.feed.settings.quantiles),
         feed.images,
         images_of_part,
         feed.settings.top_images,

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from importlib import metadata
+from platform import python_version
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,6 @@ from nd_plugin.engine.callbacks import Progress, StateSaver, silent
 from nd_plugin.engine.combine import CombinedLayer, CombinedState, combine
 from nd_plugin.engine.forward_pass import PartRun
 from nd_plugin.engine.forward_pass import observe as observe_images
-from nd_plugin.engine.provenance import check, provenance
 from nd_plugin.engine.state import State
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.machine.allocator import retain_memory
@@ -38,8 +39,6 @@ from nd_plugin.probe_data.batches import Batches, Feed
 from nd_plugin.results.dissection import Dissection
 
 OpenState = Callable[[tuple[str, ...], Provenance], tuple[StateSaver, State]]
-
-
 NO_GEOMETRY = "no receptive-field geometry could be derived: the cells are spread evenly over the image"
 
 
@@ -56,16 +55,13 @@ def opened(
     layers: Sequence[Any],
     feed: Feed,
     progress: Progress = silent,
-    quantiles: Sequence[float] = (),
     keep: OpenState = start_fresh,
 ) -> Iterator[tuple[PartRun, Provenance]]:
     """Open the run over ``feed``'s part of the probe data set, ready to start or to continue.
 
     ``keep`` returns the saver and the state to begin with, given the names of the layers and the
-    provenance. The model is left as it was in any case. Raises BadInput for settings out of range.
+    provenance. The model is left as it was in any case.
     """
-    quantiles = _distinct_quantiles(feed.settings, quantiles)
-    check(feed.settings, quantiles)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
         stack.enter_context(retain_memory())
@@ -78,7 +74,6 @@ def opened(
         part_run = PartRun(
             feed=feed,
             layers=probe.layers,
-            quantiles=quantiles,
             device=model.device,
             state=state,
             probe=probe,
@@ -91,19 +86,34 @@ def opened(
 
 
 def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
-    """Return the provenance of a run that starts now, with the notes of its probe."""
+    """Return the provenance of a run that starts now; geometry and seconds follow."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    run_provenance = provenance(model, feed, started)
-    probe_notes = getattr(probe, "notes", ())
-    return replace(run_provenance, notes=(*run_provenance.notes, *probe_notes))
+    notes = [
+        *model.notes,
+        *getattr(feed.concepts, "notes", ()),
+        *getattr(probe, "notes", ()),
+    ]
+    return Provenance(
+        model=model.identity,
+        concept_set=feed.concepts.identity,
+        backend=model.backend,
+        device=str(model.device),
+        preprocess=feed.preprocess.describe(),
+        geometry={},
+        versions=_versions(),
+        started=started,
+        seconds=0.0,
+        notes=tuple(notes),
+        extra={"batch_size": feed.batch_size, "workers": feed.workers},
+    )
 
 
-def _distinct_quantiles(
-    settings: Settings, quantiles: Sequence[float]
-) -> tuple[float, ...]:
-    """Return ``quantiles`` (without any: that of the settings) as plain numbers, each once."""
-    plain = [replace(settings, quantile=quantile).quantile for quantile in quantiles]
-    return tuple(dict.fromkeys(plain or [settings.quantile]))
+def _versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide the numbers."""
+    versions = {"python": python_version()}
+    for package in ("nd_plugin", "torch", "numpy", "pillow"):
+        versions[package] = metadata.version(package)
+    return versions
 
 
 def _remaining(images: Batches, feed: Feed, state: State) -> Batches:
@@ -120,19 +130,18 @@ def run(
     feed: Feed,
     progress: Progress = silent,
     *,
-    quantiles: Sequence[float] = (),
     group: SingleProcess | None = None,
     keep: OpenState = start_fresh,
 ) -> list[Dissection]:
     """Dissect ``layers`` of ``model`` on the probe data set of ``feed``.
 
-    Returns one Dissection for each layer, in the order of ``layers``; with several ``quantiles``
-    one for each of them, layer by layer. ``group``: the processes that share the work, each with a
+    Returns one Dissection for each layer, in the order of ``layers``; where the settings
+    have several quantiles one for each of them, layer by layer. ``group``: the processes that share the work, each with a
     part. ``keep``: see `opened`. Raises errors as listed in `nd_plugin.errors`.
     """
     group = group or SingleProcess()
     start = time.monotonic()
-    with opened(model, layers, feed, progress, quantiles, keep) as (
+    with opened(model, layers, feed, progress, keep) as (
         part_run,
         run_provenance,
     ):
@@ -150,11 +159,10 @@ def observe(
     layers: Sequence[Any],
     feed: Feed,
     progress: Progress,
-    quantiles: Sequence[float],
     keep: OpenState,
 ) -> None:
     """Run the forward pass of a shard, and save its state for `resuming.shards.merge`."""
-    with opened(model, layers, feed, progress, quantiles, keep) as (part_run, _):
+    with opened(model, layers, feed, progress, keep) as (part_run, _):
         observe_images(part_run)
         part_run.saver.save(part_run.state)
 
@@ -191,7 +199,7 @@ def dissections(
                 top_activations=_float64(layer.statistics.top.activations),
                 image_names=image_names,
                 skipped=skipped,
-                settings=replace(feed.settings, quantile=thresholds.quantile),
+                settings=feed.settings.at(thresholds.quantile),
                 provenance=layer_provenance,
             )
             results.append(dissection)

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -133,7 +133,6 @@ class CheckpointFolder:
 
     folder: Path
     feed: Feed
-    quantiles: Sequence[float]
     every: int = EVERY
     resume: bool = True  # continue the folder's interrupted run; else discard it
     begun: bool = False  # the folder's content belongs to this run
@@ -149,7 +148,7 @@ class CheckpointFolder:
         Raises BadInput if another process works in the folder, or if it holds other files or the
         state of a different run.
         """
-        described = describe(self.feed, layers, self.quantiles, run_provenance)
+        described = describe(self.feed, layers, run_provenance)
         checkpoint = Checkpoint(
             self.folder, described, asdict(run_provenance), self.every
         )

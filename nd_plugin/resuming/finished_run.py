@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nd_plugin.contracts.models import Model
-from nd_plugin.contracts.provenance import Identity
+from nd_plugin.contracts.provenance import Identity, Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import run_folder
@@ -33,7 +33,6 @@ def check_same_run(
     dissections: Sequence[Dissection],
     model: Model,
     layers: Sequence[str],
-    quantiles: Sequence[float],
     feed: Feed,
 ) -> None:
     """Check that a finished run answers what is asked for: what decides the numbers is the same.
@@ -44,7 +43,7 @@ def check_same_run(
     Raises BadInput that names the first difference.
     """
     finished = _describe_finished(dissections)
-    requested = _describe_requested(model, quantiles, feed)
+    requested = _describe_requested(model, feed)
     try:
         _check(folder, finished, requested)
         finished_layers = {dissection.layer for dissection in dissections}
@@ -63,39 +62,40 @@ def _check(folder: Path, finished: dict[str, Any], requested: dict[str, Any]) ->
     """Raise BadInput that names the first difference, other than where values come from."""
     plain = json.loads(json.dumps(finished))
     check_same(
-        plain, requested, f"{folder} exists already: it", but=["source", "assumed"]
+        plain, requested, f"{folder} exists already: it", ignored=["source", "assumed"]
     )
 
 
 def _describe_finished(dissections: Sequence[Dissection]) -> dict[str, Any]:
     first = dissections[0]
-    settings = asdict(first.settings)
-    del settings["quantile"]
+    quantiles = {dissection.settings.quantile for dissection in dissections}
     return {
         "model": _describe_identity(first.provenance.model),
         "concept set": _describe_identity(first.provenance.concept_set),
-        "quantiles": sorted(
-            {dissection.settings.quantile for dissection in dissections}
-        ),
-        "settings": settings,
+        "settings": _describe_settings(first.settings, quantiles),
         "preprocessing": dict(first.provenance.preprocess),
         "images": len(first.image_names),
     }
 
 
-def _describe_requested(
-    model: Model, quantiles: Sequence[float], feed: Feed
-) -> dict[str, Any]:
-    settings = asdict(feed.settings)
-    del settings["quantile"]
+def _describe_requested(model: Model, feed: Feed) -> dict[str, Any]:
     return {
         "model": _describe_identity(model.identity),
         "concept set": _describe_identity(feed.concepts.identity),
-        "quantiles": sorted(set(quantiles)),
-        "settings": settings,
+        "settings": _describe_settings(feed.settings, feed.settings.quantiles),
         "preprocessing": feed.preprocess.describe(),
         "images": feed.images,
     }
+
+
+def _describe_settings(
+    settings: Settings, quantiles: Collection[float]
+) -> dict[str, Any]:
+    """Describe settings; the order of the quantiles does not matter."""
+    described = asdict(settings)
+    del described["quantile"]
+    described["quantiles"] = sorted(quantiles)
+    return described
 
 
 def _describe_identity(identity: Identity) -> dict[str, str]:

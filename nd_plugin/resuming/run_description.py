@@ -15,7 +15,6 @@ from nd_plugin.probe_data.batches import Feed
 def describe(
     feed: Feed,
     layers: Sequence[str],
-    quantiles: Sequence[float],
     run_provenance: Provenance,
 ) -> dict[str, Any]:
     """Describe everything that decides the numbers of a part, as plain values."""
@@ -23,7 +22,6 @@ def describe(
         "model": asdict(run_provenance.model),
         "concept set": asdict(run_provenance.concept_set),
         "layers": list(layers),
-        "quantiles": list(quantiles),
         "settings": asdict(feed.settings),
         "preprocessing": feed.preprocess.describe(),
         "batch size": feed.batch_size,

@@ -170,7 +170,6 @@ def merge(
             PartRun(
                 feed=replace(feed, part=shard.part),
                 layers=layers,
-                quantiles=tuple(first.described["quantiles"]),
                 device=_device(model),
                 state=shard.state,
                 probe=probe,
