@@ -105,8 +105,7 @@ class Positions:
         low = [coordinate.amin(axes, keepdim=True) for coordinate in self.coordinates]
         high = [coordinate.amax(axes, keepdim=True) for coordinate in self.coordinates]
         images, rows, columns = _centres(low, high)
-        varied = _varies(self.rows) or _varies(self.columns)
-        if varied and not _varies(rows) and not _varies(columns):
+        if _any_varies(self.rows, self.columns) and not _any_varies(rows, columns):
             return None
         shape = torch.Size(
             1 if axis in axes else length for axis, length in enumerate(self.shape)
@@ -240,8 +239,8 @@ def _shrink_expanded(coordinate: Tensor) -> Tensor:
     return coordinate
 
 
-def _varies(coordinate: Tensor) -> bool:
-    return _differs(coordinate.amin(), coordinate.amax())
+def _any_varies(*coordinates: Tensor) -> bool:
+    return any(_differs(coordinate.amin(), coordinate.amax()) for coordinate in coordinates)
 
 
 def _differs(low: Any, high: Any) -> bool:
