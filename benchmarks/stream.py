@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nd_plugin.engine.candidates import StoredMaps
-from nd_plugin.engine.forward_pass import keep_within_memory, pending_budget
+from nd_plugin.engine.forward_pass import keep_within_memory
 from nd_plugin.engine.state import LayerState
 from nd_plugin.engine.thresholds import thresholds
 from nd_plugin.machine.allocator import retain_memory, trim_memory
@@ -127,7 +127,7 @@ class Engine:
             images = torch.arange(first_image, first_image + len(maps))
             peaks = maps.flatten(2).amax(2)
             self.layer.update(number, maps, peaks, images)
-            if self.layer.waiting_bytes > workload.pending_budget(memory):
+            if self.layer.pending_bytes > workload.pending_budget(memory):
                 self._enforce_budget(self.layer)
             trim_memory()
 
@@ -147,7 +147,7 @@ class Engine:
         )
 
     def _enforce_budget(self, layer: LayerState) -> None:
-        layer.settle()
+        layer.sift_pending()
         budget = self.workload.memory - self.workload.pending_budget(memory)
         keep_within_memory({layer.candidates: layer.bound.level}, budget)
 
@@ -195,7 +195,7 @@ def measure(workload: Workload) -> Measurement:
         layer = engine.finish()
         with selection:
             bounds = CombinedBounds.of([layer.bound.snapshot()])
-            observation = layer.observation.on_cpu()
+            observation = layer.statistics.on_cpu()
             layer_thresholds = thresholds(
                 [layer.candidates],
                 bounds,
@@ -223,7 +223,7 @@ def measure(workload: Workload) -> Measurement:
 def count_stored_maps(layer: LayerState) -> int:
     """Count the maps of which cells are stored, in memory or on disk."""
     count = 0
-    for batch in layer.candidates.parts.values():
+    for batch in layer.candidates.by_batch.values():
         count += batch.maps if isinstance(batch, StoredMaps) else len(batch.units)
     return count
 

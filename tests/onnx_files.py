@@ -1346,7 +1346,7 @@ HARD_FILES: tuple[HardFile, ...] = (
         "a number",
         scalar_output,
         "level",
-        error="UnitsNotFound: gives a tensor of shape ()",
+        error="UnitsNotFound: returns a tensor of shape ()",
     ),
     HardFile(
         "a number for each image",

@@ -53,12 +53,12 @@ def describe_layer(
     shape = surveyed.shapes.get(layer.value)
     if shape is None:
         raise UnitsNotFound(
-            f"layer {layer.name!r} is not a tensor; choose a layer around it"
+            f"layer {layer.name!r} is not a tensor; choose a neighbouring layer"
         )
     is_dequantised = exposed.name != layer.value
     if not is_dequantised and not surveyed.is_float.get(layer.value, False):
         raise UnitsNotFound(
-            f"layer {layer.name!r} holds integers or booleans, not floats; choose a layer around it"
+            f"layer {layer.name!r} holds integers or booleans, not floats; choose a neighbouring layer"
         )
     layout = find_layout(shape, surveyed.positions.get(layer.value), layer.name)
     return ProbedLayer(layer, exposed, layout, geometry_of(layout, shape, size))

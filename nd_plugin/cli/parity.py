@@ -21,7 +21,7 @@ from nd_plugin.probe_data.batches import Feed
 UNITS_NAMED = 8  # in the line about a layer's units that differ
 
 
-def pair_of(text: str) -> Names:
+def parse_layer_pair(text: str) -> Names:
     """Return the two names in ``NAME`` or ``NAME=NAME_IN_ORIGIN``."""
     first_name, sign, second_name = text.partition("=")
     if not first_name or (sign and not second_name):
@@ -47,7 +47,7 @@ def compare_models(
 
     Raises RunFailed where activations differ by more than ``tolerance``, relative to the largest.
     """
-    pairs = [pair_of(text) for text in layers]
+    pairs = [parse_layer_pair(text) for text in layers]
     # Each model is fed as its own metadata says, unless the command line says how to normalise.
     as_each_model_says = not preprocess_values.keys() - {"size"}
     with console.results_only():

@@ -41,11 +41,13 @@ class Candidates:
     dtype: torch.dtype
     place: Path | None = None  # of the file, without its suffix; None: a temporary file
     whole: bool = True  # maps with neighbouring cells; otherwise single values
-    parts: dict[int, SparseMaps | StoredMaps] = field(default_factory=dict)  # by batch
+    by_batch: dict[int, SparseMaps | StoredMaps] = field(
+        default_factory=dict
+    )  # by batch
     file: CandidateFile | None = None  # while open
     end: int = 0  # bytes of the file that hold maps
     nbytes: int = 0  # of memory
-    pruned: int = 0  # number of batches at the last `prune`
+    batches_at_last_prune: int = 0  # number of batches at the last `prune`
     memory: MemoryPieces = field(default_factory=MemoryPieces)  # by batch
 
     @property
@@ -83,8 +85,8 @@ class Candidates:
     def prune(self, bound: Tensor) -> None:
         """Drop from memory what does not exceed a higher ``bound`` (unit,)."""
         bound = bound.cpu()
-        self.pruned = len(self.parts)
-        for batch, maps in list(self.parts.items()):
+        self.batches_at_last_prune = len(self.by_batch)
+        for batch, maps in list(self.by_batch.items()):
             if isinstance(maps, StoredMaps):
                 continue
             pruned = maps.above(bound, neighbours=self.whole)
@@ -105,26 +107,26 @@ class Candidates:
                 self._reduce_to_values(bound.cpu())
             self._write_oldest(amount)
 
-    def store(self) -> None:
+    def write_all(self) -> None:
         """Move all maps to the file. Raises NotSaved, without loss, on a full disk."""
         with self._full_disk_as_not_saved():
             self._write_oldest(self.nbytes)
 
-    def reopen(self, *, to_go_on: bool) -> None:
-        """Open the file that an earlier run left, ``to_go_on`` or only to read it.
+    def reopen(self, *, append: bool) -> None:
+        """Open the file that an earlier run left, ``append`` or only to read it.
 
         Raises ValueError where the file is shorter than its records, or where they differ
         from what was written.
         """
         assert self.path is not None
-        self.file = CandidateFile.reopen(self.path, self.end, append=to_go_on)
-        for stored in self.parts.values():
+        self.file = CandidateFile.reopen(self.path, self.end, append=append)
+        for stored in self.by_batch.values():
             if isinstance(stored, StoredMaps):
                 self.file.verify(stored, self.cells, self.dtype)
 
     def of(self, batch: int) -> SparseMaps:
         """Return the candidates of a batch, from memory or from the file."""
-        maps = self.parts.get(batch)
+        maps = self.by_batch.get(batch)
         if maps is None:
             return SparseMaps.view(
                 new_bytes(0), self.cells, self.dtype, maps=0, count=0
@@ -137,7 +139,7 @@ class Candidates:
     def flat(self, bound: Tensor) -> Iterator[Flat]:
         """Yield units and values of all cells above ``bound`` (unit,), batch by batch."""
         bound = bound.cpu()
-        for batch in self.parts:
+        for batch in self.by_batch:
             yield self.of(batch).values_above(bound)
 
     def close(self) -> None:
@@ -149,7 +151,7 @@ class Candidates:
     def _book(self, batch: int, maps: SparseMaps) -> None:
         """Register ``maps``, which lie in the memory that was reserved last."""
         self.memory.book(batch, maps.nbytes)
-        self.parts[batch] = maps
+        self.by_batch[batch] = maps
         self.nbytes += maps.nbytes
 
     def _release(self, batch: int, maps: SparseMaps) -> None:
@@ -162,11 +164,11 @@ class Candidates:
         if self.file is None:
             self.file = CandidateFile.create(self.path)
         target = self.nbytes - amount
-        for batch, maps in self.parts.items():
+        for batch, maps in self.by_batch.items():
             if self.nbytes <= target:
                 break
             if isinstance(maps, SparseMaps):
-                self.parts[batch] = self._write(maps)
+                self.by_batch[batch] = self._write(maps)
                 self._release(batch, maps)
 
     def _write(self, maps: SparseMaps) -> StoredMaps:
@@ -184,16 +186,16 @@ class Candidates:
         values = Candidates(self.cells, self.dtype, self.place, whole=False)
         values.file = CandidateFile.create(values.path)
         try:
-            for batch in self.parts:
+            for batch in self.by_batch:
                 single_values = self.of(batch).above(bound, neighbours=False)
-                values.parts[batch] = values._write(single_values)
+                values.by_batch[batch] = values._write(single_values)
         except BaseException:
             values.close()
             raise
         self.close()
         self.memory.release_all()
         self.whole = False
-        self.parts = values.parts
+        self.by_batch = values.by_batch
         self.file = values.file
         self.end = values.end
         self.nbytes = 0

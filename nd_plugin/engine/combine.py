@@ -20,8 +20,8 @@ from nd_plugin.engine.forward_pass import PartRun, observe_again
 from nd_plugin.engine.state import CountState
 from nd_plugin.engine.thresholds import (
     UnitThresholds,
-    completed,
-    sure_level,
+    complete_thresholds,
+    known_level,
     thresholds,
 )
 from nd_plugin.engine.unit_statistics import UnitStatistics
@@ -118,7 +118,7 @@ def _combine_layer(
         for part_run in part_runs
         if name in part_run.state.layers
     ]
-    statistics = _gather_all((state.observation.on_cpu() for state in states), group)
+    statistics = _gather_all((state.statistics.on_cpu() for state in states), group)
     if not statistics:
         first = skipped[0]
         raise Unreadable(
@@ -145,7 +145,7 @@ def _complete_thresholds(
 ) -> None:
     """Select thresholds that are below the stored values, from a second forward pass."""
     levels = {
-        name: sure_level(layer.thresholds)
+        name: known_level(layer.thresholds)
         for name, layer in layers.items()
         if not layer.complete
     }
@@ -156,13 +156,13 @@ def _complete_thresholds(
     for name, level in levels.items():
         layer = layers[name]
         candidates = [
-            part_run.state.again[name]
+            part_run.state.second_pass[name]
             for part_run in part_runs
-            if name in part_run.state.again
+            if name in part_run.state.second_pass
         ]
         bounds = layer.bounds._replace(level=level)
         selected = _select(part_runs, candidates, bounds, layer.statistics, group)
-        layer.thresholds = completed(layer.thresholds, selected)
+        layer.thresholds = complete_thresholds(layer.thresholds, selected)
         layer.notes.append(BELOW_STORED)
 
 

@@ -158,7 +158,7 @@ def _must_sift(part_run: PartRun, batch: Batch) -> bool:
     holds no pending maps, and memory of a GPU is left to the model.
     """
     pending = sum(
-        layer_state.waiting_bytes for layer_state in part_run.state.layers.values()
+        layer_state.pending_bytes for layer_state in part_run.state.layers.values()
     )
     return (
         pending > pending_budget(part_run.feed.memory)
@@ -171,7 +171,7 @@ def _sift_pending(part_run: PartRun) -> None:
     """Store what may exceed a threshold of the pending maps, within the memory."""
     layer_states = part_run.state.layers.values()
     with parallel_jobs() as run_jobs:
-        run_jobs(layer_state.settle for layer_state in layer_states)
+        run_jobs(layer_state.sift_pending for layer_state in layer_states)
     levels = {
         layer_state.candidates: layer_state.bound.level for layer_state in layer_states
     }
@@ -188,16 +188,16 @@ def observe_again(part_run: PartRun, levels: Mapping[str, Tensor]) -> None:
     state = part_run.state
     layers = [layer for layer in levels if layer in state.layers]
     for layer in layers:
-        if layer not in state.again:
+        if layer not in state.second_pass:
             _add_second_candidates(part_run, layer)
-        state.again[layer].room = part_run.pool
-    level_of = {state.again[layer]: levels[layer] for layer in layers}
-    start = state.batches_again
+        state.second_pass[layer].room = part_run.pool
+    level_of = {state.second_pass[layer]: levels[layer] for layer in layers}
+    start = state.second_pass_batches
     batches = part_run.feed.batches(annotated=False, start=start)
     for batch in part_run.with_progress("activations, second pass", batches, start):
         _store_again(part_run, batch, layers, levels)
         keep_within_memory(level_of, part_run.feed.memory)
-        state.batches_again += 1
+        state.second_pass_batches += 1
         part_run.saver.tick(state, batch.seen)
 
 
@@ -205,9 +205,9 @@ def _add_second_candidates(part_run: PartRun, layer: str) -> None:
     state = part_run.state
     first_candidates = state.layers[layer].candidates
     candidates = Candidates(first_candidates.cells, first_candidates.dtype)
-    file_number = len(state.layers) + len(state.again)
+    file_number = len(state.layers) + len(state.second_pass)
     part_run.saver.watch(candidates, file_number)
-    state.again[layer] = candidates
+    state.second_pass[layer] = candidates
 
 
 def _store_again(
@@ -219,7 +219,9 @@ def _store_again(
         peaks = maps.flatten(2).amax(2)
         level = levels[layer].to(maps.device)
         with one_thread():
-            part_run.state.again[layer].update(batch.number, images, maps, peaks, level)
+            part_run.state.second_pass[layer].update(
+                batch.number, images, maps, peaks, level
+            )
 
 
 def pending_budget(memory: int) -> int:
@@ -235,7 +237,7 @@ def keep_within_memory(levels: Mapping[Candidates, Tensor], memory: int) -> None
     if _total_bytes(levels) <= memory:
         return
     for candidates, level in levels.items():
-        if len(candidates.parts) > PRUNE_GROWTH * candidates.pruned:
+        if len(candidates.by_batch) > PRUNE_GROWTH * candidates.batches_at_last_prune:
             candidates.prune(level)
     target = SPILL_TARGET * memory
     while (total := _total_bytes(levels)) > target:

@@ -34,7 +34,7 @@ class LayerState:
     candidates with the bounds that hold by then: fewer cells exceed them.
     """
 
-    observation: UnitStatistics
+    statistics: UnitStatistics
     bound: LowerBound
     candidates: Candidates
     geometry: Geometry
@@ -67,22 +67,22 @@ class LayerState:
     def update(self, batch: int, maps: Tensor, peaks: Tensor, images: Tensor) -> None:
         """Add ``maps`` (image, unit, row, column) of ``images`` (image,) with maxima ``peaks``.
 
-        The maps stay pending until `settle`.
+        The maps stay pending until `sift_pending`.
         """
-        self.observation.update(maps, peaks, images)
+        self.statistics.update(maps, peaks, images)
         self.bound.update(maps)
         self.pending.append(PendingMaps(batch, images, maps, peaks))
 
-    def settle(self) -> None:
+    def sift_pending(self) -> None:
         """Move what may exceed a threshold from the pending maps to the candidates."""
-        self.bound.settle()
+        self.bound.update_level()
         while self.pending:
             batch, images, maps, peaks = self.pending.pop(0)
             self.bound.count(maps)
             self.candidates.update(batch, images, maps, peaks, self.bound.level)
 
     @property
-    def waiting_bytes(self) -> int:
+    def pending_bytes(self) -> int:
         """Bytes of memory of the pending maps."""
         return sum(pending.maps.nbytes for pending in self.pending)
 
@@ -122,16 +122,16 @@ class State:
     readable: set[int] = field(default_factory=set)  # images
     skipped: list[Skipped] = field(default_factory=list)  # images
     batches: int = 0  # of the first pass, done
-    again: dict[str, Candidates] = field(
+    second_pass: dict[str, Candidates] = field(
         default_factory=dict
     )  # candidates of layers that need a second forward pass
-    batches_again: int = 0  # of the second pass, done
+    second_pass_batches: int = 0  # of the second pass, done
     counted: CountState | None = None  # None: before the pass over the annotations
     seconds: float = 0.0
 
     def candidates(self, layer: str) -> Candidates:
         """Return the layer's candidates: those of its second pass where it has one."""
-        return self.again.get(layer) or self.layers[layer].candidates
+        return self.second_pass.get(layer) or self.layers[layer].candidates
 
     def close(self) -> None:
         """Close all files."""
@@ -141,4 +141,4 @@ class State:
     def files(self) -> list[Candidates]:
         """Return all candidates, each of which may have an open file."""
         first_pass = [layer.candidates for layer in self.layers.values()]
-        return [*first_pass, *self.again.values()]
+        return [*first_pass, *self.second_pass.values()]

@@ -38,7 +38,7 @@ def thresholds(
 ) -> list[UnitThresholds]:
     """Select T_k at each quantile from the candidates of all parts in all processes.
 
-    ``parts`` are the candidates of this process. All candidates, in all processes, exceed the
+    ``by_batch`` are the candidates of this process. All candidates, in all processes, exceed the
     ``bounds``; ``statistics`` are those of the whole probe data set. ``memory`` is in bytes.
 
     T_k is known where it is among the stored values; where it is the level of the bounds (it is
@@ -71,7 +71,7 @@ def thresholds(
     return at_quantiles
 
 
-def sure_level(at_quantiles: Sequence[UnitThresholds]) -> Tensor:
+def known_level(at_quantiles: Sequence[UnitThresholds]) -> Tensor:
     """Return each unit's lowest T_k where all are known, otherwise -inf; (unit,)."""
     all_known = torch.stack(
         [unit_thresholds.known for unit_thresholds in at_quantiles]
@@ -82,7 +82,7 @@ def sure_level(at_quantiles: Sequence[UnitThresholds]) -> Tensor:
     return torch.where(all_known, lowest, torch.full_like(lowest, -torch.inf))
 
 
-def completed(
+def complete_thresholds(
     first_pass: Sequence[UnitThresholds], second_pass: Sequence[UnitThresholds]
 ) -> list[UnitThresholds]:
     """Return the thresholds of the first pass, and those of the second where these are unknown."""

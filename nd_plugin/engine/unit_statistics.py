@@ -130,7 +130,7 @@ class UnitStatistics:
     varied: Tensor  # (unit,) bool, whether two activations differ
     nonzero: Tensor  # (unit,) int64, activations other than 0: exact up to ``enough``
     top: TopImages
-    varied_all: bool = False  # then ``lowest_peak`` is not updated further
+    all_varied: bool = False  # then ``lowest_peak`` is not updated further
 
     @classmethod
     def empty(cls, maps: Tensor, enough: int, top: int) -> UnitStatistics:
@@ -157,7 +157,7 @@ class UnitStatistics:
         """Add ``maps`` (image, unit, row, column) of ``images`` (image,) with maxima ``peaks``."""
         self.images += len(maps)
         self.highest = self.highest.maximum(peaks.amax(0))
-        if not self.varied_all:
+        if not self.all_varied:
             self._update_varied(maps, peaks)
         self._count_nonzero(maps)
         self.top.update(peaks, images)
@@ -170,7 +170,7 @@ class UnitStatistics:
         highest = self.highest[units, None, None]
         differs = maps[:, units] != highest
         self.varied[units] = differs.flatten(2).any(2).any(0)
-        self.varied_all = bool(self.varied.all())
+        self.all_varied = bool(self.varied.all())
 
     def _count_nonzero(self, maps: Tensor) -> None:
         """Count the nonzero activations of units that do not have enough of them."""

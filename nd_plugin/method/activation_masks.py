@@ -42,7 +42,6 @@ from torch import Tensor
 
 from nd_plugin.method.numpy_on_cpu import divide_indices, take_columns, true_indices
 from nd_plugin.method.upsampling import MaskAxis, MaskGrid, taps
-from nd_plugin.receptive_fields.geometry import Geometry, Size
 
 LINES_AT_ONCE = (
     2**18
@@ -159,13 +158,6 @@ def find_lit_runs(maps: Tensor, thresholds: Tensor, grid: MaskGrid) -> Iterator[
     tiles_at_once = max(LINES_AT_ONCE // len(rows.weight), 1)
     for piece in tiles.split(tiles_at_once):
         yield _find_runs(maps, thresholds, piece, rows, columns, grid.mask[1])
-
-
-def lit_runs(
-    maps: Tensor, thresholds: Tensor, geometry: Geometry, image: Size, mask: Size
-) -> Iterator[Runs]:
-    """Call `find_lit_runs` with a grid's fields; to be removed with its last caller."""
-    return find_lit_runs(maps, thresholds, MaskGrid(geometry, image, mask))
 
 
 def _find_tiles(lit_cells: Tensor, rows: AxisStrips, columns: AxisStrips) -> Tiles:

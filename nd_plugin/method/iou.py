@@ -47,7 +47,7 @@ def best_in_category(
     return best, best_scores
 
 
-def count_distinct_per_column(best: Counts, score: Floats, min_iou: float) -> list[int]:
+def count_unique_per_category(best: Counts, score: Floats, min_iou: float) -> list[int]:
     """Count the distinct best concepts with IoU above ``min_iou`` in each column (category).
 
     Their sum is the number of unique detectors in the authors' plots. ``best`` and ``score`` are

@@ -51,7 +51,7 @@ class LowerBound:
       below it are counted: T_k is the level if more than its rank were counted.
     """
 
-    level: Tensor  # (unit,), as of the last `settle`; -inf at first; never falls
+    level: Tensor  # (unit,), as of the last `update_level`; -inf at first; never falls
     quantile: float
     images: int  # that will come
     enough: int  # values at the floor or above are not counted further
@@ -62,7 +62,7 @@ class LowerBound:
     largest: Tensor | None = None  # (unit, any number), descending, of the values drawn
     waiting: tuple[
         Tensor, ...
-    ] = ()  # (image, unit) each, drawn since the last `settle`
+    ] = ()  # (image, unit) each, drawn since the last `update_level`
 
     @classmethod
     def empty(
@@ -92,9 +92,9 @@ class LowerBound:
         self.drawn += image_count
         waiting_images = sum(len(values) for values in self.waiting)
         if waiting_images > max(MIN_DRAWN_IMAGES, self.drawn // 8):
-            self.settle()
+            self.update_level()
 
-    def settle(self) -> None:
+    def update_level(self) -> None:
         """Raise the level by the values drawn since the last time."""
         if not self.waiting:
             return

@@ -79,7 +79,7 @@ def taps(axis: MaskAxis, cell_count: int) -> Taps:
 
 
 @lru_cache(maxsize=256)
-def _taps_on(
+def taps_on(
     axis: MaskAxis, cell_count: int, device: torch.device, dtype: torch.dtype
 ) -> Taps:
     """Return `taps` on a device, with weights of the maps' type."""
@@ -98,8 +98,8 @@ def upsample(maps: Tensor, geometry: Geometry, image: Size, mask: Size) -> Tenso
     is the model's input size in pixels.
     """
     grid = MaskGrid(geometry, image, mask)
-    rows = _taps_on(grid.rows, maps.shape[-2], maps.device, maps.dtype)
-    columns = _taps_on(grid.columns, maps.shape[-1], maps.device, maps.dtype)
+    rows = taps_on(grid.rows, maps.shape[-2], maps.device, maps.dtype)
+    columns = taps_on(grid.columns, maps.shape[-1], maps.device, maps.dtype)
     maps = finite(maps)
     upper = maps.index_select(-2, rows.first)
     lower = maps.index_select(-2, rows.second)

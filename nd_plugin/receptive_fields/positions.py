@@ -240,7 +240,9 @@ def _shrink_expanded(coordinate: Tensor) -> Tensor:
 
 
 def _any_varies(*coordinates: Tensor) -> bool:
-    return any(_differs(coordinate.amin(), coordinate.amax()) for coordinate in coordinates)
+    return any(
+        _differs(coordinate.amin(), coordinate.amax()) for coordinate in coordinates
+    )
 
 
 def _differs(low: Any, high: Any) -> bool:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
 from nd_plugin.errors import BadInput, RunInvalid, Unavailable
-from nd_plugin.method.iou import best_in_category, count_distinct_per_column, labels
+from nd_plugin.method.iou import best_in_category, count_unique_per_category, labels
 from nd_plugin.method.iou import iou as intersection_over_union
 from nd_plugin.method.ranks import rank
 from nd_plugin.report import run_description
@@ -148,7 +148,7 @@ class Dissection:
 
     def _summary_of(self, scores: tuple[UnitScore, ...]) -> Summary:
         best, iou = best_in_category(self.iou, self.category_of, len(self.categories))
-        per_category = count_distinct_per_column(best, iou, self.settings.min_iou)
+        per_category = count_unique_per_category(best, iou, self.settings.min_iou)
         return summarise(
             self.layer,
             self.categories,

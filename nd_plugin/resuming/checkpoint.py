@@ -257,7 +257,7 @@ def load(
                 )
             state = unpack(metadata, stored, folder, device)
             for candidates in state.files():
-                candidates.reopen(to_go_on=to_continue)
+                candidates.reopen(append=to_continue)
     except Exception as error:  # errors of zip, npy and JSON have no common base class
         state.close()
         if isinstance(error, RunInvalid):

@@ -47,7 +47,7 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
     for number, (layer, layer_state) in enumerate(state.layers.items()):
         layers.append(_pack_layer(layer, layer_state, f"{number}/", arrays))
     second_passes = []
-    for number, (layer, candidates) in enumerate(state.again.items()):
+    for number, (layer, candidates) in enumerate(state.second_pass.items()):
         packed = _pack_candidates(candidates, f"again/{number}/", arrays)
         second_passes.append({"layer": layer, "cells": candidates.cells, **packed})
     counted = None if state.counted is None else _pack_counts(state.counted, arrays)
@@ -57,7 +57,7 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
         "skipped": [asdict(item) for item in state.skipped],
         "layers": layers,
         "again": second_passes,
-        "batches_again": state.batches_again,
+        "batches_again": state.second_pass_batches,
         "counted": counted,
     }
     return metadata, arrays
@@ -74,7 +74,7 @@ def unpack(
         readable=set(arrays["readable"].tolist()),
         skipped=_unpack_skipped(metadata["skipped"]),
         batches=metadata["batches"],
-        batches_again=metadata["batches_again"],
+        second_pass_batches=metadata["batches_again"],
         seconds=metadata["seconds"],
     )
     for number, packed in enumerate(metadata["layers"]):
@@ -86,7 +86,7 @@ def unpack(
         path = folder / str(len(state.layers) + number)
         cells = _unpack_cells(packed["cells"])
         candidates = _unpack_candidates(packed, cells, path, f"again/{number}/", arrays)
-        state.again[packed["layer"]] = candidates
+        state.second_pass[packed["layer"]] = candidates
     if metadata["counted"] is not None:
         state.counted = _unpack_counts(metadata["counted"], arrays)
     return state
@@ -96,8 +96,8 @@ def _pack_layer(
     layer: str, layer_state: LayerState, prefix: str, arrays: dict[str, Any]
 ) -> dict[str, Any]:
     bound = layer_state.bound
-    bound.settle()  # its waiting values are not stored
-    statistics = layer_state.observation
+    bound.update_level()  # its waiting values are not stored
+    statistics = layer_state.statistics
     top = statistics.top.best()
     tensors = {name: getattr(statistics, name) for name in STATISTICS_TENSORS}
     tensors["top_images"] = top.images
@@ -159,9 +159,9 @@ def _pack_candidates(
     candidates: Candidates, prefix: str, arrays: dict[str, Any]
 ) -> dict[str, Any]:
     """Write candidates to their file; each row of the array is a batch and its StoredMaps."""
-    candidates.store()
+    candidates.write_all()
     rows = []
-    for batch_number, maps in candidates.parts.items():
+    for batch_number, maps in candidates.by_batch.items():
         if isinstance(maps, StoredMaps):
             rows.append((batch_number, *astuple(maps)))
     arrays[prefix + "parts"] = np.array(rows, np.int64).reshape(-1, 5)
@@ -187,7 +187,7 @@ def _unpack_candidates(
         dtype=DTYPES[packed["dtype"]],
         place=path,
         whole=packed["whole"],
-        parts=stored,
+        by_batch=stored,
         end=packed["end"],
     )
 

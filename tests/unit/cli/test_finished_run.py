@@ -79,7 +79,7 @@ SAME = {
     "quantiles in another order": [*MODEL, *LAYERS, "--quantile=0.2", "--quantile=.050", *DATA],
     "longer words": [*MODEL, "--layer=near", "--layer=far", *QUANTILES, *DATA],
     "other workers": [*MODEL, *LAYERS, *QUANTILES, *DATA[:-1], "1"],
-    "another way through the model": [
+    "differs in way through the model": [
         *MODEL, *LAYERS, *QUANTILES, "-c", CONCEPTS, "--input-size", "64x64", "--batch-size", "2",
         "--memory", "10MB", "--checkpoint-every", "3", "--device", "cpu",
     ],
@@ -124,15 +124,15 @@ def test_a_layer_may_go_by_another_name(run: Path, nd: Any) -> None:
 OTHER = {
     "another quantile": (
         [*MODEL, *LAYERS, "--quantile", "0.05", "--quantile", "0.1", *DATA],
-        "another quantiles: [0.05, 0.2], not [0.05, 0.1]",
+        "differs in settings.quantiles: [0.05, 0.2], not [0.05, 0.1]",
     ),
     "fewer quantiles": (
         [*MODEL, *LAYERS, "--quantile", "0.05", *DATA],
-        "another quantiles: [0.05, 0.2], not [0.05]",
+        "differs in settings.quantiles: [0.05, 0.2], not [0.05]",
     ),
     "fewer layers": (
         [*MODEL, "-l", "near", *QUANTILES, *DATA],
-        "another layers: ['far', 'near'], not ['near']",
+        "differs in layers: ['far', 'near'], not ['near']",
     ),
     "other weights": (
         [f"{MODEL[0]}?seed=1", *LAYERS, *QUANTILES, *DATA],

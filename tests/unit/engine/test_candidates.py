@@ -83,7 +83,7 @@ def observe(
         peaks = maps[images].amax((2, 3))
         statistics.update(maps[images], peaks, images)
         bound.update(maps[images])
-        bound.settle()
+        bound.update_level()
         bound.count(maps[images])
         kept.update(number, images, maps[images], peaks, bound.level)
         if spill_every and number % spill_every == spill_every - 1:
@@ -98,7 +98,7 @@ def observe(
 def pairs(kept: Candidates) -> dict[tuple[int, int], Tensor]:
     """The maps that were stored, by image and unit; -inf where a cell was not."""
     map_of = {}
-    for batch in kept.parts:
+    for batch in kept.by_batch:
         part = kept.of(batch)
         maps = part.maps(torch.arange(len(part.units)), torch.device("cpu"))
         for image, unit, peak, map_ in zip(
@@ -201,9 +201,9 @@ def test_spilling_to_a_file_changes_nothing(
     assert (
         spilt.file is not None
         and memory.file is None
-        and list(memory.parts) == list(spilt.parts)
+        and list(memory.by_batch) == list(spilt.by_batch)
     )
-    for batch in [*reversed(spilt.parts), 10**6]:
+    for batch in [*reversed(spilt.by_batch), 10**6]:
         one, other = memory.of(batch), spilt.of(batch)
         assert (
             other.values.dtype == dtype
@@ -242,7 +242,7 @@ def test_a_better_bound_forgets_what_it_rules_out(
     flat, before = flat_values(kept, expected), kept.nbytes
     kept.prune(expected)
     in_memory = range(12) if storage == "in memory" else range(7, 12)
-    parts = [kept.parts[batch] for batch in in_memory]
+    parts = [kept.by_batch[batch] for batch in in_memory]
     assert all(
         isinstance(part, SparseMaps) and (part.peaks > expected[part.units]).all()
         for part in parts
@@ -274,12 +274,14 @@ def test_the_oldest_are_spilled_first_and_no_more_than_needed(
     before, largest = (
         kept.nbytes,
         max(
-            part.nbytes for part in kept.parts.values() if isinstance(part, SparseMaps)
+            part.nbytes
+            for part in kept.by_batch.values()
+            if isinstance(part, SparseMaps)
         ),
     )
     kept.spill(NOTHING, amount)
     assert max(before - amount - largest, 0) <= kept.nbytes <= max(before - amount, 0)
-    in_memory = [isinstance(part, SparseMaps) for part in kept.parts.values()]
+    in_memory = [isinstance(part, SparseMaps) for part in kept.by_batch.values()]
     assert in_memory == sorted(in_memory) and any(in_memory) == (amount < before)
     assert len(pairs(kept)) == IMAGES * UNITS and all(
         map_.equal(maps[pair]) for pair, map_ in pairs(kept).items()
@@ -320,7 +322,7 @@ def test_later_batches_leave_earlier_ones_alone(
             all(torch.equal(map_, maps[pair]) for pair, map_ in pairs(kept).items())
             and len(pairs(kept)) == 600
         )
-        kept.parts, kept.nbytes = {}, 0
+        kept.by_batch, kept.nbytes = {}, 0
     kept.close()
 
 
@@ -358,12 +360,12 @@ def test_single_values_are_kept_where_the_disk_has_no_room_for_maps(
 def test_an_interrupted_run_goes_on_from_its_file(maps: Tensor, tmp_path: Path) -> None:
     kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
     observe(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
-    before, end, parts = pairs(kept), kept.end, dict(kept.parts)
+    before, end, parts = pairs(kept), kept.end, dict(kept.by_batch)
     kept.close()
     with (tmp_path / "0.maps").open("ab") as file:
         file.write(b"of a batch that the state does not know of")
-    again = Candidates((4, 5), maps.dtype, tmp_path / "0", parts=parts, end=end)
-    again.reopen(to_go_on=True)
+    again = Candidates((4, 5), maps.dtype, tmp_path / "0", by_batch=parts, end=end)
+    again.reopen(append=True)
     assert (tmp_path / "0.maps").stat().st_size == end
     assert pairs(again).keys() == before.keys()
     assert all(torch.equal(map_, before[pair]) for pair, map_ in pairs(again).items())
@@ -381,9 +383,9 @@ def test_a_shard_is_read_and_left_as_it_is(maps: Tensor, tmp_path: Path) -> None
     with (tmp_path / "0.maps").open("ab") as file:
         file.write(b"beyond")
     shard = Candidates(
-        (4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end
+        (4, 5), maps.dtype, tmp_path / "0", by_batch=kept.by_batch, end=kept.end
     )
-    shard.reopen(to_go_on=False)
+    shard.reopen(append=False)
     assert (
         pairs(shard).keys() == before.keys()
         and (tmp_path / "0.maps").stat().st_size == kept.end + 6
@@ -400,12 +402,12 @@ def test_a_file_that_is_shorter_than_said_is_refused(
     with (tmp_path / "0.maps").open("r+b") as file:
         file.truncate(kept.end - 1)
     again = Candidates(
-        (4, 5), maps.dtype, tmp_path / "0", parts=kept.parts, end=kept.end
+        (4, 5), maps.dtype, tmp_path / "0", by_batch=kept.by_batch, end=kept.end
     )
     with pytest.raises(
         ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, not {kept.end}"
     ):
-        again.reopen(to_go_on=True)
+        again.reopen(append=True)
     assert again.file is None
 
 

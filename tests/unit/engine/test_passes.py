@@ -148,11 +148,11 @@ def run(
     workers: int = 0,
     memory: int | None = None,
 ) -> list[Dissection]:
-    settings = Settings(quantile=quantiles[0], top_images=4)
+    settings = Settings(quantiles=tuple(quantiles), top_images=4)
     feed = Feed.of(
         concepts, HOW, settings, torch.device("cpu"), batch_size, workers, memory
     )
-    return run_engine(model, list(model.activations), feed, quantiles=quantiles)
+    return run_engine(model, list(model.activations), feed)
 
 
 @dataclass(frozen=True)
@@ -500,7 +500,7 @@ def test_layers_of_other_precisions(
 def test_what_a_caller_has_set_changes_nothing(
     concepts: Numbered, surroundings: str, how: str
 ) -> None:
-    for cache in (activation_masks.strips, upsampling._taps_on):
+    for cache in (activation_masks.strips, upsampling.taps_on):
         cache.cache_clear()
     try:
         if surroundings == "half by default":

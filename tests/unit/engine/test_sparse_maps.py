@@ -11,8 +11,8 @@ from torch import Tensor
 from nd_plugin import Axis, Geometry
 from nd_plugin.engine import sparse_maps
 from nd_plugin.engine.sparse_maps import SparseMaps, bytes_of, sparsify
-from nd_plugin.method.activation_masks import lit_runs
-from nd_plugin.method.upsampling import finite, upsample
+from nd_plugin.method.activation_masks import find_lit_runs
+from nd_plugin.method.upsampling import MaskGrid, finite, upsample
 from nd_plugin.receptive_fields.geometry import spread_evenly
 
 CPU = torch.device("cpu")
@@ -85,7 +85,9 @@ def neighbourhood(lit: Tensor) -> Tensor:
 def mask(maps: Tensor, thresholds: Tensor, geometry: Geometry) -> Tensor:
     """What the runs light, (map, pixel)."""
     found = torch.zeros(len(maps), 40 * 44, dtype=torch.int64)
-    for runs in lit_runs(maps, thresholds, geometry, (224, 200), (40, 44)):
+    for runs in find_lit_runs(
+        maps, thresholds, MaskGrid(geometry, (224, 200), (40, 44))
+    ):
         for map_, start, length in zip(
             runs.maps.tolist(), runs.starts.tolist(), runs.lengths.tolist(), strict=True
         ):

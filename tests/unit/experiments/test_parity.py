@@ -27,7 +27,7 @@ from nd_plugin import (
     open_model,
 )
 from nd_plugin.cli.app import main
-from nd_plugin.cli.parity import pair_of
+from nd_plugin.cli.parity import parse_layer_pair
 from nd_plugin.errors import NDError
 from nd_plugin.experiments.parity import LayerParity, parity
 from nd_plugin.probe_data.batches import Feed
@@ -108,7 +108,7 @@ def compared(
     models = open_model(first), open_model(second)
     how = models[1].preprocess.changed({"size": size})
     feed = Feed.of(open_concepts(CONCEPTS), how, SETTINGS, models[0].device, 4, 0)
-    return parity(*models, [pair_of(layer) for layer in layers], feed)
+    return parity(*models, [parse_layer_pair(layer) for layer in layers], feed)
 
 
 def dissected(model: Any, layer: str) -> Dissection:
@@ -246,13 +246,13 @@ class TestParity:
     [("a", ("a", "a")), ("a.b=c", ("a.b", "c")), ("x:0=y=z", ("x:0", "y=z"))],
 )
 def test_a_pair_is_one_name_or_two(text: str, pair: tuple[str, str]) -> None:
-    assert pair_of(text) == pair
+    assert parse_layer_pair(text) == pair
 
 
 @pytest.mark.parametrize("text", ["", "=a", "a="])
 def test_half_a_pair_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="is neither NAME nor NAME=NAME_IN_ORIGIN"):
-        pair_of(text)
+        parse_layer_pair(text)
 
 
 class TestCommand:

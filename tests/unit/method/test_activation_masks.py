@@ -14,7 +14,6 @@ from nd_plugin.method.activation_masks import (
     AxisStrips,
     expand_runs,
     find_lit_runs,
-    lit_runs,
     strips,
 )
 from nd_plugin.method.upsampling import MaskAxis, MaskGrid, taps, upsample
@@ -259,15 +258,6 @@ def test_dark_maps_and_no_maps_give_no_pixel() -> None:
     for maps in (torch.zeros(2, 3, 3), torch.empty(0, 3, 3)):
         for runs in find_lit_runs(maps, torch.zeros(len(maps)), grid):
             assert not len(runs.maps)
-
-
-def test_a_grid_may_be_passed_as_its_fields() -> None:
-    maps = torch.randn(3, 4, 5, generator=seeded(4))
-    grid = MaskGrid(spread_evenly((4, 5), (32, 40)), (32, 40), (16, 20))
-    (runs,) = find_lit_runs(maps, torch.zeros(3), grid)
-    (same_runs,) = lit_runs(maps, torch.zeros(3), grid.geometry, grid.image, grid.mask)
-    assert torch.equal(runs.starts, same_runs.starts)
-    assert torch.equal(runs.lengths, same_runs.lengths)
 
 
 @pytest.mark.parametrize("name", AXES)

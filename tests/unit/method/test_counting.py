@@ -215,7 +215,7 @@ def surroundings(request: pytest.FixtureRequest) -> Iterator[None]:
     """Torch settings that a caller may have changed, and that must not change the counts."""
     precision = torch.get_float32_matmul_precision()
     dtype = torch.get_default_dtype()
-    caches = (activation_masks.strips, upsampling._taps_on)
+    caches = (activation_masks.strips, upsampling.taps_on)
     try:
         for cache in caches:
             cache.cache_clear()
@@ -364,7 +364,7 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(
     )
     assert np.array_equal(scores, reference.iou(*expected, category_of))
     best, score = iou.best_in_category(scores, np.array(category_of), 3)
-    per_category = sum(iou.count_distinct_per_column(best, score, 0.04))
+    per_category = sum(iou.count_unique_per_category(best, score, 0.04))
     assert per_category == reference.unique_detectors_per_category(
         scores, 0.04, category_of
     )

@@ -33,7 +33,7 @@ def bound_of(maps: Tensor, batch: int) -> LowerBound:
     bound = empty_bound(maps)
     for batch_maps in maps.split(batch):
         bound.update(batch_maps)
-        bound.settle()
+        bound.update_level()
     return bound
 
 
@@ -57,7 +57,7 @@ def test_it_rises_and_does_not_pass_the_threshold_of_images_in_random_order(
     previous_level = torch.full((4,), -torch.inf)
     for batch_maps in maps.split(batch):
         bound.update(batch_maps)
-        bound.settle()
+        bound.update_level()
         assert (bound.level >= previous_level).all()
         previous_level = bound.level
     assert bound.drawn == 400 and bound.level.isfinite().all()
@@ -91,17 +91,17 @@ def test_a_level_that_many_values_are_is_told_by_counting(
     for number, (batch_maps, images) in enumerate(batches):
         layer.update(number, batch_maps, batch_maps.amax((2, 3)), images)
         if (number, batch) == (5, 16):
-            layer.settle()
-    layer.settle()
+            layer.sift_pending()
+    layer.sift_pending()
     assert layer.bound.level.tolist() == [value] * 3
     candidates = layer.candidates
     candidates.prune(layer.bound.level)
-    stored = sum(len(candidates.of(number).units) for number in candidates.parts)
+    stored = sum(len(candidates.of(number).units) for number in candidates.by_batch)
     above_level = int((maps.amax((2, 3)) > value).sum())
     assert stored == above_level, "what is not above the level is forgotten"
     bounds = CombinedBounds.of([layer.bound.snapshot()])
     (at_quantile,) = thresholds(
-        [candidates], bounds, layer.observation, [QUANTILE], SingleProcess(), 2**20
+        [candidates], bounds, layer.statistics, [QUANTILE], SingleProcess(), 2**20
     )
     assert at_quantile.known.all() and at_quantile.values.tolist() == [value] * 3
 
@@ -128,7 +128,7 @@ def test_the_bound_of_one_batch_of_everything_is_that_of_many() -> None:
         bound = empty_bound(maps)
         for batch_maps in maps.split(batch):
             bound.update(batch_maps)
-        bound.settle()
+        bound.update_level()
         assert bound.largest is not None
         largest.append(bound.largest[:, :80])
     assert torch.equal(largest[1], largest[0]) and torch.equal(largest[2], largest[0])

@@ -42,7 +42,7 @@ def test_they_add_up_for_any_split(
     values = maps.transpose(0, 1).flatten(1)
     assert total.images == 12 and total.locations == 12 * 36 and total.cells == (6, 6)
     assert torch.equal(total.highest, values.amax(1))
-    assert torch.equal(total.lowest_peak, maps.amax((2, 3)).amin(0)) or total.varied_all
+    assert torch.equal(total.lowest_peak, maps.amax((2, 3)).amin(0)) or total.all_varied
     assert total.varied.tolist() == [True, False, True, True, True]
     nonzero = (values != 0).sum(1)
     few = nonzero <= total.enough

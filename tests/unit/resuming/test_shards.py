@@ -72,7 +72,7 @@ class Plan:
         return Feed.of(
             self.concepts,
             self.how,
-            self.settings,
+            replace(self.settings, quantiles=tuple(self.quantiles)),
             cpu,
             self.batch_size,
             0,
@@ -81,9 +81,7 @@ class Plan:
         )
 
     def whole(self) -> list[Dissection]:
-        return run(
-            open_model(self.net), self.layers, self.feed(), quantiles=self.quantiles
-        )
+        return run(open_model(self.net), self.layers, self.feed())
 
     def shard(self, text: str, name: str = "", progress: Progress = silent) -> Path:
         """The folder of a part such as 1/3, made as the command line makes it."""
@@ -92,7 +90,6 @@ class Plan:
         kept = CheckpointFolder(
             folder.with_name(f"{folder.name}.partial"),
             feed,
-            self.quantiles,
             every=2 * BATCH,
         )
         with kept.watched():
@@ -101,7 +98,6 @@ class Plan:
                 self.layers,
                 feed,
                 progress,
-                self.quantiles,
                 kept.keep,
             )
             kept.hand_over(folder)
@@ -347,7 +343,7 @@ class TestRefused:
         ("told", "changed"),
         [
             (r"differs in layers: \['far'\], not \['near', 'far'\]", {"layers": ["far"]}),
-            (r"differs in quantiles: \[0\.05\], not \[0\.05, 0\.2\]", {"quantiles": [0.05]}),
+            (r"differs in settings\.quantiles: \[0\.05\], not \[0\.05, 0\.2\]", {"quantiles": [0.05]}),
             (r"differs in settings\.min_iou: 0\.1, not 0\.04", {"settings": Settings(0.05, 0.1, top_images=7)}),
             (r"differs in settings\.anchor: 'cell', not 'rf'", {"settings": Settings(0.05, anchor="cell", top_images=7)}),
             (r"differs in preprocessing\.interpolation: 'nearest', not 'b", {"how": COARSE}),
