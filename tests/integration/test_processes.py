@@ -341,6 +341,12 @@ def numbers(report: str) -> list[dict[str, object]]:
     return layers
 
 
+def changed_or_ended(
+    bench: Bench, earlier: tuple[int, int] | None, process: subprocess.Popen[str]
+) -> bool:
+    return stamp(bench.state("run")) != earlier or process.poll() is not None
+
+
 def test_killed_at_any_moment_it_ends_with_the_same_bits(
     bench: Bench, whole: Whole
 ) -> None:
@@ -356,9 +362,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(
         assert attempts < KILLS + 20, "it always ends before it is killed"
         earlier = stamp(bench.state("run"))
         process = bench.start("nd_plugin", *command, nap=0.1)
-        wait_for(
-            lambda: stamp(bench.state("run")) != earlier or process.poll() is not None
-        )  # noqa: B023
+        wait_for(lambda: changed_or_ended(bench, earlier, process))  # noqa: B023
         time.sleep(dice.uniform(0, 0.3))
         with suppress(ProcessLookupError):  # it has ended already
             os.killpg(process.pid, signal.SIGKILL)
