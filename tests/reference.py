@@ -208,8 +208,9 @@ def counts(
                 activation_masks[:, mask], axis=1
             )
             concept_area[concept] += np.count_nonzero(mask)
+        areas = np.count_nonzero(activation_masks, axis=(1, 2))
         for category in {concept_categories[concept] for concept in masks}:
-            unit_area[:, category] += np.count_nonzero(activation_masks, axis=(1, 2))
+            unit_area[:, category] += areas
     return intersection, unit_area, concept_area
 
 

@@ -10,6 +10,9 @@ from typing import Any
 from nd_plugin.errors import BadInput
 
 
+DEFAULT_QUANTILE = 0.005  # the paper's
+
+
 @dataclass(frozen=True)
 class Identity:
     """Identity of a concept set or model, for provenance."""
@@ -33,27 +36,29 @@ class Skipped:
 class Settings:
     """Settings that determine the results of a dissection.
 
-    A run may take several quantiles τ; ``quantile`` is then the first of them. Raises BadInput for
-    values that are no numbers or out of range.
+    A run may take several quantiles τ: ``quantiles`` has them, and ``quantile`` is the first. The
+    settings of a result have one ``quantile``. Raises BadInput for values that are no numbers or
+    out of range.
     """
 
-    quantile: float = 0.005  # τ
+    quantile: float = DEFAULT_QUANTILE  # τ
     min_iou: float = 0.04
     anchor: str = "rf"  # "rf": receptive-field centres | "cell": cells spread evenly
     mask_size: str = "auto"  # "auto" | "native" | "N" | "HxW"; None means "auto"
     limit: int | None = None  # number of images, from the first on; None for all
     strict: bool = False  # stop at the first image that cannot be read
     top_images: int = 50
-    quantiles: tuple[float, ...] = ()  # of the run; () means ``quantile`` alone
+    quantiles: tuple[
+        float, ...
+    ] = ()  # of a run that takes several; () for ``quantile`` alone
 
     def __post_init__(self) -> None:
         """Convert numbers of any type (NumPy, Decimal) to plain Python numbers, and check them."""
-        several = [_to_float("quantile", quantile) for quantile in self.quantiles]
-        quantiles = tuple(dict.fromkeys(several)) or (
-            _to_float("quantile", self.quantile),
-        )
-        self._set("quantiles", quantiles)
-        self._set("quantile", quantiles[0])
+        self._set("quantile", _to_float("quantile", self.quantile))
+        if self.quantiles:
+            self._set_quantiles(
+                [_to_float("quantile", value) for value in self.quantiles]
+            )
         self._set("min_iou", _to_float("min_iou", self.min_iou))
         self._set(
             "mask_size", "auto" if self.mask_size is None else str(self.mask_size)
@@ -63,11 +68,25 @@ class Settings:
             self._set("limit", _to_int("limit", self.limit))
         self._check_ranges()
 
+    def _set_quantiles(self, quantiles: list[float]) -> None:
+        if self.quantile not in (DEFAULT_QUANTILE, quantiles[0]):
+            raise BadInput(
+                f"quantile {self.quantile} beside quantiles {quantiles}: give one of the two"
+            )
+        distinct = tuple(dict.fromkeys(quantiles))
+        self._set("quantile", distinct[0])
+        self._set("quantiles", distinct if len(distinct) > 1 else ())
+
+    @property
+    def all_quantiles(self) -> tuple[float, ...]:
+        """All quantiles of the run, one or several."""
+        return self.quantiles or (self.quantile,)
+
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
     def _check_ranges(self) -> None:
-        for quantile in self.quantiles:
+        for quantile in self.all_quantiles:
             if not 0 < quantile < 1:
                 raise BadInput(
                     f"quantile {quantile} is not between 0 and 1 (the paper's is 0.005)"

@@ -179,7 +179,7 @@ def _select(
         candidates,
         bounds,
         statistics,
-        part_runs[0].feed.settings.quantiles,
+        part_runs[0].feed.settings.all_quantiles,
         group,
         memory,
     )

@@ -132,7 +132,7 @@ def _add_layer(part_run: PartRun, layer: str, maps: Tensor) -> LayerState:
     images_of_part = feed.seen(feed.numbers())
     layer_state = LayerState.empty(
         maps,
-        max(part_run.feed.settings.quantiles),
+        max(part_run.feed.settings.all_quantiles),
         feed.images,
         images_of_part,
         feed.settings.top_images,

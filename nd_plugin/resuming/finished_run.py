@@ -82,7 +82,7 @@ def _describe_requested(model: Model, feed: Feed) -> dict[str, Any]:
     return {
         "model": _describe_identity(model.identity),
         "concept set": _describe_identity(feed.concepts.identity),
-        "settings": _describe_settings(feed.settings, feed.settings.quantiles),
+        "settings": _describe_settings(feed.settings, feed.settings.all_quantiles),
         "preprocessing": feed.preprocess.describe(),
         "images": feed.images,
     }

@@ -66,7 +66,9 @@ def test_contributions_and_bias_are_the_logit(net: nn.Module, images: Tensor) ->
         expected = (
             logits.gather(1, chosen[:, None])[:, 0] - net._fc.bias.detach()[chosen]
         )
-        assert (found.sum((1, 2, 3)) - expected).abs().max() <= 1e-4
+        torch.testing.assert_close(
+            found.sum((1, 2, 3)), expected, rtol=1e-4, atol=1e-4
+        )  # 1280 products in float32
 
 
 @pytest.mark.filterwarnings("ignore")  # of the exporter
@@ -86,9 +88,8 @@ def test_the_same_of_an_onnx_file(
     torch.testing.assert_close(found, own.attribute(images, 829), rtol=1e-3, atol=1e-5)
     with torch.no_grad():
         logits = units.to_forward()(images)[:, 829]
-    assert (
-        found.sum((1, 2, 3)) + net._fc.bias.detach()[829] - logits
-    ).abs().max() <= 1e-4
+    sums = found.sum((1, 2, 3)) + net._fc.bias.detach()[829]
+    torch.testing.assert_close(sums, logits, rtol=1e-4, atol=1e-4)
 
 
 def test_ablation_finds_what_was_said(
@@ -113,7 +114,7 @@ def nd(*arguments: str | Path, **environment: str) -> subprocess.CompletedProces
     command = [sys.executable, "-m", "nd_plugin", *map(str, arguments)]
     known = {**os.environ, "COLUMNS": "80", **environment}
     return subprocess.run(
-        command, capture_output=True, text=True, env=known, timeout=300, check=False
+        command, capture_output=True, text=True, env=known, timeout=1200, check=False
     )
 
 

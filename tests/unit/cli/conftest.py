@@ -79,7 +79,7 @@ def nd_process(
             capture_output=True,
             text=True,
             env={**surroundings, **environment},
-            timeout=300,
+            timeout=1200,
             check=False,
         )
 

@@ -118,7 +118,7 @@ def test_ctrl_c_leaves_nothing_half_written(
     tmp_path: Path, surroundings: dict[str, str]
 ) -> None:
     command = [sys.executable, "-m", "nd_plugin", "dissect", MODEL, "-l", "layer4",
-               "-c", "shapes?images=100000", "-o", str(tmp_path / "run")]  # fmt: skip
+               "-c", "shapes?images=100000", "-o", str(tmp_path / "run"), "--workers", "1"]  # fmt: skip
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -128,7 +128,7 @@ def test_ctrl_c_leaves_nothing_half_written(
         start_new_session=True,
         preexec_fn=interruptible,
     ) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while (
             not children(process.pid)
             and time.monotonic() < deadline
@@ -138,7 +138,7 @@ def test_ctrl_c_leaves_nothing_half_written(
         time.sleep(1)
         os.killpg(process.pid, signal.SIGINT)
         try:
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=600)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise

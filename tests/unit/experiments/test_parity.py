@@ -15,6 +15,7 @@ import onnx_files
 import pytest
 import torch
 from onnx import numpy_helper
+from recording import clear_winners
 from torch import Tensor, nn
 
 from nd_plugin import (
@@ -34,6 +35,7 @@ from nd_plugin.probe_data.batches import Feed
 
 CONCEPTS = "shapes?images=8&size=64"
 SETTINGS = Settings(quantile=0.05, min_iou=0.04)
+IOU_TOLERANCE = 5e-3  # a pixel or two of a mask may flip between two implementations
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "input_size": (3, 32, 32)}
 
 
@@ -116,10 +118,19 @@ def dissected(model: Any, layer: str) -> Dissection:
         CONCEPTS,
         quantile=SETTINGS.quantile,
         preprocess=replace(open_model(model).preprocess, size=(32, 32)),
+        batch_size=4,  # as `compared`: kernels may differ by batch size
         workers=0,
     )
     assert isinstance(dissection, Dissection)
     return dissection
+
+
+def clearly_labelled(model: nn.Module, result: LayerParity) -> set[int]:
+    """Return the units whose label stays as IoUs move by the tolerance; most of them do."""
+    clear = clear_winners(dissected(model, result.layers[1]).iou, IOU_TOLERANCE)
+    units = set(np.flatnonzero(clear).tolist())
+    assert units
+    return units
 
 
 def detector_states(dissection: Dissection) -> list[bool]:
@@ -140,8 +151,8 @@ class TestParity:
                 result.relative <= 1e-5
                 and result.threshold_difference <= 1e-5 * result.largest
             )
-            assert result.labels == result.detectors == result.detector_labels == ()
-            assert result.counts[0] == result.counts[1]
+            assert result.iou_difference <= IOU_TOLERANCE
+            assert not clearly_labelled(Origin(path), result) & set(result.labels)
         assert sum(result.counts[0] for result in results) > 0
 
     def test_says_how_far_two_models_are_apart(self, tmp_path: Path) -> None:
@@ -203,7 +214,8 @@ class TestParity:
         origin = Origin(onnx_files.dynamic_batch(tmp_path))
         origin.pretrained_cfg = PLAIN  # type: ignore[assignment]
         (result,) = compared(str(path), origin, "relu2")
-        assert result.relative < 1e-5 and result.labels == ()
+        assert result.relative < 1e-5
+        assert not clearly_labelled(origin, result) & set(result.labels)
         (swapped,) = compared(origin, str(path), "relu2")
         assert swapped.relative < 1e-5 and swapped.largest == pytest.approx(
             result.largest

@@ -103,7 +103,7 @@ def test_over_two_processes(
     rank = 40
     counts: dict[int, Tensor] = {}
     selected: dict[int, tuple[Tensor, Tensor]] = {}
-    barrier = threading.Barrier(2, timeout=60)
+    barrier = threading.Barrier(2, timeout=600)
 
     def run(process: int) -> None:
         def total(local_counts: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ class TestMaps:
 
     def test_images_and_places_on_one_axis_are_refused(self, images: Tensor) -> None:
         with pytest.raises(
-            UnitsNotFound, match=r"'inside'.*share an axis.*choose a layer around"
+            UnitsNotFound, match=r"'inside'.*share an axis.*choose a neighbouring layer"
         ):
             maps_of(networks.Windows(), "inside", images)
 

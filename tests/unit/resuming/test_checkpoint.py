@@ -500,7 +500,7 @@ def test_a_folder_in_which_another_process_is_at_work_is_refused(
         other.start()
         assert (
             told.get()
-            == f"another process is at work in {attempts.folder}: wait for it, or end it"
+            == f"another process is working in {attempts.folder}; wait for it, or stop it"
         )
         other.join()
     assert list(attempts.folder.iterdir()) == []
@@ -557,11 +557,11 @@ def test_a_full_disk_costs_checkpoints_and_not_the_run(
 ) -> None:
     expected, write, left = attempts.uninterrupted(), CandidateFile.write, [3]
 
-    def full(self: CandidateFile, part: Any) -> Any:
+    def full(self: CandidateFile, *part: Any, **where: Any) -> Any:
         left[0] -= 1
         if left[0] < 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(self, part)
+        return write(self, *part, **where)
 
     monkeypatch.setattr(CandidateFile, "write", full)
     with pytest.warns(

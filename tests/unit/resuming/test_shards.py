@@ -514,7 +514,7 @@ def test_only_one_shard_had_no_room(
 def test_a_shard_is_not_taken_for_a_run(made: Callable[[str], Path]) -> None:
     with pytest.raises(
         RunInvalid,
-        match="is a shard, or an unfinished run: nd merge brings the shards of a run",
+        match="is a shard, or an unfinished run: nd merge combines the shards of a run",
     ):
         run_folder.load_run(made("1/2"))
 
