@@ -11,83 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from nd_plugin import Axis, Geometry, Positions, composition, geometry
+from nd_torch.operations import MOVES, RESHAPES, is_elementwise
 
 Arguments = dict[str, Any]
 Rule = Callable[[Arguments, Tensor], Positions | None]
-
-RESHAPES = frozenset(("view", "_unsafe_view", "reshape"))
-MOVES = RESHAPES | frozenset(  # operations that only move values
-    (
-        "diagonal",
-        "expand",
-        "flip",
-        "gather",
-        "im2col",
-        "index",
-        "index_select",
-        "movedim",
-    )
-    + (
-        "narrow",
-        "permute",
-        "repeat",
-        "roll",
-        "select",
-        "slice",
-        "split",
-        "split_with_sizes",
-    )
-    + ("squeeze", "t", "transpose", "unbind", "unfold", "unsqueeze")
-)
-ELEMENTWISE = frozenset(  # beside those that ATen itself tags as pointwise
-    # normalisation
-    ("native_layer_norm", "native_group_norm", "native_batch_norm", "cudnn_batch_norm")
-    + (
-        "miopen_batch_norm",
-        "_native_batch_norm_legit",
-        "_native_batch_norm_legit_no_training",
-    )
-    + (
-        "_batch_norm_with_update",
-        "batch_norm_with_update",
-        "_fused_rms_norm",
-        "rms_norm",
-    )
-    + ("_softmax", "_log_softmax", "_safe_softmax", "glu", "_weight_norm_interface")
-    # dropout
-    + ("native_dropout", "dropout", "alpha_dropout", "feature_dropout", "bernoulli")
-    # copies
-    + (
-        "clone",
-        "contiguous",
-        "detach",
-        "alias",
-        "_to_copy",
-        "lift",
-        "lift_fresh",
-        "copy",
-        "_conj",
-    )
-    # activation functions and masks
-    + ("fill", "masked_fill", "where", "hardtanh", "hardswish", "relu6", "rrelu")
-    + ("rrelu_with_noise", "_prelu_kernel", "celu")
-    # attention: a token keeps the position of its query
-    + (
-        "_scaled_dot_product_flash_attention_for_cpu",
-        "_scaled_dot_product_flash_attention",
-    )
-    + ("_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention")
-    + (
-        "_scaled_dot_product_fused_attention_overrideable",
-        "_scaled_dot_product_attention_math",
-    )
-    + ("_native_multi_head_attention", "_transformer_encoder_layer_fwd")
-)
 
 
 def infer_positions(
@@ -99,7 +30,7 @@ def infer_positions(
     if name in MOVES and sources:
         return _move(operation, arguments, sources[0], outputs)
     rule = RULES.get(name)
-    if rule is None and _is_elementwise(operation, name):
+    if rule is None and is_elementwise(operation, name):
         rule = _elementwise
     if rule is None:
         return [None] * len(outputs)
@@ -136,23 +67,6 @@ def _on_cpu(value: Any) -> Any:
     return tree_map(
         lambda leaf: leaf.cpu() if isinstance(leaf, Tensor) else leaf, value
     )
-
-
-def _is_elementwise(operation: Any, name: str) -> bool:
-    """Return whether each element of the result depends on the operands' elements at its position.
-
-    In-place variants (``relu_``) count as the operation itself. Attention is included.
-    """
-    base_name = name.rstrip("_")
-    if base_name in ELEMENTWISE:
-        return True
-    overloads = [operation]
-    packet = getattr(torch.ops.aten, base_name, None)
-    if packet is not None:
-        overloads += [
-            getattr(packet, overload_name) for overload_name in packet.overloads()
-        ]
-    return any(torch.Tag.pointwise in overload.tags for overload in overloads)
 
 
 def _elementwise(arguments: Arguments, output: Tensor) -> Positions | None:

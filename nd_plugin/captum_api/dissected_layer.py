@@ -1,18 +1,21 @@
-"""State of a `LayerDissection`: model, layer and dissection."""
+"""Layer of an opened model with its dissection: state of a `LayerDissection`, and masks of units."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from captum.attr import LayerAttribution
+from torch import Tensor
 
+from nd_plugin.captum_api import unit_explanation
 from nd_plugin.captum_api.dissection_lookup import Dissections, load_dissections
 from nd_plugin.captum_api.opened_model import ForwardFunction, LayerName, OpenedModel
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.question import Question
 from nd_plugin.explain.targets import Target
+from nd_plugin.explain.unit_masks import check_mask
 
 
 class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not typed
@@ -87,3 +90,41 @@ class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not t
             multiply=self._multiply_by_inputs,
             device_ids=self.device_ids,
         )
+
+    def segment(
+        self,
+        inputs: Tensor,
+        units: int | Sequence[int],
+        *,
+        mask: str = "dissection",
+        image_quantile: float = 0.2,
+    ) -> Tensor:
+        """Compute boolean masks (image, unit, row, column) of units at the images' resolution.
+
+        ``mask="dissection"`` is the paper's M_k = S_k > T_k (section 2.2), ``"image"`` the top
+        ``image_quantile`` of the image's own map (section 3.10). Raises BadInput for unknown units.
+        """
+        check_mask(mask)
+        unit_list = [units] if isinstance(units, int) else list(units)
+        question = self._question(self.layer, (inputs,))
+        return unit_explanation.segment_layer(
+            question, unit_list, mask, image_quantile, self.dissection
+        )
+
+    def to_input(self, attributions: Tensor, inputs: Tensor) -> Tensor:
+        """Interpolate attributions at the images' resolution: (image, unit, row, column).
+
+        Values are anchored at the centres of receptive fields (section 2.2), unlike those of
+        `interpolate`. Attributions may be summed over units before, with ``keepdim=True``.
+        """
+        question = self._question(self.layer, (inputs,))
+        return unit_explanation.upsample_attributions(
+            question, self._opened.cuts, attributions
+        )
+
+    def to_forward(self) -> Callable[..., Tensor]:
+        """Return the model as a forward function for Captum's other methods.
+
+        Raises BadInput where the backend exposes activations only.
+        """
+        return unit_explanation.forward_function(self._opened.model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from nd_plugin.captum_api.progress import StageProgress
@@ -15,11 +16,11 @@ from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming.checkpoint import CheckpointFolder
 
 
-def quantile_list(quantile: float | Sequence[float]) -> list[Any]:
-    """Return one quantile or several as a list, unchecked. Raises BadInput for none."""
+def quantile_tuple(quantile: float | Sequence[float]) -> tuple[Any, ...]:
+    """Return one quantile or several as a tuple, unchecked. Raises BadInput for none."""
     if not _is_several(quantile):
-        return [quantile]
-    quantiles = list(quantile)  # type: ignore[arg-type]
+        return (quantile,)
+    quantiles = tuple(quantile)  # type: ignore[arg-type]
     if not quantiles:
         raise BadInput("no quantile: the list is empty")
     return quantiles
@@ -33,15 +34,16 @@ def run_dissection(
     model: Model,
     layers: Sequence[Any],
     feed: Feed,
-    folder: CheckpointFolder | None,
+    checkpoint: str | Path | None,
     show_progress: bool,
 ) -> list[Dissection]:
-    """Dissect layers, with checkpoints if there is a folder; announce each result to plugins."""
+    """Dissect layers, with checkpoints if a folder is given; announce each result to plugins."""
     progress = StageProgress(disable=not show_progress)
-    if folder is None:
+    if checkpoint is None:
         with progress:
             dissections = run(model, layers, feed, progress)
     else:
+        folder = CheckpointFolder(Path(checkpoint), feed)
         with folder.watched(), progress:
             dissections = run(model, layers, feed, progress, keep=folder.keep)
         folder.remove()

@@ -16,7 +16,7 @@ from nd_plugin.captum_api.dissected_layer import DissectedLayer
 from nd_plugin.captum_api.dissection_lookup import Dissections
 from nd_plugin.captum_api.dissection_run import (
     nested_by_layer,
-    quantile_list,
+    quantile_tuple,
     run_dissection,
 )
 from nd_plugin.captum_api.opened_model import forward_arguments
@@ -31,7 +31,6 @@ from nd_plugin.explain.unit_masks import check_mask
 from nd_plugin.plugins.opening import open_concepts
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.batches import Feed
-from nd_plugin.resuming.checkpoint import CheckpointFolder
 
 Attributions = Tensor | tuple[Tensor, ...]
 
@@ -192,7 +191,7 @@ class LayerDissection(DissectedLayer):
             raise BadInput("no layer to dissect: the list of layers is empty")
         model = self._reopened().model
         settings = Settings(
-            quantiles=tuple(quantile_list(quantile)),
+            quantiles=quantile_tuple(quantile),
             min_iou=min_iou,
             anchor=anchor,
             mask_size=mask_size,  # type: ignore[arg-type]  # any of its forms
@@ -209,10 +208,9 @@ class LayerDissection(DissectedLayer):
             workers,
             memory,
         )
-        folder = (
-            None if checkpoint is None else CheckpointFolder(Path(checkpoint), feed)
+        dissections = run_dissection(
+            model, self._layers, feed, checkpoint, show_progress
         )
-        dissections = run_dissection(model, self._layers, feed, folder, show_progress)
         by_layer = nested_by_layer(dissections, len(self._layers), quantile)
         self.dissection = by_layer if self._has_several_layers else by_layer[0]
         return self.dissection
@@ -272,37 +270,6 @@ class LayerDissection(DissectedLayer):
         self.contribution = explanations[0].contribution if len(explanations) else None
         return explanations
 
-    def segment(
-        self,
-        inputs: Tensor,
-        units: int | Sequence[int],
-        *,
-        mask: str = "dissection",
-        image_quantile: float = 0.2,
-    ) -> Tensor:
-        """Compute boolean masks (image, unit, row, column) of units at the images' resolution.
-
-        ``mask="dissection"`` is the paper's M_k = S_k > T_k (section 2.2), ``"image"`` the top
-        ``image_quantile`` of the image's own map (section 3.10). Raises BadInput for unknown units.
-        """
-        check_mask(mask)
-        unit_list = [units] if isinstance(units, int) else list(units)
-        question = self._question(self.layer, (inputs,))
-        return unit_explanation.segment_layer(
-            question, unit_list, mask, image_quantile, self.dissection
-        )
-
-    def to_input(self, attributions: Tensor, inputs: Tensor) -> Tensor:
-        """Interpolate attributions at the images' resolution: (image, unit, row, column).
-
-        Values are anchored at the centres of receptive fields (section 2.2), unlike those of
-        `interpolate`. Attributions may be summed over units before, with ``keepdim=True``.
-        """
-        question = self._question(self.layer, (inputs,))
-        return unit_explanation.upsample_attributions(
-            question, self._opened.cuts, attributions
-        )
-
     def as_explanation(self, **options: Any) -> Callable[..., Any]:
         """Return a function from images to attributions of their shape, for captum.metrics.
 
@@ -312,10 +279,3 @@ class LayerDissection(DissectedLayer):
         return unit_explanation.image_attributions(
             self.attribute, self.to_input, options
         )
-
-    def to_forward(self) -> Callable[..., Tensor]:
-        """Return the model as a forward function for Captum's other methods.
-
-        Raises BadInput where the backend exposes activations only.
-        """
-        return unit_explanation.forward_function(self._opened.model)

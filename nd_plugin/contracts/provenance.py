@@ -9,7 +9,6 @@ from typing import Any
 
 from nd_plugin.errors import BadInput
 
-
 DEFAULT_QUANTILE = 0.005  # the paper's
 
 

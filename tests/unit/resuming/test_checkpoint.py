@@ -716,7 +716,7 @@ class TestLayerDissection:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(
-            "nd_plugin.captum_api.layer_dissection.CheckpointFolder", often
+            "nd_plugin.captum_api.dissection_run.CheckpointFolder", often
         )
         (tmp_path / "mine").touch()
         folder, model = tmp_path / "state", Failing().eval()
@@ -753,7 +753,7 @@ class TestLayerDissection:
         self, shapes: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(
-            "nd_plugin.captum_api.layer_dissection.CheckpointFolder", often
+            "nd_plugin.captum_api.dissection_run.CheckpointFolder", often
         )
         model = Failing().eval()
         model.left = 2 + 3 * BATCH
