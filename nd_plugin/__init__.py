@@ -1,6 +1,7 @@
 """Network Dissection as a plugin for model-analysis work.
 
-The public names are loaded on first use, so that ``import nd_plugin`` imports neither torch nor anything else heavy.
+Public names are loaded on first use: ``import nd_plugin`` imports neither torch nor anything else
+that is heavy.
 """
 
 from importlib import import_module
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from nd_plugin.contracts.provenance import Provenance as Provenance
     from nd_plugin.contracts.provenance import Settings as Settings
     from nd_plugin.contracts.provenance import Skipped as Skipped
+    from nd_plugin.contracts.provenance import fingerprint as fingerprint
     from nd_plugin.contracts.split_models import LinearHead as LinearHead
     from nd_plugin.contracts.split_models import Rest as Rest
     from nd_plugin.contracts.split_models import SplitModel as SplitModel
@@ -94,7 +96,13 @@ _HOMES = {
         "Finding",
         "ReporterSpec",
     ],
-    "contracts.provenance": ["Identity", "Provenance", "Settings", "Skipped"],
+    "contracts.provenance": [
+        "Identity",
+        "Provenance",
+        "Settings",
+        "Skipped",
+        "fingerprint",
+    ],
     "contracts.split_models": [
         "LinearHead",
         "Rest",

@@ -21,7 +21,8 @@ CONFLICT = (
 
 def examine() -> list[Finding]:
     """Return versions, execution providers, and whether CUDA can be used."""
-    onnx_version = f"{onnx.__version__}, opset {onnx.defs.onnx_opset_version()}, IR {onnx.IR_VERSION}"
+    opset = onnx.defs.onnx_opset_version()
+    onnx_version = f"{onnx.__version__}, opset {opset}, IR {onnx.IR_VERSION}"
     return [
         _runtime_finding(),
         Finding("ONNX Runtime's providers", ", ".join(ort.get_available_providers())),

@@ -15,8 +15,14 @@ FOLDED = (
     "the exporter folded the BatchNorm that follows into this convolution: the value is the one "
     "after the BatchNorm"
 )
-EXPORTER_HINT = "; a BatchNorm that the exporter folded into a convolution has the name of the convolution"
-QUANTISER_HINT = "; a layer that the quantiser folded into a convolution has the name of the convolution"
+EXPORTER_HINT = (
+    "; a BatchNorm that the exporter folded into a convolution has the name of "
+    "the convolution"
+)
+QUANTISER_HINT = (
+    "; a layer that the quantiser folded into a convolution has the name of "
+    "the convolution"
+)
 
 
 def folding_note(node: NodeProto) -> str:

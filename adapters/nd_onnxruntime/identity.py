@@ -11,7 +11,7 @@ import onnxruntime as ort
 from nd_onnxruntime.document import Document
 from nd_onnxruntime.feeding import Feed
 from nd_onnxruntime.image_input import ImageInput
-from nd_plugin import Identity
+from nd_plugin import Identity, fingerprint
 
 FINGERPRINT_LENGTH = 16  # hexadecimal digits of a SHA-256
 
@@ -28,11 +28,11 @@ def identify(
         name=_model_name(document.source),
         source=document.source,
         version=f"onnxruntime {ort.__version__}, {provider}",
-        fingerprint=fingerprint(content, document.external, image.name, feeds),
+        fingerprint=_content_fingerprint(content, document.external, image.name, feeds),
     )
 
 
-def fingerprint(
+def _content_fingerprint(
     content: bytes,
     external: Mapping[str, Path],
     image_name: str,
@@ -44,18 +44,18 @@ def fingerprint(
     files, sorted by location; with feeds, of a second one over the first, the name of the image
     input, and name, shape, type and values of each feed.
     """
-    digest = hashlib.sha256(content)
+    chunks = [content]
     for _, path in sorted(external.items()):
         with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    file_fingerprint = digest.hexdigest()[:FINGERPRINT_LENGTH]
+            chunks.append(hashlib.file_digest(file, "sha256").digest())
+    file_fingerprint = fingerprint(chunks)
     if not feeds:
         return file_fingerprint
-    digest = hashlib.sha256(f"{file_fingerprint} {image_name}".encode())
+    chunks = [f"{file_fingerprint} {image_name}".encode()]
     for name, feed in sorted(feeds.items()):
-        digest.update(f"{name} {feed.array.shape} {feed.array.dtype}".encode())
-        digest.update(feed.array.tobytes())
-    return digest.hexdigest()[:FINGERPRINT_LENGTH]
+        chunks.append(f"{name} {feed.array.shape} {feed.array.dtype}".encode())
+        chunks.append(feed.array.tobytes())
+    return fingerprint(chunks)
 
 
 def _model_name(source: str) -> str:

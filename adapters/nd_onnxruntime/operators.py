@@ -14,7 +14,7 @@ ELEMENTWISE = frozenset(
     RMSNormalization Reciprocal Relu Round Selu Shrink Sigmoid Sign
     SimplifiedLayerNormalization Sin Sinh SkipLayerNormalization Softmax Softplus Softsign
     Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor
-    """.split()  # noqa: SIM905  # a list would have one operator on a line
+    """.split()
 )
 CONVOLUTIONS = ("Conv", "QLinearConv", "ConvInteger", "FusedConv")
 WEIGHT_INPUTS = {

@@ -58,7 +58,8 @@ def describe_layer(
     is_dequantised = exposed.name != layer.value
     if not is_dequantised and not surveyed.is_float.get(layer.value, False):
         raise UnitsNotFound(
-            f"layer {layer.name!r} holds integers or booleans, not floats; choose a neighbouring layer"
+            f"layer {layer.name!r} holds integers or booleans, not floats; "
+            "choose a neighbouring layer"
         )
     layout = find_layout(shape, surveyed.positions.get(layer.value), layer.name)
     return ProbedLayer(layer, exposed, layout, geometry_of(layout, shape, size))

@@ -30,7 +30,7 @@ from nd_torch.probe import TorchProbe, open_probe
 from nd_torch.split_model import Splittable
 from nd_torch.survey import ModuleRun, survey
 from nd_torch.tracking import probe_input
-from nd_torch.weights import fingerprint
+from nd_torch.weights import weights_fingerprint
 
 Size = tuple[int, int]
 
@@ -112,7 +112,7 @@ class TorchModel(Splittable):
         if (device_of(root) or CPU) != chosen_device:
             root.to(chosen_device)
         identity = Identity(
-            type(root).__name__, source, torch.__version__, fingerprint(root)
+            type(root).__name__, source, torch.__version__, weights_fingerprint(root)
         )
         return cls(
             identity, preprocess, chosen_device, dtype_of(root), notes, root, root

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from nd_plugin import ModelNotFound
+from nd_plugin import ModelNotFound, fingerprint
 
 WRAPPER_KEYS = (
     "state_dict",
@@ -21,16 +20,18 @@ WRAPPER_KEYS = (
 NAMES_SHOWN = 3
 
 
-def fingerprint(module: nn.Module) -> str:
-    """Return the first 16 digits of SHA-256 over names, shapes, types and bytes of all weights."""
+def weights_fingerprint(module: nn.Module) -> str:
+    """Return the fingerprint of names, shapes, types and bytes of all weights."""
+    return fingerprint(_weight_bytes(module))
+
+
+def _weight_bytes(module: nn.Module) -> Iterator[bytes | memoryview]:
     weights = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    digest = hashlib.sha256()
     for name in sorted(weights):
         tensor = weights[name]
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        yield f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode()
         flat = tensor.detach().cpu().contiguous().flatten()
-        digest.update(flat.view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
+        yield flat.view(torch.uint8).numpy().data
 
 
 def load_weights(module: nn.Module, path: str) -> None:

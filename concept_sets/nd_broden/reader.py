@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,14 @@ from nd_broden.index import Row, read_index
 from nd_broden.labels import Labels
 from nd_broden.tables import read_categories
 from nd_broden.vocabulary import read_vocabulary
-from nd_plugin import Annotation, ConceptSetInvalid, Identity, check_aspect, read_mask
+from nd_plugin import (
+    Annotation,
+    ConceptSetInvalid,
+    Identity,
+    check_aspect,
+    fingerprint,
+    read_mask,
+)
 
 VERSION = "1"
 
@@ -108,9 +114,7 @@ def _existing_folder(root: str) -> Path:
 
 
 def _fingerprint(root: Path, index: str) -> str:
-    """Return the first 16 digits of SHA-256 over the tables, which name every image and mask."""
-    digest = hashlib.sha256()
+    """Return the fingerprint of the tables, which name every image and mask."""
     tables = [root / index, root / "label.csv", root / "category.csv"]
-    for path in [*tables, *sorted(root.glob("c_*.csv"))]:
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+    tables += sorted(root.glob("c_*.csv"))
+    return fingerprint(path.name.encode() + path.read_bytes() for path in tables)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from nd_masks.files import size_in_bytes, stem
 from nd_masks.tables import concept_of
-from nd_plugin import Concept, ConceptSetInvalid, TableLine
+from nd_plugin import Concept, ConceptSetInvalid, TableLine, fingerprint
 
 
 @dataclass(frozen=True)
@@ -113,15 +112,15 @@ def _unmatched(
     return unmatched
 
 
-def fingerprint(root: Path, entries: Sequence[Entry]) -> str:
-    """Return the first 16 digits of SHA-256 over both tables and all files' paths and sizes."""
-    digest = hashlib.sha256()
+def entries_fingerprint(root: Path, entries: Sequence[Entry]) -> str:
+    """Return the fingerprint of both tables and of all files' paths and sizes."""
+    chunks = []
     for name in ("concepts.csv", "image_labels.csv"):
         if (root / name).is_file():
-            digest.update(name.encode() + (root / name).read_bytes())
+            chunks.append(name.encode() + (root / name).read_bytes())
     paths = [f"images/{entry.image}" for entry in entries]
     for entry in entries:
         paths += [f"masks/{path}" for _, path in entry.masks]
     for path in paths:
-        digest.update(os.fsencode(f"{path} {size_in_bytes(root / path)}\n"))
-    return digest.hexdigest()[:16]
+        chunks.append(os.fsencode(f"{path} {size_in_bytes(root / path)}\n"))
+    return fingerprint(chunks)

@@ -22,7 +22,12 @@ from nd_masks.checks import (
     check_modes,
     wrong_mode,
 )
-from nd_masks.entries import fingerprint, labels_of_images, match_masks, mismatches
+from nd_masks.entries import (
+    entries_fingerprint,
+    labels_of_images,
+    match_masks,
+    mismatches,
+)
 from nd_masks.files import existing_folder, find_images, find_masks
 from nd_masks.tables import UNLISTED, concept_of, read_csv, value_tables
 from nd_plugin import (
@@ -68,7 +73,7 @@ class Masks:
         check_modes(self.root, self.entries)
         source = f"masks:{root}"
         self.identity = Identity(
-            "masks", source, VERSION, fingerprint(self.root, self.entries)
+            "masks", source, VERSION, entries_fingerprint(self.root, self.entries)
         )
 
     def __len__(self) -> int:

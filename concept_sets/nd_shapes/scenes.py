@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 
 import numpy as np
 from PIL import Image
 
-from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity
+from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity, fingerprint
 from nd_shapes.canvas import Canvas, Surface
 from nd_shapes.noise import Dice
 from nd_shapes.options import EXAMPLE, picture_size, whole_number
@@ -75,7 +74,8 @@ class Shapes:
         height, width = self._size
         size = f"{height}" if height == width else f"{height}x{width}"
         source = f"shapes?images={self._images}&size={size}&seed={self._seed}"
-        return Identity("shapes", source, VERSION, _fingerprint(source))
+        content = fingerprint([f"{VERSION} {source}".encode()])
+        return Identity("shapes", source, VERSION, content)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -142,8 +142,3 @@ def _labels(surface: Surface) -> tuple[int, ...]:
         surface.texture,
     )
     return tuple(LABELS[name] if name else 0 for name in names)
-
-
-def _fingerprint(source: str) -> str:
-    """Return SHA-256 of the generator's version and the spec, which determine every pixel."""
-    return hashlib.sha256(f"{VERSION} {source}".encode()).hexdigest()

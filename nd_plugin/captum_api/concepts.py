@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from nd_plugin.contracts.concept_sets import Annotation, Concept, ConceptSet
-from nd_plugin.contracts.provenance import Identity
+from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.errors import ConceptSetInvalid, nearest
 from nd_plugin.plugins.opening import open_concepts
 from nd_plugin.preprocess import Preprocess
@@ -178,9 +177,8 @@ def concepts_from_captum(
             values.append(value)
     names = tuple(Concept(str(concept.name), CATEGORY) for concept in concepts)
     source = f"captum.concept: {', '.join(concept.name for concept in names)}"
-    all_bytes = b"".join(image.tobytes() for image in images)
-    digest = hashlib.sha256(all_bytes).hexdigest()[:16]
-    identity = Identity("captum", source, "1", digest)
+    content = fingerprint(image.tobytes() for image in images)
+    identity = Identity("captum", source, "1", content)
     return CaptumConcepts(identity, names, tuple(images), tuple(values))
 
 

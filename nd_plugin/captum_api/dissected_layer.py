@@ -1,4 +1,4 @@
-"""Layer of an opened model with its dissection: state of a `LayerDissection`, and masks of units."""
+"""State of a `LayerDissection`: a layer of an opened model, with its dissection."""
 
 from __future__ import annotations
 

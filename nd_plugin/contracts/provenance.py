@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +21,17 @@ class Identity:
     source: str  # origin: a folder, a spec, a class
     version: str  # of the data if they have one, else of the reader
     fingerprint: str  # of the names and descriptions of the content; "" for none
+
+
+def fingerprint(chunks: Iterable[bytes | memoryview]) -> str:
+    """Return 16 hexadecimal digits that identify content: the beginning of its SHA-256.
+
+    ``chunks`` are hashed one after the other, as if they were joined.
+    """
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ Unit ``scale * orientations + orientation`` of the layer ``gabor`` is the energy
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from nd_plugin import (
     SpecText,
     Unavailable,
     call_with_options,
+    fingerprint,
     geometry,
     nearest,
 )
@@ -85,8 +85,7 @@ def gabor_bank(
         pairs = gabor_pairs(FINEST_WAVELENGTH * 2**scale, orientation_count)
         kernels.append(pairs.to(device))
     content = f"{VERSION} {orientation_count} {scale_count}"
-    fingerprint = hashlib.sha256(content.encode()).hexdigest()[:16]
-    identity = Identity("gabor", source, VERSION, fingerprint)
+    identity = Identity("gabor", source, VERSION, fingerprint([content.encode()]))
     return FilterBank(identity, device, tuple(kernels))
 
 

@@ -7,7 +7,6 @@ vary, and are no concepts.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity
+from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity, fingerprint
 
 VERSION = "1"  # of the drawings: to be raised whenever any pixel changes
 WAVELENGTHS = {"fine": 6, "coarse": 12}  # pixels a cycle
@@ -79,8 +78,8 @@ class Gratings:
             f"gratings?images={self._image_count}&orientations={orientation_count}"
             f"&size={size}&seed={seed}"
         )
-        fingerprint = hashlib.sha256(f"{VERSION} {source}".encode()).hexdigest()[:16]
-        self.identity = Identity("gratings", source, VERSION, fingerprint)
+        content = fingerprint([f"{VERSION} {source}".encode()])
+        self.identity = Identity("gratings", source, VERSION, content)
 
     def __len__(self) -> int:
         return self._image_count
