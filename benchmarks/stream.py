@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nd_plugin.engine.candidates import StoredMaps
-from nd_plugin.engine.forward_pass import keep_within_memory
+from nd_plugin.engine.forward_pass import keep_within_memory, pending_budget
 from nd_plugin.engine.state import LayerState
 from nd_plugin.engine.thresholds import thresholds
 from nd_plugin.machine.allocator import retain_memory, trim_memory
@@ -127,7 +127,7 @@ class Engine:
             images = torch.arange(first_image, first_image + len(maps))
             peaks = maps.flatten(2).amax(2)
             self.layer.update(number, maps, peaks, images)
-            if self.layer.pending_bytes > workload.pending_budget(memory):
+            if self.layer.pending_bytes > pending_budget(workload.memory):
                 self._enforce_budget(self.layer)
             trim_memory()
 
@@ -148,7 +148,7 @@ class Engine:
 
     def _enforce_budget(self, layer: LayerState) -> None:
         layer.sift_pending()
-        budget = self.workload.memory - self.workload.pending_budget(memory)
+        budget = self.workload.memory - pending_budget(self.workload.memory)
         keep_within_memory({layer.candidates: layer.bound.level}, budget)
 
 

@@ -1,13 +1,12 @@
 """Draw the rooms of nd_plugin and their imports as an SVG: ``python docs/draw_rooms.py``.
 
-One box is a package (or a module of the root) with its modules; floors are drawn bottom up, and a line leads from a
-package down to each package that it imports. Lines are left out where a longer way leads to the same package.
+One box is a package (or a module of the root) with its modules. A box stands above all that it
+imports, and a line leads down to each package imported, unless a longer way leads there.
 """
 
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -67,7 +66,7 @@ def imported_rooms(file: Path, root: Path) -> set[str]:
 
 
 def floors(house: dict[str, Room]) -> list[list[str]]:
-    """Return the rooms floor by floor, the lowest first: a room stands above all that it imports."""
+    """Return the rooms by floor, the lowest first: a room stands above all it imports."""
     level: dict[str, int] = {}
 
     def level_of(name: str) -> int:
@@ -106,27 +105,32 @@ def direct_imports(house: dict[str, Room]) -> set[tuple[str, str]]:
 def svg(house: dict[str, Room]) -> str:
     """Return the drawing."""
     storeys = floors(house)
-    width = 2 * MARGIN + max(len(names) * (WIDTH + GAP) - GAP for names in storeys)
+    widest = max(len(names) for names in storeys)
+    width = 2 * MARGIN + (widest + 1) * (WIDTH + GAP)
     corners: dict[str, tuple[float, float]] = {}
     top = float(MARGIN)
-    for names in reversed(storeys):
-        left = (width - len(names) * (WIDTH + GAP) + GAP) / 2
+    for floor, names in enumerate(reversed(storeys)):
+        shift = (WIDTH + GAP) / 2 * (floor % 3 - 1)  # so that lines pass beside boxes
+        left = (width - len(names) * (WIDTH + GAP) + GAP) / 2 + shift
         for column, name in enumerate(names):
             corners[name] = (left + column * (WIDTH + GAP), top)
         top += max(house[name].height for name in names) + FLOOR_GAP
     height = top - FLOOR_GAP + MARGIN
-    lines = [arrow(corners, house, pair) for pair in sorted(direct_imports(house))]
+    pairs = sorted(direct_imports(house))
+    lines = [arrow(corners, house, pairs, pair) for pair in pairs]
     boxes = [box(house[name], *corners[name]) for name in sorted(house)]
     style = (
-        "text{font:12px Menlo,Consolas,monospace;fill:#1f2328}.n{font-weight:bold;font-size:13px}"
+        "text{font:12px Menlo,Consolas,monospace;fill:#1f2328}"
+        ".n{font-weight:bold;font-size:13px}"
         "rect{fill:#fff;stroke:#57606a;rx:6}path{fill:none;stroke:#8c959f;stroke-width:1.2}"
     )
     body = "\n".join([*lines, *boxes])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" role="img">\n'
-        f"<title>The packages of nd_plugin; lines lead down to what a package imports</title>\n"
-        f'<style>{style}</style>\n<rect width="100%" height="100%" style="fill:#fff;stroke:none"/>\n'
+        "<title>The packages of nd_plugin; lines lead down to what one imports</title>\n"
+        f"<style>{style}</style>\n"
+        '<rect width="100%" height="100%" style="fill:#fff;stroke:none"/>\n'
         f"{body}\n</svg>\n"
     )
 
@@ -148,22 +152,32 @@ def box(room: Room, left: float, top: float) -> str:
 def arrow(
     corners: dict[str, tuple[float, float]],
     house: dict[str, Room],
+    pairs: list[tuple[str, str]],
     pair: tuple[str, str],
 ) -> str:
-    """Return the line from a room down to one that it imports."""
+    """Return the line from a room down to one that it imports.
+
+    Lines of one room begin (and end) side by side, in the order of their other ends.
+    """
     importer, imported = pair
-    left, top = corners[importer]
-    x1 = left + WIDTH / 2
-    y1 = top + house[importer].height
-    x2 = corners[imported][0] + WIDTH / 2
+
+    def left_edge(name: str) -> float:
+        return corners[name][0]
+
+    targets = sorted((b for a, b in pairs if a == importer), key=left_edge)
+    sources = sorted((a for a, b in pairs if b == imported), key=left_edge)
+    x1 = left_edge(importer) + share(targets.index(imported), len(targets))
+    y1 = corners[importer][1] + house[importer].height
+    x2 = left_edge(imported) + share(sources.index(importer), len(sources))
     y2 = corners[imported][1]
     middle = (y1 + y2) / 2
-    return f'<path d="M{x1:.0f} {y1:.0f}C{x1:.0f} {middle:.0f} {x2:.0f} {middle:.0f} {x2:.0f} {y2:.0f}"/>'
+    curve = f"C{x1:.0f} {middle:.0f} {x2:.0f} {middle:.0f} {x2:.0f} {y2:.0f}"
+    return f'<path d="M{x1:.0f} {y1:.0f}{curve}"/>'
 
 
-def modules_drawn(picture: str) -> list[str]:
-    """Return every name in a drawing, in order."""
-    return re.findall(r"<text[^>]*>([^<]*)</text>", picture)
+def share(index: int, count: int) -> float:
+    """Return the place of one of ``count`` lines along the edge of a box."""
+    return WIDTH * (index + 1) / (count + 1)
 
 
 if __name__ == "__main__":

@@ -1149,7 +1149,7 @@ class HardFile:
     name: str
     make: Callable[[Path], Path]
     layer: str
-    error: str = ""  # the kind of error and what it must say, where the file or the layer is refused
+    error: str = ""  # kind and text of the error, where the file or layer is refused
     value: str = ""  # the value that is meant, where the layer is the name of a node
     image: str = ""  # the input that takes the image, where that has to be said
     feed: tuple[

@@ -39,7 +39,10 @@ from nd_plugin.probe_data.batches import Batches, Feed
 from nd_plugin.results.dissection import Dissection
 
 OpenState = Callable[[tuple[str, ...], Provenance], tuple[StateSaver, State]]
-NO_GEOMETRY = "no receptive-field geometry could be derived: the cells are spread evenly over the image"
+NO_GEOMETRY = (
+    "no receptive-field geometry could be derived: the cells are spread evenly over "
+    "the image"
+)
 
 
 def start_fresh(
@@ -135,9 +138,10 @@ def run(
 ) -> list[Dissection]:
     """Dissect ``layers`` of ``model`` on the probe data set of ``feed``.
 
-    Returns one Dissection for each layer, in the order of ``layers``; where the settings
-    have several quantiles one for each of them, layer by layer. ``group``: the processes that share the work, each with a
-    part. ``keep``: see `opened`. Raises errors as listed in `nd_plugin.errors`.
+    Returns one Dissection for each layer, in the order of ``layers``; where the settings have
+    several quantiles one for each of them, layer by layer. ``group``: the processes that share
+    the work, each with a part. ``keep``: see `opened`. Raises errors as listed in
+    `nd_plugin.errors`.
     """
     group = group or SingleProcess()
     start = time.monotonic()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import pkgutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,7 +92,7 @@ def module_of(path: Path, root: Path) -> str:
 
 
 def imports_between_modules(root: Path, *, at_load: bool = True) -> dict[str, set[str]]:
-    """Which modules of the package at ``root`` each of its modules imports; ``at_load`` leaves out those in functions."""
+    """Return the modules of a package that each of them imports, at load or anywhere."""
     modules = {
         module_of(path, root): path
         for path in sorted(root.rglob("*.py"))
@@ -277,3 +279,15 @@ def test_the_error_tree_is_drawn_as_it_is() -> None:
     for name in errors.__all__:
         if name != "nearest":
             assert name in drawn, name
+
+
+def test_the_picture_of_the_rooms_is_drawn_from_this_code() -> None:
+    spec = importlib.util.spec_from_file_location(
+        "draw_rooms", ROOT / "docs/draw_rooms.py"
+    )
+    assert spec and spec.loader
+    draw_rooms = importlib.util.module_from_spec(spec)
+    sys.modules["draw_rooms"] = draw_rooms  # dataclasses look their module up
+    spec.loader.exec_module(draw_rooms)
+    drawn = (ROOT / "docs" / "rooms.svg").read_text(encoding="utf-8")
+    assert draw_rooms.svg(draw_rooms.rooms()) == drawn, "python docs/draw_rooms.py"

@@ -118,7 +118,8 @@ def test_ctrl_c_leaves_nothing_half_written(
     tmp_path: Path, surroundings: dict[str, str]
 ) -> None:
     command = [sys.executable, "-m", "nd_plugin", "dissect", MODEL, "-l", "layer4",
-               "-c", "shapes?images=100000", "-o", str(tmp_path / "run"), "--workers", "1"]  # fmt: skip
+               "-c", "shapes?images=100000", "-o", str(tmp_path / "run"),
+               "--workers", "1"]  # fmt: skip
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

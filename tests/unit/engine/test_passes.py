@@ -1,4 +1,4 @@
-"""Whole runs of the engine over planted activations: the numbers are the twin's, however the passes had to be done."""
+"""Whole runs of the engine over planted activations give the twin's numbers in every way."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Numbered:
 
 @dataclass
 class Planted:
-    """A model and its probe: what each layer gives for each image is planted, (image, unit, row, column)."""
+    """A model and its probe, with planted activations (image, unit, row, column)."""
 
     activations: Mapping[str, Tensor]
     seen: list[int] = field(default_factory=list)  # images, pass after pass
@@ -178,7 +178,8 @@ def twin(
         ]
         axes = ((4.5, 2.0), (6.5, -1.0))
         counts = reference.counts(
-            maps.numpy(), annotations, category_of, max(category_of) + 1, np.array(thresholds, values.dtype), axes,
+            maps.numpy(), annotations, category_of, max(category_of) + 1,
+            np.array(thresholds, values.dtype), axes,
             (SIZE, SIZE), (MASK, MASK),
         )  # fmt: skip
         TWINS[id(maps), tau] = Expected(thresholds, counts, maps)

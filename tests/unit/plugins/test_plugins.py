@@ -1,4 +1,4 @@
-"""Finding, loading, choosing and calling plugins, on distributions laid out on disk as pip would leave them."""
+"""Plugins are found, loaded, chosen and called, from distributions on disk as pip leaves them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,10 @@ OURS_LOADED = {
     "broden": "loaded",
     "reports": "loaded",
 }
-PUBLIC = "from nd_plugin import Annotation, BackendSpec, Concept, ConceptSetSpec, Identity, ReporterSpec, hookimpl\n"
+PUBLIC = (
+    "from nd_plugin import Annotation, BackendSpec, Concept, ConceptSetSpec, Identity\n"
+    "from nd_plugin import ReporterSpec, hookimpl\n"
+)
 Install = Callable[..., None]
 
 
@@ -57,7 +60,7 @@ Install = Callable[..., None]
 def install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_host: None
 ) -> Iterator[Install]:
-    """Installs ``distribution``, whose one module ``<distribution>_plugin`` the entry point ``plugin`` names."""
+    """Install a distribution; entry point ``plugin`` names its module ``<distribution>_plugin``."""
     monkeypatch.delenv(DISABLE, raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)
     modules: list[str] = []
@@ -231,7 +234,9 @@ TOYS = """
     @hookimpl
     def nd_concept_sets():
         claims = lambda text: 7 if text.endswith(".toy") else 0
-        return [ConceptSetSpec("toys", "of a test", "nd_toys_plugin:Toys", claims, ("toys:BOX", "FILE.toy"))]
+        return [ConceptSetSpec(
+            "toys", "of a test", "nd_toys_plugin:Toys", claims, ("toys:BOX", "FILE.toy")
+        )]
 """
 
 

@@ -40,12 +40,13 @@ class TestScores:
         assert (summary.units, summary.detectors, summary.unique_detectors) == (5, 3, 2)
         assert summary.unique_detectors_by_category == {"object": 1, "part": 1}
         assert summary.detectors_by_category == {"object": 2, "part": 1}
-        # best in category above 0.04: object cat (0, 2); part tail (1) alone, since unit 2's tail has 5/165
+        # best in category above 0.04: object cat (0, 2); part tail (1) alone: unit 2's has 5/165
         assert summary.unique_detectors_per_category == 2
         assert (summary.dead, summary.sparse, summary.images) == (1, 1, 3)
 
     def test_an_empty_union_scores_nothing(self, dissection: Dissection) -> None:
-        empty = replace(dissection, concept_area=np.zeros(4, np.int64), unit_area=np.zeros((5, 2), np.int64),
+        empty = replace(dissection, concept_area=np.zeros(4, np.int64),
+                        unit_area=np.zeros((5, 2), np.int64),
                         intersection=np.zeros((5, 4), np.int64))  # fmt: skip
         assert empty.iou.tolist() == np.zeros((5, 4)).tolist()
         assert empty.summary().detectors == 0
@@ -411,7 +412,8 @@ class TestReports:
 
     def test_names_are_no_markup(self, dissection: Dissection) -> None:
         named = replace(dissection, categories=("veg[ripe]", "[/x]"), concepts=tuple(
-            replace(c, category={"object": "veg[ripe]", "part": "[/x]"}[c.category]) for c in dissection.concepts
+            replace(c, category={"object": "veg[ripe]", "part": "[/x]"}[c.category])
+            for c in dissection.concepts
         ))  # fmt: skip
         console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
         console.print(named)
