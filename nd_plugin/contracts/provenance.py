@@ -66,10 +66,10 @@ class Settings:
     def __post_init__(self) -> None:
         """Convert numbers of any type (NumPy, Decimal) to plain Python numbers, and check them."""
         self._set("quantile", _to_float("quantile", self.quantile))
-        if self.quantiles:
-            self._set_quantiles(
-                [_to_float("quantile", value) for value in self.quantiles]
-            )
+        quantiles = [_to_float("quantile", value) for value in self.quantiles]
+        self._set("quantiles", ())
+        if quantiles:
+            self._set_quantiles(quantiles)
         self._set("min_iou", _to_float("min_iou", self.min_iou))
         self._set(
             "mask_size", "auto" if self.mask_size is None else str(self.mask_size)
@@ -86,7 +86,8 @@ class Settings:
             )
         distinct = tuple(dict.fromkeys(quantiles))
         self._set("quantile", distinct[0])
-        self._set("quantiles", distinct if len(distinct) > 1 else ())
+        if len(distinct) > 1:
+            self._set("quantiles", distinct)
 
     @property
     def all_quantiles(self) -> tuple[float, ...]:
