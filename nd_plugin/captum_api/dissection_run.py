@@ -43,7 +43,7 @@ def run_dissection(
             dissections = run(model, layers, feed, progress)
     else:
         with folder.watched(), progress:
-            dissections = run(model, layers, feed, progress, keep=folder.keep)
+            dissections = run(model, layers, feed, progress, keep=folder.open_state)
         folder.remove()
     for dissection in dissections:
         announce(dissection)
