@@ -64,12 +64,12 @@ def _tensors_by_key(output: Any) -> dict[Any, Tensor]:
     return {key: value for key, value in values.items() if isinstance(value, Tensor)}
 
 
-def target_of(target: Target, image: int) -> Target:
+def target_of(target: Target, image_index: int) -> Target:
     """Return the target of one image, in a form that is valid for a batch of one."""
     has_target_per_image = isinstance(target, list)
     if isinstance(target, Tensor):
         has_target_per_image = target.numel() > 1
-    return target[image : image + 1] if has_target_per_image else target
+    return target[image_index : image_index + 1] if has_target_per_image else target
 
 
 def plain_target(target: Target) -> Any:

@@ -36,7 +36,7 @@ def image_thresholds(maps: Tensor, quantile: float) -> Tensor:
     return torch.where(saturated, half_way, level)
 
 
-def thresholds(
+def choose_thresholds(
     maps: Tensor, mask: str, quantile: float, dissected: Tensor | None
 ) -> Tensor:
     """Return thresholds (image, unit) of maps (image, unit, row, column) by the kind of mask.
