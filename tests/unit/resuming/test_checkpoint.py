@@ -1,4 +1,4 @@
-"""Checkpoints: a run that was interrupted, wherever it was, ends with the bits of one that was not."""
+"""Checkpoints: a run that was interrupted anywhere ends with the bits of one that was not."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Attempts:
         return run(open_model(self.net), self.layers, feed)
 
     def interrupted(self, after: int) -> None:
-        """End at the call number ``after`` of the progress callback: before anything, or after one batch more."""
+        """End at call number ``after`` of the progress callback: 0 is before anything."""
         with pytest.raises(Interrupted):
             self(Stop(after))
 
@@ -362,9 +362,15 @@ REFUSED: list[tuple[str, Callable[[Attempts], Any]]] = [
     (r"differs in settings\.strict: False, not True", changing(strict=True)),
     (r"differs in settings\.top_images: 7, not 8", changing(top_images=8)),
     (r"differs in settings\.quantile: 0\.05, not 0\.1", lambda a: setattr(a, "quantiles", (0.1,))),
-    (r"differs in preprocessing\.size: \[64, 64\], not \[96, 64\]", lambda a: setattr(a, "how", WIDER)),
+    (
+        r"differs in preprocessing\.size: \[64, 64\], not \[96, 64\]",
+        lambda a: setattr(a, "how", WIDER),
+    ),
     (r"differs in batch size: 6, not 5", lambda a: setattr(a, "batch_size", 5)),
-    (r"differs in layers: \['near', 'far'\], not \['far'\]", lambda a: setattr(a, "layers", ("far",))),
+    (
+        r"differs in layers: \['near', 'far'\], not \['far'\]",
+        lambda a: setattr(a, "layers", ("far",)),
+    ),
     (r"differs in shard: '1/1', not '1/2'", lambda a: setattr(a, "part", Part(0, 2))),
 ]  # fmt: skip
 
@@ -423,7 +429,8 @@ def packed(arrays: dict[str, Any]) -> bytes:
     return content.getvalue()
 
 
-KINDS = ("empty", "half", "one byte short", "another file", "no metadata", "an array missing", "of another format",
+KINDS = ("empty", "half", "one byte short", "another file", "no metadata",
+         "an array missing", "of another format",
          "pickles")  # fmt: skip
 
 
@@ -525,7 +532,7 @@ def at_work_in(folder: Path, told: Any) -> None:
 def test_a_lock_that_its_holder_has_removed_holds_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Opened while another process held it, and locked after that has ended: a third may have made a new one."""
+    """Opened while another process held it and locked after that ended: a third may own it."""
     path, lockf = tmp_path / LOCK_FILE, atomic_files.fcntl.lockf
 
     def late(*how: Any) -> None:

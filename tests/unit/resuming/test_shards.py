@@ -344,13 +344,25 @@ class TestRefused:
         ("told", "changed"),
         [
             (r"differs in layers: \['far'\], not \['near', 'far'\]", {"layers": ["far"]}),
-            (r"differs in settings\.quantiles: \[\], not \[0\.05, 0\.2\]", {"quantiles": [0.05]}),
-            (r"differs in settings\.min_iou: 0\.1, not 0\.04", {"settings": Settings(0.05, 0.1, top_images=7)}),
-            (r"differs in settings\.anchor: 'cell', not 'rf'", {"settings": Settings(0.05, anchor="cell", top_images=7)}),
+            (
+                r"differs in settings\.quantiles: \[\], not \[0\.05, 0\.2\]",
+                {"quantiles": [0.05]},
+            ),
+            (
+                r"differs in settings\.min_iou: 0\.1, not 0\.04",
+                {"settings": Settings(0.05, 0.1, top_images=7)},
+            ),
+            (
+                r"differs in settings\.anchor: 'cell', not 'rf'",
+                {"settings": Settings(0.05, anchor="cell", top_images=7)},
+            ),
             (r"differs in preprocessing\.interpolation: 'nearest', not 'b", {"how": COARSE}),
             (r"differs in batch size: 5, not 4", {"batch_size": 5}),
             (r"differs in model\.fingerprint", {"net": Net(seed=1).eval()}),
-            (r"differs in concept set\.", {"concepts": open_concepts(f"shapes?images={IMAGES}&size={SIZE}&seed=4")}),
+            (
+                r"differs in concept set\.",
+                {"concepts": open_concepts(f"shapes?images={IMAGES}&size={SIZE}&seed=4")},
+            ),
         ],
     )  # fmt: skip
     def test_what_does_not_belong_together(
