@@ -6,10 +6,32 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from nd_plugin.errors import BadInput
-from nd_plugin.explain.targets import Target, chosen_output
+from nd_plugin.explain.targets import Target, chosen_output, plain_target, target_of
 
 Classes = Sequence[str] | Mapping[int, str]
+
+
+def name_predictions(
+    predicted_classes: Tensor | None, classes: Classes | None, image_count: int
+) -> list[str]:
+    """Return the name of each image's predicted class; "" for outputs without classes."""
+    if predicted_classes is None:
+        return [""] * image_count
+    return [predicted_name(index, classes) for index in predicted_classes.tolist()]
+
+
+def name_targets(
+    targets: Target, model_outputs: Any, classes: Classes | None, image_count: int
+) -> list[str]:
+    """Return the name of each image's target. Raises BadInput for a class without a name."""
+    names = []
+    for image_index in range(image_count):
+        target = plain_target(target_of(targets, image_index))
+        names.append(target_name(model_outputs, target, classes))
+    return names
 
 
 def target_name(model_outputs: Any, target: Target, classes: Classes | None) -> str:

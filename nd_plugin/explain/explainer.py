@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,20 +11,14 @@ from torch import Tensor
 from nd_plugin.contracts.split_models import Rest, SplitModel
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.ablation import by_unit, output_without, value_of_image
-from nd_plugin.explain.class_names import Classes, predicted_name, target_name
+from nd_plugin.explain.class_names import Classes, name_predictions, name_targets
 from nd_plugin.explain.contributions import check_kind, contribute, possible
 from nd_plugin.explain.cuts import LayerCuts
 from nd_plugin.explain.displayed_image import displayed_pixels
 from nd_plugin.explain.explanation import Explanation, Explanations
 from nd_plugin.explain.layer_pass import LayerPass
 from nd_plugin.explain.question import Contributions, Question
-from nd_plugin.explain.targets import (
-    Target,
-    chosen_output,
-    plain_target,
-    select,
-    target_of,
-)
+from nd_plugin.explain.targets import find_predicted_classes, plain_target, select
 from nd_plugin.explain.unit_masks import active_pixels, choose_thresholds
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.report.explanation_record import Check, MaskPixels, RankedUnit
@@ -131,16 +124,16 @@ def _evaluate(
         torch.from_numpy(dissection.thresholds),
     )
     model_outputs = layer_pass.outputs
-    predicted_classes = _predicted_classes(model_outputs, question.target)
+    predicted_classes = find_predicted_classes(model_outputs, question.target)
     has_target = question.target is not None
     if not has_target and predicted_classes is not None:
         question = replace(question, target=predicted_classes)
     target_outputs = select(model_outputs, question.target).detach()
     image_count = len(target_outputs)
-    predicted_names = _predicted_names(predicted_classes, settings.classes, image_count)
+    predicted_names = name_predictions(predicted_classes, settings.classes, image_count)
     target_names = predicted_names
     if has_target or predicted_classes is None:
-        target_names = _target_names(
+        target_names = name_targets(
             question.target, model_outputs, settings.classes, image_count
         )
     contributions = contribute(question, settings.contribution_kind, cuts, layer_pass)
@@ -164,41 +157,6 @@ def _check_units(dissection: Dissection, layer_name: str, units: int) -> None:
             f"the dissection has {dissection.units} units, "
             f"and layer {layer_name!r} has {units}"
         )
-
-
-def _predicted_classes(model_outputs: Any, target: Target) -> Tensor | None:
-    """Return the class with the largest output, (image,); None for outputs without classes.
-
-    These are a tensor (image, class) of at least two classes. Of several tensors none is taken,
-    and a target beside a dict or tuple of one tensor may be a key into it.
-    """
-    if not isinstance(model_outputs, Tensor) and (
-        len(model_outputs) != 1 or target is not None
-    ):
-        return None
-    logits, _ = chosen_output(model_outputs, None)
-    if logits.dim() != 2 or logits.shape[1] < 2:
-        return None
-    return logits.argmax(1)
-
-
-def _predicted_names(
-    predicted_classes: Tensor | None, classes: Classes | None, image_count: int
-) -> list[str]:
-    if predicted_classes is None:
-        return [""] * image_count
-    return [predicted_name(index, classes) for index in predicted_classes.tolist()]
-
-
-def _target_names(
-    targets: Target, model_outputs: Any, classes: Classes | None, image_count: int
-) -> list[str]:
-    """Return the name of each image's target. Raises BadInput for a class without a name."""
-    names = []
-    for image_index in range(image_count):
-        target = plain_target(target_of(targets, image_index))
-        names.append(target_name(model_outputs, target, classes))
-    return names
 
 
 def _notes(question: Question, dissection: Dissection) -> tuple[str, ...]:

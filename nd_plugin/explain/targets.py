@@ -52,6 +52,22 @@ def chosen_output(output: Any, target: Target) -> tuple[Tensor, Target]:
     )
 
 
+def find_predicted_classes(model_outputs: Any, target: Target) -> Tensor | None:
+    """Return the class with the largest output, (image,); None for outputs without classes.
+
+    These are a tensor (image, class) of at least two classes. Of several tensors none is taken,
+    and a target beside a dict or tuple of one tensor may be a key into it.
+    """
+    if not isinstance(model_outputs, Tensor) and (
+        len(model_outputs) != 1 or target is not None
+    ):
+        return None
+    logits, _ = chosen_output(model_outputs, None)
+    if logits.dim() != 2 or logits.shape[1] < 2:
+        return None
+    return logits.argmax(1)
+
+
 def _key_and_index(target: Target) -> tuple[Any, Target]:
     """Split ``(key, …)`` or ``key``; None stands for no index."""
     if isinstance(target, tuple) and target:
