@@ -26,7 +26,7 @@ from nd_plugin import (
     LayerDissection,
     Preprocess,
 )
-from nd_plugin.cli.explain import chosen, parse_target
+from nd_plugin.cli.explain import choose_dissection, parse_target
 from nd_plugin.explain import explainer
 from nd_plugin.explain.class_names import target_name
 from nd_plugin.report.explanation_record import run_lengths
@@ -358,12 +358,12 @@ def test_layer_and_quantile_of_a_run(
     ]
     other = replace(dissection, layer="last")
     run = Path("a")
-    assert chosen([*at, other], dissection.layer, 0.2, run) is at[1]
+    assert choose_dissection([*at, other], dissection.layer, 0.2, run) is at[1]
     assert (
-        chosen([*at, other], None, None, run) is other
+        choose_dissection([*at, other], None, None, run) is other
         and "last, the last layer" in capsys.readouterr().err
     )
-    assert chosen(at, dissection.layer, None, run) is at[0]
+    assert choose_dissection(at, dissection.layer, None, run) is at[0]
     assert (
         "at quantile 0.01, the first of the run; --quantile chooses another"
         in capsys.readouterr().err
@@ -371,11 +371,11 @@ def test_layer_and_quantile_of_a_run(
     with pytest.raises(
         BadInput, match=r"the run a has no quantile 0\.3; it has 0\.01, 0\.2"
     ):
-        chosen(at, None, 0.3, run)
+        choose_dissection(at, None, 0.3, run)
     with pytest.raises(
         BadInput, match=f"the run a has no layer 'x'; it has {dissection.layer}, last"
     ):
-        chosen([*at, other], "x", None, run)
+        choose_dissection([*at, other], "x", None, run)
 
 
 @pytest.mark.parametrize(
