@@ -95,13 +95,8 @@ def _survey_batch(
     subgraph = extract_subgraph(
         graph, output_names, model.declared_inputs(batch_size, size)
     )
-    recorded = record_constants(model.document, graph)
     inputs = _input_arrays(model, subgraph, batch_size, size)
-    for name, array in inputs.items():
-        if name == model.image.name:
-            recorded.add_image(name, array)
-        else:
-            recorded.add_constant(name, array)
+    recorded = _record_constants_and_inputs(model, inputs)
     pixel_values = values_of_pixels(graph, node_indices, model.image.name)
     for name, output in _outputs(model, subgraph, inputs, batch_size):
         if isinstance(output, np.ndarray):  # neither a sequence nor a map
@@ -110,6 +105,18 @@ def _survey_batch(
     start = _image_positions(model.image, batch_size, size)
     positions = _propagate(graph, node_indices, recorded, start)
     return Survey(recorded.shapes, recorded.is_float, positions, batch_size)
+
+
+def _record_constants_and_inputs(
+    model: LoadedModel, inputs: Mapping[str, Array]
+) -> RecordedValues:
+    recorded = record_constants(model.document, model.graph)
+    for name, array in inputs.items():
+        if name == model.image.name:
+            recorded.add_image(name, array)
+        else:
+            recorded.add_constant(name, array)
+    return recorded
 
 
 def _output_names(graph: Graph, node_indices: Sequence[int]) -> list[str]:
