@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from nd_plugin.errors import Unavailable as Unavailable
     from nd_plugin.errors import UnitsNotFound as UnitsNotFound
     from nd_plugin.errors import Unreadable as Unreadable
+    from nd_plugin.errors import check_run as check_run
     from nd_plugin.errors import nearest as nearest
     from nd_plugin.explain.explanation import Explanation as Explanation
     from nd_plugin.explain.explanation import Explanations as Explanations
@@ -126,6 +127,7 @@ _HOMES = {
         "Unavailable",
         "UnitsNotFound",
         "Unreadable",
+        "check_run",
         "nearest",
     ],
     "explain.explanation": ["Explanation", "Explanations", "RankedUnit"],

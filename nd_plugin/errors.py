@@ -40,6 +40,7 @@ __all__ = [
     "Unavailable",
     "UnitsNotFound",
     "Unreadable",
+    "check_run",
     "nearest",
 ]
 
@@ -119,3 +120,22 @@ def nearest(wanted: str, known: Iterable[str], *, most: int = 4) -> list[str]:
     ]
     ranked = dict.fromkeys([*similar[:2], *overlapping, *similar])
     return list(ranked)[:most]
+
+
+def check_run(layer: str, run: int | None, count: int) -> None:
+    """Check that a layer that runs ``count`` times in one forward pass has the run asked for.
+
+    ``run`` counts from 0; None: the layer has to run once. Raises LayerNotFound, LayerAmbiguous.
+    """
+    if count == 0:
+        raise LayerNotFound(f"layer {layer!r} does not run in the model's forward pass")
+    if run is None and count > 1:
+        choices = ", ".join(f"{layer}#{number}" for number in range(count))
+        raise LayerAmbiguous(
+            f"layer {layer!r} runs {count} times in one forward pass; choose one: {choices}"
+        )
+    if run is not None and run >= count:
+        raise LayerNotFound(
+            f"layer {layer!r} runs {count} times in one forward pass; its last run is "
+            f"{layer}#{count - 1}"
+        )

@@ -26,7 +26,7 @@ from nd_onnxruntime.probed_layer import describe_layer
 from nd_onnxruntime.sessions import choose_device
 from nd_onnxruntime.split_model import SplitAtLayer, only_images
 from nd_onnxruntime.splitter import Splitter
-from nd_onnxruntime.survey import Survey, survey
+from nd_onnxruntime.survey import Survey, run_survey
 from nd_plugin import (
     BadInput,
     Identity,
@@ -104,7 +104,7 @@ class OnnxModel:
         listed = [
             row for row in self.names.listed() if row.node not in self._unsupported
         ]
-        surveyed = survey(self.loaded, [row.value for row in listed], image_size)
+        surveyed = run_survey(self.loaded, [row.value for row in listed], image_size)
         descriptions: dict[str, LayerDescription] = {}
         for row in listed:
             description = self._description(row, surveyed, size)

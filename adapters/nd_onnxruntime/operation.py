@@ -23,7 +23,9 @@ class Operation:
     node: NodeProto
     input_shapes: Sequence[torch.Size | None]
     input_positions: Sequence[Positions | None]  # None: not derived from the image
-    input_values: Sequence[Values | None]  # of small inputs
+    input_values: Sequence[
+        Values | None
+    ]  # of small inputs; None: large, or of the pixels
     output_shapes: Sequence[torch.Size | None]
     output_index: int  # of the output whose positions are derived
 

@@ -9,7 +9,7 @@ from nd_onnxruntime.image_input import Size
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.naming import Layer
 from nd_onnxruntime.quantised import ExposedValue, expose
-from nd_onnxruntime.survey import Survey, survey
+from nd_onnxruntime.survey import Survey, run_survey
 from nd_plugin import Geometry, Layout, UnitsNotFound, axes_of, find_layout, geometry_of
 
 
@@ -69,6 +69,6 @@ def describe_layers(
     model: LoadedModel, layers: Sequence[Layer], size: Size
 ) -> tuple[list[ProbedLayer], bool]:
     """Survey a model for some layers; also return whether that took images one at a time."""
-    surveyed = survey(model, [layer.value for layer in layers], size)
+    surveyed = run_survey(model, [layer.value for layer in layers], size)
     probed = [describe_layer(model, layer, surveyed, size) for layer in layers]
     return probed, surveyed.batch_size == 1

@@ -1,84 +1,82 @@
-"""Survey of a model: one forward pass that records shapes and positions of its inner values."""
+"""Survey of a model: shapes and positions of its inner values, recorded on images of noise."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 import torch
-from onnx import AttributeProto, ModelProto, numpy_helper
+from onnx import ModelProto
 
 from nd_onnxruntime.feeding import required_feeds
 from nd_onnxruntime.graph import Graph
 from nd_onnxruntime.image_input import ImageInput, Size
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.operation import Operation
+from nd_onnxruntime.recorded_values import (
+    MAX_VALUE_ELEMENTS,
+    Array,
+    RecordedValues,
+    record_constants,
+    values_of_pixels,
+)
 from nd_onnxruntime.rules import output_positions
 from nd_onnxruntime.runtime_errors import one_line
 from nd_onnxruntime.sessions import CPU_DEVICE, open_session
 from nd_onnxruntime.subgraph import extract_subgraph
 from nd_plugin import ModelFailed, ModelNotFound, Positions
 
-Array = npt.NDArray[Any]
-
-SMALL = 4096  # elements: shapes, amounts and indices are at most that large
 GROUP_BYTES = 2**28  # of values fetched from ONNX Runtime in one run
 ASSUMED_BYTES = 2**24  # of a value whose shape is not declared
 FLOAT_BYTES = 4
+INTEGER_BYTES = 8
+INTEGER = "tensor(int64)"  # in ONNX Runtime's words
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Properties of a model's values, by name, as recorded in one forward pass."""
+    """Properties of a model's values, by name."""
 
     shapes: Mapping[str, torch.Size]  # of tensors; sequences and maps have none
     is_float: Mapping[str, bool]  # of the tensors that nodes computed
-    positions: Mapping[
-        str, Positions
-    ]  # of the values whose elements can be located in the image
+    positions: Mapping[str, Positions]  # of values whose elements can be located
     batch_size: int  # 2; 1 where the model takes no two images or mixes them
 
 
-@dataclass
-class _Record:
-    """Shapes, types and small values, collected one by one."""
+def run_survey(model: LoadedModel, value_names: Sequence[str], size: Size) -> Survey:
+    """Run the nodes that some values need on two images of noise, and record all their outputs.
 
-    shapes: dict[str, torch.Size] = field(default_factory=dict)
-    is_float: dict[str, bool] = field(default_factory=dict)
-    small_values: dict[str, Array] = field(default_factory=dict)
+    ``size`` is (height, width) in pixels. One image is used instead if the model fails on two, or
+    if it mixes them so that elements can not be assigned to an image. Large models run several
+    times, each time for a group of outputs that fits in memory.
 
-    def add_output(self, name: str, array: Array) -> None:
-        self.shapes[name] = torch.Size(array.shape)
-        self.is_float[name] = array.dtype.kind == "f"
-        if array.size <= SMALL:
-            self.small_values[name] = array
-
-
-def survey(model: LoadedModel, values: Sequence[str], size: Size) -> Survey:
-    """Run the nodes that ``values`` need on two noise images, and record all their outputs.
-
-    One image is used instead if the model fails on two, or if it mixes them so that elements can
-    not be assigned to an image. Raises ModelFailed.
+    Raises ModelFailed if the model fails on one image too, BadInput for an input without a feed,
+    and the errors of `open_session`.
     """
     try:
-        pair = _survey_batch(model, values, size, 2)
-    except (ModelFailed, ModelNotFound):
-        return _survey_batch(model, values, size, 1)
-    if any(_mixes_images(pair, value) for value in values):
-        return _survey_batch(model, values, size, 1)
+        pair = _survey_batch(model, value_names, 2, size)
+    except (ModelFailed, ModelNotFound):  # shapes in the file may fit one image only
+        return _survey_batch(model, value_names, 1, size)
+    if any(_lacks_two_separate_images(pair, name) for name in value_names):
+        return _survey_batch(model, value_names, 1, size)
     return pair
 
 
-def _mixes_images(pair: Survey, value: str) -> bool:
-    """Return whether a value has positions, but elements that belong to neither of two images."""
-    shape = pair.shapes.get(value)
-    positions = pair.positions.get(value)
-    if shape is None or positions is None or len(shape) < 2:
+def _lacks_two_separate_images(pair: Survey, value_name: str) -> bool:
+    """Return whether the located elements of a value are not exactly those of images 0 and 1.
+
+    False for values that cannot be layers for other reasons: those without positions, and those
+    of fewer than two axes, which have none for images beside one for units.
+    """
+    positions = pair.positions.get(value_name)
+    if positions is None or len(positions.shape) < 2:
         return False
     images = positions.images
     located = images[~images.isnan()]  # class tokens have no position
@@ -86,41 +84,53 @@ def _mixes_images(pair: Survey, value: str) -> bool:
 
 
 def _survey_batch(
-    model: LoadedModel, values: Sequence[str], size: Size, batch_size: int
+    model: LoadedModel, value_names: Sequence[str], batch_size: int, size: Size
 ) -> Survey:
+    """Survey a model with a batch of noise. Raises ModelFailed, and ModelNotFound on opening it."""
     graph = model.graph
-    indices = sorted(graph.ancestors(values))
-    outputs = _outputs(graph, indices)
-    subgraph = extract_subgraph(graph, outputs, model.declared_inputs(batch_size, size))
-    inputs = _input_arrays(model, subgraph, size, batch_size)
-
-    record = _known_values(graph)
-    for name, array in inputs.items():
-        record.shapes[name] = torch.Size(array.shape)
-    document = model.document.of_subgraph(subgraph)
-    session = open_session(document, CPU_DEVICE, model.custom_ops, optimised=False)
-    for names in _groups(session):
-        for name, output in _run(session, names, inputs, batch_size):
-            if isinstance(output, np.ndarray):
-                record.add_output(name, output)
-
+    node_indices = sorted(graph.ancestors(value_names))
+    output_names = _output_names(graph, node_indices)
+    if not output_names:
+        return Survey({}, {}, {}, batch_size)
+    subgraph = extract_subgraph(
+        graph, output_names, model.declared_inputs(batch_size, size)
+    )
+    inputs = _input_arrays(model, subgraph, batch_size, size)
+    recorded = _record_constants_and_inputs(model, inputs)
+    pixel_values = values_of_pixels(graph, node_indices, model.image.name)
+    for name, output in _outputs(model, subgraph, inputs, batch_size):
+        if isinstance(output, np.ndarray):  # neither a sequence nor a map
+            depends_on_pixels = name in pixel_values
+            recorded.add_output(name, output, depends_on_pixels=depends_on_pixels)
     start = _image_positions(model.image, batch_size, size)
-    positions = _propagate(graph, indices, record, start)
-    return Survey(record.shapes, record.is_float, positions, batch_size)
+    positions = _propagate(graph, node_indices, recorded, start)
+    return Survey(recorded.shapes, recorded.is_float, positions, batch_size)
 
 
-def _outputs(graph: Graph, indices: Sequence[int]) -> list[str]:
-    """Return the outputs of the nodes at ``indices``, constants left out."""
-    outputs: list[str] = []
-    for index in indices:
+def _record_constants_and_inputs(
+    model: LoadedModel, inputs: Mapping[str, Array]
+) -> RecordedValues:
+    recorded = record_constants(model.document, model.graph)
+    for name, array in inputs.items():
+        if name == model.image.name:
+            recorded.add_image(name, array)
+        else:
+            recorded.add_constant(name, array)
+    return recorded
+
+
+def _output_names(graph: Graph, node_indices: Sequence[int]) -> list[str]:
+    """Return the outputs of some nodes, constants left out."""
+    output_names: list[str] = []
+    for index in node_indices:
         node = graph.nodes[index]
         if node.op_type != "Constant":
-            outputs += [value for value in node.output if value]
-    return outputs
+            output_names += [name for name in node.output if name]
+    return output_names
 
 
 def _input_arrays(
-    model: LoadedModel, subgraph: ModelProto, size: Size, batch_size: int
+    model: LoadedModel, subgraph: ModelProto, batch_size: int, size: Size
 ) -> dict[str, Array]:
     """Return the arrays to run a subgraph with: its feeds, and noise if it takes the image."""
     image = model.image
@@ -133,27 +143,17 @@ def _input_arrays(
     return arrays
 
 
-def _known_values(graph: Graph) -> _Record:
-    """Record the weights and constants of a graph, small ones with their values."""
-    record = _Record()
-    for name, tensor in graph.initializers.items():
-        record.shapes[name] = torch.Size(tensor.dims)
-        if record.shapes[name].numel() <= SMALL and not tensor.external_data:
-            record.small_values[name] = np.asarray(numpy_helper.to_array(tensor))
-    for node in graph.nodes:
-        if node.op_type != "Constant" or node.output[0] in record.small_values:
-            continue
-        attribute = node.attribute[0]
-        if attribute.name != "value":
-            array = _attribute_array(attribute)
-            record.small_values[node.output[0]] = array
-            record.shapes[node.output[0]] = torch.Size(array.shape)
-    return record
-
-
-def _attribute_array(attribute: AttributeProto) -> Array:
-    """Return the number or numbers of a Constant node's attribute other than ``value``."""
-    return np.array(attribute.ints or attribute.floats or attribute.i or attribute.f)
+def _outputs(
+    model: LoadedModel,
+    subgraph: ModelProto,
+    inputs: Mapping[str, Array],
+    batch_size: int,
+) -> Iterator[tuple[str, Any]]:
+    """Compute a subgraph's outputs, one group at a time; without fusions, which remove values."""
+    document = model.document.of_subgraph(subgraph)
+    session = open_session(document, CPU_DEVICE, model.custom_ops, optimised=False)
+    for names in _groups(session):
+        yield from zip(names, _run(session, names, inputs, batch_size), strict=True)
 
 
 def _run(
@@ -161,14 +161,14 @@ def _run(
     names: Sequence[str],
     inputs: Mapping[str, Array],
     batch_size: int,
-) -> Iterator[tuple[str, Any]]:
+) -> Sequence[Any]:
     """Compute the outputs called ``names``. Raises ModelFailed."""
     try:
-        outputs = session.run(names, inputs)
+        outputs: Sequence[Any] = session.run(names, inputs)
     except Exception as error:  # ONNX Runtime's errors have no common base class
         images = "one image" if batch_size == 1 else f"{batch_size} images"
         raise ModelFailed(f"the model failed on {images}: {one_line(error)}") from error
-    return zip(names, outputs, strict=True)
+    return outputs
 
 
 def _groups(session: ort.InferenceSession) -> list[list[str]]:
@@ -176,7 +176,7 @@ def _groups(session: ort.InferenceSession) -> list[list[str]]:
     groups: list[list[str]] = [[]]
     group_bytes = 0
     for output in session.get_outputs():
-        output_bytes = _expected_bytes(output.shape)
+        output_bytes = _expected_bytes(output.type, output.shape)
         if groups[-1] and group_bytes + output_bytes > GROUP_BYTES:
             groups.append([])
             group_bytes = 0
@@ -185,8 +185,14 @@ def _groups(session: ort.InferenceSession) -> list[list[str]]:
     return groups
 
 
-def _expected_bytes(shape: Sequence[Any] | None) -> int:
-    """Estimate the size of an output from its declared shape."""
+def _expected_bytes(kind: str, shape: Sequence[Any] | None) -> int:
+    """Estimate the size of an output from its declared type and shape.
+
+    ONNX Runtime gives the shape ``[]`` to scalars and to tensors of unknown rank alike. Integers
+    of that shape are shapes and indices, of which models with dynamic axes compute hundreds.
+    """
+    if not shape and kind == INTEGER:
+        return INTEGER_BYTES * MAX_VALUE_ELEMENTS
     if not shape or not all(isinstance(side, int) for side in shape):
         return ASSUMED_BYTES
     return FLOAT_BYTES * int(prod(shape))
@@ -207,25 +213,28 @@ def _image_positions(
 
 def _propagate(
     graph: Graph,
-    indices: Sequence[int],
-    record: _Record,
+    node_indices: Sequence[int],
+    recorded: RecordedValues,
     start: Mapping[str, Positions],
 ) -> dict[str, Positions]:
-    """Carry positions from the image through the nodes at ``indices``, in topological order."""
+    """Carry positions from the image through nodes, which are in topological order."""
     positions = dict(start)
-    for index in indices:
+    for index in node_indices:
         node = graph.nodes[index]
-        operation = Operation(
-            node,
-            input_shapes=[record.shapes.get(name) for name in node.input],
-            input_positions=[positions.get(name) for name in node.input],
-            input_values=[record.small_values.get(name) for name in node.input],
-            output_shapes=[record.shapes.get(name) for name in node.output],
-            output_index=0,
-        )
+        input_positions = [positions.get(value) for value in node.input]
         for output_index, name in enumerate(node.output):
-            output = _positions_or_none(replace(operation, output_index=output_index))
-            if name and output is not None:
+            if not name:  # an optional output that is left out
+                continue
+            operation = Operation(
+                node,
+                input_shapes=[recorded.shapes.get(value) for value in node.input],
+                input_positions=input_positions,
+                input_values=[recorded.small_values.get(value) for value in node.input],
+                output_shapes=[recorded.shapes.get(value) for value in node.output],
+                output_index=output_index,
+            )
+            output = _positions_or_none(operation)
+            if output is not None:
                 positions[name] = output
     return positions
 
@@ -233,9 +242,17 @@ def _propagate(
 def _positions_or_none(operation: Operation) -> Positions | None:
     """Apply the rule of an operator; None where its form is one that the rule does not cover.
 
-    The layers behind it are then reported without a receptive-field geometry.
+    Layers that depend on it are then reported without a receptive-field geometry.
     """
     try:
         return output_positions(operation)
-    except Exception:  # any misfit of shapes, axes or attributes
+    except Exception as error:  # any misfit of shapes, axes or attributes
+        node = operation.node
+        logger.debug(
+            "the rule of %s does not cover node %r: %s: %s",
+            node.op_type,
+            node.name or node.output[operation.output_index],
+            type(error).__name__,
+            error,
+        )
         return None

@@ -35,22 +35,6 @@ class Target:
         """Number of the run, counted from 0."""
         return self.run or 0
 
-    def check_run_count(self, count: int) -> None:
-        """Raise LayerNotFound or LayerAmbiguous unless ``count`` runs in one pass have this one."""
-        if count == 0:
-            raise LayerNotFound(
-                f"layer {self.name!r} does not run in the model's forward pass"
-            )
-        if self.run is None and count > 1:
-            choices = ", ".join(f"{self.name}#{run}" for run in range(count))
-            raise LayerAmbiguous(
-                f"layer {self.name!r} runs {count} times in one forward pass; choose one: {choices}"
-            )
-        if self.run_number >= count:
-            raise LayerNotFound(
-                f"layer {self.name!r}: it runs {count} times, the last being #{count - 1}"
-            )
-
 
 def unwrapped(module: nn.Module) -> nn.Module:
     """Return the module inside DataParallel, DistributedDataParallel and torch.compile wrappers."""

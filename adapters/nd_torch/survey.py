@@ -41,7 +41,7 @@ class Survey:
 
     def run_of(self, target: Target) -> ModuleRun:
         """Return the run that a target means. Raises LayerNotFound, LayerAmbiguous."""
-        target.check_run_count(self.count_runs(target.module))
+        check_run(target.name, target.run, self.count_runs(target.module))
         runs = [run for run in self.module_runs if run.module is target.module]
         return runs[target.run_number]
 

@@ -45,7 +45,7 @@ def run_dissection(
     else:
         folder = CheckpointFolder(Path(checkpoint), feed)
         with folder.watched(), progress:
-            dissections = run(model, layers, feed, progress, keep=folder.keep)
+            dissections = run(model, layers, feed, progress, keep=folder.open_state)
         folder.remove()
     for dissection in dissections:
         announce(dissection)

@@ -24,7 +24,8 @@ from nd_plugin.captum_api.unit_attribution import attribute_layer
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput
-from nd_plugin.explain.explainer import Classes, ExplainSettings
+from nd_plugin.explain.class_names import Classes
+from nd_plugin.explain.explainer import ExplainSettings
 from nd_plugin.explain.explanation import Explanations
 from nd_plugin.explain.targets import Target
 from nd_plugin.explain.unit_masks import check_mask
@@ -256,13 +257,13 @@ class LayerDissection(DissectedLayer):
         arguments = forward_arguments(inputs, additional_forward_args)
         question = self._question(self.layer, arguments, target)
         settings = ExplainSettings(
-            top_k,
-            detectors_only,
-            contribution,
-            mask,
-            image_quantile,
-            classes,
-            preprocess,
+            top_k=top_k,
+            detectors_only=detectors_only,
+            contribution_kind=contribution,
+            mask_kind=mask,
+            image_quantile=image_quantile,
+            classes=classes,
+            preprocess=preprocess,
         )
         explanations = unit_explanation.explain_layer(
             question, self._opened.cuts, settings, self.dissection

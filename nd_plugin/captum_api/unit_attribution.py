@@ -15,7 +15,7 @@ from nd_plugin.explain.contributions import contribute
 from nd_plugin.explain.cuts import LayerCuts
 from nd_plugin.explain.layer_pass import LayerPass
 from nd_plugin.explain.question import Contributions, Question
-from nd_plugin.explain.unit_masks import active_cells, thresholds
+from nd_plugin.explain.unit_masks import active_cells, choose_thresholds
 from nd_plugin.receptive_fields.layout import from_maps
 
 
@@ -53,8 +53,8 @@ def layer_thresholds(
 ) -> Tensor:
     """Return thresholds (image, unit) of a layer's maps, by the kind of mask. Raises BadInput."""
     if mask != "dissection":
-        return thresholds(maps, mask, image_quantile, None)
+        return choose_thresholds(maps, mask, image_quantile, None)
     dissection = dissection_of_layer(list_dissections(dissections), layer_name)
-    return thresholds(
+    return choose_thresholds(
         maps, mask, image_quantile, torch.from_numpy(dissection.thresholds)
     )

@@ -37,8 +37,10 @@ def explain_layer(
     dissections: Dissections | None,
 ) -> Explanations:
     """Explain each image by the units of a layer and the dissection of that layer."""
-    if settings.mask not in ("image", "dissection"):
-        raise BadInput(f"mask {settings.mask!r} is neither 'image' nor 'dissection'")
+    if settings.mask_kind not in ("image", "dissection"):
+        raise BadInput(
+            f"mask {settings.mask_kind!r} is neither 'image' nor 'dissection'"
+        )
     if settings.top_k < 1:
         raise BadInput(f"top_k is {settings.top_k}; it must be at least 1")
     candidates = list_dissections(dissections)

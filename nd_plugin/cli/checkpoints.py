@@ -13,8 +13,8 @@ from nd_plugin.errors import BadInput
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import Part
-from nd_plugin.resuming import checkpoint
 from nd_plugin.resuming.checkpoint import CheckpointFolder
+from nd_plugin.resuming.saved_state import folders_with_state, has_state
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RunFolders:
         name = str(part).replace("/", "-of-")
         partial = partial_folder(output)
         target = output if processes == 1 else output / name
-        is_finished_shard = resume_shard and bool(checkpoint.states(target))
+        is_finished_shard = resume_shard and has_state(target)
         return cls(
             output, target, partial, target if is_finished_shard else partial / name
         )
@@ -57,7 +57,7 @@ def open_checkpoints(
     folders: RunFolders,
     feed: Feed,
     group: SingleProcess,
-    every: int,
+    every_images: int,
     *,
     resume: bool,
     overwrite: bool,
@@ -66,18 +66,18 @@ def open_checkpoints(
 
     Raises BadInput where another run was interrupted there.
     """
-    has_checkpoint = bool(checkpoint.states(folders.state))
+    has_checkpoint = has_state(folders.state)
     if not (resume and has_checkpoint):
         _check_interrupted(folders, resume=resume, overwrite=overwrite)
     if resume and group.rank == 0 and not has_checkpoint:
         console.say("no checkpoint found; starting from scratch")
     group.wait()  # no process saves a checkpoint before all have looked for one
-    return CheckpointFolder(folders.state, feed, every, resume)
+    return CheckpointFolder(folders.state, feed, every_images, resume)
 
 
 def _check_interrupted(folders: RunFolders, *, resume: bool, overwrite: bool) -> None:
     """Refuse to begin beside an interrupted run, or discard its checkpoints (``overwrite``)."""
-    interrupted = checkpoint.states(*folders.partial.glob("*"))
+    interrupted = folders_with_state(folders.partial.glob("*"))
     size = _number_of_parts(folders.state)
     of_other_size = [
         folder for folder in interrupted if _number_of_parts(folder) != size
@@ -112,7 +112,7 @@ def progress_saved(checkpoints: CheckpointFolder) -> Iterator[None]:
         with checkpoints.watched():
             yield
     except BaseException as error:
-        if checkpoints.begun and checkpoint.states(checkpoints.folder):
+        if checkpoints.begun and has_state(checkpoints.folder):
             console.say(
                 f"nd: progress saved in {checkpoints.folder}; continue with --resume",
                 "yellow",
@@ -120,7 +120,7 @@ def progress_saved(checkpoints: CheckpointFolder) -> Iterator[None]:
         elif checkpoints.begun and isinstance(error, KeyboardInterrupt):
             console.say(
                 "nd: no progress saved: the first checkpoint is written after "
-                f"{checkpoints.every} images (--checkpoint-every)",
+                f"{checkpoints.every_images} images (--checkpoint-every)",
                 "yellow",
             )
         raise

@@ -32,9 +32,13 @@ from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
 from nd_plugin.results import folder_names, run_folder
 from nd_plugin.results.dissection import Dissection
-from nd_plugin.resuming import checkpoint, shards
-from nd_plugin.resuming.checkpoint import CheckpointFolder
+from nd_plugin.resuming import shards
+from nd_plugin.resuming.checkpoint import (
+    IMAGES_BETWEEN_CHECKPOINTS,
+    CheckpointFolder,
+)
 from nd_plugin.resuming.finished_run import check_same_run, load_finished_run
+from nd_plugin.resuming.saved_state import folders_with_state
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class RunOptions:
     batch_size: int | None = None
     workers: int | None = None
     memory: int | None = None
-    every: int = checkpoint.EVERY  # images from checkpoint to checkpoint
+    every_images: int = IMAGES_BETWEEN_CHECKPOINTS
     resume: bool = False
     shard: str | None = None
 
@@ -121,7 +125,7 @@ def dissect(
             folders,
             feed,
             group,
-            work.every,
+            work.every_images,
             resume=work.resume,
             overwrite=overwrite,
         )
@@ -139,7 +143,7 @@ def _load_finished_run(
 
     Else check that a run can be saved there, and return None.
     """
-    if work.resume_shard and checkpoint.states(*shards.within(output)):
+    if work.resume_shard and folders_with_state(shards.within(output)):
         return None
     finished_run = None
     if work.resume and not work.shard:
@@ -190,7 +194,7 @@ def _run_and_save(
             job.feed,
             progress,
             group=job.group,
-            keep=checkpoints.keep,
+            keep=checkpoints.open_state,
         )
     if job.group.rank == 0:
         save_and_report(output, dissections, as_json=as_json)
@@ -200,7 +204,7 @@ def _run_and_save(
 
 def _run_shard(job: Job, folders: RunFolders, checkpoints: CheckpointFolder) -> None:
     with progress_saved(checkpoints), _progress_shown(job.group) as progress:
-        observe(job.model, job.layers, job.feed, progress, checkpoints.keep)
+        observe(job.model, job.layers, job.feed, progress, checkpoints.open_state)
         checkpoints.hand_over(folders.target)
     if folders.state == folders.target:
         outcome = f"{folders.output} is complete"
@@ -236,7 +240,9 @@ def merge(
     loaded_shards = shards.load(folders)
     try:
         with console.results_only(), StageProgress(summary_lines=True) as progress:
-            recorded_concepts = loaded_shards[0].described["concept set"]["source"]
+            recorded_concepts = loaded_shards[0].run_description["concept set"][
+                "source"
+            ]
             concept_set = open_concepts(concepts or recorded_concepts)
             opened_model = open_model(model, options) if model else None
             dissections = shards.merge(

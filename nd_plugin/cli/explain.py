@@ -41,19 +41,21 @@ def explain(
     run: Path,
     model: str,
     image: Path,
-    asked: ExplainOptions,
+    explain_options: ExplainOptions,
     *,
     options: ModelOptions,
     html: Path | None,
     as_json: bool,
 ) -> None:
     """Explain an image; write the explanation to the terminal, to a page or as JSON."""
-    dissection = chosen(run_folder.load_run(run), asked.layer, asked.quantile, run)
-    classes = read_classes(asked.classes) if asked.classes else None
-    target = parse_target(asked.target, classes)
+    dissection = choose_dissection(
+        run_folder.load_run(run), explain_options.layer, explain_options.quantile, run
+    )
+    classes = read_classes(explain_options.classes) if explain_options.classes else None
+    target = parse_target(explain_options.target, classes)
     with console.results_only():
         explanations = _explanations(
-            dissection, model, image, asked, options, classes, target
+            dissection, model, image, explain_options, options, classes, target
         )
     if html is not None:
         atomic_files.write_file(html, explanations.to_html().encode())
@@ -68,7 +70,7 @@ def _explanations(
     dissection: Dissection,
     model: str,
     image: Path,
-    asked: ExplainOptions,
+    explain_options: ExplainOptions,
     options: ModelOptions,
     classes: Sequence[str] | None,
     target: Any,
@@ -79,15 +81,15 @@ def _explanations(
     inputs = preprocess.normalise(pixels[None]).to(opened.device)
     units = LayerDissection(opened, dissection.layer)
     units.dissection = dissection
-    with _translated_errors(asked.target):
+    with _translated_errors(explain_options.target):
         return units.explain(
             inputs,
             target,
-            top_k=asked.top_k,
-            detectors_only=asked.detectors_only,
-            contribution=asked.contribution,
-            mask=asked.mask,
-            image_quantile=asked.image_quantile,
+            top_k=explain_options.top_k,
+            detectors_only=explain_options.detectors_only,
+            contribution=explain_options.contribution,
+            mask=explain_options.mask,
+            image_quantile=explain_options.image_quantile,
             classes=classes,
             preprocess=preprocess,
         )
@@ -111,13 +113,16 @@ def _translated_errors(target: str | None) -> Iterator[None]:
         raise RunFailed(f"the model failed: {type(error).__name__}: {error}") from error
 
 
-def chosen(
-    found: Sequence[Dissection], layer: str | None, quantile: float | None, run: Path
+def choose_dissection(
+    dissections: Sequence[Dissection],
+    layer: str | None,
+    quantile: float | None,
+    run: Path,
 ) -> Dissection:
     """Choose a dissection by layer (default: the run's last) and quantile (default: the first)."""
-    layer = _chosen_layer(found, layer, run)
+    layer = _choose_layer(dissections, layer, run)
     by_quantile: dict[float, Dissection] = {}
-    for dissection in found:
+    for dissection in dissections:
         if dissection.layer == layer:
             by_quantile[dissection.settings.quantile] = dissection
     if quantile is None:
@@ -135,7 +140,7 @@ def chosen(
     return by_quantile[quantile]
 
 
-def _chosen_layer(
+def _choose_layer(
     dissections: Sequence[Dissection], layer: str | None, run: Path
 ) -> str:
     layers = list(dict.fromkeys(dissection.layer for dissection in dissections))

@@ -26,14 +26,14 @@ def ablation_contributions(
     A unit's loss is distributed over its cells in proportion to the magnitude of their activations.
     """
     with cuts.open(question) as rest, torch.no_grad():
-        value = layer_pass.values[0]
-        outputs = select(layer_pass.outputs, question.target)
+        (value,) = layer_pass.values  # models are split at layers of a single tensor
+        target_outputs = select(layer_pass.outputs, question.target)
         shares = _shares_of_cells(by_unit(value, rest.layout))
-        losses = outputs.new_zeros(shares.shape[:2])
-        for image, output in enumerate(outputs):
-            image_value = value_of_image(value, rest.layout, image)
-            losses[image] = _losses(
-                rest, question.for_image(image), image_value, output
+        losses = target_outputs.new_zeros(shares.shape[:2])
+        for image_index, output in enumerate(target_outputs):
+            image_value = value_of_image(value, rest.layout, image_index)
+            losses[image_index] = _losses(
+                rest, question.for_image(image_index), image_value, output
             )
         contributions = shares * losses[:, :, None]
     in_layer_shape = _in_layer_shape(contributions, value, rest.layout)
@@ -62,10 +62,10 @@ def _in_layer_shape(cells: Tensor, value: Tensor, layout: Layout) -> Tensor:
     return cells.view(units_second.shape).movedim((0, 1), axes_of(layout))
 
 
-def value_of_image(value: Tensor, layout: Layout, image: int) -> Tensor:
+def value_of_image(value: Tensor, layout: Layout, image_index: int) -> Tensor:
     """Return one image of a layer's output, as a batch of one."""
     image_axis, _ = axes_of(layout)
-    return value.narrow(image_axis, image, 1)
+    return value.narrow(image_axis, image_index, 1)
 
 
 def _losses(rest: Rest, question: Question, value: Tensor, output: Tensor) -> Tensor:

@@ -34,8 +34,7 @@ def contribute(
     ``layer_pass`` is the forward pass of the question's inputs, if the caller needs it too.
     Raises BadInput for a kind that the model does not allow; the message lists those that it does.
     """
-    if kind not in ("auto", *KINDS):
-        raise BadInput(f"contribution {kind!r} is none of auto, {', '.join(KINDS)}")
+    check_kind(kind)
     if layer_pass is None:
         layer_pass = LayerPass(question, cuts)
     obstacle = ""
@@ -52,6 +51,12 @@ def contribute(
         f"({question.model.backend}): {obstacle}; "
         f"possible are {', '.join(possible(question, cuts))}"
     )
+
+
+def check_kind(kind: str) -> None:
+    """Raise BadInput for an unknown kind of contribution."""
+    if kind not in ("auto", *KINDS):
+        raise BadInput(f"contribution {kind!r} is none of auto, {', '.join(KINDS)}")
 
 
 def _compute(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,49 +11,52 @@ from torch import Tensor
 from nd_plugin.contracts.split_models import Rest, SplitModel
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.ablation import by_unit, output_without, value_of_image
-from nd_plugin.explain.contributions import contribute, possible
-from nd_plugin.explain.cuts import LayerCut, LayerCuts
+from nd_plugin.explain.class_names import Classes, name_predictions, name_targets
+from nd_plugin.explain.contributions import check_kind, contribute, possible
+from nd_plugin.explain.cuts import LayerCuts
 from nd_plugin.explain.displayed_image import displayed_pixels
 from nd_plugin.explain.explanation import Explanation, Explanations
 from nd_plugin.explain.layer_pass import LayerPass
 from nd_plugin.explain.question import Contributions, Question
-from nd_plugin.explain.targets import Target, chosen_output, plain_target, select
-from nd_plugin.explain.unit_masks import active_pixels, thresholds
+from nd_plugin.explain.targets import find_predicted_classes, plain_target, select
+from nd_plugin.explain.unit_masks import active_pixels, choose_thresholds
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.report.explanation_record import Check, MaskPixels, RankedUnit
 from nd_plugin.report.layer_report import UnitScore
 from nd_plugin.results.dissection import Dissection
-
-Classes = Sequence[str] | Mapping[int, str]
 
 
 @dataclass(frozen=True)
 class ExplainSettings:
     """Options of an explanation."""
 
-    top_k: int = 5
-    detectors_only: bool = False
-    contribution: str = "auto"
-    mask: str = "image"
-    image_quantile: float = 0.2
-    classes: Classes | None = None
-    preprocess: Preprocess | None = None
+    top_k: int = 5  # units to name, at least 1
+    detectors_only: bool = False  # leave out units whose IoU is not above min_iou
+    contribution_kind: str = "auto"  # or linear, gradient, ablation
+    mask_kind: str = (
+        "image"  # above a quantile of the image's map; or dissection, above T_k
+    )
+    image_quantile: float = 0.2  # fraction of cells, for mask_kind "image"
+    classes: Classes | None = None  # names of the model's classes
+    preprocess: Preprocess | None = None  # to undo for display; None: the model's
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Contributions, activation maps and outputs of a batch of images, before units are named."""
+    """Values of a batch of images, computed together, that its explanations are made of."""
 
-    question: Question
-    cut: LayerCut
+    question: Question  # its target: the predicted classes if none was given
+    rest: Rest
+    value: Tensor  # the layer's output, in its own shape
+    maps: Tensor  # the layer's output as (image, unit, row, column)
+    unit_thresholds: Tensor  # (image, unit), of the masks
+    target_outputs: Tensor  # (image,)
+    target_names: Sequence[str]  # of each image
+    predicted_names: Sequence[
+        str
+    ]  # of each image; "" if the output is not one of classes
     contributions: Contributions
     unit_contributions: Tensor  # (image, unit), summed over the unit's cells
-    value: Tensor  # the layer's output, in its own shape
-    maps: Tensor  # (image, unit, row, column)
-    outputs: Tensor  # (image,) of the target
-    predicted: (
-        Tensor | None
-    )  # (image,) class with the largest output; None without classes
 
 
 def explain(
@@ -63,75 +65,102 @@ def explain(
     settings: ExplainSettings,
     cuts: LayerCuts,
 ) -> Explanations:
-    """Explain each image. Raises BadInput for what the model or the dissection does not allow."""
+    """Explain each image by the units of a layer.
+
+    Raises BadInput for a kind of contribution that the model does not allow, a dissection of a
+    layer with another number of units, an image_quantile outside (0, 1) and a target class that
+    has no name among those given; AssertionError or IndexError, as Captum does, for a target that
+    does not fit the outputs; and what `LayerCuts.open` raises.
+    """
     if not isinstance(question.model, SplitModel):
         raise BadInput(
             f"the backend {question.model.backend!r} exposes activations only; contributions "
             f"cannot be computed: use attribute(…, contribution='activation')"
         )
+    _check_explains(question, settings.contribution_kind, cuts)
     with cuts.open(question) as rest:
-        evaluation = _evaluate(question, settings.contribution, cuts)
-        layer_units = evaluation.maps.shape[1]
-        if dissection.units != layer_units:
-            raise BadInput(
-                f"the dissection has {dissection.units} units, "
-                f"and layer {evaluation.cut.name!r} has {layer_units}"
-            )
-        unit_thresholds = thresholds(
-            evaluation.maps,
-            settings.mask,
-            settings.image_quantile,
-            torch.from_numpy(dissection.thresholds),
-        )
         explainer = _Explainer(
-            rest,
-            evaluation,
-            list(dissection.unit_scores()),
-            unit_thresholds,
-            settings,
-            _notes(question, dissection),
+            evaluation=_evaluate(question, dissection, settings, cuts, rest),
+            scores=list(dissection.unit_scores()),
+            settings=settings,
+            notes=_notes(question, dissection),
         )
-        images = range(len(evaluation.outputs))
-        return Explanations([explainer.explanation(image) for image in images])
+        image_count = len(explainer.evaluation.target_outputs)
+        return Explanations(
+            [explainer.explanation(image_index) for image_index in range(image_count)]
+        )
 
 
-def _evaluate(question: Question, kind: str, cuts: LayerCuts) -> Evaluation:
-    """Run the model once on the images, and compute contributions of a kind."""
+def _check_explains(question: Question, kind: str, cuts: LayerCuts) -> None:
+    """Raise BadInput for an unknown kind of contribution, and for activations."""
+    check_kind(kind)
     if kind == "activation":
         kinds = [name for name in possible(question, cuts) if name != "activation"]
         raise BadInput(
             f"contribution 'activation' does not explain an output; possible are {', '.join(kinds)}"
         )
+
+
+def _evaluate(
+    question: Question,
+    dissection: Dissection,
+    settings: ExplainSettings,
+    cuts: LayerCuts,
+    rest: Rest,
+) -> Evaluation:
+    """Evaluate a batch of images; compute contributions last, since they cost the most.
+
+    They take many forward passes (ablation), a second one with gradients, or none (linear).
+    """
     layer_pass = LayerPass(question, cuts)
-    predicted = _predicted_classes(layer_pass.outputs, question.target)
-    if question.target is None and predicted is not None:
-        question = replace(question, target=predicted)
-    contributions = contribute(question, kind, cuts, layer_pass)
-    cut = cuts.cut(question)
-    value = layer_pass.values[0]
+    # A model is split at layers of a single tensor only.
+    (value,) = layer_pass.values
+    maps = rest.layout.maps(value)
+    _check_units(dissection, rest.name, units=maps.shape[1])
+    unit_thresholds = choose_thresholds(
+        maps,
+        settings.mask_kind,
+        settings.image_quantile,
+        torch.from_numpy(dissection.thresholds),
+    )
+    model_outputs = layer_pass.outputs
+    predicted_classes = find_predicted_classes(model_outputs, question.target)
+    has_target = question.target is not None
+    if not has_target and predicted_classes is not None:
+        question = replace(question, target=predicted_classes)
+    target_outputs = select(model_outputs, question.target).detach()
+    image_count = len(target_outputs)
+    predicted_names = name_predictions(predicted_classes, settings.classes, image_count)
+    target_names = predicted_names
+    if has_target or predicted_classes is None:
+        target_names = name_targets(
+            question.target, model_outputs, settings.classes, image_count
+        )
+    contributions = contribute(question, settings.contribution_kind, cuts, layer_pass)
     return Evaluation(
         question=question,
-        cut=cut,
-        contributions=contributions,
-        unit_contributions=by_unit(contributions.tensors[0], cut.layout).sum(2),
+        rest=rest,
         value=value,
-        maps=cut.layout.maps(value),
-        outputs=select(layer_pass.outputs, question.target).detach(),
-        predicted=predicted,
+        maps=maps,
+        unit_thresholds=unit_thresholds,
+        target_outputs=target_outputs,
+        target_names=target_names,
+        predicted_names=predicted_names,
+        contributions=contributions,
+        unit_contributions=by_unit(contributions.tensors[0], rest.layout).sum(2),
     )
 
 
-def _predicted_classes(outputs: Any, target: Target) -> Tensor | None:
-    """Return the class with the largest output, (image,), of a single tensor (image, class)."""
-    if not isinstance(outputs, Tensor) and (len(outputs) != 1 or target is not None):
-        return None
-    logits, _ = chosen_output(outputs, None)
-    if logits.dim() != 2 or logits.shape[1] < 2:
-        return None
-    return logits.argmax(1)
+def _check_units(dissection: Dissection, layer_name: str, units: int) -> None:
+    if dissection.units != units:
+        raise BadInput(
+            f"the dissection has {dissection.units} units, "
+            f"and layer {layer_name!r} has {units}"
+        )
 
 
 def _notes(question: Question, dissection: Dissection) -> tuple[str, ...]:
+    """Note a model with other weights than the dissected one; "" is an unknown fingerprint."""
     dissected = dissection.provenance.model.fingerprint
     explained = question.model.identity.fingerprint
     if not dissected or not explained or dissected == explained:
@@ -146,67 +175,68 @@ def _notes(question: Question, dissection: Dissection) -> tuple[str, ...]:
 class _Explainer:
     """Builder of the explanation of each image of an evaluated batch."""
 
-    rest: Rest
     evaluation: Evaluation
-    scores: Sequence[UnitScore]
-    thresholds: Tensor  # (image, unit)
+    scores: Sequence[UnitScore]  # of each unit
     settings: ExplainSettings
     notes: tuple[str, ...]
 
-    def explanation(self, image: int) -> Explanation:
+    def explanation(self, image_index: int) -> Explanation:
+        """Return the explanation of one image."""
         evaluation = self.evaluation
-        question = evaluation.question.for_image(image)
+        question = evaluation.question.for_image(image_index)
         preprocess = self.settings.preprocess or question.model.preprocess
-        target = plain_target(question.target)
         bias = evaluation.contributions.bias
-        top_units = self._top_units(image)
+        top_units = self._top_units(image_index)
         return Explanation(
-            layer=evaluation.cut.name,
+            layer=evaluation.rest.name,
             image=displayed_pixels(question.inputs[0][0], preprocess),
-            target=target,
-            name=class_name(target, self.settings.classes),
-            predicted=self._predicted_name(image),
-            output=float(evaluation.outputs[image]),
-            bias=None if bias is None else float(bias[image]),
+            target=plain_target(question.target),
+            name=evaluation.target_names[image_index],
+            predicted=evaluation.predicted_names[image_index],
+            output=float(evaluation.target_outputs[image_index]),
+            bias=None if bias is None else float(bias[image_index]),
             contribution=evaluation.contributions.kind,
-            mask=self.settings.mask,
-            units=self._ranked_units(image, top_units),
-            check=self._check(image, question, top_units),
+            mask=self.settings.mask_kind,
+            units=self._ranked_units(image_index, top_units),
+            check=self._check(image_index, question, top_units),
             notes=self.notes,
         )
 
-    def _top_units(self, image: int) -> list[int]:
-        contributions = self.evaluation.unit_contributions[image]
+    def _top_units(self, image_index: int) -> list[int]:
+        """Return the units that contribute most, in descending order; equal ones by number."""
+        contributions = self.evaluation.unit_contributions[image_index]
         units = contributions.argsort(descending=True, stable=True).tolist()
         if self.settings.detectors_only:
             units = [unit for unit in units if self.scores[unit].detector]
         return units[: self.settings.top_k]
 
-    def _predicted_name(self, image: int) -> str:
-        predicted = self.evaluation.predicted
-        if predicted is None:
-            return ""
-        return class_name(int(predicted[image]), self.settings.classes)
-
-    def _check(self, image: int, question: Question, units: Sequence[int]) -> Check:
+    def _check(
+        self, image_index: int, question: Question, units: Sequence[int]
+    ) -> Check:
+        """Compare the units' contributions with the decrease of the output without them."""
         evaluation = self.evaluation
-        value = value_of_image(evaluation.value, evaluation.cut.layout, image)
-        output = float(evaluation.outputs[image])
-        return Check(
-            predicted=float(evaluation.unit_contributions[image][units].sum()),
-            measured=output - output_without(self.rest, question, value, units),
-        )
+        rest = evaluation.rest
+        value = value_of_image(evaluation.value, rest.layout, image_index)
+        expected_decrease = evaluation.unit_contributions[image_index][units].sum()
+        output = float(evaluation.target_outputs[image_index])
+        measured_decrease = output - output_without(rest, question, value, units)
+        return Check(predicted=float(expected_decrease), measured=measured_decrease)
 
-    def _ranked_units(self, image: int, units: Sequence[int]) -> tuple[RankedUnit, ...]:
-        output = float(self.evaluation.outputs[image])
-        contributions = self.evaluation.unit_contributions[image].tolist()
+    def _ranked_units(
+        self, image_index: int, units: Sequence[int]
+    ) -> tuple[RankedUnit, ...]:
+        output = float(self.evaluation.target_outputs[image_index])
+        contributions = self.evaluation.unit_contributions[image_index].tolist()
+        masks = self._masks(image_index, units)
         ranked_units = []
-        for unit, mask in zip(units, self._masks(image, units), strict=True):
+        for unit, mask in zip(units, masks, strict=True):
             score = self.scores[unit]
+            # With IoU 0 the best concept is merely the first of all: the masks overlap none.
+            overlaps_concept = score.iou > 0
             ranked_unit = RankedUnit(
                 unit=unit,
-                concept=score.concept if score.iou else "",
-                category=score.category if score.iou else "",
+                concept=score.concept if overlaps_concept else "",
+                category=score.category if overlaps_concept else "",
                 iou=score.iou,
                 detector=score.detector,
                 contribution=contributions[unit],
@@ -216,30 +246,15 @@ class _Explainer:
             ranked_units.append(ranked_unit)
         return tuple(ranked_units)
 
-    def _masks(self, image: int, units: Sequence[int]) -> Sequence[MaskPixels]:
-        """Compute the units' masks in one image, (row, column) each."""
-        images = self.evaluation.question.inputs[0]
+    def _masks(self, image_index: int, units: Sequence[int]) -> Sequence[MaskPixels]:
+        """Compute the units' masks in one image, (row, column) of the model's input each."""
+        evaluation = self.evaluation
+        images = evaluation.question.inputs[0]
         rows, columns = images.shape[-2:]
         masks = active_pixels(
-            self.evaluation.maps[image, units][None],
-            self.thresholds[image, units][None],
-            self.evaluation.cut.geometry,
+            evaluation.maps[image_index, units][None],
+            evaluation.unit_thresholds[image_index, units][None],
+            evaluation.rest.geometry,
             (rows, columns),
         )
         return list(masks[0].cpu().numpy())
-
-
-def class_name(target: Any, classes: Classes | None) -> str:
-    """Return the name of a target: its class's, if it is an index and classes have names."""
-    if target is None:
-        return "output"
-    if not isinstance(target, int):
-        return str(target)
-    if classes is None:
-        return f"class {target}"
-    try:
-        return str(classes[target])
-    except (KeyError, IndexError) as error:
-        raise BadInput(
-            f"class {target} has no name: {len(classes)} names were given"
-        ) from error

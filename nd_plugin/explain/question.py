@@ -35,17 +35,18 @@ class Question:
                 return len(item)
         return 1
 
-    def for_image(self, image: int) -> Question:
+    def for_image(self, image_index: int) -> Question:
         """Return the same question about one image: a batch of one."""
-        inputs = tuple(self._input_of(item, image) for item in self.inputs)
-        return replace(self, inputs=inputs, target=target_of(self.target, image))
+        inputs = tuple(self._input_of(item, image_index) for item in self.inputs)
+        target = target_of(self.target, image_index)
+        return replace(self, inputs=inputs, target=target)
 
-    def _input_of(self, item: Any, image: int) -> Any:
+    def _input_of(self, item: Any, image_index: int) -> Any:
         if not isinstance(item, Tensor) or not item.dim():
             return item
         if len(item) != self.image_count:
             return item
-        return item[image : image + 1]
+        return item[image_index : image_index + 1]
 
 
 @dataclass(frozen=True, eq=False)

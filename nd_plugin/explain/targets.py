@@ -52,6 +52,22 @@ def chosen_output(output: Any, target: Target) -> tuple[Tensor, Target]:
     )
 
 
+def find_predicted_classes(model_outputs: Any, target: Target) -> Tensor | None:
+    """Return the class with the largest output, (image,); None for outputs without classes.
+
+    These are a tensor (image, class) of at least two classes. Of several tensors none is taken,
+    and a target beside a dict or tuple of one tensor may be a key into it.
+    """
+    if not isinstance(model_outputs, Tensor) and (
+        len(model_outputs) != 1 or target is not None
+    ):
+        return None
+    logits, _ = chosen_output(model_outputs, None)
+    if logits.dim() != 2 or logits.shape[1] < 2:
+        return None
+    return logits.argmax(1)
+
+
 def _key_and_index(target: Target) -> tuple[Any, Target]:
     """Split ``(key, …)`` or ``key``; None stands for no index."""
     if isinstance(target, tuple) and target:
@@ -64,12 +80,12 @@ def _tensors_by_key(output: Any) -> dict[Any, Tensor]:
     return {key: value for key, value in values.items() if isinstance(value, Tensor)}
 
 
-def target_of(target: Target, image: int) -> Target:
+def target_of(target: Target, image_index: int) -> Target:
     """Return the target of one image, in a form that is valid for a batch of one."""
     has_target_per_image = isinstance(target, list)
     if isinstance(target, Tensor):
         has_target_per_image = target.numel() > 1
-    return target[image : image + 1] if has_target_per_image else target
+    return target[image_index : image_index + 1] if has_target_per_image else target
 
 
 def plain_target(target: Target) -> Any:

@@ -36,17 +36,17 @@ def image_thresholds(maps: Tensor, quantile: float) -> Tensor:
     return torch.where(saturated, half_way, level)
 
 
-def thresholds(
-    maps: Tensor, mask: str, quantile: float, dissected: Tensor | None
+def choose_thresholds(
+    maps: Tensor, mask_kind: str, quantile: float, dissected: Tensor | None
 ) -> Tensor:
     """Return thresholds (image, unit) of maps (image, unit, row, column) by the kind of mask.
 
     ``dissected`` are the dissection's T_k, (unit,). Raises BadInput if they are needed and missing,
     or of other length.
     """
-    if mask == "none":
+    if mask_kind == "none":
         raise BadInput("mask 'none' has no threshold: choose 'dissection' or 'image'")
-    if mask == "image":
+    if mask_kind == "image":
         return image_thresholds(maps, quantile)
     if dissected is None:
         raise BadInput(
@@ -59,10 +59,10 @@ def thresholds(
     return dissected.to(maps).expand(len(maps), -1)
 
 
-def check_mask(mask: str) -> None:
+def check_mask(mask_kind: str) -> None:
     """Raise BadInput for an unknown kind of mask."""
-    if mask not in MASKS:
-        raise BadInput(f"mask {mask!r} is none of {', '.join(MASKS)}")
+    if mask_kind not in MASKS:
+        raise BadInput(f"mask {mask_kind!r} is none of {', '.join(MASKS)}")
 
 
 def active_cells(maps: Tensor, unit_thresholds: Tensor) -> Tensor:

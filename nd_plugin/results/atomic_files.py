@@ -20,7 +20,7 @@ except ImportError:  # Windows
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole, or leave what stood there. Raises NotSaved."""
+    """Write a file whole, or leave the file that is at ``path``. Raises NotSaved."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -42,8 +42,8 @@ def write_folder(
 ) -> Path:
     """Write a folder of files under a temporary name and rename it into place.
 
-    Names of files may hold one ``/``. A folder that stands there is replaced as a whole, only when
-    the new one is complete, and only where ``may_replace`` says yes. Raises NotSaved.
+    Names of files may hold one ``/``. An existing folder is replaced as a whole, only when the new
+    one is complete, and only if ``may_replace`` returns True for it. Raises NotSaved.
     """
     target = folder.resolve()
     try:
@@ -100,8 +100,9 @@ def alone(path: Path) -> Iterator[None]:
     """Hold a lock file: no other process works in its folder meanwhile.
 
     The lock belongs to this process and not to processes it forks, and ends with the process,
-    however that ends. Where there are no such locks (Windows), nothing is held. Raises BadInput
-    where another process holds the lock, NotSaved where the file cannot be written.
+    however that ends. Not to be nested: the inner block's end would release the lock. Systems
+    without such locks (Windows) hold nothing. Raises BadInput if another process holds the lock,
+    NotSaved if the file cannot be written.
     """
     if fcntl is None:
         yield
@@ -120,20 +121,27 @@ def alone(path: Path) -> Iterator[None]:
             yield
         finally:
             # Removed while the lock is held, so that nobody removes a file that another holds.
-            path.unlink(missing_ok=True)
+            if _has_name(file, path):  # the folder may have been renamed meanwhile
+                path.unlink(missing_ok=True)
 
 
 def _lock(file: IO[bytes], path: Path) -> bool:
     """Lock a file; return whether it is locked by this process and still has its name."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+        return _has_name(file, path)
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EAGAIN):
             return False
         raise _not_saved(path, error) from error
+
+
+def _has_name(file: IO[bytes], path: Path) -> bool:
+    """Return whether an open file is the one at ``path``."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _umask() -> int:

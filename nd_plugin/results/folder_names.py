@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 RUN = "run.json"
 DISSECTION = "dissection.npz"
 UNITS = "units.csv"
 STATE = "state.npz"  # of an unfinished run, or of a shard
-STATE_SUFFIXES = (
-    ".npz",
-    ".maps",
-    ".values",
-)  # files beside a state: candidates on the disk
+LOCK_FILE = "lock"  # beside a state: held by the process that works in the folder
+STATE_DRAFT = re.compile(r"\.state\.npz\.[a-z0-9_]+")  # see `atomic_files.write_file`
+CANDIDATE_FILE = re.compile(r"\d+\.(maps|values)")  # see `engine.candidates`
 
 
 def folder_of(layer: str) -> str:
@@ -24,13 +23,27 @@ def folder_of(layer: str) -> str:
     return f"_{safe}" if only_dots else safe
 
 
+def state_files(folder: Path) -> list[Path]:
+    """Return the files of a state in a folder, drafts of interrupted writes included.
+
+    The lock file is none of them.
+    """
+    return [path for path in folder.glob("*") if _is_state_file(path)]
+
+
+def _is_state_file(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    is_draft = STATE_DRAFT.fullmatch(path.name) is not None
+    is_candidate_file = CANDIDATE_FILE.fullmatch(path.name) is not None
+    return path.name == STATE or is_draft or is_candidate_file
+
+
 def is_state_folder(folder: Path) -> bool:
     """Return whether a folder holds the state of a shard or an unfinished run, and nothing else."""
     if not (folder / STATE).is_file():
         return False
-    return all(
-        child.is_file() and child.suffix in STATE_SUFFIXES for child in folder.iterdir()
-    )
+    return all(_is_state_file(child) for child in folder.iterdir())
 
 
 def is_layer_folder(folder: Path) -> bool:

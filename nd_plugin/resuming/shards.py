@@ -26,7 +26,8 @@ from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import Part, parse_part
 from nd_plugin.results.dissection import Dissection
-from nd_plugin.resuming import checkpoint
+from nd_plugin.results.folder_names import STATE
+from nd_plugin.resuming import saved_state
 from nd_plugin.resuming.run_description import check_same
 
 
@@ -34,20 +35,20 @@ class Shard(NamedTuple):
     """State of a part whose forward pass is done."""
 
     folder: Path
-    described: dict[str, Any]  # see `run_description.describe`
+    run_description: dict[str, Any]  # see `run_description.describe`
     run_provenance: dict[str, Any]
     state: State
 
     @property
     def part(self) -> Part:
         """Part of the probe data set."""
-        return parse_part(self.described["shard"])
+        return parse_part(self.run_description["shard"])
 
     @property
     def total_batches(self) -> int:
         """Number of batches of the whole probe data set."""
-        images: int = self.described["images"]
-        batch_size: int = self.described["batch size"]
+        images: int = self.run_description["images"]
+        batch_size: int = self.run_description["batch size"]
         return math.ceil(images / batch_size)
 
     @property
@@ -65,12 +66,11 @@ def load(folders: Sequence[Path]) -> list[Shard]:
     cpu = torch.device("cpu")
     shards: list[Shard] = []
     try:
-        for given_folder in folders:
-            for folder in within(given_folder):
+        for run_folder in folders:
+            for folder in within(run_folder):
                 _check_is_shard(folder, len(folders))
-                shards.append(
-                    Shard(folder, *checkpoint.load(folder, cpu, to_continue=False))
-                )
+                saved = saved_state.load(folder, cpu, append=False)
+                shards.append(Shard(folder, *saved))
         _check_complete(shards)
     except BaseException:
         close(shards)
@@ -79,9 +79,9 @@ def load(folders: Sequence[Path]) -> list[Shard]:
 
 
 def _check_is_shard(folder: Path, shard_count: int) -> None:
-    if not checkpoint.states(folder):
+    if not saved_state.has_state(folder):
         raise RunInvalid(
-            f"{folder} is not a shard: it has no {checkpoint.STATE}; "
+            f"{folder} is not a shard: it has no {STATE}; "
             f"nd dissect --shard 1/{shard_count} writes one"
         )
 
@@ -89,7 +89,7 @@ def _check_is_shard(folder: Path, shard_count: int) -> None:
 def within(folder: Path) -> list[Path]:
     """Return the shards that several processes wrote into a folder; else the folder itself."""
     subfolders = sorted(folder.glob("*"))
-    return checkpoint.states(*subfolders) or [folder]
+    return saved_state.folders_with_state(subfolders) or [folder]
 
 
 def close(shards: Sequence[Shard]) -> None:
@@ -104,8 +104,8 @@ def _check_complete(shards: Sequence[Shard]) -> None:
     owner_of_batch: dict[int, Shard] = {}
     for shard in shards:
         check_same(
-            shard.described,
-            first.described,
+            shard.run_description,
+            first.run_description,
             f"{shard.folder} does not belong to {first.folder}: it",
             ignored=["shard", "source"],
         )
@@ -159,9 +159,9 @@ def merge(
     Raises BadInput for another concept set or model than that of the shards.
     """
     first = shards[0]
-    _check_inputs(first.described, concepts, model)
-    feed = _whole_feed(first.described, concepts, model, workers, memory)
-    layers = tuple(first.described["layers"])
+    _check_inputs(first.run_description, concepts, model)
+    feed = _whole_feed(first.run_description, concepts, model, workers, memory)
+    layers = tuple(first.run_description["layers"])
     opened_probe: AbstractContextManager[Probe | None] = nullcontext()
     if model is not None:
         opened_probe = model.probe(layers, feed.preprocess.size)
@@ -186,18 +186,21 @@ def merge(
 
 
 def _check_inputs(
-    described: dict[str, Any], concepts: ConceptSet, model: Model | None
+    run_description: dict[str, Any], concepts: ConceptSet, model: Model | None
 ) -> None:
     concept_set_identity = asdict(concepts.identity)
     check_same(
-        described["concept set"],
+        run_description["concept set"],
         concept_set_identity,
         "the concept set",
         ignored=["source"],
     )
     if model is not None:
         check_same(
-            described["model"], asdict(model.identity), "the model", ignored=["source"]
+            run_description["model"],
+            asdict(model.identity),
+            "the model",
+            ignored=["source"],
         )
 
 
@@ -206,7 +209,7 @@ def _device(model: Model | None) -> torch.device:
 
 
 def _whole_feed(
-    described: dict[str, Any],
+    run_description: dict[str, Any],
     concepts: ConceptSet,
     model: Model | None,
     workers: int | None,
@@ -215,10 +218,10 @@ def _whole_feed(
     """Create the feed of the whole probe data set, with the settings of the shards."""
     return Feed.of(
         concepts,
-        Preprocess(**described["preprocessing"]),
-        Settings(**described["settings"]),
+        Preprocess(**run_description["preprocessing"]),
+        Settings(**run_description["settings"]),
         _device(model),
-        batch_size=described["batch size"],
+        batch_size=run_description["batch size"],
         workers=workers,
         memory=memory,
     )

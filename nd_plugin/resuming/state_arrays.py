@@ -1,8 +1,8 @@
 """State of a part of a dissection as plain values and arrays, for its file (see `checkpoint`).
 
 Arrays have names such as ``0/level`` (layer number 0), ``again/0/parts`` (its second forward pass)
-and ``counted/0/unit_area`` (counts number 0: a layer at a quantile). Candidates lie in files of
-their own; only where each batch's maps lie in the file is stored here.
+and ``counted/0/unit_area`` (counts number 0: a layer at a quantile). Candidates are in files of
+their own; here are the positions of each batch's maps in these files.
 """
 
 from __future__ import annotations
@@ -26,21 +26,15 @@ from nd_plugin.method.lower_bound import LowerBound
 from nd_plugin.receptive_fields.geometry import Axis, Geometry
 
 STATISTICS_TENSORS = ("highest", "lowest_peak", "varied", "nonzero")
-
-
 BOUND_TENSORS = ("level", "floor", "reached")
-
-
 BOUND_NUMBERS = ("quantile", "images", "enough", "counted", "drawn")
-
-
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
     """Pack a state into plain values for JSON, and arrays by name.
 
-    Candidates that are in memory are written to their files. Raises NotSaved.
+    Candidates have to be in their files (`Candidates.write_all`): their places there are packed.
     """
     arrays: dict[str, Any] = {"readable": np.array(sorted(state.readable), np.int64)}
     layers = []
@@ -158,8 +152,7 @@ def _unpack_layer(
 def _pack_candidates(
     candidates: Candidates, prefix: str, arrays: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write candidates to their file; each row of the array is a batch and its StoredMaps."""
-    candidates.write_all()
+    """Pack places of maps in a file; each row of the array is a batch and its StoredMaps."""
     rows = []
     for batch_number, maps in candidates.by_batch.items():
         if isinstance(maps, StoredMaps):

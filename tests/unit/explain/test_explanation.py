@@ -26,7 +26,9 @@ from nd_plugin import (
     LayerDissection,
     Preprocess,
 )
-from nd_plugin.cli.explain import chosen, parse_target
+from nd_plugin.cli.explain import choose_dissection, parse_target
+from nd_plugin.explain import explainer
+from nd_plugin.explain.class_names import target_name
 from nd_plugin.report.explanation_record import run_lengths
 from nd_plugin.report.mask_overlays import overlay
 
@@ -356,12 +358,12 @@ def test_layer_and_quantile_of_a_run(
     ]
     other = replace(dissection, layer="last")
     run = Path("a")
-    assert chosen([*at, other], dissection.layer, 0.2, run) is at[1]
+    assert choose_dissection([*at, other], dissection.layer, 0.2, run) is at[1]
     assert (
-        chosen([*at, other], None, None, run) is other
+        choose_dissection([*at, other], None, None, run) is other
         and "last, the last layer" in capsys.readouterr().err
     )
-    assert chosen(at, dissection.layer, None, run) is at[0]
+    assert choose_dissection(at, dissection.layer, None, run) is at[0]
     assert (
         "at quantile 0.01, the first of the run; --quantile chooses another"
         in capsys.readouterr().err
@@ -369,11 +371,11 @@ def test_layer_and_quantile_of_a_run(
     with pytest.raises(
         BadInput, match=r"the run a has no quantile 0\.3; it has 0\.01, 0\.2"
     ):
-        chosen(at, None, 0.3, run)
+        choose_dissection(at, None, 0.3, run)
     with pytest.raises(
         BadInput, match=f"the run a has no layer 'x'; it has {dissection.layer}, last"
     ):
-        chosen([*at, other], "x", None, run)
+        choose_dissection([*at, other], "x", None, run)
 
 
 @pytest.mark.parametrize(
@@ -456,3 +458,86 @@ def test_overlay() -> None:
         and drawn[1, 2].tolist() == [255, 210, 0]
     )
     assert (image == 200).all()
+
+
+class TestChecksBeforeWork:
+    """Errors that need no contributions are raised before any are computed."""
+
+    @pytest.fixture(autouse=True)
+    def no_contributions(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*arguments: Any, **options: Any) -> None:
+            raise AssertionError("contributions were computed")
+
+        monkeypatch.setattr(explainer, "contribute", fail)
+
+    @pytest.mark.parametrize(
+        ("kind", "message"),
+        [
+            ("activation", "does not explain an output"),
+            ("shapley", "contribution 'shapley' is none of auto, linear, gradient"),
+        ],
+    )
+    def test_kind(
+        self,
+        units: LayerDissection,
+        images: Tensor,
+        kind: str,
+        message: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(explainer, "LayerPass", None)  # not even a forward pass
+        with pytest.raises(BadInput, match=message):
+            units.explain(images, contribution=kind)
+
+    def test_number_of_units(self, dissection: Dissection, images: Tensor) -> None:
+        model = Known()
+        units = LayerDissection(model, "head")
+        units.dissection = replace(dissection, layer="head")
+        with pytest.raises(BadInput, match="has 5 units, and layer 'head' has 3"):
+            units.explain(images, 0)
+
+    def test_image_quantile(self, units: LayerDissection, images: Tensor) -> None:
+        with pytest.raises(BadInput, match=r"image_quantile 1\.5 is not between"):
+            units.explain(images, image_quantile=1.5)
+
+    def test_class_of_the_target(self, units: LayerDissection, images: Tensor) -> None:
+        with pytest.raises(BadInput, match="class 2 has no name: 1 names were given"):
+            units.explain(images, [0, 2], classes=["kitchen"])
+
+
+class TestClassNames:
+    def test_a_predicted_class_without_a_name_is_a_number(
+        self, units: LayerDissection, images: Tensor
+    ) -> None:
+        explanation = units.explain(images, 2, classes={2: "street"})[0]
+        assert (explanation.name, explanation.predicted) == ("street", "class 0")
+        explanation = units.explain(images, classes={2: "street"})[0]
+        assert (explanation.name, explanation.predicted) == ("class 0", "class 0")
+
+    @pytest.mark.parametrize(
+        ("target", "name"),
+        [
+            (None, "output"),
+            (1, "garden"),
+            (-1, "street"),
+            (np.int64(1), "garden"),
+            ((1,), "garden"),
+            (True, "True"),
+            ((1, 2), "(1, 2)"),
+        ],
+    )
+    def test_within_a_tensor(self, target: Any, name: str) -> None:
+        outputs = torch.zeros(1, 3)
+        assert target_name(outputs, target, ["kitchen", "garden", "street"]) == name
+
+    @pytest.mark.parametrize(
+        ("target", "name"),
+        [
+            (("logits", 1), "garden"),
+            (("depth", 0, 1), "('depth', 0, 1)"),
+            ("logits", "logits"),
+        ],
+    )
+    def test_within_a_dict(self, target: Any, name: str) -> None:
+        outputs = {"logits": torch.zeros(1, 3), "depth": torch.zeros(1, 2, 2)}
+        assert target_name(outputs, target, ["kitchen", "garden", "street"]) == name

@@ -8,8 +8,11 @@ import io
 import json
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,8 +44,11 @@ from nd_plugin.engine.run import opened, run
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part
 from nd_plugin.results import atomic_files
+from nd_plugin.results.folder_names import LOCK_FILE, STATE, is_state_folder
 from nd_plugin.results.npz_format import ARRAYS
-from nd_plugin.resuming.checkpoint import LOCK, STATE, CheckpointFolder, load
+from nd_plugin.resuming import saved_state
+from nd_plugin.resuming.checkpoint import CheckpointFolder
+from nd_plugin.resuming.saved_state import load
 
 IMAGES, SIZE, BATCH = 20, 64, 6  # four batches, the last one smaller
 BATCHES = 4
@@ -106,7 +112,7 @@ class Attempts:
                 self.layers,
                 kept.feed,
                 progress,
-                keep=kept.keep,
+                keep=kept.open_state,
             )
 
     def uninterrupted(self) -> list[Dissection]:
@@ -440,7 +446,7 @@ def test_a_damaged_state_is_refused(attempts: Attempts, kind: str) -> None:
         else "damaged",
     ) as error:
         attempts()
-    assert str(path) in str(error.value)
+    assert str(attempts.folder) in str(error.value)
     del error
     gc.collect()  # files that were left open would be named now
 
@@ -502,7 +508,7 @@ def test_a_folder_in_which_another_process_is_at_work_is_refused(
 ) -> None:
     context, kept = multiprocessing.get_context("spawn"), attempts.keeping()
     told = context.SimpleQueue()
-    with atomic_files.alone(kept.folder / LOCK):
+    with atomic_files.alone(kept.folder / LOCK_FILE):
         other = context.Process(target=at_work_in, args=(attempts.folder, told))
         other.start()
         assert (
@@ -517,7 +523,7 @@ def test_a_folder_in_which_another_process_is_at_work_is_refused(
 def at_work_in(folder: Path, told: Any) -> None:
     """Tell what `files.alone` says."""
     try:
-        with atomic_files.alone(folder / LOCK):
+        with atomic_files.alone(folder / LOCK_FILE):
             told.put("nothing")
     except BadInput as error:
         told.put(str(error))
@@ -527,7 +533,7 @@ def test_a_lock_that_its_holder_has_removed_holds_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opened while another process held it and locked after that ended: a third may own it."""
-    path, lockf = tmp_path / LOCK, atomic_files.fcntl.lockf
+    path, lockf = tmp_path / LOCK_FILE, atomic_files.fcntl.lockf
 
     def late(*how: Any) -> None:
         path.unlink()
@@ -552,7 +558,7 @@ def test_a_damaged_state_is_not_offered_to_be_continued(attempts: Attempts) -> N
             open_model(attempts.net),
             LAYERS,
             kept.feed,
-            keep=kept.keep,
+            keep=kept.open_state,
         )
     assert (
         not kept.begun and (attempts.folder / STATE).read_bytes() == b"something else"
@@ -615,7 +621,7 @@ def test_a_failure_before_the_first_checkpoint_leaves_nothing(
             LAYERS,
             kept.feed,
             Stop(3),
-            keep=kept.keep,
+            keep=kept.open_state,
         )
     assert not attempts.folder.exists()
 
@@ -628,7 +634,7 @@ def test_a_failure_after_it_leaves_what_was_kept(attempts: Attempts) -> None:
             LAYERS,
             kept.feed,
             Stop(3),
-            keep=kept.keep,
+            keep=kept.open_state,
         )
     assert sorted(path.name for path in attempts.folder.iterdir()) == [
         "0.maps",
@@ -659,7 +665,7 @@ def test_beginning_anew_uses_nothing_of_before(attempts: Attempts) -> None:
 def test_the_seconds_are_those_of_all_attempts_and_no_more(attempts: Attempts) -> None:
     began = time.monotonic()
     attempts.interrupted(4)
-    *_, state = load(attempts.folder, torch.device("cpu"), to_continue=False)
+    *_, state = load(attempts.folder, torch.device("cpu"), append=False)
     state.close()
     (found, _) = attempts()
     ended = time.monotonic()
@@ -796,7 +802,7 @@ class TestLayerDissection:
 
 def often(folder: Path, feed: Feed) -> CheckpointFolder:
     """With a checkpoint after every batch."""
-    return CheckpointFolder(folder, feed, every=1)
+    return CheckpointFolder(folder, feed, every_images=1)
 
 
 @pytest.mark.parametrize(
@@ -853,3 +859,179 @@ def test_skipped_is_what_a_reader_needs(attempts: Attempts, shapes: Drawn) -> No
         Skipped(shapes.name(4), "image", "image file is truncated"),
         Skipped(shapes.name(6), "annotation", "of another aspect"),
     )
+
+
+@contextmanager
+def locked_by_another_process(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock in another process: within one process, locks exclude nothing."""
+    code = (
+        "import fcntl, sys; file = open(sys.argv[1], 'wb'); "
+        "fcntl.lockf(file, fcntl.LOCK_EX); print('locked', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder / LOCK_FILE)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None and process.stdin is not None
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.stdin.close()
+
+
+class TestFolder:
+    """Whose files are removed, and while who holds the lock."""
+
+    def test_a_failed_run_removes_its_files_before_it_releases_the_lock(
+        self, attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        attempts.memory, attempts.every = 0, IMAGES + 1
+        alone = atomic_files.alone
+
+        @contextmanager
+        def followed_by_another(path: Path) -> Iterator[None]:
+            try:
+                with alone(path):
+                    yield
+            finally:
+                (path.parent / "0.maps").write_bytes(b"of the process that waited")
+
+        monkeypatch.setattr(atomic_files, "alone", followed_by_another)
+        attempts.interrupted(3)
+        content = (attempts.folder / "0.maps").read_bytes()
+        assert content == b"of the process that waited"
+
+    def test_a_checkpoint_that_another_process_works_on_is_not_removed(
+        self, attempts: Attempts
+    ) -> None:
+        attempts.interrupted(3)
+        checkpoints = attempts.keeping()
+        with locked_by_another_process(attempts.folder):
+            checkpoints.remove()
+            assert (attempts.folder / STATE).is_file()
+            assert (attempts.folder / LOCK_FILE).is_file()
+        checkpoints.remove()
+        assert not attempts.folder.exists()
+
+    @pytest.mark.parametrize("name", ["mine.maps", "results.values", "0.maps.bak"])
+    def test_files_of_the_user_are_not_taken_for_candidates(
+        self, attempts: Attempts, name: str
+    ) -> None:
+        attempts.folder.mkdir(parents=True)
+        path = attempts.folder / name
+        path.write_bytes(b"years of work")
+        with pytest.raises(BadInput, match=f"no checkpoint, such as {name}"):
+            attempts()
+        attempts.keeping().remove()
+        assert path.read_bytes() == b"years of work"
+
+    @pytest.mark.parametrize("name", ["holiday.npz", "mine.maps", "results.values"])
+    def test_a_folder_with_files_of_the_user_is_not_a_states(
+        self, attempts: Attempts, name: str
+    ) -> None:
+        attempts.interrupted(3)
+        (attempts.folder / ".state.npz.abcd_123").touch()  # of an interrupted write
+        assert is_state_folder(attempts.folder)
+        (attempts.folder / name).touch()
+        assert not is_state_folder(attempts.folder)
+
+    def test_a_file_that_cannot_be_removed_costs_nothing(
+        self, attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        expected = attempts.uninterrupted()
+        attempts.interrupted(1)
+        unused = attempts.folder / "7.maps"
+        unused.touch()
+        unlink = Path.unlink
+
+        def refuse(path: Path, missing_ok: bool = False) -> None:
+            if path == unused:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            unlink(path, missing_ok)
+
+        monkeypatch.setattr(Path, "unlink", refuse)
+        assert_same(attempts(), expected)
+        assert unused.exists()
+
+
+class TestHandOver:
+    def test_the_lock_is_held_until_the_folder_has_moved(
+        self, attempts: Attempts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        attempts.interrupted(BATCHES)
+        rename = Path.rename
+        locked = []
+
+        def record(path: Path, target: Path) -> Path:
+            locked.append((path / LOCK_FILE).exists())
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", record)
+        checkpoints = attempts.keeping()
+        with checkpoints.watched(), atomic_files.alone(attempts.folder / LOCK_FILE):
+            checkpoints.hand_over(tmp_path / "shard")
+        assert locked == [True]
+        assert is_state_folder(tmp_path / "shard")
+
+    def test_to_the_same_folder_by_another_path_loses_nothing(
+        self, attempts: Attempts, tmp_path: Path
+    ) -> None:
+        attempts.interrupted(BATCHES)
+        (tmp_path / "link").symlink_to(attempts.folder.parent)
+        attempts.keeping().hand_over(tmp_path / "link" / attempts.folder.name)
+        assert (attempts.folder / STATE).is_file()
+
+    def test_a_lock_of_the_next_process_is_not_removed(self, tmp_path: Path) -> None:
+        path = tmp_path / "state" / LOCK_FILE
+        with atomic_files.alone(path):
+            path.parent.rename(tmp_path / "moved")
+            path.parent.mkdir()
+            path.touch()
+        assert path.exists()
+
+
+class TestErrorsOfLoading:
+    def load(self, folder: Path) -> None:
+        saved = load(folder, torch.device("cpu"), append=False)
+        saved.state.close()
+
+    def test_a_file_that_cannot_be_read_is_not_called_damaged(
+        self, attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        attempts.interrupted(3)
+
+        def refuse(path: Path) -> bytes:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(RunInvalid, match=r"cannot be read: .*Permission denied"):
+            self.load(attempts.folder)
+
+    @pytest.mark.parametrize("kind", [MemoryError, torch.OutOfMemoryError])
+    def test_lack_of_memory_is_not_damage(
+        self,
+        attempts: Attempts,
+        kind: type[Exception],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        attempts.interrupted(3)
+
+        def fail(*arguments: Any) -> None:
+            raise kind("out of memory")
+
+        monkeypatch.setattr(saved_state, "unpack", fail)
+        with pytest.raises(kind):
+            self.load(attempts.folder)
+
+    def test_damaged_candidates_are_not_blamed_on_the_state(
+        self, attempts: Attempts
+    ) -> None:
+        attempts.interrupted(3)
+        (attempts.folder / "1.maps").write_bytes(b"")
+        with pytest.raises(RunInvalid) as error:
+            self.load(attempts.folder)
+        message = str(error.value)
+        assert message.startswith(f"the checkpoint in {attempts.folder} is damaged: ")
+        assert "1.maps is 0 bytes long" in message and STATE not in message

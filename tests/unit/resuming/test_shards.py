@@ -33,9 +33,10 @@ from nd_plugin.engine.run import observe, run
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
 from nd_plugin.results import run_folder
+from nd_plugin.results.folder_names import STATE
 from nd_plugin.results.npz_format import ARRAYS
 from nd_plugin.resuming import shards
-from nd_plugin.resuming.checkpoint import STATE, CheckpointFolder
+from nd_plugin.resuming.checkpoint import CheckpointFolder
 
 IMAGES, SIZE, BATCH = 30, 64, 4  # eight batches, the last one smaller
 BATCHES = 8
@@ -90,7 +91,7 @@ class Plan:
         kept = CheckpointFolder(
             folder.with_name(f"{folder.name}.partial"),
             feed,
-            every=2 * BATCH,
+            every_images=2 * BATCH,
         )
         with kept.watched():
             observe(
@@ -98,7 +99,7 @@ class Plan:
                 self.layers,
                 feed,
                 progress,
-                kept.keep,
+                kept.open_state,
             )
             kept.hand_over(folder)
         return folder
