@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nd_plugin.engine.candidates import StoredMaps
-from nd_plugin.engine.forward_pass import keep_within_memory
+from nd_plugin.engine.candidates import keep_within_memory
 from nd_plugin.engine.state import LayerState
 from nd_plugin.engine.thresholds import thresholds
 from nd_plugin.machine.allocator import retain_memory, trim_memory

@@ -14,7 +14,7 @@ from torch import Tensor
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.candidates import Candidates
-from nd_plugin.engine.sparse_maps import SparseMaps, sparsify
+from nd_plugin.engine.sparse_maps import SparseMaps, peaks_of, sparsify
 from nd_plugin.engine.thresholds import UnitThresholds
 from nd_plugin.machine.allocator import trim_memory
 from nd_plugin.machine.threads import one_thread
@@ -173,7 +173,7 @@ def _sparsify(
     """Sparsify ``maps`` (image, unit, row, column) at each unit's lowest threshold."""
     values = torch.stack([at_quantile.values for at_quantile in thresholds])
     lowest = values.amin(0).to(maps.device)
-    peaks = maps.flatten(2).amax(2)
+    peaks = peaks_of(maps)
     return sparsify(maps, images.to(maps.device), peaks, lowest)
 
 

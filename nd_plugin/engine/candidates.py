@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,12 @@ from nd_plugin.machine.memory_blocks import MemoryPieces, new_bytes
 from nd_plugin.method.quantile import Flat
 
 DISK_RESERVE = 2**28  # bytes of a disk that stay free; of a small disk, a twentieth
+
+PRUNE_GROWTH = (
+    1.5  # prune if this many times the batches of the last pruning are stored
+)
+
+SPILL_TARGET = 0.75  # of the memory: spilling frees more than it must, to be rarer
 
 
 @dataclass(eq=False)
@@ -51,12 +57,12 @@ class Candidates:
     memory: MemoryPieces = field(default_factory=MemoryPieces)  # by batch
 
     @property
-    def room(self) -> BlockPool:
+    def pool(self) -> BlockPool:
         """Pool of memory blocks, which the layers of a run share."""
         return self.memory.pool
 
-    @room.setter
-    def room(self, pool: BlockPool) -> None:
+    @pool.setter
+    def pool(self, pool: BlockPool) -> None:
         self.memory.pool = pool
 
     @property
@@ -222,6 +228,30 @@ class Candidates:
                 f"the candidate maps of a layer need more room than there is in {self._folder} "
                 f"({error.strerror or error}): free some space, {larger_disk}, or raise --memory"
             ) from error
+
+
+def keep_within_memory(bound_of: Mapping[Candidates, Tensor], memory: int) -> None:
+    """Reduce candidates to ``memory`` bytes if they take more; ``bound_of``: their bounds (unit,).
+
+    First, maps that the bounds have ruled out by now are pruned. If this is not enough, maps of
+    the layer that takes most memory are moved to disk, its oldest batches first, down to
+    `SPILL_TARGET`. Raises NotSaved where the disk is full.
+    """
+    if _total_bytes(bound_of) <= memory:
+        return
+    for candidates, bound in bound_of.items():
+        if len(candidates.by_batch) > PRUNE_GROWTH * candidates.batches_at_last_prune:
+            candidates.prune(bound)
+    if _total_bytes(bound_of) <= memory:
+        return
+    target = SPILL_TARGET * memory
+    while (total := _total_bytes(bound_of)) > target:
+        largest = max(bound_of, key=lambda candidates: candidates.nbytes)
+        largest.spill(bound_of[largest], int(total - target) + 1)
+
+
+def _total_bytes(all_candidates: Iterable[Candidates]) -> int:
+    return sum(candidates.nbytes for candidates in all_candidates)
 
 
 def free_bytes(folder: Path) -> int:

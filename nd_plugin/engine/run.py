@@ -81,7 +81,8 @@ def opened(
             saver=saver,
         )
         stack.enter_context(closing(part_run))
-        part_run.images = stack.enter_context(closing(_remaining(images, feed, state)))
+        remaining = stack.enter_context(closing(_remaining(images, feed, state)))
+        part_run.first_pass_batches = remaining
         yield part_run, run_provenance
 
 

@@ -156,6 +156,11 @@ class SparseMaps:
         )
 
 
+def peaks_of(maps: Tensor) -> Tensor:
+    """Return the maxima (image, unit) of ``maps`` (image, unit, row, column)."""
+    return maps.flatten(2).amax(2)
+
+
 def sparsify(
     maps: Tensor,
     images: Tensor,
