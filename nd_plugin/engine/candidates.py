@@ -28,7 +28,7 @@ from nd_plugin.engine.sparse_maps import SparseMaps, sparsify
 from nd_plugin.errors import NotSaved
 from nd_plugin.machine.memory_blocks import BlockPool as BlockPool
 from nd_plugin.machine.memory_blocks import MemoryPieces, new_bytes
-from nd_plugin.method.quantile import Flat
+from nd_plugin.method.quantile import UnitValues
 
 DISK_RESERVE = 2**28  # bytes of a disk that stay free; of a small disk, a twentieth
 
@@ -142,7 +142,7 @@ class Candidates:
         assert self.file is not None
         return self.file.read(maps, self.cells, self.dtype)
 
-    def flat(self, bound: Tensor) -> Iterator[Flat]:
+    def values_above(self, bound: Tensor) -> Iterator[UnitValues]:
         """Yield units and values of all cells above ``bound`` (unit,), batch by batch."""
         bound = bound.cpu()
         for batch in self.by_batch:

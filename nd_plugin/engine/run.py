@@ -136,16 +136,15 @@ def run(
 ) -> list[Dissection]:
     """Dissect ``layers`` of ``model`` on the probe data set of ``feed``.
 
-    Returns one Dissection for each layer, in the order of ``layers``; where the settings
-    have several quantiles one for each of them, layer by layer. ``group``: the processes that share the work, each with a
-    part. ``keep``: see `opened`. Raises errors as listed in `nd_plugin.errors`.
+    Returns one Dissection for each layer, in the order of ``layers``; where the settings have
+    several quantiles one for each of them, layer by layer. ``group``: the processes that share
+    the work, each with a part. ``keep``: see `opened`. Raises errors as listed in
+    `nd_plugin.errors`.
     """
     group = group or SingleProcess()
     start = time.monotonic()
-    with opened(model, layers, feed, progress, keep) as (
-        part_run,
-        run_provenance,
-    ):
+    with opened(model, layers, feed, progress, keep) as opened_run:
+        part_run, run_provenance = opened_run
         earlier_seconds = part_run.state.seconds
         observe_images(part_run)
         combined = combine([part_run], group)

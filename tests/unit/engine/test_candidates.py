@@ -120,7 +120,7 @@ def assert_enough(kept: Tensor, map_: Tensor, threshold: Tensor) -> None:
 def flat_values(kept: Candidates, above: Tensor) -> list[list[float]]:
     """Values of each unit, descending, as the selection of thresholds reads them."""
     values_of: list[list[float]] = [[] for _ in range(UNITS)]
-    for units, values in kept.flat(above):
+    for units, values in kept.values_above(above):
         for unit, value in zip(units.tolist(), values.tolist(), strict=True):
             values_of[unit].append(value)
     return [sorted(values, reverse=True) for values in values_of]
