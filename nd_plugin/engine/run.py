@@ -39,7 +39,10 @@ from nd_plugin.probe_data.batches import Batches, Feed
 from nd_plugin.results.dissection import Dissection
 
 OpenState = Callable[[tuple[str, ...], Provenance], tuple[StateSaver, State]]
-NO_GEOMETRY = "no receptive-field geometry could be derived: the cells are spread evenly over the image"
+NO_GEOMETRY = (
+    "no receptive-field geometry could be derived: "
+    "the cells are spread evenly over the image"
+)
 
 
 def start_fresh(

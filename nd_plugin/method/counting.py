@@ -179,8 +179,8 @@ def _count_by_combination(
     map_offsets = (torch.arange(map_count, device=device) * combination_count).int()
     image_offsets = (piece.images * mask_pixels).int()
     for runs in find_lit_runs(piece.maps, thresholds, grid):
-        starts = runs.starts + image_offsets.index_select(0, runs.maps)
-        run_offsets = map_offsets.index_select(0, runs.maps)
+        starts = runs.starts + image_offsets.index_select(0, runs.map_index)
+        run_offsets = map_offsets.index_select(0, runs.map_index)
         pixels, pixel_offsets = expand_runs(starts, run_offsets, runs.lengths)
         combinations = annotations.combinations.index_select(0, pixels)
         lit_pixels += torch.bincount(

@@ -89,7 +89,10 @@ def mask(maps: Tensor, thresholds: Tensor, geometry: Geometry) -> Tensor:
         maps, thresholds, MaskGrid(geometry, (224, 200), (40, 44))
     ):
         for map_, start, length in zip(
-            runs.maps.tolist(), runs.starts.tolist(), runs.lengths.tolist(), strict=True
+            runs.map_index.tolist(),
+            runs.starts.tolist(),
+            runs.lengths.tolist(),
+            strict=True,
         ):
             found[map_, start : start + length] += 1
     return found
