@@ -33,9 +33,7 @@ from nd_plugin.receptive_fields.geometry import Geometry, Size
 
 MAPS_AT_ONCE = 1024  # dense maps in memory
 COUNTS_AT_ONCE = 2**24  # counts of pixels in memory: maps * combinations of labels
-MASK_PIXELS_AT_ONCE = (
-    2**31 - 1
-)  # of all images in an `AnnotationBatch`: int32 numbers them
+MASK_PIXELS_AT_ONCE = 2**31 - 1  # in an `AnnotationBatch`, numbered in int32
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,10 @@ class Counter:
     """Everything that counting a batch needs, once the images have passed through the model."""
 
     feed: Feed
-    candidates: Mapping[str, Candidates]  # by layer
-    thresholds: Mapping[
-        str, Sequence[UnitThresholds]
-    ]  # by layer, one for each quantile
-    geometries: Mapping[str, Geometry]  # by layer
+    # by layer; thresholds have one item for each quantile
+    candidates: Mapping[str, Candidates]
+    thresholds: Mapping[str, Sequence[UnitThresholds]]
+    geometries: Mapping[str, Geometry]
     readable: AbstractSet[int]  # images that count
     device: torch.device
 

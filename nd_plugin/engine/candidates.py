@@ -47,9 +47,7 @@ class Candidates:
     dtype: torch.dtype
     place: Path | None = None  # of the file, without its suffix; None: a temporary file
     whole: bool = True  # maps with neighbouring cells; otherwise single values
-    by_batch: dict[int, SparseMaps | StoredMaps] = field(
-        default_factory=dict
-    )  # by batch
+    by_batch: dict[int, SparseMaps | StoredMaps] = field(default_factory=dict)
     file: CandidateFile | None = None  # while open
     end: int = 0  # bytes of the file that hold maps
     nbytes: int = 0  # of memory

@@ -61,10 +61,8 @@ class AxisStrips:
     start: Tensor  # (strip,) int32, first pixel
     length: Tensor  # (strip,) int32, pixels
     weight_ascends: Tensor  # (strip,) bool, the last weight is not below the first
-    search_weight: (
-        Tensor  # (2, padded pixel, strip): from the first pixel on; from the last back
-    )
-    weight: Tensor  # (pixel, strip), of the second cell; a view of the first `search_weight`
+    weight: Tensor  # (pixel, strip), of the second cell; a view of `search_weight[0]`
+    search_weight: Tensor  # (2, padded pixel, strip), from first and from last pixel
 
 
 @lru_cache(maxsize=256)
@@ -96,8 +94,8 @@ def strips(
         start=starts.int().to(device),
         length=(ends - starts).int().to(device),
         weight_ascends=(cells.weight[starts] <= cells.weight[ends - 1]).to(device),
-        search_weight=weights,
         weight=weights[0, :longest],
+        search_weight=weights,
     )
 
 

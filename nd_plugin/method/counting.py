@@ -32,13 +32,9 @@ class AnnotationBatch:
     """
 
     size: Size
-    combinations: (
-        Tensor  # (image * row * column) int32, index among the image's combinations
-    )
+    combinations: Tensor  # (image * row * column) int32, indices in each image
     labels: Tensor  # (label, image * combination) int64, slots, each at most once
-    concepts: (
-        Tensor  # (concept,) int64, indices into the vocabulary of those in these images
-    )
+    concepts: Tensor  # (concept,) int64, those in these images, of the vocabulary
     categories: Tensor  # (image, category) bool, which the image has
 
     @classmethod
@@ -212,9 +208,7 @@ class UnitCounts:
     """Counts of one layer at one quantile."""
 
     intersection: Tensor  # (unit, concept) int64, |M_k ∩ L_c|
-    unit_area: (
-        Tensor  # (unit, category) int64, |M_k| over the images that have the category
-    )
+    unit_area: Tensor  # (unit, category) int64, |M_k| in images with the category
 
     @classmethod
     def empty(cls, units: int, concepts: int, categories: int) -> UnitCounts:

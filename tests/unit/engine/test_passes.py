@@ -1,4 +1,4 @@
-"""Whole runs of the engine over planted activations: the numbers are the twin's, however the passes had to be done."""
+"""Whole runs of the engine over planted activations: the numbers equal the twin's in any case."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Numbered:
 
 @dataclass
 class Planted:
-    """A model and its probe: what each layer gives for each image is planted, (image, unit, row, column)."""
+    """Model and probe with planted activations (image, unit, row, column) of each layer."""
 
     activations: Mapping[str, Tensor]
     seen: list[int] = field(default_factory=list)  # images, pass after pass
@@ -522,10 +522,8 @@ def test_values_that_are_not_finite_are_named(
     concepts: Numbered, value: float, image: int, workers: int, dtype: torch.dtype
 ) -> None:
     bad = drawn(10)
-    bad[image, 4, 1, 2], bad[image, 4, 3, 3] = (
-        value,
-        50.0,
-    )  # where it could reach a mask
+    bad[image, 4, 1, 2] = value
+    bad[image, 4, 3, 3] = 50.0  # where it could reach a mask
     model = Planted({"good": drawn(11), "bad": bad.to(dtype)})
     with pytest.raises(
         NonFiniteActivation,
