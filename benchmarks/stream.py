@@ -19,8 +19,11 @@ from stopwatch import Stopwatch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nd_plugin.engine.candidates import StoredMaps, keep_within_memory
-from nd_plugin.engine.forward_pass import pending_budget
+from nd_plugin.engine.candidates import (
+    StoredMaps,
+    keep_within_memory,
+    pending_budget,
+)
 from nd_plugin.engine.sparse_maps import peaks_of
 from nd_plugin.engine.state import LayerState
 from nd_plugin.engine.thresholds import thresholds

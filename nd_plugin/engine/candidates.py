@@ -32,6 +32,8 @@ from nd_plugin.method.quantile import UnitValues
 
 DISK_RESERVE = 2**28  # bytes of a disk that stay free; of a small disk, a twentieth
 
+PENDING_SHARE = 0.25  # of the memory, for maps that wait to be sifted
+
 PRUNE_GROWTH = (
     1.5  # prune if this many times the batches of the last pruning are stored
 )
@@ -226,6 +228,11 @@ class Candidates:
                 f"the candidate maps of a layer need more room than there is in {self._folder} "
                 f"({error.strerror or error}): free some space, {larger_disk}, or raise --memory"
             ) from error
+
+
+def pending_budget(memory: int) -> int:
+    """Return the bytes for maps that wait to be sifted; candidates have the other bytes."""
+    return int(PENDING_SHARE * memory)
 
 
 def keep_within_memory(bound_of: Mapping[Candidates, Tensor], memory: int) -> None:

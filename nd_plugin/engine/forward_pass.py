@@ -27,7 +27,12 @@ from torch import Tensor
 from nd_plugin.contracts.models import Probe
 from nd_plugin.engine.batch_counter import CountedBatch
 from nd_plugin.engine.callbacks import Progress, StateSaver, silent
-from nd_plugin.engine.candidates import BlockPool, Candidates, keep_within_memory
+from nd_plugin.engine.candidates import (
+    BlockPool,
+    Candidates,
+    keep_within_memory,
+    pending_budget,
+)
 from nd_plugin.engine.sparse_maps import peaks_of
 from nd_plugin.engine.state import LayerState, State
 from nd_plugin.errors import NonFiniteActivation, RunFailed
@@ -36,8 +41,6 @@ from nd_plugin.machine.threads import one_thread, parallel_jobs
 from nd_plugin.probe_data.batches import Batch, Batches, Feed
 from nd_plugin.receptive_fields.geometry import Geometry, spread_evenly
 
-PENDING_SHARE = 0.25  # of the memory, for pending maps
-
 AnyBatch = TypeVar("AnyBatch", Batch, CountedBatch)
 
 
@@ -45,8 +48,7 @@ AnyBatch = TypeVar("AnyBatch", Batch, CountedBatch)
 class PartRun:
     """Run over one part of the probe data set: inputs, model and state, shared by all passes.
 
-    Finished shards are merged without `first_pass_batches`, and without `probe` if no model is
-    needed any more.
+    Finished shards are merged without `first_pass_batches`, and without `probe` if none is needed.
     """
 
     feed: Feed
@@ -136,11 +138,11 @@ def observe(part_run: PartRun) -> None:
     Raises NonFiniteActivation; RunFailed, Unreadable and ModelFailed as the feed and the model do;
     NotSaved where candidates fit neither in memory nor on disk.
     """
-    assert part_run.first_pass_batches is not None
     state = part_run.state
     for layer_state in state.layers.values():  # restored ones have pools of their own
         layer_state.candidates.pool = part_run.pool
     batches = part_run.first_pass_batches
+    assert batches is not None
     for batch in part_run.with_progress("activations", batches, state.batches):
         state.skipped += batch.skipped
         state.readable.update(batch.indices.tolist())
@@ -219,16 +221,8 @@ def _sift_pending(part_run: PartRun) -> None:
     with parallel_jobs() as run_jobs:
         run_jobs(layer_state.sift_pending for layer_state in layer_states)
     memory = part_run.feed.memory
-    bound_of = _first_pass_bounds(part_run.state)
+    bound_of = part_run.state.first_pass_bounds()
     keep_within_memory(bound_of, memory - pending_budget(memory))
-
-
-def _first_pass_bounds(state: State) -> dict[Candidates, Tensor]:
-    """Return the bounds (unit,) of every layer's candidates of the first pass, as of now."""
-    layer_states = state.layers.values()
-    return {
-        layer_state.candidates: layer_state.bound.level for layer_state in layer_states
-    }
 
 
 def observe_again(part_run: PartRun, bounds: Mapping[str, Tensor], memory: int) -> None:
@@ -241,7 +235,7 @@ def observe_again(part_run: PartRun, bounds: Mapping[str, Tensor], memory: int) 
     part_run.check_model(list(bounds))
     state = part_run.state
     layers = [layer for layer in bounds if layer in state.layers]
-    bound_of = _first_pass_bounds(state)
+    bound_of = state.first_pass_bounds()
     for layer in layers:
         if layer not in state.second_pass:
             _add_second_candidates(part_run, layer)
@@ -274,15 +268,9 @@ def _store(candidates: Candidates, maps: Tensor, bound: Tensor, batch: Batch) ->
     """Store the cells of ``maps`` (image, unit, row, column) above ``bound`` (unit,)."""
     images = batch.indices.to(maps.device)
     peaks = peaks_of(maps)
+    bound = bound.to(maps.device)
     with one_thread():
-        candidates.update(
-            batch.number, images, maps, peaks, bound=bound.to(maps.device)
-        )
-
-
-def pending_budget(memory: int) -> int:
-    """Return the bytes for pending maps, in all layers together; candidates have the others."""
-    return int(PENDING_SHARE * memory)
+        candidates.update(batch.number, images, maps, peaks, bound)
 
 
 def _at_least_float32(maps: Tensor) -> Tensor:

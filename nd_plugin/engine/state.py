@@ -132,6 +132,11 @@ class State:
         """Return the layer's candidates: those of its second pass where it has one."""
         return self.second_pass.get(layer) or self.layers[layer].candidates
 
+    def first_pass_bounds(self) -> dict[Candidates, Tensor]:
+        """Return the bounds (unit,) of each layer's candidates of the first pass, as of now."""
+        layer_states = self.layers.values()
+        return {layer.candidates: layer.bound.level for layer in layer_states}
+
     def close(self) -> None:
         """Close all files."""
         for candidates in self.files():

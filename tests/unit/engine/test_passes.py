@@ -39,7 +39,7 @@ from nd_plugin.engine.run import opened
 from nd_plugin.engine.run import run as run_engine
 from nd_plugin.engine.state import State
 from nd_plugin.machine.process_group import SingleProcess
-from nd_plugin.method import activation_masks, lower_bound, upsampling
+from nd_plugin.method import lower_bound, mask_strips, upsampling
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import Part
 
@@ -635,7 +635,7 @@ def test_layers_of_other_precisions(
 def test_what_a_caller_has_set_changes_nothing(
     concepts: Numbered, surroundings: str, how: str
 ) -> None:
-    for cache in (activation_masks.strips, upsampling.taps_on):
+    for cache in (mask_strips.strips, upsampling.taps_on):
         cache.cache_clear()
     try:
         if surroundings == "half by default":

@@ -10,12 +10,8 @@ from torch import Tensor
 
 from nd_plugin import Axis, Geometry
 from nd_plugin.method import activation_masks
-from nd_plugin.method.activation_masks import (
-    AxisStrips,
-    expand_runs,
-    find_lit_runs,
-    strips,
-)
+from nd_plugin.method.activation_masks import expand_runs, find_lit_runs
+from nd_plugin.method.mask_strips import AxisStrips, strips
 from nd_plugin.method.upsampling import MaskAxis, MaskGrid, taps, upsample
 from nd_plugin.receptive_fields.geometry import spread_evenly
 
