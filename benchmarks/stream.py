@@ -19,8 +19,12 @@ from stopwatch import Stopwatch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nd_plugin.engine.candidates import StoredMaps
-from nd_plugin.engine.forward_pass import keep_within_memory, pending_budget
+from nd_plugin.engine.candidates import (
+    StoredMaps,
+    keep_within_memory,
+    pending_budget,
+)
+from nd_plugin.engine.sparse_maps import peaks_of
 from nd_plugin.engine.state import LayerState
 from nd_plugin.engine.thresholds import thresholds
 from nd_plugin.machine.allocator import retain_memory, trim_memory
@@ -125,8 +129,7 @@ class Engine:
                 self.layer = self._start(maps)
             first_image = number * workload.batch_size
             images = torch.arange(first_image, first_image + len(maps))
-            peaks = maps.flatten(2).amax(2)
-            self.layer.update(number, maps, peaks, images)
+            self.layer.update(number, maps, peaks_of(maps), images)
             if self.layer.pending_bytes > pending_budget(workload.memory):
                 self._enforce_budget(self.layer)
             trim_memory()
@@ -143,12 +146,18 @@ class Engine:
         images = workload.images
         geometry = spread_evenly((workload.cells, workload.cells), INPUT_SIZE)
         return LayerState.empty(
-            maps, workload.quantile, images, images, TOP_IMAGES, geometry
+            maps,
+            quantile=workload.quantile,
+            images=images,
+            images_of_part=images,
+            top=TOP_IMAGES,
+            geometry=geometry,
         )
 
     def _enforce_budget(self, layer: LayerState) -> None:
         layer.sift_pending()
-        budget = self.workload.memory - pending_budget(self.workload.memory)
+        memory = self.workload.memory
+        budget = memory - pending_budget(memory)
         keep_within_memory({layer.candidates: layer.bound.level}, budget)
 
 

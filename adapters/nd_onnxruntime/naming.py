@@ -22,7 +22,7 @@ from nd_onnxruntime.module_runs import (
     parameter_owners,
 )
 from nd_onnxruntime.module_scopes import has_scope_metadata, scopes_of_name
-from nd_plugin import LayerAmbiguous, LayerNotFound, UnitsNotFound, nearest
+from nd_plugin import LayerAmbiguous, LayerNotFound, UnitsNotFound, check_run, nearest
 
 UNLISTED = ("Cast", "Identity")  # operators whose input is listed already
 VALUE_PREFIX = "value:"
@@ -114,11 +114,7 @@ class LayerNames:
         if not is_run or name in self.graph.producers:
             return None
         runs = self.modules[module]
-        if int(run) >= len(runs):
-            raise LayerNotFound(
-                f"layer {module!r} runs {len(runs)} times in one forward pass; its last run is "
-                f"{module}#{len(runs) - 1}"
-            )
+        check_run(module, int(run), len(runs))
         return runs[int(run)]
 
     def _torchscript_run(self, name: str) -> int | None:
@@ -132,12 +128,7 @@ class LayerNames:
 
     def _check_single_run(self, name: str) -> None:
         """Raise LayerAmbiguous for a module that runs several times."""
-        count = len(self.modules[name])
-        if count > 1:
-            choices = ", ".join(f"{name}#{run}" for run in range(count))
-            raise LayerAmbiguous(
-                f"layer {name!r} runs {count} times in one forward pass; choose one: {choices}"
-            )
+        check_run(name, None, len(self.modules[name]))
         # the TorchScript exporter numbers the runs of a container, but not those of its children
         children = [
             runs for child, runs in self.modules.items() if child.startswith(f"{name}.")

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nd_plugin import check_run
 from nd_torch.naming import Target, select_tensor
 
 Tensors = tuple[Tensor, ...]

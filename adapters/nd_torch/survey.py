@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Geometry, Layout, Positions, find_layout, geometry_of
+from nd_plugin import Geometry, Layout, Positions, check_run, find_layout, geometry_of
 from nd_torch.forward import forward, hooked
 from nd_torch.naming import Target, find_entries, select_key
 from nd_torch.tracking import Tracking

@@ -14,7 +14,7 @@ from torch import Tensor
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.candidates import Candidates
-from nd_plugin.engine.sparse_maps import SparseMaps, sparsify
+from nd_plugin.engine.sparse_maps import SparseMaps, peaks_of, sparsify
 from nd_plugin.engine.thresholds import UnitThresholds
 from nd_plugin.machine.allocator import trim_memory
 from nd_plugin.machine.threads import one_thread
@@ -33,9 +33,7 @@ from nd_plugin.receptive_fields.geometry import Geometry, Size
 
 MAPS_AT_ONCE = 1024  # dense maps in memory
 COUNTS_AT_ONCE = 2**24  # counts of pixels in memory: maps * combinations of labels
-MASK_PIXELS_AT_ONCE = (
-    2**31 - 1
-)  # of all images in an `AnnotationBatch`: int32 numbers them
+MASK_PIXELS_AT_ONCE = 2**31 - 1  # in an `AnnotationBatch`, numbered in int32
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,10 @@ class Counter:
     """Everything that counting a batch needs, once the images have passed through the model."""
 
     feed: Feed
-    candidates: Mapping[str, Candidates]  # by layer
-    thresholds: Mapping[
-        str, Sequence[UnitThresholds]
-    ]  # by layer, one for each quantile
-    geometries: Mapping[str, Geometry]  # by layer
+    # by layer; thresholds have one item for each quantile
+    candidates: Mapping[str, Candidates]
+    thresholds: Mapping[str, Sequence[UnitThresholds]]
+    geometries: Mapping[str, Geometry]
     readable: AbstractSet[int]  # images that count
     device: torch.device
 
@@ -173,7 +170,7 @@ def _sparsify(
     """Sparsify ``maps`` (image, unit, row, column) at each unit's lowest threshold."""
     values = torch.stack([at_quantile.values for at_quantile in thresholds])
     lowest = values.amin(0).to(maps.device)
-    peaks = maps.flatten(2).amax(2)
+    peaks = peaks_of(maps)
     return sparsify(maps, images.to(maps.device), peaks, lowest)
 
 

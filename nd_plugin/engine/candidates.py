@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,9 +28,17 @@ from nd_plugin.engine.sparse_maps import SparseMaps, sparsify
 from nd_plugin.errors import NotSaved
 from nd_plugin.machine.memory_blocks import BlockPool as BlockPool
 from nd_plugin.machine.memory_blocks import MemoryPieces, new_bytes
-from nd_plugin.method.quantile import Flat
+from nd_plugin.method.quantile import UnitValues
 
 DISK_RESERVE = 2**28  # bytes of a disk that stay free; of a small disk, a twentieth
+
+PENDING_SHARE = 0.25  # of the memory, for maps that wait to be sifted
+
+PRUNE_GROWTH = (
+    1.5  # prune if this many times the batches of the last pruning are stored
+)
+
+SPILL_TARGET = 0.75  # of the memory: spilling frees more than it must, to be rarer
 
 
 @dataclass(eq=False)
@@ -41,9 +49,7 @@ class Candidates:
     dtype: torch.dtype
     place: Path | None = None  # of the file, without its suffix; None: a temporary file
     whole: bool = True  # maps with neighbouring cells; otherwise single values
-    by_batch: dict[int, SparseMaps | StoredMaps] = field(
-        default_factory=dict
-    )  # by batch
+    by_batch: dict[int, SparseMaps | StoredMaps] = field(default_factory=dict)
     file: CandidateFile | None = None  # while open
     end: int = 0  # bytes of the file that hold maps
     nbytes: int = 0  # of memory
@@ -51,12 +57,12 @@ class Candidates:
     memory: MemoryPieces = field(default_factory=MemoryPieces)  # by batch
 
     @property
-    def room(self) -> BlockPool:
+    def pool(self) -> BlockPool:
         """Pool of memory blocks, which the layers of a run share."""
         return self.memory.pool
 
-    @room.setter
-    def room(self, pool: BlockPool) -> None:
+    @pool.setter
+    def pool(self, pool: BlockPool) -> None:
         self.memory.pool = pool
 
     @property
@@ -136,7 +142,7 @@ class Candidates:
         assert self.file is not None
         return self.file.read(maps, self.cells, self.dtype)
 
-    def flat(self, bound: Tensor) -> Iterator[Flat]:
+    def values_above(self, bound: Tensor) -> Iterator[UnitValues]:
         """Yield units and values of all cells above ``bound`` (unit,), batch by batch."""
         bound = bound.cpu()
         for batch in self.by_batch:
@@ -222,6 +228,35 @@ class Candidates:
                 f"the candidate maps of a layer need more room than there is in {self._folder} "
                 f"({error.strerror or error}): free some space, {larger_disk}, or raise --memory"
             ) from error
+
+
+def pending_budget(memory: int) -> int:
+    """Return the bytes for maps that wait to be sifted; candidates have the other bytes."""
+    return int(PENDING_SHARE * memory)
+
+
+def keep_within_memory(bound_of: Mapping[Candidates, Tensor], memory: int) -> None:
+    """Reduce candidates to ``memory`` bytes if they take more; ``bound_of``: their bounds (unit,).
+
+    First, maps that the bounds have ruled out by now are pruned. If this is not enough, maps of
+    the layer that takes most memory are moved to disk, its oldest batches first, down to
+    `SPILL_TARGET`. Raises NotSaved where the disk is full.
+    """
+    if _total_bytes(bound_of) <= memory:
+        return
+    for candidates, bound in bound_of.items():
+        if len(candidates.by_batch) > PRUNE_GROWTH * candidates.batches_at_last_prune:
+            candidates.prune(bound)
+    if _total_bytes(bound_of) <= memory:
+        return
+    target = SPILL_TARGET * memory
+    while (total := _total_bytes(bound_of)) > target:
+        largest = max(bound_of, key=lambda candidates: candidates.nbytes)
+        largest.spill(bound_of[largest], int(total - target) + 1)
+
+
+def _total_bytes(all_candidates: Iterable[Candidates]) -> int:
+    return sum(candidates.nbytes for candidates in all_candidates)
 
 
 def free_bytes(folder: Path) -> int:

@@ -82,6 +82,7 @@ def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState
         for layer in part_runs[0].layers
     }
     _complete_thresholds(part_runs, layers, group)
+    _note_reduced_maps(part_runs, layers, group)
     for name, layer in layers.items():
         _check_finite(name, layer.thresholds)
     thresholds_by_layer = {name: layer.thresholds for name, layer in layers.items()}
@@ -128,14 +129,35 @@ def _combine_layer(
     snapshots = _gather_all((state.bound.snapshot() for state in states), group)
     bounds = CombinedBounds.of(snapshots)
     candidates = [state.candidates for state in states]
-    maps_fitted = all(group.gather(all(stored.whole for stored in candidates)))
     return CombinedLayer(
         statistics=total_statistics,
         geometry=_gather_all((state.geometry for state in states), group)[-1],
         bounds=bounds,
         thresholds=_select(part_runs, candidates, bounds, total_statistics, group),
-        notes=[] if maps_fitted else [DID_NOT_FIT],
+        notes=[] if _maps_fitted(candidates, group) else [DID_NOT_FIT],
     )
+
+
+def _maps_fitted(candidates: Sequence[Candidates], group: SingleProcess) -> bool:
+    """Return whether the maps of ``candidates`` are stored in all processes, not values alone."""
+    return all(group.gather(all(stored.whole for stored in candidates)))
+
+
+def _note_reduced_maps(
+    part_runs: Sequence[PartRun],
+    layers: Mapping[str, CombinedLayer],
+    group: SingleProcess,
+) -> None:
+    """Note layers whose maps were reduced to values during the second pass, for want of disk."""
+    for name, layer in layers.items():
+        candidates = [
+            part_run.state.candidates(name)
+            for part_run in part_runs
+            if name in part_run.state.layers
+        ]
+        fitted = _maps_fitted(candidates, group)
+        if not fitted and DID_NOT_FIT not in layer.notes:
+            layer.notes.append(DID_NOT_FIT)
 
 
 def _complete_thresholds(
@@ -151,8 +173,9 @@ def _complete_thresholds(
     }
     if not levels:
         return
+    memory = part_runs[0].feed.memory // len(part_runs)
     for part_run in part_runs:
-        observe_again(part_run, levels)
+        observe_again(part_run, levels, memory)
     for name, level in levels.items():
         layer = layers[name]
         candidates = [

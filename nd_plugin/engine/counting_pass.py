@@ -10,19 +10,20 @@ from nd_plugin.engine.batch_counter import CountedBatch, Counter
 from nd_plugin.engine.forward_pass import PartRun
 from nd_plugin.engine.state import CountState
 from nd_plugin.engine.thresholds import UnitThresholds
+from nd_plugin.machine.allocator import trim_memory
 from nd_plugin.machine.forked_workers import can_fork, map_in_order
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
 from nd_plugin.probe_data.batches import Batch
 
-ThresholdsByLayer = Mapping[
-    str, Sequence[UnitThresholds]
-]  # one UnitThresholds for each quantile
+# one UnitThresholds for each quantile
+ThresholdsByLayer = Mapping[str, Sequence[UnitThresholds]]
 
 
 def count_concepts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountState:
     """Count the remaining batches: masks above the ``thresholds`` against annotations.
 
-    Layers without stored maps go through the model again. Raises RunFailed without a model.
+    Layers without stored maps go through the model again. Raises RunFailed without a model, and
+    for an image that the first pass has read and that cannot be read any more.
     """
     state = part_run.state
     if state.counted is None:
@@ -32,14 +33,15 @@ def count_concepts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountSta
         layer for layer in state.layers if not state.candidates(layer).whole
     ]
     if layers_to_rerun:
-        part_run.require_probe(layers_to_rerun)
+        part_run.check_model(layers_to_rerun)
     unreadable = {item.image for item in state.skipped if item.part == "image"}
-    start = counted.batches
-    batches = _count_batches(part_run, thresholds, layers_to_rerun, start)
-    for batch in part_run.with_progress("masks", batches, start):
+    batches_done = counted.batches
+    batches = _count_batches(part_run, thresholds, layers_to_rerun, batches_done)
+    for batch in part_run.with_progress("masks", batches, batches_done):
         counted.update(batch)
         counted.skipped += _skipped_annotations(batch, unreadable)
         part_run.saver.tick(state, batch.seen)
+        trim_memory()
     return counted
 
 
@@ -96,10 +98,11 @@ def _count_batches(
         return map_in_order(counter.decode_and_count, feed.numbers(start), feed.workers)
 
     def count(batch: Batch) -> CountedBatch:
-        activations = (
-            part_run.activations(batch, layers_to_rerun) if needs_model else {}
-        )
-        return counter.count(batch, activations)
+        if not needs_model:
+            return counter.count(batch, {})
+        readable = part_run.images_of_first_pass(batch)
+        activations = part_run.activations(readable, layers_to_rerun)
+        return counter.count(readable, activations)
 
     batches = feed.batches(pictures=needs_model, annotated=True, start=start)
     return map(count, batches)

@@ -40,8 +40,8 @@ from nd_plugin.results.dissection import Dissection
 
 OpenState = Callable[[tuple[str, ...], Provenance], tuple[StateSaver, State]]
 NO_GEOMETRY = (
-    "no receptive-field geometry could be derived: the cells are spread evenly over "
-    "the image"
+    "no receptive-field geometry could be derived: "
+    "the cells are spread evenly over the image"
 )
 
 
@@ -84,7 +84,8 @@ def opened(
             saver=saver,
         )
         stack.enter_context(closing(part_run))
-        part_run.images = stack.enter_context(closing(_remaining(images, feed, state)))
+        remaining = stack.enter_context(closing(_remaining(images, feed, state)))
+        part_run.first_pass_batches = remaining
         yield part_run, run_provenance
 
 
@@ -145,10 +146,8 @@ def run(
     """
     group = group or SingleProcess()
     start = time.monotonic()
-    with opened(model, layers, feed, progress, keep) as (
-        part_run,
-        run_provenance,
-    ):
+    with opened(model, layers, feed, progress, keep) as opened_run:
+        part_run, run_provenance = opened_run
         earlier_seconds = part_run.state.seconds
         observe_images(part_run)
         combined = combine([part_run], group)

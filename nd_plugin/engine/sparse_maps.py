@@ -2,19 +2,14 @@
 
 A pixel of a mask M_k lies between four cells of its map. One of these exceeds T_k,
 interpolation being convex, and so exceeds every lower bound of T_k; the other three touch
-it. No other cell decides about a pixel (see `method.activation_masks`).
-
-    . . . . .        . + + + .      #  exceeds the bound
-    . . # . .   ->   . + # + .      +  touches such a cell, and is stored with it
-    . . . . .        . + + + .      .  is not stored
+it (see `method.cell_selection`). No other cell decides about a pixel (see
+`method.activation_masks`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,27 +17,18 @@ import torch
 from torch import Tensor
 
 from nd_plugin.machine.memory_blocks import new_bytes
+from nd_plugin.method.cell_selection import (
+    SparseCells,
+    maps_at_once,
+    position_dtype,
+    select_cells,
+)
 from nd_plugin.method.numpy_on_cpu import true_indices
 from nd_plugin.method.upsampling import finite
 
-Allocate = Callable[
-    [int], Tensor
-]  # bytes -> (byte,) uint8, at an address that 8 divides
+Allocate = Callable[[int], Tensor]  # size -> (byte,) uint8, at a multiple of 8
 
-CELLS_IN_CACHE = 2**18  # compared with the bound at a time, on a CPU
-CELLS_ON_DEVICE = 2**24  # the same on an accelerator
-
-NOT_STORED = (
-    -torch.inf
-)  # other cells: whatever is interpolated from one exceeds no bound
-
-
-class SparseCells(NamedTuple):
-    """Stored cells of some maps, on the device of these maps."""
-
-    counts: Tensor  # (map,) int32, stored cells
-    positions: Tensor  # (cell,) row * columns + column, ascending in each map
-    values: Tensor  # (cell,)
+NOT_STORED = -torch.inf  # whatever is interpolated from such a cell exceeds no bound
 
 
 @dataclass(frozen=True)
@@ -128,9 +114,7 @@ class SparseMaps:
     def _select(self, maps: Tensor, cells: Tensor) -> SparseMaps:
         """Copy maps and cells in these maps by ascending indices, (map,) and (cell,)."""
         ends = torch.searchsorted(cells, self.counts.cumsum(0), out_int32=True)
-        counts = ends.diff(
-            prepend=ends.new_zeros(1)
-        )  # of the selected cells in every map
+        counts = ends.diff(prepend=ends.new_zeros(1))  # of the cells in every map
         selected = SparseCells(
             counts.index_select(0, maps),
             self.positions.index_select(0, cells),
@@ -156,6 +140,11 @@ class SparseMaps:
         )
 
 
+def peaks_of(maps: Tensor) -> Tensor:
+    """Return the maxima (image, unit) of ``maps`` (image, unit, row, column)."""
+    return maps.flatten(2).amax(2)
+
+
 def sparsify(
     maps: Tensor,
     images: Tensor,
@@ -177,7 +166,7 @@ def sparsify(
     units = exceeding - image_indices * unit_count
     all_maps = maps.flatten(0, 1)
     bounds = bound.index_select(0, units)
-    chunk_size = _maps_at_once(rows * columns, maps.device)
+    chunk_size = maps_at_once(rows * columns, maps.device)
     chunks = []
     for start in range(0, len(exceeding), chunk_size):
         chunk = slice(start, start + chunk_size)
@@ -190,47 +179,6 @@ def sparsify(
     return _pack(
         (rows, columns), exceeding_peaks, exceeding_images, units, chunks, allocate
     )
-
-
-def select_cells(maps: Tensor, bound: Tensor, *, neighbours: bool) -> SparseCells:
-    """Return the cells of ``maps`` (map, row, column) above ``bound`` (map,), with neighbours.
-
-    There are at most as many maps as `_maps_at_once` says.
-    """
-    device = maps.device
-    map_size = maps.shape[1] * maps.shape[2]
-    if device.type == "cpu":
-        selected = torch.from_numpy(_selected(maps.numpy(), bound.numpy(), neighbours))
-    else:
-        selected = _selected(maps, bound, neighbours)
-    cells = true_indices(selected)
-    counts = selected.view(len(maps), map_size).sum(1, dtype=torch.int32)
-    positions = _positions(map_size, device).index_select(0, cells)
-    return SparseCells(counts, positions, maps.flatten().index_select(0, cells))
-
-
-def _selected(maps: Any, bound: Any, neighbours: bool) -> Any:
-    """Return whether each cell is selected, (map * row * column,) bool.
-
-    Of tensors or arrays: NumPy is as fast with one thread as torch with two, and so does not
-    wait where other processes use the cores.
-    """
-    above_bound = (maps > bound[:, None, None]).reshape(-1)
-    if not neighbours:
-        return above_bound
-    with_row_neighbours = _dilate(above_bound, 1)
-    return _dilate(with_row_neighbours, maps.shape[2])
-
-
-def _dilate(selected: Any, step: int) -> Any:
-    """Add to ``selected`` (cell,) bool the cells ``step`` before and behind a selected one.
-
-    All maps form one line: some cells are selected needlessly, over the end of a row or map.
-    """
-    dilated = selected | selected
-    dilated[step:] |= selected[:-step]
-    dilated[:-step] |= selected[step:]
-    return dilated
 
 
 def _ranges(
@@ -246,19 +194,6 @@ def _ranges(
     return integers
 
 
-def _maps_at_once(map_size: int, device: torch.device) -> int:
-    """Return how many maps of ``map_size`` cells are compared with their bounds at a time."""
-    cells = CELLS_IN_CACHE if device.type == "cpu" else CELLS_ON_DEVICE
-    return max(cells // map_size, 1)
-
-
-@lru_cache(maxsize=16)
-def _positions(map_size: int, device: torch.device) -> Tensor:
-    """Return the position in its map of every cell of `_maps_at_once` maps, (cell,)."""
-    positions = torch.arange(map_size, dtype=_position_dtype(map_size), device=device)
-    return positions.repeat(_maps_at_once(map_size, device))
-
-
 def _columns(
     cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int
 ) -> list[tuple[torch.dtype, int]]:
@@ -270,15 +205,8 @@ def _columns(
         (dtype, count),  # values
         (dtype, maps),  # peaks
         *[(torch.int32, maps)] * 3,  # images, units, counts
-        (_position_dtype(cells[0] * cells[1]), count),  # positions
+        (position_dtype(cells[0] * cells[1]), count),  # positions
     ]
-
-
-def _position_dtype(map_size: int) -> torch.dtype:
-    """Return the smallest dtype that numbers the cells of a map."""
-    if map_size <= 2**8:
-        return torch.uint8
-    return torch.int16 if map_size <= 2**15 else torch.int32
 
 
 def bytes_of(cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int) -> int:

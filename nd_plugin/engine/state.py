@@ -118,13 +118,12 @@ class CountState:
 class State:
     """Progress of a part of a dissection through its passes, and the results so far."""
 
-    layers: dict[str, LayerState] = field(default_factory=dict)
-    readable: set[int] = field(default_factory=set)  # images
+    layers: dict[str, LayerState] = field(default_factory=dict)  # of the first pass
+    readable: set[int] = field(default_factory=set)  # images read in the first pass
     skipped: list[Skipped] = field(default_factory=list)  # images
     batches: int = 0  # of the first pass, done
-    second_pass: dict[str, Candidates] = field(
-        default_factory=dict
-    )  # candidates of layers that need a second forward pass
+    # candidates of layers that need a second forward pass
+    second_pass: dict[str, Candidates] = field(default_factory=dict)
     second_pass_batches: int = 0  # of the second pass, done
     counted: CountState | None = None  # None: before the pass over the annotations
     seconds: float = 0.0
@@ -132,6 +131,11 @@ class State:
     def candidates(self, layer: str) -> Candidates:
         """Return the layer's candidates: those of its second pass where it has one."""
         return self.second_pass.get(layer) or self.layers[layer].candidates
+
+    def first_pass_bounds(self) -> dict[Candidates, Tensor]:
+        """Return the bounds (unit,) of each layer's candidates of the first pass, as of now."""
+        layer_states = self.layers.values()
+        return {layer.candidates: layer.bound.level for layer in layer_states}
 
     def close(self) -> None:
         """Close all files."""

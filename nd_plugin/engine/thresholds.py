@@ -13,7 +13,7 @@ from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import one_thread
 from nd_plugin.method.lower_bound import CombinedBounds
-from nd_plugin.method.quantile import Flat, select
+from nd_plugin.method.quantile import UnitValues, select
 from nd_plugin.method.ranks import rank
 
 BYTES_PER_VALUE = 2**7  # of the memory budget; a selection takes 8, and 16 for a moment
@@ -38,25 +38,24 @@ def thresholds(
 ) -> list[UnitThresholds]:
     """Select T_k at each quantile from the candidates of all parts in all processes.
 
-    ``by_batch`` are the candidates of this process. All candidates, in all processes, exceed the
+    ``parts`` are the candidates of this process. In every process they hold all values above the
     ``bounds``; ``statistics`` are those of the whole probe data set. ``memory`` is in bytes.
 
     T_k is known where it is among the stored values; where it is the level of the bounds (it is
     not higher, and by `CombinedBounds.proven_level` not lower); and where the unit is constant.
     """
 
-    def flat() -> Iterator[Flat]:
+    def read_values() -> Iterator[UnitValues]:
         for candidates in parts:
-            yield from candidates.flat(bounds.level)
+            yield from candidates.values_above(bounds.level)
 
     at_quantiles = []
     for quantile in quantiles:
         threshold_rank = rank(quantile, statistics.locations)
-        with (
-            one_thread()
-        ):  # a second one is no faster, and waits where the cores are shared
+        # a second thread is no faster, and waits where the cores are shared
+        with one_thread():
             values, stored = select(
-                flat,
+                read_values,
                 bounds.level,
                 statistics.highest,
                 threshold_rank,
@@ -73,12 +72,10 @@ def thresholds(
 
 def known_level(at_quantiles: Sequence[UnitThresholds]) -> Tensor:
     """Return each unit's lowest T_k where all are known, otherwise -inf; (unit,)."""
-    all_known = torch.stack(
-        [unit_thresholds.known for unit_thresholds in at_quantiles]
-    ).all(0)
-    lowest = torch.stack(
-        [unit_thresholds.values for unit_thresholds in at_quantiles]
-    ).amin(0)
+    known = torch.stack([at_quantile.known for at_quantile in at_quantiles])
+    values = torch.stack([at_quantile.values for at_quantile in at_quantiles])
+    all_known = known.all(0)
+    lowest = values.amin(0)
     return torch.where(all_known, lowest, torch.full_like(lowest, -torch.inf))
 
 

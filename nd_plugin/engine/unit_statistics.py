@@ -24,9 +24,8 @@ class TopImages:
     keep: int  # images for each unit
     activations: Tensor  # (unit, at most keep), descending
     images: Tensor  # (unit, at most keep) int64, indices into the probe data set
-    pending: list[tuple[Tensor, Tensor]] = field(
-        default_factory=list
-    )  # maxima (image, unit) and images (image,)
+    # not yet ranked: maxima (image, unit) and images (image,)
+    pending: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     @classmethod
     def empty(

@@ -26,9 +26,7 @@ class LabelCombinations:
     there are, and a concept that occurs in several planes of a pixel is counted once too.
     """
 
-    combinations: (
-        Integers  # (row, column), index of the pixel's combination; smallest type
-    )
+    combinations: Integers  # (row, column), index of the pixel's; smallest type
     members: Counts  # (combination, any number), 1 + concept, each at most once; 0 for no label
     concepts: Counts  # (concept,) that have a pixel, ascending
     areas: Counts  # (concept,) |L_c| of `concepts`, pixels

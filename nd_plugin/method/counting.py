@@ -32,13 +32,9 @@ class AnnotationBatch:
     """
 
     size: Size
-    combinations: (
-        Tensor  # (image * row * column) int32, index among the image's combinations
-    )
+    combinations: Tensor  # (image * row * column) int32, indices in each image
     labels: Tensor  # (label, image * combination) int64, slots, each at most once
-    concepts: (
-        Tensor  # (concept,) int64, indices into the vocabulary of those in these images
-    )
+    concepts: Tensor  # (concept,) int64, those in these images, of the vocabulary
     categories: Tensor  # (image, category) bool, which the image has
 
     @classmethod
@@ -179,8 +175,8 @@ def _count_by_combination(
     map_offsets = (torch.arange(map_count, device=device) * combination_count).int()
     image_offsets = (piece.images * mask_pixels).int()
     for runs in find_lit_runs(piece.maps, thresholds, grid):
-        starts = runs.starts + image_offsets.index_select(0, runs.maps)
-        run_offsets = map_offsets.index_select(0, runs.maps)
+        starts = runs.starts + image_offsets.index_select(0, runs.map_index)
+        run_offsets = map_offsets.index_select(0, runs.map_index)
         pixels, pixel_offsets = expand_runs(starts, run_offsets, runs.lengths)
         combinations = annotations.combinations.index_select(0, pixels)
         lit_pixels += torch.bincount(
@@ -212,9 +208,7 @@ class UnitCounts:
     """Counts of one layer at one quantile."""
 
     intersection: Tensor  # (unit, concept) int64, |M_k ∩ L_c|
-    unit_area: (
-        Tensor  # (unit, category) int64, |M_k| over the images that have the category
-    )
+    unit_area: Tensor  # (unit, category) int64, |M_k| in images with the category
 
     @classmethod
     def empty(cls, units: int, concepts: int, categories: int) -> UnitCounts:

@@ -60,9 +60,7 @@ class LowerBound:
     counted: int = 0  # images
     drawn: int = 0  # images
     largest: Tensor | None = None  # (unit, any number), descending, of the values drawn
-    waiting: tuple[
-        Tensor, ...
-    ] = ()  # (image, unit) each, drawn since the last `update_level`
+    waiting: tuple[Tensor, ...] = ()  # drawn since `update_level`, (image, unit) each
 
     @classmethod
     def empty(
@@ -103,10 +101,8 @@ class LowerBound:
             values = torch.cat([self.largest, values], dim=1)
         mean = float(Fraction(repr(self.quantile)) * self.drawn)
         upper_bound = poisson_upper_bound(mean)
-        spare = (
-            upper_bound + 64
-        )  # for means that will grow, and to see ties below the level
-        largest_count = min(upper_bound + spare, values.shape[1])
+        # more than the bound: the mean will grow, and ties below the level are to be seen
+        largest_count = min(2 * upper_bound + 64, values.shape[1])
         self.largest = values.topk(largest_count, dim=1).values
         self.waiting = ()
         if upper_bound <= largest_count:
@@ -177,7 +173,6 @@ class CombinedBounds(NamedTuple):
         another part.
         """
         floors, order = self.floors.sort(dim=0, descending=True)
-        counted = self.reached.gather(0, order).cumsum(
-            0
-        )  # by parts with this floor or a higher one
+        # counted by all parts with this floor or a higher one
+        counted = self.reached.gather(0, order).cumsum(0)
         return torch.where(counted > rank, floors, -torch.inf).amax(0)

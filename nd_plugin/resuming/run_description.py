@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nd_plugin.contracts.provenance import Provenance
+from nd_plugin.contracts.provenance import Provenance, Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.probe_data.batches import Feed
 
@@ -22,7 +22,7 @@ def describe(
         "model": asdict(run_provenance.model),
         "concept set": asdict(run_provenance.concept_set),
         "layers": list(layers),
-        "settings": asdict(feed.settings),
+        "settings": _settings(feed.settings),
         "preprocessing": feed.preprocess.describe(),
         "batch size": feed.batch_size,
         "images": feed.images,
@@ -31,6 +31,11 @@ def describe(
         "device": run_provenance.device.partition(":")[0],
         "versions": dict(run_provenance.versions),
     }
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    """Return settings with all quantiles, whether there are several or one."""
+    return {**asdict(settings), "quantiles": list(settings.all_quantiles)}
 
 
 def check_same(

@@ -379,7 +379,10 @@ class TestWhereCaptumRaisesOrErrs:
             match="runs 2 times in one forward pass; choose one: relu#0, relu#1",
         ):
             LayerDissection(model, model.relu).attribute(images, ("out", 0))
-        with pytest.raises(LayerNotFound, match="it runs 2 times, the last being #1"):
+        with pytest.raises(
+            LayerNotFound,
+            match="runs 2 times in one forward pass; its last run is relu#1",
+        ):
             LayerDissection(model, "relu#2").attribute(images, ("out", 0))
         first, second = (
             LayerDissection(model, f"relu#{run}").attribute(images, ("out", 0))

@@ -120,7 +120,7 @@ def assert_enough(kept: Tensor, map_: Tensor, threshold: Tensor) -> None:
 def flat_values(kept: Candidates, above: Tensor) -> list[list[float]]:
     """Values of each unit, descending, as the selection of thresholds reads them."""
     values_of: list[list[float]] = [[] for _ in range(UNITS)]
-    for units, values in kept.flat(above):
+    for units, values in kept.values_above(above):
         for unit, value in zip(units.tolist(), values.tolist(), strict=True):
             values_of[unit].append(value)
     return [sorted(values, reverse=True) for values in values_of]
@@ -483,9 +483,27 @@ def test_memory_is_returned_to_the_pool_where_single_values_replace_maps(
         kept.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
     kept.spill(NOTHING, 1)
     assert kept.nbytes == 0 and kept.memory.block_of == {}
-    assert len(kept.room.blocks) == 2 and kept.memory.current is not None
+    assert len(kept.pool.blocks) == 2 and kept.memory.current is not None
     assert kept.memory.current.filled == 0, "the third block is filled again"
     kept.close()
+
+
+def test_nothing_is_written_where_pruning_frees_enough(maps: Tensor) -> None:
+    stored = Candidates((4, 5), maps.dtype)
+    for number, images in enumerate(torch.arange(IMAGES).split(10)):
+        stored.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+    bound = maps.amax((2, 3)).median(0).values
+    after_pruning = sum(
+        stored.of(number).above(bound, neighbours=True).nbytes
+        for number in stored.by_batch
+    )
+    assert after_pruning < stored.nbytes
+    candidates.keep_within_memory({stored: bound}, after_pruning)
+    assert stored.nbytes == after_pruning and stored.file is None
+    candidates.keep_within_memory({stored: bound}, after_pruning - 1)
+    assert stored.nbytes <= candidates.SPILL_TARGET * after_pruning
+    assert stored.file is not None
+    stored.close()
 
 
 class DiskUsage(NamedTuple):

@@ -1,11 +1,12 @@
-"""Whole runs of the engine over planted activations give the twin's numbers in every way."""
+"""Whole runs of the engine over planted activations: the numbers equal the twin's in any case."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,22 @@ from nd_plugin import (
     Identity,
     NonFiniteActivation,
     Preprocess,
+    RunFailed,
     Settings,
     open_concepts,
 )
 from nd_plugin.contracts.models import LayerDescription
+from nd_plugin.contracts.provenance import Provenance
 from nd_plugin.engine import candidates, combine
+from nd_plugin.engine.callbacks import StateSaver
+from nd_plugin.engine.forward_pass import observe
+from nd_plugin.engine.run import opened
 from nd_plugin.engine.run import run as run_engine
-from nd_plugin.method import activation_masks, lower_bound, upsampling
+from nd_plugin.engine.state import State
+from nd_plugin.machine.process_group import SingleProcess
+from nd_plugin.method import lower_bound, mask_strips, upsampling
 from nd_plugin.probe_data.batches import Feed
+from nd_plugin.probe_data.parts import Part
 
 pytestmark = [
     pytest.mark.filterwarnings(
@@ -80,7 +89,7 @@ class Numbered:
 
 @dataclass
 class Planted:
-    """A model and its probe, with planted activations (image, unit, row, column)."""
+    """Model and probe with planted activations (image, unit, row, column) of each layer."""
 
     activations: Mapping[str, Tensor]
     seen: list[int] = field(default_factory=list)  # images, pass after pass
@@ -379,6 +388,134 @@ class TestNotKept:
             assert_twins(one, activations[one.layer], concepts)
 
 
+@dataclass(frozen=True)
+class Flickering(Numbered):
+    """An image that some readings of it, counted from 0, fail to read."""
+
+    flickering_image: int
+    failing_readings: Collection[int]
+    readings: Counter[int] = field(default_factory=Counter)  # by image
+
+    def image(self, index: int) -> Image.Image:
+        reading = self.readings[index]
+        self.readings[index] += 1
+        if index == self.flickering_image and reading in self.failing_readings:
+            raise OSError("the disk is offline")
+        return super().image(index)
+
+
+class TestUnreadableInOnePass:
+    """Images that count are those of the first pass, whatever later passes can read."""
+
+    @pytest.fixture(params=["no_room", "passed_bounds"])
+    def activations(self, request: pytest.FixtureRequest) -> Mapping[str, Tensor]:
+        """Layers that need a second pass, for masks or thresholds; image 7 changes them."""
+        request.getfixturevalue(request.param)
+        maps = drawn(1)
+        maps[7] += 100
+        return {"layer": maps}
+
+    @pytest.mark.parametrize("batch_size", [1, 5])
+    def test_an_image_that_returns_counts_nowhere(
+        self, concepts: Numbered, activations: Mapping[str, Tensor], batch_size: int
+    ) -> None:
+        returns = Flickering(concepts.shapes, 7, [0])
+        missing = Flickering(concepts.shapes, 7, range(9))
+        settings = (TAU, 0.3)
+        model = Planted(activations)
+        dissections = run(model, returns, settings, batch_size, memory=0)
+        assert len(model.seen) == 2 * (IMAGES - 1), "the image never reaches the model"
+        expected = run(Planted(activations), missing, settings, batch_size, memory=0)
+        for dissection, twin_dissection in zip(dissections, expected, strict=True):
+            assert notes_of(dissection) == notes_of(twin_dissection) != []
+            for name in ("thresholds", "intersection", "unit_area", "concept_area"):
+                values = getattr(dissection, name)
+                assert np.array_equal(values, getattr(twin_dissection, name)), name
+
+    def test_an_image_that_disappears_fails_the_run(
+        self, concepts: Numbered, activations: Mapping[str, Tensor]
+    ) -> None:
+        disappears = Flickering(concepts.shapes, 7, [1, 2])
+        message = r"image 7\.png was read in the first .*: the disk is offline; restore"
+        with pytest.raises(RunFailed, match=message):
+            run(Planted(activations), disappears, memory=0)
+
+
+@dataclass
+class MemoryMeter(StateSaver):
+    """Largest number of bytes that the candidates of all parts took."""
+
+    states: list[State] = field(default_factory=list)
+    peak: int = 0
+
+    def tick(self, state: State, images: int) -> None:
+        all_candidates = [stored for state in self.states for stored in state.files()]
+        nbytes = sum(stored.nbytes for stored in all_candidates)
+        self.peak = max(self.peak, nbytes)
+
+    def open_state(
+        self, layers: tuple[str, ...], provenance: Provenance
+    ) -> tuple[StateSaver, State]:
+        self.states.append(State())
+        return self, self.states[-1]
+
+
+@pytest.mark.usefixtures("passed_bounds")
+@pytest.mark.parametrize("parts", [1, 3])
+def test_candidates_of_both_passes_and_of_all_parts_share_the_memory(
+    concepts: Numbered, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = lower_bound.LowerBound.update
+
+    def update_smaller_layer(bound: lower_bound.LowerBound, maps: Tensor) -> None:
+        if maps.shape[2] == 7:  # of the larger one, everything is stored
+            update(bound, maps)
+
+    monkeypatch.setattr(lower_bound.LowerBound, "update", update_smaller_layer)
+    model = Planted(
+        {"in one pass": drawn(6, cells=(9, 9)), "in two": drawn(1, cells=(7, 7))}
+    )
+    memory = 60_000
+    meter = MemoryMeter()
+    feed = Feed.of(
+        concepts, HOW, Settings(quantiles=(TAU,)), model.device, 5, 0, memory
+    )
+    with ExitStack() as stack:
+        part_runs = []
+        for number in range(parts):
+            part_feed = replace(feed, part=Part(number, parts))
+            opened_run = opened(
+                model, list(model.activations), part_feed, keep=meter.open_state
+            )
+            part_run, _ = stack.enter_context(opened_run)
+            observe(part_run)
+            part_runs.append(part_run)
+        if parts > 1:  # merged shards come from their files
+            for state in meter.states:
+                for stored in state.files():
+                    stored.write_all()
+        meter.peak = 0
+        combined = combine.combine(part_runs, SingleProcess())
+    assert combined.layers["in one pass"].notes == []
+    assert combined.layers["in two"].notes == [combine.BELOW_STORED]
+    assert memory // 4 < meter.peak <= memory
+
+
+def test_restored_layers_share_the_pool_of_the_run(concepts: Numbered) -> None:
+    model = Planted(MIXED)
+    feed = Feed.of(concepts, HOW, Settings(), model.device, 5, 0)
+    meter = MemoryMeter()
+    with opened(model, list(MIXED), feed, keep=meter.open_state) as (part_run, _):
+        observe(part_run)
+    (state,) = meter.states
+    with opened(
+        model, list(MIXED), feed, keep=lambda layers, provenance: (meter, state)
+    ) as (part_run, _):
+        observe(part_run)
+        pools = [layer.candidates.memory.pool for layer in state.layers.values()]
+        assert all(pool is part_run.pool for pool in pools) and len(pools) == len(MIXED)
+
+
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 @pytest.mark.parametrize(("image", "workers"), [(0, 0), (31, 0), (47, 2)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -386,10 +523,8 @@ def test_values_that_are_not_finite_are_named(
     concepts: Numbered, value: float, image: int, workers: int, dtype: torch.dtype
 ) -> None:
     bad = drawn(10)
-    bad[image, 4, 1, 2], bad[image, 4, 3, 3] = (
-        value,
-        50.0,
-    )  # where it could reach a mask
+    bad[image, 4, 1, 2] = value
+    bad[image, 4, 3, 3] = 50.0  # where it could reach a mask
     model = Planted({"good": drawn(11), "bad": bad.to(dtype)})
     with pytest.raises(
         NonFiniteActivation,
@@ -501,7 +636,7 @@ def test_layers_of_other_precisions(
 def test_what_a_caller_has_set_changes_nothing(
     concepts: Numbered, surroundings: str, how: str
 ) -> None:
-    for cache in (activation_masks.strips, upsampling.taps_on):
+    for cache in (mask_strips.strips, upsampling.taps_on):
         cache.cache_clear()
     try:
         if surroundings == "half by default":

@@ -98,9 +98,8 @@ def test_exact_detectors_score_one(
     differing = [
         unit for unit, concept in enumerate(possible) if found.labels[unit] != concept
     ]
-    for unit in (
-        differing
-    ):  # two concepts with the same pixels everywhere: the lower index is the label
+    # two concepts with the same pixels everywhere: the lower index is the label
+    for unit in differing:
         assert (
             found.labels[unit] < possible[unit]
             and found.iou[unit, found.labels[unit]] == 1
@@ -204,9 +203,8 @@ def test_candidates_over_the_memory_go_to_a_file_and_the_images_through_the_mode
     memory: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        candidates, "free_bytes", lambda folder: 2**40
-    )  # whatever disk is here
+    # whatever disk is here
+    monkeypatch.setattr(candidates, "free_bytes", lambda folder: 2**40)
     concepts, images, truth, possible = planted
     noise = torch.rand(
         truth[:, possible].shape, generator=torch.Generator().manual_seed(6)

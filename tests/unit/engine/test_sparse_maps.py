@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from nd_plugin import Axis, Geometry
-from nd_plugin.engine import sparse_maps
 from nd_plugin.engine.sparse_maps import SparseMaps, bytes_of, sparsify
+from nd_plugin.method import cell_selection
 from nd_plugin.method.activation_masks import find_lit_runs
 from nd_plugin.method.upsampling import MaskGrid, finite, upsample
 from nd_plugin.receptive_fields.geometry import spread_evenly
@@ -89,7 +89,10 @@ def mask(maps: Tensor, thresholds: Tensor, geometry: Geometry) -> Tensor:
         maps, thresholds, MaskGrid(geometry, (224, 200), (40, 44))
     ):
         for map_, start, length in zip(
-            runs.maps.tolist(), runs.starts.tolist(), runs.lengths.tolist(), strict=True
+            runs.map_index.tolist(),
+            runs.starts.tolist(),
+            runs.lengths.tolist(),
+            strict=True,
         ):
             found[map_, start : start + length] += 1
     return found
@@ -99,10 +102,10 @@ def mask(maps: Tensor, thresholds: Tensor, geometry: Geometry) -> Tensor:
 def pieces(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    monkeypatch.setattr(sparse_maps, "CELLS_IN_CACHE", request.param)
-    sparse_maps._positions.cache_clear()
+    monkeypatch.setattr(cell_selection, "CELLS_IN_CACHE", request.param)
+    cell_selection._positions.cache_clear()
     yield
-    sparse_maps._positions.cache_clear()
+    cell_selection._positions.cache_clear()
 
 
 @pytest.mark.usefixtures("pieces")

@@ -10,12 +10,8 @@ from torch import Tensor
 
 from nd_plugin import Axis, Geometry
 from nd_plugin.method import activation_masks
-from nd_plugin.method.activation_masks import (
-    AxisStrips,
-    expand_runs,
-    find_lit_runs,
-    strips,
-)
+from nd_plugin.method.activation_masks import expand_runs, find_lit_runs
+from nd_plugin.method.mask_strips import AxisStrips, strips
 from nd_plugin.method.upsampling import MaskAxis, MaskGrid, taps, upsample
 from nd_plugin.receptive_fields.geometry import spread_evenly
 
@@ -74,15 +70,15 @@ def plain_search(
 
 
 def plain_expansion(
-    starts: list[int], values: list[int], lengths: list[int]
+    starts: list[int], tags: list[int], lengths: list[int]
 ) -> tuple[list[int], list[int]]:
-    """Pixels of all runs, and their values."""
+    """Pixels of all runs, and their tags."""
     pixels: list[int] = []
-    pixel_values: list[int] = []
-    for start, value, length in zip(starts, values, lengths, strict=True):
+    pixel_tags: list[int] = []
+    for start, tag, length in zip(starts, tags, lengths, strict=True):
         pixels += range(start, start + length)
-        pixel_values += [value] * length
-    return pixels, pixel_values
+        pixel_tags += [tag] * length
+    return pixels, pixel_tags
 
 
 def draw(maps: Tensor, thresholds: Tensor, grid: MaskGrid) -> Tensor:
@@ -90,7 +86,7 @@ def draw(maps: Tensor, thresholds: Tensor, grid: MaskGrid) -> Tensor:
     rows, columns = grid.mask
     run_count = torch.zeros(len(maps), rows * columns, dtype=torch.int64)
     for runs in find_lit_runs(maps, thresholds, grid):
-        fields = (runs.maps.tolist(), runs.starts.tolist(), runs.lengths.tolist())
+        fields = (runs.map_index.tolist(), runs.starts.tolist(), runs.lengths.tolist())
         for map_index, start, length in zip(*fields, strict=True):
             last = start + length - 1
             assert length == 0 or start // columns == last // columns, (
@@ -257,7 +253,7 @@ def test_dark_maps_and_no_maps_give_no_pixel() -> None:
     grid = MaskGrid(spread_evenly((3, 3), (9, 9)), (9, 9), (9, 9))
     for maps in (torch.zeros(2, 3, 3), torch.empty(0, 3, 3)):
         for runs in find_lit_runs(maps, torch.zeros(len(maps)), grid):
-            assert not len(runs.maps)
+            assert not len(runs.map_index)
 
 
 @pytest.mark.parametrize("name", AXES)
@@ -318,7 +314,7 @@ def random_lines(
 def test_the_search_equals_the_plain_one(name: str, dtype: torch.dtype) -> None:
     columns = strips(MaskAxis(AXES[name], 64, 50), 7, CPU, dtype)
     left, rise, threshold, strip = random_lines(columns, dtype)
-    lengths, first_pixels = activation_masks._search_lit_pixels(
+    lengths, first_pixels = activation_masks._lit_counts_and_firsts(
         left, rise, threshold, columns, strip
     )
     for line in range(len(left)):
@@ -333,11 +329,23 @@ def test_runs_are_expanded_as_plainly(run_count: int) -> None:
     starts = torch.randint(
         2**31 - 100, (run_count,), generator=seeded(7), dtype=torch.int32
     )
-    values = torch.randint(
+    tags = torch.randint(
         2**31 - 1, (run_count,), generator=seeded(8), dtype=torch.int32
     )
     lengths = torch.randint(5, (run_count,), generator=seeded(9), dtype=torch.int32)
-    pixels, pixel_values = expand_runs(starts, values, lengths)
-    expected = plain_expansion(starts.tolist(), values.tolist(), lengths.tolist())
-    assert (pixels.tolist(), pixel_values.tolist()) == expected
-    assert pixels.dtype == pixel_values.dtype == torch.int32
+    pixels, pixel_tags = expand_runs(starts, tags, lengths)
+    expected = plain_expansion(starts.tolist(), tags.tolist(), lengths.tolist())
+    assert (pixels.tolist(), pixel_tags.tolist()) == expected
+    assert pixels.dtype == pixel_tags.dtype == torch.int32
+
+
+def test_expansion_leaves_its_arguments_as_they_are() -> None:
+    starts = torch.tensor([7, 20, 20, 3])
+    tags = torch.tensor([5, 9, 1, 2])
+    lengths = torch.tensor([2, 0, 1, 3])
+    copies = (starts.clone(), tags.clone(), lengths.clone())
+    pixels, pixel_tags = expand_runs(starts, tags, lengths)
+    assert pixels.tolist() == [7, 8, 20, 3, 4, 5]
+    assert pixel_tags.tolist() == [5, 5, 1, 2, 2, 2]
+    for argument, copy in zip((starts, tags, lengths), copies, strict=True):
+        assert torch.equal(argument, copy)

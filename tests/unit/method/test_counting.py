@@ -16,7 +16,7 @@ from random_data import random_planes
 from torch import Tensor
 
 from nd_plugin import Annotation, Axis, Geometry
-from nd_plugin.method import activation_masks, counting, iou, upsampling
+from nd_plugin.method import counting, iou, mask_strips, upsampling
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.method.counting import (
     AnnotationBatch,
@@ -215,7 +215,7 @@ def surroundings(request: pytest.FixtureRequest) -> Iterator[None]:
     """Torch settings that a caller may have changed, and that must not change the counts."""
     precision = torch.get_float32_matmul_precision()
     dtype = torch.get_default_dtype()
-    caches = (activation_masks.strips, upsampling.taps_on)
+    caches = (mask_strips.strips, upsampling.taps_on)
     try:
         for cache in caches:
             cache.cache_clear()

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.method import quantile
-from nd_plugin.method.quantile import Flat, from_keys, select, to_keys
+from nd_plugin.method.quantile import UnitValues, from_keys, select, to_keys
 
 
-def split(values: Tensor, bound: Tensor, ends: Sequence[int]) -> list[Flat]:
+def split(values: Tensor, bound: Tensor, ends: Sequence[int]) -> list[UnitValues]:
     """Units and values above ``bound``, shuffled, in pieces."""
     units = torch.arange(len(values)).repeat_interleave(values.shape[1])
     order = torch.randperm(values.numel(), generator=torch.Generator().manual_seed(1))
@@ -55,11 +55,13 @@ def test_equals_plain_sorting(
     medians = values.median(1).values
     below_all = -values.abs().amax() * 2
     mixed = torch.stack([values[0, 0], values[1].amin(), values[2].amax(), below_all])
-    total = SingleProcess().total
+    sum_over_processes = SingleProcess().total
     for bound in (no_bound, medians, mixed):
         pieces = split(values, bound, [3, 100, 100])
         for rank in (0, 1, 17, 249, 499, 500, 10**6):
-            selected = select(pieces.copy, bound, values.amax(1), rank, total, max_held)
+            selected = select(
+                pieces.copy, bound, values.amax(1), rank, sum_over_processes, max_held
+            )
             check(values, bound, rank, selected)
 
 
@@ -72,12 +74,14 @@ def test_values_are_read_again_while_there_are_many(
     bound = torch.full((4,), -torch.inf)
     calls = []
 
-    def read_values() -> Iterator[Flat]:
+    def read_values() -> Iterator[UnitValues]:
         calls.append("read")
         yield from split(values, bound, [50, 900])
 
-    total = SingleProcess().total
-    selected = select(read_values, bound, values.amax(1), 12, total, max_held)
+    sum_over_processes = SingleProcess().total
+    selected = select(
+        read_values, bound, values.amax(1), 12, sum_over_processes, max_held
+    )
     check(values, bound, 12, selected)
     assert len(calls) == passes
 
@@ -106,18 +110,18 @@ def test_over_two_processes(
     barrier = threading.Barrier(2, timeout=600)
 
     def run(process: int) -> None:
-        def total(local_counts: Tensor) -> Tensor:
+        def sum_over_processes(local_counts: Tensor) -> Tensor:
             counts[process] = local_counts
             barrier.wait()
             total_counts = counts[0] + counts[1]
             barrier.wait()
             return total_counts
 
-        def read_values() -> list[Flat]:
+        def read_values() -> list[UnitValues]:
             return [pieces[process]]
 
         selected[process] = select(
-            read_values, bound, values.amax(1), rank, total, max_held
+            read_values, bound, values.amax(1), rank, sum_over_processes, max_held
         )
 
     threads = [threading.Thread(target=run, args=(process,)) for process in (0, 1)]
@@ -142,3 +146,11 @@ def test_keys_are_in_the_order_of_the_values(dtype: torch.dtype) -> None:
     assert torch.equal(from_keys(keys, dtype), ascending)
     assert to_keys(torch.tensor([-0.0], dtype=dtype)) == 0
     assert to_keys(torch.tensor(smallest, dtype=dtype)) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int32])
+def test_keys_of_other_types_are_refused(dtype: torch.dtype) -> None:
+    with pytest.raises(KeyError):
+        to_keys(torch.ones(2, dtype=dtype))
+    with pytest.raises(KeyError):
+        from_keys(torch.ones(2, dtype=torch.int32), dtype)

@@ -39,7 +39,10 @@ class TestNames:
             first = torch.relu(model.conv(images))
         assert_same_maps(maps_of(model, "relu#0", images), first)
         assert_same_maps(maps_of(model, "relu#1", images), torch.relu(3 - (first + 1)))
-        with pytest.raises(LayerNotFound, match="runs 2 times, the last being #1"):
+        with pytest.raises(
+            LayerNotFound,
+            match="runs 2 times in one forward pass; its last run is relu#1",
+        ):
             maps_of(model, "relu#2", images)
 
     def test_entries_of_tuples_lists_and_dicts(self, images: Tensor) -> None:

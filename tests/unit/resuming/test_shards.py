@@ -345,7 +345,7 @@ class TestRefused:
         [
             (r"differs in layers: \['far'\], not \['near', 'far'\]", {"layers": ["far"]}),
             (
-                r"differs in settings\.quantiles: \[\], not \[0\.05, 0\.2\]",
+                r"differs in settings\.quantiles: \[0\.05\], not \[0\.05, 0\.2\]",
                 {"quantiles": [0.05]},
             ),
             (
