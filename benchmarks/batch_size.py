@@ -27,7 +27,10 @@ NAMES = [
     "convnext_tiny",
 ]
 BATCH_SIZES = (4, 8, 16, 32)
-FORMATS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
+FORMATS = {
+    "contiguous": torch.contiguous_format,
+    "channels last": torch.channels_last,
+}
 
 
 def milliseconds(
@@ -38,7 +41,9 @@ def milliseconds(
     raised: bool,
 ) -> float:
     """Return the median time of a forward pass, in ms an image; a first pass warms up."""
-    images = torch.rand(batch_size, 3, 224, 224).contiguous(memory_format=memory_format)
+    images = torch.rand(batch_size, 3, 224, 224).contiguous(
+        memory_format=memory_format
+    )
     passes = max(24 // batch_size, 2)
     stopwatch = Stopwatch()
     with torch.inference_mode(), retain_memory() if raised else nullcontext():

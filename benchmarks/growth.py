@@ -19,7 +19,11 @@ from nd_plugin import Annotation
 from nd_plugin.machine.allocator import retain_memory
 from nd_plugin.machine.threads import one_thread
 from nd_plugin.method.annotations import LabelCombinations
-from nd_plugin.method.counting import AnnotationBatch, UnitCounts, count_intersections
+from nd_plugin.method.counting import (
+    AnnotationBatch,
+    UnitCounts,
+    count_intersections,
+)
 from nd_plugin.receptive_fields.geometry import spread_evenly
 
 FOLDER = Path(__file__).parent
@@ -33,10 +37,14 @@ ROUNDS = 12
 
 def run_stream(*options: str) -> None:
     """Print one line of stream.py."""
-    subprocess.run([sys.executable, str(FOLDER / "stream.py"), *options], check=True)
+    subprocess.run(
+        [sys.executable, str(FOLDER / "stream.py"), *options], check=True
+    )
 
 
-def random_labels(concept_count: int, random: np.random.Generator) -> LabelCombinations:
+def random_labels(
+    concept_count: int, random: np.random.Generator
+) -> LabelCombinations:
     """Return a plane of random labels in blocks of 4 x 4 pixels."""
     blocks = random.integers(0, concept_count + 1, (28, 28), dtype=np.int32)
     plane = blocks.repeat(4, 0).repeat(4, 1)
@@ -50,7 +58,9 @@ def count_milliseconds(concept_count: int) -> float:
     categories = np.zeros(concept_count, np.int64)
     scenes = AnnotationBatch.of(labels, categories, 1, torch.device("cpu"))
     map_count = IMAGES * MAPS_PER_IMAGE
-    maps = torch.randn(map_count, 13, 13, generator=torch.Generator().manual_seed(0))
+    maps = torch.randn(
+        map_count, 13, 13, generator=torch.Generator().manual_seed(0)
+    )
     map_images = torch.arange(IMAGES).repeat_interleave(MAPS_PER_IMAGE)
     map_units = torch.arange(map_count) % UNITS
     thresholds = torch.full((UNITS,), 2.5)

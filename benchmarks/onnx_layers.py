@@ -41,7 +41,9 @@ def main() -> None:
     model = open_model(arguments.file)
     size = model.preprocess.size
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand(arguments.batch, 3, *size, generator=generator).to(model.device)
+    images = torch.rand(arguments.batch, 3, *size, generator=generator).to(
+        model.device
+    )
     last_layer = model.layers(size)[-1].name
     with model.probe([last_layer], size) as full_model:
         for layer in arguments.layers:

@@ -32,7 +32,14 @@ def run(data: str, process_count: int) -> tuple[float, float]:
             str(process_count),
         ]
     with tempfile.TemporaryDirectory() as folder:
-        dissect = ["dissect", MODEL, "-l", LAYER, "-c", f"broden:{data}/broden_camvid"]
+        dissect = [
+            "dissect",
+            MODEL,
+            "-l",
+            LAYER,
+            "-c",
+            f"broden:{data}/broden_camvid",
+        ]
         options = ["--workers", "0", "-o", f"{folder}/run"]
         with Stopwatch() as stopwatch:
             process = subprocess.run(

@@ -75,7 +75,9 @@ class Workload:
     kind: str  # of activations: a key of KINDS
     memory: int  # bytes for maps
     quantile: float
-    checked_units: int  # whose thresholds are compared with those of all values, sorted
+    checked_units: (
+        int  # whose thresholds are compared with those of all values, sorted
+    )
 
     @property
     def cells_per_map(self) -> int:
@@ -198,7 +200,9 @@ def measure(workload: Workload) -> Measurement:
             engine.update(number, maps)
             if number % 2 == 0:
                 run_amax(maps)
-            batch_values = maps[:, : workload.checked_units].transpose(0, 1).flatten(1)
+            batch_values = (
+                maps[:, : workload.checked_units].transpose(0, 1).flatten(1)
+            )
             start = number * workload.batch_size * workload.cells_per_map
             values[:, start : start + batch_values.shape[1]] = batch_values
         layer = engine.finish()

@@ -16,10 +16,21 @@ import torch
 from stopwatch import Stopwatch
 from torch import nn
 
-from nd_plugin import ConceptSet, LayerDissection, Preprocess, open_concepts, open_model
+from nd_plugin import (
+    ConceptSet,
+    LayerDissection,
+    Preprocess,
+    open_concepts,
+    open_model,
+)
 
 WORKERS = 1
-BATCH_SIZES = (8, 16, 24, 32)  # of the bare loop; the one with the best median counts
+BATCH_SIZES = (
+    8,
+    16,
+    24,
+    32,
+)  # of the bare loop; the one with the best median counts
 FOUR_LAYERS = ("_blocks.4", "_blocks.10", "_blocks.15", "_bn1")
 
 
@@ -80,7 +91,9 @@ class Comparison:
 
     def _dissect(self, concepts: ConceptSet) -> None:
         layer_dissection = LayerDissection(self.model, list(self.layers))
-        layer_dissection.dissect(concepts, preprocess=self.preprocess, workers=WORKERS)
+        layer_dissection.dissect(
+            concepts, preprocess=self.preprocess, workers=WORKERS
+        )
 
     def _loop_seconds(self, concepts: ConceptSet, batch_size: int) -> float:
         return bare.measure_seconds(

@@ -25,11 +25,15 @@ def main() -> None:
     model = efficientnet_lite0()
     units = LayerDissection(model, LAYER)
     dissection = units.dissect(concepts, show_progress=True)
-    (HERE / "report.svg").write_text(to_svg([dissection.report()]), encoding="utf-8")
+    (HERE / "report.svg").write_text(
+        to_svg([dissection.report()]), encoding="utf-8"
+    )
     preprocess = open_model(model).preprocess
     pixels = preprocess.resize(concepts.image(IMAGE))
     image = preprocess.normalise(pixels[None])
-    explanations = units.explain(image, top_k=4, detectors_only=True, classes=CLASSES)
+    explanations = units.explain(
+        image, top_k=4, detectors_only=True, classes=CLASSES
+    )
     explanations.plot().savefig(HERE / "explanation.png", dpi=110)
     picture = Image.open(HERE / "explanation.png").convert("RGB")
     picture.quantize(256).save(HERE / "explanation.png", optimize=True)

@@ -110,7 +110,9 @@ def svg(house: dict[str, Room]) -> str:
     corners: dict[str, tuple[float, float]] = {}
     top = float(MARGIN)
     for floor, names in enumerate(reversed(storeys)):
-        shift = (WIDTH + GAP) / 2 * (floor % 3 - 1)  # so that lines pass beside boxes
+        shift = (
+            (WIDTH + GAP) / 2 * (floor % 3 - 1)
+        )  # so that lines pass beside boxes
         left = (width - len(names) * (WIDTH + GAP) + GAP) / 2 + shift
         for column, name in enumerate(names):
             corners[name] = (left + column * (WIDTH + GAP), top)
@@ -142,10 +144,10 @@ def box(room: Room, left: float, top: float) -> str:
     ]
     for row, module in enumerate(room.modules):
         y = top + 36 + LINE * row
-        texts.append(f'<text x="{left + 10:.0f}" y="{y:.0f}">{escape(module)}</text>')
-    rect = (
-        f'<rect x="{left:.0f}" y="{top:.0f}" width="{WIDTH}" height="{room.height}"/>'
-    )
+        texts.append(
+            f'<text x="{left + 10:.0f}" y="{y:.0f}">{escape(module)}</text>'
+        )
+    rect = f'<rect x="{left:.0f}" y="{top:.0f}" width="{WIDTH}" height="{room.height}"/>'
     return rect + "".join(texts)
 
 

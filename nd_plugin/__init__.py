@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from nd_plugin.captum_api.concepts import (
         concepts_from_captum as concepts_from_captum,
     )
-    from nd_plugin.captum_api.concepts import concepts_to_captum as concepts_to_captum
-    from nd_plugin.captum_api.layer_dissection import LayerDissection as LayerDissection
+    from nd_plugin.captum_api.concepts import (
+        concepts_to_captum as concepts_to_captum,
+    )
+    from nd_plugin.captum_api.layer_dissection import (
+        LayerDissection as LayerDissection,
+    )
     from nd_plugin.contracts.concept_sets import Annotation as Annotation
     from nd_plugin.contracts.concept_sets import Concept as Concept
     from nd_plugin.contracts.concept_sets import ConceptSet as ConceptSet
@@ -132,7 +136,12 @@ _HOMES = {
     ],
     "explain.explanation": ["Explanation", "Explanations", "RankedUnit"],
     "plugins.hookspecs": ["hookimpl"],
-    "plugins.opening": ["SpecText", "call_with_options", "open_concepts", "open_model"],
+    "plugins.opening": [
+        "SpecText",
+        "call_with_options",
+        "open_concepts",
+        "open_model",
+    ],
     "preprocess": ["Preprocess"],
     "probe_data.tables": ["TableLine", "check_aspect", "read_mask", "read_table"],
     "receptive_fields.geometry": ["Axis", "Geometry"],

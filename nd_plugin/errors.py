@@ -128,7 +128,9 @@ def check_run(layer: str, run: int | None, count: int) -> None:
     ``run`` counts from 0; None: the layer has to run once. Raises LayerNotFound, LayerAmbiguous.
     """
     if count == 0:
-        raise LayerNotFound(f"layer {layer!r} does not run in the model's forward pass")
+        raise LayerNotFound(
+            f"layer {layer!r} does not run in the model's forward pass"
+        )
     if run is None and count > 1:
         choices = ", ".join(f"{layer}#{number}" for number in range(count))
         raise LayerAmbiguous(

@@ -51,7 +51,9 @@ class Preprocess:
                 f"channel order {self.channel_order!r} is neither 'rgb' nor 'bgr'"
             )
         if len(self.size) != 2 or min(self.size) < 1:
-            raise BadInput(f"input size {self.size!r} is not (height, width) in pixels")
+            raise BadInput(
+                f"input size {self.size!r} is not (height, width) in pixels"
+            )
         if len(self.mean) != 3 or len(self.std) != 3:
             raise BadInput(
                 f"mean {self.mean!r} and std {self.std!r} need three values each, one per channel"

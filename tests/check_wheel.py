@@ -50,7 +50,14 @@ def main(folder: Path) -> None:
     for name in ("conftest.py", "networks.py", "onnx_files.py"):
         shutil.copy(TESTS / name, elsewhere)
     data = os.environ.get("ND_DATA", str(REPOSITORY.parent / "shared" / "data"))
-    options = ("-o", "pythonpath=.", "-W", "error", "--import-mode=importlib", "-ra")
+    options = (
+        "-o",
+        "pythonpath=.",
+        "-W",
+        "error",
+        "--import-mode=importlib",
+        "-ra",
+    )
     run(python, "-m", "pytest", *options, "contract", cwd=elsewhere, ND_DATA=data)
     run(folder / "clean" / "bin" / "nd", "plugins", cwd=elsewhere)
 

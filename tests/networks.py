@@ -100,13 +100,17 @@ class Inception(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 4, 3, 2)
         self.one = nn.Conv2d(4, 2, 1)
-        self.three = nn.Sequential(nn.Conv2d(4, 2, 1), nn.Conv2d(2, 2, 3, padding=1))
+        self.three = nn.Sequential(
+            nn.Conv2d(4, 2, 1), nn.Conv2d(2, 2, 3, padding=1)
+        )
         self.five = nn.Sequential(nn.Conv2d(4, 2, 1), nn.Conv2d(2, 2, 5, padding=2))
         self.pool = nn.AvgPool2d(3, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
-        return torch.cat([self.one(x), self.five(x), self.three(x), self.pool(x)], 1)
+        return torch.cat(
+            [self.one(x), self.five(x), self.three(x), self.pool(x)], 1
+        )
 
 
 class SqueezeExcite(nn.Module):
@@ -261,7 +265,9 @@ class Focus(nn.Module):
         top_right = x[:, :, 0::2, 1::2]
         bottom_left = x[:, :, 1::2, 0::2]
         bottom_right = x[:, :, 1::2, 1::2]
-        return self.conv(torch.cat([top_left, top_right, bottom_left, bottom_right], 1))
+        return self.conv(
+            torch.cat([top_left, top_right, bottom_left, bottom_right], 1)
+        )
 
 
 class Returns(nn.Module):

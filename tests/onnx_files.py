@@ -106,7 +106,9 @@ class Network:
     def head(self, x: str = "relu2", channels: int = 12) -> str:
         """Append the global pooling and the classifier."""
         return self.gemm(
-            self.node("Flatten", self.node("GlobalAveragePool", x, "pooled"), "flat"),
+            self.node(
+                "Flatten", self.node("GlobalAveragePool", x, "pooled"), "flat"
+            ),
             channels,
         )
 
@@ -228,7 +230,9 @@ def _reshaped(shape: Sequence[int], path: Path) -> Path:
         "reshaped",
     )
     network.head(network.second("reshaped"))
-    return _write(network.model({"image": (1, 3, 32, 32)}, {"logits": (1, 5)}), path)
+    return _write(
+        network.model({"image": (1, 3, 32, 32)}, {"logits": (1, 5)}), path
+    )
 
 
 def fixed_batch_inside(folder: Path) -> Path:
@@ -254,7 +258,9 @@ def mixing_batch(folder: Path) -> Path:
 
 def _nhwc(path: Path, units: int) -> Path:
     network = Network()
-    network.first(network.node("Transpose", "image", "image_nchw", perm=[0, 3, 1, 2]))
+    network.first(
+        network.node("Transpose", "image", "image_nchw", perm=[0, 3, 1, 2])
+    )
     network.node(
         "Transpose", network.second(units=units), "relu2_nhwc", perm=[0, 2, 3, 1]
     )
@@ -275,7 +281,9 @@ def nhwc_cube(folder: Path) -> Path:
     return _nhwc(folder / "nhwc_cube.onnx", 8)
 
 
-def _externalise(model: onnx.ModelProto, file: Path, location: str) -> onnx.ModelProto:
+def _externalise(
+    model: onnx.ModelProto, file: Path, location: str
+) -> onnx.ModelProto:
     """The model without its weights: they go to the file, which the model names as ``location``."""
     stored = bytearray()
     for tensor in model.graph.initializer:
@@ -309,7 +317,8 @@ def symlinked_external_data(folder: Path) -> Path:
     blobs, snapshot = folder / "blobs", folder / "snapshots" / "x"
     snapshot.mkdir(parents=True)
     _write(
-        _externalise(_plain(), blobs / "5e1f2d", "model.onnx.data"), blobs / "0ab9c3"
+        _externalise(_plain(), blobs / "5e1f2d", "model.onnx.data"),
+        blobs / "0ab9c3",
     )
     (snapshot / "model.onnx.data").symlink_to("../../blobs/5e1f2d")
     (snapshot / "model.onnx").symlink_to("../../blobs/0ab9c3")
@@ -335,7 +344,8 @@ def external_data_absolute(folder: Path) -> Path:
     """The weights in a file that exists, by its absolute path."""
     weights = (folder / "weights.bin").resolve()
     return _write(
-        _externalise(_plain(), weights, str(weights)), folder / "inside" / "model.onnx"
+        _externalise(_plain(), weights, str(weights)),
+        folder / "inside" / "model.onnx",
     )
 
 
@@ -357,7 +367,9 @@ def external_data_short(folder: Path) -> Path:
 def _branch(network: Network, name: str) -> onnx.GraphProto:
     inner = Network(random=network.random)
     inner.node(
-        "Relu", inner.conv("relu1", (8, 8), f"inner_{name}", pads=PADS), f"{name}_out"
+        "Relu",
+        inner.conv("relu1", (8, 8), f"inner_{name}", pads=PADS),
+        f"{name}_out",
     )
     network.weights.extend(inner.weights)
     return helper.make_graph(
@@ -382,7 +394,9 @@ def with_if(folder: Path) -> Path:
 def with_loop(folder: Path) -> Path:
     """A Loop that convolves twice; its body's value is body_relu, the result looped."""
     network, body = Network(), Network()
-    body.node("Relu", body.conv("state", (8, 8), "body_conv", pads=PADS), "body_relu")
+    body.node(
+        "Relu", body.conv("state", (8, 8), "body_conv", pads=PADS), "body_relu"
+    )
     body.node("Identity", "keep", "keep_on")
     network.weights.extend(body.weights)
     types = {
@@ -427,7 +441,10 @@ def with_local_function(folder: Path) -> Path:
         ["strides"],
     )
     network = Network()
-    weights = [network.draw("conv1.weight", 8, 3, 3, 3), network.draw("conv1.bias", 8)]
+    weights = [
+        network.draw("conv1.weight", 8, 3, 3, 3),
+        network.draw("conv1.bias", 8),
+    ]
     network.node(
         "ConvRelu", ["image", *weights], "relu1", domain=domain, strides=[1, 1]
     )
@@ -495,7 +512,8 @@ def two_image_inputs(folder: Path) -> Path:
     network = Network()
     network.whole(network.node("Sub", ["left", "right"], "difference"))
     return _write(
-        network.model({"left": IMAGE, "right": IMAGE}), folder / "two_image_inputs.onnx"
+        network.model({"left": IMAGE, "right": IMAGE}),
+        folder / "two_image_inputs.onnx",
     )
 
 
@@ -523,7 +541,10 @@ def paddle_names(folder: Path) -> Path:
     All dimensions but the channels are dynamic.
     """
     net = Network()
-    w1, w2 = net.draw("conv2d_0.w_0", 8, 3, 3, 3), net.draw("conv2d_1.w_0", 12, 8, 3, 3)
+    w1, w2 = (
+        net.draw("conv2d_0.w_0", 8, 3, 3, 3),
+        net.draw("conv2d_1.w_0", 12, 8, 3, 3),
+    )
     norm = [
         net.draw("batch_norm_3.w_0", 8),
         net.draw("batch_norm_3.b_0", 8),
@@ -595,9 +616,15 @@ def tf2onnx_names(folder: Path) -> Path:
         "Transpose", "input_1:0", "Conv2D__6:0", "Conv2D__6", perm=[0, 3, 1, 2]
     )
     net.node(
-        "Conv", [x, w1, b1], "model/conv1/BiasAdd:0", "model/conv1/BiasAdd", pads=PADS
+        "Conv",
+        [x, w1, b1],
+        "model/conv1/BiasAdd:0",
+        "model/conv1/BiasAdd",
+        pads=PADS,
     )
-    net.node("Relu", "model/conv1/BiasAdd:0", "model/conv1/Relu:0", "model/conv1/Relu")
+    net.node(
+        "Relu", "model/conv1/BiasAdd:0", "model/conv1/Relu:0", "model/conv1/Relu"
+    )
     window: dict[str, Any] = {"kernel_shape": [2, 2], "strides": [2, 2]}
     net.node(
         "MaxPool",
@@ -614,9 +641,15 @@ def tf2onnx_names(folder: Path) -> Path:
         strides=[2, 2],
         pads=PADS,
     )
-    net.node("Relu", "model/conv2/BiasAdd:0", "model/conv2/Relu:0", "model/conv2/Relu")
     net.node(
-        "Transpose", "model/conv2/Relu:0", "Identity:0", "Relu__12", perm=[0, 2, 3, 1]
+        "Relu", "model/conv2/BiasAdd:0", "model/conv2/Relu:0", "model/conv2/Relu"
+    )
+    net.node(
+        "Transpose",
+        "model/conv2/Relu:0",
+        "Identity:0",
+        "Relu__12",
+        perm=[0, 2, 3, 1],
     )
     model = net.model(
         {"input_1:0": ("unk__6", 32, 32, 3)},
@@ -696,7 +729,9 @@ def ort_format(folder: Path) -> Path:
 
     path = folder / "ort_format.ort"
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # it warns that what it writes is for this machine
+    options.log_severity_level = (
+        3  # it warns that what it writes is for this machine
+    )
     options.optimized_model_filepath = str(path)
     options.add_session_config_entry("session.save_model_format", "ORT")
     onnxruntime.InferenceSession(
@@ -710,7 +745,9 @@ def unknown_domain(folder: Path) -> Path:
     network = Network()
     domain = "com.example.ops"
     network.head(
-        network.second(network.node("Sharpen", network.first(), "sharp", domain=domain))
+        network.second(
+            network.node("Sharpen", network.first(), "sharp", domain=domain)
+        )
     )
     return _write(network.model(domains=[domain]), folder / "unknown_domain.onnx")
 
@@ -720,9 +757,13 @@ def unknown_domain_after(folder: Path) -> Path:
     network = Network()
     domain = "com.example.ops"
     network.head(
-        network.node("Sharpen", network.second(network.first()), "sharp", domain=domain)
+        network.node(
+            "Sharpen", network.second(network.first()), "sharp", domain=domain
+        )
     )
-    return _write(network.model(domains=[domain]), folder / "unknown_domain_after.onnx")
+    return _write(
+        network.model(domains=[domain]), folder / "unknown_domain_after.onnx"
+    )
 
 
 def opset_too_new(folder: Path) -> Path:
@@ -751,7 +792,9 @@ def old_opset(folder: Path) -> Path:
         "relu1",
     )
     scales = network.weight("scales", np.array([1, 1, 2, 2], np.float32))
-    network.node("Upsample", [network.second(), scales], "upsampled", mode="nearest")
+    network.node(
+        "Upsample", [network.second(), scales], "upsampled", mode="nearest"
+    )
     network.head("upsampled")
     return _write(network.model(opset=9, ir=4), folder / "old_opset.onnx")
 
@@ -782,7 +825,9 @@ def dead_nodes(folder: Path) -> Path:
 def no_image_input(folder: Path) -> Path:
     """Takes a table of features."""
     network = Network()
-    x = network.node("Gemm", ["features", network.draw("in.weight", 48, 12)], "hidden")
+    x = network.node(
+        "Gemm", ["features", network.draw("in.weight", 48, 12)], "hidden"
+    )
     network.gemm(network.node("Relu", x, "relu1"))
     return _write(
         network.model({"features": ("N", 48)}), folder / "no_image_input.onnx"
@@ -835,7 +880,8 @@ def tokens_cls(folder: Path) -> Path:
     )
     x = network.node("Concat", [expanded, "sequence"], "with_class", axis=1)
     _norm(
-        network, network.node("Add", [x, network.draw("position", 1, 17, 12)], "placed")
+        network,
+        network.node("Add", [x, network.draw("position", 1, 17, 12)], "placed"),
     )
     network.gemm(
         network.node(
@@ -861,7 +907,9 @@ def branches(folder: Path) -> Path:
         "excited",
         kernel=1,
     )
-    network.node("Mul", [network.node("Sigmoid", excited, "gate"), "relu2"], "gated")
+    network.node(
+        "Mul", [network.node("Sigmoid", excited, "gate"), "relu2"], "gated"
+    )
     network.head("gated")
     return _write(network.model(), folder / "branches.onnx")
 
@@ -878,10 +926,15 @@ def _resize(
 def resize_ops(folder: Path) -> Path:
     """All operators that move cells, in sequence; values are named after them (see ``RESIZED``)."""
     network = Network()
-    x = network.conv("image", (4, 3), "dilated", dilations=[2, 2], pads=[2, 2, 2, 2])
+    x = network.conv(
+        "image", (4, 3), "dilated", dilations=[2, 2], pads=[2, 2, 2, 2]
+    )
     x = network.conv(x, (4, 4), "same_upper", strides=[2, 2], auto_pad="SAME_UPPER")
     x = network.conv(x, (4, 4), "same_lower", strides=[2, 2], auto_pad="SAME_LOWER")
-    floor = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    floor = {
+        "coordinate_transformation_mode": "asymmetric",
+        "nearest_mode": "floor",
+    }
     x = _resize(network, x, "nearest", 2, mode="nearest", **floor)
     x = _resize(
         network,
@@ -912,7 +965,11 @@ def resize_ops(folder: Path) -> Path:
         "ConvTranspose", [x, kernel], "transposed", strides=[2, 2], pads=PADS
     )
     kernel = network.draw("transposed_odd.weight", 4, 4, 3, 3)
-    odd: dict[str, Any] = {"strides": [2, 2], "pads": PADS, "output_padding": [1, 1]}
+    odd: dict[str, Any] = {
+        "strides": [2, 2],
+        "pads": PADS,
+        "output_padding": [1, 1],
+    }
     x = network.node("ConvTranspose", [x, kernel], "transposed_odd", **odd)
     x = network.node(
         "Pad",
@@ -923,7 +980,12 @@ def resize_ops(folder: Path) -> Path:
         "Abs", x, "apart"
     )  # some versions of ONNX Runtime fuse a Pad with the pooling behind it, wrongly
     x = network.node(
-        "AveragePool", x, "averaged", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1
+        "AveragePool",
+        x,
+        "averaged",
+        kernel_shape=[3, 3],
+        strides=[2, 2],
+        ceil_mode=1,
     )
     network.head(x, 4)
     return _write(network.model(), folder / "resize_ops.onnx")
@@ -968,12 +1030,18 @@ def scalar_output(folder: Path) -> Path:
     """The value level is one number for all images, levels is one for each: neither has units."""
     network = Network()
     level = network.node("ReduceMean", network.first(), "level", keepdims=0)
-    levels = network.node("ReduceMean", "relu1", "levels", axes=[1, 2, 3], keepdims=0)
+    levels = network.node(
+        "ReduceMean", "relu1", "levels", axes=[1, 2, 3], keepdims=0
+    )
     target = network.weight("target", np.array([-1, 1, 1, 1], np.int64))
     network.node(
-        "Reshape", [network.node("Add", [levels, level], "level_sum"), target], "factor"
+        "Reshape",
+        [network.node("Add", [levels, level], "level_sum"), target],
+        "factor",
     )
-    network.head(network.second(network.node("Mul", ["relu1", "factor"], "rescaled")))
+    network.head(
+        network.second(network.node("Mul", ["relu1", "factor"], "rescaled"))
+    )
     return _write(network.model(), folder / "scalar_output.onnx")
 
 
@@ -984,9 +1052,13 @@ def sequence_values(folder: Path) -> Path:
         network.weight("sizes", np.array([4, 4], np.int64)),
         network.weight("zero", np.array(0, np.int64)),
     )
-    pieces = network.node("SplitToSequence", [network.first(), sizes], "pieces", axis=1)
+    pieces = network.node(
+        "SplitToSequence", [network.first(), sizes], "pieces", axis=1
+    )
     network.head(
-        network.second(network.node("SequenceAt", [pieces, zero], "piece"), channels=4)
+        network.second(
+            network.node("SequenceAt", [pieces, zero], "piece"), channels=4
+        )
     )
     return _write(network.model(), folder / "sequence_values.onnx")
 
@@ -998,7 +1070,9 @@ def image_input(path: Path) -> onnx.ValueInfoProto:
     inputs: list[onnx.ValueInfoProto] = [
         value for value in graph.input if value.name not in weights
     ]
-    return next(value for value in inputs if len(value.type.tensor_type.shape.dim) == 4)
+    return next(
+        value for value in inputs if len(value.type.tensor_type.shape.dim) == 4
+    )
 
 
 def as_fed(path: Path, images: Array) -> Array:
@@ -1016,13 +1090,16 @@ def filled(path: Path, feed: Sequence[tuple[str, float]]) -> dict[str, Array]:
         for value in onnx.load(path, load_external_data=False).graph.input
     }
     shapes = {
-        name: [dim.dim_value or 1 for dim in inputs[name].shape.dim] for name, _ in feed
+        name: [dim.dim_value or 1 for dim in inputs[name].shape.dim]
+        for name, _ in feed
     }
     dtypes = {
         name: helper.tensor_dtype_to_np_dtype(inputs[name].elem_type)
         for name, _ in feed
     }
-    return {name: np.full(shapes[name], number, dtypes[name]) for name, number in feed}
+    return {
+        name: np.full(shapes[name], number, dtypes[name]) for name, number in feed
+    }
 
 
 def draw_images(path: Path, count: int = 2, seed: int = 0) -> Array:
@@ -1065,7 +1142,9 @@ class BatchNormalization(OpRun):
             for per_channel in (scale, shift, mean, variance)
         )
         return (
-            ((x - mean) / np.sqrt(variance + epsilon) * scale + shift).astype(x.dtype),
+            ((x - mean) / np.sqrt(variance + epsilon) * scale + shift).astype(
+                x.dtype
+            ),
         )
 
 
@@ -1090,7 +1169,9 @@ def inner_values(
     evaluator = ReferenceEvaluator(model, new_ops=[BatchNormalization])
     image, fed = image_input(path).name, as_fed(path, images)
     singles = [{image: fed[i : i + 1], **(feed or {})} for i in range(len(fed))]
-    runs: list[list[Any]] = [list(evaluator.run(names, single)) for single in singles]
+    runs: list[list[Any]] = [
+        list(evaluator.run(names, single)) for single in singles
+    ]
     return {
         name: np.concatenate([np.atleast_1d(run[i]) for run in runs])
         for i, name in enumerate(names)
@@ -1149,8 +1230,12 @@ class HardFile:
     name: str
     make: Callable[[Path], Path]
     layer: str
-    error: str = ""  # kind and text of the error, where the file or layer is refused
-    value: str = ""  # the value that is meant, where the layer is the name of a node
+    error: str = (
+        ""  # kind and text of the error, where the file or layer is refused
+    )
+    value: str = (
+        ""  # the value that is meant, where the layer is the name of a node
+    )
     image: str = ""  # the input that takes the image, where that has to be said
     feed: tuple[
         tuple[str, float], ...
@@ -1356,7 +1441,10 @@ HARD_FILES: tuple[HardFile, ...] = (
     ),
     HardFile("after numbers", scalar_output, "relu2"),
     HardFile(
-        "a sequence", sequence_values, "pieces", error="UnitsNotFound: is not a tensor"
+        "a sequence",
+        sequence_values,
+        "pieces",
+        error="UnitsNotFound: is not a tensor",
     ),
     HardFile("after a sequence", sequence_values, "relu2"),
 )

@@ -31,7 +31,9 @@ def random_planes(
 
 def near_one(values: Tensor) -> Tensor:
     """Values a few units in the last place above 1."""
-    bits = values.view(torch.int64 if values.dtype == torch.float64 else torch.int32)
+    bits = values.view(
+        torch.int64 if values.dtype == torch.float64 else torch.int32
+    )
     return (bits % 9).to(values.dtype) * torch.finfo(values.dtype).eps + 1
 
 

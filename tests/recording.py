@@ -18,9 +18,7 @@ Array = npt.NDArray[np.float32]
 
 # Pixels that two programs have normalised differ in the last bits; two images differ by far more.
 PIXEL_TOLERANCE = 1e-5
-EVERY = (
-    101  # pixels from one that is compared to the next one, to tell which image it is
-)
+EVERY = 101  # pixels from one that is compared to the next one, to tell which image it is
 
 
 class Recorder:
@@ -30,14 +28,18 @@ class Recorder:
     """
 
     def __init__(self, images: Array) -> None:
-        self.images = images  # (image, channel, row, column), as the network takes them
+        self.images = (
+            images  # (image, channel, row, column), as the network takes them
+        )
         self.samples = images.reshape(len(images), -1)[:, ::EVERY]
         self.maps_of: dict[str, dict[int, Array]] = {}
         self.batch: list[int | None] = []
 
     def see(self, batch: Tensor) -> None:
         """Note which images go through the model now."""
-        self.batch = [self._index(pixels) for pixels in batch.detach().cpu().numpy()]
+        self.batch = [
+            self._index(pixels) for pixels in batch.detach().cpu().numpy()
+        ]
 
     def take(self, layer: str, maps: Tensor) -> None:
         """Copy what a layer gives for them."""
@@ -66,7 +68,9 @@ class Recorder:
         return int(index)
 
 
-def record_module(recorder: Recorder, model: nn.Module, layers: Sequence[str]) -> None:
+def record_module(
+    recorder: Recorder, model: nn.Module, layers: Sequence[str]
+) -> None:
     """Record what layers of a module give, by plain hooks."""
     model.register_forward_pre_hook(lambda _, inputs: recorder.see(inputs[0]))
     for layer in layers:
@@ -94,7 +98,9 @@ def assert_near(
     """Assert that maps differ by no more than a share of the largest of all expected values."""
     largest = max(float(np.abs(map_).max()) for map_ in expected)
     for map_, expected_map in zip(maps, expected, strict=True):
-        np.testing.assert_allclose(map_, expected_map, rtol=0, atol=relative * largest)
+        np.testing.assert_allclose(
+            map_, expected_map, rtol=0, atol=relative * largest
+        )
 
 
 def clear_winners(

@@ -103,7 +103,9 @@ def upsample(
     row_axis, column_axis = geometry
     upsampled = np.empty(mask_size, np.float32)
     for row in range(rows):
-        top, bottom, down = _interpolants(row, row_axis, height, image_size[0], rows)
+        top, bottom, down = _interpolants(
+            row, row_axis, height, image_size[0], rows
+        )
         for column in range(columns):
             left, right, across = _interpolants(
                 column, column_axis, width, image_size[1], columns
@@ -111,8 +113,12 @@ def upsample(
             top_left = activation_map[top, left]
             top_right = activation_map[top, right]
             left_value = top_left + down * (activation_map[bottom, left] - top_left)
-            right_value = top_right + down * (activation_map[bottom, right] - top_right)
-            upsampled[row, column] = left_value + across * (right_value - left_value)
+            right_value = top_right + down * (
+                activation_map[bottom, right] - top_right
+            )
+            upsampled[row, column] = left_value + across * (
+                right_value - left_value
+            )
     return upsampled
 
 
@@ -288,7 +294,9 @@ def preprocess(
         )
     pixels = np.asarray(resized).astype(np.float32)
     scaled = pixels * np.float32(1 / 255)
-    normalised = (scaled - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+    normalised = (scaled - np.asarray(mean, np.float32)) / np.asarray(
+        std, np.float32
+    )
     return np.ascontiguousarray(normalised.transpose(2, 0, 1))
 
 
@@ -411,7 +419,9 @@ def read_masks(root: Path) -> ProbeSet:
     concept_rows = _rows(root / "concepts.csv")
     label_rows = _rows(label_file) if label_file.exists() else []
     all_rows = concept_rows + label_rows
-    concepts = list(dict.fromkeys((row["name"], row["category"]) for row in all_rows))
+    concepts = list(
+        dict.fromkeys((row["name"], row["category"]) for row in all_rows)
+    )
     categories = list(dict.fromkeys(category for _, category in concepts))
     names = _image_names(root / "images")
     stems = [Path(name).with_suffix("").as_posix() for name in names]
@@ -424,7 +434,9 @@ def read_masks(root: Path) -> ProbeSet:
                 for row in concept_rows
                 if row["category"] == category
             }
-            for path in _plane_files(root / "masks" / category, stems[image], stems):
+            for path in _plane_files(
+                root / "masks" / category, stems[image], stems
+            ):
                 indices = _indices(path)
                 plane = np.zeros(indices.shape, np.int32)
                 for value, name in values.items():

@@ -104,7 +104,9 @@ class OnnxModel:
         listed = [
             row for row in self.names.listed() if row.node not in self._unsupported
         ]
-        surveyed = run_survey(self.loaded, [row.value for row in listed], image_size)
+        surveyed = run_survey(
+            self.loaded, [row.value for row in listed], image_size
+        )
         descriptions: dict[str, LayerDescription] = {}
         for row in listed:
             description = self._description(row, surveyed, size)
@@ -156,7 +158,9 @@ class OnnxModel:
         output = torch.empty(surveyed.shapes[row.value], device="meta")
         maps_shape = probed.layout.maps(output).shape
         kind = self.loaded.graph.nodes[row.node].op_type
-        return LayerDescription(row.name, kind, (1, *maps_shape[1:]), probed.geometry)
+        return LayerDescription(
+            row.name, kind, (1, *maps_shape[1:]), probed.geometry
+        )
 
     @cached_property
     def _unsupported(self) -> set[int]:
@@ -167,7 +171,9 @@ class OnnxModel:
         custom_nodes = self._custom_nodes()
         if not custom_nodes:
             return set()
-        operators = sorted({f"{node.domain}:{node.op_type}" for node in custom_nodes})
+        operators = sorted(
+            {f"{node.domain}:{node.op_type}" for node in custom_nodes}
+        )
         warnings.warn(
             f"{self.loaded.document.source}: {', '.join(operators)} may need --custom-op-library "
             "FILE; layers from there on are left out",

@@ -24,12 +24,16 @@ def nearly_equal(actual: Tensor, expected: Tensor) -> bool:
 
 
 def equals_single_images(
-    outputs: Sequence[Tensor], run: Callable[[Tensor], Sequence[Tensor]], images: Tensor
+    outputs: Sequence[Tensor],
+    run: Callable[[Tensor], Sequence[Tensor]],
+    images: Tensor,
 ) -> bool:
     """Return whether the ``outputs`` for a batch are those that ``run`` returns image by image."""
     single_runs = [run(images[index : index + 1]) for index in range(len(images))]
     for position, output in enumerate(outputs):
-        joined = torch.cat([single_outputs[position] for single_outputs in single_runs])
+        joined = torch.cat(
+            [single_outputs[position] for single_outputs in single_runs]
+        )
         if not nearly_equal(output, joined):
             return False
     return True

@@ -25,7 +25,9 @@ def examine() -> list[Finding]:
     onnx_version = f"{onnx.__version__}, opset {opset}, IR {onnx.IR_VERSION}"
     return [
         _runtime_finding(),
-        Finding("ONNX Runtime's providers", ", ".join(ort.get_available_providers())),
+        Finding(
+            "ONNX Runtime's providers", ", ".join(ort.get_available_providers())
+        ),
         Finding("onnx", onnx_version),
         _cuda_finding(),
     ]

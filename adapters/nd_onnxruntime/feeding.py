@@ -22,7 +22,9 @@ class Feed:
     """Value for one input beside the images."""
 
     value: ValueInfoProto  # declaration of the input
-    array: Array  # a number that fills the declared shape, or an array of that shape
+    array: (
+        Array  # a number that fills the declared shape, or an array of that shape
+    )
     batch: Dimension  # of the image input; a dimension of the same name has one entry per image
 
     def for_batch(self, images: int) -> Array:
@@ -52,7 +54,9 @@ def find_feeds(
 
     Raises BadInput for an unknown input, an unreadable text, an array of an unsuitable shape.
     """
-    inputs = {value.name: value for value in graph.inputs if value.name != image.name}
+    inputs = {
+        value.name: value for value in graph.inputs if value.name != image.name
+    }
     _check_names(texts, inputs, image)
     feeds: dict[str, Feed] = {}
     for name, text in texts.items():
@@ -77,12 +81,16 @@ def required_feeds(
 
 
 def _check_names(
-    texts: Mapping[str, str], inputs: Mapping[str, ValueInfoProto], image: ImageInput
+    texts: Mapping[str, str],
+    inputs: Mapping[str, ValueInfoProto],
+    image: ImageInput,
 ) -> None:
     for name in texts:
         if name in inputs:
             continue
-        available = f"beside the image {image.name!r} the model has {', '.join(inputs)}"
+        available = (
+            f"beside the image {image.name!r} the model has {', '.join(inputs)}"
+        )
         if not inputs:
             available = "the model has no input beside the image"
         raise BadInput(f"no input {name!r} to feed; {available}")

@@ -119,7 +119,9 @@ def values_used_by(node: NodeProto) -> Iterator[str]:
             yield from (
                 value for value in values_used_by(inner) if value not in defined
             )
-        yield from (value.name for value in body.output if value.name not in defined)
+        yield from (
+            value.name for value in body.output if value.name not in defined
+        )
 
 
 def _defined_in(body: GraphProto) -> set[str]:
@@ -153,7 +155,9 @@ def _dependencies(nodes: Sequence[NodeProto]) -> dict[int, set[int]]:
     dependencies: dict[int, set[int]] = {}
     for index, node in enumerate(nodes):
         used = values_used_by(node)
-        dependencies[index] = {producers[value] for value in used if value in producers}
+        dependencies[index] = {
+            producers[value] for value in used if value in producers
+        }
     return dependencies
 
 

@@ -59,7 +59,9 @@ def transposed_convolution(operation: Operation) -> Positions | None:
         if not explicit_padding:
             reach = (kernel - 1) * dilation + 1
             unpadded = stride * (cells - 1) + output_padding[dimension] + reach
-            padding = _leading_half(unpadded - target, longer=auto_pad == "SAME_UPPER")
+            padding = _leading_half(
+                unpadded - target, longer=auto_pad == "SAME_UPPER"
+            )
         return geometry.transpose_convolve(axis, kernel, stride, padding, dilation)
 
     return composition.per_axis(operation.source, transposed, operation.shape)
@@ -73,10 +75,14 @@ def global_pooling(operation: Operation) -> Positions | None:
 
 def resizing(operation: Operation) -> Positions | None:
     """Follow a Resize, or Upsample before opset 10; None for modes without a regular grid."""
-    is_upsample = len(operation.node.input) == 2 or operation.node.op_type == "Upsample"
+    is_upsample = (
+        len(operation.node.input) == 2 or operation.node.op_type == "Upsample"
+    )
     mode = operation.attribute("mode", "nearest")
     default_transform = "asymmetric" if is_upsample else "half_pixel"
-    transform = operation.attribute("coordinate_transformation_mode", default_transform)
+    transform = operation.attribute(
+        "coordinate_transformation_mode", default_transform
+    )
     if transform in UNSUPPORTED_RESIZE or len(operation.shape) != 4:
         return None
     scales = _stated_scales(operation, 1 if is_upsample else 2)
@@ -177,7 +183,9 @@ def _leading_half(total: int, *, longer: bool) -> int:
 
 def _stated_scales(operation: Operation, index: int) -> Sequence[float | None]:
     """Return the scales along rows and columns that the node states; else None for each."""
-    scales = operation.input_values[index] if len(operation.input_values) > 1 else None
+    scales = (
+        operation.input_values[index] if len(operation.input_values) > 1 else None
+    )
     if scales is None:
         scales = np.array(operation.attribute("scales", []), np.float64)
     if len(scales) < 2:

@@ -28,7 +28,9 @@ def identify(
         name=_model_name(document.source),
         source=document.source,
         version=f"onnxruntime {ort.__version__}, {provider}",
-        fingerprint=_content_fingerprint(content, document.external, image.name, feeds),
+        fingerprint=_content_fingerprint(
+            content, document.external, image.name, feeds
+        ),
     )
 
 

@@ -29,9 +29,7 @@ class ImageInput:
 
     name: str
     dtype: torch.dtype
-    channels_last: (
-        bool  # (image, row, column, channel) instead of (image, channel, row, column)
-    )
+    channels_last: bool  # (image, row, column, channel) instead of (image, channel, row, column)
     batch: Dimension
     size: tuple[Dimension, Dimension]  # height, width
 
@@ -109,7 +107,9 @@ def dimensions(value: ValueInfoProto) -> list[Dimension] | None:
 
 def describe(value: ValueInfoProto) -> str:
     """Return shape and type of a value for messages, such as ``(N, 3, 32, 32) float``."""
-    elem_type: str = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
+    elem_type: str = TensorProto.DataType.Name(
+        value.type.tensor_type.elem_type
+    ).lower()
     shape = dimensions(value)
     if shape is None:
         return elem_type

@@ -41,7 +41,8 @@ class LoadedModel:
         """Return the inputs, that of the images declared for a batch dimension and a size."""
         image = self.image.declare(batch, size)
         return [
-            image if value.name == image.name else value for value in self.graph.inputs
+            image if value.name == image.name else value
+            for value in self.graph.inputs
         ]
 
     def runner(
@@ -59,7 +60,10 @@ class LoadedModel:
         ``singly``: for one image at a time, else for batches of any size. ``replaced`` are inner
         values that become inputs; ``prepended`` and ``appended`` nodes run first and last.
         """
-        inputs = [*self.declared_inputs(self._batch_dimension(singly), size), *replaced]
+        inputs = [
+            *self.declared_inputs(self._batch_dimension(singly), size),
+            *replaced,
+        ]
         subgraph = extract_subgraph(
             self.graph, values, inputs, prepended=prepended, appended=appended
         )
@@ -67,7 +71,9 @@ class LoadedModel:
         session = open_session(document, self.device, self.custom_ops)
         replaced_names = {value.name for value in replaced}
         fed = [
-            value for value in subgraph.graph.input if value.name not in replaced_names
+            value
+            for value in subgraph.graph.input
+            if value.name not in replaced_names
         ]
         feeds = required_feeds(fed, self.image, self.feeds)
         return Runner(session, self.device, self.image, feeds)

@@ -86,7 +86,9 @@ def _same_module(graph: Graph, first: int, second: int) -> bool:
     kind = graph.nodes[first].op_type
     if graph.nodes[second].op_type != kind:
         return False
-    return kind not in PARAMETRIC or _weights(graph, first) == _weights(graph, second)
+    return kind not in PARAMETRIC or _weights(graph, first) == _weights(
+        graph, second
+    )
 
 
 def _weights(graph: Graph, index: int) -> list[str]:

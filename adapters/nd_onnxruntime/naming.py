@@ -22,7 +22,13 @@ from nd_onnxruntime.module_runs import (
     parameter_owners,
 )
 from nd_onnxruntime.module_scopes import has_scope_metadata, scopes_of_name
-from nd_plugin import LayerAmbiguous, LayerNotFound, UnitsNotFound, check_run, nearest
+from nd_plugin import (
+    LayerAmbiguous,
+    LayerNotFound,
+    UnitsNotFound,
+    check_run,
+    nearest,
+)
 
 UNLISTED = ("Cast", "Identity")  # operators whose input is listed already
 VALUE_PREFIX = "value:"
@@ -92,7 +98,9 @@ class LayerNames:
         for index in self.indices:
             node = self.graph.nodes[index]
             modules = modules_by_end.get(index, [])
-            if node.op_type in QUANTISING or (node.op_type in UNLISTED and not modules):
+            if node.op_type in QUANTISING or (
+                node.op_type in UNLISTED and not modules
+            ):
                 continue
             values = [value for value in node.output if value]
             for name in self._innermost_first(modules, index):
@@ -131,7 +139,9 @@ class LayerNames:
         check_run(name, None, len(self.modules[name]))
         # the TorchScript exporter numbers the runs of a container, but not those of its children
         children = [
-            runs for child, runs in self.modules.items() if child.startswith(f"{name}.")
+            runs
+            for child, runs in self.modules.items()
+            if child.startswith(f"{name}.")
         ]
         if f"{name}_1" in self.modules and any(len(runs) > 1 for runs in children):
             raise LayerAmbiguous(
@@ -169,12 +179,16 @@ class LayerNames:
         for index in self.indices:
             node = self.graph.nodes[index]
             if node.name == name:
-                return Layer(name, self.graph.first_output(index), folding_note(node))
+                return Layer(
+                    name, self.graph.first_output(index), folding_note(node)
+                )
         return None
 
     def _renamed_by_quantiser(self, name: str) -> Layer | None:
         """Return a layer by the name that it had before quantisation."""
-        layer = self._by_value(f"{name}_quantized") or self._by_node(f"{name}_quant")
+        layer = self._by_value(f"{name}_quantized") or self._by_node(
+            f"{name}_quant"
+        )
         return replace(layer, name=name) if layer else None
 
     def _value_name(self, value: str) -> str:

@@ -31,7 +31,9 @@ def preprocess_of(model: ModelProto, image: ImageInput) -> Preprocess:
     if metadata.get("author") == "Ultralytics":
         declared = _parse_pair(metadata.get("imgsz", ""))
         size = _fixed_size(image, declared or size)
-        return Preprocess(size, BLACK, UNIT, source="the file's Ultralytics metadata")
+        return Preprocess(
+            size, BLACK, UNIT, source="the file's Ultralytics metadata"
+        )
     return Preprocess(size, source=IMAGENET, assumed=True)
 
 

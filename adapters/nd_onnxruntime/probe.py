@@ -18,7 +18,9 @@ from nd_onnxruntime.runner import Runner
 from nd_onnxruntime.sessions import CPU, heavy_nodes_on_cpu
 from nd_plugin import Geometry, ModelFailed, UnitsNotFound
 
-ONE_AT_A_TIME = "outputs depend on the rest of the batch; images were run one at a time"
+ONE_AT_A_TIME = (
+    "outputs depend on the rest of the batch; images were run one at a time"
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ class OnnxProbe:
         return maps_by_layer
 
 
-def open_probe(model: LoadedModel, layers: Sequence[Layer], size: Size) -> OnnxProbe:
+def open_probe(
+    model: LoadedModel, layers: Sequence[Layer], size: Size
+) -> OnnxProbe:
     """Open a probe on some layers, for images of a size.
 
     Images are run in batches if that is verified to give what single images give.
@@ -101,7 +105,9 @@ def _open_runner(
     ] = {}  # each once: a layer may be probed under two names
     for layer in probed:
         appended |= {node.name: node for node in layer.exposed.appended}
-    return model.runner(values, size, singly=singly, appended=list(appended.values()))
+    return model.runner(
+        values, size, singly=singly, appended=list(appended.values())
+    )
 
 
 def _session_notes(runner: Runner) -> tuple[str, ...]:

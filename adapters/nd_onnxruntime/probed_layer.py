@@ -10,7 +10,14 @@ from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.naming import Layer
 from nd_onnxruntime.quantised import ExposedValue, expose
 from nd_onnxruntime.survey import Survey, run_survey
-from nd_plugin import Geometry, Layout, UnitsNotFound, axes_of, find_layout, geometry_of
+from nd_plugin import (
+    Geometry,
+    Layout,
+    UnitsNotFound,
+    axes_of,
+    find_layout,
+    geometry_of,
+)
 
 
 @dataclass(frozen=True)

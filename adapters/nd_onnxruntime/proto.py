@@ -30,7 +30,9 @@ def tensors_of(graph: GraphProto) -> Iterator[TensorProto]:
 def external_tensors(graph: GraphProto) -> list[TensorProto]:
     """List the tensors whose values are stored in files beside the model."""
     external = TensorProto.EXTERNAL
-    return [tensor for tensor in tensors_of(graph) if tensor.data_location == external]
+    return [
+        tensor for tensor in tensors_of(graph) if tensor.data_location == external
+    ]
 
 
 def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:

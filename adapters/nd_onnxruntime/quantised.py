@@ -53,7 +53,9 @@ class ExposedValue:
     """Value to read from the graph in place of a layer's own."""
 
     name: str
-    appended: tuple[NodeProto, ...] = ()  # nodes that compute it, if the graph has none
+    appended: tuple[
+        NodeProto, ...
+    ] = ()  # nodes that compute it, if the graph has none
     note: str = ""  # for the reader of the results
 
 
@@ -79,7 +81,9 @@ def requantise(exposed: ExposedValue) -> tuple[NodeProto, ...]:
         integers, *scale = dequantise.input
         inputs = [dequantise.output[0], *scale]
         name = f"{dequantise.name}_back"
-        nodes.append(helper.make_node("QuantizeLinear", inputs, [integers], name=name))
+        nodes.append(
+            helper.make_node("QuantizeLinear", inputs, [integers], name=name)
+        )
     return tuple(nodes)
 
 

@@ -46,7 +46,9 @@ class RecordedValues:
         """Record the shape of the image input, whose pixels are noise."""
         self.shapes[name] = torch.Size(array.shape)
 
-    def add_output(self, name: str, array: Array, *, depends_on_pixels: bool) -> None:
+    def add_output(
+        self, name: str, array: Array, *, depends_on_pixels: bool
+    ) -> None:
         """Record an output of a node; numbers that other images would change are left out."""
         self.shapes[name] = torch.Size(array.shape)
         self.is_float[name] = array.dtype.kind == "f"

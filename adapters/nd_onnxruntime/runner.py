@@ -54,7 +54,9 @@ class Runner:
             torch.cuda.current_stream(images.device).synchronize()
         try:
             self.session.run_with_iobinding(binding)
-        except Exception as error:  # ONNX Runtime's errors have no common base class
+        except (
+            Exception
+        ) as error:  # ONNX Runtime's errors have no common base class
             shape = tuple(images.shape)
             raise ModelFailed(
                 f"the model failed on images of shape {shape}: {one_line(error)}"

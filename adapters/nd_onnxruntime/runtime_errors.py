@@ -10,7 +10,9 @@ from nd_onnxruntime.document import Document
 from nd_plugin import BadInput, ModelNotFound, NDError, Unavailable
 
 PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
-UNKNOWN_OPERATOR = re.compile(r"([\w.]+):(\w+)\(\S*\) is not a registered function/op")
+UNKNOWN_OPERATOR = re.compile(
+    r"([\w.]+):(\w+)\(\S*\) is not a registered function/op"
+)
 NEW_OPSET = re.compile(r"Opset (\d+) is under development")
 NEW_IR_VERSION = re.compile(r"IR version: (\d+), max supported IR version: \d+")
 

@@ -57,10 +57,10 @@ def cuda_problem() -> str | None:
     """
     providers = ort.get_available_providers()
     if CUDA not in providers:
-        return (
-            f"this ONNX Runtime {ort.__version__} is built for {', '.join(providers)}"
-        )
-    with redirect_stdout(StringIO()):  # it prints every library that it does not find
+        return f"this ONNX Runtime {ort.__version__} is built for {', '.join(providers)}"
+    with redirect_stdout(
+        StringIO()
+    ):  # it prints every library that it does not find
         ort.preload_dlls()
     refusal = _cuda_refusal()
     if refusal is None:
@@ -77,7 +77,9 @@ def _load_cuda_library() -> OSError | None:
 
     Only after ONNX Runtime itself has tried: loaded earlier, the library would not work any more.
     """
-    library = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    library = (
+        Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    )
     try:
         if library.exists():
             ctypes.CDLL(str(library))
@@ -155,7 +157,9 @@ def open_session(
     options.intra_op_num_threads = torch.get_num_threads()
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if not optimised:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.graph_optimization_level = (
+            ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        )
     for library in custom_ops:
         _register_custom_ops(options, library)
     contents = {
@@ -169,7 +173,9 @@ def open_session(
     ort.set_default_logger_severity(FATAL)
     try:
         session = ort.InferenceSession(
-            document.model.SerializeToString(), options, providers=_providers(device)
+            document.model.SerializeToString(),
+            options,
+            providers=_providers(device),
         )
     except Exception as error:  # ONNX Runtime's errors have no common base class
         raise translate(error, document) from error
@@ -214,7 +220,9 @@ def heavy_nodes_on_cpu(session: ort.InferenceSession) -> list[str]:
     for subgraph in session.get_provider_graph_assignment_info():
         if subgraph.ep_name == CPU:
             heavy = [
-                node for node in subgraph.get_nodes() if node.op_type in HEAVY_OPERATORS
+                node
+                for node in subgraph.get_nodes()
+                if node.op_type in HEAVY_OPERATORS
             ]
             names += [node.name or node.op_type for node in heavy]
     return names

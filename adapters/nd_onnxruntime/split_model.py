@@ -65,7 +65,11 @@ class SplitAtLayer:
 
 def only_images(inputs: Sequence[Any]) -> Tensor:
     """Return the one tensor of images among the inputs of a model. Raises BadInput."""
-    if len(inputs) != 1 or not isinstance(inputs[0], Tensor) or inputs[0].dim() != 4:
+    if (
+        len(inputs) != 1
+        or not isinstance(inputs[0], Tensor)
+        or inputs[0].dim() != 4
+    ):
         raise BadInput(
             "an ONNX model takes one tensor of images (N, 3, H, W); give values for its other "
             "inputs as feeds when opening it"

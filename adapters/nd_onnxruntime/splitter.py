@@ -76,7 +76,9 @@ class Splitter:
         head = LinearHead(matrix, bias)
         outputs = self.whole_model(size).outputs(images)
         predicts_outputs = _predicts(head, split, layer_output, outputs)
-        if predicts_outputs and _predicts_on_noise(head, split, layer_output, images):
+        if predicts_outputs and _predicts_on_noise(
+            head, split, layer_output, images
+        ):
             return head
         return None
 
@@ -94,7 +96,9 @@ class Splitter:
                 return WholeModel(runner, singly=False)
         except NDError:
             pass  # it may still take single images
-        return WholeModel(self.model.runner(outputs, size, singly=True), singly=True)
+        return WholeModel(
+            self.model.runner(outputs, size, singly=True), singly=True
+        )
 
     def _open_split(self, layer: Layer, size: Size) -> SplitAtLayer:
         (probed,), singly = describe_layers(self.model, [layer], size)
@@ -114,7 +118,9 @@ class Splitter:
         return SplitAtLayer(probed, to_layer, from_layer, singly)
 
 
-def _declare_layer(probed: ProbedLayer, output: Tensor, singly: bool) -> ValueInfoProto:
+def _declare_layer(
+    probed: ProbedLayer, output: Tensor, singly: bool
+) -> ValueInfoProto:
     """Declare a layer's output as an input, for one image or any number of them."""
     shape: list[int | str] = list(output.shape)
     shape[probed.image_axis] = 1 if singly else "N"

@@ -50,7 +50,9 @@ class Survey:
     batch_size: int  # 2; 1 where the model takes no two images or mixes them
 
 
-def run_survey(model: LoadedModel, value_names: Sequence[str], size: Size) -> Survey:
+def run_survey(
+    model: LoadedModel, value_names: Sequence[str], size: Size
+) -> Survey:
     """Run the nodes that some values need on two images of noise, and record all their outputs.
 
     ``size`` is (height, width) in pixels. One image is used instead if the model fails on two, or
@@ -62,7 +64,10 @@ def run_survey(model: LoadedModel, value_names: Sequence[str], size: Size) -> Su
     """
     try:
         pair = _survey_batch(model, value_names, 2, size)
-    except (ModelFailed, ModelNotFound):  # shapes in the file may fit one image only
+    except (
+        ModelFailed,
+        ModelNotFound,
+    ):  # shapes in the file may fit one image only
         return _survey_batch(model, value_names, 1, size)
     if any(_lacks_two_separate_images(pair, name) for name in value_names):
         return _survey_batch(model, value_names, 1, size)
@@ -167,7 +172,9 @@ def _run(
         outputs: Sequence[Any] = session.run(names, inputs)
     except Exception as error:  # ONNX Runtime's errors have no common base class
         images = "one image" if batch_size == 1 else f"{batch_size} images"
-        raise ModelFailed(f"the model failed on {images}: {one_line(error)}") from error
+        raise ModelFailed(
+            f"the model failed on {images}: {one_line(error)}"
+        ) from error
     return outputs
 
 
@@ -229,7 +236,9 @@ def _propagate(
                 node,
                 input_shapes=[recorded.shapes.get(value) for value in node.input],
                 input_positions=input_positions,
-                input_values=[recorded.small_values.get(value) for value in node.input],
+                input_values=[
+                    recorded.small_values.get(value) for value in node.input
+                ],
                 output_shapes=[recorded.shapes.get(value) for value in node.output],
                 output_index=output_index,
             )

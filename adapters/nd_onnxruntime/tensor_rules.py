@@ -120,7 +120,9 @@ def concatenation(operation: Operation) -> Positions | None:
     inputs = range(len(operation.node.input))
     if operation.node.op_type == "QLinearConcat":
         inputs = inputs[2::3]
-    pieces = [(operation.input_shape(i), operation.input_positions[i]) for i in inputs]
+    pieces = [
+        (operation.input_shape(i), operation.input_positions[i]) for i in inputs
+    ]
     axis = int(operation.attribute("axis", 1))
     return composition.concatenation(pieces, axis, operation.shape)
 

@@ -70,7 +70,9 @@ def _open_text(text: str, options: ModelOptions) -> TorchModel:
         device, None
     )  # fails before the weights are read, which may take long
     loaded = model_texts.load(text, options.weights)
-    source = text if options.weights is None else f"{text}, weights {options.weights}"
+    source = (
+        text if options.weights is None else f"{text}, weights {options.weights}"
+    )
     return TorchModel.of_module(loaded.module, source, loaded.preprocess, device)
 
 
@@ -107,12 +109,17 @@ class TorchModel(Splittable):
         notes: tuple[str, ...] = ()
         if root is not module:
             wrapper = type(module).__name__
-            notes = (f"{wrapper} was unwrapped: the model runs eagerly on one device",)
+            notes = (
+                f"{wrapper} was unwrapped: the model runs eagerly on one device",
+            )
         chosen_device = choose_device(device, root)
         if (device_of(root) or CPU) != chosen_device:
             root.to(chosen_device)
         identity = Identity(
-            type(root).__name__, source, torch.__version__, weights_fingerprint(root)
+            type(root).__name__,
+            source,
+            torch.__version__,
+            weights_fingerprint(root),
         )
         return cls(
             identity, preprocess, chosen_device, dtype_of(root), notes, root, root
@@ -167,13 +174,17 @@ class TorchModel(Splittable):
             model = replace(
                 self, device=device_of(module) or CPU, dtype=dtype_of(module)
             )
-        with open_probe(model._run, model.root, targets, model._example(size)) as probe:
+        with open_probe(
+            model._run, model.root, targets, model._example(size)
+        ) as probe:
             yield probe
 
     def resolve_layer(self, layer: Any, number: int) -> Target:
         """Return the target of the requested layer ``number``. Raises BadInput, LayerNotFound."""
         if not isinstance(layer, str | nn.Module):
-            raise BadInput(f"a layer is a dotted name or an nn.Module, not {layer!r}")
+            raise BadInput(
+                f"a layer is a dotted name or an nn.Module, not {layer!r}"
+            )
         if self.root is not None:
             return resolve(layer, self.root)
         if isinstance(layer, str):

@@ -26,4 +26,6 @@ def _examine_cuda() -> Finding:
     if cuda_version is None:
         remedy = "on a machine with a GPU, install a CUDA build of torch"
         return Finding(subject, "CPU-only build", remedy)
-    return Finding(subject, f"built for CUDA {cuda_version}; no GPU or driver found")
+    return Finding(
+        subject, f"built for CUDA {cuda_version}; no GPU or driver found"
+    )

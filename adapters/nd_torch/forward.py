@@ -58,7 +58,9 @@ def _unknown_modules_at_rest() -> Iterator[None]:
         modes.setdefault(module, module.training)
         module.training = False
 
-    handle = nn.modules.module.register_module_forward_pre_hook(switch_to_evaluation)
+    handle = nn.modules.module.register_module_forward_pre_hook(
+        switch_to_evaluation
+    )
     try:
         yield
     finally:

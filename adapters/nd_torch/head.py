@@ -81,7 +81,9 @@ def _weights(split: Rest, layer_output: Tensor, images: Tensor) -> Tensor:
     """Return (output, unit), the derivative of each output by a uniform change of a unit's map."""
     image_axis, _ = axes_of(split.layout)
     with torch.enable_grad():
-        leaf = torch.zeros_like(layer_output.narrow(image_axis, 0, 1)).requires_grad_()
+        leaf = torch.zeros_like(
+            layer_output.narrow(image_axis, 0, 1)
+        ).requires_grad_()
         outputs = split(leaf.clone(), images[:1])[0]
     one_hot = torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device)
     rows = [
@@ -91,7 +93,9 @@ def _weights(split: Rest, layer_output: Tensor, images: Tensor) -> Tensor:
     return torch.cat(rows)
 
 
-def _weight_rows(split: Rest, outputs: Tensor, leaf: Tensor, one_hot: Tensor) -> Tensor:
+def _weight_rows(
+    split: Rest, outputs: Tensor, leaf: Tensor, one_hot: Tensor
+) -> Tensor:
     """Return (row, unit), the derivatives of the outputs that the rows of ``one_hot`` select."""
     try:
         gradients = _gradient(outputs, leaf, one_hot, batched=True)

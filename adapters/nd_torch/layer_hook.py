@@ -26,7 +26,9 @@ class LayerHook:
     by device.
     """
 
-    def __init__(self, target: Target, swap: Swap, *, at_input: bool = False) -> None:
+    def __init__(
+        self, target: Target, swap: Swap, *, at_input: bool = False
+    ) -> None:
         self.target = target
         self.swap = swap
         self.at_input = at_input

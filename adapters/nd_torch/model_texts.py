@@ -130,7 +130,9 @@ def _import(name: str, model_text: str) -> Any:
         if _is_missing(name, error):
             raise _missing_module(name, model_text) from error
         raise _failed_import(name, model_text, error) from error
-    except Exception as error:  # third-party code may raise any while it is imported
+    except (
+        Exception
+    ) as error:  # third-party code may raise any while it is imported
         hint = ""
         if name in TORCH_LIBRARIES:
             hint = "; torch and torchvision must be matching builds from the same package index"
@@ -186,6 +188,8 @@ def _text_of(spec: SpecText) -> str:
 
 
 def _suggestions(name: str, names: Iterable[str]) -> str:
-    public_names = [candidate for candidate in names if not candidate.startswith("__")]
+    public_names = [
+        candidate for candidate in names if not candidate.startswith("__")
+    ]
     suggestions = nearest(name, public_names)
     return f"; the nearest are {', '.join(suggestions)}" if suggestions else ""

@@ -59,7 +59,9 @@ def named_layers(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 def canonical(name: str) -> str:
     """Return a name without the components that torch.compile adds."""
-    return ".".join(component for component in name.split(".") if component != COMPILED)
+    return ".".join(
+        component for component in name.split(".") if component != COMPILED
+    )
 
 
 def resolve(layer: str | nn.Module, root: nn.Module) -> Target:

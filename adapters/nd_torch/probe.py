@@ -23,7 +23,9 @@ class TorchProbe:
 
     call: Callable[[Tensor], Any]
     root: nn.Module | None
-    targets: Sequence[Target]  # as requested: a layer requested twice is in it twice
+    targets: Sequence[
+        Target
+    ]  # as requested: a layer requested twice is in it twice
     layouts: Mapping[Target, Layout]
     geometries: Mapping[str, Geometry]
     _run_counts: Counter[nn.Module] = field(default_factory=Counter)

@@ -26,7 +26,9 @@ def infer_positions(
 ) -> list[Positions | None]:
     """Return the positions of each output of an operation (an overload of ``torch.ops.aten``)."""
     name = operation.overloadpacket.__name__
-    sources = [value for value in arguments.values() if isinstance(value, Positions)]
+    sources = [
+        value for value in arguments.values() if isinstance(value, Positions)
+    ]
     if name in MOVES and sources:
         return _move(operation, arguments, sources[0], outputs)
     rule = RULES.get(name)
@@ -38,7 +40,10 @@ def infer_positions(
 
 
 def _move(
-    operation: Any, arguments: Arguments, source: Positions, outputs: Sequence[Tensor]
+    operation: Any,
+    arguments: Arguments,
+    source: Positions,
+    outputs: Sequence[Tensor],
 ) -> list[Positions | None]:
     """Apply an operation that only moves values to the coordinates themselves."""
     if operation.overloadpacket.__name__ in RESHAPES:
@@ -114,7 +119,9 @@ def _pair(value: Any) -> tuple[int, int]:
 @_on_map
 def _convolution(arguments: Arguments, field: Geometry) -> Geometry:
     compose = (
-        geometry.transpose_convolve if arguments["transposed"] else geometry.convolve
+        geometry.transpose_convolve
+        if arguments["transposed"]
+        else geometry.convolve
     )
     kernel = _pair(arguments["weight"].shape[2:])
     stride = _pair(arguments["stride"])
@@ -131,7 +138,9 @@ def _pool(arguments: Arguments, field: Geometry) -> Geometry:
     stride = _pair(arguments["stride"]) if arguments.get("stride") else kernel
     padding = _pair(arguments.get("padding", 0))
     dilation = _pair(arguments.get("dilation", 1))
-    rows = geometry.convolve(field.rows, kernel[0], stride[0], padding[0], dilation[0])
+    rows = geometry.convolve(
+        field.rows, kernel[0], stride[0], padding[0], dilation[0]
+    )
     columns = geometry.convolve(
         field.columns, kernel[1], stride[1], padding[1], dilation[1]
     )
@@ -237,7 +246,9 @@ def _tracked(value: Any) -> Positions | None:
 
 
 def _concatenation(arguments: Arguments, output: Tensor) -> Positions | None:
-    operands = [(operand.shape, _tracked(operand)) for operand in arguments["tensors"]]
+    operands = [
+        (operand.shape, _tracked(operand)) for operand in arguments["tensors"]
+    ]
     return composition.concatenation(
         operands, int(arguments.get("dim", 0)), output.shape
     )
@@ -246,21 +257,29 @@ def _concatenation(arguments: Arguments, output: Tensor) -> Positions | None:
 RULES: dict[str, Rule] = {
     "convolution": _convolution,
     **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "max_pool2d"), _pool),
-    **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_max_pool2d"), _adaptive_pool),
+    **dict.fromkeys(
+        ("_adaptive_avg_pool2d", "adaptive_max_pool2d"), _adaptive_pool
+    ),
     **dict.fromkeys(
         ("upsample_nearest2d", "_upsample_nearest_exact2d"), _resize(taps=1)
     ),
     **dict.fromkeys(
         ("upsample_bilinear2d", "_upsample_bilinear2d_aa"), _resize(taps=2)
     ),
-    **dict.fromkeys(("upsample_bicubic2d", "_upsample_bicubic2d_aa"), _resize(taps=4)),
+    **dict.fromkeys(
+        ("upsample_bicubic2d", "_upsample_bicubic2d_aa"), _resize(taps=4)
+    ),
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
-    **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"), _pad),
+    **dict.fromkeys(
+        ("constant_pad_nd", "reflection_pad2d", "replication_pad2d"), _pad
+    ),
     **dict.fromkeys(
         ("mean", "sum", "amax", "amin", "max", "min", "var", "std"), _reduction
     ),
     **dict.fromkeys(("prod", "logsumexp", "linalg_vector_norm"), _reduction),
-    **dict.fromkeys(("mm", "addmm", "bmm", "baddbmm", "matmul", "linear"), _product),
+    **dict.fromkeys(
+        ("mm", "addmm", "bmm", "baddbmm", "matmul", "linear"), _product
+    ),
     "cat": _concatenation,
 }

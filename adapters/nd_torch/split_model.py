@@ -100,9 +100,9 @@ class Splittable(ABC):
 
         noise = noise_like(inputs[0])
         with at_rest(self.root):
-            return survey(call_on_images, noise, [target.module], self.root).layout_of(
-                target
-            )
+            return survey(
+                call_on_images, noise, [target.module], self.root
+            ).layout_of(target)
 
     def linear_head(self, layer: Any, inputs: Sequence[Any]) -> LinearHead | None:
         """Return the linear head behind a layer, verified on random images; None: there is none."""
@@ -172,7 +172,9 @@ def _in_batch_order(
     devices: Sequence[torch.device], device_ids: Sequence[int] | None
 ) -> list[torch.device]:
     """Sort devices as DataParallel splits a batch over ``device_ids``; unlisted ones come last."""
-    rank_by_id = {device_id: rank for rank, device_id in enumerate(device_ids or ())}
+    rank_by_id = {
+        device_id: rank for rank, device_id in enumerate(device_ids or ())
+    }
 
     def rank(device: torch.device) -> tuple[int, int]:
         device_id = device.index or 0

@@ -10,7 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Geometry, Layout, Positions, check_run, find_layout, geometry_of
+from nd_plugin import (
+    Geometry,
+    Layout,
+    Positions,
+    check_run,
+    find_layout,
+    geometry_of,
+)
 from nd_torch.forward import forward, hooked
 from nd_torch.naming import Target, find_entries, select_key
 from nd_torch.tracking import Tracking
@@ -68,7 +75,9 @@ def survey(
     def record(module: nn.Module, _: Any, output: Any) -> None:
         entries = find_entries(output)
         shapes = {key: tensor.shape for key, tensor in entries.items()}
-        positions = {key: tracking.positions(tensor) for key, tensor in entries.items()}
+        positions = {
+            key: tracking.positions(tensor) for key, tensor in entries.items()
+        }
         module_runs.append(ModuleRun(module, run_counts[module], shapes, positions))
         run_counts[module] += 1
 

@@ -47,7 +47,9 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         if self._is_tracked(args) or self._is_tracked(kwargs):
-            outputs = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+            outputs = [
+                leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)
+            ]
             output_positions = self._infer(func, args, kwargs, outputs)
             for output, positions in zip(outputs, output_positions, strict=True):
                 self._record(output, positions)
@@ -67,7 +69,9 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         outputs: Sequence[Tensor],
     ) -> list[Positions | None]:
         try:
-            arguments = tree_map(self._stand_in, _arguments_by_name(func, args, kwargs))
+            arguments = tree_map(
+                self._stand_in, _arguments_by_name(func, args, kwargs)
+            )
             return infer_positions(func, arguments, outputs)
         except (
             Exception
@@ -79,7 +83,9 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _record(self, output: Tensor, positions: Positions | None) -> None:
         if positions is not None and output.is_floating_point():
             self._positions[output] = positions
-        elif output in self._positions:  # an in-place operation has made them invalid
+        elif (
+            output in self._positions
+        ):  # an in-place operation has made them invalid
             del self._positions[output]
 
     def _stand_in(self, leaf: Any) -> Any:

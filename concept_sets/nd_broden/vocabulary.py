@@ -38,14 +38,17 @@ def read_vocabulary(root: Path) -> Vocabulary:
     path = root / "label.csv"
     categories = read_categories(root)
     coverage = {
-        category: _read_coverage(root / f"c_{category}.csv") for category in categories
+        category: _read_coverage(root / f"c_{category}.csv")
+        for category in categories
     }
     concepts: dict[int, Concept] = {}
     used_categories: set[str] = set()
     for position, line in read_table(path, ["number", "name", "category"]):
         number = label_number(line["number"], position)
         if number in concepts:
-            raise ConceptSetInvalid(f"{position}: the number {number} is listed twice")
+            raise ConceptSetInvalid(
+                f"{position}: the number {number} is listed twice"
+            )
         if number == 0:  # "no label"
             continue
         amounts = _amounts(number, line, coverage, position)
@@ -62,18 +65,23 @@ def read_vocabulary(root: Path) -> Vocabulary:
 def _primary(amounts: Mapping[str, float], categories: Sequence[str]) -> str:
     """Return the category with the largest amount; of equal ones the last in category.csv."""
     return max(
-        amounts, key=lambda category: (amounts[category], categories.index(category))
+        amounts,
+        key=lambda category: (amounts[category], categories.index(category)),
     )
 
 
-def _in_order(concepts: Mapping[int, Concept], categories: Sequence[str]) -> Vocabulary:
+def _in_order(
+    concepts: Mapping[int, Concept], categories: Sequence[str]
+) -> Vocabulary:
     """Return the vocabulary, sorted by label number."""
     numbers = tuple(sorted(concepts))
     primaries = {concept.category for concept in concepts.values()}
     return Vocabulary(
         concepts=tuple(concepts[number] for number in numbers),
         numbers=numbers,
-        categories=tuple(category for category in categories if category in primaries),
+        categories=tuple(
+            category for category in categories if category in primaries
+        ),
     )
 
 
@@ -91,7 +99,9 @@ def _check_names_are_unique(concepts: Mapping[int, Concept], path: Path) -> None
     """Refuse two numbers for one name in one category."""
     numbers: dict[tuple[str, str], int] = {}
     for number, concept in concepts.items():
-        earlier_number = numbers.setdefault((concept.name, concept.category), number)
+        earlier_number = numbers.setdefault(
+            (concept.name, concept.category), number
+        )
         if earlier_number != number:
             raise ConceptSetInvalid(
                 f"{path}: {concept.name!r} of category {concept.category!r} is both "

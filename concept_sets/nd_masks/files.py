@@ -51,7 +51,10 @@ def find_files(folder: Path, endings: Iterable[str]) -> Iterator[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         relative_parent = Path(parent).relative_to(folder)
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in lower_endings:
+            if (
+                not name.startswith(".")
+                and Path(name).suffix.lower() in lower_endings
+            ):
                 yield (relative_parent / name).as_posix()
 
 

@@ -99,7 +99,8 @@ class Masks:
         with Image.open(self.root / "images" / entry.image) as image:
             image_size = (image.height, image.width)
         planes = [
-            self._plane(category, path, image_size) for category, path in entry.masks
+            self._plane(category, path, image_size)
+            for category, path in entry.masks
         ]
         return Annotation(planes, entry.labels)
 

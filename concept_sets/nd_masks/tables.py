@@ -11,9 +11,7 @@ import numpy.typing as npt
 from nd_plugin import Concept, ConceptSetInvalid, TableLine, read_table
 
 VALUE_COUNT = 65536  # values that a 16 bit mask can hold
-UNLISTED = (
-    VALUE_COUNT  # index into a value table for values beyond 16 bits: always unlabelled
-)
+UNLISTED = VALUE_COUNT  # index into a value table for values beyond 16 bits: always unlabelled
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[TableLine]:
@@ -56,7 +54,9 @@ def value_tables(
     for position, line in lines:
         category = line["category"]
         mask_value = _mask_value(line["value"], position)
-        table = tables.setdefault(category, np.zeros(VALUE_COUNT + 1, dtype=np.int32))
+        table = tables.setdefault(
+            category, np.zeros(VALUE_COUNT + 1, dtype=np.int32)
+        )
         if table[mask_value]:
             raise ConceptSetInvalid(
                 f"{position}: the value {mask_value} of category {category!r} is listed twice; "

@@ -66,5 +66,7 @@ def wall(stage: Stage) -> Coat:
     """Return the coat of a wall inside a house."""
     material = stage.dice.pick(("paper", "paper", "brick", "concrete", "wood"))
     if material == "paper":
-        return stage.pen.dressed("paper", period=stage.dice.whole(6, 16), percent=70)
+        return stage.pen.dressed(
+            "paper", period=stage.dice.whole(6, 16), percent=70
+        )
     return stage.pen.coat(material, cell=6)

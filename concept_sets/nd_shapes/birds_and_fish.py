@@ -5,7 +5,16 @@ from __future__ import annotations
 from nd_shapes.faces import eye
 from nd_shapes.pen import LEFT_AND_RIGHT, Pen, from_middle, sketch
 
-_FISH_COLORS = ("orange", "red", "yellow", "blue", "purple", "green", "grey", "pink")
+_FISH_COLORS = (
+    "orange",
+    "red",
+    "yellow",
+    "blue",
+    "purple",
+    "green",
+    "grey",
+    "pink",
+)
 _FISH_TEXTURES = ("scaly", "scaly", "scaly", "striped", "banded", "polka-dotted")
 
 

@@ -81,12 +81,19 @@ def lighthouse(pen: Pen) -> None:
     """Draw a lighthouse with bands."""
     band_color = pen.dice.pick(("red", "red", "blue", "black"))
     bands = pen.printed(
-        "concrete", "white", band_color, textures=("banded",), period=80, light="tube"
+        "concrete",
+        "white",
+        band_color,
+        textures=("banded",),
+        period=80,
+        light="tube",
     )
     tower = [(28, 26), (72, 26), (86, 100), (14, 100)]
     pen.polygon(tower, bands)
     pen.rect(20, 23, 80, 28, pen.coat("metal", "black", "grey"))
-    pen.rect(34, 11, 66, 23, pen.coat("glass", "yellow", level=190, cell=30), "lantern")
+    pen.rect(
+        34, 11, 66, 23, pen.coat("glass", "yellow", level=190, cell=30), "lantern"
+    )
     roof = [(26, 13), (44, -4), (56, -4), (74, 13)]
     pen.blob(roof, pen.coat("metal", "red", "black", light="round"), "roof")
     for y in (40, 60):
@@ -109,7 +116,12 @@ def _door(pen: Pen) -> None:
     if pen.dice.chance(60):
         pen.rect(22, 12, 78, 42, pen.coat("glass", "blue", "yellow"), "door/pane")
     pen.oval(
-        72, 54, 88, 63, pen.coat("metal", "yellow", "grey", level=200), "door/handle"
+        72,
+        54,
+        88,
+        63,
+        pen.coat("metal", "yellow", "grey", level=200),
+        "door/handle",
     )
 
 

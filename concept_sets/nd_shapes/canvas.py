@@ -145,7 +145,9 @@ def _light(kind: Light, stamp: Stamp) -> Ints:
     """Return the changes of shade by which light shows a surface's form."""
     v, u = stamp.positions(1024)
     if kind == "round":
-        return 44 - _as_shades((u + 400) ** 2 >> 15) - _as_shades((v + 400) ** 2 >> 15)
+        return (
+            44 - _as_shades((u + 400) ** 2 >> 15) - _as_shades((v + 400) ** 2 >> 15)
+        )
     if kind == "tube":
         return 36 - _as_shades((u + 300) ** 2 >> 14)
     if kind == "fall":

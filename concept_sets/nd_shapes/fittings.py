@@ -23,7 +23,9 @@ def lamp(pen: Pen) -> None:
     """Draw a table lamp."""
     pen.lighten(-60, -40, 160, 100, 24)
     china = pen.coat("ceramic", light="tube")
-    pen.rect(46, 40, 54, 96, pen.coat("metal", "yellow", "grey", light="tube"), "base")
+    pen.rect(
+        46, 40, 54, 96, pen.coat("metal", "yellow", "grey", light="tube"), "base"
+    )
     belly = [(36, 56), (64, 56), (80, 84), (60, 98), (40, 98), (20, 84)]
     pen.blob(belly, china, "base")
     pen.rect(24, 96, 76, 100, china.shaded(-20), "base")

@@ -40,7 +40,12 @@ def chair(pen: Pen) -> None:
     """Draw a chair from the front."""
     wood = pen.coat("wood", *_WOODS, "red", "blue", cell=12)
     cover = pen.dressed("fabric", period=18)
-    for x, bottom, change in ((16, 92, -40), (78, 92, -40), (6, 100, 0), (86, 100, 0)):
+    for x, bottom, change in (
+        (16, 92, -40),
+        (78, 92, -40),
+        (6, 100, 0),
+        (86, 100, 0),
+    ):
         pen.rect(x, 56, x + 8, bottom, wood.shaded(change), "leg")
     posts = [(x, 2, x + 8, 56) for x in (12, 80)]
     pen.rects(posts, wood, "back")
@@ -54,7 +59,12 @@ def chair(pen: Pen) -> None:
 def table(pen: Pen) -> None:
     """Draw a table, sometimes under a cloth."""
     wood = pen.coat("wood", *_WOODS, cell=18)
-    for x, bottom, change in ((14, 90, -45), (82, 90, -45), (4, 100, 0), (92, 100, 0)):
+    for x, bottom, change in (
+        (14, 90, -45),
+        (82, 90, -45),
+        (4, 100, 0),
+        (92, 100, 0),
+    ):
         pen.rect(x, 16, x + 4, bottom, wood.shaded(change), "leg")
     top = [(10, 0), (90, 0), (102, 18), (-2, 18)]
     pen.polygon(top, wood.shaded(20), "top")
@@ -121,7 +131,9 @@ def cabinet(pen: Pen) -> None:
     wood = pen.coat("wood", *_WOODS, "blue", "green", cell=20)
     knob = pen.coat("metal", "grey", "yellow", level=190)
     pen.rect(0, 6, 100, 100, wood.shaded(-30))
-    pen.rect(-3, 0, 103, 8, pen.coat("stone", "grey", "white", "black", cell=6), "top")
+    pen.rect(
+        -3, 0, 103, 8, pen.coat("stone", "grey", "white", "black", cell=6), "top"
+    )
     columns = (3, 35, 67)
     drawers = [(x, 12, x + 30, 30) for x in columns]
     pen.rects(drawers, wood, "drawer")

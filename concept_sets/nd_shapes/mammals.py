@@ -121,7 +121,9 @@ def horse(pen: Pen) -> None:
 def zebra(pen: Pen) -> None:
     """Draw a zebra: a horse in stripes."""
     period = pen.dice.whole(9, 13)
-    hide = pen.printed("fur", "white", "black", textures=("striped",), period=period)
+    hide = pen.printed(
+        "fur", "white", "black", textures=("striped",), period=period
+    )
     mane = pen.coat("hair", "black")
     _build_of_horse(pen, hide, mane)
 
@@ -148,7 +150,9 @@ def _build_of_horse(pen: Pen, hide: Coat, hair: Coat) -> None:
 def cow(pen: Pen) -> None:
     """Draw a cow with blotches."""
     blotches = ("blotchy",)
-    hide = pen.printed("fur", "white", "brown", "black", textures=blotches, period=11)
+    hide = pen.printed(
+        "fur", "white", "brown", "black", textures=blotches, period=11
+    )
     tail = [(92, 34), (98, 40), (99, 78), (95, 78)]
     pen.blob(tail, hide.shaded(-40), "tail")
     _legs(pen, hide, 30, 84, 60, 11)
@@ -163,7 +167,12 @@ def cow(pen: Pen) -> None:
         pen.oval(x - 6, 16, x + 6, 24, hide.shaded(-20), "head/ear")
         eye_x = (x + 16) // 2
         pen.oval(
-            eye_x - 2, 26, eye_x + 2, 32, pen.coat("", "black", level=40), "head/eye"
+            eye_x - 2,
+            26,
+            eye_x + 2,
+            32,
+            pen.coat("", "black", level=40),
+            "head/eye",
         )
     pen.oval(6, 42, 26, 58, pink_skin(pen), "head/muzzle")
 
@@ -174,7 +183,15 @@ def sheep(pen: Pen) -> None:
     wool = pen.coat("fur", "white", level=110, cell=20)
     dark = pen.coat("skin", "black", level=90)
     _legs(pen, dark, 32, 78, 66, 8)
-    for x, y in ((16, 30), (34, 22), (54, 20), (70, 28), (20, 46), (66, 46), (42, 46)):
+    for x, y in (
+        (16, 30),
+        (34, 22),
+        (54, 20),
+        (70, 28),
+        (20, 46),
+        (66, 46),
+        (42, 46),
+    ):
         pen.oval(x, y, x + 30, y + 36, wool, "torso")
     head = [(4, 16), (28, 14), (32, 36), (20, 60), (6, 58), (0, 36)]
     pen.blob(head, dark.shaded(40), "head")
@@ -183,7 +200,9 @@ def sheep(pen: Pen) -> None:
     eye(pen, 12, 34, 4)
 
 
-def _legs(pen: Pen, coat: Coat, front: int, hind: int, top: int, width: int) -> None:
+def _legs(
+    pen: Pen, coat: Coat, front: int, hind: int, top: int, width: int
+) -> None:
     """Draw four legs down to the ground; the two on the far side are darker."""
     gap = width * 3 // 2
     for x in (front + gap, hind - gap):

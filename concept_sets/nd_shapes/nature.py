@@ -31,7 +31,9 @@ def wobbly(dice: Dice, smallest: int) -> list[Point]:
     return _round_the_middle(_DIRECTIONS[::2], radii)
 
 
-def _round_the_middle(directions: Sequence[Point], radii: Sequence[int]) -> list[Point]:
+def _round_the_middle(
+    directions: Sequence[Point], radii: Sequence[int]
+) -> list[Point]:
     points = []
     for (x, y), radius in zip(directions, radii, strict=True):
         points.append((50 + x * radius // 1000, 50 + y * radius // 1000))

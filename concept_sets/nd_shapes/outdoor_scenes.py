@@ -7,7 +7,16 @@ from nd_shapes.birds_and_fish import bird, butterfly, fish, gull
 from nd_shapes.buildings import building, house, lighthouse, lit_building
 from nd_shapes.leisure import ball, bench, towel, umbrella
 from nd_shapes.mammals import cat, cow, dog, horse, puppy, sheep, zebra
-from nd_shapes.nature import cactus, fir, flower, mushroom, palm, rock, seaweed, tree
+from nd_shapes.nature import (
+    cactus,
+    fir,
+    flower,
+    mushroom,
+    palm,
+    rock,
+    seaweed,
+    tree,
+)
 from nd_shapes.people import person
 from nd_shapes.roadside import fence, streetlight, traffic_light
 from nd_shapes.sky import balloon, kite, moon

@@ -79,7 +79,10 @@ _RAMPS: dict[
         ((110, 10, 0), (240, 70, 40)),
         ((90, 0, 24), (228, 30, 70)),
     ),
-    "white": (((200, 202, 206), (255, 255, 255)), ((206, 202, 194), (255, 253, 246))),
+    "white": (
+        ((200, 202, 206), (255, 255, 255)),
+        ((206, 202, 194), (255, 253, 246)),
+    ),
     "yellow": (
         ((170, 140, 0), (255, 240, 70)),
         ((190, 160, 40), (255, 240, 140)),
@@ -128,7 +131,9 @@ def shades() -> npt.NDArray[np.uint8]:
     darkest = ends[:, :1]
     lightest = ends[:, 1:]
     step = np.arange(SHADES)[None, :, None]
-    ramps: npt.NDArray[np.int64] = darkest + (lightest - darkest) * step // (SHADES - 1)
+    ramps: npt.NDArray[np.int64] = darkest + (lightest - darkest) * step // (
+        SHADES - 1
+    )
     return ramps.astype(np.uint8)
 
 

@@ -75,10 +75,14 @@ class Pen:
         """Paint rectangles that do not overlap, in one stroke."""
         lines = []
         for left, top, right, bottom in boxes:
-            lines.append([(left, top), (right, top), (right, bottom), (left, bottom)])
+            lines.append(
+                [(left, top), (right, top), (right, bottom), (left, bottom)]
+            )
         self.polygons(lines, coat, on)
 
-    def blob(self, corners: Sequence[raster.Point], coat: Coat, on: str = "") -> None:
+    def blob(
+        self, corners: Sequence[raster.Point], coat: Coat, on: str = ""
+    ) -> None:
         """Paint the inside of a closed line with its corners rounded."""
         outline = raster.rounded(self._line_on_canvas(corners))
         stamp = raster.polygons([outline], self.canvas.size)

@@ -19,7 +19,9 @@ def fence(pen: Pen) -> None:
 @sketch("traffic light", height=50, aspect=30)
 def traffic_light(pen: Pen) -> None:
     """Draw a traffic light with one of its lamps lit."""
-    pen.rect(43, 50, 57, 100, pen.coat("metal", "grey", "black", light="tube"), "pole")
+    pen.rect(
+        43, 50, 57, 100, pen.coat("metal", "grey", "black", light="tube"), "pole"
+    )
     pen.rect(10, 0, 90, 54, pen.coat("plastic", "black", "yellow", level=70))
     lit_lamp = pen.dice.whole(0, 2)
     for index, color in enumerate(("red", "yellow", "green")):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from nd_shapes.pen import Pen, sketch
 
-_ENVELOPES = ("striped", "striped", "zigzagged", "chequered", "banded", "polka-dotted")
+_ENVELOPES = (
+    "striped",
+    "striped",
+    "zigzagged",
+    "chequered",
+    "banded",
+    "polka-dotted",
+)
 
 
 @sketch("sun", height=16, aspect=100)

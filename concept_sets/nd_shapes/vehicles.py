@@ -23,7 +23,9 @@ def car(pen: Pen) -> None:
     pen.polygon(door, paint.shaded(6), "door")
     handles = [(x, 52, x + 6, 56) for x in (45, 66)]
     pen.rects(handles, pen.coat("metal", "grey", level=200), "door/handle")
-    pen.oval(0, 50, 7, 64, pen.coat("glass", "yellow", "white", level=210), "headlight")
+    pen.oval(
+        0, 50, 7, 64, pen.coat("glass", "yellow", "white", level=210), "headlight"
+    )
     pen.rect(0, 74, 100, 82, pen.coat("plastic", "black", "grey"), "bumper")
     _wheels(pen, (12, 70), 58, 19)
 
@@ -64,7 +66,9 @@ def bus(pen: Pen) -> None:
     pen.rect(7, 14, 8, 86, paint.shaded(-60), "door")
     pen.rect(0, 56, 100, 61, pen.coat("metal", "black", "white", "red"))
     pen.rect(0, 84, 100, 90, pen.coat("plastic", "black"), "bumper")
-    pen.oval(0, 70, 4, 80, pen.coat("glass", "yellow", "white", level=220), "headlight")
+    pen.oval(
+        0, 70, 4, 80, pen.coat("glass", "yellow", "white", level=220), "headlight"
+    )
     _wheels(pen, (18, 74), 72, 14)
 
 
@@ -100,7 +104,9 @@ def sailboat(pen: Pen) -> None:
 def ship(pen: Pen) -> None:
     """Draw a ship with a funnel."""
     funnel = [(58, 36), (60, 0), (70, 0), (72, 36)]
-    pen.blob(funnel, pen.printed("metal", textures=("banded",), period=60), "funnel")
+    pen.blob(
+        funnel, pen.printed("metal", textures=("banded",), period=60), "funnel"
+    )
     pen.rect(24, 26, 82, 62, pen.coat("metal", "white", cell=60), "cabin")
     for x in range(28, 78, 10):
         pen.oval(x, 34, x + 6, 46, window_glass(pen), "cabin/pane")

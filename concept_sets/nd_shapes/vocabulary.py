@@ -33,7 +33,9 @@ PARTS = (
     "wheel", "window", "wing",
 )  # fmt: skip
 
-NAMES: Mapping[str, tuple[str, ...]] = {  # by category, in Broden's order of categories
+NAMES: Mapping[
+    str, tuple[str, ...]
+] = {  # by category, in Broden's order of categories
     "object": OBJECTS,
     "part": PARTS,
     "scene": tuple(f"{scene}-s" for scene in sorted(SCENES)),

@@ -11,7 +11,11 @@ from torch import Tensor
 
 from nd_plugin.captum_api import unit_explanation
 from nd_plugin.captum_api.dissection_lookup import Dissections, load_dissections
-from nd_plugin.captum_api.opened_model import ForwardFunction, LayerName, OpenedModel
+from nd_plugin.captum_api.opened_model import (
+    ForwardFunction,
+    LayerName,
+    OpenedModel,
+)
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.question import Question
 from nd_plugin.explain.targets import Target
@@ -77,7 +81,10 @@ class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not t
         return isinstance(self.layer, list | tuple)
 
     def _question(
-        self, layer: LayerName | None, inputs: tuple[Any, ...], target: Target = None
+        self,
+        layer: LayerName | None,
+        inputs: tuple[Any, ...],
+        target: Target = None,
     ) -> Question:
         """Ask for contributions of a layer. Raises BadInput if no layer is set."""
         if layer is None:

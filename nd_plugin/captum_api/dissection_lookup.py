@@ -43,4 +43,6 @@ def dissection_of_layer(
         if dissection.layer == layer_name:
             return dissection
     layers = ", ".join(dissection.layer for dissection in dissections)
-    raise BadInput(f"no dissection of layer {layer_name!r}: .dissection has {layers}")
+    raise BadInput(
+        f"no dissection of layer {layer_name!r}: .dissection has {layers}"
+    )

@@ -268,7 +268,9 @@ class LayerDissection(DissectedLayer):
         explanations = unit_explanation.explain_layer(
             question, self._opened.cuts, settings, self.dissection
         )
-        self.contribution = explanations[0].contribution if len(explanations) else None
+        self.contribution = (
+            explanations[0].contribution if len(explanations) else None
+        )
         return explanations
 
     def as_explanation(self, **options: Any) -> Callable[..., Any]:

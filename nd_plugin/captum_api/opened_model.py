@@ -37,7 +37,9 @@ class OpenedModel:
 
 
 def _opened(forward_func: Any) -> Model:
-    model: Model = forward_func if _is_model(forward_func) else open_model(forward_func)
+    model: Model = (
+        forward_func if _is_model(forward_func) else open_model(forward_func)
+    )
     return model
 
 
@@ -49,7 +51,9 @@ def _is_model(candidate: Any) -> bool:
 
 def forward_arguments(inputs: Any, additional_forward_args: Any) -> tuple[Any, ...]:
     """Return all arguments of the forward function, as Captum passes them."""
-    further_arguments = _format_additional_forward_args(additional_forward_args) or ()
+    further_arguments = (
+        _format_additional_forward_args(additional_forward_args) or ()
+    )
     return *_format_tensor_into_tuples(inputs), *further_arguments
 
 

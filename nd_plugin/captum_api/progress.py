@@ -20,7 +20,9 @@ class StageProgress:
             Where stderr is no terminal, print lines only: one every 30 seconds, and the summary.
     """
 
-    def __init__(self, disable: bool = False, *, summary_lines: bool = False) -> None:
+    def __init__(
+        self, disable: bool = False, *, summary_lines: bool = False
+    ) -> None:
         self._disable = disable
         self._summary_lines = summary_lines
         self._stage = ""
@@ -75,11 +77,14 @@ class StageProgress:
             self._close_bar()
             if images:
                 _print_line(
-                    f"{self._stage}: {images} images in {seconds:.1f} s, {rate}", "dim"
+                    f"{self._stage}: {images} images in {seconds:.1f} s, {rate}",
+                    "dim",
                 )
         elif self._bar is None and now - self._last_line > LINE_INTERVAL:
             self._last_line = now
-            _print_line(f"{self._stage}: {self._images_done} of {total} images, {rate}")
+            _print_line(
+                f"{self._stage}: {self._images_done} of {total} images, {rate}"
+            )
 
     def _close_bar(self) -> None:
         if self._bar is not None:
@@ -91,4 +96,6 @@ def _print_line(text: str, style: str = "") -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True, highlight=False).print(Text(text, style=style), soft_wrap=True)
+    Console(stderr=True, highlight=False).print(
+        Text(text, style=style), soft_wrap=True
+    )

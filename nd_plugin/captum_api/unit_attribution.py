@@ -33,7 +33,9 @@ def attribute_layer(
     if mask == "none":
         return contributions
     if question.at_input or contributions.several:
-        raise BadInput("masks are defined on a layer's output, and on a single tensor")
+        raise BadInput(
+            "masks are defined on a layer's output, and on a single tensor"
+        )
     cut = cuts.cut(question)
     (value,) = layer_pass.values
     maps = cut.layout.maps(value)

@@ -75,7 +75,9 @@ def segment_layer(
             raise BadInput(
                 f"no unit {unit}: layer {name!r} has {maps.shape[1]} units, numbered from 0"
             )
-    unit_thresholds = layer_thresholds(maps, mask, image_quantile, dissections, name)
+    unit_thresholds = layer_thresholds(
+        maps, mask, image_quantile, dissections, name
+    )
     return active_pixels(
         maps[:, units], unit_thresholds[:, units], geometry, size_of(images)
     )

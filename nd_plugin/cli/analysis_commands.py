@@ -45,7 +45,10 @@ def report(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="Write to FILE instead of stdout."
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write to FILE instead of stdout.",
         ),
     ] = None,
     min_iou: Annotated[
@@ -66,7 +69,8 @@ def explain(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN", help="Folder of a run of nd dissect, which names the units."
+            metavar="RUN",
+            help="Folder of a run of nd dissect, which names the units.",
         ),
     ],
     model: ModelText,
@@ -93,7 +97,8 @@ def explain(
         int, typer.Option(min=1, metavar="K", help="Number of units to show.")
     ] = 5,
     detectors: Annotated[
-        bool, typer.Option("--detectors", help="Show only units that detect a concept.")
+        bool,
+        typer.Option("--detectors", help="Show only units that detect a concept."),
     ] = False,
     contribution: Annotated[
         str,
@@ -108,7 +113,8 @@ def explain(
         ),
     ] = "image",
     image_quantile: Annotated[
-        float, typer.Option(help="For --mask image: fraction of the map in the mask.")
+        float,
+        typer.Option(help="For --mask image: fraction of the map in the mask."),
     ] = 0.2,
     classes: Annotated[
         Path | None,
@@ -164,7 +170,9 @@ def parity(
     layer: Annotated[
         list[str],
         typer.Option(
-            "-l", "--layer", help="Name of a layer, or NAME=NAME_IN_ORIGIN; repeatable."
+            "-l",
+            "--layer",
+            help="Name of a layer, or NAME=NAME_IN_ORIGIN; repeatable.",
         ),
     ],
     concepts: Concepts,

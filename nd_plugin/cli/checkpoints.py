@@ -75,7 +75,9 @@ def open_checkpoints(
     return CheckpointFolder(folders.state, feed, every_images, resume)
 
 
-def _check_interrupted(folders: RunFolders, *, resume: bool, overwrite: bool) -> None:
+def _check_interrupted(
+    folders: RunFolders, *, resume: bool, overwrite: bool
+) -> None:
     """Refuse to begin beside an interrupted run, or discard its checkpoints (``overwrite``)."""
     interrupted = folders_with_state(folders.partial.glob("*"))
     size = _number_of_parts(folders.state)

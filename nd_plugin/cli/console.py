@@ -78,7 +78,9 @@ def _discard_stdout() -> None:
 
 def new_table(*headers: str) -> Table:
     """Return an empty table without rules, whose cells are folded where they do not fit."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False
+    )
     for header in headers:
         table.add_column(header, overflow="fold")
     return table

@@ -92,7 +92,9 @@ def dissect(
     """
     work = work or RunOptions()
     shard = work.part
-    output = output or run_folder.free_name(Path("runs") / _run_name(model, concepts))
+    output = output or run_folder.free_name(
+        Path("runs") / _run_name(model, concepts)
+    )
     with joined() as group:
         finished_run = _load_finished_run(output, work, overwrite=overwrite)
         with console.results_only():
@@ -202,7 +204,9 @@ def _run_and_save(
     checkpoints.remove()
 
 
-def _run_shard(job: Job, folders: RunFolders, checkpoints: CheckpointFolder) -> None:
+def _run_shard(
+    job: Job, folders: RunFolders, checkpoints: CheckpointFolder
+) -> None:
     with progress_saved(checkpoints), _progress_shown(job.group) as progress:
         observe(job.model, job.layers, job.feed, progress, checkpoints.open_state)
         checkpoints.hand_over(folders.target)

@@ -49,9 +49,14 @@ def explain(
 ) -> None:
     """Explain an image; write the explanation to the terminal, to a page or as JSON."""
     dissection = choose_dissection(
-        run_folder.load_run(run), explain_options.layer, explain_options.quantile, run
+        run_folder.load_run(run),
+        explain_options.layer,
+        explain_options.quantile,
+        run,
     )
-    classes = read_classes(explain_options.classes) if explain_options.classes else None
+    classes = (
+        read_classes(explain_options.classes) if explain_options.classes else None
+    )
     target = parse_target(explain_options.target, classes)
     with console.results_only():
         explanations = _explanations(
@@ -110,7 +115,9 @@ def _translated_errors(target: str | None) -> Iterator[None]:
     except NDError:  # ours already
         raise
     except (RuntimeError, TypeError) as error:
-        raise RunFailed(f"the model failed: {type(error).__name__}: {error}") from error
+        raise RunFailed(
+            f"the model failed: {type(error).__name__}: {error}"
+        ) from error
 
 
 def choose_dissection(

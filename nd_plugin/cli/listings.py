@@ -90,7 +90,9 @@ def _receptive_field_cells(geometry: Geometry | None) -> tuple[str, str]:
 def concepts(
     concepts: Annotated[
         str,
-        typer.Argument(metavar="CONCEPTS", help="broden:ROOT, masks:ROOT, shapes …"),
+        typer.Argument(
+            metavar="CONCEPTS", help="broden:ROOT, masks:ROOT, shapes …"
+        ),
     ],
     json: Json = False,
 ) -> None:
@@ -122,7 +124,9 @@ def print_concepts(concept_set: ConceptSet, *, as_json: bool) -> None:
 
 
 def _names_by_category(concept_set: ConceptSet) -> dict[str, list[str]]:
-    names: dict[str, list[str]] = {category: [] for category in concept_set.categories}
+    names: dict[str, list[str]] = {
+        category: [] for category in concept_set.categories
+    }
     for concept in concept_set.concepts:
         names[concept.category].append(concept.name)
     return names

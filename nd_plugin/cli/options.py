@@ -71,7 +71,9 @@ Std = Annotated[
     typer.Option(help="Standard deviation per channel, such as 0.229,0.224,0.225"),
 ]
 
-MinIoU = Annotated[float, typer.Option(help="A unit with a higher IoU is a detector.")]
+MinIoU = Annotated[
+    float, typer.Option(help="A unit with a higher IoU is a detector.")
+]
 
 Limit = Annotated[
     int | None,
@@ -95,7 +97,8 @@ Overwrite = Annotated[
 ]
 
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Stop at the first image that cannot be read.")
+    bool,
+    typer.Option("--strict", help="Stop at the first image that cannot be read."),
 ]
 
 Memory = Annotated[

@@ -56,10 +56,17 @@ def compare_models(
         second_model = open_model(second, options[1])
         preprocess = second_model.preprocess.changed(preprocess_values)
         device = first_model.device
-        feed = Feed.of(concept_set, preprocess, settings, device, batch_size, workers)
+        feed = Feed.of(
+            concept_set, preprocess, settings, device, batch_size, workers
+        )
         with StageProgress(summary_lines=True) as progress:
             parities = parity(
-                first_model, second_model, pairs, feed, progress, own=as_each_model_says
+                first_model,
+                second_model,
+                pairs,
+                feed,
+                progress,
+                own=as_each_model_says,
             )
     if as_json:
         print_json([_to_json(layer_parity) for layer_parity in parities])
@@ -102,7 +109,9 @@ def print_parity(parities: Sequence[LayerParity]) -> None:
         table.add_row(*_row(layer_parity))
     console.show(table)
     for layer_parity in parities:
-        _print_units("label differs in", layer_parity.layers[0], layer_parity.labels)
+        _print_units(
+            "label differs in", layer_parity.layers[0], layer_parity.labels
+        )
         _print_units(
             "detector in one model only:",
             layer_parity.layers[0],
@@ -138,4 +147,6 @@ def _print_units(difference: str, layer: str, units: Sequence[int]) -> None:
     numbers = ", ".join(map(str, units[:UNITS_NAMED]))
     rest = len(units) - UNITS_NAMED
     more = f" and {rest} more" if rest > 0 else ""
-    console.show(Text(f"{layer}: {difference} units {numbers}{more}"), wrap_words=False)
+    console.show(
+        Text(f"{layer}: {difference} units {numbers}{more}"), wrap_words=False
+    )

@@ -12,7 +12,13 @@ from nd_plugin.errors import BadInput
 from nd_plugin.preprocess import parse_size
 
 MEMORY = re.compile(r"\s*([\d.]+(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*")
-POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}  # of 1000, or of 1024 for KiB, MiB …
+POWERS = {
+    "": 0,
+    "k": 1,
+    "m": 2,
+    "g": 3,
+    "t": 4,
+}  # of 1000, or of 1024 for KiB, MiB …
 
 
 def preprocess_values(
@@ -62,7 +68,9 @@ def parse_bytes(text: str) -> int:
     except ValueError:
         amount = math.nan
     if match is None or not math.isfinite(amount):
-        raise BadInput(f"--memory {text!r} is not an amount such as 1GiB, 500MB or 2e9")
+        raise BadInput(
+            f"--memory {text!r} is not an amount such as 1GiB, 500MB or 2e9"
+        )
     base = 1024 if match[3] else 1000
     return int(amount * base ** POWERS[match[2]])
 

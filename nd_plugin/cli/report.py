@@ -94,6 +94,8 @@ def _format_of_file(output: Path | None) -> str:
 def _find_reporter(name: str) -> Any:
     offer = host().named(ReporterSpec, name)
     if offer is None:
-        names = ", ".join(str(offer.spec.name) for offer in host().specs(ReporterSpec))
+        names = ", ".join(
+            str(offer.spec.name) for offer in host().specs(ReporterSpec)
+        )
         raise BadInput(f"no report format {name!r}; known are {names}")
     return load_factory(offer)

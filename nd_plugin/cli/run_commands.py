@@ -33,7 +33,8 @@ from nd_plugin.cli.options import (
 def dissect(
     model: ModelText,
     layer: Annotated[
-        list[str], typer.Option("-l", "--layer", help="Name of a layer; repeatable.")
+        list[str],
+        typer.Option("-l", "--layer", help="Name of a layer; repeatable."),
     ],
     concepts: Concepts,
     output: Output = None,
@@ -62,14 +63,18 @@ def dissect(
     ] = "rf",
     mask_size: Annotated[
         str,
-        typer.Option(help="Size at which masks are compared: auto, native, N or HxW."),
+        typer.Option(
+            help="Size at which masks are compared: auto, native, N or HxW."
+        ),
     ] = "auto",
     input_size: InputSize = None,
     mean: Mean = None,
     std: Std = None,
     scale: Annotated[
         float | None,
-        typer.Option(help="Factor for pixels, before mean and std. [default: 1/255]"),
+        typer.Option(
+            help="Factor for pixels, before mean and std. [default: 1/255]"
+        ),
     ] = None,
     interpolation: Annotated[
         str | None, typer.Option(help="nearest, bilinear, bicubic, lanczos.")
@@ -77,15 +82,20 @@ def dissect(
     channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
     top_images: Annotated[
         int,
-        typer.Option(min=1, help="Number of most activating images saved per unit."),
+        typer.Option(
+            min=1, help="Number of most activating images saved per unit."
+        ),
     ] = 50,
     strict: Strict = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run if it was interrupted.")
+        bool,
+        typer.Option("--resume", help="Continue the run if it was interrupted."),
     ] = False,
     checkpoint_every: Annotated[
         int,
-        typer.Option(min=1, metavar="N", help="Save progress after every N images."),
+        typer.Option(
+            min=1, metavar="N", help="Save progress after every N images."
+        ),
     ] = 2000,
     shard: Annotated[
         str | None,
@@ -141,7 +151,9 @@ def merge(
     ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="RUN", help="Folder of the merged run."),
+        typer.Option(
+            "-o", "--output", metavar="RUN", help="Folder of the merged run."
+        ),
     ],
     concepts: Annotated[
         str | None,
@@ -180,7 +192,9 @@ def merge(
 
 
 def demo(
-    images: Annotated[int, typer.Option(min=1, help="Number of images to draw.")] = 400,
+    images: Annotated[
+        int, typer.Option(min=1, help="Number of images to draw.")
+    ] = 400,
     output: Output = None,
     overwrite: Overwrite = False,
     device: Device = "auto",

@@ -36,7 +36,9 @@ class Annotation:
 
     planes: Sequence[npt.NDArray[np.integer[Any]]]  # (row, column) each
     labels: tuple[int, ...] = ()  # concepts that cover every pixel
-    size: Size | None = None  # the annotation's own resolution; None: the first plane's
+    size: Size | None = (
+        None  # the annotation's own resolution; None: the first plane's
+    )
 
 
 @runtime_checkable

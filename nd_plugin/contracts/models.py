@@ -85,7 +85,9 @@ class Model(Protocol):
         """List all layers that run for an input of this size, in the order in which they run."""
         ...
 
-    def probe(self, layers: Sequence[Any], size: Size) -> AbstractContextManager[Probe]:
+    def probe(
+        self, layers: Sequence[Any], size: Size
+    ) -> AbstractContextManager[Probe]:
         """Open a probe on layers (names, or objects of the backend) for inputs of this size.
 
         On exit, also after an exception, the model is restored to its previous state.
@@ -97,9 +99,7 @@ class Model(Protocol):
 class ModelOptions:
     """User options for opening a model."""
 
-    device: str = (
-        "auto"  # auto | cpu | cuda | cuda:1 …; auto leaves a live module on its device
-    )
+    device: str = "auto"  # auto | cpu | cuda | cuda:1 …; auto leaves a live module on its device
     weights: str | None = None  # safetensors file or state dict
     input: str | None = None  # name of the input that takes the images
     # Values of the remaining inputs, by name: numbers or .npy files.

@@ -18,7 +18,9 @@ class BackendSpec:
     accepts: tuple[
         str, ...
     ] = ()  # forms, for help and errors: "torchvision:NAME", "FILE.onnx"
-    doctor: str = ""  # "package.module:function", returns `Finding`s about this machine
+    doctor: str = (
+        ""  # "package.module:function", returns `Finding`s about this machine
+    )
 
 
 @dataclass(frozen=True)

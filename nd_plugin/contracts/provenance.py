@@ -54,7 +54,9 @@ class Settings:
 
     quantile: float = DEFAULT_QUANTILE  # τ
     min_iou: float = 0.04
-    anchor: str = "rf"  # "rf": receptive-field centres | "cell": cells spread evenly
+    anchor: str = (
+        "rf"  # "rf": receptive-field centres | "cell": cells spread evenly
+    )
     mask_size: str = "auto"  # "auto" | "native" | "N" | "HxW"; None means "auto"
     limit: int | None = None  # number of images, from the first on; None for all
     strict: bool = False  # stop at the first image that cannot be read

@@ -76,7 +76,9 @@ class SplitModel(Protocol):
         """
         ...
 
-    def rest(self, layer: Any, inputs: Sequence[Any]) -> AbstractContextManager[Rest]:
+    def rest(
+        self, layer: Any, inputs: Sequence[Any]
+    ) -> AbstractContextManager[Rest]:
         """Split the model at a layer, for inputs of the shape of ``inputs``.
 
         On exit, also after an exception, the model is restored to its previous state. Raises

@@ -58,7 +58,9 @@ class Counter:
         trim_memory()
         return self.count(self.feed.checked(self.feed.annotations(number)), {})
 
-    def count(self, batch: Batch, activations: Mapping[str, Tensor]) -> CountedBatch:
+    def count(
+        self, batch: Batch, activations: Mapping[str, Tensor]
+    ) -> CountedBatch:
         """Count a batch.
 
         ``activations`` (image, unit, row, column) are of layers whose maps were not stored, by
@@ -67,7 +69,9 @@ class Counter:
         with one_thread():
             return self._count(batch, activations)
 
-    def _count(self, batch: Batch, activations: Mapping[str, Tensor]) -> CountedBatch:
+    def _count(
+        self, batch: Batch, activations: Mapping[str, Tensor]
+    ) -> CountedBatch:
         sparse_maps = {
             layer: self._sparse_maps(layer, batch, activations)
             for layer in self.candidates
@@ -96,7 +100,9 @@ class Counter:
     ) -> SparseMaps:
         """Return a layer's maps of a batch: from activations, or else from stored candidates."""
         if layer in activations:
-            return _sparsify(activations[layer], batch.indices, self.thresholds[layer])
+            return _sparsify(
+                activations[layer], batch.indices, self.thresholds[layer]
+            )
         return self.candidates[layer].of(batch.number)
 
     def _count_layer(
@@ -161,7 +167,10 @@ def _group_by_size(
         for start in range(0, len(pairs), images_at_once):
             group = pairs[start : start + images_at_once]
             images, labels_of_images = zip(*group, strict=True)
-            yield torch.from_numpy(np.array(images, np.int64)), list(labels_of_images)
+            yield (
+                torch.from_numpy(np.array(images, np.int64)),
+                list(labels_of_images),
+            )
 
 
 def _sparsify(
@@ -179,7 +188,9 @@ class CountedBatch:
     """Counts of the images of one batch."""
 
     areas: ConceptCounts
-    units: Mapping[tuple[str, float], Sequence[BatchCounts]]  # by layer and quantile
+    units: Mapping[
+        tuple[str, float], Sequence[BatchCounts]
+    ]  # by layer and quantile
     skipped: Sequence[Skipped]
     seen: int  # images, readable or not
 
@@ -187,6 +198,9 @@ class CountedBatch:
 def category_indices(concepts: ConceptSet) -> Counts:
     """Return the category of each concept as an index; (concept,)."""
     return np.array(
-        [concepts.categories.index(concept.category) for concept in concepts.concepts],
+        [
+            concepts.categories.index(concept.category)
+            for concept in concepts.concepts
+        ],
         dtype=np.int64,
     )

@@ -89,7 +89,9 @@ class CandidateFile:
             length = _read_at(self.handle, unread, offset)
             if length == 0:
                 name = self.path or "the temporary file of candidate maps"
-                raise RunFailed(f"{name} ends early: another program has changed it")
+                raise RunFailed(
+                    f"{name} ends early: another program has changed it"
+                )
             unread = unread[length:]
         return SparseMaps.view(memory, cells, dtype, stored.maps, stored.count)
 

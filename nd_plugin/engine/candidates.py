@@ -47,7 +47,9 @@ class Candidates:
 
     cells: tuple[int, int]  # rows and columns of a map
     dtype: torch.dtype
-    place: Path | None = None  # of the file, without its suffix; None: a temporary file
+    place: Path | None = (
+        None  # of the file, without its suffix; None: a temporary file
+    )
     whole: bool = True  # maps with neighbouring cells; otherwise single values
     by_batch: dict[int, SparseMaps | StoredMaps] = field(default_factory=dict)
     file: CandidateFile | None = None  # while open
@@ -98,7 +100,9 @@ class Candidates:
             pruned = maps.above(bound, neighbours=self.whole)
             if pruned is not maps:
                 self._release(batch, maps)
-                self._book(batch, pruned.copy_to(self.memory.reserve(pruned.nbytes)))
+                self._book(
+                    batch, pruned.copy_to(self.memory.reserve(pruned.nbytes))
+                )
 
     def spill(self, bound: Tensor, amount: int) -> None:
         """Move ``amount`` bytes of maps from memory to the file, the oldest batches first.
@@ -245,7 +249,10 @@ def keep_within_memory(bound_of: Mapping[Candidates, Tensor], memory: int) -> No
     if _total_bytes(bound_of) <= memory:
         return
     for candidates, bound in bound_of.items():
-        if len(candidates.by_batch) > PRUNE_GROWTH * candidates.batches_at_last_prune:
+        if (
+            len(candidates.by_batch)
+            > PRUNE_GROWTH * candidates.batches_at_last_prune
+        ):
             candidates.prune(bound)
     if _total_bytes(bound_of) <= memory:
         return

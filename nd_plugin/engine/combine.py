@@ -36,7 +36,9 @@ T = TypeVar("T")
 SECOND_PASS = "a second forward pass was needed: "
 
 
-DID_NOT_FIT = SECOND_PASS + "the maps that may exceed a threshold did not fit on disk"
+DID_NOT_FIT = (
+    SECOND_PASS + "the maps that may exceed a threshold did not fit on disk"
+)
 
 
 BELOW_STORED = SECOND_PASS + "some thresholds are below the stored values"

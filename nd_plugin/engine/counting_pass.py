@@ -64,7 +64,9 @@ def _no_counts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountState:
     for layer in part_run.layers:
         for at_quantile in thresholds[layer]:
             unit_count = len(at_quantile.values)
-            counts[layer, at_quantile.quantile] = UnitCounts.empty(unit_count, *sizes)
+            counts[layer, at_quantile.quantile] = UnitCounts.empty(
+                unit_count, *sizes
+            )
     return CountState(ConceptCounts.empty(*sizes), counts)
 
 
@@ -85,7 +87,10 @@ def _count_batches(
         feed,
         {layer: state.candidates(layer) for layer in state.layers},
         thresholds,
-        {layer: layer_state.geometry for layer, layer_state in state.layers.items()},
+        {
+            layer: layer_state.geometry
+            for layer, layer_state in state.layers.items()
+        },
         state.readable,
         part_run.device,
     )
@@ -95,7 +100,9 @@ def _count_batches(
         and not needs_model
         and (can_fork() or not feed.workers)
     ):
-        return map_in_order(counter.decode_and_count, feed.numbers(start), feed.workers)
+        return map_in_order(
+            counter.decode_and_count, feed.numbers(start), feed.workers
+        )
 
     def count(batch: Batch) -> CountedBatch:
         if not needs_model:

@@ -38,6 +38,7 @@ from nd_plugin.engine.state import LayerState, State
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.machine.allocator import trim_memory
 from nd_plugin.machine.threads import one_thread, parallel_jobs
+from nd_plugin.method.finite import first_non_finite
 from nd_plugin.probe_data.batches import Batch, Batches, Feed
 from nd_plugin.receptive_fields.geometry import Geometry, spread_evenly
 
@@ -139,7 +140,9 @@ def observe(part_run: PartRun) -> None:
     NotSaved where candidates fit neither in memory nor on disk.
     """
     state = part_run.state
-    for layer_state in state.layers.values():  # restored ones have pools of their own
+    for (
+        layer_state
+    ) in state.layers.values():  # restored ones have pools of their own
         layer_state.candidates.pool = part_run.pool
     batches = part_run.first_pass_batches
     assert batches is not None
@@ -159,7 +162,9 @@ def observe(part_run: PartRun) -> None:
     _sift_pending(part_run)
 
 
-def _update_layer(part_run: PartRun, layer: str, maps: Tensor, batch: Batch) -> None:
+def _update_layer(
+    part_run: PartRun, layer: str, maps: Tensor, batch: Batch
+) -> None:
     """Add ``maps`` (image, unit, row, column) to the layer's state. Raises NonFiniteActivation.
 
     NaN and +infinity show in the maxima of the maps. -infinity is an ordinary small value, unless
@@ -168,7 +173,9 @@ def _update_layer(part_run: PartRun, layer: str, maps: Tensor, batch: Batch) -> 
     peaks = peaks_of(maps)
     if not bool(peaks.isfinite().all()):
         raise _not_finite(part_run, layer, maps, peaks, batch.indices)
-    layer_state = part_run.state.layers.get(layer) or _add_layer(part_run, layer, maps)
+    layer_state = part_run.state.layers.get(layer) or _add_layer(
+        part_run, layer, maps
+    )
     layer_state.update(batch.number, maps, peaks, batch.indices.to(maps.device))
 
 
@@ -184,8 +191,7 @@ def _add_layer(part_run: PartRun, layer: str, maps: Tensor) -> LayerState:
         geometry=_geometry(part_run, layer, maps),
     )
     layer_state.candidates.pool = part_run.pool
-    file_number = len(part_run.state.layers)
-    part_run.saver.watch(layer_state.candidates, file_number)
+    part_run.saver.watch(layer_state.candidates, len(part_run.state.layers))
     part_run.state.layers[layer] = layer_state
     return layer_state
 
@@ -225,7 +231,9 @@ def _sift_pending(part_run: PartRun) -> None:
     keep_within_memory(bound_of, memory - pending_budget(memory))
 
 
-def observe_again(part_run: PartRun, bounds: Mapping[str, Tensor], memory: int) -> None:
+def observe_again(
+    part_run: PartRun, bounds: Mapping[str, Tensor], memory: int
+) -> None:
     """Run the images through the model a second time, for the layers of ``bounds`` only.
 
     Cells above their unit's bound (unit,) are stored. All candidates of the part, of both passes,
@@ -264,7 +272,9 @@ def _add_second_candidates(part_run: PartRun, layer: str) -> None:
     state.second_pass[layer] = candidates
 
 
-def _store(candidates: Candidates, maps: Tensor, bound: Tensor, batch: Batch) -> None:
+def _store(
+    candidates: Candidates, maps: Tensor, bound: Tensor, batch: Batch
+) -> None:
     """Store the cells of ``maps`` (image, unit, row, column) above ``bound`` (unit,)."""
     images = batch.indices.to(maps.device)
     peaks = peaks_of(maps)
@@ -280,21 +290,11 @@ def _at_least_float32(maps: Tensor) -> Tensor:
 def _not_finite(
     part_run: PartRun, layer: str, maps: Tensor, peaks: Tensor, images: Tensor
 ) -> NonFiniteActivation:
-    """Build the error that names the first NaN or +infinity of the first map without a finite peak.
-
-    In a map of nothing but -infinity, it names the first cell.
-    """
-    image, unit = _first_true(~peaks.isfinite())
-    unit_map = maps[image, unit]
-    row, column = _first_true(unit_map.isnan() | (unit_map == peaks[image, unit]))
+    """Build the error that names the first activation of the maps that stops the run."""
+    image, unit, row, column = first_non_finite(maps, peaks)
     image_name = part_run.feed.concepts.name(int(images[image]))
     return NonFiniteActivation(
         f"layer {layer!r}, unit {unit}, image {image_name}: the activation at row {row}, "
-        f"column {column} is {float(unit_map[row, column])}; look at the weights, the "
-        "preprocessing (mean, std, scale), or an autocast that overflows"
+        f"column {column} is {float(maps[image, unit, row, column])}; look at the weights, the preprocessing "
+        "(mean, std, scale), or an autocast that overflows"
     )
-
-
-def _first_true(mask: Tensor) -> tuple[int, int]:
-    row, column = mask.nonzero()[0].tolist()
-    return row, column

@@ -179,7 +179,9 @@ def dissections(
     """
     feed = part_run.feed
     image_names = tuple(feed.concepts.name(index) for index in range(feed.images))
-    skipped = tuple(sorted(combined.skipped, key=lambda item: (item.image, item.part)))
+    skipped = tuple(
+        sorted(combined.skipped, key=lambda item: (item.image, item.part))
+    )
     results = []
     for name in part_run.layers:
         layer = combined.layers[name]

@@ -28,7 +28,9 @@ from nd_plugin.method.upsampling import finite
 
 Allocate = Callable[[int], Tensor]  # size -> (byte,) uint8, at a multiple of 8
 
-NOT_STORED = -torch.inf  # whatever is interpolated from such a cell exceeds no bound
+NOT_STORED = (
+    -torch.inf
+)  # whatever is interpolated from such a cell exceeds no bound
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,9 @@ class SparseMaps:
         pixels += self.positions.numpy().take(cells)
         values = finite(self.values.index_select(0, torch.from_numpy(cells)))
         dense_size = len(which) * map_size
-        dense = torch.full((dense_size,), NOT_STORED, dtype=values.dtype, device=device)
+        dense = torch.full(
+            (dense_size,), NOT_STORED, dtype=values.dtype, device=device
+        )
         dense.index_copy_(0, torch.from_numpy(pixels).to(device), values.to(device))
         return dense.view(-1, rows, columns)
 
@@ -209,7 +213,9 @@ def _columns(
     ]
 
 
-def bytes_of(cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int) -> int:
+def bytes_of(
+    cells: tuple[int, int], dtype: torch.dtype, maps: int, count: int
+) -> int:
     """Return the memory of ``maps`` maps with ``count`` stored cells, a multiple of 8 bytes."""
     columns = _columns(cells, dtype, maps, count)
     size = sum(column_dtype.itemsize * length for column_dtype, length in columns)
@@ -227,7 +233,9 @@ def _pack(
     """Copy the ``chunks`` of all maps into one piece of memory on the CPU."""
     count = sum(len(chunk.values) for chunk in chunks)
     memory = allocate(bytes_of(cells, peaks.dtype, len(units), count))
-    memory[-8:] = 0  # bytes behind the last tensor, so that equal maps have equal bytes
+    memory[-8:] = (
+        0  # bytes behind the last tensor, so that equal maps have equal bytes
+    )
     packed = SparseMaps.view(memory, cells, peaks.dtype, len(units), count)
     packed.peaks.copy_(peaks)
     packed.images.copy_(images)

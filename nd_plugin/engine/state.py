@@ -64,7 +64,9 @@ class LayerState:
             geometry,
         )
 
-    def update(self, batch: int, maps: Tensor, peaks: Tensor, images: Tensor) -> None:
+    def update(
+        self, batch: int, maps: Tensor, peaks: Tensor, images: Tensor
+    ) -> None:
         """Add ``maps`` (image, unit, row, column) of ``images`` (image,) with maxima ``peaks``.
 
         The maps stay pending until `sift_pending`.
@@ -105,7 +107,9 @@ class CountState:
         self.batches += 1
 
     def __add__(self, other: CountState) -> CountState:
-        units = {key: counts + other.units[key] for key, counts in self.units.items()}
+        units = {
+            key: counts + other.units[key] for key, counts in self.units.items()
+        }
         return CountState(
             self.areas + other.areas,
             units,

@@ -77,7 +77,9 @@ class TopImages:
         wins_tie = (peaks == last_activation) & (images[:, None] < last_image)
         return (peaks > last_activation) | wins_tie
 
-    def _with(self, units: Tensor, activations: Tensor, images: Tensor) -> TopImages:
+    def _with(
+        self, units: Tensor, activations: Tensor, images: Tensor
+    ) -> TopImages:
         """Return the top images of these and more activations (any,) of ``units`` in ``images``.
 
         All units have been seen in the same images, so all have equally many top images.
@@ -127,7 +129,9 @@ class UnitStatistics:
     highest: Tensor  # (unit,) the highest activation
     lowest_peak: Tensor  # (unit,) the lowest of the images' highest activations
     varied: Tensor  # (unit,) bool, whether two activations differ
-    nonzero: Tensor  # (unit,) int64, activations other than 0: exact up to ``enough``
+    nonzero: (
+        Tensor  # (unit,) int64, activations other than 0: exact up to ``enough``
+    )
     top: TopImages
     all_varied: bool = False  # then ``lowest_peak`` is not updated further
 
@@ -143,7 +147,9 @@ class UnitStatistics:
             cells=(maps.shape[2], maps.shape[3]),
             images=0,
             enough=enough,
-            highest=torch.full((units,), -torch.inf, dtype=maps.dtype, device=device),
+            highest=torch.full(
+                (units,), -torch.inf, dtype=maps.dtype, device=device
+            ),
             lowest_peak=torch.full(
                 (units,), torch.inf, dtype=maps.dtype, device=device
             ),
@@ -176,7 +182,9 @@ class UnitStatistics:
         units = (self.nonzero <= self.enough).nonzero()[:, 0]
         if len(units):
             all_units = len(units) == maps.shape[1]
-            self.nonzero[units] += count_nonzero(maps if all_units else maps[:, units])
+            self.nonzero[units] += count_nonzero(
+                maps if all_units else maps[:, units]
+            )
 
     @property
     def locations(self) -> int:

@@ -40,13 +40,17 @@ class LayerParity:
 
     layers: Names
     units: int
-    difference: float  # largest |activation of the first - activation of the second|
+    difference: (
+        float  # largest |activation of the first - activation of the second|
+    )
     largest: float  # largest |activation of the second|
     threshold_difference: float  # largest |T_k of the first - T_k of the second|
     iou_difference: float  # largest difference of an IoU of a unit and a concept
     labels: tuple[int, ...]  # units whose label differs
     detectors: tuple[int, ...]  # units that are a detector in one model only
-    detector_labels: tuple[int, ...]  # detectors, in either model, whose label differs
+    detector_labels: tuple[
+        int, ...
+    ]  # detectors, in either model, whose label differs
     counts: tuple[int, int]  # detectors of the first and of the second
     geometry: bool  # whether the receptive fields' centres are the same
     notes: tuple[str, ...] = ()
@@ -109,7 +113,10 @@ class PairProbe:
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes of both probes."""
-        return (*getattr(self.first, "notes", ()), *getattr(self.second, "notes", ()))
+        return (
+            *getattr(self.first, "notes", ()),
+            *getattr(self.second, "notes", ()),
+        )
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return the maps of all layers, and take in the differences of each pair.
@@ -236,13 +243,16 @@ def _compare(
         units=first.units,
         difference=differences.largest_difference[names],
         largest=differences.largest_activation[names],
-        threshold_difference=_largest_difference(first.thresholds, second.thresholds),
+        threshold_difference=_largest_difference(
+            first.thresholds, second.thresholds
+        ),
         iou_difference=_largest_difference(first.iou, second.iou),
         labels=_indices(label_differs),
         detectors=_indices(first_detects != second_detects),
         detector_labels=_indices(label_differs & (first_detects | second_detects)),
         counts=(int(first_detects.sum()), int(second_detects.sum())),
-        geometry=dict(first.provenance.geometry) == dict(second.provenance.geometry),
+        geometry=dict(first.provenance.geometry)
+        == dict(second.provenance.geometry),
         notes=first.provenance.notes,
     )
 

@@ -26,7 +26,9 @@ def ablation_contributions(
     A unit's loss is distributed over its cells in proportion to the magnitude of their activations.
     """
     with cuts.open(question) as rest, torch.no_grad():
-        (value,) = layer_pass.values  # models are split at layers of a single tensor
+        (value,) = (
+            layer_pass.values
+        )  # models are split at layers of a single tensor
         target_outputs = select(layer_pass.outputs, question.target)
         shares = _shares_of_cells(by_unit(value, rest.layout))
         losses = target_outputs.new_zeros(shares.shape[:2])
@@ -68,7 +70,9 @@ def value_of_image(value: Tensor, layout: Layout, image_index: int) -> Tensor:
     return value.narrow(image_axis, image_index, 1)
 
 
-def _losses(rest: Rest, question: Question, value: Tensor, output: Tensor) -> Tensor:
+def _losses(
+    rest: Rest, question: Question, value: Tensor, output: Tensor
+) -> Tensor:
     """Measure each unit's loss, (unit,), for one image.
 
     Units that are 0 everywhere lose nothing and are not run.

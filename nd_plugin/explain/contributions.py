@@ -27,7 +27,10 @@ AUTO = ("linear", "gradient", "ablation")  # in order of preference
 
 
 def contribute(
-    question: Question, kind: str, cuts: LayerCuts, layer_pass: LayerPass | None = None
+    question: Question,
+    kind: str,
+    cuts: LayerCuts,
+    layer_pass: LayerPass | None = None,
 ) -> Contributions:
     """Compute contributions of a kind; ``auto`` is the first of `AUTO` that is possible.
 
@@ -45,7 +48,9 @@ def contribute(
         contributions = _compute(question, candidate, cuts, layer_pass)
         if contributions is not None:
             return contributions
-        obstacle = "no global average pooling and linear map directly behind the layer"
+        obstacle = (
+            "no global average pooling and linear map directly behind the layer"
+        )
     raise BadInput(
         f"contribution {kind!r} is not possible for layer {question.layer!r} of this model "
         f"({question.model.backend}): {obstacle}; "
@@ -94,7 +99,9 @@ def _obstacle(question: Question, kind: str) -> str:
             if possible_at_input
             else "units are defined on a layer's output, not its input"
         )
-    if kind in ("linear", "ablation") and not isinstance(question.model, SplitModel):
+    if kind in ("linear", "ablation") and not isinstance(
+        question.model, SplitModel
+    ):
         return "the backend exposes activations only"
     return ""
 
@@ -116,7 +123,9 @@ def _gradient_contributions(question: Question) -> Contributions:
     return Contributions("gradient", join_devices(contributions), traced.several)
 
 
-def _products(values: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
+def _products(
+    values: Sequence[Tensor], gradients: Sequence[Tensor]
+) -> list[Tensor]:
     return [
         value.detach() * gradient
         for value, gradient in zip(values, gradients, strict=True)

@@ -10,9 +10,7 @@ from nd_plugin.preprocess import Preprocess
 from nd_plugin.report.explanation_record import Pixels
 from nd_plugin.results.dissection import Dissection
 
-NOISE = (
-    5.0  # grey levels that a pixel may lie beyond black or white, as after adding noise
-)
+NOISE = 5.0  # grey levels that a pixel may lie beyond black or white, as after adding noise
 
 
 def displayed_pixels(image: Tensor, preprocess: Preprocess) -> Pixels:

@@ -87,7 +87,10 @@ def explain(
         )
         image_count = len(explainer.evaluation.target_outputs)
         return Explanations(
-            [explainer.explanation(image_index) for image_index in range(image_count)]
+            [
+                explainer.explanation(image_index)
+                for image_index in range(image_count)
+            ]
         )
 
 
@@ -130,13 +133,17 @@ def _evaluate(
         question = replace(question, target=predicted_classes)
     target_outputs = select(model_outputs, question.target).detach()
     image_count = len(target_outputs)
-    predicted_names = name_predictions(predicted_classes, settings.classes, image_count)
+    predicted_names = name_predictions(
+        predicted_classes, settings.classes, image_count
+    )
     target_names = predicted_names
     if has_target or predicted_classes is None:
         target_names = name_targets(
             question.target, model_outputs, settings.classes, image_count
         )
-    contributions = contribute(question, settings.contribution_kind, cuts, layer_pass)
+    contributions = contribute(
+        question, settings.contribution_kind, cuts, layer_pass
+    )
     return Evaluation(
         question=question,
         rest=rest,
@@ -246,7 +253,9 @@ class _Explainer:
             ranked_units.append(ranked_unit)
         return tuple(ranked_units)
 
-    def _masks(self, image_index: int, units: Sequence[int]) -> Sequence[MaskPixels]:
+    def _masks(
+        self, image_index: int, units: Sequence[int]
+    ) -> Sequence[MaskPixels]:
         """Compute the units' masks in one image, (row, column) of the model's input each."""
         evaluation = self.evaluation
         images = evaluation.question.inputs[0]

@@ -9,7 +9,12 @@ from rich.console import RenderableType
 
 from nd_plugin.report.explanation_record import ExplanationRecord, to_json
 from nd_plugin.report.explanation_record import RankedUnit as RankedUnit
-from nd_plugin.report.explanations import render, render_all, to_html, to_html_fragment
+from nd_plugin.report.explanations import (
+    render,
+    render_all,
+    to_html,
+    to_html_fragment,
+)
 from nd_plugin.report.mask_overlays import plot
 
 if TYPE_CHECKING:

@@ -73,7 +73,9 @@ def join_devices(values: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
     first_device = values[0][0].device
     joined = []
     for same_tensor in zip(*values, strict=True):
-        joined.append(torch.cat([tensor.to(first_device) for tensor in same_tensor]))
+        joined.append(
+            torch.cat([tensor.to(first_device) for tensor in same_tensor])
+        )
     return tuple(joined)
 
 

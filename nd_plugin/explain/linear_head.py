@@ -13,9 +13,7 @@ from nd_plugin.explain.question import Contributions, Question
 from nd_plugin.explain.targets import select
 from nd_plugin.receptive_fields.layout import Layout, from_maps
 
-TOLERANCE = (
-    1e-3  # of the largest output: admissible error of a head's own sum, TF32 included
-)
+TOLERANCE = 1e-3  # of the largest output: admissible error of a head's own sum, TF32 included
 
 
 def linear_contributions(
@@ -82,7 +80,9 @@ def _through_head(
     cells = maps.shape[2:].numel()
     outputs = layer_pass.outputs
     output_numbers = torch.arange(outputs.shape[1], device=outputs.device)
-    selected = select(output_numbers.expand(outputs.shape), question.target)  # (image,)
+    selected = select(
+        output_numbers.expand(outputs.shape), question.target
+    )  # (image,)
     weight_per_cell = (head.weight[selected] / cells)[:, :, None, None]
     if question.multiply:
         contributions = maps * weight_per_cell

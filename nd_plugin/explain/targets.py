@@ -77,7 +77,9 @@ def _key_and_index(target: Target) -> tuple[Any, Target]:
 
 def _tensors_by_key(output: Any) -> dict[Any, Tensor]:
     values = output if isinstance(output, dict) else dict(enumerate(output))
-    return {key: value for key, value in values.items() if isinstance(value, Tensor)}
+    return {
+        key: value for key, value in values.items() if isinstance(value, Tensor)
+    }
 
 
 def target_of(target: Target, image_index: int) -> Target:

@@ -45,7 +45,9 @@ def choose_thresholds(
     or of other length.
     """
     if mask_kind == "none":
-        raise BadInput("mask 'none' has no threshold: choose 'dissection' or 'image'")
+        raise BadInput(
+            "mask 'none' has no threshold: choose 'dissection' or 'image'"
+        )
     if mask_kind == "image":
         return image_thresholds(maps, quantile)
     if dissected is None:

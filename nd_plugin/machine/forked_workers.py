@@ -101,7 +101,9 @@ def _work(
             writer.send(_outcome(do, number))
 
 
-def _outcome(do: Callable[[int], T], number: int) -> tuple[T | None, Exception | None]:
+def _outcome(
+    do: Callable[[int], T], number: int
+) -> tuple[T | None, Exception | None]:
     """Return the result of ``do(number)``, or its exception with the traceback as a note."""
     try:
         return do(number), None

@@ -68,7 +68,9 @@ class Runs:
     lengths: Tensor  # (run,) int32, pixels
 
 
-def find_lit_runs(maps: Tensor, thresholds: Tensor, grid: MaskGrid) -> Iterator[Runs]:
+def find_lit_runs(
+    maps: Tensor, thresholds: Tensor, grid: MaskGrid
+) -> Iterator[Runs]:
     """Find the pixels where upsampled ``maps`` (map, row, column) exceed ``thresholds`` (map,).
 
     Yields the runs of some tiles at a time. Maps must be finite in every lit cell and in the cells
@@ -182,7 +184,9 @@ def _lit_counts_and_firsts(
     is the flat index into `AxisStrips.search_weight` of the last pixel that is known to be lit.
     """
     _, padded_length, strip_count = columns.search_weight.shape
-    bright_at_end = (rise > 0) == columns.weight_ascends.index_select(0, column_strip)
+    bright_at_end = (rise > 0) == columns.weight_ascends.index_select(
+        0, column_strip
+    )
     direction_start = bright_at_end.int() * (padded_length * strip_count)
     before_bright_end = direction_start + column_strip - strip_count
     position = before_bright_end.clone()
@@ -201,7 +205,9 @@ def _lit_counts_and_firsts(
     return counts, first_pixels
 
 
-def expand_runs(starts: Tensor, tags: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def expand_runs(
+    starts: Tensor, tags: Tensor, lengths: Tensor
+) -> tuple[Tensor, Tensor]:
     """List the pixels of all runs, run by run, and the tag of each pixel's run; int32 each.
 
     ``starts``, ``tags`` and ``lengths`` (run,) are int32, or int64 in the same range; starts and

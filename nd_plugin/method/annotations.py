@@ -47,7 +47,9 @@ class LabelCombinations:
         np.add.at(areas_of_labels, members, pixels[:, None])
         areas = areas_of_labels[1:]  # label 0 is no concept
         concepts = np.flatnonzero(areas)
-        return cls(to_smallest_type(combinations), members, concepts, areas[concepts])
+        return cls(
+            to_smallest_type(combinations), members, concepts, areas[concepts]
+        )
 
     @property
     def size(self) -> Size:

@@ -35,7 +35,9 @@ def select_cells(maps: Tensor, bound: Tensor, *, neighbours: bool) -> SparseCell
     device = maps.device
     map_size = maps.shape[1] * maps.shape[2]
     if device.type == "cpu":
-        selected = torch.from_numpy(_selected(maps.numpy(), bound.numpy(), neighbours))
+        selected = torch.from_numpy(
+            _selected(maps.numpy(), bound.numpy(), neighbours)
+        )
     else:
         selected = _selected(maps, bound, neighbours)
     cells = true_indices(selected)
@@ -81,7 +83,9 @@ def maps_at_once(map_size: int, device: torch.device) -> int:
 @lru_cache(maxsize=16)
 def _positions(map_size: int, device: torch.device) -> Tensor:
     """Return the position in its map of every cell of `maps_at_once` maps, (cell,)."""
-    positions = torch.arange(map_size, dtype=position_dtype(map_size), device=device)
+    positions = torch.arange(
+        map_size, dtype=position_dtype(map_size), device=device
+    )
     return positions.repeat(maps_at_once(map_size, device))
 
 

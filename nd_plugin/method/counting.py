@@ -136,7 +136,9 @@ def count_intersections(
     intersections = torch.zeros(
         unit_count * slot_count, dtype=torch.int64, device=device
     )
-    areas = torch.zeros(unit_count, category_count, dtype=torch.int64, device=device)
+    areas = torch.zeros(
+        unit_count, category_count, dtype=torch.int64, device=device
+    )
     for piece in pieces:
         lit_pixels = _count_by_combination(
             piece, thresholds[piece.units], grid, annotations
@@ -156,7 +158,10 @@ def count_intersections(
 
 
 def _count_by_combination(
-    piece: UnitMaps, thresholds: Tensor, grid: MaskGrid, annotations: AnnotationBatch
+    piece: UnitMaps,
+    thresholds: Tensor,
+    grid: MaskGrid,
+    annotations: AnnotationBatch,
 ) -> Tensor:
     """Count the lit pixels of each map by the pixels' combination of labels; ``thresholds`` (map,).
 

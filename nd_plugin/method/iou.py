@@ -10,7 +10,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def iou(
-    intersection: Counts, unit_area: Counts, concept_area: Counts, category_of: Counts
+    intersection: Counts,
+    unit_area: Counts,
+    concept_area: Counts,
+    category_of: Counts,
 ) -> Floats:
     """Compute IoU(k, c) (unit, concept), eq. 1; 0 where the union is empty.
 
@@ -47,7 +50,9 @@ def best_in_category(
     return best, best_scores
 
 
-def count_unique_per_category(best: Counts, score: Floats, min_iou: float) -> list[int]:
+def count_unique_per_category(
+    best: Counts, score: Floats, min_iou: float
+) -> list[int]:
     """Count the distinct best concepts with IoU above ``min_iou`` in each column (category).
 
     Their sum is the number of unique detectors in the authors' plots. ``best`` and ``score`` are

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from nd_plugin.method.numpy_on_cpu import count_nonzero
 
-MISS_PROBABILITY = 1e-12  # that a bound exceeds the threshold, for one unit at one time
+MISS_PROBABILITY = (
+    1e-12  # that a bound exceeds the threshold, for one unit at one time
+)
 GOLDEN_RATIO = 0.6180339887498949  # its multiples, modulo 1, are spread evenly
 MIN_DRAWN_IMAGES = 1024  # between two updates of the level
 
@@ -51,7 +53,9 @@ class LowerBound:
       below it are counted: T_k is the level if more than its rank were counted.
     """
 
-    level: Tensor  # (unit,), as of the last `update_level`; -inf at first; never falls
+    level: (
+        Tensor  # (unit,), as of the last `update_level`; -inf at first; never falls
+    )
     quantile: float
     images: int  # that will come
     enough: int  # values at the floor or above are not counted further
@@ -59,8 +63,12 @@ class LowerBound:
     reached: Tensor  # (unit,) int64, values counted since the floor was set, exact up to `enough`
     counted: int = 0  # images
     drawn: int = 0  # images
-    largest: Tensor | None = None  # (unit, any number), descending, of the values drawn
-    waiting: tuple[Tensor, ...] = ()  # drawn since `update_level`, (image, unit) each
+    largest: Tensor | None = (
+        None  # (unit, any number), descending, of the values drawn
+    )
+    waiting: tuple[
+        Tensor, ...
+    ] = ()  # drawn since `update_level`, (image, unit) each
 
     @classmethod
     def empty(
@@ -84,7 +92,9 @@ class LowerBound:
         image_numbers = torch.arange(
             self.drawn, self.drawn + image_count, dtype=torch.float64, device="cpu"
         )
-        cells = (image_numbers * GOLDEN_RATIO % 1 * cell_count).long().to(maps.device)
+        cells = (
+            (image_numbers * GOLDEN_RATIO % 1 * cell_count).long().to(maps.device)
+        )
         images = torch.arange(image_count, device=maps.device)
         self.waiting += (maps.flatten(2)[images, :, cells],)
         self.drawn += image_count
@@ -113,7 +123,9 @@ class LowerBound:
                 self.largest, upper_bound - 1, enough_to_come=enough_to_come
             )
 
-    def _raise_level(self, largest: Tensor, rank: int, *, enough_to_come: bool) -> None:
+    def _raise_level(
+        self, largest: Tensor, rank: int, *, enough_to_come: bool
+    ) -> None:
         """Raise the level to the value of ``rank`` among the ``largest`` (unit, rank), or below it.
 
         If the value is tied, T_k may be equal to it, and would not be found above the level:
@@ -127,9 +139,9 @@ class LowerBound:
         is_counted_zero = (value == 0) & (self.floor == 0)
         fills_rest = (largest[:, -1] == value) & enough_to_come
         becomes_floor = is_tied & (is_counted_zero | fills_rest)
-        next_smaller = torch.where(largest < value[:, None], largest, -torch.inf).amax(
-            1
-        )
+        next_smaller = torch.where(
+            largest < value[:, None], largest, -torch.inf
+        ).amax(1)
         level = torch.where(is_tied & ~becomes_floor, next_smaller, value)
         floor_moves = becomes_floor & (level >= self.level) & (level != self.floor)
         self.level = torch.maximum(self.level, level)

@@ -37,8 +37,12 @@ class AxisStrips:
     start: Tensor  # (strip,) int32, first pixel
     length: Tensor  # (strip,) int32, pixels
     weight_ascends: Tensor  # (strip,) bool, the last weight is not below the first
-    weight: Tensor  # (pixel, strip), of the second cell; a view of `search_weight[0]`
-    search_weight: Tensor  # (2, padded pixel, strip), from first and from last pixel
+    weight: (
+        Tensor  # (pixel, strip), of the second cell; a view of `search_weight[0]`
+    )
+    search_weight: (
+        Tensor  # (2, padded pixel, strip), from first and from last pixel
+    )
 
 
 @lru_cache(maxsize=256)
@@ -56,7 +60,10 @@ def strips(
     longest = max(end - start for start, end in bounds)
     padded_length = 2 ** longest.bit_length() - 1
     weights = torch.full(
-        (2, padded_length, len(bounds)), torch.nan, dtype=torch.float64, device="cpu"
+        (2, padded_length, len(bounds)),
+        torch.nan,
+        dtype=torch.float64,
+        device="cpu",
     )
     for strip, (start, end) in enumerate(bounds):
         strip_weights = cells.weight[start:end]

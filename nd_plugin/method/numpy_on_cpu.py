@@ -28,7 +28,9 @@ def divide_indices(indices: Tensor, divisor: int) -> tuple[Tensor, Tensor]:
     """Return quotients and remainders of ``indices`` (index,), which must not be negative."""
     if indices.device.type == "cpu":
         dividend = indices.numpy()
-        quotients = torch.from_numpy(dividend // np.asarray(divisor, dividend.dtype))
+        quotients = torch.from_numpy(
+            dividend // np.asarray(divisor, dividend.dtype)
+        )
     else:
         quotients = indices // divisor
     return quotients, indices - quotients * divisor

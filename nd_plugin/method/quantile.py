@@ -104,7 +104,9 @@ def select(
         low = low.maximum(bucket_start)
         high = high.minimum(bucket_end)
         if shift == 0:
-            return torch.where(has_rank, from_keys(low, bound.dtype), bound), has_rank
+            return torch.where(
+                has_rank, from_keys(low, bound.dtype), bound
+            ), has_rank
         shift = max(shift - digit_bits, 0)
         if buffer.overflowed:
             pieces = _keys_between(low, high, _to_unit_keys(read_values()))

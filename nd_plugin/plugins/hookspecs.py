@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from nd_plugin.contracts.plugin_specs import BackendSpec, ConceptSetSpec, ReporterSpec
+from nd_plugin.contracts.plugin_specs import (
+    BackendSpec,
+    ConceptSetSpec,
+    ReporterSpec,
+)
 
 if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection

@@ -58,7 +58,9 @@ class Host:
         strongest = max((strength for strength, _ in strengths), default=0)
         if strongest <= 0:
             return None
-        claimants = [offer for strength, offer in strengths if strength == strongest]
+        claimants = [
+            offer for strength, offer in strengths if strength == strongest
+        ]
         return only(claimants, repr(subject)[:80])
 
 
@@ -130,7 +132,10 @@ def announce(dissection: Dissection) -> None:
         arguments = [dissection] * len(implementation.argnames)
         try:
             implementation.function(*arguments)
-        except (Exception, SystemExit) as error:  # third-party code; the result stands
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # third-party code; the result stands
             warnings.warn(
                 f"plugin {implementation.plugin_name!r} failed after the dissection of "
                 f"{dissection.layer}: {described(error)}",

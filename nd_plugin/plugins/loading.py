@@ -12,7 +12,11 @@ from typing import Any
 
 import pluggy
 
-from nd_plugin.contracts.plugin_specs import BackendSpec, ConceptSetSpec, ReporterSpec
+from nd_plugin.contracts.plugin_specs import (
+    BackendSpec,
+    ConceptSetSpec,
+    ReporterSpec,
+)
 
 GROUP = "nd_plugin"
 DISABLE = "ND_PLUGIN_DISABLE"
@@ -51,14 +55,18 @@ class Plugin:
         return (f"plugin {self.name}", *self.offers)
 
 
-def load_entry_points(manager: pluggy.PluginManager) -> list[tuple[Plugin, list[Spec]]]:
+def load_entry_points(
+    manager: pluggy.PluginManager,
+) -> list[tuple[Plugin, list[Spec]]]:
     """Load every entry point, in the order of names and distributions; conflicts are marked."""
     blocked = _blocked_names()
     points = [(point, _plugin_of(point)) for point in entry_points(group=GROUP)]
     points.sort(key=lambda pair: (pair[1].name, pair[1].distribution))
     loaded = [_load(manager, point, plugin, blocked) for point, plugin in points]
     plugins = mark_conflicts([plugin for plugin, _ in loaded])
-    return [(plugin, specs) for plugin, (_, specs) in zip(plugins, loaded, strict=True)]
+    return [
+        (plugin, specs) for plugin, (_, specs) in zip(plugins, loaded, strict=True)
+    ]
 
 
 def _blocked_names() -> set[str]:
@@ -85,7 +93,10 @@ def _entry(metadata: Any, key: str) -> str:
 
 
 def _load(
-    manager: pluggy.PluginManager, point: EntryPoint, plugin: Plugin, blocked: set[str]
+    manager: pluggy.PluginManager,
+    point: EntryPoint,
+    plugin: Plugin,
+    blocked: set[str],
 ) -> tuple[Plugin, list[Spec]]:
     if {_normalised(plugin.name), _normalised(plugin.distribution)} & blocked:
         return replace(plugin, state="blocked", problem=f"blocked by {DISABLE}"), []
@@ -103,7 +114,9 @@ def _load(
     return replace(plugin, offers=offers), specs
 
 
-def _register(manager: pluggy.PluginManager, point: EntryPoint, key: str) -> list[Spec]:
+def _register(
+    manager: pluggy.PluginManager, point: EntryPoint, key: str
+) -> list[Spec]:
     module = point.load()
     if manager.is_registered(module):
         raise ImportError(
@@ -162,9 +175,13 @@ def _conflicting(
     plugin: Plugin, shared: Sequence[str], loaded: Sequence[Plugin]
 ) -> Plugin:
     rivals = [
-        rival for rival in loaded if rival != plugin and set(rival.claims) & set(shared)
+        rival
+        for rival in loaded
+        if rival != plugin and set(rival.claims) & set(shared)
     ]
-    names = " and ".join(f"{rival.distribution} {rival.version}" for rival in rivals)
+    names = " and ".join(
+        f"{rival.distribution} {rival.version}" for rival in rivals
+    )
     problem = f"{', '.join(shared)} also comes from {names}"
     return replace(plugin, state="conflict", problem=problem)
 

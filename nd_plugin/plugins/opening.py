@@ -63,7 +63,9 @@ def open_concepts(concepts: str | ConceptSet) -> ConceptSet:
     factory = load_factory(offer)
     owner = f"concept set {offer.spec.name!r}"
     opened = _opened(
-        offer, concepts, lambda: call_with_options(factory, argument, options, owner)
+        offer,
+        concepts,
+        lambda: call_with_options(factory, argument, options, owner),
     )
     return _checked(opened)
 
@@ -110,7 +112,9 @@ def _checked(concepts: Any) -> ConceptSet:
     if not concepts.concepts:
         raise ConceptSetInvalid(f"the concept set {source} has no concepts")
     used = {concept.category for concept in concepts.concepts}
-    empty = [repr(category) for category in concepts.categories if category not in used]
+    empty = [
+        repr(category) for category in concepts.categories if category not in used
+    ]
     if empty:
         raise ConceptSetInvalid(
             f"the concept set {source} has no concept in {', '.join(empty)}: leave it out"
@@ -132,13 +136,17 @@ def open_model(model: Any, options: ModelOptions | None = None) -> Model:
     """
     offer = host().best(BackendSpec, model)
     if offer is None:
-        subject = repr(model) if isinstance(model, str) else f"a {type(model).__name__}"
+        subject = (
+            repr(model) if isinstance(model, str) else f"a {type(model).__name__}"
+        )
         raise ModelNotFound(
             f"no backend opens {subject}{_known_names(BackendSpec, '')}"
         )
     factory = load_factory(offer)
     model_options = options or ModelOptions()
-    opened: Model = _opened(offer, model, lambda: factory().open(model, model_options))
+    opened: Model = _opened(
+        offer, model, lambda: factory().open(model, model_options)
+    )
     return opened
 
 

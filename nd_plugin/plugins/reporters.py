@@ -16,8 +16,12 @@ def nd_reporters() -> list[ReporterSpec]:
         ReporterSpec(
             "text", "the terminal report without colours", f"{TERMINAL}:to_text"
         ),
-        ReporterSpec("html", "the terminal report as a page", f"{TERMINAL}:to_html"),
-        ReporterSpec("svg", "the terminal report as a picture", f"{TERMINAL}:to_svg"),
+        ReporterSpec(
+            "html", "the terminal report as a page", f"{TERMINAL}:to_html"
+        ),
+        ReporterSpec(
+            "svg", "the terminal report as a picture", f"{TERMINAL}:to_svg"
+        ),
         ReporterSpec("csv", "one line per unit", f"{TABLES}:to_csv"),
         ReporterSpec("json", "one summary per layer", f"{TABLES}:to_json"),
     ]

@@ -35,7 +35,9 @@ class Batch:
 
     indices: Tensor  # (image,) int64, into the concept set
     pixels: Tensor  # uint8 (image, 3, row, column)
-    labels: tuple[LabelCombinations | None, ...]  # None: not asked for, or unreadable
+    labels: tuple[
+        LabelCombinations | None, ...
+    ]  # None: not asked for, or unreadable
     skipped: tuple[Skipped, ...]
     seen: int  # images, readable or not
     number: int  # among the batches of the whole probe data set
@@ -49,7 +51,9 @@ class Batch:
             indices=torch.tensor(images, dtype=torch.int64, device="cpu"),
             pixels=_stack_pixels(readable),
             labels=tuple(item.labels for item in readable),
-            skipped=tuple(item.skipped for item in items if item.skipped is not None),
+            skipped=tuple(
+                item.skipped for item in items if item.skipped is not None
+            ),
             seen=len(items),
             number=items[0].batch_number,
         )
@@ -73,7 +77,10 @@ def _worker_crashes_translated() -> Iterator[None]:
         yield
     except RuntimeError as error:
         message = str(error).strip()
-        if "DataLoader worker" not in message and "bootstrapping phase" not in message:
+        if (
+            "DataLoader worker" not in message
+            and "bootstrapping phase" not in message
+        ):
             raise
         raise RunFailed(
             f"a data-loading worker crashed ({message.splitlines()[0]}): out of memory, or too "
@@ -220,7 +227,9 @@ class Feed:
 
     def _decoder(self, pictures: bool, annotated: bool) -> ItemDecoder:
         size = mask_size(self.settings, self.concepts, self.preprocess.size)
-        return ItemDecoder(self.concepts, self.preprocess, size, pictures, annotated)
+        return ItemDecoder(
+            self.concepts, self.preprocess, size, pictures, annotated
+        )
 
     def _positions(self, number: int) -> list[tuple[int, int]]:
         """Return the positions of a batch's items, as `ItemDecoder` is indexed by."""

@@ -39,5 +39,7 @@ def parse_part(text: str) -> Part:
     """Parse the text of a part: ``3/16`` is the third of sixteen. Raises BadInput."""
     index, _, of = text.partition("/")
     if not (index.isdecimal() and of.isdecimal() and int(of) > 0):
-        raise BadInput(f"shard {text!r} is not of the form 3/16, the third of sixteen")
+        raise BadInput(
+            f"shard {text!r} is not of the form 3/16, the third of sixteen"
+        )
     return Part(int(index) - 1, int(of))

@@ -18,7 +18,9 @@ TableLine = tuple[
 ]  # file and line, for messages; stripped cells by column
 
 
-def read_table(path: Path, columns: Sequence[str], hint: str = "") -> list[TableLine]:
+def read_table(
+    path: Path, columns: Sequence[str], hint: str = ""
+) -> list[TableLine]:
     """Read the lines of a CSV file, without empty ones.
 
     Raises ConceptSetInvalid if one of ``columns`` is missing, the file is malformed, or there is

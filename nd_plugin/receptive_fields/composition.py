@@ -19,7 +19,9 @@ Change = Callable[[Axis, int, int, int], Axis]
 
 
 def on_map(
-    source: Positions, change: Callable[[Geometry], Geometry | None], shape: torch.Size
+    source: Positions,
+    change: Callable[[Geometry], Geometry | None],
+    shape: torch.Size,
 ) -> Positions | None:
     """Carry positions through an operation on a map (image, unit, row, column)."""
     geometry = source.map() if len(shape) == 4 else None
@@ -28,7 +30,9 @@ def on_map(
     return source.through(change(geometry), shape)
 
 
-def per_axis(source: Positions, change: Change, shape: torch.Size) -> Positions | None:
+def per_axis(
+    source: Positions, change: Change, shape: torch.Size
+) -> Positions | None:
     """Carry positions through an operation on a map that treats rows and columns separately."""
 
     def change_geometry(geometry: Geometry) -> Geometry:
@@ -127,7 +131,9 @@ def product(
 
 
 def concatenation(
-    parts: Sequence[tuple[torch.Size, Positions | None]], dim: int, shape: torch.Size
+    parts: Sequence[tuple[torch.Size, Positions | None]],
+    dim: int,
+    shape: torch.Size,
 ) -> Positions | None:
     """Carry positions through a concatenation along ``dim``.
 
@@ -160,7 +166,9 @@ def _merge_channels(
 
 
 def _concatenate_cells(
-    parts: Sequence[tuple[torch.Size, Positions | None]], dim: int, shape: torch.Size
+    parts: Sequence[tuple[torch.Size, Positions | None]],
+    dim: int,
+    shape: torch.Size,
 ) -> Positions:
     """Concatenate coordinates along ``dim``; operands without positions get NaN."""
     operands = [positions for _, positions in parts if positions is not None]
@@ -171,12 +179,16 @@ def _concatenate_cells(
             coordinates = (unknown, unknown, unknown)
             if positions is not None:
                 coordinates = positions.coordinates
-            for coordinate, coordinate_pieces in zip(coordinates, pieces, strict=True):
+            for coordinate, coordinate_pieces in zip(
+                coordinates, pieces, strict=True
+            ):
                 coordinate_pieces.append(coordinate.expand(part_shape))
     images, rows, columns = (
         torch.cat(coordinate_pieces, dim) for coordinate_pieces in pieces
     )
-    return Positions(shape, images, rows, columns, operands[0].size, operands[0].stride)
+    return Positions(
+        shape, images, rows, columns, operands[0].size, operands[0].stride
+    )
 
 
 def _with_length(shape: torch.Size, dim: int, length: int) -> torch.Size:

@@ -22,7 +22,14 @@ TOKENS = {
     "TNC": (1, 0, 2),
     "NCT": (0, 2, 1),
 }  # axes of images, tokens, units
-PREFIXES = (0, 1, 5, 2, 4, 8)  # class and register tokens of common vision transformers
+PREFIXES = (
+    0,
+    1,
+    5,
+    2,
+    4,
+    8,
+)  # class and register tokens of common vision transformers
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,9 @@ class FeatureLayout:
 Layout = MapLayout | TokenLayout | FeatureLayout
 
 
-def find_layout(shape: torch.Size, positions: Positions | None, layer: str) -> Layout:
+def find_layout(
+    shape: torch.Size, positions: Positions | None, layer: str
+) -> Layout:
     """Derive the layout of an output of that shape, from its elements' positions if known.
 
     ``layer`` names the layer in errors. Raises UnitsNotFound.
@@ -77,7 +86,9 @@ def find_layout(shape: torch.Size, positions: Positions | None, layer: str) -> L
         return _find_maps(shape, positions, layer)
     if len(shape) == 3:
         return (
-            _find_tokens(positions, layer) if positions else _guess_tokens(shape, layer)
+            _find_tokens(positions, layer)
+            if positions
+            else _guess_tokens(shape, layer)
         )
     if len(shape) == 2:
         return FeatureLayout()
@@ -87,7 +98,9 @@ def find_layout(shape: torch.Size, positions: Positions | None, layer: str) -> L
     )
 
 
-def _find_maps(shape: torch.Size, positions: Positions | None, layer: str) -> Layout:
+def _find_maps(
+    shape: torch.Size, positions: Positions | None, layer: str
+) -> Layout:
     if positions is None:
         return MapLayout(MAPS["NCHW"], None)
     for axes in MAPS.values():
@@ -97,14 +110,18 @@ def _find_maps(shape: torch.Size, positions: Positions | None, layer: str) -> La
         if row_centres is None or column_centres is None:
             continue
         if _keeps_image_order(line(positions.images, image_axis)):
-            return MapLayout(axes, _geometry(positions, row_centres, column_centres))
+            return MapLayout(
+                axes, _geometry(positions, row_centres, column_centres)
+            )
     raise _mixed_output(shape, layer)
 
 
 def _find_tokens(positions: Positions, layer: str) -> Layout:
     for axes in TOKENS.values():
         image_axis, token_axis, _ = axes
-        row_of_token = _first_along(positions.rows.expand(positions.shape), token_axis)
+        row_of_token = _first_along(
+            positions.rows.expand(positions.shape), token_axis
+        )
         tokens = (~row_of_token.isnan()).nonzero()[:, 0]
         if not len(tokens):
             continue
@@ -144,7 +161,9 @@ def _arrange_grid(
     layer: str,
 ) -> TokenLayout:
     """Arrange ``tokens`` (token,) in a grid by their centres, or guess if they do not fill one."""
-    rows, row_of = torch.unique(row_centres.expand(len(tokens)), return_inverse=True)
+    rows, row_of = torch.unique(
+        row_centres.expand(len(tokens)), return_inverse=True
+    )
     columns, column_of = torch.unique(
         column_centres.expand(len(tokens)), return_inverse=True
     )
@@ -232,7 +251,9 @@ def from_maps(layout: Layout, maps: Tensor, shape: Sequence[int]) -> Tensor:
 
     Elements that belong to no cell (a class token) are 0.
     """
-    element_numbers = torch.arange(math.prod(shape), device=maps.device).view(*shape)
+    element_numbers = torch.arange(math.prod(shape), device=maps.device).view(
+        *shape
+    )
     flat_output = torch.zeros(
         element_numbers.numel(), dtype=maps.dtype, device=maps.device
     )

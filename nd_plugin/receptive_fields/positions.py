@@ -29,9 +29,7 @@ class Positions:
     """Coordinates of the elements of a tensor; NaN for elements without any (a class token)."""
 
     shape: torch.Size  # of the tensor
-    images: (
-        Tensor  # float64, like `rows` and `columns`; each can be broadcast to `shape`
-    )
+    images: Tensor  # float64, like `rows` and `columns`; each can be broadcast to `shape`
     rows: Tensor
     columns: Tensor
     size: Pair  # of the receptive field, in input pixels: rows, columns
@@ -44,14 +42,18 @@ class Positions:
         return cls.of_map(Geometry(Axis(), Axis()), images, shape)
 
     @classmethod
-    def of_map(cls, geometry: Geometry, images: Tensor, shape: torch.Size) -> Positions:
+    def of_map(
+        cls, geometry: Geometry, images: Tensor, shape: torch.Size
+    ) -> Positions:
         """Return the positions of a map (image, unit, row, column); ``images`` (image,)."""
         _, _, row_count, column_count = shape
         rows = torch.tensor(
             geometry.rows.centres(row_count), dtype=torch.float64, device="cpu"
         )
         columns = torch.tensor(
-            geometry.columns.centres(column_count), dtype=torch.float64, device="cpu"
+            geometry.columns.centres(column_count),
+            dtype=torch.float64,
+            device="cpu",
         )
         return cls(
             shape,
@@ -72,7 +74,9 @@ class Positions:
         """Area of the receptive field, in input pixels."""
         return self.size[0] * self.size[1]
 
-    def moved(self, move: Callable[[Tensor], Tensor], shape: torch.Size) -> Positions:
+    def moved(
+        self, move: Callable[[Tensor], Tensor], shape: torch.Size
+    ) -> Positions:
         """Apply an operation that only moves values: ``move``, for coordinates of full shape."""
         images, rows, columns = (
             _shrink_expanded(move(coordinate.expand(self.shape)))
@@ -88,7 +92,9 @@ class Positions:
         columns = axis_of(line(self.columns, 3), self.size[1], self.stride[1])
         return Geometry(rows, columns) if rows and columns else None
 
-    def through(self, geometry: Geometry | None, shape: torch.Size) -> Positions | None:
+    def through(
+        self, geometry: Geometry | None, shape: torch.Size
+    ) -> Positions | None:
         """Apply an operation on a map whose result has ``geometry``."""
         images = line(self.images, 0)
         if geometry is None or images is None:
@@ -102,8 +108,12 @@ class Positions:
         same: a global pooling has no geometry. ``keep`` keeps the summed dimensions.
         """
         axes = tuple(sorted({dim % len(self.shape) for dim in dims}))
-        low = [coordinate.amin(axes, keepdim=True) for coordinate in self.coordinates]
-        high = [coordinate.amax(axes, keepdim=True) for coordinate in self.coordinates]
+        low = [
+            coordinate.amin(axes, keepdim=True) for coordinate in self.coordinates
+        ]
+        high = [
+            coordinate.amax(axes, keepdim=True) for coordinate in self.coordinates
+        ]
         images, rows, columns = _centres(low, high)
         if _any_varies(self.rows, self.columns) and not _any_varies(rows, columns):
             return None
@@ -178,11 +188,15 @@ def _centre(branches: Sequence[Positions]) -> Positions:
     high = [reduce(torch.maximum, coordinates) for coordinates in same_coordinates]
     images, rows, columns = _centres(low, high)
     size = _widen(branches[0].size, low, high)
-    return replace(branches[0], images=images, rows=rows, columns=columns, size=size)
+    return replace(
+        branches[0], images=images, rows=rows, columns=columns, size=size
+    )
 
 
 def _centres(low: Iterable[Tensor], high: Iterable[Tensor]) -> list[Tensor]:
-    return [(lowest + highest) / 2 for lowest, highest in zip(low, high, strict=True)]
+    return [
+        (lowest + highest) / 2 for lowest, highest in zip(low, high, strict=True)
+    ]
 
 
 def _widen(size: Pair, low: Sequence[Tensor], high: Sequence[Tensor]) -> Pair:
@@ -196,7 +210,9 @@ def _widen(size: Pair, low: Sequence[Tensor], high: Sequence[Tensor]) -> Pair:
 
 def line(coordinate: Tensor, dim: int) -> Tensor | None:
     """Return the values along ``dim``, (n,), if known and if they vary along no other dimension."""
-    if any(length > 1 for axis, length in enumerate(coordinate.shape) if axis != dim):
+    if any(
+        length > 1 for axis, length in enumerate(coordinate.shape) if axis != dim
+    ):
         remaining_axes = [axis for axis in range(coordinate.dim()) if axis != dim]
         low = coordinate.amin(remaining_axes, keepdim=True)
         high = coordinate.amax(remaining_axes, keepdim=True)

@@ -44,7 +44,10 @@ class RankedUnit:
             "detector": self.detector,
             "contribution": self.contribution,
             "share": self.share,
-            "mask": {"size": list(self.mask.shape), "counts": run_lengths(self.mask)},
+            "mask": {
+                "size": list(self.mask.shape),
+                "counts": run_lengths(self.mask),
+            },
         }
 
 
@@ -96,7 +99,9 @@ class ExplanationRecord:
     name: str  # of the target
     predicted: str  # name of the class with the largest output; "" if the outputs are no classes
     output: float  # the target's output (logit)
-    bias: float | None  # of a linear head: contributions of all units + bias = output
+    bias: (
+        float | None
+    )  # of a linear head: contributions of all units + bias = output
     contribution: str  # kind of contribution
     mask: str  # kind of mask
     units: tuple[RankedUnit, ...]
@@ -125,7 +130,8 @@ class ExplanationRecord:
 
     def __repr__(self) -> str:
         units = [
-            f"{unit.unit} {unit.label} {unit.contribution:+.3g}" for unit in self.units
+            f"{unit.unit} {unit.label} {unit.contribution:+.3g}"
+            for unit in self.units
         ]
         listing = ", ".join(units) or "no unit detects a concept"
         return f"{type(self).__name__}({self.name}: {self.output:.4g}; {listing})"

@@ -79,7 +79,9 @@ def facts(record: ExplanationRecord) -> dict[str, str]:
 
 
 def _units_table(record: ExplanationRecord) -> RenderableType:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
+    table = Table(
+        box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False
+    )
     table.add_column("unit", justify="right")
     table.add_column("concept", overflow="fold")
     table.add_column("category", overflow="fold")

@@ -70,14 +70,18 @@ class LayerReport:
         Each comes with the number of units that detect the concept.
         """
         detectors = [
-            unit for unit in self.scores if unit.detector and unit.category == category
+            unit
+            for unit in self.scores
+            if unit.detector and unit.category == category
         ]
         detectors.sort(key=lambda unit: -unit.iou)
         units_of = Counter(unit.concept for unit in detectors)
         best_of: dict[str, UnitScore] = {}
         for unit in detectors:
             best_of.setdefault(unit.concept, unit)
-        return [(unit, units_of[concept]) for concept, unit in best_of.items()][:most]
+        return [(unit, units_of[concept]) for concept, unit in best_of.items()][
+            :most
+        ]
 
 
 def summarise(

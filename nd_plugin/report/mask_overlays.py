@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from nd_plugin.report.explanation_record import ExplanationRecord, MaskPixels, Pixels
+from nd_plugin.report.explanation_record import (
+    ExplanationRecord,
+    MaskPixels,
+    Pixels,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

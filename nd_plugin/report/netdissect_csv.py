@@ -57,7 +57,9 @@ def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
 
 def _categories(row: Row) -> tuple[str, ...]:
     """Return the categories of the file's columns, in the order of the paper's figures."""
-    names = [column.removesuffix("-iou") for column in row if column.endswith("-iou")]
+    names = [
+        column.removesuffix("-iou") for column in row if column.endswith("-iou")
+    ]
 
     def rank(name: str) -> int:
         return PAPER_ORDER.index(name) if name in PAPER_ORDER else len(PAPER_ORDER)

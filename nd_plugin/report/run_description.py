@@ -33,7 +33,10 @@ def skipped_notes(skipped: Sequence[Skipped], images: int) -> list[str]:
     total = f"{len(skipped)} of {images} images skipped or without annotation"
     return [
         total,
-        *(f"skipped {item.part} of {item.image}: {item.reason}" for item in skipped),
+        *(
+            f"skipped {item.part} of {item.image}: {item.reason}"
+            for item in skipped
+        ),
     ]
 
 

@@ -76,7 +76,8 @@ def _headline(summary: Summary) -> Text:
     detectors = f"{summary.detectors} {plural(summary.detectors, 'detector')}"
     text.append(f" · {detectors} among {summary.units} units")
     text.append(
-        f" · {summary.unique_detectors_per_category} counted per category", style="dim"
+        f" · {summary.unique_detectors_per_category} counted per category",
+        style="dim",
     )
     return text
 
@@ -131,7 +132,9 @@ class Bar:
 
 
 def _best(report: LayerReport) -> RenderableType:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False
+    )
     table.add_column("best", overflow="fold")
     table.add_column("concept", overflow="fold")
     for header in ("IoU", "unit", "threshold", "units"):
@@ -164,7 +167,9 @@ def _units_of_state(state: str, units: Sequence[int]) -> Text:
     listed = ", ".join(str(unit) for unit in units[:ITEMS_LISTED])
     beyond = len(units) - ITEMS_LISTED
     tail = f" and {beyond} more" if beyond > 0 else ""
-    return Text(f"{len(units)} {state} ({STATES[state]}): {listed}{tail}", style="dim")
+    return Text(
+        f"{len(units)} {state} ({STATES[state]}): {listed}{tail}", style="dim"
+    )
 
 
 def _notes(notes: Sequence[str]) -> Text:
@@ -189,7 +194,9 @@ def to_html_fragment(reports: Sequence[LayerReport]) -> str:
     """Return a piece of HTML, for notebooks."""
     style = "font-family:Menlo,Consolas,monospace;line-height:1.2"
     frame = f'<pre style="{style}">{{code}}</pre>'
-    return _recorded(reports, 100).export_html(inline_styles=True, code_format=frame)
+    return _recorded(reports, 100).export_html(
+        inline_styles=True, code_format=frame
+    )
 
 
 def to_svg(reports: Sequence[LayerReport]) -> str:

@@ -55,9 +55,13 @@ class Dissection:
     dead: Booleans  # (unit,)
     sparse: Booleans  # (unit,)
     locations: int  # n, per unit
-    top_images: Integers  # (unit, rank) index into the concept set, most active first
+    top_images: (
+        Integers  # (unit, rank) index into the concept set, most active first
+    )
     top_activations: Floats  # (unit, rank)
-    image_names: tuple[str, ...]  # of the whole probe data set, skipped images included
+    image_names: tuple[
+        str, ...
+    ]  # of the whole probe data set, skipped images included
     skipped: tuple[Skipped, ...]
     settings: Settings
     provenance: Provenance
@@ -76,7 +80,9 @@ class Dissection:
     @cached_property
     def category_of(self) -> Integers:
         """Category of every concept, as an index; (concept,)."""
-        indices = [self.categories.index(concept.category) for concept in self.concepts]
+        indices = [
+            self.categories.index(concept.category) for concept in self.concepts
+        ]
         return np.array(indices, dtype=np.int64)
 
     @cached_property
@@ -147,7 +153,9 @@ class Dissection:
         )
 
     def _summary_of(self, scores: tuple[UnitScore, ...]) -> Summary:
-        best, iou = best_in_category(self.iou, self.category_of, len(self.categories))
+        best, iou = best_in_category(
+            self.iou, self.category_of, len(self.categories)
+        )
         per_category = count_unique_per_category(best, iou, self.settings.min_iou)
         return summarise(
             self.layer,
@@ -187,7 +195,9 @@ class Dissection:
             raise BadInput(
                 f"no unit {unit}: layer {self.layer!r} has {self.units}, numbered from 0"
             )
-        names = [self.image_names[int(image)] for image in self.top_images[unit, :most]]
+        names = [
+            self.image_names[int(image)] for image in self.top_images[unit, :most]
+        ]
         activations = [float(value) for value in self.top_activations[unit, :most]]
         return list(zip(names, activations, strict=True))
 
@@ -228,7 +238,9 @@ class Dissection:
             layers = sorted(file.parent for file in path.glob(f"*/{DISSECTION}"))
             if len(layers) > 1:
                 names = ", ".join(str(layer) for layer in layers)
-                raise RunInvalid(f"{folder} holds several layers; load one of {names}")
+                raise RunInvalid(
+                    f"{folder} holds several layers; load one of {names}"
+                )
             path = layers[0] if layers else path
         return cls(**npz_format.unpack(path / DISSECTION))
 

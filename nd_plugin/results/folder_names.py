@@ -10,14 +10,17 @@ DISSECTION = "dissection.npz"
 UNITS = "units.csv"
 STATE = "state.npz"  # of an unfinished run, or of a shard
 LOCK_FILE = "lock"  # beside a state: held by the process that works in the folder
-STATE_DRAFT = re.compile(r"\.state\.npz\.[a-z0-9_]+")  # see `atomic_files.write_file`
+STATE_DRAFT = re.compile(
+    r"\.state\.npz\.[a-z0-9_]+"
+)  # see `atomic_files.write_file`
 CANDIDATE_FILE = re.compile(r"\d+\.(maps|values)")  # see `engine.candidates`
 
 
 def folder_of(layer: str) -> str:
     """Return a readable folder name for a layer: one level, and never outside the run."""
     safe = "".join(
-        letter if letter.isalnum() or letter in "._-#[]+" else "_" for letter in layer
+        letter if letter.isalnum() or letter in "._-#[]+" else "_"
+        for letter in layer
     )
     only_dots = not safe.strip(".")
     return f"_{safe}" if only_dots else safe

@@ -42,7 +42,9 @@ def pack(metadata: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
 def unpack(path: Path) -> dict[str, Any]:
     """Read the fields of a Dissection, everything checked. Raises RunInvalid."""
     if not path.is_file():
-        raise RunInvalid(f"{path.parent} holds no dissection: {path.name} is missing")
+        raise RunInvalid(
+            f"{path.parent} holds no dissection: {path.name} is missing"
+        )
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             metadata = json.loads(stored["metadata"].tobytes().decode())
@@ -63,7 +65,9 @@ def unpack(path: Path) -> dict[str, Any]:
 def _check_format(metadata: Any, path: Path) -> None:
     version = metadata.get("format") if isinstance(metadata, dict) else None
     if not isinstance(version, int):
-        raise RunInvalid(f"{path} states no format: it was not written by nd_plugin")
+        raise RunInvalid(
+            f"{path} states no format: it was not written by nd_plugin"
+        )
     if version > FORMAT:
         raise RunInvalid(
             f"{path} is of format {version}, and this nd_plugin reads up to {FORMAT}: "

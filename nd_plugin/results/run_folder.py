@@ -75,7 +75,12 @@ def save_run(
         summary = dissection.summary().to_dict()
         geometry = dict(dissection.provenance.geometry)
         layers.append(
-            {"layer": dissection.layer, "folder": name, **summary, "geometry": geometry}
+            {
+                "layer": dissection.layer,
+                "folder": name,
+                **summary,
+                "geometry": geometry,
+            }
         )
         for file, data in dissection.files().items():
             content[f"{name}/{file}"] = data
@@ -89,7 +94,9 @@ def layer_folder_names(dissections: Sequence[Dissection]) -> list[str]:
     quantiles = {dissection.settings.quantile for dissection in dissections}
     names: list[str] = []
     for dissection in dissections:
-        quantile = f"-{dissection.settings.quantile:g}" if len(quantiles) > 1 else ""
+        quantile = (
+            f"-{dissection.settings.quantile:g}" if len(quantiles) > 1 else ""
+        )
         names.append(_unused(folder_of(dissection.layer + quantile), names))
     return names
 

@@ -99,7 +99,10 @@ class CheckpointSaver(StateSaver):
 
         A file that cannot be removed does no harm: no state refers to it.
         """
-        used = {self.folder / STATE, *(candidates.path for candidates in state.files())}
+        used = {
+            self.folder / STATE,
+            *(candidates.path for candidates in state.files()),
+        }
         for path in state_files(self.folder):
             if path not in used:
                 with suppress(OSError):
@@ -123,7 +126,9 @@ class CheckpointFolder:
     feed: Feed
     every_images: int = IMAGES_BETWEEN_CHECKPOINTS
     resume: bool = True  # continue the folder's interrupted run; else discard it
-    begun: bool = field(default=False, init=False)  # the content belongs to this run
+    begun: bool = field(
+        default=False, init=False
+    )  # the content belongs to this run
     _lock: ExitStack = field(default_factory=ExitStack, init=False)
 
     def open_state(
@@ -158,14 +163,18 @@ class CheckpointFolder:
     def _lock_folder(self) -> None:
         self._lock.enter_context(atomic_files.alone(self.folder / LOCK_FILE))
 
-    def _load_or_start(self, run_description: Mapping[str, Any], device: str) -> State:
+    def _load_or_start(
+        self, run_description: Mapping[str, Any], device: str
+    ) -> State:
         """Load the folder's state if it is to be resumed; else discard it and return a new one."""
         if self.resume and has_state(self.folder):
             return self._load(run_description, torch.device(device))
         saved_state.remove_state_files(self.folder)
         return State()
 
-    def _load(self, run_description: Mapping[str, Any], device: torch.device) -> State:
+    def _load(
+        self, run_description: Mapping[str, Any], device: torch.device
+    ) -> State:
         """Load the state, to continue it. Raises BadInput if it is of a different run."""
         saved = saved_state.load(self.folder, device, append=True)
         try:
@@ -173,7 +182,9 @@ class CheckpointFolder:
                 saved.run_description,
                 run_description,
                 f"the run in {self.folder}",
-                ignored=["source"],  # the same data may lie in another folder by now
+                ignored=[
+                    "source"
+                ],  # the same data may lie in another folder by now
             )
         except BadInput:
             saved.state.close()
@@ -206,7 +217,9 @@ class CheckpointFolder:
         if not self.folder.is_dir():
             return
         with (
-            suppress(BadInput, NotSaved),  # locked by another process; cannot be locked
+            suppress(
+                BadInput, NotSaved
+            ),  # locked by another process; cannot be locked
             atomic_files.alone(self.folder / LOCK_FILE),
         ):
             saved_state.remove_state_files(self.folder)

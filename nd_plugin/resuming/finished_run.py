@@ -58,11 +58,16 @@ def check_same_run(
         raise BadInput(f"{error}; {remedy}") from error
 
 
-def _check(folder: Path, finished: dict[str, Any], requested: dict[str, Any]) -> None:
+def _check(
+    folder: Path, finished: dict[str, Any], requested: dict[str, Any]
+) -> None:
     """Raise BadInput that names the first difference, other than where values come from."""
     plain = json.loads(json.dumps(finished))
     check_same(
-        plain, requested, f"{folder} exists already: it", ignored=["source", "assumed"]
+        plain,
+        requested,
+        f"{folder} exists already: it",
+        ignored=["source", "assumed"],
     )
 
 

@@ -66,6 +66,8 @@ def _differences(
     """Iterate over keys whose values differ: their path, and both values (None where missing)."""
     if isinstance(stored, dict) and isinstance(requested, dict):
         for key in dict.fromkeys([*stored, *requested]):
-            yield from _differences(stored.get(key), requested.get(key), (*path, key))
+            yield from _differences(
+                stored.get(key), requested.get(key), (*path, key)
+            )
     elif stored != requested:
         yield path, stored, requested

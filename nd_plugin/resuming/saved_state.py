@@ -56,7 +56,9 @@ def remove_state_files(folder: Path) -> None:
 
 
 def serialise(
-    run_description: Mapping[str, Any], run_provenance: Mapping[str, Any], state: State
+    run_description: Mapping[str, Any],
+    run_provenance: Mapping[str, Any],
+    state: State,
 ) -> bytes:
     """Return the content of ``state.npz``, for a state whose candidates are in their files."""
     packed, arrays = pack(state)
@@ -100,7 +102,9 @@ def _errors_as_run_invalid(folder: Path) -> Iterator[None]:
         raise RunInvalid(
             f"the checkpoint in {folder} cannot be read: {error}"
         ) from error
-    except Exception as error:  # errors of zip, npy and JSON have no common base class
+    except (
+        Exception
+    ) as error:  # errors of zip, npy and JSON have no common base class
         raise RunInvalid(
             f"the checkpoint in {folder} is damaged: {type(error).__name__}: {error}"
         ) from error

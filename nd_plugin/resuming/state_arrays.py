@@ -36,7 +36,9 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
 
     Candidates have to be in their files (`Candidates.write_all`): their places there are packed.
     """
-    arrays: dict[str, Any] = {"readable": np.array(sorted(state.readable), np.int64)}
+    arrays: dict[str, Any] = {
+        "readable": np.array(sorted(state.readable), np.int64)
+    }
     layers = []
     for number, (layer, layer_state) in enumerate(state.layers.items()):
         layers.append(_pack_layer(layer, layer_state, f"{number}/", arrays))
@@ -79,7 +81,9 @@ def unpack(
     for number, packed in enumerate(metadata["again"]):
         path = folder / str(len(state.layers) + number)
         cells = _unpack_cells(packed["cells"])
-        candidates = _unpack_candidates(packed, cells, path, f"again/{number}/", arrays)
+        candidates = _unpack_candidates(
+            packed, cells, path, f"again/{number}/", arrays
+        )
         state.second_pass[packed["layer"]] = candidates
     if metadata["counted"] is not None:
         state.counted = _unpack_counts(metadata["counted"], arrays)
@@ -135,7 +139,9 @@ def _unpack_layer(
         cells=cells,
         images=numbers["images"],
         enough=numbers["enough"],
-        top=TopImages(numbers["top"], tensor("top_activations"), tensor("top_images")),
+        top=TopImages(
+            numbers["top"], tensor("top_activations"), tensor("top_images")
+        ),
         **statistics_tensors,
     )
     bound = LowerBound(
@@ -144,8 +150,12 @@ def _unpack_layer(
         **packed["bound"],
     )
     axes = packed["geometry"]
-    geometry = Geometry(Axis(**axes["rows"]), Axis(**axes["columns"]), axes["anchored"])
-    candidates = _unpack_candidates(packed["candidates"], cells, path, prefix, arrays)
+    geometry = Geometry(
+        Axis(**axes["rows"]), Axis(**axes["columns"]), axes["anchored"]
+    )
+    candidates = _unpack_candidates(
+        packed["candidates"], cells, path, prefix, arrays
+    )
     return LayerState(statistics, bound, candidates, geometry)
 
 
@@ -198,7 +208,9 @@ def _pack_counts(counted: CountState, arrays: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unpack_counts(packed: Mapping[str, Any], arrays: Mapping[str, Any]) -> CountState:
+def _unpack_counts(
+    packed: Mapping[str, Any], arrays: Mapping[str, Any]
+) -> CountState:
     units = {}
     for number, (layer, quantile) in enumerate(packed["units"]):
         intersection = torch.from_numpy(arrays[f"counted/{number}/intersection"])

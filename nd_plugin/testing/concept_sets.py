@@ -71,7 +71,9 @@ def _check_annotation(
         )
         if plane.size:
             assert plane.min() >= 0, "values are 0 or 1 + the index of a concept"
-            assert plane.max() <= concepts, "values are 0 or 1 + the index of a concept"
+            assert plane.max() <= concepts, (
+                "values are 0 or 1 + the index of a concept"
+            )
 
 
 def _check_same(

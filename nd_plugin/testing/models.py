@@ -55,13 +55,19 @@ def _checked_maps(probe: Probe, images: Tensor, layers: int) -> dict[str, Tensor
     for layer, maps in maps_of.items():
         assert maps.dim() == 4, f"maps of {layer} are (image, unit, row, column)"
         assert len(maps) == len(images), f"maps of {layer} are one for each image"
-        assert maps.is_floating_point(), f"maps of {layer} are floating-point numbers"
+        assert maps.is_floating_point(), (
+            f"maps of {layer} are floating-point numbers"
+        )
         assert not maps.requires_grad, f"maps of {layer} are without gradients"
-        assert isinstance(probe.geometries[layer], Geometry), f"{layer} has a geometry"
+        assert isinstance(probe.geometries[layer], Geometry), (
+            f"{layer} has a geometry"
+        )
     return maps_of
 
 
-def _check_batches(probe: Probe, images: Tensor, batch_maps: dict[str, Tensor]) -> None:
+def _check_batches(
+    probe: Probe, images: Tensor, batch_maps: dict[str, Tensor]
+) -> None:
     for index in range(len(images)):
         for layer, maps in probe(images[index : index + 1]).items():
             _check_close(
@@ -98,18 +104,22 @@ def _check_split(
         assert rest.name == name, f"{name}: a split has the name that a probe gives"
         value = rest.layer(images)
         outputs = model.outputs(images)
-        _check_close(rest.layout.maps(value), maps, f"{name}: its maps are a probe's")
+        _check_close(
+            rest.layout.maps(value), maps, f"{name}: its maps are a probe's"
+        )
         rest_outputs = rest(value.clone(), images)
         if isinstance(outputs, Tensor):
-            message = (
-                f"{name}: with its own output put back, the model gives what it gives"
-            )
+            message = f"{name}: with its own output put back, the model gives what it gives"
             _check_close(rest_outputs, outputs, message)
 
 
 def _check_close(actual: Tensor, expected: Tensor, message: str) -> None:
     torch.testing.assert_close(
-        actual.to(expected.dtype), expected, rtol=TOLERANCE, atol=TOLERANCE, msg=message
+        actual.to(expected.dtype),
+        expected,
+        rtol=TOLERANCE,
+        atol=TOLERANCE,
+        msg=message,
     )
 
 

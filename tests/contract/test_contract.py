@@ -45,7 +45,11 @@ TORCH: dict[str, tuple[Callable[[], nn.Module], list[str], int]] = {
         48,
     ),
     "windows": (networks.Windows, ["embed", "last"], 64),
-    "returns": (networks.Returns, ["relu#1", "pair[0]", "table[feat.1]", "one"], 32),
+    "returns": (
+        networks.Returns,
+        ["relu#1", "pair[0]", "table[feat.1]", "one"],
+        32,
+    ),
 }
 
 

@@ -198,7 +198,14 @@ def test_targets(row: dict[str, Any]) -> None:
 
 VALUES: list[tuple[str, dict[str, Any], Any, list[list[float]], Any, Any]] = [
     ("input", {}, "linear0", [[0.0, 100.0, 0.0]], None, [[0.0, 400.0, 0.0]]),
-    ("linear", {}, "linear1", [[0.0, 100.0, 0.0]], None, [[90.0, 101.0, 101.0, 101.0]]),
+    (
+        "linear",
+        {},
+        "linear1",
+        [[0.0, 100.0, 0.0]],
+        None,
+        [[90.0, 101.0, 101.0, 101.0]],
+    ),
     (
         "several layers",
         {},
@@ -249,7 +256,9 @@ def test_values_computed_by_hand(case: Any, frozen: bool) -> None:
 
 def test_several_inputs_and_further_arguments() -> None:
     model = BasicModel_MultiLayer_MultiInput()
-    one, two, three = (torch.tensor([[0.0, value, 0.0]]) for value in (10.0, 10.0, 5.0))
+    one, two, three = (
+        torch.tensor([[0.0, value, 0.0]]) for value in (10.0, 10.0, 5.0)
+    )
     found = LayerDissection(model, model.model.linear2).attribute(
         (one, two, three), 0, (4,)
     )

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from captum.attr import ClassSummarizer, LayerAttribution, NoiseTunnel, visualization
+from captum.attr import (
+    ClassSummarizer,
+    LayerAttribution,
+    NoiseTunnel,
+    visualization,
+)
 from captum.attr._utils.stat import Count, Mean
 from captum.attr._utils.summarizer import Summarizer
 from captum.concept import TCAV, Classifier
@@ -162,7 +167,12 @@ def test_infidelity(net: ResNet18, images: Tensor) -> None:
         return noise, inputs - noise
 
     found = infidelity(
-        units.to_forward(), perturb, images, explained, target=1, n_perturb_samples=3
+        units.to_forward(),
+        perturb,
+        images,
+        explained,
+        target=1,
+        n_perturb_samples=3,
     )
     with torch.no_grad():
         changed = (
@@ -180,7 +190,9 @@ def test_summarizers(net: ResNet18, images: Tensor) -> None:
     attributions = units.attribute(images, [1, 2])
     by_class: Any = ClassSummarizer(stats=[Mean(), Count()])
     by_class.update(attributions, [1, 2])
-    torch.testing.assert_close(by_class.class_summaries[2][0]["mean"], attributions[1])
+    torch.testing.assert_close(
+        by_class.class_summaries[2][0]["mean"], attributions[1]
+    )
     whole = Summarizer([Mean()])
     for one in attributions:
         whole.update(one)
@@ -197,7 +209,9 @@ def test_visualization(net: ResNet18, images: Tensor) -> None:
         sign="all",
         use_pyplot=False,
     )
-    assert [image.get_array().shape[:2] for image in axis.images] == [(SIZE, SIZE)] * 2
+    assert [image.get_array().shape[:2] for image in axis.images] == [
+        (SIZE, SIZE)
+    ] * 2
     assert figure is axis.figure
     resized = LayerAttribution.interpolate(units.attribute(images, 1), (SIZE, SIZE))
     assert resized.shape == (2, 32, SIZE, SIZE)
@@ -214,7 +228,8 @@ class TestConcepts:
             index
             for index in range(len(own))
             if any(
-                (plane == red.id + 1).any() for plane in own.annotation(index).planes
+                (plane == red.id + 1).any()
+                for plane in own.annotation(index).planes
             )
             or red.id + 1 in own.annotation(index).labels
         ]
@@ -244,11 +259,16 @@ class TestConcepts:
         assert {image.tobytes() for image in back.images} <= originals, (
             "to the last bit"
         )
-        found = LayerDissection(net, "layer2").dissect(back, preprocess=HOW, workers=0)
-        assert (
-            isinstance(found, Dissection) and [c.name for c in found.concepts] == names
+        found = LayerDissection(net, "layer2").dissect(
+            back, preprocess=HOW, workers=0
         )
-        assert found.provenance.concept_set.source == "captum.concept: red-c, blue-c"
+        assert (
+            isinstance(found, Dissection)
+            and [c.name for c in found.concepts] == names
+        )
+        assert (
+            found.provenance.concept_set.source == "captum.concept: red-c, blue-c"
+        )
 
     def test_what_is_no_set_of_images(self) -> None:
         from captum.concept import Concept

@@ -37,7 +37,9 @@ def files(real_data: Path) -> list[Path]:
 @pytest.fixture(scope="module")
 def images(net: nn.Module, files: list[Path]) -> Tensor:
     how = open_model(net).preprocess
-    return how.normalise(torch.stack([how.resize(Image.open(file)) for file in files]))
+    return how.normalise(
+        torch.stack([how.resize(Image.open(file)) for file in files])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,9 @@ def run(
     return save_run(tmp_path_factory.mktemp("runs") / "run", found)  # type: ignore[arg-type]
 
 
-def test_contributions_and_bias_are_the_logit(net: nn.Module, images: Tensor) -> None:
+def test_contributions_and_bias_are_the_logit(
+    net: nn.Module, images: Tensor
+) -> None:
     units = LayerDissection(net, "_swish#1")
     with torch.no_grad():
         logits = net(images)
@@ -85,7 +89,9 @@ def test_the_same_of_an_onnx_file(
     )
     found = units.attribute(images, 829)
     assert units.contribution == "linear"
-    torch.testing.assert_close(found, own.attribute(images, 829), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(
+        found, own.attribute(images, 829), rtol=1e-3, atol=1e-5
+    )
     with torch.no_grad():
         logits = units.to_forward()(images)[:, 829]
     sums = found.sum((1, 2, 3)) + net._fc.bias.detach()[829]
@@ -110,11 +116,18 @@ def test_ablation_finds_what_was_said(
         assert abs(found.check.error) > 1e-3, "of first order only, and said so"
 
 
-def nd(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def nd(
+    *arguments: str | Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "nd_plugin", *map(str, arguments)]
     known = {**os.environ, "COLUMNS": "80", **environment}
     return subprocess.run(
-        command, capture_output=True, text=True, env=known, timeout=1200, check=False
+        command,
+        capture_output=True,
+        text=True,
+        env=known,
+        timeout=1200,
+        check=False,
     )
 
 
@@ -129,7 +142,9 @@ class TestCommandLine:
             for score in Dissection.load(run / "_swish#1").detectors()
         }
         lines = [line.split() for line in done.stdout.splitlines()]
-        named = {int(line[0]): line[1] for line in lines if line and line[0].isdigit()}
+        named = {
+            int(line[0]): line[1] for line in lines if line and line[0].isdigit()
+        }
         assert len(named) == 8 and named.items() <= detectors.items()
         assert max(map(len, done.stdout.splitlines())) <= 80
         assert (
@@ -158,7 +173,9 @@ class TestCommandLine:
             and len(found["units"]) == 5
             and found["mask"] == "dissection"
         )
-        assert "kind 920" in page.read_text() and f"written to {page}" in done.stderr
+        assert (
+            "kind 920" in page.read_text() and f"written to {page}" in done.stderr
+        )
 
     def test_what_cannot_be_explained(
         self, run: Path, files: list[Path], tmp_path: Path
@@ -184,7 +201,11 @@ class TestCommandLine:
                 "'guess' is none of auto, linear",
             ),
             ((tmp_path, MODEL, files[0]), 2, "is no run"),
-            ((run, MODEL, files[0], "--classes", tmp_path / "no"), 2, "cannot be read"),
+            (
+                (run, MODEL, files[0], "--classes", tmp_path / "no"),
+                2,
+                "cannot be read",
+            ),
         ]:
             done = nd("explain", *arguments, COLUMNS="300")
             assert done.returncode == code and message in done.stderr, done.stderr

@@ -19,7 +19,9 @@ def cells() -> list[dict[str, Any]]:
 
 
 def test_it_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip(
         "efficientnet_lite_pytorch", reason="the extra 'demo' is not installed"

@@ -45,7 +45,12 @@ EXPORTERS: dict[str, dict[str, Any]] = {
     "TorchScript": {"dynamo": False, "dynamic_axes": {"image": {0: "N"}}},
     "dynamo": {"dynamo": True, "dynamic_shapes": ({0: "N"},), "verbose": False},
 }
-SAME = ["_blocks.4", "_blocks.10", "_blocks.15", "_swish#1"]  # one name in all three
+SAME = [
+    "_blocks.4",
+    "_blocks.10",
+    "_blocks.15",
+    "_swish#1",
+]  # one name in all three
 # the one exporter knows of no BatchNorm any more
 HEAD = {"TorchScript": "_conv_head=_bn1", "dynamo": "_bn1"}
 FOLDED = (
@@ -79,9 +84,14 @@ class Exports:
 
 @pytest.fixture(scope="module")
 def exports(origin: Model, tmp_path_factory: pytest.TempPathFactory) -> Exports:
-    pytest.importorskip("onnxscript", reason="torch's dynamo exporter needs onnxscript")
+    pytest.importorskip(
+        "onnxscript", reason="torch's dynamo exporter needs onnxscript"
+    )
     zoo = pytest.importorskip("nd_torch.zoo")
-    module, folder = zoo.efficientnet_lite0().eval(), tmp_path_factory.mktemp("exports")
+    module, folder = (
+        zoo.efficientnet_lite0().eval(),
+        tmp_path_factory.mktemp("exports"),
+    )
     made = {name: folder / name / "lite.onnx" for name in EXPORTERS}
     for name, path in made.items():
         path.parent.mkdir()
@@ -157,7 +167,9 @@ def test_exports_are_the_same_inside(
         assert layer.geometry, "centres are to the last bit"
         iou = ious[layer.layers[1]]
         named = clear_winners(iou, IOU_TOLERANCE)
-        assert not named[list(layer.labels)].any(), "labels with a margin are the same"
+        assert not named[list(layer.labels)].any(), (
+            "labels with a margin are the same"
+        )
         assert set(layer.detector_labels) <= set(layer.labels)
         margins = np.abs(iou.max(axis=1) - MIN_IOU)
         assert (margins[list(layer.detectors)] <= IOU_TOLERANCE).all()
@@ -194,7 +206,9 @@ def test_names_that_an_export_has_not(models: Mapping[str, Model]) -> None:
             (note,) = getattr(probe, "notes", ())
             assert note == f"layer '_conv_head': {FOLDED}"
     with (
-        pytest.raises(LayerNotFound, match="a BatchNorm that the exporter folded into"),
+        pytest.raises(
+            LayerNotFound, match="a BatchNorm that the exporter folded into"
+        ),
         models["TorchScript"].probe(["_bn1"], SIZE),
     ):
         pass

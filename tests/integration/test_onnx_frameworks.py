@@ -75,7 +75,9 @@ class Case:
     def dissections(self) -> dict[str, Dissection]:
         """The saved results of the run, by layer."""
         saved = [
-            Dissection.load(folder) for folder in self.run.iterdir() if folder.is_dir()
+            Dissection.load(folder)
+            for folder in self.run.iterdir()
+            if folder.is_dir()
         ]
         return {dissection.layer: dissection for dissection in saved}
 
@@ -124,7 +126,9 @@ class Twin:
     def of(cls, case: Case, layer: str, maps: Sequence[np.ndarray]) -> Twin:
         """From the maps of a layer."""
         values = np.stack(maps, axis=1).reshape(maps[0].shape[0], -1)
-        thresholds = np.array([reference.threshold(unit, QUANTILE) for unit in values])
+        thresholds = np.array(
+            [reference.threshold(unit, QUANTILE) for unit in values]
+        )
         categories = list(dict.fromkeys(category for _, category in case.concepts))
         category_of = [categories.index(category) for _, category in case.concepts]
         mask = (case.size[0] // 2, case.size[1] // 2)
@@ -144,7 +148,11 @@ class Twin:
 def assert_same_integers(dissection: Dissection, twin: Twin) -> None:
     """A dissection is, to the last integer and bit, what the twin counts with the same maps."""
     assert np.array_equal(dissection.thresholds, twin.thresholds)
-    counts = (dissection.intersection, dissection.unit_area, dissection.concept_area)
+    counts = (
+        dissection.intersection,
+        dissection.unit_area,
+        dissection.concept_area,
+    )
     for count, expected in zip(counts, twin.counts, strict=True):
         assert np.array_equal(count, expected)
     assert np.array_equal(dissection.iou, twin.iou)
@@ -168,7 +176,9 @@ def assert_near(dissection: Dissection, twin: Twin) -> int:
     undecided = int((~surely).sum())
     assert abs(dissection.summary().detectors - int(detectors.sum())) <= undecided
     named = detectors & surely & recording.clear_winners(twin.iou, IOU_TOLERANCE)
-    assert np.array_equal(dissection.labels[named], reference.labels(twin.iou)[named])
+    assert np.array_equal(
+        dissection.labels[named], reference.labels(twin.iou)[named]
+    )
     return int(named.sum())
 
 
@@ -267,7 +277,8 @@ class TestPaddle:
             "p2o.Add.281": [1, 64, 96],
         }
         assert (
-            listed["sigmoid_0.tmp_0"]["geometry"] == listed["p2o.Add.281"]["geometry"]
+            listed["sigmoid_0.tmp_0"]["geometry"]
+            == listed["p2o.Add.281"]["geometry"]
         )
         for name, (rows, columns) in PADDLE.items():
             geometry = listed[name]["geometry"]
@@ -289,9 +300,13 @@ class TestPaddle:
         model, preprocess = description["model"], description["preprocess"]
         assert description["backend"] == "onnxruntime"
         assert (
-            model["name"] == "ch_PP-OCRv4_det_infer" and len(model["fingerprint"]) == 16
+            model["name"] == "ch_PP-OCRv4_det_infer"
+            and len(model["fingerprint"]) == 16
         )
-        assert preprocess["channel_order"] == "bgr" and preprocess["size"] == [64, 96]
+        assert preprocess["channel_order"] == "bgr" and preprocess["size"] == [
+            64,
+            96,
+        ]
 
 
 KERAS = """

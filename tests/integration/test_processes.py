@@ -110,7 +110,10 @@ class Bench:
         """
         for name in ("seen", "halted"):
             (self.folder / name).unlink(missing_ok=True)
-        python_path = [str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        python_path = [
+            str(self.folder),
+            *filter(None, [os.environ.get("PYTHONPATH")]),
+        ]
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(python_path),
@@ -153,7 +156,13 @@ class Bench:
     ) -> subprocess.Popen[str]:
         """Start a run and return it when its processes halt in the middle of the images."""
         process = self.start(
-            *module, *DISSECT, "-o", output, "--checkpoint-every", f"{BATCH}", halt=HALT
+            *module,
+            *DISSECT,
+            "-o",
+            output,
+            "--checkpoint-every",
+            f"{BATCH}",
+            halt=HALT,
         )
         note = self.folder / "halted"
         wait_for(
@@ -288,7 +297,9 @@ def test_torchrun_gives_the_bits_of_one_process(bench: Bench, whole: Whole) -> N
     assert_same(bench.folder / "run", whole.dissections)
     assert contents(bench.folder) == ["run"], "one run, and nothing beside it"
     assert stderr.count("saved in run") == 1
-    assert stderr.count("activations: 24 images") == 1, "one of them shows its progress"
+    assert stderr.count("activations: 24 images") == 1, (
+        "one of them shows its progress"
+    )
 
 
 def test_torchrun_is_continued(bench: Bench, whole: Whole) -> None:
@@ -303,7 +314,9 @@ def test_torchrun_is_continued(bench: Bench, whole: Whole) -> None:
     assert contents(bench.folder) == ["run"]
 
 
-def test_an_interrupted_torchrun_is_not_begun_anew_by_one_process(bench: Bench) -> None:
+def test_an_interrupted_torchrun_is_not_begun_anew_by_one_process(
+    bench: Bench,
+) -> None:
     """Its parts lie there as much as those of one process."""
     for rank in (1, 2):
         state = bench.state("run", f"{rank}-of-2")
@@ -316,7 +329,9 @@ def test_an_interrupted_torchrun_is_not_begun_anew_by_one_process(bench: Bench) 
     assert contents(bench.folder) == ["run"]
 
 
-def test_shards_are_merged_to_the_bits_of_one_run(bench: Bench, whole: Whole) -> None:
+def test_shards_are_merged_to_the_bits_of_one_run(
+    bench: Bench, whole: Whole
+) -> None:
     for index in (1, 2):
         code, stdout, stderr = bench.nd(
             *DISSECT, "-o", f"s{index}", "--shard", f"{index}/2"
@@ -355,7 +370,14 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(
         bench.folder / "run",
         bench.folder / "run.partial",
     )
-    command = (*DISSECT, "-o", "run", "--checkpoint-every", f"{2 * BATCH}", "--resume")
+    command = (
+        *DISSECT,
+        "-o",
+        "run",
+        "--checkpoint-every",
+        f"{2 * BATCH}",
+        "--resume",
+    )
     attempts = kills = 0
     while attempts < KILLS or kills == 0:
         attempts += 1
@@ -380,7 +402,9 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(
     assert saved or stdout == whole.report
     assert_same(run, whole.dissections)
     assert contents(bench.folder) == ["run"]
-    assert not continued or bench.seen() < whole.seen, "what was done is not done again"
+    assert not continued or bench.seen() < whole.seen, (
+        "what was done is not done again"
+    )
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
@@ -398,7 +422,9 @@ def test_an_interrupted_run_is_begun_anew_only_when_asked_for(
     assert bench.interrupted("run")[0] == -signal.SIGKILL
     state = bench.state("run").read_bytes()
     code, stdout, stderr = bench.nd(*DISSECT, "-o", "run")
-    assert (code, stdout, bench.seen()) == (2, "", 0), "refused before the model runs"
+    assert (code, stdout, bench.seen()) == (2, "", 0), (
+        "refused before the model runs"
+    )
     refusal = "continue it with --resume, or discard it with --overwrite"
     message = f"run.partial holds an interrupted run: {refusal}"
     assert message in " ".join(stderr.split())
@@ -417,8 +443,12 @@ def test_a_finished_run_is_complete(bench: Bench, whole: Whole) -> None:
     assert code == 0, stderr
     assert stdout == whole.report and "run is complete (nd report run)" in stderr
     assert bench.seen() == 0
-    assert {path: stamp(path) for path in (bench.folder / "run").rglob("*")} == stamps
-    code, _, stderr = bench.nd(*DISSECT, "-o", "run", "--resume", "--top-images", "3")
+    assert {
+        path: stamp(path) for path in (bench.folder / "run").rglob("*")
+    } == stamps
+    code, _, stderr = bench.nd(
+        *DISSECT, "-o", "run", "--resume", "--top-images", "3"
+    )
     assert code == 2 and "exists already" in stderr, (
         "this is not the one that was asked for"
     )

@@ -18,7 +18,13 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from nd_plugin import ConceptSet, Dissection, LayerDissection, open_concepts, open_model
+from nd_plugin import (
+    ConceptSet,
+    Dissection,
+    LayerDissection,
+    open_concepts,
+    open_model,
+)
 from nd_plugin.cli.app import main
 from nd_plugin.testing.concept_sets import check_concept_set
 from nd_plugin.testing.models import check_model
@@ -117,7 +123,9 @@ def test_plugins_names_the_broken_the_conflicting_and_the_blocked(
         "! plugin 'brittle' of nd_brittle 1.0: ModuleNotFoundError: No module named 'a_library_that"
         in listed
     )
-    assert "! plugin 'leaver' of nd_leaver 1.0: blocked by ND_PLUGIN_DISABLE" in listed
+    assert (
+        "! plugin 'leaver' of nd_leaver 1.0: blocked by ND_PLUGIN_DISABLE" in listed
+    )
     assert (
         f"! plugin 'other' of nd_other_shapes 1.0: concept set shapes also comes from {OURS}"
         in listed
@@ -167,7 +175,11 @@ def test_what_needs_none_of_them_works(site: Path, tmp_path: Path) -> None:
     done = nd(tmp_path, [site], "report", "conv5.csv", "--json", blocked="leaver")
     assert (done.returncode, done.stderr) == (0, "")
     (summary,) = json.loads(done.stdout)
-    assert (summary["layer"], summary["units"], summary["detectors"]) == ("conv5", 2, 1)
+    assert (summary["layer"], summary["units"], summary["detectors"]) == (
+        "conv5",
+        2,
+        1,
+    )
 
 
 def test_a_conflict_is_settled_by_blocking_one(site: Path, tmp_path: Path) -> None:
@@ -247,7 +259,12 @@ def test_the_examples_together_find_every_filters_orientation(
     )
     assert done.returncode == 0, done.stderr
     gabor, pooled = json.loads(done.stdout)
-    assert (gabor["layer"], gabor["units"], gabor["detectors"], gabor["images"]) == (
+    assert (
+        gabor["layer"],
+        gabor["units"],
+        gabor["detectors"],
+        gabor["images"],
+    ) == (
         "gabor",
         16,
         16,
@@ -258,20 +275,25 @@ def test_the_examples_together_find_every_filters_orientation(
         "frequency": 0,
         "position": 0,
     }
-    assert (pooled["layer"], pooled["units"], pooled["dead"]) == ("pooled", 20, 4), (
-        "grey has no opponent colours"
-    )
+    assert (pooled["layer"], pooled["units"], pooled["dead"]) == (
+        "pooled",
+        20,
+        4,
+    ), "grey has no opponent colours"
     for layer in ("gabor", "pooled"):
         found = [
             (unit["category"], unit["concept"])
             for unit in units(tmp_path / "run", layer)[:16]
         ]
         assert found == [
-            ("orientation", f"{180 * (unit % 8) / 8:g} degrees") for unit in range(16)
+            ("orientation", f"{180 * (unit % 8) / 8:g} degrees")
+            for unit in range(16)
         ]
 
 
-def test_within_an_orientation_each_scale_finds_its_frequency(imported: None) -> None:
+def test_within_an_orientation_each_scale_finds_its_frequency(
+    imported: None,
+) -> None:
     found = LayerDissection("filterbank:gabor?orientations=4", "gabor").dissect(
         "gratings?images=16", workers=0
     )
@@ -317,7 +339,10 @@ def test_listing_the_examples_imports_nothing_heavy(
             ["layers", "filterbank:gabor", "--weights", "w.pt"],
             "has no weights to load 'w.pt' into",
         ),
-        (["layers", "filterbank:gabor", "--device", "abacus"], "no device 'abacus'"),
+        (
+            ["layers", "filterbank:gabor", "--device", "abacus"],
+            "no device 'abacus'",
+        ),
         (
             ["dissect", "filterbank:gabor", "-l", "garbor", "-c", "gratings"],
             "no layer 'garbor'",
@@ -327,7 +352,10 @@ def test_listing_the_examples_imports_nothing_heavy(
             ["concepts", "gratings?pictures=3"],
             "no option 'pictures'; it takes images, orientations, size, seed",
         ),
-        (["concepts", "gratings?images=0"], "images=0 is not a whole number from 1 on"),
+        (
+            ["concepts", "gratings?images=0"],
+            "images=0 is not a whole number from 1 on",
+        ),
     ],
 )
 def test_the_examples_say_what_is_wrong(
@@ -386,7 +414,8 @@ def test_a_cell_of_the_filter_bank_sees_the_pixels_that_its_geometry_says(
             reach = (axis.size - 1) / 2
             assert seen == list(
                 range(
-                    int(centre[direction] - reach), int(centre[direction] + reach) + 1
+                    int(centre[direction] - reach),
+                    int(centre[direction] + reach) + 1,
                 )
             )
 
@@ -421,11 +450,14 @@ def test_gratings_are_what_their_annotation_says(imported: None) -> None:
             }
             degrees, cycles = measured(light, inside)
             assert (
-                abs((degrees - float(names[labels[0]].split()[0]) + 90) % 180 - 90) < 6
+                abs((degrees - float(names[labels[0]].split()[0]) + 90) % 180 - 90)
+                < 6
             )
             assert names[labels[1]] == ("fine" if cycles > 1 / 9 else "coarse")
             assert names[value] == (
-                "left" if np.nonzero(inside)[1].max() < light.shape[1] / 2 else "right"
+                "left"
+                if np.nonzero(inside)[1].max() < light.shape[1] / 2
+                else "right"
             )
             met |= {names[labels[0]], names[labels[1]], names[value]}
     assert met == set(names[1:]), "sixteen patches hold every concept"
@@ -436,7 +468,9 @@ def measured(
 ) -> tuple[float, float]:
     """Measure the bars' direction in degrees counter-clockwise, and cycles per pixel, roughly."""
     down, right = (np.gradient(light, axis=axis)[inside] for axis in (0, 1))
-    steepest = 0.5 * np.arctan2(2 * (down * right).sum(), (right**2 - down**2).sum())
+    steepest = 0.5 * np.arctan2(
+        2 * (down * right).sum(), (right**2 - down**2).sum()
+    )
     slope = np.sqrt((down**2 + right**2).mean() / light[inside].var())
     return float(90 - np.degrees(steepest)), float(slope / (2 * np.pi))
 

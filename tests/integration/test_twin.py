@@ -50,7 +50,9 @@ def prepared(paths: tuple[Path, ...]) -> recording.Array:
     """Return images (image, channel, row, column), prepared by the twin for the network."""
     how = network().pretrained_cfg
     images = [
-        reference.preprocess(path, SIZE, how["mean"], how["std"], how["interpolation"])
+        reference.preprocess(
+            path, SIZE, how["mean"], how["std"], how["interpolation"]
+        )
         for path in paths
     ]
     return np.stack(images)
@@ -118,7 +120,10 @@ def assert_equal(
     )
     assert np.array_equal(found.dead, reference.dead(values))
     assert np.array_equal(found.sparse, reference.sparse(values, QUANTILE))
-    axis, mask = LAYERS[found.layer], None if native else (SIZE[0] // 2, SIZE[1] // 2)
+    axis, mask = (
+        LAYERS[found.layer],
+        None if native else (SIZE[0] // 2, SIZE[1] // 2),
+    )
     category_of = [twin.categories.index(category) for _, category in twin.concepts]
     intersection, unit_area, concept_area = reference.counts(
         maps,
@@ -138,6 +143,8 @@ def assert_equal(
     assert np.array_equal(found.labels, reference.labels(iou))
     assert found.summary().detectors == int(reference.detectors(iou, MIN_IOU).sum())
     assert found.unique_detectors == reference.unique_detectors(iou, MIN_IOU)
-    per_category = reference.unique_detectors_per_category(iou, MIN_IOU, category_of)
+    per_category = reference.unique_detectors_per_category(
+        iou, MIN_IOU, category_of
+    )
     assert found.summary().unique_detectors_per_category == per_category
     assert found.intersection.sum() > 0

@@ -26,7 +26,13 @@ def dissection() -> Dissection:
         concepts=concepts,
         thresholds=np.array([1.5, 0.1 + 0.2, 7e-300, 0.0, 0.0]),
         intersection=np.array(
-            [[50, 0, 2, 0], [1, 1, 30, 0], [60, 10, 5, 5], [0, 0, 0, 0], [1, 0, 0, 0]]
+            [
+                [50, 0, 2, 0],
+                [1, 1, 30, 0],
+                [60, 10, 5, 5],
+                [0, 0, 0, 0],
+                [1, 0, 0, 0],
+            ]
         ),
         unit_area=np.array([[100, 90], [40, 60], [80, 80], [0, 0], [5, 5]]),
         concept_area=np.array([200, 100, 90, 80]),

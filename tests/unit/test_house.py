@@ -58,7 +58,9 @@ def test_the_shelves_are_no_packages_and_nobody_imports_them() -> None:
         assert not (ROOT / shelf / "__init__.py").exists()
     for path in sources("nd_plugin", "tests", "examples", "benchmarks", *SHELVES):
         for module, _ in imports(path):
-            assert module.partition(".")[0] not in SHELVES, f"{path} imports {module}"
+            assert module.partition(".")[0] not in SHELVES, (
+                f"{path} imports {module}"
+            )
 
 
 def test_plugins_import_public_names_only() -> None:
@@ -80,9 +82,9 @@ def test_the_host_knows_no_plugin() -> None:
     }
     assert "nd_torch" in names
     for path in sources("nd_plugin"):
-        assert not {module.partition(".")[0] for module, _ in imports(path)} & names, (
-            path
-        )
+        assert (
+            not {module.partition(".")[0] for module, _ in imports(path)} & names
+        ), path
 
 
 def module_of(path: Path, root: Path) -> str:
@@ -91,7 +93,9 @@ def module_of(path: Path, root: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports_between_modules(root: Path, *, at_load: bool = True) -> dict[str, set[str]]:
+def imports_between_modules(
+    root: Path, *, at_load: bool = True
+) -> dict[str, set[str]]:
     """Return the modules of a package that each of them imports, at load or anywhere."""
     modules = {
         module_of(path, root): path
@@ -101,7 +105,9 @@ def imports_between_modules(root: Path, *, at_load: bool = True) -> dict[str, se
     arrows: dict[str, set[str]] = {}
     for module, path in modules.items():
         targets = set()
-        for imported, name in module_level_imports(path) if at_load else imports(path):
+        for imported, name in (
+            module_level_imports(path) if at_load else imports(path)
+        ):
             inside = (
                 imported.removeprefix(f"{root.name}.")
                 if imported.startswith(f"{root.name}.")
@@ -118,10 +124,14 @@ def imports_between_modules(root: Path, *, at_load: bool = True) -> dict[str, se
 
 def between_packages(arrows: dict[str, set[str]]) -> dict[str, set[str]]:
     """The same, of packages."""
-    rooms: dict[str, set[str]] = {module.partition(".")[0]: set() for module in arrows}
+    rooms: dict[str, set[str]] = {
+        module.partition(".")[0]: set() for module in arrows
+    }
     for module, targets in arrows.items():
         room = module.partition(".")[0]
-        rooms[room].update({target.partition(".")[0] for target in targets} - {room})
+        rooms[room].update(
+            {target.partition(".")[0] for target in targets} - {room}
+        )
     return rooms
 
 

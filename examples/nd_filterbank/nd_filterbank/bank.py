@@ -65,7 +65,9 @@ class FilterBankBackend:
                 f"no filter bank {text.argument!r}; there is one: filterbank:gabor"
             )
         if options.weights is not None:
-            raise BadInput(f"{model} has no weights to load {options.weights!r} into")
+            raise BadInput(
+                f"{model} has no weights to load {options.weights!r} into"
+            )
         device = choose_device(options.device)
         bank: FilterBank = call_with_options(
             gabor_bank, device, text.options, "filterbank:gabor"
@@ -168,7 +170,9 @@ class FilterBank:
         """Open a probe; the bank is not changed by it, so there is nothing to restore."""
         for layer in layers:
             if layer not in LAYER_KINDS:
-                suggestions = ", ".join(nearest(str(layer), LAYER_KINDS) or LAYER_KINDS)
+                suggestions = ", ".join(
+                    nearest(str(layer), LAYER_KINDS) or LAYER_KINDS
+                )
                 raise LayerNotFound(
                     f"no layer {layer!r} in {self.identity.source}; the nearest are {suggestions}"
                 )
@@ -185,8 +189,12 @@ class FilterBank:
             size = kernels.shape[-1]
             scale_axes.append(geometry.convolve(Axis(), size, STRIDE, size // 2))
         gabor = max(scale_axes, key=lambda axis: axis.size)
-        opponent = geometry.convolve(Axis(), OPPONENT_SIZE, STRIDE, OPPONENT_SIZE // 2)
-        pooled = geometry.convolve(gabor, POOLED_SIZE, POOLED_STRIDE, POOLED_SIZE // 2)
+        opponent = geometry.convolve(
+            Axis(), OPPONENT_SIZE, STRIDE, OPPONENT_SIZE // 2
+        )
+        pooled = geometry.convolve(
+            gabor, POOLED_SIZE, POOLED_STRIDE, POOLED_SIZE // 2
+        )
         return {
             "gabor": Geometry(gabor, gabor),
             "opponent": Geometry(opponent, opponent),
@@ -196,9 +204,13 @@ class FilterBank:
     def maps(self, images: Tensor) -> dict[str, Tensor]:
         """Return each layer's maps (image, unit, row, column) of images (image, 3, row, column)."""
         images = images.to(self.device)
-        gabor = torch.cat([energy(images, kernels) for kernels in self.kernels], dim=1)
+        gabor = torch.cat(
+            [energy(images, kernels) for kernels in self.kernels], dim=1
+        )
         opponent = pool(opponents(images), OPPONENT_SIZE, STRIDE)
-        pooled = pool(torch.cat([gabor, opponent], dim=1), POOLED_SIZE, POOLED_STRIDE)
+        pooled = pool(
+            torch.cat([gabor, opponent], dim=1), POOLED_SIZE, POOLED_STRIDE
+        )
         return {"gabor": gabor, "opponent": opponent, "pooled": pooled}
 
 
@@ -239,7 +251,9 @@ def opponents(images: Tensor) -> Tensor:
     red, green, blue = images.unbind(1)
     red_green = red - green
     blue_yellow = blue - (red + green) / 2
-    return torch.stack([red_green, -red_green, blue_yellow, -blue_yellow], dim=1).relu()
+    return torch.stack(
+        [red_green, -red_green, blue_yellow, -blue_yellow], dim=1
+    ).relu()
 
 
 def pool(maps: Tensor, size: int, stride: int) -> Tensor:

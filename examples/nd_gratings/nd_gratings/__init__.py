@@ -14,6 +14,9 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
             name="gratings",
             summary="drawn gratings: orientation, frequency, position; no file, no download",
             factory="nd_gratings.drawing:Gratings",
-            accepts=("gratings", "gratings?images=96&orientations=8&size=224&seed=0"),
+            accepts=(
+                "gratings",
+                "gratings?images=96&orientations=8&size=224&seed=0",
+            ),
         )
     ]

@@ -19,7 +19,10 @@ from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity, fingerpr
 
 VERSION = "1"  # of the drawings: to be raised whenever any pixel changes
 WAVELENGTHS = {"fine": 6, "coarse": 12}  # pixels a cycle
-SIDES = {"left": 0.25, "right": 0.75}  # centre of a patch, as a fraction of the width
+SIDES = {
+    "left": 0.25,
+    "right": 0.75,
+}  # centre of a patch, as a fraction of the width
 RADIUS = 1 / 6  # of a patch, as a fraction of the side
 JITTER = 1 / 16  # of its centre, as a fraction of the side
 CONTRAST = 0.4
@@ -97,7 +100,9 @@ class Gratings:
         for patch in self._patches(index):
             angle = math.radians(patch.degrees)
             across_bars = columns * math.sin(angle) + rows * math.cos(angle)
-            bars = np.cos(2 * math.pi * across_bars / patch.wavelength + patch.phase)
+            bars = np.cos(
+                2 * math.pi * across_bars / patch.wavelength + patch.phase
+            )
             light += 0.5 * CONTRAST * bars * self._inside(patch)
         return Image.fromarray(np.rint(255 * light).astype(np.uint8))
 

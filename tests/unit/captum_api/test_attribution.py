@@ -91,7 +91,8 @@ class TestLinear:
         outputs = model.eval()(images)
         assert found.shape == (3, 6, 15, 15)
         torch.testing.assert_close(
-            found.sum((1, 2, 3)) + head.bias[[0, 3, 1]], outputs[range(3), [0, 3, 1]]
+            found.sum((1, 2, 3)) + head.bias[[0, 3, 1]],
+            outputs[range(3), [0, 3, 1]],
         )
 
     @pytest.mark.parametrize("after", NO_HEADS.values(), ids=list(NO_HEADS))
@@ -101,8 +102,12 @@ class TestLinear:
         target = (0, 1, 2) if after is NO_HEADS["maps"] else 0
         found = units.attribute(images, target)
         assert units.contribution == "gradient"
-        expected = LayerGradientXActivation(model, model.maps).attribute(images, target)
-        torch.testing.assert_close(found, expected)  # two ways to the same gradients
+        expected = LayerGradientXActivation(model, model.maps).attribute(
+            images, target
+        )
+        torch.testing.assert_close(
+            found, expected
+        )  # two ways to the same gradients
         with pytest.raises(
             BadInput,
             match=r"'linear' is not possible .*; possible are gradient, ablation, activation",
@@ -258,7 +263,11 @@ class TestMasks:
         maps = units.attribute(images, 0, contribution="activation")
         kept = (
             units.attribute(
-                images, 0, contribution="activation", mask="image", image_quantile=0.25
+                images,
+                0,
+                contribution="activation",
+                mask="image",
+                image_quantile=0.25,
             )
             != 0
         )
@@ -274,10 +283,20 @@ class TestMasks:
         from nd_plugin.explain.unit_masks import active_cells, image_thresholds
 
         maps = torch.tensor(
-            [[[[6.0, 6, 6], [6, 1, 0], [0, 0, 0]], [[0.0] * 3] * 3, [[2.0] * 3] * 3]]
+            [
+                [
+                    [[6.0, 6, 6], [6, 1, 0], [0, 0, 0]],
+                    [[0.0] * 3] * 3,
+                    [[2.0] * 3] * 3,
+                ]
+            ]
         )
         kept = active_cells(maps, image_thresholds(maps, 0.2))
-        assert kept[0, 0].tolist() == [[True] * 3, [True, False, False], [False] * 3]
+        assert kept[0, 0].tolist() == [
+            [True] * 3,
+            [True, False, False],
+            [False] * 3,
+        ]
         assert not kept[0, 1].any() and not kept[0, 2].any()
 
     def test_the_dissections(
@@ -323,7 +342,9 @@ class TestMasks:
             units.attribute(images, 0, mask="all")
         with pytest.raises(BadInput, match="masks are defined on a layer's output"):
             units.attribute(images, 0, attribute_to_layer_input=True, mask="image")
-        with pytest.raises(BadInput, match="image_quantile 2 is not between 0 and 1"):
+        with pytest.raises(
+            BadInput, match="image_quantile 2 is not between 0 and 1"
+        ):
             units.attribute(images, 0, mask="image", image_quantile=2)
 
 
@@ -393,7 +414,9 @@ class TestWhereCaptumRaisesOrErrs:
         )  # the second relu gets half of what the first gave: all positive
         assert not model.relu._forward_hooks
 
-    def test_data_parallel_and_compiled(self, net: ResNet18, images: Tensor) -> None:
+    def test_data_parallel_and_compiled(
+        self, net: ResNet18, images: Tensor
+    ) -> None:
         expected = LayerDissection(net, "layer3").attribute(images, 2)
         compiled = torch.compile(net, backend="eager")
         parallel = nn.DataParallel(net)
@@ -413,10 +436,12 @@ class TestWhereCaptumRaisesOrErrs:
     ) -> None:
         expected = LayerDissection(net, "layer3").attribute(images, 2)
         assert torch.equal(
-            LayerDissection(open_model(net), "layer3").attribute(images, 2), expected
+            LayerDissection(open_model(net), "layer3").attribute(images, 2),
+            expected,
         )
         assert torch.equal(
-            LayerDissection(lambda x: net(x), net.layer3).attribute(images, 2), expected
+            LayerDissection(lambda x: net(x), net.layer3).attribute(images, 2),
+            expected,
         )
         assert torch.equal(
             LayerDissection(net.forward, "layer3").attribute(images, 2), expected
@@ -439,7 +464,8 @@ class TestWhereCaptumRaisesOrErrs:
             LayerDissection(net, "layer4").attribute(images, 2, contribution=kind)
         assert net.training and all(module.training for module in net.modules())
         assert all(
-            torch.equal(value, before[name]) for name, value in net.state_dict().items()
+            torch.equal(value, before[name])
+            for name, value in net.state_dict().items()
         )
         with torch.inference_mode():
             inside = torch.rand(1, 3, 64, 64)
@@ -450,7 +476,9 @@ class TestWhereCaptumRaisesOrErrs:
                 4,
             )
 
-    def test_a_layer_list_and_mixed_kinds(self, net: ResNet18, images: Tensor) -> None:
+    def test_a_layer_list_and_mixed_kinds(
+        self, net: ResNet18, images: Tensor
+    ) -> None:
         units = LayerDissection(net, ["layer3", net.layer4])
         first, second = units.attribute(images, 2)
         assert units.contribution == ["gradient", "linear"]
@@ -562,10 +590,16 @@ class TestInTheImage:
         assert shown.shape == (1, 1, 128, 128) and shown.argmax() == 32 * 128 + 64
         assert shown[0, 0, 48, 64] == 0.5, "half way to the next cell's centre"
 
-    def test_segments_are_the_masks_that_dissect_counts(self, net: ResNet18) -> None:
+    def test_segments_are_the_masks_that_dissect_counts(
+        self, net: ResNet18
+    ) -> None:
         units = LayerDissection(net, "layer2")
         found = units.dissect(
-            "shapes?images=6&size=64", quantile=0.1, mask_size="64", limit=6, workers=0
+            "shapes?images=6&size=64",
+            quantile=0.1,
+            mask_size="64",
+            limit=6,
+            workers=0,
         )
         assert isinstance(found, Dissection)
         from nd_plugin import open_concepts, open_model

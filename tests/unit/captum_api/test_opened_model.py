@@ -81,7 +81,10 @@ class TestOpening:
         with torch.no_grad():
             net.layer4[0].conv1.weight.mul_(2)
         after = dissected(units)
-        assert before.provenance.model.fingerprint != after.provenance.model.fingerprint
+        assert (
+            before.provenance.model.fingerprint
+            != after.provenance.model.fingerprint
+        )
         assert after.provenance.model == open_model(net).identity
 
 
@@ -105,7 +108,9 @@ class TestForwardPasses:
     """Passes of `explain` for one image. Each line of a sum is one reason to run the model."""
 
     CUT = 1  # noise, to find the layout of the layer
-    HEAD = 1 + 13  # the same within linear_head, then verification of the head on noise
+    HEAD = (
+        1 + 13
+    )  # the same within linear_head, then verification of the head on noise
     IMAGE = 1  # the image: outputs, layer and contributions
     GRADIENTS = 1  # the image under autograd
     CHECK = 1  # the image without the named units
@@ -128,7 +133,9 @@ class TestForwardPasses:
         assert first == self.CUT + self.HEAD + self.IMAGE + self.CHECK == 17
         assert second == self.CUT + self.IMAGE + self.CHECK == 3
 
-    def test_a_layer_without_a_linear_head(self, net: ResNet18, images: Tensor) -> None:
+    def test_a_layer_without_a_linear_head(
+        self, net: ResNet18, images: Tensor
+    ) -> None:
         dissection = dissected(LayerDissection(net, "layer2"))
         _, second = self.passes(net, "layer2", dissection, images)
         assert second == self.CUT + self.IMAGE + self.GRADIENTS + self.CHECK == 4
@@ -137,7 +144,9 @@ class TestForwardPasses:
         self, net: ResNet18, images: Tensor
     ) -> None:
         dissection = dissected(LayerDissection(net, "layer4"))
-        _, second = self.passes(net, "layer4", dissection, images.expand(3, -1, -1, -1))
+        _, second = self.passes(
+            net, "layer4", dissection, images.expand(3, -1, -1, -1)
+        )
         assert second == self.CUT + self.IMAGE + 3 * self.CHECK
 
     def test_masked_attributions_need_no_second_pass(
@@ -154,7 +163,9 @@ class TestForwardPasses:
 
 def test_a_module_is_not_mistaken_for_one_that_is_gone(images: Tensor) -> None:
     """A new module may be given the id of one that was freed."""
-    model = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
     units = LayerDissection(model, None)
     for kernel in (8, 16, 8, 16):
         model[0] = nn.Conv2d(3, 4, kernel, kernel)

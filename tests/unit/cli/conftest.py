@@ -102,7 +102,9 @@ def probe_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "concepts.csv").write_text(
         "category,value,name\nobject,0,dark\nobject,1,light\n"
     )
-    (root / "image_labels.csv").write_text("image,category,name\n0.png,scene,first-s\n")
+    (root / "image_labels.csv").write_text(
+        "image,category,name\n0.png,scene,first-s\n"
+    )
     return root
 
 
@@ -129,6 +131,7 @@ def run(
         and layers[0]["units"] == 4
     )
     assert (
-        "activations: 6 images" in done.stderr and f"saved in {folder}" in done.stderr
+        "activations: 6 images" in done.stderr
+        and f"saved in {folder}" in done.stderr
     )
     return folder

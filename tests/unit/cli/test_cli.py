@@ -36,7 +36,9 @@ class TestReport:
 
     def test_what_was_run_is_kept(self, run: Path) -> None:
         made = json.loads((run / "run.json").read_text())
-        assert made["settings"]["quantile"] == 0.2 and made["preprocess"]["size"] == [
+        assert made["settings"]["quantile"] == 0.2 and made["preprocess"][
+            "size"
+        ] == [
             64,
             64,
         ]
@@ -65,14 +67,20 @@ class TestReport:
         assert "\x1b[" in nd("report", run, FORCE_COLOR="1", NO_COLOR="").stdout
 
     @pytest.mark.parametrize("form", ["html", "svg", "csv", "text"])
-    def test_other_forms(self, run: Path, tmp_path: Path, form: str, nd: Any) -> None:
+    def test_other_forms(
+        self, run: Path, tmp_path: Path, form: str, nd: Any
+    ) -> None:
         path = tmp_path / "report"
         assert nd("report", run, "--format", form, "-o", path).returncode == 0
         assert "layer2.0" in path.read_text()
 
     @pytest.mark.parametrize(
         ("name", "start"),
-        [("r.html", "<!doctype html>"), ("r.svg", "<svg"), ("r.csv", "layer,unit,")],
+        [
+            ("r.html", "<!doctype html>"),
+            ("r.svg", "<svg"),
+            ("r.csv", "layer,unit,"),
+        ],
     )
     def test_a_files_ending_says_its_form(
         self, run: Path, tmp_path: Path, name: str, start: str, nd: Any
@@ -80,7 +88,9 @@ class TestReport:
         assert nd("report", run, "-o", tmp_path / name).returncode == 0
         assert (tmp_path / name).read_text().startswith(start)
 
-    def test_piped_lines_have_no_blanks_at_their_end(self, run: Path, nd: Any) -> None:
+    def test_piped_lines_have_no_blanks_at_their_end(
+        self, run: Path, nd: Any
+    ) -> None:
         assert not any(
             line.endswith(" ") for line in nd("report", run).stdout.splitlines()
         )
@@ -121,7 +131,9 @@ class TestReport:
         ]
         assert [*counts, by_category] == expected
 
-    def test_what_cannot_be_reported(self, run: Path, tmp_path: Path, nd: Any) -> None:
+    def test_what_cannot_be_reported(
+        self, run: Path, tmp_path: Path, nd: Any
+    ) -> None:
         for source, message in [
             (tmp_path / "none", "no run"),
             (tmp_path, "is no run: it has neither run.json nor dissection.npz"),
@@ -143,7 +155,9 @@ class TestReport:
 
     def test_a_truncated_csv(self, tmp_path: Path, nd: Any) -> None:
         head = "unit,category,label,score,object-label,object-iou"
-        (tmp_path / "cut.csv").write_text(f"{head}\n1,object,cat,0.5,cat,0.5\n2,obj")
+        (tmp_path / "cut.csv").write_text(
+            f"{head}\n1,object,cat,0.5,cat,0.5\n2,obj"
+        )
         done = nd("report", tmp_path / "cut.csv")
         assert (
             done.returncode == 2
@@ -176,7 +190,8 @@ class TestListings:
         done = nd("concepts", f"masks:{probe_set}", "--json")
         found = json.loads(done.stdout)
         assert (
-            found["categories"] == {"object": ["dark", "light"], "scene": ["first-s"]}
+            found["categories"]
+            == {"object": ["dark", "light"], "scene": ["first-s"]}
             and found["images"] == 6
         )
         assert "dark, light" in nd("concepts", f"masks:{probe_set}").stdout
@@ -193,7 +208,8 @@ class TestListings:
             "explain",
         ):
             assert (
-                nd(command, "--help").returncode == 0 and command in nd("--help").stdout
+                nd(command, "--help").returncode == 0
+                and command in nd("--help").stdout
             )
 
 
@@ -238,7 +254,11 @@ class TestBadInput:
                 2,
                 "no backend opens 'model.xyz'",
             ),
-            ([MODEL, "-l", "layer1", "-c", concepts, "-o", run], 2, "exists already"),
+            (
+                [MODEL, "-l", "layer1", "-c", concepts, "-o", run],
+                2,
+                "exists already",
+            ),
             (
                 [MODEL, "-l", "layer1", "-c", concepts, "--quantile", "1.5"],
                 2,
@@ -298,12 +318,16 @@ class TestBadInput:
         ]
         for arguments, code, message in cases:
             found, stderr = self.dissect(
-                nd, *arguments, *([] if "-o" in arguments else ["-o", tmp_path / "new"])
+                nd,
+                *arguments,
+                *([] if "-o" in arguments else ["-o", tmp_path / "new"]),
             )
             assert found == code and message in stderr, stderr
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_model_that_fails(self, probe_set: Path, tmp_path: Path, nd: Any) -> None:
+    def test_a_model_that_fails(
+        self, probe_set: Path, tmp_path: Path, nd: Any
+    ) -> None:
         code, stderr = self.dissect(
             nd, "networks:UNet?mode=wrong", "-l", "up2", "-c", f"masks:{probe_set}",
             "--input-size", "64", "-o", tmp_path / "run2",
@@ -318,7 +342,9 @@ class TestBadInput:
         self, probe_set: Path, tmp_path: Path, nd: Any
     ) -> None:
         shutil.copytree(probe_set, tmp_path / "set")
-        Image.new("RGB", (32, 24)).save(tmp_path / "set" / "masks" / "object" / "0.png")
+        Image.new("RGB", (32, 24)).save(
+            tmp_path / "set" / "masks" / "object" / "0.png"
+        )
         done = nd("concepts", f"masks:{tmp_path / 'set'}")
         assert (
             done.returncode == 2
@@ -359,7 +385,8 @@ class TestBadInput:
         assert "2 of 6 images skipped or without annotation" in done.stdout
         assert "skipped image of 3.png: " in done.stdout
         assert (
-            "skipped annotation of 4.png: the mask object/4.png is 30x30" in done.stdout
+            "skipped annotation of 4.png: the mask object/4.png is 30x30"
+            in done.stdout
         )
         (summary,) = json.loads(nd("report", tmp_path / "run", "--json").stdout)
         assert summary["images"] == 5

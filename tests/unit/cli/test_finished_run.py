@@ -109,9 +109,19 @@ def test_the_same_is_complete(
 
 def test_its_report_is_json_where_asked_for(run: Path, nd: Any) -> None:
     done = nd(
-        "dissect", *MODEL, *LAYERS, *QUANTILES, *DATA, "-o", run, "--resume", "--json"
+        "dissect",
+        *MODEL,
+        *LAYERS,
+        *QUANTILES,
+        *DATA,
+        "-o",
+        run,
+        "--resume",
+        "--json",
     )
-    assert done.returncode == 0 and done.stdout == nd("report", run, "--json").stdout
+    assert (
+        done.returncode == 0 and done.stdout == nd("report", run, "--json").stdout
+    )
 
 
 def test_a_layer_may_go_by_another_name(run: Path, nd: Any) -> None:
@@ -143,7 +153,14 @@ OTHER = {
         "settings.top_images: 50, not 3",
     ),
     "another concept set": (
-        [*MODEL, *LAYERS, *QUANTILES, *DATA, "-c", "shapes?images=6&size=64&seed=1"],
+        [
+            *MODEL,
+            *LAYERS,
+            *QUANTILES,
+            *DATA,
+            "-c",
+            "shapes?images=6&size=64&seed=1",
+        ],
         "concept set.fingerprint: ",
     ),
     "another preprocessing": (
@@ -163,7 +180,9 @@ def test_something_else_is_refused(
     assert f"{run} exists already" in done.stderr and difference in done.stderr, (
         done.stderr
     )
-    assert "choose another folder, or replace the run with --overwrite" in done.stderr
+    assert (
+        "choose another folder, or replace the run with --overwrite" in done.stderr
+    )
     assert contents(run) == before
 
 
@@ -179,7 +198,8 @@ def test_nothing_is_compared_without_resume(
 ) -> None:
     done = nd("dissect", *MODEL, *LAYERS, *QUANTILES, *DATA, "-o", run)
     assert (
-        done.returncode == 2 and "exists already; choose another folder" in done.stderr
+        done.returncode == 2
+        and "exists already; choose another folder" in done.stderr
     )
     assert forward_passes == []
 
@@ -194,7 +214,9 @@ def test_another_run_is_replaced_where_asked_for(
     assert nd(*first).returncode == 0
     record = tmp_path / "run" / RUN
     record.write_text(spoil(record.read_text()))
-    done = nd("dissect", *MODEL, "-l", "far", *DATA, "-o", tmp_path / "run", "--resume")
+    done = nd(
+        "dissect", *MODEL, "-l", "far", *DATA, "-o", tmp_path / "run", "--resume"
+    )
     assert done.returncode == 2, done.stderr
     done = nd("dissect", *MODEL, "-l", "far", *DATA, "-o", tmp_path / "run", "--resume",
               "--overwrite", "--json")  # fmt: skip

@@ -23,7 +23,11 @@ def test_exit_codes_reach_the_shell(
     assert nd_process("--version").stdout.startswith("nd_plugin ")
     done = nd_process("dissect", MODEL, "-l", "layer7", "-c", f"masks:{probe_set}",
                       "-o", tmp_path / "run")  # fmt: skip
-    assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and done.stdout == ""
+        and "Traceback" not in done.stderr
+    )
     assert "nd: no layer 'layer7' in ResNet18; the nearest are" in done.stderr
     done = nd_process(
         "dissect", "networks:UNet?mode=wrong", "-l", "up2", "-c", f"masks:{probe_set}",
@@ -33,7 +37,9 @@ def test_exit_codes_reach_the_shell(
     assert "the model failed in its forward pass" in done.stderr
 
 
-def test_what_a_factory_prints_is_no_result(nd_process: Any, tmp_path: Path) -> None:
+def test_what_a_factory_prints_is_no_result(
+    nd_process: Any, tmp_path: Path
+) -> None:
     (tmp_path / "noisy.py").write_text(
         "from networks import dilated\ndef net():\n    print('hello')\n    return dilated()\n"
     )

@@ -59,7 +59,9 @@ def test_a_continued_stage_counts_its_own_images(
         wait(1)
         show("activations", 8, 8)
         show("masks", 8, 8)  # done before: nothing to say
-    assert capsys.readouterr().err == "activations: 2 images in 1.0 s, 2.0 images/s\n"
+    assert (
+        capsys.readouterr().err == "activations: 2 images in 1.0 s, 2.0 images/s\n"
+    )
 
 
 def test_the_parts_of_a_merger_go_through_a_stage_one_after_the_other(

@@ -15,7 +15,13 @@ import reference
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from nd_plugin import Annotation, Concept, ConceptSet, ConceptSetInvalid, open_concepts
+from nd_plugin import (
+    Annotation,
+    Concept,
+    ConceptSet,
+    ConceptSetInvalid,
+    open_concepts,
+)
 
 Numbers = npt.NDArray[np.integer]
 
@@ -81,7 +87,9 @@ def save_image(path: Path, size: tuple[int, int] = (8, 12)) -> None:
     Image.fromarray(noise).save(path)
 
 
-def write(root: Path, changes: Mapping[str, str | bytes | None] | None = None) -> Path:
+def write(
+    root: Path, changes: Mapping[str, str | bytes | None] | None = None
+) -> Path:
     """The set of TABLES below ``root``, some tables changed (None: left out)."""
     for name in ("c.png", "o.png", "p1.png", "p2.png"):
         numbers = {"c": (1, 2, 0), "o": (3, 300, 0, 5), "p1": (5, 0), "p2": (0, 6)}[
@@ -152,7 +160,8 @@ def test_rows(tmp_path: Path) -> None:
     for plane, numbers in zip(full.planes, expected_numbers, strict=True):
         assert np.array_equal(plane, checkered(*values(concepts, numbers)))
     assert (
-        len(concepts.annotation(1).planes) == 1 and concepts.annotation(1).labels == ()
+        len(concepts.annotation(1).planes) == 1
+        and concepts.annotation(1).labels == ()
     )
     assert concepts.annotation(2) == Annotation([], (7,), (4, 6))
     assert concepts.annotation(3) == Annotation([], (), (4, 6))
@@ -200,7 +209,10 @@ def test_label_0_is_no_concept(tmp_path: Path) -> None:
     table = TABLES["label.csv"] + "0,-,color(3);object(9),9,9.0,\n"
     concepts = opened(
         tmp_path,
-        {"label.csv": table, **index_of("a/full.jpg,train,8,12,4,6,a/c.png,0,,0;7")},
+        {
+            "label.csv": table,
+            **index_of("a/full.jpg,train,8,12,4,6,a/c.png,0,,0;7"),
+        },
     )
     assert [concept.name for concept in concepts.concepts] == list(ORDER)
     assert concepts.annotation(0).labels == (6,)
@@ -292,7 +304,9 @@ def test_any_size(
 
 
 @pytest.mark.parametrize("sizes", ["ih,iw", "ih,iw,sh,sw"])
-def test_without_mask_sizes_planes_keep_their_own(tmp_path: Path, sizes: str) -> None:
+def test_without_mask_sizes_planes_keep_their_own(
+    tmp_path: Path, sizes: str
+) -> None:
     empty = "," * sizes.count(",")
     rows = index_of(
         f"a/full.jpg,train,{empty},a/c.png,a/o.png,,",
@@ -300,7 +314,10 @@ def test_without_mask_sizes_planes_keep_their_own(tmp_path: Path, sizes: str) ->
     )
     concepts = opened(tmp_path, rows)
     save_mask(tmp_path / "images/a/o.png", checkered(3, 0, size=(2, 3)))
-    assert [plane.shape for plane in concepts.annotation(0).planes] == [(4, 6), (2, 3)]
+    assert [plane.shape for plane in concepts.annotation(0).planes] == [
+        (4, 6),
+        (2, 3),
+    ]
     assert concepts.annotation(0).size is None
 
 
@@ -371,7 +388,10 @@ def test_unicode_and_dots_in_names(tmp_path: Path) -> None:
     row = "日本/straße.v1.2.JPG,train,8,12,4,6,日本/straße.v1.2_color.png,,,"
     concepts = opened(
         tmp_path,
-        {**index_of(row), "label.csv": TABLES["label.csv"].replace("sky", "höhe – 空")},
+        {
+            **index_of(row),
+            "label.csv": TABLES["label.csv"].replace("sky", "höhe – 空"),
+        },
     )
     save_image(tmp_path / "images/日本/straße.v1.2.JPG")
     save_mask(tmp_path / "images/日本/straße.v1.2_color.png", checkered(1))
@@ -399,7 +419,12 @@ def test_unicode_and_dots_in_names(tmp_path: Path) -> None:
             "lists 'color', '', 'part', 'texture'; expected one category a line",
         ),
         ("category.csv", "\nobject,", "\nobjects,", r"no c_objects\.csv in"),
-        ("category.csv", "\npart,", "\nscene,1,1,1,1\npart,", r"no c_scene\.csv in"),
+        (
+            "category.csv",
+            "\npart,",
+            "\nscene,1,1,1,1\npart,",
+            r"no c_scene\.csv in",
+        ),
         ("category.csv", "name,", "nom,", r"category\.csv has no column 'name'"),
         (
             "category.csv",
@@ -443,7 +468,12 @@ def test_unicode_and_dots_in_names(tmp_path: Path) -> None:
             "\n65536,sky",
             r"'65536' is not a label number \(0 to 65535\)",
         ),
-        ("label.csv", "\n3,sky", "\n" + 5000 * "9" + ",sky", "is not a label number"),
+        (
+            "label.csv",
+            "\n3,sky",
+            "\n" + 5000 * "9" + ",sky",
+            "is not a label number",
+        ),
         ("label.csv", "\n3,sky", "\n3,red-c", None),  # same name, other category
         (
             "label.csv",
@@ -469,14 +499,24 @@ def test_unicode_and_dots_in_names(tmp_path: Path) -> None:
             "9,red-c,colour(3)",
             r"label 9 \(red-c\) is of category 'colour\(3\)', which",
         ),
-        ("label.csv", "number,name", "number;name", "has no column 'number', 'name'"),
+        (
+            "label.csv",
+            "number,name",
+            "number;name",
+            "has no column 'number', 'name'",
+        ),
         (
             "c_color.csv",
             "4.5",
             "much",
             r"c_color\.csv, line 2: the coverage 'much' is not a number of images",
         ),
-        ("c_color.csv", "4.5", "nan", "the coverage 'nan' is not a number of images"),
+        (
+            "c_color.csv",
+            "4.5",
+            "nan",
+            "the coverage 'nan' is not a number of images",
+        ),
         ("c_color.csv", "4.5", "-1", "the coverage '-1' is not a number of images"),
         (
             "c_color.csv",
@@ -670,7 +710,9 @@ def test_a_mask_that_is_not_rgb(tmp_path: Path, mode: str) -> None:
 def test_a_number_outside_the_vocabulary(tmp_path: Path, number: int) -> None:
     concepts = opened(
         tmp_path,
-        index_of("a/full.jpg,,,,4,6,,a/o.png,,", f"a/full.jpg,,,,4,6,,,,7;{number}"),
+        index_of(
+            "a/full.jpg,,,,4,6,,a/o.png,,", f"a/full.jpg,,,,4,6,,,,7;{number}"
+        ),
     )
     save_mask(tmp_path / "images/a/o.png", checkered(3, 0, number, 300))
     with pytest.raises(
@@ -690,7 +732,9 @@ def test_what_is_no_number_is_a_mask(tmp_path: Path, cell: str) -> None:
         concepts.annotation(0)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"]
+)
 def test_modes_of_images(tmp_path: Path, mode: str) -> None:
     ending = ".tif" if mode == "CMYK" else ".png"
     concepts = opened(tmp_path, index_of(f"a/mode{ending},,,,4,6,,,,7"))
@@ -699,7 +743,9 @@ def test_modes_of_images(tmp_path: Path, mode: str) -> None:
     assert image.mode == mode and image.convert("RGB").size == (12, 8)
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:.*multi-threaded, use of fork:DeprecationWarning"
+)
 @pytest.mark.parametrize(
     "context",
     sorted({"fork", "spawn"}.intersection(multiprocessing.get_all_start_methods())),
@@ -727,7 +773,9 @@ class Annotations:
         return len(self.concepts)
 
     def __getitem__(self, index: int) -> list[Numbers]:
-        return [np.asarray(plane) for plane in self.concepts.annotation(index).planes]
+        return [
+            np.asarray(plane) for plane in self.concepts.annotation(index).planes
+        ]
 
 
 def test_the_folder_may_move(tmp_path: Path) -> None:

@@ -16,7 +16,13 @@ import reference
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from nd_plugin import Annotation, Concept, ConceptSet, ConceptSetInvalid, open_concepts
+from nd_plugin import (
+    Annotation,
+    Concept,
+    ConceptSet,
+    ConceptSetInvalid,
+    open_concepts,
+)
 
 Values = npt.NDArray[np.integer]
 
@@ -24,9 +30,7 @@ CONCEPTS = (
     "category,value,name\n"
     "object,0,sky\nobject,3,car\npart,255,wheel\npart,1,door\nobject,65535,tree\nobject,7,car\n"
 )
-LABELS = (
-    "image,category,name\nb.jpg,scene,street\na/x.jpg,scene,sea\na/x.jpg,object,tree\n"
-)
+LABELS = "image,category,name\nb.jpg,scene,street\na/x.jpg,scene,sea\na/x.jpg,object,tree\n"
 ALL = [
     ("sky", "object"),
     ("car", "object"),
@@ -53,7 +57,9 @@ def save(path: Path, values: Values, kind: str = "L") -> None:
             np.random.default_rng(0).integers(0, 256, 768, dtype=np.uint8).tobytes()
         )
     image.save(
-        path, "PNG", **({"bits": int(kind[1:])} if kind[1:] in ("1", "2", "4") else {})
+        path,
+        "PNG",
+        **({"bits": int(kind[1:])} if kind[1:] in ("1", "2", "4") else {}),
     )
 
 
@@ -124,9 +130,9 @@ def test_images_masks_and_labels(tmp_path: Path) -> None:
     assert list(annotations) == ["a/x.jpg", "b.jpg"]
     for annotation in annotations.values():
         assert_planes(annotation, plane(1, 2, 0), plane(4, 3))
-    assert annotations["a/x.jpg"].labels == (7, 5) and annotations["b.jpg"].labels == (
-        6,
-    )
+    assert annotations["a/x.jpg"].labels == (7, 5) and annotations[
+        "b.jpg"
+    ].labels == (6,)
     assert concepts.image(0).size == SIZE[::-1]
 
 
@@ -205,7 +211,8 @@ def test_further_planes(tmp_path: Path) -> None:
 
 def test_eleven_planes_in_their_order(tmp_path: Path) -> None:
     masks = {
-        f"object/b{'.' * (n > 0)}{n or ''}": plane(0 if n % 2 else 3) for n in range(12)
+        f"object/b{'.' * (n > 0)}{n or ''}": plane(0 if n % 2 else 3)
+        for n in range(12)
     }
     concept_set = opened(
         write(
@@ -220,7 +227,9 @@ def test_eleven_planes_in_their_order(tmp_path: Path) -> None:
     )
 
 
-def test_an_image_whose_stem_ends_in_a_number_has_its_own_mask(tmp_path: Path) -> None:
+def test_an_image_whose_stem_ends_in_a_number_has_its_own_mask(
+    tmp_path: Path,
+) -> None:
     masks = {
         "object/b": plane(0),
         "object/b.1": plane(3),
@@ -239,7 +248,9 @@ def test_an_image_whose_stem_ends_in_a_number_has_its_own_mask(tmp_path: Path) -
 def test_dots_unicode_spaces_and_upper_case(tmp_path: Path) -> None:
     names = ("v1.0/straße.left.final.JPG", "日本 語/空.jpeg", "C.Png", "b..jpg")
     concepts = opened(
-        write(tmp_path, names, labels=f"image,category,name\n{names[1]},scene,höhe\n")
+        write(
+            tmp_path, names, labels=f"image,category,name\n{names[1]},scene,höhe\n"
+        )
     )
     assert {concepts.name(i) for i in range(len(concepts))} == set(names)
     for image in range(len(concepts)):
@@ -262,7 +273,9 @@ def test_masks_with_an_upper_case_ending(tmp_path: Path) -> None:
 
 def test_images_may_lack_masks_and_labels(tmp_path: Path) -> None:
     masks = {"object/a/x": plane(0), "part/b": plane(1)}
-    annotations = by_name(opened(write(tmp_path, ("a/x.jpg", "b.jpg", "c.jpg"), masks)))
+    annotations = by_name(
+        opened(write(tmp_path, ("a/x.jpg", "b.jpg", "c.jpg"), masks))
+    )
     assert_planes(annotations["a/x.jpg"], plane(1))
     assert_planes(annotations["b.jpg"], plane(4))
     assert annotations["c.jpg"] == Annotation([], ())
@@ -270,7 +283,9 @@ def test_images_may_lack_masks_and_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("concepts", [None, "category,value,name\n"])
 def test_only_whole_image_labels(tmp_path: Path, concepts: str | None) -> None:
-    concept_set = opened(write(tmp_path, masks={}, concepts=concepts, labels=LABELS))
+    concept_set = opened(
+        write(tmp_path, masks={}, concepts=concepts, labels=LABELS)
+    )
     assert concept_set.concepts == (
         Concept("street", "scene"),
         Concept("sea", "scene"),
@@ -282,7 +297,9 @@ def test_only_whole_image_labels(tmp_path: Path, concepts: str | None) -> None:
 def test_a_listed_category_may_be_of_labels_alone(tmp_path: Path) -> None:
     concepts = opened(
         write(
-            tmp_path, concepts=CONCEPTS + "scene,1,sea\nscene,2,street\n", labels=LABELS
+            tmp_path,
+            concepts=CONCEPTS + "scene,1,sea\nscene,2,street\n",
+            labels=LABELS,
         )
     )
     assert [c.name for c in concepts.concepts if c.category == "scene"] == [
@@ -312,7 +329,9 @@ def test_hidden_files_and_other_files_are_no_images(tmp_path: Path) -> None:
 def test_links_are_followed(tmp_path: Path) -> None:
     write(tmp_path / "there")
     (tmp_path / "here" / "images").mkdir(parents=True)
-    (tmp_path / "here" / "images" / "linked").symlink_to(tmp_path / "there" / "images")
+    (tmp_path / "here" / "images" / "linked").symlink_to(
+        tmp_path / "there" / "images"
+    )
     (tmp_path / "here" / "masks" / "object").mkdir(parents=True)
     (tmp_path / "here" / "masks" / "object" / "linked").symlink_to(
         tmp_path / "there" / "masks" / "object"
@@ -349,7 +368,9 @@ def test_masks_of_other_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
 def test_a_mask_of_another_aspect(tmp_path: Path, size: tuple[int, int]) -> None:
     concepts = opened(
         write(
-            tmp_path, ("b.jpg",), {"object/b": plane(0, size=size), "part/b": plane(1)}
+            tmp_path,
+            ("b.jpg",),
+            {"object/b": plane(0, size=size), "part/b": plane(1)},
         )
     )
     message = (
@@ -399,7 +420,10 @@ def test_dialects_of_csv(
 def test_columns_in_any_order_commas_and_unicode(tmp_path: Path) -> None:
     table = 'note,name,value,category\n"x, y","leg, hind",3,object\n,空,1,part\n'
     concepts = opened(write(tmp_path, concepts=table))
-    assert concepts.concepts == (Concept("leg, hind", "object"), Concept("空", "part"))
+    assert concepts.concepts == (
+        Concept("leg, hind", "object"),
+        Concept("空", "part"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -488,7 +512,9 @@ def test_columns_in_any_order_commas_and_unicode(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_malformed_table(tmp_path: Path, table: str, text: str, message: str) -> None:
+def test_a_malformed_table(
+    tmp_path: Path, table: str, text: str, message: str
+) -> None:
     write(tmp_path, labels=LABELS)
     (tmp_path / table).write_text(text, encoding="utf-8")
     with pytest.raises(ConceptSetInvalid, match=message):
@@ -512,7 +538,9 @@ def test_an_empty_set(tmp_path: Path) -> None:
         ConceptSetInvalid, match=r"no folder '.*nowhere'; expected masks:ROOT"
     ):
         opened(tmp_path / "nowhere")
-    with pytest.raises(ConceptSetInvalid, match="no folder given; expected masks:ROOT"):
+    with pytest.raises(
+        ConceptSetInvalid, match="no folder given; expected masks:ROOT"
+    ):
         open_concepts("masks:")
     no_concepts = (
         r"no concepts in .*; list them in concepts\.csv \(category,value,name\), "
@@ -591,7 +619,9 @@ def test_an_image_that_cannot_be_read(tmp_path: Path, how: str) -> None:
     assert len(opened(tmp_path)) == (1 if how == "missing" else 2)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"]
+)
 def test_modes_of_images(tmp_path: Path, mode: str) -> None:
     name = "images/b.tif" if mode == "CMYK" else "images/b.png"
     write(
@@ -634,7 +664,8 @@ def test_a_file_name_that_is_no_unicode(tmp_path: Path) -> None:
     write(tmp_path)
     try:
         shutil.copy(
-            tmp_path / "images/b.jpg", tmp_path / "images" / os.fsdecode(b"\xff.jpg")
+            tmp_path / "images/b.jpg",
+            tmp_path / "images" / os.fsdecode(b"\xff.jpg"),
         )
     except OSError:
         pytest.skip("this file system holds Unicode names only")
@@ -642,7 +673,9 @@ def test_a_file_name_that_is_no_unicode(tmp_path: Path) -> None:
     assert len(concepts) == 3 and concepts.image(2).size == SIZE[::-1]
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore:.*multi-threaded, use of fork:DeprecationWarning"
+)
 @pytest.mark.parametrize(
     "context",
     sorted({"fork", "spawn"}.intersection(multiprocessing.get_all_start_methods())),
@@ -668,7 +701,9 @@ class Annotations:
         return len(self.concepts)
 
     def __getitem__(self, index: int) -> list[Values]:
-        return [np.asarray(plane) for plane in self.concepts.annotation(index).planes]
+        return [
+            np.asarray(plane) for plane in self.concepts.annotation(index).planes
+        ]
 
 
 @pytest.mark.parametrize("source", ["made", "real"])

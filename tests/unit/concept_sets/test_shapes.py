@@ -39,7 +39,17 @@ WEARERS: Mapping[str, set[str]] = {  # which objects may have a part
     "fin": {"fish"},
     "wing": {"bird", "butterfly"},
     "blossom": {"flower", "cactus"},
-    "head": {"bird", "cat", "cow", "dog", "fish", "horse", "person", "sheep", "zebra"},
+    "head": {
+        "bird",
+        "cat",
+        "cow",
+        "dog",
+        "fish",
+        "horse",
+        "person",
+        "sheep",
+        "zebra",
+    },
 }
 HOLDERS: Mapping[str, set[str]] = {  # which parts a part of a part may belong to
     "eye": {"head"},
@@ -74,13 +84,17 @@ class Summary:
     miscolored: list[str] = field(
         default_factory=list
     )  # images whose colour plane is wrong
-    one_colored: list[tuple[str, str]] = field(default_factory=list)  # image, texture
+    one_colored: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # image, texture
     categories: dict[str, set[str]] = field(default_factory=dict)  # of each image
 
 
 def pairs(shapes: Shapes, first: Plane, second: Plane) -> set[tuple[str, str]]:
     """Return the names that meet in a pixel of two planes; "" where the first has no label."""
-    codes = np.unique(first[second > 0].astype(np.int64) * 1000 + second[second > 0])
+    codes = np.unique(
+        first[second > 0].astype(np.int64) * 1000 + second[second > 0]
+    )
     names = ["", *(concept.name for concept in shapes.concepts)]
     return {(names[code // 1000], names[code % 1000]) for code in codes}
 
@@ -126,7 +140,8 @@ def summary() -> Summary:
 def color_labels(shapes: Shapes, index: int) -> Plane:
     """Return the labels of the colour names that the pixels of an image have."""
     labels = {
-        concept.name: label for label, concept in enumerate(shapes.concepts, start=1)
+        concept.name: label
+        for label, concept in enumerate(shapes.concepts, start=1)
     }
     labels_of_colors = np.array([labels[f"{color}-c"] for color in COLORS])
     colors = color_name_of(np.asarray(shapes.image(index)))
@@ -201,14 +216,17 @@ def test_other_seeds_draw_other_images() -> None:
     first_seed = Shapes(images=20, size=64, seed=1)
     second_seed = Shapes(images=20, size=64, seed=2)
     assert all(
-        content(first_seed, index) != content(second_seed, index) for index in range(20)
+        content(first_seed, index) != content(second_seed, index)
+        for index in range(20)
     )
 
 
 def test_a_longer_set_begins_with_the_shorter_one() -> None:
     shorter = Shapes(images=8, size=64)
     longer = Shapes(images=900, size=64)
-    assert all(content(shorter, index) == content(longer, index) for index in range(8))
+    assert all(
+        content(shorter, index) == content(longer, index) for index in range(8)
+    )
 
 
 def test_survives_pickling() -> None:
@@ -264,7 +282,9 @@ def test_categories_are_brodens_in_brodens_order() -> None:
         tuple(dict.fromkeys(concept.category for concept in shapes.concepts))
         == shapes.categories
     )
-    assert len({concept.name for concept in shapes.concepts}) == len(shapes.concepts)
+    assert len({concept.name for concept in shapes.concepts}) == len(
+        shapes.concepts
+    )
 
 
 def test_the_eleven_colors_have_brodens_names() -> None:
@@ -300,7 +320,9 @@ def test_every_image_but_a_close_up_has_a_scene(summary: Summary) -> None:
 def test_most_images_have_parts_and_textures(summary: Summary) -> None:
     for category in ("part", "texture"):
         assert (
-            sum(category in categories for categories in summary.categories.values())
+            sum(
+                category in categories for categories in summary.categories.values()
+            )
             > 280
         )
 
@@ -309,7 +331,8 @@ def test_the_name_tells_the_scene() -> None:
     shapes = Shapes(images=15, size=32)
     for index in range(15):
         scenes = [
-            shapes.concepts[label - 1].name for label in shapes.annotation(index).labels
+            shapes.concepts[label - 1].name
+            for label in shapes.annotation(index).labels
         ]
         kind, number = shapes.name(index).split("-")
         assert number == f"{index:05d}"
@@ -355,9 +378,9 @@ def test_color_names(rgb: tuple[int, int, int], name: str) -> None:
 
 
 def test_every_rgb_has_a_color_name() -> None:
-    cube = np.array(list(product(range(0, 256, 15), repeat=3)), dtype=np.uint8).reshape(
-        18, 18, 18, 3
-    )
+    cube = np.array(
+        list(product(range(0, 256, 15), repeat=3)), dtype=np.uint8
+    ).reshape(18, 18, 18, 3)
     names = color_name_of(cube)
     assert names.shape == (18, 18, 18)
     assert set(names.ravel()) == set(range(11))
@@ -454,7 +477,10 @@ def test_there_is_no_image_beyond_the_last(index: int) -> None:
         ({"size": "64x64x3"}, "size=64x64x3 is not"),
         ({"size": "64x"}, "size=64x is not"),
         ({"seed": "x"}, "seed=x is not a whole number"),
-        ({"argument": "/some/folder"}, "shapes takes options only, got '/some/folder'"),
+        (
+            {"argument": "/some/folder"},
+            "shapes takes options only, got '/some/folder'",
+        ),
     ],
 )
 def test_a_bad_option_is_named_with_a_remedy(

@@ -58,12 +58,16 @@ class OneByteAtATime(io.BytesIO):
         return super().readinto(target[:1])
 
 
-def test_short_writes_and_reads_are_continued(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_writes_and_reads_are_continued(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delattr(os, "preadv", raising=False)
     records = [sparse_maps(seed) for seed in range(2)]
     file = CandidateFile(OneByteAtATime())
     for stored, maps in zip(write_all(file, records), records, strict=True):
-        assert torch.equal(file.read(stored, CELLS, torch.float32).memory, maps.memory)
+        assert torch.equal(
+            file.read(stored, CELLS, torch.float32).memory, maps.memory
+        )
 
 
 @pytest.mark.skipif(not hasattr(os, "preadv"), reason="needs reading at an offset")
@@ -80,13 +84,17 @@ def test_a_temporary_file_that_is_cut_off_is_reported() -> None:
     file = CandidateFile.create(None)
     (stored,) = write_all(file, [sparse_maps(0)])
     file.handle.truncate(20)
-    with pytest.raises(RunFailed, match="temporary file of candidate maps ends early"):
+    with pytest.raises(
+        RunFailed, match="temporary file of candidate maps ends early"
+    ):
         file.read(stored, CELLS, torch.float32)
     file.close()
 
 
 @pytest.mark.parametrize("append", [False, True])
-def test_a_reopened_file_is_cut_only_to_append(append: bool, tmp_path: Path) -> None:
+def test_a_reopened_file_is_cut_only_to_append(
+    append: bool, tmp_path: Path
+) -> None:
     path = tmp_path / "0.maps"
     file = CandidateFile.create(path)
     (stored,) = write_all(file, [sparse_maps(0)])

@@ -61,7 +61,9 @@ ORDERS = [
 def ordered(maps: Tensor, order: str) -> Tensor:
     """The images in an order."""
     return {
-        "shuffled": torch.randperm(IMAGES, generator=torch.Generator().manual_seed(0)),
+        "shuffled": torch.randperm(
+            IMAGES, generator=torch.Generator().manual_seed(0)
+        ),
         "shuffled otherwise": torch.randperm(
             IMAGES, generator=torch.Generator().manual_seed(7)
         ),
@@ -73,7 +75,11 @@ def ordered(maps: Tensor, order: str) -> Tensor:
 
 
 def observe(
-    maps: Tensor, order: Tensor, batch_size: int, kept: Candidates, spill_every: int = 0
+    maps: Tensor,
+    order: Tensor,
+    batch_size: int,
+    kept: Candidates,
+    spill_every: int = 0,
 ) -> tuple[LowerBound, UnitThresholds]:
     """Store the images batch by batch, some in the file; return the bound and the thresholds."""
     enough = rank(QUANTILE, maps[:, 0].numel()) + 1
@@ -91,7 +97,9 @@ def observe(
             assert kept.nbytes == 0
     bounds = CombinedBounds.of([bound.snapshot()])
     group = SingleProcess()
-    (at_quantile,) = thresholds([kept], bounds, statistics, [QUANTILE], group, 2**30)
+    (at_quantile,) = thresholds(
+        [kept], bounds, statistics, [QUANTILE], group, 2**30
+    )
     return bound, at_quantile
 
 
@@ -136,7 +144,8 @@ def reference_thresholds(maps: Tensor) -> Tensor:
 
 
 @pytest.fixture(
-    params=[2**25, 2000, 1], ids=["one block", "small blocks", "a block for each batch"]
+    params=[2**25, 2000, 1],
+    ids=["one block", "small blocks", "a block for each batch"],
 )
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_blocks, "BLOCK_BYTES", request.param)
@@ -176,7 +185,9 @@ def test_a_bound_that_was_passed_is_told(maps: Tensor) -> None:
     drawn.flatten(2)[torch.arange(IMAGES), :, places] = (
         1.0 + torch.arange(IMAGES)[:, None]
     )
-    drawn += torch.randn(drawn.shape, generator=torch.Generator().manual_seed(2)) * 0.1
+    drawn += (
+        torch.randn(drawn.shape, generator=torch.Generator().manual_seed(2)) * 0.1
+    )
     kept = Candidates((4, 5), maps.dtype)
     bound, found = observe(drawn, torch.arange(IMAGES), 10, kept)
     passed = bound.level >= reference_thresholds(drawn)
@@ -236,7 +247,9 @@ def test_a_better_bound_forgets_what_it_rules_out(
     if storage == "single values":
         monkeypatch.setattr(candidates, "free_bytes", lambda folder: 0)
     for number, images in enumerate((*first.split(10), *second.split(10))):
-        kept.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+        kept.update(
+            number, images, maps[images], maps[images].amax((2, 3)), NOTHING
+        )
         if number == 6 and storage != "in memory":
             kept.spill(NOTHING, kept.nbytes)
     flat, before = flat_values(kept, expected), kept.nbytes
@@ -270,7 +283,9 @@ def test_the_oldest_are_spilled_first_and_no_more_than_needed(
 ) -> None:
     kept = Candidates((4, 5), maps.dtype)
     for number, images in enumerate(torch.arange(IMAGES).split(10)):
-        kept.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+        kept.update(
+            number, images, maps[images], maps[images].amax((2, 3)), NOTHING
+        )
     before, largest = (
         kept.nbytes,
         max(
@@ -280,7 +295,9 @@ def test_the_oldest_are_spilled_first_and_no_more_than_needed(
         ),
     )
     kept.spill(NOTHING, amount)
-    assert max(before - amount - largest, 0) <= kept.nbytes <= max(before - amount, 0)
+    assert (
+        max(before - amount - largest, 0) <= kept.nbytes <= max(before - amount, 0)
+    )
     in_memory = [isinstance(part, SparseMaps) for part in kept.by_batch.values()]
     assert in_memory == sorted(in_memory) and any(in_memory) == (amount < before)
     assert len(pairs(kept)) == IMAGES * UNITS and all(
@@ -314,7 +331,9 @@ def test_later_batches_leave_earlier_ones_alone(
     for spill in (False, True, False):
         for number, images in enumerate(torch.arange(IMAGES).split(9)):
             activations = maps[images].clone()
-            kept.update(number, images, activations, activations.amax((2, 3)), NOTHING)
+            kept.update(
+                number, images, activations, activations.amax((2, 3)), NOTHING
+            )
             activations.fill_(torch.nan)
         if spill:
             kept.spill(NOTHING, kept.nbytes)
@@ -357,7 +376,9 @@ def test_single_values_are_kept_where_the_disk_has_no_room_for_maps(
     small.close()
 
 
-def test_an_interrupted_run_goes_on_from_its_file(maps: Tensor, tmp_path: Path) -> None:
+def test_an_interrupted_run_goes_on_from_its_file(
+    maps: Tensor, tmp_path: Path
+) -> None:
     kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
     observe(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
     before, end, parts = pairs(kept), kept.end, dict(kept.by_batch)
@@ -368,8 +389,12 @@ def test_an_interrupted_run_goes_on_from_its_file(maps: Tensor, tmp_path: Path) 
     again.reopen(append=True)
     assert (tmp_path / "0.maps").stat().st_size == end
     assert pairs(again).keys() == before.keys()
-    assert all(torch.equal(map_, before[pair]) for pair, map_ in pairs(again).items())
-    again.update(6, torch.arange(3) + IMAGES, maps[:3], maps[:3].amax((2, 3)), NOTHING)
+    assert all(
+        torch.equal(map_, before[pair]) for pair, map_ in pairs(again).items()
+    )
+    again.update(
+        6, torch.arange(3) + IMAGES, maps[:3], maps[:3].amax((2, 3)), NOTHING
+    )
     again.spill(NOTHING, again.nbytes)
     assert len(pairs(again)) == len(before) + 3 * UNITS
     again.close()
@@ -430,7 +455,8 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(
     kept = Candidates((4, 5), maps.dtype, tmp_path / "file" / "0")
     kept.update(0, torch.arange(IMAGES), maps, maps.amax((2, 3)), NOTHING)
     with pytest.raises(
-        NotSaved, match=r"need more room than there is in .*file.*, or raise --memory"
+        NotSaved,
+        match=r"need more room than there is in .*file.*, or raise --memory",
     ):
         kept.spill(NOTHING, kept.nbytes)
 
@@ -448,14 +474,18 @@ def test_maps_stay_where_single_values_do_not_fit_either(
     prefix = tmp_path / "0" if named else None
     kept = Candidates((4, 5), maps.dtype, prefix)
     for number, images in enumerate(torch.arange(IMAGES).split(10)):
-        kept.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+        kept.update(
+            number, images, maps[images], maps[images].amax((2, 3)), NOTHING
+        )
         if number == 3:
             kept.spill(NOTHING, kept.nbytes)
     nbytes, file, end = kept.nbytes, kept.file, kept.end
     write = CandidateFile.write
     written: list[CandidateFile] = []
 
-    def write_some(file: CandidateFile, maps: SparseMaps, offset: int) -> StoredMaps:
+    def write_some(
+        file: CandidateFile, maps: SparseMaps, offset: int
+    ) -> StoredMaps:
         if len(written) == records:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         written.append(file)
@@ -480,7 +510,9 @@ def test_memory_is_returned_to_the_pool_where_single_values_replace_maps(
     monkeypatch.setattr(memory_blocks, "BLOCK_BYTES", 1)
     kept = Candidates((4, 5), maps.dtype)
     for number, images in enumerate(torch.arange(IMAGES).split(40)):
-        kept.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+        kept.update(
+            number, images, maps[images], maps[images].amax((2, 3)), NOTHING
+        )
     kept.spill(NOTHING, 1)
     assert kept.nbytes == 0 and kept.memory.block_of == {}
     assert len(kept.pool.blocks) == 2 and kept.memory.current is not None
@@ -491,7 +523,9 @@ def test_memory_is_returned_to_the_pool_where_single_values_replace_maps(
 def test_nothing_is_written_where_pruning_frees_enough(maps: Tensor) -> None:
     stored = Candidates((4, 5), maps.dtype)
     for number, images in enumerate(torch.arange(IMAGES).split(10)):
-        stored.update(number, images, maps[images], maps[images].amax((2, 3)), NOTHING)
+        stored.update(
+            number, images, maps[images], maps[images].amax((2, 3)), NOTHING
+        )
     bound = maps.amax((2, 3)).median(0).values
     after_pruning = sum(
         stored.of(number).above(bound, neighbours=True).nbytes
@@ -522,7 +556,11 @@ class DiskUsage(NamedTuple):
     ],
 )
 def test_a_reserve_of_the_disk_stays_free(
-    total: int, free: int, usable: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    total: int,
+    free: int,
+    usable: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.undo()
     usage = {tmp_path: DiskUsage(total, total - free, free)}

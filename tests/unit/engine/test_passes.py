@@ -110,7 +110,9 @@ class Planted:
         ]
 
     @contextmanager
-    def probe(self, layers: Sequence[Any], size: tuple[int, int]) -> Iterator[Probe]:
+    def probe(
+        self, layers: Sequence[Any], size: tuple[int, int]
+    ) -> Iterator[Probe]:
         yield Probe(self, tuple(layers))
 
 
@@ -126,7 +128,9 @@ class Probe:
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         numbers = images[:, 0, 0, 0].long()
         self.model.seen += numbers.tolist()
-        return {layer: self.model.activations[layer][numbers] for layer in self.layers}
+        return {
+            layer: self.model.activations[layer][numbers] for layer in self.layers
+        }
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +175,9 @@ class Expected:
     maps: Tensor
 
 
-TWINS: dict[tuple[int, float], Expected] = {}  # by the maps' id and τ: the twin is slow
+TWINS: dict[
+    tuple[int, float], Expected
+] = {}  # by the maps' id and τ: the twin is slow
 
 
 def twin(
@@ -182,7 +188,10 @@ def twin(
         values = maps.transpose(0, 1).flatten(1).numpy()
         thresholds = [reference.threshold(unit, tau) for unit in values]
         annotations = [
-            ([np.asarray(plane, np.int32) for plane in one.planes], list(one.labels))
+            (
+                [np.asarray(plane, np.int32) for plane in one.planes],
+                list(one.labels),
+            )
             for one in map(concepts.annotation, range(IMAGES))
         ]
         axes = ((4.5, 2.0), (6.5, -1.0))
@@ -219,7 +228,9 @@ def assert_twins(found: Dissection, maps: Tensor, concepts: Numbered) -> None:
 
 def notes_of(found: Dissection) -> list[str]:
     return [
-        note for note in found.provenance.notes if note.startswith(combine.SECOND_PASS)
+        note
+        for note in found.provenance.notes
+        if note.startswith(combine.SECOND_PASS)
     ]
 
 
@@ -300,7 +311,9 @@ def test_several_quantiles_equal_single_runs(
                 "dead",
                 "top_images",
             ):
-                assert np.array_equal(getattr(one, name), getattr(other, name)), name
+                assert np.array_equal(getattr(one, name), getattr(other, name)), (
+                    name
+                )
 
 
 class TestNoRoom:
@@ -424,8 +437,12 @@ class TestUnreadableInOnePass:
         settings = (TAU, 0.3)
         model = Planted(activations)
         dissections = run(model, returns, settings, batch_size, memory=0)
-        assert len(model.seen) == 2 * (IMAGES - 1), "the image never reaches the model"
-        expected = run(Planted(activations), missing, settings, batch_size, memory=0)
+        assert len(model.seen) == 2 * (IMAGES - 1), (
+            "the image never reaches the model"
+        )
+        expected = run(
+            Planted(activations), missing, settings, batch_size, memory=0
+        )
         for dissection, twin_dissection in zip(dissections, expected, strict=True):
             assert notes_of(dissection) == notes_of(twin_dissection) != []
             for name in ("thresholds", "intersection", "unit_area", "concept_area"):
@@ -436,7 +453,9 @@ class TestUnreadableInOnePass:
         self, concepts: Numbered, activations: Mapping[str, Tensor]
     ) -> None:
         disappears = Flickering(concepts.shapes, 7, [1, 2])
-        message = r"image 7\.png was read in the first .*: the disk is offline; restore"
+        message = (
+            r"image 7\.png was read in the first .*: the disk is offline; restore"
+        )
         with pytest.raises(RunFailed, match=message):
             run(Planted(activations), disappears, memory=0)
 
@@ -449,7 +468,9 @@ class MemoryMeter(StateSaver):
     peak: int = 0
 
     def tick(self, state: State, images: int) -> None:
-        all_candidates = [stored for state in self.states for stored in state.files()]
+        all_candidates = [
+            stored for state in self.states for stored in state.files()
+        ]
         nbytes = sum(stored.nbytes for stored in all_candidates)
         self.peak = max(self.peak, nbytes)
 
@@ -513,7 +534,9 @@ def test_restored_layers_share_the_pool_of_the_run(concepts: Numbered) -> None:
     ) as (part_run, _):
         observe(part_run)
         pools = [layer.candidates.memory.pool for layer in state.layers.values()]
-        assert all(pool is part_run.pool for pool in pools) and len(pools) == len(MIXED)
+        assert all(pool is part_run.pool for pool in pools) and len(pools) == len(
+            MIXED
+        )
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
@@ -551,11 +574,15 @@ def test_minus_infinity_is_less_than_all_and_lights_nothing(
 ) -> None:
     maps, here = drawn(10), drawn(13) > 0.5
     assert (
-        here[maps > maps.quantile(1 - TAU)].any() and not here.flatten(2).all(2).any()
+        here[maps > maps.quantile(1 - TAU)].any()
+        and not here.flatten(2).all(2).any()
     )
     model = Planted({"layer": maps.masked_fill(here, -torch.inf)})
     (found,) = run(
-        model, concepts, batch_size=batch_size, memory=0 if how == "no room" else None
+        model,
+        concepts,
+        batch_size=batch_size,
+        memory=0 if how == "no room" else None,
     )
     assert_twins(found, maps.masked_fill(here, -1e30), concepts)
 
@@ -611,7 +638,12 @@ def test_units_that_saturate_or_are_constant(
     )
     assert two.thresholds.tolist() == [1] and not two.unit_area.any()
     dead = {found.layer for found in dissections if found.dead.all()}
-    assert dead == {"constant", "constant below 0", "0 everywhere", "0 of both signs"}
+    assert dead == {
+        "constant",
+        "constant below 0",
+        "0 everywhere",
+        "0 of both signs",
+    }
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
@@ -631,7 +663,8 @@ def test_layers_of_other_precisions(
 
 
 @pytest.mark.parametrize(
-    "surroundings", ["autocast", "half by default", "inference mode", "another device"]
+    "surroundings",
+    ["autocast", "half by default", "inference mode", "another device"],
 )
 def test_what_a_caller_has_set_changes_nothing(
     concepts: Numbered, surroundings: str, how: str
@@ -644,7 +677,9 @@ def test_what_a_caller_has_set_changes_nothing(
         if surroundings == "another device":
             torch.set_default_device("meta")
         with (
-            torch.autocast("cpu", torch.bfloat16, enabled=surroundings == "autocast"),
+            torch.autocast(
+                "cpu", torch.bfloat16, enabled=surroundings == "autocast"
+            ),
             torch.inference_mode(surroundings == "inference mode"),
         ):
             found = run(Planted(MIXED), concepts, memory=0)
@@ -658,7 +693,9 @@ def test_what_a_caller_has_set_changes_nothing(
 @dataclass
 class Broken(Planted):
     @contextmanager
-    def probe(self, layers: Sequence[Any], size: tuple[int, int]) -> Iterator[Probe]:
+    def probe(
+        self, layers: Sequence[Any], size: tuple[int, int]
+    ) -> Iterator[Probe]:
         raise KeyError("no such layer")
         yield
 
@@ -666,7 +703,10 @@ class Broken(Planted):
 def test_a_probe_that_cannot_be_opened_leaves_no_process_and_the_threads_as_they_were(
     concepts: Numbered,
 ) -> None:
-    before, threads = set(multiprocessing.active_children()), torch.get_num_threads()
+    before, threads = (
+        set(multiprocessing.active_children()),
+        torch.get_num_threads(),
+    )
     with pytest.raises(KeyError, match="no such layer"):
         run(Broken({"plain": drawn(1)}), concepts, workers=2)
     assert (

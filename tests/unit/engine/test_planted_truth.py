@@ -37,7 +37,9 @@ class Planted(nn.Module):
         turn = torch.linalg.qr(
             torch.randn(units, units, generator=torch.Generator().manual_seed(0))
         )[0]
-        self.mix.weight.data = (turn if rotated else torch.eye(units))[:, :, None, None]
+        self.mix.weight.data = (turn if rotated else torch.eye(units))[
+            :, :, None, None
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         nearest = torch.cdist(x.flatten(1), self.images).argmin(1)
@@ -91,12 +93,18 @@ def test_exact_detectors_score_one(
     )
     twins = {
         tuple(column)
-        for column in truth[:, possible].transpose(0, 1).flatten(1).numpy().astype(bool)
+        for column in truth[:, possible]
+        .transpose(0, 1)
+        .flatten(1)
+        .numpy()
+        .astype(bool)
     }
     exact = found.iou[np.arange(len(possible)), found.labels]
     assert np.array_equal(exact, np.ones(len(possible)))
     differing = [
-        unit for unit, concept in enumerate(possible) if found.labels[unit] != concept
+        unit
+        for unit, concept in enumerate(possible)
+        if found.labels[unit] != concept
     ]
     # two concepts with the same pixels everywhere: the lower index is the label
     for unit in differing:
@@ -111,7 +119,9 @@ def test_a_rotated_copy_does_not(
     planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray],
 ) -> None:
     concepts, images, truth, possible = planted
-    straight = dissected(Planted(images, truth[:, possible], rotated=False), concepts)
+    straight = dissected(
+        Planted(images, truth[:, possible], rotated=False), concepts
+    )
     rotated = dissected(Planted(images, truth[:, possible], rotated=True), concepts)
     assert rotated.iou.max() < 1
     assert rotated.iou.max(1).mean() < 0.7 * straight.iou.max(1).mean()
@@ -126,7 +136,9 @@ def test_dead_constant_and_sparse_units_are_marked(
             torch.zeros_like(truth[:, 0]),
             torch.full_like(truth[:, 0], 3.5),
             truth[:, possible[0]],
-            torch.rand(truth[:, 0].shape, generator=torch.Generator().manual_seed(1))
+            torch.rand(
+                truth[:, 0].shape, generator=torch.Generator().manual_seed(1)
+            )
             + 1,
         ],
         dim=1,
@@ -156,7 +168,9 @@ def test_nothing_depends_on_batches_or_workers(
     concepts, images, truth, possible = planted
     model = Planted(images, truth[:, possible], rotated=False)
     one = dissected(model, concepts, "units", batch_size=5, workers=0)
-    other = dissected(model, concepts, "units", batch_size=batch_size, workers=workers)
+    other = dissected(
+        model, concepts, "units", batch_size=batch_size, workers=workers
+    )
     for name in (
         "thresholds",
         "intersection",
@@ -177,7 +191,9 @@ def test_top_images_are_those_with_the_largest_activation(
         torch.randperm(IMAGES, generator=torch.Generator().manual_seed(2))
     ]
     found = dissected(
-        Planted(images, truth[:, possible] * strength.view(-1, 1, 1, 1), rotated=False),
+        Planted(
+            images, truth[:, possible] * strength.view(-1, 1, 1, 1), rotated=False
+        ),
         concepts,
         "units",  # not behind a convolution, which may round differently on another machine
     )
@@ -187,7 +203,9 @@ def test_top_images_are_those_with_the_largest_activation(
             range(IMAGES), key=lambda image: (-float(values[image]), image)
         )
         assert found.top_images[unit].tolist() == expected
-        assert found.top(unit, 1) == [(concepts.name(expected[0]), float(values.max()))]
+        assert found.top(unit, 1) == [
+            (concepts.name(expected[0]), float(values.max()))
+        ]
 
 
 def test_a_label_in_any_plane_counts_and_twice_is_once() -> None:
@@ -213,7 +231,9 @@ def test_candidates_over_the_memory_go_to_a_file_and_the_images_through_the_mode
         images, (truth[:, possible] + noise).round(decimals=2), rotated=False
     )
     passes: list[int] = []
-    model.units.register_forward_hook(lambda _, __, output: passes.append(len(output)))
+    model.units.register_forward_hook(
+        lambda _, __, output: passes.append(len(output))
+    )
     how = {"layer": "units", "quantile": 0.01, "workers": 0}
     one = dissected(model, concepts, **how)  # type: ignore[arg-type]
     survey, once = 2, sum(passes)

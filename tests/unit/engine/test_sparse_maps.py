@@ -53,10 +53,15 @@ KINDS = {
 
 
 def drawn(
-    kind: str, cells: tuple[int, int], seed: int = 0, dtype: torch.dtype = torch.float32
+    kind: str,
+    cells: tuple[int, int],
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Maps (image, unit, row, column) of 6 images and 4 units."""
-    return KINDS[kind](torch.randn(6, 4, *cells, generator=seeded(seed), dtype=dtype))
+    return KINDS[kind](
+        torch.randn(6, 4, *cells, generator=seeded(seed), dtype=dtype)
+    )
 
 
 def bounds(maps: Tensor, quantile: float) -> Tensor:
@@ -139,7 +144,9 @@ def test_what_exceeds_the_bound_and_what_touches_it_is_kept(
 
 @pytest.mark.parametrize("cells", CELLS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_mask_is_that_of_the_whole_map(kind: str, cells: tuple[int, int]) -> None:
+def test_the_mask_is_that_of_the_whole_map(
+    kind: str, cells: tuple[int, int]
+) -> None:
     """Whatever the geometry, for every threshold from the bound on."""
     maps, generator, pixels = drawn(kind, cells, 1)[:3], seeded(5), 0
     geometries = [
@@ -192,7 +199,11 @@ def test_without_a_bound_everything_is_kept(cells: tuple[int, int]) -> None:
         and (one.counts == cells[0] * cells[1]).all()
     )
     overhead = (
-        1 if cells[0] * cells[1] <= 256 else 2 if cells[0] * cells[1] <= 2**15 else 4
+        1
+        if cells[0] * cells[1] <= 256
+        else 2
+        if cells[0] * cells[1] <= 2**15
+        else 4
     )
     assert (
         one.nbytes
@@ -246,7 +257,9 @@ def test_without_neighbours_it_leaves_the_values_that_exceed_it(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("neighbours", [True, False])
-def test_what_is_lit_are_the_values_above_a_bound(kind: str, neighbours: bool) -> None:
+def test_what_is_lit_are_the_values_above_a_bound(
+    kind: str, neighbours: bool
+) -> None:
     maps = drawn(kind, (7, 5))
     one = sparsify(
         maps,

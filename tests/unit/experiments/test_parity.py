@@ -35,7 +35,9 @@ from nd_plugin.probe_data.batches import Feed
 
 CONCEPTS = "shapes?images=8&size=64"
 SETTINGS = Settings(quantile=0.05, min_iou=0.04)
-IOU_TOLERANCE = 5e-3  # a pixel or two of a mask may flip between two implementations
+IOU_TOLERANCE = (
+    5e-3  # a pixel or two of a mask may flip between two implementations
+)
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "input_size": (3, 32, 32)}
 
 
@@ -141,7 +143,9 @@ def detector_states(dissection: Dissection) -> list[bool]:
 class TestParity:
     def test_of_an_export_and_its_origin(self, tmp_path: Path) -> None:
         path = onnx_files.dynamic_batch(tmp_path)
-        results = compared(str(path), Origin(path), "conv1", "relu1", "pool1", "relu2")
+        results = compared(
+            str(path), Origin(path), "conv1", "relu1", "pool1", "relu2"
+        )
         assert [result.layers for result in results] == [
             (name, name) for name in ("conv1", "relu1", "pool1", "relu2")
         ]
@@ -169,7 +173,9 @@ class TestParity:
             == float(np.abs(first.thresholds - second.thresholds).max())
             > 0.1
         )
-        assert result.iou_difference == float(np.abs(first.iou - second.iou).max()) > 0
+        assert (
+            result.iou_difference == float(np.abs(first.iou - second.iou).max()) > 0
+        )
         assert (
             list(result.labels)
             == np.flatnonzero(first.labels != second.labels).tolist()
@@ -205,7 +211,9 @@ class TestParity:
         path = onnx_files.tf2onnx_names(tmp_path)
         other = onnx_files.dynamic_batch(tmp_path)
         (result,) = compared(str(path), str(other), "model/conv1/Relu:0=Relu_0")
-        assert result.layers == ("model/conv1/Relu:0", "Relu_0") and result.units == 8
+        assert (
+            result.layers == ("model/conv1/Relu:0", "Relu_0") and result.units == 8
+        )
         assert result.relative < 1e-5, "the two are of the same weights"
 
     def test_of_models_that_take_other_pixels(self, tmp_path: Path) -> None:
@@ -231,7 +239,9 @@ class TestParity:
 
     def test_of_other_receptive_fields_says_so(self, tmp_path: Path) -> None:
         path = onnx_files.dynamic_batch(tmp_path)
-        (result,) = compared(str(onnx_files.with_loop(tmp_path)), str(path), "relu2")
+        (result,) = compared(
+            str(onnx_files.with_loop(tmp_path)), str(path), "relu2"
+        )
         assert not result.geometry
 
     def test_of_maps_of_two_shapes_is_refused(self, tmp_path: Path) -> None:
@@ -296,7 +306,9 @@ class TestCommand:
         )  # fmt: skip
         code, out, _ = nd(*run)
         assert (
-            code == 0 and "1 differ" in out and "conv1: label differs in units 3" in out
+            code == 0
+            and "1 differ" in out
+            and "conv1: label differs in units 3" in out
         )
         code, out, err = nd(*run, "--tolerance", "0.01", "--json")
         assert (
@@ -324,9 +336,13 @@ class TestCommand:
         )
         assert code == 2 and out == "" and "they are not the same layer" in err
         code, _, err = nd("parity", files.onnx, files.origin, "-l", "relu9", *rest)
-        assert code == 2 and "no layer 'relu9' in this model; the nearest are " in err
+        assert (
+            code == 2 and "no layer 'relu9' in this model; the nearest are " in err
+        )
         code, _, err = nd("parity", files.onnx, files.origin, "-l", "relu1=", *rest)
-        assert code == 2 and "'relu1=' is neither NAME nor NAME=NAME_IN_ORIGIN" in err
+        assert (
+            code == 2 and "'relu1=' is neither NAME nor NAME=NAME_IN_ORIGIN" in err
+        )
 
 
 class TestLayers:
@@ -357,7 +373,8 @@ class TestLayers:
     ) -> None:
         code, out, err = nd("layers", onnx_files.unknown_domain_after(tmp_path))
         assert (
-            code == 0 and [line.split()[0] for line in out.splitlines()][-1] == "relu2"
+            code == 0
+            and [line.split()[0] for line in out.splitlines()][-1] == "relu2"
         )
         note = "com.example.ops:Sharpen may need --custom-op-library FILE"
         assert f"{note}; layers from there on are left out" in err
@@ -407,9 +424,13 @@ class TestDissect:
             "dissect", path, "-l", "relu2", "-c", CONCEPTS, "-o", tmp_path / "run",
             "--workers", "0", "--quantile", "0.05",
         )  # fmt: skip
-        note = "outputs depend on the rest of the batch; images were run one at a time"
+        note = (
+            "outputs depend on the rest of the batch; images were run one at a time"
+        )
         assert code == 0 and note in " ".join(out.split())
-        assert note in json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
+        assert (
+            note in json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
+        )
 
     @pytest.mark.parametrize(
         ("make", "arguments", "code", "says"),

@@ -88,7 +88,9 @@ class TestExplain:
         assert [unit.contribution for unit in second.units] == pytest.approx(
             [2.0, 1.5], abs=1e-4
         )
-        assert second.units[0].share == pytest.approx(2.0 / 5.5) and second.bias == 0.5
+        assert (
+            second.units[0].share == pytest.approx(2.0 / 5.5) and second.bias == 0.5
+        )
         assert second.check is not None
         assert second.check.predicted == pytest.approx(
             3.5
@@ -97,10 +99,15 @@ class TestExplain:
 
     def test_any_other_class(self, units: LayerDissection, images: Tensor) -> None:
         (found, _) = units.explain(
-            images, [2, 1], classes=["kitchen", "garden", "street"], preprocess=PLAIN
+            images,
+            [2, 1],
+            classes=["kitchen", "garden", "street"],
+            preprocess=PLAIN,
         )
         assert found.name == "street" and found.predicted == "kitchen"
-        assert [unit.unit for unit in found.units][:1] == [1], "2 * 1 / 4 is the most"
+        assert [unit.unit for unit in found.units][:1] == [1], (
+            "2 * 1 / 4 is the most"
+        )
         assert found.bias == -0.25
         garden = units.explain(images[:1], 1, top_k=5)[0]
         assert [unit.unit for unit in garden.units] == [4, 0, 1, 3, 2], (
@@ -114,7 +121,9 @@ class TestExplain:
     def test_names_come_from_the_dissection(
         self, units: LayerDissection, images: Tensor
     ) -> None:
-        found = {unit.unit: unit for unit in units.explain(images, top_k=5)[0].units}
+        found = {
+            unit.unit: unit for unit in units.explain(images, top_k=5)[0].units
+        }
         assert (found[2].concept, found[2].category, found[2].detector) == (
             "cat",
             "object",
@@ -123,9 +132,11 @@ class TestExplain:
         assert (found[4].concept, found[4].detector) == ("cat", False) and found[
             4
         ].iou > 0
-        assert (found[3].concept, found[3].category, found[3].iou) == ("", "", 0.0), (
-            "its masks overlap nothing"
-        )
+        assert (found[3].concept, found[3].category, found[3].iou) == (
+            "",
+            "",
+            0.0,
+        ), "its masks overlap nothing"
         only = units.explain(images, top_k=5, detectors_only=True)[0]
         assert [unit.unit for unit in only.units] == [2, 1, 0]
 
@@ -193,7 +204,11 @@ class TestExplain:
         units = LayerDissection(one, "0.seen")
         units.dissection = replace(dissection, layer="0.seen")
         found = units.explain(images)[0]
-        assert found.target is None and found.name == "output" and found.predicted == ""
+        assert (
+            found.target is None
+            and found.name == "output"
+            and found.predicted == ""
+        )
 
     def test_a_saved_run(
         self,
@@ -209,7 +224,9 @@ class TestExplain:
         tomorrow = LayerDissection(Known(), "seen")
         tomorrow.dissection = tmp_path / "run"
         assert tomorrow.explain(images)[0].to_dict() == expected
-        assert isinstance(tomorrow.dissection, list) and len(tomorrow.dissection) == 2
+        assert (
+            isinstance(tomorrow.dissection, list) and len(tomorrow.dissection) == 2
+        )
 
     def test_other_weights_are_noted(
         self, units: LayerDissection, images: Tensor
@@ -288,7 +305,9 @@ class TestShown:
                 seen.append((tag, dict(attributes)))
 
         Reader().feed(page)
-        pictures = [attributes["src"] or "" for tag, attributes in seen if tag == "img"]
+        pictures = [
+            attributes["src"] or "" for tag, attributes in seen if tag == "img"
+        ]
         assert len(pictures) == 12 and all(
             source.startswith("data:image/jpeg;base64,") for source in pictures
         )
@@ -298,7 +317,10 @@ class TestShown:
         )
         assert page.startswith("<!doctype html>") and found._repr_html_() in page
         section = (
-            found[0]._repr_html_().partition("<section>")[2].partition("</section>")[0]
+            found[0]
+            ._repr_html_()
+            .partition("<section>")[2]
+            .partition("</section>")[0]
         )
         assert section in page and "kitchen" in section
 
@@ -333,7 +355,9 @@ class TestShown:
     def test_images_come_back_as_they_were(
         self, found: Explanations, units: LayerDissection, images: Tensor
     ) -> None:
-        assert found[0].image[:16, :16].min() == 255 and found[0].image[16:].max() == 0
+        assert (
+            found[0].image[:16, :16].min() == 255 and found[0].image[16:].max() == 0
+        )
         assert np.isin(found[1].image, (127, 128)).all()
         stretched = units.explain(images[:1] * 50 - 10, preprocess=PLAIN)[0].image
         assert np.array_equal(stretched, found[0].image)
@@ -373,7 +397,8 @@ def test_layer_and_quantile_of_a_run(
     ):
         choose_dissection(at, None, 0.3, run)
     with pytest.raises(
-        BadInput, match=f"the run a has no layer 'x'; it has {dissection.layer}, last"
+        BadInput,
+        match=f"the run a has no layer 'x'; it has {dissection.layer}, last",
     ):
         choose_dissection([*at, other], "x", None, run)
 
@@ -391,7 +416,9 @@ def test_targets(text: str | None, target: object) -> None:
     ("cut", ["cat"], "no class 'cut'; the nearest are cat"),
     ("1,cat", ["cat"], "target '1,cat' is not a number"),
 ])  # fmt: skip
-def test_targets_that_are_none(text: str, classes: list[str] | None, said: str) -> None:
+def test_targets_that_are_none(
+    text: str, classes: list[str] | None, said: str
+) -> None:
     with pytest.raises(BadInput, match=said):
         parse_target(text, classes)
 
@@ -500,8 +527,12 @@ class TestChecksBeforeWork:
         with pytest.raises(BadInput, match=r"image_quantile 1\.5 is not between"):
             units.explain(images, image_quantile=1.5)
 
-    def test_class_of_the_target(self, units: LayerDissection, images: Tensor) -> None:
-        with pytest.raises(BadInput, match="class 2 has no name: 1 names were given"):
+    def test_class_of_the_target(
+        self, units: LayerDissection, images: Tensor
+    ) -> None:
+        with pytest.raises(
+            BadInput, match="class 2 has no name: 1 names were given"
+        ):
             units.explain(images, [0, 2], classes=["kitchen"])
 
 

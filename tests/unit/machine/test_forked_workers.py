@@ -159,7 +159,9 @@ for index, _ in enumerate(map_in_order(do, range(1000), 2)):
 """
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to see processes")
+@pytest.mark.skipif(
+    not Path("/proc").is_dir(), reason="needs /proc to see processes"
+)
 def test_workers_end_with_the_first_process_however_that_ends() -> None:
     killed = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT],
@@ -180,7 +182,9 @@ def test_workers_end_with_the_first_process_however_that_ends() -> None:
 def is_running(process: int) -> bool:
     """Return whether there is such a process that has not ended."""
     try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        state = (
+            Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        )
     except (
         FileNotFoundError,
         ProcessLookupError,

@@ -55,11 +55,16 @@ def test_a_block_returns_to_the_pool_with_its_last_piece() -> None:
     assert pool.blocks == []
     pieces.release(2)
     (block,) = pool.blocks
-    assert address(block.memory) == address(first) and (block.filled, block.pieces) == (
+    assert address(block.memory) == address(first) and (
+        block.filled,
+        block.pieces,
+    ) == (
         0,
         0,
     )
-    assert address(add(MemoryPieces(pool), 4, 100)) == address(first), "another owner"
+    assert address(add(MemoryPieces(pool), 4, 100)) == address(first), (
+        "another owner"
+    )
     assert pool.blocks == []
 
 

@@ -35,11 +35,15 @@ def test_a_single_process_is_a_group() -> None:
     with joined() as group:
         assert type(group) is SingleProcess
         assert (group.rank, group.size) == (0, 1)
-        assert group.total(counts).equal(counts) and group.gather("item") == ["item"]
+        assert group.total(counts).equal(counts) and group.gather("item") == [
+            "item"
+        ]
         group.wait()
 
 
-@pytest.mark.parametrize(("world_size", "several"), [(1, False), (2, True), (8, True)])
+@pytest.mark.parametrize(
+    ("world_size", "several"), [(1, False), (2, True), (8, True)]
+)
 def test_torchrun_is_recognised(
     world_size: int, several: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +100,11 @@ def test_two_processes_add_and_gather() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    address = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": "2",
+    }
     processes = [
         subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", SCRIPT],

@@ -50,7 +50,10 @@ def test_every_job_is_done_with_one_thread_in_the_mode_of_the_caller(
 
     def job(number: int) -> Callable[[], None]:
         def note() -> None:
-            done[number] = torch.get_num_threads(), torch.is_inference_mode_enabled()
+            done[number] = (
+                torch.get_num_threads(),
+                torch.is_inference_mode_enabled(),
+            )
 
         return note
 

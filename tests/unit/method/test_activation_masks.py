@@ -43,7 +43,8 @@ def seeded(seed: int) -> torch.Generator:
 def plain_masks(maps: Tensor, thresholds: Tensor, grid: MaskGrid) -> Tensor:
     """Upsample everything: (map, row, column) bool."""
     return (
-        upsample(maps, grid.geometry, grid.image, grid.mask) > thresholds[:, None, None]
+        upsample(maps, grid.geometry, grid.image, grid.mask)
+        > thresholds[:, None, None]
     )
 
 
@@ -86,7 +87,11 @@ def draw(maps: Tensor, thresholds: Tensor, grid: MaskGrid) -> Tensor:
     rows, columns = grid.mask
     run_count = torch.zeros(len(maps), rows * columns, dtype=torch.int64)
     for runs in find_lit_runs(maps, thresholds, grid):
-        fields = (runs.map_index.tolist(), runs.starts.tolist(), runs.lengths.tolist())
+        fields = (
+            runs.map_index.tolist(),
+            runs.starts.tolist(),
+            runs.lengths.tolist(),
+        )
         for map_index, start, length in zip(*fields, strict=True):
             last = start + length - 1
             assert length == 0 or start // columns == last // columns, (
@@ -172,7 +177,9 @@ VALUES: dict[str, Callable[[Tensor, torch.dtype], Tensor]] = {
     "last places at 1e6": lambda maps, dtype: near(1e6, dtype, maps),
     "last places at 1": lambda maps, dtype: near(1.0, dtype, maps),
     "last places at -2**24": lambda maps, dtype: near(-(2.0**24), dtype, maps),
-    "denormal": lambda maps, dtype: maps.to(dtype) * (torch.finfo(dtype).tiny * 1e-5),
+    "denormal": lambda maps, dtype: (
+        maps.to(dtype) * (torch.finfo(dtype).tiny * 1e-5)
+    ),
     "around the smallest normal": lambda maps, dtype: (
         maps.to(dtype) * torch.finfo(dtype).tiny
     ),
@@ -238,7 +245,8 @@ def test_it_comes_in_pieces_that_fit_into_the_cache(
     monkeypatch.setattr(activation_masks, "LINES_AT_ONCE", lines)
     assert len(list(find_lit_runs(maps, medians, grid))) > 1
     assert (
-        torch.equal(draw(maps, medians, grid), in_one_piece) and in_one_piece.max() == 1
+        torch.equal(draw(maps, medians, grid), in_one_piece)
+        and in_one_piece.max() == 1
     )
 
 
@@ -288,7 +296,8 @@ def test_strips_are_the_plain_ones_with_clamped_ends_cut(
     expected = []
     for pixels in plain:
         expected += [
-            pixels[start : start + longest] for start in range(0, len(pixels), longest)
+            pixels[start : start + longest]
+            for start in range(0, len(pixels), longest)
         ]
     cut = strips(axis, cell_count, CPU, torch.float64)
     assert cut.start.tolist() == [pixels[0] for pixels in expected]
@@ -320,7 +329,9 @@ def test_the_search_equals_the_plain_one(name: str, dtype: torch.dtype) -> None:
     for line in range(len(left)):
         strip_length = int(columns.length[strip[line]])
         strip_weights = columns.weight[:strip_length, strip[line]]
-        expected = plain_search(left[line], rise[line], threshold[line], strip_weights)  # type: ignore[arg-type]
+        expected = plain_search(
+            left[line], rise[line], threshold[line], strip_weights
+        )  # type: ignore[arg-type]
         assert (int(lengths[line]), int(first_pixels[line])) == expected
 
 

@@ -52,7 +52,9 @@ def test_nearest_indices_stay_inside_and_ascend() -> None:
         for target in range(1, 40):
             rows = nearest_indices(source, target)
             assert (
-                rows.min() >= 0 and rows.max() < source and (np.diff(rows) >= 0).all()
+                rows.min() >= 0
+                and rows.max() < source
+                and (np.diff(rows) >= 0).all()
             )
 
 
@@ -111,9 +113,14 @@ class TestLabels:
     def test_a_label_of_the_whole_image_counts_once(self) -> None:
         plane = np.array([[2, 1], [0, 2]])
         labels = LabelCombinations.of(Annotation([plane], (2, 2, 0)), (2, 2))
-        combinations = {tuple(sorted(members)) for members in labels.members.tolist()}
+        combinations = {
+            tuple(sorted(members)) for members in labels.members.tolist()
+        }
         assert combinations == {(0, 0, 0, 2), (0, 0, 1, 2)}
-        assert labels.concepts.tolist() == [0, 1] and labels.areas.tolist() == [1, 4]
+        assert labels.concepts.tolist() == [0, 1] and labels.areas.tolist() == [
+            1,
+            4,
+        ]
 
     @pytest.mark.parametrize(
         "annotation", [Annotation([]), Annotation([np.zeros((2, 5), np.uint8)])]
@@ -131,9 +138,7 @@ class TestLabels:
         self, plane: npt.NDArray[np.int64]
     ) -> None:
         shape = re.escape(str(plane.shape))
-        message = (
-            rf"annotation plane has shape {shape}; expected \(row, column\), not empty"
-        )
+        message = rf"annotation plane has shape {shape}; expected \(row, column\), not empty"
         with pytest.raises(ValueError, match=message):
             LabelCombinations.of(Annotation([np.ones((3, 3), int), plane]), (3, 3))
 
@@ -151,14 +156,18 @@ class TestLabels:
         for concept, mask in masks.items():
             assert np.array_equal(mask, expected[concept])
             assert (labels.members == concept + 1).sum(1).max() == 1
-        areas = [np.count_nonzero(expected[concept]) for concept in sorted(expected)]
+        areas = [
+            np.count_nonzero(expected[concept]) for concept in sorted(expected)
+        ]
         assert labels.areas.tolist() == areas
 
 
 @pytest.mark.parametrize(
     "values", [[[0, 3], [3, 7]], [[5, 5], [5, 5]], [[2**40, 0], [1, 2**40]]]
 )
-def test_distinct_values_are_numbered_as_numpy_does(values: list[list[int]]) -> None:
+def test_distinct_values_are_numbered_as_numpy_does(
+    values: list[list[int]],
+) -> None:
     array = np.array(values)
     distinct, indices = annotations_module._number_distinct(array)
     expected, expected_indices = np.unique(array, return_inverse=True)

@@ -37,10 +37,15 @@ PIXELS = Geometry(Axis(1, 1, 0), Axis(1, 1, 0))  # a cell per pixel
 
 
 def count(
-    maps: Tensor, annotations: Sequence[Annotation], thresholds: Tensor, grid: MaskGrid
+    maps: Tensor,
+    annotations: Sequence[Annotation],
+    thresholds: Tensor,
+    grid: MaskGrid,
 ) -> tuple[Counts, Counts, Counts]:
     """Intersections, unit areas and concept areas of ``maps`` (image, unit, row, column)."""
-    labels = [LabelCombinations.of(annotation, grid.mask) for annotation in annotations]
+    labels = [
+        LabelCombinations.of(annotation, grid.mask) for annotation in annotations
+    ]
     concept_counts = ConceptCounts.empty(6, 3)
     for image_labels in labels:
         concept_counts.update(image_labels, CATEGORY_OF)
@@ -49,7 +54,9 @@ def count(
     piece = UnitMaps(images.flatten(), units.flatten(), maps.flatten(0, 1))
     unit_counts = UnitCounts.empty(maps.shape[1], 6, 3)
     unit_counts.update(count_intersections([piece], thresholds, grid, batch, 6))
-    assert unit_counts.intersection.dtype == unit_counts.unit_area.dtype == torch.int64
+    assert (
+        unit_counts.intersection.dtype == unit_counts.unit_area.dtype == torch.int64
+    )
     return (
         unit_counts.intersection.numpy(),
         unit_counts.unit_area.numpy(),
@@ -58,7 +65,10 @@ def count(
 
 
 def twin_counts(
-    maps: Tensor, annotations: Sequence[Annotation], thresholds: Tensor, grid: MaskGrid
+    maps: Tensor,
+    annotations: Sequence[Annotation],
+    thresholds: Tensor,
+    grid: MaskGrid,
 ) -> tuple[Counts, Counts, Counts]:
     """Return what `count` does, by the slow twin."""
     rows = (grid.geometry.rows.stride, grid.geometry.rows.offset)
@@ -85,14 +95,20 @@ def assert_same(counts: Sequence[Counts], expected: Sequence[Counts]) -> None:
         assert np.array_equal(array, expected_array), name
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (8, 8), (13, 29), (60, 61)])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 7), (5, 3), (8, 8), (13, 29), (60, 61)]
+)
 @pytest.mark.parametrize("units", [1, 9])
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_counts_of_pixels_equal_the_twins(size: Size, units: int, share: float) -> None:
+def test_counts_of_pixels_equal_the_twins(
+    size: Size, units: int, share: float
+) -> None:
     maps = torch.rand(3, units, *size, generator=torch.Generator().manual_seed(1))
     thresholds = torch.full((units,), 1 - share if share < 1 else -1.0)
     annotations = [
-        Annotation(list(random_planes(image, size, image)), (1 + image,) * (image % 2))
+        Annotation(
+            list(random_planes(image, size, image)), (1 + image,) * (image % 2)
+        )
         for image in (2, 0, 5)
     ]
     grid = MaskGrid(PIXELS, size, size)
@@ -123,7 +139,8 @@ def test_counts_over_upsampled_maps_equal_the_twins(seed: int) -> None:
     annotations = []
     for image in range(5):
         seeds_and_sizes = [
-            (10 * seed + image + plane, (6 + plane, 9)) for plane in range(image % 3)
+            (10 * seed + image + plane, (6 + plane, 9))
+            for plane in range(image % 3)
         ]
         planes = [random_planes(*drawing, 1)[0] for drawing in seeds_and_sizes]
         labels = tuple(rng.integers(1, 7, image % 4).tolist())
@@ -133,9 +150,9 @@ def test_counts_over_upsampled_maps_equal_the_twins(seed: int) -> None:
 
 
 def test_maps_may_come_in_any_order_and_be_some_of_all() -> None:
-    maps = torch.rand(4, 5, 6, 7, generator=torch.Generator().manual_seed(5)).flatten(
-        0, 1
-    )
+    maps = torch.rand(
+        4, 5, 6, 7, generator=torch.Generator().manual_seed(5)
+    ).flatten(0, 1)
     labels = [
         LabelCombinations.of(
             Annotation(list(random_planes(image, (6, 7), 2)), (3,)), (6, 7)
@@ -185,7 +202,9 @@ def test_no_map_counts_nothing() -> None:
 def test_pixels_are_counted_by_combination_as_plainly() -> None:
     maps = torch.rand(6, 3, 4, generator=torch.Generator().manual_seed(9))
     labels = [
-        LabelCombinations.of(Annotation(list(random_planes(image, (8, 9), 2))), (8, 9))
+        LabelCombinations.of(
+            Annotation(list(random_planes(image, (8, 9), 2))), (8, 9)
+        )
         for image in range(2)
     ]
     batch = AnnotationBatch.of(labels, CATEGORY_OF, 3, CPU)
@@ -226,7 +245,9 @@ def surroundings(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.param == "another device":
             torch.set_default_device("meta")
         with (
-            torch.autocast("cpu", torch.bfloat16, enabled=request.param == "autocast"),
+            torch.autocast(
+                "cpu", torch.bfloat16, enabled=request.param == "autocast"
+            ),
             torch.inference_mode(request.param == "inference mode"),
         ):
             yield
@@ -271,7 +292,9 @@ def test_more_pixels_than_float32_counts() -> None:
     everywhere = Annotation([np.ones(size, np.int32)], (2,))
     maps = torch.ones(1, 1, 1, 1)
     with torch.autocast("cpu", torch.bfloat16):
-        counts = count(maps, [everywhere], torch.zeros(1), MaskGrid(PIXELS, size, size))
+        counts = count(
+            maps, [everywhere], torch.zeros(1), MaskGrid(PIXELS, size, size)
+        )
     intersection, unit_area, concept_area = counts
     pixels = 2**24 + 4096
     assert intersection[0, :2].tolist() == [pixels, pixels]

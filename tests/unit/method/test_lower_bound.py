@@ -12,7 +12,11 @@ from torch import Tensor
 from nd_plugin.engine.state import LayerState
 from nd_plugin.engine.thresholds import thresholds
 from nd_plugin.machine.process_group import SingleProcess
-from nd_plugin.method.lower_bound import CombinedBounds, LowerBound, poisson_upper_bound
+from nd_plugin.method.lower_bound import (
+    CombinedBounds,
+    LowerBound,
+    poisson_upper_bound,
+)
 from nd_plugin.method.ranks import rank
 from nd_plugin.receptive_fields.geometry import spread_evenly
 
@@ -38,7 +42,9 @@ def bound_of(maps: Tensor, batch: int) -> LowerBound:
 
 
 @pytest.mark.parametrize("mean", [1e-9, 0.005, 0.7, 1.0, 5.0, 37.5, 400.0])
-def test_the_poisson_bound_is_hardly_ever_reached_and_not_far_away(mean: float) -> None:
+def test_the_poisson_bound_is_hardly_ever_reached_and_not_far_away(
+    mean: float,
+) -> None:
     number = poisson_upper_bound(mean)
     chance = 0.0
     for count in range(number, number + 3000):
@@ -80,7 +86,9 @@ def test_values_above_the_threshold_may_crowd_into_few_images() -> None:
 def test_a_level_that_many_values_are_is_told_by_counting(
     value: float, batch: int
 ) -> None:
-    maps = torch.randn(400, 3, 3, 4, generator=seeded(4)).add(value).clamp(max=value)
+    maps = (
+        torch.randn(400, 3, 3, 4, generator=seeded(4)).add(value).clamp(max=value)
+    )
     is_peak = torch.rand(400, 3, 4) < 0.03
     maps[:, 1] = value
     maps[:, 2] = torch.where(is_peak, 9.0, maps[:, 2].clamp(min=value))
@@ -110,7 +118,13 @@ def test_what_parts_have_counted_adds_up() -> None:
     floors = torch.tensor([[1.0, 1.0, 0.0, 2.0, 0.0], [1.0, 0.0, 0.0, 3.0, 0.0]])
     reached = torch.tensor([[5, 11, 3, 11, 2], [6, 0, 7, 4, 3]])
     bounds = CombinedBounds(torch.zeros(5), floors, reached)
-    assert bounds.proven_level(10).tolist() == [1.0, 1.0, -torch.inf, 2.0, -torch.inf]
+    assert bounds.proven_level(10).tolist() == [
+        1.0,
+        1.0,
+        -torch.inf,
+        2.0,
+        -torch.inf,
+    ]
     assert bounds.proven_level(4).tolist() == [1.0, 1.0, 0.0, 2.0, 0.0]
     assert bounds.proven_level(3).tolist() == [1.0, 1.0, 0.0, 3.0, 0.0]
 
@@ -131,4 +145,6 @@ def test_the_bound_of_one_batch_of_everything_is_that_of_many() -> None:
         bound.update_level()
         assert bound.largest is not None
         largest.append(bound.largest[:, :80])
-    assert torch.equal(largest[1], largest[0]) and torch.equal(largest[2], largest[0])
+    assert torch.equal(largest[1], largest[0]) and torch.equal(
+        largest[2], largest[0]
+    )

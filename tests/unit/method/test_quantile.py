@@ -19,7 +19,9 @@ from nd_plugin.method.quantile import UnitValues, from_keys, select, to_keys
 def split(values: Tensor, bound: Tensor, ends: Sequence[int]) -> list[UnitValues]:
     """Units and values above ``bound``, shuffled, in pieces."""
     units = torch.arange(len(values)).repeat_interleave(values.shape[1])
-    order = torch.randperm(values.numel(), generator=torch.Generator().manual_seed(1))
+    order = torch.randperm(
+        values.numel(), generator=torch.Generator().manual_seed(1)
+    )
     shuffled_units = units[order]
     shuffled_values = values.flatten()[order]
     is_above = shuffled_values > bound[shuffled_units]
@@ -35,10 +37,14 @@ def check(
     selected_values, has_rank = selected
     assert selected_values.dtype == values.dtype
     for unit, unit_values in enumerate(values):
-        descending = unit_values[unit_values > bound[unit]].sort(descending=True).values
+        descending = (
+            unit_values[unit_values > bound[unit]].sort(descending=True).values
+        )
         exists = rank < len(descending)
         assert bool(has_rank[unit]) == exists
-        assert selected_values[unit] == (descending[rank] if exists else bound[unit])
+        assert selected_values[unit] == (
+            descending[rank] if exists else bound[unit]
+        )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -47,20 +53,29 @@ def check(
 def test_equals_plain_sorting(
     kind: str, dtype: torch.dtype, small: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if small:  # many passes over few buckets, and the values are read again for each
+    if (
+        small
+    ):  # many passes over few buckets, and the values are read again for each
         monkeypatch.setattr(quantile, "BUCKETS", 32)
     max_held = 7 if small else 2**20
     values = draw_values(kind, dtype)
     no_bound = torch.full((4,), -torch.inf, dtype=dtype)
     medians = values.median(1).values
     below_all = -values.abs().amax() * 2
-    mixed = torch.stack([values[0, 0], values[1].amin(), values[2].amax(), below_all])
+    mixed = torch.stack(
+        [values[0, 0], values[1].amin(), values[2].amax(), below_all]
+    )
     sum_over_processes = SingleProcess().total
     for bound in (no_bound, medians, mixed):
         pieces = split(values, bound, [3, 100, 100])
         for rank in (0, 1, 17, 249, 499, 500, 10**6):
             selected = select(
-                pieces.copy, bound, values.amax(1), rank, sum_over_processes, max_held
+                pieces.copy,
+                bound,
+                values.amax(1),
+                rank,
+                sum_over_processes,
+                max_held,
             )
             check(values, bound, rank, selected)
 
@@ -89,7 +104,9 @@ def test_values_are_read_again_while_there_are_many(
 def test_of_nothing() -> None:
     bound = torch.tensor([1.5, -torch.inf])
     for highest in (torch.tensor([2.0, 0.0]), torch.tensor([1.5, -torch.inf])):
-        values, has_rank = select(list, bound, highest, 0, SingleProcess().total, 2**20)
+        values, has_rank = select(
+            list, bound, highest, 0, SingleProcess().total, 2**20
+        )
         assert values.tolist() == bound.tolist() and not has_rank.any()
 
 

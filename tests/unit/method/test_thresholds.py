@@ -60,7 +60,9 @@ def test_constant_units_and_those_that_hardly_leave_0_are_known_without_candidat
     maps[3, 2, 0, 0] = 4.0
     maps[5, 2, 1, 1] = -1.0
     maps[:, 3] = 0.5
-    (at_quantile,) = find_thresholds(maps, [0.1], torch.tensor([0.0, -2.5, 0.0, 0.5]))
+    (at_quantile,) = find_thresholds(
+        maps, [0.1], torch.tensor([0.0, -2.5, 0.0, 0.5])
+    )
     assert at_quantile.known.all()
     assert at_quantile.values.tolist() == [0.0, -2.5, 0.0, 0.5]
 
@@ -70,11 +72,14 @@ def test_constant_units_and_those_that_hardly_leave_0_are_known_without_candidat
 def test_sparse_and_dead_equal_the_twins(tau: float, images: int) -> None:
     locations = images * 4
     units = [
-        (torch.arange(locations) < nonzero) * -1.5 for nonzero in range(locations + 1)
+        (torch.arange(locations) < nonzero) * -1.5
+        for nonzero in range(locations + 1)
     ]
     values = torch.stack(units, dim=1)  # (location, unit)
     maps = values.view(images, 4, -1).transpose(1, 2)[..., None]
-    statistics = gather_statistics(maps, torch.arange(images), rank(tau, locations) + 1)
+    statistics = gather_statistics(
+        maps, torch.arange(images), rank(tau, locations) + 1
+    )
     twin_values = maps.transpose(0, 1).flatten(1).numpy()
     assert (
         run._sparse(statistics, tau).tolist()

@@ -40,9 +40,14 @@ def test_they_add_up_for_any_split(
         statistics.reverse()
     total = functools.reduce(operator.add, statistics)
     values = maps.transpose(0, 1).flatten(1)
-    assert total.images == 12 and total.locations == 12 * 36 and total.cells == (6, 6)
+    assert (
+        total.images == 12 and total.locations == 12 * 36 and total.cells == (6, 6)
+    )
     assert torch.equal(total.highest, values.amax(1))
-    assert torch.equal(total.lowest_peak, maps.amax((2, 3)).amin(0)) or total.all_varied
+    assert (
+        torch.equal(total.lowest_peak, maps.amax((2, 3)).amin(0))
+        or total.all_varied
+    )
     assert total.varied.tolist() == [True, False, True, True, True]
     nonzero = (values != 0).sum(1)
     few = nonzero <= total.enough
@@ -115,5 +120,6 @@ def test_top_images_are_those_of_a_sort_with_ties_to_the_lower_image(
         order = descending(peaks[:, unit], images)[:count]
         assert top_images.best().images[unit].tolist() == images[order].tolist()
         assert (
-            top_images.best().activations[unit].tolist() == peaks[order, unit].tolist()
+            top_images.best().activations[unit].tolist()
+            == peaks[order, unit].tolist()
         )

@@ -30,7 +30,9 @@ def test_equals_the_twin_to_the_last_bit(
     twin_geometry = ((rows.stride, rows.offset), (columns.stride, columns.offset))
     upsampled = upsample(maps, Geometry(*axes), (64, 96), (31, 48)).numpy()
     for unit in range(2):
-        twin = reference.upsample(maps[unit].numpy(), twin_geometry, (64, 96), (31, 48))
+        twin = reference.upsample(
+            maps[unit].numpy(), twin_geometry, (64, 96), (31, 48)
+        )
         assert np.array_equal(upsampled[unit].view(np.int32), twin.view(np.int32))
 
 

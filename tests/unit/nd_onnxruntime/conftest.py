@@ -38,7 +38,9 @@ def exported(
         )
     torch.manual_seed(0)
     module = networks.ResNet18(width=2).eval()
-    for norm in (part for part in module.modules() if isinstance(part, nn.BatchNorm2d)):
+    for norm in (
+        part for part in module.modules() if isinstance(part, nn.BatchNorm2d)
+    ):
         for values in (
             norm.weight.data,
             norm.bias.data,

@@ -48,7 +48,9 @@ def test_occlusion_and_ablation_say_what_the_reference_evaluator_says(
         images, target=3, feature_mask=mask
     )
     for attributions in (occluded, ablated):
-        torch.testing.assert_close(attributions[:, 0, 0, 0], lost, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            attributions[:, 0, 0, 0], lost, rtol=1e-3, atol=1e-4
+        )
     assert lost.abs().min() > 1e-3
 
 
@@ -78,7 +80,12 @@ def test_infidelity_of_nothing_is_the_mean_square_of_what_changes(
         return inputs / 2, inputs / 2
 
     scores = infidelity(
-        forward, darken, images, torch.zeros_like(images), target=2, n_perturb_samples=2
+        forward,
+        darken,
+        images,
+        torch.zeros_like(images),
+        target=2,
+        n_perturb_samples=2,
     )
     changed = (forward(images) - forward(images / 2))[:, 2]
     torch.testing.assert_close(scores, changed**2, rtol=1e-4, atol=1e-6)

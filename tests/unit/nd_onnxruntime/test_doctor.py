@@ -47,7 +47,9 @@ def test_two_distributions_of_one_module(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("names", [("onnxruntime",), ("onnxruntime-gpu",), ()])
-def test_one_distribution_is_well(names: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_distribution_is_well(
+    names: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     installed(monkeypatch, *names)
     finding = findings(monkeypatch)["ONNX Runtime"]
     assert finding.remedy == "" and finding.found == (
@@ -93,7 +95,9 @@ def test_cuda_libraries_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_build_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = f"this ONNX Runtime {ort.__version__} is built for CPUExecutionProvider"
+    problem = (
+        f"this ONNX Runtime {ort.__version__} is built for CPUExecutionProvider"
+    )
     finding = findings(monkeypatch, problem, built=None)["CUDA for ONNX Runtime"]
     assert finding == Finding(
         "CUDA for ONNX Runtime",

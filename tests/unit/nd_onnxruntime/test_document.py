@@ -32,13 +32,15 @@ def test_external_data_are_read_tensor_by_tensor(
 ) -> None:
     inside = {
         tensor.name: numpy_helper.to_array(tensor)
-        for tensor in onnx.load(onnx_files.dynamic_batch(tmp_path)).graph.initializer
+        for tensor in onnx.load(
+            onnx_files.dynamic_batch(tmp_path)
+        ).graph.initializer
     }
     document = read(make(tmp_path))
     tensors = document.model.graph.initializer
-    assert all(tensor.data_location == TensorProto.EXTERNAL for tensor in tensors), (
-        "they stay where they are"
-    )
+    assert all(
+        tensor.data_location == TensorProto.EXTERNAL for tensor in tensors
+    ), "they stay where they are"
     assert {tensor.name for tensor in tensors} == set(inside)
     for tensor in tensors:
         assert np.array_equal(document.array(tensor), inside[tensor.name])
@@ -79,7 +81,9 @@ def test_data_beside_a_linked_model_are_looked_for_beside_the_link(
 ) -> None:
     """A hub's cache: the name that the user gives counts, and not where the link leads."""
     path = onnx_files.symlinked_external_data(tmp_path)
-    assert read(path).external == {"model.onnx.data": path.parent / "model.onnx.data"}
+    assert read(path).external == {
+        "model.onnx.data": path.parent / "model.onnx.data"
+    }
     with pytest.raises(ModelNotFound, match=r"blobs/model.onnx.data is missing"):
         read(path.resolve())
 
@@ -189,7 +193,9 @@ def test_a_weight_of_a_body_may_be_external_as_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "location", ["", "/etc/hostname", "..", "a/../../x", "C:\\x", "..\\x"]
 )
-def test_data_outside_the_folder_are_not_read(location: str, tmp_path: Path) -> None:
+def test_data_outside_the_folder_are_not_read(
+    location: str, tmp_path: Path
+) -> None:
     model = onnx.load(onnx_files.external_data(tmp_path), load_external_data=False)
     entry = model.graph.initializer[0].external_data[0]
     assert entry.key == "location"

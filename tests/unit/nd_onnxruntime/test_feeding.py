@@ -28,7 +28,9 @@ def probed(
     **options: Any,
 ) -> np.ndarray:
     given = onnx_files.draw_images(path, 3) if images is None else images
-    with open_model(str(path), ModelOptions(**options)).probe([layer], SIZE) as probe:
+    with open_model(str(path), ModelOptions(**options)).probe(
+        [layer], SIZE
+    ) as probe:
         found: np.ndarray = probe(torch.from_numpy(given))[layer].numpy()
         return found
 
@@ -66,11 +68,15 @@ class TestFeeds:
         # processors may run other kernels for one image than for three: equal up to rounding
         np.testing.assert_allclose(single, number[:1], rtol=0, atol=1e-5)
 
-    @pytest.mark.parametrize("array", [np.ones((3, 4)), np.ones(2), np.ones((3, 1))])
+    @pytest.mark.parametrize(
+        "array", [np.ones((3, 4)), np.ones(2), np.ones((3, 1))]
+    )
     def test_of_another_shape_are_refused(
         self, array: np.ndarray, tmp_path: Path
     ) -> None:
-        message = refusal(onnx_files.two_inputs(tmp_path), feeds=saved(tmp_path, array))
+        message = refusal(
+            onnx_files.two_inputs(tmp_path), feeds=saved(tmp_path, array)
+        )
         assert (
             f"the array has shape {array.shape}, but the input takes (1) float"
             in message
@@ -87,10 +93,13 @@ class TestFeeds:
         ) in message
 
     @pytest.mark.parametrize("text", ["half", "nowhere.npy", ""])
-    def test_that_are_no_numbers_are_refused(self, text: str, tmp_path: Path) -> None:
+    def test_that_are_no_numbers_are_refused(
+        self, text: str, tmp_path: Path
+    ) -> None:
         message = refusal(onnx_files.two_inputs(tmp_path), feeds={"scale": text})
         assert (
-            message == f"--feed scale={text}: neither a number nor a readable .npy file"
+            message
+            == f"--feed scale={text}: neither a number nor a readable .npy file"
         )
 
     def test_with_pickles_are_refused(self, tmp_path: Path) -> None:

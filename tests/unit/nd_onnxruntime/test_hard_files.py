@@ -16,8 +16,15 @@ from onnx_files import HARD_FILES, RESIZED, HardFile
 from nd_plugin import Axis, Geometry, ModelOptions, NDError, open_model
 
 SIZE = (32, 32)
-ONE_AT_A_TIME = "outputs depend on the rest of the batch; images were run one at a time"
-EXIT_CODES = {"BadInput": 2, "ModelNotFound": 2, "UnitsNotFound": 2, "Unavailable": 3}
+ONE_AT_A_TIME = (
+    "outputs depend on the rest of the batch; images were run one at a time"
+)
+EXIT_CODES = {
+    "BadInput": 2,
+    "ModelNotFound": 2,
+    "UnitsNotFound": 2,
+    "Unavailable": 3,
+}
 
 LAYOUTS: dict[
     str, Callable[[np.ndarray], np.ndarray]
@@ -48,7 +55,8 @@ UNANCHORED = {  # behind operators without a rule: bodies, sequences, ArgMax, a 
 
 def options(row: HardFile) -> ModelOptions:
     return ModelOptions(
-        input=row.image or None, feeds={name: str(number) for name, number in row.feed}
+        input=row.image or None,
+        feeds={name: str(number) for name, number in row.feed},
     )
 
 
@@ -185,7 +193,9 @@ class TestGeometry:
         )
         assert found.columns == found.rows == Axis(5, 2, 0) and columns == rows
         assert geometry_of(path, "narrow").rows == Axis(3, 2, 0)
-        assert geometry_of(path, "gated") == found, "a branch pooled to 1x1 never wins"
+        assert geometry_of(path, "gated") == found, (
+            "a branch pooled to 1x1 never wins"
+        )
 
     @pytest.mark.parametrize(
         "make", [onnx_files.nhwc, onnx_files.nhwc_cube, onnx_files.uint8_nhwc_input]
@@ -207,13 +217,15 @@ class TestGeometry:
         path = make(tmp_path)
         for layer in ("patches", "sequence", "placed", "tokens"):
             found = geometry_of(path, layer)
-            assert found.anchored and found.rows == found.columns == Axis(8, 8, 3.5), (
-                layer
-            )
+            assert found.anchored and found.rows == found.columns == Axis(
+                8, 8, 3.5
+            ), layer
 
     def test_of_bodies_is_not_guessed(self, tmp_path: Path) -> None:
         found = geometry_of(onnx_files.with_loop(tmp_path), "relu2")
-        assert found.source == "cells spread evenly" and found.rows == Axis(32, 4, 1.5)
+        assert found.source == "cells spread evenly" and found.rows == Axis(
+            32, 4, 1.5
+        )
 
 
 def test_of_any_size(tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ class TestModules:
             layer.name: layer for layer in open_model(exported.module).layers(SIZE)
         }
         ours = {
-            layer.name: layer for layer in open_model(str(exported.path)).layers(SIZE)
+            layer.name: layer
+            for layer in open_model(str(exported.path)).layers(SIZE)
         }
         lost = [name for name in theirs if name not in ours]
         folded = [
@@ -126,10 +127,14 @@ class TestModules:
 def test_one_run_of_a_module_keeps_the_note_of_a_folded_batchnorm(
     exported: Any,
 ) -> None:
-    assert probed(str(exported.path), ["conv1#0"])[1] == [f"layer 'conv1#0': {FOLDED}"]
+    assert probed(str(exported.path), ["conv1#0"])[1] == [
+        f"layer 'conv1#0': {FOLDED}"
+    ]
 
 
-def test_a_child_of_a_sequential_in_a_list_has_its_whole_path(tmp_path: Path) -> None:
+def test_a_child_of_a_sequential_in_a_list_has_its_whole_path(
+    tmp_path: Path,
+) -> None:
     """TorchScript's exporter writes ``/stages.1/stages.1.0/…``.
 
     A module named ``a_1`` is not a second run of ``a``.
@@ -187,13 +192,17 @@ class TestValues:
         )
         names = [layer.name for layer in open_model(str(path)).layers((32, 32))]
         assert "relu1" in names and "value:relu1" in names
-        maps_by_layer, _ = probed(str(path), ["relu1", "value:relu1", "near"], (32, 32))
+        maps_by_layer, _ = probed(
+            str(path), ["relu1", "value:relu1", "near"], (32, 32)
+        )
         assert list(maps_by_layer) == ["relu1", "value:relu1", "near"]
         assert maps_by_layer["relu1"].shape == (2, 12, 8, 8), (
             "the module, whose last value relu2 is"
         )
         assert maps_by_layer["value:relu1"].shape == (2, 8, 32, 32)
-        assert torch.equal(maps_by_layer["near"].relu(), maps_by_layer["value:relu1"])
+        assert torch.equal(
+            maps_by_layer["near"].relu(), maps_by_layer["value:relu1"]
+        )
 
     def test_and_nodes_go_by_their_names(self, tmp_path: Path) -> None:
         path = str(onnx_files.dynamic_batch(tmp_path))
@@ -204,7 +213,9 @@ class TestValues:
         assert torch.equal(
             maps_by_layer["Conv_0"],
             next(
-                maps for name, maps in maps_by_layer.items() if name.endswith("conv1")
+                maps
+                for name, maps in maps_by_layer.items()
+                if name.endswith("conv1")
             ),
         )
 
@@ -220,14 +231,19 @@ class TestValues:
         ):
             probed(path, ["image"], (32, 32))
 
-    def test_that_do_not_depend_on_the_image_are_refused(self, tmp_path: Path) -> None:
+    def test_that_do_not_depend_on_the_image_are_refused(
+        self, tmp_path: Path
+    ) -> None:
         path = onnx_files.two_inputs_batched(tmp_path)
         model, size = (
             open_model(str(path), ModelOptions(feeds={"scale": "1"})),
             (32, 32),
         )
         message = "the value 'factor' does not depend on the image 'image'"
-        with pytest.raises(UnitsNotFound, match=message), model.probe(["factor"], size):
+        with (
+            pytest.raises(UnitsNotFound, match=message),
+            model.probe(["factor"], size),
+        ):
             pass
 
     def test_are_given_by_name_only(self, tmp_path: Path) -> None:
@@ -244,7 +260,12 @@ class TestValues:
                 match=f"{inner}.*inside the body.*choose an output of that node: {output}",
             ):
                 probed(path, [inner], (32, 32))
-            assert probed(path, [output], (32, 32))[0][output].shape == (2, 8, 32, 32)
+            assert probed(path, [output], (32, 32))[0][output].shape == (
+                2,
+                8,
+                32,
+                32,
+            )
 
 
 def test_metadata_that_cannot_be_read_name_no_module(tmp_path: Path) -> None:

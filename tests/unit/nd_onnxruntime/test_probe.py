@@ -15,7 +15,9 @@ from nd_onnxruntime.subgraph import extract_subgraph
 from nd_plugin import Dissection, LayerDissection, open_model
 
 SIZE = (32, 32)
-ONE_AT_A_TIME = "outputs depend on the rest of the batch; images were run one at a time"
+ONE_AT_A_TIME = (
+    "outputs depend on the rest of the batch; images were run one at a time"
+)
 
 
 def images_of(path: Path, count: int = 4) -> torch.Tensor:
@@ -34,7 +36,9 @@ class TestBatches:
             onnx_files.scalar_output,
         ],
     )
-    def test_are_what_their_images_are_alone(self, make: Any, tmp_path: Path) -> None:
+    def test_are_what_their_images_are_alone(
+        self, make: Any, tmp_path: Path
+    ) -> None:
         path = make(tmp_path)
         images = images_of(path)
         expected = torch.from_numpy(
@@ -44,7 +48,9 @@ class TestBatches:
             for batch in (slice(0, 4), slice(0, 1), slice(1, 4)):
                 found = probe(images[batch])["relu2"]
                 assert found.shape == expected[batch].shape
-                torch.testing.assert_close(found, expected[batch], rtol=0, atol=1e-5)
+                torch.testing.assert_close(
+                    found, expected[batch], rtol=0, atol=1e-5
+                )
 
     def test_that_mix_their_images_are_said_to_in_the_result(
         self, tmp_path: Path
@@ -93,7 +99,9 @@ class TestMaps:
             (onnx_files.dynamic_batch, "logits"),
         ],
     )
-    def test_are_the_callers_own(self, make: Any, layer: str, tmp_path: Path) -> None:
+    def test_are_the_callers_own(
+        self, make: Any, layer: str, tmp_path: Path
+    ) -> None:
         """Later batches, of other sizes too, change nothing; nor do changes to the images."""
         path = make(tmp_path)
         images = images_of(path)
@@ -112,10 +120,12 @@ class TestMaps:
         with open_model(str(path)).probe(["relu2"], SIZE) as probe:
             found = probe(images_of(path))["relu2"]
         del probe
-        expected = onnx_files.inner_values(path, images_of(path).numpy(), ["relu2"])[
-            "relu2"
-        ]
-        torch.testing.assert_close(found, torch.from_numpy(expected), rtol=0, atol=1e-5)
+        expected = onnx_files.inner_values(
+            path, images_of(path).numpy(), ["relu2"]
+        )["relu2"]
+        torch.testing.assert_close(
+            found, torch.from_numpy(expected), rtol=0, atol=1e-5
+        )
 
     def test_of_images_that_are_not_contiguous(self, tmp_path: Path) -> None:
         path = onnx_files.dynamic_batch(tmp_path)
@@ -123,7 +133,9 @@ class TestMaps:
         with open_model(str(path)).probe(["relu2"], SIZE) as probe:
             expected = probe(images)["relu2"]
             assert torch.equal(
-                probe(images.contiguous(memory_format=torch.channels_last))["relu2"],
+                probe(images.contiguous(memory_format=torch.channels_last))[
+                    "relu2"
+                ],
                 expected,
             )
             assert torch.equal(

@@ -23,7 +23,9 @@ AFTER_QDQ = "taken after its QuantizeLinear and DequantizeLinear, as the quantis
 APPENDED = (
     "integers of a quantised operator, dequantised by an appended DequantizeLinear"
 )
-ONE_AT_A_TIME = "outputs depend on the rest of the batch; images were run one at a time"
+ONE_AT_A_TIME = (
+    "outputs depend on the rest of the batch; images were run one at a time"
+)
 VALUES = {
     "QDQ": ("relu1", "pool1", "relu2"),
     "QOperator": ("conv1_quantized", "pool1_quantized", "conv2_quantized"),
@@ -108,7 +110,9 @@ def test_values_are_the_numbers_of_the_quantised_model(
     for value, maps in zip(values, probed_maps, strict=True):
         scale, zero = numbers(path, value)
         name = f"{value}_DequantizeLinear_Output" if form == "QDQ" else value
-        truth = onnx_files.inner_values(path, images, [name])[name].astype(np.float32)
+        truth = onnx_files.inner_values(path, images, [name])[name].astype(
+            np.float32
+        )
         expected = truth if form == "QDQ" else (truth - zero) * scale
         steps = maps / scale
         assert np.abs(steps - steps.round()).max() < 1e-3, "multiples of the scale"
@@ -133,7 +137,9 @@ def test_they_are_near_those_of_the_float_model_and_look_at_the_same_places(
         assert 0 < np.abs(one - other).max() < 0.05 * other.max()
     size = SIZE
     with (
-        open_model(str(folder / f"{form}.onnx")).probe(layers.split(), size) as probe,
+        open_model(str(folder / f"{form}.onnx")).probe(
+            layers.split(), size
+        ) as probe,
         open_model(str(folder / "float.onnx")).probe(
             ["relu1", "relu2"], size
         ) as origin,

@@ -63,7 +63,9 @@ class TestDevices:
         self, device: str, tmp_path: Path
     ) -> None:
         with pytest.raises(Unavailable) as raised:
-            open_model(str(onnx_files.dynamic_batch(tmp_path)), ModelOptions(device))
+            open_model(
+                str(onnx_files.dynamic_batch(tmp_path)), ModelOptions(device)
+            )
         assert raised.value.exit_code == 3
         assert str(raised.value) == (
             f"device {device!r} is not available: this ONNX Runtime {ort.__version__} is built for "
@@ -76,12 +78,18 @@ class TestDevices:
             Unavailable,
             match="finds no CUDA device that it can use: CUDA failure 100: no CUDA-cap",
         ):
-            open_model(str(onnx_files.dynamic_batch(tmp_path)), ModelOptions("cuda"))
+            open_model(
+                str(onnx_files.dynamic_batch(tmp_path)), ModelOptions("cuda")
+            )
 
     @pytest.mark.parametrize("fixture", ["without_cuda", "broken_cuda"])
     @pytest.mark.parametrize("device", ["auto", "cpu"])
     def test_auto_takes_the_cpu_and_says_so(
-        self, fixture: str, device: str, tmp_path: Path, request: pytest.FixtureRequest
+        self,
+        fixture: str,
+        device: str,
+        tmp_path: Path,
+        request: pytest.FixtureRequest,
     ) -> None:
         request.getfixturevalue(fixture)
         model = open_model(
@@ -94,12 +102,16 @@ class TestDevices:
         )
 
     @pytest.mark.parametrize("device", ["gpu", "cpu:1", "cuda:x", "CUDA", "auto:0"])
-    def test_that_nobody_knows_are_refused(self, device: str, tmp_path: Path) -> None:
+    def test_that_nobody_knows_are_refused(
+        self, device: str, tmp_path: Path
+    ) -> None:
         with pytest.raises(
             BadInput,
             match=f"no device '{device}' for ONNX Runtime; choose auto, cpu, cuda or cuda:INDEX",
         ):
-            open_model(str(onnx_files.dynamic_batch(tmp_path)), ModelOptions(device))
+            open_model(
+                str(onnx_files.dynamic_batch(tmp_path)), ModelOptions(device)
+            )
 
     def test_a_provider_that_was_not_had_is_no_silent_cpu(
         self, tmp_path: Path, monkeypatch: Any
@@ -135,7 +147,9 @@ class TestDevices:
 
 
 class TestErrors:
-    def test_of_an_operator_name_the_option_that_helps(self, tmp_path: Path) -> None:
+    def test_of_an_operator_name_the_option_that_helps(
+        self, tmp_path: Path
+    ) -> None:
         path = onnx_files.unknown_domain(tmp_path)
         with (
             pytest.raises(BadInput) as raised,
@@ -149,7 +163,9 @@ class TestErrors:
         )
 
     @pytest.mark.parametrize("content", [None, b"no library"])
-    def test_of_a_library_name_it(self, content: bytes | None, tmp_path: Path) -> None:
+    def test_of_a_library_name_it(
+        self, content: bytes | None, tmp_path: Path
+    ) -> None:
         library = tmp_path / "operators.so"
         if content is not None:
             library.write_bytes(content)
@@ -195,7 +211,9 @@ class TestErrors:
             ),
         ],
     )
-    def test_are_translated(self, told: str, kind: type[Exception], says: str) -> None:
+    def test_are_translated(
+        self, told: str, kind: type[Exception], says: str
+    ) -> None:
         document = Document("m.onnx", onnx_files.Network().model(), {})
         translated = runtime_errors.translate(RuntimeError(told), document)
         assert type(translated) is kind and str(translated).startswith(says)
@@ -210,6 +228,9 @@ class TestErrors:
                 raised.value
             )
             assert "ONNXRuntimeError" not in str(raised.value)
-            assert probe(torch.zeros(1, 3, 32, 32))["relu2"].shape == (1, 12, 8, 8), (
-                "the probe goes on"
-            )
+            assert probe(torch.zeros(1, 3, 32, 32))["relu2"].shape == (
+                1,
+                12,
+                8,
+                8,
+            ), "the probe goes on"

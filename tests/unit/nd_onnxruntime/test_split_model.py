@@ -26,7 +26,8 @@ def logits(path: Path, images: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "make", [onnx_files.dynamic_batch, onnx_files.fixed_batch, onnx_files.external_data]
+    "make",
+    [onnx_files.dynamic_batch, onnx_files.fixed_batch, onnx_files.external_data],
 )
 def test_linear_contributions_and_bias_are_the_output(
     tmp_path: Path, make: Make

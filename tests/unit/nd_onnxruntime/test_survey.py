@@ -33,7 +33,9 @@ def model_of(
     inputs: dict[str, tuple[int, list[Any]]] | None = None,
 ) -> onnx.ModelProto:
     """Build a model whose last node computes its output."""
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, *SIZE])
+    image = helper.make_tensor_value_info(
+        "image", TensorProto.FLOAT, ["N", 3, *SIZE]
+    )
     further = [
         helper.make_tensor_value_info(name, kind, shape)
         for name, (kind, shape) in (inputs or {}).items()
@@ -107,14 +109,20 @@ class TestConstants:
         model = model_of([gather_rows("indices")], {"indices": np.array(ROWS)})
         path = tmp_path / "external.onnx"
         onnx.save_model(
-            model, path, save_as_external_data=True, location="data", size_threshold=0
+            model,
+            path,
+            save_as_external_data=True,
+            location="data",
+            size_threshold=0,
         )
         assert rows_of(surveyed(str(path), ["rows"])) == ROWS
 
 
 class TestNumbers:
     def test_of_feeds_are_recorded(self, tmp_path: Path) -> None:
-        model = model_of([gather_rows("fed")], inputs={"fed": (TensorProto.INT64, [3])})
+        model = model_of(
+            [gather_rows("fed")], inputs={"fed": (TensorProto.INT64, [3])}
+        )
         np.save(tmp_path / "fed.npy", np.array(ROWS))
         feeds = {"fed": str(tmp_path / "fed.npy")}
         assert rows_of(surveyed(model, ["rows"], feeds=feeds)) == ROWS
@@ -155,7 +163,9 @@ def test_scalars_do_not_divide_a_survey_into_many_runs(
     for number in range(100):
         nodes.append(constant(f"index{number}", value_int=number % 4))
         nodes.append(
-            helper.make_node("Gather", ["shape", f"index{number}"], [f"side{number}"])
+            helper.make_node(
+                "Gather", ["shape", f"index{number}"], [f"side{number}"]
+            )
         )
     names = [f"side{number}" for number in range(100)]
     model: Any = open_model(model_of(nodes), ModelOptions(input="image"))

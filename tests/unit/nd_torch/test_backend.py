@@ -43,7 +43,9 @@ class TestMaps:
         torch.manual_seed(0)
         model = networks.ViT(registers=3).eval()
         outputs: list[Tensor] = []
-        model.block1.register_forward_hook(lambda _, __, output: outputs.append(output))
+        model.block1.register_forward_hook(
+            lambda _, __, output: outputs.append(output)
+        )
         with torch.no_grad():
             model(images)
         expected = outputs[0][:, 4:].transpose(1, 2).unflatten(2, (8, 8))
@@ -53,7 +55,9 @@ class TestMaps:
         torch.manual_seed(0)
         model = networks.ViT(batch_first=False).eval()
         outputs: list[Tensor] = []
-        model.block2.register_forward_hook(lambda _, __, output: outputs.append(output))
+        model.block2.register_forward_hook(
+            lambda _, __, output: outputs.append(output)
+        )
         with torch.no_grad():
             model(images)
         expected = outputs[0][5:].permute(1, 2, 0).unflatten(2, (8, 8))
@@ -72,13 +76,18 @@ class TestMaps:
             expected = model(images.contiguous(memory_format=torch.channels_last))
         assert torch.equal(maps_of(model, "fc", images)[:, :, 0, 0], expected)
 
-    def test_images_and_places_on_one_axis_are_refused(self, images: Tensor) -> None:
+    def test_images_and_places_on_one_axis_are_refused(
+        self, images: Tensor
+    ) -> None:
         with pytest.raises(
-            UnitsNotFound, match=r"'inside'.*share an axis.*choose a neighbouring layer"
+            UnitsNotFound,
+            match=r"'inside'.*share an axis.*choose a neighbouring layer",
         ):
             maps_of(networks.Windows(), "inside", images)
 
-    @pytest.mark.parametrize("mix", [lambda x: x.flip(0), lambda x: torch.cat([x, x])])
+    @pytest.mark.parametrize(
+        "mix", [lambda x: x.flip(0), lambda x: torch.cat([x, x])]
+    )
     def test_images_that_do_not_come_out_as_they_went_in_are_refused(
         self, mix: object
     ) -> None:
@@ -90,7 +99,8 @@ class TestMaps:
         self, images: Tensor
     ) -> None:
         assert (
-            maps_of(networks.dilated().bfloat16(), "0", images).dtype == torch.bfloat16
+            maps_of(networks.dilated().bfloat16(), "0", images).dtype
+            == torch.bfloat16
         )
 
     def test_a_default_device_and_inference_mode(self, images: Tensor) -> None:
@@ -164,7 +174,9 @@ class TestOpening:
         expected = maps_of(model, "layer4", images)
         maps = maps_of(model.cuda(), "layer4", images.cuda())
         assert maps.is_cuda
-        torch.testing.assert_close(maps.cpu(), expected, rtol=1e-3, atol=1e-3)  # TF32
+        torch.testing.assert_close(
+            maps.cpu(), expected, rtol=1e-3, atol=1e-3
+        )  # TF32
 
 
 class TestForwardFunctions:
@@ -179,7 +191,10 @@ class TestForwardFunctions:
             (maps,) = probe(images).values()
         assert torch.equal(maps, expected)
         message = "layers of a forward function have no names"
-        with pytest.raises(BadInput, match=message), opened.probe(["layer1"], (64, 64)):
+        with (
+            pytest.raises(BadInput, match=message),
+            opened.probe(["layer1"], (64, 64)),
+        ):
             pass
 
     def test_the_layers_device_and_number_type(self) -> None:

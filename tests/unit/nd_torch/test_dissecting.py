@@ -124,5 +124,7 @@ def test_autocast_does_not_reach_the_counts() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         cast = LayerDissection(model, "0").dissect(Noise(), workers=0, quantile=0.2)
     assert isinstance(plain, Dissection) and isinstance(cast, Dissection)
-    assert plain.concept_area.tolist() == cast.concept_area.tolist() == [2 * 112 * 56]
+    assert (
+        plain.concept_area.tolist() == cast.concept_area.tolist() == [2 * 112 * 56]
+    )
     assert cast.unit_area.sum() > 0

@@ -22,7 +22,9 @@ class TestCompiled:
     def test_a_wrapped_model(self, images: Tensor) -> None:
         model = networks.ResNet18().eval()
         expected = maps_of(model, "layer3", images)
-        assert torch.equal(maps_of(torch.compile(model), "layer3", images), expected)
+        assert torch.equal(
+            maps_of(torch.compile(model), "layer3", images), expected
+        )
 
     def test_a_model_compiled_in_place(self, images: Tensor) -> None:
         model = networks.ResNet18().eval()
@@ -72,7 +74,10 @@ class TestRestored:
     def test_after_a_failure_in_the_model(self, images: Tensor) -> None:
         model = networks.ResNet18().train()
         opened = open_model(model)
-        with opened.probe(["layer4"], (64, 64)) as probe, pytest.raises(ModelFailed):
+        with (
+            opened.probe(["layer4"], (64, 64)) as probe,
+            pytest.raises(ModelFailed),
+        ):
             probe(images[:, :2])
         with (
             pytest.raises(RuntimeError, match="mine"),

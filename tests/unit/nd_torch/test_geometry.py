@@ -41,7 +41,9 @@ def measure(
     """
     outputs: list[Tensor] = []
     target = model.get_submodule(layer) if layer else model
-    handle = target.register_forward_hook(lambda _, __, output: outputs.append(output))
+    handle = target.register_forward_hook(
+        lambda _, __, output: outputs.append(output)
+    )
     is_reached = torch.zeros(size, size, dtype=torch.bool)
     for seed in range(24 if size < 250 else 6):
         generator = torch.Generator().manual_seed(seed)
@@ -75,7 +77,9 @@ class Case:
     layer: str
     size: int  # of the input
     cell: int
-    slack: float = 0  # of the centre, in strides: nearest neighbours are spread evenly
+    slack: float = (
+        0  # of the centre, in strides: nearest neighbours are spread evenly
+    )
 
 
 CASES = {
@@ -91,8 +95,12 @@ CASES = {
     "focus": Case(networks.Focus, "conv", 48, 10),
     "u-net, nearest": Case(lambda: networks.UNet("nearest"), "up2", 64, 31, 0.5),
     "u-net, bilinear": Case(lambda: networks.UNet("bilinear"), "up2", 64, 31, 0.5),
-    "u-net, transposed": Case(lambda: networks.UNet("transpose"), "up2", 64, 31, 0.5),
-    "u-net, pixel shuffle": Case(lambda: networks.UNet("shuffle"), "up1", 64, 15, 0.5),
+    "u-net, transposed": Case(
+        lambda: networks.UNet("transpose"), "up2", 64, 31, 0.5
+    ),
+    "u-net, pixel shuffle": Case(
+        lambda: networks.UNet("shuffle"), "up1", 64, 15, 0.5
+    ),
     "u-net, bottom": Case(lambda: networks.UNet("nearest"), "bottom", 64, 8),
     "transposed": Case(
         lambda: nn.Sequential(
@@ -106,14 +114,18 @@ CASES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Using padding='same' with even kernel:UserWarning"
+)
 @pytest.mark.parametrize("name", CASES)
 def test_centres_are_where_the_gradient_reaches(name: str) -> None:
     case = CASES[name]
     torch.manual_seed(0)
     model = networks.made_positive(case.make())
     axes = derive(model, case.layer, case.size)
-    extents = measure(model, case.layer, case.size, unchanged, (case.cell, case.cell))
+    extents = measure(
+        model, case.layer, case.size, unchanged, (case.cell, case.cell)
+    )
     for axis, extent in zip(axes, extents, strict=True):
         deviation = abs(centre_of(axis, case.cell) - extent.centre)
         assert deviation <= case.slack * axis.stride
@@ -189,7 +201,9 @@ def test_what_no_rule_knows_is_spread_evenly_and_said() -> None:
         return x[:, :, [0, 3, 1], :]
 
     model = nn.Sequential(
-        nn.Conv2d(3, 4, 3, 2, 1), networks.Call(spectrum), networks.Call(select_rows)
+        nn.Conv2d(3, 4, 3, 2, 1),
+        networks.Call(spectrum),
+        networks.Call(select_rows),
     )
     with open_model(model).probe(["2"], (48, 48)) as probe:
         geometry = probe.geometries["2"]

@@ -32,7 +32,10 @@ class TestFactories:
                 "networks:ResNet81",
                 "networks has no 'ResNet81'; the nearest are ResNet18",
             ),
-            ("networks:ResNet18?widht=8", "could not be created: TypeError: .*widht"),
+            (
+                "networks:ResNet18?widht=8",
+                "could not be created: TypeError: .*widht",
+            ),
             ("nosuchmodule:f", "no module 'nosuchmodule' for the model"),
             (
                 "networks:torch.float32",
@@ -81,14 +84,19 @@ class TestLibraries:
             get_model=get_model,
             get_model_weights=lambda name: weights,
         )
-        monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(models=models))
+        monkeypatch.setitem(
+            sys.modules, "torchvision", SimpleNamespace(models=models)
+        )
         preprocess = open_model("torchvision:resnet18?width=2").preprocess
         assert preprocess.size == (96, 96)
         assert preprocess.mean == (0.5, 0.5, 0.5)
         assert preprocess.interpolation == "bicubic"
         assert preprocess.source == "torchvision's resnet18 weights"
         open_model("torchvision:resnet18?weights=none")
-        assert calls == [("resnet18", weights.V1, {"width": 2}), ("resnet18", None, {})]
+        assert calls == [
+            ("resnet18", weights.V1, {"width": 2}),
+            ("resnet18", None, {}),
+        ]
         message = "torchvision has no model 'resnet81'; the nearest are resnet18"
         with pytest.raises(ModelNotFound, match=message):
             open_model("torchvision:resnet81")

@@ -32,13 +32,17 @@ class TestNames:
     def test_reused_modules_are_chosen_by_number(self, images: Tensor) -> None:
         torch.manual_seed(0)
         model = networks.Returns().eval()
-        message = "'relu' runs 2 times in one forward pass; choose one: relu#0, relu#1"
+        message = (
+            "'relu' runs 2 times in one forward pass; choose one: relu#0, relu#1"
+        )
         with pytest.raises(LayerAmbiguous, match=message):
             maps_of(model, "relu", images)
         with torch.no_grad():
             first = torch.relu(model.conv(images))
         assert_same_maps(maps_of(model, "relu#0", images), first)
-        assert_same_maps(maps_of(model, "relu#1", images), torch.relu(3 - (first + 1)))
+        assert_same_maps(
+            maps_of(model, "relu#1", images), torch.relu(3 - (first + 1))
+        )
         with pytest.raises(
             LayerNotFound,
             match="runs 2 times in one forward pass; its last run is relu#1",
@@ -67,7 +71,8 @@ class TestNames:
 
     @pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
     @pytest.mark.parametrize(
-        "name", ["layer2.0.conv1", "module.layer2.0.conv1", "layer2.0._orig_mod.conv1"]
+        "name",
+        ["layer2.0.conv1", "module.layer2.0.conv1", "layer2.0._orig_mod.conv1"],
     )
     def test_wrappers_do_not_show_in_names(self, images: Tensor, name: str) -> None:
         model = networks.ResNet18().eval()

@@ -116,7 +116,9 @@ WITNESS = """
 
 def plugins() -> dict[str, Plugin]:
     """By distribution and name."""
-    return {f"{plugin.distribution}/{plugin.name}": plugin for plugin in host().plugins}
+    return {
+        f"{plugin.distribution}/{plugin.name}": plugin for plugin in host().plugins
+    }
 
 
 def states() -> dict[str, str]:
@@ -254,7 +256,9 @@ def test_nd_concept_sets_opens_by_name_with_argument_and_options(
     assert open_concepts(opened) is opened
 
 
-def test_nd_concept_sets_opens_by_match_with_the_whole_text(install: Install) -> None:
+def test_nd_concept_sets_opens_by_match_with_the_whole_text(
+    install: Install,
+) -> None:
     install("nd-toys", "toys", TOYS)
     assert open_concepts("shelf:2?box=3.toy").identity.source == "shelf:2?box=3.toy"
 
@@ -438,7 +442,9 @@ def test_an_entry_point_that_is_no_module_is_named(install: Install) -> None:
 
 
 def test_a_plugin_that_exits_is_named_and_the_others_work(install: Install) -> None:
-    install("nd-leaver", "leaver", "raise SystemExit('this library needs a licence')")
+    install(
+        "nd-leaver", "leaver", "raise SystemExit('this library needs a licence')"
+    )
     try:
         found = plugins()
     except SystemExit:
@@ -512,7 +518,11 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both(
     install("nd-toys", "toys", TOYS)
     install("nd-more-toys", "toys", concept_set("toys"))
     found = plugins()
-    assert found["nd-toys/toys"].state == found["nd-more-toys/toys"].state == "conflict"
+    assert (
+        found["nd-toys/toys"].state
+        == found["nd-more-toys/toys"].state
+        == "conflict"
+    )
     assert (
         "plugin toys, concept set toys also comes from nd-more-toys 1.0"
         in found["nd-toys/toys"].problem
@@ -522,7 +532,8 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both(
         in found["nd-more-toys/toys"].problem
     )
     with pytest.raises(
-        PluginConflict, match=r"of nd-more-toys 1\.0 and plugin 'toys' of nd-toys 1\.0"
+        PluginConflict,
+        match=r"of nd-more-toys 1\.0 and plugin 'toys' of nd-toys 1\.0",
     ):
         open_concepts("toys")
     monkeypatch.setenv(DISABLE, "nd-more-toys")
@@ -568,7 +579,9 @@ def test_a_tie_is_an_error_that_names_both(install: Install, rival: str) -> None
     assert caught.value.exit_code == 2
 
 
-def test_a_match_that_fails_is_named_and_out_of_the_choice(install: Install) -> None:
+def test_a_match_that_fails_is_named_and_out_of_the_choice(
+    install: Install,
+) -> None:
     install("nd-toys", "toys", backend("toys", "model.colour"))
     with pytest.warns(
         RuntimeWarning,
@@ -589,7 +602,9 @@ def test_blocked_by_its_name_or_by_its_distribution(
         (),
         f"blocked by {DISABLE}",
     )
-    assert "nd_toys_plugin" not in sys.modules, "what is blocked is not even imported"
+    assert "nd_toys_plugin" not in sys.modules, (
+        "what is blocked is not even imported"
+    )
     assert OURS_LOADED.items() <= states().items()
     with pytest.raises(
         ConceptSetInvalid, match=r"plugin 'toys' of nd-toys 1\.0 is blocked"
@@ -627,7 +642,8 @@ def test_json_lists_every_plugin_with_its_state(
     install("nd-toys", "toys", TOYS)
     monkeypatch.setenv(DISABLE, "toys")
     listed = {
-        plugin["name"]: plugin for plugin in json.loads(nd("plugins", "--json").stdout)
+        plugin["name"]: plugin
+        for plugin in json.loads(nd("plugins", "--json").stdout)
     }
     assert listed["masks"]["offers"] == ["concept set masks"]
     assert listed["torch"]["offers"] == ["backend torch"]
@@ -649,7 +665,9 @@ def test_a_factory_that_cannot_be_loaded_names_the_plugin(
     install: Install, factory: str
 ) -> None:
     install(
-        "nd-toys", "toys", concept_set("toys", factory) + backend("toys", "99", factory)
+        "nd-toys",
+        "toys",
+        concept_set("toys", factory) + backend("toys", "99", factory),
     )
     for choose in (lambda: open_concepts("toys"), lambda: open_model("anything")):
         with pytest.raises(
@@ -700,7 +718,10 @@ def changed(**members: object) -> object:
         (3, "int is no concept set"),
         (changed(__len__=lambda self: 0), "a test has no images"),
         (changed(concepts=()), "a test has no concepts"),
-        (changed(categories=("thing", "place")), "no concept in 'place': leave it out"),
+        (
+            changed(categories=("thing", "place")),
+            "no concept in 'place': leave it out",
+        ),
         (
             changed(
                 categories=("place",),
@@ -710,7 +731,9 @@ def changed(**members: object) -> object:
         ),
     ],
 )
-def test_what_is_no_sound_concept_set_is_refused(concepts: Any, problem: str) -> None:
+def test_what_is_no_sound_concept_set_is_refused(
+    concepts: Any, problem: str
+) -> None:
     with pytest.raises(ConceptSetInvalid, match=problem):
         open_concepts(concepts)
 

@@ -73,7 +73,9 @@ class Noise:
         if index in self.bad_images:
             raise self.bad_images[index]
         return Image.fromarray(
-            np.random.default_rng(index).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+            np.random.default_rng(index).integers(
+                0, 256, (9, 11, 3), dtype=np.uint8
+            )
         )
 
     def annotation(self, index: int) -> Annotation:
@@ -95,7 +97,9 @@ def feed(
     workers: int = 0,
     **settings: object,
 ) -> Feed:
-    return Feed(concepts, Preprocess(size=size), Settings(**settings), batch, workers)  # type: ignore[arg-type]
+    return Feed(
+        concepts, Preprocess(size=size), Settings(**settings), batch, workers
+    )  # type: ignore[arg-type]
 
 
 def concepts_of(labels: LabelCombinations) -> list[list[list[int]]]:
@@ -108,7 +112,9 @@ def concepts_of(labels: LabelCombinations) -> list[list[list[int]]]:
 
 def labels_of(batches: list[Batch]) -> list[list[list[list[int]]] | None]:
     return [
-        labels and concepts_of(labels) for batch in batches for labels in batch.labels
+        labels and concepts_of(labels)
+        for batch in batches
+        for labels in batch.labels
     ]
 
 
@@ -160,7 +166,12 @@ def test_parts_that_cannot_be() -> None:
         BadInput, match="4 parts are more than the 3 batches of 3 images"
     ):
         Feed.of(
-            Noise(), Preprocess(), Settings(), torch.device("cpu"), 3, part=Part(0, 4)
+            Noise(),
+            Preprocess(),
+            Settings(),
+            torch.device("cpu"),
+            3,
+            part=Part(0, 4),
         )  # type: ignore[arg-type]
 
 
@@ -175,7 +186,10 @@ def assert_same(found: list[Batch], expected: list[Batch]) -> None:
 
 
 BAD: dict[str, Mapping[int, Exception]] = {
-    "bad_images": {1: OSError("image file is truncated"), 6: ValueError("no image")},
+    "bad_images": {
+        1: OSError("image file is truncated"),
+        6: ValueError("no image"),
+    },
     "bad_annotations": {
         1: OSError("never asked for"),
         2: ValueError("of another aspect"),
@@ -187,7 +201,11 @@ BAD: dict[str, Mapping[int, Exception]] = {
 def test_batches() -> None:
     concepts = Noise()
     batches = list(feed(concepts).batches(annotated=True))
-    assert [batch.indices.tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [batch.indices.tolist() for batch in batches] == [
+        [0, 1, 2],
+        [3, 4, 5],
+        [6],
+    ]
     assert [batch.seen for batch in batches] == [3, 3, 1]
     for batch in batches:
         assert batch.pixels.dtype == torch.uint8 and batch.pixels.shape == (
@@ -198,7 +216,9 @@ def test_batches() -> None:
         )
         assert batch.indices.dtype == torch.int64 and batch.skipped == ()
         for place, index in enumerate(batch.indices.tolist()):
-            expected = concepts.image(index).resize((10, 8), Image.Resampling.BILINEAR)
+            expected = concepts.image(index).resize(
+                (10, 8), Image.Resampling.BILINEAR
+            )
             assert np.array_equal(
                 batch.pixels[place].permute(1, 2, 0), np.asarray(expected)
             )
@@ -277,7 +297,9 @@ def test_a_batch_without_a_readable_image_has_pixels_of_the_same_kind() -> None:
 )
 def test_whatever_a_concept_set_raises(error: Exception) -> None:
     (batch,) = feed(Noise(1, bad_images={0: error})).batches(annotated=True)
-    assert batch.skipped == (Skipped("0.jpg", "image", str(error) or "RuntimeError"),)
+    assert batch.skipped == (
+        Skipped("0.jpg", "image", str(error) or "RuntimeError"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -323,9 +345,14 @@ def test_labels_outside_the_vocabulary(annotation: Annotation, reason: str) -> N
     ],
 )
 def test_strict_stops_at_the_first(
-    bad: Mapping[str, Mapping[int, Exception]], message: str, before: int, workers: int
+    bad: Mapping[str, Mapping[int, Exception]],
+    message: str,
+    before: int,
+    workers: int,
 ) -> None:
-    batches = feed(Noise(**bad), workers=workers, strict=True).batches(annotated=True)  # type: ignore[arg-type]
+    batches = feed(Noise(**bad), workers=workers, strict=True).batches(
+        annotated=True
+    )  # type: ignore[arg-type]
     for _ in range(before):
         assert next(batches).skipped == ()
     with pytest.raises(Unreadable) as caught:
@@ -346,7 +373,9 @@ def test_limit(limit: int | None, images: int) -> None:
     limited = feed(Noise(), limit=limit)
     assert limited.images == images
     assert [
-        i for batch in limited.batches(annotated=False) for i in batch.indices.tolist()
+        i
+        for batch in limited.batches(annotated=False)
+        for i in batch.indices.tolist()
     ] == list(range(images))
 
 
@@ -376,7 +405,8 @@ def test_mask_size(
     text: str, native: bool, image: tuple[int, int], size: tuple[int, int] | None
 ) -> None:
     assert (
-        mask_size(Settings(mask_size=text), Noise(native_masks=native), image) == size
+        mask_size(Settings(mask_size=text), Noise(native_masks=native), image)
+        == size
     )
 
 
@@ -385,7 +415,8 @@ def test_mask_size(
 )
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(
-        BadInput, match=f"mask size {text!r} is not auto, native, N or HxW in pixels"
+        BadInput,
+        match=f"mask size {text!r} is not auto, native, N or HxW in pixels",
     ):
         mask_size(Settings(mask_size=text), Noise(), (224, 224))
     with pytest.raises(
@@ -508,7 +539,9 @@ def test_bad_files_on_disk(tmp_path: Path, workers: int) -> None:
         False,
         False,
     ]
-    skipped = {(s.image, s.part): s.reason for batch in batches for s in batch.skipped}
+    skipped = {
+        (s.image, s.part): s.reason for batch in batches for s in batch.skipped
+    }
     assert list(skipped) == [
         ("b.jpg", "image"),
         ("c.jpg", "annotation"),
@@ -519,7 +552,9 @@ def test_bad_files_on_disk(tmp_path: Path, workers: int) -> None:
     assert skipped["c.jpg", "annotation"].startswith(
         "the mask object/c.png cannot be read"
     )
-    assert skipped["d.jpg", "annotation"].startswith("the mask object/d.png is 60x60")
+    assert skipped["d.jpg", "annotation"].startswith(
+        "the mask object/d.png is 60x60"
+    )
     with pytest.raises(
         Unreadable, match=r"the image of b\.jpg cannot be read: .*truncated"
     ):
@@ -570,12 +605,20 @@ def test_modes_of_images(tmp_path: Path, mode: str) -> None:
 
 def test_a_palette_with_transparency_warns_nobody(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    in_mode("P").save(tmp_path / "images" / "x.png", transparency=bytes([0, 128, 255]))
-    (tmp_path / "image_labels.csv").write_text("image,category,name\nx.png,scene,sea\n")
+    in_mode("P").save(
+        tmp_path / "images" / "x.png", transparency=bytes([0, 128, 255])
+    )
+    (tmp_path / "image_labels.csv").write_text(
+        "image,category,name\nx.png,scene,sea\n"
+    )
     (batch,) = feed(open_concepts(f"masks:{tmp_path}"), size=(8, 12)).batches(
         annotated=True
     )
-    assert batch.skipped == () and batch.pixels[0, :, 0, 0].tolist() == [200, 200, 200]
+    assert batch.skipped == () and batch.pixels[0, :, 0, 0].tolist() == [
+        200,
+        200,
+        200,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -591,4 +634,6 @@ def test_a_pickled_concept_set_reads_the_same(
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         names = pool.map(concepts.name, range(5))
-    assert names == [f"{name}.jpg" for name in "abcde"] and read(concepts) is not None
+    assert (
+        names == [f"{name}.jpg" for name in "abcde"] and read(concepts) is not None
+    )

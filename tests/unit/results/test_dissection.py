@@ -37,7 +37,11 @@ class TestScores:
         assert dissection.labels.tolist() == [0, 2, 0, 0, 0]
         assert [d.unit for d in dissection.detectors()] == [2, 1, 0]
         summary = dissection.summary()
-        assert (summary.units, summary.detectors, summary.unique_detectors) == (5, 3, 2)
+        assert (summary.units, summary.detectors, summary.unique_detectors) == (
+            5,
+            3,
+            2,
+        )
         assert summary.unique_detectors_by_category == {"object": 1, "part": 1}
         assert summary.detectors_by_category == {"object": 2, "part": 1}
         # best in category above 0.04: object cat (0, 2); part tail (1) alone: unit 2's has 5/165
@@ -54,7 +58,8 @@ class TestScores:
     def test_top_images_by_name(self, dissection: Dissection) -> None:
         assert dissection.top(0, 2) == [("b.jpg", 2.0), ("a.jpg", 1.0)]
         with pytest.raises(
-            BadInput, match=r"no unit 5: layer 'block.1/relu' has 5, numbered from 0"
+            BadInput,
+            match=r"no unit 5: layer 'block.1/relu' has 5, numbered from 0",
         ):
             dissection.top(5)
 
@@ -93,20 +98,27 @@ class TestSaving:
         head = "unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector"
         assert text.splitlines()[0] == head
         rows = list(csv.DictReader(text.splitlines()))
-        assert float(rows[1]["threshold"]) == 0.1 + 0.2 and rows[1]["concept"] == "tail"
+        assert (
+            float(rows[1]["threshold"]) == 0.1 + 0.2
+            and rows[1]["concept"] == "tail"
+        )
         assert [row["detector"] for row in rows] == ["1", "1", "1", "0", "0"]
 
     def test_json_and_pandas(self, dissection: Dissection, tmp_path: Path) -> None:
         content = json.loads(dissection.to_json(tmp_path / "d.json"))
         assert json.loads((tmp_path / "d.json").read_text()) == content
         assert (
-            content["summary"]["unique_detectors"] == 2 and len(content["units"]) == 5
+            content["summary"]["unique_detectors"] == 2
+            and len(content["units"]) == 5
         )
         frame = pytest.importorskip("pandas") and dissection.to_pandas()
         assert frame.loc[2, "concept"] == "cat" and frame.loc[3, "state"] == "dead"
 
     def test_a_full_disk_leaves_what_was_there(
-        self, dissection: Dissection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        dissection: Dissection,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         folder = dissection.save(tmp_path / "layer")
         before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -128,7 +140,10 @@ class TestSaving:
         assert [path.name for path in tmp_path.iterdir()] == ["layer"]
 
     def test_ctrl_c_while_writing_leaves_nothing(
-        self, dissection: Dissection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        dissection: Dissection,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         def interrupted(_: int) -> None:
             raise KeyboardInterrupt
@@ -159,7 +174,10 @@ class TestSaving:
         assert_same(Dissection.load(tmp_path / "run" / "one"), dissection)
 
     def test_a_swap_that_fails_is_taken_back(
-        self, dissection: Dissection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        dissection: Dissection,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         folder = dissection.save(tmp_path / "layer")
         rename = Path.rename
@@ -251,7 +269,9 @@ class TestLoading:
 
     def test_a_newer_format(self, dissection: Dissection, tmp_path: Path) -> None:
         self.damaged(
-            dissection, tmp_path / "d", metadata=self.metadata(dissection, format=99)
+            dissection,
+            tmp_path / "d",
+            metadata=self.metadata(dissection, format=99),
         )
         with pytest.raises(
             RunInvalid,
@@ -278,7 +298,9 @@ class TestLoading:
         with pytest.raises(RunInvalid):
             Dissection.load(tmp_path / "d")
 
-    def test_a_wrong_vocabulary(self, dissection: Dissection, tmp_path: Path) -> None:
+    def test_a_wrong_vocabulary(
+        self, dissection: Dissection, tmp_path: Path
+    ) -> None:
         self.damaged(
             dissection,
             tmp_path / "d",
@@ -289,7 +311,9 @@ class TestLoading:
 
 
 class TestRuns:
-    def test_layers_of_any_name(self, dissection: Dissection, tmp_path: Path) -> None:
+    def test_layers_of_any_name(
+        self, dissection: Dissection, tmp_path: Path
+    ) -> None:
         names = ["features.3", "a/b", "../../up", "relu#1", "..", "x[y]", "a_b"]
         run = [replace(dissection, layer=name) for name in names]
         folder = run_folder.save_run(tmp_path / "run", run, ["nd", "dissect"])
@@ -330,7 +354,9 @@ class TestRuns:
     ) -> None:
         folder = run_folder.save_run(tmp_path / "run", [dissection])
         run = json.loads((folder / "run.json").read_text())
-        assert run["format"] == npz_format.FORMAT and run["notes"] == ["it was slow"]
+        assert run["format"] == npz_format.FORMAT and run["notes"] == [
+            "it was slow"
+        ]
         assert (
             run["model"]["fingerprint"] == "abc"
             and run["concept_set"]["fingerprint"] == "def"
@@ -400,15 +426,23 @@ class TestReports:
         assert "…" not in together
 
     @pytest.mark.parametrize("width", [26, 34, 100])
-    def test_bars_give_way_to_numbers(self, dissection: Dissection, width: int) -> None:
+    def test_bars_give_way_to_numbers(
+        self, dissection: Dissection, width: int
+    ) -> None:
         text = to_text([dissection.report()], width)
         for line in ("object 1", "part   1"):
-            (shown,) = [found for found in text.splitlines() if found.startswith(line)]
-            assert "…" not in shown and "unit" in shown and 0 < shown.count("█") <= 30
+            (shown,) = [
+                found for found in text.splitlines() if found.startswith(line)
+            ]
+            assert (
+                "…" not in shown and "unit" in shown and 0 < shown.count("█") <= 30
+            )
 
     def test_html_is_escaped(self, dissection: Dissection) -> None:
         html = replace(dissection, layer="<script>alert(1)</script>")._repr_html_()
-        assert "<script>" not in html and "&lt;script&gt;" in html and "tail" in html
+        assert (
+            "<script>" not in html and "&lt;script&gt;" in html and "tail" in html
+        )
 
     def test_names_are_no_markup(self, dissection: Dissection) -> None:
         named = replace(dissection, categories=("veg[ripe]", "[/x]"), concepts=tuple(
@@ -425,7 +459,9 @@ class TestReports:
             Skipped(f"{place}.jpg", "image", "truncated") for place in range(3000)
         )
         report = replace(
-            dissection, skipped=many, image_names=tuple(f"{n}.jpg" for n in range(3001))
+            dissection,
+            skipped=many,
+            image_names=tuple(f"{n}.jpg" for n in range(3001)),
         ).report()
         text = to_text([report])
         assert len(text.splitlines()) < 50 and "and 2990 more" in text

@@ -165,7 +165,9 @@ def on_opening(attempts: Attempts) -> int:
     return attempts.net.images - before
 
 
-def assert_same(found: Sequence[Dissection], expected: Sequence[Dissection]) -> None:
+def assert_same(
+    found: Sequence[Dissection], expected: Sequence[Dissection]
+) -> None:
     assert [(one.layer, one.settings) for one in found] == [
         (one.layer, one.settings) for one in expected
     ]
@@ -219,7 +221,9 @@ def test_interrupted_anywhere_the_bits_are_the_same_and_no_image_is_seen_twice(
 
 
 @pytest.mark.parametrize("memory", [None, 0])
-def test_interrupted_after_every_batch(attempts: Attempts, memory: int | None) -> None:
+def test_interrupted_after_every_batch(
+    attempts: Attempts, memory: int | None
+) -> None:
     assert isinstance(attempts.net, Net)
     expected, opening = attempts.uninterrupted(), on_opening(attempts)
     attempts.memory = memory
@@ -305,7 +309,9 @@ def test_interrupted_while_a_layer_is_seen_again(
     gc.collect()  # files that were left open would be named now
 
 
-def test_what_cannot_be_read_is_listed_once(attempts: Attempts, shapes: Drawn) -> None:
+def test_what_cannot_be_read_is_listed_once(
+    attempts: Attempts, shapes: Drawn
+) -> None:
     attempts.concepts = replace(
         shapes, bad_images=(0, 5, 11), bad_annotations=(5, 7, 19)
     )
@@ -375,7 +381,9 @@ REFUSED: list[tuple[str, Callable[[Attempts], Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("told", "change"), REFUSED, ids=[told for told, _ in REFUSED])
+@pytest.mark.parametrize(
+    ("told", "change"), REFUSED, ids=[told for told, _ in REFUSED]
+)
 def test_a_checkpoint_of_something_else_is_refused(
     attempts: Attempts, told: str, change: Callable[[Attempts], None]
 ) -> None:
@@ -415,7 +423,10 @@ def damaged(state: bytes) -> dict[str, bytes]:
             {name: array for name, array in arrays.items() if name != "1/level"}
         ),
         "of another format": packed(
-            {**arrays, "metadata": np.frombuffer(json.dumps(newer).encode(), np.uint8)}
+            {
+                **arrays,
+                "metadata": np.frombuffer(json.dumps(newer).encode(), np.uint8),
+            }
         ),
         "pickles": packed(
             {**arrays, "readable": np.array([Interrupted], dtype=object)}
@@ -561,7 +572,8 @@ def test_a_damaged_state_is_not_offered_to_be_continued(attempts: Attempts) -> N
             keep=kept.open_state,
         )
     assert (
-        not kept.begun and (attempts.folder / STATE).read_bytes() == b"something else"
+        not kept.begun
+        and (attempts.folder / STATE).read_bytes() == b"something else"
     )
 
 
@@ -590,7 +602,9 @@ def test_a_full_disk_costs_checkpoints_and_not_the_run(
 def test_of_a_second_pass_no_more_than_an_interval_is_repeated(
     attempts: Attempts, place: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1)
+    monkeypatch.setattr(
+        "nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1
+    )
     assert isinstance(attempts.net, Net)
     opening, before = on_opening(attempts), attempts.net.images
     attempts.interrupted(place)
@@ -643,7 +657,9 @@ def test_a_failure_after_it_leaves_what_was_kept(attempts: Attempts) -> None:
     ]
 
 
-def test_a_checkpoint_is_made_only_as_often_as_asked_for(attempts: Attempts) -> None:
+def test_a_checkpoint_is_made_only_as_often_as_asked_for(
+    attempts: Attempts,
+) -> None:
     attempts.every = 2 * BATCH
     attempts.interrupted(1)
     assert not (attempts.folder / STATE).exists()
@@ -662,7 +678,9 @@ def test_beginning_anew_uses_nothing_of_before(attempts: Attempts) -> None:
     assert attempts.net.images - before == opening + IMAGES
 
 
-def test_the_seconds_are_those_of_all_attempts_and_no_more(attempts: Attempts) -> None:
+def test_the_seconds_are_those_of_all_attempts_and_no_more(
+    attempts: Attempts,
+) -> None:
     began = time.monotonic()
     attempts.interrupted(4)
     *_, state = load(attempts.folder, torch.device("cpu"), append=False)
@@ -682,7 +700,10 @@ def test_a_run_of_one_layer_leaves_one_file(attempts: Attempts) -> None:
     attempts.layers = ("near",)
     expected = attempts.uninterrupted()
     attempts.interrupted(6)
-    assert sorted(path.name for path in attempts.folder.iterdir()) == ["0.maps", STATE]
+    assert sorted(path.name for path in attempts.folder.iterdir()) == [
+        "0.maps",
+        STATE,
+    ]
     assert_same(attempts(), expected)
     kept = attempts.keeping()
     kept.remove()
@@ -822,7 +843,9 @@ def test_a_finished_run_of_something_else_is_not_taken_for_this_one(
 ) -> None:
     def dissect(layers: Sequence[str] = ("1",), **how: Any) -> None:
         monkeypatch.setattr("sys.argv", ["nd", "dissect", str(layers), str(how)])
-        torch.manual_seed(0)  # the factory draws the weights: the same model each time
+        torch.manual_seed(
+            0
+        )  # the factory draws the weights: the same model each time
         usual: dict[str, Any] = {
             "settings": Settings(0.05),
             "given": {"size": (SIZE, SIZE)},
@@ -983,7 +1006,9 @@ class TestHandOver:
         attempts.keeping().hand_over(tmp_path / "link" / attempts.folder.name)
         assert (attempts.folder / STATE).is_file()
 
-    def test_a_lock_of_the_next_process_is_not_removed(self, tmp_path: Path) -> None:
+    def test_a_lock_of_the_next_process_is_not_removed(
+        self, tmp_path: Path
+    ) -> None:
         path = tmp_path / "state" / LOCK_FILE
         with atomic_files.alone(path):
             path.parent.rename(tmp_path / "moved")
@@ -1006,7 +1031,9 @@ class TestErrorsOfLoading:
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
         monkeypatch.setattr(Path, "read_bytes", refuse)
-        with pytest.raises(RunInvalid, match=r"cannot be read: .*Permission denied"):
+        with pytest.raises(
+            RunInvalid, match=r"cannot be read: .*Permission denied"
+        ):
             self.load(attempts.folder)
 
     @pytest.mark.parametrize("kind", [MemoryError, torch.OutOfMemoryError])
@@ -1033,5 +1060,7 @@ class TestErrorsOfLoading:
         with pytest.raises(RunInvalid) as error:
             self.load(attempts.folder)
         message = str(error.value)
-        assert message.startswith(f"the checkpoint in {attempts.folder} is damaged: ")
+        assert message.startswith(
+            f"the checkpoint in {attempts.folder} is damaged: "
+        )
         assert "1.maps is 0 bytes long" in message and STATE not in message

@@ -29,14 +29,19 @@ def test_equal_descriptions_pass_though_json_has_lists_for_tuples() -> None:
             "the run differs in quantiles: [0.05], not [0.05, 0.1]",
         ),
         ({"limit": 3}, "the run differs in limit: None, not 3"),
-        ({"model": "net"}, f"the run differs in model: {STORED['model']}, not 'net'"),
+        (
+            {"model": "net"},
+            f"the run differs in model: {STORED['model']}, not 'net'",
+        ),
         (
             {"model": {**STORED["model"], "fingerprint": "abd"}},
             "the run differs in model.fingerprint: 'abc', not 'abd'",
         ),
     ],
 )
-def test_the_first_difference_is_named(change: dict[str, Any], message: str) -> None:
+def test_the_first_difference_is_named(
+    change: dict[str, Any], message: str
+) -> None:
     with pytest.raises(BadInput) as refused:
         check_same(STORED, {**STORED, **change}, "the run")
     assert str(refused.value) == message

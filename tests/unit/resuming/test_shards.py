@@ -147,7 +147,9 @@ def mine(plan: Plan, tmp_path: Path) -> Plan:
     return replace(plan, place=tmp_path)
 
 
-def assert_same(found: Sequence[Dissection], expected: Sequence[Dissection]) -> None:
+def assert_same(
+    found: Sequence[Dissection], expected: Sequence[Dissection]
+) -> None:
     assert [(one.layer, one.settings) for one in found] == [
         (one.layer, one.settings) for one in expected
     ]
@@ -192,12 +194,15 @@ def test_in_any_order_the_bits_are_those_of_one_run(
     )
     if len(partition) >= 4:
         orders += [
-            random.Random(seed).sample(partition, len(partition)) for seed in range(3)
+            random.Random(seed).sample(partition, len(partition))
+            for seed in range(3)
         ]
     for order in orders:
         found = plan.merged([made(text) for text in order])
         assert_same(found, expected)
-        assert found[0].provenance.notes == (f"merged from {len(partition)} shards",)
+        assert found[0].provenance.notes == (
+            f"merged from {len(partition)} shards",
+        )
 
 
 @pytest.mark.parametrize("partition", PARTITIONS[1:5:3], ids=",".join)
@@ -205,7 +210,9 @@ def test_with_all_maps_on_the_disk(
     mine: Plan, expected: list[Dissection], partition: list[str]
 ) -> None:
     spilled = replace(mine, memory=0)
-    assert_same(spilled.merged([spilled.shard(text) for text in partition]), expected)
+    assert_same(
+        spilled.merged([spilled.shard(text) for text in partition]), expected
+    )
 
 
 def test_shards_can_be_merged_again(
@@ -245,7 +252,11 @@ def test_a_shard_holds_no_half_written_state(mine: Plan) -> None:
         mine.shard("1/2", progress=cut_off)
     (mine.place / "1-of-2.partial" / f".{STATE}.k3j4x").write_bytes(b"half")
     folder = mine.shard("1/2")
-    assert sorted(path.name for path in folder.iterdir()) == ["0.maps", "1.maps", STATE]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "0.maps",
+        "1.maps",
+        STATE,
+    ]
 
 
 def cut_off(stage: str, done: int, total: int) -> None:
@@ -295,7 +306,9 @@ def test_a_shard_of_which_no_image_can_be_read(
 
 
 def test_nothing_that_can_be_read_in_any_shard(mine: Plan, shapes: Drawn) -> None:
-    spoiled = replace(mine, concepts=replace(shapes, bad_images=tuple(range(IMAGES))))
+    spoiled = replace(
+        mine, concepts=replace(shapes, bad_images=tuple(range(IMAGES)))
+    )
     folders = [spoiled.shard("1/2"), spoiled.shard("2/2")]
     with pytest.raises(
         RunFailed,
@@ -334,7 +347,11 @@ class TestRefused:
         ],
     )
     def test_missing_repeated_and_overlapping(
-        self, plan: Plan, made: Callable[[str], Path], partition: list[str], told: str
+        self,
+        plan: Plan,
+        made: Callable[[str], Path],
+        partition: list[str],
+        told: str,
     ) -> None:
         with pytest.raises(BadInput, match=told) as refused:
             plan.merged([made(text) for text in partition])
@@ -408,7 +425,9 @@ class TestRefused:
 
     def test_other_concepts(self, plan: Plan, made: Callable[[str], Path]) -> None:
         other = open_concepts(f"shapes?images={IMAGES}&size={SIZE}&seed=4")
-        with pytest.raises(BadInput, match=r"the concept set differs in fingerprint"):
+        with pytest.raises(
+            BadInput, match=r"the concept set differs in fingerprint"
+        ):
             replace(plan, concepts=other).merged([made("1/1")])
 
     def test_a_damaged_shard(self, mine: Plan, made: Callable[[str], Path]) -> None:
@@ -421,7 +440,10 @@ class TestRefused:
 
 
 def test_where_the_concepts_lie_does_not_matter(
-    mine: Plan, expected: list[Dissection], shapes: Drawn, made: Callable[[str], Path]
+    mine: Plan,
+    expected: list[Dissection],
+    shapes: Drawn,
+    made: Callable[[str], Path],
 ) -> None:
     """Two machines have the same data set in different folders."""
     elsewhere = replace(
@@ -460,7 +482,9 @@ def test_a_part_says_what_was_typed(text: str) -> None:
 
 
 def test_parts_of_parts_cover_everything_once() -> None:
-    parts = [Part(index, 3).part(rank, 4) for index in range(3) for rank in range(4)]
+    parts = [
+        Part(index, 3).part(rank, 4) for index in range(3) for rank in range(4)
+    ]
     assert sorted(
         number for part in parts for number in range(part.index, 50, part.of)
     ) == list(range(50))
@@ -521,7 +545,9 @@ def test_only_one_shard_had_no_room(
             mine.merged(folders)
         found = mine.merged(folders, model=open_model(mine.net))
         assert_same(found, expected)
-        assert any("did not fit on disk" in note for note in found[0].provenance.notes)
+        assert any(
+            "did not fit on disk" in note for note in found[0].provenance.notes
+        )
 
 
 def test_a_shard_is_not_taken_for_a_run(made: Callable[[str], Path]) -> None:
@@ -565,7 +591,10 @@ class TestCommands:
             "memory": None,
         }
         dissect.merge(
-            folders, output=output, as_json=True, **{"overwrite": False, **given, **how}
+            folders,
+            output=output,
+            as_json=True,
+            **{"overwrite": False, **given, **how},
         )
 
     @pytest.fixture(autouse=True)

@@ -1,0 +1,23 @@
+"""Activations that are not finite: where the first one is."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def first_non_finite(maps: Tensor, peaks: Tensor) -> tuple[int, int, int, int]:
+    """Return image, unit, row and column of the first activation that stops a run.
+
+    ``maps`` (image, unit, row, column) have some ``peaks`` (image, unit), their maxima, that are
+    not finite. It is the first NaN or +infinity of the first such map; in a map of nothing but
+    -infinity, the first cell.
+    """
+    image, unit = _first_true(~peaks.isfinite())
+    unit_map = maps[image, unit]
+    row, column = _first_true(unit_map.isnan() | (unit_map == peaks[image, unit]))
+    return image, unit, row, column
+
+
+def _first_true(mask: Tensor) -> tuple[int, int]:
+    row, column = mask.nonzero()[0].tolist()
+    return row, column
