@@ -295,6 +295,6 @@ def _not_finite(
     image_name = part_run.feed.concepts.name(int(images[image]))
     return NonFiniteActivation(
         f"layer {layer!r}, unit {unit}, image {image_name}: the activation at row {row}, "
-        f"column {column} is {float(maps[image, unit, row, column])}; look at the weights, the preprocessing "
-        "(mean, std, scale), or an autocast that overflows"
+        f"column {column} is {float(maps[image, unit, row, column])}; look at the weights, "
+        "the preprocessing (mean, std, scale), or an autocast that overflows"
     )
