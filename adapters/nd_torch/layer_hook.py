@@ -61,7 +61,7 @@ class LayerHook:
     def check_run_count(self) -> None:
         """Check after a pass that the layer ran as its name says. Raises as `Target` does."""
         count = max(self._run_counts.values(), default=0)
-        check_run(self.target.name, self.target.run, count)
+        check_run(self.target.module_name, self.target.run, count)
 
     def _swapped(self, value: Any) -> Any:
         """Return a module's input or output with the layer's tensors replaced; None: unchanged."""

@@ -31,6 +31,11 @@ class Target:
     entry: str | None  # None: the module must return one tensor
 
     @property
+    def module_name(self) -> str:
+        """Canonical name of the module, without run and entry."""
+        return self.name.partition("#")[0].partition("[")[0]
+
+    @property
     def run_number(self) -> int:
         """Number of the run, counted from 0."""
         return self.run or 0

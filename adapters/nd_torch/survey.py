@@ -48,7 +48,8 @@ class Survey:
 
     def run_of(self, target: Target) -> ModuleRun:
         """Return the run that a target means. Raises LayerNotFound, LayerAmbiguous."""
-        check_run(target.name, target.run, self.count_runs(target.module))
+        count = self.count_runs(target.module)
+        check_run(target.module_name, target.run, count)
         runs = [run for run in self.module_runs if run.module is target.module]
         return runs[target.run_number]
 

@@ -287,7 +287,7 @@ def test_the_error_tree_is_drawn_as_it_is() -> None:
 
     drawn = (errors.__doc__ or "").split()
     for name in errors.__all__:
-        if name != "nearest":
+        if name not in ("check_run", "nearest"):
             assert name in drawn, name
 
 
