@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 import reference
 from PIL import Image
+from spawned import Annotations
 from torch.utils.data import DataLoader
 
 from nd_plugin import (
@@ -761,21 +762,6 @@ def test_workers_read_the_same(tmp_path: Path, context: str) -> None:
             for p, q in zip(planes, concepts.annotation(image).planes, strict=True)
         )
     assert image == 3
-
-
-class Annotations:
-    """The planes of a concept set, as a data set for DataLoader."""
-
-    def __init__(self, concepts: ConceptSet) -> None:
-        self.concepts = concepts
-
-    def __len__(self) -> int:
-        return len(self.concepts)
-
-    def __getitem__(self, index: int) -> list[Numbers]:
-        return [
-            np.asarray(plane) for plane in self.concepts.annotation(index).planes
-        ]
 
 
 def test_the_folder_may_move(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 import reference
 from PIL import Image
+from spawned import Annotations
 from torch.utils.data import DataLoader
 
 from nd_plugin import (
@@ -689,21 +690,6 @@ def test_workers_read_the_same(tmp_path: Path, context: str) -> None:
     assert len(batches) == 2
     for planes in batches:
         assert_planes(Annotation(planes), plane(1, 2, 0), plane(4, 3))
-
-
-class Annotations:
-    """The planes of a concept set, as a data set for DataLoader."""
-
-    def __init__(self, concepts: ConceptSet) -> None:
-        self.concepts = concepts
-
-    def __len__(self) -> int:
-        return len(self.concepts)
-
-    def __getitem__(self, index: int) -> list[Values]:
-        return [
-            np.asarray(plane) for plane in self.concepts.annotation(index).planes
-        ]
 
 
 @pytest.mark.parametrize("source", ["made", "real"])

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import Drawn, Net
+from spawned import tell_of_lock
 from torch import Tensor, nn
 
 from nd_plugin import (
@@ -520,7 +521,8 @@ def test_a_folder_in_which_another_process_is_at_work_is_refused(
     context, kept = multiprocessing.get_context("spawn"), attempts.keeping()
     told = context.SimpleQueue()
     with atomic_files.alone(kept.folder / LOCK_FILE):
-        other = context.Process(target=at_work_in, args=(attempts.folder, told))
+        lock = attempts.folder / LOCK_FILE
+        other = context.Process(target=tell_of_lock, args=(lock, told))
         other.start()
         assert (
             told.get()
@@ -529,15 +531,6 @@ def test_a_folder_in_which_another_process_is_at_work_is_refused(
         other.join()
     assert list(attempts.folder.iterdir()) == []
     assert_same(attempts(), attempts.uninterrupted())
-
-
-def at_work_in(folder: Path, told: Any) -> None:
-    """Tell what `files.alone` says."""
-    try:
-        with atomic_files.alone(folder / LOCK_FILE):
-            told.put("nothing")
-    except BadInput as error:
-        told.put(str(error))
 
 
 def test_a_lock_that_its_holder_has_removed_holds_nothing(
