@@ -25,12 +25,8 @@ from nd_plugin import (
 )
 
 WORKERS = 1
-BATCH_SIZES = (
-    8,
-    16,
-    24,
-    32,
-)  # of the bare loop; the one with the best median counts
+# of the bare loop; the one with the best median counts
+BATCH_SIZES = (8, 16, 24, 32)
 FOUR_LAYERS = ("_blocks.4", "_blocks.10", "_blocks.15", "_bn1")
 
 

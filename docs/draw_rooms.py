@@ -110,9 +110,8 @@ def svg(house: dict[str, Room]) -> str:
     corners: dict[str, tuple[float, float]] = {}
     top = float(MARGIN)
     for floor, names in enumerate(reversed(storeys)):
-        shift = (
-            (WIDTH + GAP) / 2 * (floor % 3 - 1)
-        )  # so that lines pass beside boxes
+        # so that lines pass beside boxes
+        shift = (WIDTH + GAP) / 2 * (floor % 3 - 1)
         left = (width - len(names) * (WIDTH + GAP) + GAP) / 2 + shift
         for column, name in enumerate(names):
             corners[name] = (left + column * (WIDTH + GAP), top)

@@ -135,9 +135,8 @@ class Preprocess:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert an image to RGB; 16 bit grey is scaled, transparency is dropped."""
-    if image.mode.startswith(
-        "I"
-    ):  # Pillow would clip 16 bit values instead of scaling them
+    if image.mode.startswith("I"):
+        # Pillow would clip 16 bit values instead of scaling them
         grey = np.asarray(image).clip(0, 65535) >> 8
         image = Image.fromarray(grey.astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:

@@ -976,9 +976,8 @@ def resize_ops(folder: Path) -> Path:
         [x, network.weight("pads", np.array([0, 0, 2, 1, 0, 0, 4, 3], np.int64))],
         "padded",
     )
-    x = network.node(
-        "Abs", x, "apart"
-    )  # some versions of ONNX Runtime fuse a Pad with the pooling behind it, wrongly
+    # some versions of ONNX Runtime fuse a Pad with the pooling behind it, wrongly
+    x = network.node("Abs", x, "apart")
     x = network.node(
         "AveragePool",
         x,
@@ -1237,9 +1236,8 @@ class HardFile:
         ""  # the value that is meant, where the layer is the name of a node
     )
     image: str = ""  # the input that takes the image, where that has to be said
-    feed: tuple[
-        tuple[str, float], ...
-    ] = ()  # the inputs beside the image, and the number that fills each
+    # the inputs beside the image, and the number that fills each
+    feed: tuple[tuple[str, float], ...] = ()
 
     @property
     def works(self) -> bool:

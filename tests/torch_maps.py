@@ -11,9 +11,8 @@ from nd_plugin import open_model
 # the two add in different orders on many processors, and float32 rounds each of up to 200 terms of
 # a sum near 1 by 2**-24 = 6e-8.
 TOLERANCE = 1e-5
-DISTINCT = (
-    100 * TOLERANCE
-)  # least difference between values that must not be confused
+# least difference between values that must not be confused
+DISTINCT = 100 * TOLERANCE
 
 
 def maps_of(model: nn.Module, layer: str | nn.Module, images: Tensor) -> Tensor:

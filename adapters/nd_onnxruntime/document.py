@@ -20,9 +20,8 @@ from nd_plugin import BadInput, ModelNotFound
 
 ModelSource = str | os.PathLike[str] | ModelProto
 
-INLINE_LIMIT = (
-    2**30
-)  # bytes of external data copied into one message; protobuf's limit is 2 GiB
+# bytes of external data copied into one message; protobuf's limit is 2 GiB
+INLINE_LIMIT = 2**30
 BYTES_PER_ELEMENT = 8  # upper bound, over all types
 LFS_POINTER = b"version https://git-lfs"
 
@@ -33,9 +32,8 @@ class Document:
 
     source: str  # path, or the graph's name
     model: ModelProto
-    external: Mapping[
-        str, Path
-    ]  # files of external data, by the location written in the model
+    # files of external data, by the location written in the model
+    external: Mapping[str, Path]
 
     def array(self, tensor: TensorProto) -> npt.NDArray[np.generic]:
         """Return the values of a tensor, stored in the model or in a file beside it."""

@@ -15,11 +15,8 @@ from nd_onnxruntime.operation import Operation
 from nd_onnxruntime.operators import WEIGHT_INPUTS
 from nd_plugin import Axis, Positions, composition, geometry
 
-TAPS = {
-    "nearest": 1,
-    "linear": 2,
-    "cubic": 4,
-}  # source cells mixed in one, by interpolation mode
+# source cells mixed in one, by interpolation mode
+TAPS = {"nearest": 1, "linear": 2, "cubic": 4}
 UNSUPPORTED_RESIZE = ("tf_crop_and_resize", "half_pixel_symmetric")
 
 

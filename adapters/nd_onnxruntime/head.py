@@ -25,11 +25,8 @@ PASS_THROUGH = (
     "Cast",
     "Transpose",
 )
-WEIGHT_WRAPPERS = (
-    "Identity",
-    "Transpose",
-    "Cast",
-)  # put between weights and their use by exporters
+# put between weights and their use by exporters
+WEIGHT_WRAPPERS = ("Identity", "Transpose", "Cast")
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,8 @@ class Operation:
     node: NodeProto
     input_shapes: Sequence[torch.Size | None]
     input_positions: Sequence[Positions | None]  # None: not derived from the image
-    input_values: Sequence[
-        Values | None
-    ]  # of small inputs; None: large, or of the pixels
+    # of small inputs; None: large, or of the pixels
+    input_values: Sequence[Values | None]
     output_shapes: Sequence[torch.Size | None]
     output_index: int  # of the output whose positions are derived
 

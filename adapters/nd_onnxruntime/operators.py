@@ -17,9 +17,8 @@ ELEMENTWISE = frozenset(
     """.split()
 )
 CONVOLUTIONS = ("Conv", "QLinearConv", "ConvInteger", "FusedConv")
-WEIGHT_INPUTS = {
-    "QLinearConv": 3
-}  # index of a convolution's weights, where it is not 1
+# index of a convolution's weights, where it is not 1
+WEIGHT_INPUTS = {"QLinearConv": 3}
 POOLS = ("MaxPool", "AveragePool", "LpPool", "QLinearAveragePool")
 GLOBAL_POOLS = (
     "GlobalAveragePool",
@@ -52,7 +51,5 @@ PRODUCTS = {  # index of the right operand
 }
 CONCATENATIONS = ("Concat", "QLinearConcat")
 RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-ATTENTION = (
-    "Attention",
-    "MultiHeadAttention",
-)  # the output has the positions of the queries
+# the output has the positions of the queries
+ATTENTION = ("Attention", "MultiHeadAttention")

@@ -100,9 +100,8 @@ def _open_runner(
     model: LoadedModel, probed: Sequence[ProbedLayer], size: Size, *, singly: bool
 ) -> Runner:
     values = [layer.exposed.name for layer in probed]
-    appended: dict[
-        str, NodeProto
-    ] = {}  # each once: a layer may be probed under two names
+    # each once: a layer may be probed under two names
+    appended: dict[str, NodeProto] = {}
     for layer in probed:
         appended |= {node.name: node for node in layer.exposed.appended}
     return model.runner(

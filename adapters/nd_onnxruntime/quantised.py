@@ -53,9 +53,8 @@ class ExposedValue:
     """Value to read from the graph in place of a layer's own."""
 
     name: str
-    appended: tuple[
-        NodeProto, ...
-    ] = ()  # nodes that compute it, if the graph has none
+    # nodes that compute it, if the graph has none
+    appended: tuple[NodeProto, ...] = ()
     note: str = ""  # for the reader of the results
 
 
@@ -115,7 +114,6 @@ def _scale_inputs(graph: Graph, value: str) -> list[str] | None:
         return None
     first = SCALE_INPUTS[node.op_type]
     inputs = list(node.input[first : first + 2])
-    has_scale = (
-        len(inputs) == 2 and inputs[0] != ""
-    )  # a QGemm without one computes floats
+    # a QGemm without one computes floats
+    has_scale = len(inputs) == 2 and inputs[0] != ""
     return inputs if has_scale else None

@@ -42,9 +42,8 @@ class Runner:
         ``values`` are tensors for further inputs, by name. Raises ModelFailed.
         """
         binding = self.session.io_binding()
-        tensors = self._input_tensors(
-            images, values or {}
-        )  # alive until the run is over
+        # alive until the run is over
+        tensors = self._input_tensors(images, values or {})
         for name, tensor in tensors.items():
             _bind_input(binding, name, tensor)
         for name, feed in self.feeds.items():
@@ -54,9 +53,8 @@ class Runner:
             torch.cuda.current_stream(images.device).synchronize()
         try:
             self.session.run_with_iobinding(binding)
-        except (
-            Exception
-        ) as error:  # ONNX Runtime's errors have no common base class
+        except Exception as error:
+            # ONNX Runtime's errors have no common base class
             shape = tuple(images.shape)
             raise ModelFailed(
                 f"the model failed on images of shape {shape}: {one_line(error)}"

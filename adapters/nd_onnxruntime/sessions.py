@@ -58,9 +58,8 @@ def cuda_problem() -> str | None:
     providers = ort.get_available_providers()
     if CUDA not in providers:
         return f"this ONNX Runtime {ort.__version__} is built for {', '.join(providers)}"
-    with redirect_stdout(
-        StringIO()
-    ):  # it prints every library that it does not find
+    with redirect_stdout(StringIO()):
+        # it prints every library that it does not find
         ort.preload_dlls()
     refusal = _cuda_refusal()
     if refusal is None:

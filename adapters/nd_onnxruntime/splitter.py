@@ -20,10 +20,8 @@ from nd_onnxruntime.runner import Runner
 from nd_onnxruntime.split_model import SplitAtLayer, join_outputs, split_batch
 from nd_plugin import LinearHead, ModelFailed, NDError
 
-MAGNITUDES = (
-    1.0,
-    30.0,
-)  # of noise in place of a layer's output: a soft cap is linear near 0 only
+# of noise in place of a layer's output: a soft cap is linear near 0 only
+MAGNITUDES = (1.0, 30.0)
 
 
 @dataclass(frozen=True)

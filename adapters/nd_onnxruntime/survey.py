@@ -64,10 +64,8 @@ def run_survey(
     """
     try:
         pair = _survey_batch(model, value_names, 2, size)
-    except (
-        ModelFailed,
-        ModelNotFound,
-    ):  # shapes in the file may fit one image only
+    except (ModelFailed, ModelNotFound):
+        # shapes in the file may fit one image only
         return _survey_batch(model, value_names, 1, size)
     if any(_lacks_two_separate_images(pair, name) for name in value_names):
         return _survey_batch(model, value_names, 1, size)

@@ -66,9 +66,8 @@ def _open_text(text: str, options: ModelOptions) -> TorchModel:
     device = options.device
     if device == "auto" and torch.cuda.is_available():
         device = "cuda"
-    choose_device(
-        device, None
-    )  # fails before the weights are read, which may take long
+    # fails before the weights are read, which may take long
+    choose_device(device, None)
     loaded = model_texts.load(text, options.weights)
     source = (
         text if options.weights is None else f"{text}, weights {options.weights}"

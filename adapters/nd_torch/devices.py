@@ -30,9 +30,8 @@ def choose_device(requested: str, module: nn.Module | None) -> torch.device:
         _check_cuda(device)
     try:
         torch.empty(0, device=device)
-    except (
-        Exception
-    ) as error:  # NotImplementedError, AssertionError, RuntimeError: by build
+    except Exception as error:
+        # NotImplementedError, AssertionError, RuntimeError: by build
         raise Unavailable(
             f"device {requested!r} is not available to torch {torch.__version__}: {error}"
         ) from error

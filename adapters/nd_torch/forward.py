@@ -76,9 +76,8 @@ def _restore_modes(modes: dict[nn.Module, bool]) -> None:
 @contextmanager
 def eager() -> Iterator[None]:
     """Run compiled modules as plain Python, where hooks fire (a compiled graph skips new hooks)."""
-    if (
-        "torch._dynamo" not in sys.modules
-    ):  # nothing has been compiled, and loading it takes seconds
+    if "torch._dynamo" not in sys.modules:
+        # nothing has been compiled, and loading it takes seconds
         yield
         return
     with torch.compiler.set_stance("force_eager"):
@@ -128,10 +127,8 @@ def _locate_failure(
         try:
             with torch.no_grad():
                 call(images)
-        except (
-            Exception,
-            Stop,
-        ):  # the failure again, or the end of a pass that succeeds this time
+        except (Exception, Stop):
+            # the failure again, or the end of a pass that succeeds this time
             pass
         else:
             return ""

@@ -14,10 +14,8 @@ TOLERANCE = (
     1e-3  # of the largest output: more than TF32 costs, less than any non-linearity
 )
 ROWS_PER_PASS = 64  # rows of a head's weights from one backward pass
-MAGNITUDES = (
-    1.0,
-    30.0,
-)  # of random maps: a soft cap is linear only where values are small
+# of random maps: a soft cap is linear only where values are small
+MAGNITUDES = (1.0, 30.0)
 
 
 def find_head(

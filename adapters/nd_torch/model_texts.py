@@ -16,10 +16,8 @@ from nd_plugin import ModelNotFound, Preprocess, SpecText, Unavailable, nearest
 from nd_torch.preprocessing import preprocess_of, preprocess_of_torchvision
 from nd_torch.weights import load_weights
 
-TORCH_LIBRARIES = (
-    "torchvision",
-    "timm",
-)  # each is compiled for, or depends on, one build of torch
+# each is compiled for, or depends on, one build of torch
+TORCH_LIBRARIES = ("torchvision", "timm")
 LITERALS = {"true": "True", "false": "False", "none": "None"}
 
 
@@ -130,9 +128,8 @@ def _import(name: str, model_text: str) -> Any:
         if _is_missing(name, error):
             raise _missing_module(name, model_text) from error
         raise _failed_import(name, model_text, error) from error
-    except (
-        Exception
-    ) as error:  # third-party code may raise any while it is imported
+    except Exception as error:
+        # third-party code may raise any while it is imported
         hint = ""
         if name in TORCH_LIBRARIES:
             hint = "; torch and torchvision must be matching builds from the same package index"

@@ -26,9 +26,8 @@ def preprocess_of(module: nn.Module) -> Preprocess:
     for key in ("mean", "std"):
         if config.get(key):
             statistics[key] = tuple(config[key])
-    input_size = tuple(
-        config.get("input_size") or (3, 224, 224)
-    )  # channels, height, width
+    # channels, height, width
+    input_size = tuple(config.get("input_size") or (3, 224, 224))
     try:
         return Preprocess(
             input_size[1:],

@@ -23,15 +23,13 @@ class TorchProbe:
 
     call: Callable[[Tensor], Any]
     root: nn.Module | None
-    targets: Sequence[
-        Target
-    ]  # as requested: a layer requested twice is in it twice
+    # as requested: a layer requested twice is in it twice
+    targets: Sequence[Target]
     layouts: Mapping[Target, Layout]
     geometries: Mapping[str, Geometry]
     _run_counts: Counter[nn.Module] = field(default_factory=Counter)
-    _maps: dict[str, Tensor] = field(
-        default_factory=dict
-    )  # of the current pass, by layer name
+    # of the current pass, by layer name
+    _maps: dict[str, Tensor] = field(default_factory=dict)
     _image_count: int = 0
 
     @property

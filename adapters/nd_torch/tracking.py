@@ -73,12 +73,10 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._stand_in, _arguments_by_name(func, args, kwargs)
             )
             return infer_positions(func, arguments, outputs)
-        except (
-            Exception
-        ):  # a form of the operation that its rule does not foresee: the result
-            return [None] * len(
-                outputs
-            )  # has no positions, and layers behind it no geometry
+        except Exception:
+            # a form of the operation that its rule does not foresee: the result
+            # has no positions, and layers behind it no geometry
+            return [None] * len(outputs)
 
     def _record(self, output: Tensor, positions: Positions | None) -> None:
         if positions is not None and output.is_floating_point():
@@ -97,9 +95,8 @@ def _arguments_by_name(
     func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Arguments:
     names = [argument.name for argument in func._schema.arguments]
-    positional = zip(
-        names, args, strict=False
-    )  # trailing arguments with defaults are absent
+    # trailing arguments with defaults are absent
+    positional = zip(names, args, strict=False)
     return {**dict(positional), **kwargs}
 
 

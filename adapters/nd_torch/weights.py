@@ -11,12 +11,8 @@ from torch import nn
 
 from nd_plugin import ModelNotFound, fingerprint
 
-WRAPPER_KEYS = (
-    "state_dict",
-    "model_state_dict",
-    "model",
-    "state_dict_ema",
-)  # of training scripts
+# of training scripts
+WRAPPER_KEYS = ("state_dict", "model_state_dict", "model", "state_dict_ema")
 NAMES_SHOWN = 3
 
 
@@ -73,9 +69,8 @@ def _read(path: str) -> Any:
             f"{path!r} is not a state dict of plain tensors: it contains other pickled objects, "
             "which are never executed; save model.state_dict() instead"
         ) from error
-    except (
-        Exception
-    ) as error:  # zip and safetensors errors have no common base class
+    except Exception as error:
+        # zip and safetensors errors have no common base class
         first_line = str(error).partition("\n")[0]
         raise ModelNotFound(
             f"{path!r} cannot be read as a safetensors file (by its suffix) or a state dict of "

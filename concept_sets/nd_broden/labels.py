@@ -35,9 +35,8 @@ class Labels:
         largest = int(numbers.max(initial=0))
         if largest >= len(self.values):
             raise ValueError(_not_listed(largest, source))
-        values = self.values.take(
-            numbers, mode="clip"
-        )  # all in range, checked above
+        # all in range, checked above
+        values = self.values.take(numbers, mode="clip")
         if int(values.min(initial=0)) < 0:
             unlisted = numbers[values == UNKNOWN]
             raise ValueError(_not_listed(int(unlisted[0]), source))

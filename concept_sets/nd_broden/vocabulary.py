@@ -28,9 +28,8 @@ class Vocabulary:
 
     concepts: tuple[Concept, ...]
     numbers: tuple[int, ...]
-    categories: tuple[
-        str, ...
-    ]  # primary categories of the concepts, in category.csv's order
+    # primary categories of the concepts, in category.csv's order
+    categories: tuple[str, ...]
 
 
 def read_vocabulary(root: Path) -> Vocabulary:

@@ -11,15 +11,8 @@ from nd_masks.entries import Entry
 from nd_masks.files import find_files
 from nd_plugin import Concept, ConceptSetInvalid
 
-INDEX_MODES = (
-    "1",
-    "L",
-    "P",
-    "I",
-    "I;16",
-    "I;16B",
-    "I;16L",
-)  # Pillow's modes of one index per pixel
+# Pillow's modes of one index per pixel
+INDEX_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 
 
 def wrong_mode(path: str, mode: str) -> str:

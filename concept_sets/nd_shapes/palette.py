@@ -28,9 +28,8 @@ SHADES = 256
 
 _Ints = npt.NDArray[np.int32]
 _RGB = tuple[int, int, int]
-_RAMPS: dict[
-    str, tuple[tuple[_RGB, _RGB], ...]
-] = {  # darkest and lightest shade of each tint
+# darkest and lightest shade of each tint
+_RAMPS: dict[str, tuple[tuple[_RGB, _RGB], ...]] = {
     "black": (
         ((0, 0, 0), (52, 52, 54)),
         ((4, 6, 20), (44, 46, 64)),
@@ -108,16 +107,8 @@ TINTS["sand"] = (
     TINTS["brown"][3],
     TINTS["orange"][2],
 )
-_HUE_ENDS = (
-    60,
-    180,
-    280,
-    770,
-    1100,
-    1330,
-    1450,
-    1536,
-)  # of hue sectors, 256 to 60 degrees
+# of hue sectors, 256 to 60 degrees
+_HUE_ENDS = (60, 180, 280, 770, 1100, 1330, 1450, 1536)
 _HUE_NAMES = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "red")
 _SMALLEST_CHROMA = 30  # a colour of less is black, grey or white
 
@@ -125,9 +116,8 @@ _SMALLEST_CHROMA = 30  # a colour of less is black, grey or white
 @cache
 def shades() -> npt.NDArray[np.uint8]:
     """Return every shade that a scene can hold, as (tint, shade, RGB)."""
-    ends = np.array(
-        [ramp for name in COLORS for ramp in _RAMPS[name]]
-    )  # (tint, end, RGB)
+    # (tint, end, RGB)
+    ends = np.array([ramp for name in COLORS for ramp in _RAMPS[name]])
     darkest = ends[:, :1]
     lightest = ends[:, 1:]
     step = np.arange(SHADES)[None, :, None]

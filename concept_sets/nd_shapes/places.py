@@ -61,9 +61,8 @@ def close_up(stage: Stage) -> None:
     draw_backdrop = stage.dice.pick(backdrops)
     draw_backdrop(stage)
     count = stage.dice.pick((1, 1, 2))
-    largest_side = (
-        130 - 30 * count
-    )  # in percent of the picture: 100 for one thing, 70 for two
+    # in percent of the picture: 100 for one thing, 70 for two
+    largest_side = 130 - 30 * count
     for index in range(count):
         thing = stage.dice.pick(PORTRAITS)
         usual_side = thing.height * max(100, thing.aspect) // 100

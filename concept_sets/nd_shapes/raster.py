@@ -162,9 +162,8 @@ def _crossings(
     """Return which sides cross each row's centre line, and at which x, (row, side)."""
     x, y, end_x, end_y = sides
     crossing = (y <= row_y) != (end_y <= row_y)
-    rise = np.where(
-        end_y == y, 1, end_y - y
-    )  # level sides never cross; 1 avoids a division by 0
+    # level sides never cross; 1 avoids a division by 0
+    rise = np.where(end_y == y, 1, end_y - y)
     run = end_x - x
     crossing_x = x + (row_y - y) * run // rise
     return crossing, crossing_x

@@ -33,9 +33,8 @@ PARTS = (
     "wheel", "window", "wing",
 )  # fmt: skip
 
-NAMES: Mapping[
-    str, tuple[str, ...]
-] = {  # by category, in Broden's order of categories
+# by category, in Broden's order of categories
+NAMES: Mapping[str, tuple[str, ...]] = {
     "object": OBJECTS,
     "part": PARTS,
     "scene": tuple(f"{scene}-s" for scene in sorted(SCENES)),
@@ -46,6 +45,5 @@ NAMES: Mapping[
 CONCEPTS = tuple(
     Concept(name, category) for category, names in NAMES.items() for name in names
 )
-LABELS = {
-    concept.name: value for value, concept in enumerate(CONCEPTS, start=1)
-}  # in planes
+# in planes
+LABELS = {concept.name: value for value, concept in enumerate(CONCEPTS, start=1)}

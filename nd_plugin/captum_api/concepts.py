@@ -56,9 +56,8 @@ def concepts_to_captum(
         dataset = _ConceptImages(
             opened, images, preprocess or Preprocess(), torch.device(device)
         )
-        folder_name = opened.concepts[number].name.replace(
-            "/", "_"
-        )  # Captum names folders by it
+        # Captum names folders by it
+        folder_name = opened.concepts[number].name.replace("/", "_")
         loader = DataLoader(dataset, batch_size)
         captum_concepts.append(captum.Concept(number, folder_name, loader))
     return captum_concepts

@@ -105,10 +105,8 @@ def _translated_errors(target: str | None) -> Iterator[None]:
     """Translate errors of torch, Captum and the model to ours."""
     try:
         yield
-    except (
-        AssertionError,
-        IndexError,
-    ) as error:  # raised by Captum and torch for unfit targets
+    except (AssertionError, IndexError) as error:
+        # raised by Captum and torch for unfit targets
         raise BadInput(
             f"target {target!r} does not fit the model's output: {error}"
         ) from error

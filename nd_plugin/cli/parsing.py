@@ -12,13 +12,8 @@ from nd_plugin.errors import BadInput
 from nd_plugin.preprocess import parse_size
 
 MEMORY = re.compile(r"\s*([\d.]+(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*")
-POWERS = {
-    "": 0,
-    "k": 1,
-    "m": 2,
-    "g": 3,
-    "t": 4,
-}  # of 1000, or of 1024 for KiB, MiB …
+# of 1000, or of 1024 for KiB, MiB …
+POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def preprocess_values(

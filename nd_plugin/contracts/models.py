@@ -22,9 +22,8 @@ class LayerDescription:
 
     name: str
     kind: str  # class of the module, or operator of the node
-    shape: (
-        tuple[int, ...] | None
-    )  # of the output for one image; None if it is not a tensor
+    # of the output for one image; None if it is not a tensor
+    shape: tuple[int, ...] | None
     geometry: Geometry | None = None
 
 
@@ -104,9 +103,8 @@ class ModelOptions:
     input: str | None = None  # name of the input that takes the images
     # Values of the remaining inputs, by name: numbers or .npy files.
     feeds: Mapping[str, str] = field(default_factory=dict)
-    custom_ops: tuple[
-        str, ...
-    ] = ()  # libraries of operators that the runtime does not have
+    # libraries of operators that the runtime does not have
+    custom_ops: tuple[str, ...] = ()
 
 
 class Backend(Protocol):

@@ -15,9 +15,8 @@ class BackendSpec:
     summary: str
     factory: str  # "package.module:Class", called without arguments
     match: Callable[[Any], int]  # 0 for no match; the highest match opens the model
-    accepts: tuple[
-        str, ...
-    ] = ()  # forms, for help and errors: "torchvision:NAME", "FILE.onnx"
+    # forms, for help and errors: "torchvision:NAME", "FILE.onnx"
+    accepts: tuple[str, ...] = ()
     doctor: str = (
         ""  # "package.module:function", returns `Finding`s about this machine
     )

@@ -61,9 +61,8 @@ class Settings:
     limit: int | None = None  # number of images, from the first on; None for all
     strict: bool = False  # stop at the first image that cannot be read
     top_images: int = 50
-    quantiles: tuple[
-        float, ...
-    ] = ()  # of a run that takes several; () for ``quantile`` alone
+    # of a run that takes several; () for ``quantile`` alone
+    quantiles: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Convert numbers of any type (NumPy, Decimal) to plain Python numbers, and check them."""

@@ -93,9 +93,8 @@ class Trace:
 
     name: str  # canonical name of the layer
     output: Any  # of the model
-    values: tuple[
-        tuple[Tensor, ...], ...
-    ]  # of the layer, by device in the order of the images
+    # of the layer, by device in the order of the images
+    values: tuple[tuple[Tensor, ...], ...]
     several: bool  # whether the layer returns a tuple or list; its attributions are then a tuple
 
 

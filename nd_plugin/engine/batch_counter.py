@@ -188,9 +188,8 @@ class CountedBatch:
     """Counts of the images of one batch."""
 
     areas: ConceptCounts
-    units: Mapping[
-        tuple[str, float], Sequence[BatchCounts]
-    ]  # by layer and quantile
+    # by layer and quantile
+    units: Mapping[tuple[str, float], Sequence[BatchCounts]]
     skipped: Sequence[Skipped]
     seen: int  # images, readable or not
 

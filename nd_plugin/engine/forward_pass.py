@@ -140,9 +140,8 @@ def observe(part_run: PartRun) -> None:
     NotSaved where candidates fit neither in memory nor on disk.
     """
     state = part_run.state
-    for (
-        layer_state
-    ) in state.layers.values():  # restored ones have pools of their own
+    for layer_state in state.layers.values():
+        # restored ones have pools of their own
         layer_state.candidates.pool = part_run.pool
     batches = part_run.first_pass_batches
     assert batches is not None

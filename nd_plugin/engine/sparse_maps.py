@@ -28,9 +28,8 @@ from nd_plugin.method.upsampling import finite
 
 Allocate = Callable[[int], Tensor]  # size -> (byte,) uint8, at a multiple of 8
 
-NOT_STORED = (
-    -torch.inf
-)  # whatever is interpolated from such a cell exceeds no bound
+# whatever is interpolated from such a cell exceeds no bound
+NOT_STORED = -torch.inf
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from nd_plugin.method.lower_bound import CombinedBounds
 from nd_plugin.method.quantile import UnitValues, select
 from nd_plugin.method.ranks import rank
 
-BYTES_PER_VALUE = (
-    2**7
-)  # of the memory budget; a selection takes 8, and 16 for a moment
+# of the memory budget; a selection takes 8, and 16 for a moment
+BYTES_PER_VALUE = 2**7
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,8 @@ class LayerParity:
     iou_difference: float  # largest difference of an IoU of a unit and a concept
     labels: tuple[int, ...]  # units whose label differs
     detectors: tuple[int, ...]  # units that are a detector in one model only
-    detector_labels: tuple[
-        int, ...
-    ]  # detectors, in either model, whose label differs
+    # detectors, in either model, whose label differs
+    detector_labels: tuple[int, ...]
     counts: tuple[int, int]  # detectors of the first and of the second
     geometry: bool  # whether the receptive fields' centres are the same
     notes: tuple[str, ...] = ()
@@ -66,9 +65,8 @@ class Differences:
     """Largest differences between activations of two models, over all batches so far."""
 
     largest_difference: dict[Names, float] = field(default_factory=dict)
-    largest_activation: dict[Names, float] = field(
-        default_factory=dict
-    )  # of the second model
+    # of the second model
+    largest_activation: dict[Names, float] = field(default_factory=dict)
 
     def update(self, names: Names, first_maps: Tensor, second_maps: Tensor) -> None:
         """Take in a batch's maps of one layer, (image, unit, row, column)."""

@@ -26,9 +26,8 @@ def ablation_contributions(
     A unit's loss is distributed over its cells in proportion to the magnitude of their activations.
     """
     with cuts.open(question) as rest, torch.no_grad():
-        (value,) = (
-            layer_pass.values
-        )  # models are split at layers of a single tensor
+        # models are split at layers of a single tensor
+        (value,) = layer_pass.values
         target_outputs = select(layer_pass.outputs, question.target)
         shares = _shares_of_cells(by_unit(value, rest.layout))
         losses = target_outputs.new_zeros(shares.shape[:2])

@@ -41,9 +41,8 @@ def target_name(model_outputs: Any, target: Target, classes: Classes | None) -> 
     """
     if target is None:
         return "output"
-    _, index = chosen_output(
-        model_outputs, target
-    )  # without a key such as "logits"
+    # without a key such as "logits"
+    _, index = chosen_output(model_outputs, target)
     class_index = _class_index(index)
     if class_index is None:
         return str(target)

@@ -52,9 +52,8 @@ class Evaluation:
     unit_thresholds: Tensor  # (image, unit), of the masks
     target_outputs: Tensor  # (image,)
     target_names: Sequence[str]  # of each image
-    predicted_names: Sequence[
-        str
-    ]  # of each image; "" if the output is not one of classes
+    # of each image; "" if the output is not one of classes
+    predicted_names: Sequence[str]
     contributions: Contributions
     unit_contributions: Tensor  # (image, unit), summed over the unit's cells
 

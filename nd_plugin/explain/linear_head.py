@@ -24,9 +24,8 @@ def linear_contributions(
     if head is None:
         return None
     layout = cuts.cut(question).layout
-    if not _agrees(
-        head, layout, layer_pass
-    ):  # the weights have changed since it was verified
+    if not _agrees(head, layout, layer_pass):
+        # the weights have changed since it was verified
         cuts.forget_head(question)
         head = find_head(question, cuts)
         if head is None or not _agrees(head, layout, layer_pass):
@@ -44,10 +43,8 @@ def find_head(question: Question, cuts: LayerCuts) -> LinearHead | None:
         return None
     try:
         return cuts.head(question)
-    except (
-        ModelFailed,
-        UnitsNotFound,
-    ):  # fails on noise or no units: gradients may still exist
+    except (ModelFailed, UnitsNotFound):
+        # fails on noise or no units: gradients may still exist
         return None
 
 
@@ -80,9 +77,8 @@ def _through_head(
     cells = maps.shape[2:].numel()
     outputs = layer_pass.outputs
     output_numbers = torch.arange(outputs.shape[1], device=outputs.device)
-    selected = select(
-        output_numbers.expand(outputs.shape), question.target
-    )  # (image,)
+    # (image,)
+    selected = select(output_numbers.expand(outputs.shape), question.target)
     weight_per_cell = (head.weight[selected] / cells)[:, :, None, None]
     if question.multiply:
         contributions = maps * weight_per_cell

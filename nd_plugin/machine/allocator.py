@@ -22,9 +22,8 @@ MMAP_THRESHOLD = -3  # of glibc's mallopt
 RAISED = 2**30  # bytes, either threshold while memory is retained
 LARGEST_ADAPTED = 2**25  # bytes, where glibc's adaptation of its thresholds ends
 
-ALLOWED_GROWTH = (
-    2**30
-)  # bytes of the process since the last trim, before the next one
+# bytes of the process since the last trim, before the next one
+ALLOWED_GROWTH = 2**30
 MIN_CALLS_BETWEEN_TRIMS = 8  # batches
 
 

@@ -90,9 +90,8 @@ def _work(
     inherited_readers: Sequence[Connection],
 ) -> None:
     """Send the outcomes of ``do(number)`` for all ``numbers``; this is what a worker runs."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is handled by the first process
+    # Ctrl-C is handled by the first process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     for reader in inherited_readers:
         reader.close()  # otherwise the end of the first process would not break the pipe

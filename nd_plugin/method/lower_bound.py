@@ -66,9 +66,8 @@ class LowerBound:
     largest: Tensor | None = (
         None  # (unit, any number), descending, of the values drawn
     )
-    waiting: tuple[
-        Tensor, ...
-    ] = ()  # drawn since `update_level`, (image, unit) each
+    # drawn since `update_level`, (image, unit) each
+    waiting: tuple[Tensor, ...] = ()
 
     @classmethod
     def empty(

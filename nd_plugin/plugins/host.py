@@ -132,10 +132,8 @@ def announce(dissection: Dissection) -> None:
         arguments = [dissection] * len(implementation.argnames)
         try:
             implementation.function(*arguments)
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # third-party code; the result stands
+        except (Exception, SystemExit) as error:
+            # third-party code; the result stands
             warnings.warn(
                 f"plugin {implementation.plugin_name!r} failed after the dissection of "
                 f"{dissection.layer}: {described(error)}",

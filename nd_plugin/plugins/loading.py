@@ -103,10 +103,8 @@ def _load(
     key = f"{plugin.name}@{plugin.distribution}"
     try:
         specs = _register(manager, point, key)
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # anything may happen in a third party's module
+    except (Exception, SystemExit) as error:
+        # anything may happen in a third party's module
         if manager.has_plugin(key):
             manager.unregister(name=key)
         return replace(plugin, state="broken", problem=described(error)), []

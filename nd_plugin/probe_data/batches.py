@@ -35,9 +35,8 @@ class Batch:
 
     indices: Tensor  # (image,) int64, into the concept set
     pixels: Tensor  # uint8 (image, 3, row, column)
-    labels: tuple[
-        LabelCombinations | None, ...
-    ]  # None: not asked for, or unreadable
+    # None: not asked for, or unreadable
+    labels: tuple[LabelCombinations | None, ...]
     skipped: tuple[Skipped, ...]
     seen: int  # images, readable or not
     number: int  # among the batches of the whole probe data set
@@ -135,9 +134,8 @@ class Feed:
         batch_size = whole_number("batch size", batch_size, 1)
         workers = whole_number("number of workers", workers, 0)
         memory = whole_number("memory", memory, 0)
-        mask_size(
-            settings, concepts, preprocess.size
-        )  # to refuse a bad one before the run
+        # to refuse a bad one before the run
+        mask_size(settings, concepts, preprocess.size)
         feed = cls(
             concepts=concepts,
             preprocess=preprocess,
@@ -196,15 +194,12 @@ class Feed:
             batch_sampler=[self._positions(number) for number in numbers],
             num_workers=min(self.workers, len(numbers)),
             collate_fn=Batch.of,
-            generator=torch.Generator(
-                "cpu"
-            ),  # for its seed: the caller's random state stays
+            # for its seed: the caller's random state stays
+            generator=torch.Generator("cpu"),
             pin_memory=self.pinned,
         )
-        with (
-            _worker_crashes_translated(),
-            torch.device("cpu"),
-        ):  # not the caller's default device
+        with _worker_crashes_translated(), torch.device("cpu"):
+            # not the caller's default device
             return self._checked_batches(iter(loader))
 
     def _checked_batches(self, batches: Iterator[Batch]) -> Batches:

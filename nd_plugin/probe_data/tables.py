@@ -13,9 +13,8 @@ from PIL import Image
 
 from nd_plugin.errors import ConceptSetInvalid
 
-TableLine = tuple[
-    str, dict[str, str]
-]  # file and line, for messages; stripped cells by column
+# file and line, for messages; stripped cells by column
+TableLine = tuple[str, dict[str, str]]
 
 
 def read_table(

@@ -13,23 +13,12 @@ from nd_plugin.errors import UnitsNotFound
 from nd_plugin.receptive_fields.geometry import Axis, Geometry, Size, spread_evenly
 from nd_plugin.receptive_fields.positions import Positions, axis_of, line
 
-MAPS = {
-    "NCHW": (0, 1, 2, 3),
-    "NHWC": (0, 3, 1, 2),
-}  # axes of images, units, rows, columns
-TOKENS = {
-    "NTC": (0, 1, 2),
-    "TNC": (1, 0, 2),
-    "NCT": (0, 2, 1),
-}  # axes of images, tokens, units
-PREFIXES = (
-    0,
-    1,
-    5,
-    2,
-    4,
-    8,
-)  # class and register tokens of common vision transformers
+# axes of images, units, rows, columns
+MAPS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}
+# axes of images, tokens, units
+TOKENS = {"NTC": (0, 1, 2), "TNC": (1, 0, 2), "NCT": (0, 2, 1)}
+# class and register tokens of common vision transformers
+PREFIXES = (0, 1, 5, 2, 4, 8)
 
 
 @dataclass(frozen=True)

@@ -99,9 +99,8 @@ class ExplanationRecord:
     name: str  # of the target
     predicted: str  # name of the class with the largest output; "" if the outputs are no classes
     output: float  # the target's output (logit)
-    bias: (
-        float | None
-    )  # of a linear head: contributions of all units + bias = output
+    # of a linear head: contributions of all units + bias = output
+    bias: float | None
     contribution: str  # kind of contribution
     mask: str  # kind of mask
     units: tuple[RankedUnit, ...]

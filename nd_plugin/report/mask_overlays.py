@@ -68,9 +68,8 @@ def plot(records: Sequence[ExplanationRecord]) -> Figure:
     for row_axes, record in zip(axes, records, strict=True):
         _draw_row(row_axes, record)
     figure.tight_layout()
-    plt.close(
-        figure
-    )  # notebooks display a returned figure, and every open figure a second time
+    # notebooks display a returned figure, and every open figure a second time
+    plt.close(figure)
     return figure
 
 

@@ -15,14 +15,8 @@ from nd_plugin.errors import RunInvalid
 from nd_plugin.report.layer_report import LayerReport, UnitScore, summarise
 
 COLUMNS = ("unit", "category", "label", "score")
-PAPER_ORDER = (
-    "object",
-    "part",
-    "scene",
-    "material",
-    "texture",
-    "color",
-)  # of its figures
+# of its figures
+PAPER_ORDER = ("object", "part", "scene", "material", "texture", "color")
 Row = Mapping[str, str]
 
 

@@ -59,9 +59,8 @@ class Dissection:
         Integers  # (unit, rank) index into the concept set, most active first
     )
     top_activations: Floats  # (unit, rank)
-    image_names: tuple[
-        str, ...
-    ]  # of the whole probe data set, skipped images included
+    # of the whole probe data set, skipped images included
+    image_names: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     settings: Settings
     provenance: Provenance

@@ -10,9 +10,8 @@ DISSECTION = "dissection.npz"
 UNITS = "units.csv"
 STATE = "state.npz"  # of an unfinished run, or of a shard
 LOCK_FILE = "lock"  # beside a state: held by the process that works in the folder
-STATE_DRAFT = re.compile(
-    r"\.state\.npz\.[a-z0-9_]+"
-)  # see `atomic_files.write_file`
+# see `atomic_files.write_file`
+STATE_DRAFT = re.compile(r"\.state\.npz\.[a-z0-9_]+")
 CANDIDATE_FILE = re.compile(r"\d+\.(maps|values)")  # see `engine.candidates`
 
 

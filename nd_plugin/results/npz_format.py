@@ -15,9 +15,8 @@ from nd_plugin.contracts.provenance import Identity, Provenance, Settings, Skipp
 from nd_plugin.errors import RunInvalid
 
 FORMAT = 2
-ARRAYS: dict[
-    str, tuple[str, str]
-] = {  # name -> dtype, axes: unit, concept, category k, top image
+# name -> dtype, axes: unit, concept, category k, top image
+ARRAYS: dict[str, tuple[str, str]] = {
     "thresholds": ("float64", "u"),
     "intersection": ("int64", "uc"),
     "unit_area": ("int64", "uk"),

@@ -126,9 +126,8 @@ class CheckpointFolder:
     feed: Feed
     every_images: int = IMAGES_BETWEEN_CHECKPOINTS
     resume: bool = True  # continue the folder's interrupted run; else discard it
-    begun: bool = field(
-        default=False, init=False
-    )  # the content belongs to this run
+    # the content belongs to this run
+    begun: bool = field(default=False, init=False)
     _lock: ExitStack = field(default_factory=ExitStack, init=False)
 
     def open_state(
@@ -182,9 +181,8 @@ class CheckpointFolder:
                 saved.run_description,
                 run_description,
                 f"the run in {self.folder}",
-                ignored=[
-                    "source"
-                ],  # the same data may lie in another folder by now
+                # the same data may lie in another folder by now
+                ignored=["source"],
             )
         except BadInput:
             saved.state.close()
@@ -217,9 +215,8 @@ class CheckpointFolder:
         if not self.folder.is_dir():
             return
         with (
-            suppress(
-                BadInput, NotSaved
-            ),  # locked by another process; cannot be locked
+            # locked by another process; cannot be locked
+            suppress(BadInput, NotSaved),
             atomic_files.alone(self.folder / LOCK_FILE),
         ):
             saved_state.remove_state_files(self.folder)

@@ -49,9 +49,8 @@ def check_same(
 
     Raises BadInput that names ``subject`` and the first difference.
     """
-    as_stored = json.loads(
-        json.dumps(requested)
-    )  # JSON has lists where Python has tuples
+    # JSON has lists where Python has tuples
+    as_stored = json.loads(json.dumps(requested))
     for path, stored_value, requested_value in _differences(stored, as_stored):
         if not set(path) & set(ignored):
             name = ".".join(path)

@@ -102,9 +102,8 @@ def _errors_as_run_invalid(folder: Path) -> Iterator[None]:
         raise RunInvalid(
             f"the checkpoint in {folder} cannot be read: {error}"
         ) from error
-    except (
-        Exception
-    ) as error:  # errors of zip, npy and JSON have no common base class
+    except Exception as error:
+        # errors of zip, npy and JSON have no common base class
         raise RunInvalid(
             f"the checkpoint in {folder} is damaged: {type(error).__name__}: {error}"
         ) from error

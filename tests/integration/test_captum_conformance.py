@@ -115,9 +115,8 @@ def test_values(row: dict[str, Any]) -> None:
     modules = get_target_layer(model, layer)
     expected = LayerGradientXActivation(model, modules).attribute(**arguments)
     assert_same(LayerDissection(model, modules).attribute(**arguments), expected)
-    assert_same(
-        LayerDissection(model, layer).attribute(**arguments), expected
-    )  # by name
+    # by name
+    assert_same(LayerDissection(model, layer).attribute(**arguments), expected)
     gradients = LayerGradientXActivation(
         model, modules, multiply_by_inputs=False
     ).attribute(**arguments)

@@ -45,12 +45,8 @@ EXPORTERS: dict[str, dict[str, Any]] = {
     "TorchScript": {"dynamo": False, "dynamic_axes": {"image": {0: "N"}}},
     "dynamo": {"dynamo": True, "dynamic_shapes": ({0: "N"},), "verbose": False},
 }
-SAME = [
-    "_blocks.4",
-    "_blocks.10",
-    "_blocks.15",
-    "_swish#1",
-]  # one name in all three
+# one name in all three
+SAME = ["_blocks.4", "_blocks.10", "_blocks.15", "_swish#1"]
 # the one exporter knows of no BatchNorm any more
 HEAD = {"TorchScript": "_conv_head=_bn1", "dynamo": "_bn1"}
 FOLDED = (
@@ -233,9 +229,8 @@ def converted(origin: Model, exports: Exports) -> dict[str, Path]:
     """The TorchScript export quantised in two ways, and in half precision."""
     float16 = pytest.importorskip("onnxruntime.transformers.float16")
     source, made = exports.made["TorchScript"], {}
-    logging.disable(
-        logging.WARNING
-    )  # the quantiser recommends what makes no difference here
+    # the quantiser recommends what makes no difference here
+    logging.disable(logging.WARNING)
     try:
         for form in (QuantFormat.QDQ, QuantFormat.QOperator):
             made[form.name] = exports.folder / f"{form.name}.onnx"
@@ -250,9 +245,8 @@ def converted(origin: Model, exports: Exports) -> dict[str, Path]:
         logging.disable(logging.NOTSET)
     made["fp16"] = exports.folder / "fp16.onnx"
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # it tells of weights too small for half precision
+        # it tells of weights too small for half precision
+        warnings.simplefilter("ignore")
         halved = float16.convert_float_to_float16(
             onnx.load(source), keep_io_types=False
         )

@@ -60,9 +60,8 @@ class Case:
     path: Path
     run: Path
     layers: Sequence[str]
-    axes: Mapping[
-        str, Axes
-    ]  # stride and offset of rows and columns, worked out by hand
+    # stride and offset of rows and columns, worked out by hand
+    axes: Mapping[str, Axes]
     channels_last: frozenset[str]  # layers that are (N, h, w, C)
     size: tuple[int, int]
     images: np.ndarray  # (image, 3, row, column), prepared by the twin
@@ -203,17 +202,15 @@ PADDLE = {  # the offsets of nearest-neighbour resizing by 8 are the middle of i
     "depthwise_conv2d_8.tmp_0": same_axes(16, 0),
     "p2o.Concat.1": same_axes(4, -14),
     "batch_norm_0.tmp_4": same_axes(4, -14),
-    "p2o.Add.281": same_axes(
-        1, -15.5
-    ),  # before the last Sigmoid, which is 0 but for rounding where there is no text
+    # before the last Sigmoid, which is 0 but for rounding where there is no text
+    "p2o.Add.281": same_axes(1, -15.5),
 }
 
 
 @pytest.fixture(scope="module")
 def detector() -> Path:
-    package = importlib.util.find_spec(
-        "rapidocr_onnxruntime"
-    )  # found, not imported: it wants OpenCV
+    # found, not imported: it wants OpenCV
+    package = importlib.util.find_spec("rapidocr_onnxruntime")
     if package is None or package.origin is None:
         pytest.skip(
             "no package rapidocr_onnxruntime: pip install --no-deps rapidocr-onnxruntime"
@@ -227,10 +224,8 @@ def paddle(
 ) -> Case:
     size, count, run = (64, 96), 12, tmp_path_factory.mktemp("paddle") / "run"
     twin = reference.read_masks(real_data / "camvid")
-    mean, std = (
-        (0.406, 0.456, 0.485),
-        (0.225, 0.224, 0.229),
-    )  # blue first, as the channels then are
+    # blue first, as the channels then are
+    mean, std = ((0.406, 0.456, 0.485), (0.225, 0.224, 0.229))
     paths = twin.images[:count]
     images = np.stack(
         [reference.preprocess(path, size, mean, std)[::-1] for path in paths]

@@ -391,9 +391,8 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(
         process.communicate(timeout=PATIENCE)
         kills += process.returncode == -signal.SIGKILL
         assert process.returncode == -signal.SIGKILL or run.is_dir()
-        if (
-            run.is_dir() and not partial.exists()
-        ):  # it was faster: once more from the beginning
+        if run.is_dir() and not partial.exists():
+            # it was faster: once more from the beginning
             assert_same(run, whole.dissections)
             shutil.rmtree(run)
     continued, saved = partial.exists(), run.is_dir()

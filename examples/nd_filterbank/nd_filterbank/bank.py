@@ -36,11 +36,8 @@ from nd_plugin import (
 )
 
 VERSION = "1"  # to be raised whenever any filter changes
-LAYER_KINDS = {
-    "gabor": "energy",
-    "opponent": "difference",
-    "pooled": "mean",
-}  # in order of running
+# in order of running
+LAYER_KINDS = {"gabor": "energy", "opponent": "difference", "pooled": "mean"}
 STRIDE = 4  # pixels between neighbouring cells
 OPPONENT_SIZE = 5  # pixels, side of the windows of ``opponent``
 POOLED_SIZE = 3  # cells, side of the windows of ``pooled``

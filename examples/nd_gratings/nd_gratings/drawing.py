@@ -19,17 +19,14 @@ from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity, fingerpr
 
 VERSION = "1"  # of the drawings: to be raised whenever any pixel changes
 WAVELENGTHS = {"fine": 6, "coarse": 12}  # pixels a cycle
-SIDES = {
-    "left": 0.25,
-    "right": 0.75,
-}  # centre of a patch, as a fraction of the width
+# centre of a patch, as a fraction of the width
+SIDES = {"left": 0.25, "right": 0.75}
 RADIUS = 1 / 6  # of a patch, as a fraction of the side
 JITTER = 1 / 16  # of its centre, as a fraction of the side
 CONTRAST = 0.4
 NOISE = 0.02
-KIND_STREAM, PATCH_STREAM, NOISE_STREAM = range(
-    3
-)  # independent streams of random numbers
+# independent streams of random numbers
+KIND_STREAM, PATCH_STREAM, NOISE_STREAM = range(3)
 
 
 @dataclass(frozen=True)

@@ -105,9 +105,8 @@ class TestLinear:
         expected = LayerGradientXActivation(model, model.maps).attribute(
             images, target
         )
-        torch.testing.assert_close(
-            found, expected
-        )  # two ways to the same gradients
+        # two ways to the same gradients
+        torch.testing.assert_close(found, expected)
         with pytest.raises(
             BadInput,
             match=r"'linear' is not possible .*; possible are gradient, ablation, activation",
@@ -409,9 +408,8 @@ class TestWhereCaptumRaisesOrErrs:
             LayerDissection(model, f"relu#{run}").attribute(images, ("out", 0))
             for run in (0, 1)
         )
-        torch.testing.assert_close(
-            first, second
-        )  # the second relu gets half of what the first gave: all positive
+        # the second relu gets half of what the first gave: all positive
+        torch.testing.assert_close(first, second)
         assert not model.relu._forward_hooks
 
     def test_data_parallel_and_compiled(

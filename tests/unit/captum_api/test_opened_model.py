@@ -108,9 +108,8 @@ class TestForwardPasses:
     """Passes of `explain` for one image. Each line of a sum is one reason to run the model."""
 
     CUT = 1  # noise, to find the layout of the layer
-    HEAD = (
-        1 + 13
-    )  # the same within linear_head, then verification of the head on noise
+    # the same within linear_head, then verification of the head on noise
+    HEAD = 1 + 13
     IMAGE = 1  # the image: outputs, layer and contributions
     GRADIENTS = 1  # the image under autograd
     CHECK = 1  # the image without the named units

@@ -223,34 +223,18 @@ def test_label_0_is_no_concept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("listed", "color", "object", "primary"),
     [
-        (
-            "color(1);object(9)",
-            "0.75",
-            "0.5",
-            "color",
-        ),  # coverage, not the number of images
-        (
-            "object(9);color(1)",
-            "0.5",
-            "0.5",
-            "object",
-        ),  # a tie: the later one in category.csv
+        # coverage, not the number of images
+        ("color(1);object(9)", "0.75", "0.5", "color"),
+        # a tie: the later one in category.csv
+        ("object(9);color(1)", "0.5", "0.5", "object"),
         ("color(9);object(9)", "0", "0", "object"),
         ("color(9);object(1)", "1e-05", "2e-05", "object"),
-        (
-            "color(3);object(2)",
-            None,
-            "2.5",
-            "color",
-        ),  # no coverage: the number of images stands in
+        # no coverage: the number of images stands in
+        ("color(3);object(2)", None, "2.5", "color"),
         ("color(3);object(2)", "", "2.5", "color"),
         ("color;object", None, None, "object"),
-        (
-            "object(2)",
-            "5",
-            "1",
-            "color",
-        ),  # label.csv leaves out one that c_color.csv has
+        # label.csv leaves out one that c_color.csv has
+        ("object(2)", "5", "1", "color"),
         ("", "5", None, "color"),
         (" color (4) ; unheard-of(9)", None, None, "color"),
     ],
@@ -277,9 +261,8 @@ def test_a_category_that_is_nowhere_primary_is_not_listed(tmp_path: Path) -> Non
     )
     concepts = opened(tmp_path, {"c_object.csv": table})
     assert concepts.categories == ("color", "object", "texture")
-    assert (
-        len(concepts.annotation(0).planes) == 4
-    )  # the planes of 'part' carry labels all the same
+    # the planes of 'part' carry labels all the same
+    assert len(concepts.annotation(0).planes) == 4
 
 
 @pytest.mark.parametrize(

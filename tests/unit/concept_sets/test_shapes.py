@@ -19,9 +19,8 @@ from nd_shapes.palette import COLORS, color_name_of
 from nd_shapes.scenes import Shapes
 
 Plane = npt.NDArray[np.integer[Any]]
-OBJECT, PART, SUBPART, MATERIAL, TEXTURE, COLOR = range(
-    6
-)  # the planes of an annotation
+# the planes of an annotation
+OBJECT, PART, SUBPART, MATERIAL, TEXTURE, COLOR = range(6)
 WEARERS: Mapping[str, set[str]] = {  # which objects may have a part
     "wheel": {"car", "bus"},
     "license plate": {"car"},
@@ -75,18 +74,14 @@ class Summary:
 
     concepts: set[int] = field(default_factory=set)
     object_parts: set[tuple[str, str]] = field(default_factory=set)  # object, part
-    subparts: set[tuple[str, str]] = field(
-        default_factory=set
-    )  # part, part of the part
-    without_object: list[str] = field(
-        default_factory=list
-    )  # images with a pixel of no object
-    miscolored: list[str] = field(
-        default_factory=list
-    )  # images whose colour plane is wrong
-    one_colored: list[tuple[str, str]] = field(
-        default_factory=list
-    )  # image, texture
+    # part, part of the part
+    subparts: set[tuple[str, str]] = field(default_factory=set)
+    without_object: list[str] = field(default_factory=list)
+    # images with a pixel of no object
+    # images whose colour plane is wrong
+    miscolored: list[str] = field(default_factory=list)
+    # image, texture
+    one_colored: list[tuple[str, str]] = field(default_factory=list)
     categories: dict[str, set[str]] = field(default_factory=dict)  # of each image
 
 

@@ -47,9 +47,8 @@ pytestmark = [
     pytest.mark.filterwarnings(
         "ignore:.*multi-threaded, use of fork:DeprecationWarning"
     ),
-    pytest.mark.filterwarnings(
-        "ignore:This DataLoader will create:UserWarning"
-    ),  # more workers than processors
+    # more workers than processors
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
 ]
 
 IMAGES, SIZE, MASK = 48, 32, 16
@@ -175,9 +174,8 @@ class Expected:
     maps: Tensor
 
 
-TWINS: dict[
-    tuple[int, float], Expected
-] = {}  # by the maps' id and τ: the twin is slow
+# by the maps' id and τ: the twin is slow
+TWINS: dict[tuple[int, float], Expected] = {}
 
 
 def twin(

@@ -187,9 +187,8 @@ class TestExplain:
         units.dissection = replace(dissection, layer="0.seen")
         found = units.explain(images, 0, top_k=1)[1]
         assert found.contribution == "gradient" and found.check is not None
-        assert (
-            found.check.predicted == 0.0 and found.check.measured == 0.0
-        )  # 5.5 is beyond the cap, and so is 3.5
+        # 5.5 is beyond the cap, and so is 3.5
+        assert found.check.predicted == 0.0 and found.check.measured == 0.0
         found = units.explain(images, 0, top_k=5)[1]
         assert (
             found.check is not None

@@ -185,9 +185,7 @@ def is_running(process: int) -> bool:
         state = (
             Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
         )
-    except (
-        FileNotFoundError,
-        ProcessLookupError,
-    ):  # ended before, or while its state was read
+    except (FileNotFoundError, ProcessLookupError):
+        # ended before, or while its state was read
         return False
     return state != "Z"

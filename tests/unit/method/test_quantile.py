@@ -53,9 +53,8 @@ def check(
 def test_equals_plain_sorting(
     kind: str, dtype: torch.dtype, small: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if (
-        small
-    ):  # many passes over few buckets, and the values are read again for each
+    if small:
+        # many passes over few buckets, and the values are read again for each
         monkeypatch.setattr(quantile, "BUCKETS", 32)
     max_held = 7 if small else 2**20
     values = draw_values(kind, dtype)

@@ -51,9 +51,8 @@ def exported(
             values.uniform_(0.3, 1.5)
     path = tmp_path_factory.mktemp(request.param) / "resnet.onnx"
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # the exporters' own: deprecations, and what they do not know
+        # the exporters' own: deprecations, and what they do not know
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
             (torch.rand(2, 3, 64, 64),),

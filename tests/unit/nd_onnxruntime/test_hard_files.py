@@ -26,9 +26,8 @@ EXIT_CODES = {
     "Unavailable": 3,
 }
 
-LAYOUTS: dict[
-    str, Callable[[np.ndarray], np.ndarray]
-] = {  # by value; the others are maps as they are
+# by value; the others are maps as they are
+LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "relu2_nhwc": lambda value: value.transpose(0, 3, 1, 2),
     "logits": lambda value: value[:, :, None, None],
     "tokens": lambda value: (

@@ -50,14 +50,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The hard files' network in single precision and quantised in three ways."""
     folder = tmp_path_factory.mktemp("quantised")
     model, path = onnx.load(onnx_files.dynamic_batch(folder)), folder / "float.onnx"
-    model.opset_import[0].version, model.ir_version = (
-        19,
-        9,
-    )  # the evaluator knows no earlier DequantizeLinear
+    # the evaluator knows no earlier DequantizeLinear
+    model.opset_import[0].version, model.ir_version = (19, 9)
     path.write_bytes(model.SerializeToString())
-    logging.disable(
-        logging.WARNING
-    )  # the quantiser recommends what makes no difference here
+    # the quantiser recommends what makes no difference here
+    logging.disable(logging.WARNING)
     try:
         for form in (QuantFormat.QDQ, QuantFormat.QOperator):
             quantization.quantize_static(

@@ -174,9 +174,8 @@ class TestOpening:
         expected = maps_of(model, "layer4", images)
         maps = maps_of(model.cuda(), "layer4", images.cuda())
         assert maps.is_cuda
-        torch.testing.assert_close(
-            maps.cpu(), expected, rtol=1e-3, atol=1e-3
-        )  # TF32
+        # TF32
+        torch.testing.assert_close(maps.cpu(), expected, rtol=1e-3, atol=1e-3)
 
 
 class TestForwardFunctions:

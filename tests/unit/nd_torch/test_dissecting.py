@@ -99,9 +99,8 @@ def test_progress_is_shown_on_stderr(capsys: pytest.CaptureFixture[str]) -> None
     assert output.out == ""
     assert "activations: 100%" in output.err
     assert "masks: 100%" in output.err
-    assert re.search(
-        "image/s|s/image", output.err
-    )  # tqdm inverts the rate of a slow machine
+    # tqdm inverts the rate of a slow machine
+    assert re.search("image/s|s/image", output.err)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -205,9 +205,8 @@ def test_nd_backends_opens_what_it_matches_most_strongly(install: Install) -> No
         str(open_model("toy:car?wheels=3", ModelOptions("cpu")))
         == "toy:car?wheels=3 opened with cpu"
     )
-    best = host().best(
-        BackendSpec, "toys:car"
-    )  # nobody's but nd_torch's, for which it is a module's factory
+    # nobody's but nd_torch's, for which it is a module's factory
+    best = host().best(BackendSpec, "toys:car")
     assert best is not None and best.plugin.name == "torch"
 
 
@@ -468,9 +467,8 @@ def test_a_spec_of_a_subclass_is_a_spec(install: Install) -> None:
 
 
 def test_a_distribution_without_metadata_does_no_harm(install: Install) -> None:
-    install(
-        "nd-remains", "torch", WITNESS, metadata=""
-    )  # an uninstallation that was cut short
+    # an uninstallation that was cut short
+    install("nd-remains", "torch", WITNESS, metadata="")
     assert OURS_LOADED.keys() <= states().keys()
     assert "torch" in stdout_of(nd("plugins"))
 

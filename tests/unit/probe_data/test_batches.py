@@ -37,9 +37,8 @@ pytestmark = [
     pytest.mark.filterwarnings(
         "ignore:.*multi-threaded, use of fork:DeprecationWarning"
     ),
-    pytest.mark.filterwarnings(
-        "ignore:This DataLoader will create:UserWarning"
-    ),  # more workers than processors
+    # more workers than processors
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
 ]
 
 Planes = npt.NDArray[np.int32]
@@ -435,12 +434,8 @@ MIXED = Annotation([np.ones((18, 22), np.uint8), np.full((6, 7), 2)])
         ("6x3", False, MIXED, (6, 3)),
         ("native", False, MIXED, (18, 22)),  # the first plane's size
         ("auto", True, MIXED, (18, 22)),
-        (
-            "auto",
-            True,
-            Annotation(MIXED.planes, (3,), (5, 5)),
-            (5, 5),
-        ),  # the annotation's own
+        # the annotation's own
+        ("auto", True, Annotation(MIXED.planes, (3,), (5, 5)), (5, 5)),
         ("auto", True, Annotation([], (3, 1), (5, 6)), (5, 6)),
         ("auto", False, Annotation([], (3,)), (4, 5)),
         ("auto", False, Annotation([]), (4, 5)),

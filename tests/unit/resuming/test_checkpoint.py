@@ -473,9 +473,8 @@ def test_a_flipped_byte_is_found_or_does_no_harm(attempts: Attempts) -> None:
             whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :]
         )
         try:
-            assert_same(
-                replace(attempts, every=10**9)(), expected
-            )  # it was in what no one reads
+            # it was in what no one reads
+            assert_same(replace(attempts, every=10**9)(), expected)
         except RunInvalid as error:
             assert "damaged" in str(error)
             found += 1
@@ -800,9 +799,8 @@ class TestLayerDissection:
         try:
             self.dissect(attempts.net, shapes, home)
         except BadInput as refused:
-            assert str(home) in str(
-                refused
-            )  # refusing is one way, writing beside them another
+            # refusing is one way, writing beside them another
+            assert str(home) in str(refused)
         assert (home / "thesis.tex").read_text() == "years of work"
 
     def test_the_folder_around_it_is_left_alone(
@@ -836,9 +834,8 @@ def test_a_finished_run_of_something_else_is_not_taken_for_this_one(
 ) -> None:
     def dissect(layers: Sequence[str] = ("1",), **how: Any) -> None:
         monkeypatch.setattr("sys.argv", ["nd", "dissect", str(layers), str(how)])
-        torch.manual_seed(
-            0
-        )  # the factory draws the weights: the same model each time
+        # the factory draws the weights: the same model each time
+        torch.manual_seed(0)
         usual: dict[str, Any] = {
             "settings": Settings(0.05),
             "given": {"size": (SIZE, SIZE)},
