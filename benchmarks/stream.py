@@ -223,9 +223,9 @@ def measure(workload: Workload) -> Measurement:
         amax=amax.seconds,
         selection=selection.seconds,
         stored_maps=count_stored_maps(layer),
-        stored_bytes=candidates.nbytes + candidates.end,
-        disk_bytes=candidates.end,
-        all_known=bool(layer_thresholds.known.all()),
+        stored_bytes=candidates.nbytes + candidates.file_length,
+        disk_bytes=candidates.file_length,
+        all_known=bool(layer_thresholds.is_known.all()),
         all_exact=are_exact(layer_thresholds.values, values, workload.quantile),
         memory_before=memory_before,
     )

@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from nd_plugin.errors import nearest as nearest
     from nd_plugin.explain.explanation import Explanation as Explanation
     from nd_plugin.explain.explanation import Explanations as Explanations
-    from nd_plugin.explain.explanation import RankedUnit as RankedUnit
     from nd_plugin.plugins.hookspecs import hookimpl as hookimpl
     from nd_plugin.plugins.opening import SpecText as SpecText
     from nd_plugin.plugins.opening import call_with_options as call_with_options
@@ -79,6 +78,7 @@ if TYPE_CHECKING:
     from nd_plugin.receptive_fields.layout import from_maps as from_maps
     from nd_plugin.receptive_fields.layout import geometry_of as geometry_of
     from nd_plugin.receptive_fields.positions import Positions as Positions
+    from nd_plugin.report.explanation_record import RankedUnit as RankedUnit
     from nd_plugin.report.layer_report import LayerReport as LayerReport
     from nd_plugin.report.layer_report import Summary as Summary
     from nd_plugin.report.layer_report import UnitScore as UnitScore
@@ -134,7 +134,7 @@ _HOMES = {
         "check_run",
         "nearest",
     ],
-    "explain.explanation": ["Explanation", "Explanations", "RankedUnit"],
+    "explain.explanation": ["Explanation", "Explanations"],
     "plugins.hookspecs": ["hookimpl"],
     "plugins.opening": [
         "SpecText",
@@ -153,6 +153,7 @@ _HOMES = {
         "geometry_of",
     ],
     "receptive_fields.positions": ["Positions"],
+    "report.explanation_record": ["RankedUnit"],
     "report.layer_report": ["LayerReport", "Summary", "UnitScore"],
     "results.dissection": ["Dissection"],
 }

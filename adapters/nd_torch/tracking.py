@@ -81,9 +81,8 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _record(self, output: Tensor, positions: Positions | None) -> None:
         if positions is not None and output.is_floating_point():
             self._positions[output] = positions
-        elif (
-            output in self._positions
-        ):  # an in-place operation has made them invalid
+        elif output in self._positions:
+            # an in-place operation has made them invalid
             del self._positions[output]
 
     def _stand_in(self, leaf: Any) -> Any:

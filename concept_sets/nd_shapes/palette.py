@@ -89,9 +89,8 @@ _RAMPS: dict[str, tuple[tuple[_RGB, _RGB], ...]] = {
     ),
 }
 
-COLOR_OF_TINT = np.repeat(
-    np.arange(len(COLORS)), [len(_RAMPS[name]) for name in COLORS]
-)  # (tint,)
+_TINTS_OF_COLORS = [len(_RAMPS[name]) for name in COLORS]
+COLOR_OF_TINT = np.repeat(np.arange(len(COLORS)), _TINTS_OF_COLORS)  # (tint,)
 TINTS: dict[str, tuple[int, ...]] = {}  # numbers of the tints of a colour
 for _index, _name in enumerate(COLORS):
     TINTS[_name] = tuple(np.flatnonzero(_index == COLOR_OF_TINT).tolist())

@@ -96,9 +96,8 @@ class Shapes:
         Planes: object, part, part of the part, material, texture, colour.
         """
         canvas = self._draw(index)
-        surface_labels = np.array(
-            [_labels(surface) for surface in canvas.surfaces], dtype=np.int32
-        )  # (surface, plane)
+        labels_of_surfaces = [_labels(surface) for surface in canvas.surfaces]
+        surface_labels = np.array(labels_of_surfaces, np.int32)  # (surface, plane)
         planes = [labels.take(canvas.surface) for labels in surface_labels.T]
         first_color_label = LABELS[f"{COLORS[0]}-c"]
         color_plane = (canvas.colors() + first_color_label).astype(np.int32)

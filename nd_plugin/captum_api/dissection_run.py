@@ -44,8 +44,10 @@ def run_dissection(
             dissections = run(model, layers, feed, progress)
     else:
         folder = CheckpointFolder(Path(checkpoint), feed)
-        with folder.watched(), progress:
-            dissections = run(model, layers, feed, progress, keep=folder.open_state)
+        with folder.guarded(), progress:
+            dissections = run(
+                model, layers, feed, progress, open_state=folder.open_state
+            )
         folder.remove()
     for dissection in dissections:
         announce(dissection)

@@ -111,15 +111,15 @@ def _number_of_parts(state_folder: Path) -> str:
 def progress_saved(checkpoints: CheckpointFolder) -> Iterator[None]:
     """Say, after whatever ends a run early, whether a checkpoint is saved to continue from."""
     try:
-        with checkpoints.watched():
+        with checkpoints.guarded():
             yield
     except BaseException as error:
-        if checkpoints.begun and has_state(checkpoints.folder):
+        if checkpoints.owns_content and has_state(checkpoints.folder):
             console.say(
                 f"nd: progress saved in {checkpoints.folder}; continue with --resume",
                 "yellow",
             )
-        elif checkpoints.begun and isinstance(error, KeyboardInterrupt):
+        elif checkpoints.owns_content and isinstance(error, KeyboardInterrupt):
             console.say(
                 "nd: no progress saved: the first checkpoint is written after "
                 f"{checkpoints.every_images} images (--checkpoint-every)",

@@ -83,34 +83,34 @@ def dissect(
     options: ModelOptions,
     settings: Settings,
     as_json: bool,
-    given: Mapping[str, Any] | None = None,
-    work: RunOptions | None = None,
+    preprocess_values: Mapping[str, Any] | None = None,
+    run_options: RunOptions | None = None,
 ) -> None:
     """Dissect, save, report. Refuse what cannot be done before the model runs.
 
-    ``given`` are preprocessing values that replace the model's own.
+    ``preprocess_values`` are preprocessing values that replace the model's own.
     """
-    work = work or RunOptions()
-    shard = work.part
+    run_options = run_options or RunOptions()
+    shard = run_options.part
     output = output or run_folder.free_name(
         Path("runs") / _run_name(model, concepts)
     )
     with joined() as group:
-        finished_run = _load_finished_run(output, work, overwrite=overwrite)
+        finished_run = _load_finished_run(output, run_options, overwrite=overwrite)
         with console.results_only():
             concept_set = open_concepts(concepts)
             own_options = replace(options, device=own_device(options.device))
             opened_model = open_model(model, own_options)
-        preprocess = opened_model.preprocess.changed(given or {})
+        preprocess = opened_model.preprocess.changed(preprocess_values or {})
         part = shard.part(group.rank, group.size)
         feed = Feed.of(
             concept_set,
             preprocess,
             settings,
             opened_model.device,
-            work.batch_size,
-            work.workers,
-            work.memory,
+            run_options.batch_size,
+            run_options.workers,
+            run_options.memory,
             part,
         )
         job = Job(opened_model, layers, feed, group)
@@ -121,17 +121,17 @@ def dissect(
                 _report_finished_run(output, finished_run, as_json=as_json)
             return
         folders = RunFolders.of(
-            output, part, group.size, resume_shard=work.resume_shard
+            output, part, group.size, resume_shard=run_options.resume_shard
         )
         checkpoints = open_checkpoints(
             folders,
             feed,
             group,
-            work.every_images,
-            resume=work.resume,
+            run_options.every_images,
+            resume=run_options.resume,
             overwrite=overwrite,
         )
-        if work.shard:
+        if run_options.shard:
             _run_shard(job, folders, checkpoints)
         else:
             _run_and_save(job, output, checkpoints, as_json=as_json)
@@ -139,16 +139,16 @@ def dissect(
 
 
 def _load_finished_run(
-    output: Path, work: RunOptions, *, overwrite: bool
+    output: Path, run_options: RunOptions, *, overwrite: bool
 ) -> list[Dissection] | None:
     """Return the run in ``output`` if ``--resume`` may find it finished.
 
     Else check that a run can be saved there, and return None.
     """
-    if work.resume_shard and folders_with_state(shards.within(output)):
+    if run_options.resume_shard and folders_with_state(shards.within(output)):
         return None
     finished_run = None
-    if work.resume and not work.shard:
+    if run_options.resume and not run_options.shard:
         try:
             finished_run = load_finished_run(output)
         except RunInvalid:
@@ -196,7 +196,7 @@ def _run_and_save(
             job.feed,
             progress,
             group=job.group,
-            keep=checkpoints.open_state,
+            open_state=checkpoints.open_state,
         )
     if job.group.rank == 0:
         save_and_report(output, dissections, as_json=as_json)

@@ -129,10 +129,10 @@ def dissect(
             strict=strict,
             top_images=top_images,
         ),
-        given=parsing.preprocess_values(
+        preprocess_values=parsing.preprocess_values(
             input_size, mean, std, scale, interpolation, channel_order
         ),
-        work=dissect.RunOptions(
+        run_options=dissect.RunOptions(
             batch_size,
             workers,
             parsing.parse_bytes(memory) if memory else None,

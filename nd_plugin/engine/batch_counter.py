@@ -56,7 +56,7 @@ class Counter:
     def decode_and_count(self, number: int) -> CountedBatch:
         """Decode the annotations of batch ``number`` and count it."""
         trim_memory()
-        return self.count(self.feed.checked(self.feed.annotations(number)), {})
+        return self.count(self.feed.check_strict(self.feed.annotations(number)), {})
 
     def count(
         self, batch: Batch, activations: Mapping[str, Tensor]
@@ -93,7 +93,9 @@ class Counter:
                     unit_counts.setdefault((layer, thresholds.quantile), []).append(
                         counts
                     )
-        return CountedBatch(concept_counts, unit_counts, batch.skipped, batch.seen)
+        return CountedBatch(
+            concept_counts, unit_counts, batch.skipped, batch.image_count
+        )
 
     def _sparse_maps(
         self, layer: str, batch: Batch, activations: Mapping[str, Tensor]
@@ -191,7 +193,7 @@ class CountedBatch:
     # by layer and quantile
     units: Mapping[tuple[str, float], Sequence[BatchCounts]]
     skipped: Sequence[Skipped]
-    seen: int  # images, readable or not
+    image_count: int  # images, readable or not
 
 
 def category_indices(concepts: ConceptSet) -> Counts:

@@ -17,11 +17,11 @@ def silent(stage: str, done: int, total: int) -> None:
 class StateSaver:
     """Saver of the state of a part while it runs.
 
-    This base class saves nothing; `resuming.checkpoint.Checkpoint` does.
+    This base class saves nothing; `resuming.checkpoint.CheckpointSaver` does.
     """
 
-    def watch(self, candidates: Candidates, place: int) -> None:
-        """Take note of new candidates, whose file gets the number ``place``."""
+    def watch(self, candidates: Candidates, file_number: int) -> None:
+        """Take note of new candidates, whose file gets the number ``file_number``."""
 
     def due(self, images: int) -> bool:
         """Return whether the next `tick` of so many images saves the state."""

@@ -22,12 +22,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nd_plugin.engine.candidate_file import CandidateFile
-from nd_plugin.engine.candidate_file import StoredMaps as StoredMaps
+from nd_plugin.engine.candidate_file import CandidateFile, StoredMaps
 from nd_plugin.engine.sparse_maps import SparseMaps, sparsify
 from nd_plugin.errors import NotSaved
-from nd_plugin.machine.memory_blocks import BlockPool as BlockPool
-from nd_plugin.machine.memory_blocks import MemoryPieces, new_bytes
+from nd_plugin.machine.memory_blocks import BlockPool, MemoryPieces, new_bytes
 from nd_plugin.method.quantile import UnitValues
 
 DISK_RESERVE = 2**28  # bytes of a disk that stay free; of a small disk, a twentieth
@@ -47,13 +45,13 @@ class Candidates:
 
     cells: tuple[int, int]  # rows and columns of a map
     dtype: torch.dtype
-    place: Path | None = (
+    path_without_suffix: Path | None = (
         None  # of the file, without its suffix; None: a temporary file
     )
-    whole: bool = True  # maps with neighbouring cells; otherwise single values
+    has_maps: bool = True  # maps with neighbouring cells; otherwise single values
     by_batch: dict[int, SparseMaps | StoredMaps] = field(default_factory=dict)
     file: CandidateFile | None = None  # while open
-    end: int = 0  # bytes of the file that hold maps
+    file_length: int = 0  # bytes of the file that hold maps
     nbytes: int = 0  # of memory
     batches_at_last_prune: int = 0  # number of batches at the last `prune`
     memory: MemoryPieces = field(default_factory=MemoryPieces)  # by batch
@@ -70,10 +68,12 @@ class Candidates:
     @property
     def path(self) -> Path | None:
         """Path of the file; None for a temporary file."""
-        if self.place is None:
+        if self.path_without_suffix is None:
             return None
-        suffix = "maps" if self.whole else "values"
-        return self.place.with_name(f"{self.place.name}.{suffix}")
+        suffix = "maps" if self.has_maps else "values"
+        return self.path_without_suffix.with_name(
+            f"{self.path_without_suffix.name}.{suffix}"
+        )
 
     def update(
         self, batch: int, images: Tensor, maps: Tensor, peaks: Tensor, bound: Tensor
@@ -85,7 +85,7 @@ class Candidates:
         """
         reserve = self.memory.reserve
         candidates = sparsify(
-            maps, images, peaks, bound, reserve, neighbours=self.whole
+            maps, images, peaks, bound, reserve, neighbours=self.has_maps
         )
         if len(candidates.units):
             self._book(batch, candidates)
@@ -97,7 +97,7 @@ class Candidates:
         for batch, maps in list(self.by_batch.items()):
             if isinstance(maps, StoredMaps):
                 continue
-            pruned = maps.above(bound, neighbours=self.whole)
+            pruned = maps.above(bound, neighbours=self.has_maps)
             if pruned is not maps:
                 self._release(batch, maps)
                 self._book(
@@ -113,7 +113,7 @@ class Candidates:
         """
         amount = min(amount, self.nbytes)
         with self._full_disk_as_not_saved():
-            if self.whole and amount > free_bytes(self._folder):
+            if self.has_maps and amount > free_bytes(self._folder):
                 self._reduce_to_values(bound.cpu())
             self._write_oldest(amount)
 
@@ -129,7 +129,7 @@ class Candidates:
         from what was written.
         """
         assert self.path is not None
-        self.file = CandidateFile.reopen(self.path, self.end, append=append)
+        self.file = CandidateFile.reopen(self.path, self.file_length, append=append)
         for stored in self.by_batch.values():
             if isinstance(stored, StoredMaps):
                 self.file.verify(stored, self.cells, self.dtype)
@@ -184,8 +184,8 @@ class Candidates:
     def _write(self, maps: SparseMaps) -> StoredMaps:
         """Append ``maps`` to the file."""
         assert self.file is not None
-        stored = self.file.write(maps, offset=self.end)
-        self.end += maps.nbytes
+        stored = self.file.write(maps, offset=self.file_length)
+        self.file_length += maps.nbytes
         return stored
 
     def _reduce_to_values(self, bound: Tensor) -> None:
@@ -193,7 +193,9 @@ class Candidates:
 
         The maps stay as they are until the new file is complete.
         """
-        values = Candidates(self.cells, self.dtype, self.place, whole=False)
+        values = Candidates(
+            self.cells, self.dtype, self.path_without_suffix, has_maps=False
+        )
         values.file = CandidateFile.create(values.path)
         try:
             for batch in self.by_batch:
@@ -204,19 +206,21 @@ class Candidates:
             raise
         self.close()
         self.memory.release_all()
-        self.whole = False
+        self.has_maps = False
         self.by_batch = values.by_batch
         self.file = values.file
-        self.end = values.end
+        self.file_length = values.file_length
         self.nbytes = 0
 
     @property
     def _folder(self) -> Path:
         """Folder that exists, on the disk of the file."""
-        if self.place is None:
+        if self.path_without_suffix is None:
             return Path(tempfile.gettempdir())
         return next(
-            folder for folder in self.place.absolute().parents if folder.exists()
+            folder
+            for folder in self.path_without_suffix.absolute().parents
+            if folder.exists()
         )
 
     @contextmanager
@@ -226,7 +230,7 @@ class Candidates:
             yield
         except OSError as error:
             larger_disk = "put the run on a larger disk"
-            if self.place is None:
+            if self.path_without_suffix is None:
                 larger_disk = "set TMPDIR to a folder on a larger disk"
             raise NotSaved(
                 f"the candidate maps of a layer need more room than there is in {self._folder} "

@@ -57,7 +57,9 @@ class CombinedLayer:
     @property
     def complete(self) -> bool:
         """Whether all thresholds are known."""
-        return all(bool(at_quantile.known.all()) for at_quantile in self.thresholds)
+        return all(
+            bool(at_quantile.is_known.all()) for at_quantile in self.thresholds
+        )
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _combine_layer(
 
 def _maps_fitted(candidates: Sequence[Candidates], group: SingleProcess) -> bool:
     """Return whether the maps of ``candidates`` are stored in all processes, not values alone."""
-    return all(group.gather(all(stored.whole for stored in candidates)))
+    return all(group.gather(all(stored.has_maps for stored in candidates)))
 
 
 def _note_reduced_maps(

@@ -30,7 +30,7 @@ def count_concepts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountSta
         state.counted = _no_counts(part_run, thresholds)
     counted = state.counted
     layers_to_rerun = [
-        layer for layer in state.layers if not state.candidates(layer).whole
+        layer for layer in state.layers if not state.candidates(layer).has_maps
     ]
     if layers_to_rerun:
         part_run.check_model(layers_to_rerun)
@@ -40,7 +40,7 @@ def count_concepts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountSta
     for batch in part_run.with_progress("masks", batches, batches_done):
         counted.update(batch)
         counted.skipped += _skipped_annotations(batch, unreadable)
-        part_run.saver.tick(state, batch.seen)
+        part_run.saver.tick(state, batch.image_count)
         trim_memory()
     return counted
 
@@ -101,7 +101,7 @@ def _count_batches(
         and (can_fork() or not feed.workers)
     ):
         return map_in_order(
-            counter.decode_and_count, feed.numbers(start), feed.workers
+            counter.decode_and_count, feed.batch_numbers(start), feed.workers
         )
 
     def count(batch: Batch) -> CountedBatch:

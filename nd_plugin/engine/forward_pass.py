@@ -28,7 +28,6 @@ from nd_plugin.contracts.models import Probe
 from nd_plugin.engine.batch_counter import CountedBatch
 from nd_plugin.engine.callbacks import Progress, StateSaver, silent
 from nd_plugin.engine.candidates import (
-    BlockPool,
     Candidates,
     keep_within_memory,
     pending_budget,
@@ -37,6 +36,7 @@ from nd_plugin.engine.sparse_maps import peaks_of
 from nd_plugin.engine.state import LayerState, State
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.machine.allocator import trim_memory
+from nd_plugin.machine.memory_blocks import BlockPool
 from nd_plugin.machine.threads import one_thread, parallel_jobs
 from nd_plugin.method.finite import first_non_finite
 from nd_plugin.probe_data.batches import Batch, Batches, Feed
@@ -123,13 +123,13 @@ class PartRun:
 
         ``batches`` are the part's, without the first ``batches_done``.
         """
-        numbers = self.feed.numbers()
-        images_total = self.feed.seen(numbers)
-        images_done = self.feed.seen(numbers[:batches_done])
+        numbers = self.feed.batch_numbers()
+        images_total = self.feed.count_images(numbers)
+        images_done = self.feed.count_images(numbers[:batches_done])
         self.progress(stage, images_done, images_total)
         for batch in batches:
             yield batch
-            images_done += batch.seen
+            images_done += batch.image_count
             self.progress(stage, images_done, images_total)
 
 
@@ -156,7 +156,7 @@ def observe(part_run: PartRun) -> None:
         if _must_sift(part_run, batch):
             _sift_pending(part_run)
         state.batches += 1
-        part_run.saver.tick(state, batch.seen)
+        part_run.saver.tick(state, batch.image_count)
         trim_memory()
     _sift_pending(part_run)
 
@@ -185,7 +185,7 @@ def _add_layer(part_run: PartRun, layer: str, maps: Tensor) -> LayerState:
         maps,
         quantile=max(feed.settings.all_quantiles),  # which has the lowest threshold
         images=feed.images,
-        images_of_part=feed.seen(feed.numbers()),
+        images_of_part=feed.count_images(feed.batch_numbers()),
         top=feed.settings.top_images,
         geometry=_geometry(part_run, layer, maps),
     )
@@ -210,7 +210,7 @@ def _must_sift(part_run: PartRun, batch: Batch) -> bool:
     """
     if part_run.device.type != "cpu":
         return True  # memory of a GPU is left to the model
-    if part_run.saver.due(batch.seen):
+    if part_run.saver.due(batch.image_count):
         return True  # a checkpoint holds no pending maps
     layer_states = part_run.state.layers.values()
     pending_bytes = sum(layer_state.pending_bytes for layer_state in layer_states)
@@ -258,7 +258,7 @@ def observe_again(
             _store(state.second_pass[layer], maps, bounds[layer], readable)
         keep_within_memory(bound_of, memory)
         state.second_pass_batches += 1
-        part_run.saver.tick(state, batch.seen)
+        part_run.saver.tick(state, batch.image_count)
         trim_memory()
 
 

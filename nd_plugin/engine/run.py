@@ -53,17 +53,17 @@ def start_fresh(
 
 
 @contextmanager
-def opened(
+def open_run(
     model: Model,
     layers: Sequence[Any],
     feed: Feed,
     progress: Progress = silent,
-    keep: OpenState = start_fresh,
+    open_state: OpenState = start_fresh,
 ) -> Iterator[tuple[PartRun, Provenance]]:
     """Open the run over ``feed``'s part of the probe data set, ready to start or to continue.
 
-    ``keep`` returns the saver and the state to begin with, given the names of the layers and the
-    provenance. The model is left as it was in any case.
+    ``open_state`` returns the saver and the state to begin with, given the names of the layers
+    and the provenance. The model is left as it was in any case.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
@@ -73,7 +73,7 @@ def opened(
         with threads(torch.get_num_threads() - feed.workers):
             probe = stack.enter_context(model.probe(layers, feed.preprocess.size))
         run_provenance = _starting_provenance(model, feed, probe)
-        saver, state = keep(probe.layers, run_provenance)
+        saver, state = open_state(probe.layers, run_provenance)
         part_run = PartRun(
             feed=feed,
             layers=probe.layers,
@@ -135,18 +135,18 @@ def run(
     progress: Progress = silent,
     *,
     group: SingleProcess | None = None,
-    keep: OpenState = start_fresh,
+    open_state: OpenState = start_fresh,
 ) -> list[Dissection]:
     """Dissect ``layers`` of ``model`` on the probe data set of ``feed``.
 
     Returns one Dissection for each layer, in the order of ``layers``; where the settings have
     several quantiles one for each of them, layer by layer. ``group``: the processes that share
-    the work, each with a part. ``keep``: see `opened`. Raises errors as listed in
+    the work, each with a part. ``open_state``: see `open_run`. Raises errors as listed in
     `nd_plugin.errors`.
     """
     group = group or SingleProcess()
     start = time.monotonic()
-    with opened(model, layers, feed, progress, keep) as opened_run:
+    with open_run(model, layers, feed, progress, open_state) as opened_run:
         part_run, run_provenance = opened_run
         earlier_seconds = part_run.state.seconds
         observe_images(part_run)
@@ -162,10 +162,10 @@ def observe(
     layers: Sequence[Any],
     feed: Feed,
     progress: Progress,
-    keep: OpenState,
+    open_state: OpenState,
 ) -> None:
     """Run the forward pass of a shard, and save its state for `resuming.shards.merge`."""
-    with opened(model, layers, feed, progress, keep) as (part_run, _):
+    with open_run(model, layers, feed, progress, open_state) as (part_run, _):
         observe_images(part_run)
         part_run.saver.save(part_run.state)
 

@@ -26,7 +26,7 @@ class UnitThresholds:
 
     quantile: float
     values: Tensor  # (unit,)
-    known: Tensor  # (unit,) bool; otherwise T_k is not among the stored values
+    is_known: Tensor  # (unit,) bool; otherwise T_k is not among the stored values
 
 
 def thresholds(
@@ -73,7 +73,7 @@ def thresholds(
 
 def known_level(at_quantiles: Sequence[UnitThresholds]) -> Tensor:
     """Return each unit's lowest T_k where all are known, otherwise -inf; (unit,)."""
-    known = torch.stack([at_quantile.known for at_quantile in at_quantiles])
+    known = torch.stack([at_quantile.is_known for at_quantile in at_quantiles])
     values = torch.stack([at_quantile.values for at_quantile in at_quantiles])
     all_known = known.all(0)
     lowest = values.amin(0)
@@ -86,7 +86,7 @@ def complete_thresholds(
     """Return the thresholds of the first pass, and those of the second where these are unknown."""
     at_quantiles = []
     for first, second in zip(first_pass, second_pass, strict=True):
-        values = torch.where(first.known, first.values, second.values)
-        known = first.known | second.known
+        values = torch.where(first.is_known, first.values, second.values)
+        known = first.is_known | second.is_known
         at_quantiles.append(UnitThresholds(first.quantile, values, known))
     return at_quantiles

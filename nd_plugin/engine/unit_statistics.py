@@ -21,7 +21,7 @@ class TopImages:
     Equal activations are ordered by image, the lower index first.
     """
 
-    keep: int  # images for each unit
+    count: int  # images for each unit
     activations: Tensor  # (unit, at most keep), descending
     images: Tensor  # (unit, at most keep) int64, indices into the probe data set
     # not yet ranked: maxima (image, unit) and images (image,)
@@ -40,13 +40,13 @@ class TopImages:
         """Add ``peaks`` (image, unit), the highest activations in ``images`` (image,)."""
         self.pending.append((peaks, images))
         pending_images = sum(len(images) for _, images in self.pending)
-        if pending_images > PENDING_PER_TOP_IMAGE * self.keep:
+        if pending_images > PENDING_PER_TOP_IMAGE * self.count:
             self.compact()
 
     def best(self) -> TopImages:
         """Return the same top images with all images ranked."""
         if not self.pending:
-            return TopImages(self.keep, self.activations, self.images)
+            return TopImages(self.count, self.activations, self.images)
         peaks = torch.cat([peaks for peaks, _ in self.pending])
         images = torch.cat([images for _, images in self.pending])
         unit_count = peaks.shape[1]
@@ -68,9 +68,9 @@ class TopImages:
         Where a unit has all its top images, those that come before the last of these; otherwise
         the highest ones.
         """
-        is_full = self.activations.shape[1] == self.keep
+        is_full = self.activations.shape[1] == self.count
         if not is_full:
-            highest = peaks.topk(min(self.keep, len(peaks)), dim=0).values
+            highest = peaks.topk(min(self.count, len(peaks)), dim=0).values
             return peaks >= highest[-1]
         last_activation = self.activations[:, -1]
         last_image = self.images[:, -1]
@@ -93,10 +93,10 @@ class TopImages:
         order = _ranking(units, activations, images)
         totals = torch.bincount(units, minlength=unit_count)
         starts = totals.cumsum(0) - totals  # of each unit, in the order
-        top_count = min(self.keep, int(totals.min()))
+        top_count = min(self.count, int(totals.min()))
         ranks = torch.arange(top_count, device=order.device)
         top = order[starts[:, None] + ranks]
-        return TopImages(self.keep, activations[top], images[top])
+        return TopImages(self.count, activations[top], images[top])
 
     def __add__(self, other: TopImages) -> TopImages:
         ranked = other.best()
@@ -195,7 +195,7 @@ class UnitStatistics:
     def on_cpu(self) -> UnitStatistics:
         """Return a copy with all tensors on the CPU and all images ranked, to be sent or saved."""
         ranked = self.top.best()
-        top = TopImages(ranked.keep, ranked.activations.cpu(), ranked.images.cpu())
+        top = TopImages(ranked.count, ranked.activations.cpu(), ranked.images.cpu())
         tensors: dict[str, Any] = {
             name: value.cpu()
             for name, value in vars(self).items()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, overload
 from rich.console import RenderableType
 
 from nd_plugin.report.explanation_record import ExplanationRecord, to_json
-from nd_plugin.report.explanation_record import RankedUnit as RankedUnit
 from nd_plugin.report.explanations import (
     render,
     render_all,

@@ -38,7 +38,7 @@ class Batch:
     # None: not asked for, or unreadable
     labels: tuple[LabelCombinations | None, ...]
     skipped: tuple[Skipped, ...]
-    seen: int  # images, readable or not
+    image_count: int  # images, readable or not
     number: int  # among the batches of the whole probe data set
 
     @classmethod
@@ -53,7 +53,7 @@ class Batch:
             skipped=tuple(
                 item.skipped for item in items if item.skipped is not None
             ),
-            seen=len(items),
+            image_count=len(items),
             number=items[0].batch_number,
         )
 
@@ -167,11 +167,11 @@ class Feed:
         starts = range(0, self.images, self.batch_size)
         return [images[start : start + self.batch_size] for start in starts]
 
-    def numbers(self, start: int = 0) -> range:
+    def batch_numbers(self, start: int = 0) -> range:
         """Return the numbers of this part's batches, without the first ``start``."""
         return self.part.batch_numbers(len(self.order))[start:]
 
-    def seen(self, numbers: Sequence[int]) -> int:
+    def count_images(self, numbers: Sequence[int]) -> int:
         """Count the images of batches."""
         return sum(len(self.order[number]) for number in numbers)
 
@@ -188,7 +188,7 @@ class Feed:
         at once, and end when the caller closes the generator that is returned. An unreadable item
         raises Unreadable under ``strict``; a crashed worker raises RunFailed.
         """
-        numbers = self.numbers(start)
+        numbers = self.batch_numbers(start)
         loader = DataLoader(
             self._decoder(pictures, annotated),
             batch_sampler=[self._positions(number) for number in numbers],
@@ -204,14 +204,14 @@ class Feed:
 
     def _checked_batches(self, batches: Iterator[Batch]) -> Batches:
         with _worker_crashes_translated():
-            yield from map(self.checked, batches)
+            yield from map(self.check_strict, batches)
 
     def annotations(self, number: int) -> Batch:
         """Decode one batch, annotations only, in this process."""
         decoder = self._decoder(pictures=False, annotated=True)
         return Batch.of([decoder[position] for position in self._positions(number)])
 
-    def checked(self, batch: Batch) -> Batch:
+    def check_strict(self, batch: Batch) -> Batch:
         """Return the batch. Raises Unreadable for an unreadable item under ``strict``."""
         if self.settings.strict and batch.skipped:
             first = batch.skipped[0]

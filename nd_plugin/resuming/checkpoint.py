@@ -46,7 +46,7 @@ class CheckpointSaver(StateSaver):
 
     def watch(self, candidates: Candidates, file_number: int) -> None:
         """Set the file of new candidates: ``file_number``, in the folder."""
-        candidates.place = self.folder / str(file_number)
+        candidates.path_without_suffix = self.folder / str(file_number)
 
     def due(self, images: int) -> bool:
         """Return whether the next `tick` of so many images saves the state."""
@@ -115,10 +115,10 @@ class CheckpointFolder:
 
     ::
 
-        with folder.watched():
-            run(…, keep=folder.open_state)
+        with folder.guarded():
+            run(…, open_state=folder.open_state)
 
-    `open_state` locks the folder as soon as the run knows its layers; the end of `watched` releases
+    `open_state` locks the folder as soon as the run knows its layers; the end of `guarded` releases
     the lock. One without the other is a mistake.
     """
 
@@ -127,7 +127,7 @@ class CheckpointFolder:
     every_images: int = IMAGES_BETWEEN_CHECKPOINTS
     resume: bool = True  # continue the folder's interrupted run; else discard it
     # the content belongs to this run
-    begun: bool = field(default=False, init=False)
+    owns_content: bool = field(default=False, init=False)
     _lock: ExitStack = field(default_factory=ExitStack, init=False)
 
     def open_state(
@@ -143,7 +143,7 @@ class CheckpointFolder:
         self._check_only_state_files()
         self._lock_folder()
         state = self._load_or_start(run_description, run_provenance.device)
-        self.begun = True
+        self.owns_content = True
         saver = CheckpointSaver(
             self.folder, run_description, asdict(run_provenance), self.every_images
         )
@@ -190,7 +190,7 @@ class CheckpointFolder:
         return saved.state
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def guarded(self) -> Iterator[None]:
         """Guard the folder during a run, and release the lock that `open_state` has taken.
 
         A run that fails before its first checkpoint leaves no files.
@@ -201,7 +201,7 @@ class CheckpointFolder:
                     yield
                 except BaseException:
                     # Still locked: all files are of this run.
-                    if self.begun and not has_state(self.folder):
+                    if self.owns_content and not has_state(self.folder):
                         saved_state.remove_state_files(self.folder)
                     raise
         finally:
@@ -227,7 +227,7 @@ class CheckpointFolder:
             self.folder.rmdir()
 
     def hand_over(self, target: Path) -> None:
-        """Move the finished state of a shard to its folder, within `watched`.
+        """Move the finished state of a shard to its folder, within `guarded`.
 
         A folder ``target`` that exists already is replaced, whatever it holds; the caller has
         checked it (`run_folder.check_target`). Raises NotSaved.

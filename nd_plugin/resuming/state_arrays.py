@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from nd_plugin.contracts.provenance import Skipped
-from nd_plugin.engine.candidates import Candidates, StoredMaps
+from nd_plugin.engine.candidate_file import StoredMaps
+from nd_plugin.engine.candidates import Candidates
 from nd_plugin.engine.sparse_maps import SparseMaps
 from nd_plugin.engine.state import CountState, LayerState, State
 from nd_plugin.engine.unit_statistics import TopImages, UnitStatistics
@@ -112,7 +113,7 @@ def _pack_layer(
             "cells": statistics.cells,
             "images": statistics.images,
             "enough": statistics.enough,
-            "top": top.keep,
+            "top": top.count,
         },
         "bound": {name: getattr(bound, name) for name in BOUND_NUMBERS},
         "candidates": _pack_candidates(layer_state.candidates, prefix, arrays),
@@ -170,8 +171,8 @@ def _pack_candidates(
     arrays[prefix + "parts"] = np.array(rows, np.int64).reshape(-1, 5)
     return {
         "dtype": str(candidates.dtype).removeprefix("torch."),
-        "whole": candidates.whole,
-        "end": candidates.end,
+        "whole": candidates.has_maps,
+        "end": candidates.file_length,
     }
 
 
@@ -188,10 +189,10 @@ def _unpack_candidates(
     return Candidates(
         cells=cells,
         dtype=DTYPES[packed["dtype"]],
-        place=path,
-        whole=packed["whole"],
+        path_without_suffix=path,
+        has_maps=packed["whole"],
         by_batch=stored,
-        end=packed["end"],
+        file_length=packed["end"],
     )
 
 

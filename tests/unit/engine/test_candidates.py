@@ -161,15 +161,15 @@ def test_no_map_above_the_threshold_is_lost(
     kept = Candidates((4, 5), maps.dtype)
     bound, found = observe(maps, ordered(maps, order), batch, kept, spill_every)
     expected = reference_thresholds(maps)
-    assert torch.equal(found.values[found.known], expected[found.known]), (
+    assert torch.equal(found.values[found.is_known], expected[found.is_known]), (
         "what is said to be known is right"
     )
     if order.startswith("shuffled"):
-        assert found.known.all()
+        assert found.is_known.all()
         assert (bound.level <= expected).all() and bound.level[:4].isfinite().all()
     left = pairs(kept)
     for image, unit in itertools.product(range(IMAGES), range(UNITS)):
-        if found.known[unit] and maps[image, unit].max() > expected[unit]:
+        if found.is_known[unit] and maps[image, unit].max() > expected[unit]:
             assert_enough(left[image, unit], maps[image, unit], expected[unit])
     if batch == 1:
         assert len(left) < IMAGES * UNITS, "the bound rules maps out on the way"
@@ -191,7 +191,7 @@ def test_a_bound_that_was_passed_is_told(maps: Tensor) -> None:
     kept = Candidates((4, 5), maps.dtype)
     bound, found = observe(drawn, torch.arange(IMAGES), 10, kept)
     passed = bound.level >= reference_thresholds(drawn)
-    assert passed.all() and not found.known.any()
+    assert passed.all() and not found.is_known.any()
 
 
 @pytest.mark.usefixtures("blocks")
@@ -364,11 +364,11 @@ def test_single_values_are_kept_where_the_disk_has_no_room_for_maps(
     free = iter([2**40] * first_with_room)
     monkeypatch.setattr(candidates, "free_bytes", lambda folder: next(free, 0))
     _, same = observe(maps, places, 10, small, spill_every=3)
-    assert memory.whole and not small.whole
+    assert memory.has_maps and not small.has_maps
     assert (
         torch.equal(found.values, same.values)
-        and torch.equal(found.known, same.known)
-        and found.known.all()
+        and torch.equal(found.is_known, same.is_known)
+        and found.is_known.all()
     )
     for above in (bound.level, found.values):
         assert flat_values(memory, above) == flat_values(small, above)
@@ -381,11 +381,13 @@ def test_an_interrupted_run_goes_on_from_its_file(
 ) -> None:
     kept = Candidates((4, 5), maps.dtype, tmp_path / "0")
     observe(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
-    before, end, parts = pairs(kept), kept.end, dict(kept.by_batch)
+    before, end, parts = pairs(kept), kept.file_length, dict(kept.by_batch)
     kept.close()
     with (tmp_path / "0.maps").open("ab") as file:
         file.write(b"of a batch that the state does not know of")
-    again = Candidates((4, 5), maps.dtype, tmp_path / "0", by_batch=parts, end=end)
+    again = Candidates(
+        (4, 5), maps.dtype, tmp_path / "0", by_batch=parts, file_length=end
+    )
     again.reopen(append=True)
     assert (tmp_path / "0.maps").stat().st_size == end
     assert pairs(again).keys() == before.keys()
@@ -408,12 +410,16 @@ def test_a_shard_is_read_and_left_as_it_is(maps: Tensor, tmp_path: Path) -> None
     with (tmp_path / "0.maps").open("ab") as file:
         file.write(b"beyond")
     shard = Candidates(
-        (4, 5), maps.dtype, tmp_path / "0", by_batch=kept.by_batch, end=kept.end
+        (4, 5),
+        maps.dtype,
+        tmp_path / "0",
+        by_batch=kept.by_batch,
+        file_length=kept.file_length,
     )
     shard.reopen(append=False)
     assert (
         pairs(shard).keys() == before.keys()
-        and (tmp_path / "0.maps").stat().st_size == kept.end + 6
+        and (tmp_path / "0.maps").stat().st_size == kept.file_length + 6
     )
     shard.close()
 
@@ -425,12 +431,17 @@ def test_a_file_that_is_shorter_than_said_is_refused(
     observe(maps, torch.arange(IMAGES), 20, kept, spill_every=1)
     kept.close()
     with (tmp_path / "0.maps").open("r+b") as file:
-        file.truncate(kept.end - 1)
+        file.truncate(kept.file_length - 1)
     again = Candidates(
-        (4, 5), maps.dtype, tmp_path / "0", by_batch=kept.by_batch, end=kept.end
+        (4, 5),
+        maps.dtype,
+        tmp_path / "0",
+        by_batch=kept.by_batch,
+        file_length=kept.file_length,
     )
     with pytest.raises(
-        ValueError, match=rf"0\.maps is {kept.end - 1} bytes long, not {kept.end}"
+        ValueError,
+        match=rf"0\.maps is {kept.file_length - 1} bytes long, not {kept.file_length}",
     ):
         again.reopen(append=True)
     assert again.file is None
@@ -479,7 +490,7 @@ def test_maps_stay_where_single_values_do_not_fit_either(
         )
         if number == 3:
             kept.spill(NOTHING, kept.nbytes)
-    nbytes, file, end = kept.nbytes, kept.file, kept.end
+    nbytes, file, end = kept.nbytes, kept.file, kept.file_length
     write = CandidateFile.write
     written: list[CandidateFile] = []
 
@@ -495,7 +506,11 @@ def test_maps_stay_where_single_values_do_not_fit_either(
     monkeypatch.setattr(CandidateFile, "write", write_some)
     with pytest.raises(NotSaved, match="No space left on device"):
         kept.spill(NOTHING, kept.nbytes)
-    assert kept.whole and (kept.nbytes, kept.file, kept.end) == (nbytes, file, end)
+    assert kept.has_maps and (kept.nbytes, kept.file, kept.file_length) == (
+        nbytes,
+        file,
+        end,
+    )
     assert all(abandoned.handle.closed for abandoned in written)
     stored = pairs(kept)
     assert len(stored) == IMAGES * UNITS

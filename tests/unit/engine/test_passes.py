@@ -35,7 +35,7 @@ from nd_plugin.contracts.provenance import Provenance
 from nd_plugin.engine import candidates, combine
 from nd_plugin.engine.callbacks import StateSaver
 from nd_plugin.engine.forward_pass import observe
-from nd_plugin.engine.run import opened
+from nd_plugin.engine.run import open_run
 from nd_plugin.engine.run import run as run_engine
 from nd_plugin.engine.state import State
 from nd_plugin.machine.process_group import SingleProcess
@@ -503,8 +503,11 @@ def test_candidates_of_both_passes_and_of_all_parts_share_the_memory(
         part_runs = []
         for number in range(parts):
             part_feed = replace(feed, part=Part(number, parts))
-            opened_run = opened(
-                model, list(model.activations), part_feed, keep=meter.open_state
+            opened_run = open_run(
+                model,
+                list(model.activations),
+                part_feed,
+                open_state=meter.open_state,
             )
             part_run, _ = stack.enter_context(opened_run)
             observe(part_run)
@@ -524,11 +527,17 @@ def test_restored_layers_share_the_pool_of_the_run(concepts: Numbered) -> None:
     model = Planted(MIXED)
     feed = Feed.of(concepts, HOW, Settings(), model.device, 5, 0)
     meter = MemoryMeter()
-    with opened(model, list(MIXED), feed, keep=meter.open_state) as (part_run, _):
+    with open_run(model, list(MIXED), feed, open_state=meter.open_state) as (
+        part_run,
+        _,
+    ):
         observe(part_run)
     (state,) = meter.states
-    with opened(
-        model, list(MIXED), feed, keep=lambda layers, provenance: (meter, state)
+    with open_run(
+        model,
+        list(MIXED),
+        feed,
+        open_state=lambda layers, provenance: (meter, state),
     ) as (part_run, _):
         observe(part_run)
         pools = [layer.candidates.memory.pool for layer in state.layers.values()]

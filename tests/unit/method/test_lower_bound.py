@@ -111,7 +111,7 @@ def test_a_level_that_many_values_are_is_told_by_counting(
     (at_quantile,) = thresholds(
         [candidates], bounds, layer.statistics, [QUANTILE], SingleProcess(), 2**20
     )
-    assert at_quantile.known.all() and at_quantile.values.tolist() == [value] * 3
+    assert at_quantile.is_known.all() and at_quantile.values.tolist() == [value] * 3
 
 
 def test_what_parts_have_counted_adds_up() -> None:

@@ -27,7 +27,7 @@ def test_equals_the_twin(kind: str, dtype: torch.dtype) -> None:
     for at_quantile, quantile in zip(
         find_thresholds(maps, quantiles), quantiles, strict=True
     ):
-        assert at_quantile.quantile == quantile and at_quantile.known.all()
+        assert at_quantile.quantile == quantile and at_quantile.is_known.all()
         assert at_quantile.values.tolist() == twin_thresholds(maps, quantile)
         values_above = (maps > at_quantile.values[:, None, None]).sum((0, 2, 3))
         assert (values_above <= quantile * 240).all()
@@ -47,7 +47,7 @@ def test_it_is_unknown_where_it_was_not_kept_and_never_wrong() -> None:
     twin = torch.tensor(twin_thresholds(maps, 0.1))
     level = twin + torch.tensor([-1.0, -1e-3, 0.0, 1e-3, 1.0, -torch.inf])
     (at_quantile,) = find_thresholds(maps, [0.1], level)
-    known = at_quantile.known
+    known = at_quantile.is_known
     assert known.tolist() == [True, True, False, False, False, True]
     assert torch.equal(at_quantile.values[known], twin[known])
 
@@ -63,7 +63,7 @@ def test_constant_units_and_those_that_hardly_leave_0_are_known_without_candidat
     (at_quantile,) = find_thresholds(
         maps, [0.1], torch.tensor([0.0, -2.5, 0.0, 0.5])
     )
-    assert at_quantile.known.all()
+    assert at_quantile.is_known.all()
     assert at_quantile.values.tolist() == [0.0, -2.5, 0.0, 0.5]
 
 

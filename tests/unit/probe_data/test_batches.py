@@ -180,7 +180,7 @@ def assert_same(found: list[Batch], expected: list[Batch]) -> None:
         assert torch.equal(one.indices, other.indices) and torch.equal(
             one.pixels, other.pixels
         )
-        assert (one.skipped, one.seen) == (other.skipped, other.seen)
+        assert (one.skipped, one.image_count) == (other.skipped, other.image_count)
     assert labels_of(found) == labels_of(expected)
 
 
@@ -205,10 +205,10 @@ def test_batches() -> None:
         [3, 4, 5],
         [6],
     ]
-    assert [batch.seen for batch in batches] == [3, 3, 1]
+    assert [batch.image_count for batch in batches] == [3, 3, 1]
     for batch in batches:
         assert batch.pixels.dtype == torch.uint8 and batch.pixels.shape == (
-            batch.seen,
+            batch.image_count,
             3,
             8,
             10,
@@ -255,7 +255,7 @@ def test_batches_are_the_same_each_time_and_for_any_number_of_workers(
 def test_the_batch_size_changes_nothing_else(size: int) -> None:
     expected = list(feed(Noise(**BAD)).batches(annotated=True))  # type: ignore[arg-type]
     found = list(feed(Noise(**BAD), batch=size).batches(annotated=True))  # type: ignore[arg-type]
-    assert sum(batch.seen for batch in found) == 7
+    assert sum(batch.image_count for batch in found) == 7
     assert [i for b in found for i in b.indices.tolist()] == [
         i for b in expected for i in b.indices.tolist()
     ]
@@ -276,7 +276,7 @@ def test_what_cannot_be_read_is_named_and_left_out(workers: int) -> None:
         Skipped("6.jpg", "image", "no image"),
     ]
     assert [labels is None for labels in batches[0].labels] == [False, True]
-    assert [batch.seen for batch in batches] == [3, 3, 1]
+    assert [batch.image_count for batch in batches] == [3, 3, 1]
     assert len(batches[0].pixels) == 2 and len(batches[2].pixels) == 0
 
 
@@ -383,7 +383,7 @@ def test_a_limit_counts_images_that_cannot_be_read() -> None:
     batches = list(feed(Noise(**BAD), limit=2).batches(annotated=True))  # type: ignore[arg-type]
     assert [batch.indices.tolist() for batch in batches] == [[0]] and batches[
         0
-    ].seen == 2
+    ].image_count == 2
 
 
 @pytest.mark.parametrize(

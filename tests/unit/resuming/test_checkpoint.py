@@ -41,7 +41,7 @@ from nd_plugin import (
 from nd_plugin.cli.dissect import RunOptions
 from nd_plugin.cli.dissect import dissect as dissect_command
 from nd_plugin.engine.candidate_file import CandidateFile
-from nd_plugin.engine.run import opened, run
+from nd_plugin.engine.run import open_run, run
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part
 from nd_plugin.results import atomic_files
@@ -107,13 +107,13 @@ class Attempts:
         self, progress: Callable[[str, int, int], None] = lambda *_: None
     ) -> list[Dissection]:
         kept = self.keeping()
-        with kept.watched():
+        with kept.guarded():
             return run(
                 open_model(self.net),
                 self.layers,
                 kept.feed,
                 progress,
-                keep=kept.open_state,
+                open_state=kept.open_state,
             )
 
     def uninterrupted(self) -> list[Dissection]:
@@ -161,7 +161,7 @@ def on_opening(attempts: Attempts) -> int:
     """How many images pass through the model before the first of the probe data set."""
     assert isinstance(attempts.net, Net)
     before, kept = attempts.net.images, attempts.keeping()
-    with opened(open_model(attempts.net), attempts.layers, kept.feed):
+    with open_run(open_model(attempts.net), attempts.layers, kept.feed):
         pass
     return attempts.net.images - before
 
@@ -556,15 +556,15 @@ def test_a_damaged_state_is_not_offered_to_be_continued(attempts: Attempts) -> N
     attempts.interrupted(3)
     (attempts.folder / STATE).write_bytes(b"something else")
     kept = attempts.keeping()
-    with pytest.raises(RunInvalid, match="damaged"), kept.watched():
+    with pytest.raises(RunInvalid, match="damaged"), kept.guarded():
         run(
             open_model(attempts.net),
             LAYERS,
             kept.feed,
-            keep=kept.open_state,
+            open_state=kept.open_state,
         )
     assert (
-        not kept.begun
+        not kept.owns_content
         and (attempts.folder / STATE).read_bytes() == b"something else"
     )
 
@@ -621,26 +621,26 @@ def test_a_failure_before_the_first_checkpoint_leaves_nothing(
 ) -> None:
     attempts.memory, attempts.every = memory, IMAGES + 1
     kept = attempts.keeping()
-    with pytest.raises(Interrupted), kept.watched():
+    with pytest.raises(Interrupted), kept.guarded():
         run(
             open_model(attempts.net),
             LAYERS,
             kept.feed,
             Stop(3),
-            keep=kept.open_state,
+            open_state=kept.open_state,
         )
     assert not attempts.folder.exists()
 
 
 def test_a_failure_after_it_leaves_what_was_kept(attempts: Attempts) -> None:
     kept = attempts.keeping()
-    with pytest.raises(Interrupted), kept.watched():
+    with pytest.raises(Interrupted), kept.guarded():
         run(
             open_model(attempts.net),
             LAYERS,
             kept.feed,
             Stop(3),
-            keep=kept.open_state,
+            open_state=kept.open_state,
         )
     assert sorted(path.name for path in attempts.folder.iterdir()) == [
         "0.maps",
@@ -821,7 +821,7 @@ def often(folder: Path, feed: Feed) -> CheckpointFolder:
     "changed",
     [
         {"settings": Settings(0.05, top_images=3)},
-        {"given": {"size": (96, 96)}},
+        {"preprocess_values": {"size": (96, 96)}},
         {"layers": ["0"]},
     ],
     ids=str,
@@ -838,12 +838,12 @@ def test_a_finished_run_of_something_else_is_not_taken_for_this_one(
         torch.manual_seed(0)
         usual: dict[str, Any] = {
             "settings": Settings(0.05),
-            "given": {"size": (SIZE, SIZE)},
+            "preprocess_values": {"size": (SIZE, SIZE)},
         }
         text = f"shapes?images=8&size={SIZE}&seed=0"
         usual |= {
             "options": ModelOptions("cpu"),
-            "work": RunOptions(4, 0, resume=True),
+            "run_options": RunOptions(4, 0, resume=True),
             **how,
         }
         dissect_command(
@@ -983,7 +983,7 @@ class TestHandOver:
 
         monkeypatch.setattr(Path, "rename", record)
         checkpoints = attempts.keeping()
-        with checkpoints.watched(), atomic_files.alone(attempts.folder / LOCK_FILE):
+        with checkpoints.guarded(), atomic_files.alone(attempts.folder / LOCK_FILE):
             checkpoints.hand_over(tmp_path / "shard")
         assert locked == [True]
         assert is_state_folder(tmp_path / "shard")

@@ -93,7 +93,7 @@ class Plan:
             feed,
             every_images=2 * BATCH,
         )
-        with kept.watched():
+        with kept.guarded():
             observe(
                 open_model(self.net),
                 self.layers,
@@ -289,7 +289,9 @@ def test_a_shard_of_which_no_image_can_be_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     part = mine.feed(parse_part("2/4"))
-    lost = tuple(image for number in part.numbers() for image in part.order[number])
+    lost = tuple(
+        image for number in part.batch_numbers() for image in part.order[number]
+    )
     spoiled = replace(mine, concepts=replace(shapes, bad_images=lost))
     expected = spoiled.whole()
     if seen_again:
@@ -577,8 +579,8 @@ class TestCommands:
             ["1"],
             TEXT,
             output=folder,
-            given=given,
-            work=work,
+            preprocess_values=given,
+            run_options=work,
             **{**options, **how},
         )
 
