@@ -195,7 +195,7 @@ class LayerDissection(DissectedLayer):
             quantiles=quantile_tuple(quantile),
             min_iou=min_iou,
             anchor=anchor,
-            mask_size=mask_size,  # type: ignore[arg-type]  # any of its forms
+            mask_size="auto" if mask_size is None else str(mask_size),
             limit=limit,
             strict=strict,
             top_images=top_images,

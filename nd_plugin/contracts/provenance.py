@@ -57,7 +57,7 @@ class Settings:
     anchor: str = (
         "rf"  # "rf": receptive-field centres | "cell": cells spread evenly
     )
-    mask_size: str = "auto"  # "auto" | "native" | "N" | "HxW"; None means "auto"
+    mask_size: str = "auto"  # "auto" | "native" | "N" | "HxW"
     limit: int | None = None  # number of images, from the first on; None for all
     strict: bool = False  # stop at the first image that cannot be read
     top_images: int = 50
@@ -72,9 +72,6 @@ class Settings:
         if quantiles:
             self._set_quantiles(quantiles)
         self._set("min_iou", _to_float("min_iou", self.min_iou))
-        self._set(
-            "mask_size", "auto" if self.mask_size is None else str(self.mask_size)
-        )
         self._set("top_images", _to_int("top_images", self.top_images))
         if self.limit is not None:
             self._set("limit", _to_int("limit", self.limit))
