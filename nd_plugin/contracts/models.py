@@ -25,12 +25,15 @@ class LayerDescription:
     # of the output for one image; None if it is not a tensor
     shape: tuple[int, ...] | None
     geometry: Geometry | None = None
+    reason: str = ""  # why units cannot be taken there; empty where they can
 
 
 class Probe(Protocol):
     """Access to the activations of one or more layers of a model.
 
-    An optional attribute ``notes``, a sequence of texts, is shown with results.
+    Two optional attributes are sequences of texts: ``notes`` are shown with results, and so is
+    ``unreliable``, reasons why the same image may give other maps (dropout at test time, statistics
+    of the batch), for which a run is refused under ``strict``.
     """
 
     @property
