@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,16 +14,17 @@ from nd_plugin import (
     BadInput,
     Identity,
     LayerDescription,
+    Measurement,
     Model,
     ModelOptions,
     NDError,
     Preprocess,
-    find_layout,
-    geometry_of,
+    place,
 )
 from nd_torch import model_texts
 from nd_torch.devices import CPU, choose_device, device_of, dtype_of
 from nd_torch.forward import at_rest
+from nd_torch.measuring import Entry, measure
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
 from nd_torch.preprocessing import IMAGENET, preprocess_of
 from nd_torch.probe import TorchProbe, open_probe
@@ -149,7 +150,10 @@ class TorchModel(Splittable):
         named_modules = list(named_layers(self.root))
         modules = [module for _, module in named_modules]
         with at_rest(self.root):
-            first_pass = survey(self._run, self._example(size), modules, self.root)
+            images = self._example(size)
+            first_pass = survey(self._run, images, modules, self.root)
+            unplaced = first_pass.unplaced()
+            measurements = measure(self._run, self.root, images[0], unplaced)
         names: dict[nn.Module, str] = {}
         for name, module in named_modules:
             names.setdefault(module, name)
@@ -158,7 +162,7 @@ class TorchModel(Splittable):
             name = names[run.module]
             if first_pass.count_runs(run.module) > 1:
                 name += f"#{run.number}"
-            descriptions += _describe(run, name, size)
+            descriptions += _describe(run, name, size, measurements)
         return descriptions
 
     @contextmanager
@@ -200,17 +204,27 @@ class TorchModel(Splittable):
         return probe_input(size, self.device, self.dtype)
 
 
-def _describe(run: ModuleRun, name: str, size: Size) -> Iterator[LayerDescription]:
+def _describe(
+    run: ModuleRun,
+    name: str,
+    size: Size,
+    measurements: Mapping[Entry, Measurement | None],
+) -> Iterator[LayerDescription]:
     """Describe each entry of a module's output, for inputs of ``size``."""
     kind = type(run.module).__name__
     has_several = len(run.shapes) > 1
-    for entry, shape in run.shapes.items():
-        entry_name = f"{name}[{entry}]" if has_several else name
+    for key, shape in run.shapes.items():
+        entry_name = f"{name}[{key}]" if has_several else name
+        measurement = measurements.get(Entry(run.module, run.number, key))
         try:
-            layout = find_layout(shape, run.positions[entry], entry_name)
-            maps_shape = layout.maps(torch.empty(shape, device="meta")).shape
-            geometry = geometry_of(layout, shape, size)
+            placement = place(
+                shape, run.positions[key], entry_name, size, measurement
+            )
         except NDError:  # no layout in which units are found
             yield LayerDescription(entry_name, kind, None)
-        else:
-            yield LayerDescription(entry_name, kind, (1, *maps_shape[1:]), geometry)
+            continue
+        output = torch.empty(shape, device="meta")
+        maps_shape = placement.layout.maps(output).shape
+        yield LayerDescription(
+            entry_name, kind, (1, *maps_shape[1:]), placement.geometry
+        )

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Geometry, Layout, ModelFailed, UnitsNotFound
+from nd_plugin import Geometry, ModelFailed, Placement, UnitsNotFound
 from nd_torch.forward import Stop, at_rest, forward, hooked
 from nd_torch.naming import Target, select_tensor
-from nd_torch.survey import Survey, survey
+from nd_torch.survey import survey_and_place
 
 
 @dataclass
@@ -25,8 +25,7 @@ class TorchProbe:
     root: nn.Module | None
     # as requested: a layer requested twice is in it twice
     targets: Sequence[Target]
-    layouts: Mapping[Target, Layout]
-    geometries: Mapping[str, Geometry]
+    placements: Mapping[Target, Placement]
     _run_counts: Counter[nn.Module] = field(default_factory=Counter)
     # of the current pass, by layer name
     _maps: dict[str, Tensor] = field(default_factory=dict)
@@ -36,6 +35,22 @@ class TorchProbe:
     def layers(self) -> tuple[str, ...]:
         """Canonical names of the probed layers, in the order requested."""
         return tuple(target.name for target in self.targets)
+
+    @property
+    def geometries(self) -> Mapping[str, Geometry]:
+        """Geometry of each layer's cells, by name."""
+        return {
+            target.name: placement.geometry
+            for target, placement in self.placements.items()
+        }
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on how cells were placed."""
+        notes: list[str] = []
+        for placement in self.placements.values():
+            notes += placement.notes
+        return tuple(notes)
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return maps (image, unit, row, column) of each layer.
@@ -59,11 +74,13 @@ class TorchProbe:
         run_number = self._run_counts[module]
         self._run_counts[module] += 1
         targets = [
-            target for target in self.layouts if _means(target, module, run_number)
+            target
+            for target in self.placements
+            if _means(target, module, run_number)
         ]
         if not targets:
             return
-        pass_ends = len(self._maps) + len(targets) == len(self.layouts)
+        pass_ends = len(self._maps) + len(targets) == len(self.placements)
         for target in targets:
             maps = self._maps_of(target, output)
             if pass_ends:
@@ -75,7 +92,7 @@ class TorchProbe:
             raise Stop
 
     def _maps_of(self, target: Target, output: Any) -> Tensor:
-        maps = self.layouts[target].maps(select_tensor(output, target))
+        maps = self.placements[target].layout.maps(select_tensor(output, target))
         if len(maps) != self._image_count:
             raise UnitsNotFound(
                 f"layer {target.name!r} returns maps of {len(maps)} images for a batch of "
@@ -96,25 +113,21 @@ def open_probe(
     images: Tensor,
 ) -> Iterator[TorchProbe]:
     """Survey the targets on ``images``, then probe them; restore the model on leaving."""
-    modules = [target.module for target in targets]
     with at_rest(root):
-        first_pass, call = _first_survey(call, images, modules, root)
-        layouts: dict[Target, Layout] = {}
-        geometries: dict[str, Geometry] = {}
-        for target in targets:
-            layouts[target], geometries[target.name] = first_pass.layout_of(target)
-        probe = TorchProbe(call, root, targets, layouts, geometries)
+        placements, call = _place_fast(call, images, targets, root)
+        probe = TorchProbe(call, root, targets, placements)
+        modules = [target.module for target in targets]
         with hooked(modules, probe.take):
             yield probe
 
 
-def _first_survey(
+def _place_fast(
     call: Callable[[Tensor], Any],
     images: Tensor,
-    modules: Sequence[nn.Module],
+    targets: Sequence[Target],
     root: nn.Module | None,
-) -> tuple[Survey, Callable[[Tensor], Any]]:
-    """Return a survey, and the model as a function of images in the fastest memory format.
+) -> tuple[dict[Target, Placement], Callable[[Tensor], Any]]:
+    """Return placements, and the model as a function of images in the fastest memory format.
 
     On the CPU convolutions are faster on channels-last images (benchmarks/README.md). A model that
     fails on these, by a ``view`` for instance, gets contiguous ones.
@@ -122,10 +135,10 @@ def _first_survey(
     if images.device.type == "cpu":
         fast_call = channels_last(call)
         try:
-            return survey(fast_call, images, modules, root), fast_call
+            return survey_and_place(fast_call, images, targets, root), fast_call
         except ModelFailed:
             pass
-    return survey(call, images, modules, root), call
+    return survey_and_place(call, images, targets, root), call
 
 
 def channels_last(call: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from nd_plugin import (
-    Geometry,
-    Layout,
+    Measurement,
+    Placement,
     Positions,
+    UnitsNotFound,
     check_run,
-    find_layout,
-    geometry_of,
+    place,
 )
 from nd_torch.forward import forward, hooked
+from nd_torch.measuring import Entry, measure
 from nd_torch.naming import Target, find_entries, select_key
 from nd_torch.tracking import Tracking
 
@@ -53,13 +54,54 @@ class Survey:
         runs = [run for run in self.module_runs if run.module is target.module]
         return runs[target.run_number]
 
-    def layout_of(self, target: Target) -> tuple[Layout, Geometry]:
-        """Return the axes of a target's output, and the receptive fields of its cells."""
+    def unplaced(self) -> dict[Entry, torch.Size]:
+        """Return the entries, and their shapes, whose cells have no derived geometry."""
+        shapes: dict[Entry, torch.Size] = {}
+        for run in self.module_runs:
+            for key, shape in run.shapes.items():
+                if not _has_geometry(shape, run.positions[key], self.image_size):
+                    shapes[Entry(run.module, run.number, key)] = shape
+        return shapes
+
+    def entry_of(self, target: Target) -> Entry:
+        """Return the entry that a target means. Raises as `run_of`, and UnitsNotFound."""
         run = self.run_of(target)
-        key = select_key(run.shapes, target)
-        shape = run.shapes[key]
-        layout = find_layout(shape, run.positions[key], target.name)
-        return layout, geometry_of(layout, shape, self.image_size)
+        return Entry(target.module, run.number, select_key(run.shapes, target))
+
+    def place(
+        self, target: Target, measurements: Mapping[Entry, Measurement | None]
+    ) -> Placement:
+        """Place the cells of a target's output over the image. Raises UnitsNotFound."""
+        entry = self.entry_of(target)
+        run = self.run_of(target)
+        return place(
+            run.shapes[entry.key],
+            run.positions[entry.key],
+            target.name,
+            self.image_size,
+            measurements.get(entry),
+            target.axes,
+        )
+
+
+def survey_and_place(
+    call: Callable[[Tensor], Any],
+    images: Tensor,
+    targets: Sequence[Target],
+    root: nn.Module | None,
+) -> dict[Target, Placement]:
+    """Survey targets on two images, and measure them on the first, perturbed.
+
+    Raises ModelFailed, LayerNotFound, LayerAmbiguous, UnitsNotFound.
+    """
+    modules = [target.module for target in targets]
+    first_pass = survey(call, images, modules, root)
+    shapes: dict[Entry, torch.Size] = {}
+    for target in targets:
+        entry = first_pass.entry_of(target)
+        shapes[entry] = first_pass.run_of(target).shapes[entry.key]
+    measurements = measure(call, root, images[0], shapes)
+    return {target: first_pass.place(target, measurements) for target in targets}
 
 
 def survey(
@@ -86,3 +128,13 @@ def survey(
         forward(call, images, root)
     _, _, height, width = images.shape
     return Survey(tuple(module_runs), (height, width))
+
+
+def _has_geometry(
+    shape: torch.Size, positions: Positions | None, image_size: Size
+) -> bool:
+    try:
+        placement = place(shape, positions, "", image_size, None)
+    except UnitsNotFound:
+        return False
+    return placement.geometry.anchored
