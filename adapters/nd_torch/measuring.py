@@ -61,8 +61,8 @@ def measure(
 ) -> Mapping[Entry, Measurement | None]:
     """Measure entries of modules' outputs, given their shapes for two images.
 
-    ``image`` (channel, row, column) is perturbed. None, or no entry in the result, where nothing can
-    be measured: the model takes no such batch, or an output does not change with it.
+    ``image`` (channel, row, column) is perturbed. None, or no entry in the result, where nothing
+    can be measured: the model takes no such batch, or an output does not change with it.
     """
     if not shapes:
         return {}

@@ -36,8 +36,8 @@ class PerturbedImages:
 def perturb(image: Tensor) -> PerturbedImages:
     """Perturb an image (channel, row, column), band by band.
 
-    Half of a band's values, chosen at random (with a fixed seed), rise by the same amount: noise for
-    layers that see edges, brightness for those that average over wide fields.
+    Half of a band's values, chosen at random (with a fixed seed), rise by the same amount: noise
+    for layers that see edges, brightness for those that average over wide fields.
     """
     generator = torch.Generator("cpu").manual_seed(0)
     rises = torch.randint(0, 2, image.shape, generator=generator, device="cpu")

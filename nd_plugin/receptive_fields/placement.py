@@ -70,7 +70,9 @@ def place(
     if geometry.anchored or measurement is None:
         return Placement(layout, geometry, notes)
     grid = GridResponse.of_layout(measurement.response, layout)
-    measured = grid and measured_geometry(grid, measurement.images, image_size)
+    measured = None
+    if grid is not None:
+        measured = measured_geometry(grid, measurement.images, image_size)
     if measured is None:
         return Placement(layout, geometry, notes)
     note = (

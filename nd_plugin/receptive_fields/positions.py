@@ -266,7 +266,7 @@ def axis_of(values: Tensor | None, size: float, stride: float) -> Axis | None:
 
 def _evenly_spaced(coordinate: Tensor) -> bool:
     """Return whether the distinct known values are evenly spaced; True for a single one."""
-    values = coordinate[~coordinate.isnan()].unique()
+    values = torch.unique(coordinate[~coordinate.isnan()])
     if not len(values):
         return False
     steps = values.diff()
