@@ -29,6 +29,8 @@ MIN_SPREAD = 0.002
 # they vary alike.
 MAX_CROSS_SHARE = 0.25
 
+SIMILAR = 0.05  # difference of linearities that does not matter
+
 
 @dataclass(frozen=True)
 class TokenGrid:
@@ -106,10 +108,20 @@ def _measured_tokens(
         grids += _token_grids(response, axis, image_size)
     if not grids:
         return None
-    best = max(grids, key=lambda grid: grid.linearity)
+    best = _most_complete(grids)
     (unit_axis,) = set(axes) - {best.axis}
     layout_axes = (response.image_axis, best.axis, unit_axis)
     return TokenLayout(layout_axes, best.tokens, best.grid, None)
+
+
+def _most_complete(grids: Sequence[TokenGrid]) -> TokenGrid:
+    """Return the grid with the fewest tokens before it, of those that follow about equally well.
+
+    Without its first row, a grid follows the image no less.
+    """
+    highest = max(grid.linearity for grid in grids)
+    similar = [grid for grid in grids if grid.linearity >= highest - SIMILAR]
+    return min(similar, key=lambda grid: (grid.prefix, -grid.linearity))
 
 
 def _token_grids(

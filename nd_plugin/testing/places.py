@@ -27,6 +27,7 @@ from nd_plugin.receptive_fields.perturbation import (
 )
 from nd_plugin.receptive_fields.placement import MAX_DEVIATION
 
+TOLERANCE = 0.75  # cells: few units with random weights may look to one side
 NCHW = MapLayout((0, 1, 2, 3), None)
 GROUP_ELEMENTS = (
     2**26
@@ -85,7 +86,7 @@ def check_places(model: Model, layers: Sequence[Any], size: Size) -> None:
                     f"and columns were measured on axes {measured_axes.axes}"
                 )
             place = _verify(layer, maps, probe.geometries[layer], images, size)
-            assert place.verdict != "differs", (
+            assert place.deviation.largest <= TOLERANCE, (
                 f"{layer}: cells look {place.deviation.largest:.1f} cells away from where its "
                 f"geometry says, {place.stated}; measured: {place.measured}"
             )

@@ -42,7 +42,11 @@ TORCH: dict[str, tuple[Callable[[], nn.Module], list[str], Size]] = {
         ["layer1", "layer2.0.conv1", "layer4", "fc"],
         (64, 96),
     ),
-    "alexnet, in place": (networks.alexnet, ["0", "8", "10"], (227, 227)),
+    "alexnet, in place": (
+        lambda: networks.alexnet(16),
+        ["0", "8", "10"],
+        (227, 227),
+    ),
     "vit": (networks.ViT, ["embed", "block1", "block2.mlp", "head"], (48, 48)),
     "vit, tokens first": (
         lambda: networks.ViT(batch_first=False),

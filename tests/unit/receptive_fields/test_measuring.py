@@ -109,6 +109,16 @@ def test_axes_and_grid_of_tokens(name: str) -> None:
     assert layout.tokens.tolist() == list(range(prefix, prefix + 12 * 16))
 
 
+@pytest.mark.parametrize("cells", [7, 14])
+def test_a_grid_keeps_its_first_row(cells: int) -> None:
+    # 50 tokens are a class token and 7 x 7, or 8 others and 6 x 7
+    size = (8 * cells, 8 * cells)
+    operation, _, _ = TOKENS["a class token"]
+    layout = measured_layout(measurement_of(operation, size).response, size)
+    assert isinstance(layout, TokenLayout)
+    assert layout.grid == (cells, cells)
+
+
 def attention(x: Tensor) -> Tensor:
     tokens = convolve(8, 8)(x).flatten(2).mT
     heads = tokens.unflatten(2, (4, 4)).transpose(1, 2)
