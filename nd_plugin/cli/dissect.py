@@ -30,6 +30,7 @@ from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.opening import open_concepts, open_model
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
+from nd_plugin.report.tables import layers_content
 from nd_plugin.results import folder_names, run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import shards
@@ -282,7 +283,10 @@ def save_and_report(
 
 def _show_dissections(dissections: Sequence[Dissection], *, as_json: bool) -> None:
     reports = [dissection.report() for dissection in dissections]
-    show_reports(reports, "json" if as_json else None, None)
+    if as_json:
+        console.print_json(layers_content(reports))
+    else:
+        show_reports(reports, None, None)
 
 
 def _run_name(model: str, concepts: str) -> str:
