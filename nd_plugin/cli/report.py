@@ -153,7 +153,7 @@ def _offer_of_file(path: Path) -> Offer | None:
     name = path.name.lower()
     by_ending: dict[str, list[Offer]] = {}
     for offer in host().specs(ReporterSpec):
-        for ending in offer.spec.endings:
+        for ending in map(str.lower, offer.spec.endings):
             if name.endswith(ending):
                 by_ending.setdefault(ending, []).append(offer)
     if not by_ending:

@@ -57,7 +57,7 @@ class Heading:
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         if self.title.cell_len + RULE_CELLS <= options.max_width:
-            yield Rule(self.title, align="left")
+            yield Rule(self.title, align="left", style=FAINT)
         else:
             yield _folding(self.title)
 

@@ -93,7 +93,7 @@ def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
         raise RunInvalid(
             f"{path} is no NetDissect CSV file: {type(error).__name__}: {error}"
         ) from error
-    layer = Path(path).stem
+    layer = Path(path).stem.removesuffix(".netdissect")
     per_category = sum(map(_count_labels, category_scores.values()))
     return LayerReport(
         layer=layer,

@@ -23,6 +23,7 @@ UNIT_COLUMNS = (
     "concept_area",
     "detector",
 )
+UNIT_IN_FILE = "unit_in_file"
 
 
 def unit_row(score: UnitScore) -> dict[str, Any]:
@@ -38,12 +39,23 @@ def units_csv(scores: Sequence[UnitScore]) -> str:
 
 
 def to_csv(reports: Sequence[LayerReport]) -> str:
-    """Return a line for each unit of every layer: ``layer``, then the columns of units.csv."""
+    """Return a line for each unit of every layer: ``layer``, then the columns of units.csv.
+
+    The column ``unit_in_file`` follows where a file that was read numbers its units from 1.
+    """
+    columns = ["layer", *UNIT_COLUMNS]
+    if any(report.first_unit_in_source for report in reports):
+        columns.append(UNIT_IN_FILE)
     rows = []
     for report in reports:
         for score in report.scores:
-            rows.append({"layer": report.layer, **unit_row(score)})
-    return _csv(("layer", *UNIT_COLUMNS), rows)
+            row = {
+                "layer": report.layer,
+                **unit_row(score),
+                UNIT_IN_FILE: score.unit + report.first_unit_in_source,
+            }
+            rows.append({name: row[name] for name in columns})
+    return _csv(columns, rows)
 
 
 def _csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
@@ -91,7 +103,7 @@ def _unit_content(score: UnitScore, first_unit_in_source: int) -> dict[str, Any]
     """Return a unit's score; with its number in the file that was read, where that differs."""
     content = asdict(score)
     if first_unit_in_source:
-        content["unit_in_file"] = score.unit + first_unit_in_source
+        content[UNIT_IN_FILE] = score.unit + first_unit_in_source
     return content
 
 

@@ -292,6 +292,36 @@ def test_nd_reporters_writes_reports(install: Install, tmp_path: Path) -> None:
     ) and "known are csv, html, json, loud" in str(unknown.exception)
 
 
+def test_a_reporter_claims_endings_of_files(
+    install: Install, tmp_path: Path
+) -> None:
+    loud = """
+        def loud(reports):
+            return " ".join(report.layer.upper() for report in reports)
+
+        @hookimpl
+        def nd_reporters():
+            factory = "nd_{name}_plugin:loud"
+            return [ReporterSpec("{name}", "of a test", factory, (".Loud.csv",))]
+    """
+    install("nd-loud", "loud", loud.replace("{name}", "loud"))
+    csv = tmp_path / "conv5.csv"
+    csv.write_text(
+        "unit,category,label,score,object-label,object-iou\n1,object,dog,0.2,dog,0.2\n"
+    )
+    for name in ("r.loud.csv", "R.LOUD.CSV"):
+        nd("report", str(csv), "-o", str(tmp_path / name))
+        assert (tmp_path / name).read_text() == "CONV5", (
+            "the longest ending decides"
+        )
+    nd("report", str(csv), "-o", str(tmp_path / "r.csv"))
+    assert (tmp_path / "r.csv").read_text().startswith("layer,unit,")
+    install("nd-rival", "rival", loud.replace("{name}", "rival"))
+    rivals = nd("report", str(csv), "-o", str(tmp_path / "x.loud.csv"))
+    assert isinstance(rivals.exception, PluginConflict)
+    assert "the ending '.loud.csv' is claimed by" in str(rivals.exception)
+
+
 class Dots:
     """Two images, one bright pixel each."""
 
@@ -641,7 +671,7 @@ def test_json_lists_every_plugin_with_its_state(
     monkeypatch.setenv(DISABLE, "toys")
     listed = {
         plugin["name"]: plugin
-        for plugin in json.loads(nd("plugins", "--json").stdout)
+        for plugin in json.loads(nd("plugins", "--json").stdout)["plugins"]
     }
     assert listed["masks"]["offers"] == ["concept set masks"]
     assert listed["torch"]["offers"] == ["backend torch"]
