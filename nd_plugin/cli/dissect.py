@@ -20,7 +20,7 @@ from nd_plugin.cli.checkpoints import (
     progress_saved,
     remove_if_empty,
 )
-from nd_plugin.cli.report import show_reports
+from nd_plugin.cli.report import show_dissections
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.run import observe, run
@@ -30,7 +30,6 @@ from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.opening import open_concepts, open_model
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
-from nd_plugin.report.tables import layers_content
 from nd_plugin.results import folder_names, run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import shards
@@ -183,7 +182,7 @@ def _report_finished_run(
 ) -> None:
     # The last process may have been interrupted after it had saved the run.
     shutil.rmtree(partial_folder(output), ignore_errors=True)
-    _show_dissections(dissections, as_json=as_json)
+    show_dissections(dissections, as_json=as_json)
     console.say(f"{output} is complete (nd report {output})")
 
 
@@ -272,21 +271,13 @@ def save_and_report(
         run_folder.save_run(output, dissections, ["nd", *sys.argv[1:]])
     except NDError as error:
         failure = error
-    _show_dissections(dissections, as_json=as_json)
+    show_dissections(dissections, as_json=as_json)
     if failure is not None:
         raise failure
     with console.results_only():
         for dissection in dissections:
             announce(dissection)
     console.say(f"saved in {output} (nd report {output})")
-
-
-def _show_dissections(dissections: Sequence[Dissection], *, as_json: bool) -> None:
-    reports = [dissection.report() for dissection in dissections]
-    if as_json:
-        console.print_json(layers_content(reports))
-    else:
-        show_reports(reports, None, None)
 
 
 def _run_name(model: str, concepts: str) -> str:

@@ -13,6 +13,7 @@ from nd_plugin.errors import BadInput
 from nd_plugin.plugins.host import Offer, host, load_factory, only
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.netdissect_csv import read_netdissect_csv
+from nd_plugin.report.tables import layers_content
 from nd_plugin.report.terminal import render
 from nd_plugin.results import atomic_files, run_folder
 from nd_plugin.results.dissection import Dissection
@@ -83,11 +84,13 @@ def _at_min_iou(dissection: Dissection, min_iou: float) -> Dissection:
     )
 
 
-def show_reports(
-    reports: Sequence[LayerReport], form: str | None, output: Path | None
-) -> None:
-    """Print reports, or write them to a file, in the format of a reporter."""
-    _show(reports, _find_reporter(form, output), output)
+def show_dissections(dissections: Sequence[Dissection], *, as_json: bool) -> None:
+    """Print the reports of dissections, to the terminal or as JSON."""
+    reports = [dissection.report() for dissection in dissections]
+    if as_json:
+        console.print_json(layers_content(reports))
+    else:
+        _print_to_terminal(reports)
 
 
 def _show(
