@@ -23,6 +23,15 @@ class UnitScore:
     detector: bool
     state: str = "live"  # "live" | "sparse" | "dead"
 
+    def __repr__(self) -> str:
+        parts = [f"{self.concept} ({self.category})", f"IoU {self.iou:.4f}"]
+        if self.threshold is not None:
+            parts.append(f"threshold {self.threshold:.4g}")
+        parts.append("detector" if self.detector else "no detector")
+        if self.state != "live":
+            parts.append(self.state)
+        return f"UnitScore(unit {self.unit}: {', '.join(parts)})"
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -49,6 +58,27 @@ class Summary:
         """Return plain values, ready for JSON."""
         return asdict(self)
 
+    def __repr__(self) -> str:
+        parts = [
+            f"{self.units} units",
+            f"{self.detectors} detectors",
+            f"{self.unique_detectors} unique ({self._unique_of_categories()})",
+            f"{self.unique_detectors_per_category} unique counted per category",
+            f"{self.dead} dead",
+            f"{self.sparse} sparse",
+        ]
+        if self.images is not None:
+            parts.append(f"{self.images} images")
+        if self.quantile is not None:
+            parts.append(f"quantile {self.quantile:g}")
+        return f"Summary({self.layer!r}: {', '.join(parts)})"
+
+    def _unique_of_categories(self) -> str:
+        """List the unique detectors of each category that has any."""
+        counts = self.unique_detectors_by_category.items()
+        listed = [f"{category} {count}" for category, count in counts if count]
+        return ", ".join(listed) or "no category"
+
 
 @dataclass(frozen=True)
 class LayerReport:
@@ -61,6 +91,15 @@ class LayerReport:
     min_iou: float
     facts: Mapping[str, str] = field(default_factory=dict)  # what was run, in words
     notes: tuple[str, ...] = ()  # fallbacks taken, images skipped
+
+    def __repr__(self) -> str:
+        plural = "s" if len(self.notes) > 1 else ""
+        notes = f"; {len(self.notes)} note{plural}" if self.notes else ""
+        return (
+            f"LayerReport({self.layer!r}: {self.summary.detectors} detectors of "
+            f"{self.summary.unique_detectors} concepts among {self.summary.units} units, "
+            f"IoU > {self.min_iou:g}{notes})"
+        )
 
     def best(
         self, category: str, most: int | None = None
