@@ -190,8 +190,8 @@ class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not t
         """Compute boolean masks (image, unit, row, column) of units at the images' resolution.
 
         ``mask="dissection"`` is the paper's M_k = S_k > T_k (section 2.2), ``"image"`` the top
-        ``image_quantile`` of the image's own map (section 3.10). Inputs and ``preprocess`` are as in
-        `explain`; what it notes on pictures is a warning here.
+        ``image_quantile`` of the image's own map (section 3.10). Inputs and ``preprocess`` are as
+        in `explain`; what it notes on pictures is a warning here.
         Raises BadInput for unknown units, and for a tensor of pixels.
         """
         check_mask(mask)

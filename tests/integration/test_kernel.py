@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-nbformat = pytest.importorskip("nbformat")
-nbclient = pytest.importorskip("nbclient")
-pytest.importorskip("ipykernel")
+NEEDED = "a Jupyter kernel needs nbclient, nbformat and ipykernel"
+nbformat = pytest.importorskip("nbformat", reason=NEEDED)
+nbclient = pytest.importorskip("nbclient", reason=NEEDED)
+pytest.importorskip("ipykernel", reason=NEEDED)
 
 SETUP = """
 import torch
