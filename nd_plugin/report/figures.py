@@ -30,7 +30,7 @@ from nd_plugin.report.mask_overlays import overlay
 from nd_plugin.report.terminal import plural
 
 PANEL_WIDTH = 2.2  # inches
-TITLE_HEIGHT = 0.8  # inches, of three lines
+TITLE_HEIGHT = 0.65  # inches, of three lines
 PICTURE_SHARE = PANEL_WIDTH / (PANEL_WIDTH + TITLE_HEIGHT)  # of a panel's height
 GAP = 0.05  # between panels inside of axes, as a fraction of a panel's width
 FONT_SIZE = 9.0  # points, of titles
@@ -101,7 +101,7 @@ def _unit_panels(
     """Return a panel for each unit; None for a chosen unit that only other records name."""
     if units is None:
         return [_unit_panel(record, unit) for unit in record.units]
-    numbers = [units] if isinstance(units, int) else list(units)
+    numbers = _unit_numbers(units)
     _check_explained(numbers, records)
     units_by_number = {unit.unit: unit for unit in record.units}
     panels: list[Panel | None] = []
@@ -109,6 +109,14 @@ def _unit_panels(
         unit = units_by_number.get(number)
         panels.append(None if unit is None else _unit_panel(record, unit))
     return panels
+
+
+def _unit_numbers(units: int | Sequence[int]) -> list[int]:
+    """Return one unit or several, NumPy's integers too, as a list. Raises BadInput for others."""
+    numbers = np.atleast_1d(np.array(units))
+    if numbers.size and numbers.dtype.kind not in "iu":
+        raise BadInput(f"units is {units!r}; expected a unit's number, or several")
+    return [int(number) for number in numbers]
 
 
 def _unit_panel(record: ExplanationRecord, unit: RankedUnit) -> Panel:
@@ -236,7 +244,7 @@ def _chosen_scores(
     """Return the scores of chosen units, each once; of all for None."""
     if units is None:
         return list(report.scores)
-    numbers = [units] if isinstance(units, int) else list(units)
+    numbers = _unit_numbers(units)
     scores_by_unit = {score.unit: score for score in report.scores}
     for number in numbers:
         if number not in scores_by_unit:

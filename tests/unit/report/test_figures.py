@@ -78,10 +78,18 @@ class TestExplanations:
             "c2",
             "c1",
         ]
-        assert titles(self.both[0].plot(units=1)) == ["cat", "c1"]
+        for unit in (1, np.int64(1), range(1, 2), np.array([1])):
+            figure = self.both[0].plot(units=unit)  # type: ignore[arg-type]
+            assert titles(figure) == ["cat", "c1"]
         message = r"unit 7 is not among the explained units \(0, 1, 2, 3\): choose"
         with pytest.raises(BadInput, match=message):
             self.both.plot(units=[1, 7])
+
+    @pytest.mark.parametrize("units", [1.0, "1", [True]])
+    def test_what_is_no_unit(self, dissection: Dissection, units: Any) -> None:
+        for shown in (self.both, dissection):
+            with pytest.raises(BadInput, match="expected a unit's number"):
+                shown.plot(units=units)  # type: ignore[attr-defined]
 
     def test_into_one_axes(self) -> None:
         figure, (left, right) = pyplot.subplots(1, 2)
