@@ -1,10 +1,9 @@
-"""Figures: pyplot's, or drawn into axes; chosen units."""
+"""Figures of explanations: pyplot's, or drawn into axes; chosen units."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from nd_plugin import BadInput, Dissection, Explanation, Explanations, RankedUnit
+from nd_plugin import BadInput, Explanation, Explanations, RankedUnit
 
 
 @pytest.fixture(autouse=True)
@@ -86,10 +85,9 @@ class TestExplanations:
             self.both.plot(units=[1, 7])
 
     @pytest.mark.parametrize("units", [1.0, "1", [True]])
-    def test_what_is_no_unit(self, dissection: Dissection, units: Any) -> None:
-        for shown in (self.both, dissection):
-            with pytest.raises(BadInput, match="expected a unit's number"):
-                shown.plot(units=units)  # type: ignore[attr-defined]
+    def test_what_is_no_unit(self, units: Any) -> None:
+        with pytest.raises(BadInput, match="expected a unit's number"):
+            self.both.plot(units=units)
 
     def test_into_one_axes(self) -> None:
         figure, (left, right) = pyplot.subplots(1, 2)
@@ -131,35 +129,3 @@ class TestExplanations:
     def test_no_explanation(self) -> None:
         with pytest.raises(BadInput, match="no explanation to plot"):
             Explanations([]).plot()
-
-
-class TestDissection:
-    def test_bars(self, dissection: Dissection) -> None:
-        figure = dissection.plot()
-        (ax,) = figure.axes
-        assert pyplot.gcf() is figure
-        names = [label.get_text() for label in ax.get_yticklabels()]
-        assert names == ["cat", "tail"]
-        assert [bar.get_width() for bar in ax.patches] == [2, 1]
-        title = "block.1/relu: 3 detectors of 2 concepts among 5 units"
-        assert ax.get_title() == title
-        legend = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert legend == ["object", "part"]
-        colours = {bar.get_facecolor() for bar in ax.patches}
-        assert len(colours) == 2
-
-    def test_chosen_units_and_axes(self, dissection: Dissection) -> None:
-        figure, (left, right) = pyplot.subplots(1, 2)
-        assert dissection.plot(units=[2, 2, 3], ax=left) is figure
-        assert [bar.get_width() for bar in left.patches] == [1]
-        assert left.get_title().endswith("1 detector of 1 concept among 2 units")
-        assert not right.patches
-        with pytest.raises(
-            BadInput, match=r"no unit 5: layer 'block\.1/relu' has 5"
-        ):
-            dissection.plot(units=5)
-
-    def test_no_detectors(self, dissection: Dissection) -> None:
-        nothing = replace(dissection, intersection=dissection.intersection * 0)
-        (ax,) = nothing.plot().axes
-        assert [text.get_text() for text in ax.texts] == ["no detectors"]
