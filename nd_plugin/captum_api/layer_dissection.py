@@ -66,7 +66,7 @@ class LayerDissection(DissectedLayer):
         >>> units = LayerDissection(efficientnet_lite0(), "_swish#1")
         >>> units.dissect("shapes").unique_detectors
         >>> units.dissection = "runs/last-night"
-        >>> units.explain(images)
+        >>> units.explain("photo.jpg").plot()
     """
 
     @log_usage(part_of_slo=False)  # type: ignore[untyped-decorator]

@@ -53,6 +53,17 @@ CELLS = {
         "explanations[1].plot(units=explanations[1].units[0].unit, ax=axes[1])\n"
         "print(same, len(axes[0].child_axes), len(axes[1].images))"
     ),
+    "console": (
+        "from nd_plugin.cli import console\n"
+        "console.show('a result')\n"
+        "console.say('a remark')"
+    ),
+    "progress": (
+        "from nd_plugin.captum_api.progress import StageProgress\n"
+        "with StageProgress(summary_lines=True) as progress:\n"
+        "    progress('activations', 0, 2)\n"
+        "    progress('activations', 2, 2)"
+    ),
     "chart": "dissection.plot()",
     "chart in axes": (
         "own, ax = pyplot.subplots()\n"
@@ -109,6 +120,18 @@ def test_results_are_displayed_once(
 
 def test_nothing_is_displayed_unasked(outputs: dict[str, list[Any]]) -> None:
     assert outputs["assigned"] == []
+
+
+def test_consoles_print_and_display_nothing(
+    outputs: dict[str, list[Any]],
+) -> None:
+    printed = {output["name"]: output["text"] for output in outputs["console"]}
+    assert printed.keys() == {"stdout", "stderr"}
+    # kernels ask for colours: codes stand around the text
+    assert "a result" in printed["stdout"] and "a remark" in printed["stderr"]
+    (stream,) = outputs["progress"]
+    assert stream["name"] == "stderr"
+    assert "activations: 2 images in " in stream["text"]
 
 
 def html(outputs: dict[str, list[Any]], cell: str) -> str:

@@ -50,5 +50,5 @@ def test_no_detectors(dissection: Dissection) -> None:
 
 
 def test_what_is_no_unit(dissection: Dissection) -> None:
-    with pytest.raises(BadInput, match="units is 1.0; expected a unit's number"):
+    with pytest.raises(BadInput, match=r"units is 1\.0; expected a unit's number"):
         dissection.plot(units=1.0)  # type: ignore[arg-type]
