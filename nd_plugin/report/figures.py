@@ -6,6 +6,7 @@ matplotlib takes a second to import: this module is imported where a figure is d
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -25,10 +26,12 @@ from nd_plugin.report.explanation_record import (
 from nd_plugin.report.mask_overlays import overlay
 
 PANEL_WIDTH = 2.2  # inches
-TITLE_HEIGHT = 0.65  # inches, of three lines
-PICTURE_SHARE = PANEL_WIDTH / (PANEL_WIDTH + TITLE_HEIGHT)  # of a panel's height
+LINE_HEIGHT = 0.155  # inches, of a line of a title
+TITLE_MARGIN = 0.14  # inches, above and below a title
+PICTURE_SHARE = 0.78  # of the height of a panel inside of axes
 GAP = 0.05  # between panels inside of axes, as a fraction of a panel's width
 FONT_SIZE = 9.0  # points, of titles
+TITLE_CHARACTERS = 30  # in a line of a title
 
 Grid = npt.NDArray[np.object_]  # (row, column), Axes
 
@@ -71,16 +74,13 @@ def plot_explanations(
     rows = [_unit_panels(record, records, units) for record in records]
     if not (isinstance(ax, Axes) and len(rows) == len(rows[0]) == 1):
         for row, record in zip(rows, records, strict=True):
-            title = f"{record.name}\n{record.output:.4g}"
+            title = f"{_folded(record.name)}\n{record.output:.4g}"
             row.insert(0, Panel(record.image, title))
     columns = max(len(row) for row in rows)
-    grid = _grid(ax, len(rows), columns)
+    grid = _grid(ax, len(rows), columns, _title_height(rows))
     for row_axes, row in zip(grid, rows, strict=True):
         _draw_row(row_axes, row, shrink=ax is not None)
-    figure: Figure = grid[0, 0].figure
-    if ax is None:
-        figure.tight_layout()
-    return figure
+    return cast(Figure, grid[0, 0].figure)
 
 
 def _unit_panels(
@@ -111,11 +111,16 @@ def unit_numbers(units: int | Sequence[int]) -> list[int]:
 
 def _unit_panel(record: ExplanationRecord, unit: RankedUnit) -> Panel:
     lines = [
-        unit.label,
+        _folded(unit.label),
         f"unit {unit.unit}, {unit.contribution:+.3g}",
         f"{unit.share:.1%} of Σ|contribution|",
     ]
     return Panel(overlay(record.image, unit.mask), "\n".join(lines))
+
+
+def _folded(name: str) -> str:
+    """Fold a long name into lines as wide as a panel."""
+    return textwrap.fill(name, TITLE_CHARACTERS)
 
 
 def _check_explained(
@@ -132,12 +137,24 @@ def _check_explained(
             )
 
 
-def _grid(ax: Any, rows: int, columns: int) -> Grid:
+def _title_height(rows: Sequence[Sequence[Panel | None]]) -> float:
+    """Return the height of the longest title, in inches."""
+    titles = [panel.title for row in rows for panel in row if panel is not None]
+    lines = max(title.count("\n") + 1 for title in titles)
+    return LINE_HEIGHT * lines + TITLE_MARGIN
+
+
+def _grid(ax: Any, rows: int, columns: int, title_height: float) -> Grid:
     """Return axes of panels: of a new figure, inside of one Axes, or those that are given."""
     if ax is None:
-        size = (PANEL_WIDTH * columns, (PANEL_WIDTH + TITLE_HEIGHT) * rows)
+        size = (PANEL_WIDTH * columns, (PANEL_WIDTH + title_height) * rows)
         _, axes = plt.subplots(
-            rows, columns, figsize=size, squeeze=False, FigureClass=NotebookFigure
+            rows,
+            columns,
+            figsize=size,
+            squeeze=False,
+            layout="compressed",
+            FigureClass=NotebookFigure,
         )
         return cast(Grid, axes)
     if not isinstance(ax, Axes):

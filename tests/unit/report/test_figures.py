@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,15 @@ class TestExplanations:
         assert len(boxes) == 4
         for number, box in enumerate(boxes):
             assert not any(box.overlaps(further) for further in boxes[:number])
+
+    def test_long_names_are_folded(self) -> None:
+        name = "red-backed sandpiper, dunlin, Erolia alpina"
+        figure = replace(self.both[0], name=name).plot()
+        figure.canvas.draw()
+        image, unit = figure.axes[:2]
+        assert "".join(image.get_title().split()) == "".join(f"{name} 3".split())
+        title = image.title.get_window_extent()
+        assert not title.overlaps(unit.title.get_window_extent())
 
     def test_one_unit_into_one_axes(self) -> None:
         _, ax = pyplot.subplots()
