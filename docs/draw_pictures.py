@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from nd_plugin import LayerDissection, open_concepts, open_model
+from nd_plugin import LayerDissection, open_concepts
 from nd_plugin.report.terminal import to_svg
 from nd_torch.zoo import efficientnet_lite0
 
@@ -28,11 +28,8 @@ def main() -> None:
     (HERE / "report.svg").write_text(
         to_svg([dissection.report()]), encoding="utf-8"
     )
-    preprocess = open_model(model).preprocess
-    pixels = preprocess.resize(concepts.image(IMAGE))
-    image = preprocess.normalise(pixels[None])
     explanations = units.explain(
-        image, top_k=4, detectors_only=True, classes=CLASSES
+        concepts.image(IMAGE), top_k=4, detectors_only=True, classes=CLASSES
     )
     explanations.plot().savefig(HERE / "explanation.png", dpi=110)
     picture = Image.open(HERE / "explanation.png").convert("RGB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,34 @@ from captum.attr import LayerAttribution
 from torch import Tensor
 
 from nd_plugin.captum_api import unit_explanation
-from nd_plugin.captum_api.dissection_lookup import Dissections, load_dissections
+from nd_plugin.captum_api.dissection_lookup import (
+    Dissections,
+    list_dissections,
+    load_dissections,
+)
 from nd_plugin.captum_api.opened_model import (
     ForwardFunction,
     LayerName,
     OpenedModel,
+    forward_arguments,
+    layer_description,
+    model_description,
+)
+from nd_plugin.captum_api.pictures import (
+    Picture,
+    list_pictures,
+    notes_on_pictures,
+    preprocess_pictures,
 )
 from nd_plugin.errors import BadInput
+from nd_plugin.explain.displayed_image import (
+    check_normalised,
+    describe_pixel_values,
+)
 from nd_plugin.explain.question import Question
 from nd_plugin.explain.targets import Target
 from nd_plugin.explain.unit_masks import check_mask
+from nd_plugin.preprocess import Preprocess
 
 
 class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not typed
@@ -98,22 +117,89 @@ class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not t
             device_ids=self.device_ids,
         )
 
+    def _preprocessed(
+        self,
+        inputs: Any,
+        additional_forward_args: Any,
+        preprocess: Preprocess | None,
+    ) -> tuple[Any, Preprocess | None, tuple[str, ...]]:
+        """Preprocess pictures, by default as those that the layer was dissected on.
+
+        Returns inputs for the model, their preprocessing if it is known, and notes on it. Inputs
+        that are no pictures are returned as they are. Raises BadInput for a tensor of pixels.
+        """
+        pictures = list_pictures(inputs)
+        if pictures is None:
+            common = preprocess or self._common_preprocess()
+            images = inputs[0] if isinstance(inputs, tuple) else inputs
+            if common is not None:
+                # before the model fails on them
+                check_normalised(images, common)
+            return inputs, preprocess, ()
+        if preprocess is None:
+            further_arguments = forward_arguments((), additional_forward_args)
+            preprocess = unit_explanation.dissected_preprocess(
+                self._question(self.layer, further_arguments),
+                self._opened.cuts,
+                self.dissection,
+            )
+        device = self._opened.model.device
+        tensor = preprocess_pictures(pictures, preprocess, device)
+        return tensor, preprocess, notes_on_pictures(pictures, preprocess)
+
+    def _common_preprocess(self) -> Preprocess | None:
+        """Return the preprocessing of all dissections, or the model's; None if they differ."""
+        dissections = self.dissection
+        candidates = [] if dissections is None else list_dissections(dissections)
+        return unit_explanation.common_preprocess(candidates, self._opened.model)
+
+    def _warn_of_pixels(self, arguments: tuple[Any, ...]) -> None:
+        """Warn of images (image, 3, row, column) that are pixels and not normalised."""
+        images = arguments[0] if arguments else None
+        if not isinstance(images, Tensor) or images.dim() != 4:
+            return
+        preprocess = self._common_preprocess()
+        if images.shape[1] != 3 or preprocess is None:
+            return
+        description = describe_pixel_values(images, preprocess)
+        if description:
+            warnings.warn(description, UserWarning, stacklevel=4)
+
+    def __repr__(self) -> str:
+        model = model_description(self.forward_func)
+        layers = [
+            layer_description(self.forward_func, layer) for layer in self._layers
+        ]
+        listing = ", ".join(layers)
+        layer_text = f"[{listing}]" if self._has_several_layers else listing
+        dissection = self.dissection
+        dissection_text = (
+            "not dissected" if dissection is None else repr(dissection)
+        )
+        return f"{type(self).__name__}({model}, {layer_text}, {dissection_text})"
+
     def segment(
         self,
-        inputs: Tensor,
+        inputs: Tensor | Picture | Sequence[Picture],
         units: int | Sequence[int],
         *,
         mask: str = "dissection",
         image_quantile: float = 0.2,
+        preprocess: Preprocess | None = None,
     ) -> Tensor:
         """Compute boolean masks (image, unit, row, column) of units at the images' resolution.
 
         ``mask="dissection"`` is the paper's M_k = S_k > T_k (section 2.2), ``"image"`` the top
-        ``image_quantile`` of the image's own map (section 3.10). Raises BadInput for unknown units.
+        ``image_quantile`` of the image's own map (section 3.10). Inputs and ``preprocess`` are as
+        in `explain`; what it notes on pictures is a warning here.
+        Raises BadInput for unknown units, and for a tensor of pixels.
         """
         check_mask(mask)
         unit_list = [units] if isinstance(units, int) else list(units)
-        question = self._question(self.layer, (inputs,))
+        images, _, notes = self._preprocessed(inputs, None, preprocess)
+        for note in notes:
+            warnings.warn(note, UserWarning, stacklevel=2)
+        question = self._question(self.layer, (images,))
         return unit_explanation.segment_layer(
             question, unit_list, mask, image_quantile, self.dissection
         )

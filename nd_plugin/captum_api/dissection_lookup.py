@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nd_plugin.errors import BadInput
+from nd_plugin.results.displayed_layers import DissectionList
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.run_folder import load_run
 
@@ -15,7 +16,7 @@ Dissections = Dissection | list[Dissection] | list[list[Dissection]]
 def load_dissections(folder: str | Path) -> Dissections:
     """Load a saved run: a Dissection, or a list if the run has several."""
     dissections = load_run(folder)
-    return dissections[0] if len(dissections) == 1 else dissections
+    return dissections[0] if len(dissections) == 1 else DissectionList(dissections)
 
 
 def list_dissections(dissections: Dissections | None) -> list[Dissection]:

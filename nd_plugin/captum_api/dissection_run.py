@@ -12,6 +12,7 @@ from nd_plugin.engine.run import run
 from nd_plugin.errors import BadInput
 from nd_plugin.plugins.host import announce
 from nd_plugin.probe_data.batches import Feed
+from nd_plugin.results.displayed_layers import DissectionList
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming.checkpoint import CheckpointFolder
 
@@ -58,8 +59,9 @@ def nested_by_layer(
     dissections: list[Dissection], layer_count: int, quantile: Any
 ) -> Any:
     """Return one dissection for each layer, or, for several quantiles, a list for each layer."""
+    layer_list = DissectionList(dissections)
     if not _is_several(quantile):
-        return dissections
+        return layer_list
     length = len(dissections) // layer_count
     starts = range(0, len(dissections), length)
-    return [dissections[start : start + length] for start in starts]
+    return DissectionList(layer_list[start : start + length] for start in starts)

@@ -20,6 +20,7 @@ from nd_plugin.captum_api.dissection_run import (
     run_dissection,
 )
 from nd_plugin.captum_api.opened_model import forward_arguments
+from nd_plugin.captum_api.pictures import Picture
 from nd_plugin.captum_api.unit_attribution import attribute_layer
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Settings
@@ -65,7 +66,7 @@ class LayerDissection(DissectedLayer):
         >>> units = LayerDissection(efficientnet_lite0(), "_swish#1")
         >>> units.dissect("shapes").unique_detectors
         >>> units.dissection = "runs/last-night"
-        >>> units.explain(images)
+        >>> units.explain("photo.jpg").plot()
     """
 
     @log_usage(part_of_slo=False)  # type: ignore[untyped-decorator]
@@ -116,6 +117,7 @@ class LayerDissection(DissectedLayer):
         """
         check_mask(mask)
         arguments = forward_arguments(inputs, additional_forward_args)
+        self._warn_of_pixels(arguments)
         kinds = []
         attributions = []
         for layer in self._layers:
@@ -218,7 +220,7 @@ class LayerDissection(DissectedLayer):
 
     def explain(
         self,
-        inputs: Tensor | tuple[Tensor, ...],
+        inputs: Tensor | tuple[Tensor, ...] | Picture | Sequence[Picture],
         target: Target = None,
         additional_forward_args: object | None = None,
         *,
@@ -235,7 +237,10 @@ class LayerDissection(DissectedLayer):
         Needs a dissection of the layer: run `dissect`, or set ``self.dissection`` to a saved one.
 
         Args:
-            inputs: Preprocessed images (image, channel, row, column), as the model takes them.
+            inputs: Preprocessed images (image, channel, row, column), as the model takes them; or
+                pictures, which are preprocessed like the images of the dissection: a path, a PIL
+                image, uint8 pixels (an array (row, column, channel), a tensor (channel, row,
+                column)), a batch of pixels, or a list of any of these.
             target: Output to explain, as in `attribute`; None: each image's predicted class.
             additional_forward_args: As in `attribute`.
             top_k: Number of units to name, ranked by their contribution over all cells.
@@ -245,16 +250,20 @@ class LayerDissection(DissectedLayer):
                 paper's figures), or ``"dissection"``, S_k > T_k.
             image_quantile: Fraction of cells for ``mask="image"``.
             classes: Names of the model's classes.
-            preprocess: Preprocessing to undo for display; None: the dissection's.
+            preprocess: Preprocessing of pictures, undone for display; None: the dissection's.
 
         Raises:
-            BadInput: No dissection of this layer, or a contribution that this model does not allow.
+            BadInput: No dissection of this layer, a contribution that this model does not allow, or
+                a tensor of pixels such as 0 … 255 in floats.
         """
         if self._has_several_layers:
             raise BadInput(
                 "explain takes one layer at a time: set .layer to one of them"
             )
-        arguments = forward_arguments(inputs, additional_forward_args)
+        model_inputs, preprocess, notes = self._preprocessed(
+            inputs, additional_forward_args, preprocess
+        )
+        arguments = forward_arguments(model_inputs, additional_forward_args)
         question = self._question(self.layer, arguments, target)
         settings = ExplainSettings(
             top_k=top_k,
@@ -264,6 +273,7 @@ class LayerDissection(DissectedLayer):
             image_quantile=image_quantile,
             classes=classes,
             preprocess=preprocess,
+            notes=notes,
         )
         explanations = unit_explanation.explain_layer(
             question, self._opened.cuts, settings, self.dissection

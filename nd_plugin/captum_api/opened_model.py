@@ -49,6 +49,28 @@ def _is_model(candidate: Any) -> bool:
     return all(hasattr(candidate, member) for member in members)
 
 
+def model_description(forward_func: Any) -> str:
+    """Return a forward function's name in few words: its text, class or function."""
+    if isinstance(forward_func, str):
+        return repr(forward_func)
+    if _is_model(forward_func):
+        return repr(forward_func.identity.source)
+    return getattr(forward_func, "__qualname__", type(forward_func).__name__)
+
+
+def layer_description(forward_func: Any, layer: LayerName | None) -> str:
+    """Return a layer's name; the class of a module that the forward function does not hold."""
+    if layer is None:
+        return "no layer"
+    if isinstance(layer, str):
+        return repr(layer)
+    if isinstance(forward_func, nn.Module):
+        for name, module in forward_func.named_modules():
+            if module is layer:
+                return repr(name)
+    return type(layer).__name__
+
+
 def forward_arguments(inputs: Any, additional_forward_args: Any) -> tuple[Any, ...]:
     """Return all arguments of the forward function, as Captum passes them."""
     further_arguments = (

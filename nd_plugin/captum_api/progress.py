@@ -96,6 +96,6 @@ def _print_line(text: str, style: str = "") -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True, highlight=False).print(
-        Text(text, style=style), soft_wrap=True
-    )
+    # in a notebook, too, a line on stderr and no display
+    console = Console(stderr=True, highlight=False, force_jupyter=False)
+    console.print(Text(text, style=style), soft_wrap=True)

@@ -28,6 +28,8 @@ from nd_plugin.explain.question import Question
 from nd_plugin.explain.targets import chosen_output
 from nd_plugin.explain.unit_masks import active_pixels
 from nd_plugin.method.upsampling import upsample
+from nd_plugin.preprocess import Preprocess
+from nd_plugin.results.dissection import Dissection
 
 
 def explain_layer(
@@ -52,6 +54,46 @@ def explain_layer(
         return explain(
             question, dissection, replace(settings, preprocess=preprocess), cuts
         )
+
+
+def common_preprocess(
+    dissections: Sequence[Dissection], model: Model
+) -> Preprocess | None:
+    """Return the preprocessing that all dissections record, or the model's own for none.
+
+    Returns None if they differ.
+    """
+    recorded = {preprocess_of(dissection) for dissection in dissections}
+    if len(recorded) > 1:
+        return None
+    preprocess = recorded.pop() if recorded else None
+    return preprocess or model.preprocess
+
+
+def dissected_preprocess(
+    question: Question, cuts: LayerCuts, dissections: Dissections | None
+) -> Preprocess:
+    """Return the preprocessing of the images that a question's layer was dissected on.
+
+    The question has no images yet: its inputs are the further arguments of the forward function.
+    Returns the model's own preprocessing where none is recorded, or nothing is dissected. Raises
+    BadInput if other layers are dissected, and on images of different sizes.
+    """
+    candidates = [] if dissections is None else list_dissections(dissections)
+    common = common_preprocess(candidates, question.model)
+    if common is not None:
+        return common
+    # Dissections of several layers on images of different sizes: the layer's name decides.
+    name = ""
+    for dissection in candidates:
+        preprocess = preprocess_of(dissection) or question.model.preprocess
+        image = torch.zeros(1, 3, *preprocess.size, device=question.model.device)
+        with_image = replace(question, inputs=(image, *question.inputs))
+        name = cuts.cut(with_image).name
+        if name == dissection.layer:
+            return preprocess
+    dissection = dissection_of_layer(candidates, name)
+    return preprocess_of(dissection) or question.model.preprocess
 
 
 def segment_layer(

@@ -44,7 +44,13 @@ def stdout_console(piped_width: int = PIPED_WIDTH) -> Console:
     """Return a console on stdout; where it is no terminal: plain, and of a fixed width."""
     width_from_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
     width = None if width_from_terminal else piped_width
-    return Console(width=width, highlight=False, soft_wrap=False, theme=THEME)
+    return Console(
+        width=width,
+        highlight=False,
+        soft_wrap=False,
+        theme=THEME,
+        force_jupyter=False,
+    )
 
 
 def results_only() -> AbstractContextManager[Any]:
@@ -123,7 +129,9 @@ def print_notes(notes: Iterable[str]) -> None:
 
 def say(message: str, style: str = "dim") -> None:
     """Print a line to stderr."""
-    console = Console(stderr=True, highlight=False, theme=THEME)
+    console = Console(
+        stderr=True, highlight=False, theme=THEME, force_jupyter=False
+    )
     console.print(Text(message, style=style), soft_wrap=True)
 
 

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from nd_plugin.captum_api.layer_dissection import LayerDissection
 from nd_plugin.cli import console
 from nd_plugin.cli.report import check_html_name
 from nd_plugin.contracts.models import ModelOptions
-from nd_plugin.errors import BadInput, NDError, RunFailed, Unreadable, nearest
-from nd_plugin.explain.displayed_image import preprocess_of
+from nd_plugin.errors import BadInput, NDError, RunFailed, nearest
 from nd_plugin.explain.explanation import Explanations
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.report.explanations import render_all
@@ -83,14 +80,11 @@ def _explanations(
     target: Any,
 ) -> Explanations:
     opened = open_model(model, options)
-    preprocess = preprocess_of(dissection) or opened.preprocess
-    pixels = preprocess.resize(read_image(image))
-    inputs = preprocess.normalise(pixels[None]).to(opened.device)
     units = LayerDissection(opened, dissection.layer)
     units.dissection = dissection
     with _translated_errors(explain_options.target):
         return units.explain(
-            inputs,
+            image,
             target,
             top_k=explain_options.top_k,
             detectors_only=explain_options.detectors_only,
@@ -98,7 +92,6 @@ def _explanations(
             mask=explain_options.mask,
             image_quantile=explain_options.image_quantile,
             classes=classes,
-            preprocess=preprocess,
         )
 
 
@@ -193,15 +186,3 @@ def read_classes(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"the class names {path} cannot be read: {error}") from error
-
-
-def read_image(path: Path) -> Image.Image:
-    """Read and decode an image. Raises BadInput if there is none, Unreadable if it is damaged."""
-    if not path.is_file():
-        raise BadInput(f"no image {path}")
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except Exception as error:  # decoders raise errors of every kind
-        raise Unreadable(f"the image {path} cannot be read: {error}") from error

@@ -14,7 +14,11 @@ from nd_plugin.explain.ablation import by_unit, output_without, value_of_image
 from nd_plugin.explain.class_names import Classes, name_predictions, name_targets
 from nd_plugin.explain.contributions import check_kind, contribute, possible
 from nd_plugin.explain.cuts import LayerCuts
-from nd_plugin.explain.displayed_image import displayed_pixels
+from nd_plugin.explain.displayed_image import (
+    check_normalised,
+    displayed_pixels,
+    notes_on_values,
+)
 from nd_plugin.explain.explanation import Explanation, Explanations
 from nd_plugin.explain.layer_pass import LayerPass
 from nd_plugin.explain.question import Contributions, Question
@@ -39,6 +43,7 @@ class ExplainSettings:
     image_quantile: float = 0.2  # fraction of cells, for mask_kind "image"
     classes: Classes | None = None  # names of the model's classes
     preprocess: Preprocess | None = None  # to undo for display; None: the model's
+    notes: tuple[str, ...] = ()  # on the inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +82,14 @@ def explain(
             f"cannot be computed: use attribute(…, contribution='activation')"
         )
     _check_explains(question, settings.contribution_kind, cuts)
+    preprocess = settings.preprocess or question.model.preprocess
+    check_normalised(question.inputs[0], preprocess)
     with cuts.open(question) as rest:
         explainer = _Explainer(
             evaluation=_evaluate(question, dissection, settings, cuts, rest),
             scores=list(dissection.unit_scores()),
             settings=settings,
-            notes=_notes(question, dissection),
+            notes=settings.notes + _notes(question, dissection),
         )
         image_count = len(explainer.evaluation.target_outputs)
         return Explanations(
@@ -192,21 +199,28 @@ class _Explainer:
         question = evaluation.question.for_image(image_index)
         preprocess = self.settings.preprocess or question.model.preprocess
         bias = evaluation.contributions.bias
+        image = question.inputs[0][0]
         top_units = self._top_units(image_index)
         return Explanation(
             layer=evaluation.rest.name,
-            image=displayed_pixels(question.inputs[0][0], preprocess),
+            image=displayed_pixels(image, preprocess),
             target=plain_target(question.target),
             name=evaluation.target_names[image_index],
             predicted=evaluation.predicted_names[image_index],
             output=float(evaluation.target_outputs[image_index]),
             bias=None if bias is None else float(bias[image_index]),
+            absolute_sum=self._absolute_sum(image_index),
             contribution=evaluation.contributions.kind,
             mask=self.settings.mask_kind,
             units=self._ranked_units(image_index, top_units),
             check=self._check(image_index, question, top_units),
-            notes=self.notes,
+            notes=self.notes + notes_on_values(image, preprocess),
         )
+
+    def _absolute_sum(self, image_index: int) -> float:
+        """Return the sum of the absolute contributions of all units, in double precision."""
+        contributions = self.evaluation.unit_contributions[image_index]
+        return float(contributions.abs().double().sum())
 
     def _top_units(self, image_index: int) -> list[int]:
         """Return the units that contribute most, in descending order; equal ones by number."""
@@ -231,7 +245,7 @@ class _Explainer:
     def _ranked_units(
         self, image_index: int, units: Sequence[int]
     ) -> tuple[RankedUnit, ...]:
-        output = float(self.evaluation.target_outputs[image_index])
+        absolute_sum = self._absolute_sum(image_index)
         contributions = self.evaluation.unit_contributions[image_index].tolist()
         masks = self._masks(image_index, units)
         ranked_units = []
@@ -246,7 +260,7 @@ class _Explainer:
                 iou=score.iou,
                 detector=score.detector,
                 contribution=contributions[unit],
-                share=contributions[unit] / output if output else 0.0,
+                share=contributions[unit] / absolute_sum if absolute_sum else 0.0,
                 mask=mask,
             )
             ranked_units.append(ranked_unit)

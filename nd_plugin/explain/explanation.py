@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 from rich.console import RenderableType
 
@@ -14,7 +15,7 @@ from nd_plugin.report.explanations import (
     to_html,
     to_html_fragment,
 )
-from nd_plugin.report.mask_overlays import plot
+from nd_plugin.results.atomic_files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,9 +24,32 @@ if TYPE_CHECKING:
 class Explanation(ExplanationRecord):
     """Explanation of one output for one image: units that contribute most, in descending order."""
 
-    def plot(self) -> Figure:
-        """Draw the image and the masks of its units, each titled with its concept."""
-        return plot([self])
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return `to_dict` as JSON text, and write it to ``path``."""
+        return _written(super().to_json(), path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """Return a complete HTML page with embedded images, and write it to ``path``."""
+        return _written(to_html([self]), path)
+
+    def plot(
+        self, *, units: int | Sequence[int] | None = None, ax: Any = None
+    ) -> Figure:
+        """Draw the image and the masks of its units, each titled with its concept.
+
+        Args:
+            units: Units to draw, in this order; None: all that the explanation names.
+            ax: Axes to draw into: one, which is divided into panels (with one unit in ``units`` it
+                shows that unit alone), or one for each panel. None: of a new pyplot figure, shown
+                by a notebook or by ``matplotlib.pyplot.show``.
+
+        Returns:
+            The figure.
+
+        Raises:
+            BadInput: A unit that the explanation does not name, or another number of axes.
+        """
+        return _plotted([self], units, ax)
 
     def __rich__(self) -> RenderableType:
         return render(self)
@@ -58,22 +82,54 @@ class Explanations(Sequence[Explanation]):
         return iter(self._explanations)
 
     def __repr__(self) -> str:
-        return f"Explanations({list(self._explanations)!r})"
+        """Return an explanation on each line."""
+        listing = ",\n ".join(repr(explanation) for explanation in self)
+        return f"Explanations([{listing}])"
 
-    def to_json(self) -> str:
-        """Return a JSON document: the `to_dict` of each explanation under ``explanations``."""
-        return to_json(self)
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return a JSON document, and write it to ``path``.
 
-    def to_html(self) -> str:
-        """Return a complete HTML page with embedded images; names are escaped."""
-        return to_html(self)
+        It holds the `to_dict` of each explanation under ``explanations``.
+        """
+        return _written(to_json(self), path)
 
-    def plot(self) -> Figure:
-        """Draw a row for each image: the image and the masks of its units."""
-        return plot(self)
+    def to_html(self, path: str | Path | None = None) -> str:
+        """Return a complete HTML page with embedded images, and write it to ``path``.
+
+        Names are escaped. Raises NotSaved where it cannot be written.
+        """
+        return _written(to_html(self), path)
+
+    def plot(
+        self, *, units: int | Sequence[int] | None = None, ax: Any = None
+    ) -> Figure:
+        """Draw a row for each image: the image and the masks of its units.
+
+        Arguments are those of `Explanation.plot`. A chosen unit that is not among those of an image
+        is left out of its row.
+        """
+        return _plotted(self, units, ax)
 
     def __rich__(self) -> RenderableType:
         return render_all(self)
 
     def _repr_html_(self) -> str:
         return to_html_fragment(self)
+
+
+def _written(text: str, path: str | Path | None) -> str:
+    """Write a text to a path, if there is any, and return it."""
+    if path is not None:
+        write_file(Path(path), text.encode())
+    return text
+
+
+def _plotted(
+    explanations: Sequence[ExplanationRecord],
+    units: int | Sequence[int] | None,
+    ax: Any,
+) -> Figure:
+    # matplotlib takes a second to import
+    from nd_plugin.report.figures import plot_explanations
+
+    return plot_explanations(explanations, units, ax)

@@ -25,8 +25,14 @@ class RankedUnit:
     iou: float
     detector: bool  # whether the IoU is above the dissection's min_iou
     contribution: float
-    share: float  # contribution / output
+    share: float  # contribution / sum of all units' absolute contributions
     mask: MaskPixels  # (row, column) of the image
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(unit {self.unit}: {self.label}, "
+            f"{self.contribution:+.3g}, share {self.share:.1%})"
+        )
 
     @property
     def label(self) -> str:
@@ -102,6 +108,8 @@ class ExplanationRecord:
     output: float  # the target's output (logit)
     # of a linear head: contributions of all units + bias = output
     bias: float | None
+    # of all units of the layer, named or not: what shares are fractions of
+    absolute_sum: float
     contribution: str  # kind of contribution
     mask: str  # kind of mask
     units: tuple[RankedUnit, ...]
@@ -117,6 +125,7 @@ class ExplanationRecord:
             "predicted": self.predicted,
             "output": self.output,
             "bias": self.bias,
+            "absolute_sum": self.absolute_sum,
             "contribution": self.contribution,
             "mask": self.mask,
             "units": [unit.to_dict() for unit in self.units],

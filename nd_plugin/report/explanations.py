@@ -48,12 +48,11 @@ def render_all(records: Sequence[ExplanationRecord]) -> RenderableType:
 def render(record: ExplanationRecord) -> RenderableType:
     """Render an explanation: target and output, settings, table of units, ablation check, notes."""
     blank_line_above = (1, 0, 0, 0)
-    remarks = sentences(record) + [f"! {note}" for note in record.notes]
     return Group(
         _title(record),
         facts_table(tuple(facts(record).items())),
         Padding(_units_table(record), blank_line_above),
-        Padding(Text("\n".join(remarks)), blank_line_above),
+        Padding(Text("\n".join(remarks(record))), blank_line_above),
     )
 
 
@@ -107,8 +106,13 @@ def _bar(value: float, largest: float) -> str:
     return EIGHTHS[8] * full_cells + EIGHTHS[eighths].strip()
 
 
+def remarks(record: ExplanationRecord) -> list[str]:
+    """Return what is said below the units: sentences, then notes behind a mark."""
+    return sentences(record) + [f"! {note}" for note in record.notes]
+
+
 def sentences(record: ExplanationRecord) -> list[str]:
-    """Summarise in words: sum of the contributions, ablation check, meaning of the parentheses."""
+    """Summarise in words: sum of the contributions, shares, ablation check, parentheses."""
     contributed = sum(unit.contribution for unit in record.units)
     summary = (
         f"Together these units contribute {contributed:+.4g} of {record.output:.4g}"
@@ -116,6 +120,11 @@ def sentences(record: ExplanationRecord) -> list[str]:
     if record.bias is not None:
         summary += f" (the head's bias is {record.bias:+.3g})"
     lines = [f"{summary}."]
+    if record.units:
+        lines.append(
+            f"Share: contribution divided by {record.absolute_sum:.4g}, the sum of the absolute "
+            f"contributions of all units of the layer."
+        )
     if record.check is not None:
         lines.append(
             f"Ablation check: zeroing these units changes the output by "
@@ -139,7 +148,7 @@ def to_html_fragment(records: Sequence[ExplanationRecord]) -> str:
         "explanations.html.jinja",
         records=records,
         facts=facts,
-        sentences=sentences,
+        remarks=remarks,
         data_uri=data_uri,
         overlay=overlay,
     )

@@ -28,6 +28,15 @@ class UnitScore:
         """Whether the unit's mask overlaps the concept at all."""
         return self.iou > 0 and self.concept.strip() != ""
 
+    def __repr__(self) -> str:
+        parts = [f"{self.concept} ({self.category})", f"IoU {self.iou:.4f}"]
+        if self.threshold is not None:
+            parts.append(f"threshold {self.threshold:.4g}")
+        parts.append("detector" if self.detector else "no detector")
+        if self.state != "live":
+            parts.append(self.state)
+        return f"UnitScore(unit {self.unit}: {', '.join(parts)})"
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -54,6 +63,27 @@ class Summary:
         """Return plain values, ready for JSON."""
         return asdict(self)
 
+    def __repr__(self) -> str:
+        parts = [
+            f"{self.units} units",
+            f"{self.detectors} detectors",
+            f"{self.unique_detectors} unique ({self._unique_of_categories()})",
+            f"{self.unique_detectors_per_category} unique counted per category",
+            f"{self.dead} dead",
+            f"{self.sparse} sparse",
+        ]
+        if self.images is not None:
+            parts.append(f"{self.images} images")
+        if self.quantile is not None:
+            parts.append(f"quantile {self.quantile:g}")
+        return f"Summary({self.layer!r}: {', '.join(parts)})"
+
+    def _unique_of_categories(self) -> str:
+        """List the unique detectors of each category that has any."""
+        counts = self.unique_detectors_by_category.items()
+        listed = [f"{category} {count}" for category, count in counts if count]
+        return ", ".join(listed) or "no category"
+
 
 @dataclass(frozen=True)
 class NearestMiss:
@@ -79,6 +109,15 @@ class LayerReport:
         default_factory=dict
     )
     first_unit_in_source: int = 0  # number of unit 0 in the file that was read
+
+    def __repr__(self) -> str:
+        plural = "s" if len(self.notes) > 1 else ""
+        notes = f"; {len(self.notes)} note{plural}" if self.notes else ""
+        return (
+            f"LayerReport({self.layer!r}: {self.summary.detectors} detectors of "
+            f"{self.summary.unique_detectors} concepts among {self.summary.units} units, "
+            f"IoU > {self.min_iou:g}{notes})"
+        )
 
     def best(
         self, category: str, most: int | None = None

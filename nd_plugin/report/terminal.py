@@ -25,7 +25,7 @@ from nd_plugin.report.elements import (
     category_colour,
     facts_table,
 )
-from nd_plugin.report.html_page import page
+from nd_plugin.report.html_page import THEME_OF_ANY_BACKGROUND, page
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore
 
 BAR_CELLS = 30  # width of the longest bar
@@ -215,7 +215,7 @@ def to_html_fragment(reports: Sequence[LayerReport]) -> str:
     style = "font-family:Menlo,Consolas,monospace;line-height:1.2"
     frame = f'<pre style="{style}">{{code}}</pre>'
     return _recorded(reports, 100).export_html(
-        inline_styles=True, code_format=frame
+        theme=THEME_OF_ANY_BACKGROUND, inline_styles=True, code_format=frame
     )
 
 
@@ -230,6 +230,8 @@ def _recorded(reports: Sequence[LayerReport], width: int) -> Console:
         file=io.StringIO(),
         width=width,
         force_terminal=True,
+        # in a notebook a console displays whatever it prints
+        force_jupyter=False,
         color_system="truecolor",
     )
     for report in reports:

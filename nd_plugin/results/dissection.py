@@ -20,22 +20,21 @@ from nd_plugin.method.ranks import rank
 from nd_plugin.report import run_description
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore, summarise
 from nd_plugin.report.tables import dissection_json, units_csv
-from nd_plugin.report.terminal import render, to_html_fragment
 from nd_plugin.results import npz_format
 from nd_plugin.results.atomic_files import write_file, write_folder
+from nd_plugin.results.displayed_layers import DisplayedLayer
 from nd_plugin.results.folder_names import DISSECTION, UNITS, is_layer_folder
 
 if TYPE_CHECKING:
     import pandas
-    from rich.console import RenderableType
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
-class Dissection:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dissection(DisplayedLayer):
     """Dissection of one layer: thresholds, integer counts, top images, and what was run.
 
     A unit is ``dead`` where it is constant everywhere, and ``sparse`` where it is 0 on more than
@@ -282,17 +281,3 @@ class Dissection:
             ) from error
         rows = [asdict(score) for score in self.unit_scores()]
         return pandas.DataFrame(rows).set_index("unit")
-
-    def __repr__(self) -> str:
-        summary = self.summary()
-        return (
-            f"Dissection({self.layer!r}: {summary.detectors} detectors of "
-            f"{summary.unique_detectors} concepts among {summary.units} units, "
-            f"{self.images} images)"
-        )
-
-    def __rich__(self) -> RenderableType:
-        return render(self.report())
-
-    def _repr_html_(self) -> str:
-        return to_html_fragment([self.report()])

@@ -1,0 +1,145 @@
+"""Pictures instead of tensors as inputs: files, PIL images, arrays and tensors of uint8 pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nd_plugin.errors import BadInput, Unreadable
+from nd_plugin.preprocess import Preprocess
+
+# path, PIL image, uint8 array (row, column) or (row, column, channel), uint8 tensor (channel, row,
+# column)
+Picture = Any
+
+
+def list_pictures(inputs: Any) -> list[Picture] | None:
+    """Return pictures as a list; None for inputs that the model takes as they are.
+
+    Pictures are files, PIL images, arrays, and tensors of uint8: one, a batch along the first axis,
+    or a list of them, mixed and of any sizes. A tuple that starts with a tensor holds the inputs of
+    the forward function, as everywhere in Captum.
+    Raises BadInput for no pictures, and for entries that are none.
+    """
+    if _are_model_inputs(inputs):
+        return None
+    pictures = list(inputs) if _is_batch(inputs) else [inputs]
+    if not pictures:
+        raise BadInput("no pictures: the batch is empty")
+    for picture in pictures:
+        _check_picture(picture)
+    return pictures
+
+
+def _are_model_inputs(inputs: Any) -> bool:
+    """Return whether inputs are a tensor but no uint8 pixels, or a tuple that begins with any."""
+    if isinstance(inputs, Tensor):
+        return inputs.dtype != torch.uint8
+    return isinstance(inputs, tuple) and isinstance(
+        next(iter(inputs), None), Tensor
+    )
+
+
+def _is_batch(inputs: Any) -> bool:
+    if isinstance(inputs, Tensor | np.ndarray):
+        return inputs.ndim == 4
+    return isinstance(inputs, list | tuple)
+
+
+def _check_picture(picture: Any) -> None:
+    """Raise BadInput for what is no picture."""
+    if isinstance(picture, Tensor) and picture.dtype != torch.uint8:
+        raise BadInput(
+            f"a list holds a tensor of {picture.dtype}: stack preprocessed images into one tensor "
+            f"(torch.stack), or pass files, PIL images or uint8 tensors"
+        )
+    kinds = (str, os.PathLike, Image.Image, np.ndarray, Tensor)
+    if not isinstance(picture, kinds):
+        raise BadInput(
+            f"{type(picture).__name__} is no picture: pass a path, a PIL image, uint8 pixels "
+            f"(row, column, 3), a list of these, or a tensor as the model takes it"
+        )
+
+
+def preprocess_pictures(
+    pictures: Sequence[Picture],
+    preprocess: Preprocess,
+    device: torch.device | str,
+) -> Tensor:
+    """Convert pictures to a model's inputs, float32 (image, 3, row, column).
+
+    Raises BadInput for a missing file and for pixels of another type or shape, Unreadable for a
+    damaged file.
+    """
+    images = [preprocess.resize(to_image(picture)) for picture in pictures]
+    return preprocess.normalise(torch.stack(images)).to(device)
+
+
+def to_image(picture: Picture) -> Image.Image:
+    """Convert a picture to an image that is not yet resized or normalised."""
+    if isinstance(picture, Image.Image):
+        return picture
+    if isinstance(picture, Tensor):
+        return _image_of_tensor(picture)
+    if isinstance(picture, np.ndarray):
+        return _image_of_array(picture)
+    return read_image(Path(picture))
+
+
+def _image_of_tensor(pixels: Tensor) -> Image.Image:
+    if pixels.dim() != 3 or len(pixels) not in (1, 3, 4):
+        raise BadInput(
+            f"a uint8 tensor of shape {tuple(pixels.shape)} is no picture: expected "
+            f"(channel, row, column) or (image, channel, row, column) with 1, 3 or 4 channels"
+        )
+    return _image_of_array(pixels.permute(1, 2, 0).cpu().numpy())
+
+
+def _image_of_array(pixels: Any) -> Image.Image:
+    shape = pixels.shape
+    has_channels = len(shape) == 3 and shape[2] in (1, 3, 4)
+    if pixels.dtype != np.uint8 or not (has_channels or len(shape) == 2):
+        raise BadInput(
+            f"an array of {pixels.dtype} and shape {shape} is no picture: expected uint8 pixels "
+            f"(row, column, channel) with 1, 3 or 4 channels, or a tensor as the model takes it"
+        )
+    if has_channels and shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def read_image(path: Path) -> Image.Image:
+    """Read and decode an image. Raises BadInput if there is none, Unreadable if it is damaged."""
+    if not path.is_file():
+        raise BadInput(f"no image {path}")
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except Exception as error:  # decoders raise errors of every kind
+        raise Unreadable(f"the image {path} cannot be read: {error}") from error
+
+
+def notes_on_pictures(
+    pictures: Sequence[Picture], preprocess: Preprocess
+) -> tuple[str, ...]:
+    """Note what was done to pixels that came as a tensor or array, and assumed values."""
+    height, width = preprocess.size
+    notes = []
+    if any(isinstance(picture, Tensor | np.ndarray) for picture in pictures):
+        notes.append(
+            f"uint8 values were taken as RGB pixels, resized to {height}x{width} and "
+            f"normalised: {preprocess.source}"
+        )
+    if preprocess.assumed:
+        notes.append(
+            f"the preprocessing of this model's images is assumed: {preprocess.source}"
+        )
+    return tuple(notes)

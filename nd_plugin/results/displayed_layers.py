@@ -1,0 +1,104 @@
+"""Display of dissections in terminals, in notebooks and as figures."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+
+from nd_plugin.report.layer_report import LayerReport
+from nd_plugin.report.terminal import render, to_html_fragment
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Entry = TypeVar("Entry")
+
+
+class DisplayedLayer(ABC):
+    """Layer that displays its report."""
+
+    @abstractmethod
+    def report(self) -> LayerReport:
+        """Return what a report shows of this layer."""
+
+    def plot(
+        self, *, units: int | Sequence[int] | None = None, ax: Axes | None = None
+    ) -> Figure:
+        """Draw the number of units that detect each concept, in colours of categories.
+
+        Args:
+            units: Units to count; None: all.
+            ax: Axes to draw into; None: of a new pyplot figure, shown by a notebook or by
+                ``matplotlib.pyplot.show``.
+
+        Returns:
+            The figure.
+
+        Raises:
+            BadInput: A unit that the layer has not.
+        """
+        # matplotlib takes a second to import
+        from nd_plugin.results.detector_chart import plot_detectors
+
+        return plot_detectors(self.report(), units, ax)
+
+    def __repr__(self) -> str:
+        summary = self.report().summary
+        return (
+            f"{type(self).__name__}({summary.layer!r}: {summary.detectors} detectors of "
+            f"{summary.unique_detectors} concepts among {summary.units} units, "
+            f"{summary.images} images)"
+        )
+
+    def __rich__(self) -> RenderableType:
+        return render(self.report())
+
+    def _repr_html_(self) -> str:
+        return to_html_fragment([self.report()])
+
+
+class DissectionList(list[Entry]):
+    """List of dissections, or of lists of them, that displays the report of each.
+
+    One entry for each layer; where several quantiles were asked for, a list for each layer.
+    """
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Entry: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> DissectionList[Entry]: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Any:
+        if isinstance(index, slice):
+            return DissectionList(super().__getitem__(index))
+        return super().__getitem__(index)
+
+    def __repr__(self) -> str:
+        """Return an entry on each line."""
+        if not self:
+            return "[]"
+        entries = [repr(entry).replace("\n", "\n ") for entry in self]
+        return "[" + ",\n ".join(entries) + "]"
+
+    def __rich__(self) -> RenderableType:
+        blank_line_below = (0, 0, 1, 0)
+        blocks = [render(report) for report in reports_of(self)]
+        return Group(*(Padding(block, blank_line_below) for block in blocks))
+
+    def _repr_html_(self) -> str:
+        return to_html_fragment(list(reports_of(self)))
+
+
+def reports_of(entries: Iterable[Any]) -> Iterator[LayerReport]:
+    """Yield the report of each layer, those of nested lists too."""
+    for entry in entries:
+        if isinstance(entry, DisplayedLayer):
+            yield entry.report()
+        elif isinstance(entry, list | tuple):
+            yield from reports_of(entry)
