@@ -22,7 +22,13 @@ from nd_plugin import (
     geometry_of,
 )
 from nd_torch import model_texts
-from nd_torch.devices import CPU, choose_device, device_of, dtype_of
+from nd_torch.devices import (
+    CPU,
+    choose_device,
+    device_of,
+    dtype_of,
+    precision_of,
+)
 from nd_torch.forward import at_rest
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
 from nd_torch.preprocessing import IMAGENET, preprocess_of
@@ -135,6 +141,11 @@ class TorchModel(Splittable):
         return cls(
             identity, preprocess, chosen_device, torch.float32, (), function, None
         )
+
+    @property
+    def precision(self) -> str:
+        """Number types of the weights; "" where there are none that can be seen."""
+        return "" if self.root is None else precision_of(self.root)
 
     def called_by(self, function: Callable[..., Any]) -> TorchModel:
         """Return the same model, run through one of its own methods."""

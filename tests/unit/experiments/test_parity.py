@@ -28,8 +28,9 @@ from nd_plugin import (
     open_model,
 )
 from nd_plugin.cli.app import main
-from nd_plugin.cli.parity import parse_layer_pair
 from nd_plugin.errors import NDError
+from nd_plugin.experiments.layer_choice import parse_layer_pair
+from nd_plugin.experiments.pair_preprocess import pair_preprocess
 from nd_plugin.experiments.parity import LayerParity, parity
 from nd_plugin.probe_data.batches import Feed
 
@@ -110,9 +111,12 @@ def compared(
     first: Any, second: Any, *layers: str, size: tuple[int, int] = (32, 32)
 ) -> list[LayerParity]:
     models = open_model(first), open_model(second)
-    how = models[1].preprocess.changed({"size": size})
+    how = pair_preprocess(
+        models[0].preprocess, models[1].preprocess, {"size": size}, size
+    )
     feed = Feed.of(open_concepts(CONCEPTS), how, SETTINGS, models[0].device, 4, 0)
-    return parity(*models, [parse_layer_pair(layer) for layer in layers], feed)
+    pairs = [parse_layer_pair(layer) for layer in layers]
+    return list(parity(*models, pairs, feed).layers)
 
 
 def dissected(model: Any, layer: str) -> Dissection:
@@ -278,22 +282,28 @@ def test_half_a_pair_is_refused(text: str) -> None:
 
 
 class TestCommand:
-    def test_shows_a_line_for_each_layer(self, files: Files, nd: Any) -> None:
+    def test_leads_with_detectors(self, files: Files, nd: Any) -> None:
         code, out, err = nd(
             "parity", files.onnx, files.origin, "-l", "relu1", "-l", "relu2=relu2", "-c", CONCEPTS,
             "--quantile", "0.05", "--input-size", "32", "--workers", "0",
         )  # fmt: skip
         assert code == 0
-        header, first, second = out.splitlines()
+        lines = out.splitlines()
+        assert (
+            lines[0].split()[0] == "model" and "(float32; onnxruntime, cpu)" in out
+        )
+        headline = next(line for line in lines if "detectors kept" in line)
+        assert "0 lost · 0 renamed · 0 gained" in headline
+        header = next(line for line in lines if line.startswith("layer "))
         assert header.split() == [
-            "layer", "units", "activations", "thresholds", "IoU", "labels", "detectors", "centres",
+            "layer", "kept", "lost", "gained", "renamed", "labels", "activations",
         ]  # fmt: skip
-        assert first.split()[:2] == ["relu1", "8"] and second.split()[:2] == [
-            "relu2",
-            "12",
-        ]
-        assert first.split()[5] == "same" and first.split()[-1] == "same"
-        assert float(first.split()[2]) < 1e-5
+        first, second = lines[lines.index(header) + 1 :][:2]
+        kept = int(first.split()[1]) + int(second.split()[1])
+        assert first.split()[0] == "relu1" and second.split()[0] == "relu2"
+        assert first.split()[2:6] == ["0", "0", "0", "same"] and kept > 0
+        assert headline.startswith(f"{kept} of {kept} detectors kept (100.0%)")
+        assert float(first.split()[-1]) < 1e-5
         assert "relative to the largest activation" in err
 
     def test_names_the_units_that_changed(self, files: Files, nd: Any) -> None:
@@ -305,18 +315,14 @@ class TestCommand:
             "--quantile", "0.05", "--input-size", "32", "--workers", "0",
         )  # fmt: skip
         code, out, _ = nd(*run)
-        assert (
-            code == 0
-            and "1 differ" in out
-            and "conv1: label differs in units 3" in out
-        )
+        assert code == 0 and "1 of 8" in out
         code, out, err = nd(*run, "--tolerance", "0.01", "--json")
         assert (
             code == 1
             and "nd: activations differ by more than 0.01 of the largest activation in conv1"
             in err
         )
-        (layer,) = json.loads(out)
+        (layer,) = json.loads(out)["layers"]
         assert layer["layers"] == ["conv1", "conv1"] and layer["labels"] == [3]
         assert layer["relative"] == layer["difference"] / layer["largest"] > 0.01
         assert set(layer) >= {
