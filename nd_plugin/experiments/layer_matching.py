@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nd_plugin.contracts.models import LayerDescription, Model
 from nd_plugin.errors import BadInput
+from nd_plugin.experiments.alignment import Booleans, Floats, best_pairs
 from nd_plugin.receptive_fields.geometry import Size
 
 BY_NAME = "name"
@@ -30,8 +30,10 @@ SAMPLES = 4096  # values of a layer's maps that are compared
 CHUNK_BYTES = 2**29  # activation maps held at once
 BYTES_PER_VALUE = 4
 # In units of agreement, which is 1 for equal maps and near 0.3 for unrelated ones. A common name
-# gives way only to a layer of another name whose values agree better by more than this.
-NAME_BONUS = 0.5
+# gives way to a layer of another name whose values are nearly equal, if its own are not.
+NAME_BONUS = 0.4
+CLOSE_BONUS = 0.7  # of equal values; of those that differ by ``CLOSE``, none
+CLOSE = 0.1
 KIND_BONUS = 0.05  # chooses among layers of nearly the same values
 LEAST_AGREEMENT = 0.5  # of two layers that have neither name nor kind in common
 # One operation in the words of torch and of ONNX.
@@ -46,8 +48,6 @@ SYNONYMS = {
     "relu6": "clip",
     "layernormalization": "layernorm",
 }
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,8 @@ def match_layers(first: ModelLayers, second: ModelLayers, size: Size) -> Matchin
     """
     first_samples = list(_samples(*first, size))
     second_samples = list(_samples(*second, size))
-    pairs = _align(first_samples, second_samples)
-    pairs += _same_names(first_samples, second_samples, pairs)
-    pairs.sort()
+    names_equal = _equal_names(first_samples, second_samples)
+    pairs = best_pairs(_scores(first_samples, second_samples), names_equal)
     matches = [
         _match(first_samples[row], second_samples[column]) for row, column in pairs
     ]
@@ -188,32 +187,6 @@ def _probed_samples(
         yield LayerSample.of(layer, layer_maps)
 
 
-def _align(
-    first: Sequence[LayerSample], second: Sequence[LayerSample]
-) -> list[tuple[int, int]]:
-    """Return the pairs of layers, by index, that keep the order in both and score most in sum.
-
-    The longest common subsequence, with scores: Needleman and Wunsch 1970, without gap penalties.
-    """
-    scores = _scores(first, second)
-    best = np.zeros((len(first) + 1, len(second) + 1))
-    for row in range(len(first)):
-        paired = best[row, :-1] + scores[row]
-        best[row + 1, 1:] = np.maximum.accumulate(np.maximum(best[row, 1:], paired))
-    pairs: list[tuple[int, int]] = []
-    row, column = len(first), len(second)
-    while row and column:
-        if best[row, column] == best[row - 1, column]:
-            row -= 1
-        elif best[row, column] == best[row, column - 1]:
-            column -= 1
-        else:
-            row -= 1
-            column -= 1
-            pairs.append((row, column))
-    return pairs
-
-
 def _scores(first: Sequence[LayerSample], second: Sequence[LayerSample]) -> Floats:
     """Return how well each layer of the first fits each of the second; 0 for no pair."""
     scores = np.zeros((len(first), len(second)))
@@ -230,6 +203,15 @@ def _scores(first: Sequence[LayerSample], second: Sequence[LayerSample]) -> Floa
             for column, agreement in zip(columns, agreements_of_row, strict=True):
                 scores[row, column] = _score(first[row], second[column], agreement)
     return scores
+
+
+def _equal_names(
+    first: Sequence[LayerSample], second: Sequence[LayerSample]
+) -> Booleans:
+    first_names = np.array([sample.name for sample in first], dtype=object)
+    second_names = np.array([sample.name for sample in second], dtype=object)
+    equal: Booleans = np.equal.outer(first_names, second_names).astype(np.bool_)
+    return equal
 
 
 def _by_shape(
@@ -261,23 +243,6 @@ def _score(first: LayerSample, second: LayerSample, agreement: float) -> float:
     is_same_kind = first.kind == second.kind
     if not (is_same_name or is_same_kind) and agreement < LEAST_AGREEMENT:
         return 0.0
-    return agreement + NAME_BONUS * is_same_name + KIND_BONUS * is_same_kind
-
-
-def _same_names(
-    first: Sequence[LayerSample],
-    second: Sequence[LayerSample],
-    pairs: Sequence[tuple[int, int]],
-) -> list[tuple[int, int]]:
-    """Return pairs of one name and shape that the alignment left out, as their order differs."""
-    rows_taken = {row for row, _ in pairs}
-    columns_taken = {column for _, column in pairs}
-    column_of = {sample.name: column for column, sample in enumerate(second)}
-    additional: list[tuple[int, int]] = []
-    for row, sample in enumerate(first):
-        column = column_of.get(sample.name)
-        if row in rows_taken or column is None or column in columns_taken:
-            continue
-        if second[column].shape == sample.shape:
-            additional.append((row, column))
-    return additional
+    closeness = max(0.0, 1 - (1 - agreement) / CLOSE)
+    bonus = NAME_BONUS * is_same_name + KIND_BONUS * is_same_kind
+    return agreement + bonus + CLOSE_BONUS * closeness

@@ -43,6 +43,8 @@ from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results.dissection import Dissection
 
+LAYERS_NAMED = 3  # in one note
+
 
 @dataclass(frozen=True)
 class LayerParity:
@@ -163,12 +165,13 @@ def parity(
     seconds = dissections[1::2]
     compared = zip(matches, firsts, seconds, strict=True)
     parities = [_compare(*layer, pair.differences) for layer in compared]
-    run_notes = (note for layer in parities for note in layer.notes)
+    on_images = getattr(feed.preprocess, "notes", ())
+    all_notes = [*on_images, *notes, *_notes_of_layers(parities)]
     return Comparison(
         model=first_side,
         origin=second_side,
         layers=tuple(parities),
-        notes=tuple(dict.fromkeys([*notes, *run_notes])),
+        notes=tuple(dict.fromkeys(all_notes)),
         model_dissections=tuple(_alone(firsts, FIRST, first, first_preprocess)),
         origin_dissections=tuple(
             _alone(seconds, SECOND, second, second_preprocess)
@@ -231,6 +234,22 @@ def _compare(
         geometry=_places(first) == _places(second),
         notes=notes_of_both(first.report().notes, second.report().notes),
     )
+
+
+def _notes_of_layers(layers: Sequence[LayerParity]) -> Iterator[str]:
+    """Yield each note once, with its layers where it is not of all."""
+    layers_of: dict[str, list[str]] = {}
+    for layer in layers:
+        for note in layer.notes:
+            layers_of.setdefault(note, []).append(layer.layers[0])
+    for note, names in layers_of.items():
+        if len(names) == len(layers):
+            yield note
+            continue
+        listing = ", ".join(names[:LAYERS_NAMED])
+        beyond = len(names) - LAYERS_NAMED
+        tail = f" and {beyond} more" if beyond > 0 else ""
+        yield f"{note} (in {listing}{tail})"
 
 
 def _places(dissection: Dissection) -> list[Any]:

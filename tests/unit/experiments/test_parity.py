@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import onnx
 import onnx_files
 import pytest
 import torch
-from onnx import numpy_helper
+from parity_models import Files, Origin
 from recording import clear_winners
-from torch import Tensor, nn
+from torch import nn
 
 from nd_plugin import (
     BadInput,
@@ -27,7 +26,6 @@ from nd_plugin import (
     open_concepts,
     open_model,
 )
-from nd_plugin.cli.app import main
 from nd_plugin.errors import NDError
 from nd_plugin.experiments.layer_choice import parse_layer_pair
 from nd_plugin.experiments.pair_preprocess import pair_preprocess
@@ -40,71 +38,6 @@ IOU_TOLERANCE = (
     5e-3  # a pixel or two of a mask may flip between two implementations
 )
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "input_size": (3, 32, 32)}
-
-
-class Origin(nn.Module):
-    """The hard files' network in torch, of the same weights."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        weights = {
-            initializer.name: torch.tensor(numpy_helper.to_array(initializer))
-            for initializer in onnx.load(path).graph.initializer
-        }
-        self.conv1, self.conv2 = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 12, 3, 2, 1)
-        self.relu1, self.pool1, self.relu2, self.fc = (
-            nn.ReLU(),
-            nn.MaxPool2d(2, 2),
-            nn.ReLU(),
-            nn.Linear(12, 5),
-        )
-        weights["fc.weight"] = weights["fc.weight"].T
-        self.load_state_dict(weights)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.relu2(self.conv2(self.pool1(self.relu1(self.conv1(x)))))
-        logits: Tensor = self.fc(x.mean((2, 3)))
-        return logits
-
-
-@dataclass(frozen=True)
-class Files:
-    """An ONNX file and its origin, as texts for the command line."""
-
-    folder: Path
-    onnx: str
-    origin: str
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
-    path = onnx_files.dynamic_batch(tmp_path)
-    module = str(tmp_path / "origin.pt")
-    code = f"import torch\nbuild = lambda: torch.load({module!r}, weights_only=False).eval()\n"
-    (tmp_path / "origin_of_parity.py").write_text(code)
-    torch.save(Origin(path), tmp_path / "origin.pt")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "origin_of_parity", raising=False)
-    return Files(tmp_path, str(path), "origin_of_parity:build")
-
-
-@pytest.fixture
-def nd(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the command line in this process: exit code, stdout, stderr."""
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["nd", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        written = capsys.readouterr()
-        return int(ended.value.code or 0), written.out, written.err
-
-    return run
 
 
 def compared(
