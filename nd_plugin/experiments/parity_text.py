@@ -33,9 +33,11 @@ NOTES_NAMED = 12
 WIDE = 76  # columns that the table needs
 STYLES = {LOST: "red", RENAMED: "yellow", GAINED: "cyan"}
 CELL_ABOVE = (1, 0, 0, 0)  # padding
+CELL_LEFT = (0, 0, 0, 2)
 LEGEND = (
     "kept: detects the same concept in both; lost, gained: a detector in ORIGIN, in MODEL only; "
-    "renamed: detects another concept; labels: units whose label differs, detectors or not; "
+    "renamed: detects another concept (ORIGIN's -> MODEL's); "
+    "labels: units whose label differs, detectors or not; "
     "activations: largest difference, relative to the largest activation"
 )
 
@@ -90,7 +92,7 @@ def _headline(counts: DetectorCounts) -> Text:
             f"{counts.kept} of {counts.origin} {detectors} kept", style=style
         )
         text.append(f" ({counts.share_kept:.1%})")
-    for kind in (LOST, RENAMED, GAINED):
+    for kind in (LOST, GAINED, RENAMED):
         count = getattr(counts, kind)
         text.append(f" · {count} {kind}", style=STYLES[kind] if count else "")
     return text
@@ -110,7 +112,7 @@ class _LayerTable:
             return
         for layer in self.layers:
             yield Text(_names(layer), style="bold", overflow="fold")
-            yield Padding(_cells_in_line(layer), (0, 0, 0, 2))
+            yield Padding(_cells_in_line(layer), CELL_LEFT)
 
     def _table(self) -> Table:
         table = Table(
@@ -154,17 +156,17 @@ def _cells_in_line(layer: LayerParity) -> Text:
     return Text(", ").join(parts)
 
 
-def _change_lines(layers: Sequence[LayerParity]) -> Iterator[Text]:
+def _change_lines(layers: Sequence[LayerParity]) -> Iterator[RenderableType]:
     """Yield a line for each unit that changed, ``UNITS_NAMED`` of each layer at most."""
     changed = [layer for layer in layers if layer.changes]
     for layer in changed[:LAYERS_NAMED]:
         yield Text(f"{layer.layers[0]}:", overflow="fold")
         ranked = sorted(layer.changes, key=_largest_iou, reverse=True)
-        for change in ranked[:UNITS_NAMED]:
-            yield _change_line(change)
+        lines = [_change_line(change) for change in ranked[:UNITS_NAMED]]
         beyond = len(ranked) - UNITS_NAMED
         if beyond > 0:
-            yield Text(f"  and {beyond} more, in --json", style="dim")
+            lines.append(Text(f"and {beyond} more, in --json", style="dim"))
+        yield Padding(Group(*lines), CELL_LEFT)
     beyond = len(changed) - LAYERS_NAMED
     if beyond > 0:
         layers_text = plural(beyond, "layer")
@@ -178,10 +180,9 @@ def _largest_iou(change: UnitChange) -> float:
 
 
 def _change_line(change: UnitChange) -> Text:
-    line = Text("  ")
-    line.append(f"{change.change} ", style=STYLES[change.change])
-    line.append(f"unit {change.unit}: ")
-    line.append(f"{_label(change.origin)} -> {_label(change.model)}")
+    line = Text(f"{change.change} ", style=STYLES[change.change])
+    labels = f"{_label(change.origin)} -> {_label(change.model)}"
+    line.append(f"unit {change.unit}: {labels}", style="default")
     return line
 
 

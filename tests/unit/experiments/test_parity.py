@@ -226,7 +226,7 @@ class TestCommand:
             lines[0].split()[0] == "model" and "(float32; onnxruntime, cpu)" in out
         )
         headline = next(line for line in lines if "detectors kept" in line)
-        assert "0 lost · 0 renamed · 0 gained" in headline
+        assert "0 lost · 0 gained · 0 renamed" in headline
         header = next(line for line in lines if line.startswith("layer "))
         assert header.split() == [
             "layer", "kept", "lost", "gained", "renamed", "labels", "activations",
