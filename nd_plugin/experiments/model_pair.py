@@ -125,17 +125,18 @@ def _check_shapes(
 
 def notes_of_both(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
     """Join the notes of two models; a note that is not of both begins with its model."""
-    both = [note for note in first if note in second]
+    both = [note for note in dict.fromkeys(first) if note in second]
     first_only = [MODEL_NOTE + note for note in first if note not in both]
     second_only = [ORIGIN_NOTE + note for note in second if note not in both]
-    return (*both, *first_only, *second_only)
+    return tuple(dict.fromkeys([*both, *first_only, *second_only]))
 
 
 def notes_of_one(notes: Sequence[str], own: str, other: str) -> tuple[str, ...]:
     """Return the notes of one model, of those that `notes_of_both` joined, and of both."""
-    return tuple(
+    own_notes = [
         note.removeprefix(own) for note in notes if not note.startswith(other)
-    )
+    ]
+    return tuple(dict.fromkeys(own_notes))
 
 
 @dataclass(frozen=True)

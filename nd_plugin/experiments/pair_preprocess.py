@@ -98,7 +98,8 @@ def _base(
     own: Preprocess, role: str, other: Preprocess, other_role: str
 ) -> Preprocess:
     """Return a model's own preprocessing, or the other's where only that one is stated."""
-    if not own.assumed or other.assumed:
+    is_usable = len(own.mean) == len(other.mean) and not other.assumed
+    if not own.assumed or not is_usable:
         return own
     source = f"{other_role}'s, {other.source} ({role} names none)"
     return replace(other, source=source, assumed=True)
@@ -106,17 +107,16 @@ def _base(
 
 def _changed(base: Preprocess, values: Mapping[str, Any]) -> Preprocess:
     """Replace values that the user gives; mean and std together are no assumption any more."""
-    names = [name for name in values if name != "size"]
-    if not names:
+    given_values = {name: values[name] for name in values if name != "size"}
+    if not given_values:
         return base
     is_complete = base.assumed and values.keys() >= set(COLOUR_VALUES)
-    listing = ", ".join(names)
+    listing = ", ".join(given_values)
     source = (
         f"given: {listing}" if is_complete else f"{base.source}; given: {listing}"
     )
-    colours = {name: values[name] for name in names}
     assumed = base.assumed and not is_complete
-    return replace(base, **colours, source=source, assumed=assumed)
+    return replace(base.changed(given_values), source=source, assumed=assumed)
 
 
 def describe_values(preprocess: Preprocess) -> str:
