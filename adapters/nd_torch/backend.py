@@ -22,13 +22,7 @@ from nd_plugin import (
     geometry_of,
 )
 from nd_torch import model_texts
-from nd_torch.devices import (
-    CPU,
-    choose_device,
-    device_of,
-    dtype_of,
-    precision_of,
-)
+from nd_torch.devices import CPU, choose_device, device_of, dtype_of
 from nd_torch.forward import at_rest
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
 from nd_torch.preprocessing import IMAGENET, preprocess_of
@@ -36,7 +30,7 @@ from nd_torch.probe import TorchProbe, open_probe
 from nd_torch.split_model import Splittable
 from nd_torch.survey import ModuleRun, survey
 from nd_torch.tracking import probe_input
-from nd_torch.weights import weights_fingerprint
+from nd_torch.weights import precision_of, weights_fingerprint
 
 Size = tuple[int, int]
 
@@ -142,11 +136,6 @@ class TorchModel(Splittable):
             identity, preprocess, chosen_device, torch.float32, (), function, None
         )
 
-    @property
-    def precision(self) -> str:
-        """Number types of the weights; "" where there are none that can be seen."""
-        return "" if self.root is None else precision_of(self.root)
-
     def called_by(self, function: Callable[..., Any]) -> TorchModel:
         """Return the same model, run through one of its own methods."""
         return replace(self, call=function)
@@ -171,6 +160,11 @@ class TorchModel(Splittable):
                 name += f"#{run.number}"
             descriptions += _describe(run, name, size)
         return descriptions
+
+    @property
+    def precision(self) -> str:
+        """Number types of the weights; "" where there are none that can be seen."""
+        return "" if self.root is None else precision_of(self.root)
 
     @contextmanager
     def probe(self, layers: Sequence[Any], size: Size) -> Iterator[TorchProbe]:

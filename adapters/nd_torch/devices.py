@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 import torch
@@ -62,14 +61,6 @@ def dtype_of(module: nn.Module) -> torch.dtype:
         if tensor.is_floating_point():
             return tensor.dtype
     return torch.float32
-
-
-def precision_of(module: nn.Module) -> str:
-    """Return the number types of a module's parameters, that of most numbers first; "" for none."""
-    counts = Counter[str]()
-    for parameter in module.parameters():
-        counts[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
-    return " and ".join(name for name, _ in counts.most_common())
 
 
 def _weights(module: nn.Module) -> Iterator[Tensor]:

@@ -73,7 +73,9 @@ Std = Annotated[
 
 Scale = Annotated[
     float | None,
-    typer.Option(help="Factor for pixels, before mean and std. [default: 1/255]"),
+    typer.Option(
+        help="Factor for pixels, before mean and std. [default: the model's, else 1/255]"
+    ),
 ]
 
 Interpolation = Annotated[
