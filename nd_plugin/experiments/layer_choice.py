@@ -171,10 +171,11 @@ class LayerChooser:
                 return match
         role, other_role = (MODEL, ORIGIN) if in_first else (ORIGIN, MODEL)
         other_names = self._second_names if in_first else self._first_names
+        names = nearest(name, other_names) or other_names
         raise LayerNotFound(
             f"layer {name!r} of {role} has no counterpart in {other_role}, neither by name nor by "
-            f"order and shape; name one with -l NAME=NAME_IN_ORIGIN, such as "
-            f"{', '.join(nearest(name, other_names))}"
+            f"order and shape; name one with -l NAME=NAME_IN_ORIGIN; {other_role} has "
+            f"{_listing(names)}"
         )
 
     @property
