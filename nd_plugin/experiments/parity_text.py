@@ -69,7 +69,7 @@ def _sides(comparison: Comparison) -> RenderableType:
         values = describe_values(side.preprocess)
         table.add_row("", Text(values))
         style = "yellow" if side.preprocess.assumed else ""
-        mark = "! assumed: " if side.preprocess.assumed else "from "
+        mark = "! assumed: " if side.preprocess.assumed else ""
         table.add_row("", Text(mark + side.preprocess.source, style=style))
     return table
 
