@@ -20,6 +20,7 @@ from nd_onnxruntime.identity import identify
 from nd_onnxruntime.image_input import Size, find_image_input
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.naming import Layer, LayerNames, ListedLayer
+from nd_onnxruntime.precision import precision_of
 from nd_onnxruntime.preprocessing import preprocess_of
 from nd_onnxruntime.probe import OnnxProbe, open_probe
 from nd_onnxruntime.probed_layer import describe_layer
@@ -92,6 +93,11 @@ class OnnxModel:
     def device(self) -> torch.device:
         """Device that images are moved to and maps are returned on."""
         return self.loaded.device.tensors
+
+    @property
+    def precision(self) -> str:
+        """Number types of the weights; "" where the file has none."""
+        return precision_of(self.loaded.graph.initializers.values())
 
     @cached_property
     def names(self) -> LayerNames:

@@ -31,7 +31,7 @@ from nd_torch.probe import TorchProbe, open_probe
 from nd_torch.split_model import Splittable
 from nd_torch.survey import ModuleRun, survey
 from nd_torch.tracking import probe_input
-from nd_torch.weights import weights_fingerprint
+from nd_torch.weights import precision_of, weights_fingerprint
 
 Size = tuple[int, int]
 
@@ -164,6 +164,11 @@ class TorchModel(Splittable):
                 name += f"#{run.number}"
             descriptions += _describe(run, name, size, measurements)
         return descriptions
+
+    @property
+    def precision(self) -> str:
+        """Number types of the weights; "" where there are none that can be seen."""
+        return "" if self.root is None else precision_of(self.root)
 
     @contextmanager
     def probe(self, layers: Sequence[Any], size: Size) -> Iterator[TorchProbe]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -106,3 +107,11 @@ def _shortened(names: list[str]) -> str:
     text = ", ".join(names[:NAMES_SHOWN])
     hidden_count = len(names) - NAMES_SHOWN
     return f"{text} and {hidden_count} more" if hidden_count > 0 else text
+
+
+def precision_of(module: nn.Module) -> str:
+    """Return the number types of a module's parameters, that of most numbers first; "" for none."""
+    counts = Counter[str]()
+    for parameter in module.parameters():
+        counts[str(parameter.dtype).removeprefix("torch.")] += parameter.numel()
+    return " and ".join(name for name, _ in counts.most_common())

@@ -9,17 +9,21 @@ import typer
 
 from nd_plugin.cli.options import (
     BatchSize,
+    ChannelOrder,
     Concepts,
     CustomOps,
     Device,
     Feeds,
     Input,
     InputSize,
+    Interpolation,
     Json,
     Limit,
     Mean,
     MinIoU,
     ModelText,
+    Overwrite,
+    Scale,
     Std,
     Weights,
     Workers,
@@ -170,15 +174,16 @@ def parity(
             metavar="ORIGIN", help="Model that MODEL was made from, or any other."
         ),
     ],
+    concepts: Concepts,
     layer: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "-l",
             "--layer",
-            help="Name of a layer, or NAME=NAME_IN_ORIGIN; repeatable.",
+            help="NAME, NAME=NAME_IN_ORIGIN, a pattern such as 'layer*', or several with commas; "
+            "repeatable. [default: all layers that both have]",
         ),
-    ],
-    concepts: Concepts,
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -200,15 +205,54 @@ def parity(
     input_size: InputSize = None,
     mean: Mean = None,
     std: Std = None,
+    scale: Scale = None,
+    interpolation: Interpolation = None,
+    channel_order: ChannelOrder = None,
+    max_lost: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Exit with 1 if more of ORIGIN's detectors are lost, in all layers.",
+        ),
+    ] = None,
+    max_renamed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Exit with 1 if more detectors detect another concept, in all layers.",
+        ),
+    ] = None,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Exit with 1 if a smaller share of ORIGIN's detectors is kept, such as 0.95.",
+        ),
+    ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="Exit with 1 if activations differ by more, relative to the largest activation."
+            help="Exit with 1 if activations of a layer differ by more, relative to the largest "
+            "activation."
         ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE|DIR",
+            help="Save the comparison: FILE.json, or a folder with both dissections beside it.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Compare an export with its origin: activations, thresholds, labels, detectors by layer."""
+    """Compare an export with its origin: detectors kept, lost and renamed, layer by layer."""
     from nd_plugin.cli import parity, parsing
     from nd_plugin.contracts.models import ModelOptions
     from nd_plugin.contracts.provenance import Settings
@@ -219,13 +263,17 @@ def parity(
     parity.compare_models(
         model,
         origin,
-        layer,
+        layer or (),
         concepts,
         options=(model_options, ModelOptions(device, weights)),
         settings=Settings(quantile, min_iou, limit=limit),
-        preprocess_values=parsing.preprocess_values(input_size, mean, std),
+        preprocess_values=parsing.preprocess_values(
+            input_size, mean, std, scale, interpolation, channel_order
+        ),
         batch_size=batch_size,
         workers=workers,
-        tolerance=tolerance,
+        gates=parity.Gates(tolerance, max_lost, max_renamed, fail_under),
+        output=output,
+        overwrite=overwrite,
         as_json=json,
     )

@@ -71,6 +71,19 @@ Std = Annotated[
     typer.Option(help="Standard deviation per channel, such as 0.229,0.224,0.225"),
 ]
 
+Scale = Annotated[
+    float | None,
+    typer.Option(
+        help="Factor for pixels, before mean and std. [default: the model's, else 1/255]"
+    ),
+]
+
+Interpolation = Annotated[
+    str | None, typer.Option(help="nearest, bilinear, bicubic, lanczos.")
+]
+
+ChannelOrder = Annotated[str | None, typer.Option(help="rgb or bgr.")]
+
 MinIoU = Annotated[
     float, typer.Option(help="A unit with a higher IoU is a detector.")
 ]

@@ -2,31 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
-
-from rich.text import Text
 
 from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.cli import console
-from nd_plugin.cli.console import new_table, print_json, print_notes
-from nd_plugin.contracts.models import ModelOptions
+from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, RunFailed
-from nd_plugin.experiments.parity import LayerParity, Names, parity
+from nd_plugin.experiments.layer_choice import LayerChooser
+from nd_plugin.experiments.pair_preprocess import (
+    MODEL,
+    ORIGIN,
+    PairPreprocess,
+    pair_preprocess,
+)
+from nd_plugin.experiments.parity import Comparison, parity
+from nd_plugin.experiments.parity_text import LEGEND, render, to_json
 from nd_plugin.plugins.opening import open_concepts, open_model
 from nd_plugin.probe_data.batches import Feed
+from nd_plugin.receptive_fields.geometry import Size
+from nd_plugin.results import run_folder
+from nd_plugin.results.atomic_files import write_file
+from nd_plugin.results.folder_names import is_run_folder
 
-UNITS_NAMED = 8  # in the line about a layer's units that differ
+SUMMARY = "parity.json"  # in the folder of a comparison
+RUNS = ("model", "origin")  # folders of both dissections beside it
+JSON_ENDING = ".json"
 
 
-def parse_layer_pair(text: str) -> Names:
-    """Return the two names in ``NAME`` or ``NAME=NAME_IN_ORIGIN``."""
-    first_name, sign, second_name = text.partition("=")
-    if not first_name or (sign and not second_name):
-        raise BadInput(f"layer {text!r} is neither NAME nor NAME=NAME_IN_ORIGIN")
-    return first_name, second_name if sign else first_name
+@dataclass(frozen=True)
+class Gates:
+    """Bounds that a comparison has to keep within; None for no bound."""
+
+    tolerance: float | None = None  # of activations, relative to the largest
+    max_lost: int | None = None  # detectors, of all layers
+    max_renamed: int | None = None
+    fail_under: float | None = None  # share of detectors kept, of all layers
+
+    def check(self, comparison: Comparison) -> None:
+        """Raise RunFailed, naming all bounds that are missed."""
+        failures = [
+            *self._activation_failures(comparison),
+            *self._detector_failures(comparison),
+        ]
+        if failures:
+            raise RunFailed("; ".join(failures))
+
+    def _activation_failures(self, comparison: Comparison) -> Iterator[str]:
+        if self.tolerance is None:
+            return
+        layers = [
+            layer.layers[0]
+            for layer in comparison.layers
+            if not layer.relative <= self.tolerance
+        ]
+        if layers:
+            yield (
+                f"activations differ by more than {self.tolerance:g} of the largest activation "
+                f"in {', '.join(layers)}"
+            )
+
+    def _detector_failures(self, comparison: Comparison) -> Iterator[str]:
+        bounds = (self.max_lost, self.max_renamed, self.fail_under)
+        if bounds == (None, None, None):
+            return
+        counts = comparison.counted
+        share = counts.share_kept
+        if share is None:
+            yield (
+                f"{ORIGIN} has no detectors in these layers, and bounds on detectors say nothing; "
+                "choose other layers or concepts, more images, or a lower --min-iou"
+            )
+            return
+        if self.max_lost is not None and counts.lost > self.max_lost:
+            yield (
+                f"{counts.lost} of {counts.origin} detectors are lost, "
+                f"more than --max-lost {self.max_lost}"
+            )
+        if self.max_renamed is not None and counts.renamed > self.max_renamed:
+            yield (
+                f"{counts.renamed} of {counts.origin} detectors are renamed, "
+                f"more than --max-renamed {self.max_renamed}"
+            )
+        if self.fail_under is not None and share < self.fail_under:
+            yield (
+                f"{counts.kept} of {counts.origin} detectors are kept ({share:.4g}), "
+                f"less than --fail-under {self.fail_under:g}"
+            )
 
 
 def compare_models(
@@ -40,115 +107,119 @@ def compare_models(
     preprocess_values: Mapping[str, Any],
     batch_size: int | None,
     workers: int | None,
-    tolerance: float | None,
+    gates: Gates,
+    output: Path | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Compare layers of two models and print the differences.
+    """Compare layers of two models; print the comparison, and save it to ``output``.
 
-    Raises RunFailed where activations differ by more than ``tolerance``, relative to the largest.
+    Raises RunFailed where a bound of ``gates`` is missed, after the comparison is printed.
     """
-    pairs = [parse_layer_pair(text) for text in layers]
-    # Each model is fed as its own metadata says, unless the command line says how to normalise.
-    as_each_model_says = not preprocess_values.keys() - {"size"}
+    if output is not None:
+        check_output(output, overwrite=overwrite)
     with console.results_only():
         concept_set = open_concepts(concepts)
         first_model = open_model(first, options[0])
         second_model = open_model(second, options[1])
-        preprocess = second_model.preprocess.changed(preprocess_values)
-        device = first_model.device
+        preprocess = choose_preprocess(first_model, second_model, preprocess_values)
         feed = Feed.of(
-            concept_set, preprocess, settings, device, batch_size, workers
+            concept_set,
+            preprocess,
+            settings,
+            first_model.device,
+            batch_size,
+            workers,
         )
+        chooser = LayerChooser(first_model, second_model, feed)
+        choice = chooser.choose(layers)
+        if batch_size is None:
+            feed = replace(feed, batch_size=chooser.batch_size(choice))
         with StageProgress(summary_lines=True) as progress:
-            parities = parity(
+            comparison = parity(
                 first_model,
                 second_model,
-                pairs,
+                choice.matches,
                 feed,
                 progress,
-                own=as_each_model_says,
+                choice.notes,
             )
+    content = to_json(comparison)
     if as_json:
-        print_json(
-            {"layers": [_to_json(layer_parity) for layer_parity in parities]}
-        )
+        console.print_json(content)
     else:
-        print_parity(parities)
-    if tolerance is not None:
-        _check_tolerance(parities, tolerance)
+        console.show(render(comparison))
+        console.say(LEGEND)
+    if output is not None:
+        save_comparison(output, comparison, content)
+    gates.check(comparison)
 
 
-def _to_json(layer_parity: LayerParity) -> dict[str, Any]:
-    return {**asdict(layer_parity), "relative": layer_parity.relative}
+def choose_preprocess(
+    first: Model, second: Model, values: Mapping[str, Any]
+) -> PairPreprocess:
+    """Return the preprocessing of both models; ``values`` are those of the command line.
+
+    Both get images of one size: the one that is given, else the origin's, else the model's if it
+    takes no other.
+    """
+    size: Size = values.get("size") or second.preprocess.size
+    if "size" not in values and not _takes(first, size):
+        size = first.preprocess.size
+    return pair_preprocess(first.preprocess, second.preprocess, values, size)
 
 
-def _check_tolerance(parities: Sequence[LayerParity], tolerance: float) -> None:
-    failed_layers = [
-        layer_parity.layers[0]
-        for layer_parity in parities
-        if layer_parity.relative > tolerance
-    ]
-    if failed_layers:
-        raise RunFailed(
-            f"activations differ by more than {tolerance:g} of the largest activation "
-            f"in {', '.join(failed_layers)}"
-        )
+def _takes(model: Model, size: Size) -> bool:
+    if model.preprocess.size == size:
+        return True
+    try:
+        return bool(model.layers(size))
+    except (BadInput, RunFailed):
+        return False
 
 
-def print_parity(parities: Sequence[LayerParity]) -> None:
-    """Print a row for each layer, then the units that differ, then the notes."""
-    table = new_table(
-        "layer",
-        "units",
-        "activations",
-        "thresholds",
-        "IoU",
-        "labels",
-        "detectors",
-        "centres",
-    )
-    for layer_parity in parities:
-        table.add_row(*_row(layer_parity))
-    console.show(table)
-    for layer_parity in parities:
-        _print_units(
-            "label differs in", layer_parity.layers[0], layer_parity.labels
-        )
-        _print_units(
-            "detector in one model only:",
-            layer_parity.layers[0],
-            layer_parity.detectors,
-        )
-    print_notes(note for layer_parity in parities for note in layer_parity.notes)
-    console.say(
-        "activations: largest difference, relative to the largest activation; "
-        "thresholds, IoU: largest difference"
-    )
-
-
-def _row(layer_parity: LayerParity) -> list[Text | str]:
-    names = dict.fromkeys(layer_parity.layers)
-    first_count, second_count = layer_parity.counts
-    same_count = first_count == second_count
-    return [
-        Text(" = ".join(names)),
-        str(layer_parity.units),
-        f"{layer_parity.relative:.1e}",
-        f"{layer_parity.threshold_difference:.1e}",
-        f"{layer_parity.iou_difference:.1e}",
-        f"{len(layer_parity.labels)} differ" if layer_parity.labels else "same",
-        str(first_count) if same_count else f"{first_count}, {second_count}",
-        "same" if layer_parity.geometry else "differ",
-    ]
-
-
-def _print_units(difference: str, layer: str, units: Sequence[int]) -> None:
-    """Print which units of a layer differ, such as ``conv1: label differs in units 3, 5``."""
-    if not units:
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse, before the run, what a comparison cannot be saved to: a JSON file, or a folder."""
+    if output.suffix == JSON_ENDING and not output.is_dir():
         return
-    numbers = ", ".join(map(str, units[:UNITS_NAMED]))
-    rest = len(units) - UNITS_NAMED
-    more = f" and {rest} more" if rest > 0 else ""
-    console.show(
-        Text(f"{layer}: {difference} units {numbers}{more}"), wrap_words=False
+    if output.suffix and not output.is_dir():
+        raise BadInput(
+            f"--output {output}: a comparison is written as JSON (FILE.json), or with both "
+            f"dissections into a folder (a name without an ending); {output.suffix} is neither"
+        )
+    if not (overwrite and _is_comparison(output)):
+        run_folder.check_target(output, overwrite=overwrite)
+
+
+def _is_comparison(folder: Path) -> bool:
+    """Return whether a folder holds a comparison and nothing else."""
+    if not folder.is_dir() or folder.resolve() == Path.cwd():
+        return False
+    return all(
+        child.name == SUMMARY
+        or (child.name in RUNS and child.is_dir() and is_run_folder(child))
+        for child in folder.iterdir()
+    )
+
+
+def save_comparison(
+    output: Path, comparison: Comparison, content: Mapping[str, Any]
+) -> None:
+    """Write the comparison as JSON, and both dissections beside it if ``output`` is a folder.
+
+    Raises NotSaved.
+    """
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    if output.suffix == JSON_ENDING and not output.is_dir():
+        write_file(output, text.encode())
+        console.say(f"written to {output}")
+        return
+    command = ["nd", *sys.argv[1:]]
+    model_run, origin_run = (output / name for name in RUNS)
+    run_folder.save_run(model_run, comparison.model_dissections, command)
+    run_folder.save_run(origin_run, comparison.origin_dissections, command)
+    # last: where it is, the runs are complete
+    write_file(output / SUMMARY, text.encode())
+    console.say(
+        f"saved in {output} (nd report {model_run} of {MODEL}, {origin_run} of {ORIGIN})"
     )

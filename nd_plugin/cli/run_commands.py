@@ -9,12 +9,14 @@ import typer
 
 from nd_plugin.cli.options import (
     BatchSize,
+    ChannelOrder,
     Concepts,
     CustomOps,
     Device,
     Feeds,
     Input,
     InputSize,
+    Interpolation,
     Json,
     Limit,
     Mean,
@@ -23,6 +25,7 @@ from nd_plugin.cli.options import (
     ModelText,
     Output,
     Overwrite,
+    Scale,
     Std,
     Strict,
     Weights,
@@ -70,16 +73,9 @@ def dissect(
     input_size: InputSize = None,
     mean: Mean = None,
     std: Std = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(
-            help="Factor for pixels, before mean and std. [default: 1/255]"
-        ),
-    ] = None,
-    interpolation: Annotated[
-        str | None, typer.Option(help="nearest, bilinear, bicubic, lanczos.")
-    ] = None,
-    channel_order: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
+    scale: Scale = None,
+    interpolation: Interpolation = None,
+    channel_order: ChannelOrder = None,
     top_images: Annotated[
         int,
         typer.Option(

@@ -56,7 +56,11 @@ class Probe(Protocol):
 
 
 class Model(Protocol):
-    """Model that a backend has opened."""
+    """Model that a backend has opened.
+
+    One optional attribute is a text: ``precision`` names the number types of the weights, such as
+    "float16" or "int8 and float32", the most frequent first; ``nd parity`` shows it.
+    """
 
     @property
     def backend(self) -> str:

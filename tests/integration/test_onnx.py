@@ -144,7 +144,7 @@ def compared(
     for layer in layers:
         name, _, other = layer.partition("=")
         pairs.append((name, other or name))
-    return parity(first, second, pairs, feed)
+    return list(parity(first, second, pairs, feed).layers)
 
 
 def test_exports_are_the_same_inside(

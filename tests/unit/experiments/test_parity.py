@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import onnx
 import onnx_files
 import pytest
 import torch
-from onnx import numpy_helper
+from parity_models import Files, Origin
 from recording import clear_winners
-from torch import Tensor, nn
+from torch import nn
 
 from nd_plugin import (
     BadInput,
@@ -27,9 +26,9 @@ from nd_plugin import (
     open_concepts,
     open_model,
 )
-from nd_plugin.cli.app import main
-from nd_plugin.cli.parity import parse_layer_pair
 from nd_plugin.errors import NDError
+from nd_plugin.experiments.layer_choice import parse_layer_pair
+from nd_plugin.experiments.pair_preprocess import pair_preprocess
 from nd_plugin.experiments.parity import LayerParity, parity
 from nd_plugin.probe_data.batches import Feed
 
@@ -41,78 +40,16 @@ IOU_TOLERANCE = (
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "input_size": (3, 32, 32)}
 
 
-class Origin(nn.Module):
-    """The hard files' network in torch, of the same weights."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        weights = {
-            initializer.name: torch.tensor(numpy_helper.to_array(initializer))
-            for initializer in onnx.load(path).graph.initializer
-        }
-        self.conv1, self.conv2 = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 12, 3, 2, 1)
-        self.relu1, self.pool1, self.relu2, self.fc = (
-            nn.ReLU(),
-            nn.MaxPool2d(2, 2),
-            nn.ReLU(),
-            nn.Linear(12, 5),
-        )
-        weights["fc.weight"] = weights["fc.weight"].T
-        self.load_state_dict(weights)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.relu2(self.conv2(self.pool1(self.relu1(self.conv1(x)))))
-        logits: Tensor = self.fc(x.mean((2, 3)))
-        return logits
-
-
-@dataclass(frozen=True)
-class Files:
-    """An ONNX file and its origin, as texts for the command line."""
-
-    folder: Path
-    onnx: str
-    origin: str
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
-    path = onnx_files.dynamic_batch(tmp_path)
-    module = str(tmp_path / "origin.pt")
-    code = f"import torch\nbuild = lambda: torch.load({module!r}, weights_only=False).eval()\n"
-    (tmp_path / "origin_of_parity.py").write_text(code)
-    torch.save(Origin(path), tmp_path / "origin.pt")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "origin_of_parity", raising=False)
-    return Files(tmp_path, str(path), "origin_of_parity:build")
-
-
-@pytest.fixture
-def nd(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run the command line in this process: exit code, stdout, stderr."""
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["nd", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        written = capsys.readouterr()
-        return int(ended.value.code or 0), written.out, written.err
-
-    return run
-
-
 def compared(
     first: Any, second: Any, *layers: str, size: tuple[int, int] = (32, 32)
 ) -> list[LayerParity]:
     models = open_model(first), open_model(second)
-    how = models[1].preprocess.changed({"size": size})
+    how = pair_preprocess(
+        models[0].preprocess, models[1].preprocess, {"size": size}, size
+    )
     feed = Feed.of(open_concepts(CONCEPTS), how, SETTINGS, models[0].device, 4, 0)
-    return parity(*models, [parse_layer_pair(layer) for layer in layers], feed)
+    pairs = [parse_layer_pair(layer) for layer in layers]
+    return list(parity(*models, pairs, feed).layers)
 
 
 def dissected(model: Any, layer: str) -> Dissection:
@@ -278,22 +215,28 @@ def test_half_a_pair_is_refused(text: str) -> None:
 
 
 class TestCommand:
-    def test_shows_a_line_for_each_layer(self, files: Files, nd: Any) -> None:
+    def test_leads_with_detectors(self, files: Files, nd: Any) -> None:
         code, out, err = nd(
             "parity", files.onnx, files.origin, "-l", "relu1", "-l", "relu2=relu2", "-c", CONCEPTS,
             "--quantile", "0.05", "--input-size", "32", "--workers", "0",
         )  # fmt: skip
         assert code == 0
-        header, first, second = out.splitlines()
+        lines = out.splitlines()
+        assert (
+            lines[0].split()[0] == "model" and "(float32; onnxruntime, cpu)" in out
+        )
+        headline = next(line for line in lines if "detectors kept" in line)
+        assert "0 lost · 0 gained · 0 renamed" in headline
+        header = next(line for line in lines if line.startswith("layer "))
         assert header.split() == [
-            "layer", "units", "activations", "thresholds", "IoU", "labels", "detectors", "centres",
+            "layer", "kept", "lost", "gained", "renamed", "labels", "activations",
         ]  # fmt: skip
-        assert first.split()[:2] == ["relu1", "8"] and second.split()[:2] == [
-            "relu2",
-            "12",
-        ]
-        assert first.split()[5] == "same" and first.split()[-1] == "same"
-        assert float(first.split()[2]) < 1e-5
+        first, second = lines[lines.index(header) + 1 :][:2]
+        kept = int(first.split()[1]) + int(second.split()[1])
+        assert first.split()[0] == "relu1" and second.split()[0] == "relu2"
+        assert first.split()[2:6] == ["0", "0", "0", "same"] and kept > 0
+        assert headline.startswith(f"{kept} of {kept} detectors kept (100.0%)")
+        assert float(first.split()[-1]) < 1e-5
         assert "relative to the largest activation" in err
 
     def test_names_the_units_that_changed(self, files: Files, nd: Any) -> None:
@@ -305,11 +248,7 @@ class TestCommand:
             "--quantile", "0.05", "--input-size", "32", "--workers", "0",
         )  # fmt: skip
         code, out, _ = nd(*run)
-        assert (
-            code == 0
-            and "1 differ" in out
-            and "conv1: label differs in units 3" in out
-        )
+        assert code == 0 and "1 of 8" in out
         code, out, err = nd(*run, "--tolerance", "0.01", "--json")
         assert (
             code == 1
