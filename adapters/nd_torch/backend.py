@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from nd_plugin import (
     BadInput,
@@ -23,8 +25,15 @@ from nd_plugin import (
 )
 from nd_torch import model_texts
 from nd_torch.devices import CPU, choose_device, device_of, dtype_of
+from nd_torch.exported import (
+    as_module,
+    fixed_batch_size,
+    fixed_image_size,
+    kind_of,
+    with_layers,
+)
 from nd_torch.forward import at_rest
-from nd_torch.naming import Target, named_layers, resolve, unwrapped
+from nd_torch.naming import INSIDE_SCRIPT, Target, named_layers, resolve, unwrapped
 from nd_torch.preprocessing import IMAGENET, preprocess_of
 from nd_torch.probe import TorchProbe, open_probe
 from nd_torch.split_model import Splittable
@@ -33,6 +42,12 @@ from nd_torch.tracking import probe_input
 from nd_torch.weights import weights_fingerprint
 
 Size = tuple[int, int]
+SCRIPT_FUNCTIONS = ("ScriptFunction", "ScriptMethod")
+SCRIPTED = (
+    "hooks do not run on the inner layers of a TorchScript module; dissect the nn.Module that it "
+    "was scripted or traced from, or convert it (torch.onnx.export with dynamo=False) and dissect "
+    "the ONNX file"
+)
 
 
 class TorchBackend:
@@ -54,12 +69,7 @@ class TorchBackend:
                 "weights are loaded only into models named by a text; "
                 "call load_state_dict on this module yourself"
             )
-        if isinstance(model, torch.jit.ScriptModule):
-            raise BadInput(
-                "hooks do not run on the inner layers of a TorchScript module; "
-                "dissect the nn.Module that it was scripted or traced from"
-            )
-        return _open_object(model, options.device)
+        return _open_object(as_module(model), options.device)
 
 
 def _open_text(text: str, options: ModelOptions) -> TorchModel:
@@ -76,7 +86,9 @@ def _open_text(text: str, options: ModelOptions) -> TorchModel:
 
 
 def _open_object(model: Any, device: str) -> TorchModel:
-    """Open a module, a module's bound method, or another forward function."""
+    """Open a module, a module's bound method, or another forward function. Raises BadInput."""
+    if type(model).__name__ in SCRIPT_FUNCTIONS:
+        raise BadInput(SCRIPTED)
     is_module = isinstance(model, nn.Module)
     root = model if is_module else getattr(model, "__self__", None)
     if not isinstance(root, nn.Module):
@@ -103,10 +115,15 @@ class TorchModel(Splittable):
     def of_module(
         cls, module: nn.Module, source: str, preprocess: Preprocess, device: str
     ) -> TorchModel:
-        """Open a module; under ``auto`` it stays where it is, else it is moved to ``device``."""
-        root = unwrapped(module)
+        """Open a module; under ``auto`` it stays where it is, else it is moved to ``device``.
+
+        Raises BadInput for a module on which hooks do not fire, or that has no weights yet.
+        """
+        inner = unwrapped(module)
+        _check_openable(inner)
+        root = with_layers(inner)
         notes: tuple[str, ...] = ()
-        if root is not module:
+        if inner is not module:
             wrapper = type(module).__name__
             notes = (
                 f"{wrapper} was unwrapped: the model runs eagerly on one device",
@@ -114,6 +131,9 @@ class TorchModel(Splittable):
         chosen_device = choose_device(device, root)
         if (device_of(root) or CPU) != chosen_device:
             root.to(chosen_device)
+        image_size = fixed_image_size(root)
+        if image_size is not None:
+            preprocess = replace(preprocess, size=image_size)
         identity = Identity(
             type(root).__name__,
             source,
@@ -159,6 +179,8 @@ class TorchModel(Splittable):
             if first_pass.count_runs(run.module) > 1:
                 name += f"#{run.number}"
             descriptions += _describe(run, name, size)
+            if run.number == 0:
+                descriptions += _describe_scripted(run.module, name)
         return descriptions
 
     @contextmanager
@@ -174,7 +196,11 @@ class TorchModel(Splittable):
                 self, device=device_of(module) or CPU, dtype=dtype_of(module)
             )
         with open_probe(
-            model._run, model.root, targets, model._example(size)
+            model._run,
+            model.root,
+            targets,
+            model._example(size),
+            fixed_batch_size(self.root),
         ) as probe:
             yield probe
 
@@ -197,20 +223,52 @@ class TorchModel(Splittable):
         return self.call(images.to(self.device, self.dtype))
 
     def _example(self, size: Size) -> Tensor:
-        return probe_input(size, self.device, self.dtype)
+        image_count = fixed_batch_size(self.root) or 2
+        return probe_input(size, self.device, self.dtype, image_count)
 
 
 def _describe(run: ModuleRun, name: str, size: Size) -> Iterator[LayerDescription]:
     """Describe each entry of a module's output, for inputs of ``size``."""
-    kind = type(run.module).__name__
+    kind = kind_of(run.module)
     has_several = len(run.shapes) > 1
+    if run.misfit:
+        yield LayerDescription(name, kind, None, reason=run.misfit)
     for entry, shape in run.shapes.items():
         entry_name = f"{name}[{entry}]" if has_several else name
         try:
+            run.check_dependence(entry, entry_name)
             layout = find_layout(shape, run.positions[entry], entry_name)
             maps_shape = layout.maps(torch.empty(shape, device="meta")).shape
             geometry = geometry_of(layout, shape, size)
-        except NDError:  # no layout in which units are found
-            yield LayerDescription(entry_name, kind, None)
+        except NDError as error:  # no layout in which units are found
+            reason = str(error).removeprefix(f"layer {entry_name!r} ")
+            yield LayerDescription(entry_name, kind, None, reason=reason)
         else:
             yield LayerDescription(entry_name, kind, (1, *maps_shape[1:]), geometry)
+
+
+def _describe_scripted(module: nn.Module, name: str) -> Iterator[LayerDescription]:
+    """Describe the layers inside a TorchScript module, which cannot be taken."""
+    if not isinstance(module, torch.jit.ScriptModule):
+        return
+    for inner_name, inner in module.named_modules():
+        if inner_name:
+            yield LayerDescription(
+                f"{name}.{inner_name}",
+                kind_of(inner),
+                None,
+                reason=INSIDE_SCRIPT.format(name),
+            )
+
+
+def _check_openable(module: nn.Module) -> None:
+    """Check that hooks fire on a model's layers, and that it has weights. Raises BadInput."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise BadInput(SCRIPTED)
+    tensors = chain(module.named_parameters(), module.named_buffers())
+    lazy = [name for name, tensor in tensors if is_lazy(tensor)]
+    if lazy:
+        raise BadInput(
+            f"{len(lazy)} parameters have no shape and no values yet ({lazy[0]} …): run the "
+            "model once on images, or load its weights, before it is dissected"
+        )

@@ -125,7 +125,10 @@ class TorchProbe:
             raise Stop
 
     def _maps_of(self, target: Target, output: Any) -> Tensor:
-        maps = self.layouts[target].maps(select_tensor(output, target))
+        tensor = select_tensor(output, target)
+        if tensor.is_quantized:
+            tensor = tensor.dequantize()
+        maps = self.layouts[target].maps(tensor)
         if len(maps) != self._image_count:
             raise UnitsNotFound(
                 f"layer {target.name!r} returns maps of {len(maps)} images for a batch of "
@@ -144,9 +147,11 @@ def open_probe(
     root: nn.Module | None,
     targets: Sequence[Target],
     images: Tensor,
+    batch_size: int | None = None,
 ) -> Iterator[TorchProbe]:
     """Survey the targets on ``images``, then probe them; restore the model on leaving.
 
+    ``batch_size``: number of images that each pass has to have; None: any.
     The survey leaves the generators of random numbers as they were.
     """
     modules = [target.module for target in targets]
@@ -157,7 +162,7 @@ def open_probe(
         geometries: dict[str, Geometry] = {}
         for target in targets:
             layouts[target], geometries[target.name] = first_pass.layout_of(target)
-        probe = TorchProbe(call, root, targets, layouts, geometries)
+        probe = TorchProbe(call, root, targets, layouts, geometries, batch_size)
         with hooked(modules, probe.take):
             with private_random_numbers(images.device):
                 probe.reproducibility = examine_reproducibility(probe, images)

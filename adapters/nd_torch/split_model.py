@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 
 from nd_plugin import (
     Geometry,
@@ -26,7 +25,7 @@ from nd_torch.devices import device_of
 from nd_torch.forward import at_rest
 from nd_torch.head import find_head
 from nd_torch.layer_hook import LayerHook, Tensors
-from nd_torch.naming import Target
+from nd_torch.naming import Target, find_leaves
 from nd_torch.survey import survey
 
 
@@ -237,16 +236,21 @@ class TorchSplit:
 
 def _are_close(actual: Any, expected: Any) -> bool:
     """Compare nested outputs: equal structure and shapes, tensors within float32 tolerance."""
-    if tree_map(_shape_or_leaf, actual) != tree_map(_shape_or_leaf, expected):
+    leaves = find_leaves(actual)
+    expected_leaves = find_leaves(expected)
+    if _shapes_or_leaves(leaves) != _shapes_or_leaves(expected_leaves):
         return False
-    for leaf, expected_leaf in zip(
-        tree_leaves(actual), tree_leaves(expected), strict=True
-    ):
-        if not isinstance(leaf, Tensor):
+    for key, leaf in leaves.items():
+        expected_leaf = expected_leaves[key]
+        if not isinstance(leaf, Tensor) or not isinstance(expected_leaf, Tensor):
             continue
         if not torch.allclose(leaf, expected_leaf, rtol=1e-4, atol=1e-5):
             return False
     return True
+
+
+def _shapes_or_leaves(leaves: Mapping[str, object]) -> dict[str, object]:
+    return {key: _shape_or_leaf(leaf) for key, leaf in leaves.items()}
 
 
 def _shape_or_leaf(leaf: Any) -> Any:
