@@ -32,10 +32,10 @@ from nd_torch.exported import (
     kind_of,
     with_layers,
 )
-from nd_torch.forward import at_rest
+from nd_torch.forward import at_rest, private_random_numbers
 from nd_torch.naming import INSIDE_SCRIPT, Target, named_layers, resolve, unwrapped
 from nd_torch.preprocessing import IMAGENET, preprocess_of
-from nd_torch.probe import TorchProbe, open_probe
+from nd_torch.probe import TorchProbe, check_image_count, open_probe
 from nd_torch.split_model import Splittable
 from nd_torch.survey import ModuleRun, survey
 from nd_torch.tracking import probe_input
@@ -168,8 +168,9 @@ class TorchModel(Splittable):
             )
         named_modules = list(named_layers(self.root))
         modules = [module for _, module in named_modules]
-        with at_rest(self.root):
-            first_pass = survey(self._run, self._example(size), modules, self.root)
+        example = self._example(size)
+        with at_rest(self.root), private_random_numbers(self.device):
+            first_pass = survey(self._run, example, modules, self.root)
         names: dict[nn.Module, str] = {}
         for name, module in named_modules:
             names.setdefault(module, name)
@@ -178,7 +179,7 @@ class TorchModel(Splittable):
             name = names[run.module]
             if first_pass.count_runs(run.module) > 1:
                 name += f"#{run.number}"
-            descriptions += _describe(run, name, size)
+            descriptions += _describe(run, name, size, len(example))
             if run.number == 0:
                 descriptions += _describe_scripted(run.module, name)
         return descriptions
@@ -227,24 +228,34 @@ class TorchModel(Splittable):
         return probe_input(size, self.device, self.dtype, image_count)
 
 
-def _describe(run: ModuleRun, name: str, size: Size) -> Iterator[LayerDescription]:
-    """Describe each entry of a module's output, for inputs of ``size``."""
+def _describe(
+    run: ModuleRun, name: str, size: Size, image_count: int
+) -> Iterator[LayerDescription]:
+    """Describe each entry of a module's output, for ``image_count`` inputs of ``size``."""
     kind = kind_of(run.module)
     has_several = len(run.shapes) > 1
-    if run.misfit:
-        yield LayerDescription(name, kind, None, reason=run.misfit)
+    try:
+        run.check_entries(name)
+    except NDError as error:
+        yield _without_units(name, kind, error)
     for entry, shape in run.shapes.items():
         entry_name = f"{name}[{entry}]" if has_several else name
         try:
             run.check_dependence(entry, entry_name)
             layout = find_layout(shape, run.positions[entry], entry_name)
-            maps_shape = layout.maps(torch.empty(shape, device="meta")).shape
+            maps = layout.maps(torch.empty(shape, device="meta"))
+            check_image_count(maps, image_count, entry_name)
             geometry = geometry_of(layout, shape, size)
         except NDError as error:  # no layout in which units are found
-            reason = str(error).removeprefix(f"layer {entry_name!r} ")
-            yield LayerDescription(entry_name, kind, None, reason=reason)
+            yield _without_units(entry_name, kind, error)
         else:
-            yield LayerDescription(entry_name, kind, (1, *maps_shape[1:]), geometry)
+            yield LayerDescription(entry_name, kind, (1, *maps.shape[1:]), geometry)
+
+
+def _without_units(name: str, kind: str, error: NDError) -> LayerDescription:
+    """Describe a layer that cannot be taken, for the reason in an error about it."""
+    reason = str(error).removeprefix(f"layer {name!r} ")
+    return LayerDescription(name, kind, None, reason=reason)
 
 
 def _describe_scripted(module: nn.Module, name: str) -> Iterator[LayerDescription]:

@@ -115,11 +115,8 @@ def replace_tensors(value: Any, replacements: Mapping[int, Tensor]) -> Any:
     """Return a nested value with some of its tensors replaced, by their ``id``."""
     if id(value) in replacements:
         return replacements[id(value)]
-    if isinstance(value, MutableMapping):
-        replaced_mapping = copy.copy(value)
-        for key, item in value.items():
-            replaced_mapping[key] = replace_tensors(item, replacements)
-        return replaced_mapping
+    if isinstance(value, Mapping):
+        return _replace_values(value, replacements)
     if isinstance(value, tuple | list):
         items = [replace_tensors(item, replacements) for item in value]
         is_named_tuple = hasattr(value, "_fields")
@@ -127,6 +124,22 @@ def replace_tensors(value: Any, replacements: Mapping[int, Tensor]) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return _replace_fields(value, replacements)
     return value
+
+
+def _replace_values(
+    value: Mapping[Any, Any], replacements: Mapping[int, Tensor]
+) -> Mapping[Any, Any]:
+    """Return a copy of a mapping with tensors replaced, of an immutable one too."""
+    values = {
+        key: replace_tensors(item, replacements) for key, item in value.items()
+    }
+    if not isinstance(value, MutableMapping):
+        return type(value)(values)  # type: ignore[call-arg]
+    # other attributes than its items are copied, too
+    replaced = copy.copy(value)
+    for key, item in values.items():
+        replaced[key] = item
+    return replaced
 
 
 def _replace_fields(value: Any, replacements: Mapping[int, Tensor]) -> Any:

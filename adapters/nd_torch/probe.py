@@ -129,12 +129,17 @@ class TorchProbe:
         if tensor.is_quantized:
             tensor = tensor.dequantize()
         maps = self.layouts[target].maps(tensor)
-        if len(maps) != self._image_count:
-            raise UnitsNotFound(
-                f"layer {target.name!r} returns maps of {len(maps)} images for a batch of "
-                f"{self._image_count}"
-            )
+        check_image_count(maps, self._image_count, target.name)
         return maps
+
+
+def check_image_count(maps: Tensor, image_count: int, layer: str) -> None:
+    """Check that ``maps`` (image, unit, row, column) are one per image. Raises UnitsNotFound."""
+    if len(maps) != image_count:
+        raise UnitsNotFound(
+            f"layer {layer!r} returns maps of {len(maps)} images for a batch of {image_count}; "
+            "choose a layer with one map per image"
+        )
 
 
 def _means(target: Target, module: nn.Module, run_number: int) -> bool:

@@ -22,6 +22,7 @@ from nd_plugin import (
     geometry_of,
 )
 from nd_torch.devices import device_of
+from nd_torch.exported import fixed_batch_size
 from nd_torch.forward import at_rest
 from nd_torch.head import find_head
 from nd_torch.layer_hook import LayerHook, Tensors
@@ -97,11 +98,15 @@ class Splittable(ABC):
         def call_on_images(images: Tensor) -> Any:
             return self._call_model([images])
 
-        noise = noise_like(inputs[0])
+        noise = self._noise_like(inputs[0])
         with at_rest(self.root):
             return survey(
                 call_on_images, noise, [target.module], self.root
             ).layout_of(target)
+
+    def _noise_like(self, images: Tensor) -> Tensor:
+        """Return as many random images as the model takes, two if it takes any number."""
+        return noise_like(images, fixed_batch_size(self.root) or 2)
 
     def linear_head(self, layer: Any, inputs: Sequence[Any]) -> LinearHead | None:
         """Return the linear head behind a layer, verified on random images; None: there is none."""
@@ -109,7 +114,7 @@ class Splittable(ABC):
             return None
         with self.rest(layer, inputs) as split, torch.inference_mode(False):
             try:
-                return find_head(split, noise_like(inputs[0]), self.outputs)
+                return find_head(split, self._noise_like(inputs[0]), self.outputs)
             except Exception as error:  # a user's model may raise any
                 raise ModelFailed(
                     "the model failed on random images, which its linear head is verified on: "
@@ -148,11 +153,13 @@ def are_images(inputs: Sequence[Any]) -> bool:
     return inputs[0].dim() == 4 and inputs[0].is_floating_point()
 
 
-def noise_like(images: Tensor) -> Tensor:
-    """Return two random images of the shape, device and number type of these."""
+def noise_like(images: Tensor, count: int = 2) -> Tensor:
+    """Return random images of the shape, device and number type of these."""
     generator = torch.Generator("cpu").manual_seed(0)
     with torch.inference_mode(False):
-        noise = torch.rand(2, *images.shape[1:], generator=generator, device="cpu")
+        noise = torch.rand(
+            count, *images.shape[1:], generator=generator, device="cpu"
+        )
         return noise.to(images.device, images.dtype)
 
 

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from nd_plugin import Positions
+from nd_torch.operations import takes_values
 from nd_torch.rules import Arguments, infer_positions
 
 
@@ -56,7 +57,7 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **kwargs)
         inputs = _tensors_in((args, kwargs))
         outputs = _tensors_in(result)
-        if any(map(self.depends_on_images, inputs)):
+        if takes_values(func) and any(map(self.depends_on_images, inputs)):
             self._dependent_memory.update(map(_memory_of, outputs))
         if any(tensor in self._positions for tensor in inputs):
             output_positions = self._infer(func, args, kwargs, outputs)
