@@ -157,9 +157,17 @@ def _class_name(module_class: Any) -> str:
 
 
 def _outgoing(nodes: list[fx.Node]) -> list[fx.Node]:
-    """Return the nodes whose values are used outside of a group."""
+    """Return the nodes whose tensors are used outside of a group.
+
+    Sizes are no outputs: the export computes each once, and uses it everywhere.
+    """
     group = set(nodes)
-    return [node for node in nodes if any(user not in group for user in node.users)]
+    tensor_nodes = filter(_is_operation, nodes)
+    return [
+        node
+        for node in tensor_nodes
+        if any(user not in group for user in node.users)
+    ]
 
 
 def _is_operation(node: fx.Node, *, with_any_value: bool = False) -> bool:

@@ -212,6 +212,27 @@ class TestExportedPrograms:
         # two computations of one gradient
         torch.testing.assert_close(contributions, expected, rtol=1e-4, atol=1e-6)
 
+    def test_sizes_that_are_shared_hide_no_module(self) -> None:
+        class Regroup(nn.Module):
+            def forward(self, x: Tensor) -> Tensor:
+                return x.reshape(x.shape[0], -1, 4, 4)
+
+        model = nn.Sequential(nn.Conv2d(3, 4, 8, 8), Regroup(), nn.ReLU(), Regroup())
+        program = exported(model, None)
+        assert set(names(open_model(program))) == {"0", "1", "2", "3"}
+
+    def test_a_program_for_one_image_can_be_explained(self) -> None:
+        model = residual()
+        program = exported(model, 1)
+        target = ("logits", 1)
+        image = IMAGES[:1]
+        expected = LayerDissection(model, "block").attribute(image, target=target)
+        contributions = LayerDissection(program, "block").attribute(
+            image, target=target
+        )
+        # two computations of one gradient
+        torch.testing.assert_close(contributions, expected, rtol=1e-4, atol=1e-6)
+
     @pytest.mark.parametrize("images", [1, 2, 4])
     def test_a_fixed_number_of_images_is_filled_up(self, images: int) -> None:
         model = residual()
