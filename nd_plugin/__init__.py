@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from nd_plugin.probe_data.tables import read_table as read_table
     from nd_plugin.receptive_fields import composition as composition
     from nd_plugin.receptive_fields import geometry as geometry
+    from nd_plugin.receptive_fields.chosen_layout import split_axes as split_axes
     from nd_plugin.receptive_fields.geometry import Axis as Axis
     from nd_plugin.receptive_fields.geometry import Geometry as Geometry
     from nd_plugin.receptive_fields.layout import Layout as Layout
@@ -88,6 +89,14 @@ if TYPE_CHECKING:
     from nd_plugin.receptive_fields.layout import find_layout as find_layout
     from nd_plugin.receptive_fields.layout import from_maps as from_maps
     from nd_plugin.receptive_fields.layout import geometry_of as geometry_of
+    from nd_plugin.receptive_fields.perturbation import (
+        PerturbedImages as PerturbedImages,
+    )
+    from nd_plugin.receptive_fields.perturbation import Response as Response
+    from nd_plugin.receptive_fields.perturbation import perturb as perturb
+    from nd_plugin.receptive_fields.placement import Measurement as Measurement
+    from nd_plugin.receptive_fields.placement import Placement as Placement
+    from nd_plugin.receptive_fields.placement import place as place
     from nd_plugin.receptive_fields.positions import Positions as Positions
     from nd_plugin.report.explanation_record import RankedUnit as RankedUnit
     from nd_plugin.report.layer_report import LayerReport as LayerReport
@@ -162,6 +171,7 @@ _HOMES = {
     ],
     "preprocess": ["Preprocess"],
     "probe_data.tables": ["TableLine", "check_aspect", "read_mask", "read_table"],
+    "receptive_fields.chosen_layout": ["split_axes"],
     "receptive_fields.geometry": ["Axis", "Geometry"],
     "receptive_fields.layout": [
         "Layout",
@@ -170,6 +180,8 @@ _HOMES = {
         "from_maps",
         "geometry_of",
     ],
+    "receptive_fields.perturbation": ["PerturbedImages", "Response", "perturb"],
+    "receptive_fields.placement": ["Measurement", "Placement", "place"],
     "receptive_fields.positions": ["Positions"],
     "report.explanation_record": ["RankedUnit"],
     "report.layer_report": ["LayerReport", "Summary", "UnitScore"],

@@ -18,26 +18,24 @@ from nd_plugin import (
     LayerDescription,
     Model,
     ModelOptions,
-    NDError,
     Preprocess,
-    find_layout,
-    geometry_of,
 )
 from nd_torch import model_texts
+from nd_torch.descriptions import describe
 from nd_torch.devices import CPU, choose_device, device_of, dtype_of
 from nd_torch.exported import (
     as_module,
     fixed_batch_size,
     fixed_image_size,
-    kind_of,
     with_layers,
 )
 from nd_torch.forward import at_rest, private_random_numbers
-from nd_torch.naming import INSIDE_SCRIPT, Target, named_layers, resolve, unwrapped
+from nd_torch.measuring import measure
+from nd_torch.naming import Target, named_layers, resolve, unwrapped
 from nd_torch.preprocessing import IMAGENET, preprocess_of
-from nd_torch.probe import TorchProbe, check_image_count, open_probe
+from nd_torch.probe import TorchProbe, open_probe
 from nd_torch.split_model import Splittable
-from nd_torch.survey import ModuleRun, survey
+from nd_torch.survey import survey
 from nd_torch.tracking import probe_input
 from nd_torch.weights import weights_fingerprint
 
@@ -168,9 +166,11 @@ class TorchModel(Splittable):
             )
         named_modules = list(named_layers(self.root))
         modules = [module for _, module in named_modules]
-        example = self._example(size)
+        images = self._example(size)
         with at_rest(self.root), private_random_numbers(self.device):
-            first_pass = survey(self._run, example, modules, self.root)
+            first_pass = survey(self._run, images, modules, self.root)
+            unplaced = first_pass.unplaced()
+            measurements = measure(self._run, self.root, images[0], unplaced)
         names: dict[nn.Module, str] = {}
         for name, module in named_modules:
             names.setdefault(module, name)
@@ -179,9 +179,7 @@ class TorchModel(Splittable):
             name = names[run.module]
             if first_pass.count_runs(run.module) > 1:
                 name += f"#{run.number}"
-            descriptions += _describe(run, name, size, len(example))
-            if run.number == 0:
-                descriptions += _describe_scripted(run.module, name)
+            descriptions += describe(run, name, first_pass, measurements)
         return descriptions
 
     @contextmanager
@@ -226,50 +224,6 @@ class TorchModel(Splittable):
     def _example(self, size: Size) -> Tensor:
         image_count = fixed_batch_size(self.root) or 2
         return probe_input(size, self.device, self.dtype, image_count)
-
-
-def _describe(
-    run: ModuleRun, name: str, size: Size, image_count: int
-) -> Iterator[LayerDescription]:
-    """Describe each entry of a module's output, for ``image_count`` inputs of ``size``."""
-    kind = kind_of(run.module)
-    has_several = len(run.shapes) > 1
-    try:
-        run.check_entries(name)
-    except NDError as error:
-        yield _without_units(name, kind, error)
-    for entry, shape in run.shapes.items():
-        entry_name = f"{name}[{entry}]" if has_several else name
-        try:
-            run.check_dependence(entry, entry_name)
-            layout = find_layout(shape, run.positions[entry], entry_name)
-            maps = layout.maps(torch.empty(shape, device="meta"))
-            check_image_count(maps, image_count, entry_name)
-            geometry = geometry_of(layout, shape, size)
-        except NDError as error:  # no layout in which units are found
-            yield _without_units(entry_name, kind, error)
-        else:
-            yield LayerDescription(entry_name, kind, (1, *maps.shape[1:]), geometry)
-
-
-def _without_units(name: str, kind: str, error: NDError) -> LayerDescription:
-    """Describe a layer that cannot be taken, for the reason in an error about it."""
-    reason = str(error).removeprefix(f"layer {name!r} ")
-    return LayerDescription(name, kind, None, reason=reason)
-
-
-def _describe_scripted(module: nn.Module, name: str) -> Iterator[LayerDescription]:
-    """Describe the layers inside a TorchScript module, which cannot be taken."""
-    if not isinstance(module, torch.jit.ScriptModule):
-        return
-    for inner_name, inner in module.named_modules():
-        if inner_name:
-            yield LayerDescription(
-                f"{name}.{inner_name}",
-                kind_of(inner),
-                None,
-                reason=INSIDE_SCRIPT.format(name),
-            )
 
 
 def _check_openable(module: nn.Module) -> None:

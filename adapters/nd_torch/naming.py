@@ -2,6 +2,7 @@
 
 ``relu#1`` is the second run of a module in one forward pass. ``encoder[0]`` and ``backbone[feat]``
 are entries of what a layer returns; dots descend into nested ones: ``backbone[feat.0]``.
+``layer@nhwc`` names the axes of a layer for which they cannot be derived.
 """
 
 from __future__ import annotations
@@ -13,7 +14,13 @@ from dataclasses import dataclass, fields, is_dataclass
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import LayerAmbiguous, LayerNotFound, UnitsNotFound, nearest
+from nd_plugin import (
+    LayerAmbiguous,
+    LayerNotFound,
+    UnitsNotFound,
+    nearest,
+    split_axes,
+)
 from nd_torch.exported import GUARDS, PROGRAM, ExportedModel
 
 LAYER_TEXT = re.compile(
@@ -35,11 +42,13 @@ class Target:
     module: nn.Module
     run: int | None  # None: the module must run once
     entry: str | None  # None: the module must return one tensor
+    axes: str | None = None  # of the tensor, as named by the user; None: derived
 
     @property
     def module_name(self) -> str:
-        """Canonical name of the module, without run and entry."""
-        return self.name.partition("#")[0].partition("[")[0]
+        """Canonical name of the module, without run, entry and axes."""
+        name, _ = split_axes(self.name)
+        return name.partition("#")[0].partition("[")[0]
 
     @property
     def run_number(self) -> int:
@@ -119,6 +128,7 @@ def _resolve_module(
 def _resolve_text(
     text: str, modules: Mapping[str, nn.Module], root: nn.Module
 ) -> Target:
+    text, axes = split_axes(text)
     match = LAYER_TEXT.fullmatch(text)
     assert match is not None
     name = _find_name(canonical(match["name"]), modules, root)
@@ -129,7 +139,9 @@ def _resolve_text(
         full_name += f"#{run}"
     if entry is not None:
         full_name += f"[{entry}]"
-    return Target(full_name, modules[name], run, entry)
+    if axes is not None:
+        full_name += f"@{axes.lower()}"
+    return Target(full_name, modules[name], run, entry, axes)
 
 
 def _find_name(name: str, modules: Mapping[str, nn.Module], root: nn.Module) -> str:
@@ -185,6 +197,11 @@ def keyed_items(output: object) -> list[tuple[str, object]] | None:
 def has_numbers(tensor: Tensor) -> bool:
     """Return whether a tensor's values are floating-point numbers, or stand for such."""
     return tensor.is_floating_point() or tensor.is_quantized
+
+
+def as_floats(tensor: Tensor) -> Tensor:
+    """Return the numbers that a tensor's values stand for: quantised ones are dequantised."""
+    return tensor.dequantize() if tensor.is_quantized else tensor
 
 
 def why_no_entries(output: object) -> str:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from nd_plugin import (
     ONE_AT_A_TIME,
     Geometry,
-    Layout,
     ModelFailed,
+    Placement,
     Reproducibility,
     UnitsNotFound,
     examine_reproducibility,
@@ -27,8 +27,8 @@ from nd_torch.forward import (
     hooked,
     private_random_numbers,
 )
-from nd_torch.naming import Target, select_tensor
-from nd_torch.survey import Survey, survey
+from nd_torch.naming import Target, as_floats, select_tensor
+from nd_torch.survey import survey_and_place
 
 
 @dataclass
@@ -39,8 +39,7 @@ class TorchProbe:
     root: nn.Module | None
     # as requested: a layer requested twice is in it twice
     targets: Sequence[Target]
-    layouts: Mapping[Target, Layout]
-    geometries: Mapping[str, Geometry]
+    placements: Mapping[Target, Placement]
     # number of images that each forward pass has to have; None: any
     batch_size: int | None = None
     reproducibility: Reproducibility = field(default_factory=Reproducibility)
@@ -55,10 +54,22 @@ class TorchProbe:
         return tuple(target.name for target in self.targets)
 
     @property
+    def geometries(self) -> Mapping[str, Geometry]:
+        """Geometry of each layer's cells, by name."""
+        return {
+            target.name: placement.geometry
+            for target, placement in self.placements.items()
+        }
+
+    @property
     def notes(self) -> tuple[str, ...]:
-        """Remarks for the reader of the results."""
-        runs_singly = self.reproducibility.needs_single_images
-        return (ONE_AT_A_TIME,) if runs_singly else ()
+        """Remarks on how cells were placed and images were run."""
+        notes: list[str] = []
+        for placement in self.placements.values():
+            notes += placement.notes
+        if self.reproducibility.needs_single_images:
+            notes.append(ONE_AT_A_TIME)
+        return tuple(notes)
 
     @property
     def unreliable(self) -> tuple[str, ...]:
@@ -109,11 +120,13 @@ class TorchProbe:
         run_number = self._run_counts[module]
         self._run_counts[module] += 1
         targets = [
-            target for target in self.layouts if _means(target, module, run_number)
+            target
+            for target in self.placements
+            if _means(target, module, run_number)
         ]
         if not targets:
             return
-        pass_ends = len(self._maps) + len(targets) == len(self.layouts)
+        pass_ends = len(self._maps) + len(targets) == len(self.placements)
         for target in targets:
             maps = self._maps_of(target, output)
             if pass_ends:
@@ -125,10 +138,8 @@ class TorchProbe:
             raise Stop
 
     def _maps_of(self, target: Target, output: Any) -> Tensor:
-        tensor = select_tensor(output, target)
-        if tensor.is_quantized:
-            tensor = tensor.dequantize()
-        maps = self.layouts[target].maps(tensor)
+        tensor = as_floats(select_tensor(output, target))
+        maps = self.placements[target].layout.maps(tensor)
         check_image_count(maps, self._image_count, target.name)
         return maps
 
@@ -159,28 +170,24 @@ def open_probe(
     ``batch_size``: number of images that each pass has to have; None: any.
     The survey leaves the generators of random numbers as they were.
     """
-    modules = [target.module for target in targets]
     with at_rest(root):
         with private_random_numbers(images.device):
-            first_pass, call = _first_survey(call, images, modules, root)
-        layouts: dict[Target, Layout] = {}
-        geometries: dict[str, Geometry] = {}
-        for target in targets:
-            layouts[target], geometries[target.name] = first_pass.layout_of(target)
-        probe = TorchProbe(call, root, targets, layouts, geometries, batch_size)
+            placements, call = _place_fast(call, images, targets, root)
+        probe = TorchProbe(call, root, targets, placements, batch_size)
+        modules = [target.module for target in targets]
         with hooked(modules, probe.take):
             with private_random_numbers(images.device):
                 probe.reproducibility = examine_reproducibility(probe, images)
             yield probe
 
 
-def _first_survey(
+def _place_fast(
     call: Callable[[Tensor], Any],
     images: Tensor,
-    modules: Sequence[nn.Module],
+    targets: Sequence[Target],
     root: nn.Module | None,
-) -> tuple[Survey, Callable[[Tensor], Any]]:
-    """Return a survey, and the model as a function of images in the fastest memory format.
+) -> tuple[dict[Target, Placement], Callable[[Tensor], Any]]:
+    """Return placements, and the model as a function of images in the fastest memory format.
 
     On the CPU convolutions are faster on channels-last images (benchmarks/README.md). A model that
     fails on these, by a ``view`` for instance, gets contiguous ones.
@@ -188,10 +195,10 @@ def _first_survey(
     if images.device.type == "cpu":
         fast_call = channels_last(call)
         try:
-            return survey(fast_call, images, modules, root), fast_call
+            return survey_and_place(fast_call, images, targets, root), fast_call
         except ModelFailed:
             pass
-    return survey(call, images, modules, root), call
+    return survey_and_place(call, images, targets, root), call
 
 
 def channels_last(call: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:

@@ -18,8 +18,7 @@ from nd_plugin import (
     ModelFailed,
     Trace,
     axes_of,
-    find_layout,
-    geometry_of,
+    place,
 )
 from nd_torch.devices import device_of
 from nd_torch.exported import fixed_batch_size
@@ -27,7 +26,10 @@ from nd_torch.forward import at_rest
 from nd_torch.head import find_head
 from nd_torch.layer_hook import LayerHook, Tensors
 from nd_torch.naming import Target, find_leaves
-from nd_torch.survey import survey
+from nd_torch.survey import survey_and_place
+
+# axes of layers whose inputs are no images, on which nothing can be derived
+CONVENTIONAL_AXES = {4: "NCHW", 3: "NTC"}
 
 
 class Splittable(ABC):
@@ -92,17 +94,19 @@ class Splittable(ABC):
         """Return a layer's layout: from a survey where the input is images, else from the shape."""
         if not are_images(inputs):
             shape = self.trace(layer, inputs).values[0][0].shape
-            layout = find_layout(shape, None, target.name)
-            return layout, geometry_of(layout, shape, (1, 1))
+            axes = target.axes or CONVENTIONAL_AXES.get(len(shape))
+            placement = place(shape, None, target.name, (1, 1), None, axes)
+            return placement.layout, placement.geometry
 
         def call_on_images(images: Tensor) -> Any:
             return self._call_model([images])
 
         noise = self._noise_like(inputs[0])
         with at_rest(self.root):
-            return survey(
-                call_on_images, noise, [target.module], self.root
-            ).layout_of(target)
+            placement = survey_and_place(
+                call_on_images, noise, [target], self.root
+            )[target]
+        return placement.layout, placement.geometry
 
     def _noise_like(self, images: Tensor) -> Tensor:
         """Return as many random images as the model takes, two if it takes any number."""

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from nd_plugin import (
-    Geometry,
-    Layout,
+    Measurement,
+    Placement,
     Positions,
     UnitsNotFound,
     check_run,
-    find_layout,
-    geometry_of,
+    place,
 )
 from nd_torch.forward import forward, hooked
+from nd_torch.measuring import Entry, measure
 from nd_torch.naming import Target, find_entries, select_key, why_no_entries
 from nd_torch.tracking import Tracking
 
@@ -65,6 +65,7 @@ class Survey:
 
     module_runs: tuple[ModuleRun, ...]
     image_size: Size
+    image_count: int
 
     def count_runs(self, module: nn.Module) -> int:
         """Count the runs of a module."""
@@ -77,15 +78,57 @@ class Survey:
         runs = [run for run in self.module_runs if run.module is target.module]
         return runs[target.run_number]
 
-    def layout_of(self, target: Target) -> tuple[Layout, Geometry]:
-        """Return the axes of a target's output, and the receptive fields of its cells."""
+    def unplaced(self) -> dict[Entry, torch.Size]:
+        """Return the entries, and their shapes, whose cells have no derived geometry."""
+        shapes: dict[Entry, torch.Size] = {}
+        for run in self.module_runs:
+            for key, shape in run.shapes.items():
+                if not _has_geometry(shape, run.positions[key], self.image_size):
+                    shapes[Entry(run.module, run.number, key)] = shape
+        return shapes
+
+    def entry_of(self, target: Target) -> Entry:
+        """Return the entry that a target means. Raises as `run_of`, and UnitsNotFound."""
         run = self.run_of(target)
         run.check_entries(target.name)
         key = select_key(run.shapes, target)
         run.check_dependence(key, target.name)
-        shape = run.shapes[key]
-        layout = find_layout(shape, run.positions[key], target.name)
-        return layout, geometry_of(layout, shape, self.image_size)
+        return Entry(target.module, run.number, key)
+
+    def place(
+        self, target: Target, measurements: Mapping[Entry, Measurement | None]
+    ) -> Placement:
+        """Place the cells of a target's output over the image. Raises UnitsNotFound."""
+        entry = self.entry_of(target)
+        run = self.run_of(target)
+        return place(
+            run.shapes[entry.key],
+            run.positions[entry.key],
+            target.name,
+            self.image_size,
+            measurements.get(entry),
+            target.axes,
+        )
+
+
+def survey_and_place(
+    call: Callable[[Tensor], Any],
+    images: Tensor,
+    targets: Sequence[Target],
+    root: nn.Module | None,
+) -> dict[Target, Placement]:
+    """Survey targets on two images, and measure them on the first, perturbed.
+
+    Raises ModelFailed, LayerNotFound, LayerAmbiguous, UnitsNotFound.
+    """
+    modules = [target.module for target in targets]
+    first_pass = survey(call, images, modules, root)
+    shapes: dict[Entry, torch.Size] = {}
+    for target in targets:
+        entry = first_pass.entry_of(target)
+        shapes[entry] = first_pass.run_of(target).shapes[entry.key]
+    measurements = measure(call, root, images[0], shapes)
+    return {target: first_pass.place(target, measurements) for target in targets}
 
 
 def survey(
@@ -120,8 +163,8 @@ def survey(
 
     with hooked(modules, record), torch.inference_mode(False), tracking:
         forward(call, images, root)
-    _, _, height, width = images.shape
-    return Survey(tuple(module_runs), (height, width))
+    image_count, _, height, width = images.shape
+    return Survey(tuple(module_runs), (height, width), image_count)
 
 
 def _is_constant(tensor: Tensor, tracking: Tracking, image_count: int) -> bool:
@@ -134,3 +177,13 @@ def _is_constant(tensor: Tensor, tracking: Tracking, image_count: int) -> bool:
     if len(tensor) != image_count:
         return True
     return all(torch.equal(part, tensor[0]) for part in tensor)
+
+
+def _has_geometry(
+    shape: torch.Size, positions: Positions | None, image_size: Size
+) -> bool:
+    try:
+        placement = place(shape, positions, "", image_size, None)
+    except UnitsNotFound:
+        return False
+    return placement.geometry.anchored

@@ -39,7 +39,9 @@ def report(
     form: Annotated[
         str | None,
         typer.Option(
-            "--format", help="text, html, svg, csv, json, or a plugin's format."
+            "--format",
+            help="text, html, svg, csv, json, netdissect-csv (one layer), or a plugin's format. "
+            "[default: by FILE's ending]",
         ),
     ] = None,
     output: Annotated[
@@ -54,7 +56,8 @@ def report(
     min_iou: Annotated[
         float | None,
         typer.Option(
-            help="For CSV files: a unit with a higher IoU is a detector. [default: 0.04]"
+            help="Count a unit with a higher IoU as a detector. [default: as in the run; for "
+            "CSV files 0.04]"
         ),
     ] = None,
     json: Json = False,

@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
+import itertools
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
 from nd_plugin.errors import NDError, NotSaved
+from nd_plugin.report import elements
+from nd_plugin.report.json_text import document_text, error_content, is_usage_error
 
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
 PIPED_WIDTH = 100  # columns where the output goes to a file or another program
 UNFOLDED_WIDTH = 10_000  # columns: wider than any table
+# What is meant by the names of colours: tones that can be read on dark and on light backgrounds.
+THEME = Theme(
+    {
+        "dim": elements.FAINT,
+        "green": elements.GOOD,
+        "yellow": elements.WARNING,
+        "red": elements.FAILURE,
+    }
+)
+
+# Under --json: what the command has printed so far. It is written when the command ends, so that
+# an error joins it and stdout holds one document.
+_document: ContextVar[dict[str, Any] | None] = ContextVar("document", default=None)
 
 
 def stdout_console(piped_width: int = PIPED_WIDTH) -> Console:
     """Return a console on stdout; where it is no terminal: plain, and of a fixed width."""
     width_from_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
     width = None if width_from_terminal else piped_width
-    return Console(width=width, highlight=False, soft_wrap=False)
+    return Console(width=width, highlight=False, soft_wrap=False, theme=THEME)
 
 
 def results_only() -> AbstractContextManager[Any]:
@@ -86,9 +103,16 @@ def new_table(*headers: str) -> Table:
     return table
 
 
-def print_json(value: Any) -> None:
-    """Print plain values as JSON."""
-    write(json.dumps(value, indent=1, allow_nan=False))
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print an object as JSON, with the version of its schema.
+
+    Under ``--json`` it is printed when the command ends, together with the error if there is one.
+    """
+    document = _document.get()
+    if document is None:
+        write(document_text(content))
+    else:
+        document.update(content)
 
 
 def print_notes(notes: Iterable[str]) -> None:
@@ -99,16 +123,24 @@ def print_notes(notes: Iterable[str]) -> None:
 
 def say(message: str, style: str = "dim") -> None:
     """Print a line to stderr."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, theme=THEME)
     console.print(Text(message, style=style), soft_wrap=True)
 
 
-def guarded(command: Callable[[], Any]) -> None:
-    """Run the command line; turn errors into a line on stderr and an exit code."""
+def guarded(command: Callable[..., Any]) -> None:
+    """Run the command line; turn errors into a line on stderr and an exit code.
+
+    Under ``--json`` an error is an object on stdout, too: ``{"error": {"type", "message",
+    "exit_code"}}``.
+    """
     warnings.showwarning = _show_warning
     _replace_unencodable_characters()
+    as_json = _asks_for_json(sys.argv[1:])
     try:
-        command()
+        with _one_document() if as_json else contextlib.nullcontext():
+            # Usage errors are typer's to print, unless they have to become JSON.
+            exit_code = command(standalone_mode=not as_json)
+            sys.exit(exit_code if isinstance(exit_code, int) else 0)
     except NDError as error:
         say(f"nd: {error}", "red")
         sys.exit(error.exit_code)
@@ -116,6 +148,33 @@ def guarded(command: Callable[[], Any]) -> None:
         if exit_request.code == INTERRUPTED:
             say("nd: interrupted", "red")
         raise
+    except Exception as error:
+        if not is_usage_error(error):
+            raise
+        content = error_content(error)["error"]
+        say(f"nd: {content['message']}", "red")
+        sys.exit(content["exit_code"])
+
+
+def _asks_for_json(arguments: list[str]) -> bool:
+    options = itertools.takewhile(lambda argument: argument != "--", arguments)
+    return "--json" in options
+
+
+@contextlib.contextmanager
+def _one_document() -> Iterator[None]:
+    """Print one JSON document when the block ends: what it printed as JSON, and its error."""
+    content: dict[str, Any] = {}
+    token = _document.set(content)
+    try:
+        yield
+    except BaseException as error:
+        content.update(error_content(error))
+        raise
+    finally:
+        _document.reset(token)
+        if content:
+            write(document_text(content))
 
 
 def _replace_unencodable_characters() -> None:

@@ -20,7 +20,7 @@ from nd_plugin.cli.checkpoints import (
     progress_saved,
     remove_if_empty,
 )
-from nd_plugin.cli.report import show_reports
+from nd_plugin.cli.report import show_dissections
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.run import observe, run
@@ -182,7 +182,7 @@ def _report_finished_run(
 ) -> None:
     # The last process may have been interrupted after it had saved the run.
     shutil.rmtree(partial_folder(output), ignore_errors=True)
-    _show_dissections(dissections, as_json=as_json)
+    show_dissections(dissections, as_json=as_json)
     console.say(f"{output} is complete (nd report {output})")
 
 
@@ -271,18 +271,13 @@ def save_and_report(
         run_folder.save_run(output, dissections, ["nd", *sys.argv[1:]])
     except NDError as error:
         failure = error
-    _show_dissections(dissections, as_json=as_json)
+    show_dissections(dissections, as_json=as_json)
     if failure is not None:
         raise failure
     with console.results_only():
         for dissection in dissections:
             announce(dissection)
     console.say(f"saved in {output} (nd report {output})")
-
-
-def _show_dissections(dissections: Sequence[Dissection], *, as_json: bool) -> None:
-    reports = [dissection.report() for dissection in dissections]
-    show_reports(reports, "json" if as_json else None, None)
 
 
 def _run_name(model: str, concepts: str) -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from nd_plugin.captum_api.layer_dissection import LayerDissection
 from nd_plugin.cli import console
+from nd_plugin.cli.report import check_html_name
 from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.errors import BadInput, NDError, RunFailed, Unreadable, nearest
 from nd_plugin.explain.displayed_image import preprocess_of
@@ -48,6 +49,7 @@ def explain(
     as_json: bool,
 ) -> None:
     """Explain an image; write the explanation to the terminal, to a page or as JSON."""
+    check_html_name(html)
     dissection = choose_dissection(
         run_folder.load_run(run),
         explain_options.layer,

@@ -66,7 +66,7 @@ def layers(
 def print_layers(layers: Sequence[LayerDescription], *, as_json: bool) -> None:
     """Print name, kind, output shape, stride and receptive field of each layer."""
     if as_json:
-        print_json([asdict(layer) for layer in layers])
+        print_json({"layers": [asdict(layer) for layer in layers]})
         return
     table = new_table("layer", "kind", "shape", "stride", "receptive field")
     for layer in layers:
@@ -142,7 +142,7 @@ def plugins(json: Json = False) -> None:
 def print_plugins(host: Host, *, as_json: bool) -> None:
     """Print name, origin, state and offers of every plugin, then problems."""
     if as_json:
-        print_json([asdict(plugin) for plugin in host.plugins])
+        print_json({"plugins": [asdict(plugin) for plugin in host.plugins]})
         return
     table = new_table("plugin", "distribution", "state", "offers")
     for plugin in host.plugins:
@@ -186,7 +186,7 @@ def examine_installation() -> list[Finding]:
 def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
     """Print subject, state and remedy of each finding of ``nd doctor``."""
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        print_json({"findings": [asdict(finding) for finding in findings]})
         return
     table = new_table("", "found", "what to do")
     for finding in findings:

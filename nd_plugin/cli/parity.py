@@ -69,7 +69,9 @@ def compare_models(
                 own=as_each_model_says,
             )
     if as_json:
-        print_json([_to_json(layer_parity) for layer_parity in parities])
+        print_json(
+            {"layers": [_to_json(layer_parity) for layer_parity in parities]}
+        )
     else:
         print_parity(parities)
     if tolerance is not None:

@@ -52,9 +52,11 @@ class ConceptSetSpec:
 class ReporterSpec:
     """Description of a report format.
 
-    ``factory`` names a function ``(Sequence[LayerReport]) -> str``.
+    ``factory`` names a function ``(Sequence[LayerReport]) -> str``. A file whose name ends in one
+    of ``endings`` is written in this format where no other is asked for.
     """
 
     name: str
     summary: str
     factory: str
+    endings: tuple[str, ...] = ()  # such as ".html"; the longest that fits decides

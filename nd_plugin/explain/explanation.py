@@ -61,7 +61,7 @@ class Explanations(Sequence[Explanation]):
         return f"Explanations({list(self._explanations)!r})"
 
     def to_json(self) -> str:
-        """Return a JSON list with the `to_dict` of each explanation."""
+        """Return a JSON document: the `to_dict` of each explanation under ``explanations``."""
         return to_json(self)
 
     def to_html(self) -> str:

@@ -19,6 +19,7 @@ from nd_plugin.errors import (
     ModelNotFound,
     NDError,
     RunFailed,
+    Unavailable,
     nearest,
 )
 from nd_plugin.plugins.host import Offer, host, load_factory
@@ -55,6 +56,7 @@ def open_concepts(concepts: str | ConceptSet) -> ConceptSet:
     options = text.options
     offer = host().named(ConceptSetSpec, text.name)
     if offer is None:
+        _check_scheme(ConceptSetSpec, concepts)
         offer = host().best(ConceptSetSpec, concepts)
         argument = concepts
         options = {}
@@ -134,6 +136,8 @@ def open_model(model: Any, options: ModelOptions | None = None) -> Model:
     ``package.module:factory``). Raises ModelNotFound for what nobody claims, Unavailable for a
     backend that cannot be loaded.
     """
+    if isinstance(model, str):
+        _check_scheme(BackendSpec, model)
     offer = host().best(BackendSpec, model)
     if offer is None:
         subject = (
@@ -161,6 +165,18 @@ def _opened(offer: Offer, subject: Any, open_it: Callable[[], Any]) -> Any:
         raise RunFailed(
             f"{offer.plugin.origin} failed to open {name!r}: {described(error)}"
         ) from error
+
+
+def _check_scheme(kind: type, text: str) -> None:
+    """Raise Unavailable for a text that begins with the name of a broken or blocked plugin."""
+    scheme = SpecText.parse(text).name
+    if host().named(kind, scheme) is not None:
+        return
+    for plugin in host().plugins:
+        if plugin.state in ("broken", "blocked") and plugin.name == scheme:
+            raise Unavailable(
+                f"{text!r} asks for {plugin.origin}, which is {plugin.state}: {plugin.problem}"
+            )
 
 
 def _known_names(kind: type, name: str) -> str:

@@ -7,21 +7,42 @@ from nd_plugin.plugins.hookspecs import hookimpl
 
 TERMINAL = "nd_plugin.report.terminal"
 TABLES = "nd_plugin.report.tables"
+NETDISSECT = "nd_plugin.report.netdissect_csv"
 
 
 @hookimpl
 def nd_reporters() -> list[ReporterSpec]:
-    """Return plain text, HTML, SVG, CSV and JSON."""
+    """Return plain text, HTML, SVG, CSV, JSON and the CSV of the original NetDissect code."""
     return [
         ReporterSpec(
-            "text", "the terminal report without colours", f"{TERMINAL}:to_text"
+            "text",
+            "the terminal report without colours",
+            f"{TERMINAL}:to_text",
+            (".txt", ".text"),
         ),
         ReporterSpec(
-            "html", "the terminal report as a page", f"{TERMINAL}:to_html"
+            "html",
+            "the terminal report as a page",
+            f"{TERMINAL}:to_html",
+            (".html", ".htm"),
         ),
         ReporterSpec(
-            "svg", "the terminal report as a picture", f"{TERMINAL}:to_svg"
+            "svg",
+            "the terminal report as a picture",
+            f"{TERMINAL}:to_svg",
+            (".svg",),
         ),
-        ReporterSpec("csv", "one line per unit", f"{TABLES}:to_csv"),
-        ReporterSpec("json", "one summary per layer", f"{TABLES}:to_json"),
+        ReporterSpec("csv", "one line per unit", f"{TABLES}:to_csv", (".csv",)),
+        ReporterSpec(
+            "json",
+            "summary and units of each layer",
+            f"{TABLES}:to_json",
+            (".json",),
+        ),
+        ReporterSpec(
+            "netdissect-csv",
+            "one layer as the original NetDissect code writes it; units from 1",
+            f"{NETDISSECT}:to_csv",
+            (".netdissect.csv",),
+        ),
     ]

@@ -31,13 +31,16 @@ class Geometry:
 
     rows: Axis
     columns: Axis
-    anchored: bool = (
-        True  # False: no receptive fields are known, cells are spread evenly
-    )
+    # False: no receptive fields are known, cells are spread evenly
+    anchored: bool = True
+    # centres were measured on perturbed images, and sizes are the image's
+    measured: bool = False
 
     @property
     def source(self) -> str:
         """Origin of the geometry in words, for reports."""
+        if self.measured:
+            return "measured centres of receptive fields"
         return "receptive fields" if self.anchored else "cells spread evenly"
 
 

@@ -17,8 +17,13 @@ from nd_plugin.receptive_fields.positions import Positions, axis_of, line
 MAPS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}
 # axes of images, tokens, units
 TOKENS = {"NTC": (0, 1, 2), "TNC": (1, 0, 2), "NCT": (0, 2, 1)}
+AXES_OF_RANK = {4: tuple(MAPS), 3: tuple(TOKENS)}
 # class and register tokens of common vision transformers
 PREFIXES = (0, 1, 5, 2, 4, 8)
+
+
+class AxesUnknown(UnitsNotFound):
+    """Axes of units, rows and columns that cannot be derived."""
 
 
 @dataclass(frozen=True)
@@ -67,31 +72,40 @@ Layout = MapLayout | TokenLayout | FeatureLayout
 def find_layout(
     shape: torch.Size, positions: Positions | None, layer: str
 ) -> Layout:
-    """Derive the layout of an output of that shape, from its elements' positions if known.
+    """Derive the layout of an output of that shape, from its elements' positions.
 
-    ``layer`` names the layer in errors. Raises UnitsNotFound.
+    ``layer`` names the layer in errors. Raises AxesUnknown where the axes cannot be derived, and
+    UnitsNotFound for tensors of other than 2 to 4 axes.
     """
+    layout = _find_single_cell(shape)
+    if layout is not None:
+        return layout
+    if len(shape) not in (3, 4):
+        raise UnitsNotFound(
+            f"layer {layer!r} returns a tensor of shape {tuple(shape)}: units are found in maps "
+            "(N, C, h, w), tokens (N, T, C) and features (N, C); choose a neighbouring layer"
+        )
+    if positions is None:
+        raise _axes_unknown(shape, layer)
     if len(shape) == 4:
         return _find_maps(shape, positions, layer)
-    if len(shape) == 3:
-        return (
-            _find_tokens(positions, layer)
-            if positions
-            else _guess_tokens(shape, layer)
-        )
+    return _find_tokens(positions, layer)
+
+
+def _find_single_cell(shape: torch.Size) -> Layout | None:
+    """Return the layout of features, or of maps of one cell; None for other shapes."""
     if len(shape) == 2:
         return FeatureLayout()
-    raise UnitsNotFound(
-        f"layer {layer!r} returns a tensor of shape {tuple(shape)}: units are found in maps "
-        "(N, C, h, w), tokens (N, T, C) and features (N, C); choose a neighbouring layer"
-    )
+    if len(shape) != 4:
+        return None
+    for axes in MAPS.values():
+        _, _, row_axis, column_axis = axes
+        if shape[row_axis] == shape[column_axis] == 1:
+            return MapLayout(axes, None)
+    return None
 
 
-def _find_maps(
-    shape: torch.Size, positions: Positions | None, layer: str
-) -> Layout:
-    if positions is None:
-        return MapLayout(MAPS["NCHW"], None)
+def _find_maps(shape: torch.Size, positions: Positions, layer: str) -> Layout:
     for axes in MAPS.values():
         image_axis, _, row_axis, column_axis = axes
         row_centres = line(positions.rows, row_axis)
@@ -149,7 +163,10 @@ def _arrange_grid(
     positions: Positions,
     layer: str,
 ) -> TokenLayout:
-    """Arrange ``tokens`` (token,) in a grid by their centres, or guess if they do not fill one."""
+    """Arrange ``tokens`` (token,) in a grid by their centres.
+
+    Raises AxesUnknown if they do not fill one.
+    """
     rows, row_of = torch.unique(
         row_centres.expand(len(tokens)), return_inverse=True
     )
@@ -159,8 +176,7 @@ def _arrange_grid(
     cell_of = row_of * len(columns) + column_of
     all_cells = torch.arange(len(rows) * len(columns), device="cpu")
     if not torch.equal(cell_of.sort().values, all_cells):
-        shape = torch.Size(positions.shape[axis] for axis in axes)
-        return _guess_tokens(shape, layer, axes)
+        raise _axes_unknown(positions.shape, layer)
     geometry = _geometry(positions, rows, columns)
     return TokenLayout(
         axes, tokens[cell_of.argsort()], (len(rows), len(columns)), geometry
@@ -176,24 +192,19 @@ def _geometry(
     return Geometry(rows, columns) if rows and columns else None
 
 
-def _guess_tokens(
-    shape: torch.Size, layer: str, axes: tuple[int, int, int] = TOKENS["NTC"]
-) -> TokenLayout:
-    """Guess a square grid after the usual numbers of class and register tokens."""
-    token_count = shape[1]
-    for prefix in PREFIXES:
-        side = math.isqrt(max(token_count - prefix, 0))
-        if side > 1 and side * side == token_count - prefix:
-            tokens = torch.arange(prefix, token_count, device="cpu")
-            return TokenLayout(axes, tokens, (side, side), None)
-    raise UnitsNotFound(
-        f"layer {layer!r} returns {token_count} tokens of shape {tuple(shape)}, which form no "
-        f"square grid after {', '.join(map(str, sorted(PREFIXES)))} class and register tokens"
+def _axes_unknown(shape: Sequence[int], layer: str) -> AxesUnknown:
+    names = " or ".join(AXES_OF_RANK[len(shape)])
+    example = f"{layer}@{AXES_OF_RANK[len(shape)][-1].lower()}"
+    return AxesUnknown(
+        f"layer {layer!r} returns a tensor of shape {tuple(shape)}, and its axes are unknown: no "
+        "rule leads from the image there, and no two axes, or tokens, follow the rows and columns "
+        f"of the image; if you know that they are {names}, say so ({example}), else choose a "
+        "neighbouring layer"
     )
 
 
-def _mixed_output(shape: Sequence[int], layer: str) -> UnitsNotFound:
-    return UnitsNotFound(
+def _mixed_output(shape: Sequence[int], layer: str) -> AxesUnknown:
+    return AxesUnknown(
         f"layer {layer!r} returns a tensor of shape {tuple(shape)} in which images and positions "
         "share an axis or are mixed (windows, heads); choose a neighbouring layer"
     )

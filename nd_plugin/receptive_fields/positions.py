@@ -6,7 +6,7 @@
   positions as they are;
 - convolutions, pools and resizings follow the rules in `geometry`;
 - a sum over an axis takes the centre of the summed elements;
-- an element-wise operation keeps the widest receptive field of its operands.
+- where branches meet, the most direct one, of the smallest receptive field, says where cells look.
 """
 
 from __future__ import annotations
@@ -140,6 +140,10 @@ class Positions:
         )
         return replace(self, shape=shape, images=images, rows=rows, columns=columns)
 
+    def is_regular(self) -> bool:
+        """Return whether rows and columns, where known, are evenly spaced."""
+        return _evenly_spaced(self.rows) and _evenly_spaced(self.columns)
+
     def varies_along(self, dim: int) -> bool:
         """Return whether rows or columns differ along a dimension."""
         return any(
@@ -150,21 +154,24 @@ class Positions:
 
 
 def merged(parts: Sequence[Positions], shape: torch.Size) -> Positions | None:
-    """Merge branches that meet: the widest receptive field wins, equal ones give their centre.
+    """Merge branches that meet: the most direct one, of the smallest receptive field, wins.
 
-    A branch never wins if it is broadcast along an axis along which another branch has positions
-    (a gate, pooled to 1x1).
+    Equally small ones give their centre; the receptive field's size is that of the union. A branch
+    has no say if it is not on a regular grid, or is broadcast along an axis along which another
+    branch has positions (a gate, pooled to 1x1).
     """
     branches = [branch.spread(shape) for branch in parts]
-    candidates = [
+    on_map = [
         full
         for branch, full in zip(parts, branches, strict=True)
         if not _is_broadcast(branch, branches)
     ]
-    if not candidates:
+    if not on_map:
         return None
-    widest = max(branch.reach for branch in candidates)
-    return _centre([branch for branch in candidates if branch.reach == widest])
+    candidates = [branch for branch in on_map if branch.is_regular()] or on_map
+    smallest = min(branch.reach for branch in candidates)
+    direct = [branch for branch in candidates if branch.reach == smallest]
+    return replace(_centre(direct), size=_union_size(on_map))
 
 
 def _is_broadcast(branch: Positions, branches: Sequence[Positions]) -> bool:
@@ -180,17 +187,29 @@ def _is_broadcast(branch: Positions, branches: Sequence[Positions]) -> bool:
 
 
 def _centre(branches: Sequence[Positions]) -> Positions:
-    """Return the centre of branches of one shape, and the receptive field that holds them all."""
+    """Return the centre of branches of one shape."""
     same_coordinates = list(
         zip(*(branch.coordinates for branch in branches), strict=True)
     )
     low = [reduce(torch.minimum, coordinates) for coordinates in same_coordinates]
     high = [reduce(torch.maximum, coordinates) for coordinates in same_coordinates]
     images, rows, columns = _centres(low, high)
-    size = _widen(branches[0].size, low, high)
-    return replace(
-        branches[0], images=images, rows=rows, columns=columns, size=size
-    )
+    return replace(branches[0], images=images, rows=rows, columns=columns)
+
+
+def _union_size(branches: Sequence[Positions]) -> Pair:
+    """Return the extent of the receptive field that holds those of branches of one shape."""
+    row_fields = [(branch.rows, branch.size[0]) for branch in branches]
+    column_fields = [(branch.columns, branch.size[1]) for branch in branches]
+    return _union_extent(row_fields), _union_extent(column_fields)
+
+
+def _union_extent(fields: Sequence[tuple[Tensor, float]]) -> float:
+    """Return the largest extent of a union of fields along an axis (centres, extent)."""
+    first = reduce(torch.fmin, [centres - extent / 2 for centres, extent in fields])
+    last = reduce(torch.fmax, [centres + extent / 2 for centres, extent in fields])
+    largest_field = max(extent for _, extent in fields)
+    return max(largest_field, float((last - first).nan_to_num().max()))
 
 
 def _centres(low: Iterable[Tensor], high: Iterable[Tensor]) -> list[Tensor]:
@@ -243,6 +262,15 @@ def axis_of(values: Tensor | None, size: float, stride: float) -> Axis | None:
     return Axis(
         size, step / repeat, float(distinct[0]) - step * (repeat - 1) / (2 * repeat)
     )
+
+
+def _evenly_spaced(coordinate: Tensor) -> bool:
+    """Return whether the distinct known values are evenly spaced; True for a single one."""
+    values = torch.unique(coordinate[~coordinate.isnan()])
+    if not len(values):
+        return False
+    steps = values.diff()
+    return bool(torch.allclose(steps, steps[:1].expand_as(steps)))
 
 
 def _shrink_expanded(coordinate: Tensor) -> Tensor:

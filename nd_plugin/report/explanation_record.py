@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from nd_plugin.report.json_text import document_text
 
 MaskPixels = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
@@ -124,8 +125,8 @@ class ExplanationRecord:
         }
 
     def to_json(self) -> str:
-        """Return `to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), indent=1)
+        """Return `to_dict` as a JSON document."""
+        return document_text(self.to_dict())
 
     def __repr__(self) -> str:
         units = [
@@ -137,8 +138,9 @@ class ExplanationRecord:
 
 
 def to_json(records: Sequence[ExplanationRecord]) -> str:
-    """Return a JSON list with the `to_dict` of each record."""
-    return json.dumps([record.to_dict() for record in records], indent=1)
+    """Return a JSON document with the `to_dict` of each record under ``explanations``."""
+    explanations = [record.to_dict() for record in records]
+    return document_text({"explanations": explanations})
 
 
 def _plain_target(target: Any) -> Any:

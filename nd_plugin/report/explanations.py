@@ -1,6 +1,6 @@
 """Display of explanations in terminals, notebooks and HTML pages.
 
-Readable at 60 columns; long names are folded, never cut. Names come from data sets and users: HTML
+Readable at 40 columns; nothing is cut. Names come from data sets and users: HTML
 escapes them.
 """
 
@@ -10,14 +10,20 @@ from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
-from nd_plugin.report.explanation_record import ExplanationRecord
+from nd_plugin.report.elements import (
+    FAINT,
+    GOOD,
+    AdaptiveTable,
+    Heading,
+    category_colour,
+    facts_table,
+)
+from nd_plugin.report.explanation_record import ExplanationRecord, RankedUnit
 from nd_plugin.report.html_page import page, rendered
 from nd_plugin.report.mask_overlays import data_uri, overlay
-from nd_plugin.report.terminal import COLOURS, EIGHTHS
+from nd_plugin.report.terminal import EIGHTHS
 
 LONGEST_BAR = 6  # terminal cells
 
@@ -45,7 +51,7 @@ def render(record: ExplanationRecord) -> RenderableType:
     remarks = sentences(record) + [f"! {note}" for note in record.notes]
     return Group(
         _title(record),
-        _facts_table(record),
+        facts_table(tuple(facts(record).items())),
         Padding(_units_table(record), blank_line_above),
         Padding(Text("\n".join(remarks)), blank_line_above),
     )
@@ -53,17 +59,8 @@ def render(record: ExplanationRecord) -> RenderableType:
 
 def _title(record: ExplanationRecord) -> RenderableType:
     title = Text(record.name, style="bold")
-    title.append(f"  {record.output:.4g}", style="bold green")
-    return Rule(title, align="left")
-
-
-def _facts_table(record: ExplanationRecord) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts(record).items():
-        table.add_row(name, Text(value))
-    return table
+    title.append(f"  {record.output:.4g}", style=f"bold {GOOD}")
+    return Heading(title)
 
 
 def facts(record: ExplanationRecord) -> dict[str, str]:
@@ -79,29 +76,26 @@ def facts(record: ExplanationRecord) -> dict[str, str]:
 
 
 def _units_table(record: ExplanationRecord) -> RenderableType:
-    table = Table(
-        box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False
-    )
-    table.add_column("unit", justify="right")
-    table.add_column("concept", overflow="fold")
-    table.add_column("category", overflow="fold")
-    table.add_column("IoU", justify="right")
-    table.add_column("contribution", justify="right", no_wrap=True)
-    table.add_column("share", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    headers = ("unit", "concept", "category", "IoU", "contribution", "share", "")
     largest = max((abs(unit.contribution) for unit in record.units), default=0.0)
-    for unit in record.units:
-        colour = COLOURS.get(unit.category, "white")
-        table.add_row(
-            str(unit.unit),
-            Text(unit.label, style="bold" if unit.detector else "dim"),
-            Text(unit.category, style=colour),
-            f"{unit.iou:.3f}",
-            f"{unit.contribution:+.3g}",
-            f"{unit.share:.1%}",
-            Text(_bar(unit.contribution, largest), style=colour),
-        )
-    return table
+    rows = [_unit_cells(unit, largest) for unit in record.units]
+    lead = headers.index("concept")
+    numbers = ("unit", "IoU", "contribution", "share")
+    right = tuple(headers.index(name) for name in numbers)
+    return AdaptiveTable(headers, tuple(rows), lead=lead, right=right)
+
+
+def _unit_cells(unit: RankedUnit, largest: float) -> tuple[Text, ...]:
+    colour = category_colour(unit.category)
+    return (
+        Text(str(unit.unit)),
+        Text(unit.label, style="bold" if unit.detector else FAINT),
+        Text(unit.category, style=colour),
+        Text(f"{unit.iou:.3f}"),
+        Text(f"{unit.contribution:+.3g}"),
+        Text(f"{unit.share:.1%}"),
+        Text(_bar(unit.contribution, largest), style=colour),
+    )
 
 
 def _bar(value: float, largest: float) -> str:

@@ -23,6 +23,11 @@ class UnitScore:
     detector: bool
     state: str = "live"  # "live" | "sparse" | "dead"
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether the unit's mask overlaps the concept at all."""
+        return self.iou > 0 and self.concept.strip() != ""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -51,6 +56,14 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class NearestMiss:
+    """Best match of a category that no unit detects."""
+
+    score: UnitScore  # a unit, and the concept of the category that it matches best
+    label: str  # the concept that the unit detects; "" if it is no detector
+
+
+@dataclass(frozen=True)
 class LayerReport:
     """Everything a reporter gets to see of one layer."""
 
@@ -61,6 +74,11 @@ class LayerReport:
     min_iou: float
     facts: Mapping[str, str] = field(default_factory=dict)  # what was run, in words
     notes: tuple[str, ...] = ()  # fallbacks taken, images skipped
+    # every unit with its best concept of a category, by category
+    category_scores: Mapping[str, tuple[UnitScore, ...]] = field(
+        default_factory=dict
+    )
+    first_unit_in_source: int = 0  # number of unit 0 in the file that was read
 
     def best(
         self, category: str, most: int | None = None
@@ -81,6 +99,28 @@ class LayerReport:
             best_of.setdefault(unit.concept, unit)
         return [(unit, units_of[concept]) for concept, unit in best_of.items()][
             :most
+        ]
+
+    def nearest_misses(self) -> list[NearestMiss]:
+        """Return the best match of each category without detectors, if a unit overlaps any.
+
+        Its IoU is above ``min_iou`` only where the unit detects a concept of another category.
+        """
+        labels = {unit.unit: unit.concept for unit in self.scores if unit.detector}
+        misses = []
+        for category in self.categories_without_detectors():
+            scores = self.category_scores.get(category, ())
+            overlapping = [score for score in scores if score.overlaps]
+            if overlapping:
+                best = max(overlapping, key=lambda score: score.iou)
+                misses.append(NearestMiss(best, labels.get(best.unit, "")))
+        return misses
+
+    def categories_without_detectors(self) -> list[str]:
+        """Return the categories of which no unit detects a concept."""
+        counts = self.summary.detectors_by_category
+        return [
+            category for category in self.categories if not counts.get(category)
         ]
 
 

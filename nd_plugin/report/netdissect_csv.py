@@ -1,23 +1,79 @@
-"""Reader of CSV files of the original NetDissect code, as the authors published them.
+"""CSV files of the original NetDissect code: those that the authors published, and new ones.
 
 One line per unit, numbered from 1: ``unit,category,label,score`` and, for each category,
 ``{category}-label, -truth, -activation, -intersect, -iou``. A blank label is Broden's label 0, no
-concept.
+concept. A file holds one layer; it records neither thresholds nor the IoU above which a unit is a
+detector.
 """
 
 from __future__ import annotations
 
 import csv
+import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nd_plugin.errors import RunInvalid
+from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.report.layer_report import LayerReport, UnitScore, summarise
 
 COLUMNS = ("unit", "category", "label", "score")
+CATEGORY_COLUMNS = ("label", "truth", "activation", "intersect", "iou")
+FIRST_UNIT = 1  # number of unit 0 in these files
 # of its figures
 PAPER_ORDER = ("object", "part", "scene", "material", "texture", "color")
 Row = Mapping[str, str]
+
+
+def to_csv(reports: Sequence[LayerReport]) -> str:
+    """Return a layer as a NetDissect CSV file, units with the highest IoU first.
+
+    Raises BadInput for several layers.
+    """
+    if len(reports) != 1:
+        layers = ", ".join(report.layer for report in reports)
+        raise BadInput(
+            f"a NetDissect CSV file holds one layer, and these are {len(reports)} ({layers}): "
+            "report the folder of one layer inside the run"
+        )
+    (report,) = reports
+    columns = list(COLUMNS)
+    for category in report.categories:
+        columns += [f"{category}-{name}" for name in CATEGORY_COLUMNS]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for index in _by_iou(report.scores):
+        writer.writerow(_row(report, index))
+    return text.getvalue()
+
+
+def _by_iou(scores: Sequence[UnitScore]) -> list[int]:
+    """Return the indices of scores, the highest IoU first."""
+    return sorted(range(len(scores)), key=lambda index: -scores[index].iou)
+
+
+def _row(report: LayerReport, index: int) -> dict[str, str | int | float]:
+    """Return the line of the unit at an index of the scores."""
+    label = report.scores[index]
+    row: dict[str, str | int | float] = {
+        "unit": label.unit + FIRST_UNIT,
+        "category": label.category,
+        "label": label.concept,
+        "score": label.iou,
+    }
+    for category, scores in report.category_scores.items():
+        score = scores[index]
+        values: tuple[str | int | float, ...] = (
+            score.concept,
+            score.concept_area,
+            score.unit_area,
+            score.intersection,
+            score.iou,
+        )
+        for name, value in zip(CATEGORY_COLUMNS, values, strict=True):
+            row[f"{category}-{name}"] = value
+    return row
 
 
 def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
@@ -25,17 +81,20 @@ def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
     rows = _read_rows(Path(path))
     categories = _categories(rows[0])
     try:
-        units = sorted(
-            (_unit(row, min_iou) for row in rows), key=lambda unit: unit.unit
-        )
-        per_category = sum(
-            len(_best_labels(rows, name, min_iou)) for name in categories
-        )
+        rows.sort(key=_number)
+        numbers = [_number(row) for row in rows]
+        first = _first_unit(path, numbers)
+        units = [_label(row, first, min_iou) for row in rows]
+        category_scores = {
+            name: tuple(_score(row, name, first, min_iou) for row in rows)
+            for name in categories
+        }
     except (KeyError, ValueError, TypeError) as error:
         raise RunInvalid(
             f"{path} is no NetDissect CSV file: {type(error).__name__}: {error}"
         ) from error
-    layer = Path(path).stem
+    layer = Path(path).stem.removesuffix(".netdissect")
+    per_category = sum(map(_count_labels, category_scores.values()))
     return LayerReport(
         layer=layer,
         categories=categories,
@@ -46,7 +105,33 @@ def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
             "source": f"{path}, a NetDissect CSV file",
             "settings": f"IoU > {min_iou:g}",
         },
+        notes=(_numbering_note(first),),
+        category_scores=category_scores,
+        first_unit_in_source=first,
     )
+
+
+def _number(row: Row) -> int:
+    return int(row["unit"])
+
+
+def _first_unit(path: str | Path, numbers: Sequence[int]) -> int:
+    """Return the number of unit 0 in a file, 1 or 0. Raises RunInvalid for no such numbers."""
+    number, occurrences = Counter(numbers).most_common(1)[0]
+    if occurrences > 1:
+        raise RunInvalid(
+            f"{path} has unit {number} {occurrences} times; a file holds one layer"
+        )
+    if numbers[0] < 0:
+        raise RunInvalid(f"{path} has unit {numbers[0]}; units are numbered from 1")
+    return min(numbers[0], FIRST_UNIT)
+
+
+def _numbering_note(first: int) -> str:
+    """Return the note on how units are numbered here and in the file."""
+    if first == FIRST_UNIT:
+        return "units are numbered from 0 here and from 1 in the file: unit 0 is the file's unit 1"
+    return "the file numbers its units from 0, as they are here; NetDissect's begin with 1"
 
 
 def _categories(row: Row) -> tuple[str, ...]:
@@ -89,19 +174,34 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
         )
 
 
-def _unit(row: Row, min_iou: float) -> UnitScore:
-    category = row["category"]
-    score = float(row["score"])
+def _label(row: Row, first_unit: int, min_iou: float) -> UnitScore:
+    """Return a unit with its label, whatever the category."""
+    return _unit_score(
+        row, row["category"], row["label"], row["score"], first_unit, min_iou
+    )
+
+
+def _score(row: Row, category: str, first_unit: int, min_iou: float) -> UnitScore:
+    """Return a unit with its best concept of a category."""
+    concept = row[f"{category}-label"]
+    iou = row[f"{category}-iou"]
+    return _unit_score(row, category, concept, iou, first_unit, min_iou)
+
+
+def _unit_score(
+    row: Row, category: str, concept: str, iou: str, first_unit: int, min_iou: float
+) -> UnitScore:
+    score = float(iou or 0)
     return UnitScore(
-        unit=int(row["unit"]) - 1,
-        concept=row["label"],
+        unit=_number(row) - first_unit,
+        concept=concept,
         category=category,
         iou=score,
         threshold=None,
         intersection=_count(row, f"{category}-intersect"),
         unit_area=_count(row, f"{category}-activation"),
         concept_area=_count(row, f"{category}-truth"),
-        detector=score > min_iou and row["label"].strip() != "",
+        detector=score > min_iou and concept.strip() != "",
     )
 
 
@@ -109,10 +209,6 @@ def _count(row: Row, column: str) -> int:
     return int(float(row.get(column) or 0))
 
 
-def _best_labels(rows: Sequence[Row], category: str, min_iou: float) -> set[str]:
-    labels = set()
-    for row in rows:
-        label = row[f"{category}-label"]
-        if label.strip() and float(row[f"{category}-iou"]) > min_iou:
-            labels.add(label)
-    return labels
+def _count_labels(scores: Sequence[UnitScore]) -> int:
+    """Count the distinct concepts above the limit: unique detectors of the authors' plots."""
+    return len({score.concept for score in scores if score.detector})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from nd_plugin.contracts.provenance import Provenance, Settings
-from nd_plugin.report.layer_report import LayerReport, UnitScore
+from nd_plugin.report.json_text import document_text
+from nd_plugin.report.layer_report import LayerReport, NearestMiss, UnitScore
 
 UNIT_COLUMNS = (
     "unit",
@@ -23,6 +23,7 @@ UNIT_COLUMNS = (
     "concept_area",
     "detector",
 )
+UNIT_IN_FILE = "unit_in_file"
 
 
 def unit_row(score: UnitScore) -> dict[str, Any]:
@@ -38,12 +39,23 @@ def units_csv(scores: Sequence[UnitScore]) -> str:
 
 
 def to_csv(reports: Sequence[LayerReport]) -> str:
-    """Return a line for each unit of every layer: ``layer``, then the columns of units.csv."""
+    """Return a line for each unit of every layer: ``layer``, then the columns of units.csv.
+
+    The column ``unit_in_file`` follows where a file that was read numbers its units from 1.
+    """
+    columns = ["layer", *UNIT_COLUMNS]
+    if any(report.first_unit_in_source for report in reports):
+        columns.append(UNIT_IN_FILE)
     rows = []
     for report in reports:
         for score in report.scores:
-            rows.append({"layer": report.layer, **unit_row(score)})
-    return _csv(("layer", *UNIT_COLUMNS), rows)
+            row = {
+                "layer": report.layer,
+                **unit_row(score),
+                UNIT_IN_FILE: score.unit + report.first_unit_in_source,
+            }
+            rows.append({name: row[name] for name in columns})
+    return _csv(columns, rows)
 
 
 def _csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
@@ -55,11 +67,44 @@ def _csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
 
 
 def to_json(reports: Sequence[LayerReport]) -> str:
-    """Return a list of summaries, one for each layer, each with its notes."""
-    content = []
-    for report in reports:
-        content.append({**report.summary.to_dict(), "notes": list(report.notes)})
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    """Return `layers_content` as a JSON document."""
+    return document_text(layers_content(reports)) + "\n"
+
+
+def layers_content(reports: Sequence[LayerReport]) -> dict[str, Any]:
+    """Return, under ``layers``, the summary, units, nearest misses and notes of each layer."""
+    return {"layers": [_layer_content(report) for report in reports]}
+
+
+def _layer_content(report: LayerReport) -> dict[str, Any]:
+    return {
+        **report.summary.to_dict(),
+        "min_iou": report.min_iou,
+        "notes": list(report.notes),
+        "nearest_misses": [_miss_content(miss) for miss in report.nearest_misses()],
+        "unit_scores": [
+            _unit_content(score, report.first_unit_in_source)
+            for score in report.scores
+        ],
+    }
+
+
+def _miss_content(miss: NearestMiss) -> dict[str, Any]:
+    return {
+        "category": miss.score.category,
+        "concept": miss.score.concept,
+        "iou": miss.score.iou,
+        "unit": miss.score.unit,
+        "detects": miss.label or None,
+    }
+
+
+def _unit_content(score: UnitScore, first_unit_in_source: int) -> dict[str, Any]:
+    """Return a unit's score; with its number in the file that was read, where that differs."""
+    content = asdict(score)
+    if first_unit_in_source:
+        content[UNIT_IN_FILE] = score.unit + first_unit_in_source
+    return content
 
 
 def dissection_json(
@@ -73,4 +118,4 @@ def dissection_json(
         "settings": asdict(settings),
         "provenance": asdict(provenance),
     }
-    return json.dumps(content, indent=1, allow_nan=False)
+    return document_text(content)

@@ -13,24 +13,25 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.measure import Measurement
 from rich.padding import Padding
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from nd_plugin.report.elements import (
+    FAINT,
+    GOOD,
+    WARNING,
+    AdaptiveTable,
+    Heading,
+    category_colour,
+    facts_table,
+)
 from nd_plugin.report.html_page import page
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore
 
 BAR_CELLS = 30  # width of the longest bar
 EIGHTHS = " ▏▎▍▌▋▊▉█"
-COLOURS = {
-    "object": "cyan",
-    "part": "blue",
-    "scene": "magenta",
-    "material": "yellow",
-    "texture": "green",
-    "color": "red",
-}
 CONCEPTS_PER_CATEGORY = 4
+NUMBER_COLUMNS = (2, 3, 4)  # of the tables of units
 ITEMS_LISTED = 12  # units and notes, one by one
 STATES = {
     "dead": "constant everywhere",
@@ -45,12 +46,14 @@ def render(report: LayerReport) -> RenderableType:
 
 
 def _blocks(report: LayerReport) -> Iterator[RenderableType]:
-    yield Rule(Text(report.layer, style="bold"), align="left")
-    yield _facts(report)
+    yield Heading(Text(report.layer, style="bold"))
+    yield facts_table(tuple(report.facts.items()))
     yield Padding(_headline(report.summary), CELL_ABOVE)
     yield _bars(report)
     if report.summary.detectors:
         yield Padding(_best(report), CELL_ABOVE)
+    if report.category_scores and report.categories_without_detectors():
+        yield Padding(_nearest_misses(report), CELL_ABOVE)
     for state in STATES:
         units = [score.unit for score in report.scores if score.state == state]
         if units:
@@ -59,25 +62,16 @@ def _blocks(report: LayerReport) -> Iterator[RenderableType]:
         yield Padding(_notes(report.notes), CELL_ABOVE)
 
 
-def _facts(report: LayerReport) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in report.facts.items():
-        table.add_row(name, Text(value))
-    return table
-
-
 def _headline(summary: Summary) -> Text:
     text = Text()
     unique = summary.unique_detectors
-    text.append(str(unique), style="bold green" if unique else "bold")
+    text.append(str(unique), style=f"bold {GOOD}" if unique else "bold")
     text.append(f" unique {plural(unique, 'detector')}", style="bold")
     detectors = f"{summary.detectors} {plural(summary.detectors, 'detector')}"
     text.append(f" · {detectors} among {summary.units} units")
     text.append(
         f" · {summary.unique_detectors_per_category} counted per category",
-        style="dim",
+        style=FAINT,
     )
     return text
 
@@ -95,10 +89,10 @@ def _bars(report: LayerReport) -> RenderableType:
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column()  # the bars give way where the terminal is narrow
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style=FAINT, no_wrap=True)
     for category in report.categories:
         count = unique.get(category, 0)
-        bar = Bar(count, longest, COLOURS.get(category, "white"))
+        bar = Bar(count, longest, category_colour(category))
         unit_count = units.get(category, 0)
         unit_text = f"{unit_count} {plural(unit_count, 'unit')}" if count else ""
         table.add_row(Text(category), str(count), bar, unit_text)
@@ -132,34 +126,60 @@ class Bar:
 
 
 def _best(report: LayerReport) -> RenderableType:
-    table = Table(
-        box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False
-    )
-    table.add_column("best", overflow="fold")
-    table.add_column("concept", overflow="fold")
-    for header in ("IoU", "unit", "threshold", "units"):
-        table.add_column(header, justify="right", overflow="fold")
+    headers = ("best", "concept", "IoU", *_unit_headers(report), "units")
+    rows: list[tuple[Text, ...]] = []
     for category in report.categories:
-        name = Text(category, style=COLOURS.get(category, "white"))
+        name = Text(category, style=category_colour(category))
         for score, units in report.best(category, CONCEPTS_PER_CATEGORY):
-            table.add_row(name, *_best_cells(score, units))
+            cells = _score_cells(report, score)
+            rows.append((name, *cells, Text(str(units))))
             name = Text("")
         unique = report.summary.unique_detectors_by_category.get(category, 0)
         if unique > CONCEPTS_PER_CATEGORY:
-            table.add_row(
-                "", Text(f"and {unique - CONCEPTS_PER_CATEGORY} more", style="dim")
-            )
-    return table
+            more = Text(f"and {unique - CONCEPTS_PER_CATEGORY} more", style=FAINT)
+            rows.append((name, more, *[Text("")] * (len(headers) - 2)))
+    numbers = (*NUMBER_COLUMNS, len(headers) - 1)
+    return AdaptiveTable(headers, tuple(rows), lead=1, group=0, right=numbers)
 
 
-def _best_cells(score: UnitScore, units: int) -> tuple[RenderableType, ...]:
-    threshold = "" if score.threshold is None else f"{score.threshold:.4g}"
+def _unit_headers(report: LayerReport) -> tuple[str, ...]:
+    """Return the headers of a unit's number and threshold; files give no thresholds."""
+    if report.first_unit_in_source:
+        return ("unit", "in file")
+    return ("unit", "threshold")
+
+
+def _score_cells(report: LayerReport, score: UnitScore) -> tuple[Text, ...]:
+    """Return concept, IoU, unit, and its threshold or its number in the file."""
+    detail = "" if score.threshold is None else f"{score.threshold:.4g}"
+    if report.first_unit_in_source:
+        detail = str(score.unit + report.first_unit_in_source)
     return (
         Text(score.concept),
-        f"{score.iou:.4f}",
-        str(score.unit),
-        threshold,
-        str(units),
+        Text(f"{score.iou:.4f}"),
+        Text(str(score.unit)),
+        Text(detail),
+    )
+
+
+def _nearest_misses(report: LayerReport) -> RenderableType:
+    """Return the best match of each category without detectors."""
+    headers = ("nearest miss", "concept", "IoU", *_unit_headers(report), "detects")
+    misses = {miss.score.category: miss for miss in report.nearest_misses()}
+    if not any(miss.label for miss in misses.values()):
+        headers = headers[:-1]
+    rows: list[tuple[Text, ...]] = []
+    for category in report.categories_without_detectors():
+        name = Text(category, style=category_colour(category))
+        miss = misses.get(category)
+        if miss is None:
+            no_overlap = Text("no unit overlaps any", style=FAINT)
+            rows.append((name, no_overlap, *[Text("")] * (len(headers) - 2)))
+            continue
+        cells = (name, *_score_cells(report, miss.score), Text(miss.label))
+        rows.append(cells[: len(headers)])
+    return AdaptiveTable(
+        headers, tuple(rows), lead=1, group=0, right=NUMBER_COLUMNS
     )
 
 
@@ -168,7 +188,7 @@ def _units_of_state(state: str, units: Sequence[int]) -> Text:
     beyond = len(units) - ITEMS_LISTED
     tail = f" and {beyond} more" if beyond > 0 else ""
     return Text(
-        f"{len(units)} {state} ({STATES[state]}): {listed}{tail}", style="dim"
+        f"{len(units)} {state} ({STATES[state]}): {listed}{tail}", style=FAINT
     )
 
 
@@ -177,7 +197,7 @@ def _notes(notes: Sequence[str]) -> Text:
     beyond = len(notes) - ITEMS_LISTED
     if beyond > 0:
         lines.append(f"! and {beyond} more, in run.json and in --json")
-    return Text("\n".join(lines), style="yellow")
+    return Text("\n".join(lines), style=WARNING)
 
 
 def to_text(reports: Sequence[LayerReport], width: int = 100) -> str:

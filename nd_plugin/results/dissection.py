@@ -134,7 +134,7 @@ class Dissection:
 
     def summary(self) -> Summary:
         """Return the counts that the paper compares layers by."""
-        return self.report().summary
+        return self._summary_of(tuple(self.unit_scores()))
 
     def report(self) -> LayerReport:
         """Return what a report shows of this layer."""
@@ -149,7 +149,19 @@ class Dissection:
                 self.provenance, self.settings, self.images, len(self.concepts)
             ),
             notes=self._notes(),
+            category_scores=self._category_scores(),
         )
+
+    def _category_scores(self) -> dict[str, tuple[UnitScore, ...]]:
+        """Return every unit with its best concept of each category, by category."""
+        best, _ = best_in_category(self.iou, self.category_of, len(self.categories))
+        scores: dict[str, tuple[UnitScore, ...]] = {}
+        for category in np.unique(self.category_of).tolist():
+            units = enumerate(best[:, category].tolist())
+            scores[self.categories[category]] = tuple(
+                self._unit_score(unit, concept) for unit, concept in units
+            )
+        return scores
 
     def _summary_of(self, scores: tuple[UnitScore, ...]) -> Summary:
         best, iou = best_in_category(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
-from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
+from nd_plugin.contracts.concept_sets import Annotation, Concept, ConceptSet
 from nd_plugin.contracts.provenance import Identity
+
+LABELLED_IMAGES = 50  # of which at least one has to have a label
 
 
 def check_concept_set(concepts: ConceptSet, images: int = 3) -> None:
@@ -21,12 +24,14 @@ def check_concept_set(concepts: ConceptSet, images: int = 3) -> None:
     )
     check_identity(concepts.identity)
     _check_vocabulary(concepts)
+    check_texts(getattr(concepts, "notes", ()), "concepts.notes")
     assert len(concepts) > 0, "a concept set has images"
     names = [concepts.name(index) for index in range(len(concepts))]
     assert len(set(names)) == len(names), "image names are unique"
     unpickled = pickle.loads(pickle.dumps(concepts))
     for index in range(min(images, len(concepts))):
         _check_item(concepts, index, unpickled)
+    _check_labelled(concepts)
 
 
 def check_identity(identity: Identity) -> None:
@@ -37,7 +42,38 @@ def check_identity(identity: Identity) -> None:
         assert isinstance(value, str) and value, f"identity.{field} is a text"
 
 
+def check_texts(texts: Sequence[str], subject: str) -> None:
+    """Check that notes are a sequence of texts, and not one text."""
+    assert not isinstance(texts, str), (
+        f"{subject} is a sequence of texts, not a text"
+    )
+    for text in texts:
+        assert isinstance(text, str), f"{subject} holds texts, not {text!r}"
+
+
+def _check_labelled(concepts: ConceptSet) -> None:
+    """Check that something is labelled in the first images."""
+    count = min(len(concepts), LABELLED_IMAGES)
+    for index in range(count):
+        annotation = concepts.annotation(index)
+        if annotation.labels or any(plane.any() for plane in annotation.planes):
+            return
+    raise AssertionError(
+        f"none of the first {count} images has a label: values of planes are 1 + the index of a "
+        "concept, and 0 means no label"
+    )
+
+
 def _check_vocabulary(concepts: ConceptSet) -> None:
+    for name in ("concepts", "categories"):
+        members = getattr(concepts, name)
+        assert isinstance(members, tuple), (
+            f"{name} is a tuple, not {type(members).__name__}"
+        )
+    for concept in concepts.concepts:
+        assert isinstance(concept, Concept), (
+            f"concepts holds {Concept.__name__}s, not {type(concept).__name__}s"
+        )
     pairs = [(concept.name, concept.category) for concept in concepts.concepts]
     assert pairs, "a concept set has concepts"
     assert len(set(pairs)) == len(pairs), "a concept is in the vocabulary once"
@@ -58,11 +94,20 @@ def _check_item(concepts: ConceptSet, index: int, unpickled: ConceptSet) -> None
 def _check_annotation(
     annotation: Annotation, concepts: int, image: Image.Image
 ) -> None:
+    assert isinstance(annotation, Annotation), (
+        f"annotation() gives an Annotation, not {type(annotation).__name__}"
+    )
+    assert isinstance(annotation.labels, tuple), (
+        f"labels is a tuple, not {type(annotation.labels).__name__}"
+    )
     for label in annotation.labels:
         assert 0 < label <= concepts, (
             "a whole-image label is 1 + the index of a concept"
         )
     for plane in annotation.planes:
+        assert isinstance(plane, np.ndarray), (
+            f"a plane is a NumPy array, not {type(plane).__name__}"
+        )
         assert plane.ndim == 2, "a plane is (row, column)"
         assert np.issubdtype(plane.dtype, np.integer), "a plane holds integers"
         slack = abs(plane.shape[1] * image.height - plane.shape[0] * image.width)

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nd_plugin.contracts.models import Model, Probe
+from nd_plugin.contracts.models import LayerDescription, Model, Probe
 from nd_plugin.contracts.split_models import SplitModel
 from nd_plugin.errors import LayerNotFound
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.receptive_fields.geometry import Geometry, Size
-from nd_plugin.testing.concept_sets import check_identity
+from nd_plugin.testing.concept_sets import check_identity, check_texts
+from nd_plugin.testing.places import check_places
 
 # Kernels that a batch size or a cut selects may differ in the last bits of float32.
 TOLERANCE = 1e-4
@@ -30,11 +31,12 @@ def check_model(model: Model, layers: Sequence[Any], size: Size) -> None:
     assert isinstance(model.preprocess, Preprocess), (
         "a model says how images are prepared"
     )
-    listed = [layer.name for layer in model.layers(size)]
-    assert listed, "a model lists its layers"
-    assert len(set(listed)) == len(listed), "each layer is listed once"
+    check_texts(model.notes, "model.notes")
+    _check_listed(model.layers(size))
     random = torch.Generator().manual_seed(1)
-    images = torch.rand(IMAGES, 3, *size, generator=random).to(model.device)
+    channels = len(model.preprocess.mean)
+    images = torch.rand(IMAGES, channels, *size, generator=random)
+    images = images.to(model.device)
     with model.probe(layers, size) as probe:
         maps_of = _checked_maps(probe, images, len(layers))
         copies = {layer: maps.clone() for layer, maps in maps_of.items()}
@@ -42,15 +44,31 @@ def check_model(model: Model, layers: Sequence[Any], size: Size) -> None:
         for layer, maps in maps_of.items():
             assert torch.equal(maps, copies[layer]), "maps are the caller's own"
     _check_reopened(model, layers, size, images, copies)
+    check_places(model, layers, size)
     if isinstance(model, SplitModel):
         for layer, (name, maps) in zip(layers, copies.items(), strict=True):
             _check_split(model, layer, name, images, maps)
     _check_unknown_layer(model, size)
 
 
+def _check_listed(layers: Sequence[LayerDescription]) -> None:
+    names = [layer.name for layer in layers]
+    assert names, "a model lists its layers"
+    assert len(set(names)) == len(names), "each layer is listed once"
+    for layer in layers:
+        assert layer.shape is None or isinstance(layer.shape, tuple), (
+            f"the shape of {layer.name} is a tuple, not {type(layer.shape).__name__}"
+        )
+
+
 def _checked_maps(probe: Probe, images: Tensor, layers: int) -> dict[str, Tensor]:
     maps_of = dict(probe(images))
+    assert isinstance(probe.layers, tuple), (
+        f"probe.layers is a tuple of names, not {type(probe.layers).__name__}"
+    )
     assert tuple(maps_of) == probe.layers, "a probe gives its layers, in order"
+    for name in ("notes", "unreliable"):
+        check_texts(getattr(probe, name, ()), f"probe.{name}")
     assert len(maps_of) == layers, "a probe gives each layer that was asked for"
     for layer, maps in maps_of.items():
         assert maps.dim() == 4, f"maps of {layer} are (image, unit, row, column)"
@@ -59,6 +77,9 @@ def _checked_maps(probe: Probe, images: Tensor, layers: int) -> dict[str, Tensor
             f"maps of {layer} are floating-point numbers"
         )
         assert not maps.requires_grad, f"maps of {layer} are without gradients"
+        assert maps.device == images.device, (
+            f"maps of {layer} are on {maps.device}, images on {images.device}"
+        )
         assert isinstance(probe.geometries[layer], Geometry), (
             f"{layer} has a geometry"
         )
@@ -129,6 +150,11 @@ def _check_unknown_layer(model: Model, size: Size) -> None:
             pass
     except LayerNotFound as error:
         assert "no such layer" in str(error), "the error names the layer"
+    except KeyError as error:
+        raise AssertionError(
+            "probe() raises KeyError for a layer that does not exist; raise "
+            "nd_plugin.LayerNotFound instead, naming the layer and the nearest ones"
+        ) from error
     else:
         raise AssertionError("a layer that does not exist is a LayerNotFound")
 

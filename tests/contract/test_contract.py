@@ -35,20 +35,29 @@ def test_sets_on_disk(real_data: Path, text: str) -> None:
     check_concept_set(open_concepts(text.format(real_data)), images=8)
 
 
-TORCH: dict[str, tuple[Callable[[], nn.Module], list[str], int]] = {
-    "resnet": (networks.ResNet18, ["layer1", "layer2.0.conv1", "layer4", "fc"], 64),
-    "alexnet, in place": (networks.alexnet, ["0", "8", "10"], 227),
-    "vit": (networks.ViT, ["embed", "block1", "block2.mlp", "head"], 48),
+Size = tuple[int, int]
+TORCH: dict[str, tuple[Callable[[], nn.Module], list[str], Size]] = {
+    "resnet": (
+        networks.ResNet18,
+        ["layer1", "layer2.0.conv1", "layer4", "fc"],
+        (64, 96),
+    ),
+    "alexnet, in place": (
+        lambda: networks.alexnet(16),
+        ["0", "8", "10"],
+        (227, 227),
+    ),
+    "vit": (networks.ViT, ["embed", "block1", "block2.mlp", "head"], (48, 48)),
     "vit, tokens first": (
         lambda: networks.ViT(batch_first=False),
         ["block1", "norm"],
-        48,
+        (48, 48),
     ),
-    "windows": (networks.Windows, ["embed", "last"], 64),
+    "windows": (networks.Windows, ["embed", "last"], (64, 64)),
     "returns": (
         networks.Returns,
         ["relu#1", "pair[0]", "table[feat.1]", "one"],
-        32,
+        (32, 48),
     ),
 }
 
@@ -57,7 +66,7 @@ TORCH: dict[str, tuple[Callable[[], nn.Module], list[str], int]] = {
 def test_torch(case: str) -> None:
     make, layers, size = TORCH[case]
     torch.manual_seed(0)  # the same weights whichever tests ran earlier
-    check_model(open_model(make()), layers, (size, size))
+    check_model(open_model(make()), layers, size)
 
 
 ONNX: dict[str, tuple[Callable[[Path], Path], list[str]]] = {

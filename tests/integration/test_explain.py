@@ -162,7 +162,7 @@ class TestCommandLine:
             "explain", run, MODEL, files[0], "-t", "kind 920", "--classes", names, "--json",
             "--html", page, "-l", "_blocks.10", "--mask", "dissection",
         )  # fmt: skip
-        (found,) = json.loads(done.stdout)
+        (found,) = json.loads(done.stdout)["explanations"]
         assert (
             found["target"] == 920
             and found["name"] == "kind 920"

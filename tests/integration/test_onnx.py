@@ -312,7 +312,7 @@ def test_parity_tells_what_a_conversion_changed(
         "0",
     )
     code, out = nd(*run, "--json", "--tolerance", "1e-4")
-    found = json.loads(out)
+    found = json.loads(out)["layers"]
     assert code == 1 and [one["layers"][0] for one in found] == [
         layer.partition("=")[0] for layer in layers
     ]

@@ -262,7 +262,7 @@ class TestPaddle:
 
     def test_its_layers_are_listed(self, detector: Path) -> None:
         code, out = nd("layers", detector, "--input-size", "64x96", "--json")
-        listed = {layer["name"]: layer for layer in json.loads(out)}
+        listed = {layer["name"]: layer for layer in json.loads(out)["layers"]}
         assert code == 0 and len(listed) > 300
         shapes = {name: listed[name]["shape"][1:] for name in PADDLE}
         assert shapes == {
@@ -438,7 +438,7 @@ class TestKeras:
 
     def test_its_layers_are_listed_as_maps(self, trained: Case) -> None:
         code, out = nd("layers", trained.path, "--json")
-        listed = {layer["name"]: layer for layer in json.loads(out)}
+        listed = {layer["name"]: layer for layer in json.loads(out)["layers"]}
         assert code == 0
         assert [listed[name]["shape"][1:] for name in trained.layers] == [
             [8, 48, 48],

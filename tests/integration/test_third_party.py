@@ -141,7 +141,7 @@ def test_plugins_as_json(site: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     found = {
         plugin["name"]: (plugin["distribution"], plugin["state"])
-        for plugin in json.loads(done.stdout)
+        for plugin in json.loads(done.stdout)["plugins"]
     }
     assert found == {
         "brittle": ("nd_brittle", "broken"),
@@ -174,7 +174,7 @@ def test_what_needs_none_of_them_works(site: Path, tmp_path: Path) -> None:
     (tmp_path / "conv5.csv").write_text("\n".join([columns, *rows, ""]))
     done = nd(tmp_path, [site], "report", "conv5.csv", "--json", blocked="leaver")
     assert (done.returncode, done.stderr) == (0, "")
-    (summary,) = json.loads(done.stdout)
+    (summary,) = json.loads(done.stdout)["layers"]
     assert (summary["layer"], summary["units"], summary["detectors"]) == (
         "conv5",
         2,
@@ -258,7 +258,7 @@ def test_the_examples_together_find_every_filters_orientation(
         "--json",
     )
     assert done.returncode == 0, done.stderr
-    gabor, pooled = json.loads(done.stdout)
+    gabor, pooled = json.loads(done.stdout)["layers"]
     assert (
         gabor["layer"],
         gabor["units"],
@@ -314,7 +314,7 @@ def test_listing_the_examples_imports_nothing_heavy(
     assert done.returncode == 0, done.stderr
     offers = {
         plugin["name"]: (plugin["state"], plugin["offers"])
-        for plugin in json.loads(done.stdout)
+        for plugin in json.loads(done.stdout)["plugins"]
     }
     assert offers["filterbank"] == ("loaded", ["backend filterbank"])
     assert offers["gratings"] == ("loaded", ["concept set gratings"])

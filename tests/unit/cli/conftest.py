@@ -119,7 +119,7 @@ def run(
     done = nd("dissect", MODEL, "-l", "layer1", "-l", "layer2.0", "-c", f"masks:{probe_set}",
               "-o", folder, "--input-size", "64", "--quantile", "0.2", "--json")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    layers = json.loads(done.stdout)
+    layers = json.loads(done.stdout)["layers"]
     assert [layer["layer"] for layer in layers] == ["layer1", "layer2.0"]
     assert set(layers[0]) >= {
         "layer", "units", "detectors", "unique_detectors", "unique_detectors_by_category",

@@ -48,7 +48,7 @@ class TestReport:
         )
         assert made["command"][:2] == ["nd", "dissect"]
 
-    @pytest.mark.parametrize("width", ["50", "80", "160"])
+    @pytest.mark.parametrize("width", ["40", "50", "80", "160"])
     def test_narrow_and_wide(self, run: Path, width: str, nd: Any) -> None:
         lines = nd("report", run, COLUMNS=width).stdout.splitlines()
         assert max(map(len, lines)) <= int(width) and not any(
@@ -115,7 +115,7 @@ class TestReport:
         done = nd(
             "report", real_data / "netdissect_published" / f"{name}.csv", "--json"
         )
-        (found,) = json.loads(done.stdout)
+        (found,) = json.loads(done.stdout)["layers"]
         by_category = [
             found["unique_detectors_by_category"][c]
             for c in ("object", "part", "scene", "material", "texture", "color")
@@ -149,7 +149,7 @@ class TestReport:
         done = nd("report", run, "--format", "pdf")
         assert (
             done.returncode == 2
-            and "no report format 'pdf'; known are csv, html, json, svg, text"
+            and "no report format 'pdf'; known are csv, html, json, netdissect-csv, svg, text"
             in done.stderr
         )
 
@@ -175,7 +175,8 @@ class TestReport:
 class TestListings:
     def test_layers(self, nd: Any) -> None:
         done = nd("layers", MODEL, "--input-size", "64", "--json")
-        listed = {layer["name"]: layer for layer in json.loads(done.stdout)}
+        layers = json.loads(done.stdout)["layers"]
+        listed = {layer["name"]: layer for layer in layers}
         assert (
             listed["layer4"]["shape"] == [1, 32, 2, 2]
             and listed["layer4"]["geometry"]["rows"]["stride"] == 32
@@ -183,7 +184,7 @@ class TestListings:
         lines = nd("layers", MODEL).stdout.splitlines()
         assert any(line.startswith("layer4.1.relu#1 ") for line in lines)
         assert len(lines) == 1 + len(
-            json.loads(nd("layers", MODEL, "--json").stdout)
+            json.loads(nd("layers", MODEL, "--json").stdout)["layers"]
         ), "no row is folded"
 
     def test_concepts(self, probe_set: Path, nd: Any) -> None:
@@ -388,7 +389,8 @@ class TestBadInput:
             "skipped annotation of 4.png: the mask object/4.png is 30x30"
             in done.stdout
         )
-        (summary,) = json.loads(nd("report", tmp_path / "run", "--json").stdout)
+        done = nd("report", tmp_path / "run", "--json")
+        (summary,) = json.loads(done.stdout)["layers"]
         assert summary["images"] == 5
         code, stderr = self.dissect(
             nd, MODEL, *options, "-o", tmp_path / "strict", "--strict"

@@ -49,7 +49,7 @@ def test_what_a_factory_prints_is_no_result(
     done = nd_process(
         "layers", "noisy:net", "--json", PYTHONPATH=f"{tmp_path}{os.pathsep}{paths}"
     )
-    assert json.loads(done.stdout) and "hello" in done.stderr
+    assert json.loads(done.stdout)["layers"] and "hello" in done.stderr
 
 
 def test_report_needs_no_torch(run: Path) -> None:
@@ -116,7 +116,10 @@ def test_a_disk_that_fills_up_loses_no_result(
     )
     assert done.returncode == 1, done.stderr
     assert "cannot be written: File too large" in done.stderr
-    assert json.loads(done.stdout)[0]["layer"] == "layer1"
+    document = json.loads(done.stdout)
+    assert document["layers"][0]["layer"] == "layer1"
+    assert document["error"]["type"] == "NotSaved"
+    assert document["error"]["exit_code"] == 1
     assert list(tmp_path.iterdir()) == []
 
 

@@ -316,7 +316,7 @@ class TestCommand:
             and "nd: activations differ by more than 0.01 of the largest activation in conv1"
             in err
         )
-        (layer,) = json.loads(out)
+        (layer,) = json.loads(out)["layers"]
         assert layer["layers"] == ["conv1", "conv1"] and layer["labels"] == [3]
         assert layer["relative"] == layer["difference"] / layer["largest"] > 0.01
         assert set(layer) >= {
@@ -357,10 +357,11 @@ class TestLayers:
     def test_as_json_are_those_of_the_origin(self, files: Files, nd: Any) -> None:
         ours = {
             layer["name"]: layer
-            for layer in json.loads(nd("layers", files.onnx, "--json")[1])
+            for layer in json.loads(nd("layers", files.onnx, "--json")[1])["layers"]
         }
         arguments = ("layers", files.origin, "--json", "--input-size", "32")
-        theirs = {layer["name"]: layer for layer in json.loads(nd(*arguments)[1])}
+        listed = json.loads(nd(*arguments)[1])["layers"]
+        theirs = {layer["name"]: layer for layer in listed}
         for name in ("conv1", "relu1", "pool1", "conv2", "relu2", "fc"):
             assert (
                 ours[name]["shape"] == theirs[name]["shape"]
@@ -487,7 +488,7 @@ class TestDissect:
         code, out, _ = nd(
             *run, "--input", "left", "--feed", "right=0.5", "-o", tmp_path / "run"
         )
-        assert code == 0 and json.loads(out)[0]["units"] == 12
+        assert code == 0 and json.loads(out)["layers"][0]["units"] == 12
 
 
 class TestDoctor:
@@ -504,7 +505,7 @@ class TestDoctor:
 
     def test_as_json_is_the_same(self, nd: Any) -> None:
         code, out, _ = nd("doctor", "--json")
-        findings = json.loads(out)
+        findings = json.loads(out)["findings"]
         assert code == 0
         assert all(
             set(finding) == {"subject", "found", "remedy"} for finding in findings
@@ -537,7 +538,8 @@ class TestDoctor:
 
         monkeypatch.setattr(doctor, "examine", broken)
         code, out, _ = nd("doctor", "--json")
-        by_subject = {finding["subject"]: finding for finding in json.loads(out)}
+        findings = json.loads(out)["findings"]
+        by_subject = {finding["subject"]: finding for finding in findings}
         assert code == 0 and "torch" in by_subject
         assert "of another planet" in by_subject["onnxruntime"]["found"]
         assert by_subject["onnxruntime"]["remedy"] == "reinstall it"

@@ -30,6 +30,7 @@ from nd_plugin.cli.explain import choose_dissection, parse_target
 from nd_plugin.explain import explainer
 from nd_plugin.explain.class_names import target_name
 from nd_plugin.report.explanation_record import run_lengths
+from nd_plugin.report.json_text import SCHEMA
 from nd_plugin.report.mask_overlays import overlay
 
 PLAIN = Preprocess(size=(32, 32), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -290,6 +291,14 @@ class TestShown:
             in flat
         )
 
+    def test_no_word_is_cut_in_a_narrow_terminal(self, found: Explanations) -> None:
+        lines = [line.rstrip() for line in shown(found[0], 40).splitlines()]
+        assert max(map(len, lines)) <= 40
+        words = " ".join(lines).replace(",", " ").replace(":", " ").split()
+        numbers = ("+0.75", "25.0%")
+        for word in ("(no", "concept)", "unit", "IoU", "contribution", *numbers):
+            assert word in words, word
+
     def test_names_are_no_markup(self, found: Explanations) -> None:
         assert EVIL in shown(found, 120)
 
@@ -324,8 +333,8 @@ class TestShown:
         assert section in page and "kitchen" in section
 
     def test_as_json(self, found: Explanations) -> None:
-        first = json.loads(found.to_json())[0]
-        assert first == json.loads(found[0].to_json())
+        (first, *_) = json.loads(found.to_json())["explanations"]
+        assert {"schema": SCHEMA, **first} == json.loads(found[0].to_json())
         assert (
             first["target"] == 0
             and first["units"][0]["unit"] == 4

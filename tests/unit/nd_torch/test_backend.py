@@ -115,30 +115,43 @@ class TestMaps:
 class TestGeometry:
     def test_the_chosen_entry_gives_the_geometry(self) -> None:
         def pair(x: Tensor) -> tuple[Tensor, Tensor]:
-            return x[:, :, ::2, ::2], torch.rand(2 * len(x) // 2, 4, 8, 8)
+            return x[:, :, ::2, ::2], x[:, :, 1::4, 1::4].clone()
 
         model = nn.Sequential(networks.Call(pair))
         with open_model(model).probe(["0[1]"], (32, 32)) as probe:
-            assert probe.geometries["0[1]"].rows == geometry.Axis(32, 4, 1.5)
+            assert probe.geometries["0[1]"].rows == geometry.Axis(1, 4, 1)
 
-    @pytest.mark.parametrize("operation", ["grid_sample", "sort", "cumsum"])
-    def test_operations_that_move_values_unseen_have_no_geometry(
-        self, operation: str
-    ) -> None:
-        operations = {
-            "grid_sample": sample_flipped,
-            "sort": lambda x: x.sort(2).values,
-            "cumsum": lambda x: x.cumsum(3),
-        }
+    def test_operations_that_move_values_unseen_are_measured(self) -> None:
         model = nn.Sequential(
-            nn.Conv2d(3, 4, 3, 2, 1), networks.Call(operations[operation])
+            nn.Conv2d(3, 4, 3, 2, 1), networks.Call(sample_flipped)
         )
-        with open_model(model).probe(["1"], (32, 32)) as probe:
-            assert not probe.geometries["1"].anchored
+        with open_model(model).probe(["1"], (48, 32)) as probe:
+            geometry_ = probe.geometries["1"]
+            *_, note = probe.notes
+        assert geometry_.measured
+        # within half a cell of 2 pixels: the convolution is random
+        assert geometry_.rows.stride == -2
+        assert geometry_.rows.offset == pytest.approx(46, abs=1)
+        assert geometry_.columns.stride == 2
+        assert geometry_.columns.offset == pytest.approx(0, abs=1)
+        assert "measured on perturbed images" in note
+
+    def test_cells_that_do_not_follow_the_image_are_none(self) -> None:
+        sort = networks.Call(lambda x: x.flatten(2).sort(2).values.view_as(x))
+        model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), sort)
+        refused = pytest.raises(UnitsNotFound, match=r"axes are unknown.*1@nhwc")
+        with refused, open_model(model).probe(["1"], (32, 32)):
+            pass
+        with open_model(model).probe(["1@nchw"], (32, 32)) as probe:
+            assert not probe.geometries["1@nchw"].anchored
+            assert probe.notes == (
+                "layer '1@nchw': its axes are NCHW, as requested",
+            )
 
 
 def sample_flipped(x: Tensor) -> Tensor:
-    matrices = torch.eye(2, 3)[None].flip(1).repeat(len(x), 1, 1)
+    """Turn maps upside down."""
+    matrices = torch.tensor([[1.0, 0, 0], [0, -1, 0]]).repeat(len(x), 1, 1)
     grid = nn.functional.affine_grid(matrices, list(x.shape), False)
     return nn.functional.grid_sample(x, grid, align_corners=False)
 

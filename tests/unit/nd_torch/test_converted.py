@@ -217,7 +217,9 @@ class TestExportedPrograms:
             def forward(self, x: Tensor) -> Tensor:
                 return x.reshape(x.shape[0], -1, 4, 4)
 
-        model = nn.Sequential(nn.Conv2d(3, 4, 8, 8), Regroup(), nn.ReLU(), Regroup())
+        model = nn.Sequential(
+            nn.Conv2d(3, 4, 8, 8), Regroup(), nn.ReLU(), Regroup()
+        )
         program = exported(model, None)
         assert set(names(open_model(program))) == {"0", "1", "2", "3"}
 

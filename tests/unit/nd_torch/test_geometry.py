@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Axis, open_model
+from nd_plugin import Axis, UnitsNotFound, open_model
 
 ToMaps = Callable[[Tensor], Tensor]
 
@@ -193,7 +193,9 @@ def test_a_single_cell_keeps_its_stride_for_what_follows(size: int) -> None:
     assert rows.offset == 3.5
 
 
-def test_what_no_rule_knows_is_spread_evenly_and_said() -> None:
+def test_what_no_rule_knows_and_does_not_follow_the_image_is_spread_evenly() -> (
+    None
+):
     def spectrum(x: Tensor) -> Tensor:
         return torch.fft.fft2(x).abs()[:, :, ::3, ::3].cos()
 
@@ -205,7 +207,10 @@ def test_what_no_rule_knows_is_spread_evenly_and_said() -> None:
         networks.Call(spectrum),
         networks.Call(select_rows),
     )
-    with open_model(model).probe(["2"], (48, 48)) as probe:
-        geometry = probe.geometries["2"]
+    refused = pytest.raises(UnitsNotFound, match="axes are unknown")
+    with refused, open_model(model).probe(["2"], (48, 48)):
+        pass
+    with open_model(model).probe(["2@nchw"], (48, 48)) as probe:
+        geometry = probe.geometries["2@nchw"]
     assert not geometry.anchored
     assert geometry.rows == Axis(48, 16, 7.5)

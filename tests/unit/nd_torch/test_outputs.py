@@ -232,7 +232,7 @@ REASONS: dict[str, tuple[Callable[[Tensor, Tensor], Any], str]] = {
     ),
     "windows without positions": (
         lambda x, table: x.cumsum(3).view(-1, 2, 16, 16),
-        "maps of 4 images for a batch of 2",
+        r"returns a tensor of shape \(4, 2, 16, 16\)",
     ),
     "a table": (lambda x, table: table, CONSTANT),
     "a table for each image": (lambda x, table: table.expand_as(x), CONSTANT),

@@ -292,6 +292,50 @@ def test_nd_reporters_writes_reports(install: Install, tmp_path: Path) -> None:
     ) and "known are csv, html, json, loud" in str(unknown.exception)
 
 
+LOUD = """
+    def loud(reports):
+        return " ".join(report.layer.upper() for report in reports)
+
+    @hookimpl
+    def nd_reporters():
+        factory = "nd_{name}_plugin:loud"
+        return [ReporterSpec("{name}", "of a test", factory, (".Loud.csv",))]
+"""
+
+
+@pytest.fixture
+def conv5(tmp_path: Path) -> str:
+    """A NetDissect CSV file of one unit."""
+    path = tmp_path / "conv5.csv"
+    head = "unit,category,label,score,object-label,object-iou"
+    path.write_text(f"{head}\n1,object,dog,0.2,dog,0.2\n")
+    return str(path)
+
+
+def test_a_reporter_claims_endings_of_files(
+    install: Install, conv5: str, tmp_path: Path
+) -> None:
+    install("nd-loud", "loud", LOUD.replace("{name}", "loud"))
+    for name in ("r.loud.csv", "R.LOUD.CSV"):
+        nd("report", conv5, "-o", str(tmp_path / name))
+        assert (tmp_path / name).read_text() == "CONV5", (
+            "the longest ending decides"
+        )
+    nd("report", conv5, "-o", str(tmp_path / "r.csv"))
+    assert (tmp_path / "r.csv").read_text().startswith("layer,unit,")
+
+
+def test_two_reporters_that_claim_one_ending(
+    install: Install, conv5: str, tmp_path: Path
+) -> None:
+    install("nd-loud", "loud", LOUD.replace("{name}", "loud"))
+    install("nd-rival", "rival", LOUD.replace("{name}", "rival"))
+    conflict = nd("report", conv5, "-o", str(tmp_path / "x.loud.csv")).exception
+    assert isinstance(conflict, PluginConflict)
+    assert "the ending '.loud.csv' is claimed by" in str(conflict)
+    assert "nd-loud" in str(conflict) and "nd-rival" in str(conflict)
+
+
 class Dots:
     """Two images, one bright pixel each."""
 
@@ -641,7 +685,7 @@ def test_json_lists_every_plugin_with_its_state(
     monkeypatch.setenv(DISABLE, "toys")
     listed = {
         plugin["name"]: plugin
-        for plugin in json.loads(nd("plugins", "--json").stdout)
+        for plugin in json.loads(nd("plugins", "--json").stdout)["plugins"]
     }
     assert listed["masks"]["offers"] == ["concept set masks"]
     assert listed["torch"]["offers"] == ["backend torch"]

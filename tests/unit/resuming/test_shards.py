@@ -613,7 +613,7 @@ class TestCommands:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         self.dissect(tmp_path / "whole", None)
-        (whole,) = json.loads(capsys.readouterr().out)
+        (whole,) = json.loads(capsys.readouterr().out)["layers"]
         for index in (1, 2):
             self.dissect(tmp_path / str(index), f"{index}/2")
             said = capsys.readouterr()
@@ -623,7 +623,7 @@ class TestCommands:
                 in said.err.replace("\n", "")
             )
         self.merge([tmp_path / "2", tmp_path / "1"], tmp_path / "merged")
-        (merged,) = json.loads(capsys.readouterr().out)
+        (merged,) = json.loads(capsys.readouterr().out)["layers"]
         (few,) = whole.pop("notes")
         assert "concepts label no pixel of these images: " in few and merged.pop(
             "notes"

@@ -1,0 +1,191 @@
+"""Centres measured: the cells that look at the edges between bands of the image.
+
+Of a cell that looks exactly at the edge of two bands, a perturbation of either band makes the same
+change, however wide its receptive field is. Where along an axis this is so is found between cells,
+for each edge; edges and cells then give stride and offset.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+
+from nd_plugin.receptive_fields.geometry import Axis, Geometry, Size
+from nd_plugin.receptive_fields.layout import Layout, MapLayout, TokenLayout
+from nd_plugin.receptive_fields.perturbation import (
+    AxisResponse,
+    PerturbedImages,
+    Response,
+)
+
+MIN_EDGES = 2  # that have to be found along an axis of several cells
+NEGLIGIBLE = 1e-6  # of the largest change
+MIN_SPREAD = (
+    0.01  # of the bands along an axis: below, cells hardly tell places apart
+)
+# measured offsets are multiples of this fraction of a cell, and of half a pixel at most
+OFFSET_STEPS = 8
+MAX_OFFSET_STEP = 0.5
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Edge of two bands: its pixel, and the cell that looks at it, between whole cells."""
+
+    pixel: float
+    cell: float
+
+
+@dataclass(frozen=True)
+class GridResponse:
+    """Response of a layer along the rows and the columns of its grid."""
+
+    rows: AxisResponse
+    columns: AxisResponse
+
+    @classmethod
+    def of_layout(cls, response: Response, layout: Layout) -> GridResponse | None:
+        """Return the response along a layout's grid; None for features, which have none."""
+        if isinstance(layout, MapLayout):
+            _, _, row_axis, column_axis = layout.axes
+            return cls(response.rows[row_axis], response.columns[column_axis])
+        if isinstance(layout, TokenLayout):
+            _, token_axis, _ = layout.axes
+            rows = response.rows[token_axis].select(layout.tokens)
+            columns = response.columns[token_axis].select(layout.tokens)
+            return cls(rows.summed(layout.grid, 1), columns.summed(layout.grid, 0))
+        return None
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Distance of measured from derived centres, in cells; None: not measurable."""
+
+    rows: float | None
+    columns: float | None
+
+    @property
+    def largest(self) -> float:
+        """Larger absolute distance, 0 where none could be measured."""
+        known = [side for side in (self.rows, self.columns) if side is not None]
+        return max(map(abs, known), default=0.0)
+
+
+def measure_deviation(
+    grid: GridResponse, images: PerturbedImages, geometry: Geometry
+) -> Deviation:
+    """Compare measured centres with those of a geometry."""
+    row_edges = find_edges(grid.rows, images.row_edges)
+    column_edges = find_edges(grid.columns, images.column_edges)
+    return Deviation(
+        _deviation_along(row_edges, geometry.rows),
+        _deviation_along(column_edges, geometry.columns),
+    )
+
+
+def _deviation_along(edges: Sequence[Edge], axis: Axis) -> float | None:
+    """Return the median distance of edges from where the axis has them, in cells."""
+    if len(edges) < MIN_EDGES:
+        return None
+    distances = []
+    for edge in edges:
+        derived_cell = (edge.pixel - axis.offset) / axis.stride
+        distances.append(edge.cell - derived_cell)
+    return median(distances)
+
+
+def measured_geometry(
+    grid: GridResponse, images: PerturbedImages, image_size: Size
+) -> Geometry | None:
+    """Return the geometry that a response shows, in round numbers; None where it shows none."""
+    height, width = image_size
+    rows = _measured_axis(grid.rows, images.row_edges, height)
+    columns = _measured_axis(grid.columns, images.column_edges, width)
+    if rows is None or columns is None:
+        return None
+    return Geometry(rows, columns, measured=True)
+
+
+def _measured_axis(
+    response: AxisResponse, pixel_edges: Sequence[int], pixels: int
+) -> Axis | None:
+    """Return the axis on which cells lie.
+
+    Measured numbers differ in the last digits between processors. The stride is therefore rounded,
+    to the even one or a whole number of pixels where it is close, and the offset to a fraction of
+    a cell.
+    """
+    cells = response.changes.shape[1]
+    if cells == 1:
+        return Axis(pixels, pixels, (pixels - 1) / 2)
+    edges = find_edges(response, pixel_edges)
+    if len(edges) < MIN_EDGES:
+        return None
+    measured_stride = _theil_sen_slope(edges)
+    if not measured_stride:
+        return None
+    stride = _round_stride(abs(measured_stride), pixels / cells)
+    stride = math.copysign(stride, measured_stride)
+    offset = median(edge.pixel - stride * edge.cell for edge in edges)
+    step = min(abs(stride) / OFFSET_STEPS, MAX_OFFSET_STEP)
+    return Axis(pixels, stride, round(offset / step) * step)
+
+
+def _theil_sen_slope(edges: Sequence[Edge]) -> float:
+    """Return the median slope of pixels over cells, of all pairs of edges; 0 for no pair."""
+    slopes = []
+    for index, first in enumerate(edges):
+        for second in edges[index + 1 :]:
+            if second.cell != first.cell:
+                slope = (second.pixel - first.pixel) / (second.cell - first.cell)
+                slopes.append(slope)
+    return median(slopes) if slopes else 0.0
+
+
+def _round_stride(measured: float, even: float) -> float:
+    """Round a stride to the nearer of the even one and a whole one within 10 %, else to 1/8."""
+    whole = float(max(round(measured), 1))
+    nearest = min((even, whole), key=lambda stride: abs(stride - measured))
+    if abs(nearest - measured) <= 0.1 * nearest:
+        return nearest
+    return round(measured * 8) / 8
+
+
+def find_edges(response: AxisResponse, pixel_edges: Sequence[int]) -> list[Edge]:
+    """Find the cell that looks at each edge between bands, where there is one.
+
+    Of the bands on both sides of an edge, equally many are compared.
+    """
+    if not response.follows_bands(MIN_SPREAD):
+        return []
+    is_reversed = response.is_reversed()
+    changes = response.changes.flip(1) if is_reversed else response.changes
+    bands, cells = changes.shape
+    floor = NEGLIGIBLE * changes.max()
+    edges: list[Edge] = []
+    for band in range(1, bands):
+        count = min(band, bands - band)
+        change_before = changes[band - count : band].sum(0) + floor
+        change_after = changes[band : band + count].sum(0) + floor
+        cell = _crossing(change_before, change_after)
+        if cell is not None:
+            cell = cells - 1 - cell if is_reversed else cell
+            edges.append(Edge(pixel_edges[band] - 0.5, cell))
+    return edges
+
+
+def _crossing(before: torch.Tensor, after: torch.Tensor) -> float | None:
+    """Return where two changes (cell,) of falling ratio are equal; None where they never are."""
+    ratio = torch.log(before / after)
+    crossings = ((ratio[:-1] > 0) & (ratio[1:] <= 0)).nonzero()[:, 0]
+    if not len(crossings):
+        return None
+    change = before + after
+    at_crossings = change[crossings] + change[crossings + 1]
+    cell = int(crossings[at_crossings.argmax()])
+    fraction = ratio[cell] / (ratio[cell] - ratio[cell + 1])
+    return cell + float(fraction)

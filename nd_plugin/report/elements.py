@@ -1,0 +1,155 @@
+"""Elements of terminal reports: colours, headings and tables that suit any terminal.
+
+Colours are readable on dark and on light backgrounds. A colour can stand out from black and from
+white alike only in the middle of the scale of luminance: each of these has a contrast (WCAG 2) of
+3.5 or more to black, to white, and to the usual backgrounds between. All lie in the palette of
+terminals with 256 colours, so that those show them unchanged. The 16 colours of a terminal's own
+theme promise nothing of the kind: its yellow is lost on white, its blue on black.
+
+Headings and tables turn into paragraphs where a terminal is too narrow for them. A table whose
+columns were folded to fit would cut words and numbers::
+
+    best    concept     IoU  unit         best
+    object  cat      0.2727     2         object
+            dog      0.2500     1           cat: IoU 0.2727, unit 2
+                                            dog: IoU 0.2500, unit 1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+GOOD = "#008700"
+WARNING = "#af5f00"
+FAILURE = "#ff0000"
+FAINT = "#767676"  # of what is secondary
+OF_CATEGORY = {
+    "object": "#008787",
+    "part": "#5f5fff",
+    "scene": "#d700af",
+    "material": "#af5f00",
+    "texture": "#008700",
+    "color": "#ff0000",
+}
+GAP = 2  # terminal cells between columns, and before an indented line
+RULE_CELLS = 2  # of a heading: a blank and a dash at least
+
+
+def category_colour(category: str) -> str:
+    """Return the colour of a category; "" for others than Broden's: the terminal's own."""
+    return OF_CATEGORY.get(category, "")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Title with a rule behind it, as far as there is room for one."""
+
+    title: Text
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        if self.title.cell_len + RULE_CELLS <= options.max_width:
+            yield Rule(self.title, align="left", style=FAINT)
+        else:
+            yield _folding(self.title)
+
+
+@dataclass(frozen=True)
+class AdaptiveTable:
+    """Table of texts; a paragraph for each row where it does not fit without cutting words.
+
+    Only texts of the column ``lead`` are wrapped, between words. In a paragraph the lead comes
+    first, and the other texts follow behind their headers; texts without a header are left out.
+    Texts of the column ``group`` stand above the rows that they begin, and its header above all.
+    """
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[Text, ...], ...]
+    lead: int
+    group: int | None = None
+    right: tuple[int, ...] = ()  # columns that are aligned on the right
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        if self._narrowest() <= options.max_width:
+            yield self._table()
+        else:
+            yield from self._paragraphs()
+
+    def _narrowest(self) -> int:
+        """Return the width of the table when the lead is wrapped between its words."""
+        widths = []
+        for column, header in enumerate(self.headers):
+            texts = [Text(header), *(row[column] for row in self.rows)]
+            measure = _longest_word if column == self.lead else _cells
+            widths.append(max(map(measure, texts)))
+        return sum(widths) + GAP * (len(widths) - 1)
+
+    def _table(self) -> Table:
+        has_headers = any(self.headers)
+        table = Table(
+            box=None,
+            padding=(0, GAP, 0, 0),
+            header_style=FAINT,
+            pad_edge=False,
+            show_header=has_headers,
+        )
+        for column, header in enumerate(self.headers):
+            table.add_column(
+                header,
+                justify="right" if column in self.right else "left",
+                no_wrap=column != self.lead,
+                overflow="fold",
+            )
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def _paragraphs(self) -> Iterator[RenderableType]:
+        if self.group is not None and self.headers[self.group]:
+            yield Text(self.headers[self.group], style=FAINT)
+        for row in self.rows:
+            if self.group is not None and row[self.group]:
+                yield _folding(row[self.group])
+            indent = 0 if self.group is None else GAP
+            yield Padding(_folding(self._paragraph(row)), (0, 0, 0, indent))
+
+    def _paragraph(self, row: Sequence[Text]) -> Text:
+        details: list[Text] = []
+        for column, header in enumerate(self.headers):
+            is_detail = column not in (self.lead, self.group)
+            if is_detail and header and row[column]:
+                details.append(Text.assemble((f"{header} ", FAINT), row[column]))
+        if not details:
+            return row[self.lead]
+        return Text.assemble(row[self.lead], ": ", Text(", ").join(details))
+
+
+def facts_table(facts: Sequence[tuple[str, str]]) -> AdaptiveTable:
+    """Return a table of names and values, without headers."""
+    rows = [(Text(name, style=FAINT), Text(value)) for name, value in facts]
+    return AdaptiveTable(("", ""), tuple(rows), lead=1, group=0)
+
+
+def _folding(text: Text) -> Text:
+    """Return a text that is wrapped between words, and folded where a word is too long."""
+    folding = text.copy()
+    folding.overflow = "fold"
+    return folding
+
+
+def _cells(text: Text) -> int:
+    return text.cell_len
+
+
+def _longest_word(text: Text) -> int:
+    return max((Text(word).cell_len for word in text.plain.split()), default=0)

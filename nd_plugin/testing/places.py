@@ -1,0 +1,141 @@
+"""Places verified: derived centres of cells against those measured on perturbed images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+
+from nd_plugin.contracts.models import LayerDescription, Model
+from nd_plugin.receptive_fields.geometry import Geometry, Size
+from nd_plugin.receptive_fields.layout import MapLayout
+from nd_plugin.receptive_fields.measured_centres import (
+    Deviation,
+    GridResponse,
+    measure_deviation,
+    measured_geometry,
+)
+from nd_plugin.receptive_fields.measured_layout import measured_layout
+from nd_plugin.receptive_fields.perturbation import (
+    IMAGES,
+    PerturbedImages,
+    Response,
+    perturb,
+)
+from nd_plugin.receptive_fields.placement import MAX_DEVIATION
+
+TOLERANCE = 0.75  # cells: few units with random weights may look to one side
+NCHW = MapLayout((0, 1, 2, 3), None)
+GROUP_ELEMENTS = (
+    2**26
+)  # of the maps of layers that are probed together: 256 MiB of float32
+
+
+@dataclass(frozen=True)
+class VerifiedPlace:
+    """Geometry of a layer that a probe states, and what was measured."""
+
+    layer: str
+    stated: Geometry
+    measured: Geometry | None  # None: cells do not tell places apart well enough
+    deviation: Deviation  # of measured from stated centres, in cells
+
+    @property
+    def verdict(self) -> str:
+        """Result in a word: agrees, differs, or not measurable."""
+        if self.deviation.rows is None and self.deviation.columns is None:
+            return "not measurable"
+        differs = self.deviation.largest > MAX_DEVIATION
+        return "differs" if differs else "agrees"
+
+
+def verify_places(
+    model: Model, layers: Sequence[LayerDescription], size: Size
+) -> Iterator[VerifiedPlace]:
+    """Measure the places of layers' cells through probes, whatever the backend.
+
+    ``size`` is (height, width) of the input in pixels. Layers of a single cell are left out.
+    """
+    with_cells = [layer for layer in layers if _has_cells(layer)]
+    images = perturbed_noise(model, size)
+    for group in _groups(with_cells):
+        with model.probe([layer.name for layer in group], size) as probe:
+            maps_by_layer = probe(images.images)
+            for layer, maps in maps_by_layer.items():
+                yield _verify(layer, maps, probe.geometries[layer], images, size)
+
+
+def check_places(model: Model, layers: Sequence[Any], size: Size) -> None:
+    """Check by perturbation that maps have rows before columns and cells are where they should be.
+
+    On a square input, rows and columns are told apart by the bands that are perturbed; sizes that
+    differ show more. Raises AssertionError.
+    """
+    images = perturbed_noise(model, size)
+    with model.probe(layers, size) as probe:
+        maps_by_layer = probe(images.images)
+        for layer, maps in maps_by_layer.items():
+            response = Response.of_output(maps, 0)
+            measured_axes = measured_layout(response, size)
+            if isinstance(measured_axes, MapLayout):
+                assert measured_axes == NCHW, (
+                    f"maps of {layer} are (image, unit, row, column), but images, units, rows "
+                    f"and columns were measured on axes {measured_axes.axes}"
+                )
+            place = _verify(layer, maps, probe.geometries[layer], images, size)
+            assert place.deviation.largest <= TOLERANCE, (
+                f"{layer}: cells look {place.deviation.largest:.1f} cells away from where its "
+                f"geometry says, {place.stated}; measured: {place.measured}"
+            )
+
+
+def perturbed_noise(model: Model, size: Size) -> PerturbedImages:
+    """Return noise pixels, normalised as the model asks for, and perturbed band by band."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    channels = len(model.preprocess.mean)
+    shape = (1, channels, *size)
+    pixels = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+    (image,) = model.preprocess.normalise(pixels).to(model.device)
+    return perturb(image)
+
+
+def _verify(
+    layer: str,
+    maps: torch.Tensor,
+    stated: Geometry,
+    images: PerturbedImages,
+    size: Size,
+) -> VerifiedPlace:
+    response = Response.of_output(maps, 0)
+    grid = GridResponse.of_layout(response, NCHW)
+    assert grid is not None
+    deviation = measure_deviation(grid, images, stated)
+    return VerifiedPlace(
+        layer, stated, measured_geometry(grid, images, size), deviation
+    )
+
+
+def _has_cells(layer: LayerDescription) -> bool:
+    return layer.shape is not None and prod(layer.shape[2:]) > 1
+
+
+def _groups(
+    layers: Sequence[LayerDescription],
+) -> Iterator[list[LayerDescription]]:
+    """Divide layers into groups whose maps fit into memory together."""
+    group: list[LayerDescription] = []
+    elements = 0
+    for layer in layers:
+        assert layer.shape is not None
+        layer_elements = IMAGES * prod(layer.shape)
+        if group and elements + layer_elements > GROUP_ELEMENTS:
+            yield group
+            group = []
+            elements = 0
+        group.append(layer)
+        elements += layer_elements
+    if group:
+        yield group
