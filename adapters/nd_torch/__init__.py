@@ -10,7 +10,10 @@ from nd_plugin import BackendSpec, hookimpl
 
 FACTORY_TEXT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*(\?.*)?")
 LIBRARY_PREFIXES = ("torchvision:", "timm:")
-MODULE_CLASS = ("torch.nn.modules.module", "Module")
+MODEL_CLASSES = (
+    ("torch.nn.modules.module", "Module"),
+    ("torch.export.exported_program", "ExportedProgram"),
+)
 
 
 def match(model: Any) -> int:
@@ -22,7 +25,7 @@ def match(model: Any) -> int:
     if isinstance(model, str):
         return _match_text(model)
     if any(
-        (base.__module__, base.__qualname__) == MODULE_CLASS
+        (base.__module__, base.__qualname__) in MODEL_CLASSES
         for base in type(model).__mro__
     ):
         return 100
@@ -50,6 +53,7 @@ def nd_backends() -> list[BackendSpec]:
                 "timm:NAME",
                 "package.module:factory?key=value",
                 "an nn.Module",
+                "an ExportedProgram",
             ),
             doctor="nd_torch.doctor:examine",
         )

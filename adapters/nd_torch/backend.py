@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from nd_plugin import (
     BadInput,
     Identity,
     LayerDescription,
-    Measurement,
     Model,
     ModelOptions,
-    NDError,
     Preprocess,
-    place,
 )
 from nd_torch import model_texts
+from nd_torch.descriptions import describe
 from nd_torch.devices import CPU, choose_device, device_of, dtype_of
-from nd_torch.forward import at_rest
-from nd_torch.measuring import Entry, measure
+from nd_torch.exported import (
+    as_module,
+    fixed_batch_size,
+    fixed_image_size,
+    with_layers,
+)
+from nd_torch.forward import at_rest, private_random_numbers
+from nd_torch.measuring import measure
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
 from nd_torch.preprocessing import IMAGENET, preprocess_of
 from nd_torch.probe import TorchProbe, open_probe
 from nd_torch.split_model import Splittable
-from nd_torch.survey import ModuleRun, survey
+from nd_torch.survey import survey
 from nd_torch.tracking import probe_input
 from nd_torch.weights import precision_of, weights_fingerprint
 
 Size = tuple[int, int]
+SCRIPT_FUNCTIONS = ("ScriptFunction", "ScriptMethod")
+SCRIPTED = (
+    "hooks do not run on the inner layers of a TorchScript module; dissect the nn.Module that it "
+    "was scripted or traced from, or convert it (torch.onnx.export with dynamo=False) and dissect "
+    "the ONNX file"
+)
 
 
 class TorchBackend:
@@ -55,12 +67,7 @@ class TorchBackend:
                 "weights are loaded only into models named by a text; "
                 "call load_state_dict on this module yourself"
             )
-        if isinstance(model, torch.jit.ScriptModule):
-            raise BadInput(
-                "hooks do not run on the inner layers of a TorchScript module; "
-                "dissect the nn.Module that it was scripted or traced from"
-            )
-        return _open_object(model, options.device)
+        return _open_object(as_module(model), options.device)
 
 
 def _open_text(text: str, options: ModelOptions) -> TorchModel:
@@ -77,7 +84,9 @@ def _open_text(text: str, options: ModelOptions) -> TorchModel:
 
 
 def _open_object(model: Any, device: str) -> TorchModel:
-    """Open a module, a module's bound method, or another forward function."""
+    """Open a module, a module's bound method, or another forward function. Raises BadInput."""
+    if type(model).__name__ in SCRIPT_FUNCTIONS:
+        raise BadInput(SCRIPTED)
     is_module = isinstance(model, nn.Module)
     root = model if is_module else getattr(model, "__self__", None)
     if not isinstance(root, nn.Module):
@@ -104,10 +113,15 @@ class TorchModel(Splittable):
     def of_module(
         cls, module: nn.Module, source: str, preprocess: Preprocess, device: str
     ) -> TorchModel:
-        """Open a module; under ``auto`` it stays where it is, else it is moved to ``device``."""
-        root = unwrapped(module)
+        """Open a module; under ``auto`` it stays where it is, else it is moved to ``device``.
+
+        Raises BadInput for a module on which hooks do not fire, or that has no weights yet.
+        """
+        inner = unwrapped(module)
+        _check_openable(inner)
+        root = with_layers(inner)
         notes: tuple[str, ...] = ()
-        if root is not module:
+        if inner is not module:
             wrapper = type(module).__name__
             notes = (
                 f"{wrapper} was unwrapped: the model runs eagerly on one device",
@@ -115,6 +129,9 @@ class TorchModel(Splittable):
         chosen_device = choose_device(device, root)
         if (device_of(root) or CPU) != chosen_device:
             root.to(chosen_device)
+        image_size = fixed_image_size(root)
+        if image_size is not None:
+            preprocess = replace(preprocess, size=image_size)
         identity = Identity(
             type(root).__name__,
             source,
@@ -149,8 +166,8 @@ class TorchModel(Splittable):
             )
         named_modules = list(named_layers(self.root))
         modules = [module for _, module in named_modules]
-        with at_rest(self.root):
-            images = self._example(size)
+        images = self._example(size)
+        with at_rest(self.root), private_random_numbers(self.device):
             first_pass = survey(self._run, images, modules, self.root)
             unplaced = first_pass.unplaced()
             measurements = measure(self._run, self.root, images[0], unplaced)
@@ -162,7 +179,7 @@ class TorchModel(Splittable):
             name = names[run.module]
             if first_pass.count_runs(run.module) > 1:
                 name += f"#{run.number}"
-            descriptions += _describe(run, name, size, measurements)
+            descriptions += describe(run, name, first_pass, measurements)
         return descriptions
 
     @property
@@ -183,7 +200,11 @@ class TorchModel(Splittable):
                 self, device=device_of(module) or CPU, dtype=dtype_of(module)
             )
         with open_probe(
-            model._run, model.root, targets, model._example(size)
+            model._run,
+            model.root,
+            targets,
+            model._example(size),
+            fixed_batch_size(self.root),
         ) as probe:
             yield probe
 
@@ -206,30 +227,18 @@ class TorchModel(Splittable):
         return self.call(images.to(self.device, self.dtype))
 
     def _example(self, size: Size) -> Tensor:
-        return probe_input(size, self.device, self.dtype)
+        image_count = fixed_batch_size(self.root) or 2
+        return probe_input(size, self.device, self.dtype, image_count)
 
 
-def _describe(
-    run: ModuleRun,
-    name: str,
-    size: Size,
-    measurements: Mapping[Entry, Measurement | None],
-) -> Iterator[LayerDescription]:
-    """Describe each entry of a module's output, for inputs of ``size``."""
-    kind = type(run.module).__name__
-    has_several = len(run.shapes) > 1
-    for key, shape in run.shapes.items():
-        entry_name = f"{name}[{key}]" if has_several else name
-        measurement = measurements.get(Entry(run.module, run.number, key))
-        try:
-            placement = place(
-                shape, run.positions[key], entry_name, size, measurement
-            )
-        except NDError:  # no layout in which units are found
-            yield LayerDescription(entry_name, kind, None)
-            continue
-        output = torch.empty(shape, device="meta")
-        maps_shape = placement.layout.maps(output).shape
-        yield LayerDescription(
-            entry_name, kind, (1, *maps_shape[1:]), placement.geometry
+def _check_openable(module: nn.Module) -> None:
+    """Check that hooks fire on a model's layers, and that it has weights. Raises BadInput."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise BadInput(SCRIPTED)
+    tensors = chain(module.named_parameters(), module.named_buffers())
+    lazy = [name for name, tensor in tensors if is_lazy(tensor)]
+    if lazy:
+        raise BadInput(
+            f"{len(lazy)} parameters have no shape and no values yet ({lazy[0]} …): run the "
+            "model once on images, or load its weights, before it is dissected"
         )

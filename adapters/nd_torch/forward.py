@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.utils.hooks import RemovableHandle
 
 from nd_plugin import ModelFailed, NDError
 from nd_torch.naming import named_layers
@@ -39,15 +42,32 @@ def at_rest(root: nn.Module | None) -> Iterator[None]:
 
 @contextmanager
 def _modules_at_rest(root: nn.Module) -> Iterator[None]:
-    modes = {module: module.training for module in root.modules()}
-    was_training = root.training
+    modes: dict[nn.Module, bool] = {}
+    for module in root.modules():
+        if hasattr(module, "training"):  # a frozen TorchScript module has no mode
+            modes[module] = module.training
+    was_training = modes.get(root, False)
     try:
-        root.eval()
+        _switch(root, training=False)
         yield
     finally:
         if was_training:
-            root.train()  # also undoes side effects of eval(), such as LoRA's merged weights
+            # also undoes side effects of eval(), such as LoRA's merged weights
+            _switch(root, training=True)
         _restore_modes(modes)
+
+
+def _switch(root: nn.Module, *, training: bool) -> None:
+    """Switch a model between training and evaluation mode, where its modules have both.
+
+    Exported programs refuse: their mode is part of the graph.
+    """
+    try:
+        root.train(training)
+    except NotImplementedError:
+        for module in root.modules():
+            if not isinstance(module, fx.GraphModule):
+                module.training = training
 
 
 @contextmanager
@@ -85,15 +105,54 @@ def eager() -> Iterator[None]:
 
 
 @contextmanager
+def private_random_numbers(device: torch.device) -> Iterator[None]:
+    """Restore the generators of random numbers (torch, NumPy, Python) on leaving."""
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()
+    devices = [device] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+
+
+@contextmanager
 def hooked(modules: Sequence[nn.Module], hook: Hook) -> Iterator[None]:
     """Put a forward hook on modules, once on each; remove it on leaving."""
     distinct_modules = dict.fromkeys(modules)
-    handles = [module.register_forward_hook(hook) for module in distinct_modules]
+    handles = [attach_hook(module, hook) for module in distinct_modules]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def attach_hook(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle:
+    """Put a forward hook on a module.
+
+    A TorchScript module takes none; a global hook sees it run where Python code calls it.
+    """
+    if not isinstance(module, torch.jit.ScriptModule):
+        return module.register_forward_hook(hook)
+
+    def hook_of_all(running: nn.Module, inputs: Any, output: Any) -> Any:
+        return hook(running, inputs, output) if running is module else None
+
+    return nn.modules.module.register_module_forward_hook(hook_of_all)
+
+
+def attach_pre_hook(module: nn.Module, hook: Callable[..., Any]) -> RemovableHandle:
+    """Put a hook on a module that is called before it runs; see `attach_hook`."""
+    if not isinstance(module, torch.jit.ScriptModule):
+        return module.register_forward_pre_hook(hook)
+
+    def hook_of_all(running: nn.Module, inputs: Any) -> Any:
+        return hook(running, inputs) if running is module else None
+
+    return nn.modules.module.register_module_forward_pre_hook(hook_of_all)
 
 
 def forward(
@@ -152,8 +211,8 @@ def _running_modules(root: nn.Module) -> Iterator[list[nn.Module]]:
         running.pop()
 
     modules = list(root.modules())
-    handles = [module.register_forward_pre_hook(enter) for module in modules]
-    handles += [module.register_forward_hook(leave) for module in modules]
+    handles = [attach_pre_hook(module, enter) for module in modules]
+    handles += [attach_hook(module, leave) for module in modules]
     try:
         yield running
     finally:

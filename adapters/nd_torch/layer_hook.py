@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import check_run
-from nd_torch.naming import Target, select_tensor
+from nd_plugin import BadInput, check_run
+from nd_torch.forward import attach_hook, attach_pre_hook
+from nd_torch.naming import Target, keyed_items, select_tensor
 
 Tensors = tuple[Tensor, ...]
 Swap = Callable[[Tensors], Tensors]
@@ -50,9 +52,9 @@ class LayerHook:
             return self._swapped(output)
 
         if self.at_input:
-            handle = module.register_forward_pre_hook(before_module)
+            handle = attach_pre_hook(module, before_module)
         else:
-            handle = module.register_forward_hook(after_module)
+            handle = attach_hook(module, after_module)
         try:
             yield
         finally:
@@ -82,14 +84,27 @@ def find_tensors(value: Any, target: Target) -> tuple[Tensors, bool]:
     """Return a target's tensors in its module's input or output, and if that has several items.
 
     All floating-point tensors of a tuple or list are meant, unless the target names an entry.
+    Raises BadInput for quantised tensors, which can be neither replaced nor differentiated.
     """
-    if target.entry is not None or isinstance(value, dict):
-        return (select_tensor(value, target),), False
-    items = value if isinstance(value, tuple | list) else (value,)
+    is_sequence = isinstance(value, tuple | list)
+    if target.entry is not None or (keyed_items(value) and not is_sequence):
+        return (_select_differentiable(value, target),), False
+    items = value if is_sequence else (value,)
     tensors = tuple(item for item in items if _is_floating_point(item))
     if not tensors:
-        return (select_tensor(value, target),), False
+        return (_select_differentiable(value, target),), False
     return tensors, len(items) > 1
+
+
+def _select_differentiable(value: Any, target: Target) -> Tensor:
+    tensor = select_tensor(value, target)
+    if tensor.is_quantized:
+        raise BadInput(
+            f"layer {target.name!r} returns quantised values ({tensor.dtype}), through which "
+            "contributions cannot be computed; choose a floating-point layer, or the model from "
+            "before its quantisation"
+        )
+    return tensor
 
 
 def _is_floating_point(item: Any) -> bool:
@@ -100,13 +115,41 @@ def replace_tensors(value: Any, replacements: Mapping[int, Tensor]) -> Any:
     """Return a nested value with some of its tensors replaced, by their ``id``."""
     if id(value) in replacements:
         return replacements[id(value)]
-    if isinstance(value, dict):
-        replaced_dict = copy.copy(value)
-        for key, item in value.items():
-            replaced_dict[key] = replace_tensors(item, replacements)
-        return replaced_dict
+    if isinstance(value, Mapping):
+        return _replace_values(value, replacements)
     if isinstance(value, tuple | list):
         items = [replace_tensors(item, replacements) for item in value]
         is_named_tuple = hasattr(value, "_fields")
         return type(value)(*items) if is_named_tuple else type(value)(items)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _replace_fields(value, replacements)
     return value
+
+
+def _replace_values(
+    value: Mapping[Any, Any], replacements: Mapping[int, Tensor]
+) -> Mapping[Any, Any]:
+    """Return a copy of a mapping with tensors replaced, of an immutable one too."""
+    values = {
+        key: replace_tensors(item, replacements) for key, item in value.items()
+    }
+    if not isinstance(value, MutableMapping):
+        return type(value)(values)  # type: ignore[call-arg]
+    # other attributes than its items are copied, too
+    replaced = copy.copy(value)
+    for key, item in values.items():
+        replaced[key] = item
+    return replaced
+
+
+def _replace_fields(value: Any, replacements: Mapping[int, Tensor]) -> Any:
+    """Return a copy of a dataclass with tensors replaced, of a frozen one too.
+
+    Fields are set without its constructor, which may take other arguments than the fields.
+    """
+    replaced = copy.copy(value)
+    for field in fields(value):
+        if hasattr(value, field.name):
+            item = replace_tensors(getattr(value, field.name), replacements)
+            object.__setattr__(replaced, field.name, item)
+    return replaced

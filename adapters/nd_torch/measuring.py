@@ -10,9 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Measurement, ModelFailed, PerturbedImages, Response, perturb
+from nd_plugin import (
+    BadInput,
+    Measurement,
+    ModelFailed,
+    PerturbedImages,
+    Response,
+    perturb,
+)
 from nd_torch.forward import Stop, forward, hooked
-from nd_torch.naming import find_entries
+from nd_torch.naming import as_floats, find_entries
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class ResponseRecorder:
             raise Stop
 
     def _measure(self, tensor: Tensor, entry: Entry) -> Measurement | None:
-        response = Response.of_pair(tensor, self.shapes[entry])
+        response = Response.of_pair(as_floats(tensor), self.shapes[entry])
         if response is None or response.is_zero:
             return None
         return Measurement(response, self.images)
@@ -71,7 +78,7 @@ def measure(
     try:
         with hooked(modules, recorder.record), torch.inference_mode(False):
             forward(call, recorder.images.images, root)
-    except ModelFailed:
+    except (ModelFailed, BadInput):
         # a model for batches of two, say: what is derived is then not verified
         pass
     return recorder.measurements

@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from nd_plugin import ModelNotFound, Preprocess, SpecText, Unavailable, nearest
+from nd_torch.exported import as_module
 from nd_torch.preprocessing import preprocess_of, preprocess_of_torchvision
 from nd_torch.weights import load_weights
 
@@ -109,10 +110,11 @@ def _load_from_factory(
             hint = _suggestions(attribute, dir(factory))
             raise ModelNotFound(f"{spec.name} has no {spec.argument!r}{hint}")
         factory = getattr(factory, attribute)
+    factory = as_module(factory)
     if isinstance(factory, nn.Module):
         module = factory
     else:
-        module = _create(_text_of(spec), factory, **options)
+        module = as_module(_create(_text_of(spec), factory, **options))
     if not isinstance(module, nn.Module):
         raise ModelNotFound(
             f"{_text_of(spec)!r} returned a {type(module).__name__}, not an nn.Module"

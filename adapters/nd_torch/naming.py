@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 
+import torch
 from torch import Tensor, nn
 
 from nd_plugin import (
@@ -20,10 +21,15 @@ from nd_plugin import (
     nearest,
     split_axes,
 )
+from nd_torch.exported import GUARDS, PROGRAM, ExportedModel
 
 LAYER_TEXT = re.compile(
     r"(?P<name>.*?)(#(?P<run>\d+))?(\[(?P<entry>[^\]]+)\])?",
     re.DOTALL,  # so that every text matches
+)
+INSIDE_SCRIPT = (
+    "runs inside the TorchScript module {0!r}, where hooks do not fire; choose {0!r} itself, or "
+    "put the nn.Module that it was scripted or traced from in its place"
 )
 COMPILED = "_orig_mod"  # torch.compile's attribute for the module that it wraps
 
@@ -66,8 +72,11 @@ def unwrapped(module: nn.Module) -> nn.Module:
 def named_layers(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Iterate over inner modules by canonical name, shared modules under each of their names."""
     for name, module in root.named_modules(remove_duplicate=False):
-        is_wrapped = name.split(".")[-1] == COMPILED
-        if name and not is_wrapped:
+        components = name.split(".")
+        is_wrapped = components[-1] == COMPILED
+        is_program = isinstance(root, ExportedModel) and components[0] == PROGRAM
+        is_guard = components[-1] == GUARDS
+        if name and not (is_wrapped or is_program or is_guard):
             yield canonical(name), unwrapped(module)
 
 
@@ -85,8 +94,22 @@ def resolve(layer: str | nn.Module, root: nn.Module) -> Target:
     """
     modules = dict(named_layers(root))
     if isinstance(layer, nn.Module):
-        return _resolve_module(layer, modules, root)
-    return _resolve_text(layer, modules, root)
+        target = _resolve_module(layer, modules, root)
+    else:
+        target = _resolve_text(layer, modules, root)
+    _check_hooks_fire(target, modules)
+    return target
+
+
+def _check_hooks_fire(target: Target, modules: Mapping[str, nn.Module]) -> None:
+    """Check that a layer is not a part of a TorchScript module. Raises LayerNotFound."""
+    components = target.module_name.split(".")
+    for length in range(1, len(components)):
+        outer_name = ".".join(components[:length])
+        if isinstance(modules.get(outer_name), torch.jit.ScriptModule):
+            raise LayerNotFound(
+                f"layer {target.module_name!r} {INSIDE_SCRIPT.format(outer_name)}"
+            )
 
 
 def _resolve_module(
@@ -138,23 +161,64 @@ def _find_name(name: str, modules: Mapping[str, nn.Module], root: nn.Module) -> 
 def find_entries(output: object, prefix: str = "") -> dict[str, Tensor]:
     """Return the floating-point tensors in a layer's output by key; a bare tensor's key is ``""``.
 
-    Tensors of fewer than two dimensions have no units, and are left out.
+    Quantised tensors, which stand for floating-point numbers, are among them. Tensors of fewer than
+    two dimensions have no units, and are left out.
     """
-    if isinstance(output, Tensor):
-        has_units = output.is_floating_point() and output.dim() >= 2
-        return {prefix: output} if has_units else {}
     entries: dict[str, Tensor] = {}
-    for key, value in _keyed_items(output):
-        entries.update(find_entries(value, f"{prefix}.{key}" if prefix else key))
+    for key, value in find_leaves(output, prefix).items():
+        if isinstance(value, Tensor) and value.dim() >= 2 and has_numbers(value):
+            entries[key] = value
     return entries
 
 
-def _keyed_items(output: object) -> list[tuple[str, object]]:
-    if isinstance(output, dict):
+def find_leaves(output: object, prefix: str = "") -> dict[str, object]:
+    """Return what a nested output holds by key: indices, keys and names of fields, with dots."""
+    items = keyed_items(output)
+    if items is None:
+        return {prefix: output}
+    leaves: dict[str, object] = {}
+    for key, value in items:
+        leaves.update(find_leaves(value, f"{prefix}.{key}" if prefix else key))
+    return leaves
+
+
+def keyed_items(output: object) -> list[tuple[str, object]] | None:
+    """Return the items of a mapping, tuple, list or dataclass with their keys; None for others."""
+    if isinstance(output, Mapping):
         return [(str(key), value) for key, value in output.items()]
     if isinstance(output, tuple | list):
         return [(str(index), value) for index, value in enumerate(output)]
-    return []
+    if is_dataclass(output) and not isinstance(output, type):
+        names = [field.name for field in fields(output)]
+        return [(name, getattr(output, name, None)) for name in names]
+    return None
+
+
+def has_numbers(tensor: Tensor) -> bool:
+    """Return whether a tensor's values are floating-point numbers, or stand for such."""
+    return tensor.is_floating_point() or tensor.is_quantized
+
+
+def as_floats(tensor: Tensor) -> Tensor:
+    """Return the numbers that a tensor's values stand for: quantised ones are dequantised."""
+    return tensor.dequantize() if tensor.is_quantized else tensor
+
+
+def why_no_entries(output: object) -> str:
+    """Return why an output has no entries in which units are found."""
+    tensors = [
+        value for value in find_leaves(output).values() if isinstance(value, Tensor)
+    ]
+    if not tensors:
+        return f"returns no tensor but a {type(output).__name__}"
+    described = [
+        f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
+        for tensor in tensors
+    ]
+    return (
+        f"returns {', '.join(described)}: units are found in floating-point tensors of two or more "
+        "dimensions"
+    )
 
 
 def select_key(keys: Collection[str], target: Target) -> str:

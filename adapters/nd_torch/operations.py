@@ -58,3 +58,12 @@ def is_elementwise(operation: Any, name: str) -> bool:
             getattr(packet, overload_name) for overload_name in packet.overloads()
         ]
     return any(torch.Tag.pointwise in overload.tags for overload in overloads)
+
+
+def takes_values(operation: Any) -> bool:
+    """Return whether an operation reads the values of its operands, not their shape and type alone.
+
+    ``zeros_like`` and ``new_full`` do not.
+    """
+    name = operation.overloadpacket.__name__
+    return not (name.endswith("_like") or name.startswith("new_"))

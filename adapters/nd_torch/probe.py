@@ -11,9 +11,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Geometry, ModelFailed, Placement, UnitsNotFound
-from nd_torch.forward import Stop, at_rest, forward, hooked
-from nd_torch.naming import Target, select_tensor
+from nd_plugin import (
+    ONE_AT_A_TIME,
+    Geometry,
+    ModelFailed,
+    Placement,
+    Reproducibility,
+    UnitsNotFound,
+    examine_reproducibility,
+)
+from nd_torch.forward import (
+    Stop,
+    at_rest,
+    forward,
+    hooked,
+    private_random_numbers,
+)
+from nd_torch.naming import Target, as_floats, select_tensor
 from nd_torch.survey import survey_and_place
 
 
@@ -26,6 +40,9 @@ class TorchProbe:
     # as requested: a layer requested twice is in it twice
     targets: Sequence[Target]
     placements: Mapping[Target, Placement]
+    # number of images that each forward pass has to have; None: any
+    batch_size: int | None = None
+    reproducibility: Reproducibility = field(default_factory=Reproducibility)
     _run_counts: Counter[nn.Module] = field(default_factory=Counter)
     # of the current pass, by layer name
     _maps: dict[str, Tensor] = field(default_factory=dict)
@@ -46,17 +63,46 @@ class TorchProbe:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Remarks on how cells were placed."""
+        """Remarks on how cells were placed and images were run."""
         notes: list[str] = []
         for placement in self.placements.values():
             notes += placement.notes
+        if self.reproducibility.needs_single_images:
+            notes.append(ONE_AT_A_TIME)
         return tuple(notes)
+
+    @property
+    def unreliable(self) -> tuple[str, ...]:
+        """Reasons why the same image may give other maps."""
+        return self.reproducibility.unreliable
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return maps (image, unit, row, column) of each layer.
 
         Raises ModelFailed, UnitsNotFound.
         """
+        size = self.batch_size or len(images)
+        if self.reproducibility.needs_single_images:
+            size = 1
+        batches = images.split(size)  # type: ignore[no-untyped-call]
+        maps_of_batches = [self._run_filled(batch) for batch in batches]
+        if len(maps_of_batches) == 1:
+            return maps_of_batches[0]
+        joined: dict[str, Tensor] = {}
+        for layer in self.layers:
+            joined[layer] = torch.cat([maps[layer] for maps in maps_of_batches])
+        return joined
+
+    def _run_filled(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Run a batch filled up to the required size with copies of its last image."""
+        missing = (self.batch_size or 0) - len(images)
+        if missing <= 0:
+            return self._run(images)
+        copies = images[-1:].expand(missing, *images.shape[1:])
+        maps = self._run(torch.cat([images, copies]))
+        return {layer: maps[layer][: len(images)] for layer in maps}
+
+    def _run(self, images: Tensor) -> Mapping[str, Tensor]:
         self._run_counts.clear()
         self._maps = {}
         self._image_count = len(images)
@@ -92,13 +138,19 @@ class TorchProbe:
             raise Stop
 
     def _maps_of(self, target: Target, output: Any) -> Tensor:
-        maps = self.placements[target].layout.maps(select_tensor(output, target))
-        if len(maps) != self._image_count:
-            raise UnitsNotFound(
-                f"layer {target.name!r} returns maps of {len(maps)} images for a batch of "
-                f"{self._image_count}"
-            )
+        tensor = as_floats(select_tensor(output, target))
+        maps = self.placements[target].layout.maps(tensor)
+        check_image_count(maps, self._image_count, target.name)
         return maps
+
+
+def check_image_count(maps: Tensor, image_count: int, layer: str) -> None:
+    """Check that ``maps`` (image, unit, row, column) are one per image. Raises UnitsNotFound."""
+    if len(maps) != image_count:
+        raise UnitsNotFound(
+            f"layer {layer!r} returns maps of {len(maps)} images for a batch of {image_count}; "
+            "choose a layer with one map per image"
+        )
 
 
 def _means(target: Target, module: nn.Module, run_number: int) -> bool:
@@ -111,13 +163,21 @@ def open_probe(
     root: nn.Module | None,
     targets: Sequence[Target],
     images: Tensor,
+    batch_size: int | None = None,
 ) -> Iterator[TorchProbe]:
-    """Survey the targets on ``images``, then probe them; restore the model on leaving."""
+    """Survey the targets on ``images``, then probe them; restore the model on leaving.
+
+    ``batch_size``: number of images that each pass has to have; None: any.
+    The survey leaves the generators of random numbers as they were.
+    """
     with at_rest(root):
-        placements, call = _place_fast(call, images, targets, root)
-        probe = TorchProbe(call, root, targets, placements)
+        with private_random_numbers(images.device):
+            placements, call = _place_fast(call, images, targets, root)
+        probe = TorchProbe(call, root, targets, placements, batch_size)
         modules = [target.module for target in targets]
         with hooked(modules, probe.take):
+            with private_random_numbers(images.device):
+                probe.reproducibility = examine_reproducibility(probe, images)
             yield probe
 
 

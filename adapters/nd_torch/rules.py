@@ -255,7 +255,7 @@ def _concatenation(arguments: Arguments, output: Tensor) -> Positions | None:
 
 
 RULES: dict[str, Rule] = {
-    "convolution": _convolution,
+    **dict.fromkeys(("convolution", "_convolution"), _convolution),
     **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d", "max_pool2d"), _pool),
     **dict.fromkeys(
         ("_adaptive_avg_pool2d", "adaptive_max_pool2d"), _adaptive_pool

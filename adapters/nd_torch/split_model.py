@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 
 from nd_plugin import (
     Geometry,
@@ -22,10 +21,11 @@ from nd_plugin import (
     place,
 )
 from nd_torch.devices import device_of
+from nd_torch.exported import fixed_batch_size
 from nd_torch.forward import at_rest
 from nd_torch.head import find_head
 from nd_torch.layer_hook import LayerHook, Tensors
-from nd_torch.naming import Target
+from nd_torch.naming import Target, find_leaves
 from nd_torch.survey import survey_and_place
 
 # axes of layers whose inputs are no images, on which nothing can be derived
@@ -101,12 +101,16 @@ class Splittable(ABC):
         def call_on_images(images: Tensor) -> Any:
             return self._call_model([images])
 
-        noise = noise_like(inputs[0])
+        noise = self._noise_like(inputs[0])
         with at_rest(self.root):
             placement = survey_and_place(
                 call_on_images, noise, [target], self.root
             )[target]
         return placement.layout, placement.geometry
+
+    def _noise_like(self, images: Tensor) -> Tensor:
+        """Return as many random images as the model takes, two if it takes any number."""
+        return noise_like(images, fixed_batch_size(self.root) or 2)
 
     def linear_head(self, layer: Any, inputs: Sequence[Any]) -> LinearHead | None:
         """Return the linear head behind a layer, verified on random images; None: there is none."""
@@ -114,7 +118,7 @@ class Splittable(ABC):
             return None
         with self.rest(layer, inputs) as split, torch.inference_mode(False):
             try:
-                return find_head(split, noise_like(inputs[0]), self.outputs)
+                return find_head(split, self._noise_like(inputs[0]), self.outputs)
             except Exception as error:  # a user's model may raise any
                 raise ModelFailed(
                     "the model failed on random images, which its linear head is verified on: "
@@ -153,11 +157,13 @@ def are_images(inputs: Sequence[Any]) -> bool:
     return inputs[0].dim() == 4 and inputs[0].is_floating_point()
 
 
-def noise_like(images: Tensor) -> Tensor:
-    """Return two random images of the shape, device and number type of these."""
+def noise_like(images: Tensor, count: int = 2) -> Tensor:
+    """Return random images of the shape, device and number type of these."""
     generator = torch.Generator("cpu").manual_seed(0)
     with torch.inference_mode(False):
-        noise = torch.rand(2, *images.shape[1:], generator=generator, device="cpu")
+        noise = torch.rand(
+            count, *images.shape[1:], generator=generator, device="cpu"
+        )
         return noise.to(images.device, images.dtype)
 
 
@@ -241,16 +247,21 @@ class TorchSplit:
 
 def _are_close(actual: Any, expected: Any) -> bool:
     """Compare nested outputs: equal structure and shapes, tensors within float32 tolerance."""
-    if tree_map(_shape_or_leaf, actual) != tree_map(_shape_or_leaf, expected):
+    leaves = find_leaves(actual)
+    expected_leaves = find_leaves(expected)
+    if _shapes_or_leaves(leaves) != _shapes_or_leaves(expected_leaves):
         return False
-    for leaf, expected_leaf in zip(
-        tree_leaves(actual), tree_leaves(expected), strict=True
-    ):
-        if not isinstance(leaf, Tensor):
+    for key, leaf in leaves.items():
+        expected_leaf = expected_leaves[key]
+        if not isinstance(leaf, Tensor) or not isinstance(expected_leaf, Tensor):
             continue
         if not torch.allclose(leaf, expected_leaf, rtol=1e-4, atol=1e-5):
             return False
     return True
+
+
+def _shapes_or_leaves(leaves: Mapping[str, object]) -> dict[str, object]:
+    return {key: _shape_or_leaf(leaf) for key, leaf in leaves.items()}
 
 
 def _shape_or_leaf(leaf: Any) -> Any:

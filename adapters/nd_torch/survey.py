@@ -20,7 +20,7 @@ from nd_plugin import (
 )
 from nd_torch.forward import forward, hooked
 from nd_torch.measuring import Entry, measure
-from nd_torch.naming import Target, find_entries, select_key
+from nd_torch.naming import Target, find_entries, select_key, why_no_entries
 from nd_torch.tracking import Tracking
 
 Size = tuple[int, int]
@@ -34,6 +34,29 @@ class ModuleRun:
     number: int
     shapes: Mapping[str, torch.Size]
     positions: Mapping[str, Positions | None]
+    # keys of entries that are the same for every image
+    constants: frozenset[str] = frozenset()
+    # why the output has no entries; empty where it has
+    misfit: str = ""
+
+    def check_dependence(self, key: str, name: str) -> None:
+        """Check that an entry depends on the images; ``name`` is for the error.
+
+        Raises UnitsNotFound.
+        """
+        if key in self.constants:
+            raise UnitsNotFound(
+                f"layer {name!r} returns a tensor of shape {tuple(self.shapes[key])} that does not "
+                "depend on the image (a table, a parameter or a buffer); choose a layer that the "
+                "image passes through"
+            )
+
+    def check_entries(self, name: str) -> None:
+        """Check that units can be found in the output at all. Raises UnitsNotFound."""
+        if self.misfit:
+            raise UnitsNotFound(
+                f"layer {name!r} {self.misfit}; choose a neighbouring layer"
+            )
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,7 @@ class Survey:
 
     module_runs: tuple[ModuleRun, ...]
     image_size: Size
+    image_count: int
 
     def count_runs(self, module: nn.Module) -> int:
         """Count the runs of a module."""
@@ -66,7 +90,10 @@ class Survey:
     def entry_of(self, target: Target) -> Entry:
         """Return the entry that a target means. Raises as `run_of`, and UnitsNotFound."""
         run = self.run_of(target)
-        return Entry(target.module, run.number, select_key(run.shapes, target))
+        run.check_entries(target.name)
+        key = select_key(run.shapes, target)
+        run.check_dependence(key, target.name)
+        return Entry(target.module, run.number, key)
 
     def place(
         self, target: Target, measurements: Mapping[Entry, Measurement | None]
@@ -121,13 +148,35 @@ def survey(
         positions = {
             key: tracking.positions(tensor) for key, tensor in entries.items()
         }
-        module_runs.append(ModuleRun(module, run_counts[module], shapes, positions))
+        constants = frozenset(
+            key
+            for key, tensor in entries.items()
+            if _is_constant(tensor, tracking, len(images))
+        )
+        misfit = "" if entries else why_no_entries(output)
+        module_runs.append(
+            ModuleRun(
+                module, run_counts[module], shapes, positions, constants, misfit
+            )
+        )
         run_counts[module] += 1
 
     with hooked(modules, record), torch.inference_mode(False), tracking:
         forward(call, images, root)
-    _, _, height, width = images.shape
-    return Survey(tuple(module_runs), (height, width))
+    image_count, _, height, width = images.shape
+    return Survey(tuple(module_runs), (height, width), image_count)
+
+
+def _is_constant(tensor: Tensor, tracking: Tracking, image_count: int) -> bool:
+    """Return whether a tensor was not computed from the images, and is the same for all of them.
+
+    The values decide where a model computes outside of torch, which cannot be observed.
+    """
+    if tracking.depends_on_images(tensor):
+        return False
+    if len(tensor) != image_count:
+        return True
+    return all(torch.equal(part, tensor[0]) for part in tensor)
 
 
 def _has_geometry(

@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from nd_plugin import Positions
+from nd_torch.operations import takes_values
 from nd_torch.rules import Arguments, infer_positions
 
 
@@ -25,6 +27,8 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._positions: Any = WeakTensorKeyDictionary()
         self._positions[images] = Positions.of_input(images.shape)
+        # memory of values computed from the images; views share it
+        self._dependent_memory = {_memory_of(images)}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -36,6 +40,11 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         positions: Positions | None = self._positions.get(tensor)
         return positions
 
+    def depends_on_images(self, tensor: Tensor) -> bool:
+        """Return whether a tensor was computed from the images, in any way that torch has seen."""
+        memory = _memory_of(tensor)
+        return memory is None or memory in self._dependent_memory
+
     def __torch_dispatch__(
         self,
         func: Any,
@@ -46,20 +55,15 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run an operation and infer the positions of its results."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        if self._is_tracked(args) or self._is_tracked(kwargs):
-            outputs = [
-                leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)
-            ]
+        inputs = _tensors_in((args, kwargs))
+        outputs = _tensors_in(result)
+        if takes_values(func) and any(map(self.depends_on_images, inputs)):
+            self._dependent_memory.update(map(_memory_of, outputs))
+        if any(tensor in self._positions for tensor in inputs):
             output_positions = self._infer(func, args, kwargs, outputs)
             for output, positions in zip(outputs, output_positions, strict=True):
                 self._record(output, positions)
         return result
-
-    def _is_tracked(self, arguments: Any) -> bool:
-        leaves = tree_leaves(arguments)
-        return any(
-            isinstance(leaf, Tensor) and leaf in self._positions for leaf in leaves
-        )
 
     def _infer(
         self,
@@ -90,6 +94,21 @@ class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._positions.get(leaf, leaf) if isinstance(leaf, Tensor) else leaf
 
 
+def _tensors_in(value: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+
+
+def _memory_of(tensor: Tensor) -> StorageWeakRef | None:
+    """Return a key of the memory that holds a tensor's values; None where it has no such.
+
+    The reference is weak: the memory is freed as always, and the key is not used again.
+    """
+    try:
+        return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+    except (NotImplementedError, RuntimeError):  # sparse tensors, for one
+        return None
+
+
 def _arguments_by_name(
     func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Arguments:
@@ -100,10 +119,13 @@ def _arguments_by_name(
 
 
 def probe_input(
-    size: tuple[int, int], device: torch.device, dtype: torch.dtype
+    size: tuple[int, int],
+    device: torch.device,
+    dtype: torch.dtype,
+    image_count: int = 2,
 ) -> Tensor:
-    """Return two random images (image, 3, row, column), two so that the image axis shows."""
+    """Return random images (image, 3, row, column), two so that the image axis shows."""
     generator = torch.Generator("cpu").manual_seed(0)
     with torch.inference_mode(False):
-        noise = torch.rand(2, 3, *size, generator=generator, device="cpu")
+        noise = torch.rand(image_count, 3, *size, generator=generator, device="cpu")
         return noise.to(device, dtype)

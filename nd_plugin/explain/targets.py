@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from captum._utils.common import _select_targets
@@ -59,7 +61,7 @@ def find_predicted_classes(model_outputs: Any, target: Target) -> Tensor | None:
     and a target beside a dict or tuple of one tensor may be a key into it.
     """
     if not isinstance(model_outputs, Tensor) and (
-        len(model_outputs) != 1 or target is not None
+        len(_values_by_key(model_outputs)) != 1 or target is not None
     ):
         return None
     logits, _ = chosen_output(model_outputs, None)
@@ -76,10 +78,27 @@ def _key_and_index(target: Target) -> tuple[Any, Target]:
 
 
 def _tensors_by_key(output: Any) -> dict[Any, Tensor]:
-    values = output if isinstance(output, dict) else dict(enumerate(output))
+    values = _values_by_key(output)
     return {
         key: value for key, value in values.items() if isinstance(value, Tensor)
     }
+
+
+def _values_by_key(output: Any) -> Mapping[Any, Any]:
+    """Return the values of a mapping, dataclass, tuple or list by key, name or index.
+
+    Raises BadInput for an output of another type.
+    """
+    if isinstance(output, Mapping):
+        return output
+    if is_dataclass(output) and not isinstance(output, type):
+        return {field.name: getattr(output, field.name) for field in fields(output)}
+    if isinstance(output, Sequence):
+        return dict(enumerate(output))
+    raise BadInput(
+        f"the model returns a {type(output).__name__}, in which no tensor is found: it has to "
+        "return a tensor, or a dict, dataclass, tuple or list of tensors"
+    )
 
 
 def target_of(target: Target, image_index: int) -> Target:
