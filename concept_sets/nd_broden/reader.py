@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,13 @@ from nd_plugin import (
     Annotation,
     ConceptSetInvalid,
     Identity,
+    PictureSize,
     check_aspect,
+    check_mask_format,
     fingerprint,
+    measure_picture,
     read_mask,
+    read_picture,
 )
 
 VERSION = "1"
@@ -40,6 +45,7 @@ class Broden:
         self.concepts = vocabulary.concepts
         self._labels = Labels.of(vocabulary.numbers)
         self._rows = read_index(self.root / index, read_categories(self.root))
+        _check_first_masks(self.root, self._rows)
         source = f"broden:{root}"
         if index != "index.csv":
             source += f"?index={index}"
@@ -55,10 +61,15 @@ class Broden:
         return self._rows[index].image
 
     def image(self, index: int) -> Image.Image:
-        """Return the image, decoded."""
-        with Image.open(self.root / "images" / self._rows[index].image) as image:
-            image.load()
-            return image
+        """Return the image, decoded, as it is stored.
+
+        Raises ValueError for one whose EXIF orientation contradicts index.csv.
+        """
+        row = self._rows[index]
+        path = self.root / "images" / row.image
+        image = read_picture(path)
+        _check_index_is_upright(row, measure_picture(path))
+        return image
 
     def annotation(self, index: int) -> Annotation:
         """Return all planes and whole-image labels of the image.
@@ -78,8 +89,7 @@ class Broden:
         )
 
     def _measured_size(self, row: Row) -> tuple[int, int]:
-        with Image.open(self.root / "images" / row.image) as image:
-            return image.height, image.width
+        return measure_picture(self.root / "images" / row.image).upright
 
     def _plane(
         self, path: str, row: Row, image_size: tuple[int, int] | None
@@ -101,6 +111,27 @@ class Broden:
             check_aspect((height, width), image_size, f"the mask {path}")
         numbers = pixels[:, :, 0] + np.int32(256) * pixels[:, :, 1]
         return self._labels.values_of(numbers, path)
+
+
+def _check_index_is_upright(row: Row, size: PictureSize) -> None:
+    """Check sizes in index.csv against an image that its EXIF orientation turns.
+
+    Raises ValueError for sizes of the image as it is stored: its masks are not of the upright one.
+    """
+    if size.upright == size.stored:
+        return
+    for columns, listed in (("ih x iw", row.image_size), ("sh x sw", row.size)):
+        if listed is not None:
+            check_aspect(
+                listed, size.upright, f"{columns} in index.csv", size.stored
+            )
+
+
+def _check_first_masks(root: Path, rows: Sequence[Row]) -> None:
+    """Refuse a set whose first masks are of a lossy format."""
+    planes = next((row.planes for row in rows if row.planes), ())
+    for path in planes:
+        check_mask_format(root / "images" / path, f"the mask {path}")
 
 
 def _existing_folder(root: str) -> Path:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from nd_plugin.captum_api.layer_dissection import LayerDissection
 from nd_plugin.cli import console
@@ -16,6 +14,9 @@ from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.errors import BadInput, NDError, RunFailed, Unreadable, nearest
 from nd_plugin.explain.displayed_image import preprocess_of
 from nd_plugin.explain.explanation import Explanations
+from nd_plugin.pictures.conversion import Picture, convert_picture
+from nd_plugin.pictures.files import read_picture
+from nd_plugin.pictures.pixel_limit import pixel_limit
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.report.explanations import render_all
 from nd_plugin.results import atomic_files, run_folder
@@ -35,6 +36,7 @@ class ExplainOptions:
     mask: str = "image"
     image_quantile: float = 0.2
     classes: Path | None = None
+    max_pixels: int | None = None  # of the image
 
 
 def explain(
@@ -82,12 +84,13 @@ def _explanations(
 ) -> Explanations:
     opened = open_model(model, options)
     preprocess = preprocess_of(dissection) or opened.preprocess
-    pixels = preprocess.resize(read_image(image))
+    picture = read_picture_file(image, explain_options.max_pixels)
+    pixels = preprocess.resize(picture.rgb)
     inputs = preprocess.normalise(pixels[None]).to(opened.device)
     units = LayerDissection(opened, dissection.layer)
     units.dissection = dissection
     with _translated_errors(explain_options.target):
-        return units.explain(
+        explanations = units.explain(
             inputs,
             target,
             top_k=explain_options.top_k,
@@ -98,6 +101,18 @@ def _explanations(
             classes=classes,
             preprocess=preprocess,
         )
+    return _with_notes(explanations, picture.remarks)
+
+
+def _with_notes(explanations: Explanations, remarks: Sequence[str]) -> Explanations:
+    """Add remarks on the image to each explanation's notes."""
+    notes = [f"image: {remark}" for remark in remarks]
+    return Explanations(
+        [
+            replace(explanation, notes=(*explanation.notes, *notes))
+            for explanation in explanations
+        ]
+    )
 
 
 @contextmanager
@@ -193,13 +208,17 @@ def read_classes(path: Path) -> list[str]:
         raise BadInput(f"the class names {path} cannot be read: {error}") from error
 
 
-def read_image(path: Path) -> Image.Image:
-    """Read and decode an image. Raises BadInput if there is none, Unreadable if it is damaged."""
+def read_picture_file(path: Path, max_pixels: int | None) -> Picture:
+    """Read an image, upright and in RGB.
+
+    Raises BadInput if there is none, Unreadable if it is damaged or has more than ``max_pixels``.
+    """
     if not path.is_file():
         raise BadInput(f"no image {path}")
     try:
-        with Image.open(path) as image:
-            image.load()
-            return image
+        with pixel_limit(max_pixels):
+            return convert_picture(read_picture(path))
+    except NDError:
+        raise
     except Exception as error:  # decoders raise errors of every kind
         raise Unreadable(f"the image {path} cannot be read: {error}") from error

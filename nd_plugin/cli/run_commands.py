@@ -17,6 +17,7 @@ from nd_plugin.cli.options import (
     InputSize,
     Json,
     Limit,
+    MaxPixels,
     Mean,
     Memory,
     MinIoU,
@@ -87,6 +88,7 @@ def dissect(
         ),
     ] = 50,
     strict: Strict = False,
+    max_pixels: MaxPixels = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Continue the run if it was interrupted."),
@@ -128,6 +130,7 @@ def dissect(
             limit=limit,
             strict=strict,
             top_images=top_images,
+            max_pixels=max_pixels,
         ),
         preprocess_values=parsing.preprocess_values(
             input_size, mean, std, scale, interpolation, channel_order

@@ -178,6 +178,8 @@ def dissections(
     A layer that was asked for twice has its results twice.
     """
     feed = part_run.feed
+    notes = (*run_provenance.notes, *combined.remarks.notes())
+    run_provenance = replace(run_provenance, notes=notes)
     image_names = tuple(feed.concepts.name(index) for index in range(feed.images))
     skipped = tuple(
         sorted(combined.skipped, key=lambda item: (item.image, item.part))
