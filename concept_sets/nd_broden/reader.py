@@ -78,9 +78,7 @@ class Broden:
         label number that label.csv does not list.
         """
         row = self._rows[index]
-        image_size = row.image_size
-        if image_size is None and row.planes:
-            image_size = self._measured_size(row)
+        image_size = self._image_size(row) if row.planes else None
         planes = [self._plane(path, row, image_size) for path in row.planes]
         numbers = np.array(row.numbers, dtype=np.int32)
         labels = self._labels.values_of(numbers, "index.csv")
@@ -88,11 +86,14 @@ class Broden:
             planes, tuple(int(value) for value in labels if value), row.size
         )
 
-    def _measured_size(self, row: Row) -> tuple[int, int]:
-        return measure_picture(self.root / "images" / row.image).upright
+    def _image_size(self, row: Row) -> PictureSize:
+        """Return the size that index.csv lists, else that of the file."""
+        if row.image_size is not None:
+            return PictureSize(row.image_size, row.image_size)
+        return measure_picture(self.root / "images" / row.image)
 
     def _plane(
-        self, path: str, row: Row, image_size: tuple[int, int] | None
+        self, path: str, row: Row, image_size: PictureSize | None
     ) -> npt.NDArray[np.int32]:
         """Read a mask as a plane of concept values, (row, column)."""
         mode, pixels = read_mask(self.root / "images" / path, f"the mask {path}")
@@ -108,7 +109,9 @@ class Broden:
                 f"{row.size[0]}x{row.size[1]} (sh x sw)"
             )
         if image_size is not None:
-            check_aspect((height, width), image_size, f"the mask {path}")
+            mask_size = (height, width)
+            what = f"the mask {path}"
+            check_aspect(mask_size, image_size.upright, what, image_size.stored)
         numbers = pixels[:, :, 0] + np.int32(256) * pixels[:, :, 1]
         return self._labels.values_of(numbers, path)
 

@@ -47,9 +47,9 @@ def no_concepts(root: Path) -> str:
         f"no concepts in {root}; list them in concepts.csv (category,value,name), "
         "in image_labels.csv (image,category,name), or in both"
     )
-    missing = [name for name in ("images", "masks") if not (root / name).is_dir()]
+    missing = [name for name in ("images/", "masks/") if not (root / name).is_dir()]
     if missing:
-        message += f"; there is no folder {' and no folder '.join(missing)} either"
+        message += f"; it has no {' and no '.join(missing)} either"
     categories = folder_names(root / "masks")
     if categories:
         message += f"; the folders of masks are {', '.join(map(repr, categories))}"
