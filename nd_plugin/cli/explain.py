@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from nd_plugin.explain.displayed_image import preprocess_of
 from nd_plugin.explain.explanation import Explanations
 from nd_plugin.pictures.conversion import Picture, convert_picture
 from nd_plugin.pictures.files import read_picture
+from nd_plugin.pictures.grey_values import WHITES, range_of_run
 from nd_plugin.pictures.pixel_limit import pixel_limit
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.report.explanations import render_all
@@ -84,7 +85,8 @@ def _explanations(
 ) -> Explanations:
     opened = open_model(model, options)
     preprocess = preprocess_of(dissection) or opened.preprocess
-    picture = read_picture_file(image, explain_options.max_pixels)
+    whites = dissection.provenance.extra.get(WHITES, {})
+    picture = read_picture_file(image, explain_options.max_pixels, whites)
     pixels = preprocess.resize(picture.rgb)
     inputs = preprocess.normalise(pixels[None]).to(opened.device)
     units = LayerDissection(opened, dissection.layer)
@@ -208,16 +210,19 @@ def read_classes(path: Path) -> list[str]:
         raise BadInput(f"the class names {path} cannot be read: {error}") from error
 
 
-def read_picture_file(path: Path, max_pixels: int | None) -> Picture:
+def read_picture_file(
+    path: Path, max_pixels: int | None, whites: Mapping[str, int]
+) -> Picture:
     """Read an image, upright and in RGB.
 
+    ``whites`` are values of white in grey images of wider types, by kind, as a run has taken them.
     Raises BadInput if there is none, Unreadable if it is damaged or has more than ``max_pixels``.
     """
     if not path.is_file():
         raise BadInput(f"no image {path}")
     try:
         with pixel_limit(max_pixels):
-            return convert_picture(read_picture(path))
+            return convert_picture(read_picture(path), range_of_run(whites))
     except NDError:
         raise
     except Exception as error:  # decoders raise errors of every kind

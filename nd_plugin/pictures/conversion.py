@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from PIL import ExifTags, Image, ImageOps
 
 from nd_plugin.pictures.grey_values import (
+    GreyRange,
     RangeChooser,
     WideGrey,
     range_of_picture,
@@ -29,6 +31,8 @@ class Picture:
 
     rgb: Image.Image
     remarks: tuple[str, ...] = ()
+    # of grey values in a wider type whose format does not say it: white by kind of values
+    whites: Mapping[str, int] = field(default_factory=dict)
 
 
 def convert_picture(
@@ -44,11 +48,15 @@ def convert_picture(
         remarks.append(FIRST_FRAME)
     upright = _turn_upright(image, remarks)
     grey = wide_grey(upright)
-    if grey is not None:
-        rgb = _scale(grey, upright.info.get("transparency"), choose_range, remarks)
-    else:
+    if grey is None:
         rgb = _flatten(upright, remarks)
-    return Picture(rgb, tuple(dict.fromkeys(remarks)))
+        return Picture(rgb, tuple(dict.fromkeys(remarks)))
+    grey_range = choose_range(grey)
+    if grey_range.remark:
+        remarks.append(grey_range.remark)
+    rgb = _scale(grey, grey_range, upright.info.get("transparency"), remarks)
+    whites = {grey.kind: grey_range.white} if grey.known_white is None else {}
+    return Picture(rgb, tuple(dict.fromkeys(remarks)), whites)
 
 
 def has_more_frames(image: Image.Image) -> bool:
@@ -87,14 +95,11 @@ def _turn_upright(image: Image.Image, remarks: list[str]) -> Image.Image:
 
 def _scale(
     grey: WideGrey,
+    grey_range: GreyRange,
     transparent_value: object,
-    choose_range: RangeChooser,
     remarks: list[str],
 ) -> Image.Image:
     """Scale wide grey values to 8 bits; ``transparent_value`` is a PNG's, if any."""
-    grey_range = choose_range(grey)
-    if grey_range.remark:
-        remarks.append(grey_range.remark)
     pixels = grey_range.to_8_bits(grey.values)
     if isinstance(transparent_value, int):
         is_transparent = grey.values == transparent_value

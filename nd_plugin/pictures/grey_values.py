@@ -15,7 +15,7 @@ A format that says the range (12 bit TIFF, PGM) is believed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ BIT_DEPTHS = (8, 10, 12, 14, 16)
 LARGEST_OF_16_BITS = 65535
 OVERSHOOT = 1.1  # of floating-point values beyond their range, by interpolation
 DARKEST_FLOAT = 16  # largest value of a picture in 0 … 255 that is not nearly black
+WHITES = "grey_whites"  # key of a run's `Provenance.extra`: white by kind of values
 INTEGERS_16 = "16 bit grey"
 INTEGERS_32 = "32 bit grey"
 FLOATS = "floating-point grey"
@@ -87,6 +88,21 @@ def _known_white(image: Image.Image) -> int | None:
     if getattr(image, "tag_v2", {}).get(TIFF_BITS_PER_SAMPLE) in (12, (12,)):
         return 2**12 - 1
     return None
+
+
+def range_of_run(whites: Mapping[str, int]) -> RangeChooser:
+    """Return a function that chooses the range that a run has used, as far as it holds a picture.
+
+    ``whites`` are the values of white of the run, by kind of values.
+    """
+
+    def choose(grey: WideGrey) -> GreyRange:
+        white_of_run = whites.get(grey.kind, 0)
+        if grey.largest > white_of_run:
+            return range_of_picture(grey)
+        return choose_range(grey, white_of_run, "the images of the dissection")
+
+    return choose
 
 
 def range_of_picture(grey: WideGrey) -> GreyRange:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -76,7 +75,9 @@ class ItemDecoder(Dataset[Item]):
         return replace(
             item,
             pixels=self.preprocess.resize(picture.rgb),
-            picture_remarks=self._remarks(item.image, picture.remarks),
+            picture_remarks=Remarks.on_image(
+                self.concepts.name(item.image), picture.remarks, picture.whites
+            ),
         )
 
     def _add_labels(self, item: Item) -> Item:
@@ -91,11 +92,10 @@ class ItemDecoder(Dataset[Item]):
         return replace(
             item,
             labels=LabelCombinations.of(annotation, size),
-            annotation_remarks=self._remarks(item.image, annotation.remarks),
+            annotation_remarks=Remarks.on_image(
+                self.concepts.name(item.image), annotation.remarks
+            ),
         )
-
-    def _remarks(self, image: int, texts: Sequence[str]) -> Remarks:
-        return Remarks.on_image(self.concepts.name(image), texts)
 
     def _skipped(self, image: int, part: str, error: Exception) -> Skipped:
         return Skipped(self.concepts.name(image), part, reason_of(error))

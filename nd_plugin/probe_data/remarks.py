@@ -4,35 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 
 @dataclass(frozen=True)
 class Remarks:
     """Remarks by text: how many images each is about, and the name of one of them.
 
-    Remarks add up, whatever the order and the division into parts.
+    Remarks add up, whatever the order and the division into parts. ``whites`` are the largest
+    values that were taken for white, by kind of grey values (see `pictures.grey_values`).
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
     examples: Mapping[str, str] = field(default_factory=dict)
+    whites: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def on_image(cls, name: str, texts: Iterable[str]) -> Remarks:
+    def on_image(
+        cls,
+        name: str,
+        texts: Iterable[str],
+        whites: Mapping[str, int] = MappingProxyType({}),
+    ) -> Remarks:
         """Return the remarks on one image."""
         distinct = dict.fromkeys(texts)
-        return cls(dict.fromkeys(distinct, 1), dict.fromkeys(distinct, name))
+        counts = dict.fromkeys(distinct, 1)
+        examples = dict.fromkeys(distinct, name)
+        return cls(counts, examples, dict(whites))
 
     @classmethod
     def total(cls, remarks: Iterable[Remarks]) -> Remarks:
         """Add several up. The example of a text is the first name in alphabetical order."""
         counts: dict[str, int] = {}
         examples: dict[str, str] = {}
+        whites: dict[str, int] = {}
         for item in remarks:
+            for kind, white in item.whites.items():
+                whites[kind] = max(whites.get(kind, 0), white)
             for text, count in item.counts.items():
                 name = item.examples[text]
                 counts[text] = counts.get(text, 0) + count
                 examples[text] = min(examples.get(text, name), name)
-        return cls(counts, examples)
+        return cls(counts, examples, whites)
 
     def __add__(self, other: Remarks) -> Remarks:
         return Remarks.total([self, other])

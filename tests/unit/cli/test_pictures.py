@@ -118,6 +118,27 @@ def test_grey_pictures_of_a_set_share_their_range(
         "16 bit grey values scaled from 0 … 4095, a guess by the largest value of the probe "
         "data set (6 images, for example 0.png)"
     )
+    # a dark picture is explained as the network saw it in the set
+    dark = tmp_path / "dark.png"
+    Image.fromarray(values // 20).save(dark)
+    notes = notes_of_explanation(nd, tmp_path / "a", dark)
+    assert (
+        "image: 16 bit grey values scaled from 0 … 4095, a guess by the images of the "
+        in (notes[-1])
+    )
+    Image.fromarray(values * 5).save(dark)
+    bright = notes_of_explanation(nd, tmp_path / "a", dark)
+    assert (
+        "scaled from 0 … 16383, a guess by the picture's largest value"
+        in bright[-1]
+    )
+
+
+def notes_of_explanation(nd: Any, run: Path, image: Path) -> list[str]:
+    done = nd("explain", run, MODEL, image, "--json")
+    assert done.returncode == 0, done.stderr
+    notes: list[str] = json.loads(done.stdout)[0]["notes"]
+    return notes
 
 
 def test_a_folder_without_its_format(probe_set: Path, nd: Any) -> None:

@@ -16,7 +16,12 @@ from PIL import Image
 from nd_plugin import Annotation, Concept, Identity, Preprocess, read_picture
 from nd_plugin.pictures.conversion import Picture, convert_picture
 from nd_plugin.pictures.files import DARK_COLOURS
-from nd_plugin.pictures.grey_values import wide_grey
+from nd_plugin.pictures.grey_values import (
+    FLOATS,
+    INTEGERS_16,
+    range_of_run,
+    wide_grey,
+)
 from nd_plugin.probe_data.grey_sample import BRIGHTER, GreySample
 
 RAMP = np.arange(256).reshape(16, 16)
@@ -206,6 +211,16 @@ def test_a_picture_beyond_the_sample_is_not_clipped_and_said(
     # of the same range as the sample: nothing to say beside the guess
     similar = convert_picture(of_16_bits(1000), sample.choose_range)
     assert BRIGHTER not in similar.remarks[0]
+
+
+def test_a_picture_is_scaled_as_those_of_a_run() -> None:
+    for white, expected in ((1023, 200 >> 2), (65535, 200 >> 8)):
+        choose = range_of_run({INTEGERS_16: white})
+        assert levels(convert_picture(of_16_bits(200), choose)).max() == expected
+    floats = image_of((RAMP / 4000).astype(np.float32))
+    choose = range_of_run({INTEGERS_16: 65535, FLOATS: 1})
+    assert levels(convert_picture(floats, choose)).max() == 16
+    assert levels(convert_picture(of_16_bits(200), range_of_run({}))).max() == 200
 
 
 def test_kinds_of_values_have_ranges_of_their_own() -> None:
