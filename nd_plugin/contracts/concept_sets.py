@@ -85,8 +85,8 @@ class ConceptSet(Protocol):
 
         It may be as it is stored: the host turns it upright by its EXIF orientation, composites
         transparent pixels on white and scales grey values of wider types; the result says so.
-        Planes belong to the upright image. Texts in its ``info["remarks"]`` are counted in the
-        result.
+        Planes belong to the upright image. Texts in its ``info["nd_plugin.remarks"]``, a tuple, are
+        counted in the result.
         """
         ...
 

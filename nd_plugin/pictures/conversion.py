@@ -16,7 +16,8 @@ from nd_plugin.pictures.grey_values import (
 )
 
 BACKGROUND = (255, 255, 255)  # behind transparent pixels, as a page shows them
-REMARKS = "remarks"  # key of `Image.info`: texts that a result counts
+# key of `Image.info`: a tuple of texts that a result counts
+REMARKS = "nd_plugin.remarks"
 TURNED = "turned upright as the EXIF orientation says"
 UNREADABLE_EXIF = "EXIF data that cannot be read: taken as stored, not turned"
 COMPOSITED = "transparent pixels composited on white"
@@ -43,7 +44,7 @@ def convert_picture(
     ``choose_range`` chooses the range of grey values in wider types. Raises ValueError for values
     that fit no range (see `grey_values`).
     """
-    remarks = list(image.info.get(REMARKS, ()))
+    remarks = _remarks_of_reader(image)
     if has_more_frames(image):
         remarks.append(FIRST_FRAME)
     upright = _turn_upright(image, remarks)
@@ -57,6 +58,15 @@ def convert_picture(
     rgb = _scale(grey, grey_range, upright.info.get("transparency"), remarks)
     whites = {grey.kind: grey_range.white} if grey.known_white is None else {}
     return Picture(rgb, tuple(dict.fromkeys(remarks)), whites)
+
+
+def _remarks_of_reader(image: Image.Image) -> list[str]:
+    """Return what the reader of a picture has put into its ``info``.
+
+    A text there is none of ours: Pillow stores texts of PNG files, whatever their key.
+    """
+    remarks = image.info.get(REMARKS, ())
+    return [] if isinstance(remarks, str) else list(remarks)
 
 
 def has_more_frames(image: Image.Image) -> bool:

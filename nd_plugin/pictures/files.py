@@ -54,7 +54,7 @@ class PictureSize(NamedTuple):
 def read_picture(path: Path) -> Image.Image:
     """Decode a picture as it is stored; the host turns it upright and converts it.
 
-    What can no longer be found out from the decoded picture is in its ``info["remarks"]``.
+    What cannot be found out from the decoded picture is in its ``info["nd_plugin.remarks"]``.
     """
     with Image.open(path) as image:
         remarks = []

@@ -12,6 +12,7 @@ from nd_plugin.pictures.grey_values import (
     WideGrey,
     choose_range,
     guess_remark,
+    range_of_picture,
     smallest_range,
     wide_grey,
 )
@@ -71,9 +72,10 @@ class GreySample:
         """Yield the pictures of the sample whose grey values are wider than 8 bits."""
         step = max(len(self.concepts) // SAMPLED_IMAGES, 1)
         for index in range(0, len(self.concepts), step):
-            grey = None
-            # a concept set may raise anything; the image is reported when its turn comes
+            # A concept set may raise anything, and so may values that fit no range; the image is
+            # reported when its turn comes.
             with suppress(Exception):
                 grey = wide_grey(self.concepts.image(index))
-            if grey is not None:
-                yield grey
+                if grey is not None:
+                    range_of_picture(grey)
+                    yield grey

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nd_plugin.errors import ConceptSetInvalid
+from nd_plugin.pictures.conversion import orientation_of
 from nd_plugin.pictures.files import lossy_format
 from nd_plugin.pictures.pixel_limit import reason_of
 
@@ -62,17 +63,23 @@ def _lines(
 def read_mask(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]:
     """Read the mode and the pixels of an image file, as they are stored.
 
-    Raises ValueError that names the file as ``what``, for one that is unreadable or whose content
-    is of a lossy format, whatever its name.
+    Raises ValueError that names the file as ``what``, for one that is unreadable, whose content is
+    of a lossy format, whatever its name, or that has an EXIF orientation of its own.
     """
     try:
         with Image.open(path) as image:
             lossy = lossy_format(image)
+            orientation = orientation_of(image)
             mode, pixels = image.mode, np.asarray(image)
     except Exception as error:  # a decoder may raise anything
         raise ValueError(f"{what} cannot be read: {reason_of(error)}") from error
     if lossy:
         raise ValueError(lossy_message(what, lossy))
+    if orientation not in (None, 1):
+        raise ValueError(
+            f"{what} has an EXIF orientation ({orientation}), but masks are taken as they are "
+            "stored; save it turned, as its upright image, and without the orientation"
+        )
     return mode, pixels
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
 from nd_plugin.contracts.provenance import Identity
+from nd_plugin.pictures.conversion import convert_picture
 
 
 def check_concept_set(concepts: ConceptSet, images: int = 3) -> None:
@@ -50,7 +51,8 @@ def _check_vocabulary(concepts: ConceptSet) -> None:
 def _check_item(concepts: ConceptSet, index: int, unpickled: ConceptSet) -> None:
     image = concepts.image(index)
     annotation = concepts.annotation(index)
-    _check_annotation(annotation, len(concepts.concepts), image)
+    upright = convert_picture(image).rgb
+    _check_annotation(annotation, len(concepts.concepts), upright)
     _check_same(image, annotation, concepts, index, "when asked twice")
     _check_same(image, annotation, unpickled, index, "in another process")
 

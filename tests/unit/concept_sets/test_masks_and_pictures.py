@@ -12,6 +12,7 @@ from PIL import ExifTags, Image
 
 from nd_plugin import ConceptSetInvalid, open_concepts
 from nd_plugin.pictures.pixel_limit import ENVIRONMENT, pixel_limit
+from nd_plugin.testing import check_concept_set
 
 STORED = (16, 24)  # height, width
 
@@ -131,6 +132,33 @@ def test_lossy_masks_of_broden(tmp_path: Path) -> None:
         concepts.annotation(0)
     with pytest.raises(ConceptSetInvalid, match=message):
         open_concepts(f"broden:{tmp_path}")
+
+
+@pytest.mark.parametrize("kind", ["masks", "broden"])
+def test_a_mask_with_an_orientation_of_its_own_is_refused(
+    kind: str, tmp_path: Path
+) -> None:
+    write = {"masks": masks_set, "broden": broden_set}[kind]
+    name = {"masks": "masks/object/a.png", "broden": "images/a_object.png"}[kind]
+    concepts = open_concepts(f"{kind}:{write(tmp_path, 3)}")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    with Image.open(tmp_path / name) as mask:
+        mask.save(tmp_path / name, exif=exif)
+    with pytest.raises(
+        ValueError, match=r"has an EXIF orientation \(3\), but masks"
+    ):
+        concepts.annotation(0)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_the_contract_holds_for_turned_images(
+    orientation: int, tmp_path: Path
+) -> None:
+    root = masks_set(tmp_path, orientation)
+    if orientation == 6:
+        save_mask(root / "masks/object/a.png", (0, 3), STORED[::-1])
+    check_concept_set(open_concepts(f"masks:{root}"))
 
 
 def test_values_that_are_there_and_unlisted_are_named(tmp_path: Path) -> None:

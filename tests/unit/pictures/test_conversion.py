@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from nd_plugin import Preprocess, read_picture
 from nd_plugin.pictures.conversion import (
@@ -215,3 +216,11 @@ def test_what_a_concept_set_says_of_its_picture_is_passed_on() -> None:
     image = Image.fromarray(noise(*SIZE, 4))
     image.info[REMARKS] = ("cut out of a video", COMPOSITED)
     assert convert_picture(image).remarks == ("cut out of a video", COMPOSITED)
+
+
+def test_a_text_in_a_file_is_no_remark() -> None:
+    texts = PngInfo()
+    texts.add_text(REMARKS, "mine")
+    image = reopened(Image.fromarray(noise(*SIZE, 3)), "PNG", pnginfo=texts)
+    assert image.info[REMARKS] == "mine"
+    assert convert_picture(image).remarks == ()

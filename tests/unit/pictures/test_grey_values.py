@@ -213,6 +213,17 @@ def test_a_picture_beyond_the_sample_is_not_clipped_and_said(
     assert BRIGHTER not in similar.remarks[0]
 
 
+def test_pictures_that_are_refused_do_not_decide_the_range_of_others() -> None:
+    floats = image_of((RAMP / 255).astype(np.float32))
+    bad = np.zeros((4, 4), np.float32)
+    bad[0, 0] = np.inf
+    pictures = [floats, floats, Image.fromarray(bad), Image.fromarray(bad + 1e9)]
+    sample = GreySample(Greys(pictures))
+    assert levels(convert_picture(floats, sample.choose_range)).max() == 255
+    with pytest.raises(ValueError, match="infinite"):
+        convert_picture(pictures[2], sample.choose_range)
+
+
 def test_a_picture_is_scaled_as_those_of_a_run() -> None:
     for white, expected in ((1023, 200 >> 2), (65535, 200 >> 8)):
         choose = range_of_run({INTEGERS_16: white})
