@@ -2,8 +2,8 @@
 
     python benchmarks/architectures.py [NAME …]
 
-Random weights, so nothing is downloaded; timm and torchvision have to be installed. Of each network,
-ten layers evenly spaced over its depth are probed. Prints a Markdown table.
+Random weights, so nothing is downloaded; timm and torchvision have to be installed. Of each
+network, ten layers evenly spaced over its depth are probed. Prints a Markdown table.
 """
 
 from __future__ import annotations

@@ -69,6 +69,9 @@ if TYPE_CHECKING:
     from nd_plugin.errors import nearest as nearest
     from nd_plugin.explain.explanation import Explanation as Explanation
     from nd_plugin.explain.explanation import Explanations as Explanations
+    from nd_plugin.pictures.files import PictureSize as PictureSize
+    from nd_plugin.pictures.files import measure_picture as measure_picture
+    from nd_plugin.pictures.files import read_picture as read_picture
     from nd_plugin.plugins.hookspecs import hookimpl as hookimpl
     from nd_plugin.plugins.opening import SpecText as SpecText
     from nd_plugin.plugins.opening import call_with_options as call_with_options
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
     from nd_plugin.preprocess import Preprocess as Preprocess
     from nd_plugin.probe_data.tables import TableLine as TableLine
     from nd_plugin.probe_data.tables import check_aspect as check_aspect
+    from nd_plugin.probe_data.tables import check_mask_format as check_mask_format
     from nd_plugin.probe_data.tables import read_mask as read_mask
     from nd_plugin.probe_data.tables import read_table as read_table
     from nd_plugin.receptive_fields import composition as composition
@@ -162,6 +166,7 @@ _HOMES = {
         "nearest",
     ],
     "explain.explanation": ["Explanation", "Explanations"],
+    "pictures.files": ["PictureSize", "measure_picture", "read_picture"],
     "plugins.hookspecs": ["hookimpl"],
     "plugins.opening": [
         "SpecText",
@@ -170,7 +175,13 @@ _HOMES = {
         "open_model",
     ],
     "preprocess": ["Preprocess"],
-    "probe_data.tables": ["TableLine", "check_aspect", "read_mask", "read_table"],
+    "probe_data.tables": [
+        "TableLine",
+        "check_aspect",
+        "check_mask_format",
+        "read_mask",
+        "read_table",
+    ],
     "receptive_fields.chosen_layout": ["split_axes"],
     "receptive_fields.geometry": ["Axis", "Geometry"],
     "receptive_fields.layout": [

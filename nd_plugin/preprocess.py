@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from nd_plugin.errors import BadInput
+from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.receptive_fields.geometry import Size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -88,8 +89,13 @@ class Preprocess:
         return replace(self, **values, source=source, assumed=False)
 
     def resize(self, image: Image.Image) -> Tensor:
-        """Convert an image to the model's pixels before normalisation: uint8 (3, row, column)."""
-        rgb = _to_rgb(image)
+        """Convert an image to the model's pixels before normalisation: uint8 (3, row, column).
+
+        The image may be of any kind that Pillow decodes: it is turned upright as its EXIF
+        orientation says, transparent pixels are composited on white, and grey values of wider types
+        are scaled as `pictures.grey_values` says. Raises ValueError for values that fit no range.
+        """
+        rgb = convert_picture(image).rgb
         height, width = self.size
         if rgb.size != (width, height):
             rgb = rgb.resize((width, height), INTERPOLATIONS[self.interpolation])
@@ -131,17 +137,6 @@ class Preprocess:
     def describe(self) -> dict[str, Any]:
         """Return the values as plain types, for run.json."""
         return asdict(self)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB; 16 bit grey is scaled, transparency is dropped."""
-    if image.mode.startswith("I"):
-        # Pillow would clip 16 bit values instead of scaling them
-        grey = np.asarray(image).clip(0, 65535) >> 8
-        image = Image.fromarray(grey.astype(np.uint8))
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # Pillow warns if it goes straight to RGB
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def parse_size(text: str, what: str, forms: str = "N or HxW") -> Size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,13 @@ from nd_plugin import (
     Annotation,
     ConceptSetInvalid,
     Identity,
+    PictureSize,
     check_aspect,
+    check_mask_format,
     fingerprint,
+    measure_picture,
     read_mask,
+    read_picture,
 )
 
 VERSION = "1"
@@ -40,6 +45,7 @@ class Broden:
         self.concepts = vocabulary.concepts
         self._labels = Labels.of(vocabulary.numbers)
         self._rows = read_index(self.root / index, read_categories(self.root))
+        _check_first_masks(self.root, self._rows)
         source = f"broden:{root}"
         if index != "index.csv":
             source += f"?index={index}"
@@ -55,10 +61,15 @@ class Broden:
         return self._rows[index].image
 
     def image(self, index: int) -> Image.Image:
-        """Return the image, decoded."""
-        with Image.open(self.root / "images" / self._rows[index].image) as image:
-            image.load()
-            return image
+        """Return the image, decoded, as it is stored.
+
+        Raises ValueError for one whose EXIF orientation contradicts index.csv.
+        """
+        row = self._rows[index]
+        path = self.root / "images" / row.image
+        image = read_picture(path)
+        _check_index_is_upright(row, measure_picture(path))
+        return image
 
     def annotation(self, index: int) -> Annotation:
         """Return all planes and whole-image labels of the image.
@@ -67,9 +78,7 @@ class Broden:
         label number that label.csv does not list.
         """
         row = self._rows[index]
-        image_size = row.image_size
-        if image_size is None and row.planes:
-            image_size = self._measured_size(row)
+        image_size = self._image_size(row) if row.planes else None
         planes = [self._plane(path, row, image_size) for path in row.planes]
         numbers = np.array(row.numbers, dtype=np.int32)
         labels = self._labels.values_of(numbers, "index.csv")
@@ -77,12 +86,14 @@ class Broden:
             planes, tuple(int(value) for value in labels if value), row.size
         )
 
-    def _measured_size(self, row: Row) -> tuple[int, int]:
-        with Image.open(self.root / "images" / row.image) as image:
-            return image.height, image.width
+    def _image_size(self, row: Row) -> PictureSize:
+        """Return the size that index.csv lists, else that of the file."""
+        if row.image_size is not None:
+            return PictureSize(row.image_size, row.image_size)
+        return measure_picture(self.root / "images" / row.image)
 
     def _plane(
-        self, path: str, row: Row, image_size: tuple[int, int] | None
+        self, path: str, row: Row, image_size: PictureSize | None
     ) -> npt.NDArray[np.int32]:
         """Read a mask as a plane of concept values, (row, column)."""
         mode, pixels = read_mask(self.root / "images" / path, f"the mask {path}")
@@ -98,9 +109,32 @@ class Broden:
                 f"{row.size[0]}x{row.size[1]} (sh x sw)"
             )
         if image_size is not None:
-            check_aspect((height, width), image_size, f"the mask {path}")
+            mask_size = (height, width)
+            what = f"the mask {path}"
+            check_aspect(mask_size, image_size.upright, what, image_size.stored)
         numbers = pixels[:, :, 0] + np.int32(256) * pixels[:, :, 1]
         return self._labels.values_of(numbers, path)
+
+
+def _check_index_is_upright(row: Row, size: PictureSize) -> None:
+    """Check sizes in index.csv against an image that its EXIF orientation turns.
+
+    Raises ValueError for sizes of the image as it is stored: its masks are not of the upright one.
+    """
+    if size.upright == size.stored:
+        return
+    for columns, listed in (("ih x iw", row.image_size), ("sh x sw", row.size)):
+        if listed is not None:
+            check_aspect(
+                listed, size.upright, f"{columns} in index.csv", size.stored
+            )
+
+
+def _check_first_masks(root: Path, rows: Sequence[Row]) -> None:
+    """Refuse a set whose first masks are of a lossy format."""
+    planes = next((row.planes for row in rows if row.planes), ())
+    for path in planes:
+        check_mask_format(root / "images" / path, f"the mask {path}")
 
 
 def _existing_folder(root: str) -> Path:

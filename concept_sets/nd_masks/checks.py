@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
 
 from nd_masks.entries import Entry
-from nd_masks.files import find_files
-from nd_plugin import Concept, ConceptSetInvalid
+from nd_masks.files import find_files, folder_names, image_endings
+from nd_plugin import Concept, ConceptSetInvalid, check_mask_format, nearest
 
 # Pillow's modes of one index per pixel
 INDEX_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
@@ -32,13 +33,27 @@ def check_modes(root: Path, entries: Sequence[Entry]) -> None:
     for entry in reversed(entries):  # the first image's masks come last and stay
         sampled_masks.update(entry.masks)
     for path in sampled_masks.values():
-        try:
-            with Image.open(root / "masks" / path) as image:
-                mode = image.mode
-        except OSError:
-            continue
-        if mode not in INDEX_MODES:
+        check_mask_format(root / "masks" / path, f"the mask {path}")
+        mode = ""
+        with suppress(Exception), Image.open(root / "masks" / path) as image:
+            mode = image.mode
+        if mode and mode not in INDEX_MODES:
             raise ConceptSetInvalid(wrong_mode(path, mode))
+
+
+def no_concepts(root: Path) -> str:
+    """Return the message for a set without concepts, with what else it lacks."""
+    message = (
+        f"no concepts in {root}; list them in concepts.csv (category,value,name), "
+        "in image_labels.csv (image,category,name), or in both"
+    )
+    missing = [name for name in ("images/", "masks/") if not (root / name).is_dir()]
+    if missing:
+        message += f"; it has no {' and no '.join(missing)} either"
+    categories = folder_names(root / "masks")
+    if categories:
+        message += f"; the folders of masks are {', '.join(map(repr, categories))}"
+    return message
 
 
 def check_categories_have_masks(
@@ -58,27 +73,46 @@ def check_categories_have_masks(
         labelled.update(concepts[value - 1].category for value in entry.labels)
     for category in categories:
         folder = root / "masks" / category
-        if category not in masked and (category not in labelled or folder.is_dir()):
-            raise ConceptSetInvalid(
-                f"no mask in {folder} belongs to an image; a mask has the path of its image below "
-                "images/, with the ending .png"
-            )
+        if category in masked:
+            continue
+        if folder.is_dir():
+            raise ConceptSetInvalid(_no_mask_matches(folder))
+        if category not in labelled:
+            raise ConceptSetInvalid(_no_folder(folder, categories))
+
+
+def _no_mask_matches(folder: Path) -> str:
+    message = (
+        f"no mask in {folder} belongs to an image; a mask has the path of its image below "
+        "images/, with the ending .png"
+    )
+    other_file = next(find_files(folder, image_endings()), None)
+    if other_file is None or other_file.lower().endswith(".png"):
+        return message
+    return f"{message}; the folder holds {other_file}"
+
+
+def _no_folder(folder: Path, categories: Collection[str]) -> str:
+    names = folder_names(folder.parent)
+    message = f"concepts.csv lists the category {folder.name!r}, but there is no folder {folder}"
+    unlisted = [name for name in names if name not in categories]
+    if unlisted:
+        best = (nearest(folder.name, unlisted, most=1) or unlisted)[0]
+        return (
+            f"{message}; {folder.parent} has {best!r}, which concepts.csv does not list: "
+            "rename one of the two"
+        )
+    listed = ", ".join(map(repr, names)) or "no folders"
+    return f"{message}; {folder.parent} has {listed}"
 
 
 def check_folders_are_listed(root: Path, categories: Collection[str]) -> None:
     """Refuse a folder of masks whose category concepts.csv does not list."""
-    masks = root / "masks"
-    if not masks.is_dir():
-        return
-    for folder in sorted(masks.iterdir()):
-        if (
-            not folder.is_dir()
-            or folder.name.startswith(".")
-            or folder.name in categories
-        ):
-            continue
-        if any(find_files(folder, [".png"])):
+    for name in folder_names(root / "masks"):
+        folder = root / "masks" / name
+        if name not in categories and any(find_files(folder, [".png"])):
+            listed = ", ".join(map(repr, categories)) or "none"
             raise ConceptSetInvalid(
                 f"{folder} holds masks, but concepts.csv lists no concept of category "
-                f"{folder.name!r}; list its values there or move the folder away"
+                f"{name!r}, only of {listed}; list its values there or move the folder away"
             )

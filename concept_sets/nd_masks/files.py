@@ -10,6 +10,8 @@ from PIL import Image
 
 from nd_plugin import ConceptSetInvalid
 
+NAMES_LISTED = 6  # of files and folders, in a message
+
 
 def existing_folder(root: str) -> Path:
     """Return the folder that ``masks:ROOT`` names. Raises ConceptSetInvalid if there is none."""
@@ -24,12 +26,38 @@ def existing_folder(root: str) -> Path:
 
 def find_images(root: Path) -> list[str]:
     """Return the paths below images/, sorted, of all files in a format that Pillow can open."""
-    formats = Image.registered_extensions()
-    endings = [ending for ending, name in formats.items() if name in Image.OPEN]
-    images = sorted(find_files(root / "images", endings))
+    images = sorted(find_files(root / "images", image_endings()))
     if not images:
-        raise ConceptSetInvalid(f"no images in {root / 'images'}")
+        raise ConceptSetInvalid(_no_images(root))
     return images
+
+
+def image_endings() -> list[str]:
+    """Return the endings of the formats that Pillow can open."""
+    formats = Image.registered_extensions()
+    return [ending for ending, name in formats.items() if name in Image.OPEN]
+
+
+def _no_images(root: Path) -> str:
+    """Return the message for a folder without images, with what it holds instead."""
+    folder = root / "images"
+    if folder.is_dir():
+        return f"no images in {folder}, in a format that Pillow can open"
+    names = sorted(path.name for path in root.iterdir())
+    listed = ", ".join(names[:NAMES_LISTED]) or "nothing"
+    beyond = " …" if len(names) > NAMES_LISTED else ""
+    return f"no images in {folder}: no such folder; {root} holds {listed}{beyond}"
+
+
+def folder_names(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder, sorted, without hidden ones; none if absent."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
 
 
 def find_masks(root: Path, categories: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -20,6 +20,7 @@ from nd_masks.checks import (
     check_categories_have_masks,
     check_folders_are_listed,
     check_modes,
+    no_concepts,
     wrong_mode,
 )
 from nd_masks.entries import (
@@ -29,14 +30,23 @@ from nd_masks.entries import (
     mismatches,
 )
 from nd_masks.files import existing_folder, find_images, find_masks
-from nd_masks.tables import UNLISTED, concept_of, read_csv, value_tables
+from nd_masks.tables import (
+    UNLISTED,
+    concept_of,
+    read_csv,
+    unlisted_remarks,
+    value_tables,
+)
 from nd_plugin import (
     Annotation,
     ConceptSetInvalid,
     Identity,
+    PictureSize,
     TableLine,
     check_aspect,
+    measure_picture,
     read_mask,
+    read_picture,
 )
 
 VERSION = "1"
@@ -84,25 +94,26 @@ class Masks:
         return self.entries[index].image
 
     def image(self, index: int) -> Image.Image:
-        """Return the image, decoded."""
-        with Image.open(self.root / "images" / self.entries[index].image) as image:
-            image.load()
-            return image
+        """Return the image, decoded, as it is stored."""
+        return read_picture(self.root / "images" / self.entries[index].image)
 
     def annotation(self, index: int) -> Annotation:
         """Return planes at their own sizes, and whole-image labels.
 
-        Raises ValueError for a mask that is unreadable, in colour, or of another aspect than its
-        image.
+        Raises ValueError for a mask that is unreadable, in colour or a lossy format, or of another
+        aspect than its upright image.
         """
         entry = self.entries[index]
-        with Image.open(self.root / "images" / entry.image) as image:
-            image_size = (image.height, image.width)
-        planes = [
-            self._plane(category, path, image_size)
-            for category, path in entry.masks
-        ]
-        return Annotation(planes, entry.labels)
+        size = measure_picture(self.root / "images" / entry.image)
+        planes = []
+        remarks: list[str] = []
+        for category, path in entry.masks:
+            values = self._mask_values(path, size)
+            outside = (values < 0) | (values > UNLISTED)
+            plane = self._tables[category][np.where(outside, UNLISTED, values)]
+            planes.append(plane)
+            remarks += unlisted_remarks(values[plane == 0], category)
+        return Annotation(planes, entry.labels, remarks=tuple(remarks))
 
     def _read_tables(self) -> tuple[list[TableLine], list[TableLine]]:
         """Return the lines of concepts.csv and image_labels.csv, of which one may be absent."""
@@ -113,21 +124,14 @@ class Masks:
             self.root / "image_labels.csv", ("image", "category", "name")
         )
         if not concept_lines and not label_lines:
-            raise ConceptSetInvalid(
-                f"no concepts in {self.root}; list them in concepts.csv (category,value,name), "
-                "in image_labels.csv (image,category,name), or in both"
-            )
+            raise ConceptSetInvalid(no_concepts(self.root))
         return concept_lines, label_lines
 
-    def _plane(
-        self, category: str, path: str, image_size: tuple[int, int]
-    ) -> npt.NDArray[np.int32]:
-        """Read a mask as a plane of concept values, (row, column)."""
+    def _mask_values(self, path: str, size: PictureSize) -> npt.NDArray[np.int64]:
+        """Read the values of a mask, (row, column), of an image of this size."""
         mode, pixels = read_mask(self.root / "masks" / path, f"the mask {path}")
         if mode not in INDEX_MODES:
             raise ValueError(wrong_mode(path, mode))
         height, width = pixels.shape
-        check_aspect((height, width), image_size, f"the mask {path}")
-        mask_values = pixels.astype(np.int64)
-        outside = (mask_values < 0) | (mask_values > UNLISTED)
-        return self._tables[category][np.where(outside, UNLISTED, mask_values)]
+        check_aspect((height, width), size.upright, f"the mask {path}", size.stored)
+        return pixels.astype(np.int64)

@@ -12,6 +12,7 @@ from nd_plugin import Concept, ConceptSetInvalid, TableLine, read_table
 
 VALUE_COUNT = 65536  # values that a 16 bit mask can hold
 UNLISTED = VALUE_COUNT  # index into a value table for values beyond 16 bits: always unlabelled
+VALUES_NAMED = 3  # unlisted values of one mask, one by one
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[TableLine]:
@@ -64,6 +65,18 @@ def value_tables(
             )
         table[mask_value] = plane_values[concept_of(line)]
     return tables
+
+
+def unlisted_remarks(unlabelled: npt.NDArray[np.int64], category: str) -> list[str]:
+    """Return remarks on mask values (pixel,) that stand for no concept; 0 is the usual background.
+
+    Many different values are one remark, the same for all masks.
+    """
+    values = np.unique(unlabelled[unlabelled != 0]).tolist()
+    where = f"in masks of category {category!r}, and concepts.csv does not list"
+    if len(values) > VALUES_NAMED:
+        return [f"more than {VALUES_NAMED} values of one mask occur {where} them"]
+    return [f"{value} occurs {where} it" for value in values]
 
 
 def _mask_value(text: str, position: str) -> int:

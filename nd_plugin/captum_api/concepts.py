@@ -16,8 +16,11 @@ from torch.utils.data import DataLoader, Dataset
 from nd_plugin.contracts.concept_sets import Annotation, Concept, ConceptSet
 from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.errors import ConceptSetInvalid, nearest
+from nd_plugin.pictures.conversion import convert_picture
+from nd_plugin.pictures.pixel_limit import pixel_limit
 from nd_plugin.plugins.opening import open_concepts
 from nd_plugin.preprocess import Preprocess
+from nd_plugin.probe_data.grey_sample import GreySample
 
 CATEGORY = "concept"  # of concepts from Captum, which have no categories
 
@@ -116,13 +119,16 @@ class _ConceptImages(Dataset[Tensor]):
         self._images = images
         self._preprocess = preprocess
         self._device = device
+        self._grey_sample = GreySample(concepts)
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, index: int) -> Tensor:
-        image = self._concepts.image(self._images[index])
-        pixels = self._preprocess.resize(image)
+        with pixel_limit(None):
+            image = self._concepts.image(self._images[index])
+            picture = convert_picture(image, self._grey_sample.choose_range)
+        pixels = self._preprocess.resize(picture.rgb)
         return self._preprocess.normalise(pixels[None])[0].to(self._device)
 
 

@@ -15,6 +15,7 @@ from nd_plugin.captum_api.dissection_lookup import (
     Dissections,
     list_dissections,
     load_dissections,
+    recorded_whites,
 )
 from nd_plugin.captum_api.opened_model import (
     ForwardFunction,
@@ -144,8 +145,11 @@ class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not t
                 self.dissection,
             )
         device = self._opened.model.device
-        tensor = preprocess_pictures(pictures, preprocess, device)
-        return tensor, preprocess, notes_on_pictures(pictures, preprocess)
+        tensor, remarks = preprocess_pictures(
+            pictures, preprocess, device, recorded_whites(self.dissection)
+        )
+        notes = (*remarks, *notes_on_pictures(pictures, preprocess))
+        return tensor, preprocess, notes
 
     def _common_preprocess(self) -> Preprocess | None:
         """Return the preprocessing of all dissections, or the model's; None if they differ."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nd_plugin.errors import BadInput
+from nd_plugin.pictures.grey_values import WHITES
 from nd_plugin.results.displayed_layers import DissectionList
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.run_folder import load_run
@@ -17,6 +18,14 @@ def load_dissections(folder: str | Path) -> Dissections:
     """Load a saved run: a Dissection, or a list if the run has several."""
     dissections = load_run(folder)
     return dissections[0] if len(dissections) == 1 else DissectionList(dissections)
+
+
+def recorded_whites(dissections: Dissections | None) -> Mapping[str, int]:
+    """Return the values of white of the grey images of a run, by kind of values."""
+    whites: dict[str, int] = {}
+    for dissection in _flatten([] if dissections is None else dissections):
+        whites |= dissection.provenance.extra.get(WHITES, {})
+    return whites
 
 
 def list_dissections(dissections: Dissections | None) -> list[Dissection]:

@@ -156,6 +156,7 @@ class LayerDissection(DissectedLayer):
         checkpoint: str | Path | None = None,
         strict: bool = False,
         top_images: int = 50,
+        max_pixels: int | None = None,
         preprocess: Preprocess | None = None,
         show_progress: bool = False,
     ) -> Dissections:
@@ -179,6 +180,8 @@ class LayerDissection(DissectedLayer):
             strict: Stop at the first unreadable image, instead of naming and skipping it; refuse
                 a layer that gives other activations from run to run, instead of a note.
             top_images: Number of most activating images recorded for each unit.
+            max_pixels: Largest number of pixels of an image or mask; None: the environment's
+                ND_MAX_PIXELS, else Pillow's limit of 179 million.
             preprocess: Preprocessing of images; None: the model's own metadata, else ImageNet's.
             show_progress: Show a progress bar on stderr.
 
@@ -202,6 +205,7 @@ class LayerDissection(DissectedLayer):
             limit=limit,
             strict=strict,
             top_images=top_images,
+            max_pixels=max_pixels,
         )
         feed = Feed.of(
             open_concepts(concept_set),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nd_plugin.errors import BadInput, Unreadable
+from nd_plugin.errors import BadInput, NDError, Unreadable
+from nd_plugin.pictures.conversion import Picture as ConvertedPicture
+from nd_plugin.pictures.conversion import convert_picture
+from nd_plugin.pictures.files import read_picture
+from nd_plugin.pictures.grey_values import RangeChooser, range_of_run
+from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
 from nd_plugin.preprocess import Preprocess
 
 # path, PIL image, uint8 array (row, column) or (row, column, channel), uint8 tensor (channel, row,
@@ -72,18 +77,35 @@ def preprocess_pictures(
     pictures: Sequence[Picture],
     preprocess: Preprocess,
     device: torch.device | str,
-) -> Tensor:
-    """Convert pictures to a model's inputs, float32 (image, 3, row, column).
+    whites: Mapping[str, int],
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Convert pictures to a model's inputs, float32 (image, channel, row, column).
 
-    Raises BadInput for a missing file and for pixels of another type or shape, Unreadable for a
-    damaged file.
+    ``whites`` are the values of white of a run's grey images, by kind. Also returns remarks on what
+    was done to the pictures. Raises BadInput for a missing file and for pixels of another type or
+    shape, Unreadable for a damaged file.
     """
-    images = [preprocess.resize(to_image(picture)) for picture in pictures]
-    return preprocess.normalise(torch.stack(images)).to(device)
+    choose_range = range_of_run(whites)
+    images: list[Tensor] = []
+    remarks: list[str] = []
+    for picture in pictures:
+        converted = _convert(to_image(picture), choose_range)
+        images.append(preprocess.resize(converted.rgb))
+        remarks += [f"image: {remark}" for remark in converted.remarks]
+    batch = preprocess.normalise(torch.stack(images)).to(device)
+    return batch, tuple(dict.fromkeys(remarks))
+
+
+def _convert(image: Image.Image, choose_range: RangeChooser) -> ConvertedPicture:
+    """Turn an image upright and convert it to RGB. Raises Unreadable for values of no range."""
+    try:
+        return convert_picture(image, choose_range)
+    except ValueError as error:
+        raise Unreadable(f"the image cannot be read: {error}") from error
 
 
 def to_image(picture: Picture) -> Image.Image:
-    """Convert a picture to an image that is not yet resized or normalised."""
+    """Return a picture as an image, as it is stored."""
     if isinstance(picture, Image.Image):
         return picture
     if isinstance(picture, Tensor):
@@ -120,11 +142,13 @@ def read_image(path: Path) -> Image.Image:
     if not path.is_file():
         raise BadInput(f"no image {path}")
     try:
-        with Image.open(path) as image:
-            image.load()
-            return image
+        with pixel_limit(None):
+            return read_picture(path)
+    except NDError:
+        raise
     except Exception as error:  # decoders raise errors of every kind
-        raise Unreadable(f"the image {path} cannot be read: {error}") from error
+        reason = reason_of(error)
+        raise Unreadable(f"the image {path} cannot be read: {reason}") from error
 
 
 def notes_on_pictures(

@@ -19,6 +19,7 @@ from nd_plugin.cli.options import (
     Interpolation,
     Json,
     Limit,
+    MaxPixels,
     Mean,
     MinIoU,
     ModelText,
@@ -134,6 +135,7 @@ def explain(
     input_name: Input = None,
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
+    max_pixels: MaxPixels = None,
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write an HTML page with images."),
@@ -157,6 +159,7 @@ def explain(
             mask,
             image_quantile,
             classes,
+            max_pixels,
         ),
         options=parsing.model_options(
             device, weights, input_name, feed, custom_op_library

@@ -14,6 +14,7 @@ from nd_plugin.cli.report import check_html_name
 from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.errors import BadInput, NDError, RunFailed, nearest
 from nd_plugin.explain.explanation import Explanations
+from nd_plugin.pictures.pixel_limit import pixel_limit
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.report.explanations import render_all
 from nd_plugin.results import atomic_files, run_folder
@@ -33,6 +34,7 @@ class ExplainOptions:
     mask: str = "image"
     image_quantile: float = 0.2
     classes: Path | None = None
+    max_pixels: int | None = None  # of the image
 
 
 def explain(
@@ -82,7 +84,10 @@ def _explanations(
     opened = open_model(model, options)
     units = LayerDissection(opened, dissection.layer)
     units.dissection = dissection
-    with _translated_errors(explain_options.target):
+    with (
+        _translated_errors(explain_options.target),
+        pixel_limit(explain_options.max_pixels),
+    ):
         return units.explain(
             image,
             target,

@@ -93,6 +93,16 @@ Limit = Annotated[
     typer.Option(min=1, help="Use only the first N images of the concept set."),
 ]
 
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Largest number of pixels of an image or mask. "
+        "[default: ND_MAX_PIXELS, else Pillow's limit of 179 million]",
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Output = Annotated[

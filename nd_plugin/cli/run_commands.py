@@ -19,6 +19,7 @@ from nd_plugin.cli.options import (
     Interpolation,
     Json,
     Limit,
+    MaxPixels,
     Mean,
     Memory,
     MinIoU,
@@ -83,6 +84,7 @@ def dissect(
         ),
     ] = 50,
     strict: Strict = False,
+    max_pixels: MaxPixels = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Continue the run if it was interrupted."),
@@ -124,6 +126,7 @@ def dissect(
             limit=limit,
             strict=strict,
             top_images=top_images,
+            max_pixels=max_pixels,
         ),
         preprocess_values=parsing.preprocess_values(
             input_size, mean, std, scale, interpolation, channel_order

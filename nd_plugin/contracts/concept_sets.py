@@ -39,6 +39,8 @@ class Annotation:
     size: Size | None = (
         None  # the annotation's own resolution; None: the first plane's
     )
+    # what a result says of the annotation, with the number of images that share the text
+    remarks: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -79,7 +81,13 @@ class ConceptSet(Protocol):
         ...
 
     def image(self, index: int) -> Image.Image:
-        """Decode an image; any mode that Pillow converts to RGB."""
+        """Decode an image, of any mode that Pillow converts to RGB.
+
+        It may be as it is stored: the host turns it upright by its EXIF orientation, composites
+        transparent pixels on white and scales grey values of wider types; the result says so.
+        Planes belong to the upright image. Texts in its ``info["nd_plugin.remarks"]``, a tuple, are
+        counted in the result.
+        """
         ...
 
     def annotation(self, index: int) -> Annotation:

@@ -64,6 +64,8 @@ class Settings:
     top_images: int = 50
     # of a run that takes several; () for ``quantile`` alone
     quantiles: tuple[float, ...] = ()
+    # of an image or mask; None: the environment's ND_MAX_PIXELS, else Pillow's limit
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         """Convert numbers of any type (NumPy, Decimal) to plain Python numbers, and check them."""
@@ -76,6 +78,8 @@ class Settings:
         self._set("top_images", _to_int("top_images", self.top_images))
         if self.limit is not None:
             self._set("limit", _to_int("limit", self.limit))
+        if self.max_pixels is not None:
+            self._set("max_pixels", _to_int("max_pixels", self.max_pixels))
         self._check_ranges()
 
     def _set_quantiles(self, quantiles: list[float]) -> None:
@@ -115,6 +119,8 @@ class Settings:
             raise BadInput(f"top_images {self.top_images} is not a positive number")
         if self.limit is not None and self.limit < 1:
             raise BadInput(f"limit {self.limit} leaves no image")
+        if self.max_pixels is not None and self.max_pixels < 1:
+            raise BadInput(f"max_pixels {self.max_pixels} is not a positive number")
 
     def at(self, quantile: float) -> Settings:
         """Return the settings of the results at one of the run's quantiles."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +29,7 @@ from nd_plugin.method.counting import (
 from nd_plugin.method.numpy_on_cpu import true_indices
 from nd_plugin.method.upsampling import MaskGrid
 from nd_plugin.probe_data.batches import Batch, Feed
+from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Geometry, Size
 
 MAPS_AT_ONCE = 1024  # dense maps in memory
@@ -94,7 +95,11 @@ class Counter:
                         counts
                     )
         return CountedBatch(
-            concept_counts, unit_counts, batch.skipped, batch.image_count
+            concept_counts,
+            unit_counts,
+            batch.skipped,
+            batch.image_count,
+            batch.annotation_remarks,
         )
 
     def _sparse_maps(
@@ -194,6 +199,7 @@ class CountedBatch:
     units: Mapping[tuple[str, float], Sequence[BatchCounts]]
     skipped: Sequence[Skipped]
     image_count: int  # images, readable or not
+    remarks: Remarks = field(default_factory=Remarks)  # on annotations
 
 
 def category_indices(concepts: ConceptSet) -> Counts:

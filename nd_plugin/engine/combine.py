@@ -28,6 +28,7 @@ from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.errors import NonFiniteActivation, Unreadable
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.method.lower_bound import CombinedBounds
+from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Geometry
 
 T = TypeVar("T")
@@ -69,6 +70,7 @@ class CombinedState:
     layers: Mapping[str, CombinedLayer]
     counted: CountState
     skipped: Sequence[Skipped]
+    remarks: Remarks  # on images and annotations
 
 
 def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState:
@@ -99,7 +101,15 @@ def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState
         raise Unreadable(
             f"none of the annotations can be read; {first.image}: {first.reason}"
         )
-    return CombinedState(layers, counted, [*skipped, *counted.skipped])
+    image_remarks = _gather_all(
+        (part_run.state.remarks for part_run in part_runs), group
+    )
+    return CombinedState(
+        layers,
+        counted,
+        [*skipped, *counted.skipped],
+        Remarks.total([*image_remarks, counted.remarks]),
+    )
 
 
 def _gather_all(items: Iterable[T], group: SingleProcess) -> list[T]:
@@ -233,4 +243,9 @@ def _sum_over_group(counted: CountState, group: SingleProcess) -> CountState:
             unit_area=group.total(counts.unit_area),
         )
     areas = reduce(add, group.gather(counted.areas))
-    return CountState(areas, units, _gather_all(counted.skipped, group))
+    return CountState(
+        areas,
+        units,
+        _gather_all(counted.skipped, group),
+        remarks=Remarks.total(group.gather(counted.remarks)),
+    )

@@ -148,6 +148,7 @@ def observe(part_run: PartRun) -> None:
     for batch in part_run.with_progress("activations", batches, state.batches):
         state.skipped += batch.skipped
         state.readable.update(batch.indices.tolist())
+        state.remarks += batch.picture_remarks
         activations = part_run.activations(batch, part_run.layers)
         # operations are short: a second thread would wait for a busy processor
         with one_thread():

@@ -36,7 +36,9 @@ from nd_plugin.machine.allocator import retain_memory
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import threads
 from nd_plugin.method.ranks import complement_rank
+from nd_plugin.pictures.grey_values import WHITES
 from nd_plugin.probe_data.batches import Batches, Feed
+from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.results.dissection import Dissection
 
 OpenState = Callable[[tuple[str, ...], Provenance], tuple[StateSaver, State]]
@@ -191,6 +193,7 @@ def dissections(
     A layer that was asked for twice has its results twice.
     """
     feed = part_run.feed
+    run_provenance = _add_remarks(run_provenance, combined.remarks)
     image_names = tuple(feed.concepts.name(index) for index in range(feed.images))
     skipped = tuple(
         sorted(combined.skipped, key=lambda item: (item.image, item.part))
@@ -222,6 +225,15 @@ def dissections(
             )
             results.append(dissection)
     return results
+
+
+def _add_remarks(run_provenance: Provenance, remarks: Remarks) -> Provenance:
+    """Add remarks on images as notes, and what was taken for white in them."""
+    notes = (*run_provenance.notes, *remarks.notes())
+    extra = dict(run_provenance.extra)
+    if remarks.whites:
+        extra[WHITES] = dict(remarks.whites)
+    return replace(run_provenance, notes=notes, extra=extra)
 
 
 def _sparse(statistics: UnitStatistics, quantile: float) -> npt.NDArray[np.bool_]:

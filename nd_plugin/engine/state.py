@@ -14,6 +14,7 @@ from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
 from nd_plugin.method.lower_bound import LowerBound
 from nd_plugin.method.ranks import rank
+from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Geometry
 
 
@@ -97,6 +98,7 @@ class CountState:
     units: dict[tuple[str, float], UnitCounts]  # by layer and quantile
     skipped: list[Skipped] = field(default_factory=list)  # annotations
     batches: int = 0  # done, of the part
+    remarks: Remarks = field(default_factory=Remarks)  # on annotations
 
     def update(self, batch: CountedBatch) -> None:
         """Add the counts of a batch."""
@@ -105,6 +107,7 @@ class CountState:
             for counts in batch_counts:
                 self.units[key].update(counts)
         self.batches += 1
+        self.remarks += batch.remarks
 
     def __add__(self, other: CountState) -> CountState:
         units = {
@@ -115,6 +118,7 @@ class CountState:
             units,
             self.skipped + other.skipped,
             self.batches + other.batches,
+            self.remarks + other.remarks,
         )
 
 
@@ -125,6 +129,7 @@ class State:
     layers: dict[str, LayerState] = field(default_factory=dict)  # of the first pass
     readable: set[int] = field(default_factory=set)  # images read in the first pass
     skipped: list[Skipped] = field(default_factory=list)  # images
+    remarks: Remarks = field(default_factory=Remarks)  # on images
     batches: int = 0  # of the first pass, done
     # candidates of layers that need a second forward pass
     second_pass: dict[str, Candidates] = field(default_factory=dict)

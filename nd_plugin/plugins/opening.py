@@ -22,6 +22,7 @@ from nd_plugin.errors import (
     Unavailable,
     nearest,
 )
+from nd_plugin.plugins.folder_formats import folder_hint
 from nd_plugin.plugins.host import Offer, host, load_factory
 from nd_plugin.plugins.loading import described
 
@@ -43,12 +44,15 @@ class SpecText:
         return cls(name, argument, options)
 
 
-def open_concepts(concepts: str | ConceptSet) -> ConceptSet:
+def open_concepts(concepts: str | Path | ConceptSet) -> ConceptSet:
     """Open ``"broden:ROOT"``, ``"masks:ROOT"``, ``"shapes"``, or what an installed plugin claims.
 
     An object that is a ConceptSet already is returned as it is. Raises ConceptSetInvalid for what
-    nobody claims, for an empty set, and for a category without concepts.
+    nobody claims, for an empty set, and for a category without concepts. For a folder without a
+    format, the error says which format it has, or what it lacks of each.
     """
+    if isinstance(concepts, Path):
+        concepts = str(concepts)
     if not isinstance(concepts, str):
         return _checked(concepts)
     text = SpecText.parse(concepts)
@@ -73,10 +77,9 @@ def open_concepts(concepts: str | ConceptSet) -> ConceptSet:
 
 
 def _no_concept_set(concepts: str, name: str) -> str:
-    hint = ""
-    if Path(concepts).is_dir():
-        hint = f"; prefix the folder with its format: broden:{concepts} or masks:{concepts}"
-    return f"no concept set {concepts!r}{hint}{_known_names(ConceptSetSpec, name)}"
+    if concepts and Path(concepts).expanduser().is_dir():
+        return f"no concept set {concepts!r}; {folder_hint(concepts)}"
+    return f"no concept set {concepts!r}{_known_names(ConceptSetSpec, name)}"
 
 
 def call_with_options(

@@ -16,7 +16,9 @@ from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Settings, Skipped
 from nd_plugin.errors import BadInput, RunFailed, Unreadable
 from nd_plugin.method.annotations import LabelCombinations
+from nd_plugin.pictures.pixel_limit import environment_limit
 from nd_plugin.preprocess import Preprocess
+from nd_plugin.probe_data.grey_sample import GreySample
 from nd_plugin.probe_data.items import Item, ItemDecoder, mask_size
 from nd_plugin.probe_data.loading import (
     MEMORY,
@@ -25,6 +27,7 @@ from nd_plugin.probe_data.loading import (
     whole_number,
 )
 from nd_plugin.probe_data.parts import WHOLE, Part
+from nd_plugin.probe_data.remarks import Remarks
 
 Batches = Generator["Batch", None, None]
 
@@ -40,6 +43,8 @@ class Batch:
     skipped: tuple[Skipped, ...]
     image_count: int  # images, readable or not
     number: int  # among the batches of the whole probe data set
+    picture_remarks: Remarks = field(default_factory=Remarks)
+    annotation_remarks: Remarks = field(default_factory=Remarks)
 
     @classmethod
     def of(cls, items: Sequence[Item]) -> Batch:
@@ -55,6 +60,12 @@ class Batch:
             ),
             image_count=len(items),
             number=items[0].batch_number,
+            picture_remarks=Remarks.total(
+                item.picture_remarks for item in readable
+            ),
+            annotation_remarks=Remarks.total(
+                item.annotation_remarks for item in readable
+            ),
         )
 
     def pin_memory(self) -> Batch:
@@ -134,8 +145,9 @@ class Feed:
         batch_size = whole_number("batch size", batch_size, 1)
         workers = whole_number("number of workers", workers, 0)
         memory = whole_number("memory", memory, 0)
-        # to refuse a bad one before the run
+        # to refuse bad ones before the run
         mask_size(settings, concepts, preprocess.size)
+        environment_limit()
         feed = cls(
             concepts=concepts,
             preprocess=preprocess,
@@ -223,7 +235,13 @@ class Feed:
     def _decoder(self, pictures: bool, annotated: bool) -> ItemDecoder:
         size = mask_size(self.settings, self.concepts, self.preprocess.size)
         return ItemDecoder(
-            self.concepts, self.preprocess, size, pictures, annotated
+            self.concepts,
+            self.preprocess,
+            size,
+            pictures,
+            annotated,
+            GreySample(self.concepts),
+            self.settings.max_pixels,
         )
 
     def _positions(self, number: int) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,11 @@ from torch.utils.data import Dataset
 from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
 from nd_plugin.contracts.provenance import Settings, Skipped
 from nd_plugin.method.annotations import LabelCombinations
+from nd_plugin.pictures.conversion import convert_picture
+from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
 from nd_plugin.preprocess import Preprocess, parse_size
+from nd_plugin.probe_data.grey_sample import GreySample
+from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Size
 
 
@@ -26,6 +30,8 @@ class Item:
     pixels: Tensor | None = None  # uint8 (3, row, column)
     labels: LabelCombinations | None = None  # at the size of the masks
     skipped: Skipped | None = None
+    picture_remarks: Remarks = field(default_factory=Remarks)
+    annotation_remarks: Remarks = field(default_factory=Remarks)
 
     @property
     def readable(self) -> bool:
@@ -42,39 +48,57 @@ class ItemDecoder(Dataset[Item]):
     mask_size: Size | None  # None: each annotation at its own size
     with_pixels: bool
     with_labels: bool
+    grey_sample: GreySample
+    max_pixels: int | None = None
 
     def __getitem__(self, position: tuple[int, int]) -> Item:
         """Decode an item; what cannot be read is skipped, and the reason recorded."""
         batch_number, image = position
-        pixels = labels = None
+        item = Item(batch_number, image)
         try:
             if self.with_pixels:
-                pixels = self.preprocess.resize(self.concepts.image(image))
+                item = self._add_pixels(item)
         except Exception as error:  # a concept set may raise anything
-            return Item(
-                batch_number, image, skipped=self._skipped(image, "image", error)
-            )
+            return replace(item, skipped=self._skipped(image, "image", error))
         try:
             if self.with_labels:
-                labels = self._labels(image)
+                item = self._add_labels(item)
         except Exception as error:  # a concept set may raise anything
-            skipped = self._skipped(image, "annotation", error)
-            return Item(batch_number, image, pixels, skipped=skipped)
-        return Item(batch_number, image, pixels, labels)
+            return replace(item, skipped=self._skipped(image, "annotation", error))
+        return item
 
-    def _labels(self, image: int) -> LabelCombinations:
-        """Read the labels of an image. Raises ValueError for labels outside the vocabulary."""
-        annotation = self.concepts.annotation(image)
+    def _add_pixels(self, item: Item) -> Item:
+        """Read the image, and resize it for the model."""
+        with pixel_limit(self.max_pixels):
+            image = self.concepts.image(item.image)
+            picture = convert_picture(image, self.grey_sample.choose_range)
+        return replace(
+            item,
+            pixels=self.preprocess.resize(picture.rgb),
+            picture_remarks=Remarks.on_image(
+                self.concepts.name(item.image), picture.remarks, picture.whites
+            ),
+        )
+
+    def _add_labels(self, item: Item) -> Item:
+        """Read the labels. Raises ValueError for labels outside the vocabulary."""
+        with pixel_limit(self.max_pixels):
+            annotation = self.concepts.annotation(item.image)
         size = self.mask_size or _own_size(annotation) or half(self.preprocess.size)
         concept_count = len(self.concepts.concepts)
         for plane in annotation.planes:
             _check_labels(np.asarray(plane), concept_count)
         _check_labels(np.array(annotation.labels, dtype=np.int64), concept_count)
-        return LabelCombinations.of(annotation, size)
+        return replace(
+            item,
+            labels=LabelCombinations.of(annotation, size),
+            annotation_remarks=Remarks.on_image(
+                self.concepts.name(item.image), annotation.remarks
+            ),
+        )
 
     def _skipped(self, image: int, part: str, error: Exception) -> Skipped:
-        reason = str(error) or type(error).__name__
-        return Skipped(self.concepts.name(image), part, reason)
+        return Skipped(self.concepts.name(image), part, reason_of(error))
 
 
 def mask_size(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from nd_plugin.errors import ConceptSetInvalid
+from nd_plugin.pictures.conversion import orientation_of
+from nd_plugin.pictures.files import lossy_format
+from nd_plugin.pictures.pixel_limit import reason_of
 
 # file and line, for messages; stripped cells by column
 TableLine = tuple[str, dict[str, str]]
@@ -57,26 +61,73 @@ def _lines(
 
 
 def read_mask(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]:
-    """Read the mode and the pixels of an image file.
+    """Read the mode and the pixels of an image file, as they are stored.
 
-    Raises ValueError that names the file as ``what``.
+    Raises ValueError that names the file as ``what``, for one that is unreadable, whose content is
+    of a lossy format, whatever its name, or that has an EXIF orientation of its own.
     """
     try:
         with Image.open(path) as image:
-            return image.mode, np.asarray(image)
+            lossy = lossy_format(image)
+            orientation = orientation_of(image)
+            mode, pixels = image.mode, np.asarray(image)
     except Exception as error:  # a decoder may raise anything
-        raise ValueError(f"{what} cannot be read: {error}") from error
+        raise ValueError(f"{what} cannot be read: {reason_of(error)}") from error
+    if lossy:
+        raise ValueError(lossy_message(what, lossy))
+    if orientation not in (None, 1):
+        raise ValueError(
+            f"{what} has an EXIF orientation ({orientation}), but masks are taken as they are "
+            "stored; save it turned, as its upright image, and without the orientation"
+        )
+    return mode, pixels
 
 
-def check_aspect(mask: tuple[int, int], image: tuple[int, int], what: str) -> None:
+def check_mask_format(path: Path, what: str) -> None:
+    """Raise ConceptSetInvalid for a mask in a lossy format; one that cannot be opened passes."""
+    lossy = ""
+    with suppress(Exception), Image.open(path) as image:
+        lossy = lossy_format(image)
+    if lossy:
+        raise ConceptSetInvalid(lossy_message(what, lossy))
+
+
+def lossy_message(what: str, lossy: str) -> str:
+    """Return the message for a mask, named as ``what``, in a lossy format."""
+    return (
+        f"{what} is a {lossy} file by its content; lossy compression changes label numbers: "
+        "export the masks again as PNG"
+    )
+
+
+def check_aspect(
+    mask: tuple[int, int],
+    image: tuple[int, int],
+    what: str,
+    stored: tuple[int, int] | None = None,
+) -> None:
     """Check that a mask (height, width) covers its image, to within one of the mask's pixels.
 
-    Raises ValueError that names the mask as ``what``.
+    ``image`` is the size of the upright image, ``stored`` that before the EXIF orientation is
+    applied. Raises ValueError that names the mask as ``what``.
     """
+    if _has_aspect(mask, image):
+        return
     mask_height, mask_width = mask
     height, width = image
-    if abs(mask_width * height - mask_height * width) > max(image):
-        raise ValueError(
-            f"{what} is {mask_width}x{mask_height}, which has not the aspect of its image, "
-            f"{width}x{height}"
+    message = (
+        f"{what} is {mask_width}x{mask_height}, which has not the aspect of its image, "
+        f"{width}x{height}"
+    )
+    if stored is not None and _has_aspect(mask, stored):
+        message += (
+            f": it fits the image as stored, {stored[1]}x{stored[0]}, but the image's EXIF "
+            "orientation turns that; turn the mask in the same way, or remove the orientation"
         )
+    raise ValueError(message)
+
+
+def _has_aspect(mask: tuple[int, int], image: tuple[int, int]) -> bool:
+    mask_height, mask_width = mask
+    height, width = image
+    return abs(mask_width * height - mask_height * width) <= max(image)

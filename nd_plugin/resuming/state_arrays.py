@@ -24,6 +24,7 @@ from nd_plugin.engine.state import CountState, LayerState, State
 from nd_plugin.engine.unit_statistics import TopImages, UnitStatistics
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
 from nd_plugin.method.lower_bound import LowerBound
+from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Axis, Geometry
 
 STATISTICS_TENSORS = ("highest", "lowest_peak", "varied", "nonzero")
@@ -52,6 +53,7 @@ def pack(state: State) -> tuple[dict[str, Any], dict[str, Any]]:
         "batches": state.batches,
         "seconds": state.seconds,
         "skipped": [asdict(item) for item in state.skipped],
+        "remarks": asdict(state.remarks),
         "layers": layers,
         "again": second_passes,
         "batches_again": state.second_pass_batches,
@@ -70,6 +72,7 @@ def unpack(
     state = State(
         readable=set(arrays["readable"].tolist()),
         skipped=_unpack_skipped(metadata["skipped"]),
+        remarks=_unpack_remarks(metadata),
         batches=metadata["batches"],
         second_pass_batches=metadata["batches_again"],
         seconds=metadata["seconds"],
@@ -205,6 +208,7 @@ def _pack_counts(counted: CountState, arrays: dict[str, Any]) -> dict[str, Any]:
     return {
         "units": [list(layer_and_quantile) for layer_and_quantile in counted.units],
         "skipped": [asdict(item) for item in counted.skipped],
+        "remarks": asdict(counted.remarks),
         "batches": counted.batches,
     }
 
@@ -222,7 +226,13 @@ def _unpack_counts(
         units=units,
         skipped=_unpack_skipped(packed["skipped"]),
         batches=packed["batches"],
+        remarks=_unpack_remarks(packed),
     )
+
+
+def _unpack_remarks(packed: Mapping[str, Any]) -> Remarks:
+    """Unpack the remarks of a state; earlier versions have saved none."""
+    return Remarks(**packed.get("remarks", {}))
 
 
 def _unpack_skipped(items: list[dict[str, str]]) -> list[Skipped]:

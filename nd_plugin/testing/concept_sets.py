@@ -10,6 +10,7 @@ from PIL import Image
 
 from nd_plugin.contracts.concept_sets import Annotation, Concept, ConceptSet
 from nd_plugin.contracts.provenance import Identity
+from nd_plugin.pictures.conversion import convert_picture
 
 LABELLED_IMAGES = 50  # of which at least one has to have a label
 
@@ -86,7 +87,8 @@ def _check_vocabulary(concepts: ConceptSet) -> None:
 def _check_item(concepts: ConceptSet, index: int, unpickled: ConceptSet) -> None:
     image = concepts.image(index)
     annotation = concepts.annotation(index)
-    _check_annotation(annotation, len(concepts.concepts), image)
+    upright = convert_picture(image).rgb
+    _check_annotation(annotation, len(concepts.concepts), upright)
     _check_same(image, annotation, concepts, index, "when asked twice")
     _check_same(image, annotation, unpickled, index, "in another process")
 

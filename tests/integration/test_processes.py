@@ -18,7 +18,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from nd_plugin import Dissection
 from nd_plugin.results.npz_format import ARRAYS
@@ -300,6 +302,39 @@ def test_torchrun_gives_the_bits_of_one_process(bench: Bench, whole: Whole) -> N
     assert stderr.count("activations: 24 images") == 1, (
         "one of them shows its progress"
     )
+
+
+def test_torchrun_counts_remarks_once(bench: Bench) -> None:
+    write_turned_images(bench.folder / "street")
+    command = list(DISSECT)
+    command[command.index(CONCEPTS)] = "masks:street"
+    code, one_process, stderr = bench.nd(*command, "-o", "one")
+    assert code == 0, stderr
+    code, two_processes, stderr = bench.nd(*command, "-o", "two", module=TORCHRUN)
+    assert code == 0, stderr
+    assert two_processes == one_process
+    assert json.loads(two_processes)[0]["notes"][:2] == [
+        "255 occurs in masks of category 'object', and concepts.csv does not list it "
+        f"({IMAGES} images, for example 00.png)",
+        f"turned upright as the EXIF orientation says ({IMAGES // 2} images, "
+        "for example 00.png)",
+    ]
+
+
+def write_turned_images(root: Path) -> None:
+    """Write a set of which every other image has an EXIF orientation."""
+    (root / "images").mkdir(parents=True)
+    (root / "masks/object").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    mask = np.repeat([[1, 255]], 16, 0).astype(np.uint8).repeat(8, 1)
+    for index in range(IMAGES):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 1 if index % 2 else 3
+        pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        name = f"{index:02}.png"
+        Image.fromarray(pixels).save(root / "images" / name, exif=exif)
+        Image.fromarray(mask).save(root / "masks/object" / name)
+    (root / "concepts.csv").write_text("category,value,name\nobject,1,car\n")
 
 
 def test_torchrun_is_continued(bench: Bench, whole: Whole) -> None:

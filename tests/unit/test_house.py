@@ -19,6 +19,7 @@ SHELVES = ("adapters", "concept_sets")
 PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes down
     "errors": 1,
     "receptive_fields": 2,
+    "pictures": 2,
     "preprocess": 3,
     "machine": 3,
     "contracts": 4,

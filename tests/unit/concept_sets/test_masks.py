@@ -564,7 +564,22 @@ def test_a_category_without_masks(tmp_path: Path) -> None:
     write(tmp_path, concepts=CONCEPTS + "material,1,wood\n")
     with pytest.raises(
         ConceptSetInvalid,
-        match=r"no mask in .*material belongs to an image; a mask has the path of its",
+        match=r"lists the category 'material', but there is no folder .*masks/material; "
+        r".*masks has 'object', 'part'$",
+    ):
+        opened(tmp_path)
+    (tmp_path / "masks/materials").mkdir()
+    with pytest.raises(
+        ConceptSetInvalid,
+        match=r"no folder .*; .*masks has 'materials', which concepts.csv does not list",
+    ):
+        opened(tmp_path)
+    (tmp_path / "masks/material").mkdir()
+    save_image(tmp_path / "masks/material/b.jpg")
+    with pytest.raises(
+        ConceptSetInvalid,
+        match=r"no mask in .*material belongs to an image; a mask has the path of its"
+        r".* with the ending \.png; the folder holds b\.jpg",
     ):
         opened(tmp_path)
     save(tmp_path / "masks/material/z.png", plane(1))

@@ -1,0 +1,61 @@
+"""Limit on the number of pixels of a picture: Pillow's own, or another one."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import Image
+
+from nd_plugin.errors import BadInput
+
+ENVIRONMENT = "ND_MAX_PIXELS"
+REMEDY = (
+    "; if the file can be trusted, allow more: "
+    f"--max-pixels N, max_pixels=N or {ENVIRONMENT}=N"
+)
+
+
+def environment_limit() -> int | None:
+    """Return the limit that the environment sets; None for none. Raises BadInput."""
+    text = os.environ.get(ENVIRONMENT, "")
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) == 0:
+        raise BadInput(f"{ENVIRONMENT} {text!r} is not a number of pixels")
+    return int(text)
+
+
+@contextmanager
+def pixel_limit(pixels: int | None) -> Iterator[None]:
+    """Open only pictures of at most ``pixels`` pixels; None: the environment's limit, or Pillow's.
+
+    Raises ValueError, naming the remedy, for a larger one.
+    """
+    limit = environment_limit() if pixels is None else pixels
+    pillow_limit = Image.MAX_IMAGE_PIXELS
+    try:
+        if limit is None:
+            yield
+        else:
+            Image.MAX_IMAGE_PIXELS = limit
+            with warnings.catch_warnings():
+                # Pillow warns above its limit, and raises an error above twice its limit
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(reason_of(error)) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = pillow_limit
+
+
+def reason_of(error: Exception) -> str:
+    """Return an error's message; for a picture beyond the limit also what to do."""
+    message = str(error) or type(error).__name__
+    if isinstance(
+        error, Image.DecompressionBombError | Image.DecompressionBombWarning
+    ):
+        return message.partition(", could be")[0] + REMEDY
+    return message

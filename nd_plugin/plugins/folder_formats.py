@@ -1,0 +1,65 @@
+"""Formats of concept sets that a folder has, or what it lacks of each: for errors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+from nd_plugin.contracts.plugin_specs import ConceptSetSpec
+from nd_plugin.errors import NDError
+from nd_plugin.plugins.host import Offer, host, load_factory
+from nd_plugin.plugins.loading import described
+
+FOLDER = "ROOT"  # stands for a folder in the texts that a concept set accepts
+
+
+def folder_hint(folder: str) -> str:
+    """Say which formats a folder has; if none, what it lacks of each."""
+    problems = _problems(Path(folder))
+    texts = _without_problem(problems)
+    if texts:
+        return f"the folder can be opened as {texts}"
+    parent = Path(folder).parent
+    texts = _without_problem(_problems(parent))
+    if texts:
+        return f"the folder above it can be opened as {texts}"
+    reasons = [f"as {text}: {problem}" for text, problem in problems.items()]
+    formats = "; ".join(reasons) or "no installed concept set reads folders"
+    return f"it is a folder, and no concept set that reads folders can open it. {formats}"
+
+
+def _problems(folder: Path) -> dict[str, str]:
+    """Return what a folder lacks, "" for nothing, by the text that would open it."""
+    root = str(folder.expanduser())
+    return {
+        f"{offer.spec.name}:{folder}": _problem(offer, root)
+        for offer in folder_formats()
+    }
+
+
+def _without_problem(problems: Mapping[str, str]) -> str:
+    texts = [repr(text) for text, problem in problems.items() if not problem]
+    return " or ".join(texts)
+
+
+def folder_formats() -> list[Offer]:
+    """Return the offers of concept sets that take a folder: they accept ``name:ROOT``."""
+    return [
+        offer
+        for offer in host().specs(ConceptSetSpec)
+        if f"{offer.spec.name}:{FOLDER}" in offer.spec.accepts
+    ]
+
+
+def _problem(offer: Offer, root: str) -> str:
+    """Return why a concept set cannot open a folder; "" if it can."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            concepts = load_factory(offer)(root)
+            return "" if len(concepts) else "it has no images"
+    except NDError as error:
+        return str(error)
+    except Exception as error:  # third-party code
+        return described(error)
