@@ -155,7 +155,7 @@ class OnnxModel:
             )
         except NDError:
             return None
-        output = torch.empty(surveyed.shapes[row.value], device="meta")
+        output = torch.empty(probed.shape, device="meta")
         maps_shape = probed.layout.maps(output).shape
         kind = self.loaded.graph.nodes[row.node].op_type
         return LayerDescription(

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from onnx import NodeProto, ValueInfoProto
 
+from nd_onnxruntime.blocked import BlockedValues
 from nd_onnxruntime.document import Document
 from nd_onnxruntime.feeding import Feed, required_feeds
 from nd_onnxruntime.graph import Graph
@@ -31,6 +32,11 @@ class LoadedModel:
     def graph(self) -> Graph:
         """Graph of the model."""
         return Graph(self.document.model)
+
+    @cached_property
+    def blocked(self) -> BlockedValues:
+        """Values that are kept in blocks of channels."""
+        return BlockedValues(self.document, self.graph)
 
     @property
     def output_names(self) -> list[str]:

@@ -13,6 +13,7 @@ from onnx import AttributeProto, helper
 
 from nd_onnxruntime.document import Document
 from nd_onnxruntime.graph import Graph, values_used_by
+from nd_onnxruntime.operators import operator_of
 
 Array = npt.NDArray[Any]
 
@@ -65,7 +66,7 @@ def record_constants(document: Document, graph: Graph) -> RecordedValues:
         if shape.numel() <= MAX_VALUE_ELEMENTS:
             recorded.small_values[name] = document.array(tensor)
     for node in graph.nodes:
-        if node.op_type == "Constant":
+        if operator_of(node) == "Constant":
             for attribute in node.attribute:
                 if attribute.type in NUMBER_TYPES:
                     recorded.add_constant(node.output[0], _numbers(attribute))
@@ -88,7 +89,7 @@ def values_of_pixels(
     values = {image_name}
     for index in node_indices:
         node = graph.nodes[index]
-        if node.op_type in SHAPE_OPERATORS:
+        if operator_of(node) in SHAPE_OPERATORS:
             continue
         if not values.isdisjoint(values_used_by(node)):
             values.update(node.output)

@@ -18,6 +18,7 @@ from nd_onnxruntime.graph import Graph
 from nd_onnxruntime.image_input import ImageInput, Size
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.operation import Operation
+from nd_onnxruntime.operators import operator_of
 from nd_onnxruntime.recorded_values import (
     MAX_VALUE_ELEMENTS,
     Array,
@@ -127,7 +128,7 @@ def _output_names(graph: Graph, node_indices: Sequence[int]) -> list[str]:
     output_names: list[str] = []
     for index in node_indices:
         node = graph.nodes[index]
-        if node.op_type != "Constant":
+        if operator_of(node) != "Constant":
             output_names += [name for name in node.output if name]
     return output_names
 
@@ -257,7 +258,7 @@ def _positions_or_none(operation: Operation) -> Positions | None:
         node = operation.node
         logger.debug(
             "the rule of %s does not cover node %r: %s: %s",
-            node.op_type,
+            operator_of(node),
             node.name or node.output[operation.output_index],
             type(error).__name__,
             error,
