@@ -26,6 +26,7 @@ from nd_onnxruntime.operators import (
     BLOCKED_POOLS,
     BLOCKED_UPSAMPLE,
     ELEMENTWISE,
+    MICROSOFT,
     REORDER_INPUT,
     REORDER_OUTPUT,
     operator_of,
@@ -77,10 +78,9 @@ class BlockedValues:
             domain=BLOCKED,
             channels=channels,
         )
-        blocks = helper.make_node(
-            "ReorderInput", [name], [value], name=f"{name}_back", domain=BLOCKED
-        )
-        return ExposedValue(name, (order,), UNBLOCKED, (blocks,), channels)
+        stored_units = shapes[value][1]
+        restoring = _restoring(name, value, stored_units - channels)
+        return ExposedValue(name, (order,), UNBLOCKED, restoring, channels)
 
     def channels(self, value: str, shapes: Mapping[str, torch.Size]) -> int:
         """Return the number of units of a blocked value, without those that fill the last block.
@@ -152,6 +152,28 @@ class BlockedValues:
         in_use = np.flatnonzero((interleaved != 0).any(1))
         if len(in_use):
             yield int(in_use[-1]) + 1
+
+
+def _restoring(name: str, value: str, filling: int) -> tuple[NodeProto, ...]:
+    """Return the nodes that fill the last block up with zeros and bring maps into blocks."""
+    amounts = [0, 0, 0, 0, 0, filling, 0, 0]
+    pads = helper.make_node(
+        "Constant",
+        [],
+        [f"{name}_pads"],
+        value=helper.make_tensor("pads", TensorProto.INT64, [8], amounts),
+    )
+    pad = helper.make_node(
+        "Pad", [name, f"{name}_pads"], [f"{name}_filled"], domain=MICROSOFT
+    )
+    blocks = helper.make_node(
+        "ReorderInput",
+        [f"{name}_filled"],
+        [value],
+        name=f"{name}_back",
+        domain=BLOCKED,
+    )
+    return (pads, pad, blocks)
 
 
 def _values_of_same_units(node: NodeProto) -> list[str]:
