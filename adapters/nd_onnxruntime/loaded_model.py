@@ -12,7 +12,12 @@ from nd_onnxruntime.blocked import BlockedValues
 from nd_onnxruntime.document import Document
 from nd_onnxruntime.feeding import Feed, required_feeds
 from nd_onnxruntime.graph import Graph
-from nd_onnxruntime.image_input import Dimension, ImageInput, Size
+from nd_onnxruntime.image_input import (
+    Dimension,
+    ImageInput,
+    Size,
+    without_invalid_lengths,
+)
 from nd_onnxruntime.runner import Runner
 from nd_onnxruntime.sessions import SessionDevice, open_session
 from nd_onnxruntime.subgraph import extract_subgraph
@@ -47,7 +52,7 @@ class LoadedModel:
         """Return the inputs, that of the images declared for a batch dimension and a size."""
         image = self.image.declare(batch, size)
         return [
-            image if value.name == image.name else value
+            image if value.name == image.name else without_invalid_lengths(value)
             for value in self.graph.inputs
         ]
 
