@@ -34,6 +34,17 @@ if TYPE_CHECKING:
     from nd_plugin.contracts.provenance import Settings as Settings
     from nd_plugin.contracts.provenance import Skipped as Skipped
     from nd_plugin.contracts.provenance import fingerprint as fingerprint
+    from nd_plugin.contracts.reproducibility import ONE_AT_A_TIME as ONE_AT_A_TIME
+    from nd_plugin.contracts.reproducibility import (
+        Reproducibility as Reproducibility,
+    )
+    from nd_plugin.contracts.reproducibility import (
+        equals_single_images as equals_single_images,
+    )
+    from nd_plugin.contracts.reproducibility import (
+        examine_reproducibility as examine_reproducibility,
+    )
+    from nd_plugin.contracts.reproducibility import nearly_equal as nearly_equal
     from nd_plugin.contracts.split_models import LinearHead as LinearHead
     from nd_plugin.contracts.split_models import Rest as Rest
     from nd_plugin.contracts.split_models import SplitModel as SplitModel
@@ -107,6 +118,13 @@ _HOMES = {
         "Settings",
         "Skipped",
         "fingerprint",
+    ],
+    "contracts.reproducibility": [
+        "ONE_AT_A_TIME",
+        "Reproducibility",
+        "equals_single_images",
+        "examine_reproducibility",
+        "nearly_equal",
     ],
     "contracts.split_models": [
         "LinearHead",

@@ -9,17 +9,18 @@ import torch
 from onnx import NodeProto
 from torch import Tensor
 
-from nd_onnxruntime.comparison import equals_single_images
 from nd_onnxruntime.image_input import Size
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.naming import Layer
 from nd_onnxruntime.probed_layer import ProbedLayer, describe_layers
 from nd_onnxruntime.runner import Runner
 from nd_onnxruntime.sessions import CPU, heavy_nodes_on_cpu
-from nd_plugin import Geometry, ModelFailed, UnitsNotFound
-
-ONE_AT_A_TIME = (
-    "outputs depend on the rest of the batch; images were run one at a time"
+from nd_plugin import (
+    ONE_AT_A_TIME,
+    Geometry,
+    ModelFailed,
+    UnitsNotFound,
+    equals_single_images,
 )
 
 

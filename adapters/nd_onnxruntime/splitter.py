@@ -9,7 +9,6 @@ import torch
 from onnx import ValueInfoProto, helper
 from torch import Tensor
 
-from nd_onnxruntime.comparison import equals_single_images, nearly_equal
 from nd_onnxruntime.head import HeadReader
 from nd_onnxruntime.image_input import Size
 from nd_onnxruntime.loaded_model import LoadedModel
@@ -17,7 +16,13 @@ from nd_onnxruntime.naming import Layer
 from nd_onnxruntime.probed_layer import ProbedLayer, describe_layers
 from nd_onnxruntime.runner import Runner
 from nd_onnxruntime.split_model import SplitAtLayer, join_outputs, split_batch
-from nd_plugin import LinearHead, ModelFailed, NDError
+from nd_plugin import (
+    LinearHead,
+    ModelFailed,
+    NDError,
+    equals_single_images,
+    nearly_equal,
+)
 
 # of noise in place of a layer's output: a soft cap is linear near 0 only
 MAGNITUDES = (1.0, 30.0)

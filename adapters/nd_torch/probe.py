@@ -11,8 +11,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Geometry, Layout, ModelFailed, UnitsNotFound
-from nd_torch.forward import Stop, at_rest, forward, hooked
+from nd_plugin import (
+    ONE_AT_A_TIME,
+    Geometry,
+    Layout,
+    ModelFailed,
+    Reproducibility,
+    UnitsNotFound,
+    examine_reproducibility,
+)
+from nd_torch.forward import (
+    Stop,
+    at_rest,
+    forward,
+    hooked,
+    private_random_numbers,
+)
 from nd_torch.naming import Target, select_tensor
 from nd_torch.survey import Survey, survey
 
@@ -27,6 +41,9 @@ class TorchProbe:
     targets: Sequence[Target]
     layouts: Mapping[Target, Layout]
     geometries: Mapping[str, Geometry]
+    # number of images that each forward pass has to have; None: any
+    batch_size: int | None = None
+    reproducibility: Reproducibility = field(default_factory=Reproducibility)
     _run_counts: Counter[nn.Module] = field(default_factory=Counter)
     # of the current pass, by layer name
     _maps: dict[str, Tensor] = field(default_factory=dict)
@@ -37,11 +54,44 @@ class TorchProbe:
         """Canonical names of the probed layers, in the order requested."""
         return tuple(target.name for target in self.targets)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks for the reader of the results."""
+        runs_singly = self.reproducibility.needs_single_images
+        return (ONE_AT_A_TIME,) if runs_singly else ()
+
+    @property
+    def unreliable(self) -> tuple[str, ...]:
+        """Reasons why the same image may give other maps."""
+        return self.reproducibility.unreliable
+
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return maps (image, unit, row, column) of each layer.
 
         Raises ModelFailed, UnitsNotFound.
         """
+        size = self.batch_size or len(images)
+        if self.reproducibility.needs_single_images:
+            size = 1
+        batches = images.split(size)  # type: ignore[no-untyped-call]
+        maps_of_batches = [self._run_filled(batch) for batch in batches]
+        if len(maps_of_batches) == 1:
+            return maps_of_batches[0]
+        joined: dict[str, Tensor] = {}
+        for layer in self.layers:
+            joined[layer] = torch.cat([maps[layer] for maps in maps_of_batches])
+        return joined
+
+    def _run_filled(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Run a batch filled up to the required size with copies of its last image."""
+        missing = (self.batch_size or 0) - len(images)
+        if missing <= 0:
+            return self._run(images)
+        copies = images[-1:].expand(missing, *images.shape[1:])
+        maps = self._run(torch.cat([images, copies]))
+        return {layer: maps[layer][: len(images)] for layer in maps}
+
+    def _run(self, images: Tensor) -> Mapping[str, Tensor]:
         self._run_counts.clear()
         self._maps = {}
         self._image_count = len(images)
@@ -95,16 +145,22 @@ def open_probe(
     targets: Sequence[Target],
     images: Tensor,
 ) -> Iterator[TorchProbe]:
-    """Survey the targets on ``images``, then probe them; restore the model on leaving."""
+    """Survey the targets on ``images``, then probe them; restore the model on leaving.
+
+    The survey leaves the generators of random numbers as they were.
+    """
     modules = [target.module for target in targets]
     with at_rest(root):
-        first_pass, call = _first_survey(call, images, modules, root)
+        with private_random_numbers(images.device):
+            first_pass, call = _first_survey(call, images, modules, root)
         layouts: dict[Target, Layout] = {}
         geometries: dict[str, Geometry] = {}
         for target in targets:
             layouts[target], geometries[target.name] = first_pass.layout_of(target)
         probe = TorchProbe(call, root, targets, layouts, geometries)
         with hooked(modules, probe.take):
+            with private_random_numbers(images.device):
+                probe.reproducibility = examine_reproducibility(probe, images)
             yield probe
 
 

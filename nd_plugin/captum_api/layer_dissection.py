@@ -174,7 +174,8 @@ class LayerDissection(DissectedLayer):
             memory: Bytes for maps stored during the pass (1 GiB); more go to a temporary file.
             checkpoint: Folder for the state of the run, removed at the end. An interrupted
                 dissection that is found there is continued.
-            strict: Stop at the first unreadable image, instead of naming and skipping it.
+            strict: Stop at the first unreadable image, instead of naming and skipping it; refuse
+                a layer that gives other activations from run to run, instead of a note.
             top_images: Number of most activating images recorded for each unit.
             preprocess: Preprocessing of images; None: the model's own metadata, else ImageNet's.
             show_progress: Show a progress bar on stderr.

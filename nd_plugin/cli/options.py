@@ -98,7 +98,11 @@ Overwrite = Annotated[
 
 Strict = Annotated[
     bool,
-    typer.Option("--strict", help="Stop at the first image that cannot be read."),
+    typer.Option(
+        "--strict",
+        help="Stop at the first image that cannot be read, "
+        "and refuse a layer that gives other activations from run to run.",
+    ),
 ]
 
 Memory = Annotated[

@@ -59,7 +59,8 @@ class Settings:
     )
     mask_size: str = "auto"  # "auto" | "native" | "N" | "HxW"
     limit: int | None = None  # number of images, from the first on; None for all
-    strict: bool = False  # stop at the first image that cannot be read
+    # stop at the first unreadable image; refuse a layer whose activations vary from run to run
+    strict: bool = False
     top_images: int = 50
     # of a run that takes several; () for ``quantile`` alone
     quantiles: tuple[float, ...] = ()

@@ -31,6 +31,7 @@ from nd_plugin.engine.forward_pass import PartRun
 from nd_plugin.engine.forward_pass import observe as observe_images
 from nd_plugin.engine.state import State
 from nd_plugin.engine.unit_statistics import UnitStatistics
+from nd_plugin.errors import ModelFailed
 from nd_plugin.machine.allocator import retain_memory
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import threads
@@ -72,6 +73,7 @@ def open_run(
         images = stack.enter_context(closing(feed.images_from(0)))
         with threads(torch.get_num_threads() - feed.workers):
             probe = stack.enter_context(model.probe(layers, feed.preprocess.size))
+        _check_reliable(probe, feed.settings)
         run_provenance = _starting_provenance(model, feed, probe)
         saver, state = open_state(probe.layers, run_provenance)
         part_run = PartRun(
@@ -89,6 +91,16 @@ def open_run(
         yield part_run, run_provenance
 
 
+def _check_reliable(probe: Probe, settings: Settings) -> None:
+    """Raise ModelFailed under ``strict`` for layers whose maps are not reproducible."""
+    reasons = tuple(getattr(probe, "unreliable", ()))
+    if settings.strict and reasons:
+        raise ModelFailed(
+            f"{'; '.join(reasons)} (or run without --strict, strict=True in Python: "
+            "the result then says so in its notes)"
+        )
+
+
 def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
     """Return the provenance of a run that starts now; geometry and seconds follow."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -96,6 +108,7 @@ def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
         *model.notes,
         *getattr(feed.concepts, "notes", ()),
         *getattr(probe, "notes", ()),
+        *getattr(probe, "unreliable", ()),
     ]
     return Provenance(
         model=model.identity,

@@ -236,10 +236,11 @@ def test_candidates_over_the_memory_go_to_a_file_and_the_images_through_the_mode
     )
     how = {"layer": "units", "quantile": 0.01, "workers": 0}
     one = dissected(model, concepts, **how)  # type: ignore[arg-type]
-    survey, once = 2, sum(passes)
-    assert once == survey + IMAGES
+    # two images are surveyed, then run together, then alone
+    opening, once = 6, sum(passes)
+    assert once == opening + IMAGES
     two = dissected(model, concepts, memory=memory, **how)  # type: ignore[arg-type]
-    assert sum(passes) - once == survey + IMAGES
+    assert sum(passes) - once == opening + IMAGES
     assert not any(
         "second forward pass" in note
         for found in (one, two)

@@ -107,11 +107,11 @@ def test_progress_is_shown_on_stderr(capsys: pytest.CaptureFixture[str]) -> None
 def test_activations_that_are_not_finite_are_named(value: float) -> None:
     def spoil(x: Tensor) -> Tensor:
         x = x.repeat(1, 2, 1, 1).clone()
-        x[-1, 4, 7, 9] = value
+        x[:, 4, 7, 9] = value
         return x
 
     model = nn.Sequential(nn.Identity(), networks.Call(spoil))
-    message = rf"layer '1', unit 4, image noise-0: the activation at row 7, column 9 is {value}"
+    message = rf"layer '1', unit 4, image noise-1: the activation at row 7, column 9 is {value}"
     with pytest.raises(NonFiniteActivation, match=message):
         LayerDissection(model, "1").dissect(Noise(), workers=0)
 
