@@ -121,13 +121,3 @@ QUANTISING = (
     "DynamicQuantizeLinear",
     *_microsoft("QuantizeLinear DequantizeLinear"),
 )
-# draw numbers anew in every run; Dropout only in training mode
-RANDOM = (
-    "Bernoulli",
-    "Multinomial",
-    "RandomNormal",
-    "RandomNormalLike",
-    "RandomUniform",
-    "RandomUniformLike",
-)
-DROPOUTS = ("Dropout", *_microsoft("BiasDropout BitmaskDropout BitmaskBiasDropout"))
