@@ -36,6 +36,8 @@ class RecordedValues:
     shapes: dict[str, torch.Size] = field(default_factory=dict)
     is_float: dict[str, bool] = field(default_factory=dict)  # of outputs of nodes
     small_values: dict[str, Array] = field(default_factory=dict)
+    # of values whose numbers cannot be read: bfloat16
+    unread_types: dict[str, str] = field(default_factory=dict)
 
     def add_constant(self, name: str, array: Array) -> None:
         """Record a constant of the model or a feed."""
@@ -55,6 +57,14 @@ class RecordedValues:
         self.is_float[name] = array.dtype.kind == "f"
         if array.size <= MAX_VALUE_ELEMENTS and not depends_on_pixels:
             self.small_values[name] = array
+
+    def add_unread(
+        self, name: str, shape: torch.Size, element_type: str
+    ) -> None:
+        """Record an output of a node whose numbers cannot be read."""
+        self.shapes[name] = shape
+        self.is_float[name] = False
+        self.unread_types[name] = element_type
 
 
 def record_constants(document: Document, graph: Graph) -> RecordedValues:

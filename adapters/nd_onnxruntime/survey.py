@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -30,7 +30,13 @@ from nd_onnxruntime.rules import output_positions
 from nd_onnxruntime.runtime_errors import one_line
 from nd_onnxruntime.sessions import CPU_DEVICE, open_session
 from nd_onnxruntime.subgraph import extract_subgraph
-from nd_plugin import ModelFailed, ModelNotFound, Positions
+from nd_onnxruntime.unread_values import (
+    UnreadValue,
+    is_unreadable,
+    read_shapes,
+)
+from nd_onnxruntime.working_size import size_advice
+from nd_plugin import ModelFailed, ModelNotFound, NDError, Positions
 
 GROUP_BYTES = 2**28  # of values fetched from ONNX Runtime in one run
 ASSUMED_BYTES = 2**24  # of a value whose shape is not declared
@@ -49,6 +55,10 @@ class Survey:
     is_float: Mapping[str, bool]  # of the tensors that nodes computed
     positions: Mapping[str, Positions]  # of values whose elements can be located
     batch_size: int  # 2; 1 where the model takes no two images or mixes them
+    # types of tensors whose numbers cannot be read: bfloat16
+    unread_types: Mapping[str, str] = field(default_factory=dict)
+    # names of the values that other pixels change
+    pixel_values: Set[str] = frozenset()
 
 
 def run_survey(
@@ -67,10 +77,38 @@ def run_survey(
         pair = _survey_batch(model, value_names, 2, size)
     except (ModelFailed, ModelNotFound):
         # shapes in the file may fit one image only
-        return _survey_batch(model, value_names, 1, size)
+        return _survey_one_image(model, value_names, size)
     if any(_lacks_two_separate_images(pair, name) for name in value_names):
         return _survey_batch(model, value_names, 1, size)
     return pair
+
+
+def _survey_one_image(
+    model: LoadedModel, value_names: Sequence[str], size: Size
+) -> Survey:
+    """Survey a model with one image. Raises ModelFailed, which names a size that works."""
+    try:
+        return _survey_batch(model, value_names, 1, size)
+    except ModelFailed as error:
+        advice = size_advice(
+            model.image, size, lambda candidate: _runs_whole(model, candidate)
+        )
+        if not advice:
+            raise
+        raise ModelFailed(f"{error}; {advice}") from error
+
+
+def _runs_whole(model: LoadedModel, size: Size) -> bool:
+    """Return whether the whole model runs on one image of a size."""
+    inputs = model.declared_inputs(1, size)
+    subgraph = extract_subgraph(model.graph, model.output_names, inputs)
+    arrays = _input_arrays(model, subgraph, 1, size)
+    try:
+        for _ in _outputs(model, subgraph, arrays, 1):
+            pass
+    except NDError:
+        return False
+    return True
 
 
 def _lacks_two_separate_images(pair: Survey, value_name: str) -> bool:
@@ -103,12 +141,21 @@ def _survey_batch(
     recorded = _record_constants_and_inputs(model, inputs)
     pixel_values = values_of_pixels(graph, node_indices, model.image.name)
     for name, output in _outputs(model, subgraph, inputs, batch_size):
-        if isinstance(output, np.ndarray):  # neither a sequence nor a map
+        if isinstance(output, UnreadValue):
+            recorded.add_unread(name, output.shape, output.element_type)
+        elif isinstance(output, np.ndarray):  # neither a sequence nor a map
             depends_on_pixels = name in pixel_values
             recorded.add_output(name, output, depends_on_pixels=depends_on_pixels)
     start = _image_positions(model.image, batch_size, size)
     positions = _propagate(graph, node_indices, recorded, start)
-    return Survey(recorded.shapes, recorded.is_float, positions, batch_size)
+    return Survey(
+        recorded.shapes,
+        recorded.is_float,
+        positions,
+        batch_size,
+        recorded.unread_types,
+        frozenset(pixel_values),
+    )
 
 
 def _record_constants_and_inputs(
@@ -156,8 +203,9 @@ def _outputs(
     """Compute a subgraph's outputs, one group at a time; without fusions, which remove values."""
     document = model.document.of_subgraph(subgraph)
     session = open_session(document, CPU_DEVICE, model.custom_ops, optimised=False)
-    for names in _groups(session):
+    for names in filter(None, _groups(session)):
         yield from zip(names, _run(session, names, inputs, batch_size), strict=True)
+    yield from read_shapes(session, inputs)
 
 
 def _run(
@@ -182,6 +230,8 @@ def _groups(session: ort.InferenceSession) -> list[list[str]]:
     groups: list[list[str]] = [[]]
     group_bytes = 0
     for output in session.get_outputs():
+        if is_unreadable(output):
+            continue
         output_bytes = _expected_bytes(output.type, output.shape)
         if groups[-1] and group_bytes + output_bytes > GROUP_BYTES:
             groups.append([])
