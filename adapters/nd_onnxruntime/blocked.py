@@ -116,7 +116,9 @@ class BlockedValues:
         return connected
 
     def _neighbours(self, value: str) -> Iterator[str]:
-        nodes = [self.graph.nodes[index] for index in self.graph.users.get(value, ())]
+        nodes = [
+            self.graph.nodes[index] for index in self.graph.users.get(value, ())
+        ]
         nodes.append(self.graph.nodes[self.graph.producers[value]])
         for node in nodes:
             same_units = _values_of_same_units(node)
@@ -135,7 +137,9 @@ class BlockedValues:
         if operator_of(producer) == REORDER_INPUT:
             channel_axis = 3 if _integer(producer, "channels_last") else 1
             yield shapes[producer.input[0]][channel_axis]
-        if operator_of(producer) == "Concat":  # blocks are joined where they are full
+        if (
+            operator_of(producer) == "Concat"
+        ):  # blocks are joined where they are full
             yield shapes[value][1]
 
     def _counted_channels(self, value: str) -> Iterator[int]:

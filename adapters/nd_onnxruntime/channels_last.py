@@ -1,4 +1,4 @@
-"""Rules on channels-last maps (image, row, column, unit), made of those on (image, unit, row, column).
+"""Rules on channels-last maps (image, row, column, unit), made of those on channels-first maps.
 
 ONNX Runtime writes such operators when it optimises a file.
 """

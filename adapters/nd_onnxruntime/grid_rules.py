@@ -88,7 +88,9 @@ def transposed_convolution(operation: Operation) -> Positions | None:
             )
         return geometry.transpose_convolve(axis, kernel, stride, padding, dilation)
 
-    return composition.per_axis(centred(operation.source), transposed, operation.shape)
+    return composition.per_axis(
+        centred(operation.source), transposed, operation.shape
+    )
 
 
 def global_pooling(operation: Operation) -> Positions | None:
@@ -145,7 +147,9 @@ def space_to_depth(operation: Operation) -> Positions | None:
     def gathered(axis: Axis, cells: int, target: int, dimension: int) -> Axis:
         return geometry.convolve(axis, block, block)
 
-    return composition.per_axis(centred(operation.source), gathered, operation.shape)
+    return composition.per_axis(
+        centred(operation.source), gathered, operation.shape
+    )
 
 
 def padding(operation: Operation) -> Positions | None:

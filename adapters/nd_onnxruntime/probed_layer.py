@@ -14,6 +14,7 @@ from nd_onnxruntime.naming import Layer
 from nd_onnxruntime.pixel_blocks import centred_maps
 from nd_onnxruntime.quantised import expose
 from nd_onnxruntime.survey import Survey, run_survey
+from nd_onnxruntime.unread_values import expose_as_float
 from nd_plugin import (
     Geometry,
     Layout,
@@ -64,9 +65,11 @@ def describe_layer(
     shape = surveyed.shapes.get(layer.value)
     if shape is None:
         raise _without_units(layer, "is not a tensor")
+    if layer.value not in surveyed.pixel_values:
+        raise _without_units(layer, "does not depend on the image's pixels")
     exposed = _expose(model, layer.value, surveyed)
-    is_dequantised = exposed.name != layer.value
-    if not is_dequantised and not surveyed.is_float.get(layer.value, False):
+    is_converted = exposed.name != layer.value
+    if not is_converted and not surveyed.is_float.get(layer.value, False):
         raise _without_units(layer, "holds integers or booleans, not floats")
     positions = surveyed.positions.get(layer.value)
     if exposed.units is not None:
@@ -80,8 +83,13 @@ def describe_layer(
 
 
 def _expose(model: LoadedModel, value: str, surveyed: Survey) -> ExposedValue:
-    in_order = model.blocked.expose(value, surveyed.shapes)
-    return in_order or expose(model.graph, value)
+    """Choose what to read for a value: itself, or its numbers in order and as floats."""
+    element_type = surveyed.unread_types.get(value, "")
+    return (
+        model.blocked.expose(value, surveyed.shapes)
+        or expose_as_float(value, element_type)
+        or expose(model.graph, value)
+    )
 
 
 def _without_units(layer: Layer, reason: str) -> UnitsNotFound:

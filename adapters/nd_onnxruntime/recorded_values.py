@@ -58,9 +58,7 @@ class RecordedValues:
         if array.size <= MAX_VALUE_ELEMENTS and not depends_on_pixels:
             self.small_values[name] = array
 
-    def add_unread(
-        self, name: str, shape: torch.Size, element_type: str
-    ) -> None:
+    def add_unread(self, name: str, shape: torch.Size, element_type: str) -> None:
         """Record an output of a node whose numbers cannot be read."""
         self.shapes[name] = shape
         self.is_float[name] = False

@@ -1,4 +1,4 @@
-"""Values of types that NumPy has no number for, as bfloat16: only shape and type are read."""
+"""Values of types that NumPy lacks, as bfloat16: a survey reads only their shapes and types."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import onnxruntime as ort
 import torch
+from onnx import TensorProto, helper
 
+from nd_onnxruntime.exposed_value import ExposedValue
 from nd_onnxruntime.recorded_values import Array
 
 NUMPY_TYPES = frozenset(
@@ -18,6 +20,8 @@ NUMPY_TYPES = frozenset(
     """.split()
 )
 
+READ_AS_FLOAT = "{} numbers, read as float32 by an appended Cast"
+
 
 @dataclass(frozen=True)
 class UnreadValue:
@@ -25,6 +29,22 @@ class UnreadValue:
 
     shape: torch.Size
     element_type: str  # as ONNX calls it: bfloat16
+
+
+def expose_as_float(value: str, element_type: str) -> ExposedValue | None:
+    """Expose a value of floats that NumPy lacks as float32; None for a value of integers."""
+    if "float" not in element_type:
+        return None
+    name = f"{value}_as_float"
+    element_code = TensorProto.DataType.Value(element_type.upper())
+    to_float = helper.make_node(
+        "Cast", [value], [name], name=name, to=TensorProto.FLOAT
+    )
+    back = helper.make_node(
+        "Cast", [name], [value], name=f"{name}_back", to=element_code
+    )
+    note = READ_AS_FLOAT.format(element_type)
+    return ExposedValue(name, (to_float,), note, (back,))
 
 
 def is_unreadable(output: ort.NodeArg) -> bool:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from nd_onnxruntime.image_input import ImageInput, Size
 
-USUAL_SIZES: tuple[Size, ...] = (  # of networks that read lines of text, then of others
+USUAL_SIZES: tuple[
+    Size, ...
+] = (  # of networks that read lines of text, then of others
     (48, 320),
     (32, 320),
     (64, 256),
@@ -30,9 +32,7 @@ USUAL_SIZES: tuple[Size, ...] = (  # of networks that read lines of text, then o
 )
 
 
-def size_advice(
-    image: ImageInput, size: Size, runs: Callable[[Size], bool]
-) -> str:
+def size_advice(image: ImageInput, size: Size, runs: Callable[[Size], bool]) -> str:
     """Return what to do where a model fails on images of a size; empty where it takes no other.
 
     ``runs`` returns whether the whole model runs on an image of a size.
