@@ -71,7 +71,7 @@ def _channels_first(operation: Operation) -> Operation:
     )
 
 
-def _permuted(positions: Positions, order: Sequence[int]) -> Positions:
+def _permuted(positions: Positions, order: tuple[int, ...]) -> Positions:
     shape = _in_order(positions.shape, order)
     return positions.moved(lambda coordinate: coordinate.permute(order), shape)
 

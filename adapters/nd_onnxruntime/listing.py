@@ -20,7 +20,6 @@ from nd_onnxruntime.survey import Survey, run_survey
 from nd_plugin import LayerDescription, NDError
 
 ADVICE = "; choose a neighbouring layer"
-MIN_AXES = 2  # of a value that could be a layer: images and units
 Reasons = dict[int, str]  # why the outputs of nodes cannot be read, by node
 
 
@@ -34,8 +33,8 @@ class Listing:
     def descriptions(self, size: Size) -> list[LayerDescription]:
         """Describe every layer once, in order, for images of a size.
 
-        Left out are values that are computed from the image's shape alone, unless they are floats
-        that could be taken for maps.
+        Left out are values that do not depend on the image's pixels, as shapes and grids of
+        anchors, of which a file may compute hundreds.
         """
         rows = list(self.names.listed())
         reasons = self._without_library()
@@ -44,7 +43,7 @@ class Listing:
         for row in rows:
             if row.node in reasons:
                 descriptions[row.name] = self._refused(row, reasons[row.node])
-            elif _may_be_requested(row, surveyed):
+            elif row.value in surveyed.pixel_values:
                 descriptions[row.name] = self._described(row, surveyed, size)
         return list(descriptions.values())
 
@@ -123,15 +122,6 @@ class Listing:
 
 def _is_known(node: NodeProto) -> bool:
     return node.domain in RUNTIME_DOMAINS
-
-
-def _may_be_requested(row: ListedLayer, surveyed: Survey) -> bool:
-    """Return whether a value depends on pixels, or is a float tensor that could be a layer."""
-    if row.value in surveyed.pixel_values:
-        return True
-    shape = surveyed.shapes.get(row.value)
-    is_float = surveyed.is_float.get(row.value, False)
-    return is_float and shape is not None and len(shape) >= MIN_AXES
 
 
 def _reason(error: NDError, layer: str) -> str:

@@ -11,7 +11,14 @@ from onnx import NodeProto
 ONNX_DOMAINS = ("", "ai.onnx")
 MICROSOFT = "com.microsoft"  # ONNX Runtime's own operators
 BLOCKED = "com.microsoft.nchwc"  # its operators on values in blocks of channels
-RUNTIME_DOMAINS = (*ONNX_DOMAINS, "ai.onnx.ml", MICROSOFT, BLOCKED)
+RUNTIME_DOMAINS = (  # with operators that some build of ONNX Runtime implements
+    *ONNX_DOMAINS,
+    "ai.onnx.ml",
+    "ai.onnx.preview.training",
+    MICROSOFT,
+    BLOCKED,
+    "com.ms.internal.nhwc",
+)
 
 
 def operator_of(node: NodeProto) -> str:

@@ -77,10 +77,17 @@ FIRST_INPUT_RULES: Mapping[str, Rule] = {  # the first input has to have positio
 
 def output_positions(operation: Operation) -> Positions | None:
     """Return the positions of an operation's output; None where they are not known."""
-    operator = operator_of(operation.node)
     is_tensor = operation.output_shapes[operation.output_index] is not None
     if not is_tensor or not operation.known_positions:
         return None
+    positions = _positions_by_rule(operation)
+    # a rule that assumes another form of the operator, as default axes, is not to be trusted
+    fits = positions is not None and positions.shape == operation.shape
+    return positions if fits else None
+
+
+def _positions_by_rule(operation: Operation) -> Positions | None:
+    operator = operator_of(operation.node)
     if operator in ANY_INPUT_RULES:
         return ANY_INPUT_RULES[operator](operation)
     if operator in FIRST_INPUT_RULES and operation.input_positions[0] is not None:

@@ -27,14 +27,18 @@ def elementwise(operation: Operation) -> Positions | None:
 
 
 def attention(operation: Operation) -> Positions | None:
-    """Follow an attention, whose output has the positions of the queries, its first input."""
+    """Follow an attention, whose first output has the positions of the queries, its first input."""
+    if operation.output_index > 0:  # keys and values
+        return None
     return composition.elementwise([operation.source], operation.shape)
 
 
 def reduction(operation: Operation) -> Positions | None:
     """Follow a sum, mean, maximum … over some axes, by default over all."""
-    all_axes = list(range(len(operation.source.shape)))
-    axes = operation.integers(1, "axes") or all_axes
+    axes = operation.integers(1, "axes")
+    if not axes and operation.attribute("noop_with_empty_axes", 0):
+        return composition.elementwise([operation.source], operation.shape)
+    axes = axes or list(range(len(operation.source.shape)))
     return composition.reduction(operation.source, axes, operation.shape)
 
 
@@ -96,10 +100,16 @@ def gathering(operation: Operation) -> Positions | None:
 
 def product(operation: Operation) -> Positions | None:
     """Follow a matrix product, plain or quantised."""
+    if operation.attribute("transBatchA") or operation.attribute("transBatchB"):
+        return None
     right_index = PRODUCTS[operator_of(operation.node)]
     inputs = operation.input_positions
     left = inputs[0]
     right = inputs[right_index] if right_index < len(inputs) else None
+    if left is not None and operation.attribute("transA"):
+        left = _transposed(left)
+    if right is not None and operation.attribute("transB"):
+        right = _transposed(right)
     return composition.product(left, right, operation.shape)
 
 
@@ -129,6 +139,13 @@ def concatenation(operation: Operation) -> Positions | None:
     ]
     axis = int(operation.attribute("axis", 1))
     return composition.concatenation(pieces, axis, operation.shape)
+
+
+def _transposed(matrices: Positions) -> Positions:
+    """Exchange the last two axes."""
+    *batch, rows, columns = matrices.shape
+    shape = torch.Size((*batch, columns, rows))
+    return matrices.moved(lambda coordinate: coordinate.transpose(-1, -2), shape)
 
 
 def _select(positions: Positions, axis: int, cells: Sequence[int]) -> Positions:
