@@ -45,4 +45,5 @@ def random_weights(*shape: int, seed: int = 0) -> np.ndarray:
     """Return reproducible float32 weights, smaller where a unit sums over more of them."""
     generator = np.random.default_rng(seed)
     scale = np.sqrt(np.prod(shape[1:]))
-    return (generator.standard_normal(shape) / scale).astype(np.float32)
+    weights: np.ndarray = generator.standard_normal(shape) / scale
+    return weights.astype(np.float32)

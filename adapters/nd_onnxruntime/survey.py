@@ -5,44 +5,31 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from onnx import ModelProto
 
 from nd_onnxruntime.feeding import required_feeds
+from nd_onnxruntime.fetching import fetch_outputs
 from nd_onnxruntime.graph import Graph
 from nd_onnxruntime.image_input import ImageInput, Size
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.operation import Operation
 from nd_onnxruntime.operators import operator_of
 from nd_onnxruntime.recorded_values import (
-    MAX_VALUE_ELEMENTS,
     Array,
     RecordedValues,
     record_constants,
     values_of_pixels,
 )
 from nd_onnxruntime.rules import output_positions
-from nd_onnxruntime.runtime_errors import one_line
 from nd_onnxruntime.sessions import CPU_DEVICE, open_session
 from nd_onnxruntime.subgraph import extract_subgraph
-from nd_onnxruntime.unread_values import (
-    UnreadValue,
-    is_unreadable,
-    read_shapes,
-)
+from nd_onnxruntime.unread_values import UnreadValue
 from nd_onnxruntime.working_size import size_advice
 from nd_plugin import ModelFailed, ModelNotFound, NDError, Positions
-
-GROUP_BYTES = 2**28  # of values fetched from ONNX Runtime in one run
-ASSUMED_BYTES = 2**24  # of a value whose shape is not declared
-FLOAT_BYTES = 4
-INTEGER_BYTES = 8
-INTEGER = "tensor(int64)"  # in ONNX Runtime's words
 
 logger = logging.getLogger(__name__)
 
@@ -203,55 +190,7 @@ def _outputs(
     """Compute a subgraph's outputs, one group at a time; without fusions, which remove values."""
     document = model.document.of_subgraph(subgraph)
     session = open_session(document, CPU_DEVICE, model.custom_ops, optimised=False)
-    for names in filter(None, _groups(session)):
-        yield from zip(names, _run(session, names, inputs, batch_size), strict=True)
-    yield from read_shapes(session, inputs)
-
-
-def _run(
-    session: ort.InferenceSession,
-    names: Sequence[str],
-    inputs: Mapping[str, Array],
-    batch_size: int,
-) -> Sequence[Any]:
-    """Compute the outputs called ``names``. Raises ModelFailed."""
-    try:
-        outputs: Sequence[Any] = session.run(names, inputs)
-    except Exception as error:  # ONNX Runtime's errors have no common base class
-        images = "one image" if batch_size == 1 else f"{batch_size} images"
-        raise ModelFailed(
-            f"the model failed on {images}: {one_line(error)}"
-        ) from error
-    return outputs
-
-
-def _groups(session: ort.InferenceSession) -> list[list[str]]:
-    """Divide a session's outputs into groups of at most ``GROUP_BYTES``, as far as is known."""
-    groups: list[list[str]] = [[]]
-    group_bytes = 0
-    for output in session.get_outputs():
-        if is_unreadable(output):
-            continue
-        output_bytes = _expected_bytes(output.type, output.shape)
-        if groups[-1] and group_bytes + output_bytes > GROUP_BYTES:
-            groups.append([])
-            group_bytes = 0
-        groups[-1].append(output.name)
-        group_bytes += output_bytes
-    return groups
-
-
-def _expected_bytes(kind: str, shape: Sequence[Any] | None) -> int:
-    """Estimate the size of an output from its declared type and shape.
-
-    ONNX Runtime gives the shape ``[]`` to scalars and to tensors of unknown rank alike. Integers
-    of that shape are shapes and indices, of which models with dynamic axes compute hundreds.
-    """
-    if not shape and kind == INTEGER:
-        return INTEGER_BYTES * MAX_VALUE_ELEMENTS
-    if not shape or not all(isinstance(side, int) for side in shape):
-        return ASSUMED_BYTES
-    return FLOAT_BYTES * int(prod(shape))
+    yield from fetch_outputs(session, inputs, batch_size)
 
 
 def _image_positions(
