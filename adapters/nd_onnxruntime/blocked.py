@@ -39,10 +39,13 @@ UNBLOCKED = (
 )
 PER_UNIT = (  # operators whose first input and output have the same units
     *ELEMENTWISE,
+    # to (image, block, row, column, unit of the block) and back, around a product that broadcasts
+    "Reshape",
     *BLOCKED_POOLS,
     *BLOCKED_GLOBAL_POOLS,
     BLOCKED_UPSAMPLE,
 )
+MAP_AXES = 4
 SUMMAND = 3  # index of the input that a blocked convolution adds to its result
 
 
@@ -65,8 +68,8 @@ class BlockedValues:
     def expose(
         self, value: str, shapes: Mapping[str, torch.Size]
     ) -> ExposedValue | None:
-        """Expose a blocked value in order; None for a value that is not blocked."""
-        if value not in self.names:
+        """Expose blocked maps in order; None for others, as those with an axis for blocks."""
+        if value not in self.names or len(shapes[value]) != MAP_AXES:
             return None
         name = f"{value}_in_order"
         channels = self.channels(value, shapes)
@@ -103,7 +106,7 @@ class BlockedValues:
         operator = operator_of(node)
         if node.domain == BLOCKED:
             return operator != REORDER_OUTPUT
-        passes_blocks = operator == "Concat" or operator in ELEMENTWISE
+        passes_blocks = operator in ("Concat", "Reshape") or operator in ELEMENTWISE
         return passes_blocks and not blocked.isdisjoint(node.input)
 
     def _connected(self, value: str) -> list[str]:

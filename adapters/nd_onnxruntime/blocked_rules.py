@@ -6,6 +6,8 @@ units that fill up the last block have them too.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from nd_onnxruntime.channels_last import to_channels_first, to_channels_last
@@ -30,3 +32,21 @@ def reordering_output(operation: Operation) -> Positions | None:
     shape = torch.Size((images, units, rows, columns))
     positions = source.through(source.map(), shape)
     return None if positions is None else to_channels_last(positions)
+
+
+def reshaping(operation: Operation) -> Positions | None:
+    """Follow a Reshape of blocked maps to (image, block, row, column, unit in block) or back."""
+    source = operation.source
+    if len(operation.shape) > len(source.shape):
+        maps = source.through(source.map(), source.shape)
+        if maps is None:
+            return None
+        coordinates = [coordinate[..., None] for coordinate in maps.coordinates]
+    else:
+        coordinates = [
+            coordinate[:, :1, ..., 0] for coordinate in source.coordinates
+        ]
+    images, rows, columns = coordinates
+    return replace(
+        source, shape=operation.shape, images=images, rows=rows, columns=columns
+    )

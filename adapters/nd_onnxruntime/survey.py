@@ -134,7 +134,7 @@ def _survey_batch(
             depends_on_pixels = name in pixel_values
             recorded.add_output(name, output, depends_on_pixels=depends_on_pixels)
     start = _image_positions(model.image, batch_size, size)
-    positions = _propagate(graph, node_indices, recorded, start)
+    positions = _propagate(model, node_indices, recorded, start)
     return Survey(
         recorded.shapes,
         recorded.is_float,
@@ -207,12 +207,13 @@ def _image_positions(
 
 
 def _propagate(
-    graph: Graph,
+    model: LoadedModel,
     node_indices: Sequence[int],
     recorded: RecordedValues,
     start: Mapping[str, Positions],
 ) -> dict[str, Positions]:
     """Carry positions from the image through nodes, which are in topological order."""
+    graph = model.graph
     positions = dict(start)
     for index in node_indices:
         node = graph.nodes[index]
@@ -229,6 +230,7 @@ def _propagate(
                 ],
                 output_shapes=[recorded.shapes.get(value) for value in node.output],
                 output_index=output_index,
+                in_blocks=name in model.blocked.names,
             )
             output = _positions_or_none(operation)
             if output is not None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import torch
 
+from nd_onnxruntime import blocked_rules
 from nd_onnxruntime.operation import Operation
 from nd_onnxruntime.operators import (
     PRODUCTS,
@@ -51,6 +52,8 @@ def transpose(operation: Operation) -> Positions | None:
 
 def reshape(operation: Operation) -> Positions | None:
     """Follow a Reshape, Flatten, Squeeze or Unsqueeze."""
+    if operation.in_blocks:
+        return blocked_rules.reshaping(operation)
     return operation.move(lambda coordinate: coordinate.reshape(operation.shape))
 
 
