@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from onnx import NodeProto
 from torch import Tensor
 
 from nd_onnxruntime.document import model_bytes, parse
@@ -18,16 +16,15 @@ from nd_onnxruntime.feeding import find_feeds
 from nd_onnxruntime.graph import Graph
 from nd_onnxruntime.identity import identify
 from nd_onnxruntime.image_input import Size, find_image_input
+from nd_onnxruntime.listing import Listing
 from nd_onnxruntime.loaded_model import LoadedModel
-from nd_onnxruntime.naming import Layer, LayerNames, ListedLayer
+from nd_onnxruntime.naming import Layer, LayerNames
 from nd_onnxruntime.precision import precision_of
 from nd_onnxruntime.preprocessing import preprocess_of
 from nd_onnxruntime.probe import OnnxProbe, open_probe
-from nd_onnxruntime.probed_layer import describe_layer
 from nd_onnxruntime.sessions import choose_device
 from nd_onnxruntime.split_model import SplitAtLayer, only_images
 from nd_onnxruntime.splitter import Splitter
-from nd_onnxruntime.survey import Survey, run_survey
 from nd_plugin import (
     BadInput,
     Identity,
@@ -35,17 +32,7 @@ from nd_plugin import (
     LinearHead,
     Model,
     ModelOptions,
-    NDError,
     Preprocess,
-)
-
-BUILTIN_DOMAINS = (  # of operators that ONNX Runtime implements
-    "",
-    "ai.onnx",
-    "ai.onnx.ml",
-    "ai.onnx.preview.training",
-    "com.microsoft",
-    "com.microsoft.nchwc",
 )
 
 
@@ -105,20 +92,9 @@ class OnnxModel:
         return LayerNames(self.loaded.graph, self.loaded.image.name)
 
     def layers(self, size: Size) -> Sequence[LayerDescription]:
-        """Describe every value that depends on the image and has units, by layer name, in order."""
+        """Describe every value that depends on the image, by layer name, in order."""
         image_size = self.loaded.image.check_size(size)
-        listed = [
-            row for row in self.names.listed() if row.node not in self._unsupported
-        ]
-        surveyed = run_survey(
-            self.loaded, [row.value for row in listed], image_size
-        )
-        descriptions: dict[str, LayerDescription] = {}
-        for row in listed:
-            description = self._description(row, surveyed, size)
-            if description is not None:
-                descriptions[row.name] = description
-        return list(descriptions.values())
+        return Listing(self.loaded, self.names).descriptions(image_size)
 
     @contextmanager
     def probe(self, layers: Sequence[Any], size: Size) -> Iterator[OnnxProbe]:
@@ -150,55 +126,6 @@ class OnnxModel:
                 f"a layer of an ONNX model is given by its name, not as {type(layer).__name__}"
             )
         return self.names.layer(layer)
-
-    def _description(
-        self, row: ListedLayer, surveyed: Survey, size: Size
-    ) -> LayerDescription | None:
-        """Describe a layer; None for a value without units (a shape, an index, a sequence)."""
-        try:
-            probed = describe_layer(
-                self.loaded, Layer(row.name, row.value), surveyed, size
-            )
-        except NDError:
-            return None
-        output = torch.empty(surveyed.shapes[row.value], device="meta")
-        maps_shape = probed.layout.maps(output).shape
-        kind = self.loaded.graph.nodes[row.node].op_type
-        return LayerDescription(
-            row.name, kind, (1, *maps_shape[1:]), probed.geometry
-        )
-
-    @cached_property
-    def _unsupported(self) -> set[int]:
-        """Nodes of custom operators whose library was not given, and all nodes that depend on them.
-
-        Warns about them once.
-        """
-        custom_nodes = self._custom_nodes()
-        if not custom_nodes:
-            return set()
-        operators = sorted(
-            {f"{node.domain}:{node.op_type}" for node in custom_nodes}
-        )
-        warnings.warn(
-            f"{self.loaded.document.source}: {', '.join(operators)} may need --custom-op-library "
-            "FILE; layers from there on are left out",
-            UserWarning,
-            stacklevel=4,
-        )
-        graph = self.loaded.graph
-        nodes = set[int]()
-        for node in custom_nodes:
-            for value in filter(None, node.output):
-                nodes.add(graph.producers[value])
-                nodes |= graph.descendants(value)
-        return nodes
-
-    def _custom_nodes(self) -> list[NodeProto]:
-        if self.loaded.custom_ops:
-            return []
-        nodes = self.loaded.graph.nodes
-        return [node for node in nodes if node.domain not in BUILTIN_DOMAINS]
 
     @cached_property
     def _splitter(self) -> Splitter:

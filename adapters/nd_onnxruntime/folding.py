@@ -6,11 +6,17 @@ from collections.abc import Sequence
 
 from onnx import NodeProto
 
+from nd_onnxruntime.operators import (
+    QUANTISED_CONVOLUTIONS,
+    RUNTIME_DOMAINS,
+    operator_of,
+)
+
 REWRITE_RULES_KEY = "pkg.onnxscript.rewriter.rule_name"
 TORCHSCRIPT_PREFIX = (
     "onnx::Conv"  # of parameters that the TorchScript exporter computed itself
 )
-CONVOLUTIONS = ("Conv", "ConvTranspose", "QLinearConv")
+CONVOLUTIONS = ("Conv", "ConvTranspose", *QUANTISED_CONVOLUTIONS)
 FOLDED = (
     "the exporter folded the BatchNorm that follows into this convolution: the value is the one "
     "after the BatchNorm"
@@ -27,7 +33,7 @@ QUANTISER_HINT = (
 
 def folding_note(node: NodeProto) -> str:
     """Return a note for a convolution that a BatchNorm was folded into, else an empty text."""
-    if node.op_type not in CONVOLUTIONS:
+    if operator_of(node) not in CONVOLUTIONS:
         return ""
     is_folded = _has_computed_parameters(node) or _was_rewritten(node)
     return FOLDED if is_folded else ""
@@ -35,17 +41,21 @@ def folding_note(node: NodeProto) -> str:
 
 def folding_hint(nodes: Sequence[NodeProto]) -> str:
     """Return where to look for a layer that a convolution may have absorbed."""
-    if any(node.op_type.startswith("QLinear") for node in nodes):
+    if any(_is_quantised(node) for node in nodes):
         return QUANTISER_HINT
     if any(folding_note(node) for node in nodes):
         return EXPORTER_HINT
     return ""
 
 
+def _is_quantised(node: NodeProto) -> bool:
+    return node.domain in RUNTIME_DOMAINS and node.op_type.startswith("QLinear")
+
+
 def _has_computed_parameters(node: NodeProto) -> bool:
     """Return whether the TorchScript exporter computed both weight and bias."""
     parameters = list(node.input[1:3])
-    if node.op_type == "QLinearConv":
+    if operator_of(node) in QUANTISED_CONVOLUTIONS:
         parameters = [*node.input[3:4], *node.input[8:9]]
     computed = [name for name in parameters if name.startswith(TORCHSCRIPT_PREFIX)]
     return len(computed) == len(parameters) == 2

@@ -9,6 +9,7 @@ from graphlib import TopologicalSorter
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
+from nd_onnxruntime.operators import operator_of
 from nd_onnxruntime.proto import bodies
 
 
@@ -55,7 +56,9 @@ class Graph:
         """Weights and other constants by name, tensors of Constant nodes included."""
         tensors = {tensor.name: tensor for tensor in self.proto.initializer}
         for node in self.nodes:
-            is_constant = node.op_type == "Constant" and len(node.attribute) > 0
+            is_constant = (
+                operator_of(node) == "Constant" and len(node.attribute) > 0
+            )
             if is_constant and node.attribute[0].name == "value":
                 tensors[node.output[0]] = node.attribute[0].t
         return tensors

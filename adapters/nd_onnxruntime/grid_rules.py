@@ -12,7 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from nd_onnxruntime.operation import Operation
-from nd_onnxruntime.operators import WEIGHT_INPUTS
+from nd_onnxruntime.operators import (
+    QUANTISED_CONVOLUTIONS,
+    UPSAMPLES,
+    operator_of,
+)
+from nd_onnxruntime.pixel_blocks import centred, summed_over_units
 from nd_plugin import Axis, Positions, composition, geometry
 
 # source cells mixed in one, by interpolation mode
@@ -30,13 +35,35 @@ class Window(NamedTuple):
 
 
 def convolution(operation: Operation) -> Positions | None:
-    """Follow a convolution or pooling."""
+    """Follow a convolution, which sums over the units of a group."""
+    if operation.attribute("group", 1) == 1:
+        return _slide(operation, summed_over_units(operation.source))
+    return pooling(operation)
+
+
+def fused_convolution(operation: Operation) -> Positions | None:
+    """Follow a convolution that adds its fourth input, if it has one, to the result."""
+    convolved = convolution(operation)
+    summands = [convolved, *operation.input_positions[3:4]]
+    branches = [branch for branch in summands if branch is not None]
+    if convolved is None:
+        return None
+    return composition.elementwise(branches, operation.shape)
+
+
+def pooling(operation: Operation) -> Positions | None:
+    """Follow a pooling."""
+    return _slide(operation, centred(operation.source))
+
+
+def _slide(operation: Operation, source: Positions) -> Positions | None:
+    """Slide the window of a convolution or pooling over maps at ``source``."""
     windows = _windows(operation)
 
     def convolved(axis: Axis, cells: int, target: int, dimension: int) -> Axis:
         return geometry.convolve(axis, *windows[dimension])
 
-    return composition.per_axis(operation.source, convolved, operation.shape)
+    return composition.per_axis(source, convolved, operation.shape)
 
 
 def transposed_convolution(operation: Operation) -> Positions | None:
@@ -61,7 +88,9 @@ def transposed_convolution(operation: Operation) -> Positions | None:
             )
         return geometry.transpose_convolve(axis, kernel, stride, padding, dilation)
 
-    return composition.per_axis(operation.source, transposed, operation.shape)
+    return composition.per_axis(
+        centred(operation.source), transposed, operation.shape
+    )
 
 
 def global_pooling(operation: Operation) -> Positions | None:
@@ -73,7 +102,7 @@ def global_pooling(operation: Operation) -> Positions | None:
 def resizing(operation: Operation) -> Positions | None:
     """Follow a Resize, or Upsample before opset 10; None for modes without a regular grid."""
     is_upsample = (
-        len(operation.node.input) == 2 or operation.node.op_type == "Upsample"
+        len(operation.node.input) == 2 or operator_of(operation.node) in UPSAMPLES
     )
     mode = operation.attribute("mode", "nearest")
     default_transform = "asymmetric" if is_upsample else "half_pixel"
@@ -99,7 +128,7 @@ def resizing(operation: Operation) -> Positions | None:
             taps=taps,
         )
 
-    return composition.per_axis(operation.source, resized, operation.shape)
+    return composition.per_axis(centred(operation.source), resized, operation.shape)
 
 
 def depth_to_space(operation: Operation) -> Positions | None:
@@ -108,7 +137,7 @@ def depth_to_space(operation: Operation) -> Positions | None:
     def divided(axis: Axis, cells: int, target: int, dimension: int) -> Axis:
         return geometry.resize(axis, cells, target, taps=1)
 
-    return composition.per_axis(operation.source, divided, operation.shape)
+    return composition.per_axis(centred(operation.source), divided, operation.shape)
 
 
 def space_to_depth(operation: Operation) -> Positions | None:
@@ -118,7 +147,9 @@ def space_to_depth(operation: Operation) -> Positions | None:
     def gathered(axis: Axis, cells: int, target: int, dimension: int) -> Axis:
         return geometry.convolve(axis, block, block)
 
-    return composition.per_axis(operation.source, gathered, operation.shape)
+    return composition.per_axis(
+        centred(operation.source), gathered, operation.shape
+    )
 
 
 def padding(operation: Operation) -> Positions | None:
@@ -156,8 +187,8 @@ def _kernel(operation: Operation) -> Sequence[int]:
     stated = operation.attribute("kernel_shape")
     if stated:
         return list(stated)
-    weight_input = WEIGHT_INPUTS.get(operation.node.op_type, 1)
-    return operation.input_shape(weight_input)[2:]
+    is_quantised = operator_of(operation.node) in QUANTISED_CONVOLUTIONS
+    return operation.input_shape(3 if is_quantised else 1)[2:]
 
 
 def _padding(operation: Operation, window: Window, dimension: int) -> int:

@@ -12,6 +12,7 @@ from onnx import NodeProto, helper
 
 from nd_onnxruntime.document import Document
 from nd_onnxruntime.graph import Graph
+from nd_onnxruntime.operators import operator_of
 
 Array = npt.NDArray[Any]
 POOLS = ("GlobalAveragePool", "ReduceMean", "AveragePool")
@@ -52,11 +53,12 @@ class HeadReader:
         """
         weights: HeadWeights | None = None
         for node, source in self._chain(value):
-            if node.op_type in POOLS or node.op_type in PASS_THROUGH:
+            operator = operator_of(node)
+            if operator in POOLS or operator in PASS_THROUGH:
                 continue
             if weights is None:
                 weights = self._linear(node, source)
-            elif node.op_type == "Add":
+            elif operator == "Add":
                 weights = self._add(weights, node, source)
             else:
                 return None
@@ -89,11 +91,12 @@ class HeadReader:
         attributes = {
             item.name: helper.get_attribute_value(item) for item in node.attribute
         }
-        if node.op_type == "Gemm":
+        operator = operator_of(node)
+        if operator == "Gemm":
             return _gemm_weights(weight, bias, attributes)
-        if node.op_type == "MatMul" and weight.ndim == 2:
+        if operator == "MatMul" and weight.ndim == 2:
             return _weights(weight.T, np.zeros(1))
-        if node.op_type == "Conv":
+        if operator == "Conv":
             return _pointwise_weights(weight, bias, attributes)
         return None
 
@@ -119,10 +122,10 @@ class HeadReader:
             return self.document.array(self.graph.initializers[value])
         index = self.graph.producers.get(value)
         node = None if index is None else self.graph.nodes[index]
-        if node is None or node.op_type not in WEIGHT_WRAPPERS:
+        if node is None or operator_of(node) not in WEIGHT_WRAPPERS:
             return None
         array = self._constant(node.input[0])
-        if array is None or node.op_type != "Transpose":
+        if array is None or operator_of(node) != "Transpose":
             return array
         order = list(node.attribute[0].ints) if node.attribute else None
         return np.transpose(array, order)

@@ -94,15 +94,28 @@ def find_image_input(graph: Graph, name: str | None) -> ImageInput:
 
 
 def dimensions(value: ValueInfoProto) -> list[Dimension] | None:
-    """Return the declared shape of a value; None where the file declares none."""
+    """Return the declared shape of a value; None where the file declares none.
+
+    Lengths of -1 or 0, as Paddle2ONNX wrote them up to version 1.0, stand for any length.
+    """
     tensor_type = value.type.tensor_type
     if not tensor_type.HasField("shape"):
         return None
     shape: list[Dimension] = []
     for dimension in tensor_type.shape.dim:
-        fixed = dimension.HasField("dim_value")
+        fixed = dimension.dim_value > 0
         shape.append(dimension.dim_value if fixed else dimension.dim_param or None)
     return shape
+
+
+def without_invalid_lengths(value: ValueInfoProto) -> ValueInfoProto:
+    """Return a declaration in which lengths that are not positive are left open."""
+    cleared = ValueInfoProto()
+    cleared.CopyFrom(value)
+    for dimension in cleared.type.tensor_type.shape.dim:
+        if dimension.HasField("dim_value") and dimension.dim_value <= 0:
+            dimension.ClearField("dim_value")
+    return cleared
 
 
 def describe(value: ValueInfoProto) -> str:

@@ -8,10 +8,16 @@ from functools import cached_property
 
 from onnx import NodeProto, ValueInfoProto
 
+from nd_onnxruntime.blocked import BlockedValues
 from nd_onnxruntime.document import Document
 from nd_onnxruntime.feeding import Feed, required_feeds
 from nd_onnxruntime.graph import Graph
-from nd_onnxruntime.image_input import Dimension, ImageInput, Size
+from nd_onnxruntime.image_input import (
+    Dimension,
+    ImageInput,
+    Size,
+    without_invalid_lengths,
+)
 from nd_onnxruntime.runner import Runner
 from nd_onnxruntime.sessions import SessionDevice, open_session
 from nd_onnxruntime.subgraph import extract_subgraph
@@ -32,6 +38,11 @@ class LoadedModel:
         """Graph of the model."""
         return Graph(self.document.model)
 
+    @cached_property
+    def blocked(self) -> BlockedValues:
+        """Values that are kept in blocks of channels."""
+        return BlockedValues(self.document, self.graph)
+
     @property
     def output_names(self) -> list[str]:
         """Names of the model's own outputs."""
@@ -41,7 +52,7 @@ class LoadedModel:
         """Return the inputs, that of the images declared for a batch dimension and a size."""
         image = self.image.declare(batch, size)
         return [
-            image if value.name == image.name else value
+            image if value.name == image.name else without_invalid_lengths(value)
             for value in self.graph.inputs
         ]
 

@@ -12,11 +12,22 @@ from collections.abc import Sequence
 
 from nd_onnxruntime.graph import Graph
 from nd_onnxruntime.module_scopes import has_scope_metadata, module_scopes
+from nd_onnxruntime.operators import (
+    FUSED_CONVOLUTIONS,
+    QUANTISED_CONVOLUTIONS,
+    QUANTISING,
+    operator_of,
+)
 
 ModuleRuns = dict[str, list[int]]
 
-PARAMETRIC = ("Conv", "ConvTranspose", "QLinearConv", "Gemm", "FusedConv")
-QUANTISING = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+PARAMETRIC = (
+    "Conv",
+    "ConvTranspose",
+    "Gemm",
+    *QUANTISED_CONVOLUTIONS,
+    *FUSED_CONVOLUTIONS,
+)
 NUMBERED = re.compile(r".*_\d+")
 
 
@@ -38,7 +49,7 @@ def find_module_runs(graph: Graph, indices: Sequence[int]) -> ModuleRuns:
 def parameter_owners(graph: Graph, index: int) -> list[str]:
     """Return the modules whose weight or bias a convolution or linear layer uses."""
     node = graph.nodes[index]
-    if node.op_type not in PARAMETRIC:
+    if operator_of(node) not in PARAMETRIC:
         return []
     owners = []
     for weight in _weights(graph, index):
@@ -53,7 +64,7 @@ def _runs_by_scope(graph: Graph, indices: Sequence[int]) -> ModuleRuns:
     previous_scopes: set[str] = set()
     for index in indices:
         node = graph.nodes[index]
-        if node.op_type in QUANTISING:
+        if operator_of(node) in QUANTISING:
             continue
         scopes = module_scopes(node)
         for scope in scopes:
@@ -83,8 +94,8 @@ def _join_numbered_runs(graph: Graph, runs: ModuleRuns) -> None:
 
 def _same_module(graph: Graph, first: int, second: int) -> bool:
     """Return whether two nodes have the same operator and, where it has any, the same weights."""
-    kind = graph.nodes[first].op_type
-    if graph.nodes[second].op_type != kind:
+    kind = operator_of(graph.nodes[first])
+    if operator_of(graph.nodes[second]) != kind:
         return False
     return kind not in PARAMETRIC or _weights(graph, first) == _weights(
         graph, second

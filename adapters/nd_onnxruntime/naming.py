@@ -16,12 +16,12 @@ from onnx import NodeProto
 from nd_onnxruntime.folding import folding_hint, folding_note
 from nd_onnxruntime.graph import Graph
 from nd_onnxruntime.module_runs import (
-    QUANTISING,
     ModuleRuns,
     find_module_runs,
     parameter_owners,
 )
 from nd_onnxruntime.module_scopes import has_scope_metadata, scopes_of_name
+from nd_onnxruntime.operators import QUANTISING, operator_of
 from nd_plugin import (
     LayerAmbiguous,
     LayerNotFound,
@@ -98,9 +98,8 @@ class LayerNames:
         for index in self.indices:
             node = self.graph.nodes[index]
             modules = modules_by_end.get(index, [])
-            if node.op_type in QUANTISING or (
-                node.op_type in UNLISTED and not modules
-            ):
+            operator = operator_of(node)
+            if operator in QUANTISING or (operator in UNLISTED and not modules):
                 continue
             values = [value for value in node.output if value]
             for name in self._innermost_first(modules, index):

@@ -27,6 +27,7 @@ class Operation:
     input_values: Sequence[Values | None]
     output_shapes: Sequence[torch.Size | None]
     output_index: int  # of the output whose positions are derived
+    in_blocks: bool = False  # the output is kept in blocks of channels
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Return the value of an attribute, text decoded."""

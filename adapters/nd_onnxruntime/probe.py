@@ -19,8 +19,9 @@ from nd_plugin import (
     ONE_AT_A_TIME,
     Geometry,
     ModelFailed,
+    Reproducibility,
     UnitsNotFound,
-    equals_single_images,
+    examine_reproducibility,
 )
 
 
@@ -32,6 +33,8 @@ class OnnxProbe:
     probed: Sequence[ProbedLayer]
     singly: bool  # images are run one at a time
     session_notes: tuple[str, ...] = ()
+    # reasons why the same image may give other maps
+    unreliable: tuple[str, ...] = ()
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -91,10 +94,13 @@ def open_probe(
     probed, singly = describe_layers(model, layers, size)
     runner = _open_runner(model, probed, size, singly=singly)
     probe = OnnxProbe(runner, probed, singly, _session_notes(runner))
-    if not singly and not _runs_batches(probe, size):
+    examined = _examine(probe, size)
+    if not singly and (examined is None or examined.needs_single_images):
         runner = _open_runner(model, probed, size, singly=True)
         probe = replace(probe, runner=runner, singly=True)
-    return probe
+        examined = _examine(probe, size)
+    unreliable = () if examined is None else examined.unreliable
+    return replace(probe, unreliable=unreliable)
 
 
 def _open_runner(
@@ -121,16 +127,10 @@ def _session_notes(runner: Runner) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _runs_batches(probe: OnnxProbe, size: Size) -> bool:
-    """Return whether the maps of two noise images in a batch are those of the single images."""
+def _examine(probe: OnnxProbe, size: Size) -> Reproducibility | None:
+    """Compare batches of noise with single images and a second run; None where a run fails."""
     images = probe.runner.image.noise(2, size).to(probe.runner.device.tensors)
-
-    def maps_in_order(batch: Tensor) -> list[Tensor]:
-        maps = probe(batch)
-        return [maps[name] for name in probe.layers]
-
     try:
-        maps = maps_in_order(images)
+        return examine_reproducibility(probe, images)
     except (ModelFailed, UnitsNotFound, RuntimeError):
-        return False
-    return equals_single_images(maps, maps_in_order, images)
+        return None

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
+from nd_onnxruntime.exposed_value import ExposedValue
 from nd_onnxruntime.image_input import Size
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.naming import Layer
-from nd_onnxruntime.quantised import ExposedValue, expose
+from nd_onnxruntime.pixel_blocks import centred_maps
+from nd_onnxruntime.quantised import expose
 from nd_onnxruntime.survey import Survey, run_survey
+from nd_onnxruntime.unread_values import expose_as_float
 from nd_plugin import (
     Geometry,
     Layout,
@@ -26,6 +31,7 @@ class ProbedLayer:
 
     layer: Layer
     exposed: ExposedValue
+    shape: torch.Size  # of the exposed value, for the images of the survey
     layout: Layout
     geometry: Geometry
 
@@ -56,20 +62,40 @@ def describe_layer(
 
     Raises UnitsNotFound for a value that is not a float tensor with units laid out over the image.
     """
-    exposed = expose(model.graph, layer.value)
     shape = surveyed.shapes.get(layer.value)
     if shape is None:
-        raise UnitsNotFound(
-            f"layer {layer.name!r} is not a tensor; choose a neighbouring layer"
-        )
-    is_dequantised = exposed.name != layer.value
-    if not is_dequantised and not surveyed.is_float.get(layer.value, False):
-        raise UnitsNotFound(
-            f"layer {layer.name!r} holds integers or booleans, not floats; "
-            "choose a neighbouring layer"
-        )
-    layout = find_layout(shape, surveyed.positions.get(layer.value), layer.name)
-    return ProbedLayer(layer, exposed, layout, geometry_of(layout, shape, size))
+        raise _without_units(layer, "is not a tensor")
+    if layer.value not in surveyed.pixel_values:
+        raise _without_units(layer, "does not depend on the image's pixels")
+    exposed = _expose(model, layer.value, surveyed)
+    is_converted = exposed.name != layer.value
+    if not is_converted and not surveyed.is_float.get(layer.value, False):
+        raise _without_units(layer, "holds integers or booleans, not floats")
+    positions = surveyed.positions.get(layer.value)
+    if exposed.units is not None:
+        shape = torch.Size((shape[0], exposed.units, *shape[2:]))
+        positions = positions and positions.through(positions.map(), shape)
+    if positions is not None:
+        positions = centred_maps(positions)
+    layout = find_layout(shape, positions, layer.name)
+    geometry = geometry_of(layout, shape, size)
+    return ProbedLayer(layer, exposed, shape, layout, geometry)
+
+
+def _expose(model: LoadedModel, value: str, surveyed: Survey) -> ExposedValue:
+    """Choose what to read for a value: itself, or its numbers in order and as floats."""
+    element_type = surveyed.unread_types.get(value, "")
+    return (
+        model.blocked.expose(value, surveyed.shapes)
+        or expose_as_float(value, element_type)
+        or expose(model.graph, value)
+    )
+
+
+def _without_units(layer: Layer, reason: str) -> UnitsNotFound:
+    return UnitsNotFound(
+        f"layer {layer.name!r} {reason}; choose a neighbouring layer"
+    )
 
 
 def describe_layers(

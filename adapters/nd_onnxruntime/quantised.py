@@ -8,19 +8,22 @@ DequantizeLinear is appended to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from onnx import NodeProto, helper
 
+from nd_onnxruntime.exposed_value import ExposedValue
 from nd_onnxruntime.graph import Graph
+from nd_onnxruntime.operators import MICROSOFT, NHWC_POOLS, operator_of
 
 AFTER_QDQ = "taken after its QuantizeLinear and DequantizeLinear, as the quantised model uses it"
 APPENDED = (
     "integers of a quantised operator, dequantised by an appended DequantizeLinear"
 )
-SCALE_INPUTS = {  # index of the scale of a node's output; the zero point is the next input
+QUANTISE = ("QuantizeLinear", f"{MICROSOFT}:QuantizeLinear")
+DEQUANTISE = ("DequantizeLinear", f"{MICROSOFT}:DequantizeLinear")
+MICROSOFT_SCALE_INPUTS = {
     "QLinearConv": 6,
-    "QLinearMatMul": 6,
     "QLinearAdd": 6,
     "QLinearMul": 6,
     "QGemm": 7,
@@ -32,6 +35,15 @@ SCALE_INPUTS = {  # index of the scale of a node's output; the zero point is the
     "QLinearReduceMean": 3,
     "QLinearAveragePool": 3,
     "QLinearGlobalAveragePool": 3,
+}
+SCALE_INPUTS = {  # index of the scale of a node's output; the zero point is the next input
+    "QLinearConv": 6,
+    "QLinearMatMul": 6,
+    "QuantizeLinear": 1,
+    **{
+        f"{MICROSOFT}:{name}": index
+        for name, index in MICROSOFT_SCALE_INPUTS.items()
+    },
 }
 SCALE_PRESERVING = (  # operators whose output has the scale of their input
     "MaxPool",
@@ -45,17 +57,8 @@ SCALE_PRESERVING = (  # operators whose output has the scale of their input
     "Unsqueeze",
     "Identity",
     "Slice",
+    *NHWC_POOLS,
 )
-
-
-@dataclass(frozen=True)
-class ExposedValue:
-    """Value to read from the graph in place of a layer's own."""
-
-    name: str
-    # nodes that compute it, if the graph has none
-    appended: tuple[NodeProto, ...] = ()
-    note: str = ""  # for the reader of the results
 
 
 def expose(graph: Graph, value: str) -> ExposedValue:
@@ -70,36 +73,28 @@ def expose(graph: Graph, value: str) -> ExposedValue:
     dequantise = helper.make_node(
         "DequantizeLinear", [value, *scale], [name], name=name
     )
-    return ExposedValue(name, (dequantise,), APPENDED)
-
-
-def requantise(exposed: ExposedValue) -> tuple[NodeProto, ...]:
-    """Return the nodes that compute a layer's integers from its exposed, dequantised value."""
-    nodes = []
-    for dequantise in exposed.appended:
-        integers, *scale = dequantise.input
-        inputs = [dequantise.output[0], *scale]
-        name = f"{dequantise.name}_back"
-        nodes.append(
-            helper.make_node("QuantizeLinear", inputs, [integers], name=name)
-        )
-    return tuple(nodes)
+    requantise = helper.make_node(
+        "QuantizeLinear", [name, *scale], [value], name=f"{name}_back"
+    )
+    return ExposedValue(name, (dequantise,), APPENDED, (requantise,))
 
 
 def _value_after_qdq(graph: Graph, value: str) -> str | None:
     """Return the value after the QuantizeLinear and DequantizeLinear that follow ``value``."""
-    quantise = _first_user(graph, value, "QuantizeLinear")
+    quantise = _first_user(graph, value, QUANTISE)
     if quantise is None:
         return None
-    dequantise = _first_user(graph, quantise.output[0], "DequantizeLinear")
+    dequantise = _first_user(graph, quantise.output[0], DEQUANTISE)
     return None if dequantise is None else dequantise.output[0]
 
 
-def _first_user(graph: Graph, value: str, kind: str) -> NodeProto | None:
-    """Return the first node that uses a value, if all its users are of that kind."""
+def _first_user(
+    graph: Graph, value: str, operators: Sequence[str]
+) -> NodeProto | None:
+    """Return the first node that uses a value, if all its users are of some operators."""
     users = [graph.nodes[index] for index in graph.users.get(value, ())]
-    kinds = {node.op_type for node in users}
-    return users[0] if kinds == {kind} else None
+    are_all = all(operator_of(node) in operators for node in users)
+    return users[0] if users and are_all else None
 
 
 def _scale_inputs(graph: Graph, value: str) -> list[str] | None:
@@ -108,11 +103,12 @@ def _scale_inputs(graph: Graph, value: str) -> list[str] | None:
     if index is None:
         return None
     node = graph.nodes[index]
-    if node.op_type in SCALE_PRESERVING:
+    operator = operator_of(node)
+    if operator in SCALE_PRESERVING:
         return _scale_inputs(graph, node.input[0])
-    if node.op_type not in SCALE_INPUTS:
+    if operator not in SCALE_INPUTS:
         return None
-    first = SCALE_INPUTS[node.op_type]
+    first = SCALE_INPUTS[operator]
     inputs = list(node.input[first : first + 2])
     # a QGemm without one computes floats
     has_scale = len(inputs) == 2 and inputs[0] != ""

@@ -13,6 +13,7 @@ from onnx import AttributeProto, helper
 
 from nd_onnxruntime.document import Document
 from nd_onnxruntime.graph import Graph, values_used_by
+from nd_onnxruntime.operators import operator_of
 
 Array = npt.NDArray[Any]
 
@@ -35,6 +36,8 @@ class RecordedValues:
     shapes: dict[str, torch.Size] = field(default_factory=dict)
     is_float: dict[str, bool] = field(default_factory=dict)  # of outputs of nodes
     small_values: dict[str, Array] = field(default_factory=dict)
+    # of values whose numbers cannot be read: bfloat16
+    unread_types: dict[str, str] = field(default_factory=dict)
 
     def add_constant(self, name: str, array: Array) -> None:
         """Record a constant of the model or a feed."""
@@ -55,6 +58,12 @@ class RecordedValues:
         if array.size <= MAX_VALUE_ELEMENTS and not depends_on_pixels:
             self.small_values[name] = array
 
+    def add_unread(self, name: str, shape: torch.Size, element_type: str) -> None:
+        """Record an output of a node whose numbers cannot be read."""
+        self.shapes[name] = shape
+        self.is_float[name] = False
+        self.unread_types[name] = element_type
+
 
 def record_constants(document: Document, graph: Graph) -> RecordedValues:
     """Record the weights and constants of a graph; strings and sparse tensors are left out."""
@@ -65,7 +74,7 @@ def record_constants(document: Document, graph: Graph) -> RecordedValues:
         if shape.numel() <= MAX_VALUE_ELEMENTS:
             recorded.small_values[name] = document.array(tensor)
     for node in graph.nodes:
-        if node.op_type == "Constant":
+        if operator_of(node) == "Constant":
             for attribute in node.attribute:
                 if attribute.type in NUMBER_TYPES:
                     recorded.add_constant(node.output[0], _numbers(attribute))
@@ -88,7 +97,7 @@ def values_of_pixels(
     values = {image_name}
     for index in node_indices:
         node = graph.nodes[index]
-        if node.op_type in SHAPE_OPERATORS:
+        if operator_of(node) in SHAPE_OPERATORS:
             continue
         if not values.isdisjoint(values_used_by(node)):
             values.update(node.output)

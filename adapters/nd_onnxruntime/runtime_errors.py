@@ -13,13 +13,33 @@ PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 UNKNOWN_OPERATOR = re.compile(
     r"([\w.]+):(\w+)\(\S*\) is not a registered function/op"
 )
+# place and condition in ONNX Runtime's own source
+SOURCE_LINE = re.compile(r"/\S+\.(?:cc|h):\d+ .*? was false\. ")
+MISSING_KERNEL = re.compile(
+    r"Could not find an implementation for (\w+)\(\d+\) node with name '(.*?)'"
+)
 NEW_OPSET = re.compile(r"Opset (\d+) is under development")
 NEW_IR_VERSION = re.compile(r"IR version: (\d+), max supported IR version: \d+")
 
 
+class KernelMissing(ModelNotFound):
+    """Operator that ONNX Runtime knows, but cannot compute for these types or on this device."""
+
+    def __init__(self, source: str, operator: str, node_name: str) -> None:
+        self.operator = operator
+        self.node_name = node_name
+        super().__init__(
+            f"ONNX Runtime cannot run {source}: it has no implementation of the operator "
+            f"{operator} for the types of node {node_name!r} on this device (a file that was "
+            "optimised for another device, or numbers such as bfloat16); use the file as it was "
+            "exported, in float32"
+        )
+
+
 def one_line(error: Exception) -> str:
-    """Return an error's message on one line, without ONNX Runtime's own prefix."""
-    return PREFIX.sub("", " ".join(str(error).split()))
+    """Return an error's message on one line, without ONNX Runtime's own prefix and source lines."""
+    message = PREFIX.sub("", " ".join(str(error).split()))
+    return SOURCE_LINE.sub("", message)
 
 
 def translate(error: Exception, document: Document) -> NDError:
@@ -37,6 +57,9 @@ def translate(error: Exception, document: Document) -> NDError:
             f"{source} needs {missing}, which ONNX Runtime does not know: give the library that "
             "implements it with --custom-op-library FILE"
         )
+    missing_kernel = MISSING_KERNEL.search(message)
+    if missing_kernel:
+        return KernelMissing(source, missing_kernel[1], missing_kernel[2])
     requirement = _unsupported_version(message)
     if requirement:
         return Unavailable(

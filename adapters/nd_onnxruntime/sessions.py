@@ -18,6 +18,12 @@ import torch
 from onnx import ModelProto, TensorProto, helper
 
 from nd_onnxruntime.document import Document
+from nd_onnxruntime.operators import (
+    ATTENTION,
+    FUSED_CONVOLUTIONS,
+    QUANTISED_CONVOLUTIONS,
+    qualified,
+)
 from nd_onnxruntime.runtime_errors import one_line, translate
 from nd_plugin import BadInput, Unavailable
 
@@ -28,10 +34,9 @@ HEAVY_OPERATORS = (
     "ConvTranspose",
     "Gemm",
     "MatMul",
-    "FusedConv",
-    "Attention",
-    "MultiHeadAttention",
-    "QLinearConv",
+    *QUANTISED_CONVOLUTIONS,
+    *FUSED_CONVOLUTIONS,
+    *ATTENTION,
 )
 FATAL = 4  # log level: errors are raised, and would be logged a second time
 DEVICE = re.compile(r"(auto|cpu|cuda)(?::(\d+))?")
@@ -221,7 +226,7 @@ def heavy_nodes_on_cpu(session: ort.InferenceSession) -> list[str]:
             heavy = [
                 node
                 for node in subgraph.get_nodes()
-                if node.op_type in HEAVY_OPERATORS
+                if qualified(node.domain, node.op_type) in HEAVY_OPERATORS
             ]
             names += [node.name or node.op_type for node in heavy]
     return names

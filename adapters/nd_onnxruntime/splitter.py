@@ -14,7 +14,6 @@ from nd_onnxruntime.image_input import Size
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.naming import Layer
 from nd_onnxruntime.probed_layer import ProbedLayer, describe_layers
-from nd_onnxruntime.quantised import requantise
 from nd_onnxruntime.runner import Runner
 from nd_onnxruntime.split_model import SplitAtLayer, join_outputs, split_batch
 from nd_plugin import (
@@ -116,7 +115,7 @@ class Splitter:
             size,
             singly=singly,
             replaced=[_declare_layer(probed, layer_output, singly)],
-            prepended=requantise(exposed),
+            prepended=exposed.restoring,
         )
         return SplitAtLayer(probed, to_layer, from_layer, singly)
 

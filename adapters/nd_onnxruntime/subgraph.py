@@ -35,7 +35,7 @@ def extract_subgraph(
 
     model = _empty_copy(graph)
     model.graph.node.extend(nodes)
-    _drop_repeated_names(model.graph)
+    _name_nodes(model.graph)
     _copy_weights(graph, model, used, available)
     model.graph.input.extend(value for value in inputs if value.name in used)
     model.graph.output.extend(
@@ -92,10 +92,15 @@ def _copy_weights(
             model.graph.sparse_initializer.append(sparse)
 
 
-def _drop_repeated_names(graph: GraphProto) -> None:
-    """Clear the names of nodes whose name occurred earlier: ONNX Runtime refuses duplicates."""
+def _name_nodes(graph: GraphProto) -> None:
+    """Name nodes without a name and those whose name occurred earlier: errors name nodes."""
     names = set[str]()
     for node in graph.node:
-        if node.name in names:
-            node.name = ""
+        if not node.name or node.name in names:
+            node.name = replacement_name(node)
         names.add(node.name)
+
+
+def replacement_name(node: NodeProto) -> str:
+    """Return the name that a node without one gets in a subgraph."""
+    return f"node of {next(filter(None, node.output), '')}"

@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from onnx import ModelProto
 
 from nd_onnxruntime.feeding import required_feeds
+from nd_onnxruntime.fetching import fetch_outputs
 from nd_onnxruntime.graph import Graph
 from nd_onnxruntime.image_input import ImageInput, Size
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.operation import Operation
+from nd_onnxruntime.operators import operator_of
 from nd_onnxruntime.recorded_values import (
-    MAX_VALUE_ELEMENTS,
     Array,
     RecordedValues,
     record_constants,
     values_of_pixels,
 )
 from nd_onnxruntime.rules import output_positions
-from nd_onnxruntime.runtime_errors import one_line
 from nd_onnxruntime.sessions import CPU_DEVICE, open_session
 from nd_onnxruntime.subgraph import extract_subgraph
-from nd_plugin import ModelFailed, ModelNotFound, Positions
-
-GROUP_BYTES = 2**28  # of values fetched from ONNX Runtime in one run
-ASSUMED_BYTES = 2**24  # of a value whose shape is not declared
-FLOAT_BYTES = 4
-INTEGER_BYTES = 8
-INTEGER = "tensor(int64)"  # in ONNX Runtime's words
+from nd_onnxruntime.unread_values import UnreadValue
+from nd_onnxruntime.working_size import size_advice
+from nd_plugin import ModelFailed, ModelNotFound, NDError, Positions
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +42,10 @@ class Survey:
     is_float: Mapping[str, bool]  # of the tensors that nodes computed
     positions: Mapping[str, Positions]  # of values whose elements can be located
     batch_size: int  # 2; 1 where the model takes no two images or mixes them
+    # types of tensors whose numbers cannot be read: bfloat16
+    unread_types: Mapping[str, str] = field(default_factory=dict)
+    # names of the values that other pixels change
+    pixel_values: Set[str] = frozenset()
 
 
 def run_survey(
@@ -66,10 +64,38 @@ def run_survey(
         pair = _survey_batch(model, value_names, 2, size)
     except (ModelFailed, ModelNotFound):
         # shapes in the file may fit one image only
-        return _survey_batch(model, value_names, 1, size)
+        return _survey_one_image(model, value_names, size)
     if any(_lacks_two_separate_images(pair, name) for name in value_names):
         return _survey_batch(model, value_names, 1, size)
     return pair
+
+
+def _survey_one_image(
+    model: LoadedModel, value_names: Sequence[str], size: Size
+) -> Survey:
+    """Survey a model with one image. Raises ModelFailed, which names a size that works."""
+    try:
+        return _survey_batch(model, value_names, 1, size)
+    except ModelFailed as error:
+        advice = size_advice(
+            model.image, size, lambda candidate: _runs_whole(model, candidate)
+        )
+        if not advice:
+            raise
+        raise ModelFailed(f"{error}; {advice}") from error
+
+
+def _runs_whole(model: LoadedModel, size: Size) -> bool:
+    """Return whether the whole model runs on one image of a size."""
+    inputs = model.declared_inputs(1, size)
+    subgraph = extract_subgraph(model.graph, model.output_names, inputs)
+    arrays = _input_arrays(model, subgraph, 1, size)
+    try:
+        for _ in _outputs(model, subgraph, arrays, 1):
+            pass
+    except NDError:
+        return False
+    return True
 
 
 def _lacks_two_separate_images(pair: Survey, value_name: str) -> bool:
@@ -102,12 +128,21 @@ def _survey_batch(
     recorded = _record_constants_and_inputs(model, inputs)
     pixel_values = values_of_pixels(graph, node_indices, model.image.name)
     for name, output in _outputs(model, subgraph, inputs, batch_size):
-        if isinstance(output, np.ndarray):  # neither a sequence nor a map
+        if isinstance(output, UnreadValue):
+            recorded.add_unread(name, output.shape, output.element_type)
+        elif isinstance(output, np.ndarray):  # neither a sequence nor a map
             depends_on_pixels = name in pixel_values
             recorded.add_output(name, output, depends_on_pixels=depends_on_pixels)
     start = _image_positions(model.image, batch_size, size)
-    positions = _propagate(graph, node_indices, recorded, start)
-    return Survey(recorded.shapes, recorded.is_float, positions, batch_size)
+    positions = _propagate(model, node_indices, recorded, start)
+    return Survey(
+        recorded.shapes,
+        recorded.is_float,
+        positions,
+        batch_size,
+        recorded.unread_types,
+        frozenset(pixel_values),
+    )
 
 
 def _record_constants_and_inputs(
@@ -127,7 +162,7 @@ def _output_names(graph: Graph, node_indices: Sequence[int]) -> list[str]:
     output_names: list[str] = []
     for index in node_indices:
         node = graph.nodes[index]
-        if node.op_type != "Constant":
+        if operator_of(node) != "Constant":
             output_names += [name for name in node.output if name]
     return output_names
 
@@ -155,52 +190,7 @@ def _outputs(
     """Compute a subgraph's outputs, one group at a time; without fusions, which remove values."""
     document = model.document.of_subgraph(subgraph)
     session = open_session(document, CPU_DEVICE, model.custom_ops, optimised=False)
-    for names in _groups(session):
-        yield from zip(names, _run(session, names, inputs, batch_size), strict=True)
-
-
-def _run(
-    session: ort.InferenceSession,
-    names: Sequence[str],
-    inputs: Mapping[str, Array],
-    batch_size: int,
-) -> Sequence[Any]:
-    """Compute the outputs called ``names``. Raises ModelFailed."""
-    try:
-        outputs: Sequence[Any] = session.run(names, inputs)
-    except Exception as error:  # ONNX Runtime's errors have no common base class
-        images = "one image" if batch_size == 1 else f"{batch_size} images"
-        raise ModelFailed(
-            f"the model failed on {images}: {one_line(error)}"
-        ) from error
-    return outputs
-
-
-def _groups(session: ort.InferenceSession) -> list[list[str]]:
-    """Divide a session's outputs into groups of at most ``GROUP_BYTES``, as far as is known."""
-    groups: list[list[str]] = [[]]
-    group_bytes = 0
-    for output in session.get_outputs():
-        output_bytes = _expected_bytes(output.type, output.shape)
-        if groups[-1] and group_bytes + output_bytes > GROUP_BYTES:
-            groups.append([])
-            group_bytes = 0
-        groups[-1].append(output.name)
-        group_bytes += output_bytes
-    return groups
-
-
-def _expected_bytes(kind: str, shape: Sequence[Any] | None) -> int:
-    """Estimate the size of an output from its declared type and shape.
-
-    ONNX Runtime gives the shape ``[]`` to scalars and to tensors of unknown rank alike. Integers
-    of that shape are shapes and indices, of which models with dynamic axes compute hundreds.
-    """
-    if not shape and kind == INTEGER:
-        return INTEGER_BYTES * MAX_VALUE_ELEMENTS
-    if not shape or not all(isinstance(side, int) for side in shape):
-        return ASSUMED_BYTES
-    return FLOAT_BYTES * int(prod(shape))
+    yield from fetch_outputs(session, inputs, batch_size)
 
 
 def _image_positions(
@@ -217,12 +207,13 @@ def _image_positions(
 
 
 def _propagate(
-    graph: Graph,
+    model: LoadedModel,
     node_indices: Sequence[int],
     recorded: RecordedValues,
     start: Mapping[str, Positions],
 ) -> dict[str, Positions]:
     """Carry positions from the image through nodes, which are in topological order."""
+    graph = model.graph
     positions = dict(start)
     for index in node_indices:
         node = graph.nodes[index]
@@ -239,6 +230,7 @@ def _propagate(
                 ],
                 output_shapes=[recorded.shapes.get(value) for value in node.output],
                 output_index=output_index,
+                in_blocks=name in model.blocked.names,
             )
             output = _positions_or_none(operation)
             if output is not None:
@@ -257,7 +249,7 @@ def _positions_or_none(operation: Operation) -> Positions | None:
         node = operation.node
         logger.debug(
             "the rule of %s does not cover node %r: %s: %s",
-            node.op_type,
+            operator_of(node),
             node.name or node.output[operation.output_index],
             type(error).__name__,
             error,

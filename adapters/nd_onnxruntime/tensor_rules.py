@@ -5,11 +5,18 @@ Each is a `Rule`.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Sequence
+from dataclasses import replace
 
+import torch
+
+from nd_onnxruntime import blocked_rules
 from nd_onnxruntime.operation import Operation
-from nd_onnxruntime.operators import PRODUCTS
+from nd_onnxruntime.operators import (
+    PRODUCTS,
+    QUANTISED_CONCATENATIONS,
+    operator_of,
+)
 from nd_plugin import Positions, composition
 
 END = 2**31  # from here on, the end of a Slice means the end of the axis
@@ -21,14 +28,18 @@ def elementwise(operation: Operation) -> Positions | None:
 
 
 def attention(operation: Operation) -> Positions | None:
-    """Follow an attention, whose output has the positions of the queries, its first input."""
+    """Follow an attention, whose first output has the positions of the queries, its first input."""
+    if operation.output_index > 0:  # keys and values
+        return None
     return composition.elementwise([operation.source], operation.shape)
 
 
 def reduction(operation: Operation) -> Positions | None:
     """Follow a sum, mean, maximum … over some axes, by default over all."""
-    all_axes = list(range(len(operation.source.shape)))
-    axes = operation.integers(1, "axes") or all_axes
+    axes = operation.integers(1, "axes")
+    if not axes and operation.attribute("noop_with_empty_axes", 0):
+        return composition.elementwise([operation.source], operation.shape)
+    axes = axes or list(range(len(operation.source.shape)))
     return composition.reduction(operation.source, axes, operation.shape)
 
 
@@ -41,6 +52,8 @@ def transpose(operation: Operation) -> Positions | None:
 
 def reshape(operation: Operation) -> Positions | None:
     """Follow a Reshape, Flatten, Squeeze or Unsqueeze."""
+    if operation.in_blocks:
+        return blocked_rules.reshaping(operation)
     return operation.move(lambda coordinate: coordinate.reshape(operation.shape))
 
 
@@ -66,14 +79,12 @@ def slicing(operation: Operation) -> Positions | None:
     axes = operation.integers(3, "axes") or list(range(len(starts)))
     steps = operation.integers(4) or [1] * len(starts)
 
-    def slice_axes(coordinate: Tensor) -> Tensor:
-        for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-            bounds = slice(start, end if abs(end) < END else None, step)
-            cells = range(coordinate.shape[axis])[bounds]
-            coordinate = coordinate.index_select(axis, _index_tensor(list(cells)))
-        return coordinate
-
-    return operation.move(slice_axes)
+    positions = operation.source
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        bounds = slice(start, end if abs(end) < END else None, step)
+        cells = range(positions.shape[axis])[bounds]
+        positions = _select(positions, axis, list(cells))
+    return positions
 
 
 def gathering(operation: Operation) -> Positions | None:
@@ -82,20 +93,26 @@ def gathering(operation: Operation) -> Positions | None:
     if indices is None:
         return None
     axis = int(operation.attribute("axis", 0))
-    cells = _index_tensor(indices) % operation.source.shape[axis]
-
-    def gather(coordinate: Tensor) -> Tensor:
-        return coordinate.index_select(axis, cells).reshape(operation.shape)
-
-    return operation.move(gather)
+    length = operation.source.shape[axis]
+    cells = [index % length for index in indices]
+    selected = _select(operation.source, axis, cells)
+    return selected.moved(
+        lambda coordinate: coordinate.reshape(operation.shape), operation.shape
+    )
 
 
 def product(operation: Operation) -> Positions | None:
     """Follow a matrix product, plain or quantised."""
-    right_index = PRODUCTS[operation.node.op_type]
+    if operation.attribute("transBatchA") or operation.attribute("transBatchB"):
+        return None
+    right_index = PRODUCTS[operator_of(operation.node)]
     inputs = operation.input_positions
     left = inputs[0]
     right = inputs[right_index] if right_index < len(inputs) else None
+    if left is not None and operation.attribute("transA"):
+        left = _transposed(left)
+    if right is not None and operation.attribute("transB"):
+        right = _transposed(right)
     return composition.product(left, right, operation.shape)
 
 
@@ -118,7 +135,7 @@ def concatenation(operation: Operation) -> Positions | None:
     and zero point of each piece.
     """
     inputs = range(len(operation.node.input))
-    if operation.node.op_type == "QLinearConcat":
+    if operator_of(operation.node) in QUANTISED_CONCATENATIONS:
         inputs = inputs[2::3]
     pieces = [
         (operation.input_shape(i), operation.input_positions[i]) for i in inputs
@@ -127,5 +144,29 @@ def concatenation(operation: Operation) -> Positions | None:
     return composition.concatenation(pieces, axis, operation.shape)
 
 
-def _index_tensor(indices: list[int]) -> Tensor:
-    return torch.tensor(indices, dtype=torch.int64, device="cpu")
+def _transposed(matrices: Positions) -> Positions:
+    """Exchange the last two axes."""
+    *batch, rows, columns = matrices.shape
+    shape = torch.Size((*batch, columns, rows))
+    return matrices.moved(lambda coordinate: coordinate.transpose(-1, -2), shape)
+
+
+def _select(positions: Positions, axis: int, cells: Sequence[int]) -> Positions:
+    """Select cells along an axis; coordinates that do not vary along it are not copied."""
+    axis %= len(positions.shape)
+    indices = torch.tensor(cells, dtype=torch.int64, device="cpu")
+    coordinates = []
+    for coordinate in positions.coordinates:
+        if coordinate.shape[axis] > 1:
+            coordinate = coordinate.index_select(axis, indices)
+        coordinates.append(coordinate)
+    images, rows, columns = coordinates
+    shape = list(positions.shape)
+    shape[axis] = len(cells)
+    return replace(
+        positions,
+        shape=torch.Size(shape),
+        images=images,
+        rows=rows,
+        columns=columns,
+    )

@@ -12,7 +12,7 @@ import onnx_files
 import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from nd_onnxruntime import survey
+from nd_onnxruntime import fetching, survey
 from nd_onnxruntime.document import parse
 from nd_onnxruntime.graph import Graph
 from nd_onnxruntime.recorded_values import RecordedValues, record_constants
@@ -150,10 +150,13 @@ class TestNumbers:
 
 
 def test_integers_of_no_declared_shape_are_expected_to_be_small() -> None:
-    assert survey._expected_bytes("tensor(int64)", []) == 2**15
-    assert survey._expected_bytes("tensor(float)", []) == survey.ASSUMED_BYTES
-    assert survey._expected_bytes("tensor(float)", ["N", 3]) == survey.ASSUMED_BYTES
-    assert survey._expected_bytes("tensor(float)", [2, 3]) == 24
+    assert fetching._expected_bytes("tensor(int64)", []) == 2**15
+    assert fetching._expected_bytes("tensor(float)", []) == fetching.ASSUMED_BYTES
+    assert (
+        fetching._expected_bytes("tensor(float)", ["N", 3])
+        == fetching.ASSUMED_BYTES
+    )
+    assert fetching._expected_bytes("tensor(float)", [2, 3]) == 24
 
 
 def test_scalars_do_not_divide_a_survey_into_many_runs(
@@ -170,13 +173,13 @@ def test_scalars_do_not_divide_a_survey_into_many_runs(
     names = [f"side{number}" for number in range(100)]
     model: Any = open_model(model_of(nodes), ModelOptions(input="image"))
     runs = []
-    run = survey._run
+    run = fetching._run
 
     def counted(*arguments: Any) -> Any:
         runs.append(arguments)
         return run(*arguments)
 
-    monkeypatch.setattr(survey, "_run", counted)
+    monkeypatch.setattr(fetching, "_run", counted)
     run_survey(model.loaded, names, SIZE)
     assert len(runs) == 1
 

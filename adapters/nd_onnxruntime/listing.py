@@ -1,0 +1,129 @@
+"""Listing of a model's layers: those that can be taken, and why the others cannot."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from onnx import NodeProto
+
+from nd_onnxruntime.image_input import Size
+from nd_onnxruntime.loaded_model import LoadedModel
+from nd_onnxruntime.naming import Layer, LayerNames, ListedLayer
+from nd_onnxruntime.operators import RUNTIME_DOMAINS, operator_of
+from nd_onnxruntime.probed_layer import describe_layer
+from nd_onnxruntime.runtime_errors import KernelMissing
+from nd_onnxruntime.subgraph import replacement_name
+from nd_onnxruntime.survey import Survey, run_survey
+from nd_plugin import LayerDescription, NDError
+
+ADVICE = "; choose a neighbouring layer"
+Reasons = dict[int, str]  # why the outputs of nodes cannot be read, by node
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Descriptions of all layers of a model."""
+
+    model: LoadedModel
+    names: LayerNames
+
+    def descriptions(self, size: Size) -> list[LayerDescription]:
+        """Describe every layer once, in order, for images of a size.
+
+        Left out are values that do not depend on the image's pixels, as shapes and grids of
+        anchors, of which a file may compute hundreds.
+        """
+        rows = list(self.names.listed())
+        reasons = self._without_library()
+        surveyed = self._survey(rows, reasons, size)
+        descriptions: dict[str, LayerDescription] = {}
+        for row in rows:
+            if row.node in reasons:
+                descriptions[row.name] = self._refused(row, reasons[row.node])
+            elif row.value in surveyed.pixel_values:
+                descriptions[row.name] = self._described(row, surveyed, size)
+        return list(descriptions.values())
+
+    def _survey(
+        self, rows: Sequence[ListedLayer], reasons: Reasons, size: Size
+    ) -> Survey:
+        """Survey the rows without a reason; give one to nodes that cannot run, and their users."""
+        while True:
+            values = [row.value for row in rows if row.node not in reasons]
+            try:
+                return run_survey(self.model, values, size)
+            except KernelMissing as error:
+                added = self._without_kernel(error)
+                if added.keys() <= reasons.keys():
+                    raise
+                reasons |= added
+
+    def _described(
+        self, row: ListedLayer, surveyed: Survey, size: Size
+    ) -> LayerDescription:
+        layer = Layer(row.name, row.value)
+        try:
+            probed = describe_layer(self.model, layer, surveyed, size)
+        except NDError as error:
+            return self._refused(row, _reason(error, row.name))
+        output = torch.empty(probed.shape, device="meta")
+        maps_shape = probed.layout.maps(output).shape
+        shape = (1, *maps_shape[1:])
+        return LayerDescription(row.name, self._kind(row), shape, probed.geometry)
+
+    def _refused(self, row: ListedLayer, reason: str) -> LayerDescription:
+        return LayerDescription(row.name, self._kind(row), None, reason=reason)
+
+    def _kind(self, row: ListedLayer) -> str:
+        """Return the operator of a row, with its domain if it is not ONNX Runtime's."""
+        node = self.model.graph.nodes[row.node]
+        return node.op_type if _is_known(node) else operator_of(node)
+
+    def _without_library(self) -> Reasons:
+        """Return the nodes that need custom operators whose library was not given; warn of them."""
+        if self.model.custom_ops:
+            return {}
+        reasons: Reasons = {}
+        operators = set[str]()
+        for index, node in enumerate(self.model.graph.nodes):
+            if not _is_known(node):
+                operators.add(operator_of(node))
+                reason = f"{operator_of(node)} may need --custom-op-library FILE"
+                reasons = self._reasons_from(index, reason) | reasons
+        if operators:
+            listing = ", ".join(sorted(operators))
+            warnings.warn(
+                f"{self.model.document.source}: {listing} may need --custom-op-library FILE; "
+                "layers from there on cannot be taken without it",
+                UserWarning,
+                stacklevel=5,
+            )
+        return reasons
+
+    def _without_kernel(self, error: KernelMissing) -> Reasons:
+        """Return the nodes that need one that ONNX Runtime cannot run."""
+        reason = f"ONNX Runtime has no implementation of {error.operator} for its types here"
+        for index, node in enumerate(self.model.graph.nodes):
+            if error.node_name in (node.name, replacement_name(node)):
+                return self._reasons_from(index, reason)
+        return {}
+
+    def _reasons_from(self, index: int, reason: str) -> Reasons:
+        """Give a node and all nodes that depend on it a reason."""
+        graph = self.model.graph
+        indices = {index}
+        for value in filter(None, graph.nodes[index].output):
+            indices |= graph.descendants(value)
+        return dict.fromkeys(sorted(indices), reason)
+
+
+def _is_known(node: NodeProto) -> bool:
+    return node.domain in RUNTIME_DOMAINS
+
+
+def _reason(error: NDError, layer: str) -> str:
+    """Return why a layer has no units, from the error of a request for it."""
+    return str(error).removeprefix(f"layer {layer!r} ").removesuffix(ADVICE)
