@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
 from onnx import NodeProto
 
+from nd_onnxruntime.exposed_layer import ExposedLayer, expose_layer
 from nd_onnxruntime.image_input import Size
 from nd_onnxruntime.loaded_model import LoadedModel
+from nd_onnxruntime.measuring import measure
 from nd_onnxruntime.naming import Layer, LayerNames, ListedLayer
 from nd_onnxruntime.operators import RUNTIME_DOMAINS, operator_of
-from nd_onnxruntime.probed_layer import describe_layer
 from nd_onnxruntime.runtime_errors import KernelMissing
 from nd_onnxruntime.subgraph import replacement_name
 from nd_onnxruntime.survey import Survey, run_survey
-from nd_plugin import LayerDescription, NDError
+from nd_plugin import LayerDescription, Measurement, NDError
 
 ADVICE = "; choose a neighbouring layer"
 Reasons = dict[int, str]  # why the outputs of nodes cannot be read, by node
@@ -39,13 +41,36 @@ class Listing:
         rows = list(self.names.listed())
         reasons = self._without_library()
         surveyed = self._survey(rows, reasons, size)
+        measurements = self._measure(rows, reasons, surveyed, size)
         descriptions: dict[str, LayerDescription] = {}
         for row in rows:
             if row.node in reasons:
                 descriptions[row.name] = self._refused(row, reasons[row.node])
             elif row.value in surveyed.pixel_values:
-                descriptions[row.name] = self._described(row, surveyed, size)
+                descriptions[row.name] = self._described(
+                    row, surveyed, measurements, size
+                )
         return list(descriptions.values())
+
+    def _measure(
+        self,
+        rows: Sequence[ListedLayer],
+        reasons: Reasons,
+        surveyed: Survey,
+        size: Size,
+    ) -> Mapping[str, Measurement]:
+        """Measure the layers whose geometry is not derived."""
+        layers: list[ExposedLayer] = []
+        for row in rows:
+            if row.node in reasons or row.value not in surveyed.pixel_values:
+                continue
+            layer = Layer(row.name, row.value)
+            with suppress(NDError):  # without units, as its description says
+                exposed_layer = expose_layer(self.model, layer, surveyed)
+                if not exposed_layer.has_geometry(size):
+                    layers.append(exposed_layer)
+        singly = surveyed.batch_size == 1
+        return measure(self.model, layers, size, singly=singly)
 
     def _survey(
         self, rows: Sequence[ListedLayer], reasons: Reasons, size: Size
@@ -62,17 +87,25 @@ class Listing:
                 reasons |= added
 
     def _described(
-        self, row: ListedLayer, surveyed: Survey, size: Size
+        self,
+        row: ListedLayer,
+        surveyed: Survey,
+        measurements: Mapping[str, Measurement],
+        size: Size,
     ) -> LayerDescription:
         layer = Layer(row.name, row.value)
         try:
-            probed = describe_layer(self.model, layer, surveyed, size)
+            exposed_layer = expose_layer(self.model, layer, surveyed)
+            measurement = measurements.get(exposed_layer.exposed.name)
+            placement = exposed_layer.place(size, measurement)
         except NDError as error:
             return self._refused(row, _reason(error, row.name))
-        output = torch.empty(probed.shape, device="meta")
-        maps_shape = probed.layout.maps(output).shape
+        output = torch.empty(exposed_layer.shape, device="meta")
+        maps_shape = placement.layout.maps(output).shape
         shape = (1, *maps_shape[1:])
-        return LayerDescription(row.name, self._kind(row), shape, probed.geometry)
+        return LayerDescription(
+            row.name, self._kind(row), shape, placement.geometry
+        )
 
     def _refused(self, row: ListedLayer, reason: str) -> LayerDescription:
         return LayerDescription(row.name, self._kind(row), None, reason=reason)

@@ -28,6 +28,7 @@ from nd_plugin import (
     UnitsNotFound,
     check_run,
     nearest,
+    split_axes,
 )
 
 UNLISTED = ("Cast", "Identity")  # operators whose input is listed already
@@ -41,6 +42,7 @@ class Layer:
     name: str
     value: str
     note: str = ""  # for the reader of the results
+    axes: str | None = None  # as named by the user; None: derived
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,19 @@ class LayerNames:
         """Last node of each run of each module, by module name."""
         return find_module_runs(self.graph, self.indices)
 
-    def layer(self, name: str) -> Layer:
-        """Return the layer of that name. Raises LayerNotFound, LayerAmbiguous, UnitsNotFound.
+    def layer(self, text: str) -> Layer:
+        """Return the layer of a name, or of one with axes (``name@nhwc``).
+
+        Raises LayerNotFound, LayerAmbiguous, UnitsNotFound.
+        """
+        name, axes = split_axes(text)
+        if axes is None or text in self.graph.producers:
+            return self._named(text)
+        layer = self._named(name)
+        return replace(layer, name=f"{layer.name}@{axes.lower()}", axes=axes)
+
+    def _named(self, name: str) -> Layer:
+        """Return the layer of a name.
 
         Modules come first, unless the prefix ``value:`` excludes them, then values, then nodes.
         """

@@ -88,14 +88,18 @@ def measure_deviation(
 
 
 def _deviation_along(edges: Sequence[Edge], axis: Axis) -> float | None:
-    """Return the median distance of edges from where the axis has them, in cells."""
+    """Return the median distance of edges from where the axis has them, in cells.
+
+    Distances below a pixel count as none: that far random weights may look to one side.
+    """
     if len(edges) < MIN_EDGES:
         return None
     distances = []
     for edge in edges:
         derived_cell = (edge.pixel - axis.offset) / axis.stride
         distances.append(edge.cell - derived_cell)
-    return median(distances)
+    distance = median(distances)
+    return distance if abs(distance * axis.stride) >= 1 else 0.0
 
 
 def measured_geometry(
