@@ -52,5 +52,6 @@ def nd_backends() -> list[BackendSpec]:
                 "an nn.Module",
             ),
             doctor="nd_torch.doctor:examine",
+            known_models="nd_torch.known_models:known_models",
         )
     ]

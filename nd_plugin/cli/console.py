@@ -103,6 +103,10 @@ def say(message: str, style: str = "dim") -> None:
     console.print(Text(message, style=style), soft_wrap=True)
 
 
+def say_nothing(message: str) -> None:
+    """Say nothing: the first of several processes speaks for all."""
+
+
 def guarded(command: Callable[[], Any]) -> None:
     """Run the command line; turn errors into a line on stderr and an exit code."""
     warnings.showwarning = _show_warning

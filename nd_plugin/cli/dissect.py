@@ -27,6 +27,7 @@ from nd_plugin.engine.run import observe, run
 from nd_plugin.errors import BadInput, NDError, RunInvalid
 from nd_plugin.machine.process_group import SingleProcess, joined, own_device
 from nd_plugin.plugins.host import announce
+from nd_plugin.plugins.layer_patterns import choose_layers
 from nd_plugin.plugins.opening import open_concepts, open_model
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
@@ -113,7 +114,8 @@ def dissect(
             run_options.memory,
             part,
         )
-        job = Job(opened_model, layers, feed, group)
+        layer_names = _choose_layers(opened_model, layers, feed, group)
+        job = Job(opened_model, layer_names, feed, group)
         if finished_run and _is_same_run(
             output, finished_run, job, overwrite=overwrite
         ):
@@ -136,6 +138,19 @@ def dissect(
         else:
             _run_and_save(job, output, checkpoints, as_json=as_json)
         remove_if_empty(folders.partial)
+
+
+def _choose_layers(
+    model: Model, texts: Sequence[str], feed: Feed, group: SingleProcess
+) -> list[str]:
+    """Return the names of the layers that ``-l`` stands for; the first process says them."""
+    with console.results_only():
+        return choose_layers(
+            model,
+            texts,
+            feed.preprocess.size,
+            say=console.say if group.rank == 0 else console.say_nothing,
+        )
 
 
 def _load_finished_run(

@@ -11,12 +11,14 @@ from rich.text import Text
 from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.cli import console
 from nd_plugin.cli.console import new_table, print_json, print_notes
-from nd_plugin.contracts.models import ModelOptions
+from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, RunFailed
 from nd_plugin.experiments.parity import LayerParity, Names, parity
+from nd_plugin.plugins.layer_patterns import choose_common_layers
 from nd_plugin.plugins.opening import open_concepts, open_model
 from nd_plugin.probe_data.batches import Feed
+from nd_plugin.receptive_fields.geometry import Size
 
 UNITS_NAMED = 8  # in the line about a layer's units that differ
 
@@ -27,6 +29,25 @@ def parse_layer_pair(text: str) -> Names:
     if not first_name or (sign and not second_name):
         raise BadInput(f"layer {text!r} is neither NAME nor NAME=NAME_IN_ORIGIN")
     return first_name, second_name if sign else first_name
+
+
+def choose_layer_pairs(
+    first_model: Model,
+    second_model: Model,
+    named_pairs: Sequence[Names],
+    size: Size,
+) -> list[Names]:
+    """Replace each pattern that has no name in the origin beside it by the common layers."""
+    pairs: dict[Names, None] = {}
+    for first_name, second_name in named_pairs:
+        if first_name != second_name:
+            pairs[first_name, second_name] = None
+            continue
+        names = choose_common_layers(
+            first_model, second_model, first_name, size, console.say
+        )
+        pairs.update(dict.fromkeys(zip(names, names, strict=True)))
+    return list(pairs)
 
 
 def compare_models(
@@ -47,7 +68,7 @@ def compare_models(
 
     Raises RunFailed where activations differ by more than ``tolerance``, relative to the largest.
     """
-    pairs = [parse_layer_pair(text) for text in layers]
+    named_pairs = [parse_layer_pair(text) for text in layers]
     # Each model is fed as its own metadata says, unless the command line says how to normalise.
     as_each_model_says = not preprocess_values.keys() - {"size"}
     with console.results_only():
@@ -55,6 +76,9 @@ def compare_models(
         first_model = open_model(first, options[0])
         second_model = open_model(second, options[1])
         preprocess = second_model.preprocess.changed(preprocess_values)
+        pairs = choose_layer_pairs(
+            first_model, second_model, named_pairs, preprocess.size
+        )
         device = first_model.device
         feed = Feed.of(
             concept_set, preprocess, settings, device, batch_size, workers
