@@ -237,7 +237,7 @@ def _progress_shown(group: SingleProcess) -> Iterator[StageProgress]:
     """Show the progress of the first process; send to stderr what the model prints."""
     with (
         console.results_only(),
-        StageProgress(disable=group.rank > 0, summary_lines=True) as progress,
+        console.progress(is_shown=group.rank == 0) as progress,
     ):
         yield progress
 
@@ -258,7 +258,7 @@ def merge(
     run_folder.check_target(output, overwrite=overwrite)
     loaded_shards = shards.load(folders)
     try:
-        with console.results_only(), StageProgress(summary_lines=True) as progress:
+        with console.results_only(), console.progress() as progress:
             recorded_concepts = loaded_shards[0].run_description["concept set"][
                 "source"
             ]

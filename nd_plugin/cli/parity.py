@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.text import Text
 
-from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.cli import console
 from nd_plugin.cli.console import new_table, print_json, print_notes
 from nd_plugin.contracts.models import Model, ModelOptions
@@ -83,7 +82,7 @@ def compare_models(
         feed = Feed.of(
             concept_set, preprocess, settings, device, batch_size, workers
         )
-        with StageProgress(summary_lines=True) as progress:
+        with console.progress() as progress:
             parities = parity(
                 first_model,
                 second_model,

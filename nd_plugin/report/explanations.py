@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from nd_plugin.report.explanation_record import ExplanationRecord
 from nd_plugin.report.html_page import page, rendered
 from nd_plugin.report.mask_overlays import data_uri, overlay
+from nd_plugin.report.narrow import FittingTable, Heading
 from nd_plugin.report.terminal import COLOURS, EIGHTHS
 
 LONGEST_BAR = 6  # terminal cells
@@ -45,8 +45,8 @@ def render(record: ExplanationRecord) -> RenderableType:
     remarks = sentences(record) + [f"! {note}" for note in record.notes]
     return Group(
         _title(record),
-        _facts_table(record),
-        Padding(_units_table(record), blank_line_above),
+        FittingTable(_facts_table(record)),
+        Padding(FittingTable(_units_table(record)), blank_line_above),
         Padding(Text("\n".join(remarks)), blank_line_above),
     )
 
@@ -54,10 +54,10 @@ def render(record: ExplanationRecord) -> RenderableType:
 def _title(record: ExplanationRecord) -> RenderableType:
     title = Text(record.name, style="bold")
     title.append(f"  {record.output:.4g}", style="bold green")
-    return Rule(title, align="left")
+    return Heading(title)
 
 
-def _facts_table(record: ExplanationRecord) -> RenderableType:
+def _facts_table(record: ExplanationRecord) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -78,7 +78,7 @@ def facts(record: ExplanationRecord) -> dict[str, str]:
     return descriptions
 
 
-def _units_table(record: ExplanationRecord) -> RenderableType:
+def _units_table(record: ExplanationRecord) -> Table:
     table = Table(
         box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False
     )

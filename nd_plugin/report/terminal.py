@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.measure import Measurement
 from rich.padding import Padding
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from nd_plugin.report.html_page import page
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore
+from nd_plugin.report.narrow import FittingTable, Heading
 
 BAR_CELLS = 30  # width of the longest bar
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -45,12 +45,12 @@ def render(report: LayerReport) -> RenderableType:
 
 
 def _blocks(report: LayerReport) -> Iterator[RenderableType]:
-    yield Rule(Text(report.layer, style="bold"), align="left")
-    yield _facts(report)
+    yield Heading(Text(report.layer, style="bold"))
+    yield FittingTable(_facts(report))
     yield Padding(_headline(report.summary), CELL_ABOVE)
-    yield _bars(report)
+    yield FittingTable(_bars(report))
     if report.summary.detectors:
-        yield Padding(_best(report), CELL_ABOVE)
+        yield Padding(FittingTable(_best(report)), CELL_ABOVE)
     for state in STATES:
         units = [score.unit for score in report.scores if score.state == state]
         if units:
@@ -59,7 +59,7 @@ def _blocks(report: LayerReport) -> Iterator[RenderableType]:
         yield Padding(_notes(report.notes), CELL_ABOVE)
 
 
-def _facts(report: LayerReport) -> RenderableType:
+def _facts(report: LayerReport) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -87,7 +87,7 @@ def plural(count: int, noun: str) -> str:
     return noun if count == 1 else f"{noun}s"
 
 
-def _bars(report: LayerReport) -> RenderableType:
+def _bars(report: LayerReport) -> Table:
     unique = report.summary.unique_detectors_by_category
     units = report.summary.detectors_by_category
     longest = max(unique.values(), default=0)
@@ -131,7 +131,7 @@ class Bar:
         return self.count / self.longest if self.longest else 0.0
 
 
-def _best(report: LayerReport) -> RenderableType:
+def _best(report: LayerReport) -> Table:
     table = Table(
         box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False
     )
