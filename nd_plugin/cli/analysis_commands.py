@@ -24,6 +24,7 @@ from nd_plugin.cli.options import (
     Weights,
     Workers,
 )
+from nd_plugin.shell.completion import complete_layer, complete_model
 
 
 def report(
@@ -86,7 +87,11 @@ def explain(
     layer: Annotated[
         str | None,
         typer.Option(
-            "-l", "--layer", help="A layer of the run. [default: the run's last]"
+            "-l",
+            "--layer",
+            help="A layer of the run, or several: a pattern such as 'layer?', all, names with "
+            "commas. [default: the run's last]",
+            autocompletion=complete_layer,
         ),
     ] = None,
     quantile: Annotated[
@@ -164,7 +169,9 @@ def parity(
     origin: Annotated[
         str,
         typer.Argument(
-            metavar="ORIGIN", help="Model that MODEL was made from, or any other."
+            metavar="ORIGIN",
+            help="Model that MODEL was made from, or any other.",
+            autocompletion=complete_model,
         ),
     ],
     layer: Annotated[
@@ -172,7 +179,9 @@ def parity(
         typer.Option(
             "-l",
             "--layer",
-            help="Name of a layer, or NAME=NAME_IN_ORIGIN; repeatable.",
+            help="Name of a layer, or NAME=NAME_IN_ORIGIN; a pattern such as 'layer?' or all "
+            "chooses among the common layers; repeatable.",
+            autocompletion=complete_layer,
         ),
     ],
     concepts: Concepts,

@@ -16,6 +16,7 @@ from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
 from nd_plugin.cli.listings import concepts, doctor, layers, plugins
 from nd_plugin.cli.run_commands import demo, dissect, merge
+from nd_plugin.shell import completion
 from nd_plugin.shell.help_pages import HelpCommand, HelpGroup
 from nd_plugin.shell.messages import with_message_options
 
@@ -37,7 +38,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Run ``nd`` with the arguments of this process."""
-    console.guarded(app)
+    with completion.adapted_to_bash():
+        console.guarded(app)
 
 
 @app.callback(invoke_without_command=True)

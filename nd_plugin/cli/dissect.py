@@ -114,8 +114,10 @@ def dissect(
             run_options.memory,
             part,
         )
-        layer_names = _choose_layers(opened_model, layers, feed, group)
-        job = Job(opened_model, layer_names, feed, group)
+        say = console.say if group.rank == 0 else console.say_nothing
+        with console.results_only():
+            names = choose_layers(opened_model, layers, preprocess.size, say)
+        job = Job(opened_model, names, feed, group)
         if finished_run and _is_same_run(
             output, finished_run, job, overwrite=overwrite
         ):
@@ -138,19 +140,6 @@ def dissect(
         else:
             _run_and_save(job, output, checkpoints, as_json=as_json)
         remove_if_empty(folders.partial)
-
-
-def _choose_layers(
-    model: Model, texts: Sequence[str], feed: Feed, group: SingleProcess
-) -> list[str]:
-    """Return the names of the layers that ``-l`` stands for; the first process says them."""
-    with console.results_only():
-        return choose_layers(
-            model,
-            texts,
-            feed.preprocess.size,
-            say=console.say if group.rank == 0 else console.say_nothing,
-        )
 
 
 def _load_finished_run(

@@ -70,8 +70,8 @@ def postponed() -> Iterator[None]:
 def ignore_in_worker(worker: int = 0) -> None:
     """Let only the first process end this worker by SIGTERM, which others send to whole groups.
 
-    A worker that ended by itself would fail the run before its state is saved. Where the sender of a
-    signal cannot be known (macOS, Windows) SIGTERM ends the worker.
+    A worker that ended by itself would fail the run before its state is saved. Where the sender of
+    a signal cannot be known (macOS, Windows) SIGTERM ends the worker.
     """
     if not hasattr(signal, "sigwaitinfo"):
         return

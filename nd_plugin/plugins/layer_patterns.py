@@ -75,7 +75,7 @@ class LayerNames:
             return matches
         refused = _matching(pattern, self.without_units)
         if refused or piece == ALL:
-            listed = f": {_enumerated(refused)}" if refused else ""
+            listed = f": {enumerated(refused)}" if refused else ""
             raise UnitsNotFound(
                 f"no layer that {piece!r} stands for has units{listed} "
                 "(nd layers MODEL gives the reasons)"
@@ -168,10 +168,11 @@ def is_layer(model: Model, text: str, size: Size) -> bool:
 
 def describe(layers: Sequence[str], count: int, of_what: str = "with units") -> str:
     """Name chosen layers, and say how many of how many they are."""
-    return f"{_enumerated(layers)} ({len(layers)} of {count} {of_what})"
+    return f"{enumerated(layers)} ({len(layers)} of {count} {of_what})"
 
 
-def _enumerated(names: Sequence[str]) -> str:
+def enumerated(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
     beyond = len(names) - NAMES_SAID
     more = f" and {beyond} more" if beyond > 0 else ""
     return ", ".join(names[:NAMES_SAID]) + more
