@@ -81,8 +81,16 @@ def shown_on_stderr() -> Iterator[None]:
 
 
 def say(message: str, style: str = "dim") -> None:
-    """Log a message, at the level that belongs to its style."""
-    LOGGER.log(LEVEL_OF_STYLE.get(style, logging.INFO), "%s", message)
+    """Log a message, at the level that belongs to its style.
+
+    A function of the command line that is called from elsewhere shows its messages all the same.
+    """
+    level = LEVEL_OF_STYLE.get(style, logging.INFO)
+    LOGGER.log(level, "%s", message)
+    if not any(isinstance(handler, StderrHandler) for handler in LOGGER.handlers):
+        StderrHandler().emit(
+            LOGGER.makeRecord(LOGGER.name, level, "", 0, message, (), None)
+        )
 
 
 def be_quiet() -> None:

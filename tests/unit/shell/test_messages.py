@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nd_plugin import BadInput
+from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.shell import messages
 
 
@@ -41,9 +42,15 @@ def test_handlers_of_the_librarys_users_get_the_same_records(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with caplog.at_level(logging.INFO, logger="nd_plugin"):
+        with StageProgress(summary_lines=True) as show:
+            show("masks", 0, 8)
+            show("masks", 8, 8)
         messages.say("a message")
-    assert [record.getMessage() for record in caplog.records] == ["a message"]
-    assert capsys.readouterr().err == ""
+    summary, message = [record.getMessage() for record in caplog.records]
+    assert summary.startswith("masks: 8 images in ") and message == "a message"
+    assert capsys.readouterr().err == "a message\n", (
+        "shown outside of a command, too"
+    )
 
 
 def test_an_unexpected_error_is_in_the_log_file(tmp_path: Path) -> None:
