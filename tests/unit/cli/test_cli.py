@@ -299,9 +299,18 @@ def test_tables_of_narrow_terminals(width: int, run: Path, nd: Any) -> None:
         wide = nd(*arguments, COLUMNS="1000").stdout
         narrow = nd(*arguments, COLUMNS=str(width)).stdout
         rules_and_bars = re.compile("[─█▏▎▍▌▋▊▉]+")
-        words = set(rules_and_bars.sub("", narrow).split())
+        words = {
+            word.rstrip(":") for word in rules_and_bars.sub("", narrow).split()
+        }
+        words |= {
+            "plugin",
+            "layer",
+            "category",
+            "best",
+        }  # first headers: none in blocks
         for word in rules_and_bars.sub("", wide).split():
-            assert word in words or len(word) > width - 2, (arguments, word)
+            is_wider = len(word) > width - 2
+            assert word.rstrip(":") in words or is_wider, (arguments, word)
 
 
 @pytest.mark.parametrize(
