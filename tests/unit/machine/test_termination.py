@@ -6,6 +6,9 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 
 import pytest
 
@@ -35,21 +38,42 @@ def test_postponed_once() -> None:
     assert not termination.is_requested()
 
 
+def wait(ready: int, *, as_worker: bool) -> None:
+    if as_worker:
+        termination.ignore_in_worker()
+    os.write(ready, b"1")
+    time.sleep(600)
+
+
+@contextmanager
+def waiting_process(*, as_worker: bool) -> Iterator[BaseProcess]:
+    """Forked process that has begun to wait: Python forgets signals that come during a fork."""
+    reader, writer = os.pipe()
+    process = multiprocessing.Process(
+        target=wait, args=(writer,), kwargs={"as_worker": as_worker}
+    )
+    process.start()
+    os.read(reader, 1)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+        os.close(reader)
+        os.close(writer)
+
+
 @pytest.mark.skipif(not can_fork(), reason="processes are not forked here")
 def test_a_forked_process_ends_as_without_the_handler() -> None:
-    with termination.handled(), termination.postponed():
-        process = multiprocessing.Process(target=time.sleep, args=(600,))
-        process.start()
+    with (
+        termination.handled(),
+        termination.postponed(),
+        waiting_process(as_worker=False) as process,
+    ):
         process.terminate()
         process.join()
         assert process.exitcode == -signal.SIGTERM
         assert not termination.is_requested()
-
-
-def ignore_and_wait(ready: int) -> None:
-    termination.ignore_in_worker()
-    os.write(ready, b"1")
-    time.sleep(600)
 
 
 @pytest.mark.skipif(
@@ -57,19 +81,14 @@ def ignore_and_wait(ready: int) -> None:
     reason="the sender of a signal is not known here",
 )
 def test_a_worker_ends_by_its_first_process_only() -> None:
-    reader, writer = os.pipe()
-    process = multiprocessing.Process(target=ignore_and_wait, args=(writer,))
-    process.start()
-    os.read(reader, 1)
-    sender = multiprocessing.Process(
-        target=os.kill, args=(process.pid, signal.SIGTERM)
-    )
-    sender.start()
-    sender.join()
-    process.join(timeout=0.5)
-    assert process.is_alive(), "another process has sent it"
-    process.terminate()
-    process.join()
-    assert process.exitcode == 0
-    os.close(reader)
-    os.close(writer)
+    with waiting_process(as_worker=True) as process:
+        sender = multiprocessing.Process(
+            target=os.kill, args=(process.pid, signal.SIGTERM)
+        )
+        sender.start()
+        sender.join()
+        process.join(timeout=0.5)
+        assert process.is_alive(), "another process has sent it"
+        process.terminate()
+        process.join()
+        assert process.exitcode == 0
