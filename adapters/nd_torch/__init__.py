@@ -56,5 +56,6 @@ def nd_backends() -> list[BackendSpec]:
                 "an ExportedProgram",
             ),
             doctor="nd_torch.doctor:examine",
+            known_models="nd_torch.known_models:known_models",
         )
     ]

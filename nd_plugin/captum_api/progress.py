@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 LINE_INTERVAL = (
     30.0  # seconds between two lines about a stage where no bar can be shown
 )
+LOGGER = logging.getLogger("nd_plugin")
 
 
 class StageProgress:
@@ -17,14 +19,21 @@ class StageProgress:
     Args:
         disable: Show nothing.
         summary_lines: Replace the bar of a finished stage by one line with its duration and rate.
-            Where stderr is no terminal, print lines only: one every 30 seconds, and the summary.
+            Where stderr is no terminal there are lines only: one every 30 seconds, and the summary.
+            They are records of the logger ``nd_plugin``, of the level INFO.
+        bars: Show bars where stderr is a terminal.
     """
 
     def __init__(
-        self, disable: bool = False, *, summary_lines: bool = False
+        self,
+        disable: bool = False,
+        *,
+        summary_lines: bool = False,
+        bars: bool = True,
     ) -> None:
         self._disable = disable
         self._summary_lines = summary_lines
+        self._bars = bars
         self._stage = ""
         self._bar: Any = None
         self._images_done = 0
@@ -48,14 +57,14 @@ class StageProgress:
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
         if self._summary_lines:
-            self._print_lines(total)
+            self._log_lines(total)
 
     def _begin(self, stage: str, done: int, total: int) -> None:
         self._close_bar()
         self._stage = stage
         self._initial_images = done
         self._stage_start = time.monotonic()
-        if self._summary_lines and not sys.stderr.isatty():
+        if self._summary_lines and not (self._bars and sys.stderr.isatty()):
             return
         from tqdm.auto import tqdm
 
@@ -67,8 +76,8 @@ class StageProgress:
             leave=not self._summary_lines,
         )
 
-    def _print_lines(self, total: int) -> None:
-        """Print a summary of a finished stage, and lines about another that has no bar."""
+    def _log_lines(self, total: int) -> None:
+        """Log a summary of a finished stage, and lines about another that has no bar."""
         now = time.monotonic()
         images = self._images_done - self._initial_images
         seconds = now - self._stage_start
@@ -76,26 +85,24 @@ class StageProgress:
         if self._images_done == total:
             self._close_bar()
             if images:
-                _print_line(
-                    f"{self._stage}: {images} images in {seconds:.1f} s, {rate}",
-                    "dim",
+                LOGGER.info(
+                    "%s: %d images in %.1f s, %s",
+                    self._stage,
+                    images,
+                    seconds,
+                    rate,
                 )
         elif self._bar is None and now - self._last_line > LINE_INTERVAL:
             self._last_line = now
-            _print_line(
-                f"{self._stage}: {self._images_done} of {total} images, {rate}"
+            LOGGER.info(
+                "%s: %d of %d images, %s",
+                self._stage,
+                self._images_done,
+                total,
+                rate,
             )
 
     def _close_bar(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def _print_line(text: str, style: str = "") -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    # in a notebook, too, a line on stderr and no display
-    console = Console(stderr=True, highlight=False, force_jupyter=False)
-    console.print(Text(text, style=style), soft_wrap=True)

@@ -29,6 +29,7 @@ from nd_plugin.cli.options import (
     Weights,
     Workers,
 )
+from nd_plugin.shell.completion import complete_layer, complete_model
 
 
 def report(
@@ -94,7 +95,11 @@ def explain(
     layer: Annotated[
         str | None,
         typer.Option(
-            "-l", "--layer", help="A layer of the run. [default: the run's last]"
+            "-l",
+            "--layer",
+            help="A layer of the run, or several: a pattern such as 'layer?', all, names with "
+            "commas. [default: the run's last]",
+            autocompletion=complete_layer,
         ),
     ] = None,
     quantile: Annotated[
@@ -174,7 +179,9 @@ def parity(
     origin: Annotated[
         str,
         typer.Argument(
-            metavar="ORIGIN", help="Model that MODEL was made from, or any other."
+            metavar="ORIGIN",
+            help="Model that MODEL was made from, or any other.",
+            autocompletion=complete_model,
         ),
     ],
     concepts: Concepts,
@@ -185,6 +192,7 @@ def parity(
             "--layer",
             help="NAME, NAME=NAME_IN_ORIGIN, a pattern such as 'layer*', or several with commas; "
             "repeatable. [default: all layers that both have]",
+            autocompletion=complete_layer,
         ),
     ] = None,
     weights: Annotated[

@@ -1,11 +1,13 @@
 """Command line ``nd``: results on stdout, progress and logs on stderr.
 
-Exit codes: 0 done, 1 the run failed, 2 usage, 3 backend or device not available, 130 interrupted.
+Exit codes: 0 done, 1 the run failed, 2 usage, 3 backend or device not available, 130 interrupted,
+143 terminated.
 Commands import torch and other heavy packages inside their functions: ``nd --help`` stays light.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -14,19 +16,30 @@ from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
 from nd_plugin.cli.listings import concepts, doctor, layers, plugins
 from nd_plugin.cli.run_commands import demo, dissect, merge
+from nd_plugin.shell import completion
+from nd_plugin.shell.help_pages import HelpCommand, HelpGroup
+from nd_plugin.shell.messages import with_message_options
 
 app = typer.Typer(
+    cls=HelpGroup,
     name="nd",
     help="Network Dissection: names the units of a vision network by the concepts they detect.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=(
+        "nd demo\n"
+        "nd layers torchvision:resnet18\n"
+        "nd dissect torchvision:resnet18 -l layer4 -c shapes -o runs/resnet18\n"
+        "nd report runs/resnet18 --html report.html"
+    ),
 )
 
 
 def main() -> None:
     """Run ``nd`` with the arguments of this process."""
-    console.guarded(app)
+    with completion.adapted_to_bash():
+        console.guarded(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -42,14 +55,41 @@ def _version(
         raise typer.Exit
 
 
-# In the order in which `nd --help` lists them.
-app.command()(dissect)
-app.command()(merge)
-app.command()(demo)
-app.command()(layers)
-app.command()(parity)
-app.command()(doctor)
-app.command()(concepts)
-app.command()(plugins)
-app.command()(report)
-app.command()(explain)
+def _add(command: Callable[..., None], *examples: str) -> None:
+    """Add a command, with examples for its help."""
+    with_options = with_message_options(command)
+    app.command(cls=HelpCommand, epilog="\n".join(examples))(with_options)
+
+
+_add(
+    dissect,
+    "nd dissect torchvision:resnet18 -l layer4 -c shapes -o runs/resnet18",
+    "nd dissect net.onnx -l 'layer?' -c broden:broden1_224 --input-size 224",
+    "nd dissect package.module:factory --weights net.safetensors -l all -c masks:street",
+)
+_add(merge, "nd merge runs/r-1 runs/r-2 -o runs/r")
+_add(demo, "nd demo", "nd demo --images 100 -o runs/demo")
+_add(
+    layers,
+    "nd layers torchvision:resnet18",
+    "nd layers net.onnx --input-size 48x320 --json",
+)
+_add(
+    parity,
+    "nd parity net.onnx torchvision:resnet18 -l layer4 -c shapes",
+    "nd parity int8.onnx net.onnx -l conv1=/conv1/Conv_output_0 -c shapes --tolerance 0.05",
+)
+_add(doctor, "nd doctor")
+_add(concepts, "nd concepts shapes", "nd concepts masks:street --json")
+_add(plugins, "nd plugins")
+_add(
+    report,
+    "nd report runs/resnet18",
+    "nd report runs/resnet18 --html report.html",
+    "nd report runs/resnet18 --format csv -o units.csv",
+)
+_add(
+    explain,
+    "nd explain runs/resnet18 torchvision:resnet18 photo.jpg",
+    "nd explain runs/resnet18 torchvision:resnet18 photo.jpg -l 'layer?' --html why.html",
+)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,7 +12,8 @@ from pathlib import Path
 
 from nd_plugin.cli import console
 from nd_plugin.errors import BadInput
-from nd_plugin.machine.process_group import SingleProcess
+from nd_plugin.machine.process_group import SingleProcess, started_by_torchrun
+from nd_plugin.machine.termination import Terminated
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import Part
 from nd_plugin.resuming.checkpoint import CheckpointFolder
@@ -116,10 +119,13 @@ def progress_saved(checkpoints: CheckpointFolder) -> Iterator[None]:
     except BaseException as error:
         if checkpoints.owns_content and has_state(checkpoints.folder):
             console.say(
-                f"nd: progress saved in {checkpoints.folder}; continue with --resume",
+                f"nd: progress saved in {checkpoints.folder}; continue with --resume"
+                f"{_resuming_command()}",
                 "yellow",
             )
-        elif checkpoints.owns_content and isinstance(error, KeyboardInterrupt):
+        elif checkpoints.owns_content and isinstance(
+            error, KeyboardInterrupt | Terminated
+        ):
             console.say(
                 "nd: no progress saved: the first checkpoint is written after "
                 f"{checkpoints.every_images} images (--checkpoint-every)",
@@ -128,6 +134,19 @@ def progress_saved(checkpoints: CheckpointFolder) -> Iterator[None]:
         raise
     finally:
         remove_if_empty(checkpoints.folder.parent)
+
+
+def _resuming_command() -> str:
+    """Return the command that continues this run, as the end of a sentence.
+
+    Nothing for a process of torchrun, whose own command is not known here.
+    """
+    if started_by_torchrun():
+        return ""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--overwrite"]
+    if "--resume" not in arguments:
+        arguments.append("--resume")
+    return f": {shlex.join(['nd', *arguments])}"
 
 
 def remove_if_empty(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 import os
 import sys
@@ -16,24 +15,17 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
-from rich.theme import Theme
 
+from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.errors import NDError, NotSaved
-from nd_plugin.report import elements
+from nd_plugin.machine import termination
 from nd_plugin.report.json_text import document_text, error_content, is_usage_error
+from nd_plugin.shell import characters, messages
+from nd_plugin.shell.narrow import FittingTable
 
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
 PIPED_WIDTH = 100  # columns where the output goes to a file or another program
 UNFOLDED_WIDTH = 10_000  # columns: wider than any table
-# What is meant by the names of colours: tones that can be read on dark and on light backgrounds.
-THEME = Theme(
-    {
-        "dim": elements.FAINT,
-        "green": elements.GOOD,
-        "yellow": elements.WARNING,
-        "red": elements.FAILURE,
-    }
-)
 
 # Under --json: what the command has printed so far. It is written when the command ends, so that
 # an error joins it and stdout holds one document.
@@ -48,7 +40,7 @@ def stdout_console(piped_width: int = PIPED_WIDTH) -> Console:
         width=width,
         highlight=False,
         soft_wrap=False,
-        theme=THEME,
+        theme=messages.THEME,
         force_jupyter=False,
     )
 
@@ -66,15 +58,19 @@ def show(
     Without ``wrap_words`` a long line is left to the terminal to wrap. Without ``fold_rows`` each
     row of a table is one line for other programs, however long.
     """
+    if isinstance(item, Table):
+        item = FittingTable(item)
     console = stdout_console(PIPED_WIDTH if fold_rows else UNFOLDED_WIDTH)
-    if console.is_terminal:
+    if console.is_terminal and not characters.is_ascii_only(sys.stdout):
         console.print(item, soft_wrap=not wrap_words)
         return
-    buffer = io.StringIO()
+    is_terminal = console.is_terminal
+    buffer = characters.buffer_for(sys.stdout)
     console.file = buffer
     console.print(item, soft_wrap=not wrap_words)
-    lines = buffer.getvalue().splitlines()
-    write("\n".join(line.rstrip() for line in lines))
+    text = characters.fitting(buffer.getvalue(), sys.stdout)
+    lines = text.splitlines()
+    write("\n".join(line if is_terminal else line.rstrip() for line in lines))
 
 
 def write(text: str) -> None:
@@ -128,11 +124,19 @@ def print_notes(notes: Iterable[str]) -> None:
 
 
 def say(message: str, style: str = "dim") -> None:
-    """Print a line to stderr."""
-    console = Console(
-        stderr=True, highlight=False, theme=THEME, force_jupyter=False
+    """Print a line to stderr, and to the log file if there is one."""
+    messages.say(message, style)
+
+
+def say_nothing(message: str) -> None:
+    """Say nothing: the first of several processes speaks for all."""
+
+
+def progress(*, is_shown: bool = True) -> StageProgress:
+    """Return the progress of a run for stderr: lines, and bars unless ``--quiet``."""
+    return StageProgress(
+        disable=not is_shown, summary_lines=True, bars=not messages.is_quiet()
     )
-    console.print(Text(message, style=style), soft_wrap=True)
 
 
 def guarded(command: Callable[..., Any]) -> None:
@@ -142,7 +146,12 @@ def guarded(command: Callable[..., Any]) -> None:
     "exit_code"}}``.
     """
     warnings.showwarning = _show_warning
-    _replace_unencodable_characters()
+    characters.prepare_streams()
+    with messages.shown_on_stderr(), termination.handled():
+        _exit_with_code(command)
+
+
+def _exit_with_code(command: Callable[..., Any]) -> None:
     as_json = _asks_for_json(sys.argv[1:])
     try:
         with _one_document() if as_json else contextlib.nullcontext():
@@ -152,6 +161,9 @@ def guarded(command: Callable[..., Any]) -> None:
     except NDError as error:
         say(f"nd: {error}", "red")
         sys.exit(error.exit_code)
+    except termination.Terminated:
+        say("nd: terminated", "red")
+        sys.exit(termination.EXIT_CODE)
     except SystemExit as exit_request:
         if exit_request.code == INTERRUPTED:
             say("nd: interrupted", "red")
@@ -183,13 +195,6 @@ def _one_document() -> Iterator[None]:
         _document.reset(token)
         if content:
             write(document_text(content))
-
-
-def _replace_unencodable_characters() -> None:
-    """Print a question mark for each character that the terminal's encoding lacks."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 def _show_warning(

@@ -27,6 +27,7 @@ from nd_plugin.engine.run import observe, run
 from nd_plugin.errors import BadInput, NDError, RunInvalid
 from nd_plugin.machine.process_group import SingleProcess, joined, own_device
 from nd_plugin.plugins.host import announce
+from nd_plugin.plugins.layer_patterns import choose_layers
 from nd_plugin.plugins.opening import open_concepts, open_model
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
@@ -113,7 +114,10 @@ def dissect(
             run_options.memory,
             part,
         )
-        job = Job(opened_model, layers, feed, group)
+        say = console.say if group.rank == 0 else console.say_nothing
+        with console.results_only():
+            names = choose_layers(opened_model, layers, preprocess.size, say)
+        job = Job(opened_model, names, feed, group)
         if finished_run and _is_same_run(
             output, finished_run, job, overwrite=overwrite
         ):
@@ -222,7 +226,7 @@ def _progress_shown(group: SingleProcess) -> Iterator[StageProgress]:
     """Show the progress of the first process; send to stderr what the model prints."""
     with (
         console.results_only(),
-        StageProgress(disable=group.rank > 0, summary_lines=True) as progress,
+        console.progress(is_shown=group.rank == 0) as progress,
     ):
         yield progress
 
@@ -243,7 +247,7 @@ def merge(
     run_folder.check_target(output, overwrite=overwrite)
     loaded_shards = shards.load(folders)
     try:
-        with console.results_only(), StageProgress(summary_lines=True) as progress:
+        with console.results_only(), console.progress() as progress:
             recorded_concepts = loaded_shards[0].run_description["concept set"][
                 "source"
             ]

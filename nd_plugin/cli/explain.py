@@ -11,14 +11,17 @@ from typing import Any
 from nd_plugin.captum_api.layer_dissection import LayerDissection
 from nd_plugin.cli import console
 from nd_plugin.cli.report import check_html_name
-from nd_plugin.contracts.models import ModelOptions
+from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.errors import BadInput, NDError, RunFailed, nearest
-from nd_plugin.explain.explanation import Explanations
+from nd_plugin.explain.explanation import Explanation, Explanations
 from nd_plugin.pictures.pixel_limit import pixel_limit
+from nd_plugin.plugins.layer_patterns import LayerNames, describe, is_pattern
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.report.explanations import render_all
 from nd_plugin.results import atomic_files, run_folder
 from nd_plugin.results.dissection import Dissection
+
+LAYERS_LISTED = 12  # in an error, all of a run's
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def explain(
 ) -> None:
     """Explain an image; write the explanation to the terminal, to a page or as JSON."""
     check_html_name(html)
-    dissection = choose_dissection(
+    dissections = choose_dissections(
         run_folder.load_run(run),
         explain_options.layer,
         explain_options.quantile,
@@ -61,7 +64,7 @@ def explain(
     target = parse_target(explain_options.target, classes)
     with console.results_only():
         explanations = _explanations(
-            dissection, model, image, explain_options, options, classes, target
+            dissections, model, image, explain_options, options, classes, target
         )
     if html is not None:
         atomic_files.write_file(html, explanations.to_html().encode())
@@ -73,7 +76,7 @@ def explain(
 
 
 def _explanations(
-    dissection: Dissection,
+    dissections: Sequence[Dissection],
     model: str,
     image: Path,
     explain_options: ExplainOptions,
@@ -81,7 +84,24 @@ def _explanations(
     classes: Sequence[str] | None,
     target: Any,
 ) -> Explanations:
+    """Explain the image by each dissection in turn."""
     opened = open_model(model, options)
+    explanations: list[Explanation] = []
+    for dissection in dissections:
+        explanations += _explain_by(
+            dissection, opened, image, explain_options, classes, target
+        )
+    return Explanations(explanations)
+
+
+def _explain_by(
+    dissection: Dissection,
+    opened: Model,
+    image: Path,
+    explain_options: ExplainOptions,
+    classes: Sequence[str] | None,
+    target: Any,
+) -> Explanations:
     units = LayerDissection(opened, dissection.layer)
     units.dissection = dissection
     with (
@@ -116,6 +136,23 @@ def _translated_errors(target: str | None) -> Iterator[None]:
         raise RunFailed(
             f"the model failed: {type(error).__name__}: {error}"
         ) from error
+
+
+def choose_dissections(
+    dissections: Sequence[Dissection],
+    layer: str | None,
+    quantile: float | None,
+    run: Path,
+) -> list[Dissection]:
+    """Choose dissections by a layer or a pattern of layers; see `choose_dissection`."""
+    run_layers = tuple(
+        dict.fromkeys(dissection.layer for dissection in dissections)
+    )
+    if layer is None or layer in run_layers or not is_pattern(layer):
+        return [choose_dissection(dissections, layer, quantile, run)]
+    layers = LayerNames(run_layers).expand(layer)
+    console.say(f"-l {layer}: {describe(layers, len(run_layers), 'of the run')}")
+    return [choose_dissection(dissections, name, quantile, run) for name in layers]
 
 
 def choose_dissection(
@@ -156,9 +193,13 @@ def _choose_layer(
                 f"explained by {layer}, the last layer of the run; -l chooses another"
             )
     if layer not in layers:
-        raise BadInput(
-            f"the run {run} has no layer {layer!r}; it has {', '.join(layers)}"
-        )
+        all_or_nearest = f"it has {', '.join(layers)}"
+        if len(layers) > LAYERS_LISTED:
+            nearest_layers = ", ".join(nearest(layer, layers))
+            all_or_nearest = (
+                f"of its {len(layers)} the nearest are {nearest_layers}"
+            )
+        raise BadInput(f"the run {run} has no layer {layer!r}; {all_or_nearest}")
     return layer
 
 

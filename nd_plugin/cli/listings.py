@@ -27,9 +27,13 @@ from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import LayerDescription
 from nd_plugin.contracts.plugin_specs import BackendSpec, Finding
 from nd_plugin.plugins.host import Host, host, load_factory
+from nd_plugin.plugins.layer_patterns import enumerated, has_units
 from nd_plugin.plugins.loading import described
 from nd_plugin.receptive_fields.geometry import Geometry
+from nd_plugin.shell import layer_cache
+from nd_plugin.shell.completion import complete_concepts
 
+NO_REASON = "the output is no tensor with units"  # of backends that give none
 STATE_COLOURS = {
     "loaded": "green",
     "broken": "red",
@@ -60,20 +64,38 @@ def layers(
         opened_model = open_model(model, options)
         preprocess = opened_model.preprocess.changed(preprocess_values)
         descriptions = opened_model.layers(preprocess.size)
+    names = [layer.name for layer in descriptions if has_units(layer)]
+    layer_cache.remember(model, names)
     print_layers(descriptions, as_json=json)
 
 
 def print_layers(layers: Sequence[LayerDescription], *, as_json: bool) -> None:
-    """Print name, kind, output shape, stride and receptive field of each layer."""
+    """Print name, kind, shape and receptive field of each layer; then those without units."""
     if as_json:
         print_json({"layers": [asdict(layer) for layer in layers]})
         return
     table = new_table("layer", "kind", "shape", "stride", "receptive field")
     for layer in layers:
-        shape = "x".join(map(str, layer.shape[1:])) if layer.shape else "no units"
-        stride, field_size = _receptive_field_cells(layer.geometry)
-        table.add_row(Text(layer.name), layer.kind, shape, stride, field_size)
+        if layer.shape is not None and has_units(layer):
+            shape = "x".join(map(str, layer.shape[1:]))
+            stride, field_size = _receptive_field_cells(layer.geometry)
+            table.add_row(Text(layer.name), layer.kind, shape, stride, field_size)
     console.show(table, fold_rows=False)
+    _print_layers_without_units([layer for layer in layers if not has_units(layer)])
+
+
+def _print_layers_without_units(layers: Sequence[LayerDescription]) -> None:
+    """Print a row for each reason why units cannot be taken, with the layers that it is true of."""
+    names_by_reason: dict[str, list[str]] = {}
+    for layer in layers:
+        reason = layer.reason or NO_REASON
+        names_by_reason.setdefault(reason, []).append(layer.name)
+    table = new_table("without units because", "layers", "names")
+    for reason, names in names_by_reason.items():
+        table.add_row(Text(reason), str(len(names)), Text(enumerated(names)))
+    if layers:
+        console.write("")
+        console.show(table)
 
 
 def _receptive_field_cells(geometry: Geometry | None) -> tuple[str, str]:
@@ -91,7 +113,9 @@ def concepts(
     concepts: Annotated[
         str,
         typer.Argument(
-            metavar="CONCEPTS", help="broden:ROOT, masks:ROOT, shapes …"
+            metavar="CONCEPTS",
+            help="broden:ROOT, masks:ROOT, shapes …",
+            autocompletion=complete_concepts,
         ),
     ],
     json: Json = False,

@@ -7,18 +7,24 @@ from typing import Annotated
 
 import typer
 
+from nd_plugin.shell.completion import complete_concepts, complete_model
+
 ModelText = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
         help="FILE.onnx, torchvision:NAME, timm:NAME, package.module:factory?key=value …",
+        autocompletion=complete_model,
     ),
 ]
 
 Concepts = Annotated[
     str,
     typer.Option(
-        "-c", "--concepts", help="Concept set: broden:ROOT, masks:ROOT, shapes …"
+        "-c",
+        "--concepts",
+        help="Concept set: broden:ROOT, masks:ROOT, shapes …",
+        autocompletion=complete_concepts,
     ),
 ]
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.cli import console
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
@@ -96,6 +95,25 @@ class Gates:
             )
 
 
+def choose_layer_pairs(
+    first_model: Model,
+    second_model: Model,
+    named_pairs: Sequence[Names],
+    size: Size,
+) -> list[Names]:
+    """Replace each pattern that has no name in the origin beside it by the common layers."""
+    pairs: dict[Names, None] = {}
+    for first_name, second_name in named_pairs:
+        if first_name != second_name:
+            pairs[first_name, second_name] = None
+            continue
+        names = choose_common_layers(
+            first_model, second_model, first_name, size, console.say
+        )
+        pairs.update(dict.fromkeys(zip(names, names, strict=True)))
+    return list(pairs)
+
+
 def compare_models(
     first: str,
     second: str,
@@ -135,7 +153,7 @@ def compare_models(
         choice = chooser.choose(layers)
         if batch_size is None:
             feed = replace(feed, batch_size=chooser.batch_size(choice))
-        with StageProgress(summary_lines=True) as progress:
+        with console.progress() as progress:
             comparison = parity(
                 first_model,
                 second_model,

@@ -32,13 +32,20 @@ from nd_plugin.cli.options import (
     Weights,
     Workers,
 )
+from nd_plugin.shell.completion import complete_concepts, complete_layer
 
 
 def dissect(
     model: ModelText,
     layer: Annotated[
         list[str],
-        typer.Option("-l", "--layer", help="Name of a layer; repeatable."),
+        typer.Option(
+            "-l",
+            "--layer",
+            help="Layer: a name, a pattern such as 'layer?' or '*.relu', or all; "
+            "several with commas; repeatable.",
+            autocompletion=complete_layer,
+        ),
     ],
     concepts: Concepts,
     output: Output = None,
@@ -160,6 +167,7 @@ def merge(
             "-c",
             "--concepts",
             help="Concept set, if it is elsewhere here. [default: as recorded in the shards]",
+            autocompletion=complete_concepts,
         ),
     ] = None,
     model: Annotated[

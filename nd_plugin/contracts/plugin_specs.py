@@ -20,6 +20,9 @@ class BackendSpec:
     doctor: str = (
         ""  # "package.module:function", returns `Finding`s about this machine
     )
+    # "package.module:function": ``(*, installed: bool) -> list[str]``, the texts of models that are
+    # known by name, for suggestions and completion; imports nothing heavy
+    known_models: str = ""
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,11 @@ class State:
     counted: CountState | None = None  # None: before the pass over the annotations
     seconds: float = 0.0
 
+    @property
+    def has_pending_maps(self) -> bool:
+        """Whether maps wait to be sifted, which a checkpoint would lose."""
+        return any(layer.pending for layer in self.layers.values())
+
     def candidates(self, layer: str) -> Candidates:
         """Return the layer's candidates: those of its second pass where it has one."""
         return self.second_pass.get(layer) or self.layers[layer].candidates

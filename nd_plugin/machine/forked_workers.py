@@ -59,7 +59,7 @@ def map_in_order(
                 yield _next_result(running[turn - 1])
     finally:
         for worker in running:
-            worker.process.terminate()
+            worker.process.kill()  # which ignores SIGTERM and has nothing to save
             worker.process.join()
             worker.results.close()
 
@@ -90,8 +90,9 @@ def _work(
     inherited_readers: Sequence[Connection],
 ) -> None:
     """Send the outcomes of ``do(number)`` for all ``numbers``; this is what a worker runs."""
-    # Ctrl-C is handled by the first process
+    # Ctrl-C and SIGTERM are handled by the first process, which kills its workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     torch.set_num_threads(1)
     for reader in inherited_readers:
         reader.close()  # otherwise the end of the first process would not break the pipe

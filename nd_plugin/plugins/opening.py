@@ -25,6 +25,7 @@ from nd_plugin.errors import (
 from nd_plugin.plugins.folder_formats import folder_hint
 from nd_plugin.plugins.host import Offer, host, load_factory
 from nd_plugin.plugins.loading import described
+from nd_plugin.plugins.suggestions import suggest_model
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,9 @@ def open_model(model: Any, options: ModelOptions | None = None) -> Model:
         subject = (
             repr(model) if isinstance(model, str) else f"a {type(model).__name__}"
         )
-        raise ModelNotFound(
-            f"no backend opens {subject}{_known_names(BackendSpec, '')}"
-        )
+        hint = suggest_model(model) if isinstance(model, str) else ""
+        forms = _known_names(BackendSpec, "")
+        raise ModelNotFound(f"no backend opens {subject}{hint}{forms}")
     factory = load_factory(offer)
     model_options = options or ModelOptions()
     opened: Model = _opened(

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Settings, Skipped
 from nd_plugin.errors import BadInput, RunFailed, Unreadable
+from nd_plugin.machine.termination import ignore_in_worker
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.pictures.pixel_limit import environment_limit
 from nd_plugin.preprocess import Preprocess
@@ -209,6 +210,7 @@ class Feed:
             # for its seed: the caller's random state stays
             generator=torch.Generator("cpu"),
             pin_memory=self.pinned,
+            worker_init_fn=ignore_in_worker,
         )
         with _worker_crashes_translated(), torch.device("cpu"):
             # not the caller's default device

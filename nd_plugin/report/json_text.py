@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from numbers import Number
 from typing import Any
 
-from nd_plugin.errors import NDError
-
 # Version of all JSON that is printed or exported. It is raised when a key is removed or renamed or
 # changes its meaning, not when a key is added.
 SCHEMA = 1
@@ -34,7 +32,7 @@ def error_content(error: BaseException) -> dict[str, Any]:
         return _exit_content(error.code)
     name = type(error).__name__
     message = str(error)
-    exit_code = error.exit_code if isinstance(error, NDError) else 1
+    exit_code = getattr(error, "exit_code", 1)
     if is_usage_error(error):
         name = "UsageError"
         # typer's classes differ from version to version

@@ -81,7 +81,7 @@ def plural(count: int, noun: str) -> str:
     return noun if count == 1 else f"{noun}s"
 
 
-def _bars(report: LayerReport) -> RenderableType:
+def _bars(report: LayerReport) -> Table:
     unique = report.summary.unique_detectors_by_category
     units = report.summary.detectors_by_category
     longest = max(unique.values(), default=0)

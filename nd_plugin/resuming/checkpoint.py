@@ -22,6 +22,7 @@ from nd_plugin.engine.callbacks import StateSaver
 from nd_plugin.engine.candidates import Candidates
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, NotSaved
+from nd_plugin.machine import termination
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import atomic_files
 from nd_plugin.results.folder_names import LOCK_FILE, STATE, state_files
@@ -50,16 +51,19 @@ class CheckpointSaver(StateSaver):
 
     def due(self, images: int) -> bool:
         """Return whether the next `tick` of so many images saves the state."""
-        return self._images_since_save + images >= self.every_images
+        is_due = self._images_since_save + images >= self.every_images
+        return is_due or termination.is_requested()
 
     def tick(self, state: State, images: int) -> None:
         """Take note that so many more images are done; save the state if it is due.
 
-        A checkpoint that cannot be written only costs a warning: the run does not need it.
+        A checkpoint that cannot be written only costs a warning: the run does not need it. Raises
+        Terminated, after saving, where SIGTERM has asked the process to end.
         """
         is_due = self.due(images)
         self._images_since_save += images
-        if not is_due:
+        # SIGTERM may come after the run has asked whether it is due; then the next batch is it
+        if not is_due or state.has_pending_maps:
             return
         try:
             self.save(state)
@@ -67,6 +71,8 @@ class CheckpointSaver(StateSaver):
             warnings.warn(
                 f"checkpoint not saved: {error}", RuntimeWarning, stacklevel=2
             )
+        if termination.is_requested():
+            raise termination.Terminated
 
     def save(self, state: State) -> None:
         """Save the state now. Raises NotSaved, and then waits as long as after a save."""
@@ -161,6 +167,7 @@ class CheckpointFolder:
 
     def _lock_folder(self) -> None:
         self._lock.enter_context(atomic_files.alone(self.folder / LOCK_FILE))
+        self._lock.enter_context(termination.postponed())
 
     def _load_or_start(
         self, run_description: Mapping[str, Any], device: str

@@ -34,6 +34,7 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "resuming": 8,
     "experiments": 9,
     "captum_api": 9,
+    "shell": 9,
     "cli": 10,
     "__main__": 11,
 }

@@ -32,8 +32,9 @@ class Finished(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def nd() -> Callable[..., Finished]:
+def nd(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Finished]:
     """Run ``nd`` in this process, as its entry point does; keywords are environment variables."""
+    cache = tmp_path_factory.mktemp("cache")
 
     def run_here(*arguments: str | Path, **environment: str) -> Finished:
         stdout, stderr = io.StringIO(), io.StringIO()
@@ -47,6 +48,7 @@ def nd() -> Callable[..., Finished]:
             patch.setattr(sys, "argv", ["nd", *map(str, arguments)])
             patch.delenv("COLUMNS", raising=False)
             patch.setenv("NO_COLOR", "1")
+            patch.setenv("XDG_CACHE_HOME", str(cache))
             for name, value in environment.items():
                 patch.setenv(name, value)
             with pytest.raises(SystemExit) as exit_request:

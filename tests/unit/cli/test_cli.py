@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from nd_plugin import Dissection
+from nd_plugin import Dissection, LayerDescription
+from nd_plugin.cli.listings import print_layers
 from nd_plugin.cli.parsing import parse_bytes
 from nd_plugin.results.run_folder import save_run
 
@@ -212,6 +214,104 @@ class TestListings:
                 nd(command, "--help").returncode == 0
                 and command in nd("--help").stdout
             )
+
+
+class TestSeveralLayers:
+    def test_of_a_model(self, probe_set: Path, tmp_path: Path, nd: Any) -> None:
+        done = nd("dissect", MODEL, "-l", "layer[12],layer4", "-c", f"masks:{probe_set}",
+                  "-o", tmp_path / "run", "--input-size", "64", "--json")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        layers = [layer["layer"] for layer in json.loads(done.stdout)]
+        assert layers == ["layer1", "layer2", "layer4"]
+        assert "-l layer[12],layer4: layer1, layer2, layer4 (3 of" in done.stderr
+
+    def test_of_a_run(self, run: Path, tmp_path: Path, nd: Any) -> None:
+        Image.new("RGB", (64, 64), "teal").save(tmp_path / "photo.png")
+        arguments = ["explain", run, MODEL, tmp_path / "photo.png", "--json", "-l"]
+        done = nd(*arguments, "all")
+        assert done.returncode == 0, done.stderr
+        layers = [explanation["layer"] for explanation in json.loads(done.stdout)]
+        assert layers == ["layer1", "layer2.0"]
+        assert "-l all: layer1, layer2.0 (2 of 2 of the run)" in done.stderr
+        done = nd(*arguments, "laier?")
+        assert done.returncode == 2
+        assert "no layer matches 'laier?' among 2; the nearest are" in done.stderr
+
+    def test_of_two_models(self, probe_set: Path, nd: Any) -> None:
+        done = nd("parity", MODEL, MODEL, "-l", "layer[34],conv1", "-c",
+                  f"masks:{probe_set}", "--input-size", "64", "--json")  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "layer3, layer4, conv1 (3 of 3 that it stands for)" in done.stderr
+
+
+def test_quiet_and_log_file(probe_set: Path, tmp_path: Path, nd: Any) -> None:
+    log = tmp_path / "log.txt"
+    arguments = ["dissect", MODEL, "-l", "layer1", "-c", f"masks:{probe_set}",
+                 "-o", tmp_path / "run", "--input-size", "64"]  # fmt: skip
+    done = nd(*arguments, "--quiet", "--log-file", log)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert "layer1" in done.stdout
+    done = nd(*arguments, "-q", "--log-file", log)
+    assert done.returncode == 2 and "exists already" in done.stderr
+    lines = log.read_text().splitlines()
+    for part in ("nd dissect networks:ResNet18 -l layer1", "activations: 6 images in",
+                 "INFO", f"saved in {tmp_path / 'run'}", "ERROR", "exists already"):  # fmt: skip
+        assert any(part in line for line in lines), part
+    done = nd(*arguments, "--log-file", tmp_path)
+    assert done.returncode == 2 and "cannot be written" in done.stderr
+
+
+class TestReasons:
+    LAYERS = (
+        LayerDescription("conv", "Conv", (1, 4, 8, 8)),
+        LayerDescription("size", "Shape", (1, 4), reason="holds integers"),
+        LayerDescription("state", "LSTM", None, reason="has no image positions"),
+        LayerDescription("index", "Gather", (1,), reason="holds integers"),
+        LayerDescription("list", "Block", None),
+    )
+
+    def test_layers_are_listed_by_the_reason_why_they_have_no_units(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        print_layers(self.LAYERS, as_json=False)
+        lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+        rows = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+        assert rows[1] == ["conv", "Conv", "4x8x8"]
+        assert rows[2:] == [
+            [],
+            ["without units because", "layers", "names"],
+            ["holds integers", "2", "size, index"],
+            ["has no image positions", "1", "state"],
+            ["the output is no tensor with units", "1", "list"],
+        ]
+
+    def test_in_json(self, capsys: pytest.CaptureFixture[str]) -> None:
+        print_layers(self.LAYERS, as_json=True)
+        listed = json.loads(capsys.readouterr().out)
+        assert [layer["reason"] for layer in listed][:2] == ["", "holds integers"]
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_tables_of_narrow_terminals(width: int, run: Path, nd: Any) -> None:
+    for arguments in (
+        ["plugins"], ["doctor"], ["concepts", "shapes"], ["report", run],
+        ["layers", MODEL, "--input-size", "64"],
+    ):  # fmt: skip
+        wide = nd(*arguments, COLUMNS="1000").stdout
+        narrow = nd(*arguments, COLUMNS=str(width)).stdout
+        rules_and_bars = re.compile("[─█▏▎▍▌▋▊▉]+")
+        words = {
+            word.rstrip(":") for word in rules_and_bars.sub("", narrow).split()
+        }
+        words |= {
+            "plugin",
+            "layer",
+            "category",
+            "best",
+        }  # first headers: none in blocks
+        for word in rules_and_bars.sub("", wide).split():
+            is_wider = len(word) > width - 2
+            assert word.rstrip(":") in words or is_wider, (arguments, word)
 
 
 @pytest.mark.parametrize(

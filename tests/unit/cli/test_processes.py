@@ -219,3 +219,101 @@ def screen_of(written: str) -> list[str]:
             cells = overwriting + cells[len(overwriting) :]
         lines.append(cells.rstrip())
     return [line for line in lines if line]
+
+
+KILLING_MODEL = """
+import os, signal
+import networks, torch
+
+def net():
+    torch.manual_seed(0)
+    model = networks.dilated()
+    batches = []
+    def count(module, inputs, output):
+        batches.append(len(output))
+        if len(batches) == int(os.environ.get("KILL_AT", "0")):
+            os.killpg(os.getpgrp(), signal.SIGTERM)
+    model[-1].register_forward_hook(count)
+    return model
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_sigterm_saves_a_checkpoint_and_says_how_to_resume(
+    workers: int, probe_set: Path, tmp_path: Path, surroundings: dict[str, str]
+) -> None:
+    """The signal goes to the whole group, workers too, as `timeout` and schedulers send it."""
+    (tmp_path / "killing.py").write_text(KILLING_MODEL)
+    options = ["-l", "0,2", "-c", f"masks:{probe_set}", "--input-size", "64",
+               "--batch-size", "1", "--workers", str(workers)]  # fmt: skip
+
+    def nd(*arguments: str, kill_at: int = 0) -> tuple[int, str]:
+        command = [sys.executable, "-m", "nd_plugin", "dissect", "killing:net"]
+        environment = {**surroundings, "KILL_AT": str(kill_at)}
+        done = subprocess.run(
+            [*command, *options, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            start_new_session=True,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
+    assert nd("-o", "whole")[0] == 0
+    # the survey takes some forward passes before the first batch
+    code, stderr = nd("-o", "run", kill_at=6)
+    assert code == 143 and "Traceback" not in stderr, stderr
+    message = " ".join(stderr.split())
+    assert (
+        "progress saved in run.partial/1-of-1; continue with --resume: nd"
+        in message
+    )
+    assert f"nd dissect killing:net {' '.join(options)} -o run --resume" in message
+    assert message.endswith("nd: terminated")
+    assert (tmp_path / "run.partial" / "1-of-1" / "state.npz").exists()
+    assert not (tmp_path / "run").exists()
+    code, stderr = nd("-o", "run", "--resume")
+    assert code == 0, stderr
+    for layer in ("0", "2"):
+        first = (tmp_path / "whole" / layer / "units.csv").read_bytes()
+        assert (tmp_path / "run" / layer / "units.csv").read_bytes() == first
+
+
+def test_sigterm_before_a_run_ends_at_once(
+    tmp_path: Path, surroundings: dict[str, str]
+) -> None:
+    (tmp_path / "killing.py").write_text(
+        "import os, signal\ndef net():\n    os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    command = [sys.executable, "-m", "nd_plugin", "layers", "killing:net"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.strip()) == (143, "nd: terminated")
+
+
+@pytest.mark.parametrize(
+    "environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C"}], ids=str
+)
+def test_ascii_where_the_locale_has_no_more(
+    environment: dict[str, str], run: Path, nd_process: Any
+) -> None:
+    for arguments in (
+        ["report", run],
+        ["dissect", "--help"],
+        ["dissect", "--nothing"],
+    ):
+        done = nd_process(*arguments, **environment, COLUMNS="40")
+        assert done.stdout.isascii() and done.stderr.isascii()
+        assert "Traceback" not in done.stderr
+    report = nd_process("report", run, **environment, COLUMNS="40")
+    assert "layer1 ---" in report.stdout and " - " in report.stdout
+    done = nd_process("report", run, "--format", "csv", **environment)
+    assert done.stdout == nd_process("report", run, "--format", "csv").stdout

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from nd_plugin.captum_api import progress
 from nd_plugin.captum_api.progress import LINE_INTERVAL, StageProgress
+from nd_plugin.shell.messages import shown_on_stderr
+
+
+@pytest.fixture(autouse=True)
+def messages_on_stderr() -> Iterator[None]:
+    """Show the records of the logger, as the command line does."""
+    with shown_on_stderr():
+        yield
 
 
 @pytest.fixture

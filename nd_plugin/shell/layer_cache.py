@@ -1,0 +1,45 @@
+"""Names of layers that were listed before, for completion: listing them may take long."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+
+def remember(model: str, names: Sequence[str]) -> None:
+    """Store the names of a model's layers; a cache that cannot be written does no harm."""
+    path = _path(model)
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps(list(names)), encoding="utf-8")
+        unfinished.replace(path)
+
+
+def recall(model: str) -> list[str]:
+    """Return the stored names; none for a model, or a file as it is now, that was not listed."""
+    try:
+        names = json.loads(_path(model).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _path(model: str) -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    key = "\n".join([model, str(Path.cwd()), *_state_of_file(model)])
+    digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()
+    return Path(base) / "nd_plugin" / "layers" / f"{digest[:32]}.json"
+
+
+def _state_of_file(model: str) -> list[str]:
+    """Return size and time of a model's file; nothing for a model without one."""
+    try:
+        state = Path(model).stat()
+    except (OSError, ValueError):
+        return []
+    return [str(state.st_size), str(state.st_mtime_ns)]

@@ -1,0 +1,170 @@
+"""Messages of the command line: the logger ``nd_plugin``, on stderr and in a log file.
+
+Every message is a record of the logger ``nd_plugin``; stderr and the file of ``--log-file`` are its
+handlers while a command runs. Users of the library attach handlers of their own.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from rich.theme import Theme
+
+from nd_plugin.errors import BadInput
+from nd_plugin.report import elements
+
+LOGGER = logging.getLogger("nd_plugin")
+LEVEL_OF_STYLE = {
+    "dim": logging.INFO,
+    "yellow": logging.WARNING,
+    "red": logging.ERROR,
+}
+STYLE_OF_LEVEL = {level: style for style, level in LEVEL_OF_STYLE.items()}
+# What is meant by the names of colours: tones that can be read on dark and on light backgrounds.
+THEME = Theme(
+    {
+        "dim": elements.FAINT,
+        "green": elements.GOOD,
+        "yellow": elements.WARNING,
+        "red": elements.FAILURE,
+    }
+)
+FILE_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
+
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Only warnings and errors on stderr: no progress."
+    ),
+]
+LogFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-file",
+        metavar="FILE",
+        help="Append all messages, with times, to FILE.",
+    ),
+]
+
+
+class StderrHandler(logging.Handler):
+    """Handler that prints records to stderr, coloured by their level."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message of a record, on one line however long."""
+        console = Console(
+            stderr=True, highlight=False, theme=THEME, force_jupyter=False
+        )
+        style = STYLE_OF_LEVEL.get(record.levelno, "")
+        console.print(Text(record.getMessage(), style=style), soft_wrap=True)
+
+
+@contextmanager
+def shown_on_stderr() -> Iterator[None]:
+    """Show messages on stderr while a command runs, and forget its handlers afterwards."""
+    handlers = LOGGER.handlers
+    level = LOGGER.level
+    propagate = LOGGER.propagate
+    handler = StderrHandler(logging.INFO)
+    LOGGER.handlers = [handler]
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
+    try:
+        yield
+    except Exception:
+        LOGGER.debug("unexpected error", exc_info=True)
+        raise
+    finally:
+        for opened in LOGGER.handlers:
+            opened.close()
+        LOGGER.handlers = handlers
+        LOGGER.setLevel(level)
+        LOGGER.propagate = propagate
+
+
+def say(message: str, style: str = "dim") -> None:
+    """Log a message, at the level that belongs to its style.
+
+    A function of the command line that is called from elsewhere shows its messages all the same.
+    """
+    level = LEVEL_OF_STYLE.get(style, logging.INFO)
+    LOGGER.log(level, "%s", message)
+    if not any(isinstance(handler, StderrHandler) for handler in LOGGER.handlers):
+        StderrHandler().emit(
+            LOGGER.makeRecord(LOGGER.name, level, "", 0, message, (), None)
+        )
+
+
+def be_quiet() -> None:
+    """Show only warnings and errors on stderr from now on."""
+    for handler in LOGGER.handlers:
+        if isinstance(handler, StderrHandler):
+            handler.setLevel(logging.WARNING)
+
+
+def is_quiet() -> bool:
+    """Return whether stderr shows no messages below warnings."""
+    return any(
+        isinstance(handler, StderrHandler) and handler.level > logging.INFO
+        for handler in LOGGER.handlers
+    )
+
+
+def log_to_file(path: Path) -> None:
+    """Append messages to a file, too, beginning with the command. Raises BadInput."""
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(
+            f"--log-file {path} cannot be written: {error.strerror or error}"
+        ) from error
+    handler.setFormatter(logging.Formatter(FILE_FORMAT))
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.DEBUG)
+    version = metadata.version("nd_plugin")
+    LOGGER.debug("nd_plugin %s: nd %s", version, " ".join(sys.argv[1:]))
+
+
+def with_message_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with the options ``--quiet`` and ``--log-file`` behind its own."""
+
+    @functools.wraps(command)
+    def with_options(
+        *arguments: Any, quiet: bool, log_file: Path | None, **options: Any
+    ) -> None:
+        if quiet:
+            be_quiet()
+        if log_file is not None:
+            log_to_file(log_file)
+        command(*arguments, **options)
+
+    # texts of annotations would be looked up in this module
+    annotations = get_type_hints(command, include_extras=True)
+    parameters = [
+        parameter.replace(annotation=annotations[name])
+        for name, parameter in inspect.signature(command).parameters.items()
+    ]
+    parameters.append(_option("quiet", Quiet, False))
+    parameters.append(_option("log_file", LogFile, None))
+    vars(with_options)["__signature__"] = inspect.Signature(parameters)
+    with_options.__annotations__ = {
+        parameter.name: parameter.annotation for parameter in parameters
+    }
+    return with_options
+
+
+def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
