@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from nd_plugin.errors import nearest as nearest
     from nd_plugin.explain.explanation import Explanation as Explanation
     from nd_plugin.explain.explanation import Explanations as Explanations
+    from nd_plugin.model_inputs.first_operations import (
+        FirstOperations as FirstOperations,
+    )
     from nd_plugin.plugins.hookspecs import hookimpl as hookimpl
     from nd_plugin.plugins.opening import SpecText as SpecText
     from nd_plugin.plugins.opening import call_with_options as call_with_options
@@ -135,6 +138,7 @@ _HOMES = {
         "nearest",
     ],
     "explain.explanation": ["Explanation", "Explanations"],
+    "model_inputs.first_operations": ["FirstOperations"],
     "plugins.hookspecs": ["hookimpl"],
     "plugins.opening": [
         "SpecText",

@@ -100,10 +100,13 @@ def _arguments_by_name(
 
 
 def probe_input(
-    size: tuple[int, int], device: torch.device, dtype: torch.dtype
+    size: tuple[int, int],
+    device: torch.device,
+    dtype: torch.dtype,
+    channels: int = 3,
 ) -> Tensor:
-    """Return two random images (image, 3, row, column), two so that the image axis shows."""
+    """Return two random images (image, channel, row, column), two so that the image axis shows."""
     generator = torch.Generator("cpu").manual_seed(0)
     with torch.inference_mode(False):
-        noise = torch.rand(2, 3, *size, generator=generator, device="cpu")
+        noise = torch.rand(2, channels, *size, generator=generator, device="cpu")
         return noise.to(device, dtype)

@@ -103,6 +103,12 @@ def say(message: str, style: str = "dim") -> None:
     console.print(Text(message, style=style), soft_wrap=True)
 
 
+def warn(notes: Iterable[str]) -> None:
+    """Print each note as a line to stderr, in yellow."""
+    for note in notes:
+        say(f"! {note}", "yellow")
+
+
 def guarded(command: Callable[[], Any]) -> None:
     """Run the command line; turn errors into a line on stderr and an exit code."""
     warnings.showwarning = _show_warning

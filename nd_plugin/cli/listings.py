@@ -61,6 +61,7 @@ def layers(
         preprocess = opened_model.preprocess.changed(preprocess_values)
         descriptions = opened_model.layers(preprocess.size)
     print_layers(descriptions, as_json=json)
+    console.warn(preprocess.notes)
 
 
 def print_layers(layers: Sequence[LayerDescription], *, as_json: bool) -> None:

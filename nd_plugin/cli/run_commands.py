@@ -73,7 +73,7 @@ def dissect(
     scale: Annotated[
         float | None,
         typer.Option(
-            help="Factor for pixels, before mean and std. [default: 1/255]"
+            help="Factor for pixels, before mean and std. [default: the model's, else 1/255]"
         ),
     ] = None,
     interpolation: Annotated[

@@ -79,7 +79,7 @@ class ConceptSet(Protocol):
         ...
 
     def image(self, index: int) -> Image.Image:
-        """Decode an image; any mode that Pillow converts to RGB."""
+        """Decode an image; any mode that Pillow converts to RGB or grey."""
         ...
 
     def annotation(self, index: int) -> Annotation:

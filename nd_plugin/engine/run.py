@@ -93,6 +93,7 @@ def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
     """Return the provenance of a run that starts now; geometry and seconds follow."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     notes = [
+        *feed.preprocess.notes,
         *model.notes,
         *getattr(feed.concepts, "notes", ()),
         *getattr(probe, "notes", ()),

@@ -14,7 +14,7 @@ from nd_plugin.explain.ablation import by_unit, output_without, value_of_image
 from nd_plugin.explain.class_names import Classes, name_predictions, name_targets
 from nd_plugin.explain.contributions import check_kind, contribute, possible
 from nd_plugin.explain.cuts import LayerCuts
-from nd_plugin.explain.displayed_image import displayed_pixels
+from nd_plugin.explain.displayed_image import displayed_pixels, preprocess_of
 from nd_plugin.explain.explanation import Explanation, Explanations
 from nd_plugin.explain.layer_pass import LayerPass
 from nd_plugin.explain.question import Contributions, Question
@@ -166,12 +166,17 @@ def _check_units(dissection: Dissection, layer_name: str, units: int) -> None:
 
 
 def _notes(question: Question, dissection: Dissection) -> tuple[str, ...]:
-    """Note a model with other weights than the dissected one; "" is an unknown fingerprint."""
+    """Note an assumed preprocessing of the dissection, and a model with other weights than its own.
+
+    A fingerprint "" is unknown.
+    """
+    preprocess = preprocess_of(dissection) or question.model.preprocess
     dissected = dissection.provenance.model.fingerprint
     explained = question.model.identity.fingerprint
     if not dissected or not explained or dissected == explained:
-        return ()
+        return preprocess.notes
     return (
+        *preprocess.notes,
         f"the dissection is of a model with other weights "
         f"(fingerprint {dissected}; this model has {explained})",
     )

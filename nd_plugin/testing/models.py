@@ -34,7 +34,8 @@ def check_model(model: Model, layers: Sequence[Any], size: Size) -> None:
     assert listed, "a model lists its layers"
     assert len(set(listed)) == len(listed), "each layer is listed once"
     random = torch.Generator().manual_seed(1)
-    images = torch.rand(IMAGES, 3, *size, generator=random).to(model.device)
+    shape = (IMAGES, model.preprocess.channels, *size)
+    images = torch.rand(shape, generator=random).to(model.device)
     with model.probe(layers, size) as probe:
         maps_of = _checked_maps(probe, images, len(layers))
         copies = {layer: maps.clone() for layer, maps in maps_of.items()}

@@ -21,6 +21,7 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "receptive_fields": 2,
     "preprocess": 3,
     "machine": 3,
+    "model_inputs": 4,
     "contracts": 4,
     "report": 5,
     "method": 5,
