@@ -50,7 +50,8 @@ def preprocess_of(module: nn.Module) -> Preprocess:
 def completed(stated: Preprocess, first_pass: FirstPass) -> Preprocess:
     """Return a preprocessing with what a model's first operations tell of it.
 
-    They replace what is assumed, and the number of channels is that of the first convolution.
+    They replace what is assumed, and the number of channels is that of the first convolution. Where
+    they contradict what is stated, that is marked as assumed.
     Raises BadInput for a number of channels that images do not have.
     """
     channels = first_pass.layer_channels or stated.channels
@@ -58,10 +59,21 @@ def completed(stated: Preprocess, first_pass: FirstPass) -> Preprocess:
         raise BadInput(
             f"the first convolution takes {channels} channels: images have 3 (RGB) or 1 (grey)"
         )
+    assumed = Preprocess.imagenet(NAMES_NONE, stated.size, channels)
+    implied = first_pass.operations.complete(assumed, MODEL)
     if stated.assumed:
-        assumed = Preprocess.imagenet(NAMES_NONE, stated.size, channels)
-        return first_pass.operations.complete(assumed, MODEL)
-    return _for_channels(stated, channels)
+        return implied
+    stated = _for_channels(stated, channels)
+    if implied.assumed or _normalise_alike(stated, implied):
+        return stated
+    doubt = f"{stated.source}, although {implied.source}"
+    return replace(stated, source=doubt, assumed=True)
+
+
+def _normalise_alike(first: Preprocess, second: Preprocess) -> bool:
+    first_values = (first.mean, first.std, first.scale, first.channel_order)
+    second_values = (second.mean, second.std, second.scale, second.channel_order)
+    return first_values == second_values
 
 
 def _for_channels(stated: Preprocess, channels: int) -> Preprocess:

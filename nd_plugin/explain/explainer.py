@@ -170,13 +170,14 @@ def _notes(question: Question, dissection: Dissection) -> tuple[str, ...]:
 
     A fingerprint "" is unknown.
     """
-    preprocess = preprocess_of(dissection) or question.model.preprocess
+    preprocess = preprocess_of(dissection)
+    preprocess_notes = preprocess.notes if preprocess else ()
     dissected = dissection.provenance.model.fingerprint
     explained = question.model.identity.fingerprint
     if not dissected or not explained or dissected == explained:
-        return preprocess.notes
+        return preprocess_notes
     return (
-        *preprocess.notes,
+        *preprocess_notes,
         f"the dissection is of a model with other weights "
         f"(fingerprint {dissected}; this model has {explained})",
     )

@@ -55,7 +55,8 @@ class TestOpening:
         units = LayerDissection(SPEC, "layer4")
         assert opened_models == [], "lazily"
         first = dissected(units)
-        assert units.explain(images)[0].notes == (), "the weights of the dissection"
+        (note,) = units.explain(images)[0].notes
+        assert "preprocessing is assumed" in note, "and the weights are the same"
         second = dissected(units)
         units.attribute(images, 0)
         assert opened_models == [SPEC]
