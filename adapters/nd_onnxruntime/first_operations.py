@@ -26,7 +26,6 @@ ARITHMETIC = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div"}
 UNCHANGING = (  # operators after which a pixel still has its value, apart from rounding
     "Identity",
     "Dropout",
-    "Pad",
     "Resize",
     "Upsample",
     "Clip",
@@ -186,6 +185,16 @@ class Follower:
         channel_axis = order.index(value.channel_axis)
         return replace(value, name=node.output[0], channel_axis=channel_axis)
 
+    def pad(self, node: NodeProto, value: FollowedValue) -> FollowedValue | None:
+        """Follow a padding of rows and columns; channels are not padded."""
+        pads = self._constant(node.input[1]) if len(node.input) > 1 else None
+        amounts = _attribute(node, "pads", [] if pads is None else pads.tolist())
+        has_axes = len(amounts) == 2 * AXES
+        padded_channels = amounts[value.channel_axis :: AXES] if has_axes else [1]
+        if any(padded_channels):
+            return None
+        return _after(node, value, value.operations)
+
     def gather(self, node: NodeProto, value: FollowedValue) -> FollowedValue | None:
         """Follow a selection of all channels in another order."""
         indices = self._constant(node.input[1])
@@ -244,6 +253,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(UNCHANGING, Follower.unchanging),
     "Cast": Follower.cast,
     "Transpose": Follower.transpose,
+    "Pad": Follower.pad,
     "Gather": Follower.gather,
     "Slice": Follower.slice,
     "BatchNormalization": Follower.batch_norm,
