@@ -127,9 +127,9 @@ class Preprocess:
         """
         if not values:
             return self
-        replaced = dict(values)
+        new_values = dict(values)
         for name in values.keys() & STATISTICS:
-            replaced[name] = self._for_channels(name, values[name])
+            new_values[name] = self._for_channels(name, values[name])
         has_statistics = values.keys() >= STATISTICS
         if has_statistics and "scale" not in values:
             self._check_scale()
@@ -138,7 +138,7 @@ class Preprocess:
             source = f"{self.source}; {source}"
         return replace(
             self,
-            **replaced,
+            **new_values,
             source=source,
             assumed=self.assumed and not has_statistics,
         )
@@ -243,8 +243,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _luma(pixels: Tensor) -> Tensor:
     """Convert uint8 RGB (image, 3, row, column) to grey (image, 1, row, column), as Pillow does."""
     weights = torch.tensor(LUMA_WEIGHTS, device=pixels.device).view(-1, 1, 1)
-    weighted = (pixels.int() * weights).sum(1, keepdim=True, dtype=torch.int32)
-    return ((weighted + 2**15) >> 16).to(torch.uint8)
+    weighted_sum = (pixels.int() * weights).sum(1, keepdim=True, dtype=torch.int32)
+    return ((weighted_sum + 2**15) >> 16).to(torch.uint8)
 
 
 def parse_size(text: str, what: str, forms: str = "N or HxW") -> Size:

@@ -59,10 +59,10 @@ def follow_image(
     Raises BadInput for a number of channels that images do not have.
     """
     follower = Follower(document, graph)
-    followed = follower.follow(image)
-    channels = follower.channels_after(followed)
+    last_value = follower.follow(image)
+    channels = follower.channels_after(last_value)
     if image.declares_channels or channels in (None, image.channels):
-        return image, followed.operations
+        return image, last_value.operations
     if channels not in CHANNELS:
         raise BadInput(
             f"the first convolution takes {channels} channels: images have 3 (RGB) or 1 (grey)"
@@ -84,10 +84,10 @@ class Follower:
         operations = FirstOperations.none(image.channels)
         value = FollowedValue(image.name, channel_axis, operations)
         while True:
-            following = self._next(value)
-            if following is None:
+            next_value = self._next(value)
+            if next_value is None:
                 return value
-            value = following
+            value = next_value
 
     def channels_after(self, value: FollowedValue) -> int | None:
         """Return the channels that the convolution after a value takes; None for another layer."""
@@ -190,8 +190,8 @@ class Follower:
         pads = self._constant(node.input[1]) if len(node.input) > 1 else None
         amounts = _attribute(node, "pads", [] if pads is None else pads.tolist())
         has_axes = len(amounts) == 2 * AXES
-        padded_channels = amounts[value.channel_axis :: AXES] if has_axes else [1]
-        if any(padded_channels):
+        channel_amounts = amounts[value.channel_axis :: AXES] if has_axes else [1]
+        if any(channel_amounts):
             return None
         return _after(node, value, value.operations)
 

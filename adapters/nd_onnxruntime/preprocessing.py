@@ -38,8 +38,8 @@ def preprocess_of(
             (1.0,) * image.channels,
             source="the file's Ultralytics metadata",
         )
-    assumed = Preprocess.imagenet(NAMES_NONE, size, image.channels)
-    return operations.complete(assumed, GRAPH)
+    imagenet = Preprocess.imagenet(NAMES_NONE, size, image.channels)
+    return operations.complete(imagenet, GRAPH)
 
 
 def _of_integers(image: ImageInput, size: Size) -> Preprocess:

@@ -27,7 +27,7 @@ from nd_torch.devices import CPU, choose_device, device_of, dtype_of
 from nd_torch.first_operations import observe_first_pass
 from nd_torch.forward import at_rest
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
-from nd_torch.preprocessing import NAMES_NONE, completed, preprocess_of
+from nd_torch.preprocessing import NAMES_NONE, complete, preprocess_of
 from nd_torch.probe import TorchProbe, open_probe
 from nd_torch.split_model import Splittable
 from nd_torch.survey import ModuleRun, survey
@@ -148,7 +148,7 @@ class TorchModel(Splittable):
         first_pass = observe_first_pass(
             self._run, self.root, size, self.device, self.dtype
         )
-        return completed(self.stated_preprocess, first_pass)
+        return complete(self.stated_preprocess, first_pass)
 
     def called_by(self, function: Callable[..., Any]) -> TorchModel:
         """Return the same model, run through one of its own methods."""

@@ -40,11 +40,13 @@ UNCHANGING = (  # operations after which a pixel still has its value
 
 
 @dataclass(frozen=True)
-class FollowedTensor:
+class ImageState:
     """Images after some operations."""
 
     channel_axis: int
     operations: FirstOperations
+    # number of equal channels that a grey image was copied to
+    copies: int = 1
 
 
 def follow(
@@ -52,47 +54,65 @@ def follow(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     images: Tensor,
-    followed: FollowedTensor,
-) -> FollowedTensor | None:
+    state: ImageState,
+) -> ImageState | None:
     """Return what an operation makes of images; None where they are images no more."""
     try:
         if name in UNCHANGING:
-            return followed
+            return state
         if name in ARITHMETIC:
-            return _compute(name, args, kwargs, images, followed)
+            return _compute(name, args, kwargs, images, state)
         rule = RULES.get(name)
-        return None if rule is None else rule(images, followed, args)
-    except (ValueError, IndexError):
+        return None if rule is None else rule(images, state, args)
+    except (ValueError, IndexError, TypeError):
         # constants of another shape than that of an image's channels
         return None
 
 
 def _slice(
-    images: Tensor, followed: FollowedTensor, args: Sequence[Any]
-) -> FollowedTensor | None:
+    images: Tensor, state: ImageState, args: Sequence[Any]
+) -> ImageState | None:
     """Follow a cut-out of the image; none of every other row or column."""
     axis = args[1] if len(args) > 1 else 0
     step = args[4] if len(args) > 4 else 1
-    is_cut_out = axis % images.dim() != followed.channel_axis and step == 1
-    return followed if is_cut_out else None
+    is_cut_out = axis % images.dim() != state.channel_axis and step == 1
+    return state if is_cut_out else None
 
 
 def _expand(
-    images: Tensor, followed: FollowedTensor, args: Sequence[Any]
-) -> FollowedTensor | None:
-    """Follow an expansion to the shape that the images have already."""
-    sizes = zip(args[1], images.shape, strict=True)
-    is_same = all(size in (-1, length) for size, length in sizes)
-    return followed if is_same else None
+    images: Tensor, state: ImageState, args: Sequence[Any]
+) -> ImageState | None:
+    """Follow an expansion of a grey image to equal channels, or to the shape that it has."""
+    sizes = list(zip(args[1], images.shape, strict=True))
+    if all(size in (-1, length) for size, length in sizes):
+        return state
+    return copy_grey(images, state, args[1][state.channel_axis])
+
+
+def _repeat(
+    images: Tensor, state: ImageState, args: Sequence[Any]
+) -> ImageState | None:
+    """Follow a repetition of a grey image."""
+    counts = list(args[1])
+    count = counts.pop(state.channel_axis)
+    return copy_grey(images, state, count) if set(counts) <= {1} else None
+
+
+def copy_grey(images: Tensor, state: ImageState, count: int) -> ImageState | None:
+    """Follow a copying of grey images to several channels; None for images in colour."""
+    if images.shape[state.channel_axis] != 1:
+        return None
+    operations = state.operations.repeated(count, f"{count} equal channels")
+    return replace(state, operations=operations, copies=count)
 
 
 def _pad(
-    images: Tensor, followed: FollowedTensor, args: Sequence[Any]
-) -> FollowedTensor | None:
+    images: Tensor, state: ImageState, args: Sequence[Any]
+) -> ImageState | None:
     """Follow a padding of rows and columns; channels are not padded."""
     # pairs of amounts, of the last axis first
-    amounts = args[1][2 * (images.dim() - 1 - followed.channel_axis) :][:2]
-    return None if any(amounts) else followed
+    amounts = args[1][2 * (images.dim() - 1 - state.channel_axis) :][:2]
+    return None if any(amounts) else state
 
 
 def _compute(
@@ -100,26 +120,24 @@ def _compute(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     images: Tensor,
-    followed: FollowedTensor,
-) -> FollowedTensor | None:
+    state: ImageState,
+) -> ImageState | None:
     """Follow an addition, subtraction, multiplication or division with a constant."""
     constant_first = args[0] is not images
-    numbers = _numbers(args[0] if constant_first else args[1], images, followed)
+    numbers = _numbers(args[0] if constant_first else args[1], images, state)
     multiplier = kwargs.get("alpha", 1)
     is_rounded = kwargs.get("rounding_mode") is not None
     if numbers is None or is_rounded or (constant_first and multiplier != 1):
         return None
-    operations = followed.operations.computed(
+    operations = state.operations.computed(
         ARITHMETIC[name],
         [number * multiplier for number in numbers],
         constant_first=constant_first,
     )
-    return None if operations is None else replace(followed, operations=operations)
+    return None if operations is None else replace(state, operations=operations)
 
 
-def _numbers(
-    operand: Any, images: Tensor, followed: FollowedTensor
-) -> list[float] | None:
+def _numbers(operand: Any, images: Tensor, state: ImageState) -> list[float] | None:
     """Return one number, or one for each channel, of a constant; None for other values."""
     if isinstance(operand, int | float):
         return [float(operand)]
@@ -127,89 +145,86 @@ def _numbers(
         return None
     missing_axes = (1,) * (images.dim() - operand.dim())
     by_axis = operand.reshape(missing_axes + tuple(operand.shape))
-    rows = by_axis.movedim(followed.channel_axis, 0).flatten(1)
+    rows = by_axis.movedim(state.channel_axis, 0).flatten(1)
     if not bool((rows == rows[:, :1]).all()):
         return None
     numbers: list[float] = rows[:, 0].double().tolist()
     return numbers
 
 
-def _permute(
-    images: Tensor, followed: FollowedTensor, args: Sequence[Any]
-) -> FollowedTensor:
+def _permute(images: Tensor, state: ImageState, args: Sequence[Any]) -> ImageState:
     order = [axis % images.dim() for axis in args[1]]
-    return replace(followed, channel_axis=order.index(followed.channel_axis))
+    return replace(state, channel_axis=order.index(state.channel_axis))
 
 
 def _transpose(
-    images: Tensor, followed: FollowedTensor, args: Sequence[Any]
-) -> FollowedTensor:
+    images: Tensor, state: ImageState, args: Sequence[Any]
+) -> ImageState:
     order = list(range(images.dim()))
     first, second = args[1:3]
     order[first], order[second] = order[second], order[first]
-    return replace(followed, channel_axis=order.index(followed.channel_axis))
+    return replace(state, channel_axis=order.index(state.channel_axis))
 
 
 def _flip(
-    images: Tensor, followed: FollowedTensor, args: Sequence[Any]
-) -> FollowedTensor | None:
+    images: Tensor, state: ImageState, args: Sequence[Any]
+) -> ImageState | None:
     """Follow a reversal of the channels."""
-    if [axis % images.dim() for axis in args[1]] != [followed.channel_axis]:
+    if [axis % images.dim() for axis in args[1]] != [state.channel_axis]:
         return None
-    channels = followed.operations.channels
-    return _reordered(followed, range(channels - 1, -1, -1))
+    channels = state.operations.channels
+    return _reordered(state, range(channels - 1, -1, -1))
 
 
 def _index(
-    images: Tensor, followed: FollowedTensor, args: Sequence[Any]
-) -> FollowedTensor | None:
+    images: Tensor, state: ImageState, args: Sequence[Any]
+) -> ImageState | None:
     """Follow a selection of all channels in another order."""
     indexed_axes = [axis for axis, index in enumerate(args[1]) if index is not None]
-    if indexed_axes != [followed.channel_axis]:
+    if indexed_axes != [state.channel_axis]:
         return None
-    return _reordered(followed, args[1][followed.channel_axis].tolist())
+    return _reordered(state, args[1][state.channel_axis].tolist())
 
 
-def _reordered(
-    followed: FollowedTensor, order: Sequence[int]
-) -> FollowedTensor | None:
-    if sorted(order) != list(range(followed.operations.channels)):
+def _reordered(state: ImageState, order: Sequence[int]) -> ImageState | None:
+    if sorted(order) != list(range(state.operations.channels)):
         return None
-    operations = followed.operations.reordered(order, "channels reversed")
-    return replace(followed, operations=operations)
+    operations = state.operations.reordered(order, "channels reversed")
+    return replace(state, operations=operations)
 
 
 def _without_axis(
-    images: Tensor, followed: FollowedTensor, args: Sequence[Any]
-) -> FollowedTensor | None:
+    images: Tensor, state: ImageState, args: Sequence[Any]
+) -> ImageState | None:
     """Follow a selection of one image, or of each, from a batch."""
     axis = args[1] if len(args) > 1 else 0
-    if axis % images.dim() != 0 or followed.channel_axis == 0:
+    if axis % images.dim() != 0 or state.channel_axis == 0:
         return None
-    return replace(followed, channel_axis=followed.channel_axis - 1)
+    return replace(state, channel_axis=state.channel_axis - 1)
 
 
 def _with_axis(
-    images: Tensor, followed: FollowedTensor, args: Sequence[Any]
-) -> FollowedTensor | None:
+    images: Tensor, state: ImageState, args: Sequence[Any]
+) -> ImageState | None:
     """Follow an insertion of an axis before all others."""
     if args[1] != 0:
         return None
-    return replace(followed, channel_axis=followed.channel_axis + 1)
+    return replace(state, channel_axis=state.channel_axis + 1)
 
 
 def _view(
-    images: Tensor, followed: FollowedTensor, args: Sequence[Any]
-) -> FollowedTensor | None:
+    images: Tensor, state: ImageState, args: Sequence[Any]
+) -> ImageState | None:
     """Follow a change of shape that leaves the axes up to the channels as they are."""
-    axes = followed.channel_axis + 1
+    axes = state.channel_axis + 1
     has_same_axes = list(args[1][:axes]) == list(images.shape[:axes])
-    return followed if has_same_axes else None
+    return state if has_same_axes else None
 
 
-RULES: dict[str, Callable[[Tensor, FollowedTensor, Any], FollowedTensor | None]] = {
+RULES: dict[str, Callable[[Tensor, ImageState, Any], ImageState | None]] = {
     "constant_pad_nd": _pad,
     "expand": _expand,
+    "repeat": _repeat,
     "slice": _slice,
     "permute": _permute,
     "transpose": _transpose,

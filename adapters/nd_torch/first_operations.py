@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from nd_plugin import FirstOperations
-from nd_torch.first_operation_rules import FollowedTensor, follow
+from nd_torch.first_operation_rules import ImageState, copy_grey, follow
 from nd_torch.forward import Stop, at_rest
 from nd_torch.tracking import probe_input
 
@@ -74,7 +74,7 @@ class FirstPass:
     operations: FirstOperations
     # None where the first layer does not tell, or was not reached
     layer_channels: int | None
-    failed: bool = False  # before the first layer
+    has_failed: bool = False  # before the first layer
 
 
 def observe_first_pass(
@@ -89,33 +89,36 @@ def observe_first_pass(
     A model whose first layer takes one channel, or that fails on colours, is run on grey images.
     """
     first_pass = _observe(call, root, probe_input(size, device, dtype))
-    if first_pass.layer_channels != 1 and not first_pass.failed:
+    if first_pass.layer_channels != 1 and not first_pass.has_failed:
         return first_pass
     grey_images = probe_input(size, device, dtype, channels=1)
     grey_pass = _observe(call, root, grey_images)
-    takes_grey = first_pass.layer_channels == 1 or grey_pass.layer_channels == 1
-    return grey_pass if takes_grey else first_pass
+    if grey_pass.layer_channels == 1:
+        return grey_pass
+    if grey_pass.layer_channels is None and first_pass.layer_channels == 1:
+        return replace(grey_pass, layer_channels=1)
+    return replace(first_pass, layer_channels=grey_pass.layer_channels)
 
 
 def _observe(
     call: Callable[[Tensor], Any], root: nn.Module | None, images: Tensor
 ) -> FirstPass:
-    following = Following(images)
-    failed = False
+    mode = Following(images)
+    has_failed = False
     try:
         with (
             at_rest(root),
             torch.inference_mode(False),
             torch.no_grad(),
-            following,
+            mode,
         ):
             call(images)
     except Stop:
         pass
     except Exception:
         # of any kind: the model says so when it is used
-        failed = not following.ended
-    return FirstPass(following.operations, following.layer_channels, failed)
+        has_failed = not mode.reached_layer
+    return FirstPass(mode.operations, mode.layer_channels, has_failed)
 
 
 class Following(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -128,10 +131,10 @@ class Following(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations = FirstOperations.none(images.shape[CHANNEL_AXIS])
         self.layer_channels: int | None = None
-        self.ended = False  # at the first layer
+        self.reached_layer = False  # at the first layer
         # None: measured on the images
-        self._followed: Any = WeakTensorKeyDictionary()
-        self._followed[images] = FollowedTensor(CHANNEL_AXIS, self.operations)
+        self._states: Any = WeakTensorKeyDictionary()
+        self._states[images] = ImageState(CHANNEL_AXIS, self.operations)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -149,23 +152,23 @@ class Following(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         name = func.overloadpacket.__name__
         leaves = tree_leaves((args, kwargs))
-        images = [leaf for leaf in leaves if self._is_followed(leaf)]
+        images = [leaf for leaf in leaves if self._has_state(leaf)]
         if not images or name in NEW_TENSORS:
             return func(*args, **kwargs)
         if name in MEASUREMENTS:
             result = func(*args, **kwargs)
             self._record(result, None)
             return result
-        followed = self._follow(name, args, kwargs, images)
-        if followed is None:
+        state = self._follow(name, args, kwargs, images)
+        if state is None:
             self._end(name, args, images)
             raise Stop
         result = func(*args, **kwargs)
-        self._record(result, followed)
+        self._record(result, state)
         return result
 
-    def _is_followed(self, leaf: Any) -> bool:
-        return isinstance(leaf, Tensor) and leaf in self._followed
+    def _has_state(self, leaf: Any) -> bool:
+        return isinstance(leaf, Tensor) and leaf in self._states
 
     def _follow(
         self,
@@ -173,38 +176,40 @@ class Following(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         images: Sequence[Tensor],
-    ) -> FollowedTensor | None:
+    ) -> ImageState | None:
         """Return what an operation makes of the images; None where they are images no more."""
-        followed = self._followed[images[0]]
-        if len(images) != 1 or followed is None:
+        state = self._states[images[0]]
+        if name == "cat" and state is not None and _are_copies(args, images):
+            return copy_grey(images[0], state, len(images))
+        if len(images) != 1 or state is None:
             return None
-        return follow(name, args, kwargs, images[0], followed)
+        return follow(name, args, kwargs, images[0], state)
 
-    def _record(self, result: Any, followed: FollowedTensor | None) -> None:
+    def _record(self, result: Any, state: ImageState | None) -> None:
         """Record the results of an operation."""
-        if followed is not None:
-            self.operations = followed.operations
+        if state is not None:
+            self.operations = state.operations
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor):
-                self._followed[leaf] = followed
+                self._states[leaf] = state
 
     def _end(
         self, name: str, args: Sequence[Any], images: Sequence[Tensor]
     ) -> None:
         """Record what the first layer gets, and how many channels it takes, where it tells."""
-        self.ended = True
-        followed = [self._followed[tensor] for tensor in images]
-        if followed[0] is None or followed != followed[:1] * len(followed):
+        self.reached_layer = True
+        states = [self._states[tensor] for tensor in images]
+        if states[0] is None or states != states[:1] * len(states):
             # several versions of the images: none is the model's input
             channels = self.operations.channels
             self.operations = FirstOperations.none(channels)
             return
-        self.operations = followed[0].operations
-        if followed[0].channel_axis != CHANNEL_AXIS:
+        self.operations = states[0].operations
+        if states[0].channel_axis != CHANNEL_AXIS:
             return
-        self.layer_channels = _channels_of_layer(name, args)
+        self.layer_channels = _channels_of_layer(name, args, images, states[0])
         if name in BATCH_NORMS and isinstance(args[3], Tensor):
-            self.layer_channels = len(args[3])
+            self.layer_channels = len(args[3]) // states[0].copies
             self._add_batch_norm(means=args[3], variances=args[4])
 
     def _add_batch_norm(self, means: Tensor, variances: Tensor) -> None:
@@ -214,13 +219,24 @@ class Following(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
 
 
-def _channels_of_layer(name: str, args: Sequence[Any]) -> int | None:
-    """Return how many channels the images of a first layer have; None where it does not tell."""
+def _are_copies(args: Sequence[Any], images: Sequence[Tensor]) -> bool:
+    """Return whether three equal tensors are concatenated along the channels."""
+    is_repeated = len(images) == 3 and all(image is images[0] for image in images)
+    return is_repeated and args[1:] == (CHANNEL_AXIS,)
+
+
+def _channels_of_layer(
+    name: str, args: Sequence[Any], images: Sequence[Tensor], state: ImageState
+) -> int | None:
+    """Return how many channels the images of a first layer have; None where it does not tell.
+
+    Three copies of images are a sign that these are grey.
+    """
     if name == "convolution" and args[1].dim() == BATCH_AXES:
-        is_transposed, groups = args[6], args[8]
-        return None if is_transposed else int(args[1].shape[1] * groups)
-    if name == "repeat" and list(args[1][:2]) == [1, 3]:
-        return 1
-    if name == "cat" and len(args[0]) == 3 and args[1:] == (CHANNEL_AXIS,):
-        return 1
-    return None
+        weight, is_transposed, groups = args[1], args[6], args[8]
+        # (input, output / groups, …) if transposed, else (output, input / groups, …)
+        channels = weight.shape[0] if is_transposed else weight.shape[1] * groups
+        return int(channels) // state.copies
+    is_repeated = name == "repeat" and list(args[1][:2]) == [1, 3]
+    is_joined = name == "cat" and _are_copies(args, images)
+    return 1 if is_repeated or is_joined else None

@@ -47,27 +47,28 @@ def preprocess_of(module: nn.Module) -> Preprocess:
         ) from error
 
 
-def completed(stated: Preprocess, first_pass: FirstPass) -> Preprocess:
-    """Return a preprocessing with what a model's first operations tell of it.
+def complete(metadata_values: Preprocess, first_pass: FirstPass) -> Preprocess:
+    """Complete the preprocessing that metadata state by what the model's first operations tell.
 
-    They replace what is assumed, and the number of channels is that of the first convolution. Where
-    they contradict what is stated, that is marked as assumed.
+    They replace what is assumed, and the number of channels is that of the first convolution. What
+    the metadata state is marked as assumed where the operations contradict it.
+
     Raises BadInput for a number of channels that images do not have.
     """
-    channels = first_pass.layer_channels or stated.channels
+    channels = first_pass.layer_channels or metadata_values.channels
     if channels not in CHANNELS:
         raise BadInput(
             f"the first convolution takes {channels} channels: images have 3 (RGB) or 1 (grey)"
         )
-    assumed = Preprocess.imagenet(NAMES_NONE, stated.size, channels)
-    implied = first_pass.operations.complete(assumed, MODEL)
-    if stated.assumed:
-        return implied
-    stated = _for_channels(stated, channels)
-    if implied.assumed or _normalise_alike(stated, implied):
-        return stated
-    doubt = f"{stated.source}, although {implied.source}"
-    return replace(stated, source=doubt, assumed=True)
+    imagenet = Preprocess.imagenet(NAMES_NONE, metadata_values.size, channels)
+    own_values = first_pass.operations.complete(imagenet, MODEL)
+    if metadata_values.assumed:
+        return own_values
+    metadata_values = _for_channels(metadata_values, channels)
+    if own_values.assumed or _normalise_alike(metadata_values, own_values):
+        return metadata_values
+    doubt = f"{metadata_values.source}, although {own_values.source}"
+    return replace(metadata_values, source=doubt, assumed=True)
 
 
 def _normalise_alike(first: Preprocess, second: Preprocess) -> bool:
@@ -76,17 +77,17 @@ def _normalise_alike(first: Preprocess, second: Preprocess) -> bool:
     return first_values == second_values
 
 
-def _for_channels(stated: Preprocess, channels: int) -> Preprocess:
+def _for_channels(metadata_values: Preprocess, channels: int) -> Preprocess:
     """Return a stated preprocessing for images of one channel, where the model takes these."""
-    if stated.channels == channels or channels != 1:
-        return stated
-    mean = sum(stated.mean) / len(stated.mean)
-    std = sum(stated.std) / len(stated.std)
+    if metadata_values.channels == channels or channels != 1:
+        return metadata_values
+    mean = sum(metadata_values.mean) / len(metadata_values.mean)
+    std = sum(metadata_values.std) / len(metadata_values.std)
     return replace(
-        stated,
+        metadata_values,
         mean=(mean,),
         std=(std,),
-        source=f"{stated.source}, averaged over the channels for a model of grey images",
+        source=f"{metadata_values.source}, averaged over the channels for a model of grey images",
         assumed=True,
     )
 

@@ -121,6 +121,16 @@ class FirstOperations:
             texts=(*self.texts, text),
         )
 
+    def repeated(self, count: int, text: str) -> FirstOperations:
+        """Append a copying of a grey image to several equal channels."""
+        return replace(
+            self,
+            factors=self.factors * count,
+            offsets=self.offsets * count,
+            order=self.order * count,
+            texts=(*self.texts, text),
+        )
+
     def batch_normalised(
         self, means: Sequence[float], variances: Sequence[float]
     ) -> FirstOperations:
@@ -137,13 +147,13 @@ class FirstOperations:
             deviations=tuple(pairs),
         )
 
-    def complete(self, assumed: Preprocess, owner: str) -> Preprocess:
-        """Replace assumed values by those that these operations imply, or add a hint to them.
+    def complete(self, default: Preprocess, owner: str) -> Preprocess:
+        """Return the preprocessing that these operations imply, else ``default`` with a hint.
 
-        ``owner`` is what has the operations, such as "the graph".
+        ``default`` is assumed; ``owner`` is what has the operations, such as "the graph".
         """
         if not self.texts:
-            return assumed
+            return default
         listing = ", ".join(self.texts)
         input_range = self.range_of_first or self._find_range()
         if input_range is None:
@@ -151,9 +161,9 @@ class FirstOperations:
         elif not self._is_certain(input_range):
             hint = f"suggest {input_range.name}"
         else:
-            return self._preprocess(assumed, input_range, f"{owner}'s {FIRST}")
-        source = f"{assumed.source}; its {FIRST} ({listing}) {hint}"
-        return replace(assumed, source=source)
+            return self._preprocess(default, input_range, f"{owner}'s {FIRST}")
+        source = f"{default.source}; its {FIRST} ({listing}) {hint}"
+        return replace(default, source=source)
 
     def _is_certain(self, input_range: InputRange) -> bool:
         if self.range_of_first is not None:
@@ -166,16 +176,16 @@ class FirstOperations:
         )
 
     def _preprocess(
-        self, assumed: Preprocess, input_range: InputRange, origin: str
+        self, default: Preprocess, input_range: InputRange, origin: str
     ) -> Preprocess:
         """Return the preprocessing that produces a range."""
         channel_order = "bgr" if self._takes_bgr(input_range) else "rgb"
         order_text = ", channels in the order BGR" if channel_order == "bgr" else ""
         listing = ", ".join(self.texts)
         return replace(
-            assumed,
-            mean=(input_range.mean,) * self.channels,
-            std=(input_range.std,) * self.channels,
+            default,
+            mean=(input_range.mean,) * default.channels,
+            std=(input_range.std,) * default.channels,
             scale=input_range.scale,
             channel_order=channel_order,
             source=f"{origin} ({listing}) take {input_range.name}{order_text}",
@@ -203,7 +213,8 @@ class FirstOperations:
 
     def _takes_bgr(self, input_range: InputRange) -> bool:
         """Return whether ImageNet's means are subtracted in the order blue, green, red."""
-        return self._has_means(IMAGENET_MEAN[::-1], input_range)
+        is_grey = len(set(self.order)) == 1
+        return not is_grey and self._has_means(IMAGENET_MEAN[::-1], input_range)
 
     def _normalises_with(
         self, statistics: Sequence[tuple[float, float]], input_range: InputRange
@@ -217,21 +228,24 @@ class FirstOperations:
         )
 
     def _has_means(
-        self, expected: Sequence[float], input_range: InputRange
+        self, reference_values: Sequence[float], input_range: InputRange
     ) -> bool:
         means = [mean / input_range.largest for mean, _ in self._of_images()]
-        return _are_close(means, expected)
+        return _are_close(means, reference_values)
 
     def _of_images(self) -> list[tuple[float, float]]:
         """Return the statistics in the order of the images' channels."""
+        if len(set(self.order)) < self.channels:
+            # of a grey image
+            return self._statistics()
         by_channel = dict(zip(self.order, self._statistics(), strict=True))
         return [by_channel[channel] for channel in range(self.channels)]
 
 
-def _are_close(values: Sequence[float], expected: Sequence[float]) -> bool:
-    if len(values) != len(expected):
+def _are_close(values: Sequence[float], reference_values: Sequence[float]) -> bool:
+    if len(values) != len(reference_values):
         return False
-    pairs = zip(values, expected, strict=True)
+    pairs = zip(values, reference_values, strict=True)
     return all(
         abs(value - target) < STATISTICS_TOLERANCE for value, target in pairs
     )
@@ -258,6 +272,6 @@ def _products(
 
 def _describe(name: str, numbers: Sequence[float]) -> str:
     """Return an operation and its numbers in words, such as ``div 0.229 0.224 0.225``."""
-    distinct = numbers[:1] if len(set(numbers)) == 1 else numbers
-    shown = [f"{number:.4g}" for number in distinct[:NUMBERS_SHOWN]]
-    return " ".join([name, *shown])
+    values = numbers[:1] if len(set(numbers)) == 1 else numbers
+    texts = [f"{number:.4g}" for number in values[:NUMBERS_SHOWN]]
+    return " ".join([name, *texts])

@@ -284,7 +284,8 @@ class TestCommand:
             "--quantile", "0.05", "--input-size", "32", "--workers", "0",
         )  # fmt: skip
         assert code == 0
-        header, first, second = out.splitlines()
+        header, first, second, note = out.splitlines()
+        assert note.startswith("! the preprocessing is assumed")
         assert header.split() == [
             "layer", "units", "activations", "thresholds", "IoU", "labels", "detectors", "centres",
         ]  # fmt: skip

@@ -246,6 +246,7 @@ class TestGrey:
             nn.Sequential(nn.BatchNorm2d(1), with_channels(1)),
             with_first(lambda x: x.repeat(1, 3, 1, 1)),
             with_first(lambda x: torch.cat([x, x, x], 1)),
+            nn.Sequential(nn.ConvTranspose2d(1, 3, 2), networks.ResNet18()),
         ],
     )
     def test_behind_other_operations(self, model: nn.Module) -> None:
@@ -313,6 +314,16 @@ class TestGrey:
             opened.layers((64, 64))
         with pytest.raises(BadInput, match=message):
             LayerDissection(with_channels(channels), "layer1").dissect(SHAPES)
+
+    def test_copied_to_colours(self) -> None:
+        model = with_first(lambda x: (x.repeat(1, 3, 1, 1) - MEAN) / STD)
+        preprocess = open_model(model).preprocess
+        assert values(preprocess) == ((0,), (1,), 1 / 255)
+        assert "(3 equal channels, sub 0.485 0.456 0.406, div" in preprocess.source
+
+    def test_copies_of_colours_are_not_grey(self) -> None:
+        model = with_first(lambda x: torch.cat([x, x, x], 1), with_channels(9))
+        assert open_model(model.eval()).preprocess.channels == 3
 
     def test_padded_channels_are_no_channels_of_images(self) -> None:
         model = with_first(lambda x: F.pad(x, (0, 0, 0, 0, 0, 1)), with_channels(4))
