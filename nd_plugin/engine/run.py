@@ -108,7 +108,7 @@ def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
         versions=_versions(),
         started=started,
         seconds=0.0,
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(notes)),
         extra={"batch_size": feed.batch_size, "workers": feed.workers},
     )
 
