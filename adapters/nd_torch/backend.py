@@ -212,7 +212,9 @@ class TorchModel(Splittable):
         return self.call(images.to(self.device, self.dtype))
 
     def _example(self, size: Size) -> Tensor:
-        return probe_input(size, self.device, self.dtype, self.preprocess.channels)
+        return probe_input(
+            size, self.device, self.dtype, channels=self.preprocess.channels
+        )
 
 
 def _describe(run: ModuleRun, name: str, size: Size) -> Iterator[LayerDescription]:

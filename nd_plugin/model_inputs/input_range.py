@@ -25,9 +25,9 @@ class InputRange:
     std: float = 1.0
 
 
-PIXELS = InputRange("pixels 0 … 255", 255.0, 1.0)
-UNIT = InputRange("values 0 … 1", 1.0, DEFAULT_SCALE)
-SIGNED = InputRange("values -1 … 1", 1.0, DEFAULT_SCALE, 0.5, 0.5)
+PIXELS = InputRange("pixels 0 to 255", 255.0, 1.0)
+UNIT = InputRange("values 0 to 1", 1.0, DEFAULT_SCALE)
+SIGNED = InputRange("values -1 to 1", 1.0, DEFAULT_SCALE, 0.5, 0.5)
 
 
 def find_range(
@@ -47,7 +47,7 @@ def find_range(
 
 
 def is_pixel_factor(factor: float) -> bool:
-    """Return whether a factor scales pixels 0 … 255 to 0 … 1, or to 0 … 2."""
+    """Return whether a factor scales pixels 0 to 255 to 0 … 1, or to 0 … 2."""
     return _is_one_of(factor, PIXEL_FACTORS)
 
 
@@ -81,7 +81,7 @@ def _only_scales(std: float, input_range: InputRange) -> bool:
 
 
 def _maps_from_signed(mean: float, std: float) -> bool:
-    """Return whether values -1 … 1 are mapped to 0 … 1 or 0 … 255."""
+    """Return whether values -1 to 1 are mapped to 0 … 1 or 0 … 255."""
     return _is_one_of(-mean, (1.0,)) and _is_one_of(1 / std, (0.5, 127.5, 128.0))
 
 

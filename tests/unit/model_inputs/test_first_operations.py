@@ -90,7 +90,7 @@ class TestCertain:
         operations = followed(("div", 255), ("sub", MEAN), ("add", 0))
         source = operations.complete(ASSUMED, "the graph").source
         assert source == (
-            "the graph's first operations (div 255, sub 0.485 0.456 0.406) take pixels 0 … 255"
+            "the graph's first operations (div 255, sub 0.485 0.456 0.406) take pixels 0 to 255"
         )
 
     def test_channels_in_the_order_bgr(self) -> None:
@@ -98,7 +98,7 @@ class TestCertain:
         preprocess = followed(("sub", CAFFE)).complete(ASSUMED, "the graph")
         assert values(preprocess) == PIXELS and preprocess.channel_order == "bgr"
         assert preprocess.source.endswith(
-            "pixels 0 … 255, channels in the order BGR"
+            "pixels 0 to 255, channels in the order BGR"
         )
         reversing = FirstOperations.none(3).reordered(
             (2, 1, 0), "channels reversed"
@@ -113,8 +113,8 @@ class TestHints:
     @pytest.mark.parametrize(
         ("mean", "variance", "hint"),
         [
-            ([110, 120, 100], [3600, 3500, 3400], "suggest pixels 0 … 255"),
-            ([0.45, 0.44, 0.4], [0.07, 0.07, 0.08], "suggest values 0 … 1"),
+            ([110, 120, 100], [3600, 3500, 3400], "suggest pixels 0 to 255"),
+            ([0.45, 0.44, 0.4], [0.07, 0.07, 0.08], "suggest values 0 to 1"),
             ([0, 0, 0], [1, 1, 1], "do not tell which values it takes"),
             ([0.1, 0.2, 0.15], [1.1, 1, 1], "do not tell which values it takes"),
         ],
@@ -144,7 +144,7 @@ class TestHints:
     def test_nor_is_one_that_was_taken_apart(self, steps: Any) -> None:
         preprocess = followed(*steps).complete(ASSUMED, "the graph")
         assert values(preprocess) == IMAGENET and preprocess.assumed
-        assert preprocess.source.endswith("suggest pixels 0 … 255")
+        assert preprocess.source.endswith("suggest pixels 0 to 255")
 
     @pytest.mark.parametrize("steps", [[("mul", 0.37)], [("mul", -1), ("add", 1)]])
     def test_other_operations_are_named(self, steps: Any) -> None:

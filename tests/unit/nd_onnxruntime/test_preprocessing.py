@@ -134,7 +134,7 @@ class TestFirstOperations:
         assert values(preprocess) == PIXELS
         assert preprocess.source == (
             "the graph's first operations (div 255, sub 0.485 0.456 0.406, "
-            "div 0.229 0.224 0.225) take pixels 0 … 255"
+            "div 0.229 0.224 0.225) take pixels 0 to 255"
         )
         preprocess = open_model(
             model_behind(("Sub", CAFFE), TO_NCHW, image=image)
@@ -194,7 +194,7 @@ class TestFirstOperations:
         step = ("BatchNormalization", ones, 0 * ones, 110 * ones, 3600 * ones)
         preprocess = open_model(model_behind(step)).preprocess
         assert values(preprocess) == IMAGENET and preprocess.assumed
-        hint = "its first operations (a BatchNorm) suggest pixels 0 … 255"
+        hint = "its first operations (a BatchNorm) suggest pixels 0 to 255"
         assert hint in preprocess.notes[0]
 
     def test_of_an_exported_module(self, tmp_path: Any) -> None:

@@ -146,7 +146,7 @@ class TestFirstOperations:
         norm.running_var.fill_(3600)
         opened = open_model(nn.Sequential(norm, networks.ResNet18()))
         assert values(opened.preprocess) == IMAGENET and opened.preprocess.assumed
-        hint = "its first operations (a BatchNorm) suggest pixels 0 … 255"
+        hint = "its first operations (a BatchNorm) suggest pixels 0 to 255"
         assert hint in opened.preprocess.notes[0]
 
     def test_are_read_once_and_leave_the_model_as_it_was(self) -> None:
