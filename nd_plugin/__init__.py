@@ -69,6 +69,9 @@ if TYPE_CHECKING:
     from nd_plugin.errors import nearest as nearest
     from nd_plugin.explain.explanation import Explanation as Explanation
     from nd_plugin.explain.explanation import Explanations as Explanations
+    from nd_plugin.model_inputs.first_operations import (
+        FirstOperations as FirstOperations,
+    )
     from nd_plugin.pictures.files import PictureSize as PictureSize
     from nd_plugin.pictures.files import measure_picture as measure_picture
     from nd_plugin.pictures.files import read_picture as read_picture
@@ -166,6 +169,7 @@ _HOMES = {
         "nearest",
     ],
     "explain.explanation": ["Explanation", "Explanations"],
+    "model_inputs.first_operations": ["FirstOperations"],
     "pictures.files": ["PictureSize", "measure_picture", "read_picture"],
     "plugins.hookspecs": ["hookimpl"],
     "plugins.opening": [

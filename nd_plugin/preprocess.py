@@ -1,7 +1,7 @@
 """Preprocessing of images: resized as a whole and not cropped, so that masks stay aligned."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,6 +16,13 @@ from nd_plugin.receptive_fields.geometry import Size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+# ImageNet's, averaged over the channels
+GREY_MEAN = (0.449,)
+GREY_STD = (0.226,)
+DEFAULT_SCALE = 1 / 255
+STATISTICS = {"mean", "std"}
+# of red, green and blue in Pillow's mode L, in 2^-16
+LUMA_WEIGHTS = (19595, 38470, 7471)
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -28,13 +35,15 @@ INTERPOLATIONS = {
 class Preprocess:
     """Preprocessing of images: resizing, then ``(pixel * scale - mean) / std`` per channel.
 
-    ``source`` says where these values come from; it is part of the result.
+    ``mean`` and ``std`` have three values each, or one for a model of grey images: these are
+    converted with the weights of Pillow's mode L (ITU-R 601-2). ``source`` says where the values
+    come from; it is part of the result.
     """
 
     size: Size = (224, 224)  # height, width
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
-    scale: float = 1 / 255
+    scale: float = DEFAULT_SCALE
     channel_order: str = "rgb"
     interpolation: str = "bilinear"
     source: str = "given"
@@ -55,9 +64,10 @@ class Preprocess:
             raise BadInput(
                 f"input size {self.size!r} is not (height, width) in pixels"
             )
-        if len(self.mean) != 3 or len(self.std) != 3:
+        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean):
             raise BadInput(
-                f"mean {self.mean!r} and std {self.std!r} need three values each, one per channel"
+                f"mean {self.mean!r} and std {self.std!r} need three values each, one per channel, "
+                "or one each for a model of grey images"
             )
         if min(self.std) <= 0:
             raise BadInput(f"std {self.std!r} has a value that is not positive")
@@ -70,8 +80,8 @@ class Preprocess:
             scale = float(self.scale)
         except (TypeError, ValueError) as error:
             raise BadInput(
-                "size has to be (height, width), mean and std three numbers each, "
-                f"scale a number: {error}"
+                "size has to be (height, width), mean and std three numbers each (one for grey "
+                f"images), scale a number: {error}"
             ) from error
         for name, value in (
             ("size", size),
@@ -81,39 +91,118 @@ class Preprocess:
         ):
             object.__setattr__(self, name, value)
 
+    @classmethod
+    def imagenet(
+        cls, reason: str, size: Size = (224, 224), channels: int = 3
+    ) -> "Preprocess":
+        """Assume ImageNet's mean and standard deviation, for grey images averaged over channels.
+
+        ``reason`` says why they are assumed, such as "the file names none".
+        """
+        if channels == 1:
+            source = f"ImageNet's, averaged over the channels ({reason})"
+            return cls(size, GREY_MEAN, GREY_STD, source=source, assumed=True)
+        return cls(size, source=f"ImageNet's ({reason})", assumed=True)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the model's images: 3 (colour) or 1 (grey)."""
+        return len(self.mean)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Warning that the preprocessing was assumed, for results; empty where it was not."""
+        if not self.assumed:
+            return ()
+        return (
+            f"the preprocessing is assumed: {self.source}; if the model was trained with another, "
+            "give its mean, std and scale (--mean, --std, --scale; preprocess= in Python)",
+        )
+
     def changed(self, values: Mapping[str, Any]) -> "Preprocess":
-        """Replace some values and record this in ``source``; return the same object for none."""
+        """Replace some values and record this in ``source``; return the same object for none.
+
+        A single mean or std stands for all channels. Assumed values stay assumed until both mean
+        and std are given. Raises BadInput for another number of channels than the model's, and for
+        mean and std without a scale where the model's own scale is not 1/255.
+        """
         if not values:
             return self
-        source = f"{self.source}; given: {', '.join(values)}"
-        return replace(self, **values, source=source, assumed=False)
+        new_values = dict(values)
+        for name in values.keys() & STATISTICS:
+            new_values[name] = self._for_channels(name, values[name])
+        has_statistics = values.keys() >= STATISTICS
+        if has_statistics and "scale" not in values:
+            self._check_scale()
+        source = f"given: {', '.join(values)}"
+        if not (has_statistics and self.assumed):
+            source = f"{self.source}; {source}"
+        return replace(
+            self,
+            **new_values,
+            source=source,
+            assumed=self.assumed and not has_statistics,
+        )
+
+    def _for_channels(self, name: str, value: Any) -> tuple[Any, ...]:
+        numbers = tuple(value) if isinstance(value, Iterable) else (value,)
+        if len(numbers) == 1:
+            return numbers * self.channels
+        if len(numbers) != self.channels:
+            raise BadInput(
+                f"{name} {numbers!r} has {len(numbers)} values, but the model takes images of "
+                f"{self.channels} {'channel' if self.channels == 1 else 'channels'}"
+            )
+        return numbers
+
+    def _check_scale(self) -> None:
+        if self.scale != DEFAULT_SCALE:
+            raise BadInput(
+                f"mean and std are given without a scale, and the model's own scale is "
+                f"{self.scale:g} ({self.source}): give scale 1 with them if they count in pixel "
+                f"values 0 to 255, or {DEFAULT_SCALE:.9g} (1/255) if they count from 0 to 1"
+            )
 
     def resize(self, image: Image.Image) -> Tensor:
-        """Convert an image to the model's pixels before normalisation: uint8 (3, row, column).
+        """Convert an image to the model's pixels, not yet normalised: uint8 (channel, row, column).
 
         The image may be of any kind that Pillow decodes: it is turned upright as its EXIF
         orientation says, transparent pixels are composited on white, and grey values of wider types
         are scaled as `pictures.grey_values` says. Raises ValueError for values that fit no range.
         """
-        rgb = convert_picture(image).rgb
+        picture = convert_picture(image).rgb
+        if self.channels == 1:
+            picture = picture.convert("L")
         height, width = self.size
-        if rgb.size != (width, height):
-            rgb = rgb.resize((width, height), INTERPOLATIONS[self.interpolation])
-        pixels = np.array(rgb, dtype=np.uint8)
+        if picture.size != (width, height):
+            picture = picture.resize(
+                (width, height), INTERPOLATIONS[self.interpolation]
+            )
+        pixels = np.array(picture, dtype=np.uint8)
+        if self.channels == 1:
+            return torch.from_numpy(pixels)[None]
         if self.channel_order == "bgr":
             pixels = pixels[:, :, ::-1].copy()
         return torch.from_numpy(pixels).permute(2, 0, 1)
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Normalise uint8 (image, 3, row, column) to float32, contiguous, on the same device."""
+        """Normalise uint8 (image, channel, row, column) to float32, contiguous, on its device."""
         mean, std = self._channel_statistics(pixels.device)
         batch = torch.empty(pixels.shape, dtype=torch.float32, device=pixels.device)
         return batch.copy_(pixels).mul_(self.scale).sub_(mean).div_(std)
 
     def denormalise(self, image: Tensor) -> Tensor:
-        """Return a normalised image (…, 3, row, column) as uint8 RGB, clipped to 0 … 255."""
+        """Return a normalised image (…, channel, row, column) as uint8, clipped to 0 … 255.
+
+        Colours are in the order red, green, blue.
+        """
         pixels = self.pixel_values(image).round().clamp(0, 255).to(torch.uint8)
-        return pixels if self.channel_order == "rgb" else pixels.flip(-3)
+        return self._reordered(pixels)
+
+    def _reordered(self, pixels: Tensor) -> Tensor:
+        """Change (…, channel, row, column) from RGB to the model's channel order, and back."""
+        is_reversed = self.channel_order == "bgr" and self.channels == 3
+        return pixels.flip(-3) if is_reversed else pixels
 
     def pixel_values(self, image: Tensor) -> Tensor:
         """Return the pixels of an image before rounding: 0 to 255 if it was normalised this way."""
@@ -121,7 +210,7 @@ class Preprocess:
         return (image.detach().float() * std + mean) / self.scale
 
     def _channel_statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return mean and std, float32 (3, 1, 1)."""
+        """Return mean and std, float32 (channel, 1, 1)."""
         mean = torch.tensor(self.mean, dtype=torch.float32, device=device)
         std = torch.tensor(self.std, dtype=torch.float32, device=device)
         return mean.view(-1, 1, 1), std.view(-1, 1, 1)
@@ -131,12 +220,23 @@ class Preprocess:
         plain_self = replace(self, size=original.size, source="", assumed=False)
         if plain_self == replace(original, source="", assumed=False):
             return images
-        rgb = original.denormalise(images)
-        return self.normalise(rgb if self.channel_order == "rgb" else rgb.flip(-3))
+        pixels = original.denormalise(images)
+        if self.channels > original.channels:
+            pixels = pixels.expand(-1, self.channels, -1, -1)
+        elif self.channels < original.channels:
+            pixels = _luma(pixels)
+        return self.normalise(self._reordered(pixels))
 
     def describe(self) -> dict[str, Any]:
         """Return the values as plain types, for run.json."""
         return asdict(self)
+
+
+def _luma(pixels: Tensor) -> Tensor:
+    """Convert uint8 RGB (image, 3, row, column) to grey (image, 1, row, column), as Pillow does."""
+    weights = torch.tensor(LUMA_WEIGHTS, device=pixels.device).view(-1, 1, 1)
+    weighted_sum = (pixels.int() * weights).sum(1, keepdim=True, dtype=torch.int32)
+    return ((weighted_sum + 2**15) >> 16).to(torch.uint8)
 
 
 def parse_size(text: str, what: str, forms: str = "N or HxW") -> Size:

@@ -1410,7 +1410,7 @@ HARD_FILES: tuple[HardFile, ...] = (
         "no image input",
         no_image_input,
         "relu1",
-        error="BadInput: no input takes RGB images",
+        error="BadInput: no input takes images",
     ),
     HardFile("tokens", tokens, "tokens"),
     HardFile("tokens with class token", tokens_cls, "tokens"),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nd_onnxruntime.document import model_bytes, parse
 from nd_onnxruntime.feeding import find_feeds
+from nd_onnxruntime.first_operations import follow_image
 from nd_onnxruntime.graph import Graph
 from nd_onnxruntime.identity import identify
 from nd_onnxruntime.image_input import Size, find_image_input
@@ -47,11 +48,13 @@ class OnnxBackend:
         content = model_bytes(model)
         document = parse(model, content)
         graph = Graph(document.model)
-        image = find_image_input(graph, options.input)
+        image, operations = follow_image(
+            document, graph, find_image_input(graph, options.input)
+        )
         feeds = find_feeds(graph, image, options.feeds)
         return OnnxModel(
             identity=identify(document, content, image, feeds, device.provider),
-            preprocess=preprocess_of(document.model, image),
+            preprocess=preprocess_of(document.model, image, operations),
             loaded=LoadedModel(
                 document, image, feeds, device, tuple(options.custom_ops)
             ),
@@ -104,7 +107,7 @@ class OnnxModel:
         yield open_probe(self.loaded, requested, image_size)
 
     def outputs(self, *inputs: Any) -> Any:
-        """Return the model's outputs for preprocessed images (image, 3, row, column)."""
+        """Return the model's outputs for preprocessed images (image, channel, row, column)."""
         images = only_images(inputs)
         return self._splitter.whole_model(self._size_of(images)).outputs(images)
 

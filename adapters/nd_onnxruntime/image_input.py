@@ -1,4 +1,4 @@
-"""Image input of a model: which input takes RGB images, of what type, layout and size."""
+"""Image input of a model: which input takes images, of what type, layout, channels and size."""
 
 from __future__ import annotations
 
@@ -19,27 +19,47 @@ IMAGE_TYPES: dict[int, torch.dtype] = {
     TensorProto.FLOAT16: torch.float16,
     TensorProto.DOUBLE: torch.float64,
     TensorProto.UINT8: torch.uint8,
+    TensorProto.INT8: torch.int8,
+    TensorProto.INT32: torch.int32,
+    TensorProto.INT64: torch.int64,
 }
+# of an input that takes pixels as they are, or less 128
+PIXEL_RANGES = {
+    torch.uint8: (0, 255),
+    torch.int8: (-128, 127),
+    torch.int32: (0, 255),
+    torch.int64: (0, 255),
+}
+USUAL_TYPES = (torch.float32, torch.float16, torch.float64, torch.uint8)
+CHANNELS = (3, 1)  # of images: RGB and grey
 UNKNOWN_SHAPE: Sequence[Dimension] = (None, None, None, None)
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """Input that takes a batch of RGB images."""
+    """Input that takes a batch of RGB or grey images."""
 
     name: str
     dtype: torch.dtype
     channels_last: bool  # (image, row, column, channel) instead of (image, channel, row, column)
     batch: Dimension
     size: tuple[Dimension, Dimension]  # height, width
+    channels: int = 3  # 1: grey
+    declares_channels: bool = True  # False: their number is open
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Convert images (image, 3, row, column) of floats to the input's type and layout.
+        """Convert images (image, channel, row, column) of floats to the input's type and layout.
 
-        The result is contiguous; for a uint8 input, values are rounded and clamped to 0 … 255.
+        The result is contiguous; for an input of integers, values are rounded and clamped to
+        0 … 255, or to -128 … 127 for int8. Raises BadInput for another number of channels.
         """
-        if self.dtype == torch.uint8:
-            images = images.round().clamp(0, 255)
+        if images.shape[1] != self.channels:
+            raise BadInput(
+                f"the model takes images of {self.channels} channels, not {images.shape[1]}: "
+                f"mean and std of the preprocessing need {self.channels} values each"
+            )
+        if self.dtype in PIXEL_RANGES:
+            images = images.round().clamp(*PIXEL_RANGES[self.dtype])
         if self.channels_last:
             images = images.permute(0, 2, 3, 1)
         return images.to(self.dtype).contiguous()
@@ -47,9 +67,9 @@ class ImageInput:
     def declare(self, batch: Dimension, size: Size) -> ValueInfoProto:
         """Declare the input for another batch dimension and a fixed size."""
         height, width = size
-        shape = [batch, 3, height, width]
+        shape = [batch, self.channels, height, width]
         if self.channels_last:
-            shape = [batch, height, width, 3]
+            shape = [batch, height, width, self.channels]
         elem_type = next(
             code for code, dtype in IMAGE_TYPES.items() if dtype == self.dtype
         )
@@ -66,20 +86,25 @@ class ImageInput:
         return size
 
     def noise(self, count: int, size: Size) -> Tensor:
-        """Return reproducible noise images (image, 3, row, column) on the CPU.
+        """Return reproducible noise images (image, channel, row, column) on the CPU.
 
         Image i (from 1) is i² times darker than uniform noise, so that images can be told apart.
         """
         generator = torch.Generator("cpu").manual_seed(0)
-        images = torch.rand(count, 3, *size, generator=generator, device="cpu")
+        shape = (count, self.channels, *size)
+        images = torch.rand(shape, generator=generator, device="cpu")
         numbers = torch.arange(1, count + 1, device="cpu").view(-1, 1, 1, 1)
         images /= numbers**2
-        return images * 255 if self.dtype == torch.uint8 else images
+        if self.dtype not in PIXEL_RANGES:
+            return images
+        lowest, _ = PIXEL_RANGES[self.dtype]
+        return images * 255 + lowest
 
 
 def find_image_input(graph: Graph, name: str | None) -> ImageInput:
-    """Find the one input that takes RGB images, or the input called ``name``.
+    """Find the one input that takes images, or the input called ``name``.
 
+    Where several could take them, RGB wins over grey, and floats and uint8 win over other integers.
     Raises BadInput for an unknown name, and where no input or several inputs take images.
     """
     names = [value.name for value in graph.inputs]
@@ -88,9 +113,15 @@ def find_image_input(graph: Graph, name: str | None) -> ImageInput:
         raise BadInput(f"no input {name!r}; the model has {', '.join(suggestions)}")
     candidates = [value for value in graph.inputs if name in (None, value.name)]
     images = [image for image in map(_as_image, candidates) if image is not None]
-    if len(images) != 1:
-        raise _no_single_image(candidates, len(images))
-    return images[0]
+    best = [image for image in images if _rank(image) == max(map(_rank, images))]
+    if len(best) != 1:
+        raise _no_single_image(candidates, len(best))
+    return best[0]
+
+
+def _rank(image: ImageInput) -> tuple[bool, bool]:
+    """Return how likely an input takes images, compared with others of the same model."""
+    return image.channels == 3, image.dtype in USUAL_TYPES
 
 
 def dimensions(value: ValueInfoProto) -> list[Dimension] | None:
@@ -135,8 +166,8 @@ def _no_single_image(candidates: Sequence[ValueInfoProto], count: int) -> BadInp
     listing = "; ".join(f"{value.name} {describe(value)}" for value in candidates)
     if count == 0:
         return BadInput(
-            "no input takes RGB images (N, 3, H, W) or (N, H, W, 3) of float or uint8; the inputs "
-            f"are: {listing}"
+            "no input takes images (N, C, H, W) or (N, H, W, C) with 3 channels (RGB) or 1 (grey) "
+            f"of float, uint8, int8, int32 or int64; the inputs are: {listing}"
         )
     return BadInput(
         f"several inputs can take the images: {listing}; choose one (--input NAME) and give values "
@@ -145,18 +176,35 @@ def _no_single_image(candidates: Sequence[ValueInfoProto], count: int) -> BadInp
 
 
 def _as_image(value: ValueInfoProto) -> ImageInput | None:
-    """Return how a value takes RGB images; None where type or shape rule that out.
+    """Return how a value takes RGB or grey images; None where type or shape rule that out.
 
-    Three channels in axis 1 win over three in axis 3; a named or unknown dimension may be 3.
+    Three channels win over one, and channels in axis 1 over those in axis 3; a named or unknown
+    dimension may be 3.
     """
     dtype = IMAGE_TYPES.get(int(value.type.tensor_type.elem_type))
     shape = dimensions(value) or UNKNOWN_SHAPE
     if dtype is None or len(shape) != 4:
         return None
     batch, second, third, fourth = shape
-    channels_last = fourth == 3 and second != 3
+    channels_last = _has_channels_last(second, fourth)
     channels = fourth if channels_last else second
-    if isinstance(channels, int) and channels != 3:
+    declares_channels = isinstance(channels, int) and channels > 0
+    if declares_channels and channels not in CHANNELS:
         return None
     size = (second, third) if channels_last else (third, fourth)
-    return ImageInput(value.name, dtype, channels_last, batch, size)
+    return ImageInput(
+        value.name,
+        dtype,
+        channels_last,
+        batch,
+        size,
+        1 if channels == 1 else 3,
+        declares_channels,
+    )
+
+
+def _has_channels_last(second: Dimension, fourth: Dimension) -> bool:
+    for channels in CHANNELS:
+        if channels in (second, fourth):
+            return second != channels
+    return False

@@ -22,6 +22,9 @@ NUMPY_TYPES: dict[torch.dtype, type[np.generic]] = {
     torch.float16: np.float16,
     torch.float64: np.float64,
     torch.uint8: np.uint8,
+    torch.int8: np.int8,
+    torch.int32: np.int32,
+    torch.int64: np.int64,
 }
 
 
@@ -37,7 +40,7 @@ class Runner:
     def __call__(
         self, images: Tensor, values: Mapping[str, Tensor] | None = None
     ) -> list[Tensor]:
-        """Return the session's outputs, in order, for images (image, 3, row, column).
+        """Return the session's outputs, in order, for images (image, channel, row, column).
 
         ``values`` are tensors for further inputs, by name. Raises ModelFailed.
         """

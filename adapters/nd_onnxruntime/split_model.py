@@ -71,7 +71,7 @@ def only_images(inputs: Sequence[Any]) -> Tensor:
         or inputs[0].dim() != 4
     ):
         raise BadInput(
-            "an ONNX model takes one tensor of images (N, 3, H, W); give values for its other "
+            "an ONNX model takes one tensor of images (N, C, H, W); give values for its other "
             "inputs as feeds when opening it"
         )
     return inputs[0].detach()

@@ -197,9 +197,9 @@ def _image_positions(
     image: ImageInput, batch_size: int, size: Size
 ) -> dict[str, Positions]:
     """Return the positions of the image input in its own layout."""
-    positions = Positions.of_input(torch.Size((batch_size, 3, *size)))
+    positions = Positions.of_input(torch.Size((batch_size, image.channels, *size)))
     if image.channels_last:
-        shape = torch.Size((batch_size, *size, 3))
+        shape = torch.Size((batch_size, *size, image.channels))
         positions = positions.moved(
             lambda coordinate: coordinate.permute(0, 2, 3, 1), shape
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -29,10 +30,11 @@ from nd_torch.exported import (
     fixed_image_size,
     with_layers,
 )
+from nd_torch.first_operations import observe_first_pass
 from nd_torch.forward import at_rest, private_random_numbers
 from nd_torch.measuring import measure
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
-from nd_torch.preprocessing import IMAGENET, preprocess_of
+from nd_torch.preprocessing import NAMES_NONE, complete, preprocess_of
 from nd_torch.probe import TorchProbe, open_probe
 from nd_torch.split_model import Splittable
 from nd_torch.survey import survey
@@ -101,7 +103,7 @@ class TorchModel(Splittable):
     """PyTorch model that runs in this process."""
 
     identity: Identity
-    preprocess: Preprocess
+    stated_preprocess: Preprocess  # by metadata, or assumed
     device: torch.device
     dtype: torch.dtype
     notes: tuple[str, ...]
@@ -149,10 +151,27 @@ class TorchModel(Splittable):
         module_name = getattr(function, "__module__", "?")
         identity = Identity(name, f"{module_name}.{name}", torch.__version__, "")
         chosen_device = choose_device(device, None)
-        preprocess = Preprocess(source=IMAGENET, assumed=True)
+        preprocess = Preprocess.imagenet(NAMES_NONE)
         return cls(
             identity, preprocess, chosen_device, torch.float32, (), function, None
         )
+
+    @cached_property
+    def preprocess(self) -> Preprocess:
+        """Preprocessing that metadata state, else what the first operations of the model tell.
+
+        Raises BadInput for a model of images that are neither RGB nor grey.
+        """
+        size = self.stated_preprocess.size
+        first_pass = observe_first_pass(
+            self._run,
+            self.root,
+            size,
+            self.device,
+            self.dtype,
+            fixed_batch_size(self.root) or 2,
+        )
+        return complete(self.stated_preprocess, first_pass)
 
     def called_by(self, function: Callable[..., Any]) -> TorchModel:
         """Return the same model, run through one of its own methods."""
@@ -224,11 +243,17 @@ class TorchModel(Splittable):
         return Target(f"{type(layer).__name__}-{number}", layer, None, None)
 
     def _run(self, images: Tensor) -> Any:
+        """Run a batch on the model's device."""
         return self.call(images.to(self.device, self.dtype))
 
     def _example(self, size: Size) -> Tensor:
-        image_count = fixed_batch_size(self.root) or 2
-        return probe_input(size, self.device, self.dtype, image_count)
+        return probe_input(
+            size,
+            self.device,
+            self.dtype,
+            image_count=fixed_batch_size(self.root) or 2,
+            channels=self.preprocess.channels,
+        )
 
 
 def _check_openable(module: nn.Module) -> None:

@@ -174,7 +174,8 @@ def forward(
         raise ModelFailed(
             f"the model failed in its forward pass{location} on images of shape "
             f"{tuple(images.shape)}: {type(error).__name__}: {error} "
-            "(images are RGB; --input-size, or preprocess= in Python, sets their size)"
+            f"(images have {images.shape[1]} channels, as the preprocessing says; --input-size, or "
+            "preprocess= in Python, sets their size)"
         ) from error
 
 

@@ -122,10 +122,13 @@ def probe_input(
     size: tuple[int, int],
     device: torch.device,
     dtype: torch.dtype,
+    *,
     image_count: int = 2,
+    channels: int = 3,
 ) -> Tensor:
-    """Return random images (image, 3, row, column), two so that the image axis shows."""
+    """Return random images (image, channel, row, column), two so that the image axis shows."""
     generator = torch.Generator("cpu").manual_seed(0)
+    shape = (image_count, channels, *size)
     with torch.inference_mode(False):
-        noise = torch.rand(image_count, 3, *size, generator=generator, device="cpu")
+        noise = torch.rand(shape, generator=generator, device="cpu")
         return noise.to(device, dtype)

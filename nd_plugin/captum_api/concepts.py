@@ -166,7 +166,7 @@ def concepts_from_captum(
     """Convert Captum's concepts to a concept set with one category; their loaders are read once.
 
     Args:
-        concepts: `captum.concept.Concept` objects; loaders yield (image, 3, row, column).
+        concepts: `captum.concept.Concept` objects; loaders yield (image, channel, row, column).
         preprocess: Preprocessing of these images, which is undone; None: ImageNet's.
 
     Raises:
@@ -176,9 +176,11 @@ def concepts_from_captum(
     images: list[Image.Image] = []
     values = []
     for value, concept in enumerate(concepts, start=1):
-        for tensor in _loaded_images(concept):
+        for tensor in _loaded_images(concept, preprocess.channels):
             pixels = preprocess.denormalise(tensor).permute(1, 2, 0).numpy()
-            images.append(Image.fromarray(pixels))
+            # Pillow takes grey images as (row, column)
+            grey_or_rgb = pixels[:, :, 0] if preprocess.channels == 1 else pixels
+            images.append(Image.fromarray(grey_or_rgb))
             values.append(value)
     names = tuple(Concept(str(concept.name), CATEGORY) for concept in concepts)
     source = f"captum.concept: {', '.join(concept.name for concept in names)}"
@@ -187,8 +189,8 @@ def concepts_from_captum(
     return CaptumConcepts(identity, names, tuple(images), tuple(values))
 
 
-def _loaded_images(concept: Any) -> list[Tensor]:
-    """Read all images (3, row, column) of a Captum concept."""
+def _loaded_images(concept: Any, channels: int) -> list[Tensor]:
+    """Read all images (channel, row, column) of a Captum concept."""
     if concept.data_iter is None:
         raise ConceptSetInvalid(
             f"concept {concept.name!r} has no data_iter to read images from"
@@ -196,14 +198,16 @@ def _loaded_images(concept: Any) -> list[Tensor]:
     images: list[Tensor] = []
     for loaded in concept.data_iter:
         batch = loaded[0] if isinstance(loaded, list | tuple) else loaded
-        if not isinstance(batch, Tensor) or batch.dim() != 4 or batch.shape[1] != 3:
+        is_batch = isinstance(batch, Tensor) and batch.dim() == 4
+        if not is_batch or batch.shape[1] != channels:
             shape = (
                 tuple(batch.shape)
                 if isinstance(batch, Tensor)
                 else type(batch).__name__
             )
             raise ConceptSetInvalid(
-                f"concept {concept.name!r} yields {shape}, not images (image, 3, row, column)"
+                f"concept {concept.name!r} yields {shape}, not images "
+                f"(image, {channels}, row, column), as the preprocessing has them"
             )
         images.extend(image.cpu() for image in batch)
     return images

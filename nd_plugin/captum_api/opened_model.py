@@ -45,7 +45,8 @@ def _opened(forward_func: Any) -> Model:
 
 def _is_model(candidate: Any) -> bool:
     """Return whether a backend has opened this object."""
-    members = ("probe", "preprocess", "identity")
+    # not by ``preprocess``, which a model may have to run for
+    members = ("probe", "backend", "identity")
     return all(hasattr(candidate, member) for member in members)
 
 

@@ -128,6 +128,12 @@ def say(message: str, style: str = "dim") -> None:
     messages.say(message, style)
 
 
+def warn(notes: Iterable[str]) -> None:
+    """Print each note as a line to stderr, in yellow."""
+    for note in notes:
+        say(f"! {note}", "yellow")
+
+
 def say_nothing(message: str) -> None:
     """Say nothing: the first of several processes speaks for all."""
 

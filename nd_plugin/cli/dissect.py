@@ -103,6 +103,8 @@ def dissect(
             own_options = replace(options, device=own_device(options.device))
             opened_model = open_model(model, own_options)
         preprocess = opened_model.preprocess.changed(preprocess_values or {})
+        if group.rank == 0:
+            console.warn(preprocess.notes)
         part = shard.part(group.rank, group.size)
         feed = Feed.of(
             concept_set,

@@ -67,6 +67,7 @@ def layers(
     names = [layer.name for layer in descriptions if has_units(layer)]
     layer_cache.remember(model, names)
     print_layers(descriptions, as_json=json)
+    console.warn(preprocess.notes)
 
 
 def print_layers(layers: Sequence[LayerDescription], *, as_json: bool) -> None:

@@ -69,12 +69,17 @@ InputSize = Annotated[
 ]
 
 Mean = Annotated[
-    str | None, typer.Option(help="Mean per channel, such as 0.485,0.456,0.406")
+    str | None,
+    typer.Option(
+        help="Mean per channel, such as 0.485,0.456,0.406, or one for all channels."
+    ),
 ]
 
 Std = Annotated[
     str | None,
-    typer.Option(help="Standard deviation per channel, such as 0.229,0.224,0.225"),
+    typer.Option(
+        help="Standard deviation per channel, such as 0.229,0.224,0.225, or one for all."
+    ),
 ]
 
 Scale = Annotated[

@@ -95,25 +95,6 @@ class Gates:
             )
 
 
-def choose_layer_pairs(
-    first_model: Model,
-    second_model: Model,
-    named_pairs: Sequence[Names],
-    size: Size,
-) -> list[Names]:
-    """Replace each pattern that has no name in the origin beside it by the common layers."""
-    pairs: dict[Names, None] = {}
-    for first_name, second_name in named_pairs:
-        if first_name != second_name:
-            pairs[first_name, second_name] = None
-            continue
-        names = choose_common_layers(
-            first_model, second_model, first_name, size, console.say
-        )
-        pairs.update(dict.fromkeys(zip(names, names, strict=True)))
-    return list(pairs)
-
-
 def compare_models(
     first: str,
     second: str,

@@ -27,8 +27,8 @@ def preprocess_values(
     """Return the preprocessing options that are set, as values of a Preprocess."""
     values = {
         "size": parse_size(input_size, "input size") if input_size else None,
-        "mean": _parse_three_numbers(mean, "mean") if mean else None,
-        "std": _parse_three_numbers(std, "std") if std else None,
+        "mean": _parse_statistics(mean, "mean") if mean else None,
+        "std": _parse_statistics(std, "std") if std else None,
         "scale": scale,
         "interpolation": interpolation,
         "channel_order": channel_order,
@@ -70,12 +70,16 @@ def parse_bytes(text: str) -> int:
     return int(amount * base ** POWERS[match[2]])
 
 
-def _parse_three_numbers(text: str, option: str) -> tuple[float, ...]:
-    message = f"--{option} {text!r} is not three numbers separated by commas, such as 0.5,0.5,0.5"
+def _parse_statistics(text: str, option: str) -> tuple[float, ...]:
+    """Parse three numbers, one for each channel, or a single number for all."""
+    message = (
+        f"--{option} {text!r} is not three numbers separated by commas, such as 0.5,0.5,0.5, "
+        "nor a single one"
+    )
     try:
         values = tuple(float(number) for number in text.split(","))
     except ValueError as error:
         raise BadInput(message) from error
-    if len(values) != 3 or not all(map(math.isfinite, values)):
+    if len(values) not in (1, 3) or not all(map(math.isfinite, values)):
         raise BadInput(message)
     return values

@@ -81,7 +81,7 @@ class ConceptSet(Protocol):
         ...
 
     def image(self, index: int) -> Image.Image:
-        """Decode an image, of any mode that Pillow converts to RGB.
+        """Decode an image, of any mode that Pillow converts to RGB or grey.
 
         It may be as it is stored: the host turns it upright by its EXIF orientation, composites
         transparent pixels on white and scales grey values of wider types; the result says so.

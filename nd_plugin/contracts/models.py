@@ -47,8 +47,9 @@ class Probe(Protocol):
         ...
 
     def __call__(self, images: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """Run preprocessed images (image, 3, row, column) through the model.
+        """Run preprocessed images (image, channel, row, column) through the model.
 
+        There are as many channels as the model's ``preprocess`` has means: 3, or 1 for grey images.
         Returns each layer's activation maps (image, unit, row, column), by name. They belong to the
         caller: the probe must not change them afterwards.
         """
@@ -74,7 +75,11 @@ class Model(Protocol):
 
     @property
     def preprocess(self) -> Preprocess:
-        """Preprocessing that the model's metadata ask for; ``source`` says where it is stated."""
+        """Preprocessing that the model's metadata ask for; ``source`` says where it is stated.
+
+        Where nothing states it, it is ``assumed``, which results warn of. `FirstOperations` tells
+        it from what the model does to its images first.
+        """
         ...
 
     @property

@@ -107,6 +107,7 @@ def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
     """Return the provenance of a run that starts now; geometry and seconds follow."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     notes = [
+        *feed.preprocess.notes,
         *model.notes,
         *getattr(feed.concepts, "notes", ()),
         *getattr(probe, "notes", ()),
@@ -122,7 +123,7 @@ def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
         versions=_versions(),
         started=started,
         seconds=0.0,
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(notes)),
         extra={"batch_size": feed.batch_size, "workers": feed.workers},
     )
 

@@ -33,10 +33,8 @@ def displayed_pixels(image: Tensor, preprocess: Preprocess) -> Pixels:
         )
     image = image.detach().cpu()
     if _prepared_by(preprocess, image):
-        return _rows_first(preprocess.denormalise(image))
-    values = image.float()
-    if len(values) != 3:
-        values = values[:1].expand(3, -1, -1)
+        return _rows_first(_coloured(preprocess.denormalise(image)))
+    values = _coloured(image.float())
     value_range = (values.max() - values.min()).clamp_min(1e-12)
     grey_levels = (values - values.min()) / value_range * 255
     return _rows_first(grey_levels.round().byte())
@@ -105,8 +103,13 @@ def _extremes(images: Tensor) -> tuple[float, float]:
     return float(lowest), float(highest)
 
 
+def _coloured(image: Tensor) -> Tensor:
+    """Return three channels: those of an RGB image, else the first one three times."""
+    return image if len(image) == 3 else image[:1].expand(3, -1, -1)
+
+
 def _prepared_by(preprocess: Preprocess, image: Tensor) -> bool:
-    if len(image) != 3:
+    if len(image) != preprocess.channels:
         return False
     values = preprocess.pixel_values(image)
     return bool(values.min() >= -NOISE and values.max() <= 255 + NOISE)

@@ -18,6 +18,7 @@ from nd_plugin.explain.displayed_image import (
     check_normalised,
     displayed_pixels,
     notes_on_values,
+    preprocess_of,
 )
 from nd_plugin.explain.explanation import Explanation, Explanations
 from nd_plugin.explain.layer_pass import LayerPass
@@ -173,12 +174,18 @@ def _check_units(dissection: Dissection, layer_name: str, units: int) -> None:
 
 
 def _notes(question: Question, dissection: Dissection) -> tuple[str, ...]:
-    """Note a model with other weights than the dissected one; "" is an unknown fingerprint."""
+    """Note an assumed preprocessing of the dissection, and a model with other weights than its own.
+
+    A fingerprint "" is unknown.
+    """
+    preprocess = preprocess_of(dissection)
+    preprocess_notes = preprocess.notes if preprocess else ()
     dissected = dissection.provenance.model.fingerprint
     explained = question.model.identity.fingerprint
     if not dissected or not explained or dissected == explained:
-        return ()
+        return preprocess_notes
     return (
+        *preprocess_notes,
         f"the dissection is of a model with other weights "
         f"(fingerprint {dissected}; this model has {explained})",
     )

@@ -38,7 +38,7 @@ class Batch:
     """Readable images of a batch, and reasons why others were skipped."""
 
     indices: Tensor  # (image,) int64, into the concept set
-    pixels: Tensor  # uint8 (image, 3, row, column)
+    pixels: Tensor  # uint8 (image, channel, row, column)
     # None: not asked for, or unreadable
     labels: tuple[LabelCombinations | None, ...]
     skipped: tuple[Skipped, ...]

@@ -27,7 +27,7 @@ class Item:
 
     batch_number: int
     image: int  # index into the concept set
-    pixels: Tensor | None = None  # uint8 (3, row, column)
+    pixels: Tensor | None = None  # uint8 (channel, row, column)
     labels: LabelCombinations | None = None  # at the size of the masks
     skipped: Skipped | None = None
     picture_remarks: Remarks = field(default_factory=Remarks)

@@ -34,9 +34,8 @@ def check_model(model: Model, layers: Sequence[Any], size: Size) -> None:
     check_texts(model.notes, "model.notes")
     _check_listed(model.layers(size))
     random = torch.Generator().manual_seed(1)
-    channels = len(model.preprocess.mean)
-    images = torch.rand(IMAGES, channels, *size, generator=random)
-    images = images.to(model.device)
+    shape = (IMAGES, model.preprocess.channels, *size)
+    images = torch.rand(shape, generator=random).to(model.device)
     with model.probe(layers, size) as probe:
         maps_of = _checked_maps(probe, images, len(layers))
         copies = {layer: maps.clone() for layer, maps in maps_of.items()}

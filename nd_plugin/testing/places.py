@@ -95,7 +95,7 @@ def check_places(model: Model, layers: Sequence[Any], size: Size) -> None:
 def perturbed_noise(model: Model, size: Size) -> PerturbedImages:
     """Return noise pixels, normalised as the model asks for, and perturbed band by band."""
     generator = torch.Generator("cpu").manual_seed(0)
-    channels = len(model.preprocess.mean)
+    channels = model.preprocess.channels
     shape = (1, channels, *size)
     pixels = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
     (image,) = model.preprocess.normalise(pixels).to(model.device)

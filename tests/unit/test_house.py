@@ -22,6 +22,7 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "pictures": 2,
     "preprocess": 3,
     "machine": 3,
+    "model_inputs": 4,
     "contracts": 4,
     "report": 5,
     "method": 5,

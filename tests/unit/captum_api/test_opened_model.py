@@ -56,6 +56,7 @@ class TestOpening:
         assert opened_models == [], "lazily"
         first = dissected(units)
         notes = units.explain(images)[0].notes
+        assert any("preprocessing is assumed" in note for note in notes)
         assert not any("weights" in note for note in notes)
         second = dissected(units)
         units.attribute(images, 0)

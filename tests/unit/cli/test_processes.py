@@ -175,7 +175,7 @@ def test_progress_on_a_terminal_leaves_one_line_per_stage(
     import termios
 
     command = [sys.executable, "-m", "nd_plugin", "dissect", MODEL, "-l", "layer1",
-               "-c", f"masks:{probe_set}", "--input-size", "64",
+               "-c", f"masks:{probe_set}", "--input-size", "64", "--mean", "0.5", "--std", "0.25",
                "-o", str(tmp_path / "run")]  # fmt: skip
     environment = {**surroundings, "TERM": "xterm"}
     leader, follower = pty.openpty()

@@ -159,7 +159,7 @@ class TestTheImage:
     def test_has_to_exist_and_be_one(self, tmp_path: Path) -> None:
         path = onnx_files.two_inputs(tmp_path)
         assert refusal(path, input="imag") == "no input 'imag'; the model has image"
-        assert "no input takes RGB images" in refusal(path, input="scale")
+        assert "no input takes images" in refusal(path, input="scale")
         assert "scale (1) float" in refusal(path, input="scale")
 
     def test_is_of_the_size_that_the_model_takes(self, tmp_path: Path) -> None:
@@ -213,15 +213,37 @@ class TestTheImage:
 
     @pytest.mark.parametrize(
         "shape",
-        [("N", 1, 28, 28), ("N", 28, 28, 1), ("N", 3, 224), ("N", 16, 3, 32, 32)],
+        [
+            ("N", 2, 28, 28),
+            ("N", 28, 28, 4),
+            ("N", 3, 224),
+            ("N", 16, 3, 32, 32),
+        ],
     )
-    def test_has_three_channels(self, shape: Any) -> None:
-        with pytest.raises(BadInput, match="no input takes RGB images"):
+    def test_has_three_channels_or_one(self, shape: Any) -> None:
+        with pytest.raises(BadInput, match=r"no input takes images.*\(grey\)"):
             image_of(shape)
 
+    @pytest.mark.parametrize(
+        ("shape", "channels_last", "size"),
+        [
+            (("N", 1, 28, 20), False, (28, 20)),
+            (("N", 28, 20, 1), True, (28, 20)),
+            ((1, 1, "H", "W"), False, ("H", "W")),
+            ((1, 1, 28, 1), False, (28, 1)),
+        ],
+    )
+    def test_may_be_grey(self, shape: Any, channels_last: bool, size: Any) -> None:
+        image = image_of(shape)
+        assert (image.channels_last, image.size, image.channels) == (
+            channels_last,
+            size,
+            1,
+        )
+
     def test_of_another_type_is_none(self) -> None:
-        with pytest.raises(BadInput, match=r"no input takes RGB images.*int64"):
-            image_of(("N", 3, 32, 32), TensorProto.INT64)
+        with pytest.raises(BadInput, match=r"no input takes images.*bool"):
+            image_of(("N", 3, 32, 32), TensorProto.BOOL)
 
 
 def image_of(shape: Any, kind: int = TensorProto.FLOAT) -> ImageInput:

@@ -624,13 +624,10 @@ class TestCommands:
             )
         self.merge([tmp_path / "2", tmp_path / "1"], tmp_path / "merged")
         (merged,) = json.loads(capsys.readouterr().out)["layers"]
-        (few,) = whole.pop("notes")
-        assert "concepts label no pixel of these images: " in few and merged.pop(
-            "notes"
-        ) == [
-            "merged from 2 shards",
-            few,
-        ]
+        assumed, few = whole.pop("notes")
+        assert assumed.startswith("the preprocessing is assumed: ")
+        assert "concepts label no pixel of these images: " in few
+        assert merged.pop("notes") == [assumed, "merged from 2 shards", few]
         assert merged == whole
         assert_same(
             run_folder.load_run(tmp_path / "merged"),
