@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -33,6 +33,9 @@ from nd_plugin.receptive_fields.geometry import Geometry
 from nd_plugin.shell import layer_cache
 from nd_plugin.shell.completion import complete_concepts
 
+if TYPE_CHECKING:
+    from nd_plugin.testing.places import VerifiedPlace
+
 NO_REASON = "the output is no tensor with units"  # of backends that give none
 STATE_COLOURS = {
     "loaded": "green",
@@ -50,11 +53,19 @@ def layers(
     input_name: Input = None,
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Measure on perturbed images where cells look, and compare.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """List a model's layers in execution order, with their shapes and receptive fields."""
     from nd_plugin.cli import parsing
     from nd_plugin.plugins.opening import open_model
+    from nd_plugin.testing.places import VerifiedPlace, verify_places
 
     options = parsing.model_options(
         device, weights, input_name, feed, custom_op_library
@@ -64,25 +75,76 @@ def layers(
         opened_model = open_model(model, options)
         preprocess = opened_model.preprocess.changed(preprocess_values)
         descriptions = opened_model.layers(preprocess.size)
+        places: dict[str, VerifiedPlace] = {}
+        if verify:
+            for place in verify_places(opened_model, descriptions, preprocess.size):
+                places[place.layer] = place
     names = [layer.name for layer in descriptions if has_units(layer)]
     layer_cache.remember(model, names)
-    print_layers(descriptions, as_json=json)
+    print_layers(descriptions, places, as_json=json)
     console.warn(preprocess.notes)
 
 
-def print_layers(layers: Sequence[LayerDescription], *, as_json: bool) -> None:
-    """Print name, kind, shape and receptive field of each layer; then those without units."""
+def print_layers(
+    layers: Sequence[LayerDescription],
+    places: Mapping[str, VerifiedPlace],
+    *,
+    as_json: bool,
+) -> None:
+    """Print name, kind, shape and receptive field of each layer; then those without units.
+
+    ``places`` are what was measured, by layer; none unless the command line asks for it.
+    """
     if as_json:
-        print_json({"layers": [asdict(layer) for layer in layers]})
+        print_json({"layers": [_as_json(layer, places) for layer in layers]})
         return
-    table = new_table("layer", "kind", "shape", "stride", "receptive field")
+    headers = ["layer", "kind", "shape", "stride", "receptive field"]
+    if places:
+        headers += ["measured", "difference"]
+    table = new_table(*headers)
     for layer in layers:
         if layer.shape is not None and has_units(layer):
-            shape = "x".join(map(str, layer.shape[1:]))
-            stride, field_size = _receptive_field_cells(layer.geometry)
-            table.add_row(Text(layer.name), layer.kind, shape, stride, field_size)
+            cells = _layer_cells(layer)
+            if places:
+                cells += _verified_cells(places.get(layer.name))
+            table.add_row(Text(layer.name), *cells)
     console.show(table, fold_rows=False)
     _print_layers_without_units([layer for layer in layers if not has_units(layer)])
+
+
+def _as_json(
+    layer: LayerDescription, places: Mapping[str, VerifiedPlace]
+) -> dict[str, Any]:
+    """Return a layer as plain values, with what was measured of it."""
+    content = asdict(layer)
+    place = places.get(layer.name)
+    if place is not None:
+        content["verified"] = {
+            "verdict": place.verdict,
+            "measured": place.measured and asdict(place.measured),
+            "deviation_in_cells": asdict(place.deviation),
+        }
+    return content
+
+
+def _layer_cells(layer: LayerDescription) -> list[str]:
+    assert layer.shape is not None
+    shape = "x".join(map(str, layer.shape[1:]))
+    stride, field_size = _receptive_field_cells(layer.geometry)
+    return [layer.kind, shape, stride, field_size]
+
+
+def _verified_cells(place: VerifiedPlace | None) -> list[str]:
+    """Return the measured centres of a layer's rows, and their distance from the stated ones."""
+    if place is None:
+        return ["", ""]
+    if place.verdict == "not measurable":
+        return ["", place.verdict]
+    measured = ""
+    if place.measured is not None:
+        rows = place.measured.rows
+        measured = f"{rows.offset:g} + {rows.stride:g}u"
+    return [measured, f"{place.verdict}: {place.deviation.largest:.2f} cells"]
 
 
 def _print_layers_without_units(layers: Sequence[LayerDescription]) -> None:
@@ -105,6 +167,8 @@ def _receptive_field_cells(geometry: Geometry | None) -> tuple[str, str]:
         return "", ""
     if not geometry.anchored:
         return "", "unknown"
+    if geometry.measured:
+        return f"{geometry.rows.stride:g}", "measured centres"
     rows = geometry.rows
     columns = geometry.columns
     return f"{rows.stride:g}", f"{rows.size:g}x{columns.size:g}"

@@ -24,9 +24,9 @@ from nd_plugin.receptive_fields.perturbation import (
 
 MIN_EDGES = 2  # that have to be found along an axis of several cells
 NEGLIGIBLE = 1e-6  # of the largest change
-MIN_SPREAD = (
-    0.01  # of the bands along an axis: below, cells hardly tell places apart
-)
+# Of the bands along an axis. Below, cells hardly tell places apart: in deep layers with random
+# weights, what is measured is then noise.
+MIN_SPREAD = 0.3
 # measured offsets are multiples of this fraction of a cell, and of half a pixel at most
 OFFSET_STEPS = 8
 MAX_OFFSET_STEP = 0.5

@@ -273,7 +273,7 @@ class TestReasons:
     def test_layers_are_listed_by_the_reason_why_they_have_no_units(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        print_layers(self.LAYERS, as_json=False)
+        print_layers(self.LAYERS, {}, as_json=False)
         lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
         rows = [[cell.strip() for cell in line if cell.strip()] for line in lines]
         assert rows[1] == ["conv", "Conv", "4x8x8"]
@@ -286,7 +286,7 @@ class TestReasons:
         ]
 
     def test_in_json(self, capsys: pytest.CaptureFixture[str]) -> None:
-        print_layers(self.LAYERS, as_json=True)
+        print_layers(self.LAYERS, {}, as_json=True)
         listed = json.loads(capsys.readouterr().out)
         assert [layer["reason"] for layer in listed][:2] == ["", "holds integers"]
 
