@@ -11,8 +11,8 @@ from nd_onnxruntime.image_input import Size
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.measuring import measure
 from nd_onnxruntime.naming import Layer
-from nd_onnxruntime.survey import run_survey
-from nd_plugin import Geometry, Layout, Placement, axes_of
+from nd_onnxruntime.survey import Survey, run_survey, survey_one_image
+from nd_plugin import Geometry, Layout, Placement, UnitsNotFound, axes_of
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,26 @@ def describe_layers(
     Also returns whether images were taken one at a time. Raises UnitsNotFound for a value that is
     not a float tensor with units laid out over the image.
     """
-    surveyed = run_survey(model, [layer.value for layer in layers], size)
+    values = [layer.value for layer in layers]
+    surveyed = run_survey(model, values, size)
+    try:
+        return _place_layers(
+            model, layers, surveyed, size
+        ), surveyed.batch_size == 1
+    except UnitsNotFound as error:
+        if surveyed.batch_size == 1:
+            raise
+        # two images may have been stacked into one tall one
+        surveyed = survey_one_image(model, values, size)
+        try:
+            return _place_layers(model, layers, surveyed, size), True
+        except UnitsNotFound:
+            raise error from None
+
+
+def _place_layers(
+    model: LoadedModel, layers: Sequence[Layer], surveyed: Survey, size: Size
+) -> list[ProbedLayer]:
     singly = surveyed.batch_size == 1
     exposed_layers = [expose_layer(model, layer, surveyed) for layer in layers]
     measurements = measure(model, exposed_layers, size, singly=singly)
@@ -70,4 +89,4 @@ def describe_layers(
         exposed = exposed_layer.exposed
         placement = exposed_layer.place(size, measurements.get(exposed.name))
         probed.append(ProbedLayer(exposed_layer.layer, exposed, placement))
-    return probed, singly
+    return probed

@@ -64,13 +64,13 @@ def run_survey(
         pair = _survey_batch(model, value_names, 2, size)
     except (ModelFailed, ModelNotFound):
         # shapes in the file may fit one image only
-        return _survey_one_image(model, value_names, size)
+        return survey_one_image(model, value_names, size)
     if any(_lacks_two_separate_images(pair, name) for name in value_names):
         return _survey_batch(model, value_names, 1, size)
     return pair
 
 
-def _survey_one_image(
+def survey_one_image(
     model: LoadedModel, value_names: Sequence[str], size: Size
 ) -> Survey:
     """Survey a model with one image. Raises ModelFailed, which names a size that works."""

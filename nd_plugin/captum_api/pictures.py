@@ -162,8 +162,4 @@ def notes_on_pictures(
             f"uint8 values were taken as RGB pixels, resized to {height}x{width} and "
             f"normalised: {preprocess.source}"
         )
-    if preprocess.assumed:
-        notes.append(
-            f"the preprocessing of this model's images is assumed: {preprocess.source}"
-        )
-    return tuple(notes)
+    return (*notes, *preprocess.notes)

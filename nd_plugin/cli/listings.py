@@ -65,7 +65,7 @@ def layers(
     """List a model's layers in execution order, with their shapes and receptive fields."""
     from nd_plugin.cli import parsing
     from nd_plugin.plugins.opening import open_model
-    from nd_plugin.testing.places import VerifiedPlace, verify_places
+    from nd_plugin.testing.places import verify_places
 
     options = parsing.model_options(
         device, weights, input_name, feed, custom_op_library

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
 
 import torch
@@ -24,6 +23,7 @@ from nd_plugin.experiments.layer_matching import (
 )
 from nd_plugin.experiments.model_pair import Names
 from nd_plugin.experiments.pair_preprocess import MODEL, ORIGIN, PairPreprocess
+from nd_plugin.plugins.layer_patterns import LayerNames, is_pattern
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.loading import default_batch_size
 
@@ -130,31 +130,20 @@ class LayerChooser:
 
     def _matches_of(self, text: str) -> Iterator[LayerMatch]:
         """Yield the layers that one text names."""
-        is_one_name = "," in text and text in self._first_names
-        parts = [text] if is_one_name else text.split(",")
-        for part in parts:
-            if "=" in part:
-                yield LayerMatch(*parse_layer_pair(part), BY_REQUEST)
-            elif ("*" in part or "?" in part) and part not in self._first_names:
-                yield from self._matches_of_pattern(part)
-            else:
-                yield self._match_of_name(part)
-
-    def _matches_of_pattern(self, pattern: str) -> list[LayerMatch]:
-        # brackets are parts of names, such as of the outputs of a module
-        literal = pattern.replace("[", "[[]")
-        matches = [
-            match
-            for match in self._matching.matches
-            if fnmatchcase(match.first, literal)
-        ]
-        if not matches:
-            names = [match.first for match in self._matching.matches]
-            raise LayerNotFound(
-                f"no layer that {MODEL} and {ORIGIN} have in common fits {pattern!r}; "
-                f"they have {_listing(names)}"
+        if "=" in text and text not in self._first_names:
+            for part in text.split(","):
+                if "=" in part:
+                    yield LayerMatch(*parse_layer_pair(part), BY_REQUEST)
+                else:
+                    yield from self._matches_of(part)
+        elif is_pattern(text):
+            common = LayerNames(
+                tuple(match.first for match in self._matching.matches)
             )
-        return matches
+            for name in common.expand(text):
+                yield self._match_of_name(name)
+        else:
+            yield self._match_of_name(text)
 
     def _match_of_name(self, name: str) -> LayerMatch:
         """Return the layer of a name, which is matched by order and shape where one model lacks it.

@@ -12,6 +12,7 @@ from PIL import Image
 from nd_plugin.errors import BadInput
 
 ENVIRONMENT = "ND_MAX_PIXELS"
+DEFAULT_LIMIT = Image.MAX_IMAGE_PIXELS  # Pillow's own
 REMEDY = (
     "; if the file can be trusted, allow more: "
     f"--max-pixels N, max_pixels=N or {ENVIRONMENT}=N"
@@ -30,12 +31,15 @@ def environment_limit() -> int | None:
 
 @contextmanager
 def pixel_limit(pixels: int | None) -> Iterator[None]:
-    """Open only pictures of at most ``pixels`` pixels; None: the environment's limit, or Pillow's.
+    """Open only pictures of at most ``pixels`` pixels; None: the limit around it, if there is one.
 
-    Raises ValueError, naming the remedy, for a larger one.
+    Else the environment's limit holds, or Pillow's. Raises ValueError, naming the remedy, for a
+    larger picture.
     """
-    limit = environment_limit() if pixels is None else pixels
     pillow_limit = Image.MAX_IMAGE_PIXELS
+    limit = pixels
+    if pixels is None and pillow_limit == DEFAULT_LIMIT:
+        limit = environment_limit()
     try:
         if limit is None:
             yield

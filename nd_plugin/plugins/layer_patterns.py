@@ -127,33 +127,6 @@ def choose_layers(
     return chosen
 
 
-def choose_common_layers(
-    first: Model,
-    second: Model,
-    text: str,
-    size: Size,
-    say: Callable[[str], None] = lambda message: None,
-) -> list[str]:
-    """Return the layers of one model that a text stands for, and that another has, too.
-
-    A plain name is returned unchecked. Raises BadInput where they have none in common.
-    """
-    if not is_pattern(text):
-        return [text]
-    layers = choose_layers(first, [text], size)
-    if layers == [text]:
-        return layers
-    names_in_second = LayerNames.of(second.layers(size)).names
-    common = [layer for layer in layers if layer in names_in_second]
-    if not common:
-        raise BadInput(
-            f"none of the {len(layers)} layers that {text!r} stands for has the same name in "
-            "the other model; name pairs: NAME=NAME_IN_ORIGIN"
-        )
-    say(f"-l {text}: {describe(common, len(layers), 'that it stands for')}")
-    return common
-
-
 def is_layer(model: Model, text: str, size: Size) -> bool:
     """Return whether a model accepts a text as a layer's name, with units or without."""
     try:

@@ -313,7 +313,7 @@ def test_torchrun_counts_remarks_once(bench: Bench) -> None:
     code, two_processes, stderr = bench.nd(*command, "-o", "two", module=TORCHRUN)
     assert code == 0, stderr
     assert two_processes == one_process
-    assert json.loads(two_processes)[0]["notes"][:2] == [
+    assert json.loads(two_processes)["layers"][0]["notes"][:2] == [
         "255 occurs in masks of category 'object', and concepts.csv does not list it "
         f"({IMAGES} images, for example 00.png)",
         f"turned upright as the EXIF orientation says ({IMAGES // 2} images, "

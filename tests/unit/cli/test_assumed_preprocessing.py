@@ -25,7 +25,7 @@ def test_a_saved_run(run: Path, nd: Any) -> None:
     """The size was given, and mean and std were not."""
     lines = nd("report", run, COLUMNS="200").stdout.splitlines()
     assert any(line.startswith(f"! {NOTE}; given: size; ") for line in lines)
-    for layer in json.loads(nd("report", run, "--json").stdout):
+    for layer in json.loads(nd("report", run, "--json").stdout)["layers"]:
         assert layer["notes"][0].startswith(NOTE)
     assert NOTE in nd("report", run, "--format", "html").stdout.replace(
         "&#x27;", "'"
@@ -40,7 +40,7 @@ def test_a_new_run(options: list[str], tmp_path: Path, nd: Any) -> None:
     assert done.returncode == 0, done.stderr
     first_line = done.stderr.splitlines()[0]
     assert first_line.startswith(f"! {NOTE}"), "before the images are run"
-    (layer,) = json.loads(done.stdout)
+    (layer,) = json.loads(done.stdout)["layers"]
     assert layer["notes"][0].startswith(NOTE)
 
 
@@ -62,7 +62,7 @@ def test_merged_shards(options: list[str], tmp_path: Path, nd: Any) -> None:
         assert done.returncode == 0, done.stderr
     done = nd("merge", *parts, "-o", tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr
-    (layer,) = json.loads(done.stdout)
+    (layer,) = json.loads(done.stdout)["layers"]
     assert layer["notes"][0].startswith(NOTE)
 
 
@@ -70,7 +70,7 @@ def test_an_explanation(run: Path, probe_set: Path, nd: Any) -> None:
     arguments = [run, MODEL, probe_set / "images/0.png"]
     done = nd("explain", *arguments, "--json")
     assert done.returncode == 0, done.stderr
-    (explanation,) = json.loads(done.stdout)
+    (explanation,) = json.loads(done.stdout)["explanations"]
     assert explanation["notes"][0].startswith(NOTE)
     assert f"! {NOTE}" in nd("explain", *arguments, COLUMNS="200").stdout
 
@@ -78,7 +78,7 @@ def test_an_explanation(run: Path, probe_set: Path, nd: Any) -> None:
 def test_a_list_of_layers(nd: Any) -> None:
     done = nd("layers", MODEL, "--input-size", "64", "--json")
     assert done.stderr.startswith(f"! {NOTE}; given: size; ")
-    assert isinstance(json.loads(done.stdout), list)
+    assert json.loads(done.stdout)["layers"]
 
 
 def test_values_that_were_all_given(

@@ -291,7 +291,7 @@ class TestShown:
         lines = [line.rstrip() for line in shown(found[0], 40).splitlines()]
         assert max(map(len, lines)) <= 40
         words = " ".join(lines).replace(",", " ").replace(":", " ").split()
-        numbers = ("+0.75", "25.0%")
+        numbers = ("+0.75", "30.0%")
         for word in ("(no", "concept)", "unit", "IoU", "contribution", *numbers):
             assert word in words, word
 

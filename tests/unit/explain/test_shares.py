@@ -82,7 +82,7 @@ def test_it_is_defined_where_it_is_shown(dissection: Dissection) -> None:
     page = explanations.to_html()
     assert DEFINITION in page and "share -50.0%" in page
     assert DEFINITION in explanations._repr_html_()
-    (record,) = json.loads(explanations.to_json())
+    (record,) = json.loads(explanations.to_json())["explanations"]
     assert record["absolute_sum"] == pytest.approx(10)
     assert record["units"][0]["share"] == pytest.approx(0.3)
     first_unit_panel = explanations.plot().axes[1]

@@ -18,7 +18,6 @@ from nd_plugin import (
 )
 from nd_plugin.plugins.layer_patterns import (
     LayerNames,
-    choose_common_layers,
     choose_layers,
 )
 
@@ -143,17 +142,6 @@ def test_what_was_chosen_is_said() -> None:
     (line,) = said
     assert line.startswith("-l conv*: conv0, conv1, ")
     assert line.endswith("conv11 and 8 more (20 of 21 with units)")
-
-
-def test_layers_of_two_models() -> None:
-    first = listed("a1", "a2", "b")
-    second = listed("a2", "b", "c")
-    said: list[str] = []
-    assert choose_common_layers(first, second, "a?", SIZE, said.append) == ["a2"]
-    assert said == ["-l a?: a2 (1 of 2 that it stands for)"]
-    assert choose_common_layers(first, second, "a1", SIZE) == ["a1"]
-    with pytest.raises(BadInput, match="none of the 1 layers that 'a1\\*'"):
-        choose_common_layers(first, second, "a1*", SIZE)
 
 
 def test_names_of_a_run() -> None:

@@ -649,7 +649,7 @@ def test_blocked_by_its_name_or_by_its_distribution(
     )
     assert OURS_LOADED.items() <= states().items()
     with pytest.raises(
-        ConceptSetInvalid, match=r"plugin 'toys' of nd-toys 1\.0 is blocked"
+        Unavailable, match=r"plugin 'toys' of nd-toys 1\.0, which is blocked"
     ):
         open_concepts("toys")
 

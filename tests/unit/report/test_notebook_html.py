@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from nd_plugin import Dissection
-from nd_plugin.report.terminal import COLOURS
+from nd_plugin.report.elements import OF_CATEGORY
 
 WHITE = (255, 255, 255)
 DARK = (0x1E, 0x1E, 0x1E)  # of dark notebooks; JupyterLab's is darker
@@ -29,7 +29,7 @@ def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
 
 
 def test_colours_are_read_on_dark_and_light(dissection: Dissection) -> None:
-    categories = (*COLOURS, "a category without a colour")
+    categories = (*OF_CATEGORY, "a category without a colour")
     concepts = tuple(
         replace(dissection.concepts[0], name=category, category=category)
         for category in categories
@@ -53,7 +53,7 @@ def test_colours_are_read_on_dark_and_light(dissection: Dissection) -> None:
     html = colourful._repr_html_()
     assert "background" not in html, "the notebook's own"
     texts = set(re.findall(r"(?<!-)color: #([0-9a-f]{6})", html))
-    assert len(texts) >= len(COLOURS) + 2, "categories, dim text and notes"
+    assert len(texts) >= len(OF_CATEGORY) + 1, "categories and dim text"
     for text in texts:
         colour = tuple(bytes.fromhex(text))
         assert min(contrast(colour, WHITE), contrast(colour, DARK)) >= 3.5, text
