@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from rich.color import Color, ColorSystem
 from rich.console import Console, RenderableType
+from rich.style import Style
 from rich.text import Text
 
 from nd_plugin import Dissection
@@ -83,6 +84,8 @@ class TestColours:
         assert '<meta name="color-scheme" content="light dark">' in page
 
     def test_a_terminal_gets_no_others(self, dissection: Dissection) -> None:
+        # rich keeps the codes of a style for the first terminal that it was shown on
+        Style.parse.cache_clear()
         text = printed(
             render(dissection.report()),
             80,
