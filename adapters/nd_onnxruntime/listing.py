@@ -21,7 +21,6 @@ from nd_onnxruntime.subgraph import replacement_name
 from nd_onnxruntime.survey import Survey, run_survey
 from nd_plugin import LayerDescription, Measurement, NDError
 
-ADVICE = "; choose a neighbouring layer"
 Reasons = dict[int, str]  # why the outputs of nodes cannot be read, by node
 
 
@@ -99,7 +98,7 @@ class Listing:
             measurement = measurements.get(exposed_layer.exposed.name)
             placement = exposed_layer.place(size, measurement)
         except NDError as error:
-            return self._refused(row, _reason(error, row.name))
+            return LayerDescription.without_units(row.name, self._kind(row), error)
         output = torch.empty(exposed_layer.shape, device="meta")
         maps_shape = placement.layout.maps(output).shape
         shape = (1, *maps_shape[1:])
@@ -155,8 +154,3 @@ class Listing:
 
 def _is_known(node: NodeProto) -> bool:
     return node.domain in RUNTIME_DOMAINS
-
-
-def _reason(error: NDError, layer: str) -> str:
-    """Return why a layer has no units, from the error of a request for it."""
-    return str(error).removeprefix(f"layer {layer!r} ").removesuffix(ADVICE)

@@ -27,7 +27,7 @@ def describe(
     try:
         run.check_entries(name)
     except NDError as error:
-        yield _without_units(name, kind, error)
+        yield LayerDescription.without_units(name, kind, error)
     for key, shape in run.shapes.items():
         entry_name = f"{name}[{key}]" if has_several else name
         measurement = measurements.get(Entry(run.module, run.number, key))
@@ -44,18 +44,12 @@ def describe(
             maps = placement.layout.maps(output)
             check_image_count(maps, first_pass.image_count, entry_name)
         except NDError as error:  # no layout in which units are found
-            yield _without_units(entry_name, kind, error)
+            yield LayerDescription.without_units(entry_name, kind, error)
         else:
             maps_shape = (1, *maps.shape[1:])
             yield LayerDescription(entry_name, kind, maps_shape, placement.geometry)
     if run.number == 0:
         yield from _describe_scripted(run.module, name)
-
-
-def _without_units(name: str, kind: str, error: NDError) -> LayerDescription:
-    """Describe a layer that cannot be taken, for the reason in an error about it."""
-    reason = str(error).removeprefix(f"layer {name!r} ")
-    return LayerDescription(name, kind, None, reason=reason)
 
 
 def _describe_scripted(module: nn.Module, name: str) -> Iterator[LayerDescription]:

@@ -100,13 +100,13 @@ def print_layers(
         return
     headers = ["layer", "kind", "shape", "stride", "receptive field"]
     if places:
-        headers += ["measured", "difference"]
+        headers += ["measured"]
     table = new_table(*headers)
     for layer in layers:
         if layer.shape is not None and has_units(layer):
             cells = _layer_cells(layer)
             if places:
-                cells += _verified_cells(places.get(layer.name))
+                cells.append(_verified_cell(places.get(layer.name)))
             table.add_row(Text(layer.name), *cells)
     console.show(table, fold_rows=False)
     _print_layers_without_units([layer for layer in layers if not has_units(layer)])
@@ -134,17 +134,13 @@ def _layer_cells(layer: LayerDescription) -> list[str]:
     return [layer.kind, shape, stride, field_size]
 
 
-def _verified_cells(place: VerifiedPlace | None) -> list[str]:
-    """Return the measured centres of a layer's rows, and their distance from the stated ones."""
+def _verified_cell(place: VerifiedPlace | None) -> str:
+    """Say whether measured centres agree with the stated ones, and how far apart they are."""
     if place is None:
-        return ["", ""]
+        return ""
     if place.verdict == "not measurable":
-        return ["", place.verdict]
-    measured = ""
-    if place.measured is not None:
-        rows = place.measured.rows
-        measured = f"{rows.offset:g} + {rows.stride:g}u"
-    return [measured, f"{place.verdict}: {place.deviation.largest:.2f} cells"]
+        return place.verdict
+    return f"{place.verdict} ({place.deviation.largest:.2f} cells)"
 
 
 def _print_layers_without_units(layers: Sequence[LayerDescription]) -> None:

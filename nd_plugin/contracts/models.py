@@ -8,12 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nd_plugin.contracts.provenance import Identity
+from nd_plugin.errors import NDError
 from nd_plugin.receptive_fields.geometry import Geometry, Size
 
 if TYPE_CHECKING:
     import torch
 
     from nd_plugin.preprocess import Preprocess
+
+ADVICE = (
+    "; choose a neighbouring layer"  # in errors, where a list of layers needs none
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,15 @@ class LayerDescription:
     shape: tuple[int, ...] | None
     geometry: Geometry | None = None
     reason: str = ""  # why units cannot be taken there; empty where they can
+
+    @classmethod
+    def without_units(
+        cls, name: str, kind: str, error: NDError
+    ) -> LayerDescription:
+        """Describe a layer that cannot be taken, for the reason in the error of a request."""
+        message = str(error).removeprefix(f"layer {name!r} ")
+        reason = getattr(error, "reason", "") or message.removesuffix(ADVICE)
+        return cls(name, kind, None, reason=reason)
 
 
 class Probe(Protocol):

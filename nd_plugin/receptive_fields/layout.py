@@ -23,7 +23,14 @@ PREFIXES = (0, 1, 5, 2, 4, 8)
 
 
 class AxesUnknown(UnitsNotFound):
-    """Axes of units, rows and columns that cannot be derived."""
+    """Axes of units, rows and columns that cannot be derived.
+
+    ``reason`` is the message without the layer's name and shape, for lists of layers.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -193,21 +200,28 @@ def _geometry(
 
 
 def _axes_unknown(shape: Sequence[int], layer: str) -> AxesUnknown:
-    names = " or ".join(AXES_OF_RANK[len(shape)])
-    example = f"{layer}@{AXES_OF_RANK[len(shape)][-1].lower()}"
-    return AxesUnknown(
-        f"layer {layer!r} returns a tensor of shape {tuple(shape)}, and its axes are unknown: no "
-        "rule leads from the image there, and no two axes, or tokens, follow the rows and columns "
-        f"of the image; if you know that they are {names}, say so ({example}), else choose a "
-        "neighbouring layer"
+    choices = AXES_OF_RANK[len(shape)]
+    names = " or ".join(choices)
+    reason = (
+        "no rule leads from the image there, and no two axes, or tokens, follow its rows and "
+        "columns"
     )
+    message = (
+        f"layer {layer!r} returns a tensor of shape {tuple(shape)}, and its axes are unknown: "
+        f"{reason}; if you know that they are {names}, say so ({layer}@{choices[-1].lower()}), "
+        "else choose a neighbouring layer"
+    )
+    advice = " or ".join(f"NAME@{axes.lower()}" for axes in choices)
+    return AxesUnknown(message, f"{reason} ({advice} names its axes)")
 
 
 def _mixed_output(shape: Sequence[int], layer: str) -> AxesUnknown:
-    return AxesUnknown(
-        f"layer {layer!r} returns a tensor of shape {tuple(shape)} in which images and positions "
-        "share an axis or are mixed (windows, heads); choose a neighbouring layer"
+    reason = "images and positions share an axis or are mixed (windows, heads)"
+    message = (
+        f"layer {layer!r} returns a tensor of shape {tuple(shape)} in which {reason}; choose a "
+        "neighbouring layer"
     )
+    return AxesUnknown(message, reason)
 
 
 def whole_image(size: Size) -> Geometry:
