@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -22,6 +23,7 @@ from nd_plugin import LayerDescription, NDError, open_model
 from nd_plugin.testing.places import VerifiedPlace, verify_places
 
 LAYERS = 10  # probed of each network
+VERDICTS = ("agrees", "differs", "not measurable")
 ARCHITECTURES = """
 torchvision:alexnet torchvision:vgg16 torchvision:resnet18 torchvision:resnet50
 torchvision:googlenet torchvision:inception_v3 torchvision:densenet121
@@ -55,6 +57,11 @@ class Row:
         derived = [place for place in self.places if not place.stated.measured]
         return max((place.deviation.largest for place in derived), default=0.0)
 
+    @property
+    def verdicts(self) -> Counter[str]:
+        """Number of layers by verdict; results say so of those that differ."""
+        return Counter(place.verdict for place in self.places)
+
     def cells(self) -> Iterator[str]:
         """Yield the texts of the line's cells."""
         deepest = self.places[-1]
@@ -67,15 +74,17 @@ class Row:
         yield _axis_text(deepest, "stated")
         yield _axis_text(deepest, "measured")
         yield f"{self.largest_deviation:.2f}"
+        verdicts = self.verdicts
+        yield " / ".join(str(verdicts[verdict]) for verdict in VERDICTS)
 
 
 def main(names: Sequence[str]) -> None:
     """Print the table."""
     print(
         "| architecture | layers with units | derived / measured / spread | deepest | "
-        "stated | measured | largest difference |"
+        "stated | measured | largest difference | agree / differ, said / not measurable |"
     )
-    print("|" + "---|" * 7)
+    print("|" + "---|" * 8)
     for name in names or ARCHITECTURES:
         try:
             row = examine(name)
