@@ -59,6 +59,8 @@ CELLS = {
         "console.say('a remark')"
     ),
     "progress": (
+        "import logging, sys\n"
+        "logging.basicConfig(level=logging.INFO, stream=sys.stderr)\n"
         "from nd_plugin.captum_api.progress import StageProgress\n"
         "with StageProgress(summary_lines=True) as progress:\n"
         "    progress('activations', 0, 2)\n"

@@ -198,12 +198,13 @@ def same_axes(stride: float, offset: float) -> Axes:
     return (stride, offset), (stride, offset)
 
 
-PADDLE = {  # the offsets of nearest-neighbour resizing by 8 are the middle of its 8 equal cells
+# A neck that adds resized deep maps looks where its finest branch does; the head doubles it twice.
+PADDLE = {
     "depthwise_conv2d_8.tmp_0": same_axes(16, 0),
-    "p2o.Concat.1": same_axes(4, -14),
-    "batch_norm_0.tmp_4": same_axes(4, -14),
+    "p2o.Concat.1": same_axes(4, 0),
+    "batch_norm_0.tmp_4": same_axes(4, 0),
     # before the last Sigmoid, which is 0 but for rounding where there is no text
-    "p2o.Add.281": same_axes(1, -15.5),
+    "p2o.Add.281": same_axes(1, -1.5),
 }
 
 
