@@ -99,6 +99,13 @@ TOKENS: dict[str, tuple[Operation, tuple[int, ...], int]] = {
     "NTC": (lambda x: with_class_tokens(x, 0), (0, 1, 2), 0),
     "NCT": (lambda x: with_class_tokens(x, 0).mT, (0, 2, 1), 0),
     "TNC": (lambda x: with_class_tokens(x, 1).transpose(0, 1), (1, 0, 2), 1),
+    "Conv1d over tokens": (
+        lambda x: functional.conv1d(
+            with_class_tokens(x, 0).mT, torch.eye(16)[:, :, None]
+        ),
+        (0, 2, 1),
+        0,
+    ),
     "a class token": (lambda x: with_class_tokens(x, 1), (0, 1, 2), 1),
     "registers": (lambda x: with_class_tokens(x, 5), (0, 1, 2), 5),
 }
@@ -148,7 +155,14 @@ def sorted_pixels(x: Tensor) -> Tensor:
     return x.flatten(2).sort(2).values.view_as(x)
 
 
+def distribution_of_distances(x: Tensor) -> Tensor:
+    """Return what YOLO's distribution focal loss is computed of: 16 bins of four distances."""
+    tokens = convolve(8, 8, units=64)(x).flatten(2)
+    return tokens.unflatten(1, (4, 16)).transpose(1, 2).softmax(1)
+
+
 NO_GRIDS: dict[str, Operation] = {
+    "distribution of distances": distribution_of_distances,
     "attention": attention,
     "queries": queries,
     "mixed tokens": mixed_tokens,
