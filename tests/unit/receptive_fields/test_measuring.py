@@ -133,7 +133,7 @@ def test_a_grid_keeps_its_first_row(cells: int) -> None:
 
 def attention(x: Tensor) -> Tensor:
     tokens = convolve(8, 8)(x).flatten(2).mT
-    heads = tokens.unflatten(2, (4, 4)).transpose(1, 2)
+    heads = tokens.view(len(x), -1, 4, 4).transpose(1, 2)
     return (heads @ heads.mT).softmax(-1)
 
 
@@ -158,7 +158,7 @@ def sorted_pixels(x: Tensor) -> Tensor:
 def distribution_of_distances(x: Tensor) -> Tensor:
     """Return what YOLO's distribution focal loss is computed of: 16 bins of four distances."""
     tokens = convolve(8, 8, units=64)(x).flatten(2)
-    return tokens.unflatten(1, (4, 16)).transpose(1, 2).softmax(1)
+    return tokens.view(len(x), 4, 16, -1).transpose(1, 2).softmax(1)
 
 
 NO_GRIDS: dict[str, Operation] = {
