@@ -22,8 +22,8 @@ AXES_OF_RANK = {4: tuple(MAPS), 3: tuple(TOKENS)}
 PREFIXES = (0, 1, 5, 2, 4, 8)
 
 
-class AxesUnknown(UnitsNotFound):
-    """Axes of units, rows and columns that cannot be derived.
+class LayoutNotFound(UnitsNotFound):
+    """Output without units, rows and columns.
 
     ``reason`` is the message without the layer's name and shape, for lists of layers.
     """
@@ -31,6 +31,10 @@ class AxesUnknown(UnitsNotFound):
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class AxesUnknown(LayoutNotFound):
+    """Axes of units, rows and columns that cannot be derived, but perhaps measured."""
 
 
 @dataclass(frozen=True)

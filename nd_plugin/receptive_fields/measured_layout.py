@@ -29,6 +29,12 @@ MIN_SPREAD = 0.002
 # they vary alike.
 MAX_CROSS_SHARE = 0.25
 
+# Units that are tokens themselves. Few may be in the order of a grid by chance; many are not, not
+# even loosely.
+MIN_TOKENS = 9
+MANY_TOKENS = 49
+MIN_LINEARITY_OF_MANY = 0.3
+
 SIMILAR = 0.05  # difference of linearities that does not matter
 
 
@@ -110,8 +116,21 @@ def _measured_tokens(
         return None
     best = _most_complete(grids)
     (unit_axis,) = set(axes) - {best.axis}
+    if has_token_grid(response, unit_axis, image_size):
+        return None
     layout_axes = (response.image_axis, best.axis, unit_axis)
     return TokenLayout(layout_axes, best.tokens, best.grid, None)
+
+
+def has_token_grid(response: Response, axis: int, image_size: Size) -> bool:
+    """Return whether an axis holds tokens: in a matrix of attention, those of units do, too."""
+    grids = _token_grids(response, axis, image_size, MIN_LINEARITY_OF_MANY)
+    for tokens in grids:
+        count = math.prod(tokens.grid)
+        follows = tokens.linearity >= MIN_LINEARITY or count >= MANY_TOKENS
+        if follows and count >= MIN_TOKENS:
+            return True
+    return False
 
 
 def _most_complete(grids: Sequence[TokenGrid]) -> TokenGrid:
@@ -125,7 +144,10 @@ def _most_complete(grids: Sequence[TokenGrid]) -> TokenGrid:
 
 
 def _token_grids(
-    response: Response, axis: int, image_size: Size
+    response: Response,
+    axis: int,
+    image_size: Size,
+    min_linearity: float = MIN_LINEARITY,
 ) -> Iterator[TokenGrid]:
     """Yield the grids, row by row along an axis, that rows and columns follow."""
     for prefix, grid in possible_grids(response.shape[axis], image_size):
@@ -138,5 +160,5 @@ def _token_grids(
         column_linearity = columns.linearity(on_grid % grid[1])
         linearity = min(row_linearity, column_linearity)
         spread = min(rows.spread(), columns.spread())
-        if linearity >= MIN_LINEARITY and spread >= MIN_SPREAD:
+        if linearity >= min_linearity and spread >= MIN_SPREAD:
             yield TokenGrid(axis, prefix, grid, linearity)

@@ -12,6 +12,8 @@ from nd_plugin.receptive_fields.layout import (
     AxesUnknown,
     FeatureLayout,
     Layout,
+    LayoutNotFound,
+    TokenLayout,
     axes_of,
     find_layout,
     geometry_of,
@@ -21,9 +23,12 @@ from nd_plugin.receptive_fields.measured_centres import (
     measure_deviation,
     measured_geometry,
 )
-from nd_plugin.receptive_fields.measured_layout import measured_layout
+from nd_plugin.receptive_fields.measured_layout import (
+    has_token_grid,
+    measured_layout,
+)
 from nd_plugin.receptive_fields.perturbation import PerturbedImages, Response
-from nd_plugin.receptive_fields.positions import Positions
+from nd_plugin.receptive_fields.positions import Positions, axis_of, line
 
 MAX_DEVIATION = 0.5  # of measured from derived centres, in cells
 
@@ -104,7 +109,49 @@ def _layout_and_notes(
         if measured is None:
             raise
         return measured, (_measured_axes_note(measured, shape, layer),)
+    if isinstance(derived, FeatureLayout) and positions is not None:
+        _check_features(positions, layer)
+    if isinstance(derived, TokenLayout) and measurement is not None:
+        _check_units_of_tokens(derived, measurement.response, layer, image_size)
     return derived, ()
+
+
+def _check_features(positions: Positions, layer: str) -> None:
+    """Check that features (image, unit) are not the rows or columns of the image.
+
+    The flattened maps of several units are features. Raises LayoutNotFound.
+    """
+    for coordinate, size, stride in zip(
+        (positions.rows, positions.columns),
+        positions.size,
+        positions.stride,
+        strict=True,
+    ):
+        axis = axis_of(line(coordinate, 1), size, stride)
+        if axis is not None and coordinate.shape[1] > 1:
+            raise _units_are_places(positions.shape, layer)
+
+
+def _check_units_of_tokens(
+    layout: TokenLayout, response: Response, layer: str, image_size: Size
+) -> None:
+    """Check that units are not tokens themselves, as in a matrix of attention.
+
+    Raises LayoutNotFound.
+    """
+    _, _, unit_axis = layout.axes
+    if has_token_grid(response, unit_axis, image_size):
+        raise _units_are_places(response.shape, layer)
+
+
+def _units_are_places(shape: torch.Size, layer: str) -> LayoutNotFound:
+    """Return the error of an output of that shape whose units would be places in the image."""
+    reason = "units would be places in the image (rows, columns, or tokens that attention compares)"
+    message = (
+        f"layer {layer!r} returns a tensor of shape {tuple(shape)} in which {reason}; choose a "
+        "neighbouring layer"
+    )
+    return LayoutNotFound(message, reason)
 
 
 def _with_derived_geometry(

@@ -189,6 +189,20 @@ class TestListings:
             json.loads(nd("layers", MODEL, "--json").stdout)["layers"]
         ), "no row is folded"
 
+    def test_places_are_verified(self, nd: Any) -> None:
+        arguments = ("layers", MODEL, "--input-size", "64x96", "--verify")
+        heading, *rows = nd(*arguments).stdout.splitlines()
+        assert (
+            heading.split()
+            == "layer kind shape stride receptive field measured".split()
+        )
+        # few units with random weights may look to one side
+        verdicts = ("agrees", "differs", "not measurable")
+        with_cells = [row for row in rows if " 4x32x48 " in row]
+        assert with_cells
+        for row in with_cells:
+            assert any(verdict in row for verdict in verdicts), row
+
     def test_concepts(self, probe_set: Path, nd: Any) -> None:
         done = nd("concepts", f"masks:{probe_set}", "--json")
         found = json.loads(done.stdout)

@@ -253,7 +253,8 @@ class TestReasons:
         assert description.shape is None
         with pytest.raises(UnitsNotFound, match=reason) as refusal:
             maps_of(Odd(function), "layer", torch.rand(2, 3, *SIZE))
-        assert str(refusal.value) == f"layer 'layer' {description.reason}"
+        reason_without_advice, _, _ = description.reason.partition(" (NAME@")
+        assert reason_without_advice in str(refusal.value)
 
     @pytest.mark.parametrize(
         "function",
@@ -281,7 +282,7 @@ class TestReasons:
         assert list(layers) == ["0", "1", "2[0]", "2[1.0]", "2[1.1]"]
         for name in ("2[1.0]", "2[1.1]"):
             assert layers[name].shape is None
-            assert "(1, 2, 6)" in layers[name].reason
+            assert "follow its rows and columns" in layers[name].reason
 
 
 def filled(x: Tensor) -> Tensor:

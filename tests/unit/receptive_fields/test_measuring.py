@@ -10,7 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nd_plugin import Axis, Geometry, UnitsNotFound, place, split_axes
-from nd_plugin.receptive_fields.layout import MapLayout, TokenLayout
+from nd_plugin.receptive_fields.layout import (
+    FeatureLayout,
+    MapLayout,
+    TokenLayout,
+)
 from nd_plugin.receptive_fields.measured_centres import (
     GridResponse,
     measure_deviation,
@@ -23,6 +27,7 @@ from nd_plugin.receptive_fields.perturbation import (
     perturb,
 )
 from nd_plugin.receptive_fields.placement import Measurement
+from nd_plugin.receptive_fields.positions import Positions
 
 SIZE = (96, 128)
 Operation = Callable[[Tensor], Tensor]
@@ -94,6 +99,13 @@ TOKENS: dict[str, tuple[Operation, tuple[int, ...], int]] = {
     "NTC": (lambda x: with_class_tokens(x, 0), (0, 1, 2), 0),
     "NCT": (lambda x: with_class_tokens(x, 0).mT, (0, 2, 1), 0),
     "TNC": (lambda x: with_class_tokens(x, 1).transpose(0, 1), (1, 0, 2), 1),
+    "Conv1d over tokens": (
+        lambda x: functional.conv1d(
+            with_class_tokens(x, 0).mT, torch.eye(16)[:, :, None]
+        ),
+        (0, 2, 1),
+        0,
+    ),
     "a class token": (lambda x: with_class_tokens(x, 1), (0, 1, 2), 1),
     "registers": (lambda x: with_class_tokens(x, 5), (0, 1, 2), 5),
 }
@@ -121,7 +133,7 @@ def test_a_grid_keeps_its_first_row(cells: int) -> None:
 
 def attention(x: Tensor) -> Tensor:
     tokens = convolve(8, 8)(x).flatten(2).mT
-    heads = tokens.unflatten(2, (4, 4)).transpose(1, 2)
+    heads = tokens.view(len(x), -1, 4, 4).transpose(1, 2)
     return (heads @ heads.mT).softmax(-1)
 
 
@@ -143,7 +155,14 @@ def sorted_pixels(x: Tensor) -> Tensor:
     return x.flatten(2).sort(2).values.view_as(x)
 
 
+def distribution_of_distances(x: Tensor) -> Tensor:
+    """Return what YOLO's distribution focal loss is computed of: 16 bins of four distances."""
+    tokens = convolve(8, 8, units=64)(x).flatten(2)
+    return tokens.view(len(x), 4, 16, -1).transpose(1, 2).softmax(1)
+
+
 NO_GRIDS: dict[str, Operation] = {
+    "distribution of distances": distribution_of_distances,
     "attention": attention,
     "queries": queries,
     "mixed tokens": mixed_tokens,
@@ -273,3 +292,47 @@ def test_images_are_found_by_their_number() -> None:
     assert Response.of_pair(output, output.shape) is None
     windows = output.reshape(IMAGES * 4, -1, 6, 8)
     assert Response.of_pair(windows, torch.Size((8, *windows.shape[1:]))) is None
+
+
+def attention_of_tokens(temperature: float) -> Operation:
+    def compare(x: Tensor) -> Tensor:
+        tokens = convolve(8, 8)(x).flatten(2).mT
+        return (tokens @ tokens.mT / temperature).softmax(-1)
+
+    return compare
+
+
+@pytest.mark.parametrize("temperature", [100, 1000])
+def test_tokens_compared_with_tokens_are_no_units(temperature: float) -> None:
+    measurement = measurement_of(attention_of_tokens(temperature))
+    assert measured_layout(measurement.response, SIZE) is None
+    shape = torch.Size((2, 192, 192))
+    # of a matrix product, the positions of the left operand are derived
+    tokens = Positions.of_map(
+        Geometry(Axis(8, 8, 3.5), Axis(8, 8, 3.5)),
+        torch.arange(2.0),
+        torch.Size((2, 1, 12, 16)),
+    ).moved(lambda x: x.flatten(2).mT, torch.Size((2, 192, 1)))
+    with pytest.raises(UnitsNotFound, match="units would be places"):
+        place(shape, tokens.spread(shape), "layer", SIZE, measurement)
+
+
+def test_rows_and_columns_are_no_features() -> None:
+    images = torch.arange(2.0)
+    geometry = Geometry(Axis(8, 8, 3.5), Axis(8, 8, 3.5))
+    maps = Positions.of_map(geometry, images, torch.Size((2, 96, 12, 16)))
+    columns = maps.mixed([1], keep=False)
+    assert columns is not None
+    columns = columns.mixed([1], keep=False)
+    assert columns is not None
+    with pytest.raises(UnitsNotFound, match="units would be places"):
+        place(columns.shape, columns, "layer", SIZE, None)
+
+
+def test_flattened_maps_are_features() -> None:
+    images = torch.arange(2.0)
+    geometry = Geometry(Axis(8, 8, 3.5), Axis(8, 8, 3.5))
+    maps = Positions.of_map(geometry, images, torch.Size((2, 96, 12, 16)))
+    shape = torch.Size((2, 96 * 12 * 16))
+    features = maps.moved(lambda x: x.flatten(1), shape)
+    assert place(shape, features, "layer", SIZE, None).layout == FeatureLayout()

@@ -94,7 +94,8 @@ def test_a_pyramid_looks_where_its_lateral_branch_does() -> None:
         def forward(self, x: Tensor) -> Tensor:
             fine = self.fine(x)
             top = nn.functional.interpolate(self.coarse(fine), fine.shape[2:])
-            return self.sum(fine + top)
+            summed: Tensor = self.sum(fine + top)
+            return summed
 
     with open_model(Pyramid().eval()).probe(["sum"], (64, 64)) as probe:
         geometry = probe.geometries["sum"]
