@@ -30,6 +30,9 @@ MIN_SPREAD = 0.002
 MAX_CROSS_SHARE = 0.25
 
 SIMILAR = 0.05  # difference of linearities that does not matter
+# Of the spread along the axes that follow best: where others reach this share, a cell is one of two
+# places (attention between tokens), and which axis holds units is not known.
+MAX_SECOND_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class TokenGrid:
     prefix: int
     grid: Size
     linearity: float  # the smaller one of rows and columns
+    spread: float  # likewise
 
     @property
     def tokens(self) -> torch.Tensor:
@@ -69,7 +73,8 @@ def _measured_maps(response: Response, axes: Sequence[int]) -> MapLayout | None:
                 pair = (row_axis, column_axis)
                 scores[pair] = _score_of_axes(response, *pair)
     row_axis, column_axis = max(scores, key=lambda pair: scores[pair])
-    if scores[row_axis, column_axis] == 0:
+    best = scores.pop((row_axis, column_axis))
+    if best == 0 or max(scores.values()) >= MAX_SECOND_SHARE * best:
         return None
     (unit_axis,) = set(axes) - {row_axis, column_axis}
     layout_axes = (response.image_axis, unit_axis, row_axis, column_axis)
@@ -108,10 +113,38 @@ def _measured_tokens(
         grids += _token_grids(response, axis, image_size)
     if not grids:
         return None
+    grids = _on_leading_axis(grids)
+    if not grids:
+        return None
     best = _most_complete(grids)
     (unit_axis,) = set(axes) - {best.axis}
     layout_axes = (response.image_axis, best.axis, unit_axis)
     return TokenLayout(layout_axes, best.tokens, best.grid, None)
+
+
+def _on_leading_axis(grids: Sequence[TokenGrid]) -> list[TokenGrid]:
+    """Return the grids on the axis that follows the image best; none where two axes do."""
+    spreads: dict[int, float] = {}
+    for grid in grids:
+        spreads[grid.axis] = max(spreads.get(grid.axis, 0.0), grid.spread)
+    leading_axis = max(spreads, key=lambda axis: spreads[axis])
+    largest = spreads.pop(leading_axis)
+    if spreads and max(spreads.values()) >= MAX_SECOND_SHARE * largest:
+        return []
+    return [grid for grid in grids if grid.axis == leading_axis]
+
+
+def units_are_places(
+    response: Response, layout: TokenLayout, image_size: Size
+) -> bool:
+    """Return whether units follow the image as tokens do: attention between tokens."""
+    _, token_axis, unit_axis = layout.axes
+    grids = [
+        *_token_grids(response, token_axis, image_size),
+        *_token_grids(response, unit_axis, image_size),
+    ]
+    axes = {grid.axis for grid in grids}
+    return len(axes) == 2 and not _on_leading_axis(grids)
 
 
 def _most_complete(grids: Sequence[TokenGrid]) -> TokenGrid:
@@ -133,10 +166,21 @@ def _token_grids(
         tokens = torch.arange(prefix, prefix + count, device="cpu")
         rows = response.rows[axis].select(tokens)
         columns = response.columns[axis].select(tokens)
+        if _has_empty_line(rows, columns, grid):
+            continue
         on_grid = tokens - prefix
         row_linearity = rows.linearity(on_grid // grid[1])
         column_linearity = columns.linearity(on_grid % grid[1])
         linearity = min(row_linearity, column_linearity)
         spread = min(rows.spread(), columns.spread())
         if linearity >= MIN_LINEARITY and spread >= MIN_SPREAD:
-            yield TokenGrid(axis, prefix, grid, linearity)
+            yield TokenGrid(axis, prefix, grid, linearity, spread)
+
+
+def _has_empty_line(
+    rows: AxisResponse, columns: AxisResponse, grid: Size
+) -> bool:
+    """Return whether nothing changes in a row or a column of a grid, as in register tokens."""
+    changes = rows.changes.sum(0) + columns.changes.sum(0)
+    on_grid = changes.reshape(grid)
+    return not bool(on_grid.any(0).all() and on_grid.any(1).all())

@@ -157,10 +157,11 @@ class Response:
     def of_output(cls, output: Tensor, image_axis: int) -> Response:
         """Return the response in an output for `PerturbedImages.images`."""
         images = output.detach().movedim(image_axis, 0)
+        scale = _largest_change(images)
         axes = [axis for axis in range(output.dim()) if axis != image_axis]
         changes: dict[int, list[Tensor]] = {axis: [] for axis in axes}
         for perturbed in images[1:]:
-            change = (perturbed - images[0]).float().nan_to_num(0, 0, 0).square()
+            change = (_change(perturbed, images[0]) / scale).square()
             for index, axis in enumerate(axes):
                 other_dims = [dim for dim in range(change.dim()) if dim != index]
                 summed = change.sum(other_dims) if other_dims else change
@@ -177,6 +178,29 @@ class Response:
         """Whether nothing in the output changed."""
         responses = [*self.rows.values(), *self.columns.values()]
         return not any(bool(response.changes.any()) for response in responses)
+
+
+def _largest_change(images: Tensor) -> Tensor:
+    """Return the largest change of an image's values, 1 for none.
+
+    Relative to it, squares of changes neither overflow nor vanish.
+    """
+    largest_changes = [
+        _change(perturbed, images[0]).abs().amax() for perturbed in images[1:]
+    ]
+    largest = torch.stack(largest_changes).amax()
+    return torch.where(largest > 0, largest, torch.ones_like(largest))
+
+
+def _change(perturbed: Tensor, image: Tensor) -> Tensor:
+    """Return the change of an image's values in at least single precision; 0 where undefined."""
+    change = torch.sub(_as_wide(perturbed), _as_wide(image))
+    return change.nan_to_num(0, 0, 0)
+
+
+def _as_wide(values: Tensor) -> Tensor:
+    """Return values of half precision in single precision, and others as they are."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _stacked(changes: Sequence[Tensor]) -> AxisResponse:
