@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from nd_plugin import Axis, Geometry, Positions, composition, geometry
-from nd_torch.operations import MOVES, RESHAPES, is_elementwise
+from nd_torch.operations import ATTENTION, MOVES, RESHAPES, is_elementwise
 
 Arguments = dict[str, Any]
 Rule = Callable[[Arguments, Tensor], Positions | None]
@@ -234,6 +235,12 @@ def _product(arguments: Arguments, output: Tensor) -> Positions | None:
     return composition.product(_tracked(left), _tracked(right), output.shape)
 
 
+def _attention(arguments: Arguments, output: Tensor) -> Positions | None:
+    """Attend: a token keeps the position of its query; learned queries have none."""
+    query = _tracked(_first_of(arguments, "query", "src"))
+    return composition.elementwise([query] if query else [], output.shape)
+
+
 def _first_of(arguments: Arguments, *names: str) -> Any:
     for name in names:
         if name in arguments:
@@ -252,6 +259,23 @@ def _concatenation(arguments: Arguments, output: Tensor) -> Positions | None:
     return composition.concatenation(
         operands, int(arguments.get("dim", 0)), output.shape
     )
+
+
+def _stack(arguments: Arguments, output: Tensor) -> Positions | None:
+    """Stack operands along a new dimension, as a concatenation along one of one element."""
+    dim = int(arguments.get("dim", 0)) % output.dim()
+    operands = [_unsqueezed(operand, dim) for operand in arguments["tensors"]]
+    return composition.concatenation(operands, dim, output.shape)
+
+
+def _unsqueezed(
+    operand: Tensor | Positions, dim: int
+) -> tuple[torch.Size, Positions | None]:
+    shape = torch.Size((*operand.shape[:dim], 1, *operand.shape[dim:]))
+    positions = _tracked(operand)
+    if positions is not None:
+        positions = positions.moved(lambda c: c.unsqueeze(dim), shape)
+    return shape, positions
 
 
 RULES: dict[str, Rule] = {
@@ -282,4 +306,6 @@ RULES: dict[str, Rule] = {
         ("mm", "addmm", "bmm", "baddbmm", "matmul", "linear"), _product
     ),
     "cat": _concatenation,
+    "stack": _stack,
+    **dict.fromkeys(ATTENTION, _attention),
 }

@@ -186,4 +186,4 @@ def _has_geometry(
         placement = place(shape, positions, "", image_size, None)
     except UnitsNotFound:
         return False
-    return placement.geometry.anchored
+    return not placement.needs_measuring

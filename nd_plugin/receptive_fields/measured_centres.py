@@ -24,14 +24,22 @@ from nd_plugin.receptive_fields.perturbation import (
 
 MIN_EDGES = 2  # that have to be found along an axis of several cells
 NEGLIGIBLE = 1e-6  # of the largest change
-UNCHANGED = 1e-4  # of the largest change beside an edge: cells below tell nothing of it
+UNCHANGED = (
+    1e-4  # of the largest change beside an edge: cells below tell nothing of it
+)
 # Of the bands along an axis. Below, cells hardly tell places apart: in deep layers with random
 # weights, what is measured is then noise.
 MIN_SPREAD = 0.3
+# Kernels with more weight on one side move what cells see, by chance: the less, the more units
+# there are. What they see widens as the root of the receptive field's size (Luo et al. 2016,
+# Understanding the Effective Receptive Field in Deep Convolutional Neural Networks). Of random
+# networks, 1 % of the layers are beyond this multiple.
+CHANCE = 2.0
 # measured offsets are multiples of this fraction of a cell, and of half a pixel at most
 OFFSET_STEPS = 8
 MAX_OFFSET_STEP = 0.5
-MIN_DISTINCTION = 0.5  # cells between the ends of two grids that are told apart
+MIN_DISTINCTION = 0.9  # cells between the ends of two grids that are told apart
+MAX_SPAN = 1.1  # of the outermost centres, in images; padding may lie outside
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,20 @@ class Deviation:
         """Larger absolute distance, 0 where none could be measured."""
         known = [side for side in (self.rows, self.columns) if side is not None]
         return max(map(abs, known), default=0.0)
+
+    def beyond_chance(self, geometry: Geometry, units: int) -> Deviation:
+        """Return the distances that are larger than random weights make them, else 0."""
+        return Deviation(
+            _beyond_chance(self.rows, geometry.rows, units),
+            _beyond_chance(self.columns, geometry.columns, units),
+        )
+
+
+def _beyond_chance(distance: float | None, axis: Axis, units: int) -> float | None:
+    if distance is None:
+        return None
+    by_chance = CHANCE * math.sqrt(axis.size / abs(axis.stride) / units)
+    return distance if abs(distance) > by_chance else 0.0
 
 
 def measure_deviation(
@@ -135,6 +157,8 @@ def _measured_axis(
     if not measured_stride:
         return None
     stride = _round_stride(abs(measured_stride), pixels / cells, cells)
+    if _spans_too_much(stride, cells, pixels):
+        return None
     stride = math.copysign(stride, measured_stride)
     offset = median(edge.pixel - stride * edge.cell for edge in edges)
     step = min(abs(stride) / OFFSET_STEPS, MAX_OFFSET_STEP)
@@ -153,17 +177,26 @@ def _theil_sen_slope(edges: Sequence[Edge]) -> float:
 
 
 def _round_stride(measured: float, even: float, cells: int) -> float:
-    """Round a stride to the even one or a whole one within 10 %, else to 1/8.
+    """Round a stride to the even one or a whole one close to it, else to 1/8.
 
-    A whole one is preferred if it is nearer and sets the outermost cells apart by half a cell.
+    Close is within 10 %; to the even one, which is likely, also where it moves no cell by more than
+    half a cell. A whole one is taken if it is nearer and can be told from the even one.
     """
     whole = float(max(round(measured), 1))
-    whole_is_distinct = abs(whole - even) * (cells - 1) >= even * MIN_DISTINCTION
+    whole_is_distinct = abs(whole - even) * (cells - 1) >= MIN_DISTINCTION * even
     whole_is_nearer = abs(whole - measured) < abs(even - measured)
-    nearest = whole if whole_is_nearer and whole_is_distinct else even
-    if abs(nearest - measured) <= max(0.1, MIN_DISTINCTION / (2 * cells)) * nearest:
+    if whole_is_nearer and whole_is_distinct:
+        nearest, tolerance = whole, 0.1
+    else:
+        nearest, tolerance = even, max(0.1, 1 / (cells - 1))
+    if abs(nearest - measured) <= tolerance * nearest:
         return nearest
     return round(measured * 8) / 8
+
+
+def _spans_too_much(stride: float, cells: int, pixels: int) -> bool:
+    """Return whether cells at that stride would not lie within the image."""
+    return (cells - 1) * abs(stride) > MAX_SPAN * pixels
 
 
 def find_edges(response: AxisResponse, pixel_edges: Sequence[int]) -> list[Edge]:

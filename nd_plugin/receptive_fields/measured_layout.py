@@ -33,6 +33,7 @@ SIMILAR = 0.05  # difference of linearities that does not matter
 # Of the spread along the axes that follow best: where others reach this share, a cell is one of two
 # places (attention between tokens), and which axis holds units is not known.
 MAX_SECOND_SHARE = 0.5
+MIN_CELLS = 12  # of a grid that units do not follow by chance
 
 
 @dataclass(frozen=True)
@@ -124,13 +125,13 @@ def _measured_tokens(
 
 def _on_leading_axis(grids: Sequence[TokenGrid]) -> list[TokenGrid]:
     """Return the grids on the axis that follows the image best; none where two axes do."""
-    spreads: dict[int, float] = {}
+    leading_axis = max(grids, key=lambda grid: grid.spread).axis
+    largest_spread = max(grid.spread for grid in grids)
     for grid in grids:
-        spreads[grid.axis] = max(spreads.get(grid.axis, 0.0), grid.spread)
-    leading_axis = max(spreads, key=lambda axis: spreads[axis])
-    largest = spreads.pop(leading_axis)
-    if spreads and max(spreads.values()) >= MAX_SECOND_SHARE * largest:
-        return []
+        follows_as_well = grid.spread >= MAX_SECOND_SHARE * largest_spread
+        is_chance = math.prod(grid.grid) < MIN_CELLS and not follows_as_well
+        if grid.axis != leading_axis and not is_chance:
+            return []
     return [grid for grid in grids if grid.axis == leading_axis]
 
 
@@ -177,9 +178,7 @@ def _token_grids(
             yield TokenGrid(axis, prefix, grid, linearity, spread)
 
 
-def _has_empty_line(
-    rows: AxisResponse, columns: AxisResponse, grid: Size
-) -> bool:
+def _has_empty_line(rows: AxisResponse, columns: AxisResponse, grid: Size) -> bool:
     """Return whether nothing changes in a row or a column of a grid, as in register tokens."""
     changes = rows.changes.sum(0) + columns.changes.sum(0)
     on_grid = changes.reshape(grid)

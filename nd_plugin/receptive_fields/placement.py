@@ -12,6 +12,7 @@ from nd_plugin.receptive_fields.layout import (
     AxesUnknown,
     FeatureLayout,
     Layout,
+    TokenLayout,
     axes_of,
     find_layout,
     geometry_of,
@@ -21,7 +22,10 @@ from nd_plugin.receptive_fields.measured_centres import (
     measure_deviation,
     measured_geometry,
 )
-from nd_plugin.receptive_fields.measured_layout import measured_layout
+from nd_plugin.receptive_fields.measured_layout import (
+    measured_layout,
+    units_are_places,
+)
 from nd_plugin.receptive_fields.perturbation import PerturbedImages, Response
 from nd_plugin.receptive_fields.positions import Positions
 
@@ -43,6 +47,13 @@ class Placement:
     layout: Layout
     geometry: Geometry
     notes: tuple[str, ...] = ()
+    # as many units as tokens, which in attention matrices are places, too
+    is_square: bool = False
+
+    @property
+    def needs_measuring(self) -> bool:
+        """Whether a measurement decides on the layout or the geometry."""
+        return self.is_square or not self.geometry.anchored
 
 
 def place(
@@ -65,7 +76,12 @@ def place(
         deviation_notes = _deviation_notes(
             layout.geometry, layout, layer, measurement
         )
-        return Placement(layout, layout.geometry, (*notes, *deviation_notes))
+        return Placement(
+            layout,
+            layout.geometry,
+            (*notes, *deviation_notes),
+            _is_square(layout, shape),
+        )
     geometry = geometry_of(layout, shape, image_size)
     if geometry.anchored or measurement is None:
         return Placement(layout, geometry, notes)
@@ -104,7 +120,35 @@ def _layout_and_notes(
         if measured is None:
             raise
         return measured, (_measured_axes_note(measured, shape, layer),)
+    if isinstance(derived, TokenLayout) and measurement is not None:
+        _check_units(derived, shape, layer, image_size, measurement)
     return derived, ()
+
+
+def _is_square(layout: Layout, shape: torch.Size) -> bool:
+    """Return whether there are as many units as tokens."""
+    if not isinstance(layout, TokenLayout):
+        return False
+    _, token_axis, unit_axis = layout.axes
+    return shape[token_axis] == shape[unit_axis]
+
+
+def _check_units(
+    layout: TokenLayout,
+    shape: torch.Size,
+    layer: str,
+    image_size: Size,
+    measurement: Measurement,
+) -> None:
+    """Check that units are no places, as in attention between tokens. Raises AxesUnknown."""
+    response = measurement.response
+    if _is_square(layout, shape) and units_are_places(response, layout, image_size):
+        reason = "both axes follow the image's rows and columns (attention between tokens)"
+        raise AxesUnknown(
+            f"layer {layer!r} returns a tensor of shape {tuple(shape)} of which {reason}; choose a "
+            "neighbouring layer",
+            reason,
+        )
 
 
 def _with_derived_geometry(
@@ -138,7 +182,10 @@ def _deviation_notes(
     grid = GridResponse.of_layout(measurement.response, layout)
     if grid is None:
         return ()
-    deviation = measure_deviation(grid, measurement.images, geometry)
+    _, unit_axis = axes_of(layout)
+    units = measurement.response.shape[unit_axis]
+    measured = measure_deviation(grid, measurement.images, geometry)
+    deviation = measured.beyond_chance(geometry, units)
     if deviation.largest <= MAX_DEVIATION:
         return ()
     return (
