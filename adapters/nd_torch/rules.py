@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -262,20 +261,10 @@ def _concatenation(arguments: Arguments, output: Tensor) -> Positions | None:
 
 
 def _stack(arguments: Arguments, output: Tensor) -> Positions | None:
-    """Stack operands along a new dimension, as a concatenation along one of one element."""
-    dim = int(arguments.get("dim", 0)) % output.dim()
-    operands = [_unsqueezed(operand, dim) for operand in arguments["tensors"]]
-    return composition.concatenation(operands, dim, output.shape)
-
-
-def _unsqueezed(
-    operand: Tensor | Positions, dim: int
-) -> tuple[torch.Size, Positions | None]:
-    shape = torch.Size((*operand.shape[:dim], 1, *operand.shape[dim:]))
-    positions = _tracked(operand)
-    if positions is not None:
-        positions = positions.moved(lambda c: c.unsqueeze(dim), shape)
-    return shape, positions
+    operands = [
+        (operand.shape, _tracked(operand)) for operand in arguments["tensors"]
+    ]
+    return composition.stack(operands, int(arguments.get("dim", 0)), output.shape)
 
 
 RULES: dict[str, Rule] = {

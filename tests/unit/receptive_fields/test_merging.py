@@ -142,9 +142,9 @@ def attention_weights(model: Side, x: Tensor) -> Tensor:
 
 
 def learned_queries(model: Side, x: Tensor) -> Tensor:
-    tokens = x.flatten(2).mT.unflatten(2, (4, 16)).transpose(1, 2)
+    tokens = x.flatten(2).mT.reshape(-1, 64, 4, 16).transpose(1, 2)
     queries = model.queries.expand(len(x), -1, -1)
-    queries = queries.unflatten(2, (4, 16)).transpose(1, 2)
+    queries = queries.reshape(-1, 64, 4, 16).transpose(1, 2)
     attended = nn.functional.scaled_dot_product_attention(queries, tokens, tokens)
     return attended.transpose(1, 2).flatten(2)
 
@@ -153,8 +153,9 @@ def test_branches_that_are_stacked_and_summed() -> None:
     torch.manual_seed(0)
     model = Side(stacked_branches).eval()
     with open_model(model).probe(["layer"], (32, 32)) as probe:
-        rows = probe.geometries["layer"].rows
-    assert (rows.stride, rows.offset) == (4, 1.5)
+        geometry = probe.geometries["layer"]
+    assert not geometry.measured
+    assert (geometry.rows.stride, geometry.rows.offset) == (4, 1.5)
 
 
 NO_CELLS = [mixed_rows, broadcast_rows, attention_weights, learned_queries]
