@@ -78,7 +78,8 @@ class AxisResponse:
     def mean_bands(self) -> Tensor:
         """Mean number of the bands that change each index, (index,)."""
         numbers = torch.arange(len(self.changes), dtype=torch.float64, device="cpu")
-        changes_of_index = self.changes.sum(0).clamp_min(torch.finfo().tiny)
+        tiny = torch.finfo(self.changes.dtype).tiny
+        changes_of_index = self.changes.sum(0).clamp_min(tiny)
         return (self.changes * numbers[:, None]).sum(0) / changes_of_index
 
     def spread(self) -> float:
@@ -157,15 +158,18 @@ class Response:
     def of_output(cls, output: Tensor, image_axis: int) -> Response:
         """Return the response in an output for `PerturbedImages.images`."""
         images = output.detach().movedim(image_axis, 0)
-        scale = _largest_change(images)
         axes = [axis for axis in range(output.dim()) if axis != image_axis]
         changes: dict[int, list[Tensor]] = {axis: [] for axis in axes}
         for perturbed in images[1:]:
-            change = (_change(perturbed, images[0]) / scale).square()
+            change = _change(perturbed, images[0])
+            largest = torch.linalg.vector_norm(change, torch.inf)
+            # relative to the largest one, squares neither overflow nor vanish
+            change.div_(largest.clamp_min(torch.finfo(change.dtype).tiny)).square_()
+            scale = largest.double().square().cpu()
             for index, axis in enumerate(axes):
                 other_dims = [dim for dim in range(change.dim()) if dim != index]
                 summed = change.sum(other_dims) if other_dims else change
-                changes[axis].append(summed.double().cpu())
+                changes[axis].append(summed.double().cpu() * scale)
         return cls(
             output.shape,
             image_axis,
@@ -180,22 +184,10 @@ class Response:
         return not any(bool(response.changes.any()) for response in responses)
 
 
-def _largest_change(images: Tensor) -> Tensor:
-    """Return the largest change of an image's values, 1 for none.
-
-    Relative to it, squares of changes neither overflow nor vanish.
-    """
-    largest_changes = [
-        _change(perturbed, images[0]).abs().amax() for perturbed in images[1:]
-    ]
-    largest = torch.stack(largest_changes).amax()
-    return torch.where(largest > 0, largest, torch.ones_like(largest))
-
-
 def _change(perturbed: Tensor, image: Tensor) -> Tensor:
     """Return the change of an image's values in at least single precision; 0 where undefined."""
     change = torch.sub(_as_wide(perturbed), _as_wide(image))
-    return change.nan_to_num(0, 0, 0)
+    return change.nan_to_num_(0, 0, 0)
 
 
 def _as_wide(values: Tensor) -> Tensor:
