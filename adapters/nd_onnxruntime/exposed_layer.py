@@ -38,12 +38,9 @@ class ExposedLayer:
         )
 
     def has_geometry(self, size: Size) -> bool:
-        """Return whether the geometry of the layer's cells is derived beyond doubt."""
-        if len(self.shape) == 3 and self.shape[1] == self.shape[2]:
-            # tokens may be compared with tokens (attention), which only measuring shows
-            return False
+        """Return whether layout and geometry of the layer are derived for certain."""
         try:
-            return self.place(size, None).geometry.anchored
+            return not self.place(size, None).needs_measuring
         except UnitsNotFound:
             return False
 

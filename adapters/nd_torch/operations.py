@@ -40,13 +40,13 @@ ATTENTION = frozenset(  # a token keeps the position of its query
     _native_multi_head_attention _transformer_encoder_layer_fwd
     """.split()
 )
-ELEMENTWISE = NORMALISATIONS | DROPOUTS | COPIES | ACTIVATION_FUNCTIONS | ATTENTION
+ELEMENTWISE = NORMALISATIONS | DROPOUTS | COPIES | ACTIVATION_FUNCTIONS
 
 
 def is_elementwise(operation: Any, name: str) -> bool:
     """Return whether each element of the result depends on the operands' elements at its position.
 
-    In-place variants (``relu_``) count as the operation itself. Attention is included.
+    In-place variants (``relu_``) count as the operation itself.
     """
     base_name = name.rstrip("_")
     if base_name in ELEMENTWISE:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from nd_plugin import Axis, Geometry, Positions, composition, geometry
-from nd_torch.operations import MOVES, RESHAPES, is_elementwise
+from nd_torch.operations import ATTENTION, MOVES, RESHAPES, is_elementwise
 
 Arguments = dict[str, Any]
 Rule = Callable[[Arguments, Tensor], Positions | None]
@@ -234,6 +234,12 @@ def _product(arguments: Arguments, output: Tensor) -> Positions | None:
     return composition.product(_tracked(left), _tracked(right), output.shape)
 
 
+def _attention(arguments: Arguments, output: Tensor) -> Positions | None:
+    """Attend: a token keeps the position of its query; learned queries have none."""
+    query = _tracked(_first_of(arguments, "query", "src"))
+    return composition.elementwise([query] if query else [], output.shape)
+
+
 def _first_of(arguments: Arguments, *names: str) -> Any:
     for name in names:
         if name in arguments:
@@ -252,6 +258,13 @@ def _concatenation(arguments: Arguments, output: Tensor) -> Positions | None:
     return composition.concatenation(
         operands, int(arguments.get("dim", 0)), output.shape
     )
+
+
+def _stack(arguments: Arguments, output: Tensor) -> Positions | None:
+    operands = [
+        (operand.shape, _tracked(operand)) for operand in arguments["tensors"]
+    ]
+    return composition.stack(operands, int(arguments.get("dim", 0)), output.shape)
 
 
 RULES: dict[str, Rule] = {
@@ -282,4 +295,6 @@ RULES: dict[str, Rule] = {
         ("mm", "addmm", "bmm", "baddbmm", "matmul", "linear"), _product
     ),
     "cat": _concatenation,
+    "stack": _stack,
+    **dict.fromkeys(ATTENTION, _attention),
 }

@@ -79,7 +79,7 @@ class Survey:
         return runs[target.run_number]
 
     def unplaced(self) -> dict[Entry, torch.Size]:
-        """Return the entries, and their shapes, without a derived geometry, or in doubt."""
+        """Return the entries, and their shapes, whose cells have no derived geometry."""
         shapes: dict[Entry, torch.Size] = {}
         for run in self.module_runs:
             for key, shape in run.shapes.items():
@@ -186,9 +186,4 @@ def _has_geometry(
         placement = place(shape, positions, "", image_size, None)
     except UnitsNotFound:
         return False
-    return placement.geometry.anchored and not _may_be_attention(shape)
-
-
-def _may_be_attention(shape: torch.Size) -> bool:
-    """Return whether an output may compare tokens with tokens, which only measuring shows."""
-    return len(shape) == 3 and shape[1] == shape[2]
+    return not placement.needs_measuring

@@ -149,6 +149,22 @@ def concatenation(
     return _merge_channels(operands, dim, shape)
 
 
+def stack(
+    parts: Sequence[tuple[torch.Size, Positions | None]],
+    dim: int,
+    shape: torch.Size,
+) -> Positions | None:
+    """Carry positions through stacking along a new dimension ``dim``; ``parts`` as above."""
+    dim %= len(shape)
+    operands: list[tuple[torch.Size, Positions | None]] = []
+    for part_shape, positions in parts:
+        operand_shape = torch.Size((*part_shape[:dim], 1, *part_shape[dim:]))
+        if positions is not None:
+            positions = positions.moved(lambda c: c.unsqueeze(dim), operand_shape)
+        operands.append((operand_shape, positions))
+    return concatenation(operands, dim, shape)
+
+
 def _varies_along(operand: Positions, dim: int) -> bool:
     return operand.varies_along(dim) or operand.images.shape[dim] > 1
 

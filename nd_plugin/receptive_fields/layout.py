@@ -119,8 +119,8 @@ def _find_single_cell(shape: torch.Size) -> Layout | None:
 def _find_maps(shape: torch.Size, positions: Positions, layer: str) -> Layout:
     for axes in MAPS.values():
         image_axis, _, row_axis, column_axis = axes
-        row_centres = line(positions.rows, row_axis)
-        column_centres = line(positions.columns, column_axis)
+        row_centres = positions.places(positions.rows, row_axis)
+        column_centres = positions.places(positions.columns, column_axis)
         if row_centres is None or column_centres is None:
             continue
         if _keeps_image_order(line(positions.images, image_axis)):

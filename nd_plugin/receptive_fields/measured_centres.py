@@ -24,12 +24,22 @@ from nd_plugin.receptive_fields.perturbation import (
 
 MIN_EDGES = 2  # that have to be found along an axis of several cells
 NEGLIGIBLE = 1e-6  # of the largest change
+UNCHANGED = (
+    1e-4  # of the largest change beside an edge: cells below tell nothing of it
+)
 # Of the bands along an axis. Below, cells hardly tell places apart: in deep layers with random
 # weights, what is measured is then noise.
 MIN_SPREAD = 0.3
+# Kernels with more weight on one side move what cells see, by chance: the less, the more units
+# there are. What they see widens as the root of the receptive field's size (Luo et al. 2016,
+# Understanding the Effective Receptive Field in Deep Convolutional Neural Networks). Of random
+# networks, 1 % of the layers are beyond this multiple.
+CHANCE = 2.0
 # measured offsets are multiples of this fraction of a cell, and of half a pixel at most
 OFFSET_STEPS = 8
 MAX_OFFSET_STEP = 0.5
+MIN_DISTINCTION = 0.9  # cells between the ends of two grids that are told apart
+MAX_SPAN = 1.1  # of the outermost centres, in images; padding may lie outside
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,20 @@ class Deviation:
         """Larger absolute distance, 0 where none could be measured."""
         known = [side for side in (self.rows, self.columns) if side is not None]
         return max(map(abs, known), default=0.0)
+
+    def beyond_chance(self, geometry: Geometry, units: int) -> Deviation:
+        """Return the distances that are larger than random weights make them, else 0."""
+        return Deviation(
+            _beyond_chance(self.rows, geometry.rows, units),
+            _beyond_chance(self.columns, geometry.columns, units),
+        )
+
+
+def _beyond_chance(distance: float | None, axis: Axis, units: int) -> float | None:
+    if distance is None:
+        return None
+    by_chance = CHANCE * math.sqrt(axis.size / abs(axis.stride) / units)
+    return distance if abs(distance) > by_chance else 0.0
 
 
 def measure_deviation(
@@ -132,7 +156,9 @@ def _measured_axis(
     measured_stride = _theil_sen_slope(edges)
     if not measured_stride:
         return None
-    stride = _round_stride(abs(measured_stride), pixels / cells)
+    stride = _round_stride(abs(measured_stride), pixels / cells, cells)
+    if _spans_too_much(stride, cells, pixels):
+        return None
     stride = math.copysign(stride, measured_stride)
     offset = median(edge.pixel - stride * edge.cell for edge in edges)
     step = min(abs(stride) / OFFSET_STEPS, MAX_OFFSET_STEP)
@@ -150,13 +176,27 @@ def _theil_sen_slope(edges: Sequence[Edge]) -> float:
     return median(slopes) if slopes else 0.0
 
 
-def _round_stride(measured: float, even: float) -> float:
-    """Round a stride to the nearer of the even one and a whole one within 10 %, else to 1/8."""
+def _round_stride(measured: float, even: float, cells: int) -> float:
+    """Round a stride to the even one or a whole one close to it, else to 1/8.
+
+    Close is within 10 %; to the even one, which is likely, also where it moves no cell by more than
+    half a cell. A whole one is taken if it is nearer and can be told from the even one.
+    """
     whole = float(max(round(measured), 1))
-    nearest = min((even, whole), key=lambda stride: abs(stride - measured))
-    if abs(nearest - measured) <= 0.1 * nearest:
+    whole_is_distinct = abs(whole - even) * (cells - 1) >= MIN_DISTINCTION * even
+    whole_is_nearer = abs(whole - measured) < abs(even - measured)
+    if whole_is_nearer and whole_is_distinct:
+        nearest, tolerance = whole, 0.1
+    else:
+        nearest, tolerance = even, max(0.1, 1 / (cells - 1))
+    if abs(nearest - measured) <= tolerance * nearest:
         return nearest
     return round(measured * 8) / 8
+
+
+def _spans_too_much(stride: float, cells: int, pixels: int) -> bool:
+    """Return whether cells at that stride would not lie within the image."""
+    return (cells - 1) * abs(stride) > MAX_SPAN * pixels
 
 
 def find_edges(response: AxisResponse, pixel_edges: Sequence[int]) -> list[Edge]:
@@ -169,12 +209,11 @@ def find_edges(response: AxisResponse, pixel_edges: Sequence[int]) -> list[Edge]
     is_reversed = response.is_reversed()
     changes = response.changes.flip(1) if is_reversed else response.changes
     bands, cells = changes.shape
-    floor = NEGLIGIBLE * changes.max()
     edges: list[Edge] = []
     for band in range(1, bands):
         count = min(band, bands - band)
-        change_before = changes[band - count : band].sum(0) + floor
-        change_after = changes[band : band + count].sum(0) + floor
+        change_before = changes[band - count : band].sum(0)
+        change_after = changes[band : band + count].sum(0)
         cell = _crossing(change_before, change_after)
         if cell is not None:
             cell = cells - 1 - cell if is_reversed else cell
@@ -183,12 +222,24 @@ def find_edges(response: AxisResponse, pixel_edges: Sequence[int]) -> list[Edge]
 
 
 def _crossing(before: torch.Tensor, after: torch.Tensor) -> float | None:
-    """Return where two changes (cell,) of falling ratio are equal; None where they never are."""
-    ratio = torch.log(before / after)
+    """Return where two changes (cell,) of falling ratio are equal; None where they never are.
+
+    Cells that neither changes tell nothing: those in front of the cells that change count as
+    changed by the band before the edge alone, those behind as changed by the one after it.
+    """
+    change = before + after
+    largest = change.max()
+    if not largest > 0:
+        return None
+    floor = NEGLIGIBLE * largest
+    ratio = torch.log((before + floor) / (after + floor))
+    cells = torch.arange(len(change), device="cpu")
+    is_unchanged = change <= UNCHANGED * largest
+    beyond = torch.where(cells < change.argmax(), 1.0, -1.0) * -math.log(NEGLIGIBLE)
+    ratio = torch.where(is_unchanged, beyond.to(ratio), ratio)
     crossings = ((ratio[:-1] > 0) & (ratio[1:] <= 0)).nonzero()[:, 0]
     if not len(crossings):
         return None
-    change = before + after
     at_crossings = change[crossings] + change[crossings + 1]
     cell = int(crossings[at_crossings.argmax()])
     fraction = ratio[cell] / (ratio[cell] - ratio[cell + 1])

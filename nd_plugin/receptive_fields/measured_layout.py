@@ -29,13 +29,13 @@ MIN_SPREAD = 0.002
 # they vary alike.
 MAX_CROSS_SHARE = 0.25
 
-# Units that are tokens themselves. Few may be in the order of a grid by chance; many are not, not
-# even loosely.
-MIN_TOKENS = 9
-MANY_TOKENS = 49
-MIN_LINEARITY_OF_MANY = 0.3
-
 SIMILAR = 0.05  # difference of linearities that does not matter
+# Of the spread along the axes that follow best: where others reach this share, a cell is one of two
+# places (attention between tokens), and which axis holds units is not known.
+MAX_SECOND_SHARE = 0.5
+MANY_TOKENS = 49
+LOOSE_LINEARITY = 0.3  # that chance does not give to so many units
+MIN_CELLS = 12  # of a grid that units do not follow by chance
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class TokenGrid:
     prefix: int
     grid: Size
     linearity: float  # the smaller one of rows and columns
+    spread: float  # likewise
 
     @property
     def tokens(self) -> torch.Tensor:
@@ -75,7 +76,8 @@ def _measured_maps(response: Response, axes: Sequence[int]) -> MapLayout | None:
                 pair = (row_axis, column_axis)
                 scores[pair] = _score_of_axes(response, *pair)
     row_axis, column_axis = max(scores, key=lambda pair: scores[pair])
-    if scores[row_axis, column_axis] == 0:
+    best = scores.pop((row_axis, column_axis))
+    if best == 0 or max(scores.values()) >= MAX_SECOND_SHARE * best:
         return None
     (unit_axis,) = set(axes) - {row_axis, column_axis}
     layout_axes = (response.image_axis, unit_axis, row_axis, column_axis)
@@ -114,23 +116,55 @@ def _measured_tokens(
         grids += _token_grids(response, axis, image_size)
     if not grids:
         return None
+    grids = _on_leading_axis(grids)
+    if not grids:
+        return None
     best = _most_complete(grids)
     (unit_axis,) = set(axes) - {best.axis}
-    if has_token_grid(response, unit_axis, image_size):
+    if _are_many_tokens(response, best.axis, unit_axis, image_size):
         return None
     layout_axes = (response.image_axis, best.axis, unit_axis)
     return TokenLayout(layout_axes, best.tokens, best.grid, None)
 
 
-def has_token_grid(response: Response, axis: int, image_size: Size) -> bool:
-    """Return whether an axis holds tokens: in a matrix of attention, those of units do, too."""
-    grids = _token_grids(response, axis, image_size, MIN_LINEARITY_OF_MANY)
-    for tokens in grids:
-        count = math.prod(tokens.grid)
-        follows = tokens.linearity >= MIN_LINEARITY or count >= MANY_TOKENS
-        if follows and count >= MIN_TOKENS:
-            return True
-    return False
+def _on_leading_axis(grids: Sequence[TokenGrid]) -> list[TokenGrid]:
+    """Return the grids on the axis that follows the image best; none where two axes do."""
+    leading_axis = max(grids, key=lambda grid: grid.spread).axis
+    largest_spread = max(grid.spread for grid in grids)
+    for grid in grids:
+        follows_as_well = grid.spread >= MAX_SECOND_SHARE * largest_spread
+        is_chance = math.prod(grid.grid) < MIN_CELLS and not follows_as_well
+        if grid.axis != leading_axis and not is_chance:
+            return []
+    return [grid for grid in grids if grid.axis == leading_axis]
+
+
+def units_are_places(
+    response: Response, layout: TokenLayout, image_size: Size
+) -> bool:
+    """Return whether units follow the image as tokens do: attention between tokens."""
+    _, token_axis, unit_axis = layout.axes
+    grids = [
+        *_token_grids(response, token_axis, image_size),
+        *_token_grids(response, unit_axis, image_size),
+    ]
+    axes = {grid.axis for grid in grids}
+    if len(axes) == 2 and not _on_leading_axis(grids):
+        return True
+    return _are_many_tokens(response, token_axis, unit_axis, image_size)
+
+
+def _are_many_tokens(
+    response: Response, token_axis: int, unit_axis: int, image_size: Size
+) -> bool:
+    """Return whether units, as many as tokens, follow a large grid, if only loosely.
+
+    Chance gives many units no such order; sharp attention blurs it.
+    """
+    if response.shape[token_axis] != response.shape[unit_axis]:
+        return False
+    grids = _token_grids(response, unit_axis, image_size, LOOSE_LINEARITY)
+    return any(math.prod(tokens.grid) >= MANY_TOKENS for tokens in grids)
 
 
 def _most_complete(grids: Sequence[TokenGrid]) -> TokenGrid:
@@ -155,10 +189,19 @@ def _token_grids(
         tokens = torch.arange(prefix, prefix + count, device="cpu")
         rows = response.rows[axis].select(tokens)
         columns = response.columns[axis].select(tokens)
+        if _has_empty_line(rows, columns, grid):
+            continue
         on_grid = tokens - prefix
         row_linearity = rows.linearity(on_grid // grid[1])
         column_linearity = columns.linearity(on_grid % grid[1])
         linearity = min(row_linearity, column_linearity)
         spread = min(rows.spread(), columns.spread())
         if linearity >= min_linearity and spread >= MIN_SPREAD:
-            yield TokenGrid(axis, prefix, grid, linearity)
+            yield TokenGrid(axis, prefix, grid, linearity, spread)
+
+
+def _has_empty_line(rows: AxisResponse, columns: AxisResponse, grid: Size) -> bool:
+    """Return whether nothing changes in a row or a column of a grid, as in register tokens."""
+    changes = rows.changes.sum(0) + columns.changes.sum(0)
+    on_grid = changes.reshape(grid)
+    return not bool(on_grid.any(0).all() and on_grid.any(1).all())

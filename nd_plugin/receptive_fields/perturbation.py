@@ -78,7 +78,8 @@ class AxisResponse:
     def mean_bands(self) -> Tensor:
         """Mean number of the bands that change each index, (index,)."""
         numbers = torch.arange(len(self.changes), dtype=torch.float64, device="cpu")
-        changes_of_index = self.changes.sum(0).clamp_min(torch.finfo().tiny)
+        tiny = torch.finfo(self.changes.dtype).tiny
+        changes_of_index = self.changes.sum(0).clamp_min(tiny)
         return (self.changes * numbers[:, None]).sum(0) / changes_of_index
 
     def spread(self) -> float:
@@ -160,11 +161,15 @@ class Response:
         axes = [axis for axis in range(output.dim()) if axis != image_axis]
         changes: dict[int, list[Tensor]] = {axis: [] for axis in axes}
         for perturbed in images[1:]:
-            change = (perturbed - images[0]).float().nan_to_num(0, 0, 0).square()
+            change = _change(perturbed, images[0])
+            largest = torch.linalg.vector_norm(change, torch.inf)
+            # relative to the largest one, squares neither overflow nor vanish
+            change.div_(largest.clamp_min(torch.finfo(change.dtype).tiny)).square_()
+            scale = largest.double().square().cpu()
             for index, axis in enumerate(axes):
                 other_dims = [dim for dim in range(change.dim()) if dim != index]
                 summed = change.sum(other_dims) if other_dims else change
-                changes[axis].append(summed.double().cpu())
+                changes[axis].append(summed.double().cpu() * scale)
         return cls(
             output.shape,
             image_axis,
@@ -177,6 +182,17 @@ class Response:
         """Whether nothing in the output changed."""
         responses = [*self.rows.values(), *self.columns.values()]
         return not any(bool(response.changes.any()) for response in responses)
+
+
+def _change(perturbed: Tensor, image: Tensor) -> Tensor:
+    """Return the change of an image's values in at least single precision; 0 where undefined."""
+    change = torch.sub(_as_wide(perturbed), _as_wide(image))
+    return change.nan_to_num_(0, 0, 0)
+
+
+def _as_wide(values: Tensor) -> Tensor:
+    """Return values of half precision in single precision, and others as they are."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _stacked(changes: Sequence[Tensor]) -> AxisResponse:

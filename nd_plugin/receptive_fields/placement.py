@@ -24,8 +24,8 @@ from nd_plugin.receptive_fields.measured_centres import (
     measured_geometry,
 )
 from nd_plugin.receptive_fields.measured_layout import (
-    has_token_grid,
     measured_layout,
+    units_are_places,
 )
 from nd_plugin.receptive_fields.perturbation import PerturbedImages, Response
 from nd_plugin.receptive_fields.positions import Positions, axis_of, line
@@ -48,6 +48,13 @@ class Placement:
     layout: Layout
     geometry: Geometry
     notes: tuple[str, ...] = ()
+    # as many units as tokens, which in attention matrices are places, too
+    is_square: bool = False
+
+    @property
+    def needs_measuring(self) -> bool:
+        """Whether a measurement decides on the layout or the geometry."""
+        return self.is_square or not self.geometry.anchored
 
 
 def place(
@@ -70,7 +77,12 @@ def place(
         deviation_notes = _deviation_notes(
             layout.geometry, layout, layer, measurement
         )
-        return Placement(layout, layout.geometry, (*notes, *deviation_notes))
+        return Placement(
+            layout,
+            layout.geometry,
+            (*notes, *deviation_notes),
+            _is_square(layout, shape),
+        )
     geometry = geometry_of(layout, shape, image_size)
     if geometry.anchored or measurement is None:
         return Placement(layout, geometry, notes)
@@ -112,7 +124,7 @@ def _layout_and_notes(
     if isinstance(derived, FeatureLayout) and positions is not None:
         _check_features(positions, layer)
     if isinstance(derived, TokenLayout) and measurement is not None:
-        _check_units_of_tokens(derived, measurement.response, layer, image_size)
+        _check_units(derived, shape, layer, image_size, measurement)
     return derived, ()
 
 
@@ -132,16 +144,25 @@ def _check_features(positions: Positions, layer: str) -> None:
             raise _units_are_places(positions.shape, layer)
 
 
-def _check_units_of_tokens(
-    layout: TokenLayout, response: Response, layer: str, image_size: Size
-) -> None:
-    """Check that units are not tokens themselves, as in a matrix of attention.
+def _is_square(layout: Layout, shape: torch.Size) -> bool:
+    """Return whether there are as many units as tokens."""
+    if not isinstance(layout, TokenLayout):
+        return False
+    _, token_axis, unit_axis = layout.axes
+    return shape[token_axis] == shape[unit_axis]
 
-    Raises LayoutNotFound.
-    """
-    _, _, unit_axis = layout.axes
-    if has_token_grid(response, unit_axis, image_size):
-        raise _units_are_places(response.shape, layer)
+
+def _check_units(
+    layout: TokenLayout,
+    shape: torch.Size,
+    layer: str,
+    image_size: Size,
+    measurement: Measurement,
+) -> None:
+    """Check that units are no places, as in attention between tokens. Raises AxesUnknown."""
+    response = measurement.response
+    if _is_square(layout, shape) and units_are_places(response, layout, image_size):
+        raise _units_are_places(shape, layer)
 
 
 def _units_are_places(shape: torch.Size, layer: str) -> LayoutNotFound:
@@ -185,7 +206,10 @@ def _deviation_notes(
     grid = GridResponse.of_layout(measurement.response, layout)
     if grid is None:
         return ()
-    deviation = measure_deviation(grid, measurement.images, geometry)
+    _, unit_axis = axes_of(layout)
+    units = measurement.response.shape[unit_axis]
+    measured = measure_deviation(grid, measurement.images, geometry)
+    deviation = measured.beyond_chance(geometry, units)
     if deviation.largest <= MAX_DEVIATION:
         return ()
     return (

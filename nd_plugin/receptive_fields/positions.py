@@ -84,12 +84,23 @@ class Positions:
         )
         return replace(self, shape=shape, images=images, rows=rows, columns=columns)
 
+    def places(self, coordinate: Tensor, dim: int) -> Tensor | None:
+        """Return the coordinates of the cells along a dimension, (cell,); None for a single place.
+
+        Cells of a mean that is broadcast back, or mixed by a matrix, have a single one.
+        """
+        centres = line(coordinate, dim)
+        has_cells = centres is not None and len(centres) == self.shape[dim]
+        return centres if has_cells else None
+
     def map(self) -> Geometry | None:
         """Return the geometry, if this is a map (image, unit, row, column) on a regular grid."""
         if len(self.shape) != 4 or line(self.images, 0) is None:
             return None
-        rows = axis_of(line(self.rows, 2), self.size[0], self.stride[0])
-        columns = axis_of(line(self.columns, 3), self.size[1], self.stride[1])
+        row_centres = self.places(self.rows, 2)
+        column_centres = self.places(self.columns, 3)
+        rows = axis_of(row_centres, self.size[0], self.stride[0])
+        columns = axis_of(column_centres, self.size[1], self.stride[1])
         return Geometry(rows, columns) if rows and columns else None
 
     def through(
@@ -213,9 +224,7 @@ def _union_extent(fields: Sequence[tuple[Tensor, float]]) -> float:
 
 
 def _centres(low: Iterable[Tensor], high: Iterable[Tensor]) -> list[Tensor]:
-    return [
-        (lowest + highest) / 2 for lowest, highest in zip(low, high, strict=True)
-    ]
+    return [(first + last) / 2 for first, last in zip(low, high, strict=True)]
 
 
 def _widen(size: Pair, low: Sequence[Tensor], high: Sequence[Tensor]) -> Pair:
@@ -229,9 +238,7 @@ def _widen(size: Pair, low: Sequence[Tensor], high: Sequence[Tensor]) -> Pair:
 
 def line(coordinate: Tensor, dim: int) -> Tensor | None:
     """Return the values along ``dim``, (n,), if known and if they vary along no other dimension."""
-    if any(
-        length > 1 for axis, length in enumerate(coordinate.shape) if axis != dim
-    ):
+    if coordinate.numel() > coordinate.shape[dim]:
         remaining_axes = [axis for axis in range(coordinate.dim()) if axis != dim]
         low = coordinate.amin(remaining_axes, keepdim=True)
         high = coordinate.amax(remaining_axes, keepdim=True)

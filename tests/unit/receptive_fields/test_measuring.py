@@ -16,6 +16,7 @@ from nd_plugin.receptive_fields.layout import (
     TokenLayout,
 )
 from nd_plugin.receptive_fields.measured_centres import (
+    Deviation,
     GridResponse,
     measure_deviation,
     measured_geometry,
@@ -131,10 +132,33 @@ def test_a_grid_keeps_its_first_row(cells: int) -> None:
     assert layout.grid == (cells, cells)
 
 
+@pytest.mark.parametrize("cells", [7, 8])
+def test_register_tokens_are_no_row_of_a_grid(cells: int) -> None:
+    # 8 register tokens and 8 x 8 are as many as 9 x 8
+    size = (8 * cells, 8 * cells)
+
+    def with_registers(x: Tensor) -> Tensor:
+        return with_class_tokens(x, 8)
+
+    layout = measured_layout(measurement_of(with_registers, size).response, size)
+    assert isinstance(layout, TokenLayout)
+    assert layout.grid == (cells, cells)
+    assert int(layout.tokens[0]) == 8
+
+
 def attention(x: Tensor) -> Tensor:
     tokens = convolve(8, 8)(x).flatten(2).mT
     heads = tokens.view(len(x), -1, 4, 4).transpose(1, 2)
     return (heads @ heads.mT).softmax(-1)
+
+
+def mean_attention(x: Tensor) -> Tensor:
+    return attention(x).mean(1)
+
+
+def attention_along_rows(x: Tensor) -> Tensor:
+    maps = convolve(8, 8)(x)
+    return torch.einsum("bchw,bchv->bhwv", maps, maps)
 
 
 def queries(x: Tensor) -> Tensor:
@@ -164,6 +188,8 @@ def distribution_of_distances(x: Tensor) -> Tensor:
 NO_GRIDS: dict[str, Operation] = {
     "distribution of distances": distribution_of_distances,
     "attention": attention,
+    "attention, mean of heads": mean_attention,
+    "attention along rows": attention_along_rows,
     "queries": queries,
     "mixed tokens": mixed_tokens,
     "spectrum": lambda x: torch.fft.fft2(convolve(3, 1)(x)).abs(),
@@ -239,6 +265,42 @@ def test_a_wide_field_is_not_drawn_towards_the_middle() -> None:
     assert grid is not None
     deviation = measure_deviation(grid, measurement.images, Geometry(axis, axis))
     assert deviation.largest < 0.5
+
+
+@pytest.mark.parametrize(("cells", "stride"), [(2, 32), (3, 48), (7, 8), (7, 32)])
+def test_measured_centres_of_few_cells(cells: int, stride: int) -> None:
+    size = (cells * stride, cells * stride)
+    measurement = measurement_of(convolve(stride, stride), size)
+    layout = MapLayout((0, 1, 2, 3), None)
+    grid = GridResponse.of_layout(measurement.response, layout)
+    assert grid is not None
+    geometry = measured_geometry(grid, measurement.images, size)
+    assert geometry is not None
+    for axis in (geometry.rows, geometry.columns):
+        assert axis.stride == stride
+        assert axis.offset == pytest.approx((stride - 1) / 2, abs=stride / 4)
+
+
+# the squares of 1e-25 and 1e25 are beyond single precision
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_values_of_any_scale(scale: float) -> None:
+    measurement = measurement_of(lambda x: convolve(4, 4)(x) * scale)
+    geometry = measured_geometry(
+        grid_response(measurement), measurement.images, SIZE
+    )
+    assert geometry is not None
+    assert (geometry.rows.stride, geometry.columns.stride) == (4, 4)
+
+
+def test_weights_of_one_side_are_no_difference_unless_there_are_many_units() -> (
+    None
+):
+    deviation = Deviation(-1.2, 0.9)
+    wide = Geometry(Axis(25, 1, 0), Axis(25, 1, 0))
+    assert deviation.beyond_chance(wide, 8).largest == 0
+    assert deviation.beyond_chance(wide, 80) == Deviation(-1.2, 0.0)
+    assert deviation.beyond_chance(wide, 512) == deviation
+    assert Deviation(None, None).beyond_chance(wide, 8) == Deviation(None, None)
 
 
 def test_an_image_that_is_turned_upside_down() -> None:

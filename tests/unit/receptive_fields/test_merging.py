@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import Axis, Geometry, open_model
+from nd_plugin import Axis, Geometry, UnitsNotFound, open_model
 from nd_plugin.receptive_fields.positions import Positions, merged
 
 SHAPE = torch.Size((2, 1, 12, 12))
@@ -100,3 +102,76 @@ def test_a_pyramid_looks_where_its_lateral_branch_does() -> None:
     with open_model(Pyramid().eval()).probe(["sum"], (64, 64)) as probe:
         geometry = probe.geometries["sum"]
     assert (geometry.rows.stride, geometry.rows.offset) == (2, 0)
+
+
+class Side(nn.Module):
+    """Layer computed from a grid of 8 x 8 cells of 4 pixels, with 64 units."""
+
+    def __init__(self, function: Callable[[Side, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.grid = nn.Conv2d(3, 64, 4, 4)
+        self.down = nn.Conv2d(64, 64, 3, 2, 1)
+        self.attention = nn.MultiheadAttention(64, 4, batch_first=True)
+        queries = torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
+        self.queries = nn.Parameter(queries)
+        self.layer = nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        result: Tensor = self.layer(self.function(self, self.grid(images)))
+        return result
+
+
+def stacked_branches(model: Side, x: Tensor) -> Tensor:
+    top = nn.functional.interpolate(model.down(x), x.shape[2:], mode="bilinear")
+    return torch.stack([x, top], 1).sum(1)
+
+
+def mixed_rows(_: Side, x: Tensor) -> Tensor:
+    weight = torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
+    return weight @ x
+
+
+def broadcast_rows(_: Side, x: Tensor) -> Tensor:
+    return x.mean(2, keepdim=True).expand_as(x)
+
+
+def attention_weights(model: Side, x: Tensor) -> Tensor:
+    tokens = x.flatten(2).mT
+    weights: Tensor = model.attention(tokens, tokens, tokens)[1]
+    return weights
+
+
+def learned_queries(model: Side, x: Tensor) -> Tensor:
+    tokens = x.flatten(2).mT.reshape(-1, 64, 4, 16).transpose(1, 2)
+    queries = model.queries.expand(len(x), -1, -1)
+    queries = queries.reshape(-1, 64, 4, 16).transpose(1, 2)
+    attended = nn.functional.scaled_dot_product_attention(queries, tokens, tokens)
+    return attended.transpose(1, 2).flatten(2)
+
+
+def test_branches_that_are_stacked_and_summed() -> None:
+    torch.manual_seed(0)
+    model = Side(stacked_branches).eval()
+    with open_model(model).probe(["layer"], (32, 32)) as probe:
+        geometry = probe.geometries["layer"]
+    assert not geometry.measured
+    assert (geometry.rows.stride, geometry.rows.offset) == (4, 1.5)
+
+
+NO_CELLS = [mixed_rows, broadcast_rows, attention_weights, learned_queries]
+
+
+@pytest.mark.parametrize("function", NO_CELLS)
+def test_what_has_no_cells_of_its_own_is_neither_listed_nor_taken(
+    function: Callable[[Side, Tensor], Tensor],
+) -> None:
+    torch.manual_seed(0)
+    model = open_model(Side(function).eval())
+    descriptions = {layer.name: layer for layer in model.layers((32, 32))}
+    assert descriptions["layer"].shape is None
+    with (
+        pytest.raises(UnitsNotFound, match="layer 'layer' returns a tensor"),
+        model.probe(["layer"], (32, 32)),
+    ):
+        pass
