@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from nd_plugin.receptive_fields.positions import Positions, axis_of, line
 
 # axes of images, units, rows, columns
 MAPS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}
+# the usual ones first; recognisers have W, N, C, H before a recurrent layer
+DERIVABLE_MAPS = (*MAPS.values(), *permutations(range(4)))
 # axes of images, tokens, units
 TOKENS = {"NTC": (0, 1, 2), "TNC": (1, 0, 2), "NCT": (0, 2, 1)}
 AXES_OF_RANK = {4: tuple(MAPS), 3: tuple(TOKENS)}
@@ -113,17 +116,30 @@ def _find_single_cell(shape: torch.Size) -> Layout | None:
 
 
 def _find_maps(shape: torch.Size, positions: Positions, layer: str) -> Layout:
-    for axes in MAPS.values():
+    for axes in DERIVABLE_MAPS:
         image_axis, _, row_axis, column_axis = axes
-        row_centres = line(positions.rows, row_axis)
-        column_centres = line(positions.columns, column_axis)
+        images = _line_of_axis(positions.images, image_axis, shape)
+        row_centres = _line_of_axis(positions.rows, row_axis, shape)
+        column_centres = _line_of_axis(positions.columns, column_axis, shape)
         if row_centres is None or column_centres is None:
             continue
-        if _keeps_image_order(line(positions.images, image_axis)):
+        if _keeps_image_order(images):
             return MapLayout(
                 axes, _geometry(positions, row_centres, column_centres)
             )
     raise _mixed_output(shape, layer)
+
+
+def _line_of_axis(coordinate: Tensor, axis: int, shape: torch.Size) -> Tensor | None:
+    """Return the values along ``axis``, (n,); None if it is not an axis of this coordinate.
+
+    A coordinate that is the same all along an axis of several elements makes that no axis of rows:
+    the heads of an attention over a single row all see this row.
+    """
+    values = line(coordinate, axis)
+    if values is None or len(values) != shape[axis]:
+        return None
+    return None if len(values) > 1 and len(values.unique()) == 1 else values
 
 
 def _find_tokens(positions: Positions, layer: str) -> Layout:
