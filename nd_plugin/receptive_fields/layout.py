@@ -17,7 +17,7 @@ from nd_plugin.receptive_fields.positions import Positions, axis_of, line
 # axes of images, units, rows, columns
 MAPS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}
 # the usual ones first; recognisers have W, N, C, H before a recurrent layer
-DERIVABLE_MAPS = (*MAPS.values(), *permutations(range(4)))
+DERIVABLE_MAPS = (*MAPS.values(), *permutations(range(4), 4))
 # axes of images, tokens, units
 TOKENS = {"NTC": (0, 1, 2), "TNC": (1, 0, 2), "NCT": (0, 2, 1)}
 AXES_OF_RANK = {4: tuple(MAPS), 3: tuple(TOKENS)}
@@ -130,7 +130,9 @@ def _find_maps(shape: torch.Size, positions: Positions, layer: str) -> Layout:
     raise _mixed_output(shape, layer)
 
 
-def _line_of_axis(coordinate: Tensor, axis: int, shape: torch.Size) -> Tensor | None:
+def _line_of_axis(
+    coordinate: Tensor, axis: int, shape: torch.Size
+) -> Tensor | None:
     """Return the values along ``axis``, (n,); None if it is not an axis of this coordinate.
 
     A coordinate that is the same all along an axis of several elements makes that no axis of rows:
@@ -139,7 +141,8 @@ def _line_of_axis(coordinate: Tensor, axis: int, shape: torch.Size) -> Tensor | 
     values = line(coordinate, axis)
     if values is None or len(values) != shape[axis]:
         return None
-    return None if len(values) > 1 and len(values.unique()) == 1 else values
+    is_constant = len(values) > 1 and bool(values.min() == values.max())
+    return None if is_constant else values
 
 
 def _find_tokens(positions: Positions, layer: str) -> Layout:
