@@ -61,8 +61,7 @@ def check_map_count(layer: str, maps: int, images: int) -> None:
     if maps != images:
         noun = "image" if images == 1 else "images"
         raise UnitsNotFound(
-            f"layer {layer!r} returns {maps} maps for {images} {noun}; choose a layer with one "
-            "per image"
+            f"layer {layer!r} returns {maps} maps for {images} {noun}; choose a neighbouring layer"
         )
 
 

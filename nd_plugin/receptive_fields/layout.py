@@ -118,7 +118,10 @@ def _find_single_cell(shape: torch.Size) -> Layout | None:
 def _find_maps(shape: torch.Size, positions: Positions, layer: str) -> Layout:
     for axes in DERIVABLE_MAPS:
         image_axis, _, row_axis, column_axis = axes
-        images = _line_of_axis(positions.images, image_axis, shape)
+        images = line(positions.images, image_axis)
+        # in another order, a single image does not say which axis is that of images
+        if axes not in MAPS.values() and shape[image_axis] != _length(images):
+            continue
         row_centres = _line_of_axis(positions.rows, row_axis, shape)
         column_centres = _line_of_axis(positions.columns, column_axis, shape)
         if row_centres is None or column_centres is None:
@@ -128,6 +131,10 @@ def _find_maps(shape: torch.Size, positions: Positions, layer: str) -> Layout:
                 axes, _geometry(positions, row_centres, column_centres)
             )
     raise _mixed_output(shape, layer)
+
+
+def _length(values: Tensor | None) -> int:
+    return 0 if values is None else len(values)
 
 
 def _line_of_axis(
