@@ -14,7 +14,14 @@ from nd_onnxruntime.pixel_blocks import centred_maps
 from nd_onnxruntime.quantised import expose
 from nd_onnxruntime.survey import Survey
 from nd_onnxruntime.unread_values import expose_as_float
-from nd_plugin import Measurement, Placement, Positions, UnitsNotFound, place
+from nd_plugin import (
+    Measurement,
+    Placement,
+    Positions,
+    UnitsNotFound,
+    axes_of,
+    place,
+)
 
 
 @dataclass(frozen=True)
@@ -25,10 +32,11 @@ class ExposedLayer:
     exposed: ExposedValue
     shape: torch.Size
     positions: Positions | None
+    image_count: int  # of the survey
 
     def place(self, size: Size, measurement: Measurement | None) -> Placement:
         """Place the layer's cells over images of a size. Raises UnitsNotFound."""
-        return place(
+        placement = place(
             self.shape,
             self.positions,
             self.layer.name,
@@ -36,6 +44,9 @@ class ExposedLayer:
             measurement,
             self.layer.axes,
         )
+        image_axis, _ = axes_of(placement.layout)
+        check_map_count(self.layer.name, self.shape[image_axis], self.image_count)
+        return placement
 
     def has_geometry(self, size: Size) -> bool:
         """Return whether layout and geometry of the layer are derived for certain."""
@@ -43,6 +54,15 @@ class ExposedLayer:
             return not self.place(size, None).needs_measuring
         except UnitsNotFound:
             return False
+
+
+def check_map_count(layer: str, maps: int, images: int) -> None:
+    """Raise UnitsNotFound for a layer whose maps are not one per image."""
+    if maps != images:
+        noun = "image" if images == 1 else "images"
+        raise UnitsNotFound(
+            f"layer {layer!r} returns {maps} maps for {images} {noun}; choose a neighbouring layer"
+        )
 
 
 def expose_layer(
@@ -67,7 +87,7 @@ def expose_layer(
         positions = positions and positions.through(positions.map(), shape)
     if positions is not None:
         positions = centred_maps(positions)
-    return ExposedLayer(layer, exposed, shape, positions)
+    return ExposedLayer(layer, exposed, shape, positions, surveyed.batch_size)
 
 
 def _expose_value(model: LoadedModel, value: str, surveyed: Survey) -> ExposedValue:

@@ -18,8 +18,8 @@ from nd_onnxruntime.naming import Layer, LayerNames, ListedLayer
 from nd_onnxruntime.operators import RUNTIME_DOMAINS, operator_of
 from nd_onnxruntime.runtime_errors import KernelMissing
 from nd_onnxruntime.subgraph import replacement_name
-from nd_onnxruntime.survey import Survey, run_survey
-from nd_plugin import LayerDescription, Measurement, NDError
+from nd_onnxruntime.survey import Survey, run_survey, survey_one_image
+from nd_plugin import LayerDescription, Measurement, ModelFailed, NDError
 
 Reasons = dict[int, str]  # why the outputs of nodes cannot be read, by node
 
@@ -42,14 +42,39 @@ class Listing:
         surveyed = self._survey(rows, reasons, size)
         measurements = self._measure(rows, reasons, surveyed, size)
         descriptions: dict[str, LayerDescription] = {}
+        without_units: list[ListedLayer] = []
         for row in rows:
             if row.node in reasons:
                 descriptions[row.name] = self._refused(row, reasons[row.node])
             elif row.value in surveyed.pixel_values:
-                descriptions[row.name] = self._described(
-                    row, surveyed, measurements, size
-                )
+                description = self._described(row, surveyed, measurements, size)
+                descriptions[row.name] = description
+                if description.shape is None:
+                    without_units.append(row)
+        descriptions |= self._described_singly(without_units, surveyed, size)
         return list(descriptions.values())
+
+    def _described_singly(
+        self, rows: Sequence[ListedLayer], surveyed: Survey, size: Size
+    ) -> dict[str, LayerDescription]:
+        """Describe those rows, without units for two images, that have them for one.
+
+        A file exported for one image may join two in an axis of positions. These rows are not
+        measured: the many values of windows would take long.
+        """
+        if surveyed.batch_size == 1 or not rows:
+            return {}
+        values = [row.value for row in rows]
+        try:
+            single = survey_one_image(self.model, values, size)
+        except ModelFailed:  # made for two images
+            return {}
+        descriptions: dict[str, LayerDescription] = {}
+        for row in rows:
+            description = self._described(row, single, {}, size)
+            if description.shape is not None:
+                descriptions[row.name] = description
+        return descriptions
 
     def _measure(
         self,

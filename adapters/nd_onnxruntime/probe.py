@@ -9,6 +9,7 @@ import torch
 from onnx import NodeProto
 from torch import Tensor
 
+from nd_onnxruntime.exposed_layer import check_map_count
 from nd_onnxruntime.image_input import Size
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.naming import Layer
@@ -75,11 +76,7 @@ class OnnxProbe:
         maps_by_layer = {}
         for probed in self.probed:
             maps = probed.layout.maps(values[probed.exposed.name])
-            if len(maps) != len(images):
-                raise UnitsNotFound(
-                    f"layer {probed.name!r} returns {len(maps)} maps for {len(images)} images; "
-                    "choose a layer with one per image"
-                )
+            check_map_count(probed.name, len(maps), len(images))
             maps_by_layer[probed.name] = maps.contiguous()
         return maps_by_layer
 

@@ -21,6 +21,9 @@ Array = npt.NDArray[Any]
 # indices of a Gather, from which positions are derived, are smaller; weights and maps are larger.
 MAX_VALUE_ELEMENTS = 4096
 SHAPE_OPERATORS = ("Shape", "Size")
+DROPOUT = (
+    "Dropout"  # its second output, the mask, is the same for all images, or random
+)
 NUMBER_TYPES = {  # attributes of a Constant node that are numbers, and their types
     AttributeProto.INT: np.int64,
     AttributeProto.INTS: np.int64,
@@ -100,5 +103,6 @@ def values_of_pixels(
         if operator_of(node) in SHAPE_OPERATORS:
             continue
         if not values.isdisjoint(values_used_by(node)):
-            values.update(node.output)
+            is_dropout = operator_of(node) == DROPOUT
+            values.update(node.output[:1] if is_dropout else node.output)
     return values

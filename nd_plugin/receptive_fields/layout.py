@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from nd_plugin.receptive_fields.positions import Positions, axis_of, line
 
 # axes of images, units, rows, columns
 MAPS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}
+# the usual ones first; recognisers have W, N, C, H before a recurrent layer
+DERIVABLE_MAPS = (*MAPS.values(), *permutations(range(4), 4))
 # axes of images, tokens, units
 TOKENS = {"NTC": (0, 1, 2), "TNC": (1, 0, 2), "NCT": (0, 2, 1)}
 AXES_OF_RANK = {4: tuple(MAPS), 3: tuple(TOKENS)}
@@ -117,17 +120,25 @@ def _find_single_cell(shape: torch.Size) -> Layout | None:
 
 
 def _find_maps(shape: torch.Size, positions: Positions, layer: str) -> Layout:
-    for axes in MAPS.values():
+    for axes in DERIVABLE_MAPS:
         image_axis, _, row_axis, column_axis = axes
+        images = line(positions.images, image_axis)
+        # in another order, a single image does not say which axis is that of images
+        if axes not in MAPS.values() and shape[image_axis] != _length(images):
+            continue
         row_centres = positions.places(positions.rows, row_axis)
         column_centres = positions.places(positions.columns, column_axis)
         if row_centres is None or column_centres is None:
             continue
-        if _keeps_image_order(line(positions.images, image_axis)):
+        if _keeps_image_order(images):
             return MapLayout(
                 axes, _geometry(positions, row_centres, column_centres)
             )
     raise _mixed_output(shape, layer)
+
+
+def _length(values: Tensor | None) -> int:
+    return 0 if values is None else len(values)
 
 
 def _find_tokens(positions: Positions, layer: str) -> Layout:

@@ -87,11 +87,14 @@ class Positions:
     def places(self, coordinate: Tensor, dim: int) -> Tensor | None:
         """Return the coordinates of the cells along a dimension, (cell,); None for a single place.
 
-        Cells of a mean that is broadcast back, or mixed by a matrix, have a single one.
+        Cells of a mean that is broadcast back, or mixed by a matrix, have a single one; so have the
+        heads of an attention over a single row.
         """
         centres = line(coordinate, dim)
-        has_cells = centres is not None and len(centres) == self.shape[dim]
-        return centres if has_cells else None
+        if centres is None or len(centres) != self.shape[dim]:
+            return None
+        is_constant = len(centres) > 1 and bool(centres.min() == centres.max())
+        return None if is_constant else centres
 
     def map(self) -> Geometry | None:
         """Return the geometry, if this is a map (image, unit, row, column) on a regular grid."""
