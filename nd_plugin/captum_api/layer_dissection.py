@@ -278,7 +278,7 @@ class LayerDissection(DissectedLayer):
             image_quantile=image_quantile,
             classes=classes,
             preprocess=preprocess,
-            notes=notes,
+            image_notes=notes,
         )
         explanations = unit_explanation.explain_layer(
             question, self._opened.cuts, settings, self.dissection

@@ -351,12 +351,14 @@ class TestShown:
         stretched = units.explain(images[:1] * 50 - 10, preprocess=PLAIN)[0].image
         assert np.array_equal(stretched, found[0].image)
 
-    @pytest.mark.parametrize("kind", ["html", "json"])
-    def test_files(self, found: Explanations, tmp_path: Path, kind: str) -> None:
+    def test_files(self, found: Explanations, tmp_path: Path) -> None:
+        path = tmp_path / "why"
         for shown in (found, found[0]):
-            path = tmp_path / f"why.{kind}"
-            write = getattr(shown, f"to_{kind}")
-            assert write(path) == write() == path.read_text(encoding="utf-8")
+            text = shown.to_json(path)
+            assert text == shown.to_json() == path.read_text(encoding="utf-8")
+            # a notebook would display what is returned
+            assert shown.to_html(path) is None
+            assert path.read_text(encoding="utf-8") == shown.to_html()
         with pytest.raises(NotSaved, match="cannot be written"):
             found.to_html(path / "below a file.html")
 
