@@ -34,6 +34,7 @@ from nd_plugin.captum_api.pictures import (
 )
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.displayed_image import (
+    check_is_batch,
     check_normalised,
     describe_pixel_values,
 )
@@ -135,6 +136,7 @@ class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not t
         if pictures is None:
             common = preprocess or self._common_preprocess()
             images = inputs[0] if isinstance(inputs, tuple) else inputs
+            check_is_batch(images)
             if common is not None:
                 # before the model fails on them
                 check_normalised(images, common)

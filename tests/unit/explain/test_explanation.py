@@ -206,6 +206,22 @@ class TestExplain:
             and found.predicted == ""
         )
 
+    @pytest.mark.parametrize(
+        "classes",
+        [["kitchen", "garden", "street"], {2: "street", 1: "garden"}],
+    )
+    def test_targets_by_the_names_of_classes(
+        self, units: LayerDissection, images: Tensor, classes: Any
+    ) -> None:
+        for by_name, by_number in [
+            ("street", 2),
+            (["street", "garden"], [2, 1]),
+        ]:
+            named = units.explain(images, by_name, classes=classes)
+            expected = units.explain(images, by_number, classes=classes)
+            assert named.to_json() == expected.to_json()
+            assert named[0].name == "street"
+
     def test_a_saved_run(
         self,
         units: LayerDissection,
@@ -243,6 +259,10 @@ class TestExplain:
         ]:
             with pytest.raises(BadInput, match=message):
                 units.explain(images, **arguments)  # type: ignore[arg-type]
+        with pytest.raises(BadInput, match="is one image: expected a batch"):
+            units.explain(images[0], 0)
+        with pytest.raises(BadInput, match="is one image: expected a batch"):
+            units.segment(images[0], 0)
         with pytest.raises(BadInput, match="no dissection: run dissect"):
             LayerDissection(Known(), "seen").explain(images)
         with pytest.raises(BadInput, match="explain takes one layer at a time"):
