@@ -12,6 +12,8 @@ from nd_plugin.receptive_fields.layout import (
     AxesUnknown,
     FeatureLayout,
     Layout,
+    MapLayout,
+    TokenLayout,
     axes_of,
     find_layout,
     geometry_of,
@@ -92,9 +94,13 @@ def _layout_and_notes(
 ) -> tuple[Layout, tuple[str, ...]]:
     if axes is not None:
         chosen = chosen_layout(shape, axes, layer, image_size)
-        return _with_derived_geometry(chosen, shape, positions, layer), (
-            f"layer {layer!r}: its axes are {axes}, as requested",
-        )
+        note = f"layer {layer!r}: its axes are {axes}, as requested"
+        derived_grid = _derived_grid(shape, positions, layer)
+        if derived_grid is None or isinstance(chosen, FeatureLayout):
+            return chosen, (note,)
+        if derived_grid.axes == chosen.axes:
+            return derived_grid, (note,)
+        return chosen, (note, _contradiction_note(derived_grid, shape, layer))
     try:
         derived = find_layout(shape, positions, layer)
     except AxesUnknown:
@@ -107,17 +113,24 @@ def _layout_and_notes(
     return derived, ()
 
 
-def _with_derived_geometry(
-    chosen: Layout, shape: torch.Size, positions: Positions | None, layer: str
-) -> Layout:
-    """Return a chosen layout, with the derived geometry if its axes are derived, too."""
+def _derived_grid(
+    shape: torch.Size, positions: Positions | None, layer: str
+) -> MapLayout | TokenLayout | None:
+    """Return the derived layout of cells; None where none is derived, and for features."""
     try:
         derived = find_layout(shape, positions, layer)
     except AxesUnknown:
-        return chosen
-    if isinstance(chosen, FeatureLayout) or isinstance(derived, FeatureLayout):
-        return chosen
-    return derived if derived.axes == chosen.axes else chosen
+        return None
+    return None if isinstance(derived, FeatureLayout) else derived
+
+
+def _contradiction_note(layout: Layout, shape: torch.Size, layer: str) -> str:
+    _, unit_axis = axes_of(layout)
+    units = shape[unit_axis]
+    return (
+        f"layer {layer!r}: its operations contradict these axes: by them it has {units} units, on "
+        f"axis {unit_axis} of {len(shape)}, and what is called a unit here may be a place"
+    )
 
 
 def _measured_axes_note(layout: Layout, shape: torch.Size, layer: str) -> str:

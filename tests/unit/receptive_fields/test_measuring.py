@@ -265,6 +265,23 @@ def test_axes_that_a_user_names() -> None:
         place(torch.Size((2, 3, 5)), None, "x", SIZE, None, "NTC")
 
 
+def test_axes_that_contradict_the_derived_ones_are_noted() -> None:
+    from nd_plugin import Positions
+
+    shape = torch.Size((2, 64, 12, 16))
+    axis = Axis(8, 8, 3.5)
+    images = torch.arange(2, dtype=torch.float64)
+    positions = Positions.of_map(Geometry(axis, axis), images, shape)
+    wrong = place(shape, positions, "deep", SIZE, None, "NHWC")
+    assert wrong.layout == MapLayout((0, 3, 1, 2), None)
+    requested, contradiction = wrong.notes
+    assert requested == "layer 'deep': its axes are NHWC, as requested"
+    assert "by them it has 64 units, on axis 1 of 4" in contradiction
+    right = place(shape, positions, "deep", SIZE, None, "NCHW")
+    assert right.geometry.anchored
+    assert right.notes == ("layer 'deep': its axes are NCHW, as requested",)
+
+
 def test_images_are_found_by_their_number() -> None:
     images = perturb(noise())
     output = convolve(8, 8)(images.images)
