@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ from nd_plugin.captum_api.opened_model import (
     model_description,
 )
 from nd_plugin.captum_api.pictures import (
+    Notes,
     Picture,
     list_pictures,
-    notes_on_pictures,
     preprocess_pictures,
 )
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.displayed_image import (
+    check_is_batch,
     check_normalised,
     describe_pixel_values,
 )
@@ -123,20 +125,22 @@ class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not t
         inputs: Any,
         additional_forward_args: Any,
         preprocess: Preprocess | None,
-    ) -> tuple[Any, Preprocess | None, tuple[str, ...]]:
+    ) -> tuple[Any, Preprocess | None, list[Notes]]:
         """Preprocess pictures, by default as those that the layer was dissected on.
 
-        Returns inputs for the model, their preprocessing if it is known, and notes on it. Inputs
-        that are no pictures are returned as they are. Raises BadInput for a tensor of pixels.
+        Returns inputs for the model, their preprocessing if it is known, and notes on each picture.
+        Inputs that are no pictures are returned as they are, without notes. Raises BadInput for a
+        tensor of pixels.
         """
         pictures = list_pictures(inputs)
         if pictures is None:
             common = preprocess or self._common_preprocess()
             images = inputs[0] if isinstance(inputs, tuple) else inputs
+            check_is_batch(images)
             if common is not None:
                 # before the model fails on them
                 check_normalised(images, common)
-            return inputs, preprocess, ()
+            return inputs, preprocess, []
         if preprocess is None:
             further_arguments = forward_arguments((), additional_forward_args)
             preprocess = unit_explanation.dissected_preprocess(
@@ -145,10 +149,9 @@ class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not t
                 self.dissection,
             )
         device = self._opened.model.device
-        tensor, remarks = preprocess_pictures(
+        tensor, notes = preprocess_pictures(
             pictures, preprocess, device, recorded_whites(self.dissection)
         )
-        notes = (*remarks, *notes_on_pictures(pictures, preprocess))
         return tensor, preprocess, notes
 
     def _common_preprocess(self) -> Preprocess | None:
@@ -201,7 +204,7 @@ class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not t
         check_mask(mask)
         unit_list = [units] if isinstance(units, int) else list(units)
         images, _, notes = self._preprocessed(inputs, None, preprocess)
-        for note in notes:
+        for note in dict.fromkeys(chain.from_iterable(notes)):
             warnings.warn(note, UserWarning, stacklevel=2)
         question = self._question(self.layer, (images,))
         return unit_explanation.segment_layer(

@@ -25,7 +25,7 @@ from nd_plugin.captum_api.unit_attribution import attribute_layer
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput
-from nd_plugin.explain.class_names import Classes
+from nd_plugin.explain.class_names import Classes, class_numbers
 from nd_plugin.explain.explainer import ExplainSettings
 from nd_plugin.explain.explanation import Explanations
 from nd_plugin.explain.targets import Target
@@ -246,7 +246,7 @@ class LayerDissection(DissectedLayer):
                 pictures, which are preprocessed like the images of the dissection: a path, a PIL
                 image, uint8 pixels (an array (row, column, channel), a tensor (channel, row,
                 column)), a batch of pixels, or a list of any of these.
-            target: Output to explain, as in `attribute`; None: each image's predicted class.
+            target: As in `attribute`, or a name of ``classes``; None: each image's predicted class.
             additional_forward_args: As in `attribute`.
             top_k: Number of units to name, ranked by their contribution over all cells.
             detectors_only: Leave out units whose best concept is below ``min_iou``.
@@ -269,6 +269,7 @@ class LayerDissection(DissectedLayer):
             inputs, additional_forward_args, preprocess
         )
         arguments = forward_arguments(model_inputs, additional_forward_args)
+        target = class_numbers(target, classes)
         question = self._question(self.layer, arguments, target)
         settings = ExplainSettings(
             top_k=top_k,
@@ -278,7 +279,7 @@ class LayerDissection(DissectedLayer):
             image_quantile=image_quantile,
             classes=classes,
             preprocess=preprocess,
-            notes=notes,
+            image_notes=notes,
         )
         explanations = unit_explanation.explain_layer(
             question, self._opened.cuts, settings, self.dissection

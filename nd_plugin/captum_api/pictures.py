@@ -24,6 +24,8 @@ from nd_plugin.preprocess import Preprocess
 # column)
 Picture = Any
 
+Notes = tuple[str, ...]
+
 
 def list_pictures(inputs: Any) -> list[Picture] | None:
     """Return pictures as a list; None for inputs that the model takes as they are.
@@ -78,22 +80,23 @@ def preprocess_pictures(
     preprocess: Preprocess,
     device: torch.device | str,
     whites: Mapping[str, int],
-) -> tuple[Tensor, tuple[str, ...]]:
+) -> tuple[Tensor, list[Notes]]:
     """Convert pictures to a model's inputs, float32 (image, channel, row, column).
 
-    ``whites`` are the values of white of a run's grey images, by kind. Also returns remarks on what
-    was done to the pictures. Raises BadInput for a missing file and for pixels of another type or
-    shape, Unreadable for a damaged file.
+    ``whites`` are the values of white of a run's grey images, by kind. Also returns notes on each
+    picture: what was done to it, and what was assumed. Raises BadInput for a missing file and for
+    pixels of another type or shape, Unreadable for a damaged file.
     """
     choose_range = range_of_run(whites)
     images: list[Tensor] = []
-    remarks: list[str] = []
+    notes: list[Notes] = []
     for picture in pictures:
         converted = _convert(to_image(picture), choose_range)
         images.append(preprocess.resize(converted.rgb))
-        remarks += [f"image: {remark}" for remark in converted.remarks]
+        remarks = [f"image: {remark}" for remark in converted.remarks]
+        notes.append((*remarks, *_notes_on_source(picture, preprocess)))
     batch = preprocess.normalise(torch.stack(images)).to(device)
-    return batch, tuple(dict.fromkeys(remarks))
+    return batch, notes
 
 
 def _convert(image: Image.Image, choose_range: RangeChooser) -> ConvertedPicture:
@@ -151,15 +154,13 @@ def read_image(path: Path) -> Image.Image:
         raise Unreadable(f"the image {path} cannot be read: {reason}") from error
 
 
-def notes_on_pictures(
-    pictures: Sequence[Picture], preprocess: Preprocess
-) -> tuple[str, ...]:
-    """Note what was done to pixels that came as a tensor or array, and assumed values."""
+def _notes_on_source(picture: Picture, preprocess: Preprocess) -> Notes:
+    """Note what is done to pixels that come as a tensor or array, and assumed values."""
+    if not isinstance(picture, Tensor | np.ndarray):
+        return preprocess.notes
     height, width = preprocess.size
-    notes = []
-    if any(isinstance(picture, Tensor | np.ndarray) for picture in pictures):
-        notes.append(
-            f"uint8 values were taken as RGB pixels, resized to {height}x{width} and "
-            f"normalised: {preprocess.source}"
-        )
-    return (*notes, *preprocess.notes)
+    note = (
+        f"uint8 values were taken as RGB pixels, resized to {height}x{width} and "
+        f"normalised: {preprocess.source}"
+    )
+    return (note, *preprocess.notes)

@@ -41,6 +41,7 @@ class LayerChoice:
     # known where all layers are compared
     first_only: tuple[str, ...] = ()
     second_only: tuple[str, ...] = ()
+    stand_ins: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -49,6 +50,7 @@ class LayerChoice:
             *_renamed_note(self.matches),
             *_unmatched_note(MODEL, ORIGIN, self.first_only),
             *_unmatched_note(ORIGIN, MODEL, self.second_only),
+            *_stand_in_note(self.stand_ins),
         )
 
 
@@ -75,7 +77,10 @@ class LayerChooser:
                     "and shape; name pairs of layers with -l NAME=NAME_IN_ORIGIN"
                 )
             return LayerChoice(
-                matching.matches, matching.first_only, matching.second_only
+                matching.matches,
+                matching.first_only,
+                matching.second_only,
+                matching.stand_ins,
             )
         matches: dict[Names, LayerMatch] = {}
         for text in texts:
@@ -206,6 +211,18 @@ def _unmatched_note(role: str, other_role: str, names: Sequence[str]) -> list[st
     return [
         f"{len(names)} {layers} of {role} without a counterpart in {other_role}, not compared: "
         f"{_listing(names)}"
+    ]
+
+
+def _stand_in_note(names: Sequence[str]) -> list[str]:
+    """Return the note on names that have values of different layers in the two models."""
+    if not names:
+        return []
+    layers = "layer is" if len(names) == 1 else "layers are"
+    return [
+        f"{len(names)} {layers} not compared: in one model the name stands for the value of "
+        f"another layer that is compared, as where a BatchNorm or ReLU is folded into a "
+        f"convolution: {_listing(names)}; -l NAME compares it nevertheless"
     ]
 
 

@@ -36,6 +36,7 @@ CLOSE_BONUS = 0.7  # of equal values; of those that differ by ``CLOSE``, none
 CLOSE = 0.1
 KIND_BONUS = 0.05  # chooses among layers of nearly the same values
 LEAST_AGREEMENT = 0.5  # of two layers that have neither name nor kind in common
+UNLIKE_SHAPES = -1.0  # agreement of layers whose maps have different shapes
 # One operation in the words of torch and of ONNX.
 SYNONYMS = {
     "batchnormalization": "batchnorm",
@@ -71,6 +72,8 @@ class Matching:
     matches: tuple[LayerMatch, ...]
     first_only: tuple[str, ...]
     second_only: tuple[str, ...]
+    # names that stand for the value of another layer in one of the models
+    stand_ins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,17 +109,35 @@ def match_layers(first: ModelLayers, second: ModelLayers, size: Size) -> Matchin
     first_samples = list(_samples(*first, size))
     second_samples = list(_samples(*second, size))
     names_equal = _equal_names(first_samples, second_samples)
-    pairs = best_pairs(_scores(first_samples, second_samples), names_equal)
-    matches = [
-        _match(first_samples[row], second_samples[column]) for row, column in pairs
-    ]
-    first_matched = {match.first for match in matches}
-    second_matched = {match.second for match in matches}
+    agreements = _agreements_of_all(first_samples, second_samples)
+    scores = _scores(first_samples, second_samples, agreements)
+    matches = []
+    stand_ins = []
+    for row, column in best_pairs(scores, names_equal):
+        match = _match(first_samples[row], second_samples[column])
+        if match.by == BY_NAME and _is_stand_in(agreements, row, column):
+            stand_ins.append(match.first)
+        else:
+            matches.append(match)
+    first_names = {match.first for match in matches}
+    second_names = {match.second for match in matches}
     return Matching(
         tuple(matches),
-        _names_without(first[1], first_matched),
-        _names_without(second[1], second_matched),
+        _names_without(first[1], first_names.union(stand_ins)),
+        _names_without(second[1], second_names.union(stand_ins)),
+        tuple(stand_ins),
     )
+
+
+def _is_stand_in(agreements: Floats, row: int, column: int) -> bool:
+    """Return whether a pair's values differ, and one of them is that of another layer.
+
+    An exporter that folds a BatchNorm, or a quantiser that folds a ReLU, may leave both names on
+    the one value that remains.
+    """
+    close = agreements > 1 - CLOSE
+    has_close_values = bool(close[row].any() or close[:, column].any())
+    return has_close_values and not close[row, column]
 
 
 def _match(first: LayerSample, second: LayerSample) -> LayerMatch:
@@ -187,21 +208,31 @@ def _probed_samples(
         yield LayerSample.of(layer, layer_maps)
 
 
-def _scores(first: Sequence[LayerSample], second: Sequence[LayerSample]) -> Floats:
-    """Return how well each layer of the first fits each of the second; 0 for no pair."""
-    scores = np.zeros((len(first), len(second)))
+def _agreements_of_all(
+    first: Sequence[LayerSample], second: Sequence[LayerSample]
+) -> Floats:
+    """Return how far the values of each layer of the first agree with each of the second."""
+    table = np.full((len(first), len(second)), UNLIKE_SHAPES)
     rows_of = _by_shape(first)
     columns_of = _by_shape(second)
     for shape in rows_of.keys() & columns_of.keys():
         rows = rows_of[shape]
         columns = columns_of[shape]
-        agreements = _agreements(
+        table[np.ix_(rows, columns)] = _agreements(
             np.stack([first[row].values for row in rows]),
             np.stack([second[column].values for column in columns]),
         )
-        for row, agreements_of_row in zip(rows, agreements, strict=True):
-            for column, agreement in zip(columns, agreements_of_row, strict=True):
-                scores[row, column] = _score(first[row], second[column], agreement)
+    return table
+
+
+def _scores(
+    first: Sequence[LayerSample], second: Sequence[LayerSample], agreements: Floats
+) -> Floats:
+    """Return how well each layer of the first fits each of the second; 0 for no pair."""
+    scores = np.zeros(agreements.shape)
+    for row, column in np.argwhere(agreements != UNLIKE_SHAPES):
+        agreement = agreements[row, column]
+        scores[row, column] = _score(first[row], second[column], agreement)
     return scores
 
 

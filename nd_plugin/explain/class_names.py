@@ -14,6 +14,23 @@ from nd_plugin.explain.targets import Target, chosen_output, plain_target, targe
 Classes = Sequence[str] | Mapping[int, str]
 
 
+def class_numbers(target: Any, classes: Classes | None) -> Any:
+    """Replace a class's name by its number, in a target or a list of one for each image.
+
+    Any other target is returned as it is: a text that names no class may be a key of the outputs.
+    """
+    if classes is None:
+        return target
+    if isinstance(target, list):
+        return [class_numbers(item, classes) for item in target]
+    if not isinstance(target, str):
+        return target
+    numbered = (
+        classes.items() if isinstance(classes, Mapping) else enumerate(classes)
+    )
+    return next((number for number, name in numbered if name == target), target)
+
+
 def name_predictions(
     predicted_classes: Tensor | None, classes: Classes | None, image_count: int
 ) -> list[str]:

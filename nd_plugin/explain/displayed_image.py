@@ -12,6 +12,7 @@ from nd_plugin.preprocess import Preprocess
 from nd_plugin.report.explanation_record import Pixels
 from nd_plugin.results.dissection import Dissection
 
+CHANNELS = (1, 3, 4)  # of pictures
 # Times the normalised range beyond its end: other normalisations, noise and adversarial images stay
 # within, and pixels of 0 … 255 reach 50 times as far beyond ImageNet's range.
 FAR_BEYOND = 2.0
@@ -38,6 +39,17 @@ def displayed_pixels(image: Tensor, preprocess: Preprocess) -> Pixels:
     value_range = (values.max() - values.min()).clamp_min(1e-12)
     grey_levels = (values - values.min()) / value_range * 255
     return _rows_first(grey_levels.round().byte())
+
+
+def check_is_batch(images: Any) -> None:
+    """Raise BadInput for a single image (channel, row, column) where a batch is expected."""
+    if not isinstance(images, Tensor) or images.dim() != 3:
+        return
+    if len(images) in CHANNELS:
+        raise BadInput(
+            f"a tensor of shape {tuple(images.shape)} is one image: expected a batch "
+            f"(image, channel, row, column), such as images[None]"
+        )
 
 
 def check_normalised(images: Any, preprocess: Preprocess) -> None:

@@ -44,7 +44,8 @@ class ExplainSettings:
     image_quantile: float = 0.2  # fraction of cells, for mask_kind "image"
     classes: Classes | None = None  # names of the model's classes
     preprocess: Preprocess | None = None  # to undo for display; None: the model's
-    notes: tuple[str, ...] = ()  # on the inputs
+    # on each image; none for inputs that are no pictures
+    image_notes: Sequence[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ def explain(
             evaluation=_evaluate(question, dissection, settings, cuts, rest),
             scores=list(dissection.unit_scores()),
             settings=settings,
-            notes=settings.notes + _notes(question, dissection),
+            notes=_notes(question, dissection),
         )
         image_count = len(explainer.evaluation.target_outputs)
         return Explanations(
@@ -198,7 +199,7 @@ class _Explainer:
     evaluation: Evaluation
     scores: Sequence[UnitScore]  # of each unit
     settings: ExplainSettings
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # on all images
 
     def explanation(self, image_index: int) -> Explanation:
         """Return the explanation of one image."""
@@ -221,8 +222,17 @@ class _Explainer:
             mask=self.settings.mask_kind,
             units=self._ranked_units(image_index, top_units),
             check=self._check(image_index, question, top_units),
-            notes=self.notes + notes_on_values(image, preprocess),
+            notes=self._notes_on(image_index, image, preprocess),
         )
+
+    def _notes_on(
+        self, image_index: int, image: Tensor, preprocess: Preprocess
+    ) -> tuple[str, ...]:
+        """Return the notes on one image; what two sources say is noted once."""
+        image_notes = self.settings.image_notes
+        on_picture = image_notes[image_index] if image_notes else ()
+        on_values = notes_on_values(image, preprocess)
+        return tuple(dict.fromkeys((*on_picture, *self.notes, *on_values)))
 
     def _absolute_sum(self, image_index: int) -> float:
         """Return the sum of the absolute contributions of all units, in double precision."""

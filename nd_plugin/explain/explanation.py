@@ -28,9 +28,15 @@ class Explanation(ExplanationRecord):
         """Return `to_dict` as JSON text, and write it to ``path``."""
         return _written(super().to_json(), path)
 
-    def to_html(self, path: str | Path | None = None) -> str:
-        """Return a complete HTML page with embedded images, and write it to ``path``."""
-        return _written(to_html([self]), path)
+    @overload
+    def to_html(self, path: None = None) -> str: ...
+
+    @overload
+    def to_html(self, path: str | Path) -> None: ...
+
+    def to_html(self, path: str | Path | None = None) -> str | None:
+        """Return a complete HTML page with embedded images, or write it to ``path``."""
+        return _page([self], path)
 
     def plot(
         self, *, units: int | Sequence[int] | None = None, ax: Any = None
@@ -93,12 +99,18 @@ class Explanations(Sequence[Explanation]):
         """
         return _written(to_json(self), path)
 
-    def to_html(self, path: str | Path | None = None) -> str:
-        """Return a complete HTML page with embedded images, and write it to ``path``.
+    @overload
+    def to_html(self, path: None = None) -> str: ...
+
+    @overload
+    def to_html(self, path: str | Path) -> None: ...
+
+    def to_html(self, path: str | Path | None = None) -> str | None:
+        """Return a complete HTML page with embedded images, or write it to ``path``.
 
         Names are escaped. Raises NotSaved where it cannot be written.
         """
-        return _written(to_html(self), path)
+        return _page(self, path)
 
     def plot(
         self, *, units: int | Sequence[int] | None = None, ax: Any = None
@@ -122,6 +134,17 @@ def _written(text: str, path: str | Path | None) -> str:
     if path is not None:
         write_file(Path(path), text.encode())
     return text
+
+
+def _page(
+    explanations: Sequence[ExplanationRecord], path: str | Path | None
+) -> str | None:
+    """Return a page; None if it is written, so that no notebook displays its source."""
+    text = to_html(explanations)
+    if path is None:
+        return text
+    write_file(Path(path), text.encode())
+    return None
 
 
 def _plotted(

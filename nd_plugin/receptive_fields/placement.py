@@ -13,6 +13,7 @@ from nd_plugin.receptive_fields.layout import (
     FeatureLayout,
     Layout,
     LayoutNotFound,
+    MapLayout,
     TokenLayout,
     axes_of,
     find_layout,
@@ -109,9 +110,13 @@ def _layout_and_notes(
 ) -> tuple[Layout, tuple[str, ...]]:
     if axes is not None:
         chosen = chosen_layout(shape, axes, layer, image_size)
-        return _with_derived_geometry(chosen, shape, positions, layer), (
-            f"layer {layer!r}: its axes are {axes}, as requested",
-        )
+        note = f"layer {layer!r}: its axes are {axes}, as requested"
+        derived_grid = _derived_grid(shape, positions, layer)
+        if derived_grid is None or isinstance(chosen, FeatureLayout):
+            return chosen, (note,)
+        if derived_grid.axes == chosen.axes:
+            return derived_grid, (note,)
+        return chosen, (note, _contradiction_note(derived_grid, shape, layer))
     try:
         derived = find_layout(shape, positions, layer)
     except AxesUnknown:
@@ -159,7 +164,10 @@ def _check_units(
     image_size: Size,
     measurement: Measurement,
 ) -> None:
-    """Check that units are no places, as in attention between tokens. Raises AxesUnknown."""
+    """Check that units are no places, as in attention between tokens.
+
+    Raises LayoutNotFound.
+    """
     response = measurement.response
     if _is_square(layout, shape) and units_are_places(response, layout, image_size):
         raise _units_are_places(shape, layer)
@@ -175,17 +183,24 @@ def _units_are_places(shape: torch.Size, layer: str) -> LayoutNotFound:
     return LayoutNotFound(message, reason)
 
 
-def _with_derived_geometry(
-    chosen: Layout, shape: torch.Size, positions: Positions | None, layer: str
-) -> Layout:
-    """Return a chosen layout, with the derived geometry if its axes are derived, too."""
+def _derived_grid(
+    shape: torch.Size, positions: Positions | None, layer: str
+) -> MapLayout | TokenLayout | None:
+    """Return the derived layout of cells; None where none is derived, and for features."""
     try:
         derived = find_layout(shape, positions, layer)
     except AxesUnknown:
-        return chosen
-    if isinstance(chosen, FeatureLayout) or isinstance(derived, FeatureLayout):
-        return chosen
-    return derived if derived.axes == chosen.axes else chosen
+        return None
+    return None if isinstance(derived, FeatureLayout) else derived
+
+
+def _contradiction_note(layout: Layout, shape: torch.Size, layer: str) -> str:
+    _, unit_axis = axes_of(layout)
+    units = shape[unit_axis]
+    return (
+        f"layer {layer!r}: its operations contradict these axes: by them it has {units} units, on "
+        f"axis {unit_axis} of {len(shape)}, and what is called a unit here may be a place"
+    )
 
 
 def _measured_axes_note(layout: Layout, shape: torch.Size, layer: str) -> str:
@@ -214,5 +229,5 @@ def _deviation_notes(
         return ()
     return (
         f"layer {layer!r}: derived and measured centres of its cells differ by "
-        f"{deviation.largest:.1f} cells; the derived ones are used",
+        f"{deviation.largest:.2f} cells; the derived ones are used",
     )

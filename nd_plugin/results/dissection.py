@@ -147,7 +147,7 @@ class Dissection(DisplayedLayer):
             facts=run_description.facts(
                 self.provenance, self.settings, self.images, len(self.concepts)
             ),
-            notes=self._notes(),
+            notes=self.notes,
             category_scores=self._category_scores(),
         )
 
@@ -177,7 +177,9 @@ class Dissection(DisplayedLayer):
             self.settings.quantile,
         )
 
-    def _notes(self) -> tuple[str, ...]:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Guesses and fallbacks of the run, and what its data lacked: the ``!`` of reports."""
         notes = list(self.provenance.notes)
         quantile = self.settings.quantile
         if rank(quantile, self.locations) == 0:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from torch import Tensor, nn
 
 from nd_plugin import (
@@ -218,6 +218,37 @@ class TestPreprocessing:
         for form in (pixels, pixels[None], np.array(photo)):
             assert note in units.explain(form)[0].notes
         assert note not in units.explain(photo)[0].notes
+
+    def test_notes_are_on_the_picture_that_they_are_about(
+        self, units: LayerDissection, photo: Image.Image, tmp_path: Path
+    ) -> None:
+        turned = tmp_path / "turned.png"
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        photo.save(turned, exif=exif)
+        transparent = photo.convert("RGBA")
+        transparent.putalpha(99)
+        upright, rotated, composited = units.explain([photo, turned, transparent])
+        other_weights = upright.notes
+        assert not any(note.startswith("image:") for note in other_weights)
+        assert rotated.notes == (
+            "image: turned upright as the EXIF orientation says",
+            *other_weights,
+        )
+        assert composited.notes == (
+            "image: transparent pixels composited on white",
+            *other_weights,
+        )
+
+    def test_an_assumed_preprocessing_is_noted_once(
+        self, net: Net, dissection: Dissection, photo: Image.Image
+    ) -> None:
+        units = LayerDissection(net, "conv")
+        assumed = replace(RECORDED, assumed=True)
+        units.dissection = dissected(dissection, assumed)
+        (explanation,) = units.explain(photo)
+        (note,) = assumed.notes
+        assert explanation.notes.count(note) == 1
 
 
 class TestNotPictures:

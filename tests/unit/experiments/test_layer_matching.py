@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import combinations, pairwise
 from typing import Any
@@ -157,6 +158,33 @@ class TestAllLayers:
             nn.init.constant_(norm.running_mean, 0)  # type: ignore[arg-type]
         folded = Folded(plain, ["conv1", "act1", "conv2", "act2"])
         assert ("conv1", "bn1") in names(chosen(folded, plain))
+
+    def test_a_name_that_stands_for_a_layer_that_is_compared_is_left_out(
+        self, plain: Plain
+    ) -> None:
+        """The export has one value under both names, as torch.onnx's exporters record them."""
+        layers = ["conv1", "bn1", "act1", "conv2", "bn2", "act2"]
+        folded = [
+            fuse_conv_bn_eval(plain.conv1, plain.bn1),
+            nn.Identity(),
+            nn.ReLU(),
+            fuse_conv_bn_eval(plain.conv2, plain.bn2),
+            nn.Identity(),
+            nn.ReLU(),
+        ]
+        export = nn.Sequential(OrderedDict(zip(layers, folded, strict=True)))
+        for pair in ((export.eval(), plain), (plain, export.eval())):
+            choice = chosen(*pair)
+            assert names(choice) == [
+                (name, name) for name in ("bn1", "act1", "bn2", "act2")
+            ]
+            assert choice.first_only == choice.second_only == ()
+            (note,) = choice.notes
+            assert note.startswith(
+                "2 layers are not compared: in one model the name"
+            )
+            assert "conv1, conv2" in note
+            assert names(chosen(*pair, "conv1")) == [("conv1", "conv1")]
 
     def test_of_other_weights_go_by_name(self, plain: Plain) -> None:
         torch.manual_seed(1)

@@ -206,6 +206,22 @@ class TestExplain:
             and found.predicted == ""
         )
 
+    @pytest.mark.parametrize(
+        "classes",
+        [["kitchen", "garden", "street"], {2: "street", 1: "garden"}],
+    )
+    def test_targets_by_the_names_of_classes(
+        self, units: LayerDissection, images: Tensor, classes: Any
+    ) -> None:
+        for by_name, by_number in [
+            ("street", 2),
+            (["street", "garden"], [2, 1]),
+        ]:
+            named = units.explain(images, by_name, classes=classes)
+            expected = units.explain(images, by_number, classes=classes)
+            assert named.to_json() == expected.to_json()
+            assert named[0].name == "street"
+
     def test_a_saved_run(
         self,
         units: LayerDissection,
@@ -243,6 +259,10 @@ class TestExplain:
         ]:
             with pytest.raises(BadInput, match=message):
                 units.explain(images, **arguments)  # type: ignore[arg-type]
+        with pytest.raises(BadInput, match="is one image: expected a batch"):
+            units.explain(images[0], 0)
+        with pytest.raises(BadInput, match="is one image: expected a batch"):
+            units.segment(images[0], 0)
         with pytest.raises(BadInput, match="no dissection: run dissect"):
             LayerDissection(Known(), "seen").explain(images)
         with pytest.raises(BadInput, match="explain takes one layer at a time"):
@@ -351,12 +371,14 @@ class TestShown:
         stretched = units.explain(images[:1] * 50 - 10, preprocess=PLAIN)[0].image
         assert np.array_equal(stretched, found[0].image)
 
-    @pytest.mark.parametrize("kind", ["html", "json"])
-    def test_files(self, found: Explanations, tmp_path: Path, kind: str) -> None:
+    def test_files(self, found: Explanations, tmp_path: Path) -> None:
+        path = tmp_path / "why"
         for shown in (found, found[0]):
-            path = tmp_path / f"why.{kind}"
-            write = getattr(shown, f"to_{kind}")
-            assert write(path) == write() == path.read_text(encoding="utf-8")
+            text = shown.to_json(path)
+            assert text == shown.to_json() == path.read_text(encoding="utf-8")
+            # a notebook would display what is returned
+            assert shown.to_html(path) is None
+            assert path.read_text(encoding="utf-8") == shown.to_html()
         with pytest.raises(NotSaved, match="cannot be written"):
             found.to_html(path / "below a file.html")
 

@@ -222,7 +222,8 @@ class TestNotes:
             "preprocess= in Python)"
         )
         assert dissection.provenance.notes[0] == expected
-        assert expected in dissection.report().notes
+        assert expected in dissection.notes
+        assert dissection.notes == dissection.report().notes
         assert expected in dissection.to_json()
 
     def test_a_preprocessing_that_is_given_is_not(self) -> None:

@@ -326,7 +326,8 @@ def test_derived_and_measured_centres_that_differ_are_noted() -> None:
         positions = Positions.of_map(geometry, images, shape)
         placement = place(shape, positions, "deep", SIZE, measurement)
         assert placement.geometry == geometry
-        assert any("differ by" in note for note in placement.notes) == is_noted
+        noted = [note for note in placement.notes if "differ by 0.75 cells" in note]
+        assert bool(noted) == is_noted
 
 
 def test_axes_that_a_user_names() -> None:
@@ -344,6 +345,23 @@ def test_axes_that_a_user_names() -> None:
         place(shape, None, "x", SIZE, None, "NTC")
     with pytest.raises(UnitsNotFound, match="no grid of the image's proportions"):
         place(torch.Size((2, 3, 5)), None, "x", SIZE, None, "NTC")
+
+
+def test_axes_that_contradict_the_derived_ones_are_noted() -> None:
+    from nd_plugin import Positions
+
+    shape = torch.Size((2, 64, 12, 16))
+    axis = Axis(8, 8, 3.5)
+    images = torch.arange(2, dtype=torch.float64)
+    positions = Positions.of_map(Geometry(axis, axis), images, shape)
+    wrong = place(shape, positions, "deep", SIZE, None, "NHWC")
+    assert wrong.layout == MapLayout((0, 3, 1, 2), None)
+    requested, contradiction = wrong.notes
+    assert requested == "layer 'deep': its axes are NHWC, as requested"
+    assert "by them it has 64 units, on axis 1 of 4" in contradiction
+    right = place(shape, positions, "deep", SIZE, None, "NCHW")
+    assert right.geometry.anchored
+    assert right.notes == ("layer 'deep': its axes are NCHW, as requested",)
 
 
 def test_images_are_found_by_their_number() -> None:
