@@ -143,5 +143,5 @@ def _deviation_notes(
         return ()
     return (
         f"layer {layer!r}: derived and measured centres of its cells differ by "
-        f"{deviation.largest:.1f} cells; the derived ones are used",
+        f"{deviation.largest:.2f} cells; the derived ones are used",
     )
