@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from nd_masks.entries import Entry
-from nd_masks.files import find_files, folder_names, image_endings
+from nd_masks.files import find_files, folder_names, image_endings, listed_entries
 from nd_plugin import Concept, ConceptSetInvalid, check_mask_format, nearest
 
 # Pillow's modes of one index per pixel
@@ -86,15 +86,21 @@ def _no_mask_matches(folder: Path) -> str:
         f"no mask in {folder} belongs to an image; a mask has the path of its image below "
         "images/, with the ending .png"
     )
-    other_file = next(find_files(folder, image_endings()), None)
-    if other_file is None or other_file.lower().endswith(".png"):
+    example = next(find_files(folder, image_endings()), None)
+    if example is None:
         return message
-    return f"{message}; the folder holds {other_file}"
+    image = next(find_files(folder.parent.parent / "images", image_endings()), None)
+    return f"{message}; the folder holds {example}, and images/ {image}"
 
 
 def _no_folder(folder: Path, categories: Collection[str]) -> str:
-    names = folder_names(folder.parent)
     message = f"concepts.csv lists the category {folder.name!r}, but there is no folder {folder}"
+    root = folder.parent.parent
+    if not folder.parent.is_dir():
+        return (
+            f"{message}, and no masks/ either; {root} holds {listed_entries(root)}"
+        )
+    names = folder_names(folder.parent)
     unlisted = [name for name in names if name not in categories]
     if unlisted:
         best = (nearest(folder.name, unlisted, most=1) or unlisted)[0]

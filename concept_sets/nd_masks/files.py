@@ -43,10 +43,15 @@ def _no_images(root: Path) -> str:
     folder = root / "images"
     if folder.is_dir():
         return f"no images in {folder}, in a format that Pillow can open"
-    names = sorted(path.name for path in root.iterdir())
+    return f"no images in {folder}: no such folder; {root} holds {listed_entries(root)}"
+
+
+def listed_entries(folder: Path) -> str:
+    """Return the names of the first files and folders in a folder, for a message."""
+    names = sorted(path.name for path in folder.iterdir())
     listed = ", ".join(names[:NAMES_LISTED]) or "nothing"
     beyond = " …" if len(names) > NAMES_LISTED else ""
-    return f"no images in {folder}: no such folder; {root} holds {listed}{beyond}"
+    return f"{listed}{beyond}"
 
 
 def folder_names(folder: Path) -> list[str]:

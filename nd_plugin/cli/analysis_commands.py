@@ -71,7 +71,8 @@ def report(
     """Report a run, or a NetDissect CSV file such as the authors' published ones."""
     from nd_plugin.cli import report
 
-    report.report(run, html, report.format_name(form, json), output, min_iou)
+    format_name = report.format_name(form, output, json)
+    report.report(run, html, format_name, output, min_iou, as_json=json)
 
 
 def explain(

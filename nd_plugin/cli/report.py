@@ -25,12 +25,19 @@ CSV_MIN_IOU = (
 )
 
 
-def format_name(option: str | None, as_json: bool) -> str | None:
-    """Return the value of ``--format``, for which ``--json`` is short."""
+def format_name(
+    option: str | None, output: Path | None, as_json: bool
+) -> str | None:
+    """Return the value of ``--format``, for which ``--json`` is short.
+
+    The ending of a file says its format under ``--json``, too; stdout then has the JSON.
+    """
     if not as_json:
         return option
     if option not in (None, "json"):
         raise BadInput(f"--json and --format {option} exclude each other")
+    if output is not None and output.suffix:
+        return option
     return "json"
 
 
@@ -40,15 +47,23 @@ def report(
     form: str | None,
     output: Path | None,
     min_iou: float | None,
+    *,
+    as_json: bool,
 ) -> None:
-    """Report a run or a CSV file: to ``html``, and as ``form`` to ``output`` or stdout."""
+    """Report a run or a CSV file: to ``html``, and as ``form`` to ``output`` or stdout.
+
+    ``as_json`` prints JSON on stdout, whatever is written to files.
+    """
     check_html_name(html)
     reporter = _find_reporter(form, output)
     reports = read_reports(source, min_iou)
     if html is not None:
         _write(str(_load_reporter("html")(reports)), html)
-    if html is None or form is not None or output is not None:
+    is_shown = html is None or form is not None
+    if output is not None or (is_shown and not as_json):
         _show(reports, reporter, output)
+    if as_json:
+        console.print_json(layers_content(reports))
 
 
 def read_reports(source: Path, min_iou: float | None) -> list[LayerReport]:

@@ -17,6 +17,9 @@ class Terminated(BaseException):
 
     exit_code = EXIT_CODE
 
+    def __init__(self) -> None:
+        super().__init__("terminated")
+
 
 class _Request:
     """Request to end this process: whether it was made, and whether it waits."""

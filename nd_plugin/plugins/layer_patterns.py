@@ -107,7 +107,7 @@ def choose_layers(
     size: Size,
     say: Callable[[str], None] = lambda message: None,
 ) -> list[str]:
-    """Return the names of a model's layers that texts stand for, at inputs of ``size``.
+    """Return the names of a model's layers that texts stand for, each once, at inputs of ``size``.
 
     ``say`` takes a line about each pattern. The layers are listed, which takes a forward pass, only
     where there is a pattern. Raises LayerNotFound, UnitsNotFound, and BadInput for no layer.
@@ -121,10 +121,10 @@ def choose_layers(
         names = names or LayerNames.of(model.layers(size))
         layers = names.expand(text)
         say(f"-l {text}: {describe(layers, len(names.names))}")
-        chosen += [layer for layer in layers if layer not in chosen]
+        chosen += layers
     if not chosen:
         raise BadInput(f"no layer in {', '.join(map(repr, texts))}")
-    return chosen
+    return list(dict.fromkeys(chosen))
 
 
 def is_layer(model: Model, text: str, size: Size) -> bool:

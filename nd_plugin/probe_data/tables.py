@@ -47,7 +47,10 @@ def _lines(
     header = reader.fieldnames or ()
     missing = [repr(column) for column in columns if column not in header]
     if missing:
-        raise ConceptSetInvalid(f"{path} has no column {', '.join(missing)}")
+        raise ConceptSetInvalid(
+            f"{path} has no column {', '.join(missing)}; its first line is "
+            f"{','.join(header)!r}, and columns are separated by commas"
+        )
     for row in reader:
         location = f"{path}, line {reader.line_num}"
         surplus = row.pop(None, ())

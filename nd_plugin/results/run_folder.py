@@ -21,6 +21,8 @@ from nd_plugin.results.folder_names import (
     is_run_folder,
 )
 
+RUNS_SAID = 5
+
 
 def check_target(folder: Path, *, overwrite: bool) -> None:
     """Refuse the folder of a run before it runs: one that exists, or that cannot be written."""
@@ -135,7 +137,7 @@ def load_run(folder: str | Path) -> list[Dissection]:
     """Load the dissections of a run, or the one of a layer's folder. Raises RunInvalid."""
     path = Path(folder)
     if not path.is_dir():
-        raise RunInvalid(f"no run {str(folder)!r}: there is no such folder")
+        raise RunInvalid(f"no run {str(folder)!r}: there is no such folder or file")
     if not (path / RUN).is_file():
         return [_load_layer(path)]
     return [Dissection.load(path / name) for name in _layer_folders(path)]
@@ -148,7 +150,11 @@ def _load_layer(path: Path) -> Dissection:
         raise RunInvalid(
             f"{path} is a shard, or an unfinished run: nd merge combines the shards of a run"
         )
-    raise RunInvalid(f"{path} is no run: it has neither {RUN} nor {DISSECTION}")
+    message = f"{path} is no run: it has neither {RUN} nor {DISSECTION}"
+    runs = sorted(str(record.parent) for record in path.glob(f"*/{RUN}"))
+    if runs:
+        message = f"{message}; runs in it are {', '.join(runs[:RUNS_SAID])}"
+    raise RunInvalid(message)
 
 
 def _layer_folders(path: Path) -> list[str]:

@@ -299,6 +299,16 @@ def test_sigterm_before_a_run_ends_at_once(
         check=False,
     )
     assert (done.returncode, done.stderr.strip()) == (143, "nd: terminated")
+    done = subprocess.run(
+        [*command, "--json"],
+        cwd=tmp_path,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    error = {"type": "Terminated", "message": "terminated", "exit_code": 143}
+    assert json.loads(done.stdout) == {"schema": 1, "error": error}
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,42 @@ class TestEndings:
         assert "choose one with --format" in done.stderr
         assert not (tmp_path / name).exists()
 
+    @pytest.mark.parametrize(
+        ("name", "start"), [("r.csv", "layer,unit,"), ("r.html", "<!doctype html>")]
+    )
+    def test_json_on_stdout_leaves_a_file_its_format(
+        self, saved: Path, tmp_path: Path, name: str, start: str, nd: Any
+    ) -> None:
+        done = nd("report", saved, "--json", "-o", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / name).read_text().startswith(start)
+        assert done.stdout == nd("report", saved, "--json").stdout
+
+    @pytest.mark.parametrize("name", ["r.json", "r"])
+    def test_json_in_a_file_is_on_stdout_too(
+        self, saved: Path, tmp_path: Path, name: str, nd: Any
+    ) -> None:
+        done = nd("report", saved, "--json", "-o", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / name).read_text().rstrip() == done.stdout.rstrip()
+
+    def test_json_beside_a_page(self, saved: Path, tmp_path: Path, nd: Any) -> None:
+        done = nd("report", saved, "--json", "--html", tmp_path / "r.html")
+        assert layer_of(done.stdout)
+        assert (tmp_path / "r.html").is_file()
+
+    def test_json_does_not_lift_the_refusal_of_an_ending(
+        self, saved: Path, tmp_path: Path, nd: Any
+    ) -> None:
+        done = nd("report", saved, "--json", "-o", tmp_path / "x.png")
+        assert done.returncode == 2 and not (tmp_path / "x.png").exists()
+        assert "'.png'" in json.loads(done.stdout)["error"]["message"]
+
+    def test_a_folder_of_runs_names_them(self, saved: Path, nd: Any) -> None:
+        done = nd("report", saved.parent)
+        assert done.returncode == 2
+        assert f"runs in it are {saved}" in done.stderr
+
     def test_it_is_refused_before_the_run_is_read(
         self, tmp_path: Path, nd: Any
     ) -> None:

@@ -243,6 +243,29 @@ def test_what_a_folder_lacks_is_said(tmp_path: Path) -> None:
     )
 
 
+def test_what_a_folder_built_by_hand_lacks_is_said_with_what_it_holds(
+    tmp_path: Path,
+) -> None:
+    street = masks_set(tmp_path / "street")
+
+    def reason() -> str:
+        with pytest.raises(ConceptSetInvalid) as caught:
+            open_concepts(f"masks:{street}")
+        return str(caught.value)
+
+    masks = street / "masks"
+    for mask in sorted((masks / "object").iterdir()):
+        mask.rename(mask.with_name(f"{mask.stem}_mask.png"))
+    assert "the folder holds a_mask.png, and images/ a.jpg" in reason()
+    masks.rename(street / "mask")
+    assert "and no masks/ either" in reason()
+    assert reason().endswith("holds concepts.csv, images, mask")
+    table = street / "concepts.csv"
+    table.write_text(table.read_text().replace(",", ";"))
+    assert "its first line is 'category;value;name'" in reason()
+    assert reason().endswith("columns are separated by commas")
+
+
 def test_a_name_that_is_no_folder_gets_no_such_hint(tmp_path: Path) -> None:
     with pytest.raises(ConceptSetInvalid) as caught:
         open_concepts("street")

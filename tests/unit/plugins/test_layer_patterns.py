@@ -76,7 +76,8 @@ def listed(*names: str, without_units: Sequence[str] = ()) -> Any:
         (["layer3, layer4,"], ["layer3", "layer4"]),
         (["layer4.?.relu#1"], ["layer4.0.relu#1", "layer4.1.relu#1"]),
         (["layer1", "layer?"], ["layer1", "layer2", "layer3", "layer4"]),
-        (["layer4", "layer4"], ["layer4", "layer4"]),
+        (["layer4", "layer4"], ["layer4"]),
+        (["layer?", "layer2"], ["layer1", "layer2", "layer3", "layer4"]),
     ],
 )
 def test_layers_of_a_network(texts: list[str], names: list[str]) -> None:
