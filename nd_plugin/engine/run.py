@@ -10,7 +10,7 @@ processes, machines or interrupted runs add up to the same integers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -202,7 +202,12 @@ def dissections(
     results = []
     for name in part_run.layers:
         layer = combined.layers[name]
-        layer_provenance = _layer_provenance(run_provenance, feed.settings, layer)
+        layer_provenance = _layer_provenance(
+            run_provenance,
+            feed.settings,
+            layer,
+            other_layers=set(part_run.layers) - {name},
+        )
         for thresholds in layer.thresholds:
             counts = combined.counted.units[name, thresholds.quantile]
             dissection = Dissection(
@@ -254,10 +259,18 @@ def _float64(values: Tensor) -> npt.NDArray[np.float64]:
 
 
 def _layer_provenance(
-    run_provenance: Provenance, settings: Settings, layer: CombinedLayer
+    run_provenance: Provenance,
+    settings: Settings,
+    layer: CombinedLayer,
+    *,
+    other_layers: Set[str],
 ) -> Provenance:
-    """Add a layer's geometry and notes to the provenance of the run."""
-    notes = [*run_provenance.notes, *layer.notes]
+    """Add a layer's geometry and notes to the provenance of the run, without those on others."""
+    foreign = tuple(f"layer {other!r}: " for other in other_layers)
+    run_notes = [
+        note for note in run_provenance.notes if not note.startswith(foreign)
+    ]
+    notes = [*run_notes, *layer.notes]
     if settings.anchor == "rf" and not layer.geometry.anchored:
         notes.append(NO_GEOMETRY)
     geometry = {**asdict(layer.geometry), "source": layer.geometry.source}

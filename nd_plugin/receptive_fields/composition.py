@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from nd_plugin.receptive_fields.geometry import Axis, Geometry
-from nd_plugin.receptive_fields.positions import Positions, merged
+from nd_plugin.receptive_fields.merging import merged
+from nd_plugin.receptive_fields.positions import Positions
 
 # Maps an axis, given the operand's cells, the result's cells, and 0 for rows or 1 for columns.
 Change = Callable[[Axis, int, int, int], Axis]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nd_plugin import Axis, Geometry, UnitsNotFound, open_model
-from nd_plugin.receptive_fields.positions import Positions, merged
+from nd_plugin.receptive_fields.merging import merged
+from nd_plugin.receptive_fields.positions import Positions
 
 SHAPE = torch.Size((2, 1, 12, 12))
 IMAGES = torch.arange(2, dtype=torch.float64)
