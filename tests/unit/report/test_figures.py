@@ -18,6 +18,7 @@ from nd_plugin import BadInput, Explanation, Explanations, RankedUnit
 @pytest.fixture(autouse=True)
 def closed_figures() -> Iterator[None]:
     """Close all figures after a test."""
+    pyplot.close("all")  # of other tests
     yield
     pyplot.close("all")
 

@@ -14,6 +14,7 @@ from nd_plugin import BadInput, Dissection
 @pytest.fixture(autouse=True)
 def closed_figures() -> Iterator[None]:
     """Close all figures after a test."""
+    pyplot.close("all")  # of other tests
     yield
     pyplot.close("all")
 
