@@ -312,7 +312,10 @@ def test_sigterm_before_a_run_ends_at_once(
 
 
 @pytest.mark.parametrize(
-    "environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C"}], ids=str
+    "environment",
+    # tox asks for UTF-8 by the variable that is cleared
+    [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONIOENCODING": ""}],
+    ids=str,
 )
 def test_ascii_where_the_locale_has_no_more(
     environment: dict[str, str], run: Path, nd_process: Any
