@@ -35,6 +35,7 @@ MIN_SPREAD = 0.3
 # Understanding the Effective Receptive Field in Deep Convolutional Neural Networks). Of random
 # networks, 1 % of the layers are beyond this multiple.
 CHANCE = 2.0
+MANY_UNITS = 128  # of which random weights look to no side together
 # measured offsets are multiples of this fraction of a cell, and of half a pixel at most
 OFFSET_STEPS = 8
 MAX_OFFSET_STEP = 0.5
@@ -93,8 +94,8 @@ class Deviation:
 
 
 def _beyond_chance(distance: float | None, axis: Axis, units: int) -> float | None:
-    if distance is None:
-        return None
+    if distance is None or units >= MANY_UNITS:
+        return distance
     by_chance = CHANCE * math.sqrt(axis.size / abs(axis.stride) / units)
     return distance if abs(distance) > by_chance else 0.0
 
