@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from nd_plugin.errors import nearest as nearest
     from nd_plugin.explain.explanation import Explanation as Explanation
     from nd_plugin.explain.explanation import Explanations as Explanations
+    from nd_plugin.machine.size_groups import groups_by_size as groups_by_size
     from nd_plugin.model_inputs.first_operations import (
         FirstOperations as FirstOperations,
     )
@@ -169,6 +170,7 @@ _HOMES = {
         "nearest",
     ],
     "explain.explanation": ["Explanation", "Explanations"],
+    "machine.size_groups": ["groups_by_size"],
     "model_inputs.first_operations": ["FirstOperations"],
     "pictures.files": ["PictureSize", "measure_picture", "read_picture"],
     "plugins.hookspecs": ["hookimpl"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import prod
 
 import torch
@@ -13,7 +13,14 @@ from nd_onnxruntime.exposed_layer import ExposedLayer
 from nd_onnxruntime.image_input import Size
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.runner import Runner
-from nd_plugin import Measurement, NDError, PerturbedImages, Response, perturb
+from nd_plugin import (
+    Measurement,
+    NDError,
+    PerturbedImages,
+    Response,
+    groups_by_size,
+    perturb,
+)
 
 GROUP_ELEMENTS = 2**26  # of the values fetched in one run: 256 MiB of float32
 
@@ -33,7 +40,9 @@ def measure(
     (image,) = model.image.noise(1, size)
     images = perturb(image)
     measurements: dict[str, Measurement] = {}
-    for group in _groups(layers, len(images.images)):
+    for group in groups_by_size(
+        layers, _element_count, GROUP_ELEMENTS // len(images.images)
+    ):
         try:
             outputs = _outputs(model, group, images, size, singly=singly)
         except (NDError, RuntimeError):
@@ -47,22 +56,9 @@ def measure(
     return measurements
 
 
-def _groups(
-    layers: Sequence[ExposedLayer], image_count: int
-) -> Iterator[list[ExposedLayer]]:
-    """Divide layers into groups whose values fit into memory together."""
-    group: list[ExposedLayer] = []
-    elements = 0
-    for layer in layers:
-        layer_elements = image_count * prod(layer.shape)
-        if group and elements + layer_elements > GROUP_ELEMENTS:
-            yield group
-            group = []
-            elements = 0
-        group.append(layer)
-        elements += layer_elements
-    if group:
-        yield group
+def _element_count(layer: ExposedLayer) -> int:
+    """Count the elements of a layer's value for the images of a survey."""
+    return prod(layer.shape)
 
 
 def _outputs(

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from nd_plugin import FirstOperations
+from nd_torch.dispatch_mode import ObservingMode
 from nd_torch.first_operation_rules import ImageState, copy_grey, follow
 from nd_torch.forward import Stop, at_rest, private_random_numbers
 from nd_torch.tracking import probe_input
@@ -126,25 +126,20 @@ def _observe(
     return FirstPass(mode.operations, mode.layer_channels, has_failed)
 
 
-class Following(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Following(ObservingMode):  # type: ignore[no-untyped-call]
     """Dispatch mode that follows images through element-wise operations with constants.
 
     The first operation of another kind that uses them ends the pass.
     """
 
     def __init__(self, images: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.operations = FirstOperations.none(images.shape[CHANNEL_AXIS])
         self.layer_channels: int | None = None
         self.reached_layer = False  # at the first layer
         # None: measured on the images
         self._states: Any = WeakTensorKeyDictionary()
         self._states[images] = ImageState(CHANNEL_AXIS, self.operations)
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Return False: nothing compiled runs here, and torch's own method loads the compiler."""
-        return False
 
     def __torch_dispatch__(
         self,

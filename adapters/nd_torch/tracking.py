@@ -8,32 +8,27 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from nd_plugin import Positions
+from nd_torch.dispatch_mode import ObservingMode
 from nd_torch.operations import takes_values
 from nd_torch.rules import Arguments, infer_positions
 
 
-class Tracking(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Tracking(ObservingMode):  # type: ignore[no-untyped-call]
     """Dispatch mode that knows the positions of every tensor computed from ``images``.
 
     Control flow does not matter, since the operations are observed as they run.
     """
 
     def __init__(self, images: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._positions: Any = WeakTensorKeyDictionary()
         self._positions[images] = Positions.of_input(images.shape)
         # memory of values computed from the images; views share it
         self._dependent_memory = {_memory_of(images)}
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Return False: nothing compiled runs here, and torch's own method loads the compiler."""
-        return False
 
     def positions(self, tensor: Tensor) -> Positions | None:
         """Return the positions of a tensor's elements; None where they are unknown."""

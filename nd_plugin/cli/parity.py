@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from nd_plugin.experiments.parity_text import LEGEND, render, to_json
 from nd_plugin.plugins.opening import open_concepts, open_model
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.receptive_fields.geometry import Size
+from nd_plugin.report.json_text import document_text
 from nd_plugin.results import run_folder
 from nd_plugin.results.atomic_files import write_file
 from nd_plugin.results.folder_names import is_run_folder
@@ -208,7 +208,7 @@ def save_comparison(
 
     Raises NotSaved.
     """
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    text = document_text(content) + "\n"
     if output.suffix == JSON_ENDING and not output.is_dir():
         write_file(output, text.encode())
         console.say(f"written to {output}")

@@ -20,6 +20,7 @@ from torch import Tensor
 from nd_plugin.contracts.models import LayerDescription, Model
 from nd_plugin.errors import BadInput
 from nd_plugin.experiments.alignment import Booleans, Floats, best_pairs
+from nd_plugin.machine.size_groups import groups_by_size
 from nd_plugin.receptive_fields.geometry import Size
 
 BY_NAME = "name"
@@ -27,7 +28,7 @@ BY_ORDER = "order and shape"
 BY_REQUEST = "request"
 
 SAMPLES = 4096  # values of a layer's maps that are compared
-CHUNK_BYTES = 2**29  # activation maps held at once
+GROUP_BYTES = 2**29  # activation maps held at once
 BYTES_PER_VALUE = 4
 # In units of agreement, which is 1 for equal maps and near 0.3 for unrelated ones. A common name
 # gives way to a layer of another name whose values are nearly equal, if its own are not.
@@ -165,24 +166,8 @@ def _samples(
 ) -> Iterator[LayerSample]:
     """Yield samples of layers, in their order, without those on which no probe can be opened."""
     with torch.no_grad():
-        for chunk in _chunks(layers):
-            yield from _probed_samples(model, chunk, image, size)
-
-
-def _chunks(layers: Sequence[LayerDescription]) -> Iterator[list[LayerDescription]]:
-    """Yield layers in groups whose maps of one image take no more than ``CHUNK_BYTES``."""
-    chunk: list[LayerDescription] = []
-    chunk_bytes = 0
-    for layer in layers:
-        layer_bytes = map_bytes(layer)
-        if chunk and chunk_bytes + layer_bytes > CHUNK_BYTES:
-            yield chunk
-            chunk = []
-            chunk_bytes = 0
-        chunk.append(layer)
-        chunk_bytes += layer_bytes
-    if chunk:
-        yield chunk
+        for group in groups_by_size(layers, map_bytes, GROUP_BYTES):
+            yield from _probed_samples(model, group, image, size)
 
 
 def map_bytes(layer: LayerDescription) -> int:

@@ -26,7 +26,6 @@ from nd_plugin.experiments.pair_preprocess import MODEL, ORIGIN, describe_values
 from nd_plugin.experiments.parity import Comparison, LayerParity, Side
 from nd_plugin.report.terminal import plural
 
-SCHEMA = 1  # version of the JSON
 UNITS_NAMED = 5  # of each layer, those with the largest IoU first
 LAYERS_NAMED = 8
 NOTES_NAMED = 12
@@ -230,7 +229,6 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
     """Return everything but the dissections as plain values."""
     first = comparison.model_dissections[0]
     return {
-        "schema": SCHEMA,
         "model": _side_json(comparison.model),
         "origin": _side_json(comparison.origin),
         "detectors": _counts_json(comparison.counted),

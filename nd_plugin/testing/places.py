@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nd_plugin.contracts.models import LayerDescription, Model
+from nd_plugin.machine.size_groups import groups_by_size
 from nd_plugin.receptive_fields.geometry import Geometry, Size
 from nd_plugin.receptive_fields.layout import MapLayout
 from nd_plugin.receptive_fields.measured_centres import (
@@ -62,7 +63,7 @@ def verify_places(
     """
     with_cells = [layer for layer in layers if _has_cells(layer)]
     images = perturbed_noise(model, size)
-    for group in _groups(with_cells):
+    for group in groups_by_size(with_cells, _element_count, GROUP_ELEMENTS):
         with model.probe([layer.name for layer in group], size) as probe:
             maps_by_layer = probe(images.images)
             for layer, maps in maps_by_layer.items():
@@ -125,24 +126,10 @@ def _verify(
     )
 
 
+def _element_count(layer: LayerDescription) -> int:
+    """Count the elements of a layer's maps of the perturbed images."""
+    return IMAGES * prod(layer.shape or ())
+
+
 def _has_cells(layer: LayerDescription) -> bool:
     return layer.shape is not None and prod(layer.shape[2:]) > 1
-
-
-def _groups(
-    layers: Sequence[LayerDescription],
-) -> Iterator[list[LayerDescription]]:
-    """Divide layers into groups whose maps fit into memory together."""
-    group: list[LayerDescription] = []
-    elements = 0
-    for layer in layers:
-        assert layer.shape is not None
-        layer_elements = IMAGES * prod(layer.shape)
-        if group and elements + layer_elements > GROUP_ELEMENTS:
-            yield group
-            group = []
-            elements = 0
-        group.append(layer)
-        elements += layer_elements
-    if group:
-        yield group

@@ -210,7 +210,7 @@ class TestAllLayers:
     def test_in_small_chunks_are_the_same(
         self, plain: Plain, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(layer_matching, "CHUNK_BYTES", 1)
+        monkeypatch.setattr(layer_matching, "GROUP_BYTES", 1)
         assert len(chosen(Folded(plain, "abcd"), plain).matches) == 4
 
     def test_without_a_common_one_are_refused(self) -> None:
