@@ -22,9 +22,8 @@ class Feed:
     """Value for one input beside the images."""
 
     value: ValueInfoProto  # declaration of the input
-    array: (
-        Array  # a number that fills the declared shape, or an array of that shape
-    )
+    # a number that fills the declared shape, or an array of that shape
+    array: Array
     batch: Dimension  # of the image input; a dimension of the same name has one entry per image
 
     def for_batch(self, images: int) -> Array:

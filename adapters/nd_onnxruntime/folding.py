@@ -13,9 +13,8 @@ from nd_onnxruntime.operators import (
 )
 
 REWRITE_RULES_KEY = "pkg.onnxscript.rewriter.rule_name"
-TORCHSCRIPT_PREFIX = (
-    "onnx::Conv"  # of parameters that the TorchScript exporter computed itself
-)
+# of parameters that the TorchScript exporter computed itself
+TORCHSCRIPT_PREFIX = "onnx::Conv"
 CONVOLUTIONS = ("Conv", "ConvTranspose", *QUANTISED_CONVOLUTIONS)
 FOLDED = (
     "the exporter folded the BatchNorm that follows into this convolution: the value is the one "

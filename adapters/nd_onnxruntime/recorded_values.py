@@ -21,9 +21,8 @@ Array = npt.NDArray[Any]
 # indices of a Gather, from which positions are derived, are smaller; weights and maps are larger.
 MAX_VALUE_ELEMENTS = 4096
 SHAPE_OPERATORS = ("Shape", "Size")
-DROPOUT = (
-    "Dropout"  # its second output, the mask, is the same for all images, or random
-)
+# its second output, the mask, is the same for all images, or random
+DROPOUT = "Dropout"
 NUMBER_TYPES = {  # attributes of a Constant node that are numbers, and their types
     AttributeProto.INT: np.int64,
     AttributeProto.INTS: np.int64,

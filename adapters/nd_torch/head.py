@@ -10,9 +10,8 @@ from torch import Tensor
 
 from nd_plugin import LinearHead, Rest, axes_of, from_maps
 
-TOLERANCE = (
-    1e-3  # of the largest output: more than TF32 costs, less than any non-linearity
-)
+# of the largest output: more than TF32 costs, less than any non-linearity
+TOLERANCE = 1e-3
 ROWS_PER_PASS = 64  # rows of a head's weights from one backward pass
 # of random maps: a soft cap is linear only where values are small
 MAGNITUDES = (1.0, 30.0)

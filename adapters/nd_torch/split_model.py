@@ -203,9 +203,8 @@ class TorchSplit:
     _model: Splittable
     _layer: Any
     _target: Target
-    _takes_single_image: bool | None = (
-        None  # with several rows at the layer; None: not tried yet
-    )
+    # with several rows at the layer; None: not tried yet
+    _takes_single_image: bool | None = None
 
     @property
     def image_axis(self) -> int:

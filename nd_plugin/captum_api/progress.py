@@ -7,9 +7,8 @@ import sys
 import time
 from typing import Any
 
-LINE_INTERVAL = (
-    30.0  # seconds between two lines about a stage where no bar can be shown
-)
+# seconds between two lines about a stage where no bar can be shown
+LINE_INTERVAL = 30.0
 LOGGER = logging.getLogger("nd_plugin")
 
 

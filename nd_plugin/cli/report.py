@@ -20,9 +20,8 @@ from nd_plugin.results.dissection import Dissection
 
 Reporter = Callable[[Sequence[LayerReport]], str]
 
-CSV_MIN_IOU = (
-    0.04  # NetDissect's threshold for detectors, which its CSV files do not record
-)
+# NetDissect's threshold for detectors, which its CSV files do not record
+CSV_MIN_IOU = 0.04
 
 
 def format_name(

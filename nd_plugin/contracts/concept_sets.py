@@ -36,9 +36,8 @@ class Annotation:
 
     planes: Sequence[npt.NDArray[np.integer[Any]]]  # (row, column) each
     labels: tuple[int, ...] = ()  # concepts that cover every pixel
-    size: Size | None = (
-        None  # the annotation's own resolution; None: the first plane's
-    )
+    # the annotation's own resolution; None: the first plane's
+    size: Size | None = None
     # what a result says of the annotation, with the number of images that share the text
     remarks: tuple[str, ...] = ()
 

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     from nd_plugin.preprocess import Preprocess
 
-ADVICE = (
-    "; choose a neighbouring layer"  # in errors, where a list of layers needs none
-)
+# in errors, where a list of layers needs none
+ADVICE = "; choose a neighbouring layer"
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ class BackendSpec:
     match: Callable[[Any], int]  # 0 for no match; the highest match opens the model
     # forms, for help and errors: "torchvision:NAME", "FILE.onnx"
     accepts: tuple[str, ...] = ()
-    doctor: str = (
-        ""  # "package.module:function", returns `Finding`s about this machine
-    )
+    # "package.module:function", returns `Finding`s about this machine
+    doctor: str = ""
     # "package.module:function": ``(*, installed: bool) -> list[str]``, the texts of models that are
     # known by name, for suggestions and completion; imports nothing heavy
     known_models: str = ""
@@ -45,9 +44,8 @@ class ConceptSetSpec:
     name: str
     summary: str
     factory: str  # "package.module:Class"
-    match: Callable[[str], int] | None = (
-        None  # for texts that do not begin with the name
-    )
+    # for texts that do not begin with the name
+    match: Callable[[str], int] | None = None
     accepts: tuple[str, ...] = ()
 
 

@@ -54,9 +54,8 @@ class Settings:
 
     quantile: float = DEFAULT_QUANTILE  # τ
     min_iou: float = 0.04
-    anchor: str = (
-        "rf"  # "rf": receptive-field centres | "cell": cells spread evenly
-    )
+    # "rf": receptive-field centres | "cell": cells spread evenly
+    anchor: str = "rf"
     mask_size: str = "auto"  # "auto" | "native" | "N" | "HxW"
     limit: int | None = None  # number of images, from the first on; None for all
     # stop at the first unreadable image; refuse a layer whose activations vary from run to run

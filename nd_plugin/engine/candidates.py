@@ -32,9 +32,8 @@ DISK_RESERVE = 2**28  # bytes of a disk that stay free; of a small disk, a twent
 
 PENDING_SHARE = 0.25  # of the memory, for maps that wait to be sifted
 
-PRUNE_GROWTH = (
-    1.5  # prune if this many times the batches of the last pruning are stored
-)
+# prune if this many times the batches of the last pruning are stored
+PRUNE_GROWTH = 1.5
 
 SPILL_TARGET = 0.75  # of the memory: spilling frees more than it must, to be rarer
 
@@ -45,9 +44,8 @@ class Candidates:
 
     cells: tuple[int, int]  # rows and columns of a map
     dtype: torch.dtype
-    path_without_suffix: Path | None = (
-        None  # of the file, without its suffix; None: a temporary file
-    )
+    # of the file, without its suffix; None: a temporary file
+    path_without_suffix: Path | None = None
     has_maps: bool = True  # maps with neighbouring cells; otherwise single values
     by_batch: dict[int, SparseMaps | StoredMaps] = field(default_factory=dict)
     file: CandidateFile | None = None  # while open

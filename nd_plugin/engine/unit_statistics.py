@@ -129,9 +129,8 @@ class UnitStatistics:
     highest: Tensor  # (unit,) the highest activation
     lowest_peak: Tensor  # (unit,) the lowest of the images' highest activations
     varied: Tensor  # (unit,) bool, whether two activations differ
-    nonzero: (
-        Tensor  # (unit,) int64, activations other than 0: exact up to ``enough``
-    )
+    # (unit,) int64, activations other than 0: exact up to ``enough``
+    nonzero: Tensor
     top: TopImages
     all_varied: bool = False  # then ``lowest_peak`` is not updated further
 

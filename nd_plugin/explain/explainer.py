@@ -38,9 +38,8 @@ class ExplainSettings:
     top_k: int = 5  # units to name, at least 1
     detectors_only: bool = False  # leave out units whose IoU is not above min_iou
     contribution_kind: str = "auto"  # or linear, gradient, ablation
-    mask_kind: str = (
-        "image"  # above a quantile of the image's map; or dissection, above T_k
-    )
+    # above a quantile of the image's map; or dissection, above T_k
+    mask_kind: str = "image"
     image_quantile: float = 0.2  # fraction of cells, for mask_kind "image"
     classes: Classes | None = None  # names of the model's classes
     preprocess: Preprocess | None = None  # to undo for display; None: the model's

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from nd_plugin.method.numpy_on_cpu import count_nonzero
 
-MISS_PROBABILITY = (
-    1e-12  # that a bound exceeds the threshold, for one unit at one time
-)
+# that a bound exceeds the threshold, for one unit at one time
+MISS_PROBABILITY = 1e-12
 GOLDEN_RATIO = 0.6180339887498949  # its multiples, modulo 1, are spread evenly
 MIN_DRAWN_IMAGES = 1024  # between two updates of the level
 
@@ -53,9 +52,8 @@ class LowerBound:
       below it are counted: T_k is the level if more than its rank were counted.
     """
 
-    level: (
-        Tensor  # (unit,), as of the last `update_level`; -inf at first; never falls
-    )
+    # (unit,), as of the last `update_level`; -inf at first; never falls
+    level: Tensor
     quantile: float
     images: int  # that will come
     enough: int  # values at the floor or above are not counted further
@@ -63,9 +61,8 @@ class LowerBound:
     reached: Tensor  # (unit,) int64, values counted since the floor was set, exact up to `enough`
     counted: int = 0  # images
     drawn: int = 0  # images
-    largest: Tensor | None = (
-        None  # (unit, any number), descending, of the values drawn
-    )
+    # (unit, any number), descending, of the values drawn
+    largest: Tensor | None = None
     # drawn since `update_level`, (image, unit) each
     waiting: tuple[Tensor, ...] = ()
 

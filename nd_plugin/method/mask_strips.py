@@ -37,12 +37,10 @@ class AxisStrips:
     start: Tensor  # (strip,) int32, first pixel
     length: Tensor  # (strip,) int32, pixels
     weight_ascends: Tensor  # (strip,) bool, the last weight is not below the first
-    weight: (
-        Tensor  # (pixel, strip), of the second cell; a view of `search_weight[0]`
-    )
-    search_weight: (
-        Tensor  # (2, padded pixel, strip), from first and from last pixel
-    )
+    # (pixel, strip), of the second cell; a view of `search_weight[0]`
+    weight: Tensor
+    # (2, padded pixel, strip), from first and from last pixel
+    search_weight: Tensor
 
 
 @lru_cache(maxsize=256)

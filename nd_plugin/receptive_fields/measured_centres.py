@@ -24,9 +24,8 @@ from nd_plugin.receptive_fields.perturbation import (
 
 MIN_EDGES = 2  # that have to be found along an axis of several cells
 NEGLIGIBLE = 1e-6  # of the largest change
-UNCHANGED = (
-    1e-4  # of the largest change beside an edge: cells below tell nothing of it
-)
+# of the largest change beside an edge: cells below tell nothing of it
+UNCHANGED = 1e-4
 # Of the bands along an axis. Below, cells hardly tell places apart: in deep layers with random
 # weights, what is measured is then noise.
 MIN_SPREAD = 0.3

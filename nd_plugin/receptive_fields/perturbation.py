@@ -65,9 +65,8 @@ def _edges(length: int) -> tuple[int, ...]:
 class AxisResponse:
     """Changes of an output along one of its axes, for each band that was perturbed."""
 
-    changes: (
-        Tensor  # float64 (band, index), squared and summed along all other axes
-    )
+    # float64 (band, index), squared and summed along all other axes
+    changes: Tensor
 
     @property
     def weights(self) -> Tensor:

@@ -46,17 +46,15 @@ class Dissection(DisplayedLayer):
     concepts: tuple[Concept, ...]
     thresholds: Floats  # (unit,) T_k
     intersection: Integers  # (unit, concept) Σ|M_k ∩ L_c|
-    unit_area: (
-        Integers  # (unit, category) Σ|M_k| over the images that have the category
-    )
+    # (unit, category) Σ|M_k| over the images that have the category
+    unit_area: Integers
     concept_area: Integers  # (concept,) Σ|L_c|
     category_images: Integers  # (category,) images that have the category
     dead: Booleans  # (unit,)
     sparse: Booleans  # (unit,)
     locations: int  # n, per unit
-    top_images: (
-        Integers  # (unit, rank) index into the concept set, most active first
-    )
+    # (unit, rank) index into the concept set, most active first
+    top_images: Integers
     top_activations: Floats  # (unit, rank)
     # of the whole probe data set, skipped images included
     image_names: tuple[str, ...]

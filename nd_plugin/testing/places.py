@@ -30,9 +30,8 @@ from nd_plugin.receptive_fields.placement import MAX_DEVIATION
 
 TOLERANCE = 0.75  # cells: few units with random weights may look to one side
 NCHW = MapLayout((0, 1, 2, 3), None)
-GROUP_ELEMENTS = (
-    2**26
-)  # of the maps of layers that are probed together: 256 MiB of float32
+# of the maps of layers that are probed together: 256 MiB of float32
+GROUP_ELEMENTS = 2**26
 
 
 @dataclass(frozen=True)
