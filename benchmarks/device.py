@@ -174,6 +174,7 @@ class Dissector:
     bench: Bench
     model: Model
     layers: Sequence[str]
+    preprocess: Preprocess
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     notes: tuple[str, ...] = ()
 
@@ -186,7 +187,7 @@ class Dissector:
 
     def feed(self) -> Feed:
         """Return the feed of one dissection."""
-        return self.bench.feed(self.model.preprocess)
+        return self.bench.feed(self.preprocess)
 
     def parts(self) -> dict[str, float]:
         """Dissect once more, and return the seconds of its parts."""
@@ -270,12 +271,13 @@ class BareLoop:
 def measure_case(bench: Bench, case: Case) -> dict[str, Any]:
     """Return the figures of a network."""
     network = case.network(bench.concepts).to(bench.device)
-    ours = Dissector(bench, bench.open_model(network), case.layers)
+    model = bench.open_model(network)
+    ours = Dissector(bench, model, case.layers, model.preprocess)
     loop = BareLoop(
         bench,
         copy.deepcopy(network),
         case.layers,
-        ours.model.preprocess,
+        ours.preprocess,
         ours.feed().workers,
     )
     loop.choose()
@@ -297,7 +299,7 @@ def measure_case(bench: Bench, case: Case) -> dict[str, Any]:
         "bare": bare_loop,
         "parts": ours.parts(),
         "forward": round(loop.forward_seconds * images, 3),
-        "feed": round(bench.measure_feed(ours.model.preprocess), 3),
+        "feed": round(bench.measure_feed(ours.preprocess), 3),
         "device_bytes": peaks,
         "layers": list(case.layers),
         "batch_size": ours.feed().batch_size,
@@ -309,14 +311,16 @@ def measure_case(bench: Bench, case: Case) -> dict[str, Any]:
 def measure_onnx(bench: Bench, case: Case) -> dict[str, Any]:
     """Return the figures of a network and of its export, dissected in turn."""
     network = case.network(bench.concepts)
+    # which is not in the file
+    preprocess = open_any_model(network).preprocess
+    layers = case.exported_layers or case.layers
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{case.name}.onnx"
-        export(network, path, open_any_model(network).preprocess)
-        exported = Dissector(bench, bench.open_model(str(path)), case.layers)
-        # preprocessing is not in the file
-        original = Dissector(
-            bench, bench.open_model(network.to(bench.device)), case.layers
-        )
+        export(network, path, preprocess)
+        model = bench.open_model(str(path))
+        exported = Dissector(bench, model, layers, preprocess)
+        model = bench.open_model(network.to(bench.device))
+        original = Dissector(bench, model, case.layers, preprocess)
         peaks: dict[str, int] = {}
         for _ in range(1 + bench.rounds):
             if len(exported.stopwatch.laps) > 1 and bench.is_late:
@@ -337,7 +341,7 @@ def measure_onnx(bench: Bench, case: Case) -> dict[str, Any]:
         "torch_parts": original.parts(),
         "device": str(exported.model.device),
         "device_bytes": peaks,
-        "layers": list(case.layers),
+        "layers": list(layers),
         "notes": list(exported.notes),
     }
 

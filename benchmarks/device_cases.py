@@ -54,6 +54,8 @@ class Case:
     layers: Sequence[str]
     aim: float  # ratio to the bare loop that is wanted
     is_trained: bool = False
+    # in an ONNX export, where they have other names there
+    exported_layers: Sequence[str] = ()
 
     def network(self, concepts: ConceptSet) -> nn.Module:
         """Return the network on the CPU; BatchNorm knows the statistics of some images.
@@ -117,6 +119,14 @@ CASES = [
     torchvision_case("alexnet", ["features.11"], 1.25),
     torchvision_case("vgg16", ["features.29"], 1.25),
     torchvision_case("vit_b_16", ["encoder.layers.encoder_layer_11"], 1.15),
-    Case("efficientnet_lite0", efficientnet_lite0, FOUR_LAYERS, 1.15, True),
+    Case(
+        "efficientnet_lite0",
+        efficientnet_lite0,
+        FOUR_LAYERS,
+        1.15,
+        is_trained=True,
+        # BatchNorm is folded into the convolution before it
+        exported_layers=(*FOUR_LAYERS[:-1], "_conv_head"),
+    ),
     torchvision_case("resnet50", ["layer1", "layer2", "layer3", "layer4"], 1.8),
 ]
