@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from whole_run import FOUR_LAYERS
 
 from nd_plugin import Annotation, ConceptSet, Preprocess, open_model
 
 CALIBRATION_IMAGES = 64
+# of EfficientNet-Lite0
+FOUR_LAYERS = ("_blocks.4", "_blocks.10", "_blocks.15", "_bn1")
 
 
 class Repeated:
