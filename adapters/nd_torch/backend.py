@@ -31,6 +31,7 @@ from nd_torch.exported import (
     with_layers,
 )
 from nd_torch.first_operations import observe_first_pass
+from nd_torch.float32_settings import EXACT, float32_as
 from nd_torch.forward import at_rest, private_random_numbers
 from nd_torch.measuring import measure
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
@@ -63,13 +64,15 @@ class TorchBackend:
                 "--input, --feed and --custom-op-library are options of ONNX files only"
             )
         if isinstance(model, str):
-            return _open_text(model, options)
-        if options.weights is not None:
+            opened = _open_text(model, options)
+        elif options.weights is not None:
             raise BadInput(
                 "weights are loaded only into models named by a text; "
                 "call load_state_dict on this module yourself"
             )
-        return _open_object(as_module(model), options.device)
+        else:
+            opened = _open_object(as_module(model), options.device)
+        return opened.in_precision(options.precision)
 
 
 def _open_text(text: str, options: ModelOptions) -> TorchModel:
@@ -106,10 +109,11 @@ class TorchModel(Splittable):
     stated_preprocess: Preprocess  # by metadata, or assumed
     device: torch.device
     dtype: torch.dtype
-    notes: tuple[str, ...]
+    opening_notes: tuple[str, ...]
     call: Callable[[Tensor], Any]
     root: nn.Module | None  # None: a forward function whose modules are unknown
     backend: str = "torch"
+    chosen_precision: str | None = None
 
     @classmethod
     def of_module(
@@ -173,6 +177,11 @@ class TorchModel(Splittable):
         )
         return complete(self.stated_preprocess, first_pass)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on how the model was opened and what it computes in."""
+        return (*self.opening_notes, *self.arithmetic.notes)
+
     def called_by(self, function: Callable[..., Any]) -> TorchModel:
         """Return the same model, run through one of its own methods."""
         return replace(self, call=function)
@@ -186,7 +195,11 @@ class TorchModel(Splittable):
         named_modules = list(named_layers(self.root))
         modules = [module for _, module in named_modules]
         images = self._example(size)
-        with at_rest(self.root), private_random_numbers(self.device):
+        with (
+            at_rest(self.root),
+            private_random_numbers(self.device),
+            float32_as(EXACT),
+        ):
             first_pass = survey(self._run, images, modules, self.root)
             unplaced = first_pass.unplaced()
             measurements = measure(self._run, self.root, images[0], unplaced)
@@ -224,6 +237,7 @@ class TorchModel(Splittable):
             targets,
             model._example(size),
             fixed_batch_size(self.root),
+            model.arithmetic,
         ) as probe:
             yield probe
 

@@ -23,6 +23,7 @@ from nd_plugin.captum_api.opened_model import forward_arguments
 from nd_plugin.captum_api.pictures import Picture
 from nd_plugin.captum_api.unit_attribution import attribute_layer
 from nd_plugin.contracts.concept_sets import ConceptSet
+from nd_plugin.contracts.precision import in_precision
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.class_names import Classes, class_numbers
@@ -158,6 +159,7 @@ class LayerDissection(DissectedLayer):
         top_images: int = 50,
         max_pixels: int | None = None,
         preprocess: Preprocess | None = None,
+        precision: str | None = None,
         show_progress: bool = False,
     ) -> Dissections:
         r"""Dissect the layer on a concept set.
@@ -168,8 +170,7 @@ class LayerDissection(DissectedLayer):
             quantile: τ, the fraction of locations above a unit's threshold (paper, section 2.1);
                 several at the cost of one forward pass.
             min_iou: A unit whose best IoU is above this is a detector.
-            anchor: ``"rf"``, interpolants at the receptive fields' centres, or ``"cell"``, spread
-                evenly.
+            anchor: Cells at ``"rf"``, receptive fields' centres, or ``"cell"``, spread evenly.
             mask_size: ``"native"``, N or ``"HxW"``; None: Broden's own, else half the input.
             batch_size: Images per forward pass; None chooses by device.
             workers: Processes that decode images, and on a CPU count masks; None chooses by cores.
@@ -180,8 +181,8 @@ class LayerDissection(DissectedLayer):
             strict: Stop at the first unreadable image, instead of naming and skipping it; refuse
                 a layer that gives other activations from run to run, instead of a note.
             top_images: Number of most activating images recorded for each unit.
-            max_pixels: Largest number of pixels of an image or mask; None: the environment's
-                ND_MAX_PIXELS, else Pillow's limit of 179 million.
+            max_pixels: Most pixels of an image or mask; None: ND_MAX_PIXELS, else 179 million.
+            precision: As in `ModelOptions`: ``"float32"`` (None), ``"tf32"``, ``"float16"`` …
             preprocess: Preprocessing of images; None: the model's own metadata, else ImageNet's.
             show_progress: Show a progress bar on stderr.
 
@@ -192,11 +193,12 @@ class LayerDissection(DissectedLayer):
         Raises:
             BadInput: LayerNotFound, LayerAmbiguous, UnitsNotFound, ConceptSetInvalid, …
             RunFailed: ModelFailed, NonFiniteActivation, Unreadable.
-            Unavailable: A backend or device that this machine does not have.
+            Unavailable: A backend, device or precision that this machine does not have.
         """
-        if not self._layers:
+        layers = self._layers
+        if not layers:
             raise BadInput("no layer to dissect: the list of layers is empty")
-        model = self._reopened().model
+        model = in_precision(self._reopened().model, precision)
         settings = Settings(
             quantiles=quantile_tuple(quantile),
             min_iou=min_iou,
@@ -216,10 +218,8 @@ class LayerDissection(DissectedLayer):
             workers,
             memory,
         )
-        dissections = run_dissection(
-            model, self._layers, feed, checkpoint, show_progress
-        )
-        by_layer = nested_by_layer(dissections, len(self._layers), quantile)
+        dissections = run_dissection(model, layers, feed, checkpoint, show_progress)
+        by_layer = nested_by_layer(dissections, len(layers), quantile)
         self.dissection = by_layer if self._has_several_layers else by_layer[0]
         return self.dissection
 

@@ -35,6 +35,14 @@ Weights = Annotated[
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
 
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="Arithmetic of the model: float32, tf32, float16, bfloat16. [default: full float32]",
+    ),
+]
+
 Input = Annotated[
     str | None,
     typer.Option(

@@ -42,6 +42,7 @@ def model_options(
     input_name: str | None,
     feeds: Sequence[str] | None,
     custom_ops: Sequence[str] | None,
+    precision: str | None = None,
 ) -> ModelOptions:
     """Return the options that a backend takes beside the model's name."""
     feed_values: dict[str, str] = {}
@@ -51,7 +52,7 @@ def model_options(
             raise BadInput(f"--feed {name + sign!r} is not NAME=VALUE")
         feed_values[name] = value
     return ModelOptions(
-        device, weights, input_name, feed_values, tuple(custom_ops or ())
+        device, weights, input_name, feed_values, tuple(custom_ops or ()), precision
     )
 
 

@@ -26,6 +26,7 @@ from nd_plugin.cli.options import (
     ModelText,
     Output,
     Overwrite,
+    Precision,
     Scale,
     Std,
     Strict,
@@ -63,6 +64,7 @@ def dissect(
     workers: Workers = None,
     memory: Memory = None,
     device: Device = "auto",
+    precision: Precision = None,
     input_name: Input = None,
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
@@ -123,7 +125,7 @@ def dissect(
         output=output,
         overwrite=overwrite,
         options=parsing.model_options(
-            device, weights, input_name, feed, custom_op_library
+            device, weights, input_name, feed, custom_op_library, precision
         ),
         settings=Settings(
             quantiles=tuple(quantile or ()),

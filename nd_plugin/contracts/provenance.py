@@ -156,3 +156,5 @@ class Provenance:
     seconds: float
     notes: tuple[str, ...] = ()  # all fallbacks that were used
     extra: Mapping[str, Any] = field(default_factory=dict)
+    # of the model's arithmetic: "float32", "tf32" …; "" in results of earlier versions
+    precision: str = ""

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin.contracts.models import Model, Probe
+from nd_plugin.contracts.precision import computed_precision
 from nd_plugin.contracts.provenance import Provenance, Settings
 from nd_plugin.engine.callbacks import Progress, StateSaver, silent
 from nd_plugin.engine.combine import CombinedLayer, CombinedState, combine
@@ -125,6 +126,7 @@ def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
         seconds=0.0,
         notes=tuple(dict.fromkeys(notes)),
         extra={"batch_size": feed.batch_size, "workers": feed.workers},
+        precision=computed_precision(model),
     )
 
 

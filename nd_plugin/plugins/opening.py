@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.plugin_specs import BackendSpec, ConceptSetSpec
+from nd_plugin.contracts.precision import check_offered
 from nd_plugin.errors import (
     BadInput,
     ConceptSetInvalid,
@@ -155,6 +156,7 @@ def open_model(model: Any, options: ModelOptions | None = None) -> Model:
     opened: Model = _opened(
         offer, model, lambda: factory().open(model, model_options)
     )
+    check_offered(opened, model_options.precision)
     return opened
 
 

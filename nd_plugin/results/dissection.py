@@ -147,6 +147,7 @@ class Dissection(DisplayedLayer):
             ),
             notes=self.notes,
             category_scores=self._category_scores(),
+            precision=self.provenance.precision,
         )
 
     def _category_scores(self) -> dict[str, tuple[UnitScore, ...]]:

@@ -29,6 +29,7 @@ def describe(
         "shard": str(feed.part),
         "backend": run_provenance.backend,
         "device": run_provenance.device.partition(":")[0],
+        "precision": run_provenance.precision,
         "versions": dict(run_provenance.versions),
     }
 

@@ -13,6 +13,11 @@ import torch
 
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, Probe
+from nd_plugin.contracts.precision import (
+    PRECISIONS,
+    computed_precision,
+    in_precision,
+)
 from nd_plugin.contracts.provenance import Identity, Provenance, Settings
 from nd_plugin.engine.callbacks import Progress, silent
 from nd_plugin.engine.combine import combine
@@ -159,6 +164,7 @@ def merge(
     Raises BadInput for another concept set or model than that of the shards.
     """
     first = shards[0]
+    model = _in_recorded_precision(first.run_description, model)
     _check_inputs(first.run_description, concepts, model)
     feed = _whole_feed(first.run_description, concepts, model, workers, memory)
     layers = tuple(first.run_description["layers"])
@@ -202,6 +208,21 @@ def _check_inputs(
             "the model",
             ignored=["source"],
         )
+        check_same(
+            {"precision": run_description["precision"]},
+            {"precision": computed_precision(model)},
+            "the model",
+        )
+
+
+def _in_recorded_precision(
+    run_description: dict[str, Any], model: Model | None
+) -> Model | None:
+    """Return the model in the precision of the shards, where the backend has a choice."""
+    precision = run_description["precision"]
+    if model is None or precision not in PRECISIONS:
+        return model
+    return in_precision(model, precision)
 
 
 def _device(model: Model | None) -> torch.device:

@@ -56,5 +56,6 @@ def dissection() -> Dissection:
             started="2026-01-01T00:00:00+00:00",
             seconds=1.5,
             notes=("it was slow",),
+            precision="float32",
         ),
     )
