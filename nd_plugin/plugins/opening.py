@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import Parameter
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from nd_plugin.errors import (
     Unavailable,
     nearest,
 )
+from nd_plugin.machine.process_group import own_device
 from nd_plugin.plugins.folder_formats import folder_hint
 from nd_plugin.plugins.host import Offer, host, load_factory
 from nd_plugin.plugins.loading import described
@@ -158,6 +159,21 @@ def open_model(model: Any, options: ModelOptions | None = None) -> Model:
     )
     check_offered(opened, model_options.precision)
     return opened
+
+
+def open_on_own_device(model: Any, options: ModelOptions) -> Model:
+    """Open a model for a process of torchrun on its own GPU, and as `open_model` does elsewhere.
+
+    Under ``auto``, a backend that cannot use the GPU may choose another device. Raises as
+    `open_model` and `own_device` do.
+    """
+    device = own_device(options.device)
+    try:
+        return open_model(model, replace(options, device=device))
+    except Unavailable:
+        if options.device != "auto" or device == "auto":
+            raise
+        return open_model(model, options)
 
 
 def _opened(offer: Offer, subject: Any, open_it: Callable[[], Any]) -> Any:
