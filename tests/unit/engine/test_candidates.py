@@ -98,7 +98,7 @@ def observe(
     bounds = CombinedBounds.of([bound.snapshot()])
     group = SingleProcess()
     (at_quantile,) = thresholds(
-        [kept], bounds, statistics, [QUANTILE], group, 2**30
+        [kept], bounds, statistics, [QUANTILE], group, 2**30, torch.device("cpu")
     )
     return bound, at_quantile
 

@@ -1,0 +1,327 @@
+"""Counts of masks against annotations on the model's device, many batches at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from functools import reduce
+from itertools import chain
+from operator import add
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nd_plugin.accelerator.annotations import DeviceAnnotations, find_categories
+from nd_plugin.accelerator.device_memory import DeviceMemory
+from nd_plugin.accelerator.intersections import DeviceCounts
+from nd_plugin.accelerator.lit_pixel_counter import lit_pixel_counter
+from nd_plugin.contracts.provenance import Skipped
+from nd_plugin.engine.batch_counter import CountedBatch, category_indices
+from nd_plugin.engine.device_maps import JoinedMaps, sparsify_batches
+from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
+from nd_plugin.engine.sparse_maps import PendingMaps, SparseMaps
+from nd_plugin.engine.thresholds import UnitThresholds
+from nd_plugin.method.annotations import Counts
+from nd_plugin.method.counting import BatchCounts, ConceptCounts
+from nd_plugin.method.upsampling import MaskGrid
+from nd_plugin.probe_data.batches import Batch, Feed
+from nd_plugin.probe_data.remarks import Remarks
+from nd_plugin.receptive_fields.geometry import Size
+
+IMAGES_AT_ONCE = 2048
+# beside the dense map: indices of its stored cells, and counts of combinations
+BYTES_PER_CELL = 24
+BYTES_PER_COMBINATION = 16
+
+
+@dataclass(frozen=True)
+class BatchAnnotations:
+    """Annotations of one batch: on a device by size of the masks, and what is counted of them."""
+
+    number: int  # of the batch
+    by_size: Sequence[DeviceAnnotations]
+    areas: ConceptCounts
+    skipped: Sequence[Skipped]
+    image_count: int
+    remarks: Remarks
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes on the device."""
+        return sum(annotations.nbytes for annotations in self.by_size)
+
+
+def annotations_on(
+    device: torch.device,
+    batch: Batch,
+    feed: Feed,
+    category_of: Counts,
+    readable: AbstractSet[int],
+) -> BatchAnnotations:
+    """Copy the annotations of the ``readable`` images of a batch to a device.
+
+    ``category_of`` is (concept,).
+    """
+    category_count = len(feed.concepts.categories)
+    areas = ConceptCounts.empty(len(category_of), category_count)
+    categories = torch.from_numpy(category_of).to(device, non_blocking=True)
+    by_size = []
+    for on_host in batch.annotations:
+        counted = on_host.of_images(readable)
+        areas.update_images(
+            counted.concepts.numpy(),
+            counted.areas.numpy(),
+            counted.concept_counts.numpy(),
+            category_of,
+        )
+        members = counted.members.to(device, non_blocking=True)
+        by_size.append(
+            DeviceAnnotations(
+                counted.images.to(device, non_blocking=True),
+                counted.combinations.to(device, non_blocking=True),
+                members,
+                find_categories(members, categories, category_count),
+            )
+        )
+    return BatchAnnotations(
+        batch.number,
+        by_size,
+        areas,
+        batch.skipped,
+        batch.image_count,
+        batch.annotation_remarks,
+    )
+
+
+class AnnotatedBatch(NamedTuple):
+    """Batch to be counted."""
+
+    annotations: BatchAnnotations
+    # of layers that run once more
+    maps: Mapping[str, SparseMaps]
+
+
+@dataclass
+class DeviceCounter:
+    """Counter of a part's batches; see `part_run.Strategy.count`."""
+
+    part_run: PartRun
+    device: torch.device
+    thresholds: ThresholdsByLayer
+    layers_to_rerun: Sequence[str]
+    memory: DeviceMemory
+    annotations: dict[int, BatchAnnotations]  # by batch number, those on the device
+    # values (unit,) on the device, by layer and quantile
+    values: dict[tuple[str, float], Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Copy the thresholds to the device."""
+        for layer, at_quantiles in self.thresholds.items():
+            for at_quantile in at_quantiles:
+                key = (layer, at_quantile.quantile)
+                self.values[key] = at_quantile.values.to(self.device)
+        self.category_of = category_indices(self.part_run.feed.concepts)
+
+    def count_from(self, start: int) -> Iterator[CountedBatch]:
+        """Count the part's batches, without the first ``start``."""
+        group: list[AnnotatedBatch] = []
+        images = 0
+        for batch in self._annotated(start):
+            group.append(batch)
+            images += batch.annotations.image_count
+            if images >= IMAGES_AT_ONCE or self.part_run.saver.due(images):
+                yield self._count_group(group)
+                group = []
+                images = 0
+        if group:
+            yield self._count_group(group)
+
+    def _annotated(self, start: int) -> Iterator[AnnotatedBatch]:
+        """Yield the batches; annotations that are not on the device are decoded."""
+        feed = self.part_run.feed
+        numbers = feed.batch_numbers(start)
+        while numbers:
+            number = numbers[0]
+            if number in self.annotations and not self.layers_to_rerun:
+                yield AnnotatedBatch(self.annotations.pop(number), {})
+                numbers = numbers[1:]
+                continue
+            stored = [number in self.annotations for number in numbers]
+            missing = len(numbers)
+            if not self.layers_to_rerun and True in stored:
+                missing = stored.index(True)
+            yield from self._decoded(numbers[:missing])
+            numbers = numbers[missing:]
+
+    def _decoded(self, numbers: range) -> Iterator[AnnotatedBatch]:
+        """Decode batches, which follow each other in the part."""
+        feed = self.part_run.feed
+        part_numbers = feed.batch_numbers()
+        batches = feed.batches(
+            pictures=bool(self.layers_to_rerun),
+            annotated=True,
+            as_tensors=True,
+            start=part_numbers.index(numbers[0]),
+        )
+        try:
+            for _, batch in zip(numbers, batches, strict=False):
+                annotations = annotations_on(
+                    self.device,
+                    batch,
+                    feed,
+                    self.category_of,
+                    self.part_run.state.readable,
+                )
+                yield AnnotatedBatch(annotations, self._maps_of_rerun(batch))
+        finally:
+            batches.close()
+
+    def _maps_of_rerun(self, batch: Batch) -> Mapping[str, SparseMaps]:
+        """Run a batch through the model for the layers whose maps are not stored."""
+        if not self.layers_to_rerun:
+            return {}
+        readable = self.part_run.images_of_first_pass(batch)
+        activations = self.part_run.activations(readable, self.layers_to_rerun)
+        sparse_maps: dict[str, SparseMaps] = {}
+        for layer, maps in activations.items():
+            maps = maps.to(self.device)
+            images = readable.indices.to(self.device)
+            pending = PendingMaps(
+                batch.number, images, maps, maps.flatten(2).amax(2)
+            )
+            values = [
+                self.values[layer, at_quantile.quantile]
+                for at_quantile in self.thresholds[layer]
+            ]
+            lowest = torch.stack(values).amin(0)
+            for _, sparse in sparsify_batches([pending], lowest, self.memory.work):
+                sparse_maps[layer] = sparse
+        return sparse_maps
+
+    def _count_group(self, group: Sequence[AnnotatedBatch]) -> CountedBatch:
+        """Count batches together."""
+
+        def count() -> Mapping[tuple[str, float], Sequence[BatchCounts]]:
+            return self._count_layers(group)
+
+        units = self.memory.survive(count, self._release)
+        batches = [batch.annotations for batch in group]
+        return CountedBatch(
+            reduce(add, (batch.areas for batch in batches)),
+            units,
+            list(chain.from_iterable(batch.skipped for batch in batches)),
+            sum(batch.image_count for batch in batches),
+            Remarks.total(batch.remarks for batch in batches),
+            batches=len(batches),
+        )
+
+    def _release(self) -> None:
+        """Move all candidates to memory."""
+        for candidates in self.part_run.state.files():
+            candidates.offload(candidates.device_nbytes)
+
+    def _count_layers(
+        self, group: Sequence[AnnotatedBatch]
+    ) -> Mapping[tuple[str, float], Sequence[BatchCounts]]:
+        by_size: dict[Size, list[DeviceAnnotations]] = {}
+        for batch in group:
+            for of_size in batch.annotations.by_size:
+                by_size.setdefault(of_size.size, []).append(of_size)
+        joined = [DeviceAnnotations.joined(parts) for parts in by_size.values()]
+        counts: dict[tuple[str, float], Sequence[BatchCounts]] = {}
+        for layer in self.part_run.state.layers:
+            maps_of_batches = self._maps_of(layer, group)
+            maps = JoinedMaps(maps_of_batches) if maps_of_batches else None
+            for at_quantile in self.thresholds[layer]:
+                counts[layer, at_quantile.quantile] = [
+                    self._count_layer(layer, at_quantile, maps, joined)
+                ]
+        return counts
+
+    def _maps_of(
+        self, layer: str, group: Sequence[AnnotatedBatch]
+    ) -> list[SparseMaps]:
+        """Return a layer's maps of those batches that have any."""
+        if layer in self.layers_to_rerun:
+            return [batch.maps[layer] for batch in group if layer in batch.maps]
+        candidates = self.part_run.state.candidates(layer)
+        numbers = [batch.annotations.number for batch in group]
+        return [
+            candidates.on(number, self.device)
+            for number in numbers
+            if candidates.holds(number)
+        ]
+
+    def _count_layer(
+        self,
+        layer: str,
+        at_quantile: UnitThresholds,
+        maps: JoinedMaps | None,
+        annotations_by_size: Sequence[DeviceAnnotations],
+    ) -> BatchCounts:
+        """Count a layer's maps at one quantile."""
+        concepts = self.part_run.feed.concepts
+        thresholds = self.values[layer, at_quantile.quantile]
+        counts = DeviceCounts.empty(
+            len(thresholds),
+            len(concepts.concepts),
+            len(concepts.categories),
+            self.device,
+        )
+        if maps is not None:
+            for of_size in annotations_by_size:
+                self._count_maps(layer, thresholds, maps, of_size, counts)
+        return counts.on_cpu()
+
+    def _count_maps(
+        self,
+        layer: str,
+        thresholds: Tensor,
+        maps: JoinedMaps,
+        annotations: DeviceAnnotations,
+        counts: DeviceCounts,
+    ) -> None:
+        """Add the lit pixels of maps in the images of ``annotations`` to ``counts``."""
+        part_run = self.part_run
+        grid = MaskGrid(
+            part_run.state.layers[layer].geometry,
+            part_run.feed.preprocess.size,
+            annotations.size,
+        )
+        count_lit_pixels = lit_pixel_counter(self.device, self.memory.work)
+        row_of_image = annotations.row_of_image(len(part_run.feed.concepts))
+        rows = row_of_image[maps.images]
+        is_lit = (maps.peaks > thresholds[maps.units]) & (rows >= 0)
+        lit_maps = is_lit.nonzero()[:, 0]
+        combination_count = annotations.members.shape[1]
+        for which, cell_count in self._pieces(maps, lit_maps, combination_count):
+            units = maps.units[which]
+            lit_pixels = count_lit_pixels(
+                maps.dense(which, cell_count),
+                thresholds[units],
+                rows[which],
+                grid,
+                annotations.combinations,
+                combination_count,
+            )
+            counts.add(lit_pixels, units, rows[which], annotations)
+        if count_lit_pixels.note and count_lit_pixels.note not in self.memory.notes:
+            self.memory.notes.append(count_lit_pixels.note)
+
+    def _pieces(
+        self, maps: JoinedMaps, lit_maps: Tensor, combination_count: int
+    ) -> Iterator[tuple[Tensor, int]]:
+        """Yield indices (map,) of lit maps, some at a time, and how many cells they have stored."""
+        rows, columns = maps.cells
+        bytes_per_map = (
+            BYTES_PER_CELL * rows * columns
+            + BYTES_PER_COMBINATION * combination_count
+        )
+        step = max(self.memory.work // bytes_per_map, 1)
+        pieces = torch.split(lit_maps, step) if len(lit_maps) else ()
+        cell_counts = [maps.counts[piece].sum() for piece in pieces]
+        if not cell_counts:
+            return
+        yield from zip(pieces, torch.stack(cell_counts).tolist(), strict=True)
