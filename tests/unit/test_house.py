@@ -26,6 +26,7 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "contracts": 4,
     "report": 5,
     "method": 5,
+    "accelerator": 6,
     "probe_data": 6,
     "results": 6,
     "testing": 6,
@@ -281,6 +282,9 @@ def test_type_checkers_see_the_same_names() -> None:
 
 def test_all_modules_can_be_imported() -> None:
     for module in pkgutil.walk_packages(nd_plugin.__path__, "nd_plugin."):
+        needs_triton = module.name.endswith("_triton")
+        if needs_triton and importlib.util.find_spec("triton") is None:
+            continue
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
 
