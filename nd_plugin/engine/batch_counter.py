@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nd_plugin.candidates.layer_candidates import Candidates
+from nd_plugin.candidates.sparse_maps import SparseMaps, peaks_of, sparsify
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Skipped
-from nd_plugin.engine.candidates import Candidates
-from nd_plugin.engine.sparse_maps import SparseMaps, peaks_of, sparsify
 from nd_plugin.engine.thresholds import UnitThresholds
 from nd_plugin.machine.allocator import trim_memory
 from nd_plugin.machine.threads import one_thread

@@ -13,8 +13,8 @@ from itertools import chain
 from operator import add
 from typing import TypeVar
 
+from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.contracts.provenance import Skipped
-from nd_plugin.engine.candidates import Candidates
 from nd_plugin.engine.part_run import PartRun
 from nd_plugin.engine.passes import count_concepts, observe_again
 from nd_plugin.engine.state import CountState

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import chain
@@ -13,20 +12,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nd_plugin.accelerator.annotations import DeviceAnnotations, find_categories
+from nd_plugin.accelerator.annotations import DeviceAnnotations
+from nd_plugin.accelerator.batch_annotations import (
+    BatchAnnotations,
+    annotations_on,
+)
 from nd_plugin.accelerator.device_memory import DeviceMemory
 from nd_plugin.accelerator.intersections import DeviceCounts
 from nd_plugin.accelerator.lit_pixel_counter import lit_pixel_counter
-from nd_plugin.contracts.provenance import Skipped
+from nd_plugin.candidates.device_maps import JoinedMaps, sparsify_batches
+from nd_plugin.candidates.sparse_maps import PendingMaps, SparseMaps
 from nd_plugin.engine.batch_counter import CountedBatch, category_indices
-from nd_plugin.engine.device_maps import JoinedMaps, sparsify_batches
 from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
-from nd_plugin.engine.sparse_maps import PendingMaps, SparseMaps
 from nd_plugin.engine.thresholds import UnitThresholds
-from nd_plugin.method.annotations import Counts
-from nd_plugin.method.counting import BatchCounts, ConceptCounts
+from nd_plugin.method.counting import BatchCounts
 from nd_plugin.method.upsampling import MaskGrid
-from nd_plugin.probe_data.batches import Batch, Feed
+from nd_plugin.probe_data.batches import Batch
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Size
 
@@ -34,65 +35,6 @@ IMAGES_AT_ONCE = 2048
 # beside the dense map: indices of its stored cells, and counts of combinations
 BYTES_PER_CELL = 24
 BYTES_PER_COMBINATION = 16
-
-
-@dataclass(frozen=True)
-class BatchAnnotations:
-    """Annotations of one batch: on a device by size of the masks, and what is counted of them."""
-
-    number: int  # of the batch
-    by_size: Sequence[DeviceAnnotations]
-    areas: ConceptCounts
-    skipped: Sequence[Skipped]
-    image_count: int
-    remarks: Remarks
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes on the device."""
-        return sum(annotations.nbytes for annotations in self.by_size)
-
-
-def annotations_on(
-    device: torch.device,
-    batch: Batch,
-    feed: Feed,
-    category_of: Counts,
-    readable: AbstractSet[int],
-) -> BatchAnnotations:
-    """Copy the annotations of the ``readable`` images of a batch to a device.
-
-    ``category_of`` is (concept,).
-    """
-    category_count = len(feed.concepts.categories)
-    areas = ConceptCounts.empty(len(category_of), category_count)
-    categories = torch.from_numpy(category_of).to(device, non_blocking=True)
-    by_size = []
-    for on_host in batch.annotations:
-        counted = on_host.of_images(readable)
-        areas.update_images(
-            counted.concepts.numpy(),
-            counted.areas.numpy(),
-            counted.concept_counts.numpy(),
-            category_of,
-        )
-        members = counted.members.to(device, non_blocking=True)
-        by_size.append(
-            DeviceAnnotations(
-                counted.images.to(device, non_blocking=True),
-                counted.combinations.to(device, non_blocking=True),
-                members,
-                find_categories(members, categories, category_count),
-            )
-        )
-    return BatchAnnotations(
-        batch.number,
-        by_size,
-        areas,
-        batch.skipped,
-        batch.image_count,
-        batch.annotation_remarks,
-    )
 
 
 class AnnotatedBatch(NamedTuple):
@@ -170,7 +112,7 @@ class DeviceCounter:
                 annotations = annotations_on(
                     self.device,
                     batch,
-                    feed,
+                    len(feed.concepts.categories),
                     self.category_of,
                     self.part_run.state.readable,
                 )
@@ -251,7 +193,7 @@ class DeviceCounter:
         return [
             candidates.on(number, self.device)
             for number in numbers
-            if candidates.holds(number)
+            if number in candidates.by_batch
         ]
 
     def _count_layer(

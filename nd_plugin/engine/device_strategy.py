@@ -20,22 +20,19 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from nd_plugin.accelerator.device_memory import DeviceMemory
-from nd_plugin.accelerator.peaks import summarise
-from nd_plugin.engine.batch_counter import CountedBatch, category_indices
-from nd_plugin.engine.candidates import (
-    Candidates,
-    keep_within_device,
-    keep_within_memory,
-)
-from nd_plugin.engine.device_counter import (
+from nd_plugin.accelerator.batch_annotations import (
     BatchAnnotations,
-    DeviceCounter,
     annotations_on,
 )
-from nd_plugin.engine.device_maps import sparsify_batches
+from nd_plugin.accelerator.device_memory import DeviceMemory
+from nd_plugin.accelerator.peaks import summarise
+from nd_plugin.candidates.budgets import keep_within_device, keep_within_memory
+from nd_plugin.candidates.device_maps import sparsify_batches
+from nd_plugin.candidates.layer_candidates import Candidates
+from nd_plugin.candidates.sparse_maps import PendingMaps
+from nd_plugin.engine.batch_counter import CountedBatch, category_indices
+from nd_plugin.engine.device_counter import DeviceCounter
 from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
-from nd_plugin.engine.sparse_maps import PendingMaps
 from nd_plugin.engine.state import LayerState
 from nd_plugin.probe_data.batches import Batch
 
@@ -80,7 +77,7 @@ class DeviceStrategy:
         annotations = annotations_on(
             self.device,
             batch,
-            part_run.feed,
+            len(part_run.feed.concepts.categories),
             category_indices(part_run.feed.concepts),
             part_run.state.readable,
         )

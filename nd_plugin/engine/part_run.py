@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.contracts.models import Probe
 from nd_plugin.engine.batch_counter import CountedBatch
-from nd_plugin.engine.callbacks import Progress, StateSaver, silent
 from nd_plugin.engine.state import LayerState, State
 from nd_plugin.engine.thresholds import UnitThresholds
 from nd_plugin.errors import NonFiniteActivation, RunFailed
@@ -19,6 +19,33 @@ from nd_plugin.machine.memory_blocks import BlockPool
 from nd_plugin.method.finite import first_non_finite
 from nd_plugin.probe_data.batches import Batch, Batches, Feed
 from nd_plugin.receptive_fields.geometry import Geometry, spread_evenly
+
+Progress = Callable[[str, int, int], None]  # stage, images done, images in all
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Show no progress."""
+
+
+class StateSaver:
+    """Saver of the state of a part while it runs.
+
+    This base class saves nothing; `resuming.checkpoint.CheckpointSaver` does.
+    """
+
+    def watch(self, candidates: Candidates, file_number: int) -> None:
+        """Take note of new candidates, whose file gets the number ``file_number``."""
+
+    def due(self, images: int) -> bool:
+        """Return whether the next `tick` of so many images saves the state."""
+        return False
+
+    def tick(self, state: State, images: int) -> None:
+        """Take note that so many more images are done; save the state if it is due."""
+
+    def save(self, state: State) -> None:
+        """Save the state now."""
+
 
 AnyBatch = TypeVar("AnyBatch", Batch, CountedBatch)
 

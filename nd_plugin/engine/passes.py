@@ -14,9 +14,9 @@ from collections.abc import Set as AbstractSet
 
 from torch import Tensor
 
+from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.batch_counter import CountedBatch
-from nd_plugin.engine.candidates import Candidates
 from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
 from nd_plugin.engine.state import CountState
 from nd_plugin.machine.allocator import trim_memory

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from nd_plugin.candidates.layer_candidates import Candidates
+from nd_plugin.candidates.sparse_maps import PendingMaps
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.batch_counter import CountedBatch
-from nd_plugin.engine.candidates import Candidates
-from nd_plugin.engine.sparse_maps import PendingMaps
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
 from nd_plugin.method.lower_bound import LowerBound

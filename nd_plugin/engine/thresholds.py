@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nd_plugin.engine.candidates import Candidates
+from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import one_thread

@@ -35,6 +35,8 @@ class Batch:
     annotation_remarks: Remarks = field(default_factory=Remarks)
     # by size of the masks; only if asked for as tensors
     annotations: tuple[AnnotationTensors, ...] = ()
+    # whether `annotations` are those of all images that have a readable one
+    has_annotation_tensors: bool = False
 
     @classmethod
     def of(cls, items: Sequence[Item], as_tensors: bool = False) -> Batch:
@@ -62,6 +64,7 @@ class Batch:
                 item.annotation_remarks for item in readable
             ),
             annotations=annotations,
+            has_annotation_tensors=as_tensors,
         )
 
     @property

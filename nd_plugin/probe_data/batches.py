@@ -59,6 +59,8 @@ class Feed:
     batch_size: int
     workers: int
     memory: int = MEMORY  # bytes for candidates
+    # bytes for candidates, annotations and work on an accelerator; None: a share of what is free
+    device_memory: int | None = None
     part: Part = WHOLE
     pinned: bool = field(default=False, compare=False)  # for a GPU
 
@@ -73,6 +75,7 @@ class Feed:
         workers: int | None = None,
         memory: int | None = None,
         part: Part = WHOLE,
+        device_memory: int | None = None,
     ) -> Feed:
         """Create the feed of a model on ``device``; None chooses the defaults of `loading`.
 
@@ -86,6 +89,7 @@ class Feed:
         batch_size = whole_number("batch size", batch_size, 1)
         workers = whole_number("number of workers", workers, 0)
         memory = whole_number("memory", memory, 0)
+        device_memory = whole_number("device memory", device_memory, 0)
         # to refuse bad ones before the run
         mask_size(settings, concepts, preprocess.size)
         environment_limit()
@@ -99,6 +103,7 @@ class Feed:
             batch_size=batch_size,
             workers=workers,
             memory=MEMORY if memory is None else memory,
+            device_memory=device_memory,
             part=part,
             pinned=device.type == "cuda",
         )
@@ -131,9 +136,16 @@ class Feed:
         """Count the images of batches."""
         return sum(len(self.order[number]) for number in numbers)
 
-    def images_from(self, start: int) -> Batches:
-        """Load batches with pixels; under ``strict`` also annotations, to fail early."""
-        return self.batches(annotated=self.settings.strict, start=start)
+    def images_from(self, start: int, *, annotated: bool = False) -> Batches:
+        """Load batches with pixels, and annotations as tensors where ``annotated``.
+
+        Under ``strict`` annotations are decoded in any case, to fail early.
+        """
+        return self.batches(
+            annotated=annotated or self.settings.strict,
+            as_tensors=annotated,
+            start=start,
+        )
 
     def batches(
         self,

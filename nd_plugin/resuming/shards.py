@@ -14,11 +14,10 @@ import torch
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.contracts.provenance import Identity, Provenance, Settings
-from nd_plugin.engine.callbacks import Progress, silent
 from nd_plugin.engine.combine import combine
+from nd_plugin.engine.dissections import dissections
 from nd_plugin.engine.host_strategy import HostStrategy
-from nd_plugin.engine.part_run import PartRun
-from nd_plugin.engine.run import dissections
+from nd_plugin.engine.part_run import PartRun, Progress, silent
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.machine.allocator import retain_memory

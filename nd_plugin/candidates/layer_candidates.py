@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,21 +23,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nd_plugin.engine import device_maps
-from nd_plugin.engine.candidate_file import CandidateFile, StoredMaps
-from nd_plugin.engine.sparse_maps import SparseMaps, sparsify
+from nd_plugin.candidates import device_maps
+from nd_plugin.candidates.map_file import CandidateFile, StoredMaps
+from nd_plugin.candidates.sparse_maps import SparseMaps, sparsify
 from nd_plugin.errors import NotSaved
 from nd_plugin.machine.memory_blocks import BlockPool, MemoryPieces, new_bytes
 from nd_plugin.method.quantile import UnitValues
 
 DISK_RESERVE = 2**28  # bytes of a disk that stay free; of a small disk, a twentieth
-
-PENDING_SHARE = 0.25  # of the memory, for maps that wait to be sifted
-
-# prune if this many times the batches of the last pruning are stored
-PRUNE_GROWTH = 1.5
-
-SPILL_TARGET = 0.75  # of the memory: spilling frees more than it must, to be rarer
 
 
 @dataclass(eq=False)
@@ -181,10 +174,6 @@ class Candidates:
         assert self.file is not None
         return self.file.read(maps, self.cells, self.dtype)
 
-    def holds(self, batch: int) -> bool:
-        """Return whether a batch has any candidates."""
-        return batch in self.by_batch
-
     def on(self, batch: int, device: torch.device) -> SparseMaps:
         """Return the candidates of a batch on ``device``, where they may be already."""
         maps = self.by_batch.get(batch)
@@ -300,62 +289,6 @@ class Candidates:
                 f"the candidate maps of a layer need more room than there is in {self._folder} "
                 f"({error.strerror or error}): free some space, {larger_disk}, or raise --memory"
             ) from error
-
-
-def pending_budget(memory: int) -> int:
-    """Return the bytes for maps that wait to be sifted; candidates have the other bytes."""
-    return int(PENDING_SHARE * memory)
-
-
-def keep_within_device(bound_of: Mapping[Candidates, Tensor], budget: int) -> None:
-    """Move candidates from the device to memory where they take more than ``budget`` bytes of it.
-
-    ``bound_of``: their bounds (unit,). As in `keep_within_memory`, maps are pruned first, and the
-    layer that takes most gives its oldest batches.
-    """
-    if _total_device_bytes(bound_of) <= budget:
-        return
-    _prune_grown(bound_of)
-    if _total_device_bytes(bound_of) <= budget:
-        return
-    target = SPILL_TARGET * budget
-    while (total := _total_device_bytes(bound_of)) > target:
-        largest = max(bound_of, key=lambda candidates: candidates.device_nbytes)
-        largest.offload(int(total - target) + 1)
-
-
-def _prune_grown(bound_of: Mapping[Candidates, Tensor]) -> None:
-    """Prune candidates that have grown by `PRUNE_GROWTH` since the last time."""
-    for candidates, bound in bound_of.items():
-        batches = len(candidates.by_batch)
-        if batches > PRUNE_GROWTH * candidates.batches_at_last_prune:
-            candidates.prune(bound)
-
-
-def _total_device_bytes(all_candidates: Iterable[Candidates]) -> int:
-    return sum(candidates.device_nbytes for candidates in all_candidates)
-
-
-def keep_within_memory(bound_of: Mapping[Candidates, Tensor], memory: int) -> None:
-    """Reduce candidates to ``memory`` bytes if they take more; ``bound_of``: their bounds (unit,).
-
-    First, maps that the bounds have ruled out by now are pruned. If this is not enough, maps of
-    the layer that takes most memory are moved to disk, its oldest batches first, down to
-    `SPILL_TARGET`. Raises NotSaved where the disk is full.
-    """
-    if _total_bytes(bound_of) <= memory:
-        return
-    _prune_grown(bound_of)
-    if _total_bytes(bound_of) <= memory:
-        return
-    target = SPILL_TARGET * memory
-    while (total := _total_bytes(bound_of)) > target:
-        largest = max(bound_of, key=lambda candidates: candidates.nbytes)
-        largest.spill(bound_of[largest], int(total - target) + 1)
-
-
-def _total_bytes(all_candidates: Iterable[Candidates]) -> int:
-    return sum(candidates.nbytes for candidates in all_candidates)
 
 
 def free_bytes(folder: Path) -> int:

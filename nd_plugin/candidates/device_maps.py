@@ -12,7 +12,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from nd_plugin.engine.sparse_maps import (
+from nd_plugin.candidates.sparse_maps import (
     NOT_STORED,
     PendingMaps,
     SparseMaps,
