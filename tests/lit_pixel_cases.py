@@ -96,6 +96,7 @@ def draw_case(
 def special_cases() -> dict[str, LitPixelCase]:
     """Return cases that are easily got wrong."""
     even = draw_case((3, 4), (17, 30), dark_share=0.0)
+    dark = draw_case((7, 5), (17, 30), dark_share=0.7)
     zeros = torch.tensor([0.0, -0.0]).repeat(18).view(3, 3, 4)
     return {
         "one cell": draw_case((1, 1), (5, 9), dark_share=0.0),
@@ -123,8 +124,18 @@ def special_cases() -> dict[str, LitPixelCase]:
             zeros, torch.tensor([0.0, -0.0, -1.0]), *even.arguments[2:]
         ),
         "threshold -infinity": LitPixelCase(
-            even.maps,
-            torch.full_like(even.thresholds, -torch.inf),
-            *even.arguments[2:],
+            dark.maps,
+            torch.full_like(dark.thresholds, -torch.inf),
+            *dark.arguments[2:],
+        ),
+        "the lowest threshold": LitPixelCase(
+            dark.maps,
+            torch.full_like(dark.thresholds, torch.finfo(torch.float32).min),
+            *dark.arguments[2:],
+        ),
+        "not a number": LitPixelCase(
+            dark.maps.masked_fill(dark.maps > 0.5, torch.nan),
+            torch.full_like(dark.thresholds, -0.5),
+            *dark.arguments[2:],
         ),
     }

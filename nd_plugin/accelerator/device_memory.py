@@ -85,9 +85,12 @@ class DeviceMemory:
     def reduce(self) -> None:
         """Reduce the budget after the device has run out of memory, and note it."""
         self.budget //= REDUCTION
-        note = (
+        self.note(
             "the device ran out of memory: less was stored on it, and steps were smaller; this "
             "takes time and changes no number"
         )
-        if note not in self.notes:
-            self.notes.append(note)
+
+    def note(self, text: str | None) -> None:
+        """Add a note to be shown with results, once."""
+        if text and text not in self.notes:
+            self.notes.append(text)

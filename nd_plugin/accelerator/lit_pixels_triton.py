@@ -172,6 +172,7 @@ def count_block_columns(
                 column_count,
                 cell_count,
                 threshold,
+                LOWEST,
                 CELLS_AT_ONCE,
             )
         if is_bright:
@@ -182,18 +183,18 @@ def count_block_columns(
             lower_weight = tl.load(row_weight + mask_row, row_in_mask, 0)[:, None]
             upper = first_cell + (upper_row * map_columns)[:, None]
             lower = first_cell + (lower_row * map_columns)[:, None]
+            in_mask = row_in_mask[:, None] & column_in_mask[None, :]
             left = _interpolate(
-                _finite(upper + left_column[None, :], LOWEST),
-                _finite(lower + left_column[None, :], LOWEST),
+                _load_finite(upper + left_column[None, :], in_mask, LOWEST),
+                _load_finite(lower + left_column[None, :], in_mask, LOWEST),
                 lower_weight,
             )
             right = _interpolate(
-                _finite(upper + right_column[None, :], LOWEST),
-                _finite(lower + right_column[None, :], LOWEST),
+                _load_finite(upper + right_column[None, :], in_mask, LOWEST),
+                _load_finite(lower + right_column[None, :], in_mask, LOWEST),
                 lower_weight,
             )
             upsampled = _interpolate(left, right, right_weight[None, :])
-            in_mask = row_in_mask[:, None] & column_in_mask[None, :]
             is_lit = (upsampled > threshold) & in_mask
             pixel = mask_row[:, None] * mask_columns + mask_column[None, :]
             combination = tl.load(combinations + (mask_start + pixel), is_lit, 0)
@@ -222,6 +223,7 @@ def _any_above(
     column_count: tl.tensor,
     cell_count: tl.tensor,
     threshold: tl.tensor,
+    LOWEST: tl.constexpr,  # noqa: N803
     CELLS_AT_ONCE: tl.constexpr,  # noqa: N803
 ) -> tl.tensor:
     """Return whether a cell of a rectangle of the map exceeds the threshold."""
@@ -230,18 +232,20 @@ def _any_above(
         cell = start + tl.arange(0, CELLS_AT_ONCE)
         row = cell // column_count
         position = row * map_columns + (cell - row * column_count)
-        value = tl.load(corner + position, cell < cell_count, float("-inf"))
-        above |= (value > threshold).to(tl.int32)
+        value = _load_finite(corner + position, cell < cell_count, LOWEST)
+        above |= ((value > threshold) & (cell < cell_count)).to(tl.int32)
     return tl.max(above, 0) > 0
 
 
 @triton.jit
-def _finite(
+def _load_finite(
     cells: tl.tensor,
+    mask: tl.tensor,
     LOWEST: tl.constexpr,  # noqa: N803
 ) -> tl.tensor:
     """Load cells, minus infinity replaced by the lowest finite number; NaN stays NaN."""
-    return tl.maximum(tl.load(cells), LOWEST, propagate_nan=tl.PropagateNan.ALL)
+    values = tl.load(cells, mask, 0.0)
+    return tl.maximum(values, LOWEST, propagate_nan=tl.PropagateNan.ALL)
 
 
 @triton.jit

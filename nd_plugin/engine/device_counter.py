@@ -18,13 +18,18 @@ from nd_plugin.accelerator.batch_annotations import (
     annotations_on,
 )
 from nd_plugin.accelerator.device_memory import DeviceMemory
-from nd_plugin.accelerator.intersections import DeviceCounts
-from nd_plugin.accelerator.lit_pixel_counter import lit_pixel_counter
+from nd_plugin.accelerator.intersections import (
+    ImageLabels,
+    UnitSums,
+    intersection_adder,
+)
+from nd_plugin.accelerator.lit_pixels import lit_pixel_counter
 from nd_plugin.candidates.device_maps import JoinedMaps, sparsify_batches
 from nd_plugin.candidates.sparse_maps import PendingMaps, SparseMaps
 from nd_plugin.engine.batch_counter import CountedBatch, category_indices
 from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
 from nd_plugin.engine.thresholds import UnitThresholds
+from nd_plugin.method.annotations import to_smallest_type
 from nd_plugin.method.counting import BatchCounts
 from nd_plugin.method.upsampling import MaskGrid
 from nd_plugin.probe_data.batches import Batch
@@ -206,7 +211,7 @@ class DeviceCounter:
         """Count a layer's maps at one quantile."""
         concepts = self.part_run.feed.concepts
         thresholds = self.values[layer, at_quantile.quantile]
-        counts = DeviceCounts.empty(
+        sums = UnitSums.empty(
             len(thresholds),
             len(concepts.concepts),
             len(concepts.categories),
@@ -214,8 +219,8 @@ class DeviceCounter:
         )
         if maps is not None:
             for of_size in annotations_by_size:
-                self._count_maps(layer, thresholds, maps, of_size, counts)
-        return counts.on_cpu()
+                self._count_maps(layer, thresholds, maps, of_size, sums)
+        return _batch_counts(sums)
 
     def _count_maps(
         self,
@@ -223,9 +228,9 @@ class DeviceCounter:
         thresholds: Tensor,
         maps: JoinedMaps,
         annotations: DeviceAnnotations,
-        counts: DeviceCounts,
+        sums: UnitSums,
     ) -> None:
-        """Add the lit pixels of maps in the images of ``annotations`` to ``counts``."""
+        """Add the lit pixels of maps in the images of ``annotations`` to ``sums``."""
         part_run = self.part_run
         grid = MaskGrid(
             part_run.state.layers[layer].geometry,
@@ -233,6 +238,8 @@ class DeviceCounter:
             annotations.size,
         )
         count_lit_pixels = lit_pixel_counter(self.device, self.memory.work)
+        add_intersections = intersection_adder(self.device, self.memory.work)
+        labels = ImageLabels(annotations.members, annotations.categories)
         row_of_image = annotations.row_of_image(len(part_run.feed.concepts))
         rows = row_of_image[maps.images]
         is_lit = (maps.peaks > thresholds[maps.units]) & (rows >= 0)
@@ -248,9 +255,9 @@ class DeviceCounter:
                 annotations.combinations,
                 combination_count,
             )
-            counts.add(lit_pixels, units, rows[which], annotations)
-        if count_lit_pixels.note and count_lit_pixels.note not in self.memory.notes:
-            self.memory.notes.append(count_lit_pixels.note)
+            add_intersections(lit_pixels, rows[which], units, labels, sums)
+        self.memory.note(count_lit_pixels.note)
+        self.memory.note(add_intersections.note)
 
     def _pieces(
         self, maps: JoinedMaps, lit_maps: Tensor, combination_count: int
@@ -267,3 +274,17 @@ class DeviceCounter:
         if not cell_counts:
             return
         yield from zip(pieces, torch.stack(cell_counts).tolist(), strict=True)
+
+
+def _batch_counts(sums: UnitSums) -> BatchCounts:
+    """Return sums of a device as they are sent between processes."""
+    concept_count = sums.intersections.shape[1] - 1
+    table = sums.intersections[:, 1:]
+    units, concepts = table.nonzero(as_tuple=True)
+    pairs = units * concept_count + concepts
+    pixels = table[units, concepts]
+    return BatchCounts(
+        to_smallest_type(pairs.cpu().numpy()),
+        to_smallest_type(pixels.cpu().numpy()),
+        sums.areas.cpu().numpy(),
+    )

@@ -25,7 +25,7 @@ from nd_plugin.accelerator.batch_annotations import (
     annotations_on,
 )
 from nd_plugin.accelerator.device_memory import DeviceMemory
-from nd_plugin.accelerator.peaks import summarise
+from nd_plugin.accelerator.peaks import map_reader
 from nd_plugin.candidates.budgets import keep_within_device, keep_within_memory
 from nd_plugin.candidates.device_maps import sparsify_batches
 from nd_plugin.candidates.layer_candidates import Candidates
@@ -169,9 +169,9 @@ def _update_layer(
 ) -> None:
     """Add ``maps`` (image, unit, row, column) of ``images`` (image,) to a layer's state."""
     bound = layer_state.bound
-    summary = summarise(maps, bound.floor)
+    summary = map_reader(maps.device)(maps, bound.floor)
     layer_state.statistics.add(summary, images)
-    bound.add_reached(summary.reached, len(maps))
+    bound.add_reached(summary.not_below, len(maps))
     bound.update(maps)
     layer_state.pending.append(PendingMaps(batch, images, maps, summary.peaks))
 

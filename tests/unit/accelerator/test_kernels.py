@@ -13,7 +13,7 @@ from lit_pixel_cases import draw_case
 
 from nd_plugin.accelerator import kernels
 from nd_plugin.accelerator.kernels import DTypes, Kernel
-from nd_plugin.accelerator.lit_pixel_counter import (
+from nd_plugin.accelerator.lit_pixels import (
     LitPixelCounter,
     equals_plain,
     lit_pixel_counter,

@@ -6,9 +6,9 @@ import pytest
 import torch
 from lit_pixel_cases import GEOMETRIES, draw_case, special_cases
 
-from nd_plugin.accelerator import lit_pixel_counter, lit_pixels_triton
+from nd_plugin.accelerator import lit_pixels, lit_pixels_triton
 from nd_plugin.accelerator.kernels import Kernel
-from nd_plugin.accelerator.lit_pixel_counter import LitPixelCounter, equals_plain
+from nd_plugin.accelerator.lit_pixels import LitPixelCounter, equals_plain
 
 CPU = torch.device("cpu")
 
@@ -77,13 +77,13 @@ def test_the_counter_turns_to_the_kernel_when_it_pays(
     )
     counter = LitPixelCounter(kernel, 2**20)
     plain_calls = []
-    plain = lit_pixel_counter.count_lit_pixels
+    plain = lit_pixels.count_lit_pixels
 
     def count(*arguments: object, memory: int = 0) -> torch.Tensor:
         plain_calls.append(memory)
         return plain(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lit_pixel_counter, "count_lit_pixels", count)
+    monkeypatch.setattr(lit_pixels, "count_lit_pixels", count)
     for _ in range(3):
         assert torch.equal(counter(*case.arguments), case.expected().int())
     # the first job, and the sample that the kernel is compared on
