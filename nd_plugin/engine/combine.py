@@ -13,10 +13,10 @@ from itertools import chain
 from operator import add
 from typing import TypeVar
 
+from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.contracts.provenance import Skipped
-from nd_plugin.engine.candidates import Candidates
-from nd_plugin.engine.counting_pass import count_concepts
-from nd_plugin.engine.forward_pass import PartRun, observe_again
+from nd_plugin.engine.part_run import PartRun
+from nd_plugin.engine.passes import count_concepts, observe_again
 from nd_plugin.engine.state import CountState
 from nd_plugin.engine.thresholds import (
     UnitThresholds,
@@ -211,14 +211,15 @@ def _select(
     group: SingleProcess,
 ) -> Sequence[UnitThresholds]:
     """Select a layer's thresholds from the values above ``bounds``, at each quantile."""
-    memory = part_runs[0].feed.memory
+    strategy = part_runs[0].strategy
     return thresholds(
         candidates,
         bounds,
         statistics,
         part_runs[0].feed.settings.all_quantiles,
         group,
-        memory,
+        strategy.selection_bytes,
+        strategy.device,
     )
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nd_plugin.contracts.models import Model
 from nd_plugin.contracts.precision import computed_precision
-from nd_plugin.engine.callbacks import Progress, silent
+from nd_plugin.engine.part_run import Progress, silent
 from nd_plugin.engine.run import run
 from nd_plugin.experiments.detector_changes import (
     GAINED,

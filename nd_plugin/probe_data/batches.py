@@ -3,100 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nd_plugin.contracts.concept_sets import ConceptSet
-from nd_plugin.contracts.provenance import Settings, Skipped
-from nd_plugin.errors import BadInput, RunFailed, Unreadable
+from nd_plugin.contracts.provenance import Settings
+from nd_plugin.errors import BadInput, Unreadable
 from nd_plugin.machine.termination import ignore_in_worker
-from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.pictures.pixel_limit import environment_limit
 from nd_plugin.preprocess import Preprocess
+from nd_plugin.probe_data.batch import Batch, Collation, PackedBatch
 from nd_plugin.probe_data.grey_sample import GreySample
-from nd_plugin.probe_data.items import Item, ItemDecoder, mask_size
+from nd_plugin.probe_data.items import ItemDecoder, mask_size
 from nd_plugin.probe_data.loading import (
     MEMORY,
     default_batch_size,
-    default_workers,
     whole_number,
 )
 from nd_plugin.probe_data.parts import WHOLE, Part
-from nd_plugin.probe_data.remarks import Remarks
+from nd_plugin.probe_data.workers import crashes_translated, default_workers
 
-Batches = Generator["Batch", None, None]
+__all__ = ["Batch", "Batches", "Feed", "batch_bytes", "shuffled"]
 
-
-@dataclass(frozen=True)
-class Batch:
-    """Readable images of a batch, and reasons why others were skipped."""
-
-    indices: Tensor  # (image,) int64, into the concept set
-    pixels: Tensor  # uint8 (image, channel, row, column)
-    # None: not asked for, or unreadable
-    labels: tuple[LabelCombinations | None, ...]
-    skipped: tuple[Skipped, ...]
-    image_count: int  # images, readable or not
-    number: int  # among the batches of the whole probe data set
-    picture_remarks: Remarks = field(default_factory=Remarks)
-    annotation_remarks: Remarks = field(default_factory=Remarks)
-
-    @classmethod
-    def of(cls, items: Sequence[Item]) -> Batch:
-        """Collate the items of one batch."""
-        readable = [item for item in items if item.readable]
-        images = [item.image for item in readable]
-        return cls(
-            indices=torch.tensor(images, dtype=torch.int64, device="cpu"),
-            pixels=_stack_pixels(readable),
-            labels=tuple(item.labels for item in readable),
-            skipped=tuple(
-                item.skipped for item in items if item.skipped is not None
-            ),
-            image_count=len(items),
-            number=items[0].batch_number,
-            picture_remarks=Remarks.total(
-                item.picture_remarks for item in readable
-            ),
-            annotation_remarks=Remarks.total(
-                item.annotation_remarks for item in readable
-            ),
-        )
-
-    def pin_memory(self) -> Batch:
-        """Pin the pixels, so that a GPU copies them while it computes; DataLoader calls this."""
-        return replace(self, pixels=self.pixels.pin_memory())
+Batches = Generator[Batch, None, None]
 
 
-def _stack_pixels(items: Sequence[Item]) -> Tensor:
-    pixels = [item.pixels for item in items if item.pixels is not None]
-    if not pixels:
-        return torch.empty(0, 3, 1, 1, dtype=torch.uint8, device="cpu")
-    return torch.stack(pixels)
-
-
-@contextmanager
-def _worker_crashes_translated() -> Iterator[None]:
-    """Translate DataLoader's errors about its worker processes to RunFailed."""
-    try:
-        yield
-    except RuntimeError as error:
-        message = str(error).strip()
-        if (
-            "DataLoader worker" not in message
-            and "bootstrapping phase" not in message
-        ):
-            raise
-        raise RunFailed(
-            f"a data-loading worker crashed ({message.splitlines()[0]}): out of memory, or too "
-            "little shared memory (/dev/shm); use fewer workers, or none: workers=0, --workers 0"
-        ) from error
+def batch_bytes(preprocess: Preprocess, batch_size: int) -> int:
+    """Estimate the bytes of a batch: its pixels, and annotations of half the images' size."""
+    rows, columns = preprocess.size
+    bytes_per_pixel = preprocess.channels + 1
+    return batch_size * rows * columns * bytes_per_pixel
 
 
 def shuffled(count: int) -> list[int]:
@@ -119,6 +59,8 @@ class Feed:
     batch_size: int
     workers: int
     memory: int = MEMORY  # bytes for candidates
+    # bytes for candidates, annotations and work on an accelerator; None: a share of what is free
+    device_memory: int | None = None
     part: Part = WHOLE
     pinned: bool = field(default=False, compare=False)  # for a GPU
 
@@ -133,6 +75,7 @@ class Feed:
         workers: int | None = None,
         memory: int | None = None,
         part: Part = WHOLE,
+        device_memory: int | None = None,
     ) -> Feed:
         """Create the feed of a model on ``device``; None chooses the defaults of `loading`.
 
@@ -146,16 +89,21 @@ class Feed:
         batch_size = whole_number("batch size", batch_size, 1)
         workers = whole_number("number of workers", workers, 0)
         memory = whole_number("memory", memory, 0)
+        device_memory = whole_number("device memory", device_memory, 0)
         # to refuse bad ones before the run
         mask_size(settings, concepts, preprocess.size)
         environment_limit()
+        batch_size = batch_size or default_batch_size(device)
+        if workers is None:
+            workers = default_workers(device, batch_bytes(preprocess, batch_size))
         feed = cls(
             concepts=concepts,
             preprocess=preprocess,
             settings=settings,
-            batch_size=batch_size or default_batch_size(device),
-            workers=default_workers() if workers is None else workers,
+            batch_size=batch_size,
+            workers=workers,
             memory=MEMORY if memory is None else memory,
+            device_memory=device_memory,
             part=part,
             pinned=device.type == "cuda",
         )
@@ -188,37 +136,51 @@ class Feed:
         """Count the images of batches."""
         return sum(len(self.order[number]) for number in numbers)
 
-    def images_from(self, start: int) -> Batches:
-        """Load batches with pixels; under ``strict`` also annotations, to fail early."""
-        return self.batches(annotated=self.settings.strict, start=start)
+    def images_from(self, start: int, *, annotated: bool = False) -> Batches:
+        """Load batches with pixels, and annotations as tensors where ``annotated``.
+
+        Under ``strict`` annotations are decoded in any case, to fail early.
+        """
+        return self.batches(
+            annotated=annotated or self.settings.strict,
+            as_tensors=annotated,
+            start=start,
+        )
 
     def batches(
-        self, *, pictures: bool = True, annotated: bool, start: int = 0
+        self,
+        *,
+        pictures: bool = True,
+        annotated: bool,
+        as_tensors: bool = False,
+        start: int = 0,
     ) -> Batches:
         """Load this part's batches, without the first ``start``.
 
-        ``pictures`` and ``annotated`` choose pixels, annotations or both. Worker processes start
-        at once, and end when the caller closes the generator that is returned. An unreadable item
-        raises Unreadable under ``strict``; a crashed worker raises RunFailed.
+        ``pictures`` and ``annotated`` choose pixels, annotations or both; ``as_tensors`` has
+        workers make tensors of the annotations. Worker processes start at once, and end when the
+        caller closes the generator that is returned. An unreadable item raises Unreadable under
+        ``strict``; a crashed worker raises RunFailed.
         """
         numbers = self.batch_numbers(start)
         loader = DataLoader(
             self._decoder(pictures, annotated),
             batch_sampler=[self._positions(number) for number in numbers],
             num_workers=min(self.workers, len(numbers)),
-            collate_fn=Batch.of,
+            collate_fn=Collation(as_tensors),
             # for its seed: the caller's random state stays
             generator=torch.Generator("cpu"),
             pin_memory=self.pinned,
             worker_init_fn=ignore_in_worker,
         )
-        with _worker_crashes_translated(), torch.device("cpu"):
+        with crashes_translated(), torch.device("cpu"):
             # not the caller's default device
             return self._checked_batches(iter(loader))
 
-    def _checked_batches(self, batches: Iterator[Batch]) -> Batches:
-        with _worker_crashes_translated():
-            yield from map(self.check_strict, batches)
+    def _checked_batches(self, packed_batches: Iterator[PackedBatch]) -> Batches:
+        with crashes_translated():
+            for packed in packed_batches:
+                yield self.check_strict(packed.unpack())
 
     def annotations(self, number: int) -> Batch:
         """Decode one batch, annotations only, in this process."""

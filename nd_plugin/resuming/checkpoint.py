@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
+from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.contracts.provenance import Provenance
-from nd_plugin.engine.callbacks import StateSaver
-from nd_plugin.engine.candidates import Candidates
+from nd_plugin.engine.part_run import StateSaver
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, NotSaved
 from nd_plugin.machine import termination

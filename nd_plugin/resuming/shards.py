@@ -19,10 +19,10 @@ from nd_plugin.contracts.precision import (
     in_precision,
 )
 from nd_plugin.contracts.provenance import Identity, Provenance, Settings
-from nd_plugin.engine.callbacks import Progress, silent
 from nd_plugin.engine.combine import combine
-from nd_plugin.engine.forward_pass import PartRun
-from nd_plugin.engine.run import dissections
+from nd_plugin.engine.dissections import dissections
+from nd_plugin.engine.host_strategy import HostStrategy
+from nd_plugin.engine.part_run import PartRun, Progress, silent
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.machine.allocator import retain_memory
@@ -178,6 +178,7 @@ def merge(
                 layers=layers,
                 device=_device(model),
                 state=shard.state,
+                strategy=HostStrategy(feed.memory),
                 probe=probe,
                 progress=progress,
             )

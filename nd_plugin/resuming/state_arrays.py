@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nd_plugin.candidates.layer_candidates import Candidates
+from nd_plugin.candidates.map_file import StoredMaps
+from nd_plugin.candidates.sparse_maps import SparseMaps
 from nd_plugin.contracts.provenance import Skipped
-from nd_plugin.engine.candidate_file import StoredMaps
-from nd_plugin.engine.candidates import Candidates
-from nd_plugin.engine.sparse_maps import SparseMaps
 from nd_plugin.engine.state import CountState, LayerState, State
 from nd_plugin.engine.unit_statistics import TopImages, UnitStatistics
 from nd_plugin.method.counting import ConceptCounts, UnitCounts

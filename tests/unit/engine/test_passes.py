@@ -30,11 +30,12 @@ from nd_plugin import (
     Settings,
     open_concepts,
 )
+from nd_plugin.candidates import layer_candidates as candidates
 from nd_plugin.contracts.models import LayerDescription
 from nd_plugin.contracts.provenance import Provenance
-from nd_plugin.engine import candidates, combine
-from nd_plugin.engine.callbacks import StateSaver
-from nd_plugin.engine.forward_pass import observe
+from nd_plugin.engine import combine
+from nd_plugin.engine.part_run import StateSaver
+from nd_plugin.engine.passes import observe
 from nd_plugin.engine.run import open_run
 from nd_plugin.engine.run import run as run_engine
 from nd_plugin.engine.state import State

@@ -6,20 +6,18 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
+from noise_set import Noise, feed
 from PIL import Image
 
 from nd_plugin import (
     Annotation,
     BadInput,
-    Concept,
-    Identity,
     Preprocess,
     RunFailed,
     Settings,
@@ -40,65 +38,6 @@ pytestmark = [
     # more workers than processors
     pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
 ]
-
-Planes = npt.NDArray[np.int32]
-
-
-@dataclass
-class Noise:
-    """Images of noise, each with an annotation of its own; some of them raise."""
-
-    count: int = 7
-    bad_images: Mapping[int, Exception] = field(default_factory=dict)
-    bad_annotations: Mapping[int, Exception] = field(default_factory=dict)
-    annotations: Mapping[int, Annotation] = field(default_factory=dict)
-    native_masks: bool = False
-
-    identity = Identity("noise", "noise", "1", "0")
-    categories = ("object",)
-    concepts = (
-        Concept("cat", "object"),
-        Concept("dog", "object"),
-        Concept("cow", "object"),
-    )
-
-    def __len__(self) -> int:
-        return self.count
-
-    def name(self, index: int) -> str:
-        return f"{index}.jpg"
-
-    def image(self, index: int) -> Image.Image:
-        if index in self.bad_images:
-            raise self.bad_images[index]
-        return Image.fromarray(
-            np.random.default_rng(index).integers(
-                0, 256, (9, 11, 3), dtype=np.uint8
-            )
-        )
-
-    def annotation(self, index: int) -> Annotation:
-        if index in self.bad_annotations:
-            raise self.bad_annotations[index]
-        drawn = np.random.default_rng(100 + index).integers(
-            0, 4, (1 + index % 3, 18, 22)
-        )
-        return self.annotations.get(
-            index, Annotation(list(drawn), (1 + index % 3,) * (index % 2))
-        )
-
-
-def feed(
-    concepts: object,
-    *,
-    size: tuple[int, int] = (8, 10),
-    batch: int = 3,
-    workers: int = 0,
-    **settings: object,
-) -> Feed:
-    return Feed(
-        concepts, Preprocess(size=size), Settings(**settings), batch, workers
-    )  # type: ignore[arg-type]
 
 
 def concepts_of(labels: LabelCombinations) -> list[list[list[int]]]:

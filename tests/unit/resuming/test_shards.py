@@ -28,7 +28,7 @@ from nd_plugin import (
     open_model,
 )
 from nd_plugin.cli import dissect
-from nd_plugin.engine.callbacks import Progress, silent
+from nd_plugin.engine.part_run import Progress, silent
 from nd_plugin.engine.run import observe, run
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
@@ -510,7 +510,9 @@ def test_a_layer_that_has_to_be_seen_again_needs_the_model(
     tight = mine
     if trouble == "no room":
         tight = replace(mine, memory=0)
-        monkeypatch.setattr("nd_plugin.engine.candidates.free_bytes", lambda _: 0)
+        monkeypatch.setattr(
+            "nd_plugin.candidates.layer_candidates.free_bytes", lambda _: 0
+        )
     else:
         monkeypatch.setattr(
             "nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1
@@ -540,7 +542,9 @@ def test_only_one_shard_had_no_room(
 ) -> None:
     ample = mine.shard("1/2")
     with monkeypatch.context() as tight:
-        tight.setattr("nd_plugin.engine.candidates.free_bytes", lambda _: 0)
+        tight.setattr(
+            "nd_plugin.candidates.layer_candidates.free_bytes", lambda _: 0
+        )
         poor = replace(mine, memory=0).shard("2/2")
     for folders in ([ample, poor], [poor, ample]):
         with pytest.raises(RunFailed, match="merge with --model MODEL"):

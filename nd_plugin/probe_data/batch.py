@@ -1,0 +1,133 @@
+"""Batch of the probe data set, and how it comes from the process that has decoded it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from nd_plugin.contracts.provenance import Skipped
+from nd_plugin.method.annotations import LabelCombinations
+from nd_plugin.probe_data.annotation_tensors import (
+    TENSORS,
+    AnnotationTensors,
+    group_by_size,
+)
+from nd_plugin.probe_data.items import Item
+from nd_plugin.probe_data.packing import PackedTensors
+from nd_plugin.probe_data.remarks import Remarks
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Readable images of a batch, and reasons why others were skipped."""
+
+    indices: Tensor  # (image,) int64, into the concept set
+    pixels: Tensor  # uint8 (image, channel, row, column)
+    # None: not asked for, unreadable, or in `annotations`
+    labels: tuple[LabelCombinations | None, ...]
+    skipped: tuple[Skipped, ...]
+    image_count: int  # images, readable or not
+    number: int  # among the batches of the whole probe data set
+    picture_remarks: Remarks = field(default_factory=Remarks)
+    annotation_remarks: Remarks = field(default_factory=Remarks)
+    # by size of the masks; only if asked for as tensors
+    annotations: tuple[AnnotationTensors, ...] = ()
+    # whether `annotations` are those of all images that have a readable one
+    has_annotation_tensors: bool = False
+
+    @classmethod
+    def of(cls, items: Sequence[Item], as_tensors: bool = False) -> Batch:
+        """Collate the items of one batch; annotations as tensors, or as they are."""
+        readable = [item for item in items if item.readable]
+        images = [item.image for item in readable]
+        labels = tuple(item.labels for item in readable)
+        annotations: tuple[AnnotationTensors, ...] = ()
+        if as_tensors:
+            annotations = tuple(group_by_size(images, labels))
+            labels = (None,) * len(images)
+        return cls(
+            indices=torch.tensor(images, dtype=torch.int64, device="cpu"),
+            pixels=_stack_pixels(readable),
+            labels=labels,
+            skipped=tuple(
+                item.skipped for item in items if item.skipped is not None
+            ),
+            image_count=len(items),
+            number=items[0].batch_number,
+            picture_remarks=Remarks.total(
+                item.picture_remarks for item in readable
+            ),
+            annotation_remarks=Remarks.total(
+                item.annotation_remarks for item in readable
+            ),
+            annotations=annotations,
+            has_annotation_tensors=as_tensors,
+        )
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All tensors; pixels as they lie in memory, (image, row, column, channel)."""
+        tensors = [self.indices, self.pixels.permute(0, 2, 3, 1)]
+        for of_one_size in self.annotations:
+            tensors += of_one_size.tensors
+        return tensors
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> Batch:
+        """Return the batch with others in the place of its `tensors`."""
+        indices, pixels, *annotation_tensors = tensors
+        starts = range(0, len(annotation_tensors), TENSORS)
+        annotations = [
+            AnnotationTensors(*annotation_tensors[start : start + TENSORS])
+            for start in starts
+        ]
+        return replace(
+            self,
+            indices=indices,
+            pixels=pixels.permute(0, 3, 1, 2),
+            annotations=tuple(annotations),
+        )
+
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """Batch whose tensors are packed, as it comes from a worker process."""
+
+    batch: Batch  # with empty tensors
+    packed: PackedTensors
+
+    @classmethod
+    def of(cls, batch: Batch) -> PackedBatch:
+        """Pack the tensors of a batch."""
+        packed = PackedTensors.of(batch.tensors)
+        # of which no memory is shared
+        nothing = torch.empty(0, 0, 0, 0, dtype=torch.uint8, device="cpu")
+        return cls(batch.with_tensors([nothing] * len(batch.tensors)), packed)
+
+    def pin_memory(self) -> PackedBatch:
+        """Pin the tensors; DataLoader calls this."""
+        return replace(self, packed=self.packed.pin_memory())
+
+    def unpack(self) -> Batch:
+        """Return the batch with its tensors."""
+        return self.batch.with_tensors(self.packed.unpack())
+
+
+@dataclass(frozen=True)
+class Collation:
+    """Collation of items to a batch, in the process that has decoded them."""
+
+    as_tensors: bool  # annotations
+
+    def __call__(self, items: Sequence[Item]) -> PackedBatch:
+        """Collate the items of one batch; DataLoader calls this."""
+        return PackedBatch.of(Batch.of(items, self.as_tensors))
+
+
+def _stack_pixels(items: Sequence[Item]) -> Tensor:
+    pixels = [item.pixels for item in items if item.pixels is not None]
+    if not pixels:
+        return torch.empty(0, 3, 1, 1, dtype=torch.uint8, device="cpu")
+    return torch.stack(pixels)
