@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -76,9 +77,14 @@ def open_run(
         images = stack.enter_context(
             closing(feed.images_from(0, annotated=annotated))
         )
+        # weights are hashed meanwhile, which takes as long for large models
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        identity = pool.submit(lambda: model.identity)
         with threads(torch.get_num_threads() - feed.workers):
             probe = stack.enter_context(model.probe(layers, feed.preprocess.size))
         _check_reliable(probe, feed.settings)
+        # an error of the model's own
+        identity.result()
         run_provenance = _starting_provenance(model, feed, probe)
         saver, state = open_state(probe.layers, run_provenance)
         part_run = PartRun(
