@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, Unreadable
+from nd_plugin.machine.forked_workers import can_fork
 from nd_plugin.machine.termination import ignore_in_worker
 from nd_plugin.pictures.pixel_limit import environment_limit
 from nd_plugin.preprocess import Preprocess
@@ -24,8 +25,13 @@ from nd_plugin.probe_data.loading import (
     default_batch_size,
     whole_number,
 )
+from nd_plugin.probe_data.packing import SharedSlots, reserve_slots
 from nd_plugin.probe_data.parts import WHOLE, Part
-from nd_plugin.probe_data.workers import crashes_translated, default_workers
+from nd_plugin.probe_data.workers import (
+    BATCHES_AHEAD,
+    crashes_translated,
+    default_workers,
+)
 
 __all__ = ["Batch", "Batches", "Feed", "batch_bytes", "shuffled"]
 
@@ -163,11 +169,14 @@ class Feed:
         ``strict``; a crashed worker raises RunFailed.
         """
         numbers = self.batch_numbers(start)
+        workers = min(self.workers, len(numbers))
+        slots = self._reserve_slots(workers)
         loader = DataLoader(
             self._decoder(pictures, annotated),
             batch_sampler=[self._positions(number) for number in numbers],
-            num_workers=min(self.workers, len(numbers)),
-            collate_fn=Collation(as_tensors),
+            num_workers=workers,
+            prefetch_factor=BATCHES_AHEAD if workers else None,
+            collate_fn=Collation(as_tensors, numbers, slots),
             # for its seed: the caller's random state stays
             generator=torch.Generator("cpu"),
             pin_memory=self.pinned,
@@ -176,6 +185,14 @@ class Feed:
         with crashes_translated(), torch.device("cpu"):
             # not the caller's default device
             return self._checked_batches(iter(loader))
+
+    def _reserve_slots(self, workers: int) -> SharedSlots | None:
+        """Reserve a slot for every batch that workers may be ahead, and one that is copied."""
+        if not workers or not can_fork():
+            return None
+        # annotations may be larger than estimated; what is not written takes no memory
+        nbytes = 2 * batch_bytes(self.preprocess, self.batch_size)
+        return reserve_slots(workers * BATCHES_AHEAD + 1, nbytes)
 
     def _checked_batches(self, packed_batches: Iterator[PackedBatch]) -> Batches:
         with crashes_translated():
