@@ -163,7 +163,14 @@ def run(
 ) -> list[Dissection]:
     settings = Settings(quantiles=tuple(quantiles), top_images=4)
     feed = Feed.of(
-        concepts, HOW, settings, torch.device("cpu"), batch_size, workers, memory
+        concepts,
+        HOW,
+        settings,
+        torch.device("cpu"),
+        batch_size,
+        workers,
+        memory,
+        device_memory=memory,
     )
     return run_engine(model, list(model.activations), feed)
 
@@ -238,6 +245,15 @@ MIXED = {
     "rectified": drawn(2, cells=(3, 7)).relu(),
     "a token": drawn(3, cells=(1, 1)),
 }
+
+
+@pytest.fixture(autouse=True, params=["host", "device"])
+def strategy(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Strategy of the engine, which changes no number."""
+    monkeypatch.setenv("ND_STRATEGY", request.param)
+    return str(request.param)
 
 
 @pytest.fixture
@@ -498,7 +514,15 @@ def test_candidates_of_both_passes_and_of_all_parts_share_the_memory(
     memory = 60_000
     meter = MemoryMeter()
     feed = Feed.of(
-        concepts, HOW, Settings(quantiles=(TAU,)), model.device, 5, 0, memory
+        concepts,
+        HOW,
+        Settings(quantiles=(TAU,)),
+        model.device,
+        5,
+        0,
+        memory,
+        # less than the candidates of any batch take
+        device_memory=0,
     )
     with ExitStack() as stack:
         part_runs = []
