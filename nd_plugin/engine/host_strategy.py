@@ -38,6 +38,12 @@ class HostStrategy:
     device: torch.device = CPU
     notes: Sequence[str] = ()
 
+    def run_model(
+        self, part_run: PartRun, pixels: Tensor, layers: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """Run a batch through the model."""
+        return part_run.run_model(pixels, layers)
+
     def update(
         self, part_run: PartRun, batch: Batch, activations: Mapping[str, Tensor]
     ) -> None:

@@ -74,6 +74,12 @@ class Strategy(Protocol):
         """Notes to be shown with results, such as a fallback that was used."""
         ...
 
+    def run_model(
+        self, part_run: PartRun, pixels: Tensor, layers: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """Run a batch through the model by `PartRun.run_model`, in pieces where it must be."""
+        ...
+
     def update(
         self, part_run: PartRun, batch: Batch, activations: Mapping[str, Tensor]
     ) -> None:
@@ -150,11 +156,23 @@ class PartRun:
         """Run a batch through the model.
 
         Returns (image, unit, row, column) float32 or float64 by layer; nothing for an empty batch.
+        Raises RunFailed where the device has too little memory for it.
         """
         if not len(batch.indices):
             return {}
+        try:
+            return self.strategy.run_model(self, batch.pixels, layers)
+        except torch.OutOfMemoryError as error:
+            raise RunFailed(
+                f"{self.device} has too little memory for the model and a batch of "
+                f"{len(batch.indices)} images ({error}); use smaller batches "
+                "(--batch-size, batch_size=)"
+            ) from error
+
+    def run_model(self, pixels: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Run ``pixels`` (image, channel, row, column) through the model; see `activations`."""
         assert self.probe is not None
-        pixels = batch.pixels.to(self.device, non_blocking=True)
+        pixels = pixels.to(self.device, non_blocking=True)
         activations = self.probe(self.feed.preprocess.normalise(pixels))
         return {layer: _at_least_float32(activations[layer]) for layer in layers}
 
