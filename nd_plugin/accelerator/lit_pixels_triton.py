@@ -143,7 +143,8 @@ def count_block_columns(
     block_start = tl.program_id(1) * BLOCK_COLUMNS
     first_cell = maps + map_index * map_rows * map_columns
     threshold = tl.load(thresholds + map_index)
-    mask_start = tl.load(images + map_index) * mask_rows * mask_columns
+    image = tl.load(images + map_index).to(tl.int64)
+    mask_start = image * mask_rows * mask_columns
     first_count = counts + map_index * combination_count
 
     mask_column = block_start + tl.arange(0, BLOCK_COLUMNS)
