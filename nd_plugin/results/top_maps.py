@@ -12,11 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from nd_plugin.method.activation_masks import find_lit_runs
 from nd_plugin.method.annotations import Counts
-from nd_plugin.method.upsampling import MaskGrid, finite
 from nd_plugin.receptive_fields.geometry import Geometry, Size
 
 UNKNOWN = -1  # number of stored cells of a map that is not known
@@ -61,6 +58,12 @@ class TopMaps:
         mask = np.zeros(size, np.bool_)
         if not self.counts[unit, rank]:
             return mask
+        # torch takes a second to import, and reports of numbers do without it
+        import torch
+
+        from nd_plugin.method.activation_masks import find_lit_runs
+        from nd_plugin.method.upsampling import MaskGrid, finite
+
         maps = finite(torch.from_numpy(self.dense(unit, rank)))[None]
         thresholds = torch.tensor([threshold], dtype=maps.dtype, device="cpu")
         grid = MaskGrid(self.geometry, self.image_size, size)

@@ -19,6 +19,7 @@ from torch import Tensor
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.candidate_file import StoredMaps
 from nd_plugin.engine.candidates import Candidates
+from nd_plugin.engine.report_data.activation_sample import ActivationSample
 from nd_plugin.engine.sparse_maps import SparseMaps
 from nd_plugin.engine.state import CountState, LayerState, State
 from nd_plugin.engine.unit_statistics import TopImages, UnitStatistics
@@ -30,6 +31,7 @@ from nd_plugin.receptive_fields.geometry import Axis, Geometry
 STATISTICS_TENSORS = ("highest", "lowest_peak", "varied", "nonzero")
 BOUND_TENSORS = ("level", "floor", "reached")
 BOUND_NUMBERS = ("quantile", "images", "enough", "counted", "drawn")
+EMPTY = torch.empty(0, dtype=torch.int64, device="cpu")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -105,6 +107,11 @@ def _pack_layer(
     tensors["top_images"] = top.images
     tensors["top_activations"] = top.activations
     tensors |= {name: getattr(bound, name) for name in BOUND_TENSORS}
+    sample = layer_state.sample
+    tensors["sampled"] = sample.sampled
+    tensors["sample_images"] = torch.cat([EMPTY, *sample.images])
+    if sample.values:
+        tensors["sample_values"] = torch.cat(sample.values)
     if bound.largest is not None:
         tensors["largest"] = bound.largest
     for name, tensor in tensors.items():
@@ -160,7 +167,19 @@ def _unpack_layer(
     candidates = _unpack_candidates(
         packed["candidates"], cells, path, prefix, arrays
     )
-    return LayerState(statistics, bound, candidates, geometry)
+    sample = _unpack_sample(prefix, arrays)
+    return LayerState(statistics, bound, candidates, geometry, sample)
+
+
+def _unpack_sample(prefix: str, arrays: Mapping[str, Any]) -> ActivationSample:
+    """Unpack the sample of activations; earlier versions have saved none, and sample no more."""
+    if prefix + "sampled" not in arrays:
+        return ActivationSample(EMPTY)
+    sample = ActivationSample(torch.from_numpy(arrays[prefix + "sampled"]))
+    if prefix + "sample_values" in arrays:
+        sample.images.append(torch.from_numpy(arrays[prefix + "sample_images"]))
+        sample.values.append(torch.from_numpy(arrays[prefix + "sample_values"]))
+    return sample
 
 
 def _pack_candidates(
