@@ -11,19 +11,14 @@ from captum._utils.common import _format_output
 from captum.log import log_usage
 from torch import Tensor
 
-from nd_plugin.captum_api import unit_explanation
+from nd_plugin.captum_api import dissection_run, unit_explanation
 from nd_plugin.captum_api.dissected_layer import DissectedLayer
 from nd_plugin.captum_api.dissection_lookup import Dissections
-from nd_plugin.captum_api.dissection_run import (
-    nested_by_layer,
-    quantile_tuple,
-    run_dissection,
-)
 from nd_plugin.captum_api.opened_model import forward_arguments
 from nd_plugin.captum_api.pictures import Picture
 from nd_plugin.captum_api.unit_attribution import attribute_layer
 from nd_plugin.contracts.concept_sets import ConceptSet
-from nd_plugin.contracts.provenance import Settings
+from nd_plugin.contracts.provenance import PICTURE_BUDGET, Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.class_names import Classes, class_numbers
 from nd_plugin.explain.explainer import ExplainSettings
@@ -156,6 +151,8 @@ class LayerDissection(DissectedLayer):
         checkpoint: str | Path | None = None,
         strict: bool = False,
         top_images: int = 50,
+        pictures: bool | int = True,
+        picture_budget: int = PICTURE_BUDGET,
         max_pixels: int | None = None,
         preprocess: Preprocess | None = None,
         show_progress: bool = False,
@@ -180,6 +177,9 @@ class LayerDissection(DissectedLayer):
             strict: Stop at the first unreadable image, instead of naming and skipping it; refuse
                 a layer that gives other activations from run to run, instead of a note.
             top_images: Number of most activating images recorded for each unit.
+            pictures: Number of these whose small pictures, annotations and masks are part of the
+                result; True: 15, False: none.
+            picture_budget: Bytes of a layer's pictures; beyond it, fewer images have pictures.
             max_pixels: Largest number of pixels of an image or mask; None: the environment's
                 ND_MAX_PIXELS, else Pillow's limit of 179 million.
             preprocess: Preprocessing of images; None: the model's own metadata, else ImageNet's.
@@ -198,28 +198,34 @@ class LayerDissection(DissectedLayer):
             raise BadInput("no layer to dissect: the list of layers is empty")
         model = self._reopened().model
         settings = Settings(
-            quantiles=quantile_tuple(quantile),
+            quantiles=dissection_run.quantile_tuple(quantile),
             min_iou=min_iou,
             anchor=anchor,
             mask_size="auto" if mask_size is None else str(mask_size),
             limit=limit,
             strict=strict,
             top_images=top_images,
+            pictures=pictures,
+            picture_budget=picture_budget,
             max_pixels=max_pixels,
         )
+        concepts = open_concepts(concept_set)
+        preprocess = preprocess or model.preprocess
         feed = Feed.of(
-            open_concepts(concept_set),
-            preprocess or model.preprocess,
+            concepts,
+            preprocess,
             settings,
             model.device,
             batch_size,
             workers,
             memory,
         )
-        dissections = run_dissection(
+        dissections = dissection_run.run_dissection(
             model, self._layers, feed, checkpoint, show_progress
         )
-        by_layer = nested_by_layer(dissections, len(self._layers), quantile)
+        by_layer = dissection_run.nested_by_layer(
+            dissections, len(self._layers), quantile
+        )
         self.dissection = by_layer if self._has_several_layers else by_layer[0]
         return self.dissection
 

@@ -31,7 +31,6 @@ from nd_plugin.receptive_fields.geometry import Axis, Geometry
 STATISTICS_TENSORS = ("highest", "lowest_peak", "varied", "nonzero")
 BOUND_TENSORS = ("level", "floor", "reached")
 BOUND_NUMBERS = ("quantile", "images", "enough", "counted", "drawn")
-EMPTY = torch.empty(0, dtype=torch.int64, device="cpu")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -109,7 +108,6 @@ def _pack_layer(
     tensors |= {name: getattr(bound, name) for name in BOUND_TENSORS}
     sample = layer_state.sample
     tensors["sampled"] = sample.sampled
-    tensors["sample_images"] = torch.cat([EMPTY, *sample.images])
     if sample.values:
         tensors["sample_values"] = torch.cat(sample.values)
     if bound.largest is not None:
@@ -125,6 +123,7 @@ def _pack_layer(
             "enough": statistics.enough,
             "top": top.count,
         },
+        "sampled_cells": layer_state.sample.cells_per_image,
         "bound": {name: getattr(bound, name) for name in BOUND_NUMBERS},
         "candidates": _pack_candidates(layer_state.candidates, prefix, arrays),
     }
@@ -167,17 +166,19 @@ def _unpack_layer(
     candidates = _unpack_candidates(
         packed["candidates"], cells, path, prefix, arrays
     )
-    sample = _unpack_sample(prefix, arrays)
+    sample = _unpack_sample(packed, prefix, arrays)
     return LayerState(statistics, bound, candidates, geometry, sample)
 
 
-def _unpack_sample(prefix: str, arrays: Mapping[str, Any]) -> ActivationSample:
+def _unpack_sample(
+    packed: Mapping[str, Any], prefix: str, arrays: Mapping[str, Any]
+) -> ActivationSample:
     """Unpack the sample of activations; earlier versions have saved none, and sample no more."""
     if prefix + "sampled" not in arrays:
-        return ActivationSample(EMPTY)
-    sample = ActivationSample(torch.from_numpy(arrays[prefix + "sampled"]))
+        return ActivationSample(torch.empty(0, dtype=torch.int64, device="cpu"), 0)
+    sampled = torch.from_numpy(arrays[prefix + "sampled"])
+    sample = ActivationSample(sampled, packed["sampled_cells"])
     if prefix + "sample_values" in arrays:
-        sample.images.append(torch.from_numpy(arrays[prefix + "sample_images"]))
         sample.values.append(torch.from_numpy(arrays[prefix + "sample_values"]))
     return sample
 
