@@ -11,9 +11,10 @@ from captum._utils.common import _format_output
 from captum.log import log_usage
 from torch import Tensor
 
-from nd_plugin.captum_api import dissection_run, unit_explanation
+from nd_plugin.captum_api import unit_explanation
 from nd_plugin.captum_api.dissected_layer import DissectedLayer
 from nd_plugin.captum_api.dissection_lookup import Dissections
+from nd_plugin.captum_api.dissection_run import quantile_tuple, run_dissection
 from nd_plugin.captum_api.opened_model import forward_arguments
 from nd_plugin.captum_api.pictures import Picture
 from nd_plugin.captum_api.unit_attribution import attribute_layer
@@ -198,7 +199,7 @@ class LayerDissection(DissectedLayer):
             raise BadInput("no layer to dissect: the list of layers is empty")
         model = self._reopened().model
         settings = Settings(
-            quantiles=dissection_run.quantile_tuple(quantile),
+            quantiles=quantile_tuple(quantile),
             min_iou=min_iou,
             anchor=anchor,
             mask_size="auto" if mask_size is None else str(mask_size),
@@ -211,20 +212,10 @@ class LayerDissection(DissectedLayer):
         )
         concepts = open_concepts(concept_set)
         preprocess = preprocess or model.preprocess
-        feed = Feed.of(
-            concepts,
-            preprocess,
-            settings,
-            model.device,
-            batch_size,
-            workers,
-            memory,
-        )
-        dissections = dissection_run.run_dissection(
-            model, self._layers, feed, checkpoint, show_progress
-        )
-        by_layer = dissection_run.nested_by_layer(
-            dissections, len(self._layers), quantile
+        loading = (batch_size, workers, memory)
+        feed = Feed.of(concepts, preprocess, settings, model.device, *loading)
+        by_layer = run_dissection(
+            model, self._layers, feed, quantile, checkpoint, show_progress
         )
         self.dissection = by_layer if self._has_several_layers else by_layer[0]
         return self.dissection

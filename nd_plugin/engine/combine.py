@@ -110,7 +110,9 @@ def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState
         raise Unreadable(
             f"none of the annotations can be read; {first.image}: {first.reason}"
         )
-    for name, taken in take_pictures(part_runs, tops, group).items():
+    unannotated = {item.image for item in counted.skipped}
+    pictures = take_pictures(part_runs, tops, unannotated, group)
+    for name, taken in pictures.items():
         layers[name].pictures = taken.pictures
         layers[name].notes += taken.notes
     image_remarks = _gather_all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -47,22 +48,31 @@ class FileMaker:
 
     decoder: ItemDecoder
     collected: CollectedData
+    unannotated: AbstractSet[
+        str
+    ]  # names of images whose annotation could not be counted
 
-    def has_collected(self, image: int) -> bool:
+    def needs_labels(self, image: int) -> bool:
+        """Return whether the labels of an image have to be decoded."""
+        if image in self.collected.packed_labels:
+            return False
+        return self.decoder.concepts.name(image) not in self.unannotated
+
+    def has_all(self, image: int) -> bool:
         """Return whether nothing of an image has to be decoded."""
-        return (
-            image in self.collected.small_pictures
-            and image in self.collected.packed_labels
-        )
+        has_picture = image in self.collected.small_pictures
+        return has_picture and not self.needs_labels(image)
 
     def make(self, image: int) -> PictureFiles:
-        """Decode what was not collected of an image."""
+        """Return what was collected of an image; decode what was not."""
         picture = self.collected.small_pictures.get(image)
         labels = self.collected.packed_labels.get(image)
+        if picture is not None and self.has_all(image):
+            return PictureFiles(picture, labels)
         decoder = replace(
             self.decoder,
             with_small_pictures=picture is None,
-            with_labels=labels is None,
+            with_labels=self.needs_labels(image),
             pack_labels_of=frozenset([image]),
         )
         item = decoder[NO_BATCH, image]
@@ -74,7 +84,10 @@ class FileMaker:
 
 
 def make_files(
-    part_run: PartRun, images_by_rank: Sequence[Counts], budget: int
+    part_run: PartRun,
+    images_by_rank: Sequence[Counts],
+    budget: int,
+    unannotated: AbstractSet[str],
 ) -> LayerFiles:
     """Make the files of a layer's top images, until they exceed ``budget`` bytes.
 
@@ -83,10 +96,12 @@ def make_files(
     """
     files = LayerFiles()
     collected = part_run.report_data
+    decoder = part_run.feed.decoder(pictures=False, annotated=True)
+    maker = FileMaker(decoder, collected, unannotated)
     size = 0
     images = np.concatenate(images_by_rank).tolist()
     try:
-        with closing(_files_of(images, part_run)) as stream:
+        with closing(_files_of(images, maker, part_run)) as stream:
             for rank, rank_images in enumerate(images_by_rank):
                 for image in rank_images.tolist():
                     image_files = next(stream)
@@ -121,23 +136,17 @@ def _collect(collected: CollectedData, image: int, files: PictureFiles) -> None:
 
 
 def _files_of(
-    images: Sequence[int], part_run: PartRun
+    images: Sequence[int], maker: FileMaker, part_run: PartRun
 ) -> Generator[PictureFiles, None, None]:
     """Yield the files of ``images``; forked workers decode what was not collected."""
-    maker = FileMaker(
-        part_run.feed.decoder(pictures=False, annotated=True), part_run.report_data
-    )
-    to_decode = [image for image in images if not maker.has_collected(image)]
+    to_decode = [image for image in images if not maker.has_all(image)]
     workers = part_run.feed.workers if can_fork() else 0
     decoded = map_in_order(maker.make, to_decode, workers)
-    collected = part_run.report_data
     done = 0
     with closing(decoded):
         for image in images:
-            if maker.has_collected(image):
-                yield PictureFiles(
-                    collected.small_pictures[image], collected.packed_labels[image]
-                )
+            if maker.has_all(image):
+                yield maker.make(image)
                 continue
             yield next(decoded)
             done += 1

@@ -8,6 +8,7 @@ run fail: a picture that cannot be made is a note. Every process of a ``group`` 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -42,9 +43,15 @@ class LayerPictures:
 
 
 def take_pictures(
-    part_runs: Sequence[PartRun], tops: Mapping[str, LayerTop], group: SingleProcess
+    part_runs: Sequence[PartRun],
+    tops: Mapping[str, LayerTop],
+    unannotated: AbstractSet[str],
+    group: SingleProcess,
 ) -> dict[str, LayerPictures]:
-    """Take the pictures of all layers; ``part_runs`` are the parts of this process."""
+    """Take the pictures of all layers; ``part_runs`` are the parts of this process.
+
+    ``unannotated`` are the names of the images whose annotation could not be counted.
+    """
     feed = part_runs[0].feed
     own_images = _own_images(part_runs)
     pictures: dict[str, LayerPictures] = {}
@@ -56,7 +63,10 @@ def take_pictures(
                 for images in new_images_by_rank(top.top_images)
             ]
             budget = feed.settings.picture_budget
-            files = group.gather(make_files(part_runs[0], images_by_rank, budget))
+            own_files = make_files(
+                part_runs[0], images_by_rank, budget, unannotated
+            )
+            files = group.gather(own_files)
             pictures[layer] = _layer_pictures(feed, top, maps, files)
     return pictures
 
