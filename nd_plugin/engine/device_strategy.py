@@ -95,9 +95,9 @@ class DeviceStrategy:
         images = batch.indices.to(self.device, non_blocking=True)
         for layer, maps in activations.items():
             maps = maps.to(self.device)
-            _update_layer(
-                part_run.layer_state(layer, maps), batch.number, maps, images
-            )
+            layer_state = part_run.layer_state(layer, maps)
+            layer_state.sample.update(maps, batch.indices)
+            _update_layer(layer_state, batch.number, maps, images)
         self._retain_annotations(part_run, batch)
         if self._must_sift(part_run, batch):
             self.finish(part_run)
