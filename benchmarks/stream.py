@@ -19,12 +19,9 @@ from stopwatch import Stopwatch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nd_plugin.engine.candidates import (
-    StoredMaps,
-    keep_within_memory,
-    pending_budget,
-)
-from nd_plugin.engine.sparse_maps import peaks_of
+from nd_plugin.candidates.budgets import keep_within_memory, pending_budget
+from nd_plugin.candidates.layer_candidates import StoredMaps
+from nd_plugin.candidates.sparse_maps import peaks_of
 from nd_plugin.engine.state import LayerState
 from nd_plugin.engine.thresholds import thresholds
 from nd_plugin.machine.allocator import retain_memory, trim_memory

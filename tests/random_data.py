@@ -10,7 +10,7 @@ import reference
 import torch
 from torch import Tensor
 
-from nd_plugin.engine.candidates import Candidates
+from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.engine.thresholds import UnitThresholds, thresholds
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.machine.process_group import SingleProcess

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,13 @@ from nd_onnxruntime.image_input import Size, find_image_input
 from nd_onnxruntime.listing import Listing
 from nd_onnxruntime.loaded_model import LoadedModel
 from nd_onnxruntime.naming import Layer, LayerNames
-from nd_onnxruntime.precision import precision_of
+from nd_onnxruntime.precision import (
+    TF32,
+    check_choice,
+    compute_precision,
+    precision_notes,
+    precision_of,
+)
 from nd_onnxruntime.preprocessing import preprocess_of
 from nd_onnxruntime.probe import OnnxProbe, open_probe
 from nd_onnxruntime.sessions import choose_device
@@ -52,14 +58,15 @@ class OnnxBackend:
             document, graph, find_image_input(graph, options.input)
         )
         feeds = find_feeds(graph, image, options.feeds)
-        return OnnxModel(
+        opened = OnnxModel(
             identity=identify(document, content, image, feeds, device.provider),
             preprocess=preprocess_of(document.model, image, operations),
             loaded=LoadedModel(
                 document, image, feeds, device, tuple(options.custom_ops)
             ),
-            notes=_feed_notes(image.name, options.feeds),
+            opening_notes=_feed_notes(image.name, options.feeds),
         )
+        return opened.in_precision(options.precision)
 
 
 def _feed_notes(image_name: str, feeds: Mapping[str, str]) -> tuple[str, ...]:
@@ -77,7 +84,14 @@ class OnnxModel:
     preprocess: Preprocess
     loaded: LoadedModel
     backend: str = "onnxruntime"
-    notes: tuple[str, ...] = ()
+    opening_notes: tuple[str, ...] = ()
+    chosen_precision: str | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on feeds, and on weights that decide the precision."""
+        on_precision = precision_notes(self.chosen_precision, self.precision)
+        return (*self.opening_notes, *on_precision)
 
     @property
     def device(self) -> torch.device:
@@ -88,6 +102,21 @@ class OnnxModel:
     def precision(self) -> str:
         """Number types of the weights; "" where the file has none."""
         return precision_of(self.loaded.graph.initializers.values())
+
+    @property
+    def compute_precision(self) -> str:
+        """Precision that the session computes in."""
+        return compute_precision(self.precision, self.loaded.device)
+
+    def in_precision(self, precision: str | None) -> OnnxModel:
+        """Return the same model, computing in a precision.
+
+        Raises BadInput for one that the file has not, Unavailable for one that the device has not.
+        """
+        check_choice(precision, self.precision, self.loaded.device)
+        device = replace(self.loaded.device, use_tf32=precision == TF32)
+        loaded = replace(self.loaded, device=device)
+        return replace(self, loaded=loaded, chosen_precision=precision)
 
     @cached_property
     def names(self) -> LayerNames:

@@ -9,6 +9,7 @@ from functools import cached_property
 from onnx import NodeProto, ValueInfoProto
 
 from nd_onnxruntime.blocked import BlockedValues
+from nd_onnxruntime.device_stream import DeviceStream
 from nd_onnxruntime.document import Document
 from nd_onnxruntime.feeding import Feed, required_feeds
 from nd_onnxruntime.graph import Graph
@@ -79,7 +80,10 @@ class LoadedModel:
             self.graph, values, inputs, prepended=prepended, appended=appended
         )
         document = self.document.of_subgraph(subgraph)
-        session = open_session(document, self.device, self.custom_ops)
+        stream = DeviceStream.on(self.device.tensors)
+        session = open_session(
+            document, self.device, self.custom_ops, stream=stream
+        )
         replaced_names = {value.name for value in replaced}
         fed = [
             value
@@ -87,7 +91,7 @@ class LoadedModel:
             if value.name not in replaced_names
         ]
         feeds = required_feeds(fed, self.image, self.feeds)
-        return Runner(session, self.device, self.image, feeds)
+        return Runner(session, self.device, self.image, feeds, stream)
 
     def _batch_dimension(self, singly: bool) -> Dimension:
         if singly:

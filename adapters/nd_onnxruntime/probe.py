@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ import torch
 from onnx import NodeProto
 from torch import Tensor
 
+from nd_onnxruntime.device_stream import FURTHER_OPTIONS, further_options
 from nd_onnxruntime.exposed_layer import check_map_count
 from nd_onnxruntime.image_input import Size
 from nd_onnxruntime.loaded_model import LoadedModel
@@ -121,13 +123,20 @@ def _session_notes(runner: Runner) -> tuple[str, ...]:
         notes.append(f"heavy nodes that ran on the CPU: {', '.join(heavy_nodes)}")
     if runner.device.provider != CPU and runner.device.tensors.type == "cpu":
         notes.append("torch has no CUDA here: activations are copied to the CPU")
+    options = further_options(os.environ)
+    if runner.device.provider != CPU and options:
+        listing = ", ".join(f"{name}={value}" for name, value in options.items())
+        notes.append(f"options of the CUDA provider ({FURTHER_OPTIONS}): {listing}")
     return tuple(notes)
 
 
 def _examine(probe: OnnxProbe, size: Size) -> Reproducibility | None:
     """Compare batches of noise with single images and a second run; None where a run fails."""
-    images = probe.runner.image.noise(2, size).to(probe.runner.device.tensors)
+    device = probe.runner.device
+    images = probe.runner.image.noise(2, size).to(device.tensors)
+    # TF32 has a mantissa of ten bits, as float16
+    computed_in = torch.float16 if device.use_tf32 else None
     try:
-        return examine_reproducibility(probe, images)
+        return examine_reproducibility(probe, images, computed_in)
     except (ModelFailed, UnitsNotFound, RuntimeError):
         return None

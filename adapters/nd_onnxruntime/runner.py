@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnxruntime as ort
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
+from nd_onnxruntime.device_stream import DeviceStream
 from nd_onnxruntime.feeding import Feed
 from nd_onnxruntime.image_input import ImageInput
 from nd_onnxruntime.runtime_errors import one_line
@@ -36,6 +37,7 @@ class Runner:
     device: SessionDevice
     image: ImageInput
     feeds: Mapping[str, Feed]
+    stream: DeviceStream = field(default_factory=DeviceStream)
 
     def __call__(
         self, images: Tensor, values: Mapping[str, Tensor] | None = None
@@ -52,18 +54,34 @@ class Runner:
         for name, feed in self.feeds.items():
             binding.bind_cpu_input(name, feed.for_batch(len(images)))
         self._bind_outputs(binding)
+        if self.stream.stream is None:
+            self._run_and_wait(binding, images)
+            return [from_dlpack(value) for value in binding.get_outputs()]
+        with self.stream.in_turn():
+            self._run(binding, images)
+        # Copies, whose memory is torch's: ONNX Runtime would write over its own in the next run,
+        # while kernels of torch still read it.
+        return [from_dlpack(value).clone() for value in binding.get_outputs()]
+
+    def _run_and_wait(self, binding: ort.IOBinding, images: Tensor) -> None:
         if images.device.type == "cuda":
             torch.cuda.current_stream(images.device).synchronize()
+        self._run(binding, images)
+        binding.synchronize_outputs()
+
+    def _run(self, binding: ort.IOBinding, images: Tensor) -> None:
+        """Run the session. Raises ModelFailed."""
         try:
-            self.session.run_with_iobinding(binding)
+            if self.feeds:
+                # they are on the CPU, and are copied
+                binding.synchronize_inputs()
+            self.session.run_with_iobinding(binding, self.stream.run_options)
         except Exception as error:
             # ONNX Runtime's errors have no common base class
             shape = tuple(images.shape)
             raise ModelFailed(
                 f"the model failed on images of shape {shape}: {one_line(error)}"
             ) from error
-        binding.synchronize_outputs()
-        return [from_dlpack(value) for value in binding.get_outputs()]
 
     def _input_tensors(
         self, images: Tensor, values: Mapping[str, Tensor]

@@ -17,6 +17,7 @@ import onnxruntime as ort
 import torch
 from onnx import ModelProto, TensorProto, helper
 
+from nd_onnxruntime.device_stream import DeviceStream, cuda_options
 from nd_onnxruntime.document import Document
 from nd_onnxruntime.operators import (
     ATTENTION,
@@ -49,6 +50,7 @@ class SessionDevice:
     provider: str
     index: int = 0
     tensors: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    use_tf32: bool = False  # in place of float32, on CUDA
 
 
 CPU_DEVICE = SessionDevice(CPU)
@@ -151,8 +153,9 @@ def open_session(
     custom_ops: Sequence[str] = (),
     *,
     optimised: bool = True,
+    stream: DeviceStream | None = None,
 ) -> ort.InferenceSession:
-    """Open a session on a document's model.
+    """Open a session on a document's model; on CUDA it computes on ``stream``.
 
     Raises the errors of `translate`, and Unavailable where ONNX Runtime falls back on another
     provider.
@@ -179,7 +182,7 @@ def open_session(
         session = ort.InferenceSession(
             document.model.SerializeToString(),
             options,
-            providers=_providers(device),
+            providers=_providers(device, stream or DeviceStream()),
         )
     except Exception as error:  # ONNX Runtime's errors have no common base class
         raise translate(error, document) from error
@@ -197,14 +200,15 @@ def _session_options() -> ort.SessionOptions:
     return options
 
 
-def _providers(device: SessionDevice) -> list[Any]:
+def _providers(device: SessionDevice, stream: DeviceStream) -> list[Any]:
     """Return the execution providers in order of preference.
 
-    TF32 is off: with it, a batch may differ from its single images by a thousandth.
+    TF32 is off unless it is chosen: a batch may differ from its single images by a thousandth.
     """
     if device.provider != CUDA:
         return [CPU]
-    return [(CUDA, {"device_id": device.index, "use_tf32": 0}), CPU]
+    options = cuda_options(device.index, use_tf32=device.use_tf32)
+    return [(CUDA, {**options, **stream.session_options}), CPU]
 
 
 def _register_custom_ops(options: ort.SessionOptions, library: str) -> None:

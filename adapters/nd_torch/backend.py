@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,6 +31,7 @@ from nd_torch.exported import (
     with_layers,
 )
 from nd_torch.first_operations import observe_first_pass
+from nd_torch.float32_settings import EXACT, float32_as
 from nd_torch.forward import at_rest, private_random_numbers
 from nd_torch.measuring import measure
 from nd_torch.naming import Target, named_layers, resolve, unwrapped
@@ -39,7 +40,7 @@ from nd_torch.probe import TorchProbe, open_probe
 from nd_torch.split_model import Splittable
 from nd_torch.survey import survey
 from nd_torch.tracking import probe_input
-from nd_torch.weights import precision_of, weights_fingerprint
+from nd_torch.weights import copy_buffers, precision_of, weights_fingerprint
 
 Size = tuple[int, int]
 SCRIPT_FUNCTIONS = ("ScriptFunction", "ScriptMethod")
@@ -63,13 +64,15 @@ class TorchBackend:
                 "--input, --feed and --custom-op-library are options of ONNX files only"
             )
         if isinstance(model, str):
-            return _open_text(model, options)
-        if options.weights is not None:
+            opened = _open_text(model, options)
+        elif options.weights is not None:
             raise BadInput(
                 "weights are loaded only into models named by a text; "
                 "call load_state_dict on this module yourself"
             )
-        return _open_object(as_module(model), options.device)
+        else:
+            opened = _open_object(as_module(model), options.device)
+        return opened.in_precision(options.precision)
 
 
 def _open_text(text: str, options: ModelOptions) -> TorchModel:
@@ -102,14 +105,17 @@ def _open_object(model: Any, device: str) -> TorchModel:
 class TorchModel(Splittable):
     """PyTorch model that runs in this process."""
 
-    identity: Identity
+    name: str
+    source: str
     stated_preprocess: Preprocess  # by metadata, or assumed
     device: torch.device
     dtype: torch.dtype
-    notes: tuple[str, ...]
+    opening_notes: tuple[str, ...]
     call: Callable[[Tensor], Any]
     root: nn.Module | None  # None: a forward function whose modules are unknown
+    buffers: Mapping[str, Tensor]  # copies of the root's, as of the opening
     backend: str = "torch"
+    chosen_precision: str | None = None
 
     @classmethod
     def of_module(
@@ -134,27 +140,43 @@ class TorchModel(Splittable):
         image_size = fixed_image_size(root)
         if image_size is not None:
             preprocess = replace(preprocess, size=image_size)
-        identity = Identity(
+        return cls(
             type(root).__name__,
             source,
-            torch.__version__,
-            weights_fingerprint(root),
-        )
-        return cls(
-            identity, preprocess, chosen_device, dtype_of(root), notes, root, root
+            preprocess,
+            chosen_device,
+            dtype_of(root),
+            notes,
+            root,
+            root,
+            copy_buffers(root),
         )
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], device: str) -> TorchModel:
         """Open a forward function, whose layers are then given as modules."""
         name = getattr(function, "__qualname__", type(function).__qualname__)
-        module_name = getattr(function, "__module__", "?")
-        identity = Identity(name, f"{module_name}.{name}", torch.__version__, "")
+        source = f"{getattr(function, '__module__', '?')}.{name}"
         chosen_device = choose_device(device, None)
         preprocess = Preprocess.imagenet(NAMES_NONE)
         return cls(
-            identity, preprocess, chosen_device, torch.float32, (), function, None
+            name,
+            source,
+            preprocess,
+            chosen_device,
+            torch.float32,
+            (),
+            function,
+            None,
+            {},
         )
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Identity; large weights take a while to be fingerprinted, at the first look at it."""
+        root = self.root
+        fingerprint = weights_fingerprint(root, self.buffers) if root else ""
+        return Identity(self.name, self.source, torch.__version__, fingerprint)
 
     @cached_property
     def preprocess(self) -> Preprocess:
@@ -173,6 +195,11 @@ class TorchModel(Splittable):
         )
         return complete(self.stated_preprocess, first_pass)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on how the model was opened and what it computes in."""
+        return (*self.opening_notes, *self.arithmetic.notes)
+
     def called_by(self, function: Callable[..., Any]) -> TorchModel:
         """Return the same model, run through one of its own methods."""
         return replace(self, call=function)
@@ -186,7 +213,11 @@ class TorchModel(Splittable):
         named_modules = list(named_layers(self.root))
         modules = [module for _, module in named_modules]
         images = self._example(size)
-        with at_rest(self.root), private_random_numbers(self.device):
+        with (
+            at_rest(self.root),
+            private_random_numbers(self.device),
+            float32_as(EXACT),
+        ):
             first_pass = survey(self._run, images, modules, self.root)
             unplaced = first_pass.unplaced()
             measurements = measure(self._run, self.root, images[0], unplaced)
@@ -224,6 +255,7 @@ class TorchModel(Splittable):
             targets,
             model._example(size),
             fixed_batch_size(self.root),
+            model.arithmetic,
         ) as probe:
             yield probe
 

@@ -20,6 +20,8 @@ from nd_plugin import (
     UnitsNotFound,
     examine_reproducibility,
 )
+from nd_torch.arithmetic import PLAIN, Arithmetic
+from nd_torch.float32_settings import EXACT, float32_as
 from nd_torch.forward import (
     Stop,
     at_rest,
@@ -42,6 +44,7 @@ class TorchProbe:
     placements: Mapping[Target, Placement]
     # number of images that each forward pass has to have; None: any
     batch_size: int | None = None
+    arithmetic: Arithmetic = PLAIN
     reproducibility: Reproducibility = field(default_factory=Reproducibility)
     _run_counts: Counter[nn.Module] = field(default_factory=Counter)
     # of the current pass, by layer name
@@ -106,7 +109,8 @@ class TorchProbe:
         self._run_counts.clear()
         self._maps = {}
         self._image_count = len(images)
-        forward(self.call, images, self.root)
+        with self.arithmetic.active():
+            forward(self.call, images, self.root)
         missing = [layer for layer in self.layers if layer not in self._maps]
         if missing:
             raise ModelFailed(
@@ -129,8 +133,9 @@ class TorchProbe:
         pass_ends = len(self._maps) + len(targets) == len(self.placements)
         for target in targets:
             maps = self._maps_of(target, output)
-            if pass_ends:
-                maps = maps.contiguous()
+            wide_maps = self.arithmetic.widened(maps)
+            if pass_ends or wide_maps is not maps:
+                maps = wide_maps.contiguous()
             else:  # a copy, since a later in-place operation may change the layer's output
                 maps = maps.clone(memory_format=torch.contiguous_format)
             self._maps[target.name] = maps
@@ -164,20 +169,24 @@ def open_probe(
     targets: Sequence[Target],
     images: Tensor,
     batch_size: int | None = None,
+    arithmetic: Arithmetic = PLAIN,
 ) -> Iterator[TorchProbe]:
     """Survey the targets on ``images``, then probe them; restore the model on leaving.
 
-    ``batch_size``: number of images that each pass has to have; None: any.
-    The survey leaves the generators of random numbers as they were.
+    ``batch_size``: number of images that each pass has to have; None: any. The survey is in full
+    float32, whatever ``arithmetic`` the passes of the probe have. It leaves the generators of
+    random numbers as they were.
     """
     with at_rest(root):
-        with private_random_numbers(images.device):
+        with private_random_numbers(images.device), float32_as(EXACT):
             placements, call = _place_fast(call, images, targets, root)
-        probe = TorchProbe(call, root, targets, placements, batch_size)
+        probe = TorchProbe(call, root, targets, placements, batch_size, arithmetic)
         modules = [target.module for target in targets]
         with hooked(modules, probe.take):
             with private_random_numbers(images.device):
-                probe.reproducibility = examine_reproducibility(probe, images)
+                probe.reproducibility = examine_reproducibility(
+                    probe, images, arithmetic.tolerance_type
+                )
             yield probe
 
 

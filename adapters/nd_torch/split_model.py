@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from nd_plugin import (
     axes_of,
     place,
 )
+from nd_torch.computing import Computing, widened
 from nd_torch.devices import device_of
 from nd_torch.exported import fixed_batch_size
 from nd_torch.forward import at_rest
@@ -32,7 +33,7 @@ from nd_torch.survey import survey_and_place
 CONVENTIONAL_AXES = {4: "NCHW", 3: "NTC"}
 
 
-class Splittable(ABC):
+class Splittable(Computing):
     """Methods by which `TorchModel` is a `SplitModel` and a `TracedModel`."""
 
     call: Callable[..., Any]
@@ -75,11 +76,17 @@ class Splittable(ABC):
         return output
 
     def _call_model(self, inputs: Sequence[Any]) -> Any:
-        """Call the model on its device; exceptions of the user's own model pass unchanged."""
+        """Call the model on its device; exceptions of the user's own model pass unchanged.
+
+        An autocast that is live around the call stays: inputs may have been cast for it.
+        """
         device = None if self.root is None else device_of(self.root)
-        if device is None:
-            return self.call(*inputs)
-        return self.call(*(_moved_to(device, value) for value in inputs))
+        if device is not None:
+            inputs = [_moved_to(device, value) for value in inputs]
+        arithmetic = self.arithmetic
+        with arithmetic.active(sets_autocast_aside=False):
+            output = self.call(*inputs)
+        return widened(output, arithmetic)
 
     @contextmanager
     def rest(self, layer: Any, inputs: Sequence[Any]) -> Iterator[TorchSplit]:

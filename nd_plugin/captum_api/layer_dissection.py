@@ -14,16 +14,13 @@ from torch import Tensor
 from nd_plugin.captum_api import unit_explanation
 from nd_plugin.captum_api.dissected_layer import DissectedLayer
 from nd_plugin.captum_api.dissection_lookup import Dissections
-from nd_plugin.captum_api.dissection_run import (
-    nested_by_layer,
-    quantile_tuple,
-    run_dissection,
-)
+from nd_plugin.captum_api.dissection_run import quantile_tuple, run_dissection
 from nd_plugin.captum_api.opened_model import forward_arguments
 from nd_plugin.captum_api.pictures import Picture
 from nd_plugin.captum_api.unit_attribution import attribute_layer
 from nd_plugin.contracts.concept_sets import ConceptSet
-from nd_plugin.contracts.provenance import Settings
+from nd_plugin.contracts.precision import in_precision
+from nd_plugin.contracts.provenance import PICTURE_BUDGET, Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.class_names import Classes, class_numbers
 from nd_plugin.explain.explainer import ExplainSettings
@@ -156,8 +153,11 @@ class LayerDissection(DissectedLayer):
         checkpoint: str | Path | None = None,
         strict: bool = False,
         top_images: int = 50,
+        pictures: bool | int = True,
+        picture_budget: int = PICTURE_BUDGET,
         max_pixels: int | None = None,
         preprocess: Preprocess | None = None,
+        precision: str | None = None,
         show_progress: bool = False,
     ) -> Dissections:
         r"""Dissect the layer on a concept set.
@@ -168,8 +168,7 @@ class LayerDissection(DissectedLayer):
             quantile: τ, the fraction of locations above a unit's threshold (paper, section 2.1);
                 several at the cost of one forward pass.
             min_iou: A unit whose best IoU is above this is a detector.
-            anchor: ``"rf"``, interpolants at the receptive fields' centres, or ``"cell"``, spread
-                evenly.
+            anchor: Cells at ``"rf"``, receptive fields' centres, or ``"cell"``, spread evenly.
             mask_size: ``"native"``, N or ``"HxW"``; None: Broden's own, else half the input.
             batch_size: Images per forward pass; None chooses by device.
             workers: Processes that decode images, and on a CPU count masks; None chooses by cores
@@ -181,8 +180,11 @@ class LayerDissection(DissectedLayer):
             strict: Stop at the first unreadable image, instead of naming and skipping it; refuse
                 a layer that gives other activations from run to run, instead of a note.
             top_images: Number of most activating images recorded for each unit.
-            max_pixels: Largest number of pixels of an image or mask; None: the environment's
-                ND_MAX_PIXELS, else Pillow's limit of 179 million.
+            pictures: Number of these whose small pictures, annotations and masks are part of the
+                result; True: 15, False: none.
+            picture_budget: Bytes of a layer's pictures; beyond it, fewer images have pictures.
+            max_pixels: Most pixels of an image or mask; None: ND_MAX_PIXELS, else 179 million.
+            precision: As in `ModelOptions`: ``"float32"`` (None), ``"tf32"``, ``"float16"`` …
             preprocess: Preprocessing of images; None: the model's own metadata, else ImageNet's.
             show_progress: Show a progress bar on stderr.
 
@@ -193,11 +195,12 @@ class LayerDissection(DissectedLayer):
         Raises:
             BadInput: LayerNotFound, LayerAmbiguous, UnitsNotFound, ConceptSetInvalid, …
             RunFailed: ModelFailed, NonFiniteActivation, Unreadable.
-            Unavailable: A backend or device that this machine does not have.
+            Unavailable: A backend, device or precision that this machine does not have.
         """
-        if not self._layers:
+        layers = self._layers
+        if not layers:
             raise BadInput("no layer to dissect: the list of layers is empty")
-        model = self._reopened().model
+        model = in_precision(self._reopened().model, precision)
         settings = Settings(
             quantiles=quantile_tuple(quantile),
             min_iou=min_iou,
@@ -206,21 +209,17 @@ class LayerDissection(DissectedLayer):
             limit=limit,
             strict=strict,
             top_images=top_images,
+            pictures=pictures,
+            picture_budget=picture_budget,
             max_pixels=max_pixels,
         )
-        feed = Feed.of(
-            open_concepts(concept_set),
-            preprocess or model.preprocess,
-            settings,
-            model.device,
-            batch_size,
-            workers,
-            memory,
+        concepts = open_concepts(concept_set)
+        preprocess = preprocess or model.preprocess
+        loading = (batch_size, workers, memory)
+        feed = Feed.of(concepts, preprocess, settings, model.device, *loading)
+        by_layer = run_dissection(
+            model, self._layers, feed, quantile, checkpoint, show_progress
         )
-        dissections = run_dissection(
-            model, self._layers, feed, checkpoint, show_progress
-        )
-        by_layer = nested_by_layer(dissections, len(self._layers), quantile)
         self.dissection = by_layer if self._has_several_layers else by_layer[0]
         return self.dissection
 

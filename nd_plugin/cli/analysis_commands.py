@@ -24,6 +24,7 @@ from nd_plugin.cli.options import (
     MinIoU,
     ModelText,
     Overwrite,
+    Precision,
     Scale,
     Std,
     Weights,
@@ -138,6 +139,7 @@ def explain(
     ] = None,
     weights: Weights = None,
     device: Device = "auto",
+    precision: Precision = None,
     input_name: Input = None,
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
@@ -168,7 +170,7 @@ def explain(
             max_pixels,
         ),
         options=parsing.model_options(
-            device, weights, input_name, feed, custom_op_library
+            device, weights, input_name, feed, custom_op_library, precision
         ),
         html=html,
         as_json=json,
@@ -203,6 +205,7 @@ def parity(
         ),
     ] = None,
     device: Device = "auto",
+    precision: Precision = None,
     input_name: Input = None,
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
@@ -270,14 +273,17 @@ def parity(
     from nd_plugin.contracts.provenance import Settings
 
     model_options = parsing.model_options(
-        device, None, input_name, feed, custom_op_library
+        device, None, input_name, feed, custom_op_library, precision
     )
     parity.compare_models(
         model,
         origin,
         layer or (),
         concepts,
-        options=(model_options, ModelOptions(device, weights)),
+        options=(
+            model_options,
+            ModelOptions(device, weights, precision=precision),
+        ),
         settings=Settings(quantile, min_iou, limit=limit),
         preprocess_values=parsing.preprocess_values(
             input_size, mean, std, scale, interpolation, channel_order

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,14 @@ from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.run import observe, run
 from nd_plugin.errors import BadInput, NDError, RunInvalid
-from nd_plugin.machine.process_group import SingleProcess, joined, own_device
+from nd_plugin.machine.process_group import SingleProcess, joined
 from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.layer_patterns import choose_layers
-from nd_plugin.plugins.opening import open_concepts, open_model
+from nd_plugin.plugins.opening import (
+    open_concepts,
+    open_model,
+    open_on_own_device,
+)
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
 from nd_plugin.results import folder_names, run_folder
@@ -96,12 +100,11 @@ def dissect(
     output = output or run_folder.free_name(
         Path("runs") / _run_name(model, concepts)
     )
-    with joined() as group:
+    with joined(options.device) as group:
         finished_run = _load_finished_run(output, run_options, overwrite=overwrite)
         with console.results_only():
             concept_set = open_concepts(concepts)
-            own_options = replace(options, device=own_device(options.device))
-            opened_model = open_model(model, own_options)
+            opened_model = open_on_own_device(model, options)
         preprocess = opened_model.preprocess.changed(preprocess_values or {})
         if group.rank == 0:
             console.warn(preprocess.notes)

@@ -35,6 +35,14 @@ Weights = Annotated[
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
 
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="Arithmetic of the model: float32, tf32, float16, bfloat16. [default: full float32]",
+    ),
+]
+
 Input = Annotated[
     str | None,
     typer.Option(
@@ -111,6 +119,32 @@ MaxPixels = Annotated[
         metavar="N",
         help="Largest number of pixels of an image or mask. "
         "[default: ND_MAX_PIXELS, else Pillow's limit of 179 million]",
+    ),
+]
+
+TopImages = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Number of most activating images saved per unit, as small pictures with their "
+        "masks. [default: 50 names, pictures of the first 15]",
+    ),
+]
+
+NoPictures = Annotated[
+    bool,
+    typer.Option(
+        "--no-pictures", help="Save no pictures of the most activating images."
+    ),
+]
+
+PictureBudget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Size of a layer's pictures: 8MiB, 1GB …; beyond it, fewer images have pictures. "
+        "[default: 32MiB]",
     ),
 ]
 

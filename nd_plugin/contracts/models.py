@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nd_plugin.contracts.precision import check_precision
 from nd_plugin.contracts.provenance import Identity
 from nd_plugin.errors import NDError
 from nd_plugin.receptive_fields.geometry import Geometry, Size
@@ -72,8 +73,14 @@ class Probe(Protocol):
 class Model(Protocol):
     """Model that a backend has opened.
 
-    One optional attribute is a text: ``precision`` names the number types of the weights, such as
+    Two optional attributes are texts: ``precision`` names the number types of the weights, such as
     "float16" or "int8 and float32", the most frequent first; ``nd parity`` shows it.
+    ``compute_precision`` is the precision that passes compute in: one of `PRECISIONS`, or the types
+    of the weights where these decide; results record it.
+
+    Two optional methods: ``in_precision(precision)`` returns the model with another choice of
+    `ModelOptions.precision`; ``computing()`` is a context in which operations on the model's
+    tensors have the precision of its passes.
     """
 
     @property
@@ -130,6 +137,12 @@ class ModelOptions:
     feeds: Mapping[str, str] = field(default_factory=dict)
     # libraries of operators that the runtime does not have
     custom_ops: tuple[str, ...] = ()
+    # of `PRECISIONS`; None: float32, unless the weights or a live autocast decide
+    precision: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the precision. Raises BadInput."""
+        check_precision(self.precision)
 
 
 class Backend(Protocol):

@@ -58,12 +58,15 @@ class Reproducibility:
 
 
 def examine_reproducibility(
-    run: Callable[[Tensor], Maps], images: Tensor
+    run: Callable[[Tensor], Maps],
+    images: Tensor,
+    computed_in: torch.dtype | None = None,
 ) -> Reproducibility:
     """Compare the maps of a batch with those of its images alone; repeat the batch on suspicion.
 
     ``run`` returns the maps (image, unit, row, column) of images by layer, and may change the
-    images that it gets. Raises what ``run`` raises on the batch as a whole.
+    images that it gets. ``computed_in`` is the type whose rounding errors the maps have; None:
+    their own. Raises what ``run`` raises on the batch as a whole.
     """
     maps = run(images.clone())
     single_maps = _maps_of_single_images(run, images)
@@ -71,7 +74,9 @@ def examine_reproducibility(
     if expected is None:
         expected = _maps_in_another_batch(run, images)
     suspects = [
-        layer for layer in maps if not nearly_equal(expected[layer], maps[layer])
+        layer
+        for layer in maps
+        if not nearly_equal(expected[layer], maps[layer], computed_in)
     ]
     if not suspects:
         return Reproducibility()
@@ -79,7 +84,7 @@ def examine_reproducibility(
     random = [
         layer
         for layer in suspects
-        if not nearly_equal(repeated[layer], maps[layer])
+        if not nearly_equal(repeated[layer], maps[layer], computed_in)
     ]
     batch_dependent = [layer for layer in suspects if layer not in random]
     return Reproducibility(
@@ -113,10 +118,13 @@ def _maps_in_another_batch(
     }
 
 
-def nearly_equal(actual: Tensor, expected: Tensor) -> bool:
+def nearly_equal(
+    actual: Tensor, expected: Tensor, computed_in: torch.dtype | None = None
+) -> bool:
     """Return whether two tensors have the same shape and the same values up to rounding.
 
-    NaN equals NaN, and an infinity itself.
+    NaN equals NaN, and an infinity itself. ``computed_in`` is the type whose rounding errors the
+    values have; None: their own.
     """
     if actual.shape != expected.shape:
         return False
@@ -125,7 +133,8 @@ def nearly_equal(actual: Tensor, expected: Tensor) -> bool:
     largest = expected.abs().masked_fill(~expected.isfinite(), 0)
     if not expected.numel():
         return True
-    relative_tolerance = HALF_PRECISION_TOLERANCES.get(expected.dtype, TOLERANCE)
+    dtype = computed_in or expected.dtype
+    relative_tolerance = HALF_PRECISION_TOLERANCES.get(dtype, TOLERANCE)
     tolerance = relative_tolerance * float(largest.amax())
     return float(difference.amax()) <= tolerance
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nd_plugin.candidates.layer_candidates import Candidates
+from nd_plugin.candidates.sparse_maps import SparseMaps, peaks_of, sparsify
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Skipped
-from nd_plugin.engine.candidates import Candidates
-from nd_plugin.engine.sparse_maps import SparseMaps, peaks_of, sparsify
 from nd_plugin.engine.thresholds import UnitThresholds
 from nd_plugin.machine.allocator import trim_memory
 from nd_plugin.machine.threads import one_thread
@@ -29,8 +29,11 @@ from nd_plugin.method.counting import (
 from nd_plugin.method.numpy_on_cpu import true_indices
 from nd_plugin.method.upsampling import MaskGrid
 from nd_plugin.probe_data.batches import Batch, Feed
+from nd_plugin.probe_data.items import PackedLabels
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Geometry, Size
+
+CPU = torch.device("cpu")
 
 MAPS_AT_ONCE = 1024  # dense maps in memory
 COUNTS_AT_ONCE = 2**24  # counts of pixels in memory: maps * combinations of labels
@@ -47,7 +50,7 @@ class Counter:
     thresholds: Mapping[str, Sequence[UnitThresholds]]
     geometries: Mapping[str, Geometry]
     readable: AbstractSet[int]  # images that count
-    device: torch.device
+    pack_labels_of: AbstractSet[int] = frozenset()  # images, for reports
 
     @cached_property
     def category_of(self) -> Counts:
@@ -57,7 +60,8 @@ class Counter:
     def decode_and_count(self, number: int) -> CountedBatch:
         """Decode the annotations of batch ``number`` and count it."""
         trim_memory()
-        return self.count(self.feed.check_strict(self.feed.annotations(number)), {})
+        batch = self.feed.annotations(number, self.pack_labels_of)
+        return self.count(self.feed.check_strict(batch), {})
 
     def count(
         self, batch: Batch, activations: Mapping[str, Tensor]
@@ -84,7 +88,7 @@ class Counter:
             for image_labels in labels:
                 concept_counts.update(image_labels, self.category_of)
             annotations = AnnotationBatch.of(
-                labels, self.category_of, category_count, self.device
+                labels, self.category_of, category_count, CPU
             )
             for layer, maps in sparse_maps.items():
                 for thresholds in self.thresholds[layer]:
@@ -100,6 +104,7 @@ class Counter:
             batch.skipped,
             batch.image_count,
             batch.annotation_remarks,
+            packed_labels=batch.packed_labels,
         )
 
     def _sparse_maps(
@@ -108,7 +113,7 @@ class Counter:
         """Return a layer's maps of a batch: from activations, or else from stored candidates."""
         if layer in activations:
             return _sparsify(
-                activations[layer], batch.indices, self.thresholds[layer]
+                activations[layer].cpu(), batch.indices, self.thresholds[layer]
             )
         return self.candidates[layer].of(batch.number)
 
@@ -129,7 +134,7 @@ class Counter:
         lit_maps = true_indices(is_lit & is_annotated)
         return count_intersections(
             self._dense_pieces(maps, lit_maps, image_indices, annotations),
-            thresholds.values.to(self.device),
+            thresholds.values,
             MaskGrid(
                 self.geometries[layer], self.feed.preprocess.size, annotations.size
             ),
@@ -151,9 +156,9 @@ class Counter:
         piece_size = max(min(MAPS_AT_ONCE, maps_within_counts), 1)
         for piece in torch.split(lit_maps, piece_size):
             yield UnitMaps(
-                image_indices[piece].to(self.device),
-                maps.units[piece].long().to(self.device),
-                maps.maps(piece, self.device),
+                image_indices[piece],
+                maps.units[piece].long(),
+                maps.maps(piece, CPU),
             )
 
 
@@ -185,14 +190,12 @@ def _sparsify(
 ) -> SparseMaps:
     """Sparsify ``maps`` (image, unit, row, column) at each unit's lowest threshold."""
     values = torch.stack([at_quantile.values for at_quantile in thresholds])
-    lowest = values.amin(0).to(maps.device)
-    peaks = peaks_of(maps)
-    return sparsify(maps, images.to(maps.device), peaks, lowest)
+    return sparsify(maps, images, peaks_of(maps), values.amin(0))
 
 
 @dataclass(frozen=True)
 class CountedBatch:
-    """Counts of the images of one batch."""
+    """Counts of the images of a batch, or of some that follow each other."""
 
     areas: ConceptCounts
     # by layer and quantile
@@ -200,6 +203,9 @@ class CountedBatch:
     skipped: Sequence[Skipped]
     image_count: int  # images, readable or not
     remarks: Remarks = field(default_factory=Remarks)  # on annotations
+    batches: int = 1  # that were counted together
+    # for reports, by image
+    packed_labels: Mapping[int, PackedLabels] = field(default_factory=dict)
 
 
 def category_indices(concepts: ConceptSet) -> Counts:

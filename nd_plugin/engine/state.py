@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from torch import Tensor
 
+from nd_plugin.candidates.layer_candidates import Candidates
+from nd_plugin.candidates.sparse_maps import PendingMaps
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.batch_counter import CountedBatch
-from nd_plugin.engine.candidates import Candidates
+from nd_plugin.engine.report_data.activation_sample import ActivationSample
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
 from nd_plugin.method.lower_bound import LowerBound
 from nd_plugin.method.ranks import rank
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Geometry
-
-
-class PendingMaps(NamedTuple):
-    """Maps of a batch that have not been searched for candidates."""
-
-    batch: int  # number
-    images: Tensor  # (image,)
-    maps: Tensor  # (image, unit, row, column)
-    peaks: Tensor  # (image, unit), maxima of the maps
 
 
 @dataclass
@@ -39,6 +32,7 @@ class LayerState:
     bound: LowerBound
     candidates: Candidates
     geometry: Geometry
+    sample: ActivationSample
     pending: list[PendingMaps] = field(default_factory=list)
 
     @classmethod
@@ -63,6 +57,7 @@ class LayerState:
             LowerBound.empty(maps, quantile, images_of_part, enough),
             Candidates((rows, columns), maps.dtype),
             geometry,
+            ActivationSample.empty(maps.shape[1], images),
         )
 
     def update(
@@ -106,7 +101,7 @@ class CountState:
         for key, batch_counts in batch.units.items():
             for counts in batch_counts:
                 self.units[key].update(counts)
-        self.batches += 1
+        self.batches += batch.batches
         self.remarks += batch.remarks
 
     def __add__(self, other: CountState) -> CountState:
@@ -150,6 +145,15 @@ class State:
         """Return the bounds (unit,) of each layer's candidates of the first pass, as of now."""
         layer_states = self.layers.values()
         return {layer.candidates: layer.bound.level for layer in layer_states}
+
+    def all_bounds(
+        self, second_pass_bounds: Mapping[str, Tensor]
+    ) -> dict[Candidates, Tensor]:
+        """Return the bounds of all candidates; ``second_pass_bounds`` (unit,) are by layer."""
+        bound_of = self.first_pass_bounds()
+        for layer, candidates in self.second_pass.items():
+            bound_of[candidates] = second_pass_bounds[layer]
+        return bound_of
 
     def close(self) -> None:
         """Close all files."""

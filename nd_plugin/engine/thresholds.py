@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nd_plugin.engine.candidates import Candidates
+from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import one_thread
@@ -36,19 +36,23 @@ def thresholds(
     quantiles: Sequence[float],
     group: SingleProcess,
     memory: int,
+    device: torch.device,
 ) -> list[UnitThresholds]:
     """Select T_k at each quantile from the candidates of all parts in all processes.
 
     ``parts`` are the candidates of this process. In every process they hold all values above the
-    ``bounds``; ``statistics`` are those of the whole probe data set. ``memory`` is in bytes.
+    ``bounds``; ``statistics`` are those of the whole probe data set. ``memory`` is in bytes,
+    of ``device``, where they are selected.
 
     T_k is known where it is among the stored values; where it is the level of the bounds (it is
     not higher, and by `CombinedBounds.proven_level` not lower); and where the unit is constant.
     """
+    level = bounds.level.to(device)
+    highest = statistics.highest.to(device)
 
     def read_values() -> Iterator[UnitValues]:
         for candidates in parts:
-            yield from candidates.values_above(bounds.level)
+            yield from candidates.values_above(level)
 
     at_quantiles = []
     for quantile in quantiles:
@@ -57,16 +61,16 @@ def thresholds(
         with one_thread():
             values, stored = select(
                 read_values,
-                bounds.level,
-                statistics.highest,
+                level,
+                highest,
                 threshold_rank,
                 group.total,
                 memory // BYTES_PER_VALUE,
             )
         constant = ~statistics.varied
-        values = torch.where(constant, statistics.highest + 0.0, values)
+        values = torch.where(constant, statistics.highest + 0.0, values.cpu())
         is_level = bounds.proven_level(threshold_rank) >= bounds.level
-        known = stored | is_level | constant
+        known = stored.cpu() | is_level | constant
         at_quantiles.append(UnitThresholds(quantile, values, known))
     return at_quantiles
 

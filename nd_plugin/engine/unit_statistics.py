@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nd_plugin.accelerator.peaks import MapSummary
 from nd_plugin.errors import RunInvalid
 from nd_plugin.method.numpy_on_cpu import count_nonzero, true_indices
 
@@ -129,7 +130,7 @@ class UnitStatistics:
     highest: Tensor  # (unit,) the highest activation
     lowest_peak: Tensor  # (unit,) the lowest of the images' highest activations
     varied: Tensor  # (unit,) bool, whether two activations differ
-    # (unit,) int64, activations other than 0: exact up to ``enough``
+    # (unit,) int64, activations other than 0: exact at least up to ``enough``
     nonzero: Tensor
     top: TopImages
     all_varied: bool = False  # then ``lowest_peak`` is not updated further
@@ -164,6 +165,18 @@ class UnitStatistics:
         if not self.all_varied:
             self._update_varied(maps, peaks)
         self._count_nonzero(maps)
+        self.top.update(peaks, images)
+
+    def add(self, summary: MapSummary, images: Tensor) -> None:
+        """Add the ``summary`` of maps of ``images`` (image,); no result is looked at."""
+        peaks = summary.peaks
+        highest = peaks.amax(0)
+        self.images += len(peaks)
+        self.varied |= highest != summary.lowest.amin(0)
+        self.highest = self.highest.maximum(highest)
+        self.lowest_peak = self.lowest_peak.minimum(peaks.amin(0))
+        self.varied |= self.highest != self.lowest_peak
+        self.nonzero += summary.nonzero
         self.top.update(peaks, images)
 
     def _update_varied(self, maps: Tensor, peaks: Tensor) -> None:

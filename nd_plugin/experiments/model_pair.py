@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin.contracts.models import LayerDescription, Model, Probe
+from nd_plugin.contracts.precision import computed_precision
 from nd_plugin.contracts.provenance import Identity
 from nd_plugin.errors import BadInput
 from nd_plugin.experiments.pair_preprocess import MODEL, ORIGIN, PairPreprocess
@@ -165,6 +166,15 @@ class Pair:
     def device(self) -> torch.device:
         """Device of the first model."""
         return self.first.device
+
+    @property
+    def compute_precision(self) -> str:
+        """Precision that the models compute in, of both where they differ."""
+        precisions = (
+            computed_precision(self.first),
+            computed_precision(self.second),
+        )
+        return " and ".join(dict.fromkeys(precisions))
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nd_plugin.contracts.models import Model
-from nd_plugin.engine.callbacks import Progress, silent
+from nd_plugin.contracts.precision import computed_precision
+from nd_plugin.engine.part_run import Progress, silent
 from nd_plugin.engine.run import run
 from nd_plugin.experiments.detector_changes import (
     GAINED,
@@ -103,6 +104,7 @@ class Side:
     device: str
     precision: str  # of the weights; "" where the backend does not say
     preprocess: Preprocess
+    compute_precision: str = ""  # of the arithmetic; likewise
 
     @classmethod
     def of(cls, model: Model, preprocess: Preprocess) -> Side:
@@ -113,6 +115,7 @@ class Side:
             device=str(model.device),
             precision=getattr(model, "precision", ""),
             preprocess=preprocess,
+            compute_precision=computed_precision(model),
         )
 
 
@@ -203,6 +206,7 @@ def _alone(
             model=model.identity,
             backend=model.backend,
             device=str(model.device),
+            precision=computed_precision(model),
             preprocess=preprocess.describe(),
             notes=notes_of_one(dissection.provenance.notes, own, other),
         )

@@ -74,8 +74,15 @@ def _sides(comparison: Comparison) -> RenderableType:
 
 
 def _run_of(side: Side) -> str:
-    precision = side.precision or "precision unknown"
-    return f"{side.source} ({precision}; {side.backend}, {side.device})"
+    return f"{side.source} ({_precision(side)}; {side.backend}, {side.device})"
+
+
+def _precision(side: Side) -> str:
+    """Return the types of the weights, and what was computed in where that differs."""
+    weights = side.precision or "precision unknown"
+    if side.compute_precision in ("", side.precision):
+        return weights
+    return f"{weights}, computed in {side.compute_precision}"
 
 
 def _headline(counts: DetectorCounts) -> Text:
@@ -241,7 +248,11 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _side_json(side: Side) -> dict[str, Any]:
-    return {**asdict(side), "precision": side.precision or None}
+    return {
+        **asdict(side),
+        "precision": side.precision or None,
+        "compute_precision": side.compute_precision or None,
+    }
 
 
 def _counts_json(counts: DetectorCounts) -> dict[str, Any]:

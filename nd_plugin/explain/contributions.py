@@ -14,6 +14,7 @@ from itertools import chain, islice
 import torch
 from torch import Tensor
 
+from nd_plugin.contracts.precision import computing
 from nd_plugin.contracts.split_models import SplitModel, TracedModel
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.ablation import ablation_contributions
@@ -112,7 +113,10 @@ def _gradient_contributions(question: Question) -> Contributions:
     with torch.inference_mode(False), torch.enable_grad():
         outputs = torch.unbind(select(traced.output, question.target))
     values = list(chain.from_iterable(traced.values))
-    gradients = iter(torch.autograd.grad(outputs, values, **question.grad_kwargs))
+    with computing(question.model):
+        gradients = iter(
+            torch.autograd.grad(outputs, values, **question.grad_kwargs)
+        )
     contributions: list[list[Tensor]] = []
     for device_values in traced.values:
         device_gradients = list(islice(gradients, len(device_values)))

@@ -95,6 +95,23 @@ class ConceptCounts:
         present[category_of[labels.concepts]] = True
         self.images += present
 
+    def update_images(
+        self,
+        concepts: Counts,
+        areas: Counts,
+        concept_counts: Counts,
+        category_of: Counts,
+    ) -> None:
+        """Count several images, whose ``concepts`` and ``areas`` follow each other.
+
+        ``concept_counts`` (image,) tells how many of them are an image's.
+        """
+        np.add.at(self.area, concepts, areas)
+        present = np.zeros((len(concept_counts), len(self.images)), np.bool_)
+        image = np.arange(len(concept_counts)).repeat(concept_counts)
+        present[image, category_of[concepts]] = True
+        self.images += present.sum(0)
+
     def __add__(self, other: ConceptCounts) -> ConceptCounts:
         return ConceptCounts(self.area + other.area, self.images + other.images)
 

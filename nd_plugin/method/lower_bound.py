@@ -58,7 +58,8 @@ class LowerBound:
     images: int  # that will come
     enough: int  # values at the floor or above are not counted further
     floor: Tensor  # (unit,) values not below it are counted: a level that many values equal, else 0
-    reached: Tensor  # (unit,) int64, values counted since the floor was set, exact up to `enough`
+    # (unit,) int64, values counted since the floor was set, exact at least up to `enough`
+    reached: Tensor
     counted: int = 0  # images
     drawn: int = 0  # images
     # (unit, any number), descending, of the values drawn
@@ -88,9 +89,8 @@ class LowerBound:
         image_numbers = torch.arange(
             self.drawn, self.drawn + image_count, dtype=torch.float64, device="cpu"
         )
-        cells = (
-            (image_numbers * GOLDEN_RATIO % 1 * cell_count).long().to(maps.device)
-        )
+        cells = (image_numbers * GOLDEN_RATIO % 1 * cell_count).long()
+        cells = cells.to(maps.device, non_blocking=True)
         images = torch.arange(image_count, device=maps.device)
         self.waiting += (maps.flatten(2)[images, :, cells],)
         self.drawn += image_count
@@ -153,6 +153,11 @@ class LowerBound:
             self.reached[units] += count_nonzero(
                 unit_maps >= self.floor[units, None, None]
             )
+
+    def add_reached(self, reached: Tensor, images: int) -> None:
+        """Add counts (unit,) of the values of so many more images that are not below the floor."""
+        self.counted += images
+        self.reached += reached
 
     def snapshot(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return level, floor and `reached`, on the CPU, to be sent to another process."""

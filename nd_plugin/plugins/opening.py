@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import Parameter
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.plugin_specs import BackendSpec, ConceptSetSpec
+from nd_plugin.contracts.precision import check_offered
 from nd_plugin.errors import (
     BadInput,
     ConceptSetInvalid,
@@ -22,6 +23,7 @@ from nd_plugin.errors import (
     Unavailable,
     nearest,
 )
+from nd_plugin.machine.process_group import own_device
 from nd_plugin.plugins.folder_formats import folder_hint
 from nd_plugin.plugins.host import Offer, host, load_factory
 from nd_plugin.plugins.loading import described
@@ -155,7 +157,23 @@ def open_model(model: Any, options: ModelOptions | None = None) -> Model:
     opened: Model = _opened(
         offer, model, lambda: factory().open(model, model_options)
     )
+    check_offered(opened, model_options.precision)
     return opened
+
+
+def open_on_own_device(model: Any, options: ModelOptions) -> Model:
+    """Open a model for a process of torchrun on its own GPU, and as `open_model` does elsewhere.
+
+    Under ``auto``, a backend that cannot use the GPU may choose another device. Raises as
+    `open_model` and `own_device` do.
+    """
+    device = own_device(options.device)
+    try:
+        return open_model(model, replace(options, device=device))
+    except Unavailable:
+        if options.device != "auto" or device == "auto":
+            raise
+        return open_model(model, options)
 
 
 def _opened(offer: Offer, subject: Any, open_it: Callable[[], Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -72,6 +73,26 @@ class AnnotationTensors:
     def nbytes(self) -> int:
         """Bytes of all tensors."""
         return sum(tensor.nbytes for tensor in self.tensors)
+
+    def of_images(self, images: AbstractSet[int]) -> AnnotationTensors:
+        """Return the annotations of those of ``images`` that are here."""
+        rows = [
+            row for row, image in enumerate(self.images.tolist()) if image in images
+        ]
+        if len(rows) == len(self.images):
+            return self
+        concepts = torch.split(self.concepts, self.concept_counts.tolist())
+        areas = torch.split(self.areas, self.concept_counts.tolist())
+        none = self.concepts[:0]
+        return AnnotationTensors(
+            self.images[rows],
+            self.combinations[rows],
+            self.members[rows],
+            self.combination_counts[rows],
+            self.concept_counts[rows],
+            torch.cat([none, *(concepts[row] for row in rows)]),
+            torch.cat([none, *(areas[row] for row in rows)]),
+        )
 
     def pin_memory(self) -> AnnotationTensors:
         """Return the same in pinned memory, from which a GPU copies while it computes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -15,7 +15,7 @@ from nd_plugin.probe_data.annotation_tensors import (
     AnnotationTensors,
     group_by_size,
 )
-from nd_plugin.probe_data.items import Item
+from nd_plugin.probe_data.items import Item, PackedLabels
 from nd_plugin.probe_data.packing import PackedTensors, SharedSlots
 from nd_plugin.probe_data.remarks import Remarks
 
@@ -33,8 +33,13 @@ class Batch:
     number: int  # among the batches of the whole probe data set
     picture_remarks: Remarks = field(default_factory=Remarks)
     annotation_remarks: Remarks = field(default_factory=Remarks)
+    # for reports, by image
+    small_pictures: Mapping[int, bytes] = field(default_factory=dict)
+    packed_labels: Mapping[int, PackedLabels] = field(default_factory=dict)
     # by size of the masks; only if asked for as tensors
     annotations: tuple[AnnotationTensors, ...] = ()
+    # whether `annotations` are those of all images that have a readable one
+    has_annotation_tensors: bool = False
 
     @classmethod
     def of(cls, items: Sequence[Item], as_tensors: bool = False) -> Batch:
@@ -61,7 +66,18 @@ class Batch:
             annotation_remarks=Remarks.total(
                 item.annotation_remarks for item in readable
             ),
+            small_pictures={
+                item.image: item.small_picture
+                for item in readable
+                if item.small_picture is not None
+            },
+            packed_labels={
+                item.image: item.packed_labels
+                for item in readable
+                if item.packed_labels is not None
+            },
             annotations=annotations,
+            has_annotation_tensors=as_tensors,
         )
 
     @property

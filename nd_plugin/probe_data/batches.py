@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -65,6 +66,8 @@ class Feed:
     batch_size: int
     workers: int
     memory: int = MEMORY  # bytes for candidates
+    # bytes for candidates, annotations and work on an accelerator; None: a share of what is free
+    device_memory: int | None = None
     part: Part = WHOLE
     pinned: bool = field(default=False, compare=False)  # for a GPU
 
@@ -79,6 +82,7 @@ class Feed:
         workers: int | None = None,
         memory: int | None = None,
         part: Part = WHOLE,
+        device_memory: int | None = None,
     ) -> Feed:
         """Create the feed of a model on ``device``; None chooses the defaults of `loading`.
 
@@ -92,6 +96,7 @@ class Feed:
         batch_size = whole_number("batch size", batch_size, 1)
         workers = whole_number("number of workers", workers, 0)
         memory = whole_number("memory", memory, 0)
+        device_memory = whole_number("device memory", device_memory, 0)
         # to refuse bad ones before the run
         mask_size(settings, concepts, preprocess.size)
         environment_limit()
@@ -105,6 +110,7 @@ class Feed:
             batch_size=batch_size,
             workers=workers,
             memory=MEMORY if memory is None else memory,
+            device_memory=device_memory,
             part=part,
             pinned=device.type == "cuda",
         )
@@ -137,9 +143,20 @@ class Feed:
         """Count the images of batches."""
         return sum(len(self.order[number]) for number in numbers)
 
-    def images_from(self, start: int) -> Batches:
-        """Load batches with pixels; under ``strict`` also annotations, to fail early."""
-        return self.batches(annotated=self.settings.strict, start=start)
+    def images_from(
+        self, start: int, *, annotated: bool = False, small_pictures: bool = False
+    ) -> Batches:
+        """Load batches with pixels, and annotations as tensors where ``annotated``.
+
+        Under ``strict`` annotations are decoded in any case, to fail early. With
+        ``small_pictures``, also these, for reports.
+        """
+        return self.batches(
+            annotated=annotated or self.settings.strict,
+            as_tensors=annotated,
+            start=start,
+            small_pictures=small_pictures,
+        )
 
     def batches(
         self,
@@ -148,19 +165,27 @@ class Feed:
         annotated: bool,
         as_tensors: bool = False,
         start: int = 0,
+        small_pictures: bool = False,
+        pack_labels_of: AbstractSet[int] = frozenset(),
     ) -> Batches:
         """Load this part's batches, without the first ``start``.
 
         ``pictures`` and ``annotated`` choose pixels, annotations or both; ``as_tensors`` has
-        workers make tensors of the annotations. Worker processes start at once, and end when the
-        caller closes the generator that is returned. An unreadable item raises Unreadable under
+        workers make tensors of the annotations; ``small_pictures`` and ``pack_labels_of``, images,
+        choose what is stored for reports. Worker processes start at once, and end when the caller
+        closes the generator that is returned. An unreadable item raises Unreadable under
         ``strict``; a crashed worker raises RunFailed.
         """
+        decoder = replace(
+            self.decoder(pictures, annotated),
+            with_small_pictures=small_pictures,
+            pack_labels_of=pack_labels_of,
+        )
         numbers = self.batch_numbers(start)
         workers = min(self.workers, len(numbers))
         slots = self._reserve_slots(workers)
         loader = DataLoader(
-            self._decoder(pictures, annotated),
+            decoder,
             batch_sampler=[self._positions(number) for number in numbers],
             num_workers=workers,
             prefetch_factor=BATCHES_AHEAD if workers else None,
@@ -187,9 +212,15 @@ class Feed:
             for packed in packed_batches:
                 yield self.check_strict(packed.unpack())
 
-    def annotations(self, number: int) -> Batch:
-        """Decode one batch, annotations only, in this process."""
-        decoder = self._decoder(pictures=False, annotated=True)
+    def annotations(
+        self, number: int, pack_labels_of: AbstractSet[int] = frozenset()
+    ) -> Batch:
+        """Decode one batch, annotations only, in this process.
+
+        The labels of the images ``pack_labels_of`` are packed too, for reports.
+        """
+        decoder = self.decoder(pictures=False, annotated=True)
+        decoder = replace(decoder, pack_labels_of=pack_labels_of)
         return Batch.of([decoder[position] for position in self._positions(number)])
 
     def check_strict(self, batch: Batch) -> Batch:
@@ -201,7 +232,8 @@ class Feed:
             )
         return batch
 
-    def _decoder(self, pictures: bool, annotated: bool) -> ItemDecoder:
+    def decoder(self, pictures: bool, annotated: bool) -> ItemDecoder:
+        """Return the decoder of pixels, annotations or both."""
         size = mask_size(self.settings, self.concepts, self.preprocess.size)
         return ItemDecoder(
             self.concepts,

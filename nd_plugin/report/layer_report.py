@@ -109,6 +109,7 @@ class LayerReport:
         default_factory=dict
     )
     first_unit_in_source: int = 0  # number of unit 0 in the file that was read
+    precision: str = ""  # of the model's arithmetic; "" where it is not recorded
 
     def __repr__(self) -> str:
         plural = "s" if len(self.notes) > 1 else ""

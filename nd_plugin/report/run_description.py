@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nd_plugin.contracts.precision import NOT_RECORDED
 from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
 
 CONCEPTS_NAMED = 8  # in one note
@@ -18,8 +19,9 @@ def facts(
     height, width = provenance.preprocess.get("size", ("?", "?"))
     preprocess = provenance.preprocess.get("source", "given")
     geometry = provenance.geometry.get("source")
+    precision = provenance.precision or NOT_RECORDED
     return {
-        "model": f"{model} ({provenance.backend}, {provenance.device})",
+        "model": f"{model} ({provenance.backend}, {provenance.device}, {precision})",
         "concepts": f"{concept_set}: {images} images, {concepts} concepts",
         "input": f"{height}x{width}, {preprocess}",
         "settings": f"quantile {settings.quantile:g}, IoU > {settings.min_iou:g}, {geometry}",

@@ -80,6 +80,7 @@ def _layer_content(report: LayerReport) -> dict[str, Any]:
     return {
         **report.summary.to_dict(),
         "min_iou": report.min_iou,
+        "precision": report.precision or None,
         "notes": list(report.notes),
         "nearest_misses": [_miss_content(miss) for miss in report.nearest_misses()],
         "unit_scores": [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nd_plugin.contracts.models import Model
+from nd_plugin.contracts.precision import computed_precision
 from nd_plugin.contracts.provenance import Identity, Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.probe_data.batches import Feed
@@ -80,6 +81,7 @@ def _describe_finished(dissections: Sequence[Dissection]) -> dict[str, Any]:
         "settings": _describe_settings(first.settings, quantiles),
         "preprocessing": dict(first.provenance.preprocess),
         "images": len(first.image_names),
+        "precision": first.provenance.precision,
     }
 
 
@@ -90,6 +92,7 @@ def _describe_requested(model: Model, feed: Feed) -> dict[str, Any]:
         "settings": _describe_settings(feed.settings, feed.settings.all_quantiles),
         "preprocessing": feed.preprocess.describe(),
         "images": feed.images,
+        "precision": computed_precision(model),
     }
 
 

@@ -13,11 +13,16 @@ import torch
 
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, Probe
+from nd_plugin.contracts.precision import (
+    PRECISIONS,
+    computed_precision,
+    in_precision,
+)
 from nd_plugin.contracts.provenance import Identity, Provenance, Settings
-from nd_plugin.engine.callbacks import Progress, silent
 from nd_plugin.engine.combine import combine
-from nd_plugin.engine.forward_pass import PartRun
-from nd_plugin.engine.run import dissections
+from nd_plugin.engine.dissections import dissections
+from nd_plugin.engine.host_strategy import HostStrategy
+from nd_plugin.engine.part_run import PartRun, Progress, silent
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.machine.allocator import retain_memory
@@ -28,7 +33,7 @@ from nd_plugin.probe_data.parts import Part, parse_part
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import STATE
 from nd_plugin.resuming import saved_state
-from nd_plugin.resuming.run_description import check_same
+from nd_plugin.resuming.run_description import PICTURE_SETTINGS, check_same
 
 
 class Shard(NamedTuple):
@@ -107,7 +112,7 @@ def _check_complete(shards: Sequence[Shard]) -> None:
             shard.run_description,
             first.run_description,
             f"{shard.folder} does not belong to {first.folder}: it",
-            ignored=["shard", "source"],
+            ignored=["shard", "source", *PICTURE_SETTINGS],
         )
         _check_finished(shard)
         for batch_number in shard.batch_numbers:
@@ -159,6 +164,7 @@ def merge(
     Raises BadInput for another concept set or model than that of the shards.
     """
     first = shards[0]
+    model = _in_recorded_precision(first.run_description, model)
     _check_inputs(first.run_description, concepts, model)
     feed = _whole_feed(first.run_description, concepts, model, workers, memory)
     layers = tuple(first.run_description["layers"])
@@ -172,6 +178,7 @@ def merge(
                 layers=layers,
                 device=_device(model),
                 state=shard.state,
+                strategy=HostStrategy(feed.memory),
                 probe=probe,
                 progress=progress,
             )
@@ -202,6 +209,21 @@ def _check_inputs(
             "the model",
             ignored=["source"],
         )
+        check_same(
+            {"precision": run_description["precision"]},
+            {"precision": computed_precision(model)},
+            "the model",
+        )
+
+
+def _in_recorded_precision(
+    run_description: dict[str, Any], model: Model | None
+) -> Model | None:
+    """Return the model in the precision of the shards, where the backend has a choice."""
+    precision = run_description["precision"]
+    if model is None or precision not in PRECISIONS:
+        return model
+    return in_precision(model, precision)
 
 
 def _device(model: Model | None) -> torch.device:

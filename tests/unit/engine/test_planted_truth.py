@@ -17,7 +17,7 @@ from nd_plugin import (
     open_concepts,
     open_model,
 )
-from nd_plugin.engine import candidates
+from nd_plugin.candidates import layer_candidates as candidates
 from nd_plugin.method.annotations import LabelCombinations
 
 IMAGES, SIZE, MASK = 24, 64, 32

@@ -415,7 +415,7 @@ class TestReports:
         assert all(len(line) <= width for line in lines)
         together = "".join("".join(line.split()) for line in lines)
         for text in (
-            "pkg:Net(torch,cpu)",
+            "pkg:Net(torch,cpu,float32)",
             "2uniquedetectors",
             "tail0.2500",
             "1dead",

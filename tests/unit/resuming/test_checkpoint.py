@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import Drawn, Net
+from made_pictures import pictures_as_bytes
 from spawned import tell_of_lock
 from torch import Tensor, nn
 
@@ -38,9 +39,9 @@ from nd_plugin import (
     open_concepts,
     open_model,
 )
+from nd_plugin.candidates.map_file import CandidateFile
 from nd_plugin.cli.dissect import RunOptions
 from nd_plugin.cli.dissect import dissect as dissect_command
-from nd_plugin.engine.candidate_file import CandidateFile
 from nd_plugin.engine.run import open_run, run
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part
@@ -179,6 +180,7 @@ def assert_same(
             assert mine.tobytes() == its.tobytes(), (
                 f"{name} of {one.layer} at {one.settings.quantile}"
             )
+        assert pictures_as_bytes(one) == pictures_as_bytes(other)
         assert (one.skipped, one.locations, one.image_names) == (
             other.skipped,
             other.locations,
@@ -292,7 +294,9 @@ def test_interrupted_while_a_layer_is_seen_again(
     expected = attempts.uninterrupted()
     if trouble != "a bound that was passed":
         attempts.memory = 0
-        monkeypatch.setattr("nd_plugin.engine.candidates.free_bytes", lambda _: 0)
+        monkeypatch.setattr(
+            "nd_plugin.candidates.layer_candidates.free_bytes", lambda _: 0
+        )
     if trouble != "no room":
         monkeypatch.setattr(
             "nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1

@@ -12,7 +12,7 @@ from drawn import Drawn, Net
 from PIL import ExifTags, Image
 
 from nd_plugin import Dissection, Preprocess, Settings, open_model
-from nd_plugin.engine.callbacks import Progress, silent
+from nd_plugin.engine.part_run import Progress, silent
 from nd_plugin.engine.run import observe, run
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from drawn import Drawn, Net
+from made_pictures import pictures_as_bytes
 from torch import nn
 
 from nd_plugin import (
@@ -28,7 +29,7 @@ from nd_plugin import (
     open_model,
 )
 from nd_plugin.cli import dissect
-from nd_plugin.engine.callbacks import Progress, silent
+from nd_plugin.engine.part_run import Progress, silent
 from nd_plugin.engine.run import observe, run
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
@@ -160,6 +161,7 @@ def assert_same(
             assert mine.tobytes() == its.tobytes(), (
                 f"{name} of {one.layer} at {one.settings.quantile}"
             )
+        assert pictures_as_bytes(one) == pictures_as_bytes(other)
         assert (one.skipped, one.locations, one.image_names) == (
             other.skipped,
             other.locations,
@@ -510,7 +512,9 @@ def test_a_layer_that_has_to_be_seen_again_needs_the_model(
     tight = mine
     if trouble == "no room":
         tight = replace(mine, memory=0)
-        monkeypatch.setattr("nd_plugin.engine.candidates.free_bytes", lambda _: 0)
+        monkeypatch.setattr(
+            "nd_plugin.candidates.layer_candidates.free_bytes", lambda _: 0
+        )
     else:
         monkeypatch.setattr(
             "nd_plugin.method.lower_bound.poisson_upper_bound", lambda _: 1
@@ -540,7 +544,9 @@ def test_only_one_shard_had_no_room(
 ) -> None:
     ample = mine.shard("1/2")
     with monkeypatch.context() as tight:
-        tight.setattr("nd_plugin.engine.candidates.free_bytes", lambda _: 0)
+        tight.setattr(
+            "nd_plugin.candidates.layer_candidates.free_bytes", lambda _: 0
+        )
         poor = replace(mine, memory=0).shard("2/2")
     for folders in ([ample, poor], [poor, ample]):
         with pytest.raises(RunFailed, match="merge with --model MODEL"):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nd_plugin.engine.candidate_file import CandidateFile, StoredMaps
-from nd_plugin.engine.sparse_maps import SparseMaps, sparsify
+from nd_plugin.candidates.map_file import CandidateFile, StoredMaps
+from nd_plugin.candidates.sparse_maps import SparseMaps, sparsify
 from nd_plugin.errors import RunFailed
 
 CELLS = (3, 5)

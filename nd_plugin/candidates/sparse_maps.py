@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,15 @@ Allocate = Callable[[int], Tensor]  # size -> (byte,) uint8, at a multiple of 8
 
 # whatever is interpolated from such a cell exceeds no bound
 NOT_STORED = -torch.inf
+
+
+class PendingMaps(NamedTuple):
+    """Maps of a batch that have not been searched for candidates."""
+
+    batch: int  # number
+    images: Tensor  # (image,)
+    maps: Tensor  # (image, unit, row, column)
+    peaks: Tensor  # (image, unit), maxima of the maps
 
 
 @dataclass(frozen=True)

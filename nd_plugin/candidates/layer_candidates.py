@@ -4,6 +4,7 @@ Interpolation never leaves the range of a map. So a map whose maximum does not e
 or a lower bound of T_k, lights no pixel and is dropped (docs/method.md). The other maps are
 stored sparsely (see `sparse_maps`), in this order of preference:
 
+    device         within its budget, where the model runs on an accelerator (`hold`, `offload`)
     memory         within the memory budget of the run (`update`, `prune`)
     file           beyond that, the oldest batches first (`spill`)
     single values  in the file, where the disk is too small for maps: these give thresholds, but
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,20 +23,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nd_plugin.engine.candidate_file import CandidateFile, StoredMaps
-from nd_plugin.engine.sparse_maps import SparseMaps, sparsify
+from nd_plugin.candidates import device_maps
+from nd_plugin.candidates.map_file import CandidateFile, StoredMaps
+from nd_plugin.candidates.sparse_maps import SparseMaps, sparsify
 from nd_plugin.errors import NotSaved
 from nd_plugin.machine.memory_blocks import BlockPool, MemoryPieces, new_bytes
 from nd_plugin.method.quantile import UnitValues
 
 DISK_RESERVE = 2**28  # bytes of a disk that stay free; of a small disk, a twentieth
-
-PENDING_SHARE = 0.25  # of the memory, for maps that wait to be sifted
-
-# prune if this many times the batches of the last pruning are stored
-PRUNE_GROWTH = 1.5
-
-SPILL_TARGET = 0.75  # of the memory: spilling frees more than it must, to be rarer
 
 
 @dataclass(eq=False)
@@ -51,6 +46,9 @@ class Candidates:
     file: CandidateFile | None = None  # while open
     file_length: int = 0  # bytes of the file that hold maps
     nbytes: int = 0  # of memory
+    device_nbytes: int = 0  # of the device's memory
+    # batches whose maps are on the device
+    on_device: set[int] = field(default_factory=set)
     batches_at_last_prune: int = 0  # number of batches at the last `prune`
     memory: MemoryPieces = field(default_factory=MemoryPieces)  # by batch
 
@@ -88,19 +86,46 @@ class Candidates:
         if len(candidates.units):
             self._book(batch, candidates)
 
+    def hold(self, batch: int, maps: SparseMaps) -> None:
+        """Store ``maps``, which are on the device."""
+        self.by_batch[batch] = maps
+        self.on_device.add(batch)
+        self.device_nbytes += maps.nbytes
+
+    def offload(self, amount: int) -> None:
+        """Move ``amount`` bytes of maps from the device to memory, the oldest batches first."""
+        target = self.device_nbytes - amount
+        copied = False
+        for batch in sorted(self.on_device):
+            if self.device_nbytes <= target:
+                break
+            maps = self._take_from_device(batch)
+            self._book(batch, maps.copy_to(self.memory.reserve(maps.nbytes)))
+            copied = True
+        if copied and torch.cuda.is_available():
+            torch.cuda.synchronize()
+
     def prune(self, bound: Tensor) -> None:
         """Drop from memory what does not exceed a higher ``bound`` (unit,)."""
-        bound = bound.cpu()
+        bound_on_cpu = bound.cpu()
         self.batches_at_last_prune = len(self.by_batch)
         for batch, maps in list(self.by_batch.items()):
             if isinstance(maps, StoredMaps):
                 continue
-            pruned = maps.above(bound, neighbours=self.has_maps)
+            if batch in self.on_device:
+                self._prune_on_device(batch, bound)
+                continue
+            pruned = maps.above(bound_on_cpu, neighbours=self.has_maps)
             if pruned is not maps:
                 self._release(batch, maps)
                 self._book(
                     batch, pruned.copy_to(self.memory.reserve(pruned.nbytes))
                 )
+
+    def _prune_on_device(self, batch: int, bound: Tensor) -> None:
+        maps = self._take_from_device(batch)
+        bound = bound.to(maps.memory.device)
+        self.hold(batch, device_maps.above(maps, bound, neighbours=self.has_maps))
 
     def spill(self, bound: Tensor, amount: int) -> None:
         """Move ``amount`` bytes of maps from memory to the file, the oldest batches first.
@@ -119,6 +144,8 @@ class Candidates:
         """Move all maps to the file. Raises NotSaved, without loss, on a full disk."""
         with self._full_disk_as_not_saved():
             self._write_oldest(self.nbytes)
+            for batch in sorted(self.on_device):
+                self.by_batch[batch] = self._write(self._take_from_device(batch))
 
     def reopen(self, *, append: bool) -> None:
         """Open the file that an earlier run left, ``append`` or only to read it.
@@ -133,8 +160,11 @@ class Candidates:
                 self.file.verify(stored, self.cells, self.dtype)
 
     def of(self, batch: int) -> SparseMaps:
-        """Return the candidates of a batch, from memory or from the file."""
+        """Return the candidates of a batch on the CPU, from wherever they are."""
         maps = self.by_batch.get(batch)
+        if batch in self.on_device:
+            assert isinstance(maps, SparseMaps)
+            return maps.copy_to(new_bytes(maps.nbytes))
         if maps is None:
             return SparseMaps.view(
                 new_bytes(0), self.cells, self.dtype, maps=0, count=0
@@ -144,11 +174,26 @@ class Candidates:
         assert self.file is not None
         return self.file.read(maps, self.cells, self.dtype)
 
+    def on(self, batch: int, device: torch.device) -> SparseMaps:
+        """Return the candidates of a batch on ``device``, where they may be already."""
+        maps = self.by_batch.get(batch)
+        if batch in self.on_device:
+            assert isinstance(maps, SparseMaps)
+            return maps
+        maps = self.of(batch)
+        memory = torch.empty(maps.nbytes, dtype=torch.uint8, device=device)
+        return maps.copy_to(memory)
+
     def values_above(self, bound: Tensor) -> Iterator[UnitValues]:
-        """Yield units and values of all cells above ``bound`` (unit,), batch by batch."""
-        bound = bound.cpu()
-        for batch in self.by_batch:
-            yield self.of(batch).values_above(bound)
+        """Yield units and values of all cells above ``bound`` (unit,), on its device, by batch."""
+        bound_on_cpu = bound.cpu()
+        for batch, maps in self.by_batch.items():
+            if batch in self.on_device:
+                assert isinstance(maps, SparseMaps)
+                yield device_maps.values_above(maps, bound)
+            else:
+                units, values = self.of(batch).values_above(bound_on_cpu)
+                yield units.to(bound.device), values.to(bound.device)
 
     def close(self) -> None:
         """Close the file."""
@@ -167,6 +212,14 @@ class Candidates:
         self.memory.release(batch)
         self.nbytes -= maps.nbytes
 
+    def _take_from_device(self, batch: int) -> SparseMaps:
+        """Return the maps of a batch on the device, which the caller moves elsewhere."""
+        maps = self.by_batch[batch]
+        assert isinstance(maps, SparseMaps)
+        self.on_device.remove(batch)
+        self.device_nbytes -= maps.nbytes
+        return maps
+
     def _write_oldest(self, amount: int) -> None:
         """Write the oldest batches to the file until ``amount`` bytes of memory are free."""
         if self.file is None:
@@ -175,7 +228,7 @@ class Candidates:
         for batch, maps in self.by_batch.items():
             if self.nbytes <= target:
                 break
-            if isinstance(maps, SparseMaps):
+            if isinstance(maps, SparseMaps) and batch not in self.on_device:
                 self.by_batch[batch] = self._write(maps)
                 self._release(batch, maps)
 
@@ -204,6 +257,8 @@ class Candidates:
             raise
         self.close()
         self.memory.release_all()
+        self.on_device.clear()
+        self.device_nbytes = 0
         self.has_maps = False
         self.by_batch = values.by_batch
         self.file = values.file
@@ -234,38 +289,6 @@ class Candidates:
                 f"the candidate maps of a layer need more room than there is in {self._folder} "
                 f"({error.strerror or error}): free some space, {larger_disk}, or raise --memory"
             ) from error
-
-
-def pending_budget(memory: int) -> int:
-    """Return the bytes for maps that wait to be sifted; candidates have the other bytes."""
-    return int(PENDING_SHARE * memory)
-
-
-def keep_within_memory(bound_of: Mapping[Candidates, Tensor], memory: int) -> None:
-    """Reduce candidates to ``memory`` bytes if they take more; ``bound_of``: their bounds (unit,).
-
-    First, maps that the bounds have ruled out by now are pruned. If this is not enough, maps of
-    the layer that takes most memory are moved to disk, its oldest batches first, down to
-    `SPILL_TARGET`. Raises NotSaved where the disk is full.
-    """
-    if _total_bytes(bound_of) <= memory:
-        return
-    for candidates, bound in bound_of.items():
-        if (
-            len(candidates.by_batch)
-            > PRUNE_GROWTH * candidates.batches_at_last_prune
-        ):
-            candidates.prune(bound)
-    if _total_bytes(bound_of) <= memory:
-        return
-    target = SPILL_TARGET * memory
-    while (total := _total_bytes(bound_of)) > target:
-        largest = max(bound_of, key=lambda candidates: candidates.nbytes)
-        largest.spill(bound_of[largest], int(total - target) + 1)
-
-
-def _total_bytes(all_candidates: Iterable[Candidates]) -> int:
-    return sum(candidates.nbytes for candidates in all_candidates)
 
 
 def free_bytes(folder: Path) -> int:

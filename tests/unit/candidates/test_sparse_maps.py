@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin import Axis, Geometry
-from nd_plugin.engine.sparse_maps import SparseMaps, bytes_of, sparsify
+from nd_plugin.candidates.sparse_maps import SparseMaps, bytes_of, sparsify
 from nd_plugin.method import cell_selection
 from nd_plugin.method.activation_masks import find_lit_runs
 from nd_plugin.method.upsampling import MaskGrid, finite, upsample

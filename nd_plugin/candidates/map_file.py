@@ -16,7 +16,7 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from nd_plugin.engine.sparse_maps import SparseMaps, bytes_of
+from nd_plugin.candidates.sparse_maps import SparseMaps, bytes_of
 from nd_plugin.errors import RunFailed
 from nd_plugin.machine.memory_blocks import new_bytes
 

@@ -14,10 +14,11 @@ import reference
 import torch
 from torch import Tensor
 
-from nd_plugin.engine import candidates
-from nd_plugin.engine.candidate_file import CandidateFile, StoredMaps
-from nd_plugin.engine.candidates import Candidates
-from nd_plugin.engine.sparse_maps import SparseMaps
+from nd_plugin.candidates import budgets
+from nd_plugin.candidates import layer_candidates as candidates
+from nd_plugin.candidates.layer_candidates import Candidates
+from nd_plugin.candidates.map_file import CandidateFile, StoredMaps
+from nd_plugin.candidates.sparse_maps import SparseMaps
 from nd_plugin.engine.thresholds import UnitThresholds, thresholds
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.errors import NotSaved, RunFailed
@@ -98,7 +99,7 @@ def observe(
     bounds = CombinedBounds.of([bound.snapshot()])
     group = SingleProcess()
     (at_quantile,) = thresholds(
-        [kept], bounds, statistics, [QUANTILE], group, 2**30
+        [kept], bounds, statistics, [QUANTILE], group, 2**30, torch.device("cpu")
     )
     return bound, at_quantile
 
@@ -547,10 +548,10 @@ def test_nothing_is_written_where_pruning_frees_enough(maps: Tensor) -> None:
         for number in stored.by_batch
     )
     assert after_pruning < stored.nbytes
-    candidates.keep_within_memory({stored: bound}, after_pruning)
+    budgets.keep_within_memory({stored: bound}, after_pruning)
     assert stored.nbytes == after_pruning and stored.file is None
-    candidates.keep_within_memory({stored: bound}, after_pruning - 1)
-    assert stored.nbytes <= candidates.SPILL_TARGET * after_pruning
+    budgets.keep_within_memory({stored: bound}, after_pruning - 1)
+    assert stored.nbytes <= budgets.SPILL_TARGET * after_pruning
     assert stored.file is not None
     stored.close()
 

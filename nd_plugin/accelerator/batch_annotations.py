@@ -1,0 +1,74 @@
+"""Annotations of a batch on a device, and what is counted of them on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import torch
+
+from nd_plugin.accelerator.annotations import DeviceAnnotations, find_categories
+from nd_plugin.contracts.provenance import Skipped
+from nd_plugin.method.annotations import Counts
+from nd_plugin.method.counting import ConceptCounts
+from nd_plugin.probe_data.batch import Batch
+from nd_plugin.probe_data.remarks import Remarks
+
+
+@dataclass(frozen=True)
+class BatchAnnotations:
+    """Annotations of one batch: on a device by size of the masks, and what is counted of them."""
+
+    number: int  # of the batch
+    by_size: Sequence[DeviceAnnotations]
+    areas: ConceptCounts
+    skipped: Sequence[Skipped]
+    image_count: int
+    remarks: Remarks
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes on the device."""
+        return sum(annotations.nbytes for annotations in self.by_size)
+
+
+def annotations_on(
+    device: torch.device,
+    batch: Batch,
+    categories: int,
+    category_of: Counts,
+    readable: AbstractSet[int],
+) -> BatchAnnotations:
+    """Copy the annotations of the ``readable`` images of a batch to a device.
+
+    There are so many ``categories``; ``category_of`` is (concept,).
+    """
+    areas = ConceptCounts.empty(len(category_of), categories)
+    device_category_of = torch.from_numpy(category_of).to(device, non_blocking=True)
+    by_size = []
+    for on_host in batch.annotations:
+        counted = on_host.of_images(readable)
+        areas.update_images(
+            counted.concepts.numpy(),
+            counted.areas.numpy(),
+            counted.concept_counts.numpy(),
+            category_of,
+        )
+        members = counted.members.to(device, non_blocking=True)
+        by_size.append(
+            DeviceAnnotations(
+                counted.images.to(device, non_blocking=True),
+                counted.combinations.to(device, non_blocking=True),
+                members,
+                find_categories(members, device_category_of, categories),
+            )
+        )
+    return BatchAnnotations(
+        batch.number,
+        by_size,
+        areas,
+        batch.skipped,
+        batch.image_count,
+        batch.annotation_remarks,
+    )
