@@ -13,9 +13,11 @@ printed for each case, with medians of the rounds:
 - ``device_bytes``, the most that torch's tensors took on the GPU, of the dissection and of the
   bare loop.
 
-A case ``stream-UNITSxCELLS`` puts generated maps at Broden's scale in the place of a network
-(device_stream.py). ``--onnx`` dissects each network's export by ONNX Runtime, too. Models of
-torchvision have random weights; nothing is downloaded.
+The case ``feed`` decodes images and annotations with more and more worker processes, and nothing
+else: images a second, and the seconds until the first batch. A case ``stream-UNITSxCELLS`` puts
+generated maps at Broden's scale in the place of a network (device_stream.py). ``--onnx`` dissects
+each network's export by ONNX Runtime, too. Models of torchvision have random weights; nothing is
+downloaded.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import os
 import platform
 import statistics
 import sys
@@ -34,6 +35,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +58,22 @@ from nd_plugin import (
 from nd_plugin import open_model as open_any_model
 from nd_plugin.engine.run import run
 from nd_plugin.probe_data.batches import Feed
+from nd_plugin.probe_data.workers import cores
 
 FORMATS = {
     "channels last": torch.channels_last,
     "contiguous": torch.contiguous_format,
 }
+FEED = "feed"
+ONNX = " onnx"  # behind the name of a case
 # of the bare loop, by kind of device
 BATCH_SIZES = {"cpu": (16, 24), "cuda": (64, 128, 256)}
 # images of the forward passes that choose batch size and format, and the best of them that compete
 TRIAL_IMAGES = {"cpu": 48, "cuda": 1024}
 TRIALS = 2
+# of the case `feed`: numbers of workers, and images for each of them
+WORKERS = (1, 2, 4, 8, 12, 16, 24)
+FEED_IMAGES = 500
 
 
 @dataclass
@@ -385,6 +393,37 @@ def measure_stream(bench: Bench, stream: Stream) -> dict[str, Any]:
     }
 
 
+def measure_feed(bench: Bench) -> dict[str, Any]:
+    """Return images a second for numbers of workers; the default is that of a dissection."""
+    default = bench.feed(Preprocess()).workers
+    images_per_second = {}
+    first_batch = {}
+    for workers in sorted({1, *WORKERS, default}):
+        if workers > 2 * cores():
+            continue
+        images = min(len(bench.concepts), FEED_IMAGES * workers)
+        feed = Feed.of(
+            bench.concepts,
+            Preprocess(),
+            Settings(limit=images),
+            bench.device,
+            workers=workers,
+        )
+        with Stopwatch() as stopwatch:
+            batches = feed.batches(annotated=True, as_tensors=True)
+            next(batches)
+            first_batch[workers] = round(time.perf_counter() - stopwatch.start, 3)
+            for _ in batches:
+                pass
+        images_per_second[workers] = round(images / stopwatch.seconds)
+    return {
+        "default": default,
+        "cores": cores(),
+        "images_per_second": images_per_second,
+        "first_batch": first_batch,
+    }
+
+
 def set_precision(precision: str) -> None:
     """Let torch compute float32 as it is, or in TF32, as dissections of that precision do."""
     use_tf32 = precision == "tf32"
@@ -406,7 +445,7 @@ def describe_machine(bench: Bench) -> dict[str, Any]:
     )
     return {
         "device": name,
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "images": len(bench.concepts),
@@ -436,7 +475,8 @@ def print_line(
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    names = [case.name for case in CASES] + [stream.name for stream in STREAMS]
+    names = [FEED, *(case.name for case in CASES)]
+    names += [stream.name for stream in STREAMS]
     default_device = "cuda" if torch.cuda.is_available() else "cpu"
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -478,26 +518,23 @@ def main() -> None:
         started + arguments.seconds_limit,
     )
     print(json.dumps({"case": "machine", **describe_machine(bench)}), flush=True)
+    for name, measure in measurements(bench, arguments):
+        if name.removesuffix(ONNX) in arguments.cases:
+            print_line(bench, name, measure)
+
+
+def measurements(
+    bench: Bench, arguments: argparse.Namespace
+) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    """Yield each case's name, and the function that measures it."""
+    yield FEED, partial(measure_feed, bench)
     for case in CASES:
-        if case.name in arguments.cases:
-            print_line(
-                bench, case.name, lambda case=case: measure_case(bench, case)
-            )  # type: ignore[misc]
+        yield case.name, partial(measure_case, bench, case)
     for stream in STREAMS:
-        if stream.name in arguments.cases:
-            sized = stream.of_images(arguments.stream_images)
-            print_line(
-                bench,
-                stream.name,
-                lambda sized=sized: measure_stream(bench, sized),  # type: ignore[misc]
-            )
+        sized = stream.of_images(arguments.stream_images)
+        yield stream.name, partial(measure_stream, bench, sized)
     for case in CASES if arguments.onnx else []:
-        if case.name in arguments.cases:
-            print_line(
-                bench,
-                f"{case.name} onnx",
-                lambda case=case: measure_onnx(bench, case),  # type: ignore[misc]
-            )
+        yield case.name + ONNX, partial(measure_onnx, bench, case)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.laps: list[float] = []  # seconds
-        self._start = 0.0
+        self.start = 0.0  # of the lap at work, as `time.perf_counter` says
 
     def __enter__(self) -> Stopwatch:
-        self._start = time.perf_counter()
+        self.start = time.perf_counter()
         return self
 
     def __exit__(
@@ -23,7 +23,7 @@ class Stopwatch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.laps.append(time.perf_counter() - self._start)
+        self.laps.append(time.perf_counter() - self.start)
 
     @property
     def seconds(self) -> float:
