@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from exact_network import LAYERS, PREPROCESS, SIZE, ExactNetwork
+
 from nd_plugin import ModelOptions, Settings, open_concepts, open_model
 from nd_plugin.engine.run import run
 from nd_plugin.probe_data.batches import Feed
