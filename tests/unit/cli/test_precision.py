@@ -149,6 +149,12 @@ class TestUsed:
             assert done.returncode == 0, done.stderr
             (explanation,) = json.loads(done.stdout)["explanations"]
             outputs[precision] = explanation["output"]
+            notes = [note for note in explanation["notes"] if "computed in" in note]
+            expected = (
+                "the dissection was computed in bfloat16, and this explanation in "
+                "float32: activations and thresholds differ by their rounding"
+            )
+            assert notes == ([expected] if precision == "float32" else [])
         full, half = outputs["float32"], outputs["bfloat16"]
         assert full != half and half == pytest.approx(full, rel=0.05, abs=0.05)
 
