@@ -11,8 +11,9 @@ import statistics
 from contextlib import ExitStack
 
 import torch
+from device_cases import FOUR_LAYERS
 from stopwatch import Stopwatch
-from whole_run import FOUR_LAYERS, AlexNet
+from whole_run import AlexNet
 
 from nd_plugin import Model, open_model
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import bare
 import torch
+from device_cases import FOUR_LAYERS
 from stopwatch import Stopwatch
 from torch import nn
 
@@ -27,7 +28,6 @@ from nd_plugin import (
 WORKERS = 1
 # of the bare loop; the one with the best median counts
 BATCH_SIZES = (8, 16, 24, 32)
-FOUR_LAYERS = ("_blocks.4", "_blocks.10", "_blocks.15", "_bn1")
 
 
 class AlexNet(nn.Module):

@@ -65,6 +65,7 @@ def draw_case(
     mask: Size,
     *,
     geometry: Geometry | None = None,
+    input_size: Size = INPUT_SIZE,
     dtype: torch.dtype = torch.float32,
     combinations: int = 7,
     combinations_dtype: torch.dtype = torch.uint8,
@@ -78,14 +79,14 @@ def draw_case(
     values = torch.randn(maps, *cells, generator=generator, dtype=torch.float64)
     is_dark = torch.rand(values.shape, generator=generator) < dark_share
     values = values.masked_fill(is_dark, -torch.inf).to(dtype)
-    geometry = geometry or spread_evenly(cells, INPUT_SIZE)
-    upsampled = upsample(values, geometry, INPUT_SIZE, mask).flatten(1)
+    geometry = geometry or spread_evenly(cells, input_size)
+    upsampled = upsample(values, geometry, input_size, mask).flatten(1)
     pixels = torch.randint(upsampled.shape[1], (maps, 1), generator=generator)
     return LitPixelCase(
         values,
         upsampled.gather(1, pixels)[:, 0],
         torch.randint(images, (maps,), generator=generator),
-        MaskGrid(geometry, INPUT_SIZE, mask),
+        MaskGrid(geometry, input_size, mask),
         torch.randint(combinations, (images, *mask), generator=generator).to(
             combinations_dtype
         ),

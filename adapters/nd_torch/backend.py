@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -40,7 +40,7 @@ from nd_torch.probe import TorchProbe, open_probe
 from nd_torch.split_model import Splittable
 from nd_torch.survey import survey
 from nd_torch.tracking import probe_input
-from nd_torch.weights import precision_of, weights_fingerprint
+from nd_torch.weights import copy_buffers, precision_of, weights_fingerprint
 
 Size = tuple[int, int]
 SCRIPT_FUNCTIONS = ("ScriptFunction", "ScriptMethod")
@@ -105,13 +105,15 @@ def _open_object(model: Any, device: str) -> TorchModel:
 class TorchModel(Splittable):
     """PyTorch model that runs in this process."""
 
-    identity: Identity
+    name: str
+    source: str
     stated_preprocess: Preprocess  # by metadata, or assumed
     device: torch.device
     dtype: torch.dtype
     opening_notes: tuple[str, ...]
     call: Callable[[Tensor], Any]
     root: nn.Module | None  # None: a forward function whose modules are unknown
+    buffers: Mapping[str, Tensor]  # copies of the root's, as of the opening
     backend: str = "torch"
     chosen_precision: str | None = None
 
@@ -138,27 +140,43 @@ class TorchModel(Splittable):
         image_size = fixed_image_size(root)
         if image_size is not None:
             preprocess = replace(preprocess, size=image_size)
-        identity = Identity(
+        return cls(
             type(root).__name__,
             source,
-            torch.__version__,
-            weights_fingerprint(root),
-        )
-        return cls(
-            identity, preprocess, chosen_device, dtype_of(root), notes, root, root
+            preprocess,
+            chosen_device,
+            dtype_of(root),
+            notes,
+            root,
+            root,
+            copy_buffers(root),
         )
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], device: str) -> TorchModel:
         """Open a forward function, whose layers are then given as modules."""
         name = getattr(function, "__qualname__", type(function).__qualname__)
-        module_name = getattr(function, "__module__", "?")
-        identity = Identity(name, f"{module_name}.{name}", torch.__version__, "")
+        source = f"{getattr(function, '__module__', '?')}.{name}"
         chosen_device = choose_device(device, None)
         preprocess = Preprocess.imagenet(NAMES_NONE)
         return cls(
-            identity, preprocess, chosen_device, torch.float32, (), function, None
+            name,
+            source,
+            preprocess,
+            chosen_device,
+            torch.float32,
+            (),
+            function,
+            None,
+            {},
         )
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Identity; large weights take a while to be fingerprinted, at the first look at it."""
+        root = self.root
+        fingerprint = weights_fingerprint(root, self.buffers) if root else ""
+        return Identity(self.name, self.source, torch.__version__, fingerprint)
 
     @cached_property
     def preprocess(self) -> Preprocess:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nd_plugin import ModelNotFound, fingerprint
 
@@ -17,13 +17,25 @@ WRAPPER_KEYS = ("state_dict", "model_state_dict", "model", "state_dict_ema")
 NAMES_SHOWN = 3
 
 
-def weights_fingerprint(module: nn.Module) -> str:
-    """Return the fingerprint of names, shapes, types and bytes of all weights."""
-    return fingerprint(_weight_bytes(module))
+def copy_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """Return copies of a module's buffers, which its passes may change, by name."""
+    return {
+        name: buffer.detach().clone() for name, buffer in module.named_buffers()
+    }
 
 
-def _weight_bytes(module: nn.Module) -> Iterator[bytes | memoryview]:
-    weights = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+def weights_fingerprint(module: nn.Module, buffers: Mapping[str, Tensor]) -> str:
+    """Return the fingerprint of names, shapes, types and bytes of all weights.
+
+    ``buffers`` are copies of the module's, as of its opening.
+    """
+    return fingerprint(_weight_bytes(module, buffers))
+
+
+def _weight_bytes(
+    module: nn.Module, buffers: Mapping[str, Tensor]
+) -> Iterator[bytes | memoryview]:
+    weights = {**dict(module.named_parameters()), **buffers}
     for name in sorted(weights):
         tensor = weights[name]
         yield f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode()

@@ -67,10 +67,16 @@ class DeviceMemory:
         """Bytes for the dense maps of one step, and for what is computed from them."""
         return max(int(WORK_SHARE * self.budget), MIN_WORK)
 
-    def survive(self, attempt: Callable[[], T], release: Callable[[], None]) -> T:
+    def survive(
+        self,
+        attempt: Callable[[], T],
+        release: Callable[[], None],
+        second_attempt: Callable[[], T] | None = None,
+    ) -> T:
         """Return what ``attempt`` does; where memory runs out, once more with a smaller budget.
 
-        ``release`` frees what it can before the second attempt, which must not build on the first.
+        ``release`` frees what it can before the second attempt, which must not build on the first,
+        and may be another one.
         """
         try:
             return attempt()
@@ -80,7 +86,7 @@ class DeviceMemory:
         release()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return attempt()
+        return (second_attempt or attempt)()
 
     def reduce(self) -> None:
         """Reduce the budget after the device has run out of memory, and note it."""

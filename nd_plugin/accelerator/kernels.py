@@ -1,4 +1,4 @@
-"""Triton kernels and the plain versions that stand in for them: which of them is used, and why."""
+"""Choice between a Triton kernel and its plain version, and the reason for it."""
 
 from __future__ import annotations
 

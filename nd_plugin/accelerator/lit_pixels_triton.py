@@ -72,6 +72,7 @@ def launch(
     *,
     block: tuple[int, int] = (BLOCK_ROWS, BLOCK_COLUMNS),
     options: dict[str, Any] = LAUNCH_OPTIONS,
+    counting: int = 0,
 ) -> Any:
     """Add the lit pixels of at least one map to ``counts`` (map, combination) int32.
 
@@ -104,6 +105,7 @@ def launch(
         BLOCK_ROWS=block[0],
         BLOCK_COLUMNS=block[1],
         CELLS_AT_ONCE=CELLS_AT_ONCE,
+        COUNTING=counting,
         **options,
     )
 
@@ -130,6 +132,7 @@ def count_block_columns(
     BLOCK_ROWS: tl.constexpr,  # noqa: N803
     BLOCK_COLUMNS: tl.constexpr,  # noqa: N803
     CELLS_AT_ONCE: tl.constexpr,  # noqa: N803
+    COUNTING: tl.constexpr,  # noqa: N803
 ) -> None:
     """Count the lit pixels in one column of blocks of one map's mask.
 
@@ -140,7 +143,8 @@ def count_block_columns(
     block_start = tl.program_id(1) * BLOCK_COLUMNS
     first_cell = maps + map_index * map_rows * map_columns
     threshold = tl.load(thresholds + map_index)
-    mask_start = tl.load(images + map_index) * mask_rows * mask_columns
+    image = tl.load(images + map_index).to(tl.int64)
+    mask_start = image * mask_rows * mask_columns
     first_count = counts + map_index * combination_count
 
     mask_column = block_start + tl.arange(0, BLOCK_COLUMNS)
@@ -198,12 +202,42 @@ def count_block_columns(
             is_lit = (upsampled > threshold) & in_mask
             pixel = mask_row[:, None] * mask_columns + mask_column[None, :]
             combination = tl.load(combinations + (mask_start + pixel), is_lit, 0)
-            tl.atomic_add(
-                first_count + combination.to(tl.int32),
-                1,
+            _add_counts(
+                first_count,
+                combination.to(tl.int32),
                 is_lit,
-                sem="relaxed",
+                combination_count,
+                COUNTING,
             )
+
+
+@triton.jit
+def _add_counts(
+    first_count: tl.tensor,
+    combination: tl.tensor,
+    is_lit: tl.tensor,
+    combination_count: tl.tensor,
+    COUNTING: tl.constexpr,  # noqa: N803
+) -> None:
+    """Add the lit pixels of a block to the counts of its map."""
+    if COUNTING == 0:
+        tl.atomic_add(first_count + combination, 1, is_lit, sem="relaxed")
+    elif COUNTING == 1:
+        lit_count = tl.sum(is_lit.to(tl.int32))
+        lowest = tl.min(tl.where(is_lit, combination, combination_count))
+        highest = tl.max(tl.where(is_lit, combination, -1))
+        if lowest == highest:
+            tl.atomic_add(first_count + lowest, lit_count, sem="relaxed")
+        elif lit_count > 0:
+            tl.atomic_add(first_count + combination, 1, is_lit, sem="relaxed")
+    else:
+        bin = tl.arange(0, COUNTING)
+        bins = tl.histogram(
+            tl.reshape(combination, [combination.numel]),
+            COUNTING,
+            tl.reshape(is_lit, [combination.numel]),
+        )
+        tl.atomic_add(first_count + bin, bins, bins > 0, sem="relaxed")
 
 
 @triton.jit

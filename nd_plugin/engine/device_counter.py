@@ -131,6 +131,7 @@ class DeviceCounter:
             return {}
         readable = self.part_run.images_of_first_pass(batch)
         activations = self.part_run.activations(readable, self.layers_to_rerun)
+        self.part_run.report_data.add_activations(readable, activations)
         sparse_maps: dict[str, SparseMaps] = {}
         for layer, maps in activations.items():
             maps = maps.to(self.device)

@@ -57,6 +57,37 @@ class DeviceStrategy:
         """Notes on memory that ran out."""
         return self.memory.notes
 
+    def run_model(
+        self, part_run: PartRun, pixels: Tensor, layers: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """Run a batch through the model; in two halves where the device runs out of memory."""
+
+        def run_whole() -> dict[str, Tensor]:
+            return part_run.run_model(pixels, layers)
+
+        def run_halves() -> dict[str, Tensor]:
+            halves = [
+                part_run.run_model(half, layers) for half in pixels.tensor_split(2)
+            ]
+            return {
+                layer: torch.cat([maps[layer] for maps in halves])
+                for layer in layers
+            }
+
+        def release() -> None:
+            self._offload(part_run)
+            self.finish(part_run)
+            self._offload(part_run)
+
+        return self.memory.survive(
+            run_whole, release, run_halves if len(pixels) > 1 else None
+        )
+
+    def _offload(self, part_run: PartRun) -> None:
+        """Move all candidates from the device to memory."""
+        for candidates in part_run.state.files():
+            candidates.offload(candidates.device_nbytes)
+
     def update(
         self, part_run: PartRun, batch: Batch, activations: Mapping[str, Tensor]
     ) -> None:
@@ -64,9 +95,9 @@ class DeviceStrategy:
         images = batch.indices.to(self.device, non_blocking=True)
         for layer, maps in activations.items():
             maps = maps.to(self.device)
-            _update_layer(
-                part_run.layer_state(layer, maps), batch.number, maps, images
-            )
+            layer_state = part_run.layer_state(layer, maps)
+            layer_state.sample.update(maps, batch.indices)
+            _update_layer(layer_state, batch.number, maps, images)
         self._retain_annotations(part_run, batch)
         if self._must_sift(part_run, batch):
             self.finish(part_run)

@@ -46,6 +46,7 @@ def dissections(
             layer,
             other_layers=set(part_run.layers) - {name},
         )
+        histograms = layer.sample.histograms(layer.statistics.highest)
         for thresholds in layer.thresholds:
             counts = combined.counted.units[name, thresholds.quantile]
             dissection = Dissection(
@@ -66,6 +67,8 @@ def dissections(
                 skipped=skipped,
                 settings=feed.settings.at(thresholds.quantile),
                 provenance=layer_provenance,
+                stored_pictures=layer.pictures,
+                histograms=histograms,
             )
             results.append(dissection)
     return results

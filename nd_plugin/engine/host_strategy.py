@@ -38,6 +38,12 @@ class HostStrategy:
     device: torch.device = CPU
     notes: Sequence[str] = ()
 
+    def run_model(
+        self, part_run: PartRun, pixels: Tensor, layers: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """Run a batch through the model."""
+        return part_run.run_model(pixels, layers)
+
     def update(
         self, part_run: PartRun, batch: Batch, activations: Mapping[str, Tensor]
     ) -> None:
@@ -95,6 +101,7 @@ class HostStrategy:
                 for layer, layer_state in state.layers.items()
             },
             state.readable,
+            part_run.report_data.pack_labels_of,
         )
         needs_model = bool(layers_to_rerun)
         if not needs_model and (can_fork() or not feed.workers):
@@ -107,9 +114,15 @@ class HostStrategy:
                 return counter.count(batch, {})
             readable = part_run.images_of_first_pass(batch)
             activations = part_run.activations(readable, layers_to_rerun)
+            part_run.report_data.add_activations(readable, activations)
             return counter.count(readable, activations)
 
-        batches = feed.batches(pictures=needs_model, annotated=True, start=start)
+        batches = feed.batches(
+            pictures=needs_model,
+            annotated=True,
+            start=start,
+            pack_labels_of=part_run.report_data.pack_labels_of,
+        )
         return map(count, batches)
 
 
@@ -126,6 +139,7 @@ def _update_layer(
     if not bool(peaks.isfinite().all()):
         raise part_run.not_finite(layer, maps, peaks, batch.indices)
     layer_state = part_run.layer_state(layer, maps)
+    layer_state.sample.update(maps, batch.indices)
     layer_state.update(batch.number, maps, peaks, batch.indices)
 
 

@@ -12,11 +12,12 @@ from torch import Tensor
 from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.contracts.models import Probe
 from nd_plugin.engine.batch_counter import CountedBatch
+from nd_plugin.engine.report_data.collected import CollectedData
 from nd_plugin.engine.state import LayerState, State
 from nd_plugin.engine.thresholds import UnitThresholds
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.machine.memory_blocks import BlockPool
-from nd_plugin.method.finite import first_non_finite
+from nd_plugin.method.finite import at_least_float32, first_non_finite
 from nd_plugin.probe_data.batches import Batch, Batches, Feed
 from nd_plugin.receptive_fields.geometry import Geometry, spread_evenly
 
@@ -72,6 +73,12 @@ class Strategy(Protocol):
     @property
     def notes(self) -> Sequence[str]:
         """Notes to be shown with results, such as a fallback that was used."""
+        ...
+
+    def run_model(
+        self, part_run: PartRun, pixels: Tensor, layers: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """Run a batch through the model by `PartRun.run_model`, in pieces where it must be."""
         ...
 
     def update(
@@ -132,6 +139,7 @@ class PartRun:
     saver: StateSaver = field(default_factory=StateSaver)
     first_pass_batches: Batches | None = None  # those that `state` does not hold
     pool: BlockPool = field(default_factory=BlockPool)  # memory of all candidates
+    report_data: CollectedData = field(default_factory=CollectedData)
 
     def close(self) -> None:
         """Close the files of candidates."""
@@ -150,13 +158,25 @@ class PartRun:
         """Run a batch through the model.
 
         Returns (image, unit, row, column) float32 or float64 by layer; nothing for an empty batch.
+        Raises RunFailed where the device has too little memory for it.
         """
         if not len(batch.indices):
             return {}
+        try:
+            return self.strategy.run_model(self, batch.pixels, layers)
+        except torch.OutOfMemoryError as error:
+            raise RunFailed(
+                f"{self.device} has too little memory for the model and a batch of "
+                f"{len(batch.indices)} images ({error}); use smaller batches "
+                "(--batch-size, batch_size=)"
+            ) from error
+
+    def run_model(self, pixels: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Run ``pixels`` (image, channel, row, column) through the model; see `activations`."""
         assert self.probe is not None
-        pixels = batch.pixels.to(self.device, non_blocking=True)
+        pixels = pixels.to(self.device, non_blocking=True)
         activations = self.probe(self.feed.preprocess.normalise(pixels))
-        return {layer: _at_least_float32(activations[layer]) for layer in layers}
+        return {layer: at_least_float32(activations[layer]) for layer in layers}
 
     def images_of_first_pass(self, batch: Batch) -> Batch:
         """Return a batch of a later pass with exactly those images that the first pass has read.
@@ -248,7 +268,3 @@ class PartRun:
             f"column {column} is {float(maps[image, unit, row, column])}; look at the weights, "
             "the preprocessing (mean, std, scale), or an autocast that overflows"
         )
-
-
-def _at_least_float32(maps: Tensor) -> Tensor:
-    return maps if maps.dtype in (torch.float32, torch.float64) else maps.float()

@@ -39,6 +39,7 @@ def observe(part_run: PartRun) -> None:
         state.skipped += [item for item in batch.skipped if item.part == "image"]
         state.readable.update(batch.indices.tolist())
         state.remarks += batch.picture_remarks
+        part_run.report_data.small_pictures.update(batch.small_pictures)
         activations = part_run.activations(batch, part_run.layers)
         part_run.strategy.update(part_run, batch, activations)
         state.batches += 1
@@ -106,6 +107,7 @@ def count_concepts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountSta
     )
     for batch in part_run.with_progress("masks", batches, batches_done):
         counted.update(batch)
+        part_run.report_data.add_labels(batch.packed_labels)
         counted.skipped += _skipped_annotations(batch, unreadable)
         part_run.saver.tick(state, batch.image_count)
         trim_memory()

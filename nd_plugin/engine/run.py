@@ -12,9 +12,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from platform import python_version
 from typing import Any
@@ -31,6 +33,7 @@ from nd_plugin.engine.dissections import dissections
 from nd_plugin.engine.host_strategy import HostStrategy
 from nd_plugin.engine.part_run import PartRun, Progress, StateSaver, silent
 from nd_plugin.engine.passes import observe as observe_images
+from nd_plugin.engine.report_data.collected import collects_small_pictures
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, ModelFailed
 from nd_plugin.machine.allocator import retain_memory
@@ -60,12 +63,14 @@ def open_run(
     open_state: OpenState = start_fresh,
     *,
     counts: bool = True,
+    small_pictures: bool = False,
 ) -> Iterator[tuple[PartRun, Provenance]]:
     """Open the run over ``feed``'s part of the probe data set, ready to start or to continue.
 
     ``counts`` tells whether masks will be counted, too.
     ``open_state`` returns the saver and the state to begin with, given the names of the layers
-    and the provenance. The model is left as it was in any case.
+    and the provenance. ``small_pictures``: whether the first pass makes small pictures of the
+    images, for reports. The model is left as it was in any case.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
@@ -73,12 +78,18 @@ def open_run(
         on_device = uses_device_strategy(model.device)
         annotated = on_device and counts
         # images are decoded while the model is opened, which takes some forward passes
-        images = stack.enter_context(
-            closing(feed.images_from(0, annotated=annotated))
+        images_from = partial(
+            feed.images_from, annotated=annotated, small_pictures=small_pictures
         )
+        images = stack.enter_context(closing(images_from(0)))
+        # weights are hashed meanwhile, which takes as long for large models
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        identity = pool.submit(lambda: model.identity)
         with threads(torch.get_num_threads() - feed.workers):
             probe = stack.enter_context(model.probe(layers, feed.preprocess.size))
         _check_reliable(probe, feed.settings)
+        # an error of the model's own
+        identity.result()
         run_provenance = _starting_provenance(model, feed, probe)
         saver, state = open_state(probe.layers, run_provenance)
         part_run = PartRun(
@@ -95,7 +106,7 @@ def open_run(
         )
         stack.enter_context(closing(part_run))
         remaining = stack.enter_context(
-            closing(_remaining(images, feed, state, annotated))
+            closing(_remaining(images, images_from, state))
         )
         part_run.first_pass_batches = remaining
         yield part_run, run_provenance
@@ -146,13 +157,13 @@ def _versions() -> dict[str, str]:
 
 
 def _remaining(
-    images: Batches, feed: Feed, state: State, annotated: bool
+    images: Batches, images_from: Callable[[int], Batches], state: State
 ) -> Batches:
     """Return the batches that ``state`` does not hold; ``images`` are those from the first on."""
     if state.batches == 0:
         return images
     images.close()
-    return feed.images_from(state.batches, annotated=annotated)
+    return images_from(state.batches)
 
 
 def uses_device_strategy(device: torch.device) -> bool:
@@ -192,7 +203,15 @@ def run(
     """
     group = group or SingleProcess()
     start = time.monotonic()
-    with open_run(model, layers, feed, progress, open_state) as opened_run:
+    opening = open_run(
+        model,
+        layers,
+        feed,
+        progress,
+        open_state,
+        small_pictures=collects_small_pictures(feed),
+    )
+    with opening as opened_run:
         part_run, run_provenance = opened_run
         earlier_seconds = part_run.state.seconds
         observe_images(part_run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -15,8 +15,8 @@ from nd_plugin.probe_data.annotation_tensors import (
     AnnotationTensors,
     group_by_size,
 )
-from nd_plugin.probe_data.items import Item
-from nd_plugin.probe_data.packing import PackedTensors
+from nd_plugin.probe_data.items import Item, PackedLabels
+from nd_plugin.probe_data.packing import PackedTensors, SharedSlots
 from nd_plugin.probe_data.remarks import Remarks
 
 
@@ -33,6 +33,9 @@ class Batch:
     number: int  # among the batches of the whole probe data set
     picture_remarks: Remarks = field(default_factory=Remarks)
     annotation_remarks: Remarks = field(default_factory=Remarks)
+    # for reports, by image
+    small_pictures: Mapping[int, bytes] = field(default_factory=dict)
+    packed_labels: Mapping[int, PackedLabels] = field(default_factory=dict)
     # by size of the masks; only if asked for as tensors
     annotations: tuple[AnnotationTensors, ...] = ()
     # whether `annotations` are those of all images that have a readable one
@@ -63,6 +66,16 @@ class Batch:
             annotation_remarks=Remarks.total(
                 item.annotation_remarks for item in readable
             ),
+            small_pictures={
+                item.image: item.small_picture
+                for item in readable
+                if item.small_picture is not None
+            },
+            packed_labels={
+                item.image: item.packed_labels
+                for item in readable
+                if item.packed_labels is not None
+            },
             annotations=annotations,
             has_annotation_tensors=as_tensors,
         )
@@ -99,9 +112,11 @@ class PackedBatch:
     packed: PackedTensors
 
     @classmethod
-    def of(cls, batch: Batch) -> PackedBatch:
-        """Pack the tensors of a batch."""
-        packed = PackedTensors.of(batch.tensors)
+    def of(
+        cls, batch: Batch, slots: SharedSlots | None = None, turn: int = 0
+    ) -> PackedBatch:
+        """Pack the tensors of a batch, whose ``turn`` it is for a slot."""
+        packed = PackedTensors.of(batch.tensors, slots, turn)
         # of which no memory is shared
         nothing = torch.empty(0, 0, 0, 0, dtype=torch.uint8, device="cpu")
         return cls(batch.with_tensors([nothing] * len(batch.tensors)), packed)
@@ -120,14 +135,19 @@ class Collation:
     """Collation of items to a batch, in the process that has decoded them."""
 
     as_tensors: bool  # annotations
+    numbers: range  # of the batches, in the order in which they are loaded
+    slots: SharedSlots | None = None  # of forked worker processes
 
     def __call__(self, items: Sequence[Item]) -> PackedBatch:
         """Collate the items of one batch; DataLoader calls this."""
-        return PackedBatch.of(Batch.of(items, self.as_tensors))
+        batch = Batch.of(items, self.as_tensors)
+        return PackedBatch.of(batch, self.slots, self.numbers.index(batch.number))
 
 
 def _stack_pixels(items: Sequence[Item]) -> Tensor:
+    """Stack the pixels; they stay in memory as they are decoded, channel beside channel."""
     pixels = [item.pixels for item in items if item.pixels is not None]
     if not pixels:
         return torch.empty(0, 3, 1, 1, dtype=torch.uint8, device="cpu")
-    return torch.stack(pixels)
+    decoded = [image.permute(1, 2, 0) for image in pixels]
+    return torch.stack(decoded).permute(0, 3, 1, 2)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, Unreadable
+from nd_plugin.machine.forked_workers import can_fork
 from nd_plugin.machine.termination import ignore_in_worker
 from nd_plugin.pictures.pixel_limit import environment_limit
 from nd_plugin.preprocess import Preprocess
@@ -24,8 +26,13 @@ from nd_plugin.probe_data.loading import (
     default_batch_size,
     whole_number,
 )
+from nd_plugin.probe_data.packing import SharedSlots, reserve_slots
 from nd_plugin.probe_data.parts import WHOLE, Part
-from nd_plugin.probe_data.workers import crashes_translated, default_workers
+from nd_plugin.probe_data.workers import (
+    BATCHES_AHEAD,
+    crashes_translated,
+    default_workers,
+)
 
 __all__ = ["Batch", "Batches", "Feed", "batch_bytes", "shuffled"]
 
@@ -136,15 +143,19 @@ class Feed:
         """Count the images of batches."""
         return sum(len(self.order[number]) for number in numbers)
 
-    def images_from(self, start: int, *, annotated: bool = False) -> Batches:
+    def images_from(
+        self, start: int, *, annotated: bool = False, small_pictures: bool = False
+    ) -> Batches:
         """Load batches with pixels, and annotations as tensors where ``annotated``.
 
-        Under ``strict`` annotations are decoded in any case, to fail early.
+        Under ``strict`` annotations are decoded in any case, to fail early. With
+        ``small_pictures``, also these, for reports.
         """
         return self.batches(
             annotated=annotated or self.settings.strict,
             as_tensors=annotated,
             start=start,
+            small_pictures=small_pictures,
         )
 
     def batches(
@@ -154,20 +165,31 @@ class Feed:
         annotated: bool,
         as_tensors: bool = False,
         start: int = 0,
+        small_pictures: bool = False,
+        pack_labels_of: AbstractSet[int] = frozenset(),
     ) -> Batches:
         """Load this part's batches, without the first ``start``.
 
         ``pictures`` and ``annotated`` choose pixels, annotations or both; ``as_tensors`` has
-        workers make tensors of the annotations. Worker processes start at once, and end when the
-        caller closes the generator that is returned. An unreadable item raises Unreadable under
+        workers make tensors of the annotations; ``small_pictures`` and ``pack_labels_of``, images,
+        choose what is stored for reports. Worker processes start at once, and end when the caller
+        closes the generator that is returned. An unreadable item raises Unreadable under
         ``strict``; a crashed worker raises RunFailed.
         """
+        decoder = replace(
+            self.decoder(pictures, annotated),
+            with_small_pictures=small_pictures,
+            pack_labels_of=pack_labels_of,
+        )
         numbers = self.batch_numbers(start)
+        workers = min(self.workers, len(numbers))
+        slots = self._reserve_slots(workers)
         loader = DataLoader(
-            self._decoder(pictures, annotated),
+            decoder,
             batch_sampler=[self._positions(number) for number in numbers],
-            num_workers=min(self.workers, len(numbers)),
-            collate_fn=Collation(as_tensors),
+            num_workers=workers,
+            prefetch_factor=BATCHES_AHEAD if workers else None,
+            collate_fn=Collation(as_tensors, numbers, slots),
             # for its seed: the caller's random state stays
             generator=torch.Generator("cpu"),
             pin_memory=self.pinned,
@@ -177,14 +199,28 @@ class Feed:
             # not the caller's default device
             return self._checked_batches(iter(loader))
 
+    def _reserve_slots(self, workers: int) -> SharedSlots | None:
+        """Reserve a slot for every batch that workers may be ahead, and one that is copied."""
+        if not workers or not can_fork():
+            return None
+        # annotations may be larger than estimated; what is not written takes no memory
+        nbytes = 2 * batch_bytes(self.preprocess, self.batch_size)
+        return reserve_slots(workers * BATCHES_AHEAD + 1, nbytes)
+
     def _checked_batches(self, packed_batches: Iterator[PackedBatch]) -> Batches:
         with crashes_translated():
             for packed in packed_batches:
                 yield self.check_strict(packed.unpack())
 
-    def annotations(self, number: int) -> Batch:
-        """Decode one batch, annotations only, in this process."""
-        decoder = self._decoder(pictures=False, annotated=True)
+    def annotations(
+        self, number: int, pack_labels_of: AbstractSet[int] = frozenset()
+    ) -> Batch:
+        """Decode one batch, annotations only, in this process.
+
+        The labels of the images ``pack_labels_of`` are packed too, for reports.
+        """
+        decoder = self.decoder(pictures=False, annotated=True)
+        decoder = replace(decoder, pack_labels_of=pack_labels_of)
         return Batch.of([decoder[position] for position in self._positions(number)])
 
     def check_strict(self, batch: Batch) -> Batch:
@@ -196,7 +232,8 @@ class Feed:
             )
         return batch
 
-    def _decoder(self, pictures: bool, annotated: bool) -> ItemDecoder:
+    def decoder(self, pictures: bool, annotated: bool) -> ItemDecoder:
+        """Return the decoder of pixels, annotations or both."""
         size = mask_size(self.settings, self.concepts, self.preprocess.size)
         return ItemDecoder(
             self.concepts,

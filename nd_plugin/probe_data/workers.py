@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 
 from nd_plugin.errors import RunFailed
+from nd_plugin.machine.forked_workers import can_fork
 
 LARGEST_DEFAULT_ON_CPU = 4  # the forward pass needs the other cores
 LARGEST_DEFAULT = (
@@ -54,7 +54,7 @@ def default_workers(device: torch.device, batch_bytes: int) -> int:
     share all of these. Without fork there are no workers: they would run the caller's script again,
     and fail if it has no main guard.
     """
-    if multiprocessing.get_start_method() == "spawn":
+    if not can_fork():
         return 0
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     spare_cores = max(cores() // processes - 1, 0)
