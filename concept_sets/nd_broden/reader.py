@@ -68,7 +68,7 @@ class Broden:
         row = self._rows[index]
         path = self.root / "images" / row.image
         image = read_picture(path)
-        _check_index_is_upright(row, measure_picture(path))
+        _check_index_is_upright(row, measure_picture(path, image))
         return image
 
     def annotation(self, index: int) -> Annotation:

@@ -171,7 +171,8 @@ class LayerDissection(DissectedLayer):
             anchor: Cells at ``"rf"``, receptive fields' centres, or ``"cell"``, spread evenly.
             mask_size: ``"native"``, N or ``"HxW"``; None: Broden's own, else half the input.
             batch_size: Images per forward pass; None chooses by device.
-            workers: Processes that decode images, and on a CPU count masks; None chooses by cores.
+            workers: Processes that decode images, and on a CPU count masks; None chooses by cores
+                and device.
             limit: Number of images to use, from the first; None uses all.
             memory: Bytes for maps stored during the pass (1 GiB); more go to a temporary file.
             checkpoint: Folder for the state of the run, removed at the end. An interrupted

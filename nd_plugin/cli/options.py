@@ -187,5 +187,8 @@ BatchSize = Annotated[
 
 Workers = Annotated[
     int | None,
-    typer.Option(min=0, help="Data-loading worker processes. [default: by cores]"),
+    typer.Option(
+        min=0,
+        help="Data-loading worker processes. [default: cores - 1, at most 4 on a CPU]",
+    ),
 ]

@@ -19,6 +19,7 @@ from nd_plugin.receptive_fields.geometry import Size
 Counts = npt.NDArray[np.int64]
 Integers = npt.NDArray[np.integer[Any]]
 
+LONG_TABLE = 3  # entries for each pixel
 # of packed labels: rows, columns; combinations, labels of each; bytes of a pixel's number
 PACKED_HEADER = struct.Struct("<5I")
 PACKED_LEVEL = 3  # of deflate: the next one takes twice as long for 5 % fewer bytes
@@ -58,9 +59,7 @@ class LabelCombinations:
         ``combinations`` (row, column) are indices into ``members``, sorted and without repetition.
         """
         pixels = np.bincount(combinations.ravel(), minlength=len(members))
-        areas_of_labels = np.zeros(int(members.max(initial=0)) + 1, np.int64)
-        np.add.at(areas_of_labels, members, pixels[:, None])
-        areas = areas_of_labels[1:]  # label 0 is no concept
+        areas = _areas_of_labels(members, pixels)[1:]  # label 0 is no concept
         concepts = np.flatnonzero(areas)
         return cls(
             to_smallest_type(combinations), members, concepts, areas[concepts]
@@ -116,13 +115,27 @@ def _combine_labels(annotation: Annotation, size: Size) -> tuple[Counts, Counts]
     members = np.array([annotation.labels], np.int64).reshape(1, -1)
     for plane in annotation.planes:
         _check_plane(plane)
-        labels = resize_plane(np.asarray(plane), size).astype(np.int64)
-        label_count = int(labels.max()) + 1
-        pairs, combinations = _number_distinct(combinations * label_count + labels)
-        old_combinations = pairs // label_count
-        new_labels = pairs % label_count
+        plane_labels = resize_plane(np.asarray(plane), size).astype(np.int64)
+        labels, indices = _number_if_many(plane_labels, len(members))
+        pairs, combinations = _number_distinct(combinations * len(labels) + indices)
+        old_combinations = pairs // len(labels)
+        new_labels = labels[pairs % len(labels)]
         members = np.column_stack([members[old_combinations], new_labels])
     return combinations, members
+
+
+def _number_if_many(
+    plane_labels: Counts, combination_count: int
+) -> tuple[Counts, Counts]:
+    """Return labels, ascending, among them all of the plane, and each pixel's index among them.
+
+    They are those that occur, or else all up to the largest: where tables over their pairs with
+    combinations are short, the pass over the plane that finds those takes longer than it saves.
+    """
+    label_count = int(plane_labels.max()) + 1
+    if label_count * combination_count > LONG_TABLE * plane_labels.size:
+        return _number_distinct(plane_labels)
+    return np.arange(label_count), plane_labels
 
 
 def _check_plane(plane: Integers) -> None:
@@ -137,6 +150,16 @@ def _clear_repeated(members: Counts) -> None:
     members.sort(axis=1)
     is_repeated = members[:, 1:] == members[:, :-1]
     members[:, 1:][is_repeated] = 0
+
+
+def _areas_of_labels(members: Counts, pixels: Counts) -> Counts:
+    """Count the pixels of each label: (label,), given those of each combination, (combination,).
+
+    `bincount` adds in float64, which is exact for numbers of pixels.
+    """
+    pixels_of_members = np.repeat(pixels, members.shape[1])
+    areas = np.bincount(members.ravel(), pixels_of_members, minlength=1)
+    return areas.astype(np.int64)
 
 
 def to_smallest_type(values: Counts) -> Integers:

@@ -17,6 +17,8 @@ from nd_plugin.pictures.conversion import (
 )
 
 TURNING_ORIENTATIONS = (5, 6, 7, 8)  # by 90 or 270 degrees
+# which Pillow decodes without turning
+FORMATS_AS_STORED = ("JPEG", "PNG")
 TIFF_WIDTH = 256
 TIFF_HEIGHT = 257
 # chunks and keywords; they may stand behind the pixels
@@ -88,8 +90,15 @@ def _is_dark(image: Image.Image) -> bool:
     return bool(colours.max() <= DARK_UPPER_BYTE)
 
 
-def measure_picture(path: Path) -> PictureSize:
-    """Read a picture's size, upright and as stored, without decoding it."""
+def measure_picture(path: Path, decoded: Image.Image | None = None) -> PictureSize:
+    """Read a picture's size, upright and as stored, without decoding it.
+
+    ``decoded``: the picture as `read_picture` has returned it; its file is then read again only for
+    formats whose pictures Pillow turns itself.
+    """
+    if decoded is not None and decoded.format in FORMATS_AS_STORED:
+        is_turned = orientation_of(decoded) in TURNING_ORIENTATIONS
+        return _picture_size((decoded.height, decoded.width), is_turned)
     with Image.open(path) as image:
         stored = (image.height, image.width)
         if image.format == "TIFF":
@@ -99,6 +108,10 @@ def measure_picture(path: Path) -> PictureSize:
         is_turned = (
             _may_be_turned(image) and orientation_of(image) in TURNING_ORIENTATIONS
         )
+    return _picture_size(stored, is_turned)
+
+
+def _picture_size(stored: tuple[int, int], is_turned: bool) -> PictureSize:
     return PictureSize(stored[::-1] if is_turned else stored, stored)
 
 

@@ -161,6 +161,22 @@ class TestLabels:
         ]
         assert labels.areas.tolist() == areas
 
+    @pytest.mark.parametrize("size", [(30, 40), (17, 90)])
+    def test_of_many_concepts_in_several_planes(self, size: Size) -> None:
+        """Tables over all pairs of labels and combinations would be far longer than the planes."""
+        planes = list(random_planes(3, (30, 40), 4, concepts=1197))
+        planes.append(np.full((30, 40), 1197, np.int32))
+        labels = LabelCombinations.of(Annotation(planes, (7,)), size)
+        expected = reference.annotation_masks(planes, [7], size)
+        masks = masks_of(labels)
+        assert list(masks) == sorted(expected) and len(masks) > 800
+        for concept, mask in masks.items():
+            assert np.array_equal(mask, expected[concept])
+        areas = [
+            np.count_nonzero(expected[concept]) for concept in sorted(expected)
+        ]
+        assert labels.areas.tolist() == areas
+
 
 @pytest.mark.parametrize(
     "values", [[[0, 3], [3, 7]], [[5, 5], [5, 5]], [[2**40, 0], [1, 2**40]]]

@@ -31,6 +31,17 @@ def test_sizes(orientation: int, kind: str, tmp_path: Path) -> None:
     size = measure_picture(tmp_path / "a")
     assert size.stored == SIZE
     assert size.upright == (SIZE[::-1] if orientation >= 5 else SIZE)
+    decoded = read_picture(tmp_path / "a")
+    assert measure_picture(tmp_path / "a", decoded) == size
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_decoded_picture_is_not_read_again(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    picture().save(path, kind)
+    decoded = read_picture(path)
+    path.unlink()
+    assert measure_picture(path, decoded) == (SIZE, SIZE)
 
 
 def test_the_orientation_of_a_png_may_stand_behind_its_pixels(
@@ -48,6 +59,7 @@ def test_the_orientation_of_a_png_may_stand_behind_its_pixels(
     last = rest.index(b"IEND") - 4
     path.write_bytes(rest[:last] + chunk + rest[last:])
     assert measure_picture(path).upright == SIZE[::-1]
+    assert measure_picture(path, read_picture(path)).upright == SIZE[::-1]
 
 
 def test_a_png_is_measured_without_being_decoded(
