@@ -85,6 +85,7 @@ class Bench:
     precision: str
     rounds: int
     workers: int | None  # None: as a dissection chooses
+    settings: Settings
     deadline: float  # of `time.perf_counter`
     feed_seconds: dict[str, float] = field(default_factory=dict)
 
@@ -106,7 +107,7 @@ class Bench:
         return Feed.of(
             self.concepts,
             preprocess,
-            Settings(),
+            self.settings,
             self.device,
             workers=self.workers,
         )
@@ -492,6 +493,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--workers", type=int)
     parser.add_argument(
+        "--no-pictures", action="store_true", help="take no pictures for reports"
+    )
+    parser.add_argument(
         "--onnx", action="store_true", help="dissect exports by ONNX Runtime, too"
     )
     parser.add_argument(
@@ -515,6 +519,7 @@ def main() -> None:
         arguments.precision,
         arguments.rounds,
         arguments.workers,
+        Settings(pictures=not arguments.no_pictures),
         started + arguments.seconds_limit,
     )
     print(json.dumps({"case": "machine", **describe_machine(bench)}), flush=True)

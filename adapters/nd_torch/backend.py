@@ -174,8 +174,7 @@ class TorchModel(Splittable):
     @cached_property
     def identity(self) -> Identity:
         """Identity; large weights take a while to be fingerprinted, at the first look at it."""
-        root = self.root
-        fingerprint = weights_fingerprint(root, self.buffers) if root else ""
+        fingerprint = weights_fingerprint(self.root, self.buffers)
         return Identity(self.name, self.source, torch.__version__, fingerprint)
 
     @cached_property

@@ -24,11 +24,15 @@ def copy_buffers(module: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def weights_fingerprint(module: nn.Module, buffers: Mapping[str, Tensor]) -> str:
-    """Return the fingerprint of names, shapes, types and bytes of all weights.
+def weights_fingerprint(
+    module: nn.Module | None, buffers: Mapping[str, Tensor]
+) -> str:
+    """Return the fingerprint of names, shapes, types and bytes of all weights; "" without module.
 
     ``buffers`` are copies of the module's, as of its opening.
     """
+    if module is None:
+        return ""
     return fingerprint(_weight_bytes(module, buffers))
 
 

@@ -8,6 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from nd_plugin.accelerator.intersections import ImageLabels, UnitSums
+from nd_plugin.accelerator.kernels import device_of
 
 COMBINATIONS_AT_ONCE = 128
 LAUNCH_OPTIONS = {"num_warps": 4, "num_stages": 1, "enable_fp_fusion": False}
@@ -42,22 +43,23 @@ def add_intersections(
     category_count = labels.has_category.shape[1]
     if not map_count:
         return
-    add_map[(map_count,)](
-        lit_pixels.contiguous(),
-        images.contiguous(),
-        units.contiguous(),
-        labels.members.contiguous(),
-        labels.has_category.contiguous().view(torch.uint8),
-        sums.intersections,
-        sums.areas,
-        combination_count,
-        label_count,
-        sums.intersections.shape[1],
-        category_count,
-        COMBINATIONS=COMBINATIONS_AT_ONCE,
-        CATEGORIES=triton.next_power_of_2(category_count),
-        **LAUNCH_OPTIONS,
-    )
+    with device_of(lit_pixels):
+        add_map[(map_count,)](
+            lit_pixels.contiguous(),
+            images.contiguous(),
+            units.contiguous(),
+            labels.members.contiguous(),
+            labels.has_category.contiguous().view(torch.uint8),
+            sums.intersections,
+            sums.areas,
+            combination_count,
+            label_count,
+            sums.intersections.shape[1],
+            category_count,
+            COMBINATIONS=COMBINATIONS_AT_ONCE,
+            CATEGORIES=triton.next_power_of_2(category_count),
+            **LAUNCH_OPTIONS,
+        )
 
 
 @triton.jit(do_not_specialize=UNSPECIALIZED)

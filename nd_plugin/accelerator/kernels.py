@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import ModuleType
 
 import torch
+from torch import Tensor
 
 DTypes = tuple[torch.dtype, ...]
 
@@ -78,3 +80,12 @@ class Kernel:
             f"{self._name} by plain torch operations, which is slower and gives the same result: "
             f"the Triton kernel is not used ({reason})"
         )
+
+
+def device_of(tensor: Tensor) -> AbstractContextManager[None]:
+    """Make the GPU that holds a tensor the current one, on which Triton launches kernels.
+
+    Nothing changes for a tensor on the CPU.
+    """
+    guard: AbstractContextManager[None] = torch.cuda.device_of(tensor)  # type: ignore[no-untyped-call]
+    return guard

@@ -13,6 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from nd_plugin.accelerator.kernels import device_of
 from nd_plugin.method.upsampling import MaskGrid, taps_on
 
 # a block of mask pixels: what a program looks at in one step
@@ -84,30 +85,31 @@ def launch(
     rows = taps_on(grid.rows, map_rows, maps.device, maps.dtype)
     columns = taps_on(grid.columns, map_columns, maps.device, maps.dtype)
     programs = (len(maps), triton.cdiv(mask_columns, block[1]))
-    return count_block_columns[programs](
-        maps.contiguous(),
-        thresholds.contiguous(),
-        images.contiguous(),
-        combinations.contiguous(),
-        counts,
-        rows.first,
-        rows.second,
-        rows.weight,
-        columns.first,
-        columns.second,
-        columns.weight,
-        map_rows,
-        map_columns,
-        mask_rows,
-        mask_columns,
-        counts.shape[1],
-        LOWEST=torch.finfo(maps.dtype).min,
-        BLOCK_ROWS=block[0],
-        BLOCK_COLUMNS=block[1],
-        CELLS_AT_ONCE=CELLS_AT_ONCE,
-        COUNTING=counting,
-        **options,
-    )
+    with device_of(maps):
+        return count_block_columns[programs](
+            maps.contiguous(),
+            thresholds.contiguous(),
+            images.contiguous(),
+            combinations.contiguous(),
+            counts,
+            rows.first,
+            rows.second,
+            rows.weight,
+            columns.first,
+            columns.second,
+            columns.weight,
+            map_rows,
+            map_columns,
+            mask_rows,
+            mask_columns,
+            counts.shape[1],
+            LOWEST=torch.finfo(maps.dtype).min,
+            BLOCK_ROWS=block[0],
+            BLOCK_COLUMNS=block[1],
+            CELLS_AT_ONCE=CELLS_AT_ONCE,
+            COUNTING=counting,
+            **options,
+        )
 
 
 @triton.jit(do_not_specialize=UNSPECIALIZED)

@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from nd_plugin.accelerator.kernels import device_of
 from nd_plugin.accelerator.peaks import MapSummary
 
 # values that a program reads in one step
@@ -42,17 +43,18 @@ def launch(maps: Tensor, floors: Tensor, summary: MapSummary) -> Any:
     flat_maps = maps.flatten(2)
     image_count, unit_count, cell_count = flat_maps.shape
     units, cells = block_size(flat_maps)
-    return summarize_block[(image_count, triton.cdiv(unit_count, units))](
-        flat_maps,
-        floors.contiguous(),
-        *summary,
-        unit_count,
-        cell_count,
-        *flat_maps.stride(),
-        UNITS=units,
-        CELLS=cells,
-        **LAUNCH_OPTIONS,
-    )
+    with device_of(maps):
+        return summarize_block[(image_count, triton.cdiv(unit_count, units))](
+            flat_maps,
+            floors.contiguous(),
+            *summary,
+            unit_count,
+            cell_count,
+            *flat_maps.stride(),
+            UNITS=units,
+            CELLS=cells,
+            **LAUNCH_OPTIONS,
+        )
 
 
 def block_size(flat_maps: Tensor) -> tuple[int, int]:

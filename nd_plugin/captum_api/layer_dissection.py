@@ -150,6 +150,7 @@ class LayerDissection(DissectedLayer):
         workers: int | None = None,
         limit: int | None = None,
         memory: int | None = None,
+        device_memory: int | None = None,
         checkpoint: str | Path | None = None,
         strict: bool = False,
         top_images: int = 50,
@@ -171,17 +172,15 @@ class LayerDissection(DissectedLayer):
             anchor: Cells at ``"rf"``, receptive fields' centres, or ``"cell"``, spread evenly.
             mask_size: ``"native"``, N or ``"HxW"``; None: Broden's own, else half the input.
             batch_size: Images per forward pass; None chooses by device.
-            workers: Processes that decode images, and on a CPU count masks; None chooses by cores
-                and device.
+            workers: Processes that decode images; None chooses by cores and device.
             limit: Number of images to use, from the first; None uses all.
             memory: Bytes for maps stored during the pass (1 GiB); more go to a temporary file.
+            device_memory: Bytes of a GPU for maps and annotations (40 % of what is free).
             checkpoint: Folder for the state of the run, removed at the end. An interrupted
                 dissection that is found there is continued.
-            strict: Stop at the first unreadable image, instead of naming and skipping it; refuse
-                a layer that gives other activations from run to run, instead of a note.
+            strict: Fail for unreadable images, and for layers that vary from run to run.
             top_images: Number of most activating images recorded for each unit.
-            pictures: Number of these whose small pictures, annotations and masks are part of the
-                result; True: 15, False: none.
+            pictures: Number of these with pictures and masks in the result; True: 15, False: 0.
             picture_budget: Bytes of a layer's pictures; beyond it, fewer images have pictures.
             max_pixels: Most pixels of an image or mask; None: ND_MAX_PIXELS, else 179 million.
             precision: As in `ModelOptions`: ``"float32"`` (None), ``"tf32"``, ``"float16"`` …
@@ -214,9 +213,9 @@ class LayerDissection(DissectedLayer):
             max_pixels=max_pixels,
         )
         concepts = open_concepts(concept_set)
-        preprocess = preprocess or model.preprocess
+        inputs = (concepts, preprocess or model.preprocess, settings, model.device)
         loading = (batch_size, workers, memory)
-        feed = Feed.of(concepts, preprocess, settings, model.device, *loading)
+        feed = Feed.of(*inputs, *loading, device_memory=device_memory)
         by_layer = run_dissection(
             model, self._layers, feed, quantile, checkpoint, show_progress
         )

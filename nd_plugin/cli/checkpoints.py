@@ -16,7 +16,10 @@ from nd_plugin.machine.process_group import SingleProcess, started_by_torchrun
 from nd_plugin.machine.termination import Terminated
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import Part
-from nd_plugin.resuming.checkpoint import CheckpointFolder
+from nd_plugin.resuming.checkpoint import (
+    IMAGES_BETWEEN_CHECKPOINTS,
+    CheckpointFolder,
+)
 from nd_plugin.resuming.saved_state import folders_with_state, has_state
 
 
@@ -60,7 +63,7 @@ def open_checkpoints(
     folders: RunFolders,
     feed: Feed,
     group: SingleProcess,
-    every_images: int,
+    every_images: int | None,
     *,
     resume: bool,
     overwrite: bool,
@@ -128,7 +131,8 @@ def progress_saved(checkpoints: CheckpointFolder) -> Iterator[None]:
         ):
             console.say(
                 "nd: no progress saved: the first checkpoint is written after "
-                f"{checkpoints.every_images} images (--checkpoint-every)",
+                f"{checkpoints.every_images or IMAGES_BETWEEN_CHECKPOINTS} images "
+                "(--checkpoint-every)",
                 "yellow",
             )
         raise

@@ -38,10 +38,7 @@ from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
 from nd_plugin.results import folder_names, run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import shards
-from nd_plugin.resuming.checkpoint import (
-    IMAGES_BETWEEN_CHECKPOINTS,
-    CheckpointFolder,
-)
+from nd_plugin.resuming.checkpoint import CheckpointFolder
 from nd_plugin.resuming.finished_run import check_same_run, load_finished_run
 from nd_plugin.resuming.saved_state import folders_with_state
 
@@ -53,7 +50,8 @@ class RunOptions:
     batch_size: int | None = None
     workers: int | None = None
     memory: int | None = None
-    every_images: int = IMAGES_BETWEEN_CHECKPOINTS
+    device_memory: int | None = None
+    every_images: int | None = None
     resume: bool = False
     shard: str | None = None
 
@@ -118,6 +116,7 @@ def dissect(
             run_options.workers,
             run_options.memory,
             part,
+            run_options.device_memory,
         )
         say = console.say if group.rank == 0 else console.say_nothing
         with console.results_only():

@@ -180,6 +180,14 @@ Memory = Annotated[
     ),
 ]
 
+DeviceMemory = Annotated[
+    str | None,
+    typer.Option(
+        help="Memory of a GPU for activation maps and annotations; more go to --memory. "
+        "[default: 40 % of what is free]"
+    ),
+]
+
 BatchSize = Annotated[
     int | None,
     typer.Option(min=1, help="Images per forward pass. [default: by device]"),

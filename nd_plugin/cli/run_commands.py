@@ -13,6 +13,7 @@ from nd_plugin.cli.options import (
     Concepts,
     CustomOps,
     Device,
+    DeviceMemory,
     Feeds,
     Input,
     InputSize,
@@ -66,6 +67,7 @@ def dissect(
     batch_size: BatchSize = None,
     workers: Workers = None,
     memory: Memory = None,
+    device_memory: DeviceMemory = None,
     device: Device = "auto",
     precision: Precision = None,
     input_name: Input = None,
@@ -99,11 +101,14 @@ def dissect(
         typer.Option("--resume", help="Continue the run if it was interrupted."),
     ] = False,
     checkpoint_every: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=1, metavar="N", help="Save progress after every N images."
+            min=1,
+            metavar="N",
+            help="Save progress after every N images; by default every 2000, and at most "
+            "twice a minute.",
         ),
-    ] = 2000,
+    ] = None,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -144,6 +149,9 @@ def dissect(
             batch_size,
             workers,
             parsing.parse_bytes(memory) if memory else None,
+            parsing.parse_bytes(device_memory, "--device-memory")
+            if device_memory
+            else None,
             checkpoint_every,
             resume,
             shard,

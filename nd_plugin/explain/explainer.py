@@ -18,11 +18,10 @@ from nd_plugin.explain.displayed_image import (
     check_normalised,
     displayed_pixels,
     notes_on_values,
-    preprocess_of,
 )
 from nd_plugin.explain.explanation import Explanation, Explanations
 from nd_plugin.explain.layer_pass import LayerPass
-from nd_plugin.explain.question import Contributions, Question
+from nd_plugin.explain.question import Contributions, Question, notes_on_dissection
 from nd_plugin.explain.targets import find_predicted_classes, plain_target, select
 from nd_plugin.explain.unit_masks import active_pixels, choose_thresholds
 from nd_plugin.preprocess import Preprocess
@@ -90,7 +89,7 @@ def explain(
             evaluation=_evaluate(question, dissection, settings, cuts, rest),
             scores=list(dissection.unit_scores()),
             settings=settings,
-            notes=_notes(question, dissection),
+            notes=notes_on_dissection(question, dissection),
         )
         image_count = len(explainer.evaluation.target_outputs)
         return Explanations(
@@ -171,24 +170,6 @@ def _check_units(dissection: Dissection, layer_name: str, units: int) -> None:
             f"the dissection has {dissection.units} units, "
             f"and layer {layer_name!r} has {units}"
         )
-
-
-def _notes(question: Question, dissection: Dissection) -> tuple[str, ...]:
-    """Note an assumed preprocessing of the dissection, and a model with other weights than its own.
-
-    A fingerprint "" is unknown.
-    """
-    preprocess = preprocess_of(dissection)
-    preprocess_notes = preprocess.notes if preprocess else ()
-    dissected = dissection.provenance.model.fingerprint
-    explained = question.model.identity.fingerprint
-    if not dissected or not explained or dissected == explained:
-        return preprocess_notes
-    return (
-        *preprocess_notes,
-        f"the dissection is of a model with other weights "
-        f"(fingerprint {dissected}; this model has {explained})",
-    )
 
 
 @dataclass(frozen=True, eq=False)

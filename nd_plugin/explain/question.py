@@ -1,15 +1,21 @@
-"""Questions about a model: contributions of a layer to an output, for some inputs."""
+"""Questions about a model: contributions of a layer to an output, for some inputs.
+
+Notes tell what of a dissection does not fit a question: its weights or its precision.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
 
 from nd_plugin.contracts.models import Model
+from nd_plugin.contracts.precision import computed_precision
+from nd_plugin.explain.displayed_image import preprocess_of
 from nd_plugin.explain.targets import Target, target_of
+from nd_plugin.results.dissection import Dissection
 
 KINDS = ("linear", "gradient", "ablation", "activation")
 
@@ -57,3 +63,38 @@ class Contributions:
     tensors: tuple[Tensor, ...]
     several: bool = False  # the layer returns a tuple, and so does `attribute`
     bias: Tensor | None = None  # (image,), of a linear head
+
+
+def notes_on_dissection(
+    question: Question, dissection: Dissection
+) -> tuple[str, ...]:
+    """Note an assumed preprocessing, a model with other weights, and another precision."""
+    preprocess = preprocess_of(dissection)
+    notes = preprocess.notes if preprocess else ()
+    return (
+        *notes,
+        *_on_weights(question, dissection),
+        *_on_precision(question, dissection),
+    )
+
+
+def _on_weights(question: Question, dissection: Dissection) -> Iterator[str]:
+    """Yield a note on other weights; a fingerprint "" is unknown."""
+    dissected = dissection.provenance.model.fingerprint
+    explained = question.model.identity.fingerprint
+    if dissected and explained and dissected != explained:
+        yield (
+            f"the dissection is of a model with other weights "
+            f"(fingerprint {dissected}; this model has {explained})"
+        )
+
+
+def _on_precision(question: Question, dissection: Dissection) -> Iterator[str]:
+    """Yield a note on another precision; "" is not recorded."""
+    dissected = dissection.provenance.precision
+    explained = computed_precision(question.model)
+    if dissected and explained and dissected != explained:
+        yield (
+            f"the dissection was computed in {dissected}, and this explanation in {explained}: "
+            "activations and thresholds differ by their rounding"
+        )

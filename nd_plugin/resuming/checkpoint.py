@@ -35,16 +35,21 @@ from nd_plugin.resuming.run_description import (
 from nd_plugin.resuming.saved_state import has_state
 
 IMAGES_BETWEEN_CHECKPOINTS = 2000  # by default
+# by default at least: a GPU is through with 2000 images before they are worth a checkpoint
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
 
 @dataclass
 class CheckpointSaver(StateSaver):
-    """Saver of a part's state in ``folder``, whenever ``every_images`` more images are done."""
+    """Saver of a part's state in ``folder``, whenever ``every_images`` more images are done.
+
+    None: about every `IMAGES_BETWEEN_CHECKPOINTS`, `SECONDS_BETWEEN_CHECKPOINTS` apart.
+    """
 
     folder: Path
     run_description: Mapping[str, Any]  # see `run_description.describe`
     run_provenance: Mapping[str, Any]
-    every_images: int = IMAGES_BETWEEN_CHECKPOINTS
+    every_images: int | None = None
     _images_since_save: int = field(default=0, init=False)
     # Of a clock that runs on while the system's time is set; the start, before the first save.
     _last_save_seconds: float = field(default_factory=time.monotonic, init=False)
@@ -55,8 +60,18 @@ class CheckpointSaver(StateSaver):
 
     def due(self, images: int) -> bool:
         """Return whether the next `tick` of so many images saves the state."""
-        is_due = self._images_since_save + images >= self.every_images
-        return is_due or termination.is_requested()
+        return self._has_waited(images) or termination.is_requested()
+
+    def _has_waited(self, images: int) -> bool:
+        """Return whether enough images, and enough time by default, lie behind the last save."""
+        images_since_save = self._images_since_save + images
+        if self.every_images is not None:
+            return images_since_save >= self.every_images
+        seconds = time.monotonic() - self._last_save_seconds
+        return (
+            images_since_save >= IMAGES_BETWEEN_CHECKPOINTS
+            and seconds >= SECONDS_BETWEEN_CHECKPOINTS
+        )
 
     def tick(self, state: State, images: int) -> None:
         """Take note that so many more images are done; save the state if it is due.
@@ -134,7 +149,7 @@ class CheckpointFolder:
 
     folder: Path
     feed: Feed
-    every_images: int = IMAGES_BETWEEN_CHECKPOINTS
+    every_images: int | None = None  # between checkpoints; see `CheckpointSaver`
     resume: bool = True  # continue the folder's interrupted run; else discard it
     # the content belongs to this run
     owns_content: bool = field(default=False, init=False)

@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from exact_network import LAYERS, PREPROCESS, SIZE, ExactNetwork
-from onnx import helper
-from small_models import model_of
 
-from nd_onnxruntime.sessions import cuda_problem
 from nd_plugin import ModelOptions, Settings, open_concepts, open_model
 from nd_plugin.engine.run import run
 from nd_plugin.probe_data.batches import Feed
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
 
 BATCHES = (8, 3, 8, 1, 5)
 REPETITIONS = 20
@@ -25,6 +24,9 @@ REPETITIONS = 20
 @pytest.fixture
 def exact_file(tmp_path: Path) -> str:
     """The exact network as a file; its values are named as the layers."""
+    from onnx import helper
+    from small_models import model_of
+
     network = ExactNetwork()
     weights: dict[str, Any] = {"low": np.float32(0), "high": np.float32(8)}
     for name in ("near", "middle", "far"):
@@ -32,7 +34,7 @@ def exact_file(tmp_path: Path) -> str:
         weights[f"{name}.weight"] = layer.weight.detach().numpy()
         weights[f"{name}.bias"] = layer.bias.detach().numpy()
 
-    def convolution(source: str, name: str, kernel: int) -> onnx.NodeProto:
+    def convolution(source: str, name: str, kernel: int) -> Any:
         inputs = [source, f"{name}.weight", f"{name}.bias"]
         return helper.make_node(
             "Conv", inputs, [name], strides=[kernel] * 2, kernel_shape=[kernel] * 2
@@ -54,6 +56,8 @@ def exact_file(tmp_path: Path) -> str:
 @pytest.fixture
 def options(gpu: torch.device) -> ModelOptions:
     """Options that open a model on the GPU; ONNX Runtime has to be built for it."""
+    from nd_onnxruntime.sessions import cuda_problem
+
     if gpu.type == "cuda" and cuda_problem():
         pytest.skip(f"ONNX Runtime without CUDA: {cuda_problem()}")
     return ModelOptions(str(gpu))
