@@ -194,11 +194,6 @@ class TorchModel(Splittable):
         )
         return complete(self.stated_preprocess, first_pass)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Notes on how the model was opened and what it computes in."""
-        return (*self.opening_notes, *self.arithmetic.notes)
-
     def called_by(self, function: Callable[..., Any]) -> TorchModel:
         """Return the same model, run through one of its own methods."""
         return replace(self, call=function)

@@ -20,6 +20,7 @@ class Computing(ABC):
 
     device: torch.device
     chosen_precision: str | None
+    opening_notes: tuple[str, ...]
 
     @property
     @abstractmethod
@@ -30,6 +31,11 @@ class Computing(ABC):
     def arithmetic(self) -> Arithmetic:
         """Arithmetic of the passes. Raises BadInput, Unavailable for what the device has not."""
         return Arithmetic(self.device, self.precision, self.chosen_precision)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on how the model was opened, and on what it computes in."""
+        return (*self.opening_notes, *self.arithmetic.notes)
 
     @property
     def compute_precision(self) -> str:
