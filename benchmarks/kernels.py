@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -147,25 +147,12 @@ class Variant:
 
     block: tuple[int, int]  # rows, columns
     warps: int
-    counting: int = 0
 
     @property
     def name(self) -> str:
         """Description in words."""
         rows, columns = self.block
-        return (
-            f"triton {rows}x{columns}, {self.warps} warps, counting {self.counting}"
-        )
-
-
-def variants(combinations: int) -> Iterator[Variant]:
-    """Return the variants of the sweep."""
-    for block, warps in SWEEP:
-        yield Variant(block, warps)
-    for warps in (1, 4):
-        yield Variant((16, 64), warps, 1)
-        if combinations <= 64:
-            yield Variant((16, 64), warps, 64)
+        return f"triton {rows}x{columns}, {self.warps} warps"
 
 
 def sweep_lit_pixels() -> None:
@@ -175,7 +162,8 @@ def sweep_lit_pixels() -> None:
     for case in SWEEP_CASES:
         arguments = lit_pixel_arguments(*case)
         expected = lit_pixels_triton.count_lit_pixels(*arguments)
-        for variant in variants(case[2]):
+        for block, warps in SWEEP:
+            variant = Variant(block, warps)
             counts = torch.zeros_like(expected)
             options = lit_pixels_triton.LAUNCH_OPTIONS | {
                 "num_warps": variant.warps
@@ -186,7 +174,6 @@ def sweep_lit_pixels() -> None:
                 counts,
                 block=variant.block,
                 options=options,
-                counting=variant.counting,
             )
             compiled = launch()
             is_equal = torch.equal(counts, expected)

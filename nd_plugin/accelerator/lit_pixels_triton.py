@@ -17,10 +17,11 @@ from nd_plugin.accelerator.kernels import device_of
 from nd_plugin.method.upsampling import MaskGrid, taps_on
 
 # a block of mask pixels: what a program looks at in one step
-BLOCK_ROWS = 16
+# the fastest of those tried on an H200 (benchmarks/kernels.py --sweep)
+BLOCK_ROWS = 8
 BLOCK_COLUMNS = 64
 CELLS_AT_ONCE = 128  # compared with the threshold before a block is upsampled
-LAUNCH_OPTIONS = {"num_warps": 4, "num_stages": 1, "enable_fp_fusion": False}
+LAUNCH_OPTIONS = {"num_warps": 1, "num_stages": 1, "enable_fp_fusion": False}
 
 # one compiled kernel serves all sizes, and tensors that begin anywhere in memory
 UNSPECIALIZED = (
@@ -73,7 +74,6 @@ def launch(
     *,
     block: tuple[int, int] = (BLOCK_ROWS, BLOCK_COLUMNS),
     options: dict[str, Any] = LAUNCH_OPTIONS,
-    counting: int = 0,
 ) -> Any:
     """Add the lit pixels of at least one map to ``counts`` (map, combination) int32.
 
@@ -107,7 +107,6 @@ def launch(
             BLOCK_ROWS=block[0],
             BLOCK_COLUMNS=block[1],
             CELLS_AT_ONCE=CELLS_AT_ONCE,
-            COUNTING=counting,
             **options,
         )
 
@@ -134,7 +133,6 @@ def count_block_columns(
     BLOCK_ROWS: tl.constexpr,  # noqa: N803
     BLOCK_COLUMNS: tl.constexpr,  # noqa: N803
     CELLS_AT_ONCE: tl.constexpr,  # noqa: N803
-    COUNTING: tl.constexpr,  # noqa: N803
 ) -> None:
     """Count the lit pixels in one column of blocks of one map's mask.
 
@@ -204,42 +202,8 @@ def count_block_columns(
             is_lit = (upsampled > threshold) & in_mask
             pixel = mask_row[:, None] * mask_columns + mask_column[None, :]
             combination = tl.load(combinations + (mask_start + pixel), is_lit, 0)
-            _add_counts(
-                first_count,
-                combination.to(tl.int32),
-                is_lit,
-                combination_count,
-                COUNTING,
-            )
-
-
-@triton.jit
-def _add_counts(
-    first_count: tl.tensor,
-    combination: tl.tensor,
-    is_lit: tl.tensor,
-    combination_count: tl.tensor,
-    COUNTING: tl.constexpr,  # noqa: N803
-) -> None:
-    """Add the lit pixels of a block to the counts of its map."""
-    if COUNTING == 0:
-        tl.atomic_add(first_count + combination, 1, is_lit, sem="relaxed")
-    elif COUNTING == 1:
-        lit_count = tl.sum(is_lit.to(tl.int32))
-        lowest = tl.min(tl.where(is_lit, combination, combination_count))
-        highest = tl.max(tl.where(is_lit, combination, -1))
-        if lowest == highest:
-            tl.atomic_add(first_count + lowest, lit_count, sem="relaxed")
-        elif lit_count > 0:
-            tl.atomic_add(first_count + combination, 1, is_lit, sem="relaxed")
-    else:
-        bin = tl.arange(0, COUNTING)
-        bins = tl.histogram(
-            tl.reshape(combination, [combination.numel]),
-            COUNTING,
-            tl.reshape(is_lit, [combination.numel]),
-        )
-        tl.atomic_add(first_count + bin, bins, bins > 0, sem="relaxed")
+            count = first_count + combination.to(tl.int32)
+            tl.atomic_add(count, 1, is_lit, sem="relaxed")
 
 
 @triton.jit

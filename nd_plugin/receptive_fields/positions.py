@@ -23,6 +23,10 @@ from nd_plugin.receptive_fields.geometry import Axis, Geometry
 Pair = tuple[float, float]
 
 
+# elements of a tensor that is not worth a search for what is the same in it
+SMALL = 2**12
+
+
 @dataclass(frozen=True)
 class Positions:
     """Coordinates of the elements of a tensor; NaN for elements without any (a class token)."""
@@ -78,7 +82,7 @@ class Positions:
     ) -> Positions:
         """Apply an operation that only moves values: ``move``, for coordinates of full shape."""
         images, rows, columns = (
-            _shrink_expanded(move(coordinate.expand(self.shape)))
+            _shrink(move(coordinate.expand(self.shape)))
             for coordinate in self.coordinates
         )
         return replace(self, shape=shape, images=images, rows=rows, columns=columns)
@@ -224,13 +228,23 @@ def _evenly_spaced(coordinate: Tensor) -> bool:
     return bool(torch.allclose(steps, steps[:1].expand_as(steps)))
 
 
-def _shrink_expanded(coordinate: Tensor) -> Tensor:
-    """Reduce expanded dimensions (stride 0), which hold one value, to one element."""
+def _shrink(coordinate: Tensor) -> Tensor:
+    """Reduce dimensions along which all values are the same to one element.
+
+    Expanded ones (stride 0) are, and others may be after a concatenation. Small tensors are only
+    looked at for the former.
+    """
     for dim, (stride, length) in enumerate(
         zip(coordinate.stride(), coordinate.shape, strict=True)
     ):
         if stride == 0 and length > 1:
             coordinate = coordinate.narrow(dim, 0, 1)
+    for dim, length in enumerate(coordinate.shape):
+        if length > 1 and coordinate.numel() > SMALL:
+            first = coordinate.narrow(dim, 0, 1)
+            is_same = (coordinate == first) | (coordinate.isnan() & first.isnan())
+            if is_same.all():
+                coordinate = first
     return coordinate
 
 

@@ -19,7 +19,7 @@ from nd_plugin.results.activation_histograms import ActivationHistograms
 
 MOST_VALUES = 2**12  # of a unit
 LEAST_VALUES = 2**8  # of a unit
-MOST_VALUES_OF_LAYER = 2**22  # 16 MiB
+MOST_VALUES_OF_LAYER = 2**20  # 4 MiB
 
 
 @dataclass
