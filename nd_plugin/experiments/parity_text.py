@@ -79,10 +79,10 @@ def _run_of(side: Side) -> str:
 
 def _precision(side: Side) -> str:
     """Return the types of the weights, and what was computed in where that differs."""
-    weights = side.precision or "precision unknown"
-    if side.compute_precision in ("", side.precision):
-        return weights
-    return f"{weights}, computed in {side.compute_precision}"
+    weights, computed = side.precision, side.compute_precision
+    if weights and computed and weights != computed:
+        return f"{weights}, computed in {computed}"
+    return computed or weights or "precision unknown"
 
 
 def _headline(counts: DetectorCounts) -> Text:
