@@ -28,6 +28,7 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "method": 5,
     "probe_data": 6,
     "results": 6,
+    "plots": 6,
     "testing": 6,
     "engine": 7,
     "explain": 7,
