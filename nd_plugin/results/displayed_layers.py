@@ -43,7 +43,7 @@ class DisplayedLayer(ABC):
             BadInput: A unit that the layer has not.
         """
         # matplotlib takes a second to import
-        from nd_plugin.results.detector_chart import plot_detectors
+        from nd_plugin.plots.detector_chart import plot_detectors
 
         return plot_detectors(self.report(), units, ax)
 
