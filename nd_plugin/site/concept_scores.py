@@ -47,7 +47,9 @@ class ConceptScores:
             above = np.flatnonzero(iou > LEVEL).tolist()
             numbers = sorted({label, *above})
             numbers.sort(key=lambda number: -iou[number])
-            matches.append(tuple((number, float(iou[number])) for number in numbers))
+            matches.append(
+                tuple((number, float(iou[number])) for number in numbers)
+            )
         return cls(tuple(concepts), tuple(labels), tuple(matches))
 
     @classmethod

@@ -57,7 +57,9 @@ class LayerBlocks:
         """Return the blocks of a run's N-th layer, counted from 1."""
         ious = [-score.iou for score in report.scores]
         order = np.argsort(ious, kind="stable").tolist()
-        return cls(f"layer-{number}", report, ConceptScores.of(report), tuple(order))
+        return cls(
+            f"layer-{number}", report, ConceptScores.of(report), tuple(order)
+        )
 
     @property
     def pictures(self) -> TopPictures | None:
@@ -206,9 +208,7 @@ def _histogram(dissection: Dissection, unit: int) -> dict[str, Any] | None:
     }
 
 
-def _picture_columns(
-    pictures: TopPictures, files: PictureFiles
-) -> dict[str, Any]:
+def _picture_columns(pictures: TopPictures, files: PictureFiles) -> dict[str, Any]:
     """Return index, file, width, height, mask size and concepts of each picture."""
     columns: dict[str, Any] = {
         name: []
@@ -255,7 +255,10 @@ def _annotations(pictures: TopPictures, images: Sequence[int]) -> dict[str, Any]
             bytes_of_pixel.append(0)
             continue
         members.append(
-            [[int(label) - 1 for label in row if label] for row in annotation.members]
+            [
+                [int(label) - 1 for label in row if label]
+                for row in annotation.members
+            ]
         )
         pixels = annotation.combinations
         bytes_of_pixel.append(pixels.dtype.itemsize)
