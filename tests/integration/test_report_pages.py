@@ -213,6 +213,7 @@ def test_a_concepts_page(
         assert f"{len(carriers)} of the {len(pictures)} images" in body
         first_cards = visiting.page.locator("#view section").first.locator(".card")
         assert first_cards.count() == min(count, 24)
+        visiting.page.locator(".gallery").scroll_into_view_if_needed()
         visiting.page.locator(".gallery canvas").first.wait_for()
 
 
