@@ -36,7 +36,7 @@ def browser() -> Iterator[Any]:
 def dissection(request: pytest.FixtureRequest) -> Dissection:
     """EfficientNet-Lite0 on CamVid, or on the shapes that are drawn."""
     pytest.importorskip("efficientnet_lite_pytorch")
-    concepts = "shapes?images=200"
+    concepts = "shapes?images=120"
     if request.param == "broden":
         data: Path = request.getfixturevalue("real_data")
         concepts = f"broden:{data / 'broden_camvid'}"
