@@ -27,7 +27,8 @@ OPTION_GROUPS = {
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
     "Run": "--batch-size --workers --memory --resume --checkpoint-every --strict",
-    "Output": "--output --overwrite --top-images --html --format --json --quiet --log-file",
+    "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
+    "--json --quiet --log-file",
 }
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
