@@ -20,7 +20,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nd_plugin.report.elements import OF_CATEGORY
+from nd_plugin.report.colours import OF_CATEGORY
 
 HERE = Path(__file__).parent
 TEMPLATES = HERE / "templates"

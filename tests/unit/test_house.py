@@ -31,6 +31,7 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "results": 7,
     "plots": 7,
     "testing": 7,
+    "comparison": 8,
     "engine": 8,
     "explain": 8,
     "plugins": 8,
