@@ -3,8 +3,8 @@
 ``LAYER`` (see `layer_block`) stands in the page itself. The others are read when they are shown:
 
 - ``LAYER-images``: names, files, sizes and concepts of the images that the others name
-- ``LAYER-units-N``: top images, activation masks and concepts of 64 units, those with the highest IoU
-  first, as a page shows them
+- ``LAYER-units-N``: top images, activation masks and concepts of 64 units, by their IoU,
+  as a page shows them first
 - ``LAYER-labels-N``: the annotations of 32 images
 """
 
@@ -67,14 +67,17 @@ class LayerBlocks:
         dissection = self.report.dissection
         return None if dissection is None else dissection.pictures
 
-    def layer_block(self) -> dict[str, Any]:
-        """Return what the page shows first: the units and their labels."""
+    def layer_block(self, categories: Sequence[str]) -> dict[str, Any]:
+        """Return what the page shows first: the units and their labels.
+
+        ``categories`` are those of the page, whose numbers concepts have.
+        """
         report = self.report
-        numbers = {name: index for index, name in enumerate(report.categories)}
+        numbers = {name: index for index, name in enumerate(categories)}
         return {
             "id": self.name,
             "name": report.layer,
-            "categories": report.categories,
+            "categories": categories,
             "concepts": [
                 (name, numbers.get(category, -1))
                 for name, category in self.scores.concepts

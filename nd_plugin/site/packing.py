@@ -15,7 +15,7 @@ Integers = npt.NDArray[np.integer[Any]]
 
 
 def pack_masks(masks: Sequence[Mask]) -> str:
-    """Pack masks one after the other, a bit for each pixel in the order of rows, whole bytes each."""
+    """Pack masks one after the other: a bit for each pixel, row by row, each of whole bytes."""
     return _pack(np.packbits(mask, axis=None).tobytes() for mask in masks)
 
 

@@ -107,7 +107,7 @@ def json_text(content: Any) -> str:
     return text
 
 
-def data_block(name: str, text: str) -> Markup:
+def data_block(text: str, name: str) -> Markup:
     """Return a script element that holds data and never runs; ``text`` is safe JSON or base64."""
     element = '<script type="application/json" id="{}">{}</script>'
     return Markup(element).format(name, Markup(text))

@@ -29,7 +29,7 @@ def test_json_text_has_nothing_that_ends_a_script_element() -> None:
 
 
 def test_a_data_block_holds_its_text() -> None:
-    block = str(pages.data_block('a"b', pages.json_text(EVIL)))
+    block = str(pages.data_block(pages.json_text(EVIL), 'a"b'))
     assert block.startswith('<script type="application/json" id="a&#34;b">')
     assert block.count("<") == 2
 
