@@ -33,9 +33,9 @@ def _interior(mask: MaskPixels) -> MaskPixels:
     return interior
 
 
-def data_uri(pixels: Pixels) -> str:
+def data_uri(pixels: Pixels, quality: int = 90) -> str:
     """Encode pixels as a data URI with a JPEG image."""
     jpeg = io.BytesIO()
-    Image.fromarray(pixels).save(jpeg, "JPEG", quality=90)
+    Image.fromarray(pixels).save(jpeg, "JPEG", quality=quality)
     encoded = base64.b64encode(jpeg.getvalue()).decode()
     return f"data:image/jpeg;base64,{encoded}"

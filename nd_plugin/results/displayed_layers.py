@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 
 from nd_plugin.report.layer_report import LayerReport
-from nd_plugin.report.terminal import render, to_html_fragment
+from nd_plugin.report.terminal import render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,7 @@ class DisplayedLayer(ABC):
         return render(self.report())
 
     def _repr_html_(self) -> str:
-        return to_html_fragment([self.report()])
+        return _fragment([self.report()])
 
 
 class DissectionList(list[Entry]):
@@ -92,7 +92,7 @@ class DissectionList(list[Entry]):
         return Group(*(Padding(block, blank_line_below) for block in blocks))
 
     def _repr_html_(self) -> str:
-        return to_html_fragment(list(reports_of(self)))
+        return _fragment(list(reports_of(self)))
 
 
 def reports_of(entries: Iterable[Any]) -> Iterator[LayerReport]:
@@ -102,3 +102,11 @@ def reports_of(entries: Iterable[Any]) -> Iterator[LayerReport]:
             yield entry.report()
         elif isinstance(entry, list | tuple):
             yield from reports_of(entry)
+
+
+def _fragment(reports: Sequence[LayerReport]) -> str:
+    """Return a piece of HTML, for notebooks."""
+    # notebooks alone need its templates and pictures
+    from nd_plugin.notebook.layer_fragment import layers_fragment
+
+    return layers_fragment(reports)
