@@ -41,7 +41,11 @@ def report(
         ),
     ],
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write pages with pictures: a folder, or one file where DIR ends in .html.",
+        ),
     ] = None,
     form: Annotated[
         str | None,
@@ -145,7 +149,10 @@ def explain(
     max_pixels: MaxPixels = None,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write an HTML page with images."),
+        typer.Option(
+            metavar="DIR",
+            help="Write a page with images: a folder, or one file where DIR ends in .html.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

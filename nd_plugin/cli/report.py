@@ -15,8 +15,9 @@ from nd_plugin.plugins.host import Offer, host, load_factory, only
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.tables import layers_content
 from nd_plugin.report.terminal import render
-from nd_plugin.results import atomic_files
+from nd_plugin.results import atomic_files, displayed_layers
 from nd_plugin.results.dissection import Dissection
+from nd_plugin.results.folder_names import REPORT_PAGE
 
 Reporter = Callable[[Sequence[LayerReport]], str]
 
@@ -46,18 +47,19 @@ def report(
     *,
     as_json: bool,
 ) -> None:
-    """Report runs or CSV files: to ``html``, and as ``form`` to ``output`` or stdout.
+    """Report runs or CSV files: as pages to ``html``, and as ``form`` to ``output`` or stdout.
 
     Several sources are compared at the end. ``as_json`` prints JSON on stdout, whatever is written
     to files.
     """
-    check_html_name(html)
+    if html is not None:
+        displayed_layers.check_html_target(html)
     reporter = _find_reporter(form, output)
     layers = read_layers(sources, min_iou)
     reports = [layer.report for layer in layers]
     comparison = LayerComparison(layers) if len(sources) > 1 else None
     if html is not None:
-        _write(str(_load_reporter("html")(reports)), html)
+        _write_pages(reports, html)
     is_shown = html is None or form is not None
     if output is not None or (is_shown and not as_json):
         _show(reports, reporter, output)
@@ -103,22 +105,16 @@ def _write(text: str, path: Path) -> None:
     console.say(f"written to {path}")
 
 
+def _write_pages(reports: Sequence[LayerReport], path: Path) -> None:
+    displayed_layers.write_html(reports, path)
+    page = path if displayed_layers.is_page_name(path) else path / REPORT_PAGE
+    console.say(f"written to {path}; open {page} in a browser")
+
+
 def _print_to_terminal(reports: Sequence[LayerReport]) -> None:
     for layer_report in reports:
         console.show(render(layer_report))
         console.write("")
-
-
-def check_html_name(path: Path | None) -> None:
-    """Raise BadInput for a file of ``--html`` whose ending is not that of a page."""
-    if path is None or not path.suffix:
-        return
-    offer = _offer_of_file(path)
-    if offer is None or offer.spec.name != "html":
-        raise BadInput(
-            f"--html writes an HTML page, and {path.name} ends in {path.suffix}; "
-            "end the name in .html"
-        )
 
 
 def _find_reporter(form: str | None, output: Path | None) -> Reporter | None:

@@ -12,7 +12,9 @@ from nd_plugin.notebook.explanation_fragment import explanations_fragment
 from nd_plugin.report.explanation_record import ExplanationRecord, to_json
 from nd_plugin.report.explanations import render, render_all
 from nd_plugin.results.atomic_files import write_file
-from nd_plugin.site.explanation_page import explanation_page, page_file
+from nd_plugin.results.displayed_layers import write_pages
+from nd_plugin.results.folder_names import REPORT_PAGE
+from nd_plugin.site.explanation_page import explanation_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +37,7 @@ class Explanation(ExplanationRecord):
         """Return a complete HTML page with embedded images, or write it to ``path``.
 
         A name that ends in ``.html`` is a file, any other a folder, which gets ``index.html``.
-        Names are escaped. Raises NotSaved where it cannot be written.
+        Names are escaped. Raises BadInput for a folder of other things, NotSaved.
         """
         return _page([self], path)
 
@@ -110,7 +112,7 @@ class Explanations(Sequence[Explanation]):
         """Return a complete HTML page with embedded images, or write it to ``path``.
 
         A name that ends in ``.html`` is a file, any other a folder, which gets ``index.html``.
-        Names are escaped. Raises NotSaved where it cannot be written.
+        Names are escaped. Raises BadInput for a folder of other things, NotSaved.
         """
         return _page(self, path)
 
@@ -145,7 +147,7 @@ def _page(
     text = explanation_page(explanations)
     if path is None:
         return text
-    write_file(page_file(Path(path)), text.encode())
+    write_pages({REPORT_PAGE: text.encode()}, Path(path))
     return None
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from nd_plugin.report.colours import FAINT, GOOD, WARNING, category_colours
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
-from nd_plugin.report.html_page import THEME_OF_ANY_BACKGROUND, page
+from nd_plugin.report.html_page import THEME_OF_ANY_BACKGROUND
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore
 
 BAR_CELLS = 30  # width of the longest bar
@@ -199,11 +199,6 @@ def _notes(notes: Sequence[str]) -> Text:
 def to_text(reports: Sequence[LayerReport], width: int = 100) -> str:
     """Return plain text without colours."""
     return _recorded(reports, width).export_text()
-
-
-def to_html(reports: Sequence[LayerReport]) -> str:
-    """Return a page of its own."""
-    return page("Network Dissection", to_html_fragment(reports))
 
 
 def to_html_fragment(reports: Sequence[LayerReport]) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +22,6 @@ from nd_plugin.site.top_images import NO_PICTURES, TopImage, top_images
 if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection
 
-PAGE_ENDINGS = (".html", ".htm")
 TOP_IMAGES = 5  # of a unit
 NEXT_CONCEPTS = 3  # of a unit, besides its label
 FEWEST_DIGITS = 0.0001  # IoU below which a concept is not worth a line
@@ -73,12 +71,6 @@ def explanation_page(records: Sequence[ExplanationRecord]) -> str:
         sections=sections,
         category_numbers={name: index for index, name in enumerate(categories)},
     )
-
-
-def page_file(path: Path) -> Path:
-    """Return the file of a page that is written to ``path``: itself, or the index of a folder."""
-    is_file = path.suffix.lower() in PAGE_ENDINGS
-    return path if is_file else path / "index.html"
 
 
 def _categories(sections: Sequence[ExplanationSection]) -> list[str]:

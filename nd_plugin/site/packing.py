@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,5 +27,5 @@ def pack_integers(arrays: Sequence[Integers]) -> str:
     return _pack(array.tobytes() for array in little_endian)
 
 
-def _pack(parts: Any) -> str:
-    return base64.b64encode(zlib.compress(b"".join(parts), 9)).decode()
+def _pack(parts: Iterable[bytes]) -> str:
+    return base64.b64encode(zlib.compress(b"".join(parts))).decode()

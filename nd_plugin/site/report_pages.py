@@ -92,11 +92,6 @@ def to_html(reports: Sequence[LayerReport]) -> str:
     return text
 
 
-def is_report_folder(names: Sequence[str]) -> bool:
-    """Return whether a folder that holds ``names`` holds nothing but a report."""
-    return set(names) <= {INDEX, DATA, IMAGES} and (not names or INDEX in names)
-
-
 def _layers(reports: Sequence[LayerReport]) -> list[LayerBlocks]:
     return [
         LayerBlocks.of(number, report)
