@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from nd_plugin.errors import BadInput
 from nd_plugin.report.layer_report import LayerReport
-from nd_plugin.results.dissection import Dissection
+
+if TYPE_CHECKING:
+    from nd_plugin.results.dissection import Dissection
 
 FEWEST_LAYERS = 2  # of a comparison
 
@@ -19,13 +22,17 @@ class ComparedLayer:
     """One layer of a run, or of a NetDissect CSV file."""
 
     report: LayerReport  # with the name of its run
-    dissection: Dissection | None = None  # None for a CSV file
     name: str = ""  # unlike the names of all others in the comparison
 
     @property
     def run(self) -> str:
         """Name of the run or file."""
         return self.report.run
+
+    @property
+    def dissection(self) -> Dissection | None:
+        """Result itself; None for a CSV file."""
+        return self.report.dissection
 
     @property
     def layer(self) -> str:

@@ -72,6 +72,11 @@ class ComparedConcept:
     matches: tuple[ConceptMatch, ...]  # of each layer
 
     @property
+    def key(self) -> ConceptKey:
+        """Category and name, which are the same in all layers."""
+        return self.category, self.concept
+
+    @property
     def units(self) -> int:
         """Number of units that detect it, of all layers."""
         return sum(len(match.detectors) for match in self.matches)
@@ -81,6 +86,12 @@ class ComparedConcept:
         """Highest IoU of a detector, of all layers."""
         ious = [match.detectors[0].iou for match in self.matches if match.detectors]
         return max(ious, default=0.0)
+
+    @property
+    def highest_iou(self) -> float:
+        """Highest IoU of all units, detectors of it or not."""
+        best_units = [match.best for match in self.matches]
+        return max((unit.iou for unit in best_units if unit), default=0.0)
 
     @property
     def detecting_layers(self) -> tuple[int, ...]:

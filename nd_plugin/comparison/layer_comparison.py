@@ -26,6 +26,7 @@ from nd_plugin.comparison.terminal import render
 from nd_plugin.errors import BadInput
 from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import LayerReport
+from nd_plugin.report.netdissect_csv import in_paper_order
 from nd_plugin.results.atomic_files import write_file
 from nd_plugin.results.dissection import Dissection
 
@@ -51,14 +52,14 @@ class LayerComparison:
 
     @cached_property
     def categories(self) -> tuple[str, ...]:
-        """Categories of all layers, in the order of the first that has them."""
+        """Categories of all layers: those of the paper in its order, then the others."""
         names: dict[str, None] = {}
         for layer in self.layers:
             names.update(dict.fromkeys(layer.report.categories))
         for layer in self.layers:
             detectors = [score for score in layer.report.scores if score.detector]
             names.update(dict.fromkeys(score.category for score in detectors))
-        return tuple(names)
+        return in_paper_order(names)
 
     @cached_property
     def concepts(self) -> tuple[ComparedConcept, ...]:
@@ -98,6 +99,18 @@ class LayerComparison:
         if path is not None:
             write_file(Path(path), text.encode())
         return text
+
+    def to_html(self, path: str | Path) -> None:
+        """Write pages: a folder, or one file where ``path`` ends in ``.html``.
+
+        The folder holds the comparison, a page for each concept with the best units of all layers
+        and their top images, and each run's own report; it opens from disk, without a network. The
+        file holds the comparison alone. Raises BadInput for a folder of other things, NotSaved.
+        """
+        # pages need templates and pictures
+        from nd_plugin.comparison.pages import write_comparison
+
+        write_comparison(self, Path(path))
 
     def __repr__(self) -> str:
         counts = [
@@ -140,11 +153,12 @@ def _compared_layer(
     source: Dissection | LayerReport, name: str | None
 ) -> ComparedLayer:
     """Return a layer of a comparison. Raises BadInput for what is none."""
-    if isinstance(source, Dissection):
-        run = name or source.provenance.model.source
-        return ComparedLayer(replace(source.report(), run=run), source)
-    if isinstance(source, LayerReport):
-        return ComparedLayer(replace(source, run=name or source.run))
-    raise BadInput(
-        f"a {type(source).__name__} cannot be compared: give dissections, or reports of CSV files"
-    )
+    report = source.report() if isinstance(source, Dissection) else source
+    if not isinstance(report, LayerReport):
+        raise BadInput(
+            f"a {type(source).__name__} cannot be compared: give dissections, or reports of CSV "
+            "files"
+        )
+    dissection = report.dissection
+    model = "" if dissection is None else dissection.provenance.model.source
+    return ComparedLayer(replace(report, run=name or report.run or model))

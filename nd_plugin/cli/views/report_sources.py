@@ -48,7 +48,7 @@ def _layers_of(
             _at_min_iou(dissection, min_iou) for dissection in dissections
         ]
     return [
-        ComparedLayer(replace(dissection.report(), run=name), dissection)
+        ComparedLayer(replace(dissection.report(), run=name))
         for dissection in dissections
     ]
 
