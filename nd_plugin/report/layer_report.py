@@ -109,6 +109,7 @@ class LayerReport:
         default_factory=dict
     )
     first_unit_in_source: int = 0  # number of unit 0 in the file that was read
+    run: str = ""  # name of the run, where reports of several stand side by side
 
     def __repr__(self) -> str:
         plural = "s" if len(self.notes) > 1 else ""
@@ -118,6 +119,13 @@ class LayerReport:
             f"{self.summary.unique_detectors} concepts among {self.summary.units} units, "
             f"IoU > {self.min_iou:g}{notes})"
         )
+
+    @property
+    def title(self) -> str:
+        """Name of the layer, behind that of its run where several are reported."""
+        if self.run in ("", self.layer):
+            return self.layer
+        return f"{self.run} {self.layer}"
 
     def best(
         self, category: str, most: int | None = None

@@ -39,7 +39,7 @@ def render(report: LayerReport) -> RenderableType:
 
 
 def _blocks(report: LayerReport) -> Iterator[RenderableType]:
-    yield Heading(Text(report.layer, style="bold"))
+    yield Heading(Text(report.title, style="bold"))
     yield facts_table(tuple(report.facts.items()))
     yield Padding(_headline(report.summary), CELL_ABOVE)
     yield _bars(report)

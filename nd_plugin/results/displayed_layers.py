@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast, overload
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -43,9 +43,10 @@ class DisplayedLayer(ABC):
             BadInput: A unit that the layer has not.
         """
         # matplotlib takes a second to import
-        from nd_plugin.plots.detector_chart import plot_detectors
+        from nd_plugin.plots.concept_chart import plot_concepts
 
-        return plot_detectors(self.report(), units, ax)
+        axes = plot_concepts(self.report(), ax, units=units)
+        return cast("Figure", axes.figure)
 
     def __repr__(self) -> str:
         summary = self.report().summary

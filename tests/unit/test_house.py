@@ -28,8 +28,8 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "method": 5,
     "probe_data": 6,
     "results": 6,
-    "plots": 6,
     "testing": 6,
+    "plots": 7,
     "engine": 7,
     "explain": 7,
     "plugins": 7,
@@ -232,7 +232,7 @@ def test_rooms_have_three_to_twelve_modules_and_empty_inits() -> None:
     ):
         modules = [path for path in folder.glob("*.py") if path.stem != "__init__"]
         assert len(modules) <= 12, folder.name
-        if folder.name not in ("cli", "testing"):
+        if folder.name not in ("cli", "plots", "testing"):
             assert (folder / "__init__.py").read_text() == "", folder.name
 
 

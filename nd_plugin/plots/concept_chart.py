@@ -1,59 +1,74 @@
-"""Chart of the concepts that a layer's units detect, by matplotlib.
-
-matplotlib takes a second to import: this module is imported where a chart is drawn.
-"""
+"""Chart of the concepts that a layer's units detect."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from nd_plugin.errors import BadInput
-from nd_plugin.plots.explanations import NotebookFigure, unit_numbers
+from nd_plugin.plots.explanations import unit_numbers
+from nd_plugin.plots.named_results import Result, report_of
+from nd_plugin.plots.style import (
+    AXIS_HEIGHT,
+    legend_above,
+    legend_height,
+    say_nothing_to_show,
+    styled_axes,
+    swatches,
+)
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import LayerReport, UnitScore
 from nd_plugin.report.terminal import plural
 
-CHART_WIDTH = 7.0  # inches
 FEWEST_BARS = 4  # that the height is enough for
-BAR_HEIGHT = 0.22  # inches, with the gap to the next bar
-CHART_FRAME = 1.4  # inches above and below the bars
+BAR_HEIGHT = 0.15  # inches, with the gap to the next bar
+BAR_SHARE = 0.75  # of that height
+TITLE_HEIGHT = 0.2  # inches
 
 
-def plot_detectors(
-    report: LayerReport, units: int | Sequence[int] | None, ax: Axes | None
-) -> Figure:
-    """Draw a bar for each detected concept: the number of units that detect it.
+def plot_concepts(
+    result: Result,
+    ax: Axes | None = None,
+    *,
+    units: int | Sequence[int] | None = None,
+) -> Axes:
+    """Draw a bar for each detected concept of a layer: the number of units that detect it.
 
-    Categories are in the report's order, their concepts by number of units and name. Raises
-    BadInput for a unit that the layer has not.
+    Categories are in the report's order, their concepts by number of units and name.
+
+    Args:
+        result: A dissection or report of one layer.
+        ax: Axes to draw into; None: of a new pyplot figure.
+        units: Units to count; None: all.
+
+    Returns:
+        The axes.
+
+    Raises:
+        BadInput: A unit that the layer has not, or what is no result.
     """
+    report = report_of(result)
     scores = _chosen_scores(report, units)
     bars = _count_by_concept(report, scores)
-    if ax is None:
-        size = (CHART_WIDTH, CHART_FRAME + BAR_HEIGHT * max(len(bars), FEWEST_BARS))
-        _, ax = plt.subplots(
-            figsize=size, layout="constrained", FigureClass=NotebookFigure
-        )
-    _draw_bars(ax, report, bars)
-    counts = {
-        "detector": sum(bars.values()),
-        "concept": len(bars),
-        "unit": len(scores),
-    }
-    words = [f"{count} {plural(count, noun)}" for noun, count in counts.items()]
-    title = f"{report.layer}: {words[0]} of {words[1]} among {words[2]}"
-    ax.set_title(title, fontsize=10, parse_math=False)
-    ax.set_xlabel(f"units that detect the concept (IoU > {report.min_iou:g})")
-    return cast(Figure, ax.figure)
+    categories = dict.fromkeys(category for category, _ in bars)
+    height = AXIS_HEIGHT + BAR_HEIGHT * max(len(bars), FEWEST_BARS)
+    height += TITLE_HEIGHT + legend_height(len(categories))
+    with styled_axes(ax, height) as axes:
+        _draw_bars(axes, report, bars)
+        counts = {
+            "detector": sum(bars.values()),
+            "concept": len(bars),
+            "unit": len(scores),
+        }
+        words = [f"{count} {plural(count, noun)}" for noun, count in counts.items()]
+        title = f"{report.title}: {words[0]} of {words[1]} among {words[2]}"
+        axes.set_title(title, parse_math=False, wrap=True)
+        axes.set_xlabel(f"units that detect the concept (IoU > {report.min_iou:g})")
+    return axes
 
 
 def _chosen_scores(
@@ -93,28 +108,20 @@ def _draw_bars(
 ) -> None:
     """Draw horizontal bars, the first at the top, and a legend of the categories."""
     colours = category_colours(report.categories)
-    places = np.arange(len(bars))
+    positions = np.arange(len(bars))
     ax.barh(
-        places,
+        positions,
         list(bars.values()),
+        height=BAR_SHARE,
         color=[colours[category] for category, _ in bars],
     )
     names = [concept for _, concept in bars]
-    ax.set_yticks(places, labels=names, fontsize=8, parse_math=False)
+    ax.set_yticks(positions, labels=names, parse_math=False)
+    ax.tick_params(axis="y", length=0)
     ax.set_ylim(max(len(bars), FEWEST_BARS) - 0.5, -0.5)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    categories = list(dict.fromkeys(category for category, _ in bars))
-    if categories:
-        swatches = [
-            Patch(color=colours[category], label=category)
-            for category in categories
-        ]
-        ax.legend(
-            handles=swatches,
-            fontsize=8,
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1.0),
-        )
-    else:
+    categories = dict.fromkeys(category for category, _ in bars)
+    legend_above(ax, swatches({name: colours[name] for name in categories}))
+    if not bars:
         ax.set_yticks([])
-        ax.text(0.5, 0.5, "no detectors", ha="center", transform=ax.transAxes)
+        say_nothing_to_show(ax, "no detectors")
