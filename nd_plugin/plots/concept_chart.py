@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.explanations import unit_numbers
-from nd_plugin.plots.named_results import Result, report_of
+from nd_plugin.plots.named_results import Result, all_categories, report_of
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     legend_above,
@@ -28,6 +28,8 @@ FEWEST_BARS = 4  # that the height is enough for
 BAR_HEIGHT = 0.15  # inches, with the gap to the next bar
 BAR_SHARE = 0.75  # of that height
 TITLE_HEIGHT = 0.2  # inches
+TITLE_PAD = 2.0  # points
+POINTS_PER_INCH = 72
 
 
 def plot_concepts(
@@ -38,7 +40,7 @@ def plot_concepts(
 ) -> Axes:
     """Draw a bar for each detected concept of a layer: the number of units that detect it.
 
-    Categories are in the report's order, their concepts by number of units and name.
+    Categories are in the order of the paper, their concepts by number of units and name.
 
     Args:
         result: A dissection or report of one layer.
@@ -56,7 +58,7 @@ def plot_concepts(
     bars = _count_by_concept(report, scores)
     categories = dict.fromkeys(category for category, _ in bars)
     height = AXIS_HEIGHT + BAR_HEIGHT * max(len(bars), FEWEST_BARS)
-    height += TITLE_HEIGHT + legend_height(len(categories))
+    height += TITLE_HEIGHT + legend_height(categories)
     with styled_axes(ax, height) as axes:
         _draw_bars(axes, report, bars)
         counts = {
@@ -66,7 +68,8 @@ def plot_concepts(
         }
         words = [f"{count} {plural(count, noun)}" for noun, count in counts.items()]
         title = f"{report.title}: {words[0]} of {words[1]} among {words[2]}"
-        axes.set_title(title, parse_math=False, wrap=True)
+        above_legend = POINTS_PER_INCH * legend_height(categories) + TITLE_PAD
+        axes.set_title(title, pad=above_legend, parse_math=False, wrap=True)
         axes.set_xlabel(f"units that detect the concept (IoU > {report.min_iou:g})")
     return axes
 
@@ -95,7 +98,7 @@ def _count_by_concept(
     detectors = [score for score in scores if score.detector]
     counts = Counter((score.category, score.concept) for score in detectors)
     bars: dict[tuple[str, str], int] = {}
-    for category in report.categories:
+    for category in all_categories([report]):
         concepts = [concept for owner, concept in counts if owner == category]
         concepts.sort(key=lambda name: (-counts[category, name], name))
         for concept in concepts:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.named_results import Result, all_categories, report_of
@@ -107,7 +108,7 @@ def _groups(results: Any) -> list[list[LayerReport]]:
             f"results are {results!r}; expected a list with a result, or a list of repeats, for "
             "each point of the curve"
         )
-    groups = []
+    groups: list[list[LayerReport]] = []
     for repeats in results:
         entries = repeats if isinstance(repeats, list | tuple) else [repeats]
         if not entries:
@@ -132,7 +133,7 @@ def _plot_curves(
     order = np.argsort(np.asarray(positions, dtype=np.float64), kind="stable")
     x = np.asarray(positions, dtype=np.float64)[order]
     curves = _curves([groups[index] for index in order])
-    height = AXIS_HEIGHT + PLOT_HEIGHT + legend_height(len(curves))
+    height = AXIS_HEIGHT + PLOT_HEIGHT + legend_height(curves)
     colours = category_colours(name for name in curves if name != TOTAL)
     with styled_axes(ax, height) as axes:
         own_colour = axes.xaxis.label.get_color()
@@ -141,6 +142,7 @@ def _plot_curves(
             for name, curve in curves.items()
         ]
         axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(xlabel)
         axes.set_ylabel("unique detectors")
         legend_above(axes, handles)

@@ -1,4 +1,4 @@
-"""Detectors by category, for one layer or several side by side: figures 9, 12 and 13 of the paper."""
+"""Detectors by category, of layers side by side: figures 9, 12 and 13 of the paper."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from nd_plugin.plots.named_results import Results, all_categories, named_reports
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
+    COLUMN_WIDTH,
     ROW_HEIGHT,
     SMALL,
+    folded,
     legend_above,
     legend_height,
+    names_width,
     styled_axes,
     swatches,
 )
@@ -22,8 +25,9 @@ from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import LayerReport
 
 BAR_SHARE = 0.72  # of the height of a row
-FEWEST_ROWS = 2  # that the height is enough for
-ROOM_FOR_TOTALS = 1.12  # length of the axis, relative to the longest bar
+BAR_WIDTH = 2.2  # inches, of the longest, its total included
+TICKS = 6  # at most, on the axis
+ROOM_FOR_TOTALS = 1.16  # length of the axis, relative to the longest bar
 
 Values = dict[str, dict[str, float]]  # of a result's name and a category
 
@@ -48,7 +52,7 @@ def plot_detectors(
     counts = {name: _counts(report, unique) for name, report in reports.items()}
     ax = _draw(counts, reports, ax, "{:.0f}")
     ax.set_xlabel("unique detectors" if unique else "detectors")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))
     return ax
 
 
@@ -67,6 +71,7 @@ def plot_ratio(results: Results, ax: Axes | None = None) -> Axes:
         }
     ax = _draw(ratios, reports, ax, "{:.1%}")
     ax.set_xlabel("unique detectors / units")
+    ax.xaxis.set_major_locator(MaxNLocator(TICKS))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     return ax
 
@@ -86,11 +91,12 @@ def _draw(
 ) -> Axes:
     """Draw stacked bars, the first result at the top, with the total behind each."""
     categories = _shown_categories(list(values.values()), reports)
-    rows = max(len(values), FEWEST_ROWS)
-    height = AXIS_HEIGHT + rows * ROW_HEIGHT + legend_height(len(categories))
+    rows = len(values)
+    height = AXIS_HEIGHT + rows * ROW_HEIGHT + legend_height(categories)
     all_colours = category_colours(all_categories(list(reports.values())))
     colours = {category: all_colours[category] for category in categories}
-    with styled_axes(ax, height) as axes:
+    width = BAR_WIDTH + names_width(values)
+    with styled_axes(ax, height, max(width, COLUMN_WIDTH)) as axes:
         totals = _draw_stacks(axes, values, colours)
         for row, total in enumerate(totals):
             axes.annotate(
@@ -101,7 +107,8 @@ def _draw(
                 va="center",
                 fontsize=SMALL,
             )
-        axes.set_yticks(range(len(values)), labels=list(values), parse_math=False)
+        labels = [folded(name) for name in values]
+        axes.set_yticks(range(rows), labels=labels, parse_math=False)
         axes.set_ylim(rows - 0.5, -0.5)
         axes.set_xlim(0, max(*totals, 0.0) * ROOM_FOR_TOTALS or 1.0)
         axes.tick_params(axis="y", length=0)

@@ -16,9 +16,13 @@ from nd_plugin.plots.kinds import check_plot_name
 from nd_plugin.results.atomic_files import write_file
 
 DOTS_PER_INCH = 300  # of PNG files, as printers ask for
-TEX_SYSTEMS = ("lualatex", "xelatex", "pdflatex")  # that measure the texts of a PGF file
+TEX_SYSTEMS = (
+    "lualatex",
+    "xelatex",
+    "pdflatex",
+)  # that measure the texts of a PGF file
 # Of files with vectors: text is text, and nothing in them tells when they were written.
-VECTOR_SETTINGS: dict[str, Any] = {
+VECTOR_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "nd_plugin",
     "pdf.fonttype": 42,
@@ -72,7 +76,7 @@ def _content(figure: Figure, ending: str) -> bytes:
         options["metadata"] = UNDATED[ending]
     if ending == ".pgf":
         text = io.StringIO()
-        figure.savefig(text, **options)  # type: ignore[arg-type]
+        figure.savefig(text, **options)
         return text.getvalue().encode()
     content = io.BytesIO()
     figure.savefig(content, **options)

@@ -13,13 +13,19 @@ from matplotlib.collections import QuadMesh
 
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.named_results import Results, all_categories, named_reports
-from nd_plugin.plots.style import TINY, say_nothing_to_show, styled_axes
+from nd_plugin.plots.style import (
+    TINY,
+    folded,
+    names_width,
+    say_nothing_to_show,
+    styled_axes,
+)
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import LayerReport
 
 ConceptKey = tuple[str, str]  # category and name
 CELL_HEIGHT = 0.165  # inches
-FRAME_HEIGHT = 0.75  # inches, names of layers included
+FRAME_HEIGHT = 0.4  # inches
 COLOUR_SCALE = "cividis"  # colour-blind readers order it as others do
 LIGHT = 0.5  # share of the scale from which on texts are black
 LABELS = {"units": "units that detect the concept", "iou": "best IoU"}
@@ -54,7 +60,10 @@ def plot_heat_map(
     reports = named_reports(results)
     keys = _chosen_concepts(reports, concepts)
     table = _table(list(reports.values()), keys, value)
-    height = FRAME_HEIGHT + CELL_HEIGHT * max(len(keys), 4)
+    # names of columns are turned by 30 degrees
+    height = (
+        FRAME_HEIGHT + CELL_HEIGHT * max(len(keys), 4) + names_width(reports) / 2
+    )
     with styled_axes(ax, height) as axes:
         if not keys:
             axes.set_axis_off()
@@ -79,18 +88,20 @@ def _chosen_concepts(
         detectors = [score for score in report.scores if score.detector]
         counts.update((score.category, score.concept) for score in detectors)
     by_count = sorted(counts, key=lambda key: (-counts[key], key))
-    if isinstance(concepts, int):
-        chosen = by_count[:concepts]
-    else:
-        chosen = _named(by_count, concepts)
+    chosen = _limited(by_count, concepts)
     order = all_categories(list(reports.values()))
     return sorted(chosen, key=lambda key: order.index(key[0]))
 
 
-def _named(keys: Sequence[ConceptKey], names: Sequence[str]) -> list[ConceptKey]:
-    """Return the concepts of some names. Raises BadInput for a name that none has."""
+def _limited(
+    keys: Sequence[ConceptKey], concepts: int | Sequence[str]
+) -> list[ConceptKey]:
+    """Return the first concepts, or those of some names. Raises BadInput for an unknown name."""
+    if isinstance(concepts, int):
+        return list(keys[:concepts])
+    names = [concepts] if isinstance(concepts, str) else concepts
     detected = {name for _, name in keys}
-    for name in [names] if isinstance(names, str) else names:
+    for name in names:
         if name not in detected:
             raise BadInput(f"no unit of these results detects {name!r}")
     return [key for key in keys if key[1] in names]
@@ -125,7 +136,7 @@ def _name_rows_and_columns(
     column_centres = np.arange(len(reports)) + 0.5
     ax.set_xticks(
         column_centres,
-        labels=list(reports),
+        labels=[folded(name) for name in reports],
         rotation=30,
         ha="right",
         rotation_mode="anchor",

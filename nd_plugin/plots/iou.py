@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.named_results import Results, all_categories, named_reports
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     TINY,
+    folded,
     legend_above,
     legend_height,
     say_nothing_to_show,
@@ -29,11 +31,14 @@ from nd_plugin.report.layer_report import LayerReport
 
 PLOT_HEIGHT = 1.7  # inches, between the axes
 BINS = 40
+ROOM_FOR_LEVELS = 1.2  # height of the axis, relative to the highest bar
 LINE_STYLES = ["-", "--", "-.", ":"]  # of several results
 # where results of several have their colours: colour-blind readers order this scale as others do
 COLOUR_SCALE = "cividis"
 SCALE_ENDS = (0.35, 0.8)  # neither lost on black nor on white
-NAMES_SHOWN = 12  # of concepts in a scatter plot
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]  # of several results
+NAMES_SHOWN = 12  # of concepts in a scatter plot, at most
+NAME_MARGIN = 4  # pixels
 
 
 def plot_iou(
@@ -41,7 +46,8 @@ def plot_iou(
 ) -> Axes:
     """Draw how the IoU of units with their best concepts is distributed.
 
-    A single result is a histogram stacked by category; several are outlines. A line marks the IoU
+    A single result is a histogram stacked by category; several are outlines, in shares of their
+    units. A line marks the IoU
     above which a unit is a detector.
 
     Args:
@@ -60,18 +66,22 @@ def plot_iou(
     reports = named_reports(results)
     highest = max(_highest_iou(report) for report in reports.values())
     edges = np.linspace(0, max(highest, 2 * _limits(reports)[-1]), BINS + 1)
-    entries = max(len(reports), len(all_categories(list(reports.values()))))
+    are_several = len(reports) > 1
+    report, *_ = reports.values()
+    entries = list(reports) if are_several else all_categories([report])
     height = AXIS_HEIGHT + PLOT_HEIGHT + legend_height(entries)
     with styled_axes(ax, height) as axes:
-        if len(reports) == 1:
-            handles = _draw_histogram(axes, next(iter(reports.values())), edges)
-        else:
+        if are_several:
             handles = _draw_outlines(axes, reports, edges)
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        else:
+            handles = _draw_histogram(axes, report, edges)
+            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylim(0, ROOM_FOR_LEVELS * axes.get_ylim()[1])
         _mark_levels(axes, _limits(reports), chance)
         axes.set_xlim(0, float(edges[-1]))
         axes.set_xlabel("IoU with the best concept")
-        axes.set_ylabel("units")
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylabel("share of units" if are_several else "units")
         legend_above(axes, handles)
     return axes
 
@@ -87,7 +97,7 @@ def _limits(reports: Mapping[str, LayerReport]) -> list[float]:
 
 def _draw_histogram(ax: Axes, report: LayerReport, edges: Any) -> list[Any]:
     """Draw one result by category; return the entries of its legend."""
-    colours = category_colours(report.categories)
+    colours = category_colours(all_categories([report]))
     by_category = {
         category: [
             score.iou for score in report.scores if score.category == category
@@ -113,20 +123,20 @@ def _draw_outlines(
     handles = []
     for index, (name, report) in enumerate(reports.items()):
         counts, _ = np.histogram([score.iou for score in report.scores], edges)
+        shares = counts / max(len(report.scores), 1)
         line_style = LINE_STYLES[index % len(LINE_STYLES)]
         look = {"color": colours[index], "linestyle": line_style, "linewidth": 1.2}
-        ax.stairs(counts, edges, label=name, **look)
+        ax.stairs(shares, edges, label=name, **look)
         handles.append(Line2D([], [], label=name, **look))
-    ax.set_ylim(bottom=0)
     return handles
 
 
 def _mark_levels(ax: Axes, limits: list[float], chance: float | None) -> None:
     """Draw lines at the limits of detectors and at the chance level, with their values."""
     for limit in limits:
-        _mark(ax, limit, f"detectors: IoU > {limit:g}", "--", 0.97)
+        _mark(ax, limit, f"detectors: IoU > {limit:g}", "--", 0.99)
     if chance is not None:
-        _mark(ax, chance, f"chance: {chance:.3g}", ":", 0.87)
+        _mark(ax, chance, f"chance: {chance:.3g}", ":", 0.91)
 
 
 def _mark(ax: Axes, iou: float, text: str, line_style: str, height: float) -> None:
@@ -139,6 +149,7 @@ def _mark(ax: Axes, iou: float, text: str, line_style: str, height: float) -> No
         textcoords="offset points",
         va="top",
         fontsize=TINY,
+        bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.8},
     )
 
 
@@ -160,22 +171,14 @@ def plot_mean_iou(results: Results, ax: Axes | None = None) -> Axes:
     `plot_detectors`.
     """
     reports = named_reports(results)
-    markers = ["o", "s", "^", "D", "v", "P", "X", "*"]
     colours = category_colours(all_categories(list(reports.values())))
     concepts = {name: detected_concepts(report) for name, report in reports.items()}
     every_concept = [
         concept for detected in concepts.values() for concept in detected
     ]
     categories = {concept.category for concept in every_concept}
-    handles: list[Any] = list(
-        swatches({name: colours[name] for name in colours if name in categories})
-    )
-    if len(reports) > 1:
-        for index, name in enumerate(reports):
-            marker = markers[index % len(markers)]
-            look = {"marker": marker, "linestyle": "", "color": FAINT}
-            handles.append(Line2D([], [], label=name, **look))
-    height = AXIS_HEIGHT + 1.3 * PLOT_HEIGHT + legend_height(len(handles))
+    shown = {name: colours[name] for name in colours if name in categories}
+    height = AXIS_HEIGHT + 1.3 * PLOT_HEIGHT + legend_height(shown)
     with styled_axes(ax, height) as axes:
         for index, detected in enumerate(concepts.values()):
             axes.scatter(
@@ -183,7 +186,7 @@ def plot_mean_iou(results: Results, ax: Axes | None = None) -> Axes:
                 [concept.mean_iou for concept in detected],
                 s=14,
                 c=[colours[concept.category] for concept in detected],
-                marker=markers[index % len(markers)],
+                marker=MARKERS[index % len(MARKERS)],
                 linewidths=0,
                 alpha=0.85,
             )
@@ -191,12 +194,28 @@ def plot_mean_iou(results: Results, ax: Axes | None = None) -> Axes:
         axes.set_ylabel("mean IoU of the detectors")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(0.1)
-        legend_above(axes, handles)
+        markers = _legend_of_markers(axes, list(reports))
+        legend_above(axes, swatches(shown))
+        if len(reports) > 1:
+            axes.add_artist(markers)
         if every_concept:
             _name_concepts(axes, every_concept)
         else:
             say_nothing_to_show(axes, "no detectors")
     return axes
+
+
+def _legend_of_markers(ax: Axes, names: list[str]) -> Legend:
+    """Name results by their markers inside of axes, beside the legend of categories."""
+    handles = []
+    for index, name in enumerate(names):
+        marker = MARKERS[index % len(MARKERS)]
+        look = {"marker": marker, "linestyle": "", "color": FAINT}
+        handles.append(Line2D([], [], label=folded(name), **look))  # type: ignore[arg-type]
+    legend = ax.legend(handles=handles, loc="upper right")
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return legend
 
 
 def detected_concepts(report: LayerReport) -> list[DetectedConcept]:
@@ -228,7 +247,7 @@ def _name_concepts(ax: Axes, concepts: list[DetectedConcept]) -> None:
             fontsize=TINY,
             parse_math=False,
         )
-        box = text.get_window_extent()
+        box = text.get_window_extent().padded(NAME_MARGIN)
         if any(box.overlaps(taken) for taken in boxes):
             text.remove()
         else:

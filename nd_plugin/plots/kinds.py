@@ -50,9 +50,7 @@ KINDS = {
     "mean-iou": PlotKind(
         "mean IoU against number of detectors, by concept", "iou", "plot_mean_iou"
     ),
-    "heat-map": PlotKind(
-        "concepts against layers", "heat_map", "plot_heat_map"
-    ),
+    "heat-map": PlotKind("concepts against layers", "heat_map", "plot_heat_map"),
     "concepts": PlotKind(
         "units that detect each concept, of one layer",
         "concept_chart",

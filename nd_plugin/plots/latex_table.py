@@ -133,7 +133,9 @@ def _comments(texts: Sequence[str]) -> list[str]:
     comments = [r"% needs \usepackage{booktabs}"]
     characters = unicodedata.normalize("NFC", "".join(texts))
     foreign = [
-        character for character in dict.fromkeys(characters) if _is_foreign(character)
+        character
+        for character in dict.fromkeys(characters)
+        if _is_foreign(character)
     ]
     if foreign:
         listed = " ".join(f"{sign} (U+{ord(sign):04X})" for sign in foreign)
@@ -172,7 +174,7 @@ def _is_foreign(character: str) -> bool:
 
 def _accented(character: str) -> str:
     """Return a Latin letter with an accent as a command; "" for others."""
-    letter, *marks = unicodedata.normalize("NFD", character)
+    letter, *marks = list(unicodedata.normalize("NFD", character))
     if len(marks) != 1 or not letter.isascii() or marks[0] not in ACCENTS:
         return ""
     base = r"\i" if letter == "i" else letter

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from nd_plugin.errors import BadInput
+from nd_plugin.report.colours import OF_CATEGORY
 from nd_plugin.report.layer_report import LayerReport
 
 
@@ -43,9 +44,7 @@ def named_reports(results: Results) -> dict[str, LayerReport]:
     quantiles. Raises BadInput for no result.
     """
     if isinstance(results, Mapping):
-        reports = {
-            str(name): report_of(result) for name, result in results.items()
-        }
+        reports = {str(name): report_of(result) for name, result in results.items()}
     else:
         reports_in_order = [report_of(result) for result in _flat(results)]
         names = distinct_names(reports_in_order)
@@ -68,9 +67,10 @@ def distinct_names(reports: Sequence[LayerReport]) -> list[str]:
     """Return a name for each report: what differs of run, layer and quantile; numbers at last."""
     subjects = [_subjects(report) for report in reports]
     columns = list(zip(*subjects, strict=True))
-    differing = [column for column in columns if len(set(column)) > 1]
+    # what a file does not record differs from nothing
+    differing = [column for column in columns if len({*column} - {""}) > 1]
     words = list(zip(*differing, strict=True)) or [()] * len(reports)
-    names = [" ".join(filter(None, row)) for row in words]
+    names = [" ".join(dict.fromkeys(filter(None, row))) for row in words]
     names = [
         name or report.layer for name, report in zip(names, reports, strict=True)
     ]
@@ -102,10 +102,11 @@ def _numbered(names: Sequence[str]) -> list[str]:
 
 
 def all_categories(reports: Sequence[LayerReport]) -> list[str]:
-    """Return the categories of all reports, in the order of the first that has them."""
+    """Return the categories of all reports: Broden's in the paper's order, then the others."""
     categories: dict[str, None] = {}
     for report in reports:
         categories.update(dict.fromkeys(report.categories))
         labels = (score.category for score in report.scores if score.detector)
         categories.update(dict.fromkeys(labels))
-    return list(categories)
+    broden = [name for name in OF_CATEGORY if name in categories]
+    return list(dict.fromkeys([*broden, *categories]))

@@ -6,7 +6,8 @@ matplotlib takes a second to import: modules of this package are imported where 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,12 +22,15 @@ COLUMN_WIDTH = 3.5  # inches, of a paper with two columns
 ROW_HEIGHT = 0.24  # inches, of a bar and the gap to the next
 AXIS_HEIGHT = 0.55  # inches, of an axis with its label
 LEGEND_ROW = 0.17  # inches
-LEGEND_COLUMNS = 3
+LEGEND_COLUMNS = 3  # of short names
+SHORT_NAME = 12  # characters
+LONGEST_LINE = 34  # characters of a name, in a legend or beside an axis
+CHARACTER_WIDTH = 0.058  # inches, of small text
 SMALL = 7.0  # points; a paper's captions have 8
 TINY = 6.0  # points, of texts inside of a plot
 
 # Colours of texts and backgrounds are the user's own: `plt.style.use("dark_background")`.
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 8.0,
     "axes.labelsize": 8.0,
     "axes.titlesize": 8.0,
@@ -92,21 +96,43 @@ def check_axes(ax: Any) -> None:
         )
 
 
-def legend_height(entries: int) -> float:
-    """Return the height of `legend_above` with so many entries, in inches."""
-    rows = math.ceil(entries / LEGEND_COLUMNS)
-    return rows * LEGEND_ROW + 0.1 if entries else 0.0
+def folded(name: str) -> str:
+    """Return a name in lines of at most 34 characters; cut between words where there are some."""
+    lines = textwrap.wrap(name, LONGEST_LINE, break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def names_width(names: Iterable[str]) -> float:
+    """Return the width of the longest name, folded, as small text, in inches."""
+    lines = [line for name in names for line in folded(name).splitlines()]
+    return CHARACTER_WIDTH * max(map(len, lines), default=0)
+
+
+def legend_height(names: Collection[str]) -> float:
+    """Return the height of `legend_above` with such entries, in inches."""
+    if not names:
+        return 0.0
+    lines = max(folded(name).count("\n") + 1 for name in names)
+    rows = math.ceil(len(names) / _legend_columns(names))
+    return rows * lines * LEGEND_ROW + 0.1
+
+
+def _legend_columns(names: Iterable[str]) -> int:
+    are_short = all(len(name) <= SHORT_NAME for name in names)
+    return LEGEND_COLUMNS if are_short else 1
 
 
 def legend_above(ax: Axes, handles: Sequence[Any]) -> None:
     """Put a legend above axes, where it hides nothing."""
     if not handles:
         return
+    names = [str(handle.get_label()) for handle in handles]
     legend = ax.legend(
         handles=list(handles),
+        labels=[folded(name) for name in names],
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
-        ncols=LEGEND_COLUMNS,
+        ncols=_legend_columns(names),
     )
     for text in legend.get_texts():
         text.set_parse_math(False)

@@ -13,7 +13,7 @@ NETDISSECT = "nd_plugin.report.netdissect_csv"
 
 @hookimpl
 def nd_reporters() -> list[ReporterSpec]:
-    """Return plain text, HTML, SVG, CSV, JSON, LaTeX and the CSV of the original NetDissect code."""
+    """Return plain text, HTML, SVG, CSV, JSON, LaTeX and the CSV of the original code."""
     return [
         ReporterSpec(
             "text",

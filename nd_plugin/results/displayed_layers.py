@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast, overload
 
 from rich.console import Group, RenderableType
@@ -11,10 +12,14 @@ from rich.padding import Padding
 
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.terminal import render, to_html_fragment
+from nd_plugin.results.atomic_files import write_file
+from nd_plugin.results.unit_view import TOP_IMAGES, UnitView, show_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from nd_plugin.results.dissection import Dissection
 
 Entry = TypeVar("Entry")
 
@@ -47,6 +52,25 @@ class DisplayedLayer(ABC):
 
         axes = plot_concepts(self.report(), ax, units=units)
         return cast("Figure", axes.figure)
+
+    def show(self, unit: int, *, images: int = TOP_IMAGES) -> UnitView:
+        """Return a unit to look at: in a terminal (``rich.print``), in a notebook, as a figure.
+
+        ``images`` is the number of top images. Raises BadInput for a unit that the layer has not.
+        """
+        return show_unit(cast("Dissection", self), unit, images)
+
+    def to_latex(self, path: str | Path | None = None) -> str:
+        r"""Return a table by category in LaTeX (booktabs), and write it to ``path``.
+
+        One row, for this layer; `nd_plugin.plots.latex_table` makes one for several results.
+        """
+        from nd_plugin.plots.latex_table import latex_table
+
+        text = latex_table(self)
+        if path is not None:
+            write_file(Path(path), text.encode())
+        return text
 
     def __repr__(self) -> str:
         summary = self.report().summary
