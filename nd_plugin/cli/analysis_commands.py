@@ -34,9 +34,10 @@ from nd_plugin.shell.completion import complete_layer, complete_model
 
 def report(
     run: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="RUN", help="Folder of a run, or a NetDissect CSV file."
+            metavar="RUN...",
+            help="Folder of a run, or a NetDissect CSV file; several are compared.",
         ),
     ],
     html: Annotated[
@@ -68,7 +69,7 @@ def report(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Report a run, or a NetDissect CSV file such as the authors' published ones."""
+    """Report runs, or NetDissect CSV files such as the authors' published ones."""
     from nd_plugin.cli import report
 
     format_name = report.format_name(form, output, json)

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nd_plugin.cli import console
+from nd_plugin.cli.views.report_sources import read_layers
+from nd_plugin.comparison.layer_comparison import LayerComparison
 from nd_plugin.contracts.plugin_specs import ReporterSpec
-from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.plugins.host import Offer, host, load_factory, only
 from nd_plugin.report.layer_report import LayerReport
-from nd_plugin.report.netdissect_csv import read_netdissect_csv
 from nd_plugin.report.tables import layers_content
 from nd_plugin.report.terminal import render
-from nd_plugin.results import atomic_files, run_folder
+from nd_plugin.results import atomic_files
 from nd_plugin.results.dissection import Dissection
 
 Reporter = Callable[[Sequence[LayerReport]], str]
-
-# NetDissect's threshold for detectors, which its CSV files do not record
-CSV_MIN_IOU = 0.04
 
 
 def format_name(
@@ -41,7 +38,7 @@ def format_name(
 
 
 def report(
-    source: Path,
+    sources: Sequence[Path],
     html: Path | None,
     form: str | None,
     output: Path | None,
@@ -49,53 +46,35 @@ def report(
     *,
     as_json: bool,
 ) -> None:
-    """Report a run or a CSV file: to ``html``, and as ``form`` to ``output`` or stdout.
+    """Report runs or CSV files: to ``html``, and as ``form`` to ``output`` or stdout.
 
-    ``as_json`` prints JSON on stdout, whatever is written to files.
+    Several sources are compared at the end. ``as_json`` prints JSON on stdout, whatever is written
+    to files.
     """
     check_html_name(html)
     reporter = _find_reporter(form, output)
-    reports = read_reports(source, min_iou)
+    layers = read_layers(sources, min_iou)
+    reports = [layer.report for layer in layers]
+    comparison = LayerComparison(layers) if len(sources) > 1 else None
     if html is not None:
         _write(str(_load_reporter("html")(reports)), html)
     is_shown = html is None or form is not None
     if output is not None or (is_shown and not as_json):
         _show(reports, reporter, output)
+        if reporter is None and comparison is not None:
+            console.show(comparison)
     if as_json:
-        console.print_json(layers_content(reports))
+        console.print_json(_json_content(reports, comparison))
 
 
-def read_reports(source: Path, min_iou: float | None) -> list[LayerReport]:
-    """Return the layer reports of a run's folder or of a NetDissect CSV file.
-
-    ``min_iou`` replaces the run's own value. Raises BadInput where it is out of range.
-    """
-    if min_iou is not None:
-        Settings(min_iou=min_iou)  # checks its range
-    if source.exists() and not source.is_dir():
-        return [
-            read_netdissect_csv(source, CSV_MIN_IOU if min_iou is None else min_iou)
-        ]
-    dissections = run_folder.load_run(source)
-    if min_iou is not None:
-        dissections = [
-            _at_min_iou(dissection, min_iou) for dissection in dissections
-        ]
-    return [dissection.report() for dissection in dissections]
-
-
-def _at_min_iou(dissection: Dissection, min_iou: float) -> Dissection:
-    """Return a dissection with another limit for detectors; a note says so where it differs."""
-    own_min_iou = dissection.settings.min_iou
-    if min_iou == own_min_iou:
-        return dissection
-    note = f"detectors are counted at IoU > {min_iou:g}; the run's own is {own_min_iou:g}"
-    provenance = dissection.provenance
-    return replace(
-        dissection,
-        settings=replace(dissection.settings, min_iou=min_iou),
-        provenance=replace(provenance, notes=(note, *provenance.notes)),
-    )
+def _json_content(
+    reports: Sequence[LayerReport], comparison: LayerComparison | None
+) -> dict[str, Any]:
+    """Return each layer, and under ``comparison`` all side by side where there are several."""
+    content = layers_content(reports)
+    if comparison is None:
+        return content
+    return {**content, "comparison": comparison.to_dict()}
 
 
 def show_dissections(dissections: Sequence[Dissection], *, as_json: bool) -> None:

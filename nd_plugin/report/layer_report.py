@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nd_plugin.results.dissection import Dissection
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ class LayerReport:
     )
     first_unit_in_source: int = 0  # number of unit 0 in the file that was read
     run: str = ""  # name of the run, where reports of several stand side by side
+    # the result itself, with its pictures; None where only a CSV file is left of it
+    dissection: Dissection | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         plural = "s" if len(self.notes) > 1 else ""
