@@ -99,6 +99,15 @@ MinIoU = Annotated[
     float, typer.Option(help="A unit with a higher IoU is a detector.")
 ]
 
+OtherMinIoU = Annotated[
+    float | None,
+    typer.Option(
+        "--min-iou",
+        help="Count a unit with a higher IoU as a detector. [default: as in the run; for "
+        "CSV files 0.04]",
+    ),
+]
+
 Limit = Annotated[
     int | None,
     typer.Option(min=1, help="Use only the first N images of the concept set."),
@@ -115,6 +124,24 @@ MaxPixels = Annotated[
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw a plot: FILE.png, .svg, .pdf or .pgf (for LaTeX).",
+    ),
+]
+
+PlotKind = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="Kind of plot: detectors, ratio, iou, mean-iou, heat-map, concepts, units or "
+        "quantiles. [default: detectors]",
+    ),
+]
 
 Output = Annotated[
     Path | None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nd_plugin.cli import console
+from nd_plugin.cli.views.plot_files import PlotRequest
 from nd_plugin.cli.views.report_sources import read_layers
 from nd_plugin.comparison.layer_comparison import LayerComparison
 from nd_plugin.contracts.plugin_specs import ReporterSpec
@@ -18,6 +19,7 @@ from nd_plugin.report.terminal import render
 from nd_plugin.results import atomic_files
 from nd_plugin.results.dissection import Dissection
 
+NO_PLOT = PlotRequest()
 Reporter = Callable[[Sequence[LayerReport]], str]
 
 
@@ -43,6 +45,7 @@ def report(
     form: str | None,
     output: Path | None,
     min_iou: float | None,
+    plot: PlotRequest = NO_PLOT,
     *,
     as_json: bool,
 ) -> None:
@@ -58,7 +61,9 @@ def report(
     comparison = LayerComparison(layers) if len(sources) > 1 else None
     if html is not None:
         _write(str(_load_reporter("html")(reports)), html)
-    is_shown = html is None or form is not None
+    plot.write(reports)
+    has_file = html is not None or plot.path is not None
+    is_shown = not has_file or form is not None
     if output is not None or (is_shown and not as_json):
         _show(reports, reporter, output)
         if reporter is None and comparison is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nd_plugin.errors import BadInput, Unavailable
-from nd_plugin.plots.kinds import check_plot_name
+from nd_plugin.errors import BadInput
+from nd_plugin.plots.kinds import check_plot, tex_system
 from nd_plugin.results.atomic_files import write_file
 
 DOTS_PER_INCH = 300  # of PNG files, as printers ask for
@@ -45,12 +44,12 @@ def save_plot(plot: Axes | Figure, path: str | Path) -> Path:
         Unavailable: PGF without LaTeX.
     """
     file = Path(path)
-    ending = check_plot_name(file)
     figure = _figure_of(plot)
+    check_plot(file, has_pictures=_has_pictures(figure))
+    ending = file.suffix.lower()
     settings = dict(VECTOR_SETTINGS)
     if ending == ".pgf":
-        _check_no_pictures(figure, file)
-        settings["pgf.texsystem"] = _tex_system(file)
+        settings["pgf.texsystem"] = tex_system(file)
         settings["pgf.rcfonts"] = False  # the document's own
     with plt.rc_context(settings):
         content = _content(figure, ending)
@@ -83,22 +82,6 @@ def _content(figure: Figure, ending: str) -> bytes:
     return content.getvalue()
 
 
-def _tex_system(path: Path) -> str:
-    """Return a LaTeX that is installed. Raises Unavailable."""
-    for name in TEX_SYSTEMS:
-        if shutil.which(name) is not None:
-            return name
-    raise Unavailable(
-        f"{path}: a PGF file needs LaTeX, which measures its texts, and none of "
-        f"{', '.join(TEX_SYSTEMS)} is installed; install TeX Live, or write {path.stem}.pdf"
-    )
-
-
-def _check_no_pictures(figure: Figure, path: Path) -> None:
-    """Raise BadInput for pictures: PGF would need files beside it for them."""
-    for axes in figure.axes:
-        if axes.images or axes.child_axes:
-            raise BadInput(
-                f"{path}: a PGF file holds no pictures, and this plot has some; "
-                f"write {path.stem}.pdf"
-            )
+def _has_pictures(figure: Figure) -> bool:
+    axes = [child for ax in figure.axes for child in (ax, *ax.child_axes)]
+    return any(ax.images for ax in axes)

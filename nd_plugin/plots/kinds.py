@@ -5,16 +5,18 @@ Both are checked before a run, and before matplotlib is imported, which takes a 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from nd_plugin.errors import BadInput
+from nd_plugin.errors import BadInput, Unavailable
 from nd_plugin.plots.named_results import Result, report_of
 
 ENDINGS = (".png", ".svg", ".pdf", ".pgf")
+TEX_SYSTEMS = ("lualatex", "xelatex", "pdflatex")
 DEFAULT_KIND = "detectors"
 
 
@@ -26,14 +28,17 @@ class PlotKind:
     module: str  # of `nd_plugin.plots`
     function: str
     is_of_one_layer: bool = False
+    has_pictures: bool = False  # of one layer, with the top images of its units
 
     def draw(self, results: Sequence[Result]) -> Any:
         """Draw results; return the axes. Raises BadInput for more layers than are shown."""
         function: Callable[..., Any] = getattr(
             import_module(f"nd_plugin.plots.{self.module}"), self.function
         )
+        if self.has_pictures:
+            return function(_dissection_of(_only(results)))
         if self.is_of_one_layer:
-            return function(_only(results, self.function))
+            return function(_only(results))
         return function(list(results))
 
 
@@ -61,7 +66,7 @@ KINDS = {
         "top images of the best detectors, of one layer",
         "units",
         "plot_units",
-        is_of_one_layer=True,
+        has_pictures=True,
     ),
     "quantiles": PlotKind(
         "unique detectors against τ, of a layer in several quantiles",
@@ -90,7 +95,45 @@ def check_plot_name(path: Path) -> str:
     return ending
 
 
-def _only(results: Sequence[Result], function: str) -> Result:
+def check_plot(path: Path, *, has_pictures: bool = False) -> None:
+    """Check before a run that a plot can be written to a file.
+
+    Raises BadInput for another ending, and for pictures in a PGF file, which would need files
+    beside it; Unavailable for a PGF file without LaTeX.
+    """
+    ending = check_plot_name(path)
+    if ending != ".pgf":
+        return
+    if has_pictures:
+        raise BadInput(
+            f"{path}: a PGF file holds no pictures, and this plot has some; "
+            f"write {path.stem}.pdf"
+        )
+    tex_system(path)
+
+
+def tex_system(path: Path) -> str:
+    """Return the LaTeX that measures the texts of a PGF file. Raises Unavailable."""
+    for name in TEX_SYSTEMS:
+        if shutil.which(name) is not None:
+            return name
+    raise Unavailable(
+        f"{path}: a PGF file needs LaTeX, which measures its texts, and none of "
+        f"{', '.join(TEX_SYSTEMS)} is installed; install TeX Live, or write {path.stem}.pdf"
+    )
+
+
+def _dissection_of(result: Result) -> Any:
+    """Return the dissection of a result. Raises BadInput for a CSV file, which has no pictures."""
+    report = report_of(result)
+    if report.dissection is None:
+        raise BadInput(
+            f"{report.title} is a CSV file, which has no pictures of units"
+        )
+    return report.dissection
+
+
+def _only(results: Sequence[Result]) -> Result:
     if len(results) != 1:
         layers = ", ".join(report_of(result).title for result in results)
         raise BadInput(

@@ -243,7 +243,10 @@ class UnitView:
         quantile = self.dissection.settings.quantile
         return [
             ("concept", self.headline),
-            ("T_k", f"{threshold:.4g}, exceeded by {quantile:.4g} of the cells"),
+            (
+                "T_k",
+                f"{threshold:.4g}, exceeded by at most {quantile:.4g} of the cells",
+            ),
         ]
 
     def _next_table(self, matches: list[ConceptMatch]) -> AdaptiveTable:
