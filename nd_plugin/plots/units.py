@@ -14,6 +14,7 @@ from PIL import Image
 
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.explanations import unit_numbers
+from nd_plugin.plots.named_results import all_categories
 from nd_plugin.plots.style import COLUMN_WIDTH, SMALL, styled_axes
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import UnitScore
@@ -120,13 +121,13 @@ def _best_units(dissection: Dissection) -> list[int]:
     They stand by category.
     """
     report = dissection.report()
-    best = {category: report.best(category) for category in report.categories}
+    order = all_categories([report])
+    best = {category: report.best(category) for category in order}
     chosen: list[UnitScore] = []
     for rank in range(max(map(len, best.values()), default=0)):
         for detectors in best.values():
             if rank < len(detectors) and len(chosen) < UNITS_SHOWN:
                 chosen.append(detectors[rank][0])
-    order = list(report.categories)
     chosen.sort(key=lambda score: order.index(score.category))
     return [score.unit for score in chosen]
 

@@ -20,7 +20,6 @@ from nd_plugin.report.colours import WARNING, category_colours
 from nd_plugin.report.elements import (
     AdaptiveTable,
     Heading,
-    facts_table,
     histogram_text,
 )
 from nd_plugin.report.explanation_record import Pixels
