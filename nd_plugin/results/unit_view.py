@@ -217,7 +217,7 @@ class UnitView:
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         yield Heading(Text(self.title, style="bold"))
-        yield facts_table(self._facts())
+        yield from self._facts()
         matches = self.next_concepts()
         if matches:
             yield Padding(self._next_table(matches), CELL_ABOVE)
@@ -237,16 +237,15 @@ class UnitView:
         if remarks:
             yield Padding(Text("\n".join(remarks), style=WARNING), CELL_ABOVE)
 
-    def _facts(self) -> list[tuple[str, str]]:
-        threshold = self.score.threshold
+    def _facts(self) -> Iterator[RenderableType]:
+        colours = category_colours(self.dissection.categories)
+        colour = colours[self.score.category] if self.score.detector else ""
+        yield Text(self.headline, style=f"bold {colour}")
         quantile = self.dissection.settings.quantile
-        return [
-            ("concept", self.headline),
-            (
-                "T_k",
-                f"{threshold:.4g}, exceeded by at most {quantile:.4g} of the cells",
-            ),
-        ]
+        threshold = f"{self.score.threshold:.4g}"
+        yield Text(
+            f"T_k {threshold}, exceeded by at most {quantile:.4g} of the cells"
+        )
 
     def _next_table(self, matches: list[ConceptMatch]) -> AdaptiveTable:
         colours = category_colours(self.dissection.categories)
