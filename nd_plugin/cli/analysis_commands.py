@@ -23,7 +23,10 @@ from nd_plugin.cli.options import (
     Mean,
     MinIoU,
     ModelText,
+    OtherMinIoU,
     Overwrite,
+    Plot,
+    PlotKind,
     Scale,
     Std,
     Weights,
@@ -51,7 +54,8 @@ def report(
         str | None,
         typer.Option(
             "--format",
-            help="text, html, svg, csv, json, netdissect-csv (one layer), or a plugin's format. "
+            help="text, html, svg, csv, json, latex, netdissect-csv (one layer), or a plugin's "
+            "format. "
             "[default: by FILE's ending]",
         ),
     ] = None,
@@ -64,20 +68,18 @@ def report(
             help="Write to FILE instead of stdout.",
         ),
     ] = None,
-    min_iou: Annotated[
-        float | None,
-        typer.Option(
-            help="Count a unit with a higher IoU as a detector. [default: as in the run; for "
-            "CSV files 0.04]"
-        ),
-    ] = None,
+    min_iou: OtherMinIoU = None,
+    plot: Plot = None,
+    plot_kind: PlotKind = None,
     json: Json = False,
 ) -> None:
     """Report runs, or NetDissect CSV files such as the authors' published ones."""
     from nd_plugin.cli import report
+    from nd_plugin.cli.views.plot_files import PlotRequest
 
     format_name = report.format_name(form, output, json)
-    report.report(run, html, format_name, output, min_iou, as_json=json)
+    request = PlotRequest.of(plot, plot_kind)
+    report.report(run, html, format_name, output, min_iou, request, as_json=json)
 
 
 def explain(
@@ -270,10 +272,13 @@ def parity(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    plot: Plot = None,
+    plot_kind: PlotKind = None,
     json: Json = False,
 ) -> None:
     """Compare an export with its origin: detectors kept, lost and renamed, layer by layer."""
     from nd_plugin.cli import parity, parsing
+    from nd_plugin.cli.views.plot_files import PlotRequest
     from nd_plugin.contracts.models import ModelOptions
     from nd_plugin.contracts.provenance import Settings
 
@@ -295,5 +300,6 @@ def parity(
         gates=parity.Gates(tolerance, max_lost, max_renamed, fail_under),
         output=output,
         overwrite=overwrite,
+        plot=PlotRequest.of(plot, plot_kind),
         as_json=json,
     )

@@ -99,6 +99,15 @@ MinIoU = Annotated[
     float, typer.Option(help="A unit with a higher IoU is a detector.")
 ]
 
+OtherMinIoU = Annotated[
+    float | None,
+    typer.Option(
+        "--min-iou",
+        help="Count a unit with a higher IoU as a detector. [default: as in the run; for "
+        "CSV files 0.04]",
+    ),
+]
+
 Limit = Annotated[
     int | None,
     typer.Option(min=1, help="Use only the first N images of the concept set."),
@@ -114,7 +123,51 @@ MaxPixels = Annotated[
     ),
 ]
 
+TopImages = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Number of most activating images saved per unit, as small pictures with their "
+        "masks. [default: 50 names, pictures of the first 15]",
+    ),
+]
+
+NoPictures = Annotated[
+    bool,
+    typer.Option(
+        "--no-pictures", help="Save no pictures of the most activating images."
+    ),
+]
+
+PictureBudget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Size of a layer's pictures: 8MiB, 1GB …; beyond it, fewer images have pictures. "
+        "[default: 32MiB]",
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw a plot: FILE.png, .svg, .pdf or .pgf (for LaTeX).",
+    ),
+]
+
+PlotKind = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="Kind of plot: detectors, ratio, iou, mean-iou, heat-map, concepts, units or "
+        "quantiles. [default: detectors]",
+    ),
+]
 
 Output = Annotated[
     Path | None,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.errors import BadInput
 from nd_plugin.preprocess import parse_size
+from nd_plugin.results import folder_names
 
 MEMORY = re.compile(r"\s*([\d.]+(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*")
 # of 1000, or of 1024 for KiB, MiB …
@@ -55,7 +57,25 @@ def model_options(
     )
 
 
-def parse_bytes(text: str) -> int:
+def picture_settings(
+    top_images: int | None, no_pictures: bool, budget: str | None
+) -> dict[str, int]:
+    """Return the settings of top images and their pictures, as far as they are set.
+
+    A number of top images is also the number of pictures.
+    """
+    values: dict[str, int] = {}
+    if top_images is not None:
+        values["top_images"] = top_images
+        values["pictures"] = top_images
+    if no_pictures:
+        values["pictures"] = 0
+    if budget is not None:
+        values["picture_budget"] = parse_bytes(budget, "--picture-budget")
+    return values
+
+
+def parse_bytes(text: str, option: str = "--memory") -> int:
     """Return an amount of memory such as ``1GiB``, ``500MB`` or ``2e9`` in bytes."""
     match = MEMORY.fullmatch(text.lower())
     try:
@@ -64,7 +84,7 @@ def parse_bytes(text: str) -> int:
         amount = math.nan
     if match is None or not math.isfinite(amount):
         raise BadInput(
-            f"--memory {text!r} is not an amount such as 1GiB, 500MB or 2e9"
+            f"{option} {text!r} is not an amount such as 1GiB, 500MB or 2e9"
         )
     base = 1024 if match[3] else 1000
     return int(amount * base ** POWERS[match[2]])
@@ -83,3 +103,12 @@ def _parse_statistics(text: str, option: str) -> tuple[float, ...]:
     if len(values) not in (1, 3) or not all(map(math.isfinite, values)):
         raise BadInput(message)
     return values
+
+
+def run_name(model: str, concepts: str) -> str:
+    """Return a folder's name from what is run, such as ``efficientnet_lite0-shapes``."""
+    model_path = model.partition("?")[0]
+    model_name = re.split(r"[:/]", model_path)[-1].removesuffix(".onnx")
+    kind, _, root = concepts.partition("?")[0].partition(":")
+    words = (model_name, kind, Path(root).name)
+    return folder_names.folder_of("-".join(word for word in words if word))

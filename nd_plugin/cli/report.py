@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nd_plugin.cli import console
+from nd_plugin.cli.views.plot_files import PlotRequest
 from nd_plugin.cli.views.report_sources import read_layers
 from nd_plugin.comparison.layer_comparison import LayerComparison
 from nd_plugin.contracts.plugin_specs import ReporterSpec
@@ -19,6 +20,7 @@ from nd_plugin.results import atomic_files, displayed_layers
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import REPORT_PAGE
 
+NO_PLOT = PlotRequest()
 Reporter = Callable[[Sequence[LayerReport]], str]
 
 
@@ -44,6 +46,7 @@ def report(
     form: str | None,
     output: Path | None,
     min_iou: float | None,
+    plot: PlotRequest = NO_PLOT,
     *,
     as_json: bool,
 ) -> None:
@@ -60,7 +63,9 @@ def report(
     comparison = LayerComparison(layers) if len(sources) > 1 else None
     if html is not None:
         _write_pages(reports, html)
-    is_shown = html is None or form is not None
+    plot.write(reports)
+    has_file = html is not None or plot.path is not None
+    is_shown = not has_file or form is not None
     if output is not None or (is_shown and not as_json):
         _show(reports, reporter, output)
         if reporter is None and comparison is not None:

@@ -24,11 +24,16 @@ from nd_plugin.cli.options import (
     Memory,
     MinIoU,
     ModelText,
+    NoPictures,
     Output,
     Overwrite,
+    PictureBudget,
+    Plot,
+    PlotKind,
     Scale,
     Std,
     Strict,
+    TopImages,
     Weights,
     Workers,
 )
@@ -84,12 +89,9 @@ def dissect(
     scale: Scale = None,
     interpolation: Interpolation = None,
     channel_order: ChannelOrder = None,
-    top_images: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Number of most activating images saved per unit."
-        ),
-    ] = 50,
+    top_images: TopImages = None,
+    no_pictures: NoPictures = False,
+    picture_budget: PictureBudget = None,
     strict: Strict = False,
     max_pixels: MaxPixels = None,
     resume: Annotated[
@@ -110,10 +112,13 @@ def dissect(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    plot: Plot = None,
+    plot_kind: PlotKind = None,
     json: Json = False,
 ) -> None:
     """Dissect layers of a model on a concept set: print a report and save the run."""
     from nd_plugin.cli import dissect, parsing
+    from nd_plugin.cli.views.plot_files import PlotRequest
     from nd_plugin.contracts.provenance import Settings
 
     dissect.dissect(
@@ -132,8 +137,8 @@ def dissect(
             mask_size=mask_size,
             limit=limit,
             strict=strict,
-            top_images=top_images,
             max_pixels=max_pixels,
+            **parsing.picture_settings(top_images, no_pictures, picture_budget),
         ),
         preprocess_values=parsing.preprocess_values(
             input_size, mean, std, scale, interpolation, channel_order
@@ -146,6 +151,7 @@ def dissect(
             resume,
             shard,
         ),
+        plot=PlotRequest.of(plot, plot_kind, shard),
         as_json=json,
     )
 

@@ -38,7 +38,7 @@ def explanations_fragment(records: Sequence[ExplanationRecord]) -> str:
 
     As many have pictures as keep the output small; the others are told in words.
     """
-    blocks = []
+    blocks: list[ExplanationBlock] = []
     pictures = 0
     for record in records:
         pictures += 1 + len(record.units)

@@ -16,11 +16,16 @@ OUTLINE_COLOUR = (255, 210, 0)
 
 def overlay(image: Pixels, mask: MaskPixels) -> Pixels:
     """Dim the image outside the mask and outline the mask: (row, column, channel)."""
-    dimmed = (image * BRIGHTNESS_OUTSIDE).astype(np.uint8)
-    combined = np.where(mask[:, :, None], image, dimmed)
+    combined = dim_outside(image, mask)
     outline = mask & ~_interior(mask)
     combined[outline] = OUTLINE_COLOUR
     return combined
+
+
+def dim_outside(image: Pixels, mask: MaskPixels) -> Pixels:
+    """Dim the image outside the mask: (row, column, channel)."""
+    dimmed = (image * BRIGHTNESS_OUTSIDE).astype(np.uint8)
+    return np.where(mask[:, :, None], image, dimmed)
 
 
 def _interior(mask: MaskPixels) -> MaskPixels:

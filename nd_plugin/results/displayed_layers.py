@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast, overload
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -15,11 +15,14 @@ from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.terminal import render
 from nd_plugin.results.atomic_files import write_file, write_folder
 from nd_plugin.results.folder_names import REPORT_PAGE, is_report_folder
+from nd_plugin.results.unit_view import TOP_IMAGES, UnitView, show_unit
 from nd_plugin.site.report_pages import folder_files, to_html
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from nd_plugin.results.dissection import Dissection
 
 Entry = TypeVar("Entry")
 
@@ -50,9 +53,29 @@ class DisplayedLayer(ABC):
             BadInput: A unit that the layer has not.
         """
         # matplotlib takes a second to import
-        from nd_plugin.plots.detector_chart import plot_detectors
+        from nd_plugin.plots.concept_chart import plot_concepts
 
-        return plot_detectors(self.report(), units, ax)
+        axes = plot_concepts(self.report(), ax, units=units)
+        return cast("Figure", axes.figure)
+
+    def show(self, unit: int, *, images: int = TOP_IMAGES) -> UnitView:
+        """Return a unit to look at: in a terminal (``rich.print``), in a notebook, as a figure.
+
+        ``images`` is the number of top images. Raises BadInput for a unit that the layer has not.
+        """
+        return show_unit(cast("Dissection", self), unit, images)
+
+    def to_latex(self, path: str | Path | None = None) -> str:
+        r"""Return a table by category in LaTeX (booktabs), and write it to ``path``.
+
+        One row, for this layer; `nd_plugin.plots.latex_table` makes one for several results.
+        """
+        from nd_plugin.plots.latex_table import latex_table
+
+        text = latex_table(self)
+        if path is not None:
+            write_file(Path(path), text.encode())
+        return text
 
     def to_html(self, path: str | Path) -> None:
         """Write the report as pages: a folder, or one file where ``path`` ends in ``.html``.

@@ -1,0 +1,168 @@
+"""Units by their top images, where they are active: figures 3 and 5 of the paper."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from PIL import Image
+
+from nd_plugin.errors import BadInput
+from nd_plugin.plots.explanations import unit_numbers
+from nd_plugin.plots.named_results import all_categories
+from nd_plugin.plots.style import COLUMN_WIDTH, SMALL, styled_axes
+from nd_plugin.report.colours import category_colours
+from nd_plugin.report.layer_report import UnitScore
+from nd_plugin.results.unit_view import NO_PICTURES, TOP_IMAGES, UnitView
+
+if TYPE_CHECKING:
+    from nd_plugin.results.dissection import Dissection
+
+TILE = 224  # pixels, the height of each image in a row
+GAP = 8  # pixels between the images of a row
+TITLE_HEIGHT = 0.2  # inches, above a row
+TITLE_CHARACTERS = 64  # in a line of a title as wide as a column
+ROW_GAP = 0.08  # inches
+UNITS_SHOWN = 8
+
+# (row, column, 4): transparent between the images
+Strip = npt.NDArray[np.uint8]
+
+
+def plot_unit(
+    dissection: Dissection,
+    unit: int,
+    ax: Axes | None = None,
+    *,
+    images: int = TOP_IMAGES,
+) -> Axes:
+    """Draw a unit's top images in a row: M_k outlined, the rest dimmed; its label above.
+
+    Args:
+        dissection: A dissection with pictures.
+        unit: Number of the unit.
+        ax: Axes to draw into; None: of a new pyplot figure.
+        images: Number of images; fewer are drawn where the run has fewer pictures.
+
+    Returns:
+        The axes.
+
+    Raises:
+        BadInput: A unit that the layer has not; a run without pictures.
+    """
+    view = dissection.show(unit, images=images)
+    strip = _strip(view)
+    rows, columns = strip.shape[:2]
+    height = COLUMN_WIDTH * rows / columns + TITLE_HEIGHT + ROW_GAP
+    with styled_axes(ax, height) as axes:
+        _draw(axes, view, strip, TITLE_CHARACTERS)
+    return axes
+
+
+def plot_units(
+    dissection: Dissection,
+    units: int | Sequence[int] | None = None,
+    ax: Axes | None = None,
+    *,
+    images: int = TOP_IMAGES,
+    columns: int = 1,
+) -> Axes:
+    """Draw several units, each as `plot_unit` does, below each other or in columns.
+
+    Args:
+        dissection: A dissection with pictures.
+        units: Numbers of units; None: the best detectors of up to 8 concepts, by category.
+        ax: Axes to divide; None: of a new pyplot figure.
+        images: Number of images of each unit.
+        columns: Number of units beside each other.
+
+    Returns:
+        The axes; those of each unit are its ``child_axes``.
+
+    Raises:
+        BadInput: A unit that the layer has not; a run without pictures; no unit.
+    """
+    if columns < 1:
+        raise BadInput(f"columns is {columns}; expected 1 or more")
+    numbers = _best_units(dissection) if units is None else unit_numbers(units)
+    if not numbers:
+        raise BadInput(
+            f"no unit to draw: layer {dissection.layer!r} has no detectors, and none is named"
+        )
+    views = [dissection.show(unit, images=images) for unit in numbers]
+    strips = [_strip(view) for view in views]
+    shares = [strip.shape[0] / strip.shape[1] for strip in strips]
+    row_height = COLUMN_WIDTH * max(shares) + TITLE_HEIGHT + ROW_GAP
+    rows = math.ceil(len(views) / columns)
+    with styled_axes(ax, rows * row_height, columns * COLUMN_WIDTH) as axes:
+        axes.set_axis_off()
+        for index, (view, strip) in enumerate(zip(views, strips, strict=True)):
+            row, column = divmod(index, columns)
+            bottom = 1 - (row + 1) / rows
+            share_of_pictures = 1 - (TITLE_HEIGHT + ROW_GAP) / row_height
+            box = (
+                column / columns,
+                bottom,
+                0.98 / columns,
+                share_of_pictures / rows,
+            )
+            _draw(axes.inset_axes(box), view, strip, TITLE_CHARACTERS)
+    return axes
+
+
+def _best_units(dissection: Dissection) -> list[int]:
+    """Return the best detectors of as many categories as there are, then of their concepts.
+
+    They stand by category.
+    """
+    report = dissection.report()
+    order = all_categories([report])
+    best = {category: report.best(category) for category in order}
+    chosen: list[UnitScore] = []
+    for rank in range(max(map(len, best.values()), default=0)):
+        for detectors in best.values():
+            if rank < len(detectors) and len(chosen) < UNITS_SHOWN:
+                chosen.append(detectors[rank][0])
+    chosen.sort(key=lambda score: order.index(score.category))
+    return [score.unit for score in chosen]
+
+
+def _draw(ax: Axes, view: UnitView, strip: Strip, characters: int) -> None:
+    score = view.score
+    colours = category_colours(view.dissection.categories)
+    ax.imshow(strip, interpolation="none")
+    ax.set_axis_off()
+    label = f"{score.concept} ({score.category})  IoU {score.iou:.3f}"
+    lines = textwrap.wrap(f"unit {score.unit}  {label}", characters)
+    ax.set_title(
+        "\n".join(lines),
+        loc="left",
+        fontsize=SMALL,
+        color=colours[score.category],
+        parse_math=False,
+        pad=3,
+    )
+
+
+def _strip(view: UnitView) -> Strip:
+    """Put a unit's pictures beside each other. Raises BadInput where there are none."""
+    pictures = [view.picture(rank) for rank in range(view.images)]
+    tiles = [_tile(picture) for picture in pictures if picture is not None]
+    if not tiles:
+        raise BadInput(f"unit {view.unit} cannot be drawn: {NO_PICTURES}")
+    gap = np.zeros((TILE, GAP, 4), np.uint8)
+    parts = [part for tile in tiles for part in (gap, tile)]
+    return np.concatenate(parts[1:], axis=1)
+
+
+def _tile(picture: npt.NDArray[np.uint8]) -> Strip:
+    """Scale a picture to the height of a row, with an opaque fourth channel."""
+    rows, columns = picture.shape[:2]
+    size = (max(1, round(TILE * columns / rows)), TILE)
+    scaled = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(scaled.convert("RGBA"))
