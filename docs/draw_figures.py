@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib import pyplot
 from PIL import Image
 
-from nd_plugin import LayerDissection, open_concepts
+from nd_plugin import Dissection, LayerDissection, open_concepts
 from nd_plugin.plots import plot_detectors, plot_units, save_plot
 from nd_torch.zoo import efficientnet_lite0
 
@@ -25,12 +25,20 @@ def main() -> None:
     layers = LayerDissection(efficientnet_lite0(), LAYERS)
     dissections = layers.dissect(concepts, show_progress=True)
     pyplot.switch_backend("Agg")
+    last = dissections[-1]
     plots = {
         "detectors.png": plot_detectors(dissections),
-        "units.png": plot_units(dissections[-1]),
+        "units.png": plot_units(last, best_units(last)),
     }
     for name, ax in plots.items():
         compress(save_plot(ax, HERE / name))
+
+
+def best_units(dissection: Dissection) -> list[int]:
+    """Return the best detector of each category."""
+    report = dissection.report()
+    best = [report.best(category, 1) for category in report.categories]
+    return [detectors[0][0].unit for detectors in best if detectors]
 
 
 def compress(path: Path) -> None:

@@ -9,12 +9,23 @@ from pathlib import Path
 
 import pytest
 from matplotlib import pyplot
+from matplotlib.backends import backend_pgf
 from PIL import Image
 
 import nd_plugin
 from nd_plugin import BadInput, Dissection, NotSaved, Unavailable
 from nd_plugin.plots import plot_detectors, plot_heat_map, plot_unit, save_plot
 from nd_plugin.plots.kinds import TEX_SYSTEMS
+
+
+class Ruler:
+    """Measure texts by their length."""
+
+    def get_width_height_descent(
+        self, text: str, _: object
+    ) -> tuple[int, int, int]:
+        return 4 * len(text), 7, 2
+
 
 HAS_LATEX = any(shutil.which(name) for name in TEX_SYSTEMS)
 
@@ -92,6 +103,23 @@ class TestPgf:
         with pytest.raises(Unavailable, match=r"needs LaTeX, .*or write x\.pdf"):
             save_plot(plot_detectors(dissection), tmp_path / "x.pgf")
         assert not list(tmp_path.iterdir())
+
+    def test_what_is_written(
+        self,
+        dissection: Dissection,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """With a ruler in place of LaTeX, which is slow and seldom there."""
+        monkeypatch.setattr(shutil, "which", lambda name: name)
+        monkeypatch.setattr(
+            backend_pgf.LatexManager, "_get_cached_or_new", lambda: Ruler()
+        )
+        path = save_plot(plot_detectors(dissection), tmp_path / "x.pgf")
+        text = path.read_text()
+        assert r"\begin{pgfpicture}" in text and r"\end{pgfpicture}" in text
+        assert "unique detectors" in text and r"\pgfimage" not in text
+        assert [file.name for file in tmp_path.iterdir()] == ["x.pgf"]
 
     @pytest.mark.skipif(not HAS_LATEX, reason="LaTeX is not installed")
     def test_with_latex(self, dissection: Dissection, tmp_path: Path) -> None:
