@@ -115,10 +115,12 @@ class TestPgf:
         monkeypatch.setattr(
             backend_pgf.LatexManager, "_get_cached_or_new", lambda: Ruler()
         )
-        path = save_plot(plot_detectors(dissection), tmp_path / "x.pgf")
+        ax = plot_detectors({"a_b & 5%": dissection})
+        path = save_plot(ax, tmp_path / "x.pgf")
         text = path.read_text()
         assert r"\begin{pgfpicture}" in text and r"\end{pgfpicture}" in text
-        assert "unique detectors" in text and r"\pgfimage" not in text
+        assert "unique detectors" in text and r"a\_b \& 5\%" in text
+        assert "a_b" not in text and r"\pgfimage" not in text
         assert [file.name for file in tmp_path.iterdir()] == ["x.pgf"]
 
     @pytest.mark.skipif(not HAS_LATEX, reason="LaTeX is not installed")
