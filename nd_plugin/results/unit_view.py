@@ -23,9 +23,8 @@ from nd_plugin.report.elements import (
     histogram_text,
 )
 from nd_plugin.report.explanation_record import Pixels
-from nd_plugin.report.html_page import rendered
 from nd_plugin.report.layer_report import UnitScore
-from nd_plugin.report.mask_overlays import data_uri, dim_outside, overlay
+from nd_plugin.report.mask_overlays import dim_outside, overlay
 from nd_plugin.report.terminal import STATES
 
 if TYPE_CHECKING:
@@ -209,9 +208,10 @@ class UnitView:
         return f"UnitView({self.title}; {self.headline})"
 
     def _repr_html_(self) -> str:
-        return rendered(
-            "unit.html.jinja", view=self, score=self.score, data_uri=data_uri
-        )
+        # notebooks alone need its templates
+        from nd_plugin.notebook.unit_fragment import unit_html
+
+        return unit_html(self.dissection, self.unit, self.images)
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
