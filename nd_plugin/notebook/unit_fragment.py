@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOP_IMAGES = 5
 SIDE = 128  # pixels, of pictures
 PICTURES = 24  # most of one output: about 6 kB each
-BARS = 60  # of the histogram, at most
+BARS = 64  # of the histogram, at most
 NO_HISTOGRAM = (
     "The run has no histogram of activations: an earlier nd_plugin made it."
 )
