@@ -15,6 +15,7 @@ from nd_plugin.cli.options import (
     CustomOps,
     Device,
     Feeds,
+    Html,
     Input,
     InputSize,
     Interpolation,
@@ -44,13 +45,7 @@ def report(
             help="Folder of a run, or a NetDissect CSV file; several are compared.",
         ),
     ],
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Write pages with pictures: a folder, or one file where DIR ends in .html.",
-        ),
-    ] = None,
+    html: Html = None,
     form: Annotated[
         str | None,
         typer.Option(
@@ -150,13 +145,7 @@ def explain(
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
     max_pixels: MaxPixels = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Write a page with images: a folder, or one file where DIR ends in .html.",
-        ),
-    ] = None,
+    html: Html = None,
     json: Json = False,
 ) -> None:
     """Explain a prediction: the units that contribute most to a class, and their concepts."""

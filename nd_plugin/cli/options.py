@@ -151,6 +151,14 @@ PictureBudget = Annotated[
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Write pages with pictures: a folder, or one file where DIR ends in .html.",
+    ),
+]
+
 Plot = Annotated[
     Path | None,
     typer.Option(

@@ -10,15 +10,18 @@ from nd_plugin.cli import console
 from nd_plugin.cli.views.plot_files import PlotRequest
 from nd_plugin.cli.views.report_sources import read_layers
 from nd_plugin.comparison.layer_comparison import LayerComparison
+from nd_plugin.comparison.pages import file_page
 from nd_plugin.contracts.plugin_specs import ReporterSpec
 from nd_plugin.errors import BadInput
 from nd_plugin.plugins.host import Offer, host, load_factory, only
+from nd_plugin.report import tables, terminal
+from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.tables import layers_content
-from nd_plugin.report.terminal import render
 from nd_plugin.results import atomic_files, displayed_layers
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import REPORT_PAGE
+from nd_plugin.site import report_pages
 
 NO_PLOT = PlotRequest()
 Reporter = Callable[[Sequence[LayerReport]], str]
@@ -62,14 +65,12 @@ def report(
     reports = [layer.report for layer in layers]
     comparison = LayerComparison(layers) if len(sources) > 1 else None
     if html is not None:
-        _write_pages(reports, html)
+        _write_pages(reports, comparison, html)
     plot.write(reports)
     has_file = html is not None or plot.path is not None
     is_shown = not has_file or form is not None
     if output is not None or (is_shown and not as_json):
-        _show(reports, reporter, output)
-        if reporter is None and comparison is not None:
-            console.show(comparison)
+        _show(reports, comparison, reporter, output)
     if as_json:
         console.print_json(_json_content(reports, comparison))
 
@@ -94,15 +95,38 @@ def show_dissections(dissections: Sequence[Dissection], *, as_json: bool) -> Non
 
 
 def _show(
-    reports: Sequence[LayerReport], reporter: Reporter | None, output: Path | None
+    reports: Sequence[LayerReport],
+    comparison: LayerComparison | None,
+    reporter: Reporter | None,
+    output: Path | None,
 ) -> None:
     """Print reports, or write them to a file; without a reporter, to the terminal."""
     if reporter is None:
         _print_to_terminal(reports)
-    elif output is None:
-        console.write(str(reporter(reports)))
+        if comparison is not None:
+            console.show(comparison)
+        return
+    text = _formatted(reporter, reports, comparison)
+    if output is None:
+        console.write(text)
     else:
-        _write(str(reporter(reports)), output)
+        _write(text, output)
+
+
+def _formatted(
+    reporter: Reporter,
+    reports: Sequence[LayerReport],
+    comparison: LayerComparison | None,
+) -> str:
+    """Return reports in a format; text, JSON and pages of several runs have the comparison, too."""
+    if comparison is not None:
+        if reporter is tables.to_json:
+            return document_text(_json_content(reports, comparison)) + "\n"
+        if reporter is report_pages.to_html:
+            return file_page(comparison)
+        if reporter is terminal.to_text:
+            return terminal.to_text(reports) + terminal.plain_text([comparison])
+    return str(reporter(reports))
 
 
 def _write(text: str, path: Path) -> None:
@@ -110,15 +134,21 @@ def _write(text: str, path: Path) -> None:
     console.say(f"written to {path}")
 
 
-def _write_pages(reports: Sequence[LayerReport], path: Path) -> None:
-    displayed_layers.write_html(reports, path)
+def _write_pages(
+    reports: Sequence[LayerReport], comparison: LayerComparison | None, path: Path
+) -> None:
+    """Write a report, or the comparison of several runs with the report of each."""
+    if comparison is None:
+        displayed_layers.write_html(reports, path)
+    else:
+        comparison.to_html(path)
     page = path if displayed_layers.is_page_name(path) else path / REPORT_PAGE
     console.say(f"written to {path}; open {page} in a browser")
 
 
 def _print_to_terminal(reports: Sequence[LayerReport]) -> None:
     for layer_report in reports:
-        console.show(render(layer_report))
+        console.show(terminal.render(layer_report))
         console.write("")
 
 

@@ -124,6 +124,12 @@ class LayerComparison:
     def __rich__(self) -> RenderableType:
         return render(self)
 
+    def _repr_html_(self) -> str:
+        # notebooks alone need its templates and pictures
+        from nd_plugin.comparison.notebook_fragment import comparison_fragment
+
+        return comparison_fragment(self)
+
 
 def compare_dissections(
     dissections: Sequence[Dissection | LayerReport],

@@ -18,7 +18,7 @@ from nd_plugin.plots.named_results import all_categories
 from nd_plugin.plots.style import COLUMN_WIDTH, SMALL, styled_axes
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import UnitScore
-from nd_plugin.results.unit_view import NO_PICTURES, TOP_IMAGES, UnitView
+from nd_plugin.results.unit_view import TOP_IMAGES, UnitView
 
 if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection
@@ -154,7 +154,10 @@ def _strip(view: UnitView) -> Strip:
     pictures = [view.picture(rank, height=TILE) for rank in range(view.images)]
     tiles = [_opaque(picture) for picture in pictures if picture is not None]
     if not tiles:
-        raise BadInput(f"unit {view.unit} cannot be drawn: {NO_PICTURES}")
+        raise BadInput(
+            f"unit {view.unit} cannot be drawn: the run has no pictures of its top images "
+            "(--no-pictures, or an earlier nd_plugin); dissect the layer again"
+        )
     gap = np.zeros((TILE, GAP, 4), np.uint8)
     parts = [part for tile in tiles for part in (gap, tile)]
     return np.concatenate(parts[1:], axis=1)

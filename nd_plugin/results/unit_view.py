@@ -23,15 +23,10 @@ from nd_plugin.report.elements import (
     histogram_text,
 )
 from nd_plugin.report.explanation_record import MaskPixels, Pixels
-from nd_plugin.report.html_page import rendered
 from nd_plugin.report.layer_report import UnitScore
-from nd_plugin.report.mask_overlays import (
-    data_uri,
-    dim_outside,
-    overlay,
-    resized_mask,
-)
+from nd_plugin.report.mask_overlays import dim_outside, overlay, resized_mask
 from nd_plugin.report.terminal import STATES
+from nd_plugin.site.top_images import NO_PICTURES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,9 +38,6 @@ NEXT_CONCEPTS = 4
 TOP_IMAGES = 5
 THUMBNAIL_CELLS = 24  # wide
 CELL_ABOVE = (1, 0, 0, 0)  # padding
-NO_PICTURES = (
-    "no pictures of top images in this run (--no-pictures, or an earlier nd_plugin)"
-)
 NO_HISTOGRAM = "no histogram of activations in this run (an earlier nd_plugin)"
 
 Integers = npt.NDArray[np.int64]
@@ -208,9 +200,10 @@ class UnitView:
         return f"UnitView({self.title}; {self.headline})"
 
     def _repr_html_(self) -> str:
-        return rendered(
-            "unit.html.jinja", view=self, score=self.score, data_uri=data_uri
-        )
+        # notebooks alone need its templates
+        from nd_plugin.notebook.unit_fragment import unit_html
+
+        return unit_html(self.dissection, self.unit, self.images)
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions

@@ -26,6 +26,7 @@ class TopImage:
     """Small picture of one of a unit's top images."""
 
     unit: int
+    number: int  # of the image, its index into the concept set
     name: str
     activation: float  # the unit's largest in it
     encoded: bytes  # a JPEG or PNG file
@@ -62,6 +63,7 @@ def top_images(dissection: Dissection, unit: int, most: int) -> list[TopImage]:
             continue
         top_image = TopImage(
             unit=unit,
+            number=image,
             name=dissection.image_names[image],
             activation=float(dissection.top_activations[unit, rank]),
             encoded=pictures.encoded_picture(image),

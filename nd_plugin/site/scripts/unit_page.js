@@ -30,9 +30,9 @@ function verdict(layer, unit) {
   const { label, iou, threshold, detector, state, intersection, unitArea, conceptArea } = layer.units;
   const concept = label[unit];
   const facts = [
-    ["concept", [conceptLink(layer, concept), " ", element("span", { class: "faint" }, layer.categoryName(concept))]],
+    ["concept", [conceptText(layer, concept), ", ", element("span", { class: "faint" }, layer.categoryName(concept))]],
     ["IoU", [`${iou[unit].toFixed(4)}, ${detector[unit] ? "a detector" : "no detector"} (IoU > ${layer.minIou})`]],
-    ["pixels", [`|M ∩ L| ${count(intersection[unit])} · |M| ${count(unitArea[unit])} · |L| ${count(conceptArea[unit])}`]],
+    ["pixels", [`|M ∩ L| = ${count(intersection[unit])}, |M| = ${count(unitArea[unit])}, |L| = ${count(conceptArea[unit])}`]],
   ];
   if (threshold[unit] !== null) facts.push(["threshold T", [significant(threshold[unit])]]);
   if (state[unit] !== "live") facts.push(["state", [STATES[state[unit]] ?? state[unit]]]);
@@ -56,7 +56,7 @@ function conceptTable(layer, unit, content) {
     element(
       "tr",
       {},
-      element("td", {}, conceptLink(layer, concept)),
+      element("td", {}, conceptText(layer, concept)),
       element("td", { class: "faint" }, layer.categoryName(concept)),
       element("td", { class: "number" }, iou.toFixed(4)),
       element("td", { class: "bar-cell" }, bar(iou / best, layer.category(concept), layer.minIou / best)),
@@ -174,7 +174,7 @@ function topImage(layer, unit, image, concept) {
     "div",
     { class: "row pair" },
     pictureOf(image, topImageText(image, unit), image.mask),
-    pictureOf(image, `${image.name}: annotation of ${name}`, annotation),
+    pictureOf(image, `${image.name}: annotation of ${name}`, annotation, OUTLINE_OF_ANNOTATION),
   );
   annotation.then((labels) => caption.append(...overlapText(image, labels, name)));
   return element("figure", {}, pair, caption);

@@ -115,3 +115,45 @@ def test_a_run_that_is_named_twice_is_refused(
     done = nd("report", runs[0], runs[1], runs[0])
     assert done.returncode == 2
     assert "alexnet is given 2 times; name each run once" in done.stderr
+
+
+def test_pages_are_the_comparison_and_each_runs_report(
+    runs: tuple[Path, Path], tmp_path: Path, nd: Any
+) -> None:
+    folder = tmp_path / "side"
+    done = nd("report", *runs, "--html", folder)
+    assert done.returncode == 0, done.stderr
+    assert f"open {folder / 'index.html'} in a browser" in done.stderr
+    assert done.stdout == ""
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert "3 layers side by side" in page
+    assert "quantiles differ" in page
+    for name in ("run-1/index.html", "run-2/index.html", "concepts/2.html"):
+        assert (folder / name).is_file()
+    again = nd("report", *runs, "--html", folder)
+    assert again.returncode == 0, "an earlier comparison is replaced"
+
+
+def test_one_file_is_the_comparison_alone(
+    runs: tuple[Path, Path], tmp_path: Path, nd: Any
+) -> None:
+    page = tmp_path / "side.html"
+    assert nd("report", *runs, "--html", page).returncode == 0
+    text = page.read_text(encoding="utf-8")
+    assert "3 layers side by side" in text and "run-1/" not in text
+    other = tmp_path / "other.html"
+    assert nd("report", *runs, "-o", other).returncode == 0
+    assert other.read_text(encoding="utf-8") == text
+
+
+def test_files_have_the_comparison_too(
+    runs: tuple[Path, Path], tmp_path: Path, nd: Any
+) -> None:
+    text_file = tmp_path / "side.txt"
+    assert nd("report", *runs, "-o", text_file).returncode == 0
+    text = text_file.read_text(encoding="utf-8")
+    assert text.index("vgg fc ──") < text.index("side by side ──")
+    json_file = tmp_path / "side.json"
+    printed = nd("report", *runs, "--json", "-o", json_file).stdout
+    assert json_file.read_text(encoding="utf-8").rstrip() == printed.rstrip()
+    assert "comparison" in json.loads(printed)

@@ -121,7 +121,7 @@ def test_a_run_without_pictures(
 ) -> None:
     run = save_run(tmp_path / "old", [dissection])
     done = nd("unit", run, "2")
-    assert done.returncode == 0 and "! no pictures of top images" in done.stdout
+    assert done.returncode == 0 and "! The run has no pictures" in done.stdout
     done = nd("unit", run, "2", "--plot", tmp_path / "x.png")
-    assert done.returncode == 2 and "cannot be drawn: no pictures" in done.stderr
+    assert done.returncode == 2 and "cannot be drawn: the run has no" in done.stderr
     assert not (tmp_path / "x.png").exists()

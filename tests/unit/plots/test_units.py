@@ -84,7 +84,7 @@ def test_into_given_axes(pictured: Dissection) -> None:
 
 
 def test_without_pictures(dissection: Dissection) -> None:
-    with pytest.raises(BadInput, match="unit 0 cannot be drawn: no pictures"):
+    with pytest.raises(BadInput, match="unit 0 cannot be drawn: the run has no"):
         plot_unit(dissection, 0)
 
 
