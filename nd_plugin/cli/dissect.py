@@ -121,6 +121,7 @@ def dissect(
         say = console.say if group.rank == 0 else console.say_nothing
         with console.results_only():
             names = choose_layers(opened_model, layers, preprocess.size, say)
+        plot.check_run(len(names), settings)
         job = Job(opened_model, names, feed, group, plot)
         if finished_run and _is_same_run(
             output, finished_run, job, overwrite=overwrite

@@ -120,6 +120,7 @@ def compare_models(
     """
     if output is not None:
         check_output(output, overwrite=overwrite)
+    plot.check_run(len(RUNS), settings)
     with console.results_only():
         concept_set = open_concepts(concepts)
         first_model = open_model(first, options[0])

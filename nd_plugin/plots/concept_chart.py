@@ -15,8 +15,12 @@ from nd_plugin.plots.explanations import unit_numbers
 from nd_plugin.plots.named_results import Result, all_categories, report_of
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
+    COLUMN_WIDTH,
+    folded,
     legend_above,
     legend_height,
+    names_width,
+    row_height,
     say_nothing_to_show,
     styled_axes,
     swatches,
@@ -28,8 +32,9 @@ from nd_plugin.report.terminal import plural
 FEWEST_BARS = 4  # that the height is enough for
 BAR_HEIGHT = 0.15  # inches, with the gap to the next bar
 BAR_SHARE = 0.75  # of that height
+BAR_WIDTH = 2.0  # inches, of the longest
 TITLE_LINE = 0.16  # inches
-TITLE_CHARACTERS = 54  # in a line of a title
+TITLE_CHARACTER_WIDTH = 0.07  # inches
 TITLE_PAD = 2.0  # points
 POINTS_PER_INCH = 72
 
@@ -59,10 +64,15 @@ def plot_concepts(
     scores = _chosen_scores(report, units)
     bars = _count_by_concept(report, scores)
     categories = dict.fromkeys(category for category, _ in bars)
-    height = AXIS_HEIGHT + BAR_HEIGHT * max(len(bars), FEWEST_BARS)
-    title = _title(report, bars, len(scores))
+    names = [concept for _, concept in bars]
+    bar_height = row_height(names, BAR_HEIGHT)
+    height = AXIS_HEIGHT + bar_height * max(len(bars), FEWEST_BARS)
+    name_width = names_width(names)
+    width = max(COLUMN_WIDTH, BAR_WIDTH + name_width)
+    characters = int((width - name_width) / TITLE_CHARACTER_WIDTH)
+    title = _title(report, bars, len(scores), characters)
     height += TITLE_LINE * (title.count("\n") + 1) + legend_height(categories)
-    with styled_axes(ax, height) as axes:
+    with styled_axes(ax, height, width) as axes:
         _draw_bars(axes, report, bars)
         above_legend = POINTS_PER_INCH * legend_height(categories) + TITLE_PAD
         axes.set_title(title, pad=above_legend, parse_math=False)
@@ -71,13 +81,16 @@ def plot_concepts(
 
 
 def _title(
-    report: LayerReport, bars: dict[tuple[str, str], int], units: int
+    report: LayerReport,
+    bars: dict[tuple[str, str], int],
+    units: int,
+    characters: int,
 ) -> str:
-    """Return the layer and its counts, in lines as wide as a column."""
+    """Return the layer and its counts, in lines of so many characters."""
     counts = {"detector": sum(bars.values()), "concept": len(bars), "unit": units}
     words = [f"{count} {plural(count, noun)}" for noun, count in counts.items()]
     sentence = f"{report.title}: {words[0]} of {words[1]} among {words[2]}"
-    return textwrap.fill(sentence, TITLE_CHARACTERS, break_on_hyphens=False)
+    return textwrap.fill(sentence, characters, break_on_hyphens=False)
 
 
 def _chosen_scores(
@@ -124,7 +137,7 @@ def _draw_bars(
         height=BAR_SHARE,
         color=[colours[category] for category, _ in bars],
     )
-    names = [concept for _, concept in bars]
+    names = [folded(concept) for _, concept in bars]
     ax.set_yticks(positions, labels=names, parse_math=False)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(max(len(bars), FEWEST_BARS) - 0.5, -0.5)

@@ -18,6 +18,7 @@ from nd_plugin.plots.style import (
     legend_above,
     legend_height,
     names_width,
+    row_height,
     styled_axes,
     swatches,
 )
@@ -92,7 +93,11 @@ def _draw(
     """Draw stacked bars, the first result at the top, with the total behind each."""
     categories = _shown_categories(list(values.values()), reports)
     rows = len(values)
-    height = AXIS_HEIGHT + rows * ROW_HEIGHT + legend_height(categories)
+    height = (
+        AXIS_HEIGHT
+        + rows * row_height(values, ROW_HEIGHT)
+        + legend_height(categories)
+    )
     all_colours = category_colours(all_categories(list(reports.values())))
     colours = {category: all_colours[category] for category in categories}
     width = BAR_WIDTH + names_width(values)

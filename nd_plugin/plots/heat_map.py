@@ -14,9 +14,11 @@ from matplotlib.collections import QuadMesh
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.named_results import Results, all_categories, named_reports
 from nd_plugin.plots.style import (
+    COLUMN_WIDTH,
     TINY,
     folded,
     names_width,
+    row_height,
     say_nothing_to_show,
     styled_axes,
 )
@@ -25,6 +27,7 @@ from nd_plugin.report.layer_report import LayerReport
 
 ConceptKey = tuple[str, str]  # category and name
 CELL_HEIGHT = 0.165  # inches
+CELL_WIDTH = 0.35  # inches
 FRAME_HEIGHT = 0.4  # inches
 COLOUR_SCALE = "cividis"  # colour-blind readers order it as others do
 LIGHT = 0.5  # share of the scale from which on texts are black
@@ -60,11 +63,13 @@ def plot_heat_map(
     reports = named_reports(results)
     keys = _chosen_concepts(reports, concepts)
     table = _table(list(reports.values()), keys, value)
-    # names of columns are turned by 30 degrees
-    height = (
-        FRAME_HEIGHT + CELL_HEIGHT * max(len(keys), 4) + names_width(reports) / 2
-    )
-    with styled_axes(ax, height) as axes:
+    concept_names = [name for _, name in keys]
+    cell_height = row_height(concept_names, CELL_HEIGHT)
+    height = FRAME_HEIGHT + cell_height * max(len(keys), 4)
+    # names of results are turned by 30 degrees
+    height += names_width(reports) / 2
+    width = names_width(concept_names) + CELL_WIDTH * len(reports)
+    with styled_axes(ax, height, max(COLUMN_WIDTH, width)) as axes:
         if not keys:
             axes.set_axis_off()
             say_nothing_to_show(axes, "no detectors")
@@ -130,7 +135,9 @@ def _name_rows_and_columns(
 ) -> None:
     colours = category_colours(all_categories(list(reports.values())))
     row_centres = np.arange(len(keys)) + 0.5
-    ax.set_yticks(row_centres, labels=[name for _, name in keys], parse_math=False)
+    ax.set_yticks(
+        row_centres, labels=[folded(name) for _, name in keys], parse_math=False
+    )
     for label, (category, _) in zip(ax.get_yticklabels(), keys, strict=True):
         label.set_color(colours[category])
     column_centres = np.arange(len(reports)) + 0.5

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.legend import Legend
@@ -105,6 +104,9 @@ def _draw_histogram(ax: Axes, report: LayerReport, edges: Any) -> list[Any]:
         for category in colours
     }
     shown = [category for category, values in by_category.items() if values]
+    if not shown:
+        say_nothing_to_show(ax, "no units")
+        return []
     ax.hist(
         [by_category[category] for category in shown],
         bins=edges,
@@ -231,28 +233,39 @@ def detected_concepts(report: LayerReport) -> list[DetectedConcept]:
 
 
 def _name_concepts(ax: Axes, concepts: list[DetectedConcept]) -> None:
-    """Name the concepts that are furthest from the origin and whose names do not overlap."""
+    """Name the concepts that are furthest from the origin, as far as there is room."""
     points = np.array(
         [(concept.detectors, concept.mean_iou) for concept in concepts]
     )
     distances = (points / points.max(axis=0)).max(axis=1)
-    boxes: list[Any] = []
     ax.figure.draw_without_rendering()  # type: ignore[union-attr]
-    for index in np.argsort(-distances, kind="stable")[:NAMES_SHOWN]:
-        text = ax.annotate(
-            concepts[index].name,
-            _as_point(points[index]),
-            xytext=(3, 3),
-            textcoords="offset points",
-            fontsize=TINY,
-            parse_math=False,
-        )
-        box = text.get_window_extent().padded(NAME_MARGIN)
-        if any(box.overlaps(taken) for taken in boxes):
-            text.remove()
-        else:
+    boxes: list[Any] = []
+    for index in np.argsort(-distances, kind="stable")[:NAMES_SHOWN].tolist():
+        position = float(points[index, 0]), float(points[index, 1])
+        box = _write_name(ax, concepts[index].name, position, boxes)
+        if box is not None:
             boxes.append(box)
 
 
-def _as_point(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    return float(values[0]), float(values[1])
+def _write_name(
+    ax: Axes, name: str, position: tuple[float, float], boxes: list[Any]
+) -> Any:
+    """Write a name beside its point, on the side where it fits; return its box, or None."""
+    for side, offset in (("left", 3), ("right", -3)):
+        text = ax.annotate(
+            folded(name),
+            position,
+            xytext=(offset, 3),
+            textcoords="offset points",
+            ha=side,
+            fontsize=TINY,
+            parse_math=False,
+        )
+        text.set_in_layout(False)  # the plot keeps its size
+        box = text.get_window_extent().padded(NAME_MARGIN)
+        is_inside = box.x0 >= ax.bbox.x0 and box.x1 <= ax.bbox.x1 + NAME_MARGIN
+        is_free = not any(box.overlaps(taken) for taken in boxes)
+        if is_inside and is_free:
+            return box
+        text.remove()
+    return None

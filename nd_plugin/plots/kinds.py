@@ -30,6 +30,14 @@ class PlotKind:
     is_of_one_layer: bool = False
     has_pictures: bool = False  # of one layer, with the top images of its units
 
+    def check_layers(self, count: int) -> None:
+        """Raise BadInput where ``count`` results are more than are shown; before a run."""
+        if count > 1 and (self.is_of_one_layer or self.has_pictures):
+            raise BadInput(
+                f"this kind of plot shows one layer, and there will be {count} results; save the "
+                "run, then nd report RUN/LAYER --plot FILE"
+            )
+
     def draw(self, results: Sequence[Result]) -> Any:
         """Draw results; return the axes. Raises BadInput for more layers than are shown."""
         function: Callable[..., Any] = getattr(

@@ -22,6 +22,7 @@ COLUMN_WIDTH = 3.5  # inches, of a paper with two columns
 ROW_HEIGHT = 0.24  # inches, of a bar and the gap to the next
 AXIS_HEIGHT = 0.55  # inches, of an axis with its label
 LEGEND_ROW = 0.17  # inches
+LINE_HEIGHT = 0.125  # inches, of small text
 LEGEND_COLUMNS = 3  # of short names
 SHORT_NAME = 12  # characters
 LONGEST_LINE = 34  # characters of a name, in a legend or beside an axis
@@ -106,6 +107,12 @@ def names_width(names: Iterable[str]) -> float:
     """Return the width of the longest name, folded, as small text, in inches."""
     lines = [line for name in names for line in folded(name).splitlines()]
     return CHARACTER_WIDTH * max(map(len, lines), default=0)
+
+
+def row_height(names: Iterable[str], least: float) -> float:
+    """Return the height of a row with a name beside it, in inches: ``least`` or more."""
+    lines = max((folded(name).count("\n") + 1 for name in names), default=1)
+    return max(least, LINE_HEIGHT * lines)
 
 
 def legend_height(names: Collection[str]) -> float:

@@ -15,7 +15,12 @@ from PIL import Image
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.explanations import unit_numbers
 from nd_plugin.plots.named_results import all_categories
-from nd_plugin.plots.style import COLUMN_WIDTH, SMALL, styled_axes
+from nd_plugin.plots.style import (
+    COLUMN_WIDTH,
+    SMALL,
+    say_nothing_to_show,
+    styled_axes,
+)
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import UnitScore
 from nd_plugin.results.unit_view import TOP_IMAGES, UnitView
@@ -76,7 +81,8 @@ def plot_units(
 
     Args:
         dissection: A dissection with pictures.
-        units: Numbers of units; None: the best detectors of up to 8 concepts, by category.
+        units: Numbers of units; None: the best detectors of up to 8 concepts, by category, as far
+            as they have pictures.
         ax: Axes to divide; None: of a new pyplot figure.
         images: Number of images of each unit.
         columns: Number of units beside each other.
@@ -85,22 +91,26 @@ def plot_units(
         The axes; those of each unit are its ``child_axes``.
 
     Raises:
-        BadInput: A unit that the layer has not; a run without pictures; no unit.
+        BadInput: A unit that the layer has not; a run without pictures, or a named unit without.
     """
     if columns < 1:
         raise BadInput(f"columns is {columns}; expected 1 or more")
-    numbers = _best_units(dissection) if units is None else unit_numbers(units)
-    if not numbers:
-        raise BadInput(
-            f"no unit to draw: layer {dissection.layer!r} has no detectors, and none is named"
-        )
-    views = [dissection.show(unit, images=images) for unit in numbers]
+    if units is None:
+        _check_pictures(dissection)
+        views = _best_units(dissection, images)
+    else:
+        views = [
+            dissection.show(unit, images=images) for unit in unit_numbers(units)
+        ]
     strips = [_strip(view) for view in views]
     shares = [strip.shape[0] / strip.shape[1] for strip in strips]
-    row_height = COLUMN_WIDTH * max(shares) + TITLE_HEIGHT + ROW_GAP
-    rows = math.ceil(len(views) / columns)
+    picture_height = COLUMN_WIDTH * max(shares, default=0.0)
+    row_height = picture_height + TITLE_HEIGHT + ROW_GAP
+    rows = max(1, math.ceil(len(views) / columns))
     with styled_axes(ax, rows * row_height, columns * COLUMN_WIDTH) as axes:
         axes.set_axis_off()
+        if not views:
+            say_nothing_to_show(axes, "no detectors with pictures")
         for index, (view, strip) in enumerate(zip(views, strips, strict=True)):
             row, column = divmod(index, columns)
             bottom = 1 - (row + 1) / rows
@@ -115,10 +125,10 @@ def plot_units(
     return axes
 
 
-def _best_units(dissection: Dissection) -> list[int]:
+def _best_units(dissection: Dissection, images: int) -> list[UnitView]:
     """Return the best detectors of as many categories as there are, then of their concepts.
 
-    They stand by category.
+    They stand by category. Units without pictures are left out.
     """
     report = dissection.report()
     order = all_categories([report])
@@ -127,9 +137,15 @@ def _best_units(dissection: Dissection) -> list[int]:
     for rank in range(max(map(len, best.values()), default=0)):
         for detectors in best.values():
             if rank < len(detectors) and len(chosen) < UNITS_SHOWN:
-                chosen.append(detectors[rank][0])
+                chosen += _pictured(dissection, detectors[rank][0])
     chosen.sort(key=lambda score: order.index(score.category))
-    return [score.unit for score in chosen]
+    return [dissection.show(score.unit, images=images) for score in chosen]
+
+
+def _pictured(dissection: Dissection, score: UnitScore) -> list[UnitScore]:
+    """Return a unit if its first top image has a picture."""
+    first = dissection.show(score.unit, images=1)
+    return [score] if first.picture(0) is not None else []
 
 
 def _draw(ax: Axes, view: UnitView, strip: Strip, characters: int) -> None:
@@ -154,13 +170,23 @@ def _strip(view: UnitView) -> Strip:
     pictures = [view.picture(rank, height=TILE) for rank in range(view.images)]
     tiles = [_opaque(picture) for picture in pictures if picture is not None]
     if not tiles:
+        _check_pictures(view.dissection)
         raise BadInput(
-            f"unit {view.unit} cannot be drawn: the run has no pictures of its top images "
-            "(--no-pictures, or an earlier nd_plugin); dissect the layer again"
+            f"unit {view.unit} cannot be drawn: none of its first {view.images} top images has a "
+            "picture; dissect the layer again with a larger --picture-budget"
         )
     gap = np.zeros((TILE, GAP, 4), np.uint8)
     parts = [part for tile in tiles for part in (gap, tile)]
     return np.concatenate(parts[1:], axis=1)
+
+
+def _check_pictures(dissection: Dissection) -> None:
+    """Raise BadInput for a run without pictures."""
+    if dissection.pictures is None:
+        raise BadInput(
+            f"units of {dissection.layer!r} cannot be drawn: the run has no pictures of top images "
+            "(--no-pictures, or an earlier nd_plugin); dissect the layer again"
+        )
 
 
 def _opaque(picture: npt.NDArray[np.uint8]) -> Strip:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nd_plugin.cli import console
+from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.kinds import (
     DEFAULT_KIND,
@@ -48,6 +49,16 @@ class PlotRequest:
         chosen_kind = plot_kind(kind or DEFAULT_KIND)
         check_plot(path, has_pictures=chosen_kind.has_pictures)
         return cls(path, chosen_kind)
+
+    def check_run(self, layers: int, settings: Settings) -> None:
+        """Check before a run that its results can be drawn. Raises BadInput."""
+        if self.path is None:
+            return
+        self.kind.check_layers(layers * max(len(settings.quantiles), 1))
+        if self.kind.has_pictures and not settings.pictures:
+            raise BadInput(
+                "--plot-kind units needs pictures; leave --no-pictures out"
+            )
 
     def write(self, results: Sequence[Result]) -> None:
         """Draw results into the file, if there is one. Raises BadInput, NotSaved, Unavailable."""

@@ -185,6 +185,14 @@ class TestRuns:
         assert (
             done.returncode == 2 and "--shard has no result to plot" in done.stderr
         )
+        wanted = ["--plot", tmp_path / "x.svg", "--plot-kind"]
+        done = nd(
+            *common, "-l", "layer2.0", "--input-size", "64", *wanted, "concepts"
+        )
+        assert done.returncode == 2
+        assert "shows one layer, and there will be 2 results" in done.stderr
+        done = nd(*common, "--input-size", "64", *wanted, "units", "--no-pictures")
+        assert done.returncode == 2 and "leave --no-pictures out" in done.stderr
         assert not (tmp_path / "run").exists()
 
     def test_parity(self, probe_set: Path, tmp_path: Path, nd: Any) -> None:
@@ -193,3 +201,6 @@ class TestRuns:
                   "--input-size", "64", "--quantile", "0.2", "--plot", path)  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert {"MODEL", "ORIGIN"} <= set(texts(path))
+        done = nd("parity", MODEL, MODEL, "-c", f"masks:{probe_set}", "--plot", path,
+                  "--plot-kind", "units")  # fmt: skip
+        assert done.returncode == 2 and "there will be 2 results" in done.stderr

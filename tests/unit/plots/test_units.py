@@ -84,8 +84,11 @@ def test_into_given_axes(pictured: Dissection) -> None:
 
 
 def test_without_pictures(dissection: Dissection) -> None:
-    with pytest.raises(BadInput, match="unit 0 cannot be drawn: the run has no"):
+    message = r"units of 'block\.1/relu' cannot be drawn: the run has no pictures"
+    with pytest.raises(BadInput, match=message):
         plot_unit(dissection, 0)
+    with pytest.raises(BadInput, match=message):
+        plot_units(dissection)
 
 
 def test_what_is_no_unit(pictured: Dissection) -> None:
@@ -95,6 +98,23 @@ def test_what_is_no_unit(pictured: Dissection) -> None:
         plot_unit(pictured, 0, images=0)
     with pytest.raises(BadInput, match="columns is 0"):
         plot_units(pictured, columns=0)
+
+
+def test_no_detectors(pictured: Dissection) -> None:
     nothing = replace(pictured, intersection=pictured.intersection * 0)
-    with pytest.raises(BadInput, match="no unit to draw"):
-        plot_units(nothing)
+    ax = plot_units(nothing)
+    assert [text.get_text() for text in ax.texts] == ["no detectors with pictures"]
+
+
+def test_units_beyond_the_budget_of_pictures(pictured: Dissection) -> None:
+    pictures = pictured.pictures
+    assert pictures is not None
+    top_images = pictured.top_images.copy()
+    top_images[2] = 2  # an image without a picture, of the best detector of cat
+    fewer = replace(pictured, top_images=top_images)
+    titles = [row.get_title("left") for row in plot_units(fewer).child_axes]
+    assert titles == ["unit 1  tail (part)  IoU 0.250"]
+    with pytest.raises(
+        BadInput, match=r"unit 2 cannot be drawn: none of its first 5"
+    ):
+        plot_units(fewer, [1, 2])

@@ -186,7 +186,7 @@ class TestFigure:
 
     def test_without_pictures(self, dissection: Dissection) -> None:
         with pytest.raises(
-            BadInput, match="unit 2 cannot be drawn: the run has no pictures"
+            BadInput, match="cannot be drawn: the run has no pictures"
         ):
             dissection.show(2).plot()
         assert not pyplot.get_fignums()
