@@ -10,6 +10,7 @@ import typer
 from nd_plugin.cli.options import (
     BatchSize,
     ChannelOrder,
+    ComparisonOutput,
     Concepts,
     CustomOps,
     Device,
@@ -251,15 +252,7 @@ def parity(
             "activation."
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE|DIR",
-            help="Save the comparison: FILE.json, or a folder with both dissections beside it.",
-        ),
-    ] = None,
+    output: ComparisonOutput = None,
     overwrite: Overwrite = False,
     plot: Plot = None,
     plot_kind: PlotKind = None,

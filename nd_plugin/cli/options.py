@@ -187,6 +187,16 @@ Output = Annotated[
     ),
 ]
 
+ComparisonOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE|DIR",
+        help="Save the comparison: FILE.json, or a folder with both dissections beside it.",
+    ),
+]
+
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an earlier run there.")
 ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nd_plugin.plots.heat_map import plot_heat_map as plot_heat_map
     from nd_plugin.plots.iou import plot_iou as plot_iou
     from nd_plugin.plots.iou import plot_mean_iou as plot_mean_iou
-    from nd_plugin.plots.latex_table import latex_table as latex_table
+    from nd_plugin.plots.latex import latex_table as latex_table
     from nd_plugin.plots.units import plot_unit as plot_unit
     from nd_plugin.plots.units import plot_units as plot_units
 
@@ -34,7 +34,7 @@ _HOMES = {
     "plot_heat_map": "heat_map",
     "plot_iou": "iou",
     "plot_mean_iou": "iou",
-    "latex_table": "latex_table",
+    "latex_table": "latex",
     "plot_unit": "units",
     "plot_units": "units",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
@@ -27,7 +28,8 @@ from nd_plugin.report.terminal import plural
 FEWEST_BARS = 4  # that the height is enough for
 BAR_HEIGHT = 0.15  # inches, with the gap to the next bar
 BAR_SHARE = 0.75  # of that height
-TITLE_HEIGHT = 0.2  # inches
+TITLE_LINE = 0.16  # inches
+TITLE_CHARACTERS = 54  # in a line of a title
 TITLE_PAD = 2.0  # points
 POINTS_PER_INCH = 72
 
@@ -58,20 +60,24 @@ def plot_concepts(
     bars = _count_by_concept(report, scores)
     categories = dict.fromkeys(category for category, _ in bars)
     height = AXIS_HEIGHT + BAR_HEIGHT * max(len(bars), FEWEST_BARS)
-    height += TITLE_HEIGHT + legend_height(categories)
+    title = _title(report, bars, len(scores))
+    height += TITLE_LINE * (title.count("\n") + 1) + legend_height(categories)
     with styled_axes(ax, height) as axes:
         _draw_bars(axes, report, bars)
-        counts = {
-            "detector": sum(bars.values()),
-            "concept": len(bars),
-            "unit": len(scores),
-        }
-        words = [f"{count} {plural(count, noun)}" for noun, count in counts.items()]
-        title = f"{report.title}: {words[0]} of {words[1]} among {words[2]}"
         above_legend = POINTS_PER_INCH * legend_height(categories) + TITLE_PAD
-        axes.set_title(title, pad=above_legend, parse_math=False, wrap=True)
+        axes.set_title(title, pad=above_legend, parse_math=False)
         axes.set_xlabel(f"units that detect the concept (IoU > {report.min_iou:g})")
     return axes
+
+
+def _title(
+    report: LayerReport, bars: dict[tuple[str, str], int], units: int
+) -> str:
+    """Return the layer and its counts, in lines as wide as a column."""
+    counts = {"detector": sum(bars.values()), "concept": len(bars), "unit": units}
+    words = [f"{count} {plural(count, noun)}" for noun, count in counts.items()]
+    sentence = f"{report.title}: {words[0]} of {words[1]} among {words[2]}"
+    return textwrap.fill(sentence, TITLE_CHARACTERS, break_on_hyphens=False)
 
 
 def _chosen_scores(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.backends import backend_pgf
 from matplotlib.figure import Figure
 
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.kinds import check_plot, tex_system
+from nd_plugin.plots.latex import escape
 from nd_plugin.results.atomic_files import write_file
 
 DOTS_PER_INCH = 300  # of PNG files, as printers ask for
@@ -75,11 +79,53 @@ def _content(figure: Figure, ending: str) -> bytes:
         options["metadata"] = UNDATED[ending]
     if ending == ".pgf":
         text = io.StringIO()
-        figure.savefig(text, **options)
+        with _texts_escaped():
+            figure.savefig(text, **options)
         return text.getvalue().encode()
     content = io.BytesIO()
     figure.savefig(content, **options)
     return content.getvalue()
+
+
+# annotated as any: matplotlib's renderers have no types
+_Renderer: Any = backend_pgf.RendererPgf
+
+
+class _EscapingRenderer(_Renderer):  # type: ignore[misc]
+    """Renderer of PGF that escapes texts which are no mathematics, such as ``layer_1``."""
+
+    def draw_text(
+        self,
+        gc: Any,
+        x: float,
+        y: float,
+        s: str,
+        prop: Any,
+        angle: float,
+        ismath: Any = False,
+        mtext: Any = None,
+    ) -> None:
+        text = s if ismath else escape(s)
+        super().draw_text(gc, x, y, text, prop, angle, ismath, mtext)
+
+    def get_text_width_height_descent(
+        self, s: str, prop: Any, ismath: Any
+    ) -> tuple[float, float, float]:
+        text = s if ismath else escape(s)
+        size: tuple[float, float, float] = super().get_text_width_height_descent(
+            text, prop, ismath
+        )
+        return size
+
+
+@contextmanager
+def _texts_escaped() -> Iterator[None]:
+    """Let matplotlib write PGF with our renderer: its own takes any text for LaTeX."""
+    setattr(backend_pgf, "RendererPgf", _EscapingRenderer)  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(backend_pgf, "RendererPgf", _Renderer)  # noqa: B010
 
 
 def _has_pictures(figure: Figure) -> bool:

@@ -72,7 +72,7 @@ def distinct_names(reports: Sequence[LayerReport]) -> list[str]:
     words = list(zip(*differing, strict=True)) or [()] * len(reports)
     names = [" ".join(dict.fromkeys(filter(None, row))) for row in words]
     names = [
-        name or report.layer for name, report in zip(names, reports, strict=True)
+        name or report.title for name, report in zip(names, reports, strict=True)
     ]
     return _numbered(names)
 

@@ -18,7 +18,7 @@ from nd_plugin.plots.named_results import all_categories
 from nd_plugin.plots.style import COLUMN_WIDTH, SMALL, styled_axes
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import UnitScore
-from nd_plugin.results.unit_view import NO_PICTURES, TOP_IMAGES, UnitView
+from nd_plugin.results.unit_view import TOP_IMAGES, UnitView
 
 if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection
@@ -151,18 +151,18 @@ def _draw(ax: Axes, view: UnitView, strip: Strip, characters: int) -> None:
 
 def _strip(view: UnitView) -> Strip:
     """Put a unit's pictures beside each other. Raises BadInput where there are none."""
-    pictures = [view.picture(rank) for rank in range(view.images)]
-    tiles = [_tile(picture) for picture in pictures if picture is not None]
+    pictures = [view.picture(rank, height=TILE) for rank in range(view.images)]
+    tiles = [_opaque(picture) for picture in pictures if picture is not None]
     if not tiles:
-        raise BadInput(f"unit {view.unit} cannot be drawn: {NO_PICTURES}")
+        raise BadInput(
+            f"unit {view.unit} cannot be drawn: the run has no pictures of its top images "
+            "(--no-pictures, or an earlier nd_plugin); dissect the layer again"
+        )
     gap = np.zeros((TILE, GAP, 4), np.uint8)
     parts = [part for tile in tiles for part in (gap, tile)]
     return np.concatenate(parts[1:], axis=1)
 
 
-def _tile(picture: npt.NDArray[np.uint8]) -> Strip:
-    """Scale a picture to the height of a row, with an opaque fourth channel."""
-    rows, columns = picture.shape[:2]
-    size = (max(1, round(TILE * columns / rows)), TILE)
-    scaled = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)
-    return np.asarray(scaled.convert("RGBA"))
+def _opaque(picture: npt.NDArray[np.uint8]) -> Strip:
+    """Return a picture with an opaque fourth channel."""
+    return np.asarray(Image.fromarray(picture).convert("RGBA"))

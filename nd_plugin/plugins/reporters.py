@@ -8,7 +8,7 @@ from nd_plugin.plugins.hookspecs import hookimpl
 TERMINAL = "nd_plugin.report.terminal"
 PAGES = "nd_plugin.site.report_pages"
 TABLES = "nd_plugin.report.tables"
-LATEX = "nd_plugin.plots.latex_table"
+LATEX = "nd_plugin.plots.latex"
 NETDISSECT = "nd_plugin.report.netdissect_csv"
 
 

@@ -138,9 +138,10 @@ def histogram_text(
     heights = np.log1p(np.add.reduceat(counts, first_bins))
     levels = np.ceil(heights / max(float(heights.max()), 1.0) * (len(LEVELS) - 1))
     starts = edges[first_bins]
+    ends = np.append(starts[1:], edges[-1])
     text = Text("activations (a sample; bars are logarithmic)\n", style=FAINT)
-    for level, start in zip(levels.astype(int).tolist(), starts, strict=True):
-        text.append(LEVELS[level], colour if start >= threshold else FAINT)
+    for level, end in zip(levels.astype(int).tolist(), ends, strict=True):
+        text.append(LEVELS[level], colour if end > threshold else FAINT)
     cell = int(np.searchsorted(starts, threshold, side="right")) - 1
     mark = f"{' ' * max(cell, 0)}▲ T_k"
     lowest, highest = float(edges[0]), float(edges[-1])

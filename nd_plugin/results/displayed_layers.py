@@ -70,7 +70,7 @@ class DisplayedLayer(ABC):
 
         One row, for this layer; `nd_plugin.plots.latex_table` makes one for several results.
         """
-        from nd_plugin.plots.latex_table import latex_table
+        from nd_plugin.plots.latex import latex_table
 
         text = latex_table(self)
         if path is not None:

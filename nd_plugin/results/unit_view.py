@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,10 +22,11 @@ from nd_plugin.report.elements import (
     Heading,
     histogram_text,
 )
-from nd_plugin.report.explanation_record import Pixels
+from nd_plugin.report.explanation_record import MaskPixels, Pixels
 from nd_plugin.report.layer_report import UnitScore
-from nd_plugin.report.mask_overlays import dim_outside, overlay
+from nd_plugin.report.mask_overlays import dim_outside, overlay, resized_mask
 from nd_plugin.report.terminal import STATES
+from nd_plugin.site.top_images import NO_PICTURES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,12 +38,9 @@ NEXT_CONCEPTS = 4
 TOP_IMAGES = 5
 THUMBNAIL_CELLS = 24  # wide
 CELL_ABOVE = (1, 0, 0, 0)  # padding
-NO_PICTURES = (
-    "no pictures of top images in this run (--no-pictures, or an earlier nd_plugin)"
-)
 NO_HISTOGRAM = "no histogram of activations in this run (an earlier nd_plugin)"
 
-Counts = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
@@ -50,7 +48,7 @@ Floats = npt.NDArray[np.float64]
 class ConceptMatch:
     """Concept, and the IoU of a unit with it."""
 
-    name: str
+    concept: str
     category: str
     iou: float
 
@@ -119,34 +117,35 @@ class UnitView:
             for rank, (name, activation) in enumerate(top)
         ]
 
-    def picture(self, rank: int) -> Pixels | None:
-        """Return a top image with M_k outlined and the rest dimmed; None without a picture."""
-        pixels = self._pixels(rank)
+    def picture(self, rank: int, height: int | None = None) -> Pixels | None:
+        """Return a top image with M_k outlined and the rest dimmed; None without a picture.
+
+        It is scaled to ``height`` pixels, if that is given.
+        """
+        pixels = self._pixels(rank, height)
         if pixels is None:
             return None
-        mask = self._mask(rank, pixels.shape[1], pixels.shape[0])
+        mask = self._mask(rank, pixels)
         return pixels if mask is None else overlay(pixels, mask)
 
-    def _pixels(self, rank: int) -> Pixels | None:
+    def _pixels(self, rank: int, height: int | None) -> Pixels | None:
         pictures = self.dissection.pictures
         if pictures is None or rank >= self.dissection.top_images.shape[1]:
             return None
         image = int(self.dissection.top_images[self.unit, rank])
         if image not in pictures:
             return None
-        return np.asarray(pictures.picture(image))
+        picture = pictures.picture(image)
+        if height is not None:
+            width = max(1, round(height * picture.width / picture.height))
+            picture = picture.resize((width, height))
+        return np.asarray(picture)
 
-    def _mask(
-        self, rank: int, width: int, height: int
-    ) -> npt.NDArray[np.bool_] | None:
+    def _mask(self, rank: int, pixels: Pixels) -> MaskPixels | None:
         """Return M_k of a top image at the size of its picture, by the nearest pixel."""
         mask = self.dissection.activation_mask(self.unit, rank)
-        if mask is None:
-            return None
-        resized = Image.fromarray(mask).resize(
-            (width, height), Image.Resampling.NEAREST
-        )
-        return np.asarray(resized, dtype=np.bool_)
+        rows, columns = pixels.shape[:2]
+        return None if mask is None else resized_mask(mask, rows, columns)
 
     def remarks(self) -> list[str]:
         """Return what is unusual of the unit, and what the run lacks."""
@@ -177,14 +176,7 @@ class UnitView:
             "threshold": score.threshold,
             "quantile": self.dissection.settings.quantile,
             "state": score.state,
-            "next_concepts": [
-                {
-                    "concept": match.name,
-                    "category": match.category,
-                    "iou": match.iou,
-                }
-                for match in self.next_concepts()
-            ],
+            "next_concepts": [asdict(match) for match in self.next_concepts()],
             "top_images": [
                 {"image": name, "activation": activation}
                 for name, activation in top
@@ -251,7 +243,7 @@ class UnitView:
         colours = category_colours(self.dissection.categories)
         rows = [
             (
-                Text(match.name),
+                Text(match.concept),
                 Text(match.category, style=colours[match.category]),
                 Text(f"{match.iou:.4f}"),
             )
@@ -273,14 +265,14 @@ class UnitView:
         return [picture for picture in pictures if picture is not None]
 
     def _thumbnail(self, rank: int) -> Pixels | None:
-        pixels = self._pixels(rank)
+        pixels = self._pixels(rank, height=None)
         if pixels is None:
             return None
         rows, columns = pixels.shape[:2]
         height = max(1, round(THUMBNAIL_CELLS * rows / columns))
         size = (THUMBNAIL_CELLS, min(height, 2 * THUMBNAIL_CELLS))
         small = np.asarray(Image.fromarray(pixels).resize(size))
-        mask = self._mask(rank, *size)
+        mask = self._mask(rank, small)
         return small if mask is None else dim_outside(small, mask)
 
 
@@ -294,5 +286,5 @@ def show_unit(dissection: Dissection, unit: int, images: int) -> UnitView:
     return UnitView(dissection, int(unit), images)
 
 
-def _plain(counts: Counts, edges: Floats) -> dict[str, Any]:
+def _plain(counts: Integers, edges: Floats) -> dict[str, Any]:
     return {"counts": counts.tolist(), "edges": edges.tolist()}

@@ -73,13 +73,13 @@ ACCENTS = {
     "\u0327": "c",
     "\u0328": "k",
 }
-GREEK = re.compile(r"GREEK (SMALL|CAPITAL) LETTER (\w+)")
+GREEK = re.compile(r"GREEK (SMALL|CAPITAL) LETTER (FINAL SIGMA|\w+)")
 # capitals that look like Latin letters have no command
 COMMANDS_OF_CAPITALS = set(
     "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
 )
 # Greek in Unicode and in LaTeX differ here
-GREEK_NAMES = {"lamda": "lambda", "final": "varsigma"}
+GREEK_NAMES = {"lamda": "lambda", "final sigma": "varsigma"}
 
 
 def latex_table(results: Results) -> str:
@@ -91,14 +91,10 @@ def latex_table(results: Results) -> str:
     """
     reports = named_reports(results)
     categories = all_categories(list(reports.values()))
-    names = [_title(name, reports) for name in reports]
-    rows = [
-        _row(name, report, categories)
-        for name, report in zip(names, reports.values(), strict=True)
-    ]
+    rows = [_row(name, report, categories) for name, report in reports.items()]
     head = ["", "units", "detectors", "unique", *map(escape, categories)]
     lines = [
-        *_comments([*names, *categories]),
+        *_comments([*reports, *categories]),
         rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
         r"\toprule",
         " & ".join(head).strip() + r" \\",
@@ -113,11 +109,6 @@ def latex_table(results: Results) -> str:
 def to_latex(reports: Sequence[LayerReport]) -> str:
     """Return `latex_table` of reports: the format ``latex``."""
     return latex_table(reports)
-
-
-def _title(name: str, reports: dict[str, LayerReport]) -> str:
-    """Return a row's name; for a single result with its run."""
-    return reports[name].title if len(reports) == 1 else name
 
 
 def _row(name: str, report: LayerReport, categories: Sequence[str]) -> str:
