@@ -114,6 +114,14 @@ def test_search_filter_and_order(
         assert f"unit {first}" in visiting.text(".card")
 
 
+def test_the_units_are_one_link_away(folder: Path, browser: Any) -> None:
+    with visit(browser, folder / "index.html") as visiting:
+        visiting.page.click(f"text='{UNITS:,} units'")
+        visiting.page.wait_for_function(
+            "document.querySelector('.filters').getBoundingClientRect().top < 200"
+        )
+
+
 def test_cards_come_as_they_are_asked_for(folder: Path, browser: Any) -> None:
     with visit(browser, folder / "index.html") as visiting:
         cards = visiting.page.locator(".card")
@@ -178,7 +186,8 @@ def test_a_units_page(folder: Path, dissection: Dissection, browser: Any) -> Non
         above = (dissection.iou[score.unit] > 0.01).sum()
         assert visiting.page.locator("#view tbody tr").count() == above
         assert visiting.page.locator("svg.histogram rect").count() > 1
-        assert f"T = {score.threshold:.4g}" in body
+        drawing = str(visiting.page.locator("svg.histogram").text_content())
+        assert f"Tk = {score.threshold:.4g}" in drawing
         name = dissection.image_names[int(dissection.top_images[score.unit, 0])]
         assert name in visiting.text(".top-images figure")
         visiting.page.go_back()

@@ -12,7 +12,7 @@ const firstRoute = layers.length === 1 ? { layer: layers[0], kind: "layer" } : {
 // The page behind an address: of all layers, a layer, a unit or a concept; null for others.
 function routeOf(hash) {
   if (hash === "" || hash === "#overview") return firstRoute;
-  const match = hash.match(/^#(layer-\d+)(?:\/(unit|concept)-(\d+))?$/);
+  const match = hash.match(/^#(layer-\d+)(?:\/(?:(unit|concept)-(\d+)|units))?$/);
   const layer = match && layers.find((candidate) => candidate.id === match[1]);
   if (!layer) return null;
   if (match[2] === undefined) return { layer, kind: "layer" };
@@ -36,6 +36,8 @@ async function showPage() {
   mark(route.layer);
   const heading = document.querySelector("section[data-page]:not([hidden]) h1");
   document.title = `${heading.textContent.trim()} · ${TITLE}`;
+  const units = hash.endsWith("/units") && document.getElementById(hash.slice(1));
+  if (units) return units.scrollIntoView();
   if (isFirst) return;
   heading.focus({ preventScroll: true });
   window.scrollTo(0, heights.get(hash) ?? 0);

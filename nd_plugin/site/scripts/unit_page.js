@@ -32,9 +32,12 @@ function verdict(layer, unit) {
   const facts = [
     ["concept", [conceptText(layer, concept), ", ", element("span", { class: "faint" }, layer.categoryName(concept))]],
     ["IoU", [`${iou[unit].toFixed(4)}, ${detector[unit] ? "a detector" : "no detector"} (IoU > ${layer.minIou})`]],
-    ["pixels", [`|M ∩ L| = ${count(intersection[unit])}, |M| = ${count(unitArea[unit])}, |L| = ${count(conceptArea[unit])}`]],
+    ["pixels", [
+      ...["|M", sub("k"), " ∩ L", sub("c"), `| = ${count(intersection[unit])}, `],
+      ...["|M", sub("k"), `| = ${count(unitArea[unit])}, |L`, sub("c"), `| = ${count(conceptArea[unit])}`],
+    ]],
   ];
-  if (threshold[unit] !== null) facts.push(["threshold T", [significant(threshold[unit])]]);
+  if (threshold[unit] !== null) facts.push([["threshold T", sub("k")], [significant(threshold[unit])]]);
   if (state[unit] !== "live") facts.push(["state", [STATES[state[unit]] ?? state[unit]]]);
   if (layer.firstUnit) facts.push(["in the file", [`unit ${unit + layer.firstUnit}`]]);
   return definitions(facts);
@@ -46,7 +49,7 @@ const STATES = {
 };
 
 function definitions(facts) {
-  const terms = facts.flatMap(([term, content]) => [element("dt", {}, term), element("dd", {}, ...content)]);
+  const terms = facts.flatMap(([term, content]) => [element("dt", {}, ...[term].flat()), element("dd", {}, ...content)]);
   return element("dl", { class: "facts" }, ...terms);
 }
 
@@ -95,7 +98,7 @@ function histogramFigure(layer, unit, content) {
   const text = `Histogram of ${count(total)} sampled activations between ${edges[0]} and ${edges.at(-1)}; the threshold is ${layer.units.threshold[unit]}`;
   section.append(
     histogramDrawing(layer, unit, content.histogram, text),
-    element("p", { class: "faint" }, `A sample of ${count(total)} cells; heights are logarithmic. Right of the dashed line, activations exceed the threshold T.`),
+    element("p", { class: "faint" }, `A sample of ${count(total)} activations; heights are logarithmic. Right of the dashed line they exceed the threshold T`, sub("k"), "."),
   );
   return section;
 }
@@ -128,7 +131,7 @@ function histogramDrawing(layer, unit, { counts, edges }, text) {
     ...bars,
     drawing("line", { class: "axis", x1: left, x2: width - left, y1: axis, y2: axis }),
     drawing("line", { class: "mark", x1: position, x2: position, y1: 4, y2: axis }),
-    drawing("text", { x: position + (anchor === "end" ? -5 : 5), y: 14, "text-anchor": anchor }, `T = ${significant(threshold)}`),
+    drawing("text", { x: position + (anchor === "end" ? -5 : 5), y: 14, "text-anchor": anchor }, "T", drawing("tspan", { class: "index", dy: 3 }, "k"), drawing("tspan", { dy: -3 }, ` = ${significant(threshold)}`)),
     drawing("text", { class: "faint", x: left, y: axis + 18 }, String(edges[0])),
     drawing("text", { class: "faint", x: width - left, y: axis + 18, "text-anchor": "end" }, String(edges.at(-1))),
   );
@@ -161,7 +164,7 @@ async function conceptChooser(layer, unit, content) {
   const options = [...concepts].map((concept) => element("option", { value: concept, dir: "auto" }, `${layer.conceptName(concept)} (${layer.categoryName(concept)})`));
   const select = element("select", { name: "annotation" }, ...options);
   select.value = String(layer.units.label[unit]);
-  const label = element("label", { class: "chooser" }, "Left, where the unit exceeds its threshold. Right, the annotation of ", select);
+  const label = element("label", { class: "chooser" }, "Left, M", sub("k"), ": where the unit exceeds its threshold. Right, L", sub("c"), ": the annotation of ", select);
   return { label, select };
 }
 
