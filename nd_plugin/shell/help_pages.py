@@ -26,12 +26,13 @@ OPTION_GROUPS = {
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
     "Run": "--batch-size --workers --memory --resume --checkpoint-every --strict",
-    "Output": "--output --overwrite --top-images --html --format --json --quiet --log-file",
+    "Output": "--output --overwrite --top-images --html --format --plot --plot-kind --json "
+    "--quiet --log-file",
 }
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
     "Dissect": "demo dissect merge",
-    "Look at results": "report explain parity",
+    "Look at results": "report unit explain parity",
     "See what there is": "layers concepts plugins doctor",
 }
 OTHER_COMMANDS = "Commands"

@@ -25,7 +25,7 @@ def unit(
             help="Layer of the run; needed where it has several.",
         ),
     ] = None,
-    images: Annotated[
+    top_images: Annotated[
         int, typer.Option(min=1, metavar="N", help="Number of top images.")
     ] = 5,
     plot: Annotated[
@@ -40,4 +40,4 @@ def unit(
     """Show one unit: its label, next concepts, activations and top images."""
     from nd_plugin.cli.views.unit_display import show_unit
 
-    show_unit(run, number, layer, images, plot, as_json=json)
+    show_unit(run, number, layer, top_images, plot, as_json=json)

@@ -46,9 +46,9 @@ def test_pictures_in_a_terminal(saved: Path, nd: Any) -> None:
 
 
 def test_number_of_images(saved: Path, nd: Any) -> None:
-    text = nd("unit", saved, "2", "--images", "1").stdout
+    text = nd("unit", saved, "2", "--top-images", "1").stdout
     assert "b.jpg" in text and "a.jpg" not in text
-    done = nd("unit", saved, "2", "--images", "0")
+    done = nd("unit", saved, "2", "--top-images", "0")
     assert done.returncode == 2
 
 

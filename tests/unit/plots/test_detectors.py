@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from matplotlib.colors import to_hex
 from nd_plugin import BadInput, Dissection, LayerReport
 from nd_plugin.plots import plot_detectors, plot_ratio
 from nd_plugin.report.colours import OF_CATEGORY
+from nd_plugin.report.netdissect_csv import read_netdissect_csv
 
 
 def bars(ax: Axes) -> dict[str, list[tuple[float, float]]]:
@@ -101,6 +103,21 @@ class TestDetectors:
     def test_what_is_no_result(self, results: Any, message: str) -> None:
         with pytest.raises(BadInput, match=message):
             plot_detectors(results)
+
+    def test_the_authors_file(self, real_data: Path) -> None:
+        """The counts are those of the file's own lines (docs/method.md)."""
+        path = real_data / "netdissect_published" / "ResNet-152-model_imagenet.csv"
+        ax = plot_detectors(read_netdissect_csv(path, 0.04))
+        lengths = {name: row[0][1] for name, row in bars(ax).items()}
+        assert lengths == {
+            "object": 63,
+            "part": 16,
+            "scene": 68,
+            "material": 5,
+            "texture": 43,
+            "color": 2,
+        }
+        assert totals(ax) == ["197"]
 
 
 class TestRatio:
