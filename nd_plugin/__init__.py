@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from nd_plugin.captum_api.layer_dissection import (
         LayerDissection as LayerDissection,
     )
+    from nd_plugin.comparison.layer_comparison import (
+        LayerComparison as LayerComparison,
+    )
+    from nd_plugin.comparison.layer_comparison import (
+        compare_dissections as compare_dissections,
+    )
     from nd_plugin.contracts.concept_sets import Annotation as Annotation
     from nd_plugin.contracts.concept_sets import Concept as Concept
     from nd_plugin.contracts.concept_sets import ConceptSet as ConceptSet
@@ -117,6 +123,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "captum_api.concepts": ["concepts_from_captum", "concepts_to_captum"],
     "captum_api.layer_dissection": ["LayerDissection"],
+    "comparison.layer_comparison": ["LayerComparison", "compare_dissections"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
     "contracts.models": [
         "Backend",

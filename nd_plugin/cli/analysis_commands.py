@@ -10,10 +10,12 @@ import typer
 from nd_plugin.cli.options import (
     BatchSize,
     ChannelOrder,
+    ComparisonOutput,
     Concepts,
     CustomOps,
     Device,
     Feeds,
+    Html,
     Input,
     InputSize,
     Interpolation,
@@ -23,8 +25,11 @@ from nd_plugin.cli.options import (
     Mean,
     MinIoU,
     ModelText,
+    OtherMinIoU,
     Overwrite,
     Precision,
+    Plot,
+    PlotKind,
     Scale,
     Std,
     Weights,
@@ -35,23 +40,19 @@ from nd_plugin.shell.completion import complete_layer, complete_model
 
 def report(
     run: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="RUN", help="Folder of a run, or a NetDissect CSV file."
+            metavar="RUN...",
+            help="Folder of a run, or a NetDissect CSV file; several are compared.",
         ),
     ],
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Write pages with pictures: a folder, or one file where DIR ends in .html.",
-        ),
-    ] = None,
+    html: Html = None,
     form: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help="text, html, svg, csv, json, netdissect-csv (one layer), or a plugin's format. "
+            help="text, html, svg, csv, json, latex, netdissect-csv (one layer), or a plugin's "
+            "format. "
             "[default: by FILE's ending]",
         ),
     ] = None,
@@ -64,20 +65,18 @@ def report(
             help="Write to FILE instead of stdout.",
         ),
     ] = None,
-    min_iou: Annotated[
-        float | None,
-        typer.Option(
-            help="Count a unit with a higher IoU as a detector. [default: as in the run; for "
-            "CSV files 0.04]"
-        ),
-    ] = None,
+    min_iou: OtherMinIoU = None,
+    plot: Plot = None,
+    plot_kind: PlotKind = None,
     json: Json = False,
 ) -> None:
-    """Report a run, or a NetDissect CSV file such as the authors' published ones."""
+    """Report runs, or NetDissect CSV files such as the authors' published ones."""
     from nd_plugin.cli import report
+    from nd_plugin.cli.views.plot_files import PlotRequest
 
     format_name = report.format_name(form, output, json)
-    report.report(run, html, format_name, output, min_iou, as_json=json)
+    request = PlotRequest.of(plot, plot_kind)
+    report.report(run, html, format_name, output, min_iou, request, as_json=json)
 
 
 def explain(
@@ -148,10 +147,7 @@ def explain(
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
     max_pixels: MaxPixels = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write an HTML page with images."),
-    ] = None,
+    html: Html = None,
     json: Json = False,
 ) -> None:
     """Explain a prediction: the units that contribute most to a class, and their concepts."""
@@ -259,20 +255,15 @@ def parity(
             "activation."
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE|DIR",
-            help="Save the comparison: FILE.json, or a folder with both dissections beside it.",
-        ),
-    ] = None,
+    output: ComparisonOutput = None,
     overwrite: Overwrite = False,
+    plot: Plot = None,
+    plot_kind: PlotKind = None,
     json: Json = False,
 ) -> None:
     """Compare an export with its origin: detectors kept, lost and renamed, layer by layer."""
     from nd_plugin.cli import parity, parsing
+    from nd_plugin.cli.views.plot_files import PlotRequest
     from nd_plugin.contracts.models import ModelOptions
     from nd_plugin.contracts.provenance import Settings
 
@@ -297,5 +288,6 @@ def parity(
         gates=parity.Gates(tolerance, max_lost, max_renamed, fail_under),
         output=output,
         overwrite=overwrite,
+        plot=PlotRequest.of(plot, plot_kind),
         as_json=json,
     )

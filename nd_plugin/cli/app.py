@@ -16,6 +16,7 @@ from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
 from nd_plugin.cli.listings import concepts, doctor, layers, plugins
 from nd_plugin.cli.run_commands import demo, dissect, merge
+from nd_plugin.cli.views.unit import unit
 from nd_plugin.shell import completion
 from nd_plugin.shell.help_pages import HelpCommand, HelpGroup
 from nd_plugin.shell.messages import with_message_options
@@ -87,6 +88,12 @@ _add(
     "nd report runs/resnet18",
     "nd report runs/resnet18 --html report",
     "nd report runs/resnet18 --format csv -o units.csv",
+    "nd report runs/resnet18 runs/vgg16 --plot fig9.pdf",
+)
+_add(
+    unit,
+    "nd unit runs/resnet18 12",
+    "nd unit runs/resnet18 12 -l layer4 --plot unit12.pdf",
 )
 _add(
     explain,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nd_plugin.captum_api.progress import StageProgress
-from nd_plugin.cli import console
+from nd_plugin.cli import console, parsing
 from nd_plugin.cli.checkpoints import (
     RunFolders,
     open_checkpoints,
@@ -20,7 +19,8 @@ from nd_plugin.cli.checkpoints import (
     progress_saved,
     remove_if_empty,
 )
-from nd_plugin.cli.report import show_dissections
+from nd_plugin.cli.report import NO_PLOT, show_dissections
+from nd_plugin.cli.views.plot_files import PlotRequest
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.run import observe, run
@@ -35,7 +35,7 @@ from nd_plugin.plugins.opening import (
 )
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
-from nd_plugin.results import folder_names, run_folder
+from nd_plugin.results import run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import shards
 from nd_plugin.resuming.checkpoint import CheckpointFolder
@@ -74,6 +74,7 @@ class Job:
     layers: Sequence[str]
     feed: Feed
     group: SingleProcess
+    plot: PlotRequest
 
 
 def dissect(
@@ -88,6 +89,7 @@ def dissect(
     as_json: bool,
     preprocess_values: Mapping[str, Any] | None = None,
     run_options: RunOptions | None = None,
+    plot: PlotRequest = NO_PLOT,
 ) -> None:
     """Dissect, save, report. Refuse what cannot be done before the model runs.
 
@@ -96,7 +98,7 @@ def dissect(
     run_options = run_options or RunOptions()
     shard = run_options.part
     output = output or run_folder.free_name(
-        Path("runs") / _run_name(model, concepts)
+        Path("runs") / parsing.run_name(model, concepts)
     )
     with joined(options.device) as group:
         finished_run = _load_finished_run(output, run_options, overwrite=overwrite)
@@ -121,12 +123,14 @@ def dissect(
         say = console.say if group.rank == 0 else console.say_nothing
         with console.results_only():
             names = choose_layers(opened_model, layers, preprocess.size, say)
-        job = Job(opened_model, names, feed, group)
+        plot.check_run(len(names), settings)
+        job = Job(opened_model, names, feed, group, plot)
         if finished_run and _is_same_run(
             output, finished_run, job, overwrite=overwrite
         ):
             if group.rank == 0:
                 _report_finished_run(output, finished_run, as_json=as_json)
+                plot.write(finished_run)
             return
         folders = RunFolders.of(
             output, part, group.size, resume_shard=run_options.resume_shard
@@ -208,6 +212,7 @@ def _run_and_save(
         )
     if job.group.rank == 0:
         save_and_report(output, dissections, as_json=as_json)
+        job.plot.write(dissections)
     job.group.wait()  # checkpoints are needed until the run is saved
     checkpoints.remove()
 
@@ -286,12 +291,3 @@ def save_and_report(
         for dissection in dissections:
             announce(dissection)
     console.say(f"saved in {output} (nd report {output})")
-
-
-def _run_name(model: str, concepts: str) -> str:
-    """Return a folder's name from what is run, such as ``efficientnet_lite0-shapes``."""
-    model_path = model.partition("?")[0]
-    model_name = re.split(r"[:/]", model_path)[-1].removesuffix(".onnx")
-    kind, _, root = concepts.partition("?")[0].partition(":")
-    words = (model_name, kind, Path(root).name)
-    return folder_names.folder_of("-".join(word for word in words if word))

@@ -10,7 +10,6 @@ from typing import Any
 
 from nd_plugin.captum_api.layer_dissection import LayerDissection
 from nd_plugin.cli import console
-from nd_plugin.cli.report import check_html_name
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.errors import BadInput, NDError, RunFailed, nearest
 from nd_plugin.explain.explanation import Explanation, Explanations
@@ -18,7 +17,7 @@ from nd_plugin.pictures.pixel_limit import pixel_limit
 from nd_plugin.plugins.layer_patterns import LayerNames, describe, is_pattern
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.report.explanations import render_all
-from nd_plugin.results import atomic_files, run_folder
+from nd_plugin.results import displayed_layers, run_folder
 from nd_plugin.results.dissection import Dissection
 
 LAYERS_LISTED = 12  # in an error, all of a run's
@@ -51,7 +50,8 @@ def explain(
     as_json: bool,
 ) -> None:
     """Explain an image; write the explanation to the terminal, to a page or as JSON."""
-    check_html_name(html)
+    if html is not None:
+        displayed_layers.check_html_target(html)
     dissections = choose_dissections(
         run_folder.load_run(run),
         explain_options.layer,
@@ -67,7 +67,7 @@ def explain(
             dissections, model, image, explain_options, options, classes, target
         )
     if html is not None:
-        atomic_files.write_file(html, explanations.to_html().encode())
+        explanations.to_html(html)
         console.say(f"written to {html}")
     if as_json:
         console.write(explanations.to_json())

@@ -107,6 +107,15 @@ MinIoU = Annotated[
     float, typer.Option(help="A unit with a higher IoU is a detector.")
 ]
 
+OtherMinIoU = Annotated[
+    float | None,
+    typer.Option(
+        "--min-iou",
+        help="Count a unit with a higher IoU as a detector. [default: as in the run; for "
+        "CSV files 0.04]",
+    ),
+]
+
 Limit = Annotated[
     int | None,
     typer.Option(min=1, help="Use only the first N images of the concept set."),
@@ -150,6 +159,32 @@ PictureBudget = Annotated[
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Write pages with pictures: a folder, or one file where DIR ends in .html.",
+    ),
+]
+
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw a plot: FILE.png, .svg, .pdf or .pgf (for LaTeX).",
+    ),
+]
+
+PlotKind = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="Kind of plot: detectors, ratio, iou, mean-iou, heat-map, concepts, units or "
+        "quantiles. [default: detectors]",
+    ),
+]
+
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -157,6 +192,16 @@ Output = Annotated[
         "--output",
         metavar="RUN",
         help="Folder of the run. [default: runs/MODEL-CONCEPTS]",
+    ),
+]
+
+ComparisonOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE|DIR",
+        help="Save the comparison: FILE.json, or a folder with both dissections beside it.",
     ),
 ]
 

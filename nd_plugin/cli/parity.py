@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nd_plugin.cli import console
+from nd_plugin.cli.views.plot_files import PlotRequest
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, RunFailed
@@ -25,6 +26,7 @@ from nd_plugin.plugins.opening import open_concepts, open_model
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.receptive_fields.geometry import Size
 from nd_plugin.report.json_text import document_text
+from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.results import run_folder
 from nd_plugin.results.atomic_files import write_file
 from nd_plugin.results.folder_names import is_run_folder
@@ -109,6 +111,7 @@ def compare_models(
     gates: Gates,
     output: Path | None,
     overwrite: bool,
+    plot: PlotRequest,
     as_json: bool,
 ) -> None:
     """Compare layers of two models; print the comparison, and save it to ``output``.
@@ -117,6 +120,7 @@ def compare_models(
     """
     if output is not None:
         check_output(output, overwrite=overwrite)
+    plot.check_run(len(RUNS), settings)
     with console.results_only():
         concept_set = open_concepts(concepts)
         first_model = open_model(first, options[0])
@@ -151,7 +155,20 @@ def compare_models(
         console.say(LEGEND)
     if output is not None:
         save_comparison(output, comparison, content)
+    plot.write(_named_reports(comparison))
     gates.check(comparison)
+
+
+def _named_reports(comparison: Comparison) -> list[LayerReport]:
+    """Return the reports of both models, layer by layer beside each other."""
+    pairs = zip(
+        comparison.model_dissections, comparison.origin_dissections, strict=True
+    )
+    reports: list[LayerReport] = []
+    for model, origin in pairs:
+        reports.append(replace(model.report(), run=MODEL))
+        reports.append(replace(origin.report(), run=ORIGIN))
+    return reports
 
 
 def choose_preprocess(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.errors import BadInput
 from nd_plugin.preprocess import parse_size
+from nd_plugin.results import folder_names
 
 MEMORY = re.compile(r"\s*([\d.]+(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*")
 # of 1000, or of 1024 for KiB, MiB …
@@ -102,3 +104,12 @@ def _parse_statistics(text: str, option: str) -> tuple[float, ...]:
     if len(values) not in (1, 3) or not all(map(math.isfinite, values)):
         raise BadInput(message)
     return values
+
+
+def run_name(model: str, concepts: str) -> str:
+    """Return a folder's name from what is run, such as ``efficientnet_lite0-shapes``."""
+    model_path = model.partition("?")[0]
+    model_name = re.split(r"[:/]", model_path)[-1].removesuffix(".onnx")
+    kind, _, root = concepts.partition("?")[0].partition(":")
+    words = (model_name, kind, Path(root).name)
+    return folder_names.folder_of("-".join(word for word in words if word))

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nd_plugin.cli import console
+from nd_plugin.cli.views.plot_files import PlotRequest
+from nd_plugin.cli.views.report_sources import read_layers
+from nd_plugin.comparison.layer_comparison import LayerComparison
+from nd_plugin.comparison.pages import file_page
 from nd_plugin.contracts.plugin_specs import ReporterSpec
-from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.plugins.host import Offer, host, load_factory, only
+from nd_plugin.report import tables, terminal
+from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import LayerReport
-from nd_plugin.report.netdissect_csv import read_netdissect_csv
 from nd_plugin.report.tables import layers_content
-from nd_plugin.report.terminal import render
-from nd_plugin.results import atomic_files, displayed_layers, run_folder
+from nd_plugin.results import atomic_files, displayed_layers
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import REPORT_PAGE
+from nd_plugin.site import report_pages
 
+NO_PLOT = PlotRequest()
 Reporter = Callable[[Sequence[LayerReport]], str]
-
-# NetDissect's threshold for detectors, which its CSV files do not record
-CSV_MIN_IOU = 0.04
 
 
 def format_name(
@@ -42,62 +44,45 @@ def format_name(
 
 
 def report(
-    source: Path,
+    sources: Sequence[Path],
     html: Path | None,
     form: str | None,
     output: Path | None,
     min_iou: float | None,
+    plot: PlotRequest = NO_PLOT,
     *,
     as_json: bool,
 ) -> None:
-    """Report a run or a CSV file: as pages to ``html``, and as ``form`` to ``output`` or stdout.
+    """Report runs or CSV files: as pages to ``html``, and as ``form`` to ``output`` or stdout.
 
-    ``as_json`` prints JSON on stdout, whatever is written to files.
+    Several sources are compared at the end. ``as_json`` prints JSON on stdout, whatever is written
+    to files.
     """
     if html is not None:
         displayed_layers.check_html_target(html)
     reporter = _find_reporter(form, output)
-    reports = read_reports(source, min_iou)
+    layers = read_layers(sources, min_iou)
+    reports = [layer.report for layer in layers]
+    comparison = LayerComparison(layers) if len(sources) > 1 else None
     if html is not None:
-        _write_pages(reports, html)
-    is_shown = html is None or form is not None
+        _write_pages(reports, comparison, html)
+    plot.write(reports)
+    has_file = html is not None or plot.path is not None
+    is_shown = not has_file or form is not None
     if output is not None or (is_shown and not as_json):
-        _show(reports, reporter, output)
+        _show(reports, comparison, reporter, output)
     if as_json:
-        console.print_json(layers_content(reports))
+        console.print_json(_json_content(reports, comparison))
 
 
-def read_reports(source: Path, min_iou: float | None) -> list[LayerReport]:
-    """Return the layer reports of a run's folder or of a NetDissect CSV file.
-
-    ``min_iou`` replaces the run's own value. Raises BadInput where it is out of range.
-    """
-    if min_iou is not None:
-        Settings(min_iou=min_iou)  # checks its range
-    if source.exists() and not source.is_dir():
-        return [
-            read_netdissect_csv(source, CSV_MIN_IOU if min_iou is None else min_iou)
-        ]
-    dissections = run_folder.load_run(source)
-    if min_iou is not None:
-        dissections = [
-            _at_min_iou(dissection, min_iou) for dissection in dissections
-        ]
-    return [dissection.report() for dissection in dissections]
-
-
-def _at_min_iou(dissection: Dissection, min_iou: float) -> Dissection:
-    """Return a dissection with another limit for detectors; a note says so where it differs."""
-    own_min_iou = dissection.settings.min_iou
-    if min_iou == own_min_iou:
-        return dissection
-    note = f"detectors are counted at IoU > {min_iou:g}; the run's own is {own_min_iou:g}"
-    provenance = dissection.provenance
-    return replace(
-        dissection,
-        settings=replace(dissection.settings, min_iou=min_iou),
-        provenance=replace(provenance, notes=(note, *provenance.notes)),
-    )
+def _json_content(
+    reports: Sequence[LayerReport], comparison: LayerComparison | None
+) -> dict[str, Any]:
+    """Return each layer, and under ``comparison`` all side by side where there are several."""
+    content = layers_content(reports)
+    if comparison is None:
+        return content
+    return {**content, "comparison": comparison.to_dict()}
 
 
 def show_dissections(dissections: Sequence[Dissection], *, as_json: bool) -> None:
@@ -110,15 +95,38 @@ def show_dissections(dissections: Sequence[Dissection], *, as_json: bool) -> Non
 
 
 def _show(
-    reports: Sequence[LayerReport], reporter: Reporter | None, output: Path | None
+    reports: Sequence[LayerReport],
+    comparison: LayerComparison | None,
+    reporter: Reporter | None,
+    output: Path | None,
 ) -> None:
     """Print reports, or write them to a file; without a reporter, to the terminal."""
     if reporter is None:
         _print_to_terminal(reports)
-    elif output is None:
-        console.write(str(reporter(reports)))
+        if comparison is not None:
+            console.show(comparison)
+        return
+    text = _formatted(reporter, reports, comparison)
+    if output is None:
+        console.write(text)
     else:
-        _write(str(reporter(reports)), output)
+        _write(text, output)
+
+
+def _formatted(
+    reporter: Reporter,
+    reports: Sequence[LayerReport],
+    comparison: LayerComparison | None,
+) -> str:
+    """Return reports in a format; text, JSON and pages of several runs have the comparison, too."""
+    if comparison is not None:
+        if reporter is tables.to_json:
+            return document_text(_json_content(reports, comparison)) + "\n"
+        if reporter is report_pages.to_html:
+            return file_page(comparison)
+        if reporter is terminal.to_text:
+            return terminal.to_text(reports) + terminal.plain_text([comparison])
+    return str(reporter(reports))
 
 
 def _write(text: str, path: Path) -> None:
@@ -126,28 +134,22 @@ def _write(text: str, path: Path) -> None:
     console.say(f"written to {path}")
 
 
-def _write_pages(reports: Sequence[LayerReport], path: Path) -> None:
-    displayed_layers.write_html(reports, path)
+def _write_pages(
+    reports: Sequence[LayerReport], comparison: LayerComparison | None, path: Path
+) -> None:
+    """Write a report, or the comparison of several runs with the report of each."""
+    if comparison is None:
+        displayed_layers.write_html(reports, path)
+    else:
+        comparison.to_html(path)
     page = path if displayed_layers.is_page_name(path) else path / REPORT_PAGE
     console.say(f"written to {path}; open {page} in a browser")
 
 
 def _print_to_terminal(reports: Sequence[LayerReport]) -> None:
     for layer_report in reports:
-        console.show(render(layer_report))
+        console.show(terminal.render(layer_report))
         console.write("")
-
-
-def check_html_name(path: Path | None) -> None:
-    """Raise BadInput for a file of ``--html`` whose ending is not that of a page."""
-    if path is None or not path.suffix:
-        return
-    offer = _offer_of_file(path)
-    if offer is None or offer.spec.name != "html":
-        raise BadInput(
-            f"--html writes an HTML page, and {path.name} ends in {path.suffix}; "
-            "end the name in .html"
-        )
 
 
 def _find_reporter(form: str | None, output: Path | None) -> Reporter | None:

@@ -30,6 +30,8 @@ from nd_plugin.cli.options import (
     Overwrite,
     PictureBudget,
     Precision,
+    Plot,
+    PlotKind,
     Scale,
     Std,
     Strict,
@@ -117,10 +119,13 @@ def dissect(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    plot: Plot = None,
+    plot_kind: PlotKind = None,
     json: Json = False,
 ) -> None:
     """Dissect layers of a model on a concept set: print a report and save the run."""
     from nd_plugin.cli import dissect, parsing
+    from nd_plugin.cli.views.plot_files import PlotRequest
     from nd_plugin.contracts.provenance import Settings
 
     dissect.dissect(
@@ -156,6 +161,7 @@ def dissect(
             resume,
             shard,
         ),
+        plot=PlotRequest.of(plot, plot_kind, shard),
         as_json=json,
     )
 

@@ -87,17 +87,13 @@ def explain(
     with cuts.open(question) as rest:
         explainer = _Explainer(
             evaluation=_evaluate(question, dissection, settings, cuts, rest),
+            dissection=dissection,
             scores=list(dissection.unit_scores()),
             settings=settings,
             notes=notes_on_dissection(question, dissection),
         )
-        image_count = len(explainer.evaluation.target_outputs)
-        return Explanations(
-            [
-                explainer.explanation(image_index)
-                for image_index in range(image_count)
-            ]
-        )
+        image_indices = range(len(explainer.evaluation.target_outputs))
+        return Explanations(list(map(explainer.explanation, image_indices)))
 
 
 def _check_explains(question: Question, kind: str, cuts: LayerCuts) -> None:
@@ -177,6 +173,7 @@ class _Explainer:
     """Builder of the explanation of each image of an evaluated batch."""
 
     evaluation: Evaluation
+    dissection: Dissection
     scores: Sequence[UnitScore]  # of each unit
     settings: ExplainSettings
     notes: tuple[str, ...]  # on all images
@@ -203,6 +200,7 @@ class _Explainer:
             units=self._ranked_units(image_index, top_units),
             check=self._check(image_index, question, top_units),
             notes=self._notes_on(image_index, image, preprocess),
+            dissection=self.dissection,
         )
 
     def _notes_on(

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 from rich.console import RenderableType
 
+from nd_plugin.notebook.explanation_fragment import explanations_fragment
 from nd_plugin.report.explanation_record import ExplanationRecord, to_json
-from nd_plugin.report.explanations import (
-    render,
-    render_all,
-    to_html,
-    to_html_fragment,
-)
+from nd_plugin.report.explanations import render, render_all
 from nd_plugin.results.atomic_files import write_file
+from nd_plugin.results.displayed_layers import write_pages
+from nd_plugin.results.folder_names import REPORT_PAGE
+from nd_plugin.site.explanation_page import explanation_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +34,11 @@ class Explanation(ExplanationRecord):
     def to_html(self, path: str | Path) -> None: ...
 
     def to_html(self, path: str | Path | None = None) -> str | None:
-        """Return a complete HTML page with embedded images, or write it to ``path``."""
+        """Return a complete HTML page with embedded images, or write it to ``path``.
+
+        A name that ends in ``.html`` is a file, any other a folder, which gets ``index.html``.
+        Names are escaped. Raises BadInput for a folder of other things, NotSaved.
+        """
         return _page([self], path)
 
     def plot(
@@ -61,7 +64,7 @@ class Explanation(ExplanationRecord):
         return render(self)
 
     def _repr_html_(self) -> str:
-        return to_html_fragment([self])
+        return explanations_fragment([self])
 
 
 class Explanations(Sequence[Explanation]):
@@ -108,7 +111,8 @@ class Explanations(Sequence[Explanation]):
     def to_html(self, path: str | Path | None = None) -> str | None:
         """Return a complete HTML page with embedded images, or write it to ``path``.
 
-        Names are escaped. Raises NotSaved where it cannot be written.
+        A name that ends in ``.html`` is a file, any other a folder, which gets ``index.html``.
+        Names are escaped. Raises BadInput for a folder of other things, NotSaved.
         """
         return _page(self, path)
 
@@ -126,7 +130,7 @@ class Explanations(Sequence[Explanation]):
         return render_all(self)
 
     def _repr_html_(self) -> str:
-        return to_html_fragment(self)
+        return explanations_fragment(self)
 
 
 def _written(text: str, path: str | Path | None) -> str:
@@ -140,10 +144,10 @@ def _page(
     explanations: Sequence[ExplanationRecord], path: str | Path | None
 ) -> str | None:
     """Return a page; None if it is written, so that no notebook displays its source."""
-    text = to_html(explanations)
+    text = explanation_page(explanations)
     if path is None:
         return text
-    write_file(Path(path), text.encode())
+    write_pages({REPORT_PAGE: text.encode()}, Path(path))
     return None
 
 

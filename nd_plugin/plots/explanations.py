@@ -1,7 +1,4 @@
-"""Figures by matplotlib, shown by notebooks once, and the masks of explanations.
-
-matplotlib takes a second to import: this module is imported where a figure is drawn.
-"""
+"""Figures of explanations: images with the masks of units."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nd_plugin.errors import BadInput
+from nd_plugin.plots.style import NotebookFigure
 from nd_plugin.report.explanation_record import (
     ExplanationRecord,
     Pixels,
@@ -34,19 +32,6 @@ FONT_SIZE = 9.0  # points, of titles
 TITLE_CHARACTERS = 30  # in a line of a title
 
 Grid = npt.NDArray[np.object_]  # (row, column), Axes
-
-
-class NotebookFigure(Figure):
-    """Figure of pyplot that a notebook shows once.
-
-    Jupyter's inline backend shows the figure that a cell results in, and after the cell all figures
-    that are open. This one is closed when it is shown. Other backends are left alone.
-    """
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        if "inline" in plt.get_backend():
-            plt.close(self)
-        return {}  # the formats are those of any figure
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,12 +8,13 @@ from nd_plugin.plugins.hookspecs import hookimpl
 TERMINAL = "nd_plugin.report.terminal"
 PAGES = "nd_plugin.site.report_pages"
 TABLES = "nd_plugin.report.tables"
+LATEX = "nd_plugin.plots.latex"
 NETDISSECT = "nd_plugin.report.netdissect_csv"
 
 
 @hookimpl
 def nd_reporters() -> list[ReporterSpec]:
-    """Return plain text, HTML, SVG, CSV, JSON and the CSV of the original NetDissect code."""
+    """Return plain text, HTML, SVG, CSV, JSON, LaTeX and the CSV of the original code."""
     return [
         ReporterSpec(
             "text",
@@ -39,6 +40,12 @@ def nd_reporters() -> list[ReporterSpec]:
             "summary and units of each layer",
             f"{TABLES}:to_json",
             (".json",),
+        ),
+        ReporterSpec(
+            "latex",
+            "unique detectors by category, a row for each layer (booktabs)",
+            f"{LATEX}:to_latex",
+            (".tex",),
         ),
         ReporterSpec(
             "netdissect-csv",

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
@@ -23,6 +25,8 @@ from rich.text import Text
 from nd_plugin.report.colours import FAINT
 
 GAP = 2  # terminal cells between columns, and before an indented line
+HISTOGRAM_CELLS = 32
+LEVELS = " ▁▂▃▄▅▆▇█"
 RULE_CELLS = 2  # of a heading: a blank and a dash at least
 
 
@@ -117,6 +121,33 @@ def facts_table(facts: Sequence[tuple[str, str]]) -> AdaptiveTable:
     """Return a table of names and values, without headers."""
     rows = [(Text(name, style=FAINT), Text(value)) for name, value in facts]
     return AdaptiveTable(("", ""), tuple(rows), lead=1, group=0)
+
+
+def histogram_text(
+    counts: npt.NDArray[np.int64],
+    edges: npt.NDArray[np.float64],
+    threshold: float,
+    colour: str,
+) -> Text:
+    """Return a histogram of activations, (bin,) and (bin + 1,), with a mark at the threshold.
+
+    The bars are logarithmic, and those above the threshold in ``colour``.
+    """
+    bins_in_cell = max(1, len(counts) // HISTOGRAM_CELLS)
+    first_bins = np.arange(0, len(counts), bins_in_cell)
+    heights = np.log1p(np.add.reduceat(counts, first_bins))
+    levels = np.ceil(heights / max(float(heights.max()), 1.0) * (len(LEVELS) - 1))
+    starts = edges[first_bins]
+    ends = np.append(starts[1:], edges[-1])
+    text = Text("activations (a sample; bars are logarithmic)\n", style=FAINT)
+    for level, end in zip(levels.astype(int).tolist(), ends, strict=True):
+        text.append(LEVELS[level], colour if end > threshold else FAINT)
+    cell = int(np.searchsorted(starts, threshold, side="right")) - 1
+    mark = f"{' ' * max(cell, 0)}▲ T_k"
+    lowest, highest = float(edges[0]), float(edges[-1])
+    text.append(f"\n{mark}", "default")
+    text.append(f"\n{lowest:.4g} to {highest:.4g}", FAINT)
+    return text
 
 
 def _folding(text: Text) -> Text:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nd_plugin.report.json_text import document_text
+
+if TYPE_CHECKING:
+    from nd_plugin.results.dissection import Dissection
 
 MaskPixels = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
@@ -115,6 +118,8 @@ class ExplanationRecord:
     units: tuple[RankedUnit, ...]
     check: Check | None  # None if the model cannot run without units
     notes: tuple[str, ...] = ()
+    # that names the units, with their top images; None where only the record is left
+    dissection: Dissection | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON, without the image's pixels."""

@@ -1,7 +1,6 @@
-"""Display of explanations in terminals, notebooks and HTML pages.
+"""Display of explanations in terminals, and the texts of all their forms.
 
-Readable at 40 columns; nothing is cut. Names come from data sets and users: HTML
-escapes them.
+Readable at 40 columns; nothing is cut.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ from rich.text import Text
 from nd_plugin.report.colours import FAINT, GOOD, category_colour
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
 from nd_plugin.report.explanation_record import ExplanationRecord, RankedUnit
-from nd_plugin.report.html_page import page, rendered
-from nd_plugin.report.mask_overlays import data_uri, overlay
 from nd_plugin.report.terminal import EIGHTHS
 
 LONGEST_BAR = 6  # terminal cells
@@ -129,20 +126,3 @@ def sentences(record: ExplanationRecord) -> list[str]:
             "Concepts in parentheses: best match of a unit that is not a detector."
         )
     return lines
-
-
-def to_html(records: Sequence[ExplanationRecord]) -> str:
-    """Return a complete HTML page."""
-    return page("Explanation", to_html_fragment(records))
-
-
-def to_html_fragment(records: Sequence[ExplanationRecord]) -> str:
-    """Return HTML for notebooks: images are embedded, nothing is fetched."""
-    return rendered(
-        "explanations.html.jinja",
-        records=records,
-        facts=facts,
-        remarks=remarks,
-        data_uri=data_uri,
-        overlay=overlay,
-    )

@@ -113,6 +113,7 @@ class LayerReport:
     )
     first_unit_in_source: int = 0  # number of unit 0 in the file that was read
     precision: str = ""  # of the model's arithmetic; "" where it is not recorded
+    run: str = ""  # name of the run, where reports of several stand side by side
     # the result itself, with its pictures; None where only a CSV file is left of it
     dissection: Dissection | None = field(default=None, compare=False)
 
@@ -124,6 +125,13 @@ class LayerReport:
             f"{self.summary.unique_detectors} concepts among {self.summary.units} units, "
             f"IoU > {self.min_iou:g}{notes})"
         )
+
+    @property
+    def title(self) -> str:
+        """Name of the layer, behind that of its run where several are reported."""
+        if self.run in ("", self.layer):
+            return self.layer
+        return f"{self.run} {self.layer}"
 
     def best(
         self, category: str, most: int | None = None

@@ -6,6 +6,7 @@ import base64
 import io
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from nd_plugin.report.explanation_record import MaskPixels, Pixels
@@ -16,11 +17,29 @@ OUTLINE_COLOUR = (255, 210, 0)
 
 def overlay(image: Pixels, mask: MaskPixels) -> Pixels:
     """Dim the image outside the mask and outline the mask: (row, column, channel)."""
-    dimmed = (image * BRIGHTNESS_OUTSIDE).astype(np.uint8)
-    combined = np.where(mask[:, :, None], image, dimmed)
+    combined = dim_outside(image, mask)
     outline = mask & ~_interior(mask)
     combined[outline] = OUTLINE_COLOUR
     return combined
+
+
+def dim_outside(image: Pixels, mask: MaskPixels) -> Pixels:
+    """Dim the image outside the mask: (row, column, channel)."""
+    dimmed = (image * BRIGHTNESS_OUTSIDE).astype(np.uint8)
+    return np.where(mask[:, :, None], image, dimmed)
+
+
+def resized_mask(mask: MaskPixels, rows: int, columns: int) -> MaskPixels:
+    """Scale a mask to (rows, columns): each pixel has the value at its centre."""
+    nearest_rows = _nearest(mask.shape[0], rows)
+    nearest_columns = _nearest(mask.shape[1], columns)
+    return mask[nearest_rows][:, nearest_columns]
+
+
+def _nearest(length: int, new_length: int) -> npt.NDArray[np.int64]:
+    """Return, for each of ``new_length`` pixels, the one of ``length`` at its centre."""
+    centres = (2 * np.arange(new_length) + 1) * length
+    return centres // (2 * new_length)
 
 
 def _interior(mask: MaskPixels) -> MaskPixels:
@@ -33,9 +52,9 @@ def _interior(mask: MaskPixels) -> MaskPixels:
     return interior
 
 
-def data_uri(pixels: Pixels) -> str:
+def data_uri(pixels: Pixels, quality: int = 90) -> str:
     """Encode pixels as a data URI with a JPEG image."""
     jpeg = io.BytesIO()
-    Image.fromarray(pixels).save(jpeg, "JPEG", quality=90)
+    Image.fromarray(pixels).save(jpeg, "JPEG", quality=quality)
     encoded = base64.b64encode(jpeg.getvalue()).decode()
     return f"data:image/jpeg;base64,{encoded}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nd_plugin.errors import BadInput, RunInvalid
@@ -139,11 +139,16 @@ def _categories(row: Row) -> tuple[str, ...]:
     names = [
         column.removesuffix("-iou") for column in row if column.endswith("-iou")
     ]
+    return in_paper_order(names)
+
+
+def in_paper_order(categories: Iterable[str]) -> tuple[str, ...]:
+    """Return categories in the order of the paper's figures; others follow as they come."""
 
     def rank(name: str) -> int:
         return PAPER_ORDER.index(name) if name in PAPER_ORDER else len(PAPER_ORDER)
 
-    return tuple(sorted(names, key=rank))
+    return tuple(sorted(categories, key=rank))
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

@@ -41,15 +41,19 @@ def units_csv(scores: Sequence[UnitScore]) -> str:
 def to_csv(reports: Sequence[LayerReport]) -> str:
     """Return a line for each unit of every layer: ``layer``, then the columns of units.csv.
 
-    The column ``unit_in_file`` follows where a file that was read numbers its units from 1.
+    The column ``run`` precedes where there are several, and ``unit_in_file`` follows where a file
+    that was read numbers its units from 1.
     """
     columns = ["layer", *UNIT_COLUMNS]
+    if any(report.run for report in reports):
+        columns.insert(0, "run")
     if any(report.first_unit_in_source for report in reports):
         columns.append(UNIT_IN_FILE)
     rows = []
     for report in reports:
         for score in report.scores:
             row = {
+                "run": report.run,
                 "layer": report.layer,
                 **unit_row(score),
                 UNIT_IN_FILE: score.unit + report.first_unit_in_source,
@@ -77,7 +81,9 @@ def layers_content(reports: Sequence[LayerReport]) -> dict[str, Any]:
 
 
 def _layer_content(report: LayerReport) -> dict[str, Any]:
+    run = {"run": report.run} if report.run else {}
     return {
+        **run,
         **report.summary.to_dict(),
         "min_iou": report.min_iou,
         "precision": report.precision or None,

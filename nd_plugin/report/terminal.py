@@ -18,7 +18,6 @@ from rich.text import Text
 
 from nd_plugin.report.colours import FAINT, GOOD, WARNING, category_colours
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
-from nd_plugin.report.html_page import THEME_OF_ANY_BACKGROUND
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore
 
 BAR_CELLS = 30  # width of the longest bar
@@ -39,7 +38,7 @@ def render(report: LayerReport) -> RenderableType:
 
 
 def _blocks(report: LayerReport) -> Iterator[RenderableType]:
-    yield Heading(Text(report.layer, style="bold"))
+    yield Heading(Text(report.title, style="bold"))
     yield facts_table(tuple(report.facts.items()))
     yield Padding(_headline(report.summary), CELL_ABOVE)
     yield _bars(report)
@@ -198,24 +197,21 @@ def _notes(notes: Sequence[str]) -> Text:
 
 def to_text(reports: Sequence[LayerReport], width: int = 100) -> str:
     """Return plain text without colours."""
-    return _recorded(reports, width).export_text()
+    return plain_text([render(report) for report in reports], width)
 
 
-def to_html_fragment(reports: Sequence[LayerReport]) -> str:
-    """Return a piece of HTML, for notebooks."""
-    style = "font-family:Menlo,Consolas,monospace;line-height:1.2"
-    frame = f'<pre style="{style}">{{code}}</pre>'
-    return _recorded(reports, 100).export_html(
-        theme=THEME_OF_ANY_BACKGROUND, inline_styles=True, code_format=frame
-    )
+def plain_text(blocks: Sequence[RenderableType], width: int = 100) -> str:
+    """Return blocks as plain text without colours, a blank line below each."""
+    return _recorded(blocks, width).export_text()
 
 
 def to_svg(reports: Sequence[LayerReport]) -> str:
     """Return a picture of a terminal."""
-    return _recorded(reports, 88).export_svg(title="nd report")
+    blocks = [render(report) for report in reports]
+    return _recorded(blocks, 88).export_svg(title="nd report")
 
 
-def _recorded(reports: Sequence[LayerReport], width: int) -> Console:
+def _recorded(blocks: Sequence[RenderableType], width: int) -> Console:
     console = Console(
         record=True,
         file=io.StringIO(),
@@ -225,7 +221,7 @@ def _recorded(reports: Sequence[LayerReport], width: int) -> Console:
         force_jupyter=False,
         color_system="truecolor",
     )
-    for report in reports:
-        console.print(render(report))
+    for block in blocks:
+        console.print(block)
         console.print()
     return console

@@ -42,7 +42,7 @@ def write_folder(
 ) -> Path:
     """Write a folder of files under a temporary name and rename it into place.
 
-    Names of files may hold one ``/``. An existing folder is replaced as a whole, only when the new
+    Names of files may hold ``/``. An existing folder is replaced as a whole, only when the new
     one is complete, and only if ``may_replace`` returns True for it. Raises NotSaved.
     """
     target = folder.resolve()
@@ -54,7 +54,7 @@ def write_folder(
     try:
         for name, content in files.items():
             path = draft / name
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
                 _write_through(file, content)
         draft.chmod(0o777 & ~_umask())

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast, overload
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 
 from nd_plugin.errors import BadInput
 from nd_plugin.report.layer_report import LayerReport
-from nd_plugin.report.terminal import render, to_html_fragment
+from nd_plugin.report.terminal import render
 from nd_plugin.results.atomic_files import write_file, write_folder
-from nd_plugin.results.folder_names import is_report_folder
+from nd_plugin.results.folder_names import REPORT_PAGE, is_report_folder
+from nd_plugin.results.unit_view import TOP_IMAGES, UnitView, show_unit
 from nd_plugin.site.report_pages import folder_files, to_html
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from nd_plugin.results.dissection import Dissection
 
 Entry = TypeVar("Entry")
 
@@ -50,9 +53,29 @@ class DisplayedLayer(ABC):
             BadInput: A unit that the layer has not.
         """
         # matplotlib takes a second to import
-        from nd_plugin.plots.detector_chart import plot_detectors
+        from nd_plugin.plots.concept_chart import plot_concepts
 
-        return plot_detectors(self.report(), units, ax)
+        axes = plot_concepts(self.report(), ax, units=units)
+        return cast("Figure", axes.figure)
+
+    def show(self, unit: int, *, images: int = TOP_IMAGES) -> UnitView:
+        """Return a unit to look at: in a terminal (``rich.print``), in a notebook, as a figure.
+
+        ``images`` is the number of top images. Raises BadInput for a unit that the layer has not.
+        """
+        return show_unit(cast("Dissection", self), unit, images)
+
+    def to_latex(self, path: str | Path | None = None) -> str:
+        r"""Return a table by category in LaTeX (booktabs), and write it to ``path``.
+
+        One row, for this layer; `nd_plugin.plots.latex_table` makes one for several results.
+        """
+        from nd_plugin.plots.latex import latex_table
+
+        text = latex_table(self)
+        if path is not None:
+            write_file(Path(path), text.encode())
+        return text
 
     def to_html(self, path: str | Path) -> None:
         """Write the report as pages: a folder, or one file where ``path`` ends in ``.html``.
@@ -74,7 +97,7 @@ class DisplayedLayer(ABC):
         return render(self.report())
 
     def _repr_html_(self) -> str:
-        return to_html_fragment([self.report()])
+        return _fragment([self.report()])
 
 
 class DissectionList(list[Entry]):
@@ -111,7 +134,7 @@ class DissectionList(list[Entry]):
         return Group(*(Padding(block, blank_line_below) for block in blocks))
 
     def _repr_html_(self) -> str:
-        return to_html_fragment(list(reports_of(self)))
+        return _fragment(list(reports_of(self)))
 
 
 def reports_of(entries: Iterable[Any]) -> Iterator[LayerReport]:
@@ -129,10 +152,25 @@ def write_html(reports: Sequence[LayerReport], path: Path) -> None:
     Raises BadInput for a folder of other things, and for a file that would be too large; NotSaved.
     """
     check_html_target(path)
+    is_file = is_page_name(path)
+    files = (
+        {REPORT_PAGE: to_html(reports).encode()}
+        if is_file
+        else folder_files(reports)
+    )
+    write_pages(files, path)
+
+
+def write_pages(files: Mapping[str, bytes], path: Path) -> None:
+    """Write pages as a folder; ``index.html`` alone where ``path`` ends in ``.html``.
+
+    Raises BadInput for a folder of other things, NotSaved.
+    """
+    check_html_target(path)
     if is_page_name(path):
-        write_file(path, to_html(reports).encode())
+        write_file(path, files[REPORT_PAGE])
     else:
-        write_folder(path, folder_files(reports), may_replace=is_report_folder)
+        write_folder(path, files, may_replace=is_report_folder)
 
 
 def is_page_name(path: Path) -> bool:
@@ -165,3 +203,11 @@ def check_html_target(path: Path) -> None:
             f"an HTML report is a folder, or one file that ends in .html, and {path.name} ends in "
             f"{path.suffix}: choose another name"
         )
+
+
+def _fragment(reports: Sequence[LayerReport]) -> str:
+    """Return a piece of HTML, for notebooks."""
+    # notebooks alone need its templates and pictures
+    from nd_plugin.notebook.layer_fragment import layers_fragment
+
+    return layers_fragment(reports)

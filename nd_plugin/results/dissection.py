@@ -112,9 +112,10 @@ class Dissection(DisplayedLayer, PicturedLayer):
     def unit_scores(self) -> Iterator[UnitScore]:
         """Yield every unit with its label, in the order of the units."""
         for unit, concept in enumerate(self.labels.tolist()):
-            yield self._unit_score(unit, concept)
+            yield self.unit_score(unit, concept)
 
-    def _unit_score(self, unit: int, concept: int) -> UnitScore:
+    def unit_score(self, unit: int, concept: int) -> UnitScore:
+        """Return the match of a unit and a concept, given by its index."""
         category = int(self.category_of[concept])
         iou = float(self.iou[unit, concept])
         return UnitScore(
@@ -169,7 +170,7 @@ class Dissection(DisplayedLayer, PicturedLayer):
         for category in np.unique(self.category_of).tolist():
             units = enumerate(best[:, category].tolist())
             scores[self.categories[category]] = tuple(
-                self._unit_score(unit, concept) for unit, concept in units
+                self.unit_score(unit, concept) for unit, concept in units
             )
         return scores
 

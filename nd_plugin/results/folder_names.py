@@ -20,9 +20,10 @@ REPORT_MARK = (
     b'<meta name="generator" content="nd_plugin'  # in the head of that page
 )
 REPORT_HEAD = 4096  # bytes in which the mark stands
-# see `site.report_pages`
+# see `site.report_pages`, and `comparison.pages` for folders of runs and of concepts
 REPORT_FILE = re.compile(
-    r"index\.html|data|images|data/layer-[a-z0-9-]+\.js|images/\d+\.(jpg|png)"
+    r"(run-\d+/)?(index\.html|data|images|data/layer-[a-z0-9-]+\.js|images/\d+\.(jpg|png))"
+    r"|run-\d+|concepts|concepts/\d+\.html"
 )
 
 

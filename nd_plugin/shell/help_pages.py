@@ -28,12 +28,12 @@ OPTION_GROUPS = {
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
     "Run": "--batch-size --workers --memory --resume --checkpoint-every --strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
-    "--json --quiet --log-file",
+    "--plot --plot-kind --json --quiet --log-file",
 }
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
     "Dissect": "demo dissect merge",
-    "Look at results": "report explain parity",
+    "Look at results": "report unit explain parity",
     "See what there is": "layers concepts plugins doctor",
 }
 OTHER_COMMANDS = "Commands"

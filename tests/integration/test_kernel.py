@@ -35,6 +35,11 @@ CELLS = {
     "assigned": "again = units.dissect(concepts); text = dissection._repr_html_()",
     "several": "several = LayerDissection(net, ['1', '3'])\nseveral.dissect(concepts)",
     "quantiles": "several.dissect(concepts, quantile=[0.005, 0.02])",
+    "comparison": (
+        "from nd_plugin import compare_dissections\n"
+        "compare_dissections([dissection, again], ['first', 'second'])"
+    ),
+    "unit": "dissection.show(0)",
     "report": "dissection.report()",
     "summary": "dissection.summary()",
     "detectors": "dissection.detectors()",
@@ -112,6 +117,8 @@ def kinds(cell_outputs: list[Any]) -> list[str]:
         "quantiles",
         "explanations",
         "explanation",
+        "comparison",
+        "unit",
     ],
 )
 def test_results_are_displayed_once(
@@ -153,6 +160,26 @@ def test_each_layer_and_quantile_has_its_report(
 
 
 @pytest.mark.parametrize(
+    ("cell", "pictures"),
+    [
+        ("dissection", 1),
+        ("explanations", 12),
+        ("explanation", 6),
+        ("unit", 5),
+        ("comparison", 0),
+    ],
+)
+def test_pictures_are_small_and_there_is_no_script(
+    outputs: dict[str, list[Any]], cell: str, pictures: int
+) -> None:
+    text = html(outputs, cell)
+    assert text.count("<img ") >= pictures
+    assert text.count('src="data:image/jpeg;base64,') == text.count("<img ")
+    assert "<script" not in text and "<style" not in text
+    assert len(text) < 300_000
+
+
+@pytest.mark.parametrize(
     ("cell", "start"),
     [
         ("report", "LayerReport('3': "),
@@ -163,6 +190,8 @@ def test_each_layer_and_quantile_has_its_report(
         ("several", "[Dissection('1': "),
         ("quantiles", "[[Dissection('1': "),
         ("explanations", "Explanations([Explanation(class 1: "),
+        ("comparison", "LayerComparison(first: "),
+        ("unit", "UnitView(3: unit 0 of 8; "),
     ],
 )
 def test_texts_say_what_it_is(

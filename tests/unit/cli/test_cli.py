@@ -156,7 +156,7 @@ class TestReport:
         done = nd("report", run, "--format", "pdf")
         assert (
             done.returncode == 2
-            and "no report format 'pdf'; known are csv, html, json, netdissect-csv, svg, text"
+            and "no report format 'pdf'; known are csv, html, json, latex, netdissect-csv, svg,"
             in done.stderr
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,14 +12,6 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from nd_plugin import BadInput, Explanation, Explanations, RankedUnit
-
-
-@pytest.fixture(autouse=True)
-def closed_figures() -> Iterator[None]:
-    """Close all figures after a test."""
-    pyplot.close("all")  # of other tests
-    yield
-    pyplot.close("all")
 
 
 def explanation(name: str, *units: int) -> Explanation:

@@ -289,7 +289,7 @@ def test_nd_reporters_writes_reports(install: Install, tmp_path: Path) -> None:
     unknown = nd("report", str(csv), "--format", "quiet")
     assert isinstance(
         unknown.exception, BadInput
-    ) and "known are csv, html, json, loud" in str(unknown.exception)
+    ) and "known are csv, html, json, latex, loud" in str(unknown.exception)
 
 
 LOUD = """

@@ -1,0 +1,112 @@
+"""Results side by side, each under the name that tells it from the others."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from nd_plugin.errors import BadInput
+from nd_plugin.report.colours import OF_CATEGORY
+from nd_plugin.report.layer_report import LayerReport
+
+
+class Reported(Protocol):
+    """Whatever has a report of a layer, such as a `Dissection`."""
+
+    def report(self) -> LayerReport:
+        """Return what a report shows of this layer."""
+
+
+Result = LayerReport | Reported
+Results = Result | Sequence[Result] | Mapping[str, Result]
+
+
+def report_of(result: Any) -> LayerReport:
+    """Return the report of a result. Raises BadInput for what has none."""
+    if isinstance(result, LayerReport):
+        return result
+    report = result.report() if hasattr(result, "report") else None
+    if not isinstance(report, LayerReport):
+        raise BadInput(
+            f"a result is of type {type(result).__name__}; expected a Dissection, a LayerReport, "
+            "or several in a list or, with names, in a dict"
+        )
+    return report
+
+
+def named_reports(results: Results) -> dict[str, LayerReport]:
+    """Return the reports of one or several results by name, in their order.
+
+    The names are those of a dict's keys; else what differs of run (or model), layer and quantile.
+    Lists in a list are flattened, such as those of `LayerDissection.dissect` for several
+    quantiles. Raises BadInput for no result.
+    """
+    if isinstance(results, Mapping):
+        reports = {str(name): report_of(result) for name, result in results.items()}
+    else:
+        reports_in_order = [report_of(result) for result in _flat(results)]
+        names = distinct_names(reports_in_order)
+        reports = dict(zip(names, reports_in_order, strict=True))
+    if not reports:
+        raise BadInput("no result to show: the list is empty")
+    return reports
+
+
+def _flat(results: Any) -> list[Any]:
+    if not isinstance(results, list | tuple):
+        return [results]
+    flat: list[Any] = []
+    for result in results:
+        flat += _flat(result)
+    return flat
+
+
+def distinct_names(reports: Sequence[LayerReport]) -> list[str]:
+    """Return a name for each report: what differs of run, layer and quantile; numbers at last."""
+    subjects = [_subjects(report) for report in reports]
+    columns = list(zip(*subjects, strict=True))
+    # what a file does not record differs from nothing
+    differing = [column for column in columns if len({*column} - {""}) > 1]
+    words = list(zip(*differing, strict=True)) or [()] * len(reports)
+    names = [" ".join(dict.fromkeys(filter(None, row))) for row in words]
+    names = [
+        name or report.title for name, report in zip(names, reports, strict=True)
+    ]
+    return _numbered(names)
+
+
+def _subjects(report: LayerReport) -> tuple[str, str, str]:
+    quantile = report.summary.quantile
+    tau = "" if quantile is None else f"τ={quantile:g}"
+    return report.run or _model_name(report), report.layer, tau
+
+
+def _model_name(report: LayerReport) -> str:
+    """Return a short name of the model, such as ``resnet18`` of ``torchvision:resnet18 (…)``."""
+    source = report.facts.get("model", "").partition(" (")[0]
+    return re.split(r"[:/\\]", source.partition("?")[0])[-1]
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Number names that are equal."""
+    counts = Counter(names)
+    numbers: Counter[str] = Counter()
+    numbered = []
+    for name in names:
+        numbers[name] += 1
+        is_unique = counts[name] == 1
+        numbered.append(name if is_unique else f"{name} ({numbers[name]})")
+    return numbered
+
+
+def all_categories(reports: Sequence[LayerReport]) -> list[str]:
+    """Return the categories of all reports: Broden's in the paper's order, then the others."""
+    categories: dict[str, None] = {}
+    for report in reports:
+        categories.update(dict.fromkeys(report.categories))
+        labels = (score.category for score in report.scores if score.detector)
+        categories.update(dict.fromkeys(labels))
+    broden = [name for name in OF_CATEGORY if name in categories]
+    return list(dict.fromkeys([*broden, *categories]))
