@@ -48,17 +48,22 @@ class LayerBlocks:
     """Blocks of a layer; ``name`` is ``layer-1``, ``layer-2`` …."""
 
     name: str
+    title: str  # the layer's name, and its quantile where a run has several
     report: LayerReport
     scores: ConceptScores
     order: tuple[int, ...]  # (rank,) units, the highest IoU first
 
     @classmethod
-    def of(cls, number: int, report: LayerReport) -> LayerBlocks:
-        """Return the blocks of a run's N-th layer, counted from 1."""
+    def of(cls, number: int, report: LayerReport, title: str = "") -> LayerBlocks:
+        """Return the blocks of a run's N-th layer, counted from 1; the title is its name."""
         ious = [-score.iou for score in report.scores]
         order = np.argsort(ious, kind="stable").tolist()
         return cls(
-            f"layer-{number}", report, ConceptScores.of(report), tuple(order)
+            name=f"layer-{number}",
+            title=title or report.layer,
+            report=report,
+            scores=ConceptScores.of(report),
+            order=tuple(order),
         )
 
     @property
@@ -76,7 +81,7 @@ class LayerBlocks:
         numbers = {name: index for index, name in enumerate(categories)}
         return {
             "id": self.name,
-            "name": report.layer,
+            "name": self.title,
             "categories": categories,
             "concepts": [
                 (name, numbers.get(category, -1))

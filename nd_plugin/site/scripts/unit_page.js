@@ -122,19 +122,26 @@ function histogramDrawing(layer, unit, { counts, edges }, text) {
       height: barHeight,
     });
   });
-  const position = Math.min(Math.max(x(threshold), left), width - left);
-  const anchor = position > width - 90 ? "end" : "start";
   const axis = height - bottom;
   return drawing(
     "svg",
     { class: "histogram", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": text },
     ...bars,
     drawing("line", { class: "axis", x1: left, x2: width - left, y1: axis, y2: axis }),
-    drawing("line", { class: "mark", x1: position, x2: position, y1: 4, y2: axis }),
-    drawing("text", { x: position + (anchor === "end" ? -5 : 5), y: 14, "text-anchor": anchor }, "T", drawing("tspan", { class: "index", dy: 3 }, "k"), drawing("tspan", { dy: -3 }, ` = ${significant(threshold)}`)),
+    ...(typeof threshold === "number" ? thresholdMark(x(threshold), threshold, axis) : []),
     drawing("text", { class: "faint", x: left, y: axis + 18 }, String(edges[0])),
     drawing("text", { class: "faint", x: width - left, y: axis + 18, "text-anchor": "end" }, String(edges.at(-1))),
   );
+}
+
+function thresholdMark(x, threshold, axis) {
+  const position = Math.min(Math.max(x, HISTOGRAM.left), HISTOGRAM.width - HISTOGRAM.left);
+  const isAtEnd = position > HISTOGRAM.width - 90;
+  const text = ["T", drawing("tspan", { class: "index", dy: 3 }, "k"), drawing("tspan", { dy: -3 }, ` = ${significant(threshold)}`)];
+  return [
+    drawing("line", { class: "mark", x1: position, x2: position, y1: 4, y2: axis }),
+    drawing("text", { x: position + (isAtEnd ? -5 : 5), y: 14, "text-anchor": isAtEnd ? "end" : "start" }, ...text),
+  ];
 }
 
 async function topImages(layer, unit, content) {
