@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -24,6 +25,7 @@ from nd_plugin.engine.report_data.picture_files import (
     make_files,
 )
 from nd_plugin.engine.report_data.top_map_collector import SlottedMaps, in_slots
+from nd_plugin.errors import NDError
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.method.annotations import Counts
 from nd_plugin.method.cell_selection import position_dtype
@@ -56,6 +58,8 @@ def take_pictures(
     own_images = _own_images(part_runs)
     pictures: dict[str, LayerPictures] = {}
     with torch.device("cpu"):  # not the caller's default device
+        for part_run in part_runs:
+            _collect_uncollected_maps(part_run)
         for layer, top in tops.items():
             maps = group.gather(_collect_maps(part_runs, layer))
             images_by_rank = [
@@ -82,11 +86,43 @@ def _own_images(part_runs: Sequence[PartRun]) -> Counts:
     return np.array(images, np.int64)
 
 
+def _collect_uncollected_maps(part_run: PartRun) -> None:
+    """Run batches through the model again whose maps neither candidates nor a pass have.
+
+    They are of layers whose maps did not fit on disk, and were counted before an interruption.
+    """
+    state = part_run.state
+    collectors = part_run.report_data.maps
+    order = part_run.feed.order
+    layers = [
+        layer for layer in state.layers if not state.candidates(layer).has_maps
+    ]
+    missing = {
+        number
+        for layer in collectors.keys() & set(layers)
+        for number in part_run.feed.batch_numbers()
+        if collectors[layer].lacks(np.array(order[number], np.int64))
+    }
+    if not missing or part_run.probe is None:
+        return
+    try:
+        with closing(part_run.feed.batches(annotated=False)) as batches:
+            for batch in batches:
+                if batch.number in missing:
+                    readable = part_run.images_of_first_pass(batch)
+                    activations = part_run.activations(readable, layers)
+                    part_run.report_data.add_activations(readable, activations)
+                    missing.discard(batch.number)
+                if not missing:
+                    return
+    except NDError:  # a note says how many masks are not shown
+        return
+
+
 def _collect_maps(part_runs: Sequence[PartRun], layer: str) -> SlottedMaps:
     """Collect a layer's maps from the candidates of this process.
 
-    Candidates without maps were collected in the counting pass, as far as it has not been
-    interrupted.
+    Where they are without maps, the counting pass has collected the maps.
     """
     collector = part_runs[0].report_data.maps[layer]
     for part_run in part_runs:

@@ -58,6 +58,11 @@ class TopMapCollector:
         """Return whether any of ``images`` is a top image of a unit."""
         return bool(np.isin(images, self._images).any())
 
+    def lacks(self, images: Counts) -> bool:
+        """Return whether the map of a unit in one of ``images`` is needed and not known."""
+        is_top = np.isin(self.top_images, images).ravel()
+        return bool((is_top & ~self._is_known).any())
+
     def add_sparse(self, maps: SparseMaps, images: Counts) -> None:
         """Add the maps of ``images`` (image,); a map that is not among ``maps`` lights nothing."""
         self._cover(images)

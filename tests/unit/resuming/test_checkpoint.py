@@ -42,6 +42,7 @@ from nd_plugin import (
 from nd_plugin.cli.dissect import RunOptions
 from nd_plugin.cli.dissect import dissect as dissect_command
 from nd_plugin.engine.candidate_file import CandidateFile
+from nd_plugin.engine.report_data import collected
 from nd_plugin.engine.run import open_run, run
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part
@@ -129,12 +130,17 @@ class Attempts:
 
 
 class Stop:
-    """A progress callback that ends the run at its call number ``after``."""
+    """A progress callback that ends the run at its call number ``after``.
+
+    Pictures, which are taken anew after an interruption, are passed over.
+    """
 
     def __init__(self, after: int) -> None:
         self.left = after
 
-    def __call__(self, *_: object) -> None:
+    def __call__(self, stage: str, *_: object) -> None:
+        if stage == "pictures":
+            return
         if self.left == 0:
             raise Interrupted
         self.left -= 1
@@ -241,6 +247,22 @@ def test_interrupted_after_every_batch(
     assert stops == 2 * BATCHES
     assert_same(found, expected)
     assert attempts.net.images - before == (stops + 1) * opening + IMAGES
+
+
+def test_interrupted_while_pictures_are_taken(
+    attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = attempts.uninterrupted()
+    monkeypatch.setattr(collected, "MOST_COLLECTED", 0)  # all are decoded again
+
+    def stop(stage: str, done: int, _: int) -> None:
+        if (stage, done) == ("pictures", 3):
+            raise Interrupted
+
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            attempts(stop)
+    assert_same(attempts(), expected)
 
 
 @pytest.mark.parametrize("quantiles", [(0.05, 0.2, 0.01), (0.3,)])
