@@ -68,12 +68,14 @@ def named_layers(layers: Sequence[ComparedLayer]) -> tuple[ComparedLayer, ...]:
 
 def _subjects(layer: ComparedLayer) -> tuple[str, str, str, str]:
     """Return run, layer, quantile and concept set, as far as they are known."""
+    # a CSV file, and the folder of one layer, are named like their layer
+    run = layer.run or layer.layer
+    own_name = "" if run == layer.layer else layer.layer
     if layer.dissection is None:
-        # a file is named by its layer
-        return layer.run or layer.layer, "", "", ""
+        return run, own_name, "", ""
     quantile = f"τ {layer.dissection.settings.quantile:g}"
     concept_set = layer.dissection.provenance.concept_set.source
-    return layer.run, layer.layer, quantile, concept_set
+    return run, own_name, quantile, concept_set
 
 
 def _extended(names: Sequence[str], values: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.results.displayed_layers import is_page_name, write_pages
 from nd_plugin.results.folder_names import REPORT_PAGE
 from nd_plugin.site import pages
-from nd_plugin.site.layer_blocks import PictureFiles
+from nd_plugin.site.image_columns import PictureFiles
 from nd_plugin.site.report_pages import folder_files
 from nd_plugin.site.summary_charts import Bar, stacked_bars
 from nd_plugin.site.top_images import TopImage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,7 @@ def test_a_saved_run(run: Path, nd: Any) -> None:
     assert any(line.startswith(f"! {NOTE}; given: size; ") for line in lines)
     for layer in json.loads(nd("report", run, "--json").stdout)["layers"]:
         assert layer["notes"][0].startswith(NOTE)
-    assert NOTE in nd("report", run, "--format", "html").stdout.replace(
-        "&#x27;", "'"
-    )
+    assert NOTE in unescape(nd("report", run, "--format", "html").stdout)
     recorded = json.loads((run / "run.json").read_text())
     assert recorded["notes"][0].startswith(NOTE)
     assert recorded["preprocess"]["assumed"] is True

@@ -63,6 +63,13 @@ class TestNames:
             "block.1/relu (3)",
         )
 
+    def test_a_run_that_is_named_like_its_layer_is_named_once(
+        self, dissection: Dissection
+    ) -> None:
+        layers = [replace(dissection, layer=name) for name in ("conv4", "conv5")]
+        names = compare_dissections(layers, ["conv4", "conv5"]).names
+        assert names == ("conv4", "conv5")
+
     def test_of_folders_are_as_short_as_they_can_be(self) -> None:
         paths = [Path("a/run"), Path("b/run"), Path("b/other")]
         assert run_names(paths) == ["a/run", "b/run", "b/other"]
