@@ -5,6 +5,8 @@ Everything is an integer, so that sums do not depend on their order.
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,10 @@ from nd_plugin.receptive_fields.geometry import Size
 
 Counts = npt.NDArray[np.int64]
 Integers = npt.NDArray[np.integer[Any]]
+
+# of packed labels: rows, columns; combinations, labels of each; bytes of a pixel's number
+PACKED_HEADER = struct.Struct("<5I")
+PIXEL_TYPES = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,14 @@ class LabelCombinations:
         """
         combinations, members = _combine_labels(annotation, size)
         _clear_repeated(members)
+        return cls.counted(combinations, members)
+
+    @classmethod
+    def counted(cls, combinations: Counts, members: Counts) -> LabelCombinations:
+        """Count the pixels of each concept.
+
+        ``combinations`` (row, column) are indices into ``members``, sorted and without repetition.
+        """
         pixels = np.bincount(combinations.ravel(), minlength=len(members))
         areas_of_labels = np.zeros(int(members.max(initial=0)) + 1, np.int64)
         np.add.at(areas_of_labels, members, pixels[:, None])
@@ -49,6 +63,40 @@ class LabelCombinations:
         concepts = np.flatnonzero(areas)
         return cls(
             to_smallest_type(combinations), members, concepts, areas[concepts]
+        )
+
+    def pack(self) -> bytes:
+        """Pack the labels for a file: header, members and combinations, deflated."""
+        pixels = self.combinations
+        itemsize = pixels.dtype.itemsize
+        header = PACKED_HEADER.pack(*pixels.shape, *self.members.shape, itemsize)
+        members = self.members.astype("<i4").tobytes()
+        content = header + members + pixels.astype(PIXEL_TYPES[itemsize]).tobytes()
+        return zlib.compress(content)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> LabelCombinations:
+        """Unpack what `pack` has packed. Raises ValueError or zlib.error for other bytes."""
+        content = zlib.decompress(packed)
+        if len(content) < PACKED_HEADER.size:
+            raise ValueError("the header of the labels is cut off")
+        rows, columns, combinations, labels, itemsize = PACKED_HEADER.unpack_from(
+            content
+        )
+        if itemsize not in PIXEL_TYPES:
+            raise ValueError(f"the labels have pixels of {itemsize} bytes")
+        pixels_start = PACKED_HEADER.size + 4 * combinations * labels
+        if len(content) != pixels_start + itemsize * rows * columns:
+            raise ValueError("the labels are not as long as their header says")
+        members = np.frombuffer(content[PACKED_HEADER.size : pixels_start], "<i4")
+        pixels = np.frombuffer(content[pixels_start:], PIXEL_TYPES[itemsize])
+        if int(pixels.max(initial=0)) >= combinations or members.min(initial=0) < 0:
+            raise ValueError(
+                "a label or the number of a combination is out of range"
+            )
+        return cls.counted(
+            pixels.reshape(rows, columns).astype(np.int64),
+            members.reshape(combinations, labels).astype(np.int64),
         )
 
     @property

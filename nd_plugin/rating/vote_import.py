@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -44,7 +45,10 @@ def _page_votes(path: Path, text: str, study_name: str) -> list[Vote]:
             raise ValueError(f"its format is {content['format']!r}")
         study = content["study"]
         rater = content["rater"]
-        rows = [(row["question"], row["answer"], row["time"]) for row in content["votes"]]
+        rows = [
+            (row["question"], row["answer"], row["time"])
+            for row in content["votes"]
+        ]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(
             f"{path} holds no votes of a rating page: {type(error).__name__}: {error}"
@@ -63,7 +67,7 @@ def _page_votes(path: Path, text: str, study_name: str) -> list[Vote]:
 def _csv_votes(path: Path, text: str) -> list[Vote]:
     votes: list[Vote] = []
     try:
-        reader = csv.DictReader(text.splitlines(), strict=True)
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         for row in reader:
             place = f"{path}, line {reader.line_num}"
             question = _cell(row, QUESTION_COLUMNS, place)
@@ -71,7 +75,9 @@ def _csv_votes(path: Path, text: str) -> list[Vote]:
             answer = _cell(row, ANSWER_COLUMNS, place)
             # Results without a time are as old as their file, however often it is imported.
             time = next((row[name] for name in TIME_COLUMNS if row.get(name)), "")
-            votes.append(_vote(place, rater, question, answer, _readable(time, path)))
+            votes.append(
+                _vote(place, rater, question, answer, _readable(time, path))
+            )
     except csv.Error as error:
         raise BadInput(f"{path} is no CSV file: {error}") from error
     return votes
@@ -82,7 +88,9 @@ def _cell(row: Mapping[str, str | None], names: tuple[str, ...], place: str) -> 
         value = row.get(name)
         if value:
             return value
-    raise BadInput(f"{place}: no {names[0]}; its column is one of {', '.join(names)}")
+    raise BadInput(
+        f"{place}: no {names[0]}; its column is one of {', '.join(names)}"
+    )
 
 
 def _readable(time: str, path: Path) -> str:

@@ -13,17 +13,25 @@ import numpy.typing as npt
 
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
-from nd_plugin.errors import BadInput, RunInvalid, Unavailable
+from nd_plugin.errors import RunInvalid, Unavailable
 from nd_plugin.method.iou import best_in_category, count_unique_per_category, labels
 from nd_plugin.method.iou import iou as intersection_over_union
 from nd_plugin.method.ranks import rank
 from nd_plugin.report import run_description
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore, summarise
 from nd_plugin.report.tables import dissection_json, units_csv
-from nd_plugin.results import npz_format
+from nd_plugin.results import npz_format, pictures_format
+from nd_plugin.results.activation_histograms import ActivationHistograms
 from nd_plugin.results.atomic_files import write_file, write_folder
 from nd_plugin.results.displayed_layers import DisplayedLayer
-from nd_plugin.results.folder_names import DISSECTION, UNITS, is_layer_folder
+from nd_plugin.results.folder_names import (
+    DISSECTION,
+    PICTURES,
+    UNITS,
+    is_layer_folder,
+)
+from nd_plugin.results.pictured_layer import PicturedLayer
+from nd_plugin.results.top_pictures import TopPictures
 
 if TYPE_CHECKING:
     import pandas
@@ -34,7 +42,7 @@ Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dissection(DisplayedLayer):
+class Dissection(DisplayedLayer, PicturedLayer):
     """Dissection of one layer: thresholds, integer counts, top images, and what was run.
 
     A unit is ``dead`` where it is constant everywhere, and ``sparse`` where it is 0 on more than
@@ -61,6 +69,9 @@ class Dissection(DisplayedLayer):
     skipped: tuple[Skipped, ...]
     settings: Settings
     provenance: Provenance
+    # `pictures`, or the file that they are read from; None for a run without
+    stored_pictures: TopPictures | Path | None = None
+    histograms: ActivationHistograms | None = None  # None: of an earlier version
 
     @property
     def units(self) -> int:
@@ -201,10 +212,7 @@ class Dissection(DisplayedLayer):
         Each is the image's name and the unit's largest activation in it. Raises BadInput for a
         unit that the layer has not.
         """
-        if not 0 <= unit < self.units:
-            raise BadInput(
-                f"no unit {unit}: layer {self.layer!r} has {self.units}, numbered from 0"
-            )
+        self.check_unit(unit)
         names = [
             self.image_names[int(image)] for image in self.top_images[unit, :most]
         ]
@@ -212,7 +220,7 @@ class Dissection(DisplayedLayer):
         return list(zip(names, activations, strict=True))
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``dissection.npz`` and ``units.csv`` into a folder.
+        """Write ``dissection.npz``, ``units.csv`` and ``pictures.npz`` into a folder.
 
         An earlier result of a layer there is replaced, and nothing else is. Raises NotSaved where
         it cannot be written; nothing half-written is left.
@@ -232,10 +240,13 @@ class Dissection(DisplayedLayer):
             "provenance": asdict(self.provenance),
         }
         arrays = {name: getattr(self, name) for name in npz_format.ARRAYS}
-        return {
-            DISSECTION: npz_format.pack(metadata, arrays),
+        files = {
+            DISSECTION: npz_format.pack(metadata, arrays, self.histograms),
             UNITS: units_csv(tuple(self.unit_scores())).encode(),
         }
+        if self.pictures is not None:
+            files[PICTURES] = pictures_format.pack(self.pictures)
+        return files
 
     @classmethod
     def load(cls, folder: str | Path) -> Dissection:
@@ -252,7 +263,11 @@ class Dissection(DisplayedLayer):
                     f"{folder} holds several layers; load one of {names}"
                 )
             path = layers[0] if layers else path
-        return cls(**npz_format.unpack(path / DISSECTION))
+        pictures = path / PICTURES
+        return cls(
+            **npz_format.unpack(path / DISSECTION),
+            stored_pictures=pictures if pictures.is_file() else None,
+        )
 
     def to_csv(self, path: str | Path) -> None:
         """Write units.csv, a line for each unit.

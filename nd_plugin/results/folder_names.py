@@ -8,6 +8,7 @@ from pathlib import Path
 RUN = "run.json"
 DISSECTION = "dissection.npz"
 UNITS = "units.csv"
+PICTURES = "pictures.npz"
 STATE = "state.npz"  # of an unfinished run, or of a shard
 LOCK_FILE = "lock"  # beside a state: held by the process that works in the folder
 # see `atomic_files.write_file`
@@ -51,7 +52,7 @@ def is_state_folder(folder: Path) -> bool:
 def is_layer_folder(folder: Path) -> bool:
     """Return whether a folder is empty, a state's, or holds nothing but the result of one layer."""
     names = {child.name for child in folder.iterdir()}
-    return names <= {DISSECTION, UNITS} or is_state_folder(folder)
+    return names <= {DISSECTION, UNITS, PICTURES} or is_state_folder(folder)
 
 
 def is_run_folder(folder: Path) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Identity, Provenance, Settings, Skipped
 from nd_plugin.errors import RunInvalid
+from nd_plugin.results.activation_histograms import ActivationHistograms
 
 FORMAT = 2
 # name -> dtype, axes: unit, concept, category k, top image
@@ -27,14 +28,27 @@ ARRAYS: dict[str, tuple[str, str]] = {
     "top_images": ("int64", "ut"),
     "top_activations": ("float64", "ut"),
 }
+# of `ActivationHistograms`, which earlier versions have not written; b: bin
+HISTOGRAM_ARRAYS: dict[str, tuple[str, str]] = {
+    "histogram_counts": ("int64", "ub"),
+    "histogram_ranges": ("float64", "u2"),
+}
 
 
-def pack(metadata: Mapping[str, Any], arrays: Mapping[str, Any]) -> bytes:
+def pack(
+    metadata: Mapping[str, Any],
+    arrays: Mapping[str, Any],
+    histograms: ActivationHistograms | None = None,
+) -> bytes:
     """Return the bytes of an npz file."""
+    arrays = dict(arrays)
+    if histograms is not None:
+        arrays["histogram_counts"] = histograms.counts
+        arrays["histogram_ranges"] = histograms.ranges
     text = json.dumps({"format": FORMAT, **metadata}, allow_nan=False)
     encoded = np.frombuffer(text.encode(), dtype=np.uint8)
     content = io.BytesIO()
-    np.savez_compressed(content, metadata=encoded, **dict(arrays))
+    np.savez_compressed(content, metadata=encoded, **arrays)
     return content.getvalue()
 
 
@@ -49,6 +63,9 @@ def unpack(path: Path) -> dict[str, Any]:
             metadata = json.loads(stored["metadata"].tobytes().decode())
             _check_format(metadata, path)
             arrays = {name: stored[name] for name in ARRAYS}
+            for name in HISTOGRAM_ARRAYS:
+                if name in stored:
+                    arrays[name] = stored[name]
         fields = _fields(metadata)
     except RunInvalid:
         raise
@@ -58,6 +75,10 @@ def unpack(path: Path) -> dict[str, Any]:
         ) from error
     _check_arrays(arrays, fields, path)
     _check_categories(fields, path)
+    counts = arrays.pop("histogram_counts", None)
+    ranges = arrays.pop("histogram_ranges", None)
+    if counts is not None and ranges is not None:
+        arrays["histograms"] = ActivationHistograms(counts, ranges)
     return {**fields, **arrays}
 
 
@@ -109,14 +130,18 @@ def _check_arrays(
 ) -> None:
     """Check kinds and shapes: axes of one letter have one length."""
     top_images = arrays["top_images"]
+    bins = arrays.get("histogram_counts", top_images)
     lengths = {
         "u": arrays["thresholds"].size,
         "c": len(fields["concepts"]),
         "k": len(fields["categories"]),
         "t": top_images.shape[-1] if top_images.ndim else 0,
+        "b": bins.shape[-1] if bins.ndim else 0,
+        "2": 2,
     }
-    for name, (dtype, axes) in ARRAYS.items():
-        array = arrays[name]
+    kinds = ARRAYS | HISTOGRAM_ARRAYS
+    for name, array in arrays.items():
+        dtype, axes = kinds[name]
         shape = tuple(lengths[axis] for axis in axes)
         if array.dtype != dtype or array.shape != shape:
             raise RunInvalid(

@@ -1,9 +1,12 @@
-"""Small dissection, made by hand."""
+"""Small dissection, made by hand, without and with pictures."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from made_pictures import make_pictures
 
 from nd_plugin import Concept, Dissection, Identity, Provenance, Settings, Skipped
 
@@ -58,3 +61,9 @@ def dissection() -> Dissection:
             notes=("it was slow",),
         ),
     )
+
+
+@pytest.fixture
+def pictured(dissection: Dissection) -> Dissection:
+    """The same dissection with pictures of each unit's first two top images."""
+    return replace(dissection, stored_pictures=make_pictures(dissection))

@@ -33,6 +33,7 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "engine": 8,
     "explain": 8,
     "plugins": 8,
+    "rating": 8,
     "resuming": 9,
     "experiments": 10,
     "captum_api": 10,

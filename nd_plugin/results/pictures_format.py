@@ -1,0 +1,192 @@
+"""Format of ``pictures.npz``: arrays without pickles, read without trust."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nd_plugin.errors import RunInvalid
+from nd_plugin.receptive_fields.geometry import Axis, Geometry
+from nd_plugin.results.top_maps import UNKNOWN, TopMaps
+from nd_plugin.results.top_pictures import TopPictures
+
+FORMAT = 1
+# name -> kinds of numbers, axes: picture, unit, rank, cell, byte
+ARRAYS: dict[str, tuple[tuple[str, ...], str]] = {
+    "images": (("int64",), "p"),
+    "mask_sizes": (("int64",), "p2"),
+    "top_images": (("int64",), "ur"),
+    "encoded_ends": (("int64",), "p"),
+    "label_ends": (("int64",), "p"),
+    "counts": (("int32",), "ur"),
+    "positions": (("uint8", "int16", "int32"), "c"),
+    "values": (("float32", "float64"), "c"),
+    "encoded": (("uint8",), "b"),
+    "labels": (("uint8",), "b"),
+}
+COMPRESSED = ("encoded", "labels")  # already: not worth the time to deflate again
+
+
+def pack(pictures: TopPictures) -> bytes:
+    """Return the bytes of an npz file; equal ones for equal pictures."""
+    maps = pictures.maps
+    metadata = {
+        "format": FORMAT,
+        "geometry": asdict(maps.geometry),
+        "image_size": maps.image_size,
+        "cells": maps.cells,
+    }
+    encoded, encoded_ends = _join(pictures.encoded)
+    labels, label_ends = _join(pictures.packed_labels)
+    text = json.dumps(metadata, allow_nan=False)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "metadata": np.frombuffer(text.encode(), np.uint8),
+        "images": pictures.images,
+        "mask_sizes": pictures.mask_sizes,
+        "top_images": pictures.top_images,
+        "encoded_ends": encoded_ends,
+        "label_ends": label_ends,
+        "counts": maps.counts,
+        "positions": maps.positions,
+        "values": maps.values,
+        "encoded": encoded,
+        "labels": labels,
+    }
+    return _zip(arrays)
+
+
+def _join(
+    pieces: Sequence[bytes],
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Join pieces; return the bytes, and the index behind the last byte of each."""
+    lengths = np.array([len(piece) for piece in pieces], np.int64)
+    return np.frombuffer(b"".join(pieces), np.uint8), lengths.cumsum()
+
+
+def _split(joined: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> Any:
+    starts = [0, *ends.tolist()]
+    pieces = zip(starts, ends.tolist(), strict=False)
+    return tuple(joined[start:end].tobytes() for start, end in pieces)
+
+
+def _zip(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, array in arrays.items():
+            npy = io.BytesIO()
+            np.lib.format.write_array(npy, np.asarray(array), allow_pickle=False)
+            compression = (
+                zipfile.ZIP_STORED if name in COMPRESSED else zipfile.ZIP_DEFLATED
+            )
+            # of a fixed date, so that equal content gives equal files
+            member = zipfile.ZipInfo(f"{name}.npy")
+            archive.writestr(member, npy.getvalue(), compress_type=compression)
+    return content.getvalue()
+
+
+def load(path: Path) -> TopPictures:
+    """Read what `pack` has packed, everything checked. Raises RunInvalid, naming the file."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            metadata = json.loads(stored["metadata"].tobytes().decode())
+            _check_version(metadata, path)
+            arrays = {name: stored[name] for name in ARRAYS}
+        _check(arrays)
+        pictures = _unpack(metadata, arrays, path)
+        _check_cells(pictures.maps)
+    except RunInvalid:
+        raise
+    except Exception as error:  # zip, zlib, npy and JSON errors have no common root
+        raise RunInvalid(
+            f"{path} is damaged: {type(error).__name__}: {error}; dissect the layer again, "
+            "or remove the file to do without pictures"
+        ) from error
+    return pictures
+
+
+def _check_version(metadata: Any, path: Path) -> None:
+    version = metadata["format"]
+    if not isinstance(version, int) or version > FORMAT:
+        raise RunInvalid(
+            f"{path} is of format {version}, and this nd_plugin reads up to {FORMAT}: "
+            "upgrade nd_plugin"
+        )
+
+
+def _unpack(
+    metadata: Mapping[str, Any], arrays: Mapping[str, Any], path: Path
+) -> TopPictures:
+    geometry = metadata["geometry"]
+    axes = {name: Axis(**geometry[name]) for name in ("rows", "columns")}
+    image_rows, image_columns = metadata["image_size"]
+    rows, columns = metadata["cells"]
+    maps = TopMaps(
+        geometry=Geometry(**{**geometry, **axes}),
+        image_size=(int(image_rows), int(image_columns)),
+        cells=(int(rows), int(columns)),
+        counts=arrays["counts"],
+        positions=arrays["positions"],
+        values=arrays["values"],
+    )
+    return TopPictures(
+        images=arrays["images"],
+        encoded=_split(arrays["encoded"], arrays["encoded_ends"]),
+        packed_labels=_split(arrays["labels"], arrays["label_ends"]),
+        mask_sizes=arrays["mask_sizes"],
+        top_images=arrays["top_images"],
+        maps=maps,
+        path=path,
+    )
+
+
+def _check(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Check kinds and shapes; axes of one letter have one length. Raises ValueError."""
+    units, ranks = arrays["top_images"].shape
+    lengths = {
+        "p": len(arrays["images"]),
+        "2": 2,
+        "u": units,
+        "r": ranks,
+        "c": len(arrays["values"]),
+    }
+    for name, (kinds, axes) in ARRAYS.items():
+        array = arrays[name]
+        shape = tuple(lengths.get(axis, array.size) for axis in axes)
+        if array.dtype.name not in kinds or array.shape != shape:
+            raise ValueError(
+                f"{name} is {array.dtype}{array.shape}, where {kinds[0]}{shape} belongs"
+            )
+    _check_ascending("images", arrays["images"], strictly=True)
+    for ends, pieces in (("encoded_ends", "encoded"), ("label_ends", "labels")):
+        _check_ascending(ends, arrays[ends], strictly=False)
+        if arrays[ends][-1:].sum() != arrays[pieces].size:
+            raise ValueError(f"{pieces} do not end where {ends} says")
+    if arrays["mask_sizes"].min(initial=1) < 1:
+        raise ValueError("mask_sizes has a size below 1")
+
+
+def _check_ascending(
+    name: str, numbers: npt.NDArray[np.int64], *, strictly: bool
+) -> None:
+    least = 1 if strictly else 0
+    if np.diff(numbers).min(initial=1) < least or numbers[:1].min(initial=0) < 0:
+        raise ValueError(f"{name} does not ascend")
+
+
+def _check_cells(maps: TopMaps) -> None:
+    """Check that cells lie inside their maps. Raises ValueError."""
+    rows, columns = maps.cells
+    stored = np.maximum(maps.counts, 0).sum(dtype=np.int64)
+    if maps.counts.min(initial=0) < UNKNOWN or stored != len(maps.values):
+        raise ValueError("counts do not add up to the number of values")
+    outside = maps.positions.max(initial=0) >= rows * columns
+    if rows < 1 or columns < 1 or outside or maps.positions.min(initial=0) < 0:
+        raise ValueError("a cell lies outside its map")
