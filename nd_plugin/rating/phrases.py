@@ -77,7 +77,7 @@ def _layer(row: Mapping[str, str], units: Mapping[str, int], place: str) -> str:
     layer = row.get("layer")
     if layer is None and len(units) == 1:
         return next(iter(units))
-    if layer not in units:
+    if layer is None or layer not in units:
         names = ", ".join(units)
         raise BadInput(f"{place}: no layer {layer!r} in the run; it has {names}")
     return layer

@@ -66,10 +66,7 @@ class _Answers:
     described: bool | None = None  # first group of its description
     confirmed: bool | None = None  # second group
     labelled: bool | None = None  # all raters of its label
-
-    @property
-    def is_rated(self) -> bool:
-        return self.described is not None or bool(self.labelled is not None)
+    is_rated: bool = False
 
 
 Key = tuple[str, int]  # layer and unit
@@ -120,6 +117,8 @@ def _answers(
                 described=is_accepted(given[:first_group]),
                 confirmed=is_accepted(given[first_group:]),
             )
+        if given:
+            answers[key] = replace(answers[key], is_rated=True)
     return answers
 
 

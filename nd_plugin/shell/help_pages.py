@@ -31,7 +31,7 @@ OPTION_GROUPS = {
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
     "Dissect": "demo dissect merge",
-    "Look at results": "report explain parity",
+    "Look at results": "report explain parity rate",
     "See what there is": "layers concepts plugins doctor",
 }
 OTHER_COMMANDS = "Commands"
