@@ -45,9 +45,9 @@ def create(path: Path, study: Study) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError as error:
-        raise BadInput(f"{path} exists already") from error
     except OSError as error:
+        if path.exists():
+            raise BadInput(f"{path} exists already") from error
         raise not_saved(path, error) from error
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
