@@ -80,7 +80,10 @@ def share_of(
     rated, ``weights`` the reciprocals of their probabilities.
     """
     count = len(answers)
-    clipped = min(max(value, 0.0), 1.0)
+    is_complete = bool(np.allclose(weights, 1))
+    # Free of rounding where nothing is estimated.
+    exact = float(answers.mean()) if is_complete else value
+    clipped = min(max(exact, 0.0), 1.0)
     # One answer of each kind added: no share is certain after few ratings.
     shrunk = (clipped * count + 1) / (count + 2)
     spread = shrunk * (1 - shrunk)
@@ -88,7 +91,6 @@ def share_of(
     if variance == 0:
         ratings = min(ratings, float(count))
     low, high = wilson_interval(clipped, ratings)
-    is_complete = bool(np.allclose(weights, 1))
     return Share(clipped, low, high, count, int(answers.sum()), is_complete)
 
 

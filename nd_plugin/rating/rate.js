@@ -81,6 +81,7 @@ async function sendUnsent() {
       }
     }
     say(count(answers) ? "All answers are saved." : "");
+    showDoneText();
   } catch (error) {
     warn(reasonOf(error));
     setTimeout(sendUnsent, RETRY_MILLISECONDS);
@@ -161,10 +162,16 @@ function showProgress() {
 function showDone() {
   show("done");
   showProgress();
-  element("done-text").textContent = study.served
-    ? "Your answers are with the server; you can close this page."
-    : "Save your votes to a file now, and send it to those who asked you.";
+  showDoneText();
   element("done-title").focus();
+}
+
+function showDoneText() {
+  const served = count(unsent) === 0
+    ? "Your answers are with the server; you can close this page."
+    : "Your answers are on their way to the server.";
+  const toFile = "Save your votes to a file now, and send it to those who asked you.";
+  element("done-text").textContent = study.served ? served : toFile;
 }
 
 /* steps */
@@ -181,6 +188,7 @@ function answerWith(answer) {
   const isKept = store(storageName(study.served ? "unsent" : "answers", id), vote);
   if (study.served) {
     unsent[id] = vote;
+    if (!element("status").classList.contains("is-warning")) say("Saving …");
     sendUnsent();
   } else if (!isKept) {
     warn("This browser keeps no answers: save them to a file before you close the page.");
