@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from nd_plugin.rating.estimates import (
+from nd_plugin.rating.sampling import (
     Share,
     difference_estimate,
     ratio_estimate,

@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from nd_plugin.cli import console
-from nd_plugin.rating.estimates import Share
+from nd_plugin.rating.sampling import Share
 from nd_plugin.rating.table import ALL, RatingRow, RatingTable
 from nd_plugin.report.elements import (
     FAINT,

@@ -8,17 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nd_plugin.rating.estimates import (
-    difference_estimate,
-    ratio_estimate,
-    share_of,
-    wilson_interval,
-)
 from nd_plugin.rating.sampling import (
+    difference_estimate,
     draw,
     importance,
     inclusion_probabilities,
     label_guesses,
+    ratio_estimate,
+    share_of,
+    wilson_interval,
 )
 
 Floats = npt.NDArray[np.float64]
