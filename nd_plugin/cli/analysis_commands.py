@@ -40,7 +40,11 @@ def report(
         ),
     ],
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write pages with pictures: a folder, or one file where DIR ends in .html.",
+        ),
     ] = None,
     form: Annotated[
         str | None,

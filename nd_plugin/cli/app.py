@@ -32,7 +32,7 @@ app = typer.Typer(
         "nd demo\n"
         "nd layers torchvision:resnet18\n"
         "nd dissect torchvision:resnet18 -l layer4 -c shapes -o runs/resnet18\n"
-        "nd report runs/resnet18 --html report.html"
+        "nd report runs/resnet18 --html report"
     ),
 )
 
@@ -86,7 +86,7 @@ _add(plugins, "nd plugins")
 _add(
     report,
     "nd report runs/resnet18",
-    "nd report runs/resnet18 --html report.html",
+    "nd report runs/resnet18 --html report",
     "nd report runs/resnet18 --format csv -o units.csv",
 )
 _add(

@@ -15,8 +15,9 @@ from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.netdissect_csv import read_netdissect_csv
 from nd_plugin.report.tables import layers_content
 from nd_plugin.report.terminal import render
-from nd_plugin.results import atomic_files, run_folder
+from nd_plugin.results import atomic_files, displayed_layers, run_folder
 from nd_plugin.results.dissection import Dissection
+from nd_plugin.results.folder_names import REPORT_PAGE
 
 Reporter = Callable[[Sequence[LayerReport]], str]
 
@@ -49,15 +50,16 @@ def report(
     *,
     as_json: bool,
 ) -> None:
-    """Report a run or a CSV file: to ``html``, and as ``form`` to ``output`` or stdout.
+    """Report a run or a CSV file: as pages to ``html``, and as ``form`` to ``output`` or stdout.
 
     ``as_json`` prints JSON on stdout, whatever is written to files.
     """
-    check_html_name(html)
+    if html is not None:
+        displayed_layers.check_html_target(html)
     reporter = _find_reporter(form, output)
     reports = read_reports(source, min_iou)
     if html is not None:
-        _write(str(_load_reporter("html")(reports)), html)
+        _write_pages(reports, html)
     is_shown = html is None or form is not None
     if output is not None or (is_shown and not as_json):
         _show(reports, reporter, output)
@@ -122,6 +124,12 @@ def _show(
 def _write(text: str, path: Path) -> None:
     atomic_files.write_file(path, text.encode())
     console.say(f"written to {path}")
+
+
+def _write_pages(reports: Sequence[LayerReport], path: Path) -> None:
+    displayed_layers.write_html(reports, path)
+    page = path if displayed_layers.is_page_name(path) else path / REPORT_PAGE
+    console.say(f"written to {path}; open {page} in a browser")
 
 
 def _print_to_terminal(reports: Sequence[LayerReport]) -> None:

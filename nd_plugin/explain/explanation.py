@@ -153,6 +153,6 @@ def _plotted(
     ax: Any,
 ) -> Figure:
     # matplotlib takes a second to import
-    from nd_plugin.report.figures import plot_explanations
+    from nd_plugin.plots.explanations import plot_explanations
 
     return plot_explanations(explanations, units, ax)

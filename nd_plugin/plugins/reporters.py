@@ -6,6 +6,7 @@ from nd_plugin.contracts.plugin_specs import ReporterSpec
 from nd_plugin.plugins.hookspecs import hookimpl
 
 TERMINAL = "nd_plugin.report.terminal"
+PAGES = "nd_plugin.site.report_pages"
 TABLES = "nd_plugin.report.tables"
 NETDISSECT = "nd_plugin.report.netdissect_csv"
 
@@ -22,8 +23,8 @@ def nd_reporters() -> list[ReporterSpec]:
         ),
         ReporterSpec(
             "html",
-            "the terminal report as a page",
-            f"{TERMINAL}:to_html",
+            "pages with pictures, as one file",
+            f"{PAGES}:to_html",
             (".html", ".htm"),
         ),
         ReporterSpec(

@@ -1,12 +1,6 @@
-"""Elements of terminal reports: colours, headings and tables that suit any terminal.
+"""Elements of terminal reports: headings and tables that suit any terminal.
 
-Colours are readable on dark and on light backgrounds. A colour can stand out from black and from
-white alike only in the middle of the scale of luminance: each of these has a contrast (WCAG 2) of
-3.5 or more to black, to white, and to the usual backgrounds between. All lie in the palette of
-terminals with 256 colours, so that those show them unchanged. The 16 colours of a terminal's own
-theme promise nothing of the kind: its yellow is lost on white, its blue on black.
-
-Headings and tables turn into paragraphs where a terminal is too narrow for them. A table whose
+They turn into paragraphs where a terminal is too narrow for them. A table whose
 columns were folded to fit would cut words and numbers::
 
     best    concept     IoU  unit         best
@@ -26,25 +20,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-GOOD = "#008700"
-WARNING = "#af5f00"
-FAILURE = "#ff0000"
-FAINT = "#767676"  # of what is secondary
-OF_CATEGORY = {
-    "object": "#008787",
-    "part": "#5f5fff",
-    "scene": "#d700af",
-    "material": "#af5f00",
-    "texture": "#008700",
-    "color": "#ff0000",
-}
+from nd_plugin.report.colours import FAINT
+
 GAP = 2  # terminal cells between columns, and before an indented line
 RULE_CELLS = 2  # of a heading: a blank and a dash at least
-
-
-def category_colour(category: str) -> str:
-    """Return the colour of a category; "" for others than Broden's: the terminal's own."""
-    return OF_CATEGORY.get(category, "")
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,8 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from nd_plugin.report.elements import (
-    FAINT,
-    GOOD,
-    AdaptiveTable,
-    Heading,
-    category_colour,
-    facts_table,
-)
+from nd_plugin.report.colours import FAINT, GOOD, category_colour
+from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
 from nd_plugin.report.explanation_record import ExplanationRecord, RankedUnit
 from nd_plugin.report.html_page import page, rendered
 from nd_plugin.report.mask_overlays import data_uri, overlay

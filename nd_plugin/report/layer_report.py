@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nd_plugin.results.dissection import Dissection
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ class LayerReport:
         default_factory=dict
     )
     first_unit_in_source: int = 0  # number of unit 0 in the file that was read
+    # the result itself, with its pictures; None where only a CSV file is left of it
+    dissection: Dissection | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         plural = "s" if len(self.notes) > 1 else ""

@@ -16,16 +16,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from nd_plugin.report.elements import (
-    FAINT,
-    GOOD,
-    WARNING,
-    AdaptiveTable,
-    Heading,
-    category_colour,
-    facts_table,
-)
-from nd_plugin.report.html_page import THEME_OF_ANY_BACKGROUND, page
+from nd_plugin.report.colours import FAINT, GOOD, WARNING, category_colours
+from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
+from nd_plugin.report.html_page import THEME_OF_ANY_BACKGROUND
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore
 
 BAR_CELLS = 30  # width of the longest bar
@@ -85,6 +78,7 @@ def _bars(report: LayerReport) -> Table:
     unique = report.summary.unique_detectors_by_category
     units = report.summary.detectors_by_category
     longest = max(unique.values(), default=0)
+    colours = category_colours(report.categories)
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -92,7 +86,7 @@ def _bars(report: LayerReport) -> Table:
     table.add_column(style=FAINT, no_wrap=True)
     for category in report.categories:
         count = unique.get(category, 0)
-        bar = Bar(count, longest, category_colour(category))
+        bar = Bar(count, longest, colours[category])
         unit_count = units.get(category, 0)
         unit_text = f"{unit_count} {plural(unit_count, 'unit')}" if count else ""
         table.add_row(Text(category), str(count), bar, unit_text)
@@ -127,9 +121,10 @@ class Bar:
 
 def _best(report: LayerReport) -> RenderableType:
     headers = ("best", "concept", "IoU", *_unit_headers(report), "units")
+    colours = category_colours(report.categories)
     rows: list[tuple[Text, ...]] = []
     for category in report.categories:
-        name = Text(category, style=category_colour(category))
+        name = Text(category, style=colours[category])
         for score, units in report.best(category, CONCEPTS_PER_CATEGORY):
             cells = _score_cells(report, score)
             rows.append((name, *cells, Text(str(units))))
@@ -168,9 +163,10 @@ def _nearest_misses(report: LayerReport) -> RenderableType:
     misses = {miss.score.category: miss for miss in report.nearest_misses()}
     if not any(miss.label for miss in misses.values()):
         headers = headers[:-1]
+    colours = category_colours(report.categories)
     rows: list[tuple[Text, ...]] = []
     for category in report.categories_without_detectors():
-        name = Text(category, style=category_colour(category))
+        name = Text(category, style=colours[category])
         miss = misses.get(category)
         if miss is None:
             no_overlap = Text("no unit overlaps any", style=FAINT)
@@ -203,11 +199,6 @@ def _notes(notes: Sequence[str]) -> Text:
 def to_text(reports: Sequence[LayerReport], width: int = 100) -> str:
     """Return plain text without colours."""
     return _recorded(reports, width).export_text()
-
-
-def to_html(reports: Sequence[LayerReport]) -> str:
-    """Return a page of its own."""
-    return page("Network Dissection", to_html_fragment(reports))
 
 
 def to_html_fragment(reports: Sequence[LayerReport]) -> str:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 
+from nd_plugin.errors import BadInput
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.terminal import render, to_html_fragment
+from nd_plugin.results.atomic_files import write_file, write_folder
+from nd_plugin.results.folder_names import is_report_folder
+from nd_plugin.site.report_pages import folder_files, to_html
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Entry = TypeVar("Entry")
+
+PAGE_ENDINGS = (".html", ".htm")
 
 
 class DisplayedLayer(ABC):
@@ -43,9 +50,17 @@ class DisplayedLayer(ABC):
             BadInput: A unit that the layer has not.
         """
         # matplotlib takes a second to import
-        from nd_plugin.results.detector_chart import plot_detectors
+        from nd_plugin.plots.detector_chart import plot_detectors
 
         return plot_detectors(self.report(), units, ax)
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the report as pages: a folder, or one file where ``path`` ends in ``.html``.
+
+        Both open from disk, without a network. An earlier report there is replaced. Raises BadInput
+        for a folder that holds anything else, and where one file would be too large; NotSaved.
+        """
+        write_html([self.report()], Path(path))
 
     def __repr__(self) -> str:
         summary = self.report().summary
@@ -79,6 +94,10 @@ class DissectionList(list[Entry]):
             return DissectionList(super().__getitem__(index))
         return super().__getitem__(index)
 
+    def to_html(self, path: str | Path) -> None:
+        """Write one report of all layers, as `DisplayedLayer.to_html` does."""
+        write_html(list(reports_of(self)), Path(path))
+
     def __repr__(self) -> str:
         """Return an entry on each line."""
         if not self:
@@ -102,3 +121,47 @@ def reports_of(entries: Iterable[Any]) -> Iterator[LayerReport]:
             yield entry.report()
         elif isinstance(entry, list | tuple):
             yield from reports_of(entry)
+
+
+def write_html(reports: Sequence[LayerReport], path: Path) -> None:
+    """Write a report as a folder, or as one file where ``path`` ends in ``.html``.
+
+    Raises BadInput for a folder of other things, and for a file that would be too large; NotSaved.
+    """
+    check_html_target(path)
+    if is_page_name(path):
+        write_file(path, to_html(reports).encode())
+    else:
+        write_folder(path, folder_files(reports), may_replace=is_report_folder)
+
+
+def is_page_name(path: Path) -> bool:
+    """Return whether a report at ``path`` is one file."""
+    return path.suffix.lower() in PAGE_ENDINGS
+
+
+def check_html_target(path: Path) -> None:
+    """Raise BadInput where a report must not be written."""
+    if is_page_name(path):
+        if path.is_dir():
+            raise BadInput(f"{path} is a folder; a name in .html is that of a file")
+        return
+    if path.resolve() == Path.cwd():
+        raise BadInput(
+            f"{path} is the current folder, which cannot be replaced; name one below it"
+        )
+    if path.is_dir():
+        if not is_report_folder(path):
+            raise BadInput(
+                f"{path} holds other things than a report, and is not overwritten; "
+                "choose another folder"
+            )
+    elif path.exists():
+        raise BadInput(
+            f"{path} is a file; a report is a folder, or one file that ends in .html"
+        )
+    elif path.suffix[1:].isalpha():
+        raise BadInput(
+            f"an HTML report is a folder, or one file that ends in .html, and {path.name} ends in "
+            f"{path.suffix}: choose another name"
+        )

@@ -158,6 +158,7 @@ class Dissection(DisplayedLayer, PicturedLayer):
             ),
             notes=self.notes,
             category_scores=self._category_scores(),
+            dissection=self,
         )
 
     def _category_scores(self) -> dict[str, tuple[UnitScore, ...]]:

@@ -15,6 +15,16 @@ LOCK_FILE = "lock"  # beside a state: held by the process that works in the fold
 STATE_DRAFT = re.compile(r"\.state\.npz\.[a-z0-9_]+")
 CANDIDATE_FILE = re.compile(r"\d+\.(maps|values)")  # see `engine.candidates`
 
+REPORT_PAGE = "index.html"
+REPORT_MARK = (
+    b'<meta name="generator" content="nd_plugin'  # in the head of that page
+)
+REPORT_HEAD = 4096  # bytes in which the mark stands
+# see `site.report_pages`
+REPORT_FILE = re.compile(
+    r"index\.html|data|images|data/layer-[a-z0-9-]+\.js|images/\d+\.(jpg|png)"
+)
+
 
 def folder_of(layer: str) -> str:
     """Return a readable folder name for a layer: one level, and never outside the run."""
@@ -63,3 +73,14 @@ def is_run_folder(folder: Path) -> bool:
         is_layer_folder(child) if child.is_dir() else child.name == RUN
         for child in folder.iterdir()
     )
+
+
+def is_report_folder(folder: Path) -> bool:
+    """Return whether a folder is empty, or holds nothing but a report in HTML."""
+    if not any(folder.iterdir()):
+        return True
+    page = folder / REPORT_PAGE
+    if not page.is_file() or REPORT_MARK not in page.read_bytes()[:REPORT_HEAD]:
+        return False
+    names = (path.relative_to(folder) for path in folder.rglob("*"))
+    return all(REPORT_FILE.fullmatch(name.as_posix()) for name in names)

@@ -22,7 +22,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from nd_plugin.errors import BadInput
-from nd_plugin.report import elements
+from nd_plugin.report import colours
 
 LOGGER = logging.getLogger("nd_plugin")
 LEVEL_OF_STYLE = {
@@ -34,10 +34,10 @@ STYLE_OF_LEVEL = {level: style for style, level in LEVEL_OF_STYLE.items()}
 # What is meant by the names of colours: tones that can be read on dark and on light backgrounds.
 THEME = Theme(
     {
-        "dim": elements.FAINT,
-        "green": elements.GOOD,
-        "yellow": elements.WARNING,
-        "red": elements.FAILURE,
+        "dim": colours.FAINT,
+        "green": colours.GOOD,
+        "yellow": colours.WARNING,
+        "red": colours.FAILURE,
     }
 )
 FILE_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"

@@ -20,20 +20,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nd_plugin.report.elements import OF_CATEGORY
+from nd_plugin.report.colours import category_colours
 
 HERE = Path(__file__).parent
 TEMPLATES = HERE / "templates"
-# of categories other than Broden's, in the order in which a page has them
-OTHER_COLOURS = (
-    "#008787",
-    "#af5f00",
-    "#5f5fff",
-    "#d700af",
-    "#008700",
-    "#ff0000",
-    "#767676",
-)
 
 
 @cache
@@ -104,27 +94,9 @@ def script(*names: str) -> str:
 def category_styles(categories: Sequence[str]) -> str:
     """Return rules that give the class ``category-N`` the colour of the N-th category."""
     rules = []
-    for number, colour in enumerate(category_colours(categories)):
+    for number, colour in enumerate(category_colours(categories).values()):
         rules.append(f".nd .category-{number} {{ --category: {colour}; }}\n")
     return "".join(rules)
-
-
-def category_colours(categories: Sequence[str]) -> list[str]:
-    """Return a colour for each category: Broden's have theirs, others take turns."""
-    spare = [
-        colour
-        for colour in OTHER_COLOURS
-        if colour not in {OF_CATEGORY.get(name) for name in categories}
-    ]
-    colours = []
-    others = 0
-    for category in categories:
-        colour = OF_CATEGORY.get(category)
-        if colour is None:
-            colour = spare[others % len(spare)]
-            others += 1
-        colours.append(colour)
-    return colours
 
 
 def json_text(content: Any) -> str:
@@ -135,7 +107,7 @@ def json_text(content: Any) -> str:
     return text
 
 
-def data_block(name: str, text: str) -> Markup:
+def data_block(text: str, name: str) -> Markup:
     """Return a script element that holds data and never runs; ``text`` is safe JSON or base64."""
     element = '<script type="application/json" id="{}">{}</script>'
     return Markup(element).format(name, Markup(text))

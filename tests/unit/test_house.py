@@ -29,6 +29,7 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "site": 6,
     "probe_data": 7,
     "results": 7,
+    "plots": 7,
     "testing": 7,
     "engine": 8,
     "explain": 8,

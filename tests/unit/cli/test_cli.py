@@ -97,9 +97,14 @@ class TestReport:
             line.endswith(" ") for line in nd("report", run).stdout.splitlines()
         )
 
-    def test_html(self, run: Path, tmp_path: Path, nd: Any) -> None:
-        done = nd("report", run, "--html", tmp_path / "r.html")
-        assert done.returncode == 0 and "<pre" in (tmp_path / "r.html").read_text()
+    def test_html_as_a_folder(self, run: Path, tmp_path: Path, nd: Any) -> None:
+        folder = tmp_path / "report"
+        done = nd("report", run, "--html", folder)
+        assert done.returncode == 0, done.stderr
+        assert f"open {folder / 'index.html'} in a browser" in done.stderr
+        page = (folder / "index.html").read_text(encoding="utf-8")
+        assert "<noscript>" in page
+        assert (folder / "data" / "layer-1-units-0.js").is_file()
 
     @pytest.mark.parametrize(
         ("name", "expected"),

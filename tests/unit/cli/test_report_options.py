@@ -116,10 +116,94 @@ class TestEndings:
         for name in ("x.png", "x.csv", "x.pdf"):
             done = nd("report", saved, "--html", tmp_path / name)
             assert done.returncode == 2
-            assert "--html writes an HTML page, and x." in done.stderr
+            assert "one file that ends in .html, and x." in done.stderr
             assert not (tmp_path / name).exists()
         done = nd("explain", saved, "model", "image.png", "--html", "x.png")
         assert done.returncode == 2 and "--html writes an HTML page" in done.stderr
+
+
+class TestPages:
+    def test_a_folder_with_a_point_in_its_name(
+        self, saved: Path, tmp_path: Path, nd: Any
+    ) -> None:
+        assert nd("report", saved, "--html", tmp_path / "v1.2").returncode == 0
+        assert (tmp_path / "v1.2" / "index.html").is_file()
+
+    def test_an_earlier_report_is_replaced(
+        self, saved: Path, tmp_path: Path, nd: Any
+    ) -> None:
+        folder = tmp_path / "report"
+        nd("report", saved, "--html", folder)
+        left_over = folder / "data" / "layer-7-units-3.js"
+        left_over.write_text("of an earlier run")
+        assert nd("report", saved, "--html", folder).returncode == 0
+        assert not left_over.exists()
+
+    @pytest.mark.parametrize(
+        "name", ["notes.txt", "data/mine.csv", "images/cat.jpg", "other/x"]
+    )
+    def test_a_folder_of_other_things_is_left_alone(
+        self, saved: Path, tmp_path: Path, name: str, nd: Any
+    ) -> None:
+        folder = tmp_path / "report"
+        nd("report", saved, "--html", folder)
+        foreign = folder / name
+        foreign.parent.mkdir(exist_ok=True)
+        foreign.write_text("mine")
+        done = nd("report", saved, "--html", folder)
+        assert done.returncode == 2
+        assert "holds other things than a report" in done.stderr
+        assert foreign.read_text() == "mine"
+
+    def test_a_site_of_somebody_else_is_left_alone(
+        self, saved: Path, tmp_path: Path, nd: Any
+    ) -> None:
+        (tmp_path / "index.html").write_text("<!doctype html><title>mine</title>")
+        assert nd("report", saved, "--html", tmp_path).returncode == 2
+        assert "mine" in (tmp_path / "index.html").read_text()
+
+    def test_the_run_itself_is_not_replaced(self, saved: Path, nd: Any) -> None:
+        assert nd("report", saved, "--html", saved).returncode == 2
+        assert Dissection.load(saved).layer
+
+    def test_the_current_folder_is_not_replaced(
+        self,
+        saved: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        nd: Any,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        done = nd("report", saved, "--html", ".")
+        assert done.returncode == 2
+        assert "current folder" in done.stderr
+
+    def test_a_file_is_not_replaced_by_a_folder(
+        self, saved: Path, tmp_path: Path, nd: Any
+    ) -> None:
+        (tmp_path / "report").write_text("mine")
+        done = nd("report", saved, "--html", tmp_path / "report")
+        assert done.returncode == 2
+        assert "is a file" in done.stderr
+
+    def test_a_folder_is_not_replaced_by_a_file(
+        self, saved: Path, tmp_path: Path, nd: Any
+    ) -> None:
+        (tmp_path / "r.html").mkdir()
+        done = nd("report", saved, "--html", tmp_path / "r.html")
+        assert done.returncode == 2
+        assert "is a folder" in done.stderr
+
+    def test_a_csv_file_has_pages_too(
+        self, saved: Path, tmp_path: Path, nd: Any
+    ) -> None:
+        csv = tmp_path / "layer4.netdissect.csv"
+        nd("report", saved, "-o", csv)
+        done = nd("report", csv, "--html", tmp_path / "pages")
+        assert done.returncode == 0, done.stderr
+        page = (tmp_path / "pages" / "index.html").read_text(encoding="utf-8")
+        assert "has no pictures of its top images" in page
+        assert "unit 0 is the file&#39;s unit 1" in page
 
 
 class TestMinIoU:

@@ -1,4 +1,4 @@
-"""Colours that suit any background, and tables that suit any width."""
+"""Headings and tables that suit any width."""
 
 from __future__ import annotations
 
@@ -7,45 +7,12 @@ import re
 from dataclasses import replace
 
 import pytest
-from rich.color import Color, ColorSystem
 from rich.console import Console, RenderableType
-from rich.style import Style
 from rich.text import Text
 
 from nd_plugin import Dissection
-from nd_plugin.report import elements
 from nd_plugin.report.elements import AdaptiveTable, Heading
-from nd_plugin.report.terminal import render, to_html
-
-COLOURS = {
-    elements.GOOD,
-    elements.WARNING,
-    elements.FAILURE,
-    elements.FAINT,
-    *elements.OF_CATEGORY.values(),
-}
-BACKGROUNDS = ["#000000", "#111111", "#1e1e1e", "#ffffff", "#fdf6e3"]
-CONTRAST = 3.5  # WCAG 2 asks for 3 of large text and of graphics, which bars are
-BRODEN = ("object", "part", "scene", "material", "texture", "color")
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance of WCAG 2."""
-    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    linear = [
-        channel / 12.92
-        if channel <= 0.04045
-        else ((channel + 0.055) / 1.055) ** 2.4
-        for channel in channels
-    ]
-    red, green, blue = linear
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(first: str, second: str) -> float:
-    """Contrast of WCAG 2, from 1 to 21."""
-    darker, lighter = sorted([luminance(first), luminance(second)])
-    return (lighter + 0.05) / (darker + 0.05)
+from nd_plugin.report.terminal import render
 
 
 def printed(item: RenderableType, width: int, **options: object) -> str:
@@ -53,53 +20,6 @@ def printed(item: RenderableType, width: int, **options: object) -> str:
     console = Console(file=file, width=width, **options)  # type: ignore[arg-type]
     console.print(item)
     return file.getvalue()
-
-
-class TestColours:
-    def test_the_measure_itself(self) -> None:
-        assert contrast("#000000", "#ffffff") == pytest.approx(21)
-        assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)
-
-    @pytest.mark.parametrize("background", BACKGROUNDS)
-    @pytest.mark.parametrize("colour", sorted(COLOURS))
-    def test_each_is_readable(self, colour: str, background: str) -> None:
-        assert contrast(colour, background) >= CONTRAST
-
-    @pytest.mark.parametrize("colour", sorted(COLOURS))
-    def test_terminals_with_256_colours_show_them_unchanged(
-        self, colour: str
-    ) -> None:
-        shown = Color.parse(colour).downgrade(ColorSystem.EIGHT_BIT)
-        assert shown.get_truecolor().hex == colour
-
-    def test_categories_differ(self) -> None:
-        colours = {elements.category_colour(category) for category in BRODEN}
-        assert len(colours) == len(BRODEN)
-        assert elements.category_colour("my own") == "", "the terminal's own colour"
-
-    def test_a_page_has_no_others(self, dissection: Dissection) -> None:
-        page = to_html([dissection.report()])
-        assert set(re.findall(r"(?<!-)color: (#\w+)", page)) <= COLOURS
-        assert "background-color" not in page
-        assert '<meta name="color-scheme" content="light dark">' in page
-
-    def test_a_terminal_gets_no_others(self, dissection: Dissection) -> None:
-        # rich keeps the codes of a style for the first terminal that it was shown on
-        Style.parse.cache_clear()
-        text = printed(
-            render(dissection.report()),
-            80,
-            force_terminal=True,
-            color_system="truecolor",
-        )
-        codes = [
-            sequence.split(";") for sequence in re.findall(r"\x1b\[([\d;]*)m", text)
-        ]
-        assert ["38", "2", "118", "118", "118"] in [code[-5:] for code in codes]
-        for code in codes:
-            # Reset, bold, or a colour given by its channels: no colour of the terminal's theme.
-            assert code[0] in ("0", "1", "38"), code
-            assert "38" not in code or code[code.index("38") + 1] == "2", code
 
 
 class TestAdaptiveTable:

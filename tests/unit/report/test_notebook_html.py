@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from nd_plugin import Dissection
-from nd_plugin.report.elements import OF_CATEGORY
+from nd_plugin.report.colours import OF_CATEGORY
 
 WHITE = (255, 255, 255)
 DARK = (0x1E, 0x1E, 0x1E)  # of dark notebooks; JupyterLab's is darker

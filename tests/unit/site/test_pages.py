@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from nd_plugin.report.colours import category_colour
 from nd_plugin.site import pages
 
 EVIL = "</script><script>alert(1)</script>\"'&\u2028\u202eלא"
@@ -28,7 +29,7 @@ def test_json_text_has_nothing_that_ends_a_script_element() -> None:
 
 
 def test_a_data_block_holds_its_text() -> None:
-    block = str(pages.data_block('a"b', pages.json_text(EVIL)))
+    block = str(pages.data_block(pages.json_text(EVIL), 'a"b'))
     assert block.startswith('<script type="application/json" id="a&#34;b">')
     assert block.count("<") == 2
 
@@ -63,8 +64,7 @@ def test_every_rule_of_the_style_sheet_stands_below_the_class_nd() -> None:
             assert name.startswith((".nd", "body.nd", "@media", "(")), name
 
 
-def test_categories_have_different_colours_as_far_as_there_are_colours() -> None:
-    categories = ("object", "part", "shape", "wear")
-    colours = pages.category_colours(categories)
-    assert len(set(colours)) == 4
-    assert pages.category_colours(("part", "object"))[1] == colours[0]
+def test_the_classes_of_categories_have_the_colours_of_all_reports() -> None:
+    text = pages.page("base.html", "t", categories=("part", "wear", "object"))
+    assert f".nd .category-0 {{ --category: {category_colour('part')}; }}" in text
+    assert f".nd .category-2 {{ --category: {category_colour('object')}; }}" in text

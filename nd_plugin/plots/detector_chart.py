@@ -17,7 +17,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from nd_plugin.errors import BadInput
-from nd_plugin.report.figures import NotebookFigure, unit_numbers
+from nd_plugin.plots.explanations import NotebookFigure, unit_numbers
+from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import LayerReport, UnitScore
 from nd_plugin.report.terminal import plural
 
@@ -25,7 +26,6 @@ CHART_WIDTH = 7.0  # inches
 FEWEST_BARS = 4  # that the height is enough for
 BAR_HEIGHT = 0.22  # inches, with the gap to the next bar
 CHART_FRAME = 1.4  # inches above and below the bars
-PALETTE = [f"C{number}" for number in range(10)]  # matplotlib's cycle of colours
 
 
 def plot_detectors(
@@ -92,10 +92,7 @@ def _draw_bars(
     ax: Axes, report: LayerReport, bars: dict[tuple[str, str], int]
 ) -> None:
     """Draw horizontal bars, the first at the top, and a legend of the categories."""
-    colours = {
-        category: PALETTE[index % len(PALETTE)]
-        for index, category in enumerate(report.categories)
-    }
+    colours = category_colours(report.categories)
     places = np.arange(len(bars))
     ax.barh(
         places,
