@@ -9,14 +9,10 @@ from rich.text import Text
 
 from nd_plugin.cli import console
 from nd_plugin.rating.sampling import Share
+from nd_plugin.rating.study import NO_LABEL
 from nd_plugin.rating.table import ALL, RatingRow, RatingTable
-from nd_plugin.report.elements import (
-    FAINT,
-    AdaptiveTable,
-    Heading,
-    category_colour,
-    facts_table,
-)
+from nd_plugin.report.colours import FAINT, category_colours
+from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
 
 HEADERS = (
     "category",
@@ -65,13 +61,14 @@ def _row_content(row: RatingRow) -> dict[str, Any]:
 
 
 def _layer_table(rows: list[RatingRow]) -> AdaptiveTable:
+    categories = {row.category for row in rows} - {ALL, NO_LABEL}
+    styles = {ALL: "bold", NO_LABEL: FAINT, **category_colours(categories)}
     lines = []
     for row in rows:
-        style = "bold" if row.category == ALL else category_colour(row.category)
         shares = (row.interpretable, row.human_consistency, row.network_dissection)
         lines.append(
             (
-                Text(row.category, style=style),
+                Text(row.category, style=styles[row.category]),
                 Text(str(row.units)),
                 Text(str(row.rated)),
                 *map(_share_text, shares),
