@@ -35,10 +35,14 @@ def run_dissection(
     model: Model,
     layers: Sequence[Any],
     feed: Feed,
+    quantile: float | Sequence[float],
     checkpoint: str | Path | None,
     show_progress: bool,
-) -> list[Dissection]:
-    """Dissect layers, with checkpoints if a folder is given; announce each result to plugins."""
+) -> Any:
+    """Dissect layers, with checkpoints if a folder is given; announce each result to plugins.
+
+    Returns one dissection for each layer, or, for several quantiles, a list for each layer.
+    """
     progress = StageProgress(disable=not show_progress)
     if checkpoint is None:
         with progress:
@@ -52,13 +56,12 @@ def run_dissection(
         folder.remove()
     for dissection in dissections:
         announce(dissection)
-    return dissections
+    return _nested_by_layer(dissections, len(layers), quantile)
 
 
-def nested_by_layer(
+def _nested_by_layer(
     dissections: list[Dissection], layer_count: int, quantile: Any
 ) -> Any:
-    """Return one dissection for each layer, or, for several quantiles, a list for each layer."""
     layer_list = DissectionList(dissections)
     if not _is_several(quantile):
         return layer_list

@@ -14,16 +14,12 @@ from torch import Tensor
 from nd_plugin.captum_api import unit_explanation
 from nd_plugin.captum_api.dissected_layer import DissectedLayer
 from nd_plugin.captum_api.dissection_lookup import Dissections
-from nd_plugin.captum_api.dissection_run import (
-    nested_by_layer,
-    quantile_tuple,
-    run_dissection,
-)
+from nd_plugin.captum_api.dissection_run import quantile_tuple, run_dissection
 from nd_plugin.captum_api.opened_model import forward_arguments
 from nd_plugin.captum_api.pictures import Picture
 from nd_plugin.captum_api.unit_attribution import attribute_layer
 from nd_plugin.contracts.concept_sets import ConceptSet
-from nd_plugin.contracts.provenance import Settings
+from nd_plugin.contracts.provenance import PICTURE_BUDGET, Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.explain.class_names import Classes, class_numbers
 from nd_plugin.explain.explainer import ExplainSettings
@@ -156,6 +152,8 @@ class LayerDissection(DissectedLayer):
         checkpoint: str | Path | None = None,
         strict: bool = False,
         top_images: int = 50,
+        pictures: bool | int = True,
+        picture_budget: int = PICTURE_BUDGET,
         max_pixels: int | None = None,
         preprocess: Preprocess | None = None,
         show_progress: bool = False,
@@ -180,6 +178,9 @@ class LayerDissection(DissectedLayer):
             strict: Stop at the first unreadable image, instead of naming and skipping it; refuse
                 a layer that gives other activations from run to run, instead of a note.
             top_images: Number of most activating images recorded for each unit.
+            pictures: Number of these whose small pictures, annotations and masks are part of the
+                result; True: 15, False: none.
+            picture_budget: Bytes of a layer's pictures; beyond it, fewer images have pictures.
             max_pixels: Largest number of pixels of an image or mask; None: the environment's
                 ND_MAX_PIXELS, else Pillow's limit of 179 million.
             preprocess: Preprocessing of images; None: the model's own metadata, else ImageNet's.
@@ -205,21 +206,17 @@ class LayerDissection(DissectedLayer):
             limit=limit,
             strict=strict,
             top_images=top_images,
+            pictures=pictures,
+            picture_budget=picture_budget,
             max_pixels=max_pixels,
         )
-        feed = Feed.of(
-            open_concepts(concept_set),
-            preprocess or model.preprocess,
-            settings,
-            model.device,
-            batch_size,
-            workers,
-            memory,
+        concepts = open_concepts(concept_set)
+        preprocess = preprocess or model.preprocess
+        loading = (batch_size, workers, memory)
+        feed = Feed.of(concepts, preprocess, settings, model.device, *loading)
+        by_layer = run_dissection(
+            model, self._layers, feed, quantile, checkpoint, show_progress
         )
-        dissections = run_dissection(
-            model, self._layers, feed, checkpoint, show_progress
-        )
-        by_layer = nested_by_layer(dissections, len(self._layers), quantile)
         self.dissection = by_layer if self._has_several_layers else by_layer[0]
         return self.dissection
 

@@ -114,6 +114,32 @@ MaxPixels = Annotated[
     ),
 ]
 
+TopImages = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Number of most activating images saved per unit, as small pictures with their "
+        "masks. [default: 50 names, pictures of the first 15]",
+    ),
+]
+
+NoPictures = Annotated[
+    bool,
+    typer.Option(
+        "--no-pictures", help="Save no pictures of the most activating images."
+    ),
+]
+
+PictureBudget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Size of a layer's pictures: 8MiB, 1GB …; beyond it, fewer images have pictures. "
+        "[default: 32MiB]",
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Output = Annotated[

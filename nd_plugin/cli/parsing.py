@@ -55,7 +55,25 @@ def model_options(
     )
 
 
-def parse_bytes(text: str) -> int:
+def picture_settings(
+    top_images: int | None, no_pictures: bool, budget: str | None
+) -> dict[str, int]:
+    """Return the settings of top images and their pictures, as far as they are set.
+
+    A number of top images is also the number of pictures.
+    """
+    values: dict[str, int] = {}
+    if top_images is not None:
+        values["top_images"] = top_images
+        values["pictures"] = top_images
+    if no_pictures:
+        values["pictures"] = 0
+    if budget is not None:
+        values["picture_budget"] = parse_bytes(budget, "--picture-budget")
+    return values
+
+
+def parse_bytes(text: str, option: str = "--memory") -> int:
     """Return an amount of memory such as ``1GiB``, ``500MB`` or ``2e9`` in bytes."""
     match = MEMORY.fullmatch(text.lower())
     try:
@@ -64,7 +82,7 @@ def parse_bytes(text: str) -> int:
         amount = math.nan
     if match is None or not math.isfinite(amount):
         raise BadInput(
-            f"--memory {text!r} is not an amount such as 1GiB, 500MB or 2e9"
+            f"{option} {text!r} is not an amount such as 1GiB, 500MB or 2e9"
         )
     base = 1024 if match[3] else 1000
     return int(amount * base ** POWERS[match[2]])

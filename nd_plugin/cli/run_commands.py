@@ -24,11 +24,14 @@ from nd_plugin.cli.options import (
     Memory,
     MinIoU,
     ModelText,
+    NoPictures,
     Output,
     Overwrite,
+    PictureBudget,
     Scale,
     Std,
     Strict,
+    TopImages,
     Weights,
     Workers,
 )
@@ -84,12 +87,9 @@ def dissect(
     scale: Scale = None,
     interpolation: Interpolation = None,
     channel_order: ChannelOrder = None,
-    top_images: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Number of most activating images saved per unit."
-        ),
-    ] = 50,
+    top_images: TopImages = None,
+    no_pictures: NoPictures = False,
+    picture_budget: PictureBudget = None,
     strict: Strict = False,
     max_pixels: MaxPixels = None,
     resume: Annotated[
@@ -132,8 +132,8 @@ def dissect(
             mask_size=mask_size,
             limit=limit,
             strict=strict,
-            top_images=top_images,
             max_pixels=max_pixels,
+            **parsing.picture_settings(top_images, no_pictures, picture_budget),
         ),
         preprocess_values=parsing.preprocess_values(
             input_size, mean, std, scale, interpolation, channel_order

@@ -11,6 +11,10 @@ from typing import Any
 from nd_plugin.errors import BadInput
 
 DEFAULT_QUANTILE = 0.005  # the paper's
+DEFAULT_TOP_IMAGES = 50
+# of a unit, with pictures: raters are shown as many (paper, section 3.1)
+DEFAULT_PICTURES = 15
+PICTURE_BUDGET = 2**25  # bytes of a layer's pictures, 32 MiB
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,15 @@ class Settings:
     limit: int | None = None  # number of images, from the first on; None for all
     # stop at the first unreadable image; refuse a layer whose activations vary from run to run
     strict: bool = False
-    top_images: int = 50
+    top_images: int = DEFAULT_TOP_IMAGES
     # of a run that takes several; () for ``quantile`` alone
     quantiles: tuple[float, ...] = ()
     # of an image or mask; None: the environment's ND_MAX_PIXELS, else Pillow's limit
     max_pixels: int | None = None
+    # of a unit's top images, the first so many have pictures; True: 15, False: none
+    pictures: int = DEFAULT_PICTURES
+    # bytes of a layer's pictures, annotations and maps: fewer images have pictures beyond
+    picture_budget: int = PICTURE_BUDGET
 
     def __post_init__(self) -> None:
         """Convert numbers of any type (NumPy, Decimal) to plain Python numbers, and check them."""
@@ -79,6 +87,7 @@ class Settings:
             self._set("limit", _to_int("limit", self.limit))
         if self.max_pixels is not None:
             self._set("max_pixels", _to_int("max_pixels", self.max_pixels))
+        self._set_pictures()
         self._check_ranges()
 
     def _set_quantiles(self, quantiles: list[float]) -> None:
@@ -90,6 +99,12 @@ class Settings:
         self._set("quantile", distinct[0])
         if len(distinct) > 1:
             self._set("quantiles", distinct)
+
+    def _set_pictures(self) -> None:
+        if isinstance(self.pictures, bool):
+            self._set("pictures", DEFAULT_PICTURES if self.pictures else 0)
+        self._set("pictures", _to_int("pictures", self.pictures))
+        self._set("picture_budget", _to_int("picture_budget", self.picture_budget))
 
     @property
     def all_quantiles(self) -> tuple[float, ...]:
@@ -120,6 +135,14 @@ class Settings:
             raise BadInput(f"limit {self.limit} leaves no image")
         if self.max_pixels is not None and self.max_pixels < 1:
             raise BadInput(f"max_pixels {self.max_pixels} is not a positive number")
+        if self.pictures < 0:
+            raise BadInput(
+                f"pictures {self.pictures} is a number of images, 0 for none"
+            )
+        if self.picture_budget < 1:
+            raise BadInput(
+                f"picture_budget {self.picture_budget} is not a positive number of bytes"
+            )
 
     def at(self, quantile: float) -> Settings:
         """Return the settings of the results at one of the run's quantiles."""

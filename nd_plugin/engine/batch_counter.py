@@ -29,6 +29,7 @@ from nd_plugin.method.counting import (
 from nd_plugin.method.numpy_on_cpu import true_indices
 from nd_plugin.method.upsampling import MaskGrid
 from nd_plugin.probe_data.batches import Batch, Feed
+from nd_plugin.probe_data.items import PackedLabels
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Geometry, Size
 
@@ -48,6 +49,7 @@ class Counter:
     geometries: Mapping[str, Geometry]
     readable: AbstractSet[int]  # images that count
     device: torch.device
+    pack_labels_of: AbstractSet[int] = frozenset()  # images, for reports
 
     @cached_property
     def category_of(self) -> Counts:
@@ -57,7 +59,8 @@ class Counter:
     def decode_and_count(self, number: int) -> CountedBatch:
         """Decode the annotations of batch ``number`` and count it."""
         trim_memory()
-        return self.count(self.feed.check_strict(self.feed.annotations(number)), {})
+        batch = self.feed.annotations(number, self.pack_labels_of)
+        return self.count(self.feed.check_strict(batch), {})
 
     def count(
         self, batch: Batch, activations: Mapping[str, Tensor]
@@ -100,6 +103,7 @@ class Counter:
             batch.skipped,
             batch.image_count,
             batch.annotation_remarks,
+            batch.packed_labels,
         )
 
     def _sparse_maps(
@@ -200,6 +204,8 @@ class CountedBatch:
     skipped: Sequence[Skipped]
     image_count: int  # images, readable or not
     remarks: Remarks = field(default_factory=Remarks)  # on annotations
+    # for reports, by image
+    packed_labels: Mapping[int, PackedLabels] = field(default_factory=dict)
 
 
 def category_indices(concepts: ConceptSet) -> Counts:

@@ -13,10 +13,15 @@ from itertools import chain
 from operator import add
 from typing import TypeVar
 
+import torch
+
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.candidates import Candidates
 from nd_plugin.engine.counting_pass import count_concepts
 from nd_plugin.engine.forward_pass import PartRun, observe_again
+from nd_plugin.engine.report_data.activation_sample import ActivationSample
+from nd_plugin.engine.report_data.collected import LayerTop
+from nd_plugin.engine.report_data.taking import take_pictures
 from nd_plugin.engine.state import CountState
 from nd_plugin.engine.thresholds import (
     UnitThresholds,
@@ -30,6 +35,7 @@ from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.method.lower_bound import CombinedBounds
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Geometry
+from nd_plugin.results.top_pictures import TopPictures
 
 T = TypeVar("T")
 
@@ -53,7 +59,9 @@ class CombinedLayer:
     geometry: Geometry
     bounds: CombinedBounds
     thresholds: Sequence[UnitThresholds]  # one for each quantile
+    sample: ActivationSample
     notes: list[str]
+    pictures: TopPictures | None = None
 
     @property
     def complete(self) -> bool:
@@ -91,6 +99,7 @@ def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState
     _note_reduced_maps(part_runs, layers, group)
     for name, layer in layers.items():
         _check_finite(name, layer.thresholds)
+    tops = _prepare_pictures(part_runs, layers)
     thresholds_by_layer = {name: layer.thresholds for name, layer in layers.items()}
     count_states = [
         count_concepts(part_run, thresholds_by_layer) for part_run in part_runs
@@ -101,6 +110,11 @@ def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState
         raise Unreadable(
             f"none of the annotations can be read; {first.image}: {first.reason}"
         )
+    unannotated = {item.image for item in counted.skipped}
+    pictures = take_pictures(part_runs, tops, unannotated, group)
+    for name, taken in pictures.items():
+        layers[name].pictures = taken.pictures
+        layers[name].notes += taken.notes
     image_remarks = _gather_all(
         (part_run.state.remarks for part_run in part_runs), group
     )
@@ -110,6 +124,30 @@ def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState
         [*skipped, *counted.skipped],
         Remarks.total([*image_remarks, counted.remarks]),
     )
+
+
+def _prepare_pictures(
+    part_runs: Sequence[PartRun], layers: Mapping[str, CombinedLayer]
+) -> dict[str, LayerTop]:
+    """Choose the images that are to have pictures, and prepare to collect their data."""
+    picture_count = part_runs[0].feed.settings.pictures
+    if not picture_count:
+        return {}
+    tops = {}
+    for name, layer in layers.items():
+        top_images = layer.statistics.top.images.numpy()
+        values = [at_quantile.values for at_quantile in layer.thresholds]
+        tops[name] = LayerTop(
+            top_images=top_images[:, :picture_count],
+            geometry=layer.geometry,
+            cells=layer.statistics.cells,
+            thresholds=torch.stack(values).amin(0).cpu(),
+        )
+    report_data = part_runs[0].report_data
+    report_data.prepare(tops)
+    for part_run in part_runs:
+        part_run.report_data = report_data
+    return tops
 
 
 def _gather_all(items: Iterable[T], group: SingleProcess) -> list[T]:
@@ -148,6 +186,7 @@ def _combine_layer(
         geometry=_gather_all((state.geometry for state in states), group)[-1],
         bounds=bounds,
         thresholds=_select(part_runs, candidates, bounds, total_statistics, group),
+        sample=reduce(add, _gather_all((state.sample for state in states), group)),
         notes=[] if _maps_fitted(candidates, group) else [DID_NOT_FIT],
     )
 

@@ -39,6 +39,7 @@ def count_concepts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountSta
     batches = _count_batches(part_run, thresholds, layers_to_rerun, batches_done)
     for batch in part_run.with_progress("masks", batches, batches_done):
         counted.update(batch)
+        part_run.report_data.add_labels(batch.packed_labels)
         counted.skipped += _skipped_annotations(batch, unreadable)
         part_run.saver.tick(state, batch.image_count)
         trim_memory()
@@ -93,6 +94,7 @@ def _count_batches(
         },
         state.readable,
         part_run.device,
+        part_run.report_data.pack_labels_of,
     )
     needs_model = bool(layers_to_rerun)
     if (
@@ -109,7 +111,13 @@ def _count_batches(
             return counter.count(batch, {})
         readable = part_run.images_of_first_pass(batch)
         activations = part_run.activations(readable, layers_to_rerun)
+        part_run.report_data.add_activations(readable, activations)
         return counter.count(readable, activations)
 
-    batches = feed.batches(pictures=needs_model, annotated=True, start=start)
+    batches = feed.batches(
+        pictures=needs_model,
+        annotated=True,
+        start=start,
+        pack_labels_of=part_run.report_data.pack_labels_of,
+    )
     return map(count, batches)

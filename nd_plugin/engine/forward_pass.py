@@ -32,13 +32,14 @@ from nd_plugin.engine.candidates import (
     keep_within_memory,
     pending_budget,
 )
+from nd_plugin.engine.report_data.collected import CollectedData
 from nd_plugin.engine.sparse_maps import peaks_of
 from nd_plugin.engine.state import LayerState, State
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.machine.allocator import trim_memory
 from nd_plugin.machine.memory_blocks import BlockPool
 from nd_plugin.machine.threads import one_thread, parallel_jobs
-from nd_plugin.method.finite import first_non_finite
+from nd_plugin.method.finite import at_least_float32, first_non_finite
 from nd_plugin.probe_data.batches import Batch, Batches, Feed
 from nd_plugin.receptive_fields.geometry import Geometry, spread_evenly
 
@@ -61,6 +62,7 @@ class PartRun:
     saver: StateSaver = field(default_factory=StateSaver)
     first_pass_batches: Batches | None = None  # those that `state` does not hold
     pool: BlockPool = field(default_factory=BlockPool)  # memory of all candidates
+    report_data: CollectedData = field(default_factory=CollectedData)
 
     def close(self) -> None:
         """Close the files of candidates."""
@@ -85,7 +87,7 @@ class PartRun:
         assert self.probe is not None
         pixels = batch.pixels.to(self.device, non_blocking=True)
         activations = self.probe(self.feed.preprocess.normalise(pixels))
-        return {layer: _at_least_float32(activations[layer]) for layer in layers}
+        return {layer: at_least_float32(activations[layer]) for layer in layers}
 
     def images_of_first_pass(self, batch: Batch) -> Batch:
         """Return a batch of a later pass with exactly those images that the first pass has read.
@@ -149,6 +151,7 @@ def observe(part_run: PartRun) -> None:
         state.skipped += batch.skipped
         state.readable.update(batch.indices.tolist())
         state.remarks += batch.picture_remarks
+        part_run.report_data.small_pictures.update(batch.small_pictures)
         activations = part_run.activations(batch, part_run.layers)
         # operations are short: a second thread would wait for a busy processor
         with one_thread():
@@ -176,6 +179,7 @@ def _update_layer(
     layer_state = part_run.state.layers.get(layer) or _add_layer(
         part_run, layer, maps
     )
+    layer_state.sample.update(maps, batch.indices)
     layer_state.update(batch.number, maps, peaks, batch.indices.to(maps.device))
 
 
@@ -281,10 +285,6 @@ def _store(
     bound = bound.to(maps.device)
     with one_thread():
         candidates.update(batch.number, images, maps, peaks, bound)
-
-
-def _at_least_float32(maps: Tensor) -> Tensor:
-    return maps if maps.dtype in (torch.float32, torch.float64) else maps.float()
 
 
 def _not_finite(

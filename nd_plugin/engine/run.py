@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from platform import python_version
 from typing import Any
@@ -29,6 +30,7 @@ from nd_plugin.engine.callbacks import Progress, StateSaver, silent
 from nd_plugin.engine.combine import CombinedLayer, CombinedState, combine
 from nd_plugin.engine.forward_pass import PartRun
 from nd_plugin.engine.forward_pass import observe as observe_images
+from nd_plugin.engine.report_data.collected import collects_small_pictures
 from nd_plugin.engine.state import State
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.errors import ModelFailed
@@ -62,17 +64,21 @@ def open_run(
     feed: Feed,
     progress: Progress = silent,
     open_state: OpenState = start_fresh,
+    *,
+    small_pictures: bool = False,
 ) -> Iterator[tuple[PartRun, Provenance]]:
     """Open the run over ``feed``'s part of the probe data set, ready to start or to continue.
 
     ``open_state`` returns the saver and the state to begin with, given the names of the layers
-    and the provenance. The model is left as it was in any case.
+    and the provenance. ``small_pictures``: whether the first pass makes small pictures of the
+    images, for reports. The model is left as it was in any case.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
         stack.enter_context(retain_memory())
         # images are decoded while the model is opened, which takes some forward passes
-        images = stack.enter_context(closing(feed.images_from(0)))
+        images_from = partial(feed.images_from, small_pictures=small_pictures)
+        images = stack.enter_context(closing(images_from(0)))
         with threads(torch.get_num_threads() - feed.workers):
             probe = stack.enter_context(model.probe(layers, feed.preprocess.size))
         _check_reliable(probe, feed.settings)
@@ -88,7 +94,9 @@ def open_run(
             saver=saver,
         )
         stack.enter_context(closing(part_run))
-        remaining = stack.enter_context(closing(_remaining(images, feed, state)))
+        remaining = stack.enter_context(
+            closing(_remaining(images, images_from, state))
+        )
         part_run.first_pass_batches = remaining
         yield part_run, run_provenance
 
@@ -136,12 +144,14 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _remaining(images: Batches, feed: Feed, state: State) -> Batches:
+def _remaining(
+    images: Batches, images_from: Callable[[int], Batches], state: State
+) -> Batches:
     """Return the batches that ``state`` does not hold; ``images`` are those from the first on."""
     if state.batches == 0:
         return images
     images.close()
-    return feed.images_from(state.batches)
+    return images_from(state.batches)
 
 
 def run(
@@ -162,7 +172,15 @@ def run(
     """
     group = group or SingleProcess()
     start = time.monotonic()
-    with open_run(model, layers, feed, progress, open_state) as opened_run:
+    opening = open_run(
+        model,
+        layers,
+        feed,
+        progress,
+        open_state,
+        small_pictures=collects_small_pictures(feed),
+    )
+    with opening as opened_run:
         part_run, run_provenance = opened_run
         earlier_seconds = part_run.state.seconds
         observe_images(part_run)
@@ -208,6 +226,7 @@ def dissections(
             layer,
             other_layers=set(part_run.layers) - {name},
         )
+        histograms = layer.sample.histograms(layer.statistics.highest)
         for thresholds in layer.thresholds:
             counts = combined.counted.units[name, thresholds.quantile]
             dissection = Dissection(
@@ -228,6 +247,8 @@ def dissections(
                 skipped=skipped,
                 settings=feed.settings.at(thresholds.quantile),
                 provenance=layer_provenance,
+                stored_pictures=layer.pictures,
+                histograms=histograms,
             )
             results.append(dissection)
     return results

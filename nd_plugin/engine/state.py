@@ -10,6 +10,7 @@ from torch import Tensor
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.batch_counter import CountedBatch
 from nd_plugin.engine.candidates import Candidates
+from nd_plugin.engine.report_data.activation_sample import ActivationSample
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
 from nd_plugin.method.lower_bound import LowerBound
@@ -39,6 +40,7 @@ class LayerState:
     bound: LowerBound
     candidates: Candidates
     geometry: Geometry
+    sample: ActivationSample
     pending: list[PendingMaps] = field(default_factory=list)
 
     @classmethod
@@ -63,6 +65,7 @@ class LayerState:
             LowerBound.empty(maps, quantile, images_of_part, enough),
             Candidates((rows, columns), maps.dtype),
             geometry,
+            ActivationSample.empty(maps.shape[1], images),
         )
 
     def update(

@@ -6,7 +6,7 @@ import multiprocessing
 import pickle
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -35,7 +35,7 @@ def can_fork() -> bool:
 
 def map_in_order(
     do: Callable[[int], T], numbers: Sequence[int], workers: int
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """Yield ``do(number)`` for all ``numbers`` in their order, computed in turns.
 
         number    0        1         2         3        4
@@ -43,8 +43,8 @@ def map_in_order(
 
     A worker has the memory that this process had at the beginning. Its results are pickled;
     each waits in a pipe until it is its turn. Workers end with this process, however that
-    ends. Raises the exceptions of ``do``, and RunFailed where a worker cannot be started or
-    crashes.
+    ends, and when the generator is closed. Raises the exceptions of ``do``, and RunFailed
+    where a worker cannot be started or crashes.
     """
     process_count = min(workers + 1, len(numbers))
     running: list[Worker] = []

@@ -1,8 +1,14 @@
-"""Activations that are not finite: where the first one is."""
+"""Activations that are exact enough, and those that are not finite: where the first one is."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+
+
+def at_least_float32(maps: Tensor) -> Tensor:
+    """Return maps as float32 or float64."""
+    return maps if maps.dtype in (torch.float32, torch.float64) else maps.float()
 
 
 def first_non_finite(maps: Tensor, peaks: Tensor) -> tuple[int, int, int, int]:

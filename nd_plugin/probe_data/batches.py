@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,7 +21,7 @@ from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.pictures.pixel_limit import environment_limit
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.grey_sample import GreySample
-from nd_plugin.probe_data.items import Item, ItemDecoder, mask_size
+from nd_plugin.probe_data.items import Item, ItemDecoder, PackedLabels, mask_size
 from nd_plugin.probe_data.loading import (
     MEMORY,
     default_batch_size,
@@ -46,6 +47,9 @@ class Batch:
     number: int  # among the batches of the whole probe data set
     picture_remarks: Remarks = field(default_factory=Remarks)
     annotation_remarks: Remarks = field(default_factory=Remarks)
+    # for reports, by image
+    small_pictures: Mapping[int, bytes] = field(default_factory=dict)
+    packed_labels: Mapping[int, PackedLabels] = field(default_factory=dict)
 
     @classmethod
     def of(cls, items: Sequence[Item]) -> Batch:
@@ -67,6 +71,16 @@ class Batch:
             annotation_remarks=Remarks.total(
                 item.annotation_remarks for item in readable
             ),
+            small_pictures={
+                item.image: item.small_picture
+                for item in readable
+                if item.small_picture is not None
+            },
+            packed_labels={
+                item.image: item.packed_labels
+                for item in readable
+                if item.packed_labels is not None
+            },
         )
 
     def pin_memory(self) -> Batch:
@@ -188,22 +202,41 @@ class Feed:
         """Count the images of batches."""
         return sum(len(self.order[number]) for number in numbers)
 
-    def images_from(self, start: int) -> Batches:
-        """Load batches with pixels; under ``strict`` also annotations, to fail early."""
-        return self.batches(annotated=self.settings.strict, start=start)
+    def images_from(self, start: int, *, small_pictures: bool = False) -> Batches:
+        """Load batches with pixels; under ``strict`` also annotations, to fail early.
+
+        With ``small_pictures``, also these, for reports.
+        """
+        return self.batches(
+            annotated=self.settings.strict,
+            start=start,
+            small_pictures=small_pictures,
+        )
 
     def batches(
-        self, *, pictures: bool = True, annotated: bool, start: int = 0
+        self,
+        *,
+        pictures: bool = True,
+        annotated: bool,
+        start: int = 0,
+        small_pictures: bool = False,
+        pack_labels_of: AbstractSet[int] = frozenset(),
     ) -> Batches:
         """Load this part's batches, without the first ``start``.
 
-        ``pictures`` and ``annotated`` choose pixels, annotations or both. Worker processes start
-        at once, and end when the caller closes the generator that is returned. An unreadable item
-        raises Unreadable under ``strict``; a crashed worker raises RunFailed.
+        ``pictures`` and ``annotated`` choose pixels, annotations or both; ``small_pictures`` and
+        ``pack_labels_of``, images, what is stored for reports. Worker processes start at once, and
+        end when the caller closes the generator that is returned. An unreadable item raises
+        Unreadable under ``strict``; a crashed worker raises RunFailed.
         """
+        decoder = replace(
+            self.decoder(pictures, annotated),
+            with_small_pictures=small_pictures,
+            pack_labels_of=pack_labels_of,
+        )
         numbers = self.batch_numbers(start)
         loader = DataLoader(
-            self._decoder(pictures, annotated),
+            decoder,
             batch_sampler=[self._positions(number) for number in numbers],
             num_workers=min(self.workers, len(numbers)),
             collate_fn=Batch.of,
@@ -220,9 +253,15 @@ class Feed:
         with _worker_crashes_translated():
             yield from map(self.check_strict, batches)
 
-    def annotations(self, number: int) -> Batch:
-        """Decode one batch, annotations only, in this process."""
-        decoder = self._decoder(pictures=False, annotated=True)
+    def annotations(
+        self, number: int, pack_labels_of: AbstractSet[int] = frozenset()
+    ) -> Batch:
+        """Decode one batch, annotations only, in this process.
+
+        The labels of the images ``pack_labels_of`` are packed too, for reports.
+        """
+        decoder = self.decoder(pictures=False, annotated=True)
+        decoder = replace(decoder, pack_labels_of=pack_labels_of)
         return Batch.of([decoder[position] for position in self._positions(number)])
 
     def check_strict(self, batch: Batch) -> Batch:
@@ -234,7 +273,8 @@ class Feed:
             )
         return batch
 
-    def _decoder(self, pictures: bool, annotated: bool) -> ItemDecoder:
+    def decoder(self, pictures: bool, annotated: bool) -> ItemDecoder:
+        """Return the decoder of pixels, annotations or both."""
         size = mask_size(self.settings, self.concepts, self.preprocess.size)
         return ItemDecoder(
             self.concepts,

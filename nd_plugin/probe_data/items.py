@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,18 @@ from nd_plugin.contracts.provenance import Settings, Skipped
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
+from nd_plugin.pictures.small_pictures import encode_small
 from nd_plugin.preprocess import Preprocess, parse_size
 from nd_plugin.probe_data.grey_sample import GreySample
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Size
+
+
+class PackedLabels(NamedTuple):
+    """Labels of an image at the size of the masks, as `LabelCombinations.pack` returns them."""
+
+    content: bytes
+    size: Size
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,8 @@ class Item:
     pixels: Tensor | None = None  # uint8 (channel, row, column)
     labels: LabelCombinations | None = None  # at the size of the masks
     skipped: Skipped | None = None
+    small_picture: bytes | None = None  # a file, see `small_pictures`
+    packed_labels: PackedLabels | None = None
     picture_remarks: Remarks = field(default_factory=Remarks)
     annotation_remarks: Remarks = field(default_factory=Remarks)
 
@@ -50,14 +61,16 @@ class ItemDecoder(Dataset[Item]):
     with_labels: bool
     grey_sample: GreySample
     max_pixels: int | None = None
+    with_small_pictures: bool = False
+    pack_labels_of: AbstractSet[int] = frozenset()  # images
 
     def __getitem__(self, position: tuple[int, int]) -> Item:
         """Decode an item; what cannot be read is skipped, and the reason recorded."""
         batch_number, image = position
         item = Item(batch_number, image)
         try:
-            if self.with_pixels:
-                item = self._add_pixels(item)
+            if self.with_pixels or self.with_small_pictures:
+                item = self._add_picture(item)
         except Exception as error:  # a concept set may raise anything
             return replace(item, skipped=self._skipped(image, "image", error))
         try:
@@ -67,14 +80,17 @@ class ItemDecoder(Dataset[Item]):
             return replace(item, skipped=self._skipped(image, "annotation", error))
         return item
 
-    def _add_pixels(self, item: Item) -> Item:
-        """Read the image, and resize it for the model."""
+    def _add_picture(self, item: Item) -> Item:
+        """Read the image; resize it for the model and for reports, as far as these are needed."""
         with pixel_limit(self.max_pixels):
             image = self.concepts.image(item.image)
             picture = convert_picture(image, self.grey_sample.choose_range)
+        if self.with_pixels:
+            item = replace(item, pixels=self.preprocess.resize(picture.rgb))
+        if self.with_small_pictures:
+            item = replace(item, small_picture=encode_small(picture.rgb))
         return replace(
             item,
-            pixels=self.preprocess.resize(picture.rgb),
             picture_remarks=Remarks.on_image(
                 self.concepts.name(item.image), picture.remarks, picture.whites
             ),
@@ -89,9 +105,13 @@ class ItemDecoder(Dataset[Item]):
         for plane in annotation.planes:
             _check_labels(np.asarray(plane), concept_count)
         _check_labels(np.array(annotation.labels, dtype=np.int64), concept_count)
+        labels = LabelCombinations.of(annotation, size)
+        if item.image in self.pack_labels_of:
+            packed_labels = PackedLabels(labels.pack(), labels.size)
+            item = replace(item, packed_labels=packed_labels)
         return replace(
             item,
-            labels=LabelCombinations.of(annotation, size),
+            labels=labels,
             annotation_remarks=Remarks.on_image(
                 self.concepts.name(item.image), annotation.remarks
             ),

@@ -12,7 +12,7 @@ BINS = 64
 
 @dataclass(frozen=True, eq=False)
 class ActivationHistograms:
-    """Histogram of each unit: a sample of one cell of each of some images, in even bins.
+    """Histogram of each unit: a sample of some cells of each of some images, in even bins.
 
     The bins reach from the lowest activation of the sample to the highest of all images.
     """
@@ -24,7 +24,7 @@ class ActivationHistograms:
     def of(
         cls, sample: npt.NDArray[np.float64], highest: npt.NDArray[np.float64]
     ) -> ActivationHistograms:
-        """Count a ``sample`` (image, unit) up to ``highest`` (unit,), none of them exceeded.
+        """Count a ``sample`` (value, unit) up to ``highest`` (unit,), none of them exceeded.
 
         Infinite values are left out.
         """

@@ -46,14 +46,25 @@ class PicturedLayer:
         threshold = float(self.thresholds[unit])
         return self.pictures.mask(unit, rank, threshold)
 
+    def activation_masks(self, unit: int) -> list[Mask | None]:
+        """Compute `activation_mask` in each of a unit's top images that have pictures, at once.
+
+        An empty list for a run without pictures. Raises BadInput for a unit that the layer has not.
+        """
+        self.check_unit(unit)
+        if self.pictures is None:
+            return []
+        return self.pictures.masks(unit, float(self.thresholds[unit]))
+
     def histogram(
         self, unit: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]] | None:
         """Return a histogram of a unit's activations: counts (bin,) and edges (bin + 1,).
 
-        It is of a sample, a fair one: one cell of each of at most a few thousand images, chosen
-        whatever its value. The last edge is the highest activation in all images. None for a run
-        of an earlier nd_plugin. Raises BadInput for a unit that the layer has not.
+        It is of a sample, a fair one, of at most a few thousand activations: one or several of each
+        of some images, chosen whatever their value. The last edge is the highest activation in all
+        images. None for a run of an earlier nd_plugin. Raises BadInput for a unit that the layer
+        has not.
         """
         self.check_unit(unit)
         if self.histograms is None:

@@ -6,17 +6,15 @@ M_k (see `method.activation_masks`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from nd_plugin.method.activation_masks import find_lit_runs
 from nd_plugin.method.annotations import Counts
-from nd_plugin.method.upsampling import MaskGrid, finite
 from nd_plugin.receptive_fields.geometry import Geometry, Size
 
 UNKNOWN = -1  # number of stored cells of a map that is not known
@@ -56,17 +54,29 @@ class TopMaps:
         dense.ravel()[self.positions[stored]] = self.values[stored]
         return dense
 
-    def mask(self, unit: int, rank: int, threshold: float, size: Size) -> Mask:
-        """Compute M_k (row, column) at ``size``, for T_k or a higher threshold."""
-        mask = np.zeros(size, np.bool_)
-        if not self.counts[unit, rank]:
-            return mask
-        maps = finite(torch.from_numpy(self.dense(unit, rank)))[None]
-        thresholds = torch.tensor([threshold], dtype=maps.dtype, device="cpu")
+    def masks(
+        self, unit: int, ranks: Sequence[int], threshold: float, size: Size
+    ) -> Mask:
+        """Compute M_k (rank, row, column) at ``size``, for T_k or a higher threshold."""
+        masks = np.zeros((len(ranks), *size), np.bool_)
+        if not self.counts[unit, ranks].any():
+            return masks
+        # torch takes a second to import, and reports of numbers do without it
+        import torch
+
+        from nd_plugin.method.activation_masks import find_lit_runs
+        from nd_plugin.method.upsampling import MaskGrid, finite
+
+        dense = np.stack([self.dense(unit, rank) for rank in ranks])
+        maps = finite(torch.from_numpy(dense))
+        thresholds = torch.full(
+            (len(ranks),), threshold, dtype=maps.dtype, device="cpu"
+        )
         grid = MaskGrid(self.geometry, self.image_size, size)
-        pixels = mask.ravel()
+        pixels = masks.reshape(len(ranks), -1)
         for runs in find_lit_runs(maps, thresholds, grid):
-            lines = zip(runs.starts.tolist(), runs.lengths.tolist(), strict=True)
-            for start, length in lines:
-                pixels[start : start + length] = True
-        return mask
+            columns = (runs.map_index, runs.starts, runs.lengths)
+            lines = zip(*(column.tolist() for column in columns), strict=True)
+            for index, start, length in lines:
+                pixels[index, start : start + length] = True
+        return masks

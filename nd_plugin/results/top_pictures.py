@@ -123,12 +123,30 @@ class TopPictures:
         picture (``rank`` beyond `units_top`, an image that could not be read again), or where the
         map is not known.
         """
+        if not self._can_draw(unit, rank):
+            return None
+        size = self.mask_size(int(self.top_images[unit, rank]))
+        mask: Mask = self.maps.masks(unit, [rank], threshold, size)[0]
+        return mask
+
+    def masks(self, unit: int, threshold: float) -> list[Mask | None]:
+        """Compute `mask` in each of a unit's first `units_top` top images, all at once."""
+        masks: list[Mask | None] = [None] * self.units_top
+        ranks_by_size: dict[Size, list[int]] = {}
+        for rank, image in enumerate(self.top_images[unit].tolist()):
+            if self._can_draw(unit, rank):
+                ranks_by_size.setdefault(self.mask_size(image), []).append(rank)
+        for size, ranks in ranks_by_size.items():
+            drawn = self.maps.masks(unit, ranks, threshold, size)
+            for rank, mask in zip(ranks, drawn, strict=True):
+                masks[rank] = mask
+        return masks
+
+    def _can_draw(self, unit: int, rank: int) -> bool:
+        """Return whether a unit's top image ``rank`` has a picture, and its map is known."""
         if not 0 <= rank < self.units_top or not self.maps.is_known(unit, rank):
-            return None
-        image = int(self.top_images[unit, rank])
-        if image not in self:
-            return None
-        return self.maps.mask(unit, rank, threshold, self.mask_size(image))
+            return False
+        return int(self.top_images[unit, rank]) in self
 
     def _index(self, image: int) -> int:
         if image not in self:

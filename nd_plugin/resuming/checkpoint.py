@@ -27,7 +27,11 @@ from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import atomic_files
 from nd_plugin.results.folder_names import LOCK_FILE, STATE, state_files
 from nd_plugin.resuming import saved_state
-from nd_plugin.resuming.run_description import check_same, describe
+from nd_plugin.resuming.run_description import (
+    PICTURE_SETTINGS,
+    check_same,
+    describe,
+)
 from nd_plugin.resuming.saved_state import has_state
 
 IMAGES_BETWEEN_CHECKPOINTS = 2000  # by default
@@ -188,8 +192,8 @@ class CheckpointFolder:
                 saved.run_description,
                 run_description,
                 f"the run in {self.folder}",
-                # the same data may lie in another folder by now
-                ignored=["source"],
+                # the same data may lie in another folder by now; pictures are taken at the end
+                ignored=["source", *PICTURE_SETTINGS],
             )
         except BadInput:
             saved.state.close()

@@ -11,6 +11,9 @@ from nd_plugin.contracts.provenance import Provenance, Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.probe_data.batches import Feed
 
+# they change no number, and are followed after the last image
+PICTURE_SETTINGS = ("pictures", "picture_budget")
+
 
 def describe(
     feed: Feed,

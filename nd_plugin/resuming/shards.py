@@ -28,7 +28,7 @@ from nd_plugin.probe_data.parts import Part, parse_part
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import STATE
 from nd_plugin.resuming import saved_state
-from nd_plugin.resuming.run_description import check_same
+from nd_plugin.resuming.run_description import PICTURE_SETTINGS, check_same
 
 
 class Shard(NamedTuple):
@@ -107,7 +107,7 @@ def _check_complete(shards: Sequence[Shard]) -> None:
             shard.run_description,
             first.run_description,
             f"{shard.folder} does not belong to {first.folder}: it",
-            ignored=["shard", "source"],
+            ignored=["shard", "source", *PICTURE_SETTINGS],
         )
         _check_finished(shard)
         for batch_number in shard.batch_numbers:

@@ -19,6 +19,7 @@ from torch import Tensor
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.candidate_file import StoredMaps
 from nd_plugin.engine.candidates import Candidates
+from nd_plugin.engine.report_data.activation_sample import ActivationSample
 from nd_plugin.engine.sparse_maps import SparseMaps
 from nd_plugin.engine.state import CountState, LayerState, State
 from nd_plugin.engine.unit_statistics import TopImages, UnitStatistics
@@ -105,6 +106,10 @@ def _pack_layer(
     tensors["top_images"] = top.images
     tensors["top_activations"] = top.activations
     tensors |= {name: getattr(bound, name) for name in BOUND_TENSORS}
+    sample = layer_state.sample
+    tensors["sampled"] = sample.sampled
+    if sample.values:
+        tensors["sample_values"] = torch.cat(sample.values)
     if bound.largest is not None:
         tensors["largest"] = bound.largest
     for name, tensor in tensors.items():
@@ -118,6 +123,7 @@ def _pack_layer(
             "enough": statistics.enough,
             "top": top.count,
         },
+        "sampled_cells": layer_state.sample.cells_per_image,
         "bound": {name: getattr(bound, name) for name in BOUND_NUMBERS},
         "candidates": _pack_candidates(layer_state.candidates, prefix, arrays),
     }
@@ -160,7 +166,21 @@ def _unpack_layer(
     candidates = _unpack_candidates(
         packed["candidates"], cells, path, prefix, arrays
     )
-    return LayerState(statistics, bound, candidates, geometry)
+    sample = _unpack_sample(packed, prefix, arrays)
+    return LayerState(statistics, bound, candidates, geometry, sample)
+
+
+def _unpack_sample(
+    packed: Mapping[str, Any], prefix: str, arrays: Mapping[str, Any]
+) -> ActivationSample:
+    """Unpack the sample of activations; earlier versions have saved none, and sample no more."""
+    if prefix + "sampled" not in arrays:
+        return ActivationSample(torch.empty(0, dtype=torch.int64, device="cpu"), 0)
+    sampled = torch.from_numpy(arrays[prefix + "sampled"])
+    sample = ActivationSample(sampled, packed["sampled_cells"])
+    if prefix + "sample_values" in arrays:
+        sample.values.append(torch.from_numpy(arrays[prefix + "sample_values"]))
+    return sample
 
 
 def _pack_candidates(
