@@ -72,7 +72,7 @@ def rating_page(
         policy=page_policy(is_served=is_served),
         generator=f"nd_plugin {metadata.version('nd_plugin')}",
         is_served=is_served,
-        content=data_block("study", json_text(content)),
+        content=data_block(text=json_text(content), name="study"),
     )
 
 

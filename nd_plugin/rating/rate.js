@@ -3,6 +3,7 @@
 const study = JSON.parse(document.getElementById("study").textContent);
 const element = (id) => document.getElementById(id);
 const RETRY_MILLISECONDS = 2000;
+const SECOND_TAP_MILLISECONDS = 250; // a double tap is one answer
 const questionOf = new Map(study.questions.map((question) => [question.id, question]));
 
 let rater = "";
@@ -115,12 +116,29 @@ function show(name) {
 function showPictures(question) {
   const images = question.pictures.map((url, index) => {
     const image = document.createElement("img");
-    image.src = url;
     image.alt = `image ${index + 1} of ${question.pictures.length}, with highlighted patches`;
     image.decoding = "async";
+    image.addEventListener("error", () => setTimeout(() => {
+      if (image.isConnected) image.src = url; // the server may be back
+    }, RETRY_MILLISECONDS));
+    image.src = url;
     return image;
   });
   element("pictures").replaceChildren(...images);
+  acceptAnswersWhenSeen(images);
+}
+
+/* Answers are taken when all pictures are there, and not from the second tap of a double one. */
+async function acceptAnswersWhenSeen(images) {
+  const section = element("rating");
+  section.dataset.ready = "false";
+  const loaded = images.map((image) => new Promise((resolve) => {
+    if (image.complete && image.naturalWidth) resolve();
+    else image.addEventListener("load", resolve, { once: true });
+  }));
+  const pause = new Promise((resolve) => setTimeout(resolve, SECOND_TAP_MILLISECONDS));
+  await Promise.all([...loaded, pause]);
+  if (images.every((image) => image.isConnected)) section.dataset.ready = "true";
 }
 
 function fetchAhead() {
@@ -182,7 +200,8 @@ function firstOpen() {
 
 function answerWith(answer) {
   const id = order[position];
-  if (element("rating").hidden || id === undefined) return;
+  const section = element("rating");
+  if (section.hidden || section.dataset.ready !== "true") return;
   const vote = { answer, time: new Date().toISOString() };
   answers[id] = vote;
   const isKept = store(storageName(study.served ? "unsent" : "answers", id), vote);

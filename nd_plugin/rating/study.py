@@ -164,14 +164,15 @@ def has_pictures(dissection: Dissection, unit: int) -> bool:
 
 
 def shown_ranks(dissection: Dissection, unit: int, most: int) -> list[int]:
-    """Return the ranks of a unit's first ``most`` top images that have a picture and a map."""
+    """Return the ranks of a unit's first ``most`` top images that have a picture and lit pixels."""
     pictures = dissection.pictures
     if pictures is None:
         return []
     known = [
         rank
         for rank in range(pictures.units_top)
-        if pictures.maps.is_known(unit, rank)
+        # Not where the map is unknown (below 0), or lights nothing.
+        if pictures.maps.counts[unit, rank] > 0
         and int(pictures.top_images[unit, rank]) in pictures
     ]
     return known[:most]

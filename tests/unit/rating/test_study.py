@@ -16,6 +16,7 @@ from nd_plugin.rating.study import (
     plan_study,
     shown_ranks,
 )
+from nd_plugin.results.top_maps import UNKNOWN
 
 
 def asked(questions: tuple[Question, ...]) -> set[tuple[int, str]]:
@@ -137,6 +138,22 @@ def test_top_images_without_picture_or_map_are_passed_over(
     assert shown_ranks(large, 0, 15) == [0, 1, 2]
     assert shown_ranks(replace(large, stored_pictures=fewer), 0, 15) == [0, 2]
     assert shown_ranks(large, 0, 2) == [0, 1]
+
+
+@pytest.mark.parametrize("count", [0, UNKNOWN])
+def test_top_images_without_lit_pixels_are_passed_over(
+    large: Dissection, count: int
+) -> None:
+    pictures = large.pictures
+    assert pictures is not None
+    counts = pictures.maps.counts.copy()
+    counts[0, 0] = count
+    counts[3] = count
+    darker = replace(pictures, maps=replace(pictures.maps, counts=counts))
+    dark = replace(large, stored_pictures=darker)
+    assert shown_ranks(dark, 0, 15) == [1, 2]
+    study = plan_study([dark], Plan(units=None))
+    assert {item.unit for item in study.questions} == set(range(12)) - {3}
 
 
 def test_layers_are_told_apart(large: Dissection, dissection: Dissection) -> None:
