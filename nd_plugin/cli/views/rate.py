@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from nd_plugin.cli.options import Json
-from nd_plugin.errors import BadInput
 
 
 def rate(
@@ -105,28 +104,20 @@ def rate(
     json: Json = False,
 ) -> None:
     """Let people judge labels: a blind rating page, its votes, and the paper's table 3."""
-    from nd_plugin.cli.views import rate_actions as actions
+    from nd_plugin.cli.views import rate_actions
+    from nd_plugin.cli.views.rate_study import StudyOptions
 
-    if image_url and crowd is None:
-        raise BadInput("--image-url is for --crowd DIR")
-    if json and not (table or import_files):
-        raise BadInput("--json is for --table and --import")
-    path = actions.votes_path(run, votes)
-    options = actions.StudyOptions(
-        units, images, seed, descriptions, tuple(layer or ())
+    rate_actions.perform(
+        rate_actions.Request(
+            run,
+            rate_actions.votes_path(run, votes),
+            StudyOptions(units, images, seed, descriptions, tuple(layer or ())),
+            rate_actions.Address(host, port),
+            page=export,
+            crowd=crowd,
+            image_url=image_url,
+            import_files=tuple(import_files or ()),
+            shows_table=table,
+            as_json=json,
+        )
     )
-    if (table or import_files) and not (export or crowd) and options.are_given:
-        raise BadInput(
-            "options that choose questions do not go with --table and --import: "
-            "the questions are in the file of votes"
-        )
-    if export is not None or crowd is not None:
-        actions.export(
-            run, path, options, page=export, crowd=crowd, image_url=image_url
-        )
-    if import_files:
-        actions.import_votes(path, import_files, as_json=json)
-    if table:
-        actions.print_table(path, as_json=json)
-    if not (table or import_files or export or crowd):
-        actions.serve(run, path, options, actions.Address(host, port))
