@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from nd_plugin.plugins.opening import open_concepts as open_concepts
     from nd_plugin.plugins.opening import open_model as open_model
     from nd_plugin.preprocess import Preprocess as Preprocess
+    from nd_plugin.probe_data.originals import Originals as Originals
     from nd_plugin.probe_data.tables import TableLine as TableLine
     from nd_plugin.probe_data.tables import check_aspect as check_aspect
     from nd_plugin.probe_data.tables import check_mask_format as check_mask_format
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
     from nd_plugin.report.layer_report import Summary as Summary
     from nd_plugin.report.layer_report import UnitScore as UnitScore
     from nd_plugin.results.dissection import Dissection as Dissection
+    from nd_plugin.results.top_pictures import TopPictures as TopPictures
 
 _HOMES = {
     "captum_api.concepts": ["concepts_from_captum", "concepts_to_captum"],
@@ -181,6 +183,7 @@ _HOMES = {
         "open_model",
     ],
     "preprocess": ["Preprocess"],
+    "probe_data.originals": ["Originals"],
     "probe_data.tables": [
         "TableLine",
         "check_aspect",
@@ -203,6 +206,7 @@ _HOMES = {
     "report.explanation_record": ["RankedUnit"],
     "report.layer_report": ["LayerReport", "Summary", "UnitScore"],
     "results.dissection": ["Dissection"],
+    "results.top_pictures": ["TopPictures"],
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -10,6 +10,7 @@ from PIL import Image
 from nd_plugin.contracts.concept_sets import Annotation
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.receptive_fields.geometry import Axis, Geometry
+from nd_plugin.results import pictures_format
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.top_maps import TopMaps
 from nd_plugin.results.top_pictures import TopPictures
@@ -31,6 +32,16 @@ def random_labels(random: np.random.Generator, concepts: int) -> LabelCombinatio
     """Return labels of one plane of random concepts in blocks."""
     blocks = random.integers(0, concepts + 1, (4, 4))
     return LabelCombinations.of(Annotation([blocks]), MASK_SIZE)
+
+
+def pictures_as_bytes(dissection: Dissection) -> tuple[bytes, bytes, bytes]:
+    """Return pictures and histograms of a run, to be compared with another's."""
+    assert dissection.pictures is not None and dissection.histograms is not None
+    return (
+        pictures_format.pack(dissection.pictures),
+        dissection.histograms.counts.tobytes(),
+        dissection.histograms.ranges.tobytes(),
+    )
 
 
 def make_pictures(dissection: Dissection, units_top: int = 2) -> TopPictures:

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import socket
+import socketserver
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,11 +70,17 @@ class RatingServer(ThreadingHTTPServer):
             host, port = address
             reason = error.strerror or error
             raise RunFailed(
-                f"cannot listen on {host}, port {port}: {reason}; choose another --port"
+                f"cannot listen on {host}, port {port}: {reason}; choose another --host or --port"
             ) from error
         self.host = address[0]
         self.port = int(self.server_address[1])
         self.page = self._page()
+
+    def server_bind(self) -> None:
+        """Bind without asking for the machine's full name, which can take long offline."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name = str(self.server_address[0])
+        self.server_port = int(self.server_address[1])
 
     @property
     def url(self) -> str:

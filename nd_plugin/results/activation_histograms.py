@@ -30,14 +30,14 @@ class ActivationHistograms:
         """
         finite = np.where(np.isfinite(sample), sample, np.nan)
         lowest = np.fmin(np.fmin.reduce(finite, axis=0, initial=np.inf), highest)
-        width = np.where(highest > lowest, highest - lowest, 1.0)
-        bins = np.floor((finite - lowest) / width * BINS)
+        last_edge = np.where(highest > lowest, highest, lowest + 1.0)
+        bins = np.floor((finite - lowest) / (last_edge - lowest) * BINS)
         units = np.broadcast_to(np.arange(sample.shape[1]), sample.shape)
         is_finite = np.isfinite(bins)
         bin_numbers = bins[is_finite].clip(0, BINS - 1).astype(np.int64)
         flat = units[is_finite] * BINS + bin_numbers
         counts = np.bincount(flat, minlength=sample.shape[1] * BINS)
-        ranges = np.stack([lowest, lowest + width], axis=1)
+        ranges = np.stack([lowest, last_edge], axis=1)
         return cls(counts.reshape(-1, BINS), ranges)
 
     def histogram(

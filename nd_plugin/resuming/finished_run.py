@@ -15,7 +15,7 @@ from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import RUN
-from nd_plugin.resuming.run_description import check_same
+from nd_plugin.resuming.run_description import PICTURE_SETTINGS, check_same
 
 
 def load_finished_run(folder: Path) -> list[Dissection] | None:
@@ -67,7 +67,7 @@ def _check(
         plain,
         requested,
         f"{folder} exists already: it",
-        ignored=["source", "assumed"],
+        ignored=["source", "assumed", *PICTURE_SETTINGS],
     )
 
 

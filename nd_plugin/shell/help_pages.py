@@ -24,9 +24,13 @@ OPTION_GROUPS = {
     "Method": "--quantile --min-iou --anchor --mask-size",
     "Bounds": "--tolerance --max-lost --max-renamed --fail-under",
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",
+    "Questions": "--descriptions --units --seed --votes",
+    "Votes and exports": "--table --import --export --crowd --image-url",
+    "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
     "Run": "--batch-size --workers --memory --resume --checkpoint-every --strict",
-    "Output": "--output --overwrite --top-images --html --format --json --quiet --log-file",
+    "Pictures": "--top-images --no-pictures --picture-budget",
+    "Output": "--output --overwrite --html --format --json --quiet --log-file",
 }
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_pictures import pictures_as_bytes
 from PIL import ExifTags, Image
 
 from nd_plugin import Dissection
@@ -289,6 +290,7 @@ def assert_same(folder: Path, expected: Sequence[Dissection]) -> None:
             array, expected_array = getattr(one, name), getattr(other, name)
             message = f"{name} of {one.layer} at {one.settings.quantile}"
             assert array.tobytes() == expected_array.tobytes(), message
+        assert pictures_as_bytes(one) == pictures_as_bytes(other)
         for name in ("skipped", "locations", "image_names"):
             assert getattr(one, name) == getattr(other, name), name
 

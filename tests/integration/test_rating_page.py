@@ -88,7 +88,7 @@ def watch(person: Any, problems: list[str]) -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """Run of six units with pictures."""
-    empty = np.zeros(0)
+    empty: Any = np.zeros(0)
     small = Dissection(
         layer="conv",
         categories=(),

@@ -83,12 +83,12 @@ def rate(
         ),
     ] = None,
     image_url: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="URL",
             help="With --crowd: address at which its folder will be published.",
         ),
-    ] = "",
+    ] = None,
     host: Annotated[
         str,
         typer.Option(help="Address to listen at. [default: this machine alone]"),
@@ -115,7 +115,7 @@ def rate(
             rate_actions.Address(host, port),
             page=export,
             crowd=crowd,
-            image_url=image_url,
+            image_url=image_url or "",
             import_files=tuple(import_files or ()),
             shows_table=table,
             as_json=json,

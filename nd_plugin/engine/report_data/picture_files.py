@@ -83,6 +83,30 @@ class FileMaker:
         return PictureFiles(picture, labels or item.packed_labels)
 
 
+@dataclass
+class FileStream:
+    """Files of images in a given order; forked workers decode what was not collected."""
+
+    maker: FileMaker
+    decoded: Generator[PictureFiles, None, None]
+    failure: str = ""  # of the workers
+
+    def next_files(self, image: int) -> PictureFiles:
+        """Return the files of the next image.
+
+        An exception, of a worker that crashed, is the reason why this image and those after it
+        have no picture.
+        """
+        if self.maker.has_all(image):
+            return self.maker.make(image)
+        if not self.failure:
+            try:
+                return next(self.decoded)
+            except Exception as error:
+                self.failure = f"{type(error).__name__}: {error}"
+        return PictureFiles(b"", None, self.failure)
+
+
 def make_files(
     part_run: PartRun,
     images_by_rank: Sequence[Counts],
@@ -91,39 +115,33 @@ def make_files(
 ) -> LayerFiles:
     """Make the files of a layer's top images, until they exceed ``budget`` bytes.
 
-    ``images_by_rank`` are those of this process, each image once. An exception, of a worker that
-    crashed, is the reason why the remaining images have no picture.
+    ``images_by_rank`` are those of this process, each image once.
     """
-    files = LayerFiles()
-    collected = part_run.report_data
     decoder = part_run.feed.decoder(pictures=False, annotated=True)
-    maker = FileMaker(decoder, collected, unannotated)
-    size = 0
+    maker = FileMaker(decoder, part_run.report_data, unannotated)
     images = np.concatenate(images_by_rank).tolist()
-    try:
-        with closing(_files_of(images, maker, part_run)) as stream:
-            for rank, rank_images in enumerate(images_by_rank):
-                for image in rank_images.tolist():
-                    image_files = next(stream)
-                    files.by_image[image] = image_files
-                    _collect(collected, image, image_files)
-                    size += image_files.nbytes
-                    if size > budget:
-                        return files
-                files.complete_ranks = rank + 1
-    except Exception as error:
-        _note_failure(files, images_by_rank, error)
+    to_decode = [image for image in images if not maker.has_all(image)]
+    workers = part_run.feed.workers if can_fork() else 0
+    files = LayerFiles()
+    size = 0
+    images_decoded = 0
+    with closing(map_in_order(maker.make, to_decode, workers)) as decoded:
+        stream = FileStream(maker, decoded)
+        for rank, rank_images in enumerate(images_by_rank):
+            for image in rank_images.tolist():
+                is_collected = maker.has_all(image)
+                image_files = stream.next_files(image)
+                files.by_image[image] = image_files
+                _collect(part_run.report_data, image, image_files)
+                if not is_collected:
+                    images_decoded += 1
+                    part_run.progress(STAGE, images_decoded, len(to_decode))
+                    part_run.saver.tick(part_run.state, 0)
+                size += image_files.nbytes
+                if size > budget:
+                    return files
+            files.complete_ranks = rank + 1
     return files
-
-
-def _note_failure(
-    files: LayerFiles, images_by_rank: Sequence[Counts], error: Exception
-) -> None:
-    """Record an exception as the reason why the remaining images have no picture."""
-    reason = f"{type(error).__name__}: {error}"
-    for image in np.concatenate(images_by_rank).tolist():
-        files.by_image.setdefault(image, PictureFiles(b"", None, reason))
-    files.complete_ranks = len(images_by_rank)
 
 
 def _collect(collected: CollectedData, image: int, files: PictureFiles) -> None:
@@ -133,22 +151,3 @@ def _collect(collected: CollectedData, image: int, files: PictureFiles) -> None:
     collected.small_pictures[image] = files.picture
     if files.labels is not None:
         collected.packed_labels[image] = files.labels
-
-
-def _files_of(
-    images: Sequence[int], maker: FileMaker, part_run: PartRun
-) -> Generator[PictureFiles, None, None]:
-    """Yield the files of ``images``; forked workers decode what was not collected."""
-    to_decode = [image for image in images if not maker.has_all(image)]
-    workers = part_run.feed.workers if can_fork() else 0
-    decoded = map_in_order(maker.make, to_decode, workers)
-    done = 0
-    with closing(decoded):
-        for image in images:
-            if maker.has_all(image):
-                yield maker.make(image)
-                continue
-            yield next(decoded)
-            done += 1
-            part_run.progress(STAGE, done, len(to_decode))
-            part_run.saver.tick(part_run.state, 0)

@@ -9,12 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from nd_plugin.engine.sparse_maps import SparseMaps, peaks_of
 from nd_plugin.method.annotations import Counts
-from nd_plugin.method.cell_selection import maps_at_once, select_cells
 from nd_plugin.method.numpy_on_cpu import true_indices
+from nd_plugin.method.upsampling import finite
 from nd_plugin.results.top_maps import UNKNOWN
+
+Positions = npt.NDArray[np.int32]
+Values = npt.NDArray[np.floating]
 
 MAPS_AT_ONCE = 1024  # dense maps in memory
 
@@ -27,8 +31,8 @@ class SlottedMaps(NamedTuple):
     ]  # (slot,); a known map without cells lights nothing
     slots: Counts  # (map,) of maps with cells
     counts: Counts  # (map,) cells
-    positions: npt.NDArray[np.int32]  # (cell,)
-    values: npt.NDArray[np.floating]  # (cell,)
+    positions: Positions  # (cell,) row * columns + column
+    values: Values  # (cell,)
 
 
 class TopMapCollector:
@@ -48,7 +52,7 @@ class TopMapCollector:
         self._sorted_keys = keys[self._slots]
         self._images = np.unique(top_images)
         self._is_known = np.zeros(top_images.size, np.bool_)
-        self._pieces: list[tuple[Counts, Counts, Tensor, Tensor]] = []
+        self._pieces: list[tuple[Counts, Counts, Positions, Values]] = []
 
     def needs(self, images: Counts) -> bool:
         """Return whether any of ``images`` is a top image of a unit."""
@@ -75,7 +79,7 @@ class TopMapCollector:
         needed = true_indices(torch.from_numpy(slots >= 0) & is_lit.flatten())
         for piece in torch.split(needed, MAPS_AT_ONCE):
             dense = activations.flatten(0, 1)[piece.to(activations.device)].cpu()
-            self._add(slots[piece.numpy()], dense)
+            self._add(slots[piece.numpy()], finite(dense))
 
     def collected(self) -> SlottedMaps:
         """Return everything that was added."""
@@ -91,8 +95,8 @@ class TopMapCollector:
         ) in self._pieces:
             slots.append(piece_slots)
             counts.append(piece_counts)
-            positions.append(piece_positions.numpy().astype(np.int32))
-            values.append(piece_values.numpy())
+            positions.append(piece_positions)
+            values.append(piece_values)
         return SlottedMaps(
             self._is_known,
             np.concatenate(slots),
@@ -119,20 +123,25 @@ class TopMapCollector:
     def _add(self, slots: Counts, dense: Tensor) -> None:
         """Store the cells of ``dense`` (map, row, column) that decide about pixels of M_k."""
         units = torch.from_numpy(slots // self.top_images.shape[1])
-        bounds = self.thresholds[units]
-        chunk_size = maps_at_once(dense.shape[1] * dense.shape[2], dense.device)
-        for start in range(0, len(dense), chunk_size):
-            chunk = slice(start, start + chunk_size)
-            cells = select_cells(dense[chunk], bounds[chunk], neighbours=True)
-            counts = cells.counts.numpy().astype(np.int64)
-            self._pieces.append(
-                (slots[chunk], counts, cells.positions, cells.values)
+        is_lit = dense > self.thresholds[units][:, None, None]
+        # unlike `select_cells`, exactly the neighbours: whatever the batch, the same cells
+        touches_lit = max_pool2d(is_lit[:, None].float(), 3, stride=1, padding=1)
+        selected = touches_lit.flatten(1) > 0
+        cells = true_indices(selected.flatten())
+        positions = cells % selected.shape[1]
+        self._pieces.append(
+            (
+                slots,
+                selected.sum(1).numpy(),
+                positions.int().numpy(),
+                dense.flatten()[cells].numpy(),
             )
+        )
 
 
 def in_slots(
     collections: Sequence[SlottedMaps], slots: Counts
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.floating]]:
+) -> tuple[npt.NDArray[np.int32], Positions, Values]:
     """Return the maps of some ``slots`` (slot,), of all processes' collections, in that order.
 
     Returns counts of cells (slot,), `UNKNOWN` where no process knows the map, and positions and

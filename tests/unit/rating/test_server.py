@@ -56,6 +56,7 @@ def ask(
     *,
     method: str | None = None,
     body: bytes | None = None,
+    extra: Mapping[str, str] | None = None,
     **headers: str | None,
 ) -> Answer:
     """Send a request as the page would; headers can be changed, or left out with None."""
@@ -70,7 +71,7 @@ def ask(
         own["Content-Type"] = "application/json"
         own["Content-Length"] = str(len(body))
     changed = {name.replace("_", "-"): value for name, value in headers.items()}
-    sent = {**own, **changed}
+    sent = {**own, **changed, **(extra or {})}
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.putrequest(
         method or ("GET" if body is None else "POST"), path, skip_host=True
@@ -269,14 +270,14 @@ class TestRefusals:
         for path in ("/", picture):
             assert ask(server, path, Origin="http://evil.example").status == 403
             foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
-            assert ask(server, path, None, **foreign).status == 403
+            assert ask(server, path, extra=foreign).status == 403
             own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"}
-            answer = ask(server, path, None, **own)
+            answer = ask(server, path, extra=own)
             assert answer.status == 200
             assert "Access-Control-Allow-Origin" not in answer.headers
         # a link that somebody follows is no embedding
         link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
-        assert ask(server, "/", None, **link).status == 200
+        assert ask(server, "/", extra=link).status == 200
 
     @pytest.mark.parametrize(
         "path",
@@ -410,9 +411,32 @@ class TestAddress:
     ) -> None:
         highlights = Highlights([large], study.questions, 15)
         with pytest.raises(
-            RunFailed, match=f"port {server.port}: .*another --port"
+            RunFailed, match=f"port {server.port}: .*another --host or --port"
         ):
             RatingServer(("127.0.0.1", server.port), study, votes, highlights)
+
+    @pytest.mark.parametrize("host", ["localhost", "::1"])
+    def test_other_names_of_this_machine_can_be_listened_at(
+        self, study: Study, votes: VoteFile, large: Dissection, host: str
+    ) -> None:
+        highlights = Highlights([large], study.questions, 15)
+        try:
+            other = RatingServer((host, 0), study, votes, highlights)
+        except RunFailed:
+            pytest.skip(f"this machine has no {host}")
+        shown = "[::1]" if host == "::1" else host
+        assert other.url.startswith(f"http://{shown}:{other.port}/?token=")
+        other.server_close()
+
+    def test_an_address_of_another_machine_is_named(
+        self, study: Study, votes: VoteFile, large: Dissection
+    ) -> None:
+        highlights = Highlights([large], study.questions, 15)
+        # of a network that is set aside for documentation (RFC 5737)
+        with pytest.raises(
+            RunFailed, match=r"cannot listen on 192\.0\.2\.1, port 0"
+        ):
+            RatingServer(("192.0.2.1", 0), study, votes, highlights)
 
     @pytest.mark.parametrize(
         ("header", "listening", "known"),

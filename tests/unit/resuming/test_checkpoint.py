@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import Drawn, Net
+from made_pictures import pictures_as_bytes
 from spawned import tell_of_lock
 from torch import Tensor, nn
 
@@ -179,6 +180,7 @@ def assert_same(
             assert mine.tobytes() == its.tobytes(), (
                 f"{name} of {one.layer} at {one.settings.quantile}"
             )
+        assert pictures_as_bytes(one) == pictures_as_bytes(other)
         assert (one.skipped, one.locations, one.image_names) == (
             other.skipped,
             other.locations,

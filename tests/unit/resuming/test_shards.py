@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from drawn import Drawn, Net
+from made_pictures import pictures_as_bytes
 from torch import nn
 
 from nd_plugin import (
@@ -160,6 +161,7 @@ def assert_same(
             assert mine.tobytes() == its.tobytes(), (
                 f"{name} of {one.layer} at {one.settings.quantile}"
             )
+        assert pictures_as_bytes(one) == pictures_as_bytes(other)
         assert (one.skipped, one.locations, one.image_names) == (
             other.skipped,
             other.locations,
