@@ -29,8 +29,8 @@ OPTION_GROUPS = {
     "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
     "Run": "--batch-size --workers --memory --resume --checkpoint-every --strict",
-    "Pictures": "--top-images --no-pictures --picture-budget",
-    "Output": "--output --overwrite --html --format --json --quiet --log-file",
+    "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
+    "--json --quiet --log-file",
 }
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
