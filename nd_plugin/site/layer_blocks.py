@@ -48,24 +48,29 @@ class LayerBlocks:
     """Blocks of a layer; ``name`` is ``layer-1``, ``layer-2`` …."""
 
     name: str
+    title: str  # the layer's name, and its quantile where a run has several
     report: LayerReport
     scores: ConceptScores
     order: tuple[int, ...]  # (rank,) units, the highest IoU first
 
     @classmethod
-    def of(cls, number: int, report: LayerReport) -> LayerBlocks:
-        """Return the blocks of a run's N-th layer, counted from 1."""
+    def of(cls, number: int, report: LayerReport, title: str = "") -> LayerBlocks:
+        """Return the blocks of a run's N-th layer, counted from 1; the title is its name."""
         ious = [-score.iou for score in report.scores]
         order = np.argsort(ious, kind="stable").tolist()
         return cls(
-            f"layer-{number}", report, ConceptScores.of(report), tuple(order)
+            name=f"layer-{number}",
+            title=title or report.layer,
+            report=report,
+            scores=ConceptScores.of(report),
+            order=tuple(order),
         )
 
     @property
     def pictures(self) -> TopPictures | None:
         """Pictures of the layer's top images; None if the run took none."""
         dissection = self.report.dissection
-        return None if dissection is None else dissection.pictures
+        return None if dissection is None else _pictures_of(dissection)
 
     def layer_block(self, categories: Sequence[str]) -> dict[str, Any]:
         """Return what the page shows first: the units and their labels.
@@ -76,7 +81,7 @@ class LayerBlocks:
         numbers = {name: index for index, name in enumerate(categories)}
         return {
             "id": self.name,
-            "name": report.layer,
+            "name": self.title,
             "categories": categories,
             "concepts": [
                 (name, numbers.get(category, -1))
@@ -151,19 +156,21 @@ class LayerBlocks:
             yield f"{self.name}-labels-{number}", _annotations(self.pictures, group)
 
 
+def _pictures_of(dissection: Dissection) -> TopPictures | None:
+    """Return the pictures of a layer; None where a budget has left none, too."""
+    return dissection.pictures or None
+
+
 def _shown_images(dissection: Dissection) -> list[int]:
     """Return the images that a page names, ascending."""
     ranks = _ranks_shown(dissection)
     shown = set(np.unique(dissection.top_images[:, :ranks]).tolist())
-    if dissection.pictures is not None:
-        shown.update(dissection.pictures.images.tolist())
     return sorted(shown)
 
 
 def _ranks_shown(dissection: Dissection) -> int:
-    if dissection.pictures is None:
-        return NAMES_LISTED
-    return dissection.pictures.units_top
+    pictures = _pictures_of(dissection)
+    return NAMES_LISTED if pictures is None else pictures.units_top
 
 
 def _top_image_columns(
@@ -177,27 +184,24 @@ def _top_image_columns(
         columns["images"].append(dissection.top_images[unit, :ranks].tolist())
         columns["peaks"].append([_short(value) for value in activations])
         columns["histograms"].append(_histogram(dissection, unit))
-    if dissection.pictures is not None:
-        columns |= _mask_columns(dissection, units, ranks)
+    if _pictures_of(dissection) is not None:
+        columns |= _mask_columns(dissection, units)
     return columns
 
 
-def _mask_columns(
-    dissection: Dissection, units: Sequence[int], ranks: int
-) -> dict[str, Any]:
-    masks: list[Mask] = []
+def _mask_columns(dissection: Dissection, units: Sequence[int]) -> dict[str, Any]:
+    """Return the lit pixels of units in each of their top images, and the masks."""
+    drawn: list[Mask] = []
     lit = []
     for unit in units:
-        lit_of_unit = []
-        for rank in range(min(ranks, dissection.top_images.shape[1])):
-            mask = dissection.activation_mask(unit, rank)
-            if mask is None:
-                lit_of_unit.append(NOT_KNOWN)
-                continue
-            lit_of_unit.append(int(mask.sum()))
-            masks.append(mask)
-        lit.append(lit_of_unit)
-    return {"lit": lit, "masks": pack_masks(masks)}
+        masks = dissection.activation_masks(unit)
+        lit.append([_lit_pixels(mask) for mask in masks])
+        drawn += [mask for mask in masks if mask is not None]
+    return {"lit": lit, "masks": pack_masks(drawn)}
+
+
+def _lit_pixels(mask: Mask | None) -> int:
+    return NOT_KNOWN if mask is None else int(mask.sum())
 
 
 def _histogram(dissection: Dissection, unit: int) -> dict[str, Any] | None:

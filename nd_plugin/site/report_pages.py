@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,7 @@ class LayerSection:
     """What the template shows of a layer without a script."""
 
     id: str
+    title: str
     report: LayerReport
     bars: list[Bar]
     stacked: list[Bar]
@@ -93,10 +95,14 @@ def to_html(reports: Sequence[LayerReport]) -> str:
 
 
 def _layers(reports: Sequence[LayerReport]) -> list[LayerBlocks]:
-    return [
-        LayerBlocks.of(number, report)
-        for number, report in enumerate(reports, start=1)
-    ]
+    occurrences = Counter(report.layer for report in reports)
+    layers = []
+    for number, report in enumerate(reports, start=1):
+        title = report.layer
+        if occurrences[title] > 1 and report.summary.quantile is not None:
+            title = f"{title}, quantile {report.summary.quantile:g}"
+        layers.append(LayerBlocks.of(number, report, title))
+    return layers
 
 
 def _blocks(
@@ -145,6 +151,7 @@ def _section(
     report = layer.report
     return LayerSection(
         id=layer.name,
+        title=layer.title,
         report=report,
         bars=category_bars(report, categories),
         stacked=stacked_bars(report, categories, longest),

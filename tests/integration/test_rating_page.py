@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from browsers import FAINT_TEXTS, PATIENCE, UNNAMED_CONTROLS, chromium
 from made_ratings import large_dissection
 
 from nd_plugin import (
@@ -33,8 +33,6 @@ from nd_plugin.results.run_folder import save_run
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed"
 )
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-WAIT = 60_000  # milliseconds: for a loaded machine
 UNITS = 6
 TESTS = Path(__file__).parents[1]
 Page = Any
@@ -42,17 +40,8 @@ Page = Any
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium."""
-    paths = [os.environ.get("ND_CHROMIUM"), *map(shutil.which, BROWSERS)]
-    executable = next(filter(None, paths), None)
-    if executable is None:
-        pytest.skip("no Chromium: install it, or set ND_CHROMIUM to its path")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=executable, args=["--no-sandbox"]
-        )
-        yield chromium
-        chromium.close()
+    with chromium() as process:
+        yield process
 
 
 @pytest.fixture
@@ -60,7 +49,7 @@ def context(browser: Any) -> Iterator[Any]:
     """Browser of one person, with storage and cookies of its own; errors fail the test."""
     problems: list[str] = []
     person = browser.new_context(accept_downloads=True)
-    person.set_default_timeout(WAIT)
+    person.set_default_timeout(PATIENCE)
     watch(person, problems)
     yield person
     person.close()
@@ -203,7 +192,9 @@ def answer(page: Page, key: str) -> None:
 
 def wait_until_ready(page: Page) -> None:
     section = page.locator("#rating")
-    sync_api.expect(section).to_have_attribute("data-ready", "true", timeout=WAIT)
+    sync_api.expect(section).to_have_attribute(
+        "data-ready", "true", timeout=PATIENCE
+    )
 
 
 def wait_until_saved(page: Page) -> None:
@@ -215,17 +206,17 @@ def wait_for_place(page: Page, text: str) -> None:
 
 
 def wait_for_text(page: Page, selector: str, text: str) -> None:
-    sync_api.expect(page.locator(selector)).to_contain_text(text, timeout=WAIT)
+    sync_api.expect(page.locator(selector)).to_contain_text(text, timeout=PATIENCE)
 
 
 def wait_for_pictures(page: Page, count: int) -> None:
     """Wait until pictures are there, each with its pixels."""
     pictures = page.locator("#pictures img")
-    sync_api.expect(pictures).to_have_count(count, timeout=WAIT)
+    sync_api.expect(pictures).to_have_count(count, timeout=PATIENCE)
     for index in range(count):
         picture = pictures.nth(index)
         sync_api.expect(picture).to_have_js_property(
-            "naturalWidth", 240, timeout=WAIT
+            "naturalWidth", 240, timeout=PATIENCE
         )
 
 
@@ -332,7 +323,7 @@ def test_two_raters_rate_everything_and_the_table_follows(
     for name in ("Ann", "Bob"):
         person = context if name == "Ann" else browser.new_context()
         page = person.new_page()
-        page.set_default_timeout(WAIT)
+        page.set_default_timeout(PATIENCE)
         page.goto(server.url)
         join(page, name)
         orders[name] = []
@@ -382,7 +373,7 @@ def test_the_same_name_continues_on_another_device(
         viewport={"width": 390, "height": 800}, has_touch=True
     )
     page = phone.new_page()
-    page.set_default_timeout(WAIT)
+    page.set_default_timeout(PATIENCE)
     page.goto(server.url)
     join(page, " Ann ")
     wait_for_place(page, "question 2 of")
@@ -395,6 +386,29 @@ def test_the_same_name_continues_on_another_device(
     page.tap("#no")
     wait_for_place(page, "question 3 of")
     phone.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_stand_out_and_controls_have_names(
+    browser: Any, serve: Callable[[int], Server], scheme: str
+) -> None:
+    server = serve(0)
+    person = browser.new_context(color_scheme=scheme)
+    page = person.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(server.url)
+    assert page.evaluate(FAINT_TEXTS) == []
+    assert page.evaluate(UNNAMED_CONTROLS) == []
+    join(page, "Ann")
+    answer(page, "y")
+    wait_for_place(page, "question 2 of")
+    wait_until_saved(page)
+    page.keyboard.press("ArrowLeft")
+    assert page.get_attribute("#yes", "aria-pressed") == "true"
+    assert page.evaluate(FAINT_TEXTS) == []
+    assert page.evaluate(UNNAMED_CONTROLS) == []
+    assert page.locator("img:not([alt]), img[alt='']").count() == 0
+    person.close()
 
 
 def test_a_page_without_the_key_shows_nothing(
@@ -428,7 +442,9 @@ def test_the_exported_page_saves_its_votes_to_a_file(
         wait_for_place(page, f"question {number} of")
         answer(page, "y" if number % 2 else "n")
     wait_for_place(page, "question 5 of")
-    # nothing is lost when the page is closed before the file is saved
+    # nothing is lost when the page is closed before the file is saved; the browser has
+    # written what the page stored when it has left it
+    page.goto("about:blank")
     page.close()
     page = context.new_page()
     page.goto(address)

@@ -12,11 +12,11 @@ async function conceptPage(layer, concept) {
     element("p", {}, conceptSentence(layer, concept, detectors)),
   );
   section(page, detectors.length, `Units that detect it`, (parent) => {
-    new GrowingList(parent, "cards", "unit", (unit) => unitCard(layer, unit)).show(detectors);
+    new GrowingList(parent, "cards", "unit", (unit) => unitCardOfConcept(layer, unit, concept, layer.units.iou[unit])).show(detectors);
   });
   section(page, others.length, `Units that match it, with a better concept`, (parent) => {
     parent.append(element("p", { class: "faint" }, `IoU above ${layer.minIou} with this concept, and higher with another one.`));
-    new GrowingList(parent, "cards", "unit", ([unit, , iou]) => unitCard(layer, unit, concept, iou)).show(others);
+    new GrowingList(parent, "cards", "unit", ([unit, , iou]) => unitCardOfConcept(layer, unit, concept, iou)).show(others);
   });
   section(page, layer.hasPictures, "Images that carry it", (parent) => {
     const total = [...images.values()].filter((image) => image.hasPicture).length;
@@ -51,7 +51,7 @@ function carrierFigure(layer, image, concept) {
   return element(
     "figure",
     {},
-    element("div", { class: "row" }, pictureOf(image, `${image.name}: ${name} in ${extent} of it`, layer.conceptMask(image, concept))),
+    element("div", { class: "row" }, pictureOf(image, `${image.name}: ${name} in ${extent} of it`, layer.conceptMask(image, concept), OUTLINE_OF_ANNOTATION)),
     element("figcaption", {}, element("bdi", {}, image.name), ` · ${extent}`),
   );
 }

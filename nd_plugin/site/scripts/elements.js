@@ -36,6 +36,10 @@ function significant(value) {
   return typeof value === "number" ? String(value) : value;
 }
 
+function sub(text) {
+  return element("sub", {}, text);
+}
+
 function swatch(category) {
   return element("span", { class: `swatch category-${category}`, "aria-hidden": "true" });
 }

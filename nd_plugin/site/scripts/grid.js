@@ -36,21 +36,35 @@ function unitText(layer, unit) {
   return `unit ${unit}${inFile}`;
 }
 
-function unitCard(layer, unit, concept = layer.units.label[unit], iou = layer.units.iou[unit]) {
-  const category = layer.category(concept);
+function unitCard(layer, unit) {
+  const concept = layer.units.label[unit];
+  const title = [swatch(layer.category(concept)), element("bdi", {}, layer.conceptName(concept))];
+  const details = [layer.categoryName(concept), `IoU ${layer.units.iou[unit].toFixed(4)}`, unitText(layer, unit)];
+  return card(layer, unit, title, details);
+}
+
+// Card on the page of a concept; its IoU is with that concept.
+function unitCardOfConcept(layer, unit, concept, iou) {
+  const details = [`IoU ${iou.toFixed(4)}`];
+  const label = layer.units.label[unit];
+  if (label !== concept) details.push(element("span", {}, "best with ", element("bdi", {}, layer.conceptName(label))));
+  const text = unitText(layer, unit);
+  return card(layer, unit, [text[0].toUpperCase() + text.slice(1)], details);
+}
+
+function card(layer, unit, title, details) {
   const row = element("div", { class: "row thumbnails" });
-  const details = [layer.categoryName(concept), `IoU ${iou.toFixed(4)}`, unitText(layer, unit)];
   const state = layer.units.state[unit];
-  if (state !== "live") details.push(state);
-  const card = element(
+  const parts = state === "live" ? details : [...details, state];
+  const node = element(
     "article",
     { class: layer.units.detector[unit] ? "card" : "card weak" },
-    element("h3", {}, element("a", { href: layer.unitHash(unit) }, swatch(category), element("bdi", {}, layer.conceptName(concept)))),
-    element("p", { class: "faint" }, details.join(" · ")),
+    element("h3", {}, element("a", { href: layer.unitHash(unit) }, ...title)),
+    element("p", { class: "faint" }, ...parts.flatMap((part, index) => (index ? [" · ", part] : [part]))),
     layer.hasPictures ? row : null,
   );
-  if (layer.hasPictures) whenNear(card, () => fillThumbnails(layer, unit, row));
-  return card;
+  if (layer.hasPictures) whenNear(node, () => fillThumbnails(layer, unit, row));
+  return node;
 }
 
 async function fillThumbnails(layer, unit, row) {
@@ -140,4 +154,8 @@ class UnitGrid {
 
 function conceptLink(layer, concept) {
   return element("a", { class: "chip", href: layer.conceptHash(concept) }, swatch(layer.category(concept)), element("bdi", {}, layer.conceptName(concept)));
+}
+
+function conceptText(layer, concept) {
+  return element("a", { class: "plain", href: layer.conceptHash(concept) }, swatch(layer.category(concept)), element("bdi", {}, layer.conceptName(concept)));
 }

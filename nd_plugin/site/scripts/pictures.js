@@ -1,11 +1,12 @@
 // Pictures with a region: inside of it as they are, outside dimmed, with a line around it.
 
-const DIMMED = "rgb(0 0 0 / 72%)";
-const OUTLINE = "#ffd200";
+const DIMMED = "rgb(0 0 0 / 66%)";
+const OUTLINE_OF_UNIT = "#ffd200";
+const OUTLINE_OF_ANNOTATION = "rgb(255 255 255 / 70%)";
 const LARGEST_SCALE = 8;
 
 // A picture of IMAGE; MASK is a mask, a promise of one, or null for none.
-function pictureOf(image, alt, mask) {
+function pictureOf(image, alt, mask, outline = OUTLINE_OF_UNIT) {
   const box = element("span", { class: "picture" });
   box.style.aspectRatio = `${image.width} / ${image.height}`;
   box.style.flex = `${image.width / image.height} 1 0`;
@@ -16,7 +17,7 @@ function pictureOf(image, alt, mask) {
     const region = await mask;
     if (!region) return;
     const canvas = element("canvas", { "aria-hidden": "true" });
-    drawRegion(canvas, region, box.clientWidth * window.devicePixelRatio);
+    drawRegion(canvas, region, box.clientWidth * window.devicePixelRatio, outline);
     box.append(canvas);
   });
   return box;
@@ -24,10 +25,11 @@ function pictureOf(image, alt, mask) {
 
 // Every pixel of the mask is a square of the canvas: clear where it is lit, dimmed where not. The
 // line lies outside of the lit pixels.
-function drawRegion(canvas, mask, width) {
+function drawRegion(canvas, mask, width, outline) {
   const { rows, columns, pixels } = mask;
   const scale = Math.min(LARGEST_SCALE, Math.max(1, Math.ceil(width / columns)));
-  const line = Math.min(scale, Math.max(1, Math.round(1.5 * window.devicePixelRatio)));
+  const lineWidth = (outline === OUTLINE_OF_UNIT ? 2 : 1) * window.devicePixelRatio;
+  const line = Math.min(scale, Math.max(1, Math.round(lineWidth)));
   canvas.width = columns * scale;
   canvas.height = rows * scale;
   const context = canvas.getContext("2d");
@@ -39,7 +41,7 @@ function drawRegion(canvas, mask, width) {
       if (isLit(row, column)) context.clearRect(column * scale, row * scale, scale, scale);
     }
   }
-  context.fillStyle = OUTLINE;
+  context.fillStyle = outline;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       if (isLit(row, column)) continue;

@@ -6,39 +6,41 @@ const sections = [...document.querySelectorAll("section[data-page]")];
 const view = document.getElementById("view");
 const heights = new Map();
 let shownHash = null;
+const TITLE = document.title;
+const firstRoute = layers.length === 1 ? { layer: layers[0], kind: "layer" } : { layer: null, kind: "overview" };
 
-function parsedHash(hash) {
-  const match = hash.match(/^#(layer-\d+)(?:\/(unit|concept)-(\d+))?$/);
+// The page behind an address: of all layers, a layer, a unit or a concept; null for others.
+function routeOf(hash) {
+  if (hash === "" || hash === "#overview") return firstRoute;
+  const match = hash.match(/^#(layer-\d+)(?:\/(?:(unit|concept)-(\d+)|units))?$/);
   const layer = match && layers.find((candidate) => candidate.id === match[1]);
   if (!layer) return null;
-  const number = match[3] === undefined ? null : Number(match[3]);
+  if (match[2] === undefined) return { layer, kind: "layer" };
+  const number = Number(match[3]);
   const limit = match[2] === "unit" ? layer.unitCount : layer.concepts.length;
-  if (number !== null && number >= limit) return null;
-  return { layer, kind: match[2] ?? "layer", number };
+  return number < limit ? { layer, kind: match[2], number } : null;
 }
 
 async function showPage() {
   const hash = location.hash;
-  const route = parsedHash(hash) ?? parsedHash(shownHash ?? "") ?? defaultRoute();
-  if (hash !== "" && parsedHash(hash) === null && shownHash !== null) return;
-  if (shownHash !== null) heights.set(shownHash, window.scrollY);
   const isFirst = shownHash === null;
+  const route = routeOf(hash) ?? (isFirst ? firstRoute : null);
+  // the skip link's address is no page
+  if (route === null) return;
+  if (!isFirst) heights.set(shownHash, window.scrollY);
   shownHash = hash;
-  if (route === null || route.kind === "layer") showSection(route?.layer.id ?? "overview");
+  if (route.kind === "layer") showSection(route.layer.id);
+  else if (route.kind === "overview") showSection("overview");
   else await showView(route, hash);
   if (shownHash !== hash) return;
-  mark(route?.layer);
+  mark(route.layer);
   const heading = document.querySelector("section[data-page]:not([hidden]) h1");
-  document.title = [heading.textContent.trim(), TITLE].join(" · ");
+  document.title = `${heading.textContent.trim()} · ${TITLE}`;
+  const units = hash.endsWith("/units") && document.getElementById(hash.slice(1));
+  if (units) return units.scrollIntoView();
   if (isFirst) return;
   heading.focus({ preventScroll: true });
   window.scrollTo(0, heights.get(hash) ?? 0);
-}
-
-const TITLE = document.title;
-
-function defaultRoute() {
-  return layers.length === 1 ? { layer: layers[0], kind: "layer", number: null } : null;
 }
 
 function showSection(name) {

@@ -30,11 +30,14 @@ function verdict(layer, unit) {
   const { label, iou, threshold, detector, state, intersection, unitArea, conceptArea } = layer.units;
   const concept = label[unit];
   const facts = [
-    ["concept", [conceptLink(layer, concept), " ", element("span", { class: "faint" }, layer.categoryName(concept))]],
+    ["concept", [conceptText(layer, concept), ", ", element("span", { class: "faint" }, layer.categoryName(concept))]],
     ["IoU", [`${iou[unit].toFixed(4)}, ${detector[unit] ? "a detector" : "no detector"} (IoU > ${layer.minIou})`]],
-    ["pixels", [`|M ∩ L| ${count(intersection[unit])} · |M| ${count(unitArea[unit])} · |L| ${count(conceptArea[unit])}`]],
+    ["pixels", [
+      ...["|M", sub("k"), " ∩ L", sub("c"), `| = ${count(intersection[unit])}, `],
+      ...["|M", sub("k"), `| = ${count(unitArea[unit])}, |L`, sub("c"), `| = ${count(conceptArea[unit])}`],
+    ]],
   ];
-  if (threshold[unit] !== null) facts.push(["threshold T", [significant(threshold[unit])]]);
+  if (threshold[unit] !== null) facts.push([["threshold T", sub("k")], [significant(threshold[unit])]]);
   if (state[unit] !== "live") facts.push(["state", [STATES[state[unit]] ?? state[unit]]]);
   if (layer.firstUnit) facts.push(["in the file", [`unit ${unit + layer.firstUnit}`]]);
   return definitions(facts);
@@ -46,7 +49,7 @@ const STATES = {
 };
 
 function definitions(facts) {
-  const terms = facts.flatMap(([term, content]) => [element("dt", {}, term), element("dd", {}, ...content)]);
+  const terms = facts.flatMap(([term, content]) => [element("dt", {}, ...[term].flat()), element("dd", {}, ...content)]);
   return element("dl", { class: "facts" }, ...terms);
 }
 
@@ -56,7 +59,7 @@ function conceptTable(layer, unit, content) {
     element(
       "tr",
       {},
-      element("td", {}, conceptLink(layer, concept)),
+      element("td", {}, conceptText(layer, concept)),
       element("td", { class: "faint" }, layer.categoryName(concept)),
       element("td", { class: "number" }, iou.toFixed(4)),
       element("td", { class: "bar-cell" }, bar(iou / best, layer.category(concept), layer.minIou / best)),
@@ -95,7 +98,7 @@ function histogramFigure(layer, unit, content) {
   const text = `Histogram of ${count(total)} sampled activations between ${edges[0]} and ${edges.at(-1)}; the threshold is ${layer.units.threshold[unit]}`;
   section.append(
     histogramDrawing(layer, unit, content.histogram, text),
-    element("p", { class: "faint" }, `A sample of ${count(total)} cells; heights are logarithmic. Right of the dashed line, activations exceed the threshold T.`),
+    element("p", { class: "faint" }, `A sample of ${count(total)} activations; heights are logarithmic. Right of the dashed line they exceed the threshold T`, sub("k"), "."),
   );
   return section;
 }
@@ -119,19 +122,26 @@ function histogramDrawing(layer, unit, { counts, edges }, text) {
       height: barHeight,
     });
   });
-  const position = Math.min(Math.max(x(threshold), left), width - left);
-  const anchor = position > width - 90 ? "end" : "start";
   const axis = height - bottom;
   return drawing(
     "svg",
     { class: "histogram", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": text },
     ...bars,
     drawing("line", { class: "axis", x1: left, x2: width - left, y1: axis, y2: axis }),
-    drawing("line", { class: "mark", x1: position, x2: position, y1: 4, y2: axis }),
-    drawing("text", { x: position + (anchor === "end" ? -5 : 5), y: 14, "text-anchor": anchor }, `T = ${significant(threshold)}`),
+    ...(typeof threshold === "number" ? thresholdMark(x(threshold), threshold, axis) : []),
     drawing("text", { class: "faint", x: left, y: axis + 18 }, String(edges[0])),
     drawing("text", { class: "faint", x: width - left, y: axis + 18, "text-anchor": "end" }, String(edges.at(-1))),
   );
+}
+
+function thresholdMark(x, threshold, axis) {
+  const position = Math.min(Math.max(x, HISTOGRAM.left), HISTOGRAM.width - HISTOGRAM.left);
+  const isAtEnd = position > HISTOGRAM.width - 90;
+  const text = ["T", drawing("tspan", { class: "index", dy: 3 }, "k"), drawing("tspan", { dy: -3 }, ` = ${significant(threshold)}`)];
+  return [
+    drawing("line", { class: "mark", x1: position, x2: position, y1: 4, y2: axis }),
+    drawing("text", { x: position + (isAtEnd ? -5 : 5), y: 14, "text-anchor": isAtEnd ? "end" : "start" }, ...text),
+  ];
 }
 
 async function topImages(layer, unit, content) {
@@ -161,7 +171,7 @@ async function conceptChooser(layer, unit, content) {
   const options = [...concepts].map((concept) => element("option", { value: concept, dir: "auto" }, `${layer.conceptName(concept)} (${layer.categoryName(concept)})`));
   const select = element("select", { name: "annotation" }, ...options);
   select.value = String(layer.units.label[unit]);
-  const label = element("label", { class: "chooser" }, "Left, where the unit exceeds its threshold. Right, the annotation of ", select);
+  const label = element("label", { class: "chooser" }, "Left, M", sub("k"), ": where the unit exceeds its threshold. Right, L", sub("c"), ": the annotation of ", select);
   return { label, select };
 }
 
@@ -174,7 +184,7 @@ function topImage(layer, unit, image, concept) {
     "div",
     { class: "row pair" },
     pictureOf(image, topImageText(image, unit), image.mask),
-    pictureOf(image, `${image.name}: annotation of ${name}`, annotation),
+    pictureOf(image, `${image.name}: annotation of ${name}`, annotation, OUTLINE_OF_ANNOTATION),
   );
   annotation.then((labels) => caption.append(...overlapText(image, labels, name)));
   return element("figure", {}, pair, caption);

@@ -119,6 +119,15 @@ class TestFolderAndFile:
         assert '<a href="#layer-2"><bdi>block.2</bdi></a>' in page
         assert "2 layers" in page
 
+    def test_quantiles_of_one_layer_are_told_apart(
+        self, pictured: Dissection
+    ) -> None:
+        other = replace(pictured, settings=pictured.settings.at(0.25))
+        page = to_html([pictured.report(), other.report()])
+        assert (
+            '<a href="#layer-2"><bdi>block.1/relu, quantile 0.25</bdi></a>' in page
+        )
+
 
 class TestSummary:
     def test_every_note_and_all_of_the_provenance(
