@@ -11,7 +11,7 @@ from PIL import Image
 
 from nd_plugin.errors import BadInput
 from nd_plugin.rating.study import Question, shown_ranks
-from nd_plugin.report.mask_overlays import overlay
+from nd_plugin.report.mask_overlays import BRIGHTNESS_OUTSIDE
 from nd_plugin.results.dissection import Dissection
 
 LONGEST_SIDE = 240  # pixels
@@ -58,7 +58,8 @@ class Highlights:
 def highlighted(dissection: Dissection, unit: int, rank: int) -> bytes:
     """Return a unit's top image ``rank`` as a JPEG file: M_k as it is, the rest dimmed.
 
-    Nothing but pixels is in the file. Raises BadInput where the image has no picture or map.
+    There is no outline: its colour would speak for or against phrases such as "yellow". Nothing
+    but pixels is in the file. Raises BadInput where the image has no picture or map.
     """
     pictures = dissection.pictures
     mask = dissection.activation_mask(unit, rank)
@@ -70,6 +71,8 @@ def highlighted(dissection: Dissection, unit: int, rank: int) -> bytes:
     pixels = np.asarray(picture.resize(size, Image.Resampling.BICUBIC))
     resized_mask = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
     jpeg = io.BytesIO()
-    drawn = Image.fromarray(overlay(pixels, np.asarray(resized_mask)))
+    dimmed = (pixels * BRIGHTNESS_OUTSIDE).astype(np.uint8)
+    lit = np.asarray(resized_mask)[:, :, None]
+    drawn = Image.fromarray(np.where(lit, pixels, dimmed))
     drawn.save(jpeg, "JPEG", quality=JPEG_QUALITY)
     return jpeg.getvalue()

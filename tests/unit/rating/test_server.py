@@ -134,6 +134,9 @@ class TestUse:
             lit = np.asarray(resized)
             # the pictures are of one colour: lit is as it was, the rest has a quarter of it
             assert np.median(pixels[lit]) > 3 * np.median(pixels[~lit])
+            # The pictures are blue. No outline of a colour speaks for or against a phrase.
+            red, green, blue = np.moveaxis(np.asarray(picture, np.int64), 2, 0)
+            assert not ((red > blue + 40) | (green > blue + 40)).any()
             assert not picture.getexif() and "comment" not in picture.info
         assert ask(server, f"/pictures/{question.pictures}/3.jpg").status == 404
 

@@ -17,9 +17,9 @@ from nd_plugin.rating.table import (
 )
 from nd_plugin.rating.votes import Vote
 
-# Table of the human evaluation of AlexNet on Places205: sec. 3.1 of Bau, Zhou, Khosla, Oliva and
-# Torralba, CVPR 2017 (arXiv 1704.05796, table 2), which the TPAMI paper takes over. Layer: units,
-# interpretable units, human consistency and Network Dissection in per cent.
+# Human evaluation of AlexNet on Places205, as published by Bau, Zhou, Khosla, Oliva and Torralba
+# (CVPR 2017, arXiv 1704.05796, sec. 3.1). Layer: units, interpretable units, human consistency and
+# Network Dissection in per cent.
 PUBLISHED = {
     "conv1": (96, 57, 82, 37),
     "conv2": (256, 126, 76, 56),
@@ -27,8 +27,8 @@ PUBLISHED = {
     "conv4": (384, 258, 82, 59),
     "conv5": (256, 194, 91, 71),
 }
-# How the units fall into categories is not published with it: these shares are made up. What is
-# tested of them is that they add up to the published row.
+# How these units fall into categories is made up here, as it was not at hand. What is tested of
+# categories is that they add up to the published row.
 CATEGORIES = ("object", "part", "texture", "object", "color")
 
 
