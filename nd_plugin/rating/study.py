@@ -119,8 +119,9 @@ def plan_study(dissections: Sequence[Dissection], plan: Plan) -> Study:
         )
     # Sorted by identifier: an order that tells nothing.
     questions.sort(key=lambda question: question.identifier)
+    layers = {layer for layer, _, _ in candidates}
     return Study(
-        fingerprint(dissections),
+        fingerprint([item for item in dissections if item.layer in layers]),
         plan.images,
         _strata(candidates),
         units,

@@ -145,6 +145,24 @@ def test_a_study_that_has_begun_keeps_its_questions(
     assert nd("rate", rated, "--units", "4", *page, *other).returncode == 0
 
 
+def test_a_layer_that_nobody_described_does_not_end_the_study(
+    dissection: Dissection, tmp_path: Path, nd: Command
+) -> None:
+    layers = [large_dissection(dissection, 12, seed) for seed in (0, 1)]
+    layers[1] = replace(layers[1], layer="second")
+    run = save_run(tmp_path / "run", layers)
+    people = tmp_path / "people.csv"
+    people.write_text("layer,unit,description\nsecond,3,sky\n")
+    page = ["--export", tmp_path / "page"]
+    assert nd("rate", run, "--descriptions", people, *page).returncode == 0
+    done = nd("rate", run, *page)
+    assert done.returncode == 0, done.stderr
+    done = nd("rate", run, "--table", "--json")
+    assert [layer["layer"] for layer in json.loads(done.stdout)["layers"]] == [
+        "second"
+    ]
+
+
 def test_votes_on_labels_that_have_changed_are_not_mixed(
     rated: Path, dissection: Dissection, tmp_path: Path, nd: Command
 ) -> None:
