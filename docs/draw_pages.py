@@ -10,14 +10,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageColor
 
 from nd_plugin import LayerDissection
+from nd_plugin.report.colours import OF_CATEGORY
 from nd_torch.zoo import efficientnet_lite0
 
 HERE = Path(__file__).parent
 PICTURES = HERE / "images"
-COLOURS = 128  # of a picture's palette
+COLOURS = 240  # of a picture's palette, beside those of categories
 CONCEPT = "lighthouse"
 TOP_OF_UNITS = (
     "window.scrollTo(0, document.querySelector('.filters').offsetTop - 12)"
@@ -78,8 +79,19 @@ def _take(
     path = PICTURES / f"{name}-page.png"
     page.screenshot(path=path)
     context.close()
+    _reduce_colours(path)
+
+
+def _reduce_colours(path: Path) -> None:
+    """Store a picture with a palette, in which the categories keep their colours."""
     picture = Image.open(path).convert("RGB")
-    picture.quantize(COLOURS).save(path, optimize=True)
+    entries = list(picture.quantize(COLOURS).getpalette() or ())[: 3 * COLOURS]
+    for colour in OF_CATEGORY.values():
+        entries += ImageColor.getrgb(colour)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(entries)
+    no_dither = Image.Dither.NONE
+    picture.quantize(palette=palette, dither=no_dither).save(path, optimize=True)
 
 
 if __name__ == "__main__":

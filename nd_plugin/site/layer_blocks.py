@@ -10,17 +10,20 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.site.concept_scores import DIGITS, LEVEL, ConceptScores
-from nd_plugin.site.packing import Mask, pack_integers, pack_masks
+from nd_plugin.site.image_columns import (
+    PictureFiles,
+    annotation_columns,
+    picture_columns,
+)
+from nd_plugin.site.packing import Mask, pack_masks
 
 if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection
@@ -30,17 +33,6 @@ UNITS_IN_BLOCK = 64
 IMAGES_IN_BLOCK = 32
 NAMES_LISTED = 15  # of a unit's top images, where there are no pictures
 NOT_KNOWN = -1  # lit pixels of a mask that cannot be drawn
-
-
-@dataclass
-class PictureFiles:
-    """Files of pictures, each content once, under names of this package's own."""
-
-    names: dict[bytes, str] = field(default_factory=dict)
-
-    def add(self, content: bytes, suffix: str) -> str:
-        """Return the name of a picture's file."""
-        return self.names.setdefault(content, f"{len(self.names) + 1:05d}{suffix}")
 
 
 @dataclass(frozen=True)
@@ -144,7 +136,7 @@ class LayerBlocks:
             }
         if self.pictures is not None:
             block["imagesInBlock"] = IMAGES_IN_BLOCK
-            block["pictures"] = _picture_columns(self.pictures, files)
+            block["pictures"] = picture_columns(self.pictures, files)
         return f"{self.name}-images", block
 
     def label_blocks(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -153,7 +145,10 @@ class LayerBlocks:
             return
         images = self.pictures.images.tolist()
         for number, group in enumerate(_groups(images, IMAGES_IN_BLOCK)):
-            yield f"{self.name}-labels-{number}", _annotations(self.pictures, group)
+            yield (
+                f"{self.name}-labels-{number}",
+                annotation_columns(self.pictures, group),
+            )
 
 
 def _pictures_of(dissection: Dissection) -> TopPictures | None:
@@ -212,69 +207,6 @@ def _histogram(dissection: Dissection, unit: int) -> dict[str, Any] | None:
     return {
         "counts": np.asarray(counts).tolist(),
         "edges": [_short(edge) for edge in np.asarray(edges).tolist()],
-    }
-
-
-def _picture_columns(pictures: TopPictures, files: PictureFiles) -> dict[str, Any]:
-    """Return index, file, width, height, mask size and concepts of each picture."""
-    columns: dict[str, Any] = {
-        name: []
-        for name in ("image", "file", "width", "height", "rows", "columns", "areas")
-    }
-    for image in pictures.images.tolist():
-        encoded = pictures.encoded_picture(image)
-        with Image.open(io.BytesIO(encoded)) as picture:
-            width, height = picture.size
-        rows, mask_columns = pictures.mask_size(image)
-        annotation = pictures.annotation(image)
-        areas: list[int] = []
-        if annotation is not None:
-            areas = _flat(
-                zip(
-                    annotation.concepts.tolist(),
-                    annotation.areas.tolist(),
-                    strict=True,
-                )
-            )
-        values: Mapping[str, Any] = {
-            "image": image,
-            "file": files.add(encoded, pictures.suffix(image)),
-            "width": width,
-            "height": height,
-            "rows": rows,
-            "columns": mask_columns,
-            "areas": areas,
-        }
-        for name, value in values.items():
-            columns[name].append(value)
-    return columns
-
-
-def _annotations(pictures: TopPictures, images: Sequence[int]) -> dict[str, Any]:
-    """Return the label combinations of images: members of each, and one of them a pixel."""
-    members: list[list[list[int]] | None] = []
-    bytes_of_pixel = []
-    combinations = []
-    for image in images:
-        annotation = pictures.annotation(image)
-        if annotation is None:
-            members.append(None)
-            bytes_of_pixel.append(0)
-            continue
-        members.append(
-            [
-                [int(label) - 1 for label in row if label]
-                for row in annotation.members
-            ]
-        )
-        pixels = annotation.combinations
-        bytes_of_pixel.append(pixels.dtype.itemsize)
-        combinations.append(pixels)
-    return {
-        "images": images,
-        "members": members,
-        "bytes": bytes_of_pixel,
-        "pixels": pack_integers(combinations),
     }
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from nd_plugin.errors import BadInput
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.site import pages
-from nd_plugin.site.layer_blocks import LayerBlocks, PictureFiles
+from nd_plugin.site.image_columns import PictureFiles
+from nd_plugin.site.layer_blocks import LayerBlocks
 from nd_plugin.site.run_facts import provenance_facts
 from nd_plugin.site.summary_charts import (
     Bar,

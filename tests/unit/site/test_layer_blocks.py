@@ -14,7 +14,8 @@ import pytest
 from nd_plugin import Dissection
 from nd_plugin.report.netdissect_csv import read_netdissect_csv, to_csv
 from nd_plugin.site.concept_scores import LEVEL
-from nd_plugin.site.layer_blocks import LayerBlocks, PictureFiles
+from nd_plugin.site.image_columns import PictureFiles
+from nd_plugin.site.layer_blocks import LayerBlocks
 from nd_plugin.site.pages import json_text
 
 
