@@ -16,6 +16,7 @@ from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
 from nd_plugin.cli.listings import concepts, doctor, layers, plugins
 from nd_plugin.cli.run_commands import demo, dissect, merge
+from nd_plugin.cli.views.rate import rate
 from nd_plugin.cli.views.unit import unit
 from nd_plugin.shell import completion
 from nd_plugin.shell.help_pages import HelpCommand, HelpGroup
@@ -99,4 +100,11 @@ _add(
     explain,
     "nd explain runs/resnet18 torchvision:resnet18 photo.jpg",
     "nd explain runs/resnet18 torchvision:resnet18 photo.jpg -l 'layer?' --html why.html",
+)
+_add(
+    rate,
+    "nd rate runs/resnet18",
+    "nd rate runs/resnet18 --descriptions people.csv --units 50",
+    "nd rate runs/resnet18 --table",
+    "nd rate runs/resnet18 --export page",
 )

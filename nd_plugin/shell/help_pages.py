@@ -25,6 +25,9 @@ OPTION_GROUPS = {
     "Method": "--quantile --min-iou --anchor --mask-size",
     "Bounds": "--tolerance --max-lost --max-renamed --fail-under",
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",
+    "Questions": "--descriptions --units --seed --votes",
+    "Votes and exports": "--table --import --export --crowd --image-url",
+    "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
     "Run": "--batch-size --workers --memory --resume --checkpoint-every --strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
@@ -33,7 +36,7 @@ OPTION_GROUPS = {
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
     "Dissect": "demo dissect merge",
-    "Look at results": "report unit explain parity",
+    "Look at results": "report unit explain parity rate",
     "See what there is": "layers concepts plugins doctor",
 }
 OTHER_COMMANDS = "Commands"
