@@ -38,7 +38,7 @@ TENSORS = [
 
 def packed_items(as_tensors: bool = True) -> PackedBatch:
     whole = feed(Noise(3))
-    decoder = whole._decoder(pictures=True, annotated=True)
+    decoder = whole.decoder(pictures=True, annotated=True)
     items = [decoder[0, image] for image in range(3)]
     return Collation(as_tensors, range(1))(items)
 
