@@ -42,7 +42,6 @@ from nd_plugin import (
 from nd_plugin.candidates.map_file import CandidateFile
 from nd_plugin.cli.dissect import RunOptions
 from nd_plugin.cli.dissect import dissect as dissect_command
-from nd_plugin.candidates.map_file import CandidateFile
 from nd_plugin.engine.report_data import collected
 from nd_plugin.engine.run import open_run, run
 from nd_plugin.probe_data.batches import Feed
