@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -211,9 +212,7 @@ class Preprocess:
 
     def _channel_statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return mean and std, float32 (channel, 1, 1)."""
-        mean = torch.tensor(self.mean, dtype=torch.float32, device=device)
-        std = torch.tensor(self.std, dtype=torch.float32, device=device)
-        return mean.view(-1, 1, 1), std.view(-1, 1, 1)
+        return _channel_values(self.mean, device), _channel_values(self.std, device)
 
     def renormalised(self, images: Tensor, original: "Preprocess") -> Tensor:
         """Normalise images that ``original`` has normalised, of the same size."""
@@ -230,6 +229,17 @@ class Preprocess:
     def describe(self) -> dict[str, Any]:
         """Return the values as plain types, for run.json."""
         return asdict(self)
+
+
+@lru_cache(maxsize=64)
+def _channel_values(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return a value of each channel, float32 (channel, 1, 1).
+
+    It is made once: a copy to a GPU waits for all that the GPU has to do.
+    """
+    with torch.inference_mode(False):
+        channels = torch.tensor(values, dtype=torch.float32, device=device)
+    return channels.view(-1, 1, 1)
 
 
 def _luma(pixels: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ stored sparsely (see `sparse_maps`), in this order of preference:
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +23,12 @@ import torch
 from torch import Tensor
 
 from nd_plugin.candidates import device_maps
+from nd_plugin.candidates.disk_space import free_bytes
 from nd_plugin.candidates.map_file import CandidateFile, StoredMaps
 from nd_plugin.candidates.sparse_maps import SparseMaps, sparsify
 from nd_plugin.errors import NotSaved
 from nd_plugin.machine.memory_blocks import BlockPool, MemoryPieces, new_bytes
 from nd_plugin.method.quantile import UnitValues
-
-DISK_RESERVE = 2**28  # bytes of a disk that stay free; of a small disk, a twentieth
 
 
 @dataclass(eq=False)
@@ -174,6 +172,16 @@ class Candidates:
         assert self.file is not None
         return self.file.read(maps, self.cells, self.dtype)
 
+    def above(self, batch: int, bound: Tensor) -> SparseMaps:
+        """Return on the CPU those candidates of a batch whose maxima exceed ``bound`` (unit,)."""
+        maps = self.by_batch.get(batch)
+        if batch not in self.on_device:
+            return self.of(batch).above(bound.cpu(), neighbours=True)
+        assert isinstance(maps, SparseMaps)
+        bound = bound.to(maps.memory.device)
+        exceeding = device_maps.above(maps, bound, neighbours=True)
+        return exceeding.copy_to(new_bytes(exceeding.nbytes))
+
     def on(self, batch: int, device: torch.device) -> SparseMaps:
         """Return the candidates of a batch on ``device``, where they may be already."""
         maps = self.by_batch.get(batch)
@@ -289,10 +297,3 @@ class Candidates:
                 f"the candidate maps of a layer need more room than there is in {self._folder} "
                 f"({error.strerror or error}): free some space, {larger_disk}, or raise --memory"
             ) from error
-
-
-def free_bytes(folder: Path) -> int:
-    """Return the bytes that may be used of the disk of ``folder``."""
-    disk = shutil.disk_usage(folder)
-    reserve = min(DISK_RESERVE, disk.total // 20)
-    return max(disk.free - reserve, 0)

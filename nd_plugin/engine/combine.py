@@ -139,6 +139,7 @@ def _prepare_pictures(
         values = [at_quantile.values for at_quantile in layer.thresholds]
         tops[name] = LayerTop(
             top_images=top_images[:, :picture_count],
+            lowest_peaks=layer.statistics.top.activations[:, :picture_count][:, -1],
             geometry=layer.geometry,
             cells=layer.statistics.cells,
             thresholds=torch.stack(values).amin(0).cpu(),

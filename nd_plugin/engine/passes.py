@@ -40,6 +40,7 @@ def observe(part_run: PartRun) -> None:
         state.readable.update(batch.indices.tolist())
         state.remarks += batch.picture_remarks
         part_run.report_data.small_pictures.update(batch.small_pictures)
+        part_run.report_data.add_labels(batch.packed_labels)
         activations = part_run.activations(batch, part_run.layers)
         part_run.strategy.update(part_run, batch, activations)
         state.batches += 1

@@ -149,13 +149,15 @@ class Feed:
         """Load batches with pixels, and annotations as tensors where ``annotated``.
 
         Under ``strict`` annotations are decoded in any case, to fail early. With
-        ``small_pictures``, also these, for reports.
+        ``small_pictures``, also these, for reports, and packed labels of annotations.
         """
+        with_labels = annotated and small_pictures
         return self.batches(
             annotated=annotated or self.settings.strict,
             as_tensors=annotated,
             start=start,
             small_pictures=small_pictures,
+            pack_labels_of=frozenset(range(self.images if with_labels else 0)),
         )
 
     def batches(

@@ -29,6 +29,7 @@ class LayerTop:
     top_images: Counts  # (unit, rank)
     geometry: Geometry
     cells: Size  # rows and columns of a map
+    lowest_peaks: Tensor  # (unit,) highest activation in the last of these images
     thresholds: Tensor  # (unit,) T_k of the largest quantile, the lowest
 
 

@@ -61,7 +61,7 @@ def take_pictures(
         for part_run in part_runs:
             _collect_uncollected_maps(part_run)
         for layer, top in tops.items():
-            maps = group.gather(_collect_maps(part_runs, layer))
+            maps = group.gather(_collect_maps(part_runs, layer, top))
             images_by_rank = [
                 np.intersect1d(images, own_images)
                 for images in new_images_by_rank(top.top_images)
@@ -119,12 +119,16 @@ def _collect_uncollected_maps(part_run: PartRun) -> None:
         return
 
 
-def _collect_maps(part_runs: Sequence[PartRun], layer: str) -> SlottedMaps:
+def _collect_maps(
+    part_runs: Sequence[PartRun], layer: str, top: LayerTop
+) -> SlottedMaps:
     """Collect a layer's maps from the candidates of this process.
 
     Where they are without maps, the counting pass has collected the maps.
     """
     collector = part_runs[0].report_data.maps[layer]
+    below_top = torch.full_like(top.lowest_peaks, -torch.inf)
+    bound = torch.nextafter(top.lowest_peaks, below_top)
     for part_run in part_runs:
         if layer not in part_run.state.layers:
             continue
@@ -134,7 +138,7 @@ def _collect_maps(part_runs: Sequence[PartRun], layer: str) -> SlottedMaps:
         for number in part_run.feed.batch_numbers():
             images = np.array(part_run.feed.order[number], np.int64)
             if collector.needs(images):
-                collector.add_sparse(candidates.of(number), images)
+                collector.add_sparse(candidates.above(number, bound), images)
     return collector.collected()
 
 
