@@ -15,7 +15,7 @@ from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.candidates.sparse_maps import SparseMaps, peaks_of, sparsify
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Skipped
-from nd_plugin.engine.thresholds import UnitThresholds
+from nd_plugin.engine.thresholds import CPU, UnitThresholds
 from nd_plugin.machine.allocator import trim_memory
 from nd_plugin.machine.threads import one_thread
 from nd_plugin.method.annotations import Counts, LabelCombinations
@@ -32,8 +32,6 @@ from nd_plugin.probe_data.batches import Batch, Feed
 from nd_plugin.probe_data.items import PackedLabels
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Geometry, Size
-
-CPU = torch.device("cpu")
 
 MAPS_AT_ONCE = 1024  # dense maps in memory
 COUNTS_AT_ONCE = 2**24  # counts of pixels in memory: maps * combinations of labels

@@ -23,8 +23,9 @@ from torch import Tensor
 from nd_plugin.candidates.budgets import keep_within_memory, pending_budget
 from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.candidates.sparse_maps import peaks_of
-from nd_plugin.engine.batch_counter import CPU, CountedBatch, Counter
+from nd_plugin.engine.batch_counter import CountedBatch, Counter
 from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
+from nd_plugin.engine.thresholds import CPU
 from nd_plugin.machine.forked_workers import can_fork, map_in_order
 from nd_plugin.machine.threads import one_thread, parallel_jobs
 from nd_plugin.probe_data.batches import Batch

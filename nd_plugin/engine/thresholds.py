@@ -16,6 +16,8 @@ from nd_plugin.method.lower_bound import CombinedBounds
 from nd_plugin.method.quantile import UnitValues, select
 from nd_plugin.method.ranks import rank
 
+CPU = torch.device("cpu")
+
 # of the memory budget; a selection takes 8, and 16 for a moment
 BYTES_PER_VALUE = 2**7
 
@@ -36,7 +38,7 @@ def thresholds(
     quantiles: Sequence[float],
     group: SingleProcess,
     memory: int,
-    device: torch.device,
+    device: torch.device = CPU,
 ) -> list[UnitThresholds]:
     """Select T_k at each quantile from the candidates of all parts in all processes.
 

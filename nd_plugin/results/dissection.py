@@ -69,8 +69,7 @@ class Dissection(DisplayedLayer, PicturedLayer):
     skipped: tuple[Skipped, ...]
     settings: Settings
     provenance: Provenance
-    # `pictures`, or the file that they are read from; None for a run without
-    stored_pictures: TopPictures | Path | None = None
+    stored_pictures: TopPictures | Path | None = None  # or the file that has them
     histograms: ActivationHistograms | None = None  # None: of an earlier version
 
     @property

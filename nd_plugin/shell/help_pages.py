@@ -29,7 +29,8 @@ OPTION_GROUPS = {
     "Votes and exports": "--table --import --export --crowd --image-url",
     "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
-    "Run": "--batch-size --workers --memory --resume --checkpoint-every --strict",
+    "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
+    "--strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
     "--plot --plot-kind --json --quiet --log-file",
 }

@@ -238,7 +238,8 @@ def test_rooms_have_three_to_twelve_modules_and_empty_inits() -> None:
     ):
         modules = [path for path in folder.glob("*.py") if path.stem != "__init__"]
         assert len(modules) <= 12, folder.name
-        if folder.name not in ("cli", "testing"):
+        # `plots` has public names, as `testing` has
+        if folder.name not in ("cli", "plots", "testing"):
             assert (folder / "__init__.py").read_text() == "", folder.name
 
 

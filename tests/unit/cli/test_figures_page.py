@@ -65,6 +65,9 @@ def test_python(here: Path, pictured: Dissection, line: str) -> None:
         "second_at_0": pictured,
         "first_at_1": worse,
         "second_at_1": pictured,
+        "epoch_1": worse,
+        "epoch_10": worse,
+        "epoch_90": pictured,
     }
     ax = eval(line, {**names, **rotations, "Dissection": Dissection})
     assert isinstance(ax, Axes) and ax.lines

@@ -15,7 +15,7 @@ from random_data import (
     twin_thresholds,
 )
 
-from nd_plugin.engine import run
+from nd_plugin.engine import dissections
 from nd_plugin.method.ranks import rank
 
 
@@ -82,7 +82,7 @@ def test_sparse_and_dead_equal_the_twins(tau: float, images: int) -> None:
     )
     twin_values = maps.transpose(0, 1).flatten(1).numpy()
     assert (
-        run._sparse(statistics, tau).tolist()
+        dissections._sparse(statistics, tau).tolist()
         == reference.sparse(twin_values, tau).tolist()
     )
     assert (~statistics.varied).tolist() == reference.dead(twin_values).tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -168,8 +169,10 @@ class TestBlindness:
             assert set(question) == {"id", "phrase", "pictures"}
         own = {item.identifier: item for item in study.questions}
         assert set(own) == {question["id"] for question in content["questions"]}
+        # the style sheet is that of all pages
+        page_without_style = re.sub(r"<style.*?</style>", "", page.text, flags=re.S)
         sent = [
-            page.text,
+            page_without_style,
             session.text,
             vote.text,
             str(page.headers),
