@@ -6,7 +6,7 @@ and only the sizes of results come back to the host.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import torch
@@ -23,6 +23,7 @@ from nd_plugin.method.upsampling import finite
 
 # for each cell of a map that exceeds its bound: the value twice, flags, indices of selected ones
 BYTES_PER_CELL = 16
+GROUP_BYTES = 2**26  # of sparse maps that are looked through together
 
 
 def sparsify_batches(
@@ -183,6 +184,44 @@ def values_above(maps: SparseMaps, bound: Tensor) -> tuple[Tensor, Tensor]:
     units = maps.units[cell_owners(maps)]
     cells = (maps.values > bound[units]).nonzero()[:, 0]
     return units[cells], maps.values[cells]
+
+
+def joined(parts: Sequence[SparseMaps]) -> SparseMaps:
+    """Join sparse maps of one layer, at least one, in one piece of memory of their device."""
+    if len(parts) == 1:
+        return parts[0]
+    dtype = parts[0].values.dtype
+    maps = _empty(
+        parts[0].cells,
+        dtype,
+        sum(len(part.units) for part in parts),
+        sum(len(part.values) for part in parts),
+        parts[0].memory.device,
+    )
+    torch.cat([part.values for part in parts], out=maps.values)
+    torch.cat([part.peaks for part in parts], out=maps.peaks)
+    torch.cat([part.images for part in parts], out=maps.images)
+    torch.cat([part.units for part in parts], out=maps.units)
+    torch.cat([part.counts for part in parts], out=maps.counts)
+    torch.cat([part.positions for part in parts], out=maps.positions)
+    return maps
+
+
+def grouped(
+    parts: Iterable[SparseMaps], nbytes: int = GROUP_BYTES
+) -> Iterator[SparseMaps]:
+    """Yield sparse maps of one layer, joined up to about ``nbytes``.
+
+    Each look at results on a device waits for it, however few there are.
+    """
+    group: list[SparseMaps] = []
+    for part in parts:
+        group.append(part)
+        if sum(item.nbytes for item in group) > nbytes:
+            yield joined(group)
+            group = []
+    if group:
+        yield joined(group)
 
 
 def cell_owners(maps: SparseMaps) -> Tensor:

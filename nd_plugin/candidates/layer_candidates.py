@@ -14,8 +14,7 @@ stored sparsely (see `sparse_maps`), in this order of preference:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,10 +22,9 @@ import torch
 from torch import Tensor
 
 from nd_plugin.candidates import device_maps
-from nd_plugin.candidates.disk_space import free_bytes
+from nd_plugin.candidates.disk_space import free_bytes, full_disk_as_not_saved
 from nd_plugin.candidates.map_file import CandidateFile, StoredMaps
 from nd_plugin.candidates.sparse_maps import SparseMaps, sparsify
-from nd_plugin.errors import NotSaved
 from nd_plugin.machine.memory_blocks import BlockPool, MemoryPieces, new_bytes
 from nd_plugin.method.quantile import UnitValues
 
@@ -133,14 +131,14 @@ class Candidates:
         not fit either.
         """
         amount = min(amount, self.nbytes)
-        with self._full_disk_as_not_saved():
+        with full_disk_as_not_saved(self._folder, self.path_without_suffix is None):
             if self.has_maps and amount > free_bytes(self._folder):
                 self._reduce_to_values(bound.cpu())
             self._write_oldest(amount)
 
     def write_all(self) -> None:
         """Move all maps to the file. Raises NotSaved, without loss, on a full disk."""
-        with self._full_disk_as_not_saved():
+        with full_disk_as_not_saved(self._folder, self.path_without_suffix is None):
             self._write_oldest(self.nbytes)
             for batch in sorted(self.on_device):
                 self.by_batch[batch] = self._write(self._take_from_device(batch))
@@ -172,15 +170,24 @@ class Candidates:
         assert self.file is not None
         return self.file.read(maps, self.cells, self.dtype)
 
-    def above(self, batch: int, bound: Tensor) -> SparseMaps:
-        """Return on the CPU those candidates of a batch whose maxima exceed ``bound`` (unit,)."""
-        maps = self.by_batch.get(batch)
-        if batch not in self.on_device:
-            return self.of(batch).above(bound.cpu(), neighbours=True)
-        assert isinstance(maps, SparseMaps)
-        bound = bound.to(maps.memory.device)
-        exceeding = device_maps.above(maps, bound, neighbours=True)
-        return exceeding.copy_to(new_bytes(exceeding.nbytes))
+    def above(self, batches: Sequence[int], bound: Tensor) -> Iterator[SparseMaps]:
+        """Yield on the CPU the candidates of ``batches`` whose maxima exceed ``bound`` (unit,)."""
+        for maps in self._groups_on_device(batches):
+            device_bound = bound.to(maps.memory.device)
+            exceeding = device_maps.above(maps, device_bound, neighbours=True)
+            yield exceeding.copy_to(new_bytes(exceeding.nbytes))
+        for batch in batches:
+            if batch in self.by_batch and batch not in self.on_device:
+                yield self.of(batch).above(bound.cpu(), neighbours=True)
+
+    def _groups_on_device(self, batches: Iterable[int]) -> Iterator[SparseMaps]:
+        """Yield the maps of ``batches`` that are on the device, many of them together."""
+        maps = (
+            self.by_batch[batch] for batch in batches if batch in self.on_device
+        )
+        return device_maps.grouped(
+            part for part in maps if isinstance(part, SparseMaps)
+        )
 
     def on(self, batch: int, device: torch.device) -> SparseMaps:
         """Return the candidates of a batch on ``device``, where they may be already."""
@@ -193,13 +200,12 @@ class Candidates:
         return maps.copy_to(memory)
 
     def values_above(self, bound: Tensor) -> Iterator[UnitValues]:
-        """Yield units and values of all cells above ``bound`` (unit,), on its device, by batch."""
+        """Yield units and values of all cells above ``bound`` (unit,), on its device."""
+        for maps in self._groups_on_device(self.by_batch):
+            yield device_maps.values_above(maps, bound)
         bound_on_cpu = bound.cpu()
-        for batch, maps in self.by_batch.items():
-            if batch in self.on_device:
-                assert isinstance(maps, SparseMaps)
-                yield device_maps.values_above(maps, bound)
-            else:
+        for batch in self.by_batch:
+            if batch not in self.on_device:
                 units, values = self.of(batch).values_above(bound_on_cpu)
                 yield units.to(bound.device), values.to(bound.device)
 
@@ -283,17 +289,3 @@ class Candidates:
             for folder in self.path_without_suffix.absolute().parents
             if folder.exists()
         )
-
-    @contextmanager
-    def _full_disk_as_not_saved(self) -> Iterator[None]:
-        """Translate OSError into NotSaved, with the remedy."""
-        try:
-            yield
-        except OSError as error:
-            larger_disk = "put the run on a larger disk"
-            if self.path_without_suffix is None:
-                larger_disk = "set TMPDIR to a folder on a larger disk"
-            raise NotSaved(
-                f"the candidate maps of a layer need more room than there is in {self._folder} "
-                f"({error.strerror or error}): free some space, {larger_disk}, or raise --memory"
-            ) from error

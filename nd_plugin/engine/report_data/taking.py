@@ -135,10 +135,16 @@ def _collect_maps(
         candidates = part_run.state.candidates(layer)
         if not candidates.has_maps:
             continue
-        for number in part_run.feed.batch_numbers():
-            images = np.array(part_run.feed.order[number], np.int64)
-            if collector.needs(images):
-                collector.add_sparse(candidates.above(number, bound), images)
+        order = part_run.feed.order
+        batches = [
+            number
+            for number in part_run.feed.batch_numbers()
+            if collector.needs(np.array(order[number], np.int64))
+        ]
+        for number in batches:
+            collector.cover(np.array(order[number], np.int64))
+        for maps in candidates.above(batches, bound):
+            collector.add_sparse(maps)
     return collector.collected()
 
 

@@ -63,9 +63,15 @@ class TopMapCollector:
         is_top = np.isin(self.top_images, images).ravel()
         return bool((is_top & ~self._is_known).any())
 
-    def add_sparse(self, maps: SparseMaps, images: Counts) -> None:
-        """Add the maps of ``images`` (image,); a map that is not among ``maps`` lights nothing."""
-        self._cover(images)
+    def cover(self, images: Counts) -> None:
+        """Take note that the maps of ``images`` are known from now on.
+
+        A map of these that is not added lights nothing.
+        """
+        self._is_known |= np.isin(self.top_images, images).ravel()
+
+    def add_sparse(self, maps: SparseMaps) -> None:
+        """Add maps of images that are covered."""
         slots = self._find(maps.images.numpy(), maps.units.numpy())
         is_lit = maps.peaks > self.thresholds[maps.units]
         needed = true_indices(torch.from_numpy(slots >= 0) & is_lit)
@@ -75,7 +81,7 @@ class TopMapCollector:
 
     def add_activations(self, activations: Tensor, images: Counts) -> None:
         """Add the maps of ``activations`` (image, unit, row, column) of ``images`` (image,)."""
-        self._cover(images)
+        self.cover(images)
         unit_count = len(self.thresholds)
         rows = np.arange(len(images)).repeat(unit_count)
         units = np.tile(np.arange(unit_count), len(images))
@@ -112,10 +118,6 @@ class TopMapCollector:
 
     def _keys(self, images: Counts, units: Counts) -> Counts:
         return images.astype(np.int64) * len(self.thresholds) + units
-
-    def _cover(self, images: Counts) -> None:
-        """Take note that the maps of ``images`` are known from now on."""
-        self._is_known |= np.isin(self.top_images, images).ravel()
 
     def _find(self, images: Counts, units: Counts) -> Counts:
         """Return the slot of each pair of ``images`` and ``units`` (pair,); -1 for none."""
