@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nd_plugin.receptive_fields.geometry import Axis, Geometry
 from nd_plugin.receptive_fields.merging import merged
-from nd_plugin.receptive_fields.positions import Positions
+from nd_plugin.receptive_fields.positions import Positions, shrink
 
 # Maps an axis, given the operand's cells, the result's cells, and 0 for rows or 1 for columns.
 Change = Callable[[Axis, int, int, int], Axis]
@@ -201,7 +201,7 @@ def _concatenate_cells(
             ):
                 coordinate_pieces.append(coordinate.expand(part_shape))
     images, rows, columns = (
-        torch.cat(coordinate_pieces, dim) for coordinate_pieces in pieces
+        shrink(torch.cat(coordinate_pieces, dim)) for coordinate_pieces in pieces
     )
     return Positions(
         shape, images, rows, columns, operands[0].size, operands[0].stride

@@ -82,7 +82,7 @@ class Positions:
     ) -> Positions:
         """Apply an operation that only moves values: ``move``, for coordinates of full shape."""
         images, rows, columns = (
-            _shrink(move(coordinate.expand(self.shape)))
+            shrink(move(coordinate.expand(self.shape)))
             for coordinate in self.coordinates
         )
         return replace(self, shape=shape, images=images, rows=rows, columns=columns)
@@ -228,7 +228,7 @@ def _evenly_spaced(coordinate: Tensor) -> bool:
     return bool(torch.allclose(steps, steps[:1].expand_as(steps)))
 
 
-def _shrink(coordinate: Tensor) -> Tensor:
+def shrink(coordinate: Tensor) -> Tensor:
     """Reduce dimensions along which all values are the same to one element.
 
     Expanded ones (stride 0) are, and others may be after a concatenation. Small tensors are only
