@@ -242,9 +242,8 @@ def _pack(
     """Copy the ``chunks`` of all maps into one piece of memory on the CPU."""
     count = sum(len(chunk.values) for chunk in chunks)
     memory = allocate(bytes_of(cells, peaks.dtype, len(units), count))
-    memory[-8:] = (
-        0  # bytes behind the last tensor, so that equal maps have equal bytes
-    )
+    # bytes behind the last tensor, so that equal maps have equal bytes
+    memory[-8:] = 0
     packed = SparseMaps.view(memory, cells, peaks.dtype, len(units), count)
     packed.peaks.copy_(peaks)
     packed.images.copy_(images)
