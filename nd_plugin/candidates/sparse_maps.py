@@ -41,6 +41,11 @@ class PendingMaps(NamedTuple):
     maps: Tensor  # (image, unit, row, column)
     peaks: Tensor  # (image, unit), maxima of the maps
 
+    @classmethod
+    def of(cls, batch: int, images: Tensor, maps: Tensor) -> PendingMaps:
+        """Compute the maxima of ``maps``; ``images`` are on their device, too."""
+        return cls(batch, images, maps, peaks_of(maps))
+
 
 @dataclass(frozen=True)
 class SparseMaps:
