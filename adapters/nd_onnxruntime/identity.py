@@ -13,8 +13,6 @@ from nd_onnxruntime.feeding import Feed
 from nd_onnxruntime.image_input import ImageInput
 from nd_plugin import Identity, fingerprint
 
-FINGERPRINT_LENGTH = 16  # hexadecimal digits of a SHA-256
-
 
 def identify(
     document: Document,

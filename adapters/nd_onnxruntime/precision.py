@@ -35,12 +35,8 @@ FLOAT32 = "float32"
 TF32 = "tf32"
 TF32_CAPABILITY = (8, 0)  # of the first GPUs that have TF32
 SEPARATOR = " and "
-INDICES = (
-    "int32",
-    "int64",
-    "bool",
-    "string",
-)  # weights of these are not computed with
+# weights of these are not computed with
+INDICES = ("int32", "int64", "bool", "string")
 
 
 def deciding_types(weights: str) -> str:

@@ -10,12 +10,10 @@ import torch
 
 T = TypeVar("T")
 
-FREE_SHARE = (
-    0.4  # of the device's free memory, the default budget; the rest is the model's
-)
-HOST_BUDGET = (
-    2**30
-)  # bytes, by default, where the device does not tell its free memory
+# of the device's free memory, the default budget; the rest is the model's
+FREE_SHARE = 0.4
+# bytes, by default, where the device does not tell its free memory
+HOST_BUDGET = 2**30
 
 # of the budget
 CANDIDATE_SHARE = 0.5

@@ -28,9 +28,8 @@ class ImageLabels:
 class UnitSums:
     """Sums over images, which grow."""
 
-    intersections: (
-        Tensor  # (unit, 1 + concept) int64, |M_k ∩ L_c|; column 0 stays as it is
-    )
+    # (unit, 1 + concept) int64, |M_k ∩ L_c|; column 0 stays as it is
+    intersections: Tensor
     areas: Tensor  # (unit, category) int64, |M_k| over the images that have the category
 
     @classmethod

@@ -83,7 +83,11 @@ class Candidates:
             self._book(batch, candidates)
 
     def hold(self, batch: int, maps: SparseMaps) -> None:
-        """Store ``maps``, which are on the device."""
+        """Store ``maps``, which are on the device, in the place of any that a batch had before.
+
+        A step that ran out of the device's memory has stored some, and is made once more.
+        """
+        self._discard(batch)
         self.by_batch[batch] = maps
         self.on_device.add(batch)
         self.device_nbytes += maps.nbytes
@@ -91,15 +95,11 @@ class Candidates:
     def offload(self, amount: int) -> None:
         """Move ``amount`` bytes of maps from the device to memory, the oldest batches first."""
         target = self.device_nbytes - amount
-        copied = False
         for batch in sorted(self.on_device):
             if self.device_nbytes <= target:
                 break
             maps = self._take_from_device(batch)
             self._book(batch, maps.copy_to(self.memory.reserve(maps.nbytes)))
-            copied = True
-        if copied and torch.cuda.is_available():
-            torch.cuda.synchronize()
 
     def prune(self, bound: Tensor) -> None:
         """Drop from memory what does not exceed a higher ``bound`` (unit,)."""
@@ -109,7 +109,11 @@ class Candidates:
             if isinstance(maps, StoredMaps):
                 continue
             if batch in self.on_device:
-                self._prune_on_device(batch, bound)
+                device_bound = bound.to(maps.memory.device)
+                exceeding = device_maps.above(
+                    maps, device_bound, neighbours=self.has_maps
+                )
+                self.hold(batch, exceeding)
                 continue
             pruned = maps.above(bound_on_cpu, neighbours=self.has_maps)
             if pruned is not maps:
@@ -117,11 +121,6 @@ class Candidates:
                 self._book(
                     batch, pruned.copy_to(self.memory.reserve(pruned.nbytes))
                 )
-
-    def _prune_on_device(self, batch: int, bound: Tensor) -> None:
-        maps = self._take_from_device(batch)
-        bound = bound.to(maps.memory.device)
-        self.hold(batch, device_maps.above(maps, bound, neighbours=self.has_maps))
 
     def spill(self, bound: Tensor, amount: int) -> None:
         """Move ``amount`` bytes of maps from memory to the file, the oldest batches first.
@@ -141,7 +140,9 @@ class Candidates:
         with full_disk_as_not_saved(self._folder, self.path_without_suffix is None):
             self._write_oldest(self.nbytes)
             for batch in sorted(self.on_device):
-                self.by_batch[batch] = self._write(self._take_from_device(batch))
+                stored = self._write(self.of(batch))
+                self._take_from_device(batch)
+                self.by_batch[batch] = stored
 
     def reopen(self, *, append: bool) -> None:
         """Open the file that an earlier run left, ``append`` or only to read it.
@@ -225,6 +226,14 @@ class Candidates:
         """Free the memory of the ``maps`` of a batch."""
         self.memory.release(batch)
         self.nbytes -= maps.nbytes
+
+    def _discard(self, batch: int) -> None:
+        """Free the memory of a batch's maps, on the device or not, if it has any."""
+        maps = self.by_batch.get(batch)
+        if batch in self.on_device:
+            self._take_from_device(batch)
+        elif isinstance(maps, SparseMaps):
+            self._release(batch, maps)
 
     def _take_from_device(self, batch: int) -> SparseMaps:
         """Return the maps of a batch on the device, which the caller moves elsewhere."""

@@ -41,6 +41,11 @@ class PendingMaps(NamedTuple):
     maps: Tensor  # (image, unit, row, column)
     peaks: Tensor  # (image, unit), maxima of the maps
 
+    @classmethod
+    def of(cls, batch: int, images: Tensor, maps: Tensor) -> PendingMaps:
+        """Compute the maxima of ``maps``; ``images`` are on their device, too."""
+        return cls(batch, images, maps, peaks_of(maps))
+
 
 @dataclass(frozen=True)
 class SparseMaps:
@@ -242,9 +247,8 @@ def _pack(
     """Copy the ``chunks`` of all maps into one piece of memory on the CPU."""
     count = sum(len(chunk.values) for chunk in chunks)
     memory = allocate(bytes_of(cells, peaks.dtype, len(units), count))
-    memory[-8:] = (
-        0  # bytes behind the last tensor, so that equal maps have equal bytes
-    )
+    # bytes behind the last tensor, so that equal maps have equal bytes
+    memory[-8:] = 0
     packed = SparseMaps.view(memory, cells, peaks.dtype, len(units), count)
     packed.peaks.copy_(peaks)
     packed.images.copy_(images)

@@ -70,6 +70,9 @@ class DeviceCounter:
                 key = (layer, at_quantile.quantile)
                 self.values[key] = at_quantile.values.to(self.device)
         self.category_of = category_indices(self.part_run.feed.concepts)
+        if self.layers_to_rerun:
+            # all batches are decoded again, with their images
+            self.annotations.clear()
 
     def count_from(self, start: int) -> Iterator[CountedBatch]:
         """Count the part's batches, without the first ``start``."""
@@ -91,14 +94,12 @@ class DeviceCounter:
         numbers = feed.batch_numbers(start)
         while numbers:
             number = numbers[0]
-            if number in self.annotations and not self.layers_to_rerun:
+            if number in self.annotations:
                 yield AnnotatedBatch(self.annotations.pop(number), {})
                 numbers = numbers[1:]
                 continue
             stored = [number in self.annotations for number in numbers]
-            missing = len(numbers)
-            if not self.layers_to_rerun and True in stored:
-                missing = stored.index(True)
+            missing = stored.index(True) if True in stored else len(numbers)
             yield from self._decoded(numbers[:missing])
             numbers = numbers[missing:]
 
@@ -136,9 +137,7 @@ class DeviceCounter:
         for layer, maps in activations.items():
             maps = maps.to(self.device)
             images = readable.indices.to(self.device)
-            pending = PendingMaps(
-                batch.number, images, maps, maps.flatten(2).amax(2)
-            )
+            pending = PendingMaps.of(batch.number, images, maps)
             values = [
                 self.values[layer, at_quantile.quantile]
                 for at_quantile in self.thresholds[layer]
@@ -154,7 +153,7 @@ class DeviceCounter:
         def count() -> Mapping[tuple[str, float], Sequence[BatchCounts]]:
             return self._count_layers(group)
 
-        units = self.memory.survive(count, self._release)
+        units = self.memory.survive(count, self.part_run.state.offload)
         batches = [batch.annotations for batch in group]
         return CountedBatch(
             reduce(add, (batch.areas for batch in batches)),
@@ -164,11 +163,6 @@ class DeviceCounter:
             Remarks.total(batch.remarks for batch in batches),
             batches=len(batches),
         )
-
-    def _release(self) -> None:
-        """Move all candidates to memory."""
-        for candidates in self.part_run.state.files():
-            candidates.offload(candidates.device_nbytes)
 
     def _count_layers(
         self, group: Sequence[AnnotatedBatch]

@@ -75,18 +75,13 @@ class DeviceStrategy:
             }
 
         def release() -> None:
-            self._offload(part_run)
+            part_run.state.offload()
             self.finish(part_run)
-            self._offload(part_run)
+            part_run.state.offload()
 
         return self.memory.survive(
             run_whole, release, run_halves if len(pixels) > 1 else None
         )
-
-    def _offload(self, part_run: PartRun) -> None:
-        """Move all candidates from the device to memory."""
-        for candidates in part_run.state.files():
-            candidates.offload(candidates.device_nbytes)
 
     def update(
         self, part_run: PartRun, batch: Batch, activations: Mapping[str, Tensor]
@@ -126,6 +121,7 @@ class DeviceStrategy:
     def finish(self, part_run: PartRun) -> None:
         """Move cells that may exceed a threshold from pending maps to candidates."""
         _check_finite(part_run)
+        self.memory.note(map_reader(self.device).note)
         for layer_state in part_run.state.layers.values():
             layer_state.bound.update_level()
             self._sift(
@@ -171,7 +167,9 @@ class DeviceStrategy:
         """Store cells above ``bounds`` (unit,) in the second pass."""
         state = part_run.state
         for layer, maps in activations.items():
-            pending = _pending(batch, maps.to(self.device))
+            maps = maps.to(self.device)
+            images = batch.indices.to(self.device, non_blocking=True)
+            pending = PendingMaps.of(batch.number, images, maps)
             bound = bounds[layer].to(self.device)
             self._sift(state.second_pass[layer], [pending], bound)
         self._keep_within(state.all_bounds(bounds), memory)
@@ -205,11 +203,6 @@ def _update_layer(
     bound.add_reached(summary.not_below, len(maps))
     bound.update(maps)
     layer_state.pending.append(PendingMaps(batch, images, maps, summary.peaks))
-
-
-def _pending(batch: Batch, maps: Tensor) -> PendingMaps:
-    images = batch.indices.to(maps.device, non_blocking=True)
-    return PendingMaps(batch.number, images, maps, maps.flatten(2).amax(2))
 
 
 def _check_finite(part_run: PartRun) -> None:

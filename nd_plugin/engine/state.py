@@ -155,6 +155,11 @@ class State:
             bound_of[candidates] = second_pass_bounds[layer]
         return bound_of
 
+    def offload(self) -> None:
+        """Move all candidates from a device to memory."""
+        for candidates in self.files():
+            candidates.offload(candidates.device_nbytes)
+
     def close(self) -> None:
         """Close all files."""
         for candidates in self.files():

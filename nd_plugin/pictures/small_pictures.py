@@ -8,12 +8,10 @@ from PIL import Image
 
 LONGEST_SIDE = 224  # pixels
 QUALITY = 80  # of JPEG: 6 to 10 KB for photographs
-TINY = (
-    64  # pixels of the longest side: up to here PNG is small, and shows every pixel
-)
-REDUCING_GAP = (
-    1.0  # see `Image.resize`: reduced by a whole factor first, then interpolated
-)
+# pixels of the longest side: up to here PNG is small, and shows every pixel
+TINY = 64
+# see `Image.resize`: reduced by a whole factor first, then interpolated
+REDUCING_GAP = 1.0
 
 
 def encode_small(picture: Image.Image) -> bytes:

@@ -19,11 +19,8 @@ from nd_plugin.plots.latex import escape
 from nd_plugin.results.atomic_files import write_file
 
 DOTS_PER_INCH = 300  # of PNG files, as printers ask for
-TEX_SYSTEMS = (
-    "lualatex",
-    "xelatex",
-    "pdflatex",
-)  # that measure the texts of a PGF file
+# that measure the texts of a PGF file
+TEX_SYSTEMS = ("lualatex", "xelatex", "pdflatex")
 # Of files with vectors: text is text, and nothing in them tells when they were written.
 VECTOR_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from nd_plugin.errors import BadInput
-from nd_plugin.report.colours import OF_CATEGORY
 from nd_plugin.report.layer_report import LayerReport
+from nd_plugin.report.netdissect_csv import in_paper_order
 
 
 class Reported(Protocol):
@@ -108,5 +108,4 @@ def all_categories(reports: Sequence[LayerReport]) -> list[str]:
         categories.update(dict.fromkeys(report.categories))
         labels = (score.category for score in report.scores if score.detector)
         categories.update(dict.fromkeys(labels))
-    broden = [name for name in OF_CATEGORY if name in categories]
-    return list(dict.fromkeys([*broden, *categories]))
+    return list(in_paper_order(categories))

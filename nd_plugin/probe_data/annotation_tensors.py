@@ -36,9 +36,8 @@ class AnnotationTensors:
     concept_counts: (
         Tensor  # (image,) int64, concepts that have a pixel in the image
     )
-    concepts: (
-        Tensor  # (concept of an image,) int64, image after image, ascending in each
-    )
+    # (concept of an image,) int64, image after image, ascending in each
+    concepts: Tensor
     areas: Tensor  # (concept of an image,) int64, |L_c| of `concepts` in the image, pixels
 
     @classmethod

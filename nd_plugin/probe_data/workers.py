@@ -13,9 +13,8 @@ from nd_plugin.errors import RunFailed
 from nd_plugin.machine.forked_workers import can_fork
 
 LARGEST_DEFAULT_ON_CPU = 4  # the forward pass needs the other cores
-LARGEST_DEFAULT = (
-    32  # beside an accelerator; more decode faster than any takes images
-)
+# beside an accelerator; more decode faster than any takes images
+LARGEST_DEFAULT = 32
 BATCHES_AHEAD = 2  # that each worker decodes before they are asked for
 WORKER_BYTES = 2**26  # what a worker takes beside its batches
 CGROUPS = Path("/sys/fs/cgroup")

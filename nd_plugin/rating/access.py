@@ -15,10 +15,8 @@ from http.cookies import CookieError, SimpleCookie
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 JSON_TYPE = "application/json"
 LARGEST_BODY = 16 * 1024  # bytes
-CROSS_SITE = (
-    "cross-site",
-    "same-site",
-)  # values of Sec-Fetch-Site of foreign pages
+# values of Sec-Fetch-Site of foreign pages
+CROSS_SITE = ("cross-site", "same-site")
 
 
 def is_loopback(host: str) -> bool:

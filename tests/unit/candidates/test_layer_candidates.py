@@ -18,7 +18,7 @@ from nd_plugin.candidates import budgets
 from nd_plugin.candidates import layer_candidates as candidates
 from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.candidates.map_file import CandidateFile, StoredMaps
-from nd_plugin.candidates.sparse_maps import SparseMaps
+from nd_plugin.candidates.sparse_maps import SparseMaps, peaks_of, sparsify
 from nd_plugin.engine.thresholds import UnitThresholds, thresholds
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.errors import NotSaved, RunFailed
@@ -582,3 +582,76 @@ def test_a_reserve_of_the_disk_stays_free(
     usage = {tmp_path: DiskUsage(total, total - free, free)}
     monkeypatch.setattr(shutil, "disk_usage", usage.__getitem__)
     assert candidates.free_bytes(tmp_path) == usable
+
+
+def device_maps_of(maps: Tensor, images: range) -> SparseMaps:
+    """Sparse maps as a device holds them; here on the CPU."""
+    batch = maps[images.start : images.stop]
+    indices = torch.tensor(images)
+    return sparsify(batch, indices, peaks_of(batch), NOTHING)
+
+
+class TestOnDevice:
+    """Maps that a device holds, on CPU tensors."""
+
+    def test_maps_that_are_stored_twice_take_memory_once(
+        self, maps: Tensor
+    ) -> None:
+        kept = Candidates((4, 5), maps.dtype)
+        batch = device_maps_of(maps, range(10))
+        kept.hold(0, batch)
+        kept.hold(0, batch)
+        assert kept.device_nbytes == batch.nbytes
+        kept.offload(kept.device_nbytes)
+        assert (kept.device_nbytes, kept.nbytes) == (0, batch.nbytes)
+        kept.hold(0, batch)
+        assert (kept.device_nbytes, kept.nbytes) == (batch.nbytes, 0)
+        kept.offload(kept.device_nbytes)
+        kept.spill(NOTHING, kept.nbytes)
+        assert kept.nbytes == 0
+        assert all(block.pieces == 0 for block in kept.pool.blocks)
+        assert not kept.memory.block_of
+        kept.close()
+
+    def test_a_full_disk_leaves_maps_on_the_device(
+        self, maps: Tensor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kept = Candidates((4, 5), maps.dtype)
+        batch = device_maps_of(maps, range(10))
+        kept.hold(0, batch)
+
+        def full_disk(*arguments: object, **options: object) -> StoredMaps:
+            raise OSError(errno.ENOSPC, "no space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(CandidateFile, "write", full_disk)
+            with pytest.raises(NotSaved):
+                kept.write_all()
+        assert kept.on_device == {0}
+        assert (kept.device_nbytes, kept.nbytes) == (batch.nbytes, 0)
+        kept.write_all()
+        assert (kept.device_nbytes, kept.on_device) == (0, set())
+        assert torch.equal(kept.of(0).memory, batch.memory)
+        kept.close()
+
+    def test_the_file_is_written_from_memory(
+        self, maps: Tensor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """NumPy reads no memory of a GPU."""
+        kept = Candidates((4, 5), maps.dtype)
+        batch = device_maps_of(maps, range(10))
+        kept.hold(0, batch)
+        addresses = []
+        write = CandidateFile.write
+
+        def record(
+            file: CandidateFile, maps: SparseMaps, offset: int
+        ) -> StoredMaps:
+            addresses.append(maps.memory.data_ptr())
+            return write(file, maps, offset)
+
+        monkeypatch.setattr(CandidateFile, "write", record)
+        kept.write_all()
+        kept.close()
+        assert len(addresses) == 1
+        assert batch.memory.data_ptr() not in addresses

@@ -18,8 +18,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nd_plugin import Annotation, Dissection, RunFailed, Settings, open_concepts
 from nd_plugin.accelerator.device_memory import DeviceMemory
-from nd_plugin.engine import device_counter
+from nd_plugin.accelerator.kernels import Kernel
+from nd_plugin.accelerator.peaks import MapReader
+from nd_plugin.candidates.device_maps import sparsify_batches
+from nd_plugin.engine import device_counter, device_strategy
 from nd_plugin.engine.device_strategy import DeviceStrategy
+from nd_plugin.engine.passes import observe
 from nd_plugin.engine.run import open_run, run
 from nd_plugin.probe_data.batches import Feed
 
@@ -215,6 +219,40 @@ class TestMemory:
         ]
         assert note.startswith("the device ran out of memory: less was stored")
 
+    def test_a_step_that_fails_halfway_is_made_again(
+        self,
+        concepts: Numbered,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Batches that the first try has stored are stored once, and their memory is freed."""
+        steps: Counter[str] = Counter()
+
+        def fail_halfway(*arguments: Any, **options: Any) -> Iterator[Any]:
+            steps["made"] += 1
+            for item in sparsify_batches(*arguments, **options):
+                yield item
+                if steps["made"] == 1:
+                    raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+
+        expected = dissect(concepts, "host")
+        monkeypatch.setattr(device_strategy, "sparsify_batches", fail_halfway)
+        # the first try's batches would never fit into this
+        actual = dissect(concepts, "device", device_memory=2**20, memory=0)
+        assert steps["made"] > 1
+        assert_equal(actual, expected)
+
+    def test_annotations_leave_where_all_are_decoded_again(
+        self, concepts: Numbered, on_device: None
+    ) -> None:
+        model = Planted(ACTIVATIONS)
+        with open_run(model, list(ACTIVATIONS), feed_of(concepts)) as (part_run, _):
+            observe(part_run)
+            strategy = part_run.strategy
+            assert isinstance(strategy, DeviceStrategy)
+            assert strategy.annotations
+            strategy.count(part_run, {}, ["plain"], 0)
+            assert not strategy.annotations
+
     def test_a_model_that_never_fits_is_an_error_with_a_remedy(
         self, concepts: Numbered, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -238,9 +276,7 @@ class TestMemory:
         names = {"masks": "JoinedMaps", "candidates": "sparsify_batches"}
         modules = {
             "masks": device_counter,
-            "candidates": __import__(
-                "nd_plugin.engine.device_strategy", fromlist=["sparsify_batches"]
-            ),
+            "candidates": device_strategy,
         }
         function = getattr(modules[place], names[place])
         monkeypatch.setattr(
@@ -287,6 +323,16 @@ class TestMemory:
                 sum(stored.nbytes for stored in candidates),
                 sum(stored.file_length for stored in candidates),
             )
+
+
+def test_maps_that_are_read_without_the_kernel_are_noted(
+    concepts: Numbered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel("maps were read", "no_module", lambda *_: True, 0)
+    kernel.note = "maps were read by plain torch operations"
+    monkeypatch.setattr(device_strategy, "map_reader", lambda _: MapReader(kernel))
+    for dissection in dissect(concepts, "device"):
+        assert kernel.note in dissection.provenance.notes
 
 
 @dataclass(frozen=True)
