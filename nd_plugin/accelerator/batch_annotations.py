@@ -10,6 +10,7 @@ import torch
 
 from nd_plugin.accelerator.annotations import DeviceAnnotations, find_categories
 from nd_plugin.contracts.provenance import Skipped
+from nd_plugin.machine.transfers import to_device
 from nd_plugin.method.annotations import Counts
 from nd_plugin.method.counting import ConceptCounts
 from nd_plugin.probe_data.batch import Batch
@@ -45,7 +46,7 @@ def annotations_on(
     There are so many ``categories``; ``category_of`` is (concept,).
     """
     areas = ConceptCounts.empty(len(category_of), categories)
-    device_category_of = torch.from_numpy(category_of).to(device, non_blocking=True)
+    device_category_of = to_device(torch.from_numpy(category_of), device)
     by_size = []
     for on_host in batch.annotations:
         counted = on_host.of_images(readable)
@@ -55,11 +56,11 @@ def annotations_on(
             counted.concept_counts.numpy(),
             category_of,
         )
-        members = counted.members.to(device, non_blocking=True)
+        members = to_device(counted.members, device)
         by_size.append(
             DeviceAnnotations(
-                counted.images.to(device, non_blocking=True),
-                counted.combinations.to(device, non_blocking=True),
+                to_device(counted.images, device),
+                to_device(counted.combinations, device),
                 members,
                 find_categories(members, device_category_of, categories),
             )

@@ -34,6 +34,7 @@ from nd_plugin.engine.batch_counter import CountedBatch, category_indices
 from nd_plugin.engine.device_counter import DeviceCounter
 from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
 from nd_plugin.engine.state import LayerState
+from nd_plugin.machine.transfers import to_device
 from nd_plugin.probe_data.batches import Batch
 
 
@@ -87,7 +88,7 @@ class DeviceStrategy:
         self, part_run: PartRun, batch: Batch, activations: Mapping[str, Tensor]
     ) -> None:
         """Add the maps of a batch; sift pending maps where these are too large."""
-        images = batch.indices.to(self.device, non_blocking=True)
+        images = to_device(batch.indices, self.device)
         for layer, maps in activations.items():
             maps = maps.to(self.device)
             layer_state = part_run.layer_state(layer, maps)
@@ -168,7 +169,7 @@ class DeviceStrategy:
         state = part_run.state
         for layer, maps in activations.items():
             maps = maps.to(self.device)
-            images = batch.indices.to(self.device, non_blocking=True)
+            images = to_device(batch.indices, self.device)
             pending = PendingMaps.of(batch.number, images, maps)
             bound = bounds[layer].to(self.device)
             self._sift(state.second_pass[layer], [pending], bound)

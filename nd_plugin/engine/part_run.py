@@ -17,6 +17,7 @@ from nd_plugin.engine.state import LayerState, State
 from nd_plugin.engine.thresholds import UnitThresholds
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.machine.memory_blocks import BlockPool
+from nd_plugin.machine.transfers import to_device
 from nd_plugin.method.finite import at_least_float32, first_non_finite
 from nd_plugin.probe_data.batches import Batch, Batches, Feed
 from nd_plugin.receptive_fields.geometry import Geometry, spread_evenly
@@ -174,7 +175,7 @@ class PartRun:
     def run_model(self, pixels: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Run ``pixels`` (image, channel, row, column) through the model; see `activations`."""
         assert self.probe is not None
-        pixels = pixels.to(self.device, non_blocking=True)
+        pixels = to_device(pixels, self.device)
         activations = self.probe(self.feed.preprocess.normalise(pixels))
         return {layer: at_least_float32(activations[layer]) for layer in layers}
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nd_plugin.machine.transfers import to_device
 from nd_plugin.method.numpy_on_cpu import count_nonzero
 
 # that a bound exceeds the threshold, for one unit at one time
@@ -90,7 +91,7 @@ class LowerBound:
             self.drawn, self.drawn + image_count, dtype=torch.float64, device="cpu"
         )
         cells = (image_numbers * GOLDEN_RATIO % 1 * cell_count).long()
-        cells = cells.to(maps.device, non_blocking=True)
+        cells = to_device(cells, maps.device)
         images = torch.arange(image_count, device=maps.device)
         self.waiting += (maps.flatten(2)[images, :, cells],)
         self.drawn += image_count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,17 @@ import pytest
 import torch
 from exact_network import LAYERS, PREPROCESS, ExactNetwork, check_exactness
 
-from nd_plugin import ConceptSet, Dissection, Settings, open_concepts, open_model
+from nd_plugin import (
+    ConceptSet,
+    Dissection,
+    Model,
+    Settings,
+    open_concepts,
+    open_model,
+)
 from nd_plugin.engine.run import run
 from nd_plugin.probe_data.batches import Feed
+from nd_plugin.resuming.checkpoint import CheckpointFolder
 
 IMAGES = 60
 BATCH = 8  # the last batch is smaller
@@ -44,7 +53,13 @@ def dissect(
     **options: Any,
 ) -> list[Dissection]:
     model = open_model(ExactNetwork().eval().to(device))
-    feed = Feed.of(
+    return run(model, LAYERS, feed_of(concepts, model, quantiles, **options))
+
+
+def feed_of(
+    concepts: ConceptSet, model: Model, quantiles: Sequence[float], **options: Any
+) -> Feed:
+    return Feed.of(
         concepts,
         PREPROCESS,
         Settings(quantiles=tuple(quantiles)),
@@ -52,7 +67,6 @@ def dissect(
         batch_size=BATCH,
         **{"workers": 0, **options},
     )
-    return run(model, LAYERS, feed)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +103,20 @@ def test_units_are_of_every_kind(on_the_cpu: list[Dissection]) -> None:
     assert far.dead.any() and far.sparse.any()
     assert (~far.dead & ~far.sparse).sum() > 4
     assert all(int(result.intersection.sum()) > 0 for result in on_the_cpu)
+
+
+def test_a_checkpoint_after_each_batch(
+    gpu: torch.device,
+    concepts: ConceptSet,
+    on_the_cpu: list[Dissection],
+    tmp_path: Path,
+) -> None:
+    model = open_model(ExactNetwork().eval().to(gpu))
+    feed = feed_of(concepts, model, QUANTILES)
+    folder = CheckpointFolder(tmp_path / "state", feed, every_images=BATCH)
+    with folder.guarded():
+        results = run(model, LAYERS, feed, open_state=folder.open_state)
+    assert_equal(results, on_the_cpu)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nd_plugin.machine.transfers import to_device
 from nd_plugin.method.lower_bound import GOLDEN_RATIO
 from nd_plugin.probe_data.batches import shuffled
 from nd_plugin.results.activation_histograms import ActivationHistograms
@@ -57,8 +58,8 @@ class ActivationSample:
         first_places = images[rows].double() * GOLDEN_RATIO
         places = (first_places[:, None] + steps / drawn_cells) % 1
         positions = (places * cell_count).long()
-        positions = positions.to(maps.device, non_blocking=True)
-        rows = rows.to(maps.device, non_blocking=True)
+        positions = to_device(positions, maps.device)
+        rows = to_device(rows, maps.device)
         values = cells[rows[:, None], :, positions]
         self.values.append(values.flatten(0, 1))
 
