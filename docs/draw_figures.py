@@ -31,7 +31,7 @@ def main() -> None:
         "units.png": plot_units(last, best_units(last)),
     }
     for name, ax in plots.items():
-        compress(save_plot(ax, HERE / name))
+        shrink(save_plot(ax, HERE / name))
 
 
 def best_units(dissection: Dissection) -> list[int]:
@@ -41,12 +41,12 @@ def best_units(dissection: Dissection) -> list[int]:
     return [detectors[0][0].unit for detectors in best if detectors]
 
 
-def compress(path: Path) -> None:
-    """Shrink a picture to the width of a page, in 256 colours."""
+def shrink(path: Path) -> None:
+    """Shrink a picture to the width of a page; no palette has all its images' colours."""
     picture = Image.open(path).convert("RGB")
     height = round(picture.height * WIDTH / picture.width)
     small = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
-    small.quantize(256).save(path, optimize=True)
+    small.save(path, optimize=True)
 
 
 if __name__ == "__main__":

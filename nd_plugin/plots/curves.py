@@ -87,6 +87,9 @@ def plot_quantiles(
     )
     if min(quantiles) > 0 and max(quantiles) / min(quantiles) >= LOG_FROM:
         ax.set_xscale("log")
+    if min(quantiles) == max(quantiles):
+        # between ticks around one point there is nothing to read
+        ax.set_xticks([quantiles[0]], labels=[f"{quantiles[0]:g}"])
     return ax
 
 

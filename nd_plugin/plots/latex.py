@@ -80,12 +80,14 @@ COMMANDS_OF_CAPITALS = set(
 )
 # Greek in Unicode and in LaTeX differ here
 GREEK_NAMES = {"lamda": "lambda", "final sigma": "varsigma"}
+NOT_IN_CONCEPT_SET = "--"
 
 
 def latex_table(results: Results) -> str:
     r"""Return a ``tabular`` of booktabs: a row for each result, unique detectors by category.
 
-    Columns: units, detectors, unique detectors, and of these each category. The document needs
+    Columns: units, detectors, unique detectors, and of these each category, with a dash where the
+    concept set of a result has no such category. The document needs
     ``\usepackage{booktabs}``. Names are escaped for any LaTeX; characters that pdfLaTeX has not
     are named in a comment. Raises BadInput for no result, and for what is none.
     """
@@ -114,9 +116,15 @@ def to_latex(reports: Sequence[LayerReport]) -> str:
 def _row(name: str, report: LayerReport, categories: Sequence[str]) -> str:
     summary = report.summary
     counts = [summary.units, summary.detectors, summary.unique_detectors]
-    by_category = summary.unique_detectors_by_category
-    counts += [by_category.get(category, 0) for category in categories]
-    return " & ".join([escape(name), *map(str, counts)]) + r" \\"
+    by_category = [_count(report, category) for category in categories]
+    return " & ".join([escape(name), *map(str, counts), *by_category]) + r" \\"
+
+
+def _count(report: LayerReport, category: str) -> str:
+    """Return unique detectors of a category; a dash where the concept set has none such."""
+    if category not in report.categories:
+        return NOT_IN_CONCEPT_SET
+    return str(report.summary.unique_detectors_by_category.get(category, 0))
 
 
 def _comments(texts: Sequence[str]) -> list[str]:

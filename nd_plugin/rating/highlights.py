@@ -11,12 +11,13 @@ from PIL import Image
 
 from nd_plugin.errors import BadInput
 from nd_plugin.rating.study import Question, shown_ranks
-from nd_plugin.report.mask_overlays import BRIGHTNESS_OUTSIDE
 from nd_plugin.results.dissection import Dissection
 
 LONGEST_SIDE = 240  # pixels
 JPEG_QUALITY = 88
 PICTURES_IN_MEMORY = 1000
+# of pixels outside a mask: less than in reports, whose masks have an outline
+BRIGHTNESS_OUTSIDE = 0.25
 
 
 class Highlights:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from nd_plugin.report.explanation_record import MaskPixels, Pixels
 
-BRIGHTNESS_OUTSIDE = 0.25  # of pixels outside a mask
+# of pixels outside a mask; pages say the same in style.css and scripts/pictures.js
+BRIGHTNESS_OUTSIDE = 0.4
 OUTLINE_COLOUR = (255, 210, 0)
 
 

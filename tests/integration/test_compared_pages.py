@@ -210,8 +210,11 @@ class TestExplanations:
             assert page.url.endswith("#explanation-2")
             assert EVIL in visiting.text("h1")
 
-    def test_masks_lie_on_the_image(self, why: Path, browser: Any) -> None:
-        with visit(browser, why) as visiting:
+    @pytest.mark.parametrize("width", [PHONE, 1280])
+    def test_masks_lie_on_the_image(
+        self, why: Path, browser: Any, width: int
+    ) -> None:
+        with visit(browser, why, width=width) as visiting:
             first = visiting.page.locator(".explained > li").first
             image_box = first.locator("img").first.bounding_box()
             region_box = first.locator(".region").first.bounding_box()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,18 @@ def test_a_units_page(folder: Path, dissection: Dissection, browser: Any) -> Non
         visiting.page.go_back()
         visiting.page.wait_for_selector(".card:visible")
         assert heading.is_hidden()
+
+
+def test_the_page_of_a_unit_far_from_all_concepts(
+    dissection: Dissection, browser: Any, tmp_path: Path
+) -> None:
+    far = replace(dissection, intersection=dissection.intersection // 100)
+    assert far.iou.max() < 0.01
+    far.to_html(tmp_path / "far")
+    page = tmp_path / "far" / "index.html"
+    with visit(browser, page, "#layer-1/unit-7") as visiting:
+        assert "none has an IoU above 0.01" in visiting.text("#view")
+        assert visiting.page.locator("#view tbody tr").count() == 1
 
 
 def test_a_concepts_page(

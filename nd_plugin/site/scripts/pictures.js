@@ -1,6 +1,6 @@
 // Pictures with a region: inside of it as they are, outside dimmed, with a line around it.
 
-const DIMMED = "rgb(0 0 0 / 66%)";
+const DIMMED = "rgb(0 0 0 / 60%)";
 const OUTLINE_OF_UNIT = "#ffd200";
 const OUTLINE_OF_ANNOTATION = "rgb(255 255 255 / 70%)";
 const LARGEST_SCALE = 8;

@@ -66,7 +66,7 @@ function conceptTable(layer, unit, content) {
     ),
   );
   const header = ["concept", "category", "IoU", ""].map((text) => element("th", { scope: "col", class: text === "IoU" ? "number" : null }, text));
-  const range = layer.isRun ? `All concepts with an IoU above ${layer.level}` : "The best concept of each category";
+  const range = layer.isRun ? rangeOfConcepts(layer, content) : "The best concept of each category";
   return element(
     "section",
     {},
@@ -74,6 +74,12 @@ function conceptTable(layer, unit, content) {
     element("p", { class: "faint" }, `${range}; the dashed line is the limit of detectors, ${layer.minIou}.`),
     element("div", { class: "scroll" }, element("table", {}, element("thead", {}, element("tr", {}, ...header)), element("tbody", {}, ...rows))),
   );
+}
+
+// A unit's best concept is in its table even where its IoU is not above the level of the others.
+function rangeOfConcepts(layer, content) {
+  const isAbove = content.concepts.some(([, iou]) => iou > layer.level);
+  return isAbove ? `All concepts with an IoU above ${layer.level}` : `The best concept; none has an IoU above ${layer.level}`;
 }
 
 function bar(share, category, limit) {

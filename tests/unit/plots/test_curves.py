@@ -80,6 +80,11 @@ def test_quantiles_are_those_of_the_results(dissection: Dissection) -> None:
     assert plot_quantiles(results[:2]).get_xscale() == "linear"
 
 
+def test_one_quantile_is_the_only_tick(dissection: Dissection) -> None:
+    ax = plot_quantiles([dissection], [0.005])
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0.005"]
+
+
 def test_quantiles_of_files(file_report: LayerReport) -> None:
     with pytest.raises(BadInput, match="give quantiles"):
         plot_quantiles([file_report])

@@ -56,7 +56,7 @@ def test_results_of_other_categories(
     )
     head, first, second = rows(latex_table([dissection, other]))
     assert head[-3:] == ["object", "part", r"a\&b"]
-    assert first[-3:] == ["1", "1", "0"] and second[-3:-1] == ["0", "0"]
+    assert first[-3:] == ["1", "1", "--"] and second[-3:-1] == ["--", "--"]
 
 
 def test_it_is_a_method_too(dissection: Dissection, tmp_path: Path) -> None:

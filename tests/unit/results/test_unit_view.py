@@ -100,7 +100,7 @@ class TestTerminal:
         mask = pictured.activation_mask(2, 0)
         assert mask is not None and mask.any() and not mask.all()
         levels = np.unique(thumbnail[..., 1])
-        assert len(levels) == 2 and levels[0] < 0.3 * levels[1]
+        assert len(levels) == 2 and levels[0] < 0.45 * levels[1]
 
     def test_histogram(self, dissection: Dissection) -> None:
         sample = np.array([[0.0] * 5, [1.0] * 5, [1.0] * 5])

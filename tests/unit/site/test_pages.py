@@ -10,6 +10,7 @@ import re
 import pytest
 
 from nd_plugin.report.colours import category_colour
+from nd_plugin.report.mask_overlays import BRIGHTNESS_OUTSIDE, OUTLINE_COLOUR
 from nd_plugin.site import pages
 
 EVIL = "</script><script>alert(1)</script>\"'&\u2028\u202eלא"
@@ -68,3 +69,15 @@ def test_the_classes_of_categories_have_the_colours_of_all_reports() -> None:
     text = pages.page("base.html", "t", categories=("part", "wear", "object"))
     assert f".nd .category-0 {{ --category: {category_colour('part')}; }}" in text
     assert f".nd .category-2 {{ --category: {category_colour('object')}; }}" in text
+
+
+def test_pages_dim_and_outline_as_drawn_pictures_do() -> None:
+    black = round(100 * (1 - BRIGHTNESS_OUTSIDE))
+    dimmed = f"rgb(0 0 0 / {black}%)"
+    outline = "#{:02x}{:02x}{:02x}".format(*OUTLINE_COLOUR)
+    script = (pages.HERE / "scripts" / "pictures.js").read_text(encoding="utf-8")
+    assert f'DIMMED = "{dimmed}"' in script
+    assert f'OUTLINE_OF_UNIT = "{outline}"' in script
+    assert f"fill: {dimmed}; fill-rule: evenodd; stroke: {outline};" in str(
+        pages.stylesheet()
+    )
