@@ -10,6 +10,7 @@ from typing import Any
 
 from nd_plugin.captum_api.layer_dissection import LayerDissection
 from nd_plugin.cli import console
+from nd_plugin.cli.report import say_written
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.errors import BadInput, NDError, RunFailed, nearest
 from nd_plugin.explain.explanation import Explanation, Explanations
@@ -68,7 +69,7 @@ def explain(
         )
     if html is not None:
         explanations.to_html(html)
-        console.say(f"written to {html}")
+        say_written(html)
     if as_json:
         console.write(explanations.to_json())
     elif html is None:

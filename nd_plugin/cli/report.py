@@ -142,6 +142,11 @@ def _write_pages(
         displayed_layers.write_html(reports, path)
     else:
         comparison.to_html(path)
+    say_written(path)
+
+
+def say_written(path: Path) -> None:
+    """Say where pages were written, and which of them is to be opened."""
     page = path if displayed_layers.is_page_name(path) else path / REPORT_PAGE
     console.say(f"written to {path}; open {page} in a browser")
 

@@ -29,6 +29,7 @@ from nd_plugin.rating.sampling import (
 )
 from nd_plugin.rating.study import ChosenUnit, Question, Stratum, Study
 from nd_plugin.rating.votes import Vote
+from nd_plugin.report.netdissect_csv import in_paper_order
 
 ALL = "all"  # the row of a layer's sums
 
@@ -125,7 +126,12 @@ def _answers(
 def _layer_rows(
     study: Study, layer: str, answers: Mapping[Key, _Answers]
 ) -> list[RatingRow]:
-    strata = [stratum for stratum in study.strata if stratum.layer == layer]
+    stratum_of = {
+        stratum.category: stratum
+        for stratum in study.strata
+        if stratum.layer == layer
+    }
+    strata = [stratum_of[category] for category in in_paper_order(stratum_of)]
     chosen = [unit for unit in study.units if unit.layer == layer]
     rows = []
     for stratum in strata:

@@ -22,6 +22,9 @@ TIME_COLUMNS = ("time", "SubmitTime")
 YES_OF_ANSWER = {"yes": True, "y": True, "no": False, "n": False}
 
 
+CSV_COLUMNS = "question, rater and answer"
+
+
 def read_votes(path: Path, study_name: str) -> list[Vote]:
     """Read votes from ``.json`` (saved by a static page) or ``.csv`` (a crowd platform's).
 
@@ -30,9 +33,15 @@ def read_votes(path: Path, study_name: str) -> list[Vote]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"{path} cannot be read: {reason}") from error
+    except UnicodeError as error:
+        raise BadInput(
+            f"{path} is no text; choose the file that the page of `nd rate --export` has saved, or "
+            f"a .csv file with the columns {CSV_COLUMNS}"
+        ) from error
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read: {error.strerror or error}"
+        ) from error
     if path.suffix.lower() == ".csv":
         return _csv_votes(path, text)
     return _page_votes(path, text, study_name)
@@ -42,7 +51,7 @@ def _page_votes(path: Path, text: str, study_name: str) -> list[Vote]:
     try:
         content = json.loads(text)
         if content["format"] != FORMAT:
-            raise ValueError(f"its format is {content['format']!r}")
+            raise ValueError
         study = content["study"]
         rater = content["rater"]
         rows = [
@@ -51,7 +60,8 @@ def _page_votes(path: Path, text: str, study_name: str) -> list[Vote]:
         ]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(
-            f"{path} holds no votes of a rating page: {type(error).__name__}: {error}"
+            f"{path} holds no votes of a rating page; choose the file that the page of "
+            f"`nd rate --export` has saved, or a .csv file with the columns {CSV_COLUMNS}"
         ) from error
     if study != study_name:
         raise BadInput(

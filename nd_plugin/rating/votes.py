@@ -203,7 +203,10 @@ def _save(connection: sqlite3.Connection, vote: Vote) -> bool:
         "SELECT 1 FROM question WHERE identifier = ?", (vote.question,)
     )
     if known.fetchone() is None:
-        raise BadInput(f"no question {vote.question!r} in this study")
+        raise BadInput(
+            f"no question {vote.question!r} in this study; the vote may belong to another run, or "
+            "to another file of votes (--votes)"
+        )
     rater = _rater_number(connection, vote.rater)
     key = (rater, vote.question)
     row = connection.execute(

@@ -171,8 +171,17 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
+# of units.csv in a run's folder
+OWN_COLUMNS = {"unit", "concept", "category", "iou", "threshold"}
+
+
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
     missing = [repr(column) for column in COLUMNS if column not in columns]
+    if set(columns) >= OWN_COLUMNS:
+        raise RunInvalid(
+            f"{path} is a table of nd_plugin's own, not a NetDissect CSV file; give the folder of "
+            "its run, or write one with -o FILE.netdissect.csv"
+        )
     if missing:
         raise RunInvalid(
             f"{path} is no NetDissect CSV file: it has no column {', '.join(missing)}"

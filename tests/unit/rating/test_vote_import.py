@@ -47,7 +47,11 @@ def test_a_clock_that_is_wrong_cannot_outrun_later_votes(tmp_path: Path) -> None
     ("changes", "message"),
     [
         ({"study": "s2"}, "holds votes of another study ('s2', and this is 's1')"),
-        ({"format": "else"}, "its format is 'else'"),
+        (
+            {"format": "else"},
+            "holds no votes of a rating page; choose the file that the page of "
+            "`nd rate --export` has saved",
+        ),
         ({"votes": None}, "holds no votes of a rating page"),
         ({"votes": [{"question": "q1"}]}, "holds no votes of a rating page"),
         ({"rater": 7}, "vote 1: question, answer, time and rater must be texts"),

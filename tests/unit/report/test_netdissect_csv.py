@@ -171,3 +171,14 @@ class TestNumbers:
         path.write_text("\n".join([HEAD, *rows]))
         with pytest.raises(RunInvalid, match=message):
             read_netdissect_csv(path)
+
+
+def test_the_csv_of_a_run_is_told_from_the_authors(tmp_path: Path) -> None:
+    own = tmp_path / "units.csv"
+    own.write_text(
+        "unit,concept,category,iou,threshold,intersection\n0,a,object,0.1,1,2\n"
+    )
+    with pytest.raises(
+        RunInvalid, match=r"give the folder of its run, or write one with -o"
+    ):
+        read_netdissect_csv(own)
