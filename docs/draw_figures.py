@@ -17,6 +17,7 @@ from nd_torch.zoo import efficientnet_lite0
 HERE = Path(__file__).parent
 LAYERS = ["_blocks.5", "_blocks.10", "_swish#1"]
 WIDTH = 700  # pixels
+LARGEST_PNG = 200_000  # bytes
 
 
 def main() -> None:
@@ -42,11 +43,17 @@ def best_units(dissection: Dissection) -> list[int]:
 
 
 def shrink(path: Path) -> None:
-    """Shrink a picture to the width of a page; no palette has all its images' colours."""
+    """Shrink a picture to the width of a page, as JPEG where PNG is large.
+
+    No palette has the colours of all its images.
+    """
     picture = Image.open(path).convert("RGB")
     height = round(picture.height * WIDTH / picture.width)
     small = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
     small.save(path, optimize=True)
+    if path.stat().st_size > LARGEST_PNG:
+        path.unlink()
+        small.save(path.with_suffix(".jpg"), quality=88, optimize=True)
 
 
 if __name__ == "__main__":

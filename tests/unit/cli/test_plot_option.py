@@ -155,7 +155,7 @@ class TestLatex:
         assert done.returncode == 0, done.stderr
         rows = [line for line in done.stdout.splitlines() if line.endswith("\\\\")]
         assert rows[1] == r"run block.1/relu & 5 & 3 & 2 & 1 & 1 \\"
-        assert rows[2] == r"authors & 2 & 2 & 2 & 2 & 0 \\"
+        assert rows[2] == r"authors & 2 & 2 & 2 & 2 & -- \\"
 
     def test_an_ending_says_the_format(
         self, saved: Path, tmp_path: Path, nd: Any

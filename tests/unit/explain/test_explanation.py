@@ -497,7 +497,7 @@ def test_overlay() -> None:
     drawn = overlay(image, mask)
     assert (
         (drawn[2, 2] == 200).all()
-        and (drawn[0, 0] == 50).all()
+        and (drawn[0, 0] == 80).all()
         and drawn[1, 2].tolist() == [255, 210, 0]
     )
     assert (image == 200).all()
