@@ -26,10 +26,10 @@ from nd_plugin.accelerator.intersections import (
 from nd_plugin.accelerator.lit_pixels import lit_pixel_counter
 from nd_plugin.candidates.device_maps import JoinedMaps, sparsify_batches
 from nd_plugin.candidates.sparse_maps import PendingMaps, SparseMaps
-from nd_plugin.engine.batch_counter import CountedBatch, category_indices
+from nd_plugin.engine.batch_counter import CountedBatch
 from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
 from nd_plugin.engine.thresholds import UnitThresholds
-from nd_plugin.method.annotations import to_smallest_type
+from nd_plugin.method.annotations import Counts, to_smallest_type
 from nd_plugin.method.counting import BatchCounts
 from nd_plugin.method.upsampling import MaskGrid
 from nd_plugin.probe_data.batches import Batch
@@ -60,6 +60,7 @@ class DeviceCounter:
     layers_to_rerun: Sequence[str]
     memory: DeviceMemory
     annotations: dict[int, BatchAnnotations]  # by batch number, those on the device
+    category_of: Counts  # (concept,) index of its category
     # values (unit,) on the device, by layer and quantile
     values: dict[tuple[str, float], Tensor] = field(default_factory=dict)
 
@@ -69,7 +70,6 @@ class DeviceCounter:
             for at_quantile in at_quantiles:
                 key = (layer, at_quantile.quantile)
                 self.values[key] = at_quantile.values.to(self.device)
-        self.category_of = category_indices(self.part_run.feed.concepts)
         if self.layers_to_rerun:
             # all batches are decoded again, with their images
             self.annotations.clear()

@@ -30,11 +30,12 @@ from nd_plugin.candidates.budgets import keep_within_device, keep_within_memory
 from nd_plugin.candidates.device_maps import sparsify_batches
 from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.candidates.sparse_maps import PendingMaps
-from nd_plugin.engine.batch_counter import CountedBatch, category_indices
+from nd_plugin.engine.batch_counter import CountedBatch
 from nd_plugin.engine.device_counter import DeviceCounter
 from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
 from nd_plugin.engine.state import LayerState
 from nd_plugin.machine.transfers import to_device
+from nd_plugin.method.annotations import Counts
 from nd_plugin.probe_data.batches import Batch
 
 
@@ -44,6 +45,7 @@ class DeviceStrategy:
 
     device: torch.device
     memory: DeviceMemory
+    category_of: Counts  # (concept,) index of its category
     # by batch number, as long as there is room
     annotations: dict[int, BatchAnnotations] = field(default_factory=dict)
     annotation_bytes: int = 0
@@ -99,18 +101,19 @@ class DeviceStrategy:
             self.finish(part_run)
 
     def _retain_annotations(self, part_run: PartRun, batch: Batch) -> None:
-        if not batch.has_annotation_tensors:
+        nbytes = sum(annotations.nbytes for annotations in batch.annotations)
+        has_room = self.annotation_bytes + nbytes <= self.memory.annotations
+        if not batch.has_annotation_tensors or not has_room:
             return
         annotations = annotations_on(
             self.device,
             batch,
             len(part_run.feed.concepts.categories),
-            category_indices(part_run.feed.concepts),
+            self.category_of,
             part_run.state.readable,
         )
-        if self.annotation_bytes + annotations.nbytes <= self.memory.annotations:
-            self.annotations[batch.number] = annotations
-            self.annotation_bytes += annotations.nbytes
+        self.annotations[batch.number] = annotations
+        self.annotation_bytes += annotations.nbytes
 
     def _must_sift(self, part_run: PartRun, batch: Batch) -> bool:
         if part_run.saver.due(batch.image_count):
@@ -190,6 +193,7 @@ class DeviceStrategy:
             layers_to_rerun,
             self.memory,
             self.annotations,
+            self.category_of,
         )
         return counter.count_from(start)
 

@@ -27,6 +27,7 @@ from nd_plugin.accelerator.device_memory import DeviceMemory
 from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.contracts.precision import computed_precision
 from nd_plugin.contracts.provenance import Provenance, Settings
+from nd_plugin.engine.batch_counter import category_indices
 from nd_plugin.engine.combine import combine
 from nd_plugin.engine.device_strategy import DeviceStrategy
 from nd_plugin.engine.dissections import dissections
@@ -182,7 +183,8 @@ def uses_device_strategy(device: torch.device) -> bool:
 
 
 def _strategy(device: torch.device, feed: Feed) -> DeviceStrategy:
-    return DeviceStrategy(device, DeviceMemory.of(device, feed.device_memory))
+    memory = DeviceMemory.of(device, feed.device_memory)
+    return DeviceStrategy(device, memory, category_indices(feed.concepts))
 
 
 def run(
