@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 
 from torch import Tensor
 
@@ -28,27 +29,11 @@ def keep_within_device(bound_of: Mapping[Candidates, Tensor], budget: int) -> No
     ``bound_of``: their bounds (unit,). As in `keep_within_memory`, maps are pruned first, and the
     layer that takes most gives its oldest batches.
     """
-    if _total_device_bytes(bound_of) <= budget:
-        return
-    _prune_grown(bound_of)
-    if _total_device_bytes(bound_of) <= budget:
-        return
-    target = SPILL_TARGET * budget
-    while (total := _total_device_bytes(bound_of)) > target:
-        largest = max(bound_of, key=lambda candidates: candidates.device_nbytes)
-        largest.offload(int(total - target) + 1)
 
+    def offload(candidates: Candidates, amount: int) -> None:
+        candidates.offload(amount)
 
-def _prune_grown(bound_of: Mapping[Candidates, Tensor]) -> None:
-    """Prune candidates that have grown by `PRUNE_GROWTH` since the last time."""
-    for candidates, bound in bound_of.items():
-        batches = len(candidates.by_batch)
-        if batches > PRUNE_GROWTH * candidates.batches_at_last_prune:
-            candidates.prune(bound)
-
-
-def _total_device_bytes(all_candidates: Iterable[Candidates]) -> int:
-    return sum(candidates.device_nbytes for candidates in all_candidates)
+    _keep_within(budget, bound_of, attrgetter("device_nbytes"), offload)
 
 
 def keep_within_memory(bound_of: Mapping[Candidates, Tensor], memory: int) -> None:
@@ -58,16 +43,33 @@ def keep_within_memory(bound_of: Mapping[Candidates, Tensor], memory: int) -> No
     the layer that takes most memory are moved to disk, its oldest batches first, down to
     `SPILL_TARGET`. Raises NotSaved where the disk is full.
     """
-    if _total_bytes(bound_of) <= memory:
+
+    def spill(candidates: Candidates, amount: int) -> None:
+        candidates.spill(bound_of[candidates], amount)
+
+    _keep_within(memory, bound_of, attrgetter("nbytes"), spill)
+
+
+def _keep_within(
+    budget: int,
+    bound_of: Mapping[Candidates, Tensor],
+    bytes_of: Callable[[Candidates], int],
+    move: Callable[[Candidates, int], None],
+) -> None:
+    """Prune candidates, then ``move`` bytes of the largest, until ``bytes_of`` all fit."""
+    if sum(map(bytes_of, bound_of)) <= budget:
         return
     _prune_grown(bound_of)
-    if _total_bytes(bound_of) <= memory:
+    if sum(map(bytes_of, bound_of)) <= budget:
         return
-    target = SPILL_TARGET * memory
-    while (total := _total_bytes(bound_of)) > target:
-        largest = max(bound_of, key=lambda candidates: candidates.nbytes)
-        largest.spill(bound_of[largest], int(total - target) + 1)
+    target = SPILL_TARGET * budget
+    while (total := sum(map(bytes_of, bound_of))) > target:
+        move(max(bound_of, key=bytes_of), int(total - target) + 1)
 
 
-def _total_bytes(all_candidates: Iterable[Candidates]) -> int:
-    return sum(candidates.nbytes for candidates in all_candidates)
+def _prune_grown(bound_of: Mapping[Candidates, Tensor]) -> None:
+    """Prune candidates that have grown by `PRUNE_GROWTH` since the last time."""
+    for candidates, bound in bound_of.items():
+        batches = len(candidates.by_batch)
+        if batches > PRUNE_GROWTH * candidates.batches_at_last_prune:
+            candidates.prune(bound)

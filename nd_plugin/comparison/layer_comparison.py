@@ -24,9 +24,9 @@ from nd_plugin.comparison.differences import (
 from nd_plugin.comparison.tables import comparison_content
 from nd_plugin.comparison.terminal import render
 from nd_plugin.errors import BadInput
+from nd_plugin.report.categories import all_categories
 from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import LayerReport
-from nd_plugin.report.netdissect_csv import in_paper_order
 from nd_plugin.results.atomic_files import write_file
 from nd_plugin.results.dissection import Dissection
 
@@ -53,13 +53,7 @@ class LayerComparison:
     @cached_property
     def categories(self) -> tuple[str, ...]:
         """Categories of all layers: those of the paper in its order, then the others."""
-        names: dict[str, None] = {}
-        for layer in self.layers:
-            names.update(dict.fromkeys(layer.report.categories))
-        for layer in self.layers:
-            detectors = [score for score in layer.report.scores if score.detector]
-            names.update(dict.fromkeys(score.category for score in detectors))
-        return in_paper_order(names)
+        return tuple(all_categories([layer.report for layer in self.layers]))
 
     @cached_property
     def concepts(self) -> tuple[ComparedConcept, ...]:

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.explanations import unit_numbers
-from nd_plugin.plots.named_results import Result, all_categories, report_of
+from nd_plugin.plots.named_results import Result, report_of
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     COLUMN_WIDTH,
@@ -25,6 +25,7 @@ from nd_plugin.plots.style import (
     styled_axes,
     swatches,
 )
+from nd_plugin.report.categories import all_categories
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import LayerReport, UnitScore
 from nd_plugin.report.terminal import plural

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from nd_plugin.errors import BadInput
-from nd_plugin.plots.named_results import Result, all_categories, report_of
+from nd_plugin.plots.named_results import Result, report_of
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     legend_above,
@@ -20,6 +20,7 @@ from nd_plugin.plots.style import (
     say_nothing_to_show,
     styled_axes,
 )
+from nd_plugin.report.categories import all_categories
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import LayerReport
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nd_plugin.plots.named_results import Results, all_categories, named_reports
+from nd_plugin.plots.named_results import Results, named_reports
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     COLUMN_WIDTH,
@@ -22,6 +22,7 @@ from nd_plugin.plots.style import (
     styled_axes,
     swatches,
 )
+from nd_plugin.report.categories import all_categories
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import LayerReport
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 
 from nd_plugin.errors import BadInput
-from nd_plugin.plots.named_results import Results, all_categories, named_reports
+from nd_plugin.plots.named_results import Results, named_reports
 from nd_plugin.plots.style import (
     COLUMN_WIDTH,
     TINY,
@@ -22,6 +22,7 @@ from nd_plugin.plots.style import (
     say_nothing_to_show,
     styled_axes,
 )
+from nd_plugin.report.categories import all_categories
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import LayerReport
 

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nd_plugin.errors import BadInput
-from nd_plugin.plots.named_results import Results, all_categories, named_reports
+from nd_plugin.plots.named_results import Results, named_reports
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     TINY,
@@ -25,6 +25,7 @@ from nd_plugin.plots.style import (
     styled_axes,
     swatches,
 )
+from nd_plugin.report.categories import all_categories
 from nd_plugin.report.colours import FAINT, category_colours
 from nd_plugin.report.layer_report import LayerReport
 

@@ -6,7 +6,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from nd_plugin.plots.named_results import Results, all_categories, named_reports
+from nd_plugin.plots.named_results import Results, named_reports
+from nd_plugin.report.categories import all_categories
 from nd_plugin.report.layer_report import LayerReport
 
 SPECIAL = {

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from nd_plugin.errors import BadInput
 from nd_plugin.report.layer_report import LayerReport
-from nd_plugin.report.netdissect_csv import in_paper_order
 
 
 class Reported(Protocol):
@@ -99,13 +98,3 @@ def _numbered(names: Sequence[str]) -> list[str]:
         is_unique = counts[name] == 1
         numbered.append(name if is_unique else f"{name} ({numbers[name]})")
     return numbered
-
-
-def all_categories(reports: Sequence[LayerReport]) -> list[str]:
-    """Return the categories of all reports: Broden's in the paper's order, then the others."""
-    categories: dict[str, None] = {}
-    for report in reports:
-        categories.update(dict.fromkeys(report.categories))
-        labels = (score.category for score in report.scores if score.detector)
-        categories.update(dict.fromkeys(labels))
-    return list(in_paper_order(categories))

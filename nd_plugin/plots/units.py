@@ -14,13 +14,13 @@ from PIL import Image
 
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.explanations import unit_numbers
-from nd_plugin.plots.named_results import all_categories
 from nd_plugin.plots.style import (
     COLUMN_WIDTH,
     SMALL,
     say_nothing_to_show,
     styled_axes,
 )
+from nd_plugin.report.categories import all_categories
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import UnitScore
 from nd_plugin.results.unit_view import TOP_IMAGES, UnitView

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import metadata
@@ -16,7 +14,7 @@ from markupsafe import Markup
 from nd_plugin.rating.study import Question
 from nd_plugin.rating.vote_import import FORMAT
 from nd_plugin.site.pages import TEMPLATES as SITE_TEMPLATES
-from nd_plugin.site.pages import data_block, json_text, stylesheet
+from nd_plugin.site.pages import data_block, json_text, source_hash, stylesheet
 
 HERE = Path(__file__).parent
 TITLE = "What do these patches show?"
@@ -81,8 +79,8 @@ def page_policy(*, is_served: bool) -> str:
     pictures = "'self'" if is_served else "'self' file: data:"
     directives = [
         "default-src 'none'",
-        f"script-src {_hash(_script())}",
-        f"style-src {_hash(_style())}",
+        f"script-src {source_hash(_script())}",
+        f"style-src {source_hash(_style())}",
         f"img-src data: {pictures}",
         "connect-src 'self'" if is_served else "connect-src 'none'",
         "base-uri 'none'",
@@ -100,8 +98,3 @@ def _style() -> str:
 def _script() -> str:
     code = (HERE / "rate.js").read_text(encoding="utf-8")
     return f'(() => {{\n"use strict";\n{code}}})();\n'
-
-
-def _hash(content: str) -> str:
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

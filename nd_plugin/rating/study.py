@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nd_plugin.contracts.provenance import fingerprint
 from nd_plugin.errors import BadInput
 from nd_plugin.rating.phrases import Descriptions, label_phrase
 from nd_plugin.rating.sampling import (
@@ -89,14 +90,14 @@ class Plan:
     descriptions: Descriptions | None = None
 
 
-def fingerprint(dissections: Sequence[Dissection]) -> str:
+def labels_fingerprint(dissections: Sequence[Dissection]) -> str:
     """Return a fingerprint of what a study depends on: layers, labels and their IoU."""
-    digest = hashlib.sha256()
+    chunks: list[bytes] = []
     for dissection in dissections:
-        digest.update(f"{dissection.layer}\0{dissection.units}\0".encode())
-        digest.update(dissection.intersection.tobytes())
-        digest.update(dissection.top_images.tobytes())
-    return digest.hexdigest()[:IDENTIFIER_DIGITS]
+        chunks.append(f"{dissection.layer}\0{dissection.units}\0".encode())
+        chunks.append(dissection.intersection.tobytes())
+        chunks.append(dissection.top_images.tobytes())
+    return fingerprint(chunks)
 
 
 def plan_study(dissections: Sequence[Dissection], plan: Plan) -> Study:
@@ -121,7 +122,7 @@ def plan_study(dissections: Sequence[Dissection], plan: Plan) -> Study:
     questions.sort(key=lambda question: question.identifier)
     layers = {layer for layer, _, _ in candidates}
     return Study(
-        fingerprint([item for item in dissections if item.layer in layers]),
+        labels_fingerprint([item for item in dissections if item.layer in layers]),
         plan.images,
         _strata(candidates),
         units,

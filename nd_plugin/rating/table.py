@@ -29,7 +29,7 @@ from nd_plugin.rating.sampling import (
 )
 from nd_plugin.rating.study import ChosenUnit, Question, Stratum, Study
 from nd_plugin.rating.votes import Vote
-from nd_plugin.report.netdissect_csv import in_paper_order
+from nd_plugin.report.categories import in_paper_order
 
 ALL = "all"  # the row of a layer's sums
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nd_plugin.errors import BadInput, RunInvalid
+from nd_plugin.report.categories import in_paper_order
 from nd_plugin.report.layer_report import LayerReport, UnitScore, summarise
 
 COLUMNS = ("unit", "category", "label", "score")
 CATEGORY_COLUMNS = ("label", "truth", "activation", "intersect", "iou")
 FIRST_UNIT = 1  # number of unit 0 in these files
-# of its figures
-PAPER_ORDER = ("object", "part", "scene", "material", "texture", "color")
 Row = Mapping[str, str]
 
 
@@ -140,15 +139,6 @@ def _categories(row: Row) -> tuple[str, ...]:
         column.removesuffix("-iou") for column in row if column.endswith("-iou")
     ]
     return in_paper_order(names)
-
-
-def in_paper_order(categories: Iterable[str]) -> tuple[str, ...]:
-    """Return categories in the order of the paper's figures; others follow as they come."""
-
-    def rank(name: str) -> int:
-        return PAPER_ORDER.index(name) if name in PAPER_ORDER else len(PAPER_ORDER)
-
-    return tuple(sorted(categories, key=rank))
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

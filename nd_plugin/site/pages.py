@@ -117,11 +117,11 @@ def _policy(style: str, code: str, *, loads_files: bool) -> str:
     """Return the Content-Security-Policy of a page: its own style and script, and pictures."""
     # browsers differ in whether 'self' includes the files beside a page that is opened from disk
     files = "'self' file:" if loads_files else ""
-    scripts = f"{_hash(code) if code else ''} {files}".strip()
+    scripts = f"{source_hash(code) if code else ''} {files}".strip()
     directives = [
         "default-src 'none'",
         f"script-src {scripts or chr(39) + 'none' + chr(39)}",
-        f"style-src {_hash(style)}",
+        f"style-src {source_hash(style)}",
         f"img-src data: {files}".strip(),
         "base-uri 'none'",
         "form-action 'none'",
@@ -129,6 +129,7 @@ def _policy(style: str, code: str, *, loads_files: bool) -> str:
     return "; ".join(directives)
 
 
-def _hash(content: str) -> str:
+def source_hash(content: str) -> str:
+    """Return the hash of a style or script, as a Content-Security-Policy names it."""
     digest = hashlib.sha256(content.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -9,7 +9,7 @@ from pathlib import Path
 from nd_plugin.cli import console
 from nd_plugin.errors import BadInput
 from nd_plugin.rating.phrases import read_descriptions
-from nd_plugin.rating.study import Plan, Study, fingerprint, plan_study
+from nd_plugin.rating.study import Plan, Study, labels_fingerprint, plan_study
 from nd_plugin.rating.votes import VoteFile
 from nd_plugin.results import run_folder
 from nd_plugin.results.dissection import Dissection
@@ -119,7 +119,7 @@ def _check_same(
     study = votes.study()
     layers = {stratum.layer for stratum in study.strata}
     rated = [item for item in dissections if item.layer in layers]
-    if fingerprint(rated) != study.fingerprint:
+    if labels_fingerprint(rated) != study.fingerprint:
         raise BadInput(
             f"{votes.path} holds votes on another run, or on labels that have changed since; "
             "begin anew with another --votes FILE"

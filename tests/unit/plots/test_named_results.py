@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nd_plugin import Dissection, Identity, LayerReport
-from nd_plugin.plots.named_results import all_categories, named_reports
+from nd_plugin.plots.named_results import named_reports
+from nd_plugin.report.categories import all_categories
 
 
 def with_model(dissection: Dissection, source: str) -> Dissection:

@@ -12,7 +12,7 @@ from nd_plugin import BadInput, Dissection
 from nd_plugin.rating.study import (
     Plan,
     Question,
-    fingerprint,
+    labels_fingerprint,
     plan_study,
     shown_ranks,
 )
@@ -168,7 +168,9 @@ def test_the_fingerprint_is_that_of_labels_and_top_images(
     large: Dissection,
 ) -> None:
     same = replace(large, provenance=replace(large.provenance, seconds=9.0))
-    assert fingerprint([same]) == fingerprint([large])
+    assert labels_fingerprint([same]) == labels_fingerprint([large])
     other = replace(large, intersection=large.intersection + 1)
-    assert fingerprint([other]) != fingerprint([large])
-    assert fingerprint([replace(large, layer="x")]) != fingerprint([large])
+    assert labels_fingerprint([other]) != labels_fingerprint([large])
+    assert labels_fingerprint([replace(large, layer="x")]) != labels_fingerprint(
+        [large]
+    )
