@@ -342,6 +342,19 @@ class TestMemory:
         with pytest.raises(RunFailed, match=r"batch of 8 images .*--batch-size"):
             dissect(concepts, "device")
 
+    @pytest.mark.parametrize("place", ["masks", "candidates", "statistics"])
+    def test_other_steps_that_never_fit_are_errors_with_a_remedy(
+        self,
+        concepts: Numbered,
+        place: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.exhaust(place, monkeypatch, always=True)
+        with pytest.raises(
+            RunFailed, match=r"cpu ran out of memory.*--device-memory"
+        ):
+            dissect(concepts, "device")
+
     def exhaust(
         self, place: str, monkeypatch: pytest.MonkeyPatch, *, always: bool
     ) -> None:
@@ -355,10 +368,15 @@ class TestMemory:
 
             monkeypatch.setattr(Planted, "probe", tight_probe)
             return
-        names = {"masks": "JoinedMaps", "candidates": "sparsify_batches"}
+        names = {
+            "masks": "JoinedMaps",
+            "candidates": "sparsify_batches",
+            "statistics": "map_reader",
+        }
         modules = {
             "masks": device_counter,
             "candidates": device_strategy,
+            "statistics": device_strategy,
         }
         function = getattr(modules[place], names[place])
         monkeypatch.setattr(
