@@ -126,7 +126,7 @@ def _resize_classifiers(
             return
         parameters = dict(layer.named_parameters(recurse=False))
         for name, parameter in parameters.items():
-            shape = tensors[f"{path}.{name}"].shape
+            shape = tensors[f"{path}.{name}".removeprefix(".")].shape
             if not shape or shape[1:] != tuple(parameter.shape[1:]):
                 return
             sizes.add((len(parameter), shape[0]))
@@ -137,7 +137,7 @@ def _resize_classifiers(
         _resize(module.get_submodule(path), file_classes)
     yield (
         f"the weights are of {file_classes} classes, the model of {model_classes}: "
-        f"{' and '.join(paths)} was given {file_classes} outputs"
+        f"{' and '.join(paths) or 'it'} was given {file_classes} outputs"
     )
 
 
@@ -153,7 +153,12 @@ def _missing_classifier(misfit: Misfit, module: nn.Module) -> Iterator[str]:
     """Yield a note where a file lacks nothing but the model's last layer, a linear one."""
     paths = {name.rpartition(".")[0] for name in misfit.missing}
     last = next(reversed(module.state_dict()), "").rpartition(".")[0]
-    if paths == {last} and isinstance(module.get_submodule(last), nn.Linear):
+    is_part = last != ""  # a model that is one layer has no layers before it
+    if (
+        is_part
+        and paths == {last}
+        and isinstance(module.get_submodule(last), nn.Linear)
+    ):
         yield (
             f"the weights file has no classifier: {last!r} keeps its random weights, and what the "
             "model predicts means nothing; the layers before it are the file's"

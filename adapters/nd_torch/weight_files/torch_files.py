@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import lzma
 import mmap
 import struct
 import tarfile
 import zipfile
-from collections.abc import Mapping
-from contextlib import closing
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,17 @@ from nd_torch.weight_files.tensor_records import (
     storage_of,
 )
 
+ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    LookupError,
+    OverflowError,
+    RuntimeError,  # NotImplementedError, too: encryption, unknown compression
+    ValueError,
+)
 ZIP_START = b"PK\x03\x04"
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -83,12 +96,18 @@ class Span:
         return data
 
 
-def _read_member(path: Path, member: str) -> bytes:
+@contextmanager
+def _archive_errors() -> Iterator[None]:
+    """Translate what zipfile raises for damaged archives, which has no common class."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(member)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        yield
+    except ARCHIVE_ERRORS as error:
         raise BadPickle(f"its archive is damaged ({error})") from error
+
+
+def _read_member(path: Path, member: str) -> bytes:
+    with _archive_errors(), zipfile.ZipFile(path) as archive:
+        return archive.read(member)
 
 
 def read_torch_file(path: Path) -> TorchFile:
@@ -104,20 +123,17 @@ def read_torch_file(path: Path) -> TorchFile:
 
 
 def _read_archive(path: Path) -> TorchFile:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename: info for info in archive.infolist()}
-            root = _root_of(members)
-            if f"{root}/constants.pkl" in members:
-                raise BadPickle(TORCHSCRIPT)
-            with archive.open(f"{root}/data.pkl") as file:
-                content = read_pickle(file, storage_of)  # type: ignore[arg-type]
-            byte_order = "little"
-            if f"{root}/byteorder" in members:
-                with archive.open(f"{root}/byteorder") as file:
-                    byte_order = file.read(6).decode("latin-1")
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, KeyError) as error:
-        raise BadPickle(f"its archive is damaged ({error})") from error
+    with _archive_errors(), zipfile.ZipFile(path) as archive:
+        members = {info.filename: info for info in archive.infolist()}
+        root = _root_of(members)
+        if f"{root}/constants.pkl" in members:
+            raise BadPickle(TORCHSCRIPT)
+        with archive.open(f"{root}/data.pkl") as file:
+            content = read_pickle(file, storage_of)  # type: ignore[arg-type]
+        byte_order = "little"
+        if f"{root}/byteorder" in members:
+            with archive.open(f"{root}/byteorder") as file:
+                byte_order = file.read(6).decode("latin-1")
     storages: dict[str, Span] = {}
     for name, info in members.items():
         folder, _, key = name.rpartition("/")
