@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,10 @@ def _read_by_torch(path: str, state: Mapping[Any, Any]) -> dict[str, StoredTenso
     if foreign:
         raise _no_state_dict(path, foreign[0])
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch warns of classes that it uses itself
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (
         Exception
     ) as error:  # of many classes: a damaged file, a kind that is not allowed
