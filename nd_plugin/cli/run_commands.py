@@ -49,8 +49,8 @@ def dissect(
         typer.Option(
             "-l",
             "--layer",
-            help="Layer: a name, a pattern such as 'layer?' or '*.relu', or all; "
-            "several with commas; repeatable.",
+            help="Layer: a name, a pattern such as 'layer?' or '*.relu', all, or paper (the one "
+            "that the paper dissects); several with commas; repeatable.",
             autocompletion=complete_layer,
         ),
     ],

@@ -21,7 +21,7 @@ TWO_COLUMNS_FROM = 64  # columns; narrower ones have the help below the option
 OPTION_GROUPS = {
     "Layers and concepts": "--layer --concepts --limit --shard --images --max-pixels",
     "Model": "--model --weights --device --precision --input --feed --custom-op-library "
-    "--classes --verify",
+    "--classes --paper --verify",
     "Method": "--quantile --min-iou --anchor --mask-size",
     "Bounds": "--tolerance --max-lost --max-renamed --fail-under",
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",
