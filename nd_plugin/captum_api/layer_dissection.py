@@ -184,7 +184,7 @@ class LayerDissection(DissectedLayer):
             picture_budget: Bytes of a layer's pictures; beyond it, fewer images have any.
             max_pixels: Most pixels of an image or mask; None: ND_MAX_PIXELS, else 179 million.
             folds: Number of random parts of the images that are counted apart, for intervals.
-            permutations: Number of permutations of annotations, for the level of chance; ``seed``.
+            permutations: Permutations of annotations, for the level of chance; drawn by ``seed``.
             precision: As in `ModelOptions`: ``"float32"`` (None), ``"tf32"``, ``"float16"`` …
             preprocess: Preprocessing of images; None: the model's own metadata, else ImageNet's.
             show_progress: Show a progress bar on stderr.
