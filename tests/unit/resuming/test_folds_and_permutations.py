@@ -125,7 +125,7 @@ def assert_same(
         ("masks", 4),
         ("annotations", 1),
         ("permutations", 0),
-        ("permutations", 5),
+        ("permutations", 2),
     ],
     ids=str,
 )
