@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nd_plugin.report.error_bars.records import (
+    CountInterval,
     CountIntervals,
-    Interval,
     LayerIntervals,
 )
 from nd_plugin.significance.bootstrap import BootstrapSample, interval_ends
@@ -117,7 +117,7 @@ def _count_intervals(layer: ResampledLayer, level: float) -> CountIntervals:
     )
 
 
-def _total_interval(tables: Sequence[Integers], level: float) -> Interval:
+def _total_interval(tables: Sequence[Integers], level: float) -> CountInterval:
     """Return the interval of the sum over categories of (labelling, category) tables."""
     (interval,) = _intervals(
         [table.sum(1, keepdims=True) for table in tables], level
@@ -127,18 +127,17 @@ def _total_interval(tables: Sequence[Integers], level: float) -> Interval:
 
 def _by_category(
     tables: Sequence[Integers], categories: Sequence[str], level: float
-) -> Mapping[str, Interval]:
+) -> Mapping[str, CountInterval]:
     return dict(zip(categories, _intervals(tables, level), strict=True))
 
 
-def _intervals(tables: Sequence[Integers], level: float) -> list[Interval]:
+def _intervals(tables: Sequence[Integers], level: float) -> list[CountInterval]:
     """Return an interval for each column: of all images, resamples and jackknife; no count < 0."""
     estimates, replicates, jackknife = (table.astype(float) for table in tables)
     sample = BootstrapSample(estimates[0], replicates, jackknife)
     low, high = interval_ends(sample, level, COUNT_METHOD)
     # outwards to whole counts
-    low = np.maximum(np.floor(low + ROUNDING), 0)
-    high = np.maximum(np.ceil(high - ROUNDING), 0)
-    return [
-        Interval(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)
-    ]
+    low = np.maximum(np.floor(low + ROUNDING), 0).astype(np.int64)
+    high = np.maximum(np.ceil(high - ROUNDING), 0).astype(np.int64)
+    ends = zip(low.tolist(), high.tolist(), strict=True)
+    return [CountInterval(*pair) for pair in ends]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nd_plugin.report.error_bars.records import (
     ChanceLevel,
+    CountInterval,
     CountIntervals,
     Interval,
     LayerIntervals,
@@ -13,16 +14,16 @@ from nd_plugin.report.layer_report import LayerReport
 FEW = 10  # a smaller number is shown with a decimal
 
 
-def count_text(count: int, interval: Interval | None, dash: str = "-") -> str:
+def count_text(count: int, interval: CountInterval | None, dash: str = "-") -> str:
     """Return a count, behind it its interval: ``38 (31-44)``."""
     if interval is None:
         return str(count)
     return f"{count} ({range_text(interval, dash)})"
 
 
-def range_text(interval: Interval, dash: str = "-") -> str:
+def range_text(interval: CountInterval, dash: str = "-") -> str:
     """Return the interval of a count: ``31-44``."""
-    return f"{interval.low:.0f}{dash}{interval.high:.0f}"
+    return f"{interval.low}{dash}{interval.high}"
 
 
 def iou_range_text(interval: Interval, dash: str = "-") -> str:
