@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from nd_plugin import BadInput
-from nd_plugin.significance.bootstrap import (
+from nd_plugin.significance.statistics.bootstrap import (
     METHODS,
     BootstrapSample,
     interval_ends,
     student_deviate,
     tail_deviate,
 )
-from nd_plugin.significance.resampling import draw_weights, leave_one_out
+from nd_plugin.significance.statistics.resampling import draw_weights, leave_one_out
 
 LEVEL = 0.95
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nd_plugin.significance.p_values import false_discovery_rate, p_values, q_values
+from nd_plugin.significance.statistics.p_values import (
+    false_discovery_rate,
+    p_values,
+    q_values,
+)
 
 
 def test_p_values_by_hand() -> None:

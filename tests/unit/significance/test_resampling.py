@@ -8,9 +8,9 @@ import pytest
 from made_folds import folds_from
 
 from nd_plugin.method.iou import iou, labels
-from nd_plugin.significance import resampling
 from nd_plugin.significance.fold_counts import FoldCounts
-from nd_plugin.significance.resampling import (
+from nd_plugin.significance.statistics import resampling
+from nd_plugin.significance.statistics.resampling import (
     draw_weights,
     fold_intersections,
     leave_one_out,

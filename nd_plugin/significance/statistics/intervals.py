@@ -13,9 +13,12 @@ from nd_plugin.report.error_bars.records import (
     CountIntervals,
     LayerIntervals,
 )
-from nd_plugin.significance.bootstrap import BootstrapSample, interval_ends
-from nd_plugin.significance.label_counts import LabelCounts, count_labels
-from nd_plugin.significance.resampling import Resamples
+from nd_plugin.significance.statistics.bootstrap import (
+    BootstrapSample,
+    interval_ends,
+)
+from nd_plugin.significance.statistics.label_counts import LabelCounts, count_labels
+from nd_plugin.significance.statistics.resampling import Resamples
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
