@@ -275,8 +275,7 @@ class Dissection(DisplayedLayer, PicturedLayer, SignificantLayer):
         """Write units.csv, a line for each unit.
 
         Columns: unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector;
-        with folds iou_low,iou_high,stability,margin,second_concept; with permutations
-        p_value,q_value.
+        iou_low,iou_high,stability,margin,second_concept with folds; p_value,q_value with chance.
         """
         write_file(Path(path), units_csv(self.report()).encode())
 
