@@ -29,7 +29,7 @@ def check_special_orthogonal(matrix: Floats) -> None:
 
 
 def angles(matrix: Floats) -> Floats:
-    """Angles by which a rotation turns its planes, each twice, by another algorithm: eigenvalues."""
+    """Angles of a rotation, each twice, by another algorithm: eigenvalues."""
     return np.sort(np.abs(np.angle(np.linalg.eigvals(matrix))))
 
 
