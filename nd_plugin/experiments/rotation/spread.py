@@ -37,14 +37,17 @@ class Spread:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Interval of 95 % for the mean, by Student's t; None of a single value."""
+        """Interval of 95 % for the mean, by Student's t; None of a single value.
+
+        Counts and IoU are not negative: nor is the interval.
+        """
         deviation = self.deviation
         if deviation is None:
             return None
         count = len(self.values)
         factor = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
         margin = factor * deviation / count**0.5
-        return self.mean - margin, self.mean + margin
+        return max(0.0, self.mean - margin), self.mean + margin
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
