@@ -7,7 +7,7 @@ once, and computes the maps of a view when they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,8 @@ from nd_plugin.preprocess import Preprocess
 from nd_plugin.receptive_fields.geometry import Geometry, Size
 
 FULL_PRECISIONS = (FULL, "tf32")
+# methods whose first argument is a layer
+OF_LAYERS = ("linear_head", "rest", "trace")
 
 
 @dataclass(frozen=True)
@@ -203,13 +205,29 @@ class ModelInBases:
         if name in ("model", "bases"):  # of an instance that is only being copied
             raise AttributeError(name)
         capability = getattr(self.model, name)
-        if name != "in_precision":
-            return capability
+        if name == "in_precision":
+            return self._changed(capability)
+        return self._of_own_units(capability) if name in OF_LAYERS else capability
 
+    def _changed(self, change: Callable[..., Model]) -> Callable[..., ModelInBases]:
         def in_precision(precision: str | None) -> ModelInBases:
-            return ModelInBases(capability(precision), self.bases)
+            return ModelInBases(change(precision), self.bases)
 
         return in_precision
+
+    def _of_own_units(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a method of the model that refuses views: it is about a layer's own units."""
+
+        def checked(layer: Any, *arguments: Any, **options: Any) -> Any:
+            view = self._view_of(layer)
+            if view.basis is not None:
+                raise BadInput(
+                    f"{layer!r} is a layer in another basis, which can be dissected; "
+                    f"contributions and gradients are of its own units: choose {view.layer!r}"
+                )
+            return method(view.layer, *arguments, **options)
+
+        return checked
 
     @property
     def backend(self) -> str:

@@ -157,6 +157,16 @@ PictureBudget = Annotated[
     ),
 ]
 
+Bases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--basis",
+        metavar="FILE",
+        help="Basis in which layers are seen, in place of their own units: directions, or the "
+        "encoder of a sparse autoencoder (.npz, .safetensors); repeatable.",
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Html = Annotated[
