@@ -13,8 +13,9 @@ from nd_plugin.contracts.models import Model
 from nd_plugin.receptive_fields.geometry import Size
 
 BYTES_PER_VALUE = 4
-# of the memory for maps: a batch's maps of all views, which are there at the same time
-SHARE_OF_MEMORY = 0.25
+# Of the memory for maps: a batch's maps of all views, which are there at the same time. What the
+# first batches leave, while bounds of thresholds are low, takes several times as much.
+SHARE_OF_MEMORY = 1 / 8
 # of a free GPU, beside what the engine takes (40 %)
 SHARE_OF_DEVICE = 0.1
 

@@ -5,6 +5,7 @@ A study is an `experiments.rotation.study.RotationStudy`, of a room above this o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -202,8 +203,9 @@ def _bars(study: Any, is_one_of_several: bool) -> list[Bar]:
 
 
 def _short_model(dissection: Dissection) -> str:
-    source = dissection.provenance.model.source.partition("?")[0]
-    return source.rpartition(":")[2]
+    """Return the model's name, such as ``resnet18`` of ``torchvision:resnet18, weights …``."""
+    source = dissection.provenance.model.source.partition(", ")[0]
+    return re.split(r"[:/\\]", source.partition("?")[0])[-1]
 
 
 def _draw_bars(ax: Axes, bars: Sequence[Bar], colours: Mapping[str, str]) -> None:
