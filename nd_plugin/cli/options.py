@@ -184,6 +184,9 @@ Seed = Annotated[
         help="Seed of --folds and --permutations.",
         # `nd rate` has another --seed
         rich_help_panel="Significance",
+    ),
+]
+
 Bases = Annotated[
     list[str] | None,
     typer.Option(
