@@ -106,17 +106,18 @@ def _from_torch(path: str, file: TorchFile) -> WeightsFile:
         if record is None:
             tensors = _read_by_torch(path, state)
             break
-        tensors[str(name)] = file.stored(record)
+        if not isinstance(name, str):
+            raise BadPickle("its state dict has names that are no texts")
+        tensors[name] = file.stored(record)
     return WeightsFile(path, tensors, architecture)
 
 
 def _state_dict_in(content: Any) -> Any:
     """Return the state dict in a file's content, which training scripts put into a dict."""
     for key in WRAPPER_KEYS:
-        if isinstance(content, Mapping) and isinstance(
-            content.get(key), Mapping | Construction
-        ):
-            content = content[key]
+        part = content.get(key) if isinstance(content, Mapping) else None
+        if isinstance(part, Mapping) or _is_module(part):
+            content = part
     if not isinstance(content, Mapping):
         return content
     if any(_is_tensor(value) for value in content.values()):
@@ -180,7 +181,7 @@ def _nested_dicts(content: Any) -> Iterator[Mapping[Any, Any]]:
 def _no_state_dict(path: str, value: Any) -> ModelNotFound:
     """Return the error of a file whose content, or a part of it, is no tensor."""
     if isinstance(value, Construction | Reference):
-        if isinstance(value, Construction) and _has_modules(value):
+        if _is_module(value):
             return ModelNotFound(
                 f"{path!r} contains a whole pickled module ({value.path}), which is code to be run "
                 f"and not only weights; it is never executed here: {SAVE_STATE}"
@@ -195,7 +196,7 @@ def _no_state_dict(path: str, value: Any) -> ModelNotFound:
     )
 
 
-def _has_modules(value: Construction) -> bool:
+def _is_module(value: Any) -> bool:
     """Return whether an object is a module: its attributes hold modules by name."""
-    state = value.state
+    state = value.state if isinstance(value, Construction) else None
     return isinstance(state, Mapping) and "_modules" in state

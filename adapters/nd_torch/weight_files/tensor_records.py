@@ -29,7 +29,8 @@ DTYPES = {
 MOST_DIMENSIONS = 64
 
 # of the bytes of a storage, by its key
-StorageReader = Callable[["StorageRecord"], bytes]
+StorageReader = Callable[["StorageRecord"], bytearray]
+MOST_NUMBERS = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,15 @@ class TensorRecord:
 
     def read(self, read_storage: StorageReader, byte_order: str) -> Tensor:
         """Return the tensor, given the bytes of its storage."""
-        data = bytearray(read_storage(self.storage))
+        data = read_storage(self.storage)
         if byte_order != sys.byteorder:
             data = _swapped(data, self.storage.dtype.itemsize)
         if not data:
             return torch.empty(self.shape, dtype=self.storage.dtype)
-        values = torch.frombuffer(data, dtype=self.storage.dtype)
-        return values.as_strided(self.shape, self.strides, self.offset)
+        numbers = torch.frombuffer(data, dtype=self.storage.dtype)
+        values = numbers.as_strided(self.shape, self.strides, self.offset)
+        # a part of a storage does not hold the whole in memory
+        return values if values.numel() == self.storage.count else values.clone()
 
 
 def storage_of(identity: Any) -> Any:
@@ -84,7 +87,7 @@ def storage_of(identity: Any) -> Any:
     if dtype is None:
         return Construction(content, identity)
     _check_integers(count)
-    record = StorageRecord(str(key), dtype, count)
+    record = StorageRecord(storage_key(key), dtype, count)
     view = details[3] if len(details) > 3 else None
     if view is None:
         return record
@@ -92,6 +95,14 @@ def storage_of(identity: Any) -> Any:
         raise BadPickle("its pickle has a damaged view of a storage")
     _check_integers(view[1])
     return replace(record, offset=view[1])
+
+
+def storage_key(key: Any) -> str:
+    """Return the key of a storage as a text. Raises BadPickle for a key of another kind."""
+    is_number = type(key) is int and 0 <= key <= MOST_NUMBERS
+    if not isinstance(key, str) and not is_number:
+        raise BadPickle("its pickle has a storage without a key")
+    return str(key)
 
 
 def tensor_of(value: Any) -> TensorRecord | None:
@@ -128,8 +139,8 @@ def _sizes(value: Any) -> tuple[Any, ...]:
 
 def _check_integers(*values: Any) -> None:
     for value in values:
-        if type(value) is not int or value < 0:
-            raise BadPickle(f"its pickle has {value!r} where a size belongs")
+        if type(value) is not int or not 0 <= value <= MOST_NUMBERS:
+            raise BadPickle("its pickle has no size where one belongs")
 
 
 def _check_bounds(record: TensorRecord) -> None:

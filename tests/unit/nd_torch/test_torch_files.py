@@ -342,6 +342,8 @@ def huge_tensor(count: int, shape: bytes, strides: bytes) -> bytes:
     )  # fmt: skip
 
 
+# of 40,000 digits, more than Python prints
+LONG_NUMBER = b"\x8b" + struct.pack("<i", 16_000) + b"\xff" * 15_999 + b"\x7f"
 BILLION = b"\x8a\x05\x00\x00\x00\x00\x10"
 
 
@@ -357,6 +359,16 @@ BILLION = b"\x8a\x05\x00\x00\x00\x00\x10"
         nested(200),
         b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b".",  # deep
         b"\x80\x02" + b"(" * 100_000 + b".",
+        b"\x80\x02ca\nb\n" + b")R" * 100_000 + b".",
+        b"\x80\x02" + b"}" * 2_100_000 + b".",  # more than may be
+        b"\x80\x02}" + LONG_NUMBER + b"K\x01s.",
+        b"\x80\x02("
+        + writers.text("storage")
+        + b"ctorch\nFloatStorage\n"
+        + LONG_NUMBER
+        + writers.text("cpu")
+        + b"K\x01tQ.",
+        huge_tensor(1, LONG_NUMBER + b"\x85", b"K\x01\x85"),
         huge_tensor(2**40, b"K\x01\x85", b"K\x01\x85"),
         huge_tensor(1, BILLION + b"\x85", b"K\x00\x85"),
         huge_tensor(1, BILLION + b"\x85", b"K\x01\x85"),
@@ -501,3 +513,17 @@ def test_a_flipped_bit_among_the_numbers_of_an_archive_is_noticed(
     path.write_bytes(data)
     with pytest.raises(ModelNotFound, match=r"its archive is damaged .*CRC"):
         load(path, nn.Linear(3, 2))
+
+
+def test_many_tensors_in_one_storage_are_read_once(tmp_path: Path) -> None:
+    """As optimizers write them that keep all weights in one row; each takes only its own memory."""
+    row = torch.arange(100_000.0)
+    state = {f"w{number}": row[number * 100 :][:100] for number in range(1000)}
+    for form in ("2", "stream"):
+        path = tmp_path / f"{form}.pt"
+        save_as(state, path, form)
+        file = read_weights_file(str(path), nn.Identity())
+        for number, tensor in enumerate(file.tensors.values()):
+            values = tensor.load()
+            assert values[0] == number * 100
+            assert values.untyped_storage().nbytes() == 400
