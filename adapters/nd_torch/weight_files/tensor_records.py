@@ -14,6 +14,15 @@ from torch import Tensor
 from nd_torch.weight_files.pickle_records import BadPickle, Construction, Reference
 
 REBUILD = "torch._utils._rebuild_"
+# of tensors with attributes, and of other classes
+REBUILD_TYPE = "torch._tensor._rebuild_from_type_v2"
+# called with the tensor that they hold
+HOLDERS = (
+    "torch.nn.parameter.Parameter",
+    "torch.autograd.variable.Variable",  # before torch 0.4
+    f"{REBUILD}parameter",
+    f"{REBUILD}parameter_with_state",
+)
 DTYPES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -105,17 +114,25 @@ def storage_key(key: Any) -> str:
     return str(key)
 
 
+def is_tensor(value: Any) -> bool:
+    """Return whether a value of a pickle stands for a tensor, of whatever kind."""
+    if not isinstance(value, Construction):
+        return False
+    path = value.path
+    return path.startswith(REBUILD) or path == REBUILD_TYPE or path in HOLDERS
+
+
 def tensor_of(value: Any) -> TensorRecord | None:
-    """Return the tensor that a value from a pickle describes; None for anything else.
+    """Return the tensor that a value from a pickle describes; None for one of another kind.
 
     Raises BadPickle for a tensor that reaches beyond its storage.
     """
-    if not isinstance(value, Construction) or not value.path.startswith(REBUILD):
+    while is_tensor(value) and value.path in HOLDERS and value.arguments:
+        value = value.arguments[0]
+    if not is_tensor(value):
         return None
     arguments = value.arguments
     kind = value.path.removeprefix(REBUILD)
-    if kind in ("parameter", "parameter_with_state") and arguments:
-        return tensor_of(arguments[0])
     is_plain = kind in ("tensor", "tensor_v2") and len(arguments) >= 4
     if not is_plain or not isinstance(arguments[0], StorageRecord):
         return None

@@ -98,11 +98,12 @@ class Span:
     def read(self, path: Path) -> bytes:
         """Read the bytes. Raises BadPickle where they are damaged."""
         if self.member:
-            return _read_member(path, self.member)
-        with path.open("rb") as file:
-            file.seek(self.start)
-            data = file.read(self.length)
-        if len(data) < self.length:
+            data = _read_member(path, self.member)
+        else:
+            with path.open("rb") as file:
+                file.seek(self.start)
+                data = file.read(self.length)
+        if len(data) != self.length:
             raise BadPickle("it is cut off within its numbers")
         return data
 

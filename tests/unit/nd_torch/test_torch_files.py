@@ -148,6 +148,30 @@ class TestPlacesFiles:
             opened_state(path)
 
 
+def test_parameters_of_torch_before_0_4(tmp_path: Path) -> None:
+    """Variables and Parameters, which are classes that are called with their tensor."""
+    state = writers.random_state(nn.Linear(2, 3), 0)
+    content = writers.python2_file(state, {})
+    start = b"ctorch._utils\n_rebuild_tensor\n"
+    for kind in (
+        "torch.nn.parameter\nParameter",
+        "torch.autograd.variable\nVariable",
+    ):
+        # the tensor, an argument, and the state that is put into the object
+        wrapped = content.replace(start, b"c" + kind.encode() + b"\n(" + start)
+        for values in state.values():
+            strides = writers.marked(
+                map(writers.integer, values.contiguous().stride()), b"t"
+            )
+            called = b"\x88tR" + b"(\x88Nt" + b"b"
+            wrapped = wrapped.replace(strides + b"tR", strides + b"tR" + called)
+        path = tmp_path / "w.pth.tar"
+        path.write_bytes(wrapped)
+        module = nn.Linear(2, 3)
+        assert load(path, module) == ()
+        assert_same(module.state_dict(), state)
+
+
 def save_as(content: Any, path: Path, form: str) -> None:
     if form == "stream":
         torch.save(content, path, _use_new_zipfile_serialization=False)
@@ -161,6 +185,8 @@ class TestForms:
     def test_tensors_of_all_kinds(self, tmp_path: Path, form: str) -> None:
         """Views of one storage, transposed, empty, half, integer, with gradients."""
         base = torch.arange(24.0).reshape(4, 6)
+        attributed = nn.Parameter(base + 1)
+        attributed.note = "mine"  # type: ignore[attr-defined]
         state = {
             "rows": base[1:3],
             "columns": base[:, 2:4],
@@ -175,6 +201,7 @@ class TestForms:
             "empty": torch.empty(0, 3),
             "parameter": nn.Parameter(base.clone()),
             "scalar": torch.tensor(0.5),
+            "attributed": attributed,
         }
         path = tmp_path / "w.pt"
         save_as(state, path, form)
@@ -527,3 +554,25 @@ def test_many_tensors_in_one_storage_are_read_once(tmp_path: Path) -> None:
             values = tensor.load()
             assert values[0] == number * 100
             assert values.untyped_storage().nbytes() == 400
+
+
+def test_a_size_that_an_archive_only_claims(tmp_path: Path) -> None:
+    """The directory says more bytes than there are, and the pickle agrees."""
+    path = tmp_path / "w.pt"
+    state = {"weight": torch.zeros(3, 2), "bias": torch.zeros(3)}
+    torch.save(state, path)
+    with zipfile.ZipFile(path) as archive:
+        content = {info.filename: archive.read(info) for info in archive.infolist()}
+    name = next(name for name in content if name.endswith("/data/0"))
+    content[name] = content[name][:8]
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, data in content.items():
+            archive.writestr(member, data)
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    while data[entry + 46 : entry + 46 + len(name)] != name.encode():
+        entry = data.index(b"PK\x01\x02", entry + 1)
+    data[entry + 24 : entry + 28] = struct.pack("<I", 24)  # the size when unpacked
+    path.write_bytes(data)
+    with pytest.raises(ModelNotFound, match=r"cut off within its numbers|damaged"):
+        load(path, nn.Linear(2, 3))
