@@ -30,7 +30,9 @@ Concepts = Annotated[
 
 Weights = Annotated[
     str | None,
-    typer.Option(help="Weights: a safetensors file or a PyTorch state dict."),
+    typer.Option(
+        help="Weights: a safetensors file, a PyTorch state dict (.pt, .pth.tar) or a .caffemodel."
+    ),
 ]
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
