@@ -207,7 +207,7 @@ class DeviceStrategy:
     @property
     def block_bytes(self) -> int:
         """Bytes for the intersections of a block of units with permuted annotations."""
-        return self.memory.work
+        return self.memory.work // 2
 
     def count_permuted(
         self,

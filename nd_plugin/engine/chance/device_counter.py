@@ -73,9 +73,11 @@ class DeviceChanceCounter:
             for maps in part.on(self.device):
                 for size in self._sizes():
                     self._count_size(block, part, maps, size, sums)
-        tables = [of_permutation.intersections[:, 1:] for of_permutation in sums]
-        table: Counts = torch.stack(tables).cpu().numpy()
-        return table
+        tables = [
+            of_permutation.intersections[:, 1:].cpu().numpy()
+            for of_permutation in sums
+        ]
+        return np.stack(tables)
 
     def _no_sums(self, block: UnitBlock) -> UnitSums:
         return UnitSums.empty(

@@ -33,6 +33,7 @@ from nd_plugin.significance.image_concepts import ImageConcepts
 
 FEW = 0.03  # of the images; if more are fixed, a note says so
 BYTES_PER_COUNT = 8
+MEMORY_DIVISOR = 4  # of the memory for candidates, which is in use: for annotations
 
 NO_MAPS = (
     "no level of chance was counted: the maps that may exceed a threshold did not fit on disk; "
@@ -115,7 +116,7 @@ def _count(
 ) -> dict[tuple[str, float], ChanceCounts]:
     feed = part_runs[0].feed
     settings = feed.settings
-    store = AnnotationStore(feed.memory)
+    store = AnnotationStore(feed.memory // MEMORY_DIVISOR)
     with closing(store):
         permuted = Permuted(
             strata,
