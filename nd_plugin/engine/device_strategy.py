@@ -216,7 +216,11 @@ class DeviceStrategy:
         blocks: Sequence[UnitBlock],
     ) -> Iterator[Counts]:
         """Count block after block; see `part_run.Strategy.count_permuted`."""
-        counter = DeviceChanceCounter(permuted, self.device, self.memory)
+        first = part_runs[0]
+        save_if_asked = partial(first.saver.tick, first.state, 0)
+        counter = DeviceChanceCounter(
+            permuted, self.device, self.memory, save_if_asked
+        )
         for block in blocks:
             parts = [
                 _stored_maps(part_run, block.layer)

@@ -6,7 +6,7 @@ the kernels are compiled, that is cheaper than to store the lit pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,6 +61,7 @@ class DeviceChanceCounter:
     permuted: Permuted
     device: torch.device
     memory: DeviceMemory
+    step: Callable[[], None]  # called after each group of batches
     # of the images whose masks have one size, where there is room for all of them
     resident: dict[Size, DeviceAnnotations | None] = field(default_factory=dict)
 
@@ -73,6 +74,7 @@ class DeviceChanceCounter:
             for maps in part.on(self.device):
                 for size in self._sizes():
                     self._count_size(block, part, maps, size, sums)
+                self.step()
         tables = [
             of_permutation.intersections[:, 1:].cpu().numpy()
             for of_permutation in sums
