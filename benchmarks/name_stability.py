@@ -1,8 +1,9 @@
 """Names under noise: python benchmarks/name_stability.py DATA [--sigma 0.02] [--seeds 2] …
 
-DATA is a folder in Broden's format. EfficientNet-Lite0 is dissected with folds, and again on the same
-images with Gaussian noise of standard deviation sigma (white is 1). How many detectors keep their
-label, and does the share of resamples in which they keep it, which needs no second run, say which?
+DATA is a folder in the format of Broden. EfficientNet-Lite0 is dissected with folds, and again on
+the same images with Gaussian noise of standard deviation sigma (white is 1). How many detectors
+keep their label, and does the share of resamples in which they keep it, which needs no second run,
+say which?
 """
 
 from __future__ import annotations
