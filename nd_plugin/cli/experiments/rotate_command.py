@@ -150,7 +150,7 @@ def rotate(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Rotate a layer's basis: are its units special, or would any direction do?"""
+    """Rotate a layer's basis: compare its units with random directions, and with other bases."""
     from nd_plugin.cli import parsing
     from nd_plugin.cli.dissect import RunOptions
     from nd_plugin.cli.experiments import rotate
