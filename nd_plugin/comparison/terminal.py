@@ -1,6 +1,7 @@
 """Comparisons in terminals: a table of counts, concepts of some layers only, warnings.
 
-Layers stand side by side where they fit; else each line of the table becomes a paragraph.
+Up to six layers stand side by side, more below each other. Where a table does not fit, each of its
+lines becomes a paragraph.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from nd_plugin.comparison.compared_layers import FEWEST_LAYERS, ComparedLayer
 from nd_plugin.comparison.concept_matches import ComparedConcept
+from nd_plugin.comparison.label_names import NameOverlap
 from nd_plugin.report.colours import FAINT, WARNING, category_colours
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from nd_plugin.comparison.layer_comparison import LayerComparison
 
 CONCEPTS_NAMED = 12  # of one layer alone
+MOST_COLUMNS = 6  # layers side by side
+UNKNOWN = "?"
 NOT_SOUGHT = "*"  # behind concepts that some layer could not detect
 LONGEST_HEADING = 20  # terminal cells; longer names are numbered, below a legend
 LINE_ABOVE = (1, 0, 0, 0)  # padding
@@ -34,16 +38,24 @@ def render(comparison: LayerComparison) -> RenderableType:
 
 def _blocks(comparison: LayerComparison) -> Iterator[RenderableType]:
     yield Heading(Text("side by side", style="bold"))
-    headings = _headings(comparison.names)
-    if headings != comparison.names:
-        legend = tuple(zip(headings, comparison.names, strict=True))
-        yield Padding(facts_table(legend), LINE_BELOW)
-    yield _counts(comparison, headings)
-    if comparison.concepts:
+    if len(comparison) > MOST_COLUMNS:
+        yield _layer_rows(comparison)
+        headings = comparison.names
+    else:
+        headings = _headings(comparison.names)
+        if headings != comparison.names:
+            legend = tuple(zip(headings, comparison.names, strict=True))
+            yield Padding(facts_table(legend), LINE_BELOW)
+        yield _counts(comparison, headings)
+    if comparison.concepts and comparison.has_several_of_units:
         yield Padding(_concepts(comparison, headings), LINE_ABOVE)
-    if comparison.warnings:
-        lines = [f"! {warning}" for warning in comparison.warnings]
-        yield Padding(Text("\n".join(lines), style=WARNING), LINE_ABOVE)
+    if comparison.name_overlaps:
+        lines = [_overlap_line(overlap) for overlap in comparison.name_overlaps]
+        yield Padding(Text("\n").join(lines), LINE_ABOVE)
+    remarks = [*comparison.warnings, *comparison.file_notes]
+    if remarks:
+        lines = [Text(f"! {remark}") for remark in remarks]
+        yield Padding(Text("\n", style=WARNING).join(lines), LINE_ABOVE)
 
 
 def _headings(names: Sequence[str]) -> tuple[str, ...]:
@@ -57,44 +69,98 @@ def _counts(comparison: LayerComparison, headings: Sequence[str]) -> AdaptiveTab
     """Return a table with a column for each layer."""
     layers = comparison.layers
     colours = category_colours(comparison.categories)
-    rows = [_row(name, values) for name, values in count_rows(layers)]
+    rows = [_row(name, values) for name, values in count_rows(comparison)]
     for category in comparison.categories:
-        values = [category_text(layer, category) for layer in layers]
+        values = category_texts(comparison, category)
         rows.append(_row(category, values, colours[category]))
     columns = tuple(range(1, len(layers) + 1))
     return AdaptiveTable(("", *headings), tuple(rows), lead=0, right=columns)
 
 
-def count_rows(layers: Sequence[ComparedLayer]) -> list[tuple[str, list[str]]]:
-    """Return the counts by which the paper compares layers: a name, and a text for each layer."""
-    summaries = [layer.report.summary for layer in layers]
-    rows = [
-        ("unique detectors", [str(item.unique_detectors) for item in summaries]),
-        ("unique / units", [f"{layer.ratio:.4f}" for layer in layers]),
-        ("detectors", [str(item.detectors) for item in summaries]),
-        ("units", [str(item.units) for item in summaries]),
+def _layer_rows(comparison: LayerComparison) -> AdaptiveTable:
+    """Return a table with a row for each layer: its counts, and unique detectors by category."""
+    categories = comparison.categories
+    columns = [texts for _, texts in count_rows(comparison)]
+    columns += [category_texts(comparison, category) for category in categories]
+    names = [name for name, _ in count_rows(comparison)]
+    texts = zip(comparison.names, *columns, strict=True)
+    rows = tuple(tuple(map(Text, row)) for row in texts)
+    headers = ("", *names, *categories)
+    right = tuple(range(1, len(headers)))
+    return AdaptiveTable(headers, rows, lead=0, right=right)
+
+
+def count_rows(comparison: LayerComparison) -> list[tuple[str, list[str]]]:
+    """Return the counts by which the paper compares layers: a name, and a text for each layer.
+
+    Unique detectors of the paper's text are left out where no layer has them.
+    """
+    layers = comparison.layers
+    rows: list[tuple[str, list[str]]] = []
+    if any(layer.has_units for layer in layers):
+        unique = [_known(layer.unique_detectors) for layer in layers]
+        rows.append(("unique detectors", unique))
+        rows.append(("unique / units", [_share(layer.ratio) for layer in layers]))
+    rows += [
+        ("detectors", [_known(layer.detectors) for layer in layers]),
+        ("units", [_known(layer.units) for layer in layers]),
         (
             "counted per category",
-            [str(item.unique_detectors_per_category) for item in summaries],
+            [_known(layer.unique_per_category) for layer in layers],
         ),
     ]
-    if any(item.images is not None for item in summaries):
-        rows.append(("images", [_known(item.images) for item in summaries]))
+    if comparison.is_per_category:
+        shares = [_share(layer.ratio_per_category) for layer in layers]
+        rows.append(("per category / units", shares))
+    if not all(layer.has_detectors for layer in layers):
+        labels = [_known(layer.distinct_labels) for layer in layers]
+        rows.append(("distinct labels", labels))
+    if any(layer.report.summary.images is not None for layer in layers):
+        images = [_known(layer.report.summary.images) for layer in layers]
+        rows.append(("images", images))
     return rows
 
 
 def _known(count: int | None) -> str:
-    return "?" if count is None else str(count)
+    return UNKNOWN if count is None else str(count)
 
 
-def category_text(layer: ComparedLayer, category: str) -> str:
+def _share(share: float | None) -> str:
+    return UNKNOWN if share is None else f"{share:.4f}"
+
+
+def category_texts(comparison: LayerComparison, category: str) -> list[str]:
+    """Return the text of `category_text` for each layer."""
+    per_category = comparison.is_per_category
+    return [
+        category_text(layer, category, per_category=per_category)
+        for layer in comparison.layers
+    ]
+
+
+def category_text(
+    layer: ComparedLayer, category: str, *, per_category: bool = False
+) -> str:
     """Return unique detectors of a category, and the units; "-" where the layer has none such."""
     if category not in layer.report.categories:
         return "-"
-    unique = layer.report.summary.unique_detectors_by_category.get(category, 0)
-    units = layer.report.summary.detectors_by_category.get(category, 0)
+    counts = layer.category_counts(per_category=per_category)
+    unique = counts.unique.get(category, 0)
+    units = counts.units.get(category, 0)
     noun = "unit" if units == 1 else "units"
     return f"{unique} ({units} {noun})" if units else str(unique)
+
+
+def _overlap_line(overlap: NameOverlap) -> Text:
+    """Return the labels that two layers have in common, the first of them."""
+    title = f"by name in {overlap.first} and {overlap.second}"
+    line = Text.assemble((title, "bold"), f" ({len(overlap.names)})")
+    if overlap.names:
+        line.append(f": {', '.join(overlap.names[:CONCEPTS_NAMED])}")
+    beyond = len(overlap.names) - CONCEPTS_NAMED
+    if beyond > 0:
+        line.append(f" and {beyond} more", style=FAINT)
+    return line
 
 
 def _row(name: str, values: Sequence[str], style: str = "") -> tuple[Text, ...]:
@@ -106,11 +172,12 @@ def _concepts(comparison: LayerComparison, headings: Sequence[str]) -> Text:
     groups = {
         f"only {heading}": comparison.only_in(index)
         for index, heading in enumerate(headings)
+        if comparison.layers[index].has_units
     }
     groups["all"] = comparison.shared()
     colours = category_colours(comparison.categories)
     lines = [_line(title, group, colours) for title, group in groups.items()]
-    if len(comparison) > FEWEST_LAYERS:
+    if len(groups) > FEWEST_LAYERS + 1:
         several = f"{_between(comparison)} in several, not in all"
         lines.append(Text(several, style=FAINT))
     if not all(concept.was_sought_everywhere for concept in comparison.concepts):
@@ -122,7 +189,7 @@ def _concepts(comparison: LayerComparison, headings: Sequence[str]) -> Text:
 def _between(comparison: LayerComparison) -> int:
     """Count the concepts of more than one layer, and not of all."""
     return sum(
-        1 < len(concept.detecting_layers) < len(comparison)
+        len(concept.detecting_layers) > 1 and not concept.is_shared
         for concept in comparison.concepts
     )
 
