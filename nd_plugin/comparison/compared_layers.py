@@ -66,6 +66,15 @@ class ComparedLayer:
         return self.report.summary.unique_detectors if self.has_units else None
 
     @property
+    def unique_interval(self) -> tuple[float, float] | None:
+        """Interval of the number of unique detectors, both ends included; None without folds."""
+        dissection = self.dissection
+        if dissection is None or dissection.folds is None:
+            return None
+        interval = dissection.intervals().counts.unique_detectors
+        return interval.low, interval.high
+
+    @property
     def unique_per_category(self) -> int | None:
         """Distinct best-in-category labels, summed over categories, as in the authors' plots."""
         if not self.has_detectors:
@@ -97,16 +106,7 @@ class ComparedLayer:
 
     def counted_report(self, *, per_category: bool) -> LayerReport:
         """Return the report with counts by category in either way of counting."""
-        if not per_category:
-            return self.report
-        counts = self.report.category_counts()
-        summary = replace(
-            self.report.summary,
-            unique_detectors=counts.total,
-            unique_detectors_by_category=counts.unique,
-            detectors_by_category=counts.units,
-        )
-        return replace(self.report, summary=summary)
+        return self.report.counted_per_category() if per_category else self.report
 
     def category_counts(self, *, per_category: bool) -> CategoryCounts:
         """Return unique detectors and units by category, by either way of counting."""

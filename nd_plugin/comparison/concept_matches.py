@@ -132,20 +132,46 @@ def compared_concepts(
 
     Concepts are the same where category and name are.
     """
-    views = [_view(layer) for layer in layers]
     keys: dict[ConceptKey, None] = {}
-    for view in views:
-        keys.update(dict.fromkeys(view.detectors))
-    concepts = [
-        ComparedConcept(*key, tuple(view.match(key) for view in views))
-        for key in keys
-    ]
+    for layer in layers:
+        keys.update(dict.fromkeys(_view(layer).detectors))
+    concepts = match_concepts(layers, list(keys))
 
     def rank(concept: ComparedConcept) -> tuple[int, float, str]:
         category = categories.index(concept.category)
         return category, -concept.best_iou, concept.concept
 
     return tuple(sorted(concepts, key=rank))
+
+
+def match_concepts(
+    layers: Sequence[ComparedLayer], keys: Sequence[ConceptKey]
+) -> list[ComparedConcept]:
+    """Return concepts with the units of each layer that match them, detected or not."""
+    views = [_view(layer) for layer in layers]
+    return [
+        ComparedConcept(*key, tuple(view.match(key) for view in views))
+        for key in keys
+    ]
+
+
+def known_concepts(layers: Sequence[ComparedLayer]) -> list[ConceptKey]:
+    """Return every concept that some layer with units can tell of, in the order of the layers."""
+    keys: dict[ConceptKey, None] = {}
+    for layer in layers:
+        if layer.dissection is not None:
+            concepts = layer.dissection.concepts
+            names = [(concept.category, concept.name) for concept in concepts]
+        else:
+            scores = [*layer.report.category_scores.values()]
+            names = [
+                (score.category, score.concept)
+                for category in scores
+                for score in category
+                if score.overlaps
+            ]
+        keys.update(dict.fromkeys(names))
+    return list(keys)
 
 
 class _View(Protocol):

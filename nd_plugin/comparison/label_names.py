@@ -37,8 +37,14 @@ class NameOverlap:
 
 def plain_name(score: UnitScore) -> str:
     """Return a label as it is compared with labels of other spellings."""
-    ending = BRODEN_ENDINGS.get(score.category, "")
-    name = score.concept.removesuffix(ending) if ending else score.concept
+    return plain_concept_name((score.category, score.concept))
+
+
+def plain_concept_name(key: tuple[str, str]) -> str:
+    """Return a concept, category and name, as it is compared with labels of other spellings."""
+    category, concept = key
+    ending = BRODEN_ENDINGS.get(category, "")
+    name = concept.removesuffix(ending) if ending else concept
     return " ".join(name.replace("_", " ").casefold().split())
 
 

@@ -78,16 +78,33 @@ def _counts(comparison: LayerComparison, headings: Sequence[str]) -> AdaptiveTab
 
 
 def _layer_rows(comparison: LayerComparison) -> AdaptiveTable:
-    """Return a table with a row for each layer: its counts, and unique detectors by category."""
+    """Return a table with a row for each layer: unique detectors, also by category."""
     categories = comparison.categories
-    columns = [texts for _, texts in count_rows(comparison)]
-    columns += [category_texts(comparison, category) for category in categories]
-    names = [name for name, _ in count_rows(comparison)]
-    texts = zip(comparison.names, *columns, strict=True)
-    rows = tuple(tuple(map(Text, row)) for row in texts)
-    headers = ("", *names, *categories)
+    colours = category_colours(categories)
+    per_category = comparison.is_per_category
+    rows = []
+    for layer in comparison.layers:
+        unique = (
+            layer.unique_per_category if per_category else layer.unique_detectors
+        )
+        ratio = layer.ratio_per_category if per_category else layer.ratio
+        counts = layer.category_counts(per_category=per_category).unique
+        cells = [
+            Text(_known(layer.units)),
+            Text(_known(unique)),
+            Text(_share(ratio)),
+        ]
+        cells += [
+            Text(
+                str(counts[category]) if category in counts else "-",
+                colours[category],
+            )
+            for category in categories
+        ]
+        rows.append((Text(layer.name), *cells))
+    headers = ("", "units", "unique", "ratio", *categories)
     right = tuple(range(1, len(headers)))
-    return AdaptiveTable(headers, rows, lead=0, right=right)
+    return AdaptiveTable(headers, tuple(rows), lead=0, right=right)
 
 
 def count_rows(comparison: LayerComparison) -> list[tuple[str, list[str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -168,6 +168,17 @@ class LayerReport:
         unique = {category: len(set(names)) for category, names in concepts.items()}
         units = {category: len(names) for category, names in concepts.items()}
         return CategoryCounts(unique, units)
+
+    def counted_per_category(self) -> LayerReport:
+        """Return this report with a summary whose unique detectors are those of the authors' plots."""
+        counts = self.category_counts()
+        summary = replace(
+            self.summary,
+            unique_detectors=counts.total,
+            unique_detectors_by_category=counts.unique,
+            detectors_by_category=counts.units,
+        )
+        return replace(self, summary=summary)
 
     def best(
         self, category: str, most: int | None = None
