@@ -68,10 +68,10 @@ class ComparedLayer:
     @property
     def unique_interval(self) -> tuple[float, float] | None:
         """Interval of the number of unique detectors, both ends included; None without folds."""
-        dissection = self.dissection
-        if dissection is None or dissection.folds is None:
+        intervals = self.report.intervals
+        if intervals is None:
             return None
-        interval = dissection.intervals().counts.unique_detectors
+        interval = intervals.counts.unique_detectors
         return interval.low, interval.high
 
     @property

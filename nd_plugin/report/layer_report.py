@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from nd_plugin.report.error_bars.records import ChanceLevel, LayerIntervals
     from nd_plugin.results.dissection import Dissection
 
 
@@ -170,7 +171,7 @@ class LayerReport:
         return CategoryCounts(unique, units)
 
     def counted_per_category(self) -> LayerReport:
-        """Return this report with a summary whose unique detectors are those of the authors' plots."""
+        """Return this report with the counts of the authors' plots in its summary."""
         counts = self.category_counts()
         summary = replace(
             self.summary,
@@ -179,6 +180,22 @@ class LayerReport:
             detectors_by_category=counts.units,
         )
         return replace(self, summary=summary)
+
+    @property
+    def intervals(self) -> LayerIntervals | None:
+        """Intervals of counts and IoU, 95 %; None where the run has no folds."""
+        dissection = self.dissection
+        if dissection is None or dissection.folds is None:
+            return None
+        return dissection.intervals()
+
+    @property
+    def chance_level(self) -> ChanceLevel | None:
+        """Counts to expect by chance; None where the run has no permutations."""
+        dissection = self.dissection
+        if dissection is None or dissection.chance is None:
+            return None
+        return dissection.chance_level
 
     def best(
         self, category: str, most: int | None = None

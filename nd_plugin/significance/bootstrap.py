@@ -1,7 +1,7 @@
 """Bootstrap intervals: percentile, basic and BCa, with tails for a small number of folds.
 
-Sources: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 14; Hesterberg, What
-Teachers Should Know About the Bootstrap (2015), section 5.4, on the tails.
+Sources: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 14;
+Hesterberg, What Teachers Should Know About the Bootstrap (2015), section 5.4, on the tails.
 """
 
 from __future__ import annotations
@@ -90,7 +90,10 @@ def student_deviate(probability: float, degrees: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return z + sum(term / degrees**power for power, term in enumerate(terms, 1))
+    deviate = z
+    for power, term in enumerate(terms, 1):
+        deviate += term / degrees**power
+    return deviate
 
 
 def _bca(sample: BootstrapSample, deviate: float) -> Ends:
@@ -127,11 +130,13 @@ def _acceleration(jackknife: Floats) -> Floats:
 
 
 def _normal_deviates(shares: Floats) -> Floats:
-    return np.vectorize(NORMAL.inv_cdf, otypes=[float])(shares)
+    deviates: Floats = np.vectorize(NORMAL.inv_cdf, otypes=[float])(shares)
+    return deviates
 
 
 def _normal_shares(deviates: Floats) -> Floats:
-    return np.vectorize(NORMAL.cdf, otypes=[float])(deviates)
+    shares: Floats = np.vectorize(NORMAL.cdf, otypes=[float])(deviates)
+    return shares
 
 
 def _quantile_each(replicates: Floats, shares: Floats) -> Floats:

@@ -119,7 +119,9 @@ def _count_intervals(layer: ResampledLayer, level: float) -> CountIntervals:
 
 def _total_interval(tables: Sequence[Integers], level: float) -> Interval:
     """Return the interval of the sum over categories of (labelling, category) tables."""
-    (interval,) = _intervals([table.sum(1, keepdims=True) for table in tables], level)
+    (interval,) = _intervals(
+        [table.sum(1, keepdims=True) for table in tables], level
+    )
     return interval
 
 
@@ -137,4 +139,6 @@ def _intervals(tables: Sequence[Integers], level: float) -> list[Interval]:
     # outwards to whole counts
     low = np.maximum(np.floor(low + ROUNDING), 0)
     high = np.maximum(np.ceil(high - ROUNDING), 0)
-    return [Interval(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)]
+    return [
+        Interval(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)
+    ]

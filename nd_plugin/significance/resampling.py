@@ -63,7 +63,9 @@ def resample(
         weights: How often each fold is in each resample; (resample, fold).
     """
     shape = (len(weights), folds.units)
-    resamples = Resamples(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape))
+    resamples = Resamples(
+        np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
+    )
     units_in_block = max(1, CELLS // max(folds.folds * folds.concepts, 1))
     for first in range(0, folds.units, units_in_block):
         last = min(first + units_in_block, folds.units)

@@ -75,7 +75,11 @@ class SignificantLayer:
             BadInput: A level that is not between 0 and 1, or fewer than 40 resamples.
         """
         check_level(level)
-        return layer_intervals(self.resampled(resamples, seed), level)
+        key = (level, resamples, seed)
+        if key not in self._layer_intervals:
+            layer = self.resampled(resamples, seed)
+            self._layer_intervals[key] = layer_intervals(layer, level)
+        return self._layer_intervals[key]
 
     def resampled(
         self, resamples: int = RESAMPLES, seed: int = SEED
@@ -92,6 +96,10 @@ class SignificantLayer:
         if key not in self._resampled_layers:
             self._resampled_layers[key] = self._resample(resamples, seed)
         return self._resampled_layers[key]
+
+    @cached_property
+    def _layer_intervals(self) -> dict[tuple[float, int, int], LayerIntervals]:
+        return {}
 
     @cached_property
     def _resampled_layers(self) -> dict[tuple[int, int], ResampledLayer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from xml.etree import ElementTree
 
@@ -22,9 +23,10 @@ def junit_xml(gate: Gate) -> bytes:
         for case in cases:
             _add_case(suite, case)
     ElementTree.indent(root)
-    return (
-        ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
-    )
+    document = io.BytesIO()
+    tree = ElementTree.ElementTree(root)
+    tree.write(document, encoding="utf-8", xml_declaration=True)
+    return document.getvalue() + b"\n"
 
 
 def _totals(name: str, cases: tuple[GateCase, ...]) -> dict[str, str]:

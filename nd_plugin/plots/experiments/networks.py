@@ -67,10 +67,9 @@ def _named_networks(results: Results) -> dict[str, LayerReport]:
 
 def unique_interval(report: LayerReport) -> tuple[float, float] | None:
     """Return the interval of the number of unique detectors; None for a run without folds."""
-    dissection = report.dissection
-    if dissection is None or dissection.folds is None:
+    if report.intervals is None:
         return None
-    interval = dissection.intervals().counts.unique_detectors
+    interval = report.intervals.counts.unique_detectors
     return interval.low, interval.high
 
 
