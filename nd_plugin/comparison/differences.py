@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nd_plugin.comparison.compared_layers import ComparedLayer
+from nd_plugin.report.foreign_tables.described_units import LABELS_NOTE
+from nd_plugin.report.foreign_tables.network_summary import COUNTS_NOTE
 from nd_plugin.results.dissection import Dissection
 
+SAID_OF_ALL = (COUNTS_NOTE, LABELS_NOTE)
 LAYERS_NAMED = 4  # of one value in a warning
 # behind the second of different values that are described by the same text
 OTHERS = {1: "", 2: ", others"}
@@ -150,11 +153,15 @@ def _recorders(names: Sequence[str]) -> str:
 
 
 def file_notes(layers: Sequence[ComparedLayer]) -> list[str]:
-    """Return the notes of files, each with the layers that it is of."""
+    """Return the notes of files, each with the layers that it is of.
+
+    Those that `unrecorded_warnings` says of all are left out.
+    """
     layers_of: dict[str, list[str]] = {}
     for layer in layers:
-        if layer.dissection is None:
-            for note in layer.report.notes:
+        notes = layer.report.notes if layer.dissection is None else ()
+        for note in notes:
+            if note not in SAID_OF_ALL:
                 layers_of.setdefault(note, []).append(layer.name)
     return [
         f"{_listed(names, LAYERS_NAMED)}: {note}"

@@ -9,6 +9,7 @@ from typing import Any
 from nd_plugin.comparison.compared_layers import ComparedLayer
 from nd_plugin.comparison.concept_matches import ComparedConcept
 from nd_plugin.comparison.differences import Difference, unrecorded_warnings
+from nd_plugin.report.error_bars.columns import error_bar_content
 
 # keys of a summary that sources of counts or labels say nothing of
 UNTOLD_WITHOUT_UNITS = (
@@ -56,6 +57,7 @@ def _layer_content(layer: ComparedLayer) -> dict[str, Any]:
         "per_category_ratio": layer.ratio_per_category,
         "distinct_labels": layer.distinct_labels,
         "min_iou": layer.report.min_iou if layer.has_detectors else None,
+        **error_bar_content(layer.report),
     }
 
 

@@ -18,6 +18,11 @@ from nd_plugin.comparison.concept_matches import ComparedConcept
 from nd_plugin.comparison.label_names import NameOverlap
 from nd_plugin.report.colours import FAINT, WARNING, category_colours
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
+from nd_plugin.report.error_bars.texts import (
+    count_intervals,
+    count_text,
+    intervals_line,
+)
 
 if TYPE_CHECKING:
     from nd_plugin.comparison.layer_comparison import LayerComparison
@@ -25,6 +30,10 @@ if TYPE_CHECKING:
 CONCEPTS_NAMED = 12  # of one layer alone
 MOST_COLUMNS = 6  # layers side by side
 UNKNOWN = "?"
+NARROW_GAP = 1  # terminal cells, between the many columns of a row for each layer
+ROWS_LEGEND = (
+    "unique: distinct concepts, of the units that detect one; ratio: to all units"
+)
 NOT_SOUGHT = "*"  # behind concepts that some layer could not detect
 LONGEST_HEADING = 20  # terminal cells; longer names are numbered, below a legend
 LINE_ABOVE = (1, 0, 0, 0)  # padding
@@ -40,6 +49,7 @@ def _blocks(comparison: LayerComparison) -> Iterator[RenderableType]:
     yield Heading(Text("side by side", style="bold"))
     if len(comparison) > MOST_COLUMNS:
         yield _layer_rows(comparison)
+        yield Text(ROWS_LEGEND, style=FAINT)
         headings = comparison.names
     else:
         headings = _headings(comparison.names)
@@ -47,6 +57,8 @@ def _blocks(comparison: LayerComparison) -> Iterator[RenderableType]:
             legend = tuple(zip(headings, comparison.names, strict=True))
             yield Padding(facts_table(legend), LINE_BELOW)
         yield _counts(comparison, headings)
+    for line in _interval_lines(comparison):
+        yield Text(line, style=FAINT)
     if comparison.concepts and comparison.has_several_of_units:
         yield Padding(_concepts(comparison, headings), LINE_ABOVE)
     if comparison.name_overlaps:
@@ -56,6 +68,13 @@ def _blocks(comparison: LayerComparison) -> Iterator[RenderableType]:
     if remarks:
         lines = [Text(f"! {remark}") for remark in remarks]
         yield Padding(Text("\n", style=WARNING).join(lines), LINE_ABOVE)
+
+
+def _interval_lines(comparison: LayerComparison) -> list[str]:
+    """Return what the intervals of counts are, each kind once."""
+    intervals = [layer.report.intervals for layer in comparison.layers]
+    lines = [intervals_line(item) for item in intervals if item is not None]
+    return list(dict.fromkeys(lines))
 
 
 def _headings(names: Sequence[str]) -> tuple[str, ...]:
@@ -84,27 +103,41 @@ def _layer_rows(comparison: LayerComparison) -> AdaptiveTable:
     per_category = comparison.is_per_category
     rows = []
     for layer in comparison.layers:
-        unique = (
-            layer.unique_per_category if per_category else layer.unique_detectors
-        )
+        unique = _unique_text(layer, per_category=per_category)
         ratio = layer.ratio_per_category if per_category else layer.ratio
         counts = layer.category_counts(per_category=per_category).unique
-        cells = [
-            Text(_known(layer.units)),
-            Text(_known(unique)),
-            Text(_share(ratio)),
+        texts = [
+            _known(layer.units),
+            unique
+            if unique == UNKNOWN
+            else f"{unique} of {_known(layer.detectors)}",
+            UNKNOWN if ratio is None else f"{ratio:.3f}",
         ]
-        cells += [
-            Text(
-                str(counts[category]) if category in counts else "-",
-                colours[category],
-            )
-            for category in categories
-        ]
+        cells = [Text(text) for text in texts]
+        for category in categories:
+            count = str(counts[category]) if category in counts else "-"
+            cells.append(Text(count, colours[category]))
         rows.append((Text(layer.name), *cells))
     headers = ("", "units", "unique", "ratio", *categories)
     right = tuple(range(1, len(headers)))
-    return AdaptiveTable(headers, tuple(rows), lead=0, right=right)
+    return AdaptiveTable(headers, tuple(rows), lead=0, right=right, gap=NARROW_GAP)
+
+
+def _unique_text(layer: ComparedLayer, *, per_category: bool) -> str:
+    """Return the number of unique detectors, with its interval where that is known."""
+    if per_category:
+        return _known(layer.unique_per_category)
+    intervals = count_intervals(layer.report)
+    if layer.unique_detectors is None or intervals is None:
+        return _known(layer.unique_detectors)
+    return count_text(layer.unique_detectors, intervals.unique_detectors)
+
+
+def _detectors_text(layer: ComparedLayer) -> str:
+    intervals = count_intervals(layer.report)
+    if layer.detectors is None or intervals is None:
+        return _known(layer.detectors)
+    return count_text(layer.detectors, intervals.detectors)
 
 
 def count_rows(comparison: LayerComparison) -> list[tuple[str, list[str]]]:
@@ -115,11 +148,11 @@ def count_rows(comparison: LayerComparison) -> list[tuple[str, list[str]]]:
     layers = comparison.layers
     rows: list[tuple[str, list[str]]] = []
     if any(layer.has_units for layer in layers):
-        unique = [_known(layer.unique_detectors) for layer in layers]
+        unique = [_unique_text(layer, per_category=False) for layer in layers]
         rows.append(("unique detectors", unique))
         rows.append(("unique / units", [_share(layer.ratio) for layer in layers]))
     rows += [
-        ("detectors", [_known(layer.detectors) for layer in layers]),
+        ("detectors", [_detectors_text(layer) for layer in layers]),
         ("units", [_known(layer.units) for layer in layers]),
         (
             "counted per category",

@@ -8,7 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nd_plugin.plots.named_results import Results, named_reports
+from nd_plugin.plots.named_results import (
+    Results,
+    counted_alike,
+    named_reports,
+    unique_label,
+)
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     COLUMN_WIDTH,
@@ -50,10 +55,11 @@ def plot_detectors(
     Raises:
         BadInput: No result, or what is none.
     """
-    reports = named_reports(results)
+    reports, per_category = counted_alike(named_reports(results))
     counts = {name: _counts(report, unique) for name, report in reports.items()}
     ax = _draw(counts, reports, ax, "{:.0f}")
-    ax.set_xlabel("unique detectors" if unique else "detectors")
+    label = unique_label(per_category=per_category)
+    ax.set_xlabel(label if unique else "detectors")
     ax.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))
     return ax
 
@@ -63,7 +69,7 @@ def plot_ratio(results: Results, ax: Axes | None = None) -> Axes:
 
     Layers of different widths compare by it. Arguments, return and errors: `plot_detectors`.
     """
-    reports = named_reports(results)
+    reports, per_category = counted_alike(named_reports(results))
     ratios: Values = {}
     for name, report in reports.items():
         units = max(report.summary.units, 1)
@@ -72,7 +78,7 @@ def plot_ratio(results: Results, ax: Axes | None = None) -> Axes:
             for category, count in _counts(report, unique=True).items()
         }
     ax = _draw(ratios, reports, ax, "{:.1%}")
-    ax.set_xlabel("unique detectors / units")
+    ax.set_xlabel(f"{unique_label(per_category=per_category)} / units")
     ax.xaxis.set_major_locator(MaxNLocator(TICKS))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     return ax

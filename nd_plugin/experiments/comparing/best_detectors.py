@@ -11,6 +11,7 @@ from rich.text import Text
 
 from nd_plugin.comparison.compared_layers import ComparedLayer
 from nd_plugin.comparison.concept_matches import (
+    LABELS_ALONE,
     ComparedConcept,
     ConceptKey,
     ConceptMatch,
@@ -133,5 +134,6 @@ def _units_text(match: ConceptMatch, labelled: Sequence[int]) -> str:
         nearest_unit = match.nearest
         return f"{nearest_unit.unit}: {nearest_unit.iou:.4f} ({summary_of(match)})"
     if not units:
-        return match.reason
+        is_labelled = match.reason == LABELS_ALONE
+        return "no label of this name" if is_labelled else match.reason
     return ", ".join(f"{unit.unit}: {unit.iou:.4f}" for unit in units)

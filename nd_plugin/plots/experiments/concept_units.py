@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from nd_plugin.errors import BadInput
-from nd_plugin.plots.named_results import Results, named_reports
+from nd_plugin.plots.named_results import Results, named_reports, reports_of_units
 from nd_plugin.plots.style import (
     COLUMN_WIDTH,
     SMALL,
@@ -178,12 +178,7 @@ def plot_top_concepts(results: Results, ax: Axes | None = None) -> Axes:
     the highest IoU. Arguments, return and errors: `plot_concept_units`; BadInput for results
     without units, too.
     """
-    reports = named_reports(results)
-    for name, report in reports.items():
-        if report.recorded != "units":
-            raise BadInput(
-                f"{name} has no units with IoU, and so no concepts to rank; leave it out"
-            )
+    reports = reports_of_units(results)
     highest = max(_highest_iou(report) for report in reports.values())
     panel_height = BAR * CONCEPTS + 2.6 * LINE
     height = panel_height * len(reports)

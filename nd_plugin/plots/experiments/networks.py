@@ -10,7 +10,12 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.curves import plot_emergence
-from nd_plugin.plots.named_results import Results, named_reports
+from nd_plugin.plots.named_results import (
+    Results,
+    counted_alike,
+    named_reports,
+    unique_label,
+)
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     CHARACTER_WIDTH,
@@ -30,29 +35,6 @@ BAR_PITCH = 0.24  # inches, of a bar and the gap to the next
 BAR_SHARE = 0.72  # of the pitch
 SLANT = 60  # degrees, of the names below the bars
 ROOM_ABOVE = 1.12  # height of the axis, relative to the highest bar
-PER_CATEGORY_LABEL = "unique detectors, per category"
-LABEL = "unique detectors"
-
-
-def counted_alike(
-    reports: Mapping[str, LayerReport],
-) -> tuple[dict[str, LayerReport], bool]:
-    """Return reports whose summaries count in one way, and whether that is per category.
-
-    That is so where a network has counts without units. Raises BadInput for labels without IoU.
-    """
-    for name, report in reports.items():
-        if report.recorded == "labels":
-            raise BadInput(
-                f"{name} has labels without IoU, and no detectors that could be drawn; leave it out"
-            )
-    per_category = any(report.recorded == "counts" for report in reports.values())
-    if not per_category:
-        return dict(reports), False
-    counted = {
-        name: report.counted_per_category() for name, report in reports.items()
-    }
-    return counted, True
 
 
 def _named_networks(results: Results) -> dict[str, LayerReport]:
@@ -111,7 +93,7 @@ def plot_networks(results: Results, ax: Axes | None = None) -> Axes:
         tops.append(top)
     ax.set_ylim(0, max(tops) * ROOM_ABOVE or 1.0)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_ylabel(PER_CATEGORY_LABEL if per_category else LABEL)
+    ax.set_ylabel(unique_label(per_category=per_category))
     return ax
 
 
@@ -133,7 +115,7 @@ def plot_category_shares(results: Results, ax: Axes | None = None) -> Axes:
     ax.set_ylim(0, ROOM_ABOVE)
     ax.set_yticks(np.linspace(0, 1, 5))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    label = PER_CATEGORY_LABEL if per_category else LABEL
+    label = unique_label(per_category=per_category)
     ax.set_ylabel(f"share of {label}")
     return ax
 
@@ -232,7 +214,7 @@ def plot_widths(results: Results, ax: Axes | None = None) -> Axes:
     widths = sorted(layers_of_width)
     layers = [layers_of_width[width] for width in widths]
     ax = plot_emergence(layers, widths, ax, xlabel="units of the layer")
-    ax.set_ylabel(PER_CATEGORY_LABEL if per_category else LABEL)
+    ax.set_ylabel(unique_label(per_category=per_category))
     for width, repeats in zip(widths, layers, strict=True):
         counts = [report.summary.unique_detectors for report in repeats]
         mean = sum(counts) / len(counts)
