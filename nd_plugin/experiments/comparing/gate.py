@@ -146,11 +146,8 @@ def _case(
     case = GateCase(
         base.run, new.run, base.layer, counted, base_count, new_count, difference
     )
-    return replace(
-        case,
-        failure=_failure(case, fail_under),
-        remark=_remark(base, new, case, fail_under),
-    )
+    verdict = replace(case, failure=_failure(case, fail_under))
+    return replace(verdict, remark=_remark(base, new, verdict, fail_under))
 
 
 def _counts(base: ComparedLayer, new: ComparedLayer) -> tuple[str, int, int]:
