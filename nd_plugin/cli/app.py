@@ -96,7 +96,7 @@ _add(
     compare,
     "nd compare runs/resnet18 runs/vgg16 --plot networks.pdf",
     "nd compare runs/resnet18:layer3 runs/resnet18:layer4 caffe_reference_places365.csv",
-    "nd compare semantics_cvpr_release.mat:caffenet_random,vgg16_* --plot fig9.pdf",
+    "nd compare networks.mat:vgg16_* --plot fig9.pdf",
     "nd compare runs/resnet18 runs/vgg16 --concept airplane --plot airplane.png",
     "nd compare runs/base runs/new --fail-under 0.95 --junit gate.xml",
 )
