@@ -9,6 +9,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from nd_plugin.errors import BadInput
+from nd_plugin.report.error_bars.records import CountInterval
+from nd_plugin.report.error_bars.texts import unique_interval
 from nd_plugin.report.layer_report import CategoryCounts, LayerReport
 
 if TYPE_CHECKING:
@@ -66,13 +68,9 @@ class ComparedLayer:
         return self.report.summary.unique_detectors if self.has_units else None
 
     @property
-    def unique_interval(self) -> tuple[float, float] | None:
-        """Interval of the number of unique detectors, both ends included; None without folds."""
-        intervals = self.report.intervals
-        if intervals is None:
-            return None
-        interval = intervals.counts.unique_detectors
-        return interval.low, interval.high
+    def unique_interval(self) -> CountInterval | None:
+        """Interval of the number of unique detectors; None for a run without folds."""
+        return unique_interval(self.report)
 
     @property
     def unique_per_category(self) -> int | None:

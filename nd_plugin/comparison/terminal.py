@@ -19,9 +19,12 @@ from nd_plugin.comparison.label_names import NameOverlap
 from nd_plugin.report.colours import FAINT, WARNING, category_colours
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
 from nd_plugin.report.error_bars.texts import (
-    count_intervals,
     count_text,
+    detectors_interval,
     intervals_line,
+    mean_count_text,
+    per_cent,
+    unique_interval,
 )
 
 if TYPE_CHECKING:
@@ -127,17 +130,30 @@ def _unique_text(layer: ComparedLayer, *, per_category: bool) -> str:
     """Return the number of unique detectors, with its interval where that is known."""
     if per_category:
         return _known(layer.unique_per_category)
-    intervals = count_intervals(layer.report)
-    if layer.unique_detectors is None or intervals is None:
-        return _known(layer.unique_detectors)
-    return count_text(layer.unique_detectors, intervals.unique_detectors)
+    count = layer.unique_detectors
+    if count is None:
+        return UNKNOWN
+    return count_text(count, unique_interval(layer.report))
 
 
 def _detectors_text(layer: ComparedLayer) -> str:
-    intervals = count_intervals(layer.report)
-    if layer.detectors is None or intervals is None:
-        return _known(layer.detectors)
-    return count_text(layer.detectors, intervals.detectors)
+    if layer.detectors is None:
+        return UNKNOWN
+    return count_text(layer.detectors, detectors_interval(layer.report))
+
+
+def _chance_rows(layers: Sequence[ComparedLayer]) -> list[tuple[str, list[str]]]:
+    """Return the level of chance, where any run has permutations."""
+    levels = [layer.report.chance_level for layer in layers]
+    if not any(levels):
+        return []
+    means = [
+        mean_count_text(level.detectors.mean) if level else "-" for level in levels
+    ]
+    rates = [
+        per_cent(level.false_discovery_rate) if level else "-" for level in levels
+    ]
+    return [("detectors by chance", means), ("false-discovery rate", rates)]
 
 
 def count_rows(comparison: LayerComparison) -> list[tuple[str, list[str]]]:
@@ -168,7 +184,7 @@ def count_rows(comparison: LayerComparison) -> list[tuple[str, list[str]]]:
     if any(layer.report.summary.images is not None for layer in layers):
         images = [_known(layer.report.summary.images) for layer in layers]
         rows.append(("images", images))
-    return rows
+    return rows + _chance_rows(layers)
 
 
 def _known(count: int | None) -> str:

@@ -21,10 +21,12 @@ from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
 from nd_plugin.report.error_bars.texts import (
     count_intervals,
     count_text,
+    detectors_interval,
     error_bar_lines,
     iou_range_text,
     per_cent,
     range_text,
+    unique_interval,
 )
 from nd_plugin.report.layer_report import LayerReport, UnitScore
 
@@ -65,16 +67,15 @@ def _blocks(report: LayerReport) -> Iterator[RenderableType]:
 
 def _headline(report: LayerReport) -> Text:
     summary = report.summary
-    intervals = count_intervals(report)
-    unique_interval = intervals.unique_detectors if intervals else None
-    interval = intervals.detectors if intervals else None
     text = Text()
     unique = summary.unique_detectors
+    interval = unique_interval(report)
     text.append(str(unique), style=f"bold {GOOD}" if unique else "bold")
     text.append(f" unique {plural(unique, 'detector')}", style="bold")
-    if unique_interval is not None:
-        text.append(f" ({range_text(unique_interval)})")
+    if interval is not None:
+        text.append(f" ({range_text(interval)})")
     detectors = f"{summary.detectors} {plural(summary.detectors, 'detector')}"
+    interval = detectors_interval(report)
     if interval is not None:
         detectors = f"{detectors} ({range_text(interval)})"
     text.append(f" · {detectors} among {summary.units} units")

@@ -35,7 +35,7 @@ from nd_plugin.results.pictured_layer import PicturedLayer
 from nd_plugin.results.top_pictures import TopPictures
 from nd_plugin.significance.chance_counts import ChanceCounts
 from nd_plugin.significance.fold_counts import FoldCounts
-from nd_plugin.significance.significant_layer import SignificantLayer
+from nd_plugin.significance.statistics.significant_layer import SignificantLayer
 
 if TYPE_CHECKING:
     import pandas
@@ -275,8 +275,7 @@ class Dissection(DisplayedLayer, PicturedLayer, SignificantLayer):
         """Write units.csv, a line for each unit.
 
         Columns: unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector;
-        with folds iou_low,iou_high,stability,margin,second_concept; with permutations
-        p_value,q_value.
+        iou_low,iou_high,stability,margin,second_concept with folds; p_value,q_value with chance.
         """
         write_file(Path(path), units_csv(self.report()).encode())
 

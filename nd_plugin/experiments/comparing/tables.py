@@ -67,7 +67,7 @@ def _layer_row(layer: ComparedLayer, categories: Sequence[str]) -> dict[str, Any
     }
     interval = layer.unique_interval
     if interval is not None:
-        row["unique_low"], row["unique_high"] = interval
+        row["unique_low"], row["unique_high"] = interval.low, interval.high
     unique = (
         layer.category_counts(per_category=False).unique if layer.has_units else {}
     )

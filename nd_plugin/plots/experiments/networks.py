@@ -28,6 +28,7 @@ from nd_plugin.plots.style import (
 )
 from nd_plugin.report.categories import all_categories
 from nd_plugin.report.colours import category_colours
+from nd_plugin.report.error_bars.texts import unique_interval
 from nd_plugin.report.layer_report import LayerReport
 
 PLOT_HEIGHT = 2.2  # inches, between the axes
@@ -45,14 +46,6 @@ def _named_networks(results: Results) -> dict[str, LayerReport]:
     if is_named or "" in runs or len(set(runs)) < len(runs):
         return reports
     return dict(zip(runs, reports.values(), strict=True))
-
-
-def unique_interval(report: LayerReport) -> tuple[float, float] | None:
-    """Return the interval of the number of unique detectors; None for a run without folds."""
-    if report.intervals is None:
-        return None
-    interval = report.intervals.counts.unique_detectors
-    return interval.low, interval.high
 
 
 def plot_networks(results: Results, ax: Axes | None = None) -> Axes:
@@ -87,8 +80,10 @@ def plot_networks(results: Results, ax: Axes | None = None) -> Axes:
         top = float(unique[name])
         if interval is not None:
             colour = ax.xaxis.label.get_color()
-            ax.vlines(position, *interval, color=colour, linewidth=1)
-            top = max(top, interval[1])
+            ax.vlines(
+                position, interval.low, interval.high, color=colour, linewidth=1
+            )
+            top = max(top, interval.high)
         _write_total(ax, position, top, str(unique[name]))
         tops.append(top)
     ax.set_ylim(0, max(tops) * ROOM_ABOVE or 1.0)

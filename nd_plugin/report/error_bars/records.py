@@ -26,13 +26,25 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class CountInterval:
+    """Interval of a count, both ends included."""
+
+    low: int
+    high: int
+
+    def to_list(self) -> list[int]:
+        """Return both ends, ready for JSON."""
+        return [self.low, self.high]
+
+
+@dataclass(frozen=True)
 class CountIntervals:
     """Intervals of the counts of a layer, from resampled images."""
 
-    detectors: Interval
-    unique_detectors: Interval
-    detectors_by_category: Mapping[str, Interval]
-    unique_detectors_by_category: Mapping[str, Interval]
+    detectors: CountInterval
+    unique_detectors: CountInterval
+    detectors_by_category: Mapping[str, CountInterval]
+    unique_detectors_by_category: Mapping[str, CountInterval]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -119,7 +131,7 @@ class ChanceLevel:
         }
 
 
-def _plain(intervals: Mapping[str, Interval]) -> dict[str, list[float]]:
+def _plain(intervals: Mapping[str, CountInterval]) -> dict[str, list[int]]:
     return {name: interval.to_list() for name, interval in intervals.items()}
 
 

@@ -215,6 +215,6 @@ class TestNotesAndIntervals:
         comparison = compare_dissections([first, second], ["a", "b"])
         text = text_of(comparison)
         assert row_of(text, "unique detectors")[:2] == ["3", "(3-3)"]
-        assert "in brackets: 95 % intervals over 10 folds of the images" in text
+        assert "intervals at 95 %, over 10 folds of the images" in text
         content = comparison.to_dict()["layers"]
         assert content[0]["intervals"]["unique_detectors"] == [3.0, 3.0]
