@@ -88,7 +88,7 @@ KINDS = {
     ),
     "top-concepts": PlotKind(
         "best concepts of the three largest categories of each network",
-        "experiments.concept_units",
+        "experiments.top_concepts",
         "plot_top_concepts",
     ),
     "widths": PlotKind(

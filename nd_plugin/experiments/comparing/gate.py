@@ -143,11 +143,19 @@ def _case(
         )
     counted, base_count, new_count = _counts(base, new)
     difference = _difference(base, new, fail_under)
+    base_name, new_name = _names(base, new)
     case = GateCase(
-        base.run, new.run, base.layer, counted, base_count, new_count, difference
+        base_name, new_name, base.layer, counted, base_count, new_count, difference
     )
     verdict = replace(case, failure=_failure(case, fail_under))
     return replace(verdict, remark=_remark(base, new, verdict, fail_under))
+
+
+def _names(base: ComparedLayer, new: ComparedLayer) -> tuple[str, str]:
+    """Return the names of both runs, of layers of one run with the layer."""
+    if base.run != new.run or base.layer == new.layer:
+        return base.run, new.run
+    return f"{base.run} {base.layer}", f"{new.run} {new.layer}"
 
 
 def _counts(base: ComparedLayer, new: ComparedLayer) -> tuple[str, int, int]:

@@ -1,27 +1,22 @@
-"""Best units by concept and by network: figures 11 and 13 of the paper."""
+"""Best units of one concept in each network: figure 11 of the paper."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from nd_plugin.errors import BadInput
-from nd_plugin.plots.named_results import Results, named_reports, reports_of_units
+from nd_plugin.plots.named_results import Results, named_reports
 from nd_plugin.plots.style import (
     COLUMN_WIDTH,
     SMALL,
-    TINY,
-    say_nothing_to_show,
     styled_axes,
 )
-from nd_plugin.plots.units import TITLE_HEIGHT, Strip, picture_strip
-from nd_plugin.report.categories import all_categories
-from nd_plugin.report.colours import FAINT, category_colours
+from nd_plugin.plots.units import TITLE_HEIGHT, Strip
 from nd_plugin.report.layer_report import LayerReport, UnitScore
 
 if TYPE_CHECKING:
@@ -29,13 +24,8 @@ if TYPE_CHECKING:
 
 UNITS = 2  # of a concept in each network, as in the paper
 IMAGES = 4  # of a unit, as there
-CATEGORIES = 3  # of a network
-CONCEPTS = 4  # of a category
 TITLE_CHARACTERS = 60
 LINE = 0.16  # inches, of a row of text
-BAR = 0.2  # inches, of a concept's bar and the gap to the next
-PANEL_WIDTH = 2.1  # inches
-BAR_HEIGHT = 0.7  # share of the row
 
 ConceptKey = tuple[str, str]  # category and name
 
@@ -114,7 +104,7 @@ def _concept_rows(
     for score in best:
         kind = "" if score.detector else ", no detector of it"
         text = f"{name}: unit {score.unit}, IoU {score.iou:.3f}{kind}"
-        rows.append(_Row(text, _strip(report.dissection, score.unit, images)))
+        rows.append(_Row(text, unit_strip(report.dissection, score.unit, images)))
     return rows
 
 
@@ -135,14 +125,16 @@ def best_units(report: LayerReport, concept: ConceptKey) -> list[UnitScore]:
     return sorted(nearest, key=lambda score: -score.iou)[:1]
 
 
-def _strip(dissection: Dissection | None, unit: int, images: int) -> Strip | None:
+def unit_strip(
+    dissection: Dissection | None, unit: int, images: int
+) -> Strip | None:
     """Return a unit's pictures beside each other; None where it has none."""
     if dissection is None or dissection.pictures is None:
         return None
     view = dissection.show(unit, images=images)
     if view.picture(0) is None:
         return None
-    return picture_strip(view)
+    return pictureunit_strip(view)
 
 
 def _draw_rows(ax: Axes, rows: Sequence[_Row], heights: Sequence[float]) -> None:
@@ -169,104 +161,3 @@ def _draw_rows(ax: Axes, rows: Sequence[_Row], heights: Sequence[float]) -> None
             picture.set_axis_off()
             picture.set_anchor("NW")
         top -= share
-
-
-def plot_top_concepts(results: Results, ax: Axes | None = None) -> Axes:
-    """Draw the best concepts of the three largest categories of each network, with their IoU.
-
-    Figure 13 of the paper: categories by their number of detectors; of each concept the unit with
-    the highest IoU. Arguments, return and errors: `plot_concept_units`; BadInput for results
-    without units, too.
-    """
-    reports = reports_of_units(results)
-    highest = max(_highest_iou(report) for report in reports.values())
-    panel_height = BAR * CONCEPTS + 2.6 * LINE
-    height = panel_height * len(reports)
-    colours = category_colours(all_categories(list(reports.values())))
-    with styled_axes(ax, height, PANEL_WIDTH * CATEGORIES) as axes:
-        axes.set_axis_off()
-        for row, (name, report) in enumerate(reports.items()):
-            top = 1 - row / len(reports)
-            axes.text(
-                0.0,
-                top,
-                name,
-                va="top",
-                fontsize=SMALL,
-                fontweight="bold",
-                parse_math=False,
-            )
-            categories = largest_categories(report)
-            if not categories:
-                say_nothing_to_show(axes, "")
-                axes.text(
-                    0.0,
-                    top - LINE / height,
-                    "no detectors",
-                    va="top",
-                    fontsize=SMALL,
-                )
-            for column, category in enumerate(categories):
-                box = (
-                    (column + 0.42) / CATEGORIES,
-                    top - (panel_height - 0.4 * LINE) / height,
-                    0.5 / CATEGORIES,
-                    BAR * CONCEPTS / height,
-                )
-                panel = axes.inset_axes(box)
-                best = [score for score, _ in report.best(category, CONCEPTS)]
-                _draw_panel(panel, best, colours, highest)
-    return axes
-
-
-def _highest_iou(report: LayerReport) -> float:
-    return max(
-        (score.iou for score in report.scores if score.detector), default=0.0
-    )
-
-
-def largest_categories(report: LayerReport) -> list[str]:
-    """Return up to three categories with detectors, those of most units first."""
-    counts = report.summary.detectors_by_category
-    present = [category for category in report.categories if counts.get(category)]
-    return sorted(present, key=lambda category: -counts[category])[:CATEGORIES]
-
-
-def _draw_panel(
-    ax: Axes, best: Sequence[UnitScore], colours: Mapping[str, str], highest: float
-) -> None:
-    """Draw the concepts of one category as bars, with IoU and unit."""
-    category = best[0].category
-    positions = np.arange(len(best))
-    ax.barh(
-        positions,
-        [score.iou for score in best],
-        height=BAR_HEIGHT,
-        color=colours[category],
-    )
-    labels = [
-        textwrap.shorten(score.concept, 18, placeholder="…") for score in best
-    ]
-    ax.set_yticks(positions, labels=labels, parse_math=False, fontsize=TINY)
-    for position, score in enumerate(best):
-        ax.annotate(
-            f"{score.iou:.2f}",
-            (score.iou, position),
-            xytext=(2, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=TINY,
-            color=FAINT,
-        )
-    ax.set_ylim(CONCEPTS - 0.5, -0.5)
-    ax.set_xlim(0, 1.25 * highest or 1.0)
-    ax.set_xticks([])
-    ax.tick_params(axis="y", length=0)
-    ax.set_title(
-        category,
-        loc="left",
-        fontsize=SMALL,
-        color=colours[category],
-        parse_math=False,
-        pad=2,
-    )

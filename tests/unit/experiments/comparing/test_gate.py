@@ -157,6 +157,15 @@ class TestLayers:
         (case,) = check_gate([base, new], 0.95).cases
         assert "conv5 is compared with features.10, the only layers" in case.remark
 
+    def test_of_one_run_are_named_with_it(self, dissection: Dissection) -> None:
+        few, many = (without_folds(dissection, count) for count in (10, 20))
+        base, new = compared(many, "run", "conv4"), compared(few, "run", "conv5")
+        (failure,) = check_gate([[base], [new]], 0.95).failures
+        assert (
+            "run conv5 has 10 unique detectors in conv4, and run conv4 20"
+            in failure
+        )
+
     def test_of_several_quantiles_are_paired_by_quantile(
         self, dissection: Dissection
     ) -> None:

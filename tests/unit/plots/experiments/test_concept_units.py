@@ -77,20 +77,28 @@ class TestTopConcepts:
         self, dissection: Dissection, lite: LayerReport
     ) -> None:
         ax = plot_top_concepts({"run": dissection, "lite": lite})
-        panels = [
-            (
-                panel.get_title(loc="left"),
-                [label.get_text() for label in panel.get_yticklabels()],
-            )
-            for panel in ax.child_axes
+        networks = [text for child in ax.child_axes for text in child.texts]
+        assert [text.get_text() for text in networks] == ["run", "lite"]
+        panels = [panel for child in ax.child_axes for panel in child.child_axes]
+        labels = [
+            [label.get_text() for label in panel.get_yticklabels()]
+            for panel in panels
         ]
-        assert panels == [
-            ("object", ["cat"]),
-            ("part", ["tail"]),
-            ("object", ["dog", "cat"]),
-        ]
-        widths = [patch.get_width() for patch in ax.child_axes[2].patches]  # type: ignore[attr-defined]
+        assert labels == [["cat"], ["tail"], ["dog", "cat"]]
+        titles = [panel.get_title(loc="left") for panel in panels]
+        assert titles == ["object", "part", "object"]
+        widths = [patch.get_width() for patch in panels[2].patches]  # type: ignore[attr-defined]
         assert widths == [0.25, 0.1]
+
+    def test_a_run_with_pictures_shows_them(self, pictured: Dissection) -> None:
+        ax = plot_top_concepts(pictured)
+        (network,) = ax.child_axes
+        texts = [
+            text.get_text() for panel in network.child_axes for text in panel.texts
+        ]
+        assert texts == ["cat 0.27", "tail 0.25"]
+        strips = [panel.child_axes for panel in network.child_axes]
+        assert [len(strip) for strip in strips] == [1, 1]
 
     def test_a_network_without_detectors(self, dissection: Dissection) -> None:
         settings = replace(dissection.settings, min_iou=0.9)
