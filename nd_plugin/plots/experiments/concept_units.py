@@ -16,7 +16,7 @@ from nd_plugin.plots.style import (
     SMALL,
     styled_axes,
 )
-from nd_plugin.plots.units import TITLE_HEIGHT, Strip
+from nd_plugin.plots.units import TITLE_HEIGHT, Strip, picture_strip
 from nd_plugin.report.layer_report import LayerReport, UnitScore
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def unit_strip(
     view = dissection.show(unit, images=images)
     if view.picture(0) is None:
         return None
-    return pictureunit_strip(view)
+    return picture_strip(view)
 
 
 def _draw_rows(ax: Axes, rows: Sequence[_Row], heights: Sequence[float]) -> None:
