@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -163,11 +164,10 @@ def known_concepts(layers: Sequence[ComparedLayer]) -> list[ConceptKey]:
             concepts = layer.dissection.concepts
             names = [(concept.category, concept.name) for concept in concepts]
         else:
-            scores = [*layer.report.category_scores.values()]
+            scores = chain.from_iterable(layer.report.category_scores.values())
             names = [
                 (score.category, score.concept)
-                for category in scores
-                for score in category
+                for score in scores
                 if score.overlaps
             ]
         keys.update(dict.fromkeys(names))

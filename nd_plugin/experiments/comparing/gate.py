@@ -95,9 +95,9 @@ def check_gate(
         )
     if len(results) < FEWEST_RESULTS:
         raise BadInput("a gate needs a base and a new result: nd compare BASE NEW")
-    base, *others = results
+    base, *new_results = results
     cases = []
-    for new in others:
+    for new in new_results:
         for layer in base:
             cases.append(
                 _case(layer, _counterpart(layer, base, new), new, fail_under)
@@ -113,12 +113,14 @@ def _counterpart(
     """Return the layer of the new result that a layer of the base is compared with."""
     if len(base) == 1 and len(new) == 1:
         return new[0]
-    of_name = [other for other in new if other.layer == layer.layer]
+    namesakes = [candidate for candidate in new if candidate.layer == layer.layer]
     quantile = layer.report.summary.quantile
-    of_quantile = [
-        other for other in of_name if other.report.summary.quantile == quantile
+    same_quantile = [
+        candidate
+        for candidate in namesakes
+        if candidate.report.summary.quantile == quantile
     ]
-    return next(iter(of_quantile or of_name), None)
+    return next(iter(same_quantile or namesakes), None)
 
 
 def _case(

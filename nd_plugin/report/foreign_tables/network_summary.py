@@ -159,8 +159,8 @@ def _numbers(
     table = _field(fields, name)
     is_table = isinstance(table, np.ndarray) and table.dtype.kind in "iuf"
     if not is_table or table.shape != shape:
-        found_shape = getattr(table, "shape", "none")
-        raise _WrongField(f"{name} is a table of {found_shape}; expected {shape}")
+        own_shape = getattr(table, "shape", "none")
+        raise _WrongField(f"{name} is a table of {own_shape}; expected {shape}")
     numbers = np.asarray(table, np.float64)
     if not np.isfinite(numbers).all() or numbers.min() < 0:
         raise _WrongField(f"{name} holds NaN, infinity or a negative number")
