@@ -51,6 +51,7 @@ def nd_backends() -> list[BackendSpec]:
             accepts=(
                 "torchvision:NAME",
                 "timm:NAME",
+                "nd_torch.zoo:NAME",
                 "package.module:factory?key=value",
                 "an nn.Module",
                 "an ExportedProgram",

@@ -85,7 +85,8 @@ def _open_text(text: str, options: ModelOptions) -> TorchModel:
     source = (
         text if options.weights is None else f"{text}, weights {options.weights}"
     )
-    return TorchModel.of_module(loaded.module, source, loaded.preprocess, device)
+    opened = TorchModel.of_module(loaded.module, source, loaded.preprocess, device)
+    return replace(opened, opening_notes=(*opened.opening_notes, *loaded.notes))
 
 
 def _open_object(model: Any, device: str) -> TorchModel:

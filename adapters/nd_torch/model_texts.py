@@ -15,7 +15,7 @@ from torch import nn
 from nd_plugin import ModelNotFound, Preprocess, SpecText, Unavailable, nearest
 from nd_torch.exported import as_module
 from nd_torch.preprocessing import preprocess_of, preprocess_of_torchvision
-from nd_torch.weights import load_weights
+from nd_torch.weight_files.loading import load_weights
 
 # each is compiled for, or depends on, one build of torch
 TORCH_LIBRARIES = ("torchvision", "timm")
@@ -24,10 +24,11 @@ LITERALS = {"true": "True", "false": "False", "none": "None"}
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A module, and the preprocessing of its images."""
+    """A module, the preprocessing of its images, and notes on its weights."""
 
     module: nn.Module
     preprocess: Preprocess
+    notes: tuple[str, ...] = ()
 
 
 def load(text: str, weights: str | None) -> LoadedModel:
@@ -42,9 +43,10 @@ def load(text: str, weights: str | None) -> LoadedModel:
     loaders = {"torchvision": _load_torchvision, "timm": _load_timm}
     loader = loaders.get(spec.name, _load_from_factory)
     loaded = loader(spec, options, pretrained=weights is None)
-    if weights is not None:
-        load_weights(loaded.module, weights)
-    return loaded
+    if weights is None:
+        return loaded
+    result = load_weights(loaded.module, loaded.preprocess, spec, weights)
+    return LoadedModel(loaded.module, result.preprocess, result.notes)
 
 
 def _parse_value(text: str) -> Any:

@@ -21,6 +21,8 @@ UNIT = (1.0, 1.0, 1.0)
 def preprocess_of(module: nn.Module) -> Preprocess:
     """Return the preprocessing in timm's ``pretrained_cfg`` of a module, else assume ImageNet's.
 
+    ``scale`` and ``channel_order``, which timm does not have, are read as well.
+
     Raises BadInput for values that are no preprocessing.
     """
     config = getattr(module, "pretrained_cfg", None) or getattr(
@@ -32,6 +34,9 @@ def preprocess_of(module: nn.Module) -> Preprocess:
     for key in ("mean", "std"):
         if config.get(key):
             statistics[key] = tuple(config[key])
+    for key in ("scale", "channel_order"):
+        if config.get(key):
+            statistics[key] = config[key]
     # channels, height, width
     input_size = tuple(config.get("input_size") or (3, 224, 224))
     try:

@@ -26,6 +26,7 @@ from nd_plugin.cli.options import (
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import LayerDescription
 from nd_plugin.contracts.plugin_specs import BackendSpec, Finding
+from nd_plugin.errors import BadInput
 from nd_plugin.plugins.host import Host, host, load_factory
 from nd_plugin.plugins.layer_patterns import enumerated, has_units
 from nd_plugin.plugins.loading import described
@@ -60,13 +61,23 @@ def layers(
             help="Measure on perturbed images where cells look, and compare.",
         ),
     ] = False,
+    paper: Annotated[
+        bool,
+        typer.Option(
+            "--paper",
+            help="List the layers that the paper dissects, in its networks and their relatives.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """List a model's layers in execution order, with their shapes and receptive fields."""
     from nd_plugin.cli import parsing
+    from nd_plugin.cli.views.paper_layers import print_paper_layers
     from nd_plugin.plugins.opening import open_model
     from nd_plugin.testing.places import verify_places
 
+    if paper and verify:
+        raise BadInput("--paper and --verify are two listings: choose one of them")
     options = parsing.model_options(
         device, weights, input_name, feed, custom_op_library
     )
@@ -81,7 +92,10 @@ def layers(
                 places[place.layer] = place
     names = [layer.name for layer in descriptions if has_units(layer)]
     layer_cache.remember(model, names)
-    print_layers(descriptions, places, as_json=json)
+    if paper:
+        print_paper_layers(descriptions, as_json=json)
+    else:
+        print_layers(descriptions, places, as_json=json)
     console.warn(preprocess.notes)
 
 

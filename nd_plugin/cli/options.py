@@ -178,7 +178,23 @@ Permutations = Annotated[
 ]
 
 Seed = Annotated[
-    int, typer.Option(min=0, help="Seed of --folds and --permutations.")
+    int,
+    typer.Option(
+        min=0,
+        help="Seed of --folds and --permutations.",
+        # `nd rate` has another --seed
+        rich_help_panel="Significance",
+    ),
+]
+
+Bases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--basis",
+        metavar="FILE",
+        help="Basis in which layers are seen, in place of their own units: directions, or the "
+        "encoder of a sparse autoencoder (.npz, .safetensors); repeatable.",
+    ),
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

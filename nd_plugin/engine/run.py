@@ -36,7 +36,7 @@ from nd_plugin.engine.part_run import PartRun, Progress, StateSaver, silent
 from nd_plugin.engine.passes import observe as observe_images
 from nd_plugin.engine.report_data.collected import collects_small_pictures
 from nd_plugin.engine.state import State
-from nd_plugin.errors import BadInput, ModelFailed
+from nd_plugin.errors import BadInput, ModelFailed, RunFailed
 from nd_plugin.machine.allocator import retain_memory
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import threads
@@ -74,6 +74,7 @@ def open_run(
     images, for reports. The model is left as it was in any case.
     """
     with ExitStack() as stack:
+        stack.enter_context(_explain_exhaustion(model.device))
         stack.enter_context(torch.no_grad())
         stack.enter_context(retain_memory())
         on_device = uses_device_strategy(model.device)
@@ -111,6 +112,19 @@ def open_run(
         )
         part_run.first_pass_batches = remaining
         yield part_run, run_provenance
+
+
+@contextmanager
+def _explain_exhaustion(device: torch.device) -> Iterator[None]:
+    """Raise RunFailed, with a remedy, where a device has run out of memory for good."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise RunFailed(
+            f"{device} ran out of memory, with smaller steps, too ({error}); use smaller "
+            "batches (--batch-size, batch_size=), store less on the device "
+            "(--device-memory, device_memory=), or run on another (--device cpu)"
+        ) from error
 
 
 def _check_reliable(probe: Probe, settings: Settings) -> None:

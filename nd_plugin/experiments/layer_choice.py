@@ -143,7 +143,8 @@ class LayerChooser:
                     yield from self._matches_of(part)
         elif is_pattern(text):
             common = LayerNames(
-                tuple(match.first for match in self._matching.matches)
+                tuple(match.first for match in self._matching.matches),
+                layers=tuple(self._first_layers),
             )
             for name in common.expand(text):
                 yield self._match_of_name(name)

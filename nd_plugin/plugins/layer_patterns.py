@@ -1,4 +1,4 @@
-"""Layers chosen by patterns: ``layer?``, ``*.relu``, ``all``, several with commas.
+"""Layers chosen by patterns: ``layer?``, ``*.relu``, ``all``, ``paper``, several with commas.
 
 A text that the model accepts as the name of a layer is that layer, whatever its characters: names
 in ONNX files may hold commas, brackets and stars.
@@ -12,9 +12,14 @@ from fnmatch import fnmatchcase
 
 from nd_plugin.contracts.models import LayerDescription, Model
 from nd_plugin.errors import BadInput, LayerNotFound, UnitsNotFound, nearest
+from nd_plugin.plugins.paper_layers import (
+    describe_paper_layer,
+    list_paper_layers,
+)
 from nd_plugin.receptive_fields.geometry import Size
 
 ALL = "all"
+PAPER = "paper"  # the layer by which the paper compares the network with others
 WILDCARDS = "*?["
 COMMA = ","
 NAMES_SAID = 12
@@ -26,15 +31,18 @@ class LayerNames:
 
     names: tuple[str, ...]  # with units, in the order in which the layers run
     without_units: tuple[str, ...] = ()
+    # all layers of the model, for ``paper``; empty where only names are known
+    layers: tuple[LayerDescription, ...] = ()
 
     @classmethod
     def of(cls, layers: Iterable[LayerDescription]) -> LayerNames:
         """Return the names of listed layers."""
+        listed = tuple(layers)
         names: list[str] = []
         without_units: list[str] = []
-        for layer in layers:
+        for layer in listed:
             (names if has_units(layer) else without_units).append(layer.name)
-        return cls(tuple(names), tuple(without_units))
+        return cls(tuple(names), tuple(without_units), listed)
 
     def expand(self, text: str) -> list[str]:
         """Return the names that a text stands for; a plain one unchecked.
@@ -69,6 +77,8 @@ class LayerNames:
         is_name = piece in self.names or piece in self.without_units
         if is_name or not is_pattern(piece):
             return [piece]
+        if piece == PAPER:
+            return [self._paper_layer()]
         pattern = "*" if piece == ALL else piece
         matches = _matching(pattern, self.names)
         if matches:
@@ -85,6 +95,15 @@ class LayerNames:
             f"{self._suggestions(pattern)}"
         )
 
+    def _paper_layer(self) -> str:
+        """Return the layer that the paper compares. Raises BadInput, LayerNotFound."""
+        if not self.layers:
+            raise BadInput(
+                "'paper' is found among the layers of a model, which are not known here; name "
+                f"one of {enumerated(self.names)}"
+            )
+        return list_paper_layers(self.layers)[0].name
+
     def _suggestions(self, pattern: str) -> str:
         without_wildcards = pattern.translate(str.maketrans("", "", "*?[]"))
         suggestions = nearest(without_wildcards, self.names)
@@ -98,7 +117,8 @@ def has_units(layer: LayerDescription) -> bool:
 
 def is_pattern(text: str) -> bool:
     """Return whether a text stands for other names unless it is itself the name of a layer."""
-    return text == ALL or any(character in text for character in WILDCARDS + COMMA)
+    has_pattern = any(character in text for character in WILDCARDS + COMMA)
+    return has_pattern or text in (ALL, PAPER)
 
 
 def choose_layers(
@@ -120,7 +140,10 @@ def choose_layers(
             continue
         names = names or LayerNames.of(model.layers(size))
         layers = names.expand(text)
-        say(f"-l {text}: {describe(layers, len(names.names))}")
+        meaning = describe(layers, len(names.names))
+        if text == PAPER:
+            meaning = describe_paper_layer(list_paper_layers(names.layers)[0])
+        say(f"-l {text}: {meaning}")
         chosen += layers
     if not chosen:
         raise BadInput(f"no layer in {', '.join(map(repr, texts))}")

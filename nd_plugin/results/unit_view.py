@@ -159,6 +159,12 @@ class UnitView:
             remarks.append(NO_HISTOGRAM)
         if self.dissection.pictures is None:
             remarks.append(NO_PICTURES)
+        stored = self.dissection.top_images.shape[1]
+        if self.images > stored and self.dissection.images > stored:
+            remarks.append(
+                f"The run has the first {stored} of each unit's top images, not "
+                f"{self.images}: dissect with --top-images {self.images} for more."
+            )
         return remarks
 
     def content(self) -> dict[str, Any]:

@@ -21,14 +21,16 @@ TWO_COLUMNS_FROM = 64  # columns; narrower ones have the help below the option
 OPTION_GROUPS = {
     "Layers and concepts": "--layer --concepts --concept --limit --shard --images --max-pixels",
     "Model": "--model --weights --device --precision --input --feed --custom-op-library "
-    "--classes --verify",
+    "--classes --paper --verify",
     "Method": "--quantile --min-iou --anchor --mask-size",
+    "Significance": "--folds --permutations",
     "Bounds": "--tolerance --max-lost --max-renamed --fail-under",
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",
     "Questions": "--descriptions --units --seed --votes",
     "Votes and exports": "--table --import --export --crowd --image-url",
     "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
+    "Bases": "--alpha --repeats --basis --from",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
@@ -37,7 +39,8 @@ OPTION_GROUPS = {
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
     "Dissect": "demo dissect merge",
-    "Look at results": "report compare unit explain parity rate",
+    "Look at results": "report unit explain parity rate",
+    "Experiments": "compare rotate",
     "See what there is": "layers concepts plugins doctor",
 }
 OTHER_COMMANDS = "Commands"

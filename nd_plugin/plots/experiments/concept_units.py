@@ -16,7 +16,7 @@ from nd_plugin.plots.style import (
     SMALL,
     styled_axes,
 )
-from nd_plugin.plots.units import TITLE_HEIGHT, Strip, picture_strip
+from nd_plugin.plots.units import TITLE_HEIGHT, Strip, unit_strip
 from nd_plugin.report.layer_report import LayerReport, UnitScore
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ def _concept_rows(
     for score in best:
         kind = "" if score.detector else ", no detector of it"
         text = f"{name}: unit {score.unit}, IoU {score.iou:.3f}{kind}"
-        rows.append(_Row(text, unit_strip(report.dissection, score.unit, images)))
+        rows.append(
+            _Row(text, pictured_strip(report.dissection, score.unit, images))
+        )
     return rows
 
 
@@ -125,7 +127,7 @@ def best_units(report: LayerReport, concept: ConceptKey) -> list[UnitScore]:
     return sorted(nearest, key=lambda score: -score.iou)[:1]
 
 
-def unit_strip(
+def pictured_strip(
     dissection: Dissection | None, unit: int, images: int
 ) -> Strip | None:
     """Return a unit's pictures beside each other; None where it has none."""
@@ -134,7 +136,7 @@ def unit_strip(
     view = dissection.show(unit, images=images)
     if view.picture(0) is None:
         return None
-    return picture_strip(view)
+    return unit_strip(view)
 
 
 def _draw_rows(ax: Axes, rows: Sequence[_Row], heights: Sequence[float]) -> None:

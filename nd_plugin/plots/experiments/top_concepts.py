@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from nd_plugin.plots.experiments.concept_units import LINE, unit_strip
+from nd_plugin.plots.experiments.concept_units import LINE, pictured_strip
 from nd_plugin.plots.named_results import Results, reports_of_units
 from nd_plugin.plots.style import SMALL, TINY, styled_axes
 from nd_plugin.report.categories import all_categories
@@ -122,7 +122,7 @@ def _draw_pictures(
             transform=ax.transAxes,
             parse_math=False,
         )
-        strip = unit_strip(report.dissection, score.unit, STRIP_IMAGES)
+        strip = pictured_strip(report.dissection, score.unit, STRIP_IMAGES)
         if strip is None:
             continue
         picture = ax.inset_axes((0.0, top - row, 1.0, row * (1 - text_share)))

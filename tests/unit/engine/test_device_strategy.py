@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from planted import HOW, IMAGES, Numbered, Planted, drawn
 from random_data import random_planes
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nd_plugin import Annotation, Dissection, RunFailed, Settings, open_concepts
@@ -25,7 +26,7 @@ from nd_plugin.engine import device_counter, device_strategy
 from nd_plugin.engine.device_strategy import DeviceStrategy
 from nd_plugin.engine.passes import observe
 from nd_plugin.engine.run import open_run, run
-from nd_plugin.probe_data.batches import Feed
+from nd_plugin.probe_data.batches import Batch, Feed
 
 BATCH = 8
 SETTINGS = Settings(quantiles=(0.05, 0.3))
@@ -183,6 +184,87 @@ class TestOperations:
         assert waits[1] <= 5 * len(ACTIVATIONS)
 
 
+# of a tensor on a GPU they copy to the host; `numpy` does not, it raises an error there
+READS = (
+    Tensor.cpu,
+    Tensor.tolist,
+    Tensor.item,
+    Tensor.__bool__,
+    Tensor.__int__,
+    Tensor.__index__,
+    Tensor.__float__,
+)
+
+
+class Crossings(TorchFunctionMode):
+    """Bytes that would cross between host and device, if ``on_device`` were on a device."""
+
+    def __init__(self, on_device: Collection[Tensor] = ()) -> None:
+        super().__init__()
+        self.addresses = {tensor.data_ptr() for tensor in on_device}
+        self.to_host = 0
+        self.to_device = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func in READS:
+            self.to_host += args[0].nbytes
+        is_copy = func is Tensor.to and isinstance(args[1], torch.device)
+        if is_copy and args[0].data_ptr() not in self.addresses:
+            self.to_device += args[0].nbytes
+        return func(*args, **(kwargs or {}))
+
+
+class TestCrossings:
+    """Images and annotations cross to the device, and a few numbers cross back."""
+
+    def crossings(
+        self, concepts: Numbered, copies: int
+    ) -> tuple[Batch, list[Crossings]]:
+        """Return a batch, and what crosses in its forward pass, its update and the sifting."""
+        activations = {
+            layer: maps.repeat(1, copies, 1, 1)
+            for layer, maps in ACTIVATIONS.items()
+        }
+        model = Planted(activations)
+        with open_run(model, list(activations), feed_of(concepts)) as (part_run, _):
+            batches = part_run.first_pass_batches
+            assert batches is not None
+            batch = next(batches)
+            part_run.state.readable.update(batch.indices.tolist())
+            with Crossings() as forward:
+                maps = part_run.activations(batch, part_run.layers)
+            with Crossings(maps.values()) as update:
+                part_run.strategy.update(part_run, batch, maps)
+            with Crossings() as sifting:
+                part_run.strategy.finish(part_run)
+        return batch, [forward, update, sifting]
+
+    def test_pixels_cross_as_bytes_and_annotations_as_small_integers(
+        self, concepts: Numbered, on_device: None
+    ) -> None:
+        batch, (forward, update, sifting) = self.crossings(concepts, 1)
+        pixel_bytes = batch.pixels.numel()
+        annotation_bytes = sum(labels.nbytes for labels in batch.annotations)
+        cells = sum(maps[0, 0].numel() for maps in ACTIVATIONS.values())
+        # which image it is, and which cells the histograms sample
+        index_bytes = 8 * BATCH * (1 + len(ACTIVATIONS) + cells)
+        assert forward.to_device == pixel_bytes
+        assert update.to_device <= annotation_bytes + index_bytes
+        assert sifting.to_device == 0
+
+    def test_what_crosses_does_not_grow_with_the_units(
+        self, concepts: Numbered, on_device: None
+    ) -> None:
+        _, few = self.crossings(concepts, 1)
+        _, many = self.crossings(concepts, 16)
+        for once, repeated in zip(few, many, strict=True):
+            assert repeated.to_device == once.to_device
+            assert repeated.to_host == once.to_host
+        assert sum(crossing.to_host for crossing in few) <= 1024
+
+
 class RunsOut:
     """Function that runs out of memory at its first call, or at each."""
 
@@ -260,6 +342,19 @@ class TestMemory:
         with pytest.raises(RunFailed, match=r"batch of 8 images .*--batch-size"):
             dissect(concepts, "device")
 
+    @pytest.mark.parametrize("place", ["masks", "candidates", "statistics"])
+    def test_other_steps_that_never_fit_are_errors_with_a_remedy(
+        self,
+        concepts: Numbered,
+        place: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.exhaust(place, monkeypatch, always=True)
+        with pytest.raises(
+            RunFailed, match=r"cpu ran out of memory.*--device-memory"
+        ):
+            dissect(concepts, "device")
+
     def exhaust(
         self, place: str, monkeypatch: pytest.MonkeyPatch, *, always: bool
     ) -> None:
@@ -273,10 +368,15 @@ class TestMemory:
 
             monkeypatch.setattr(Planted, "probe", tight_probe)
             return
-        names = {"masks": "JoinedMaps", "candidates": "sparsify_batches"}
+        names = {
+            "masks": "JoinedMaps",
+            "candidates": "sparsify_batches",
+            "statistics": "map_reader",
+        }
         modules = {
             "masks": device_counter,
             "candidates": device_strategy,
+            "statistics": device_strategy,
         }
         function = getattr(modules[place], names[place])
         monkeypatch.setattr(

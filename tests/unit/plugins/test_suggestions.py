@@ -50,12 +50,14 @@ def libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("libraries")
 def test_models_of_installed_libraries() -> None:
-    assert known_models(installed=True) == [
+    known = known_models(installed=True)
+    assert known[:4] == [
         "torchvision:quantized_resnet18",
         "torchvision:resnet18",
         "timm:resnet18",
         "timm:vit_small_patch16_224",
     ]
+    assert all(text.startswith("nd_torch.zoo:") for text in known[4:])
     assert (
         suggest_model("resnet18") == "; write torchvision:resnet18 or timm:resnet18"
     )

@@ -102,6 +102,17 @@ class TestTerminal:
         levels = np.unique(thumbnail[..., 1])
         assert len(levels) == 2 and levels[0] < 0.45 * levels[1]
 
+    def test_more_top_images_than_the_run_has(self, dissection: Dissection) -> None:
+        stored = dissection.top_images.shape[1]
+        names = tuple(f"{number}.jpg" for number in range(stored + 5))
+        large = replace(dissection, image_names=names, skipped=())
+        note = f"The run has the first {stored} of each unit's top images, not"
+        assert not any(
+            note in text for text in large.show(2, images=stored).remarks()
+        )
+        remarks = large.show(2, images=stored + 1).remarks()
+        assert any(text.startswith(note) for text in remarks)
+
     def test_histogram(self, dissection: Dissection) -> None:
         sample = np.array([[0.0] * 5, [1.0] * 5, [1.0] * 5])
         histograms = ActivationHistograms.of(sample, np.full(5, 4.0))
