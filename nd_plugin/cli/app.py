@@ -14,6 +14,7 @@ import typer
 
 from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
+from nd_plugin.cli.experiments.compare_command import compare
 from nd_plugin.cli.experiments.rotate_command import rotate
 from nd_plugin.cli.listings import concepts, doctor, layers, plugins
 from nd_plugin.cli.run_commands import demo, dissect, merge
@@ -97,6 +98,14 @@ _add(
     "nd report runs/resnet18 --html report",
     "nd report runs/resnet18 --format csv -o units.csv",
     "nd report runs/resnet18 runs/vgg16 --plot fig9.pdf",
+)
+_add(
+    compare,
+    "nd compare runs/resnet18 runs/vgg16 --plot networks.pdf",
+    "nd compare runs/resnet18:layer3 runs/resnet18:layer4 caffe_reference_places365.csv",
+    "nd compare networks.mat:vgg16_* --plot fig9.pdf",
+    "nd compare runs/resnet18 runs/vgg16 --concept airplane --plot airplane.png",
+    "nd compare runs/base runs/new --fail-under 0.95 --junit gate.xml",
 )
 _add(
     unit,

@@ -9,7 +9,9 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from nd_plugin.errors import BadInput
-from nd_plugin.report.layer_report import LayerReport
+from nd_plugin.report.error_bars.records import CountInterval
+from nd_plugin.report.error_bars.texts import unique_interval
+from nd_plugin.report.layer_report import CategoryCounts, LayerReport
 
 if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection
@@ -19,7 +21,7 @@ FEWEST_LAYERS = 2  # of a comparison
 
 @dataclass(frozen=True, eq=False)
 class ComparedLayer:
-    """One layer of a run, or of a NetDissect CSV file."""
+    """One layer of a run, or of a file: of units, of counts alone, or of labels without IoU."""
 
     report: LayerReport  # with the name of its run
     name: str = ""  # unlike the names of all others in the comparison
@@ -40,10 +42,78 @@ class ComparedLayer:
         return self.report.layer
 
     @property
-    def ratio(self) -> float:
+    def has_units(self) -> bool:
+        """Whether the source records units with their IoU."""
+        return self.report.recorded == "units"
+
+    @property
+    def has_detectors(self) -> bool:
+        """Whether the source tells detectors: all but labels without IoU."""
+        return self.report.recorded != "labels"
+
+    @property
+    def units(self) -> int | None:
+        """Number of units; None where a source of counts does not tell it."""
+        units = self.report.summary.units
+        return None if self.report.recorded == "counts" and not units else units
+
+    @property
+    def detectors(self) -> int | None:
+        """Number of detectors; None for labels without IoU."""
+        return self.report.summary.detectors if self.has_detectors else None
+
+    @property
+    def unique_detectors(self) -> int | None:
+        """Distinct labels among detectors; None where the source has no units with IoU."""
+        return self.report.summary.unique_detectors if self.has_units else None
+
+    @property
+    def unique_interval(self) -> CountInterval | None:
+        """Interval of the number of unique detectors; None for a run without folds."""
+        return unique_interval(self.report)
+
+    @property
+    def unique_per_category(self) -> int | None:
+        """Distinct best-in-category labels, summed over categories, as in the authors' plots."""
+        if not self.has_detectors:
+            return None
+        return self.report.summary.unique_detectors_per_category
+
+    @property
+    def distinct_labels(self) -> int | None:
+        """Distinct labels of all units without IoU; None where units have one."""
+        if self.has_detectors:
+            return None
+        labels = {score.concept.casefold() for score in self.report.scores}
+        return len(labels - {""})
+
+    @property
+    def ratio(self) -> float | None:
         """Unique detectors divided by units; 0 for a layer without units."""
+        return self._share(self.unique_detectors)
+
+    @property
+    def ratio_per_category(self) -> float | None:
+        """Unique detectors counted per category, divided by units."""
+        return self._share(self.unique_per_category)
+
+    def _share(self, count: int | None) -> float | None:
+        if count is None or self.units is None:
+            return None
+        return count / self.units if self.units else 0.0
+
+    def counted_report(self, *, per_category: bool) -> LayerReport:
+        """Return the report with counts by category in either way of counting."""
+        return self.report.counted_per_category() if per_category else self.report
+
+    def category_counts(self, *, per_category: bool) -> CategoryCounts:
+        """Return unique detectors and units by category, by either way of counting."""
+        if per_category:
+            return self.report.category_counts()
         summary = self.report.summary
-        return summary.unique_detectors / summary.units if summary.units else 0.0
+        return CategoryCounts(
+            summary.unique_detectors_by_category, summary.detectors_by_category
+        )
 
 
 def named_layers(layers: Sequence[ComparedLayer]) -> tuple[ComparedLayer, ...]:

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import chain
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,6 +23,9 @@ NO_PIXEL = "labels no pixel of its images"
 NO_OVERLAP = "no unit overlaps it"
 # a file has each unit's best concept of each category, and no list of all concepts
 NOT_IN_THE_FILE = "no unit's best concept of its category"
+# of sources that have no units with IoU
+COUNTS_ALONE = "counts without units"
+LABELS_ALONE = "labels without IoU"
 
 
 @dataclass(frozen=True)
@@ -46,20 +50,30 @@ class ConceptMatch:
     reason: str = ""  # why neither is there
     # whether the layer's concept set and images have it; True where a file does not tell
     was_sought: bool = True
+    # False where the source has no units with IoU, and cannot have or lack a concept
+    is_known: bool = True
 
     @property
     def best(self) -> UnitMatch | None:
         """Unit that matches the concept best, a detector if there is any."""
         return self.detectors[0] if self.detectors else self.nearest
 
+    @property
+    def mean_iou(self) -> float | None:
+        """Mean IoU of the units that detect it; None without any."""
+        ious = [match.iou for match in self.detectors]
+        return float(np.mean(ious)) if ious else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         nearest = self.nearest
         return {
             "detectors": [match.to_dict() for match in self.detectors],
+            "mean_iou": self.mean_iou,
             "nearest": None if nearest is None else nearest.to_dict(),
             "reason": self.reason or None,
             "was_sought": self.was_sought,
+            "is_known": self.is_known,
         }
 
 
@@ -107,8 +121,9 @@ class ComparedConcept:
 
     @property
     def is_shared(self) -> bool:
-        """Whether every layer has a detector of it."""
-        return len(self.detecting_layers) == len(self.matches)
+        """Whether every layer whose units are known has a detector of it."""
+        known = [match for match in self.matches if match.is_known]
+        return len(self.detecting_layers) == len(known)
 
 
 def compared_concepts(
@@ -118,20 +133,66 @@ def compared_concepts(
 
     Concepts are the same where category and name are.
     """
-    views = [_view(layer) for layer in layers]
     keys: dict[ConceptKey, None] = {}
-    for view in views:
-        keys.update(dict.fromkeys(view.detectors))
-    concepts = [
-        ComparedConcept(*key, tuple(view.match(key) for view in views))
-        for key in keys
-    ]
+    for layer in layers:
+        keys.update(dict.fromkeys(_view(layer).detectors))
+    concepts = match_concepts(layers, list(keys))
 
     def rank(concept: ComparedConcept) -> tuple[int, float, str]:
         category = categories.index(concept.category)
         return category, -concept.best_iou, concept.concept
 
     return tuple(sorted(concepts, key=rank))
+
+
+def match_concepts(
+    layers: Sequence[ComparedLayer], keys: Sequence[ConceptKey]
+) -> list[ComparedConcept]:
+    """Return concepts with the units of each layer that match them, detected or not."""
+    views = [_view(layer) for layer in layers]
+    return [
+        ComparedConcept(*key, tuple(view.match(key) for view in views))
+        for key in keys
+    ]
+
+
+def known_concepts(layers: Sequence[ComparedLayer]) -> list[ConceptKey]:
+    """Return every concept that some layer with units can tell of, in the order of the layers."""
+    keys: dict[ConceptKey, None] = {}
+    for layer in layers:
+        if layer.dissection is not None:
+            concepts = layer.dissection.concepts
+            names = [(concept.category, concept.name) for concept in concepts]
+        else:
+            scores = chain.from_iterable(layer.report.category_scores.values())
+            names = [
+                (score.category, score.concept)
+                for score in scores
+                if score.overlaps
+            ]
+        keys.update(dict.fromkeys(names))
+    return list(keys)
+
+
+class _View(Protocol):
+    """Layer as far as concepts are compared."""
+
+    detectors: dict[ConceptKey, list[UnitMatch]]
+
+    def match(self, key: ConceptKey) -> ConceptMatch:
+        """Return what the layer tells of a concept."""
+
+
+class _UnknownView:
+    """Layer of a source without units that have an IoU."""
+
+    def __init__(self, reason: str) -> None:
+        self.detectors: dict[ConceptKey, list[UnitMatch]] = {}
+        self._reason = reason
+
+    def match(self, key: ConceptKey) -> ConceptMatch:
+        """Return the reason why the layer tells nothing of any concept."""
+        return ConceptMatch((), reason=self._reason, is_known=False)
 
 
 class _LayerView(ABC):
@@ -216,7 +277,10 @@ class _FileView(_LayerView):
         return ConceptMatch((), UnitMatch(score.unit, score.iou))
 
 
-def _view(layer: ComparedLayer) -> _LayerView:
+def _view(layer: ComparedLayer) -> _View:
+    if not layer.has_units:
+        is_counted = layer.has_detectors
+        return _UnknownView(COUNTS_ALONE if is_counted else LABELS_ALONE)
     if layer.dissection is None:
         return _FileView(layer.report)
     return _DissectionView(layer.report, layer.dissection)

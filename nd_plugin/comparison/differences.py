@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nd_plugin.comparison.compared_layers import ComparedLayer
+from nd_plugin.report.foreign_tables.described_units import LABELS_NOTE
+from nd_plugin.report.foreign_tables.network_summary import COUNTS_NOTE
 from nd_plugin.results.dissection import Dissection
 
+SAID_OF_ALL = (COUNTS_NOTE, LABELS_NOTE)
 LAYERS_NAMED = 4  # of one value in a warning
 # behind the second of different values that are described by the same text
 OTHERS = {1: "", 2: ", others"}
@@ -77,7 +80,11 @@ def find_differences(layers: Sequence[ComparedLayer]) -> tuple[Difference, ...]:
 
 
 def _differences(layers: Sequence[ComparedLayer]) -> Iterator[Difference]:
-    limits = {layer.name: f"IoU > {layer.report.min_iou:g}" for layer in layers}
+    limits = {
+        layer.name: f"IoU > {layer.report.min_iou:g}"
+        for layer in layers
+        if layer.has_detectors
+    }
     if len(set(limits.values())) > 1:
         yield Difference(
             "limits of detectors", limits, "--min-iou counts all at one limit"
@@ -116,14 +123,49 @@ def _descriptions(
 
 
 def unrecorded_warnings(layers: Sequence[ComparedLayer]) -> list[str]:
-    """Return a warning on the CSV files among the layers."""
+    """Return warnings on the files among the layers, and on what they do not record."""
     files = [layer.name for layer in layers if layer.dissection is None]
-    if not files:
-        return []
-    verb = "record" if len(files) > 1 else "records"
+    counted = [layer.name for layer in layers if layer.report.recorded == "counts"]
+    labelled = [layer.name for layer in layers if layer.report.recorded == "labels"]
+    warnings = []
+    if files:
+        warnings.append(
+            f"{_recorders(files)} no concept set, images, quantile or preprocessing: "
+            "whether they are the same is not known"
+        )
+    if counted:
+        warnings.append(
+            f"{_recorders(counted)} counts without units: categories are counted as in the "
+            "authors' plots, for all layers (distinct best-in-category concepts)"
+        )
+    if labelled:
+        warnings.append(
+            f"{_recorders(labelled)} labels without IoU: there are no detectors, and labels are "
+            "compared by name alone, without category"
+        )
+    return warnings
+
+
+def _recorders(names: Sequence[str]) -> str:
+    """Return layers as the subject of a sentence, with the verb."""
+    verb = "record" if len(names) > 1 else "records"
+    return f"{_listed(names, LAYERS_NAMED)} {verb}"
+
+
+def file_notes(layers: Sequence[ComparedLayer]) -> list[str]:
+    """Return the notes of files, each with the layers that it is of.
+
+    Those that `unrecorded_warnings` says of all are left out.
+    """
+    layers_of: dict[str, list[str]] = {}
+    for layer in layers:
+        notes = layer.report.notes if layer.dissection is None else ()
+        for note in notes:
+            if note not in SAID_OF_ALL:
+                layers_of.setdefault(note, []).append(layer.name)
     return [
-        f"{_listed(files, LAYERS_NAMED)} {verb} no concept set, images, quantile or preprocessing: "
-        "whether they are the same is not known"
+        f"{_listed(names, LAYERS_NAMED)}: {note}"
+        for note, names in layers_of.items()
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from nd_plugin.comparison.compared_layers import (
+    FEWEST_LAYERS,
     ComparedLayer,
     check_comparable,
     named_layers,
@@ -18,9 +19,11 @@ from nd_plugin.comparison.compared_layers import (
 from nd_plugin.comparison.concept_matches import ComparedConcept, compared_concepts
 from nd_plugin.comparison.differences import (
     Difference,
+    file_notes,
     find_differences,
     unrecorded_warnings,
 )
+from nd_plugin.comparison.label_names import NameOverlap, name_overlaps
 from nd_plugin.comparison.tables import comparison_content
 from nd_plugin.comparison.terminal import render
 from nd_plugin.errors import BadInput
@@ -83,9 +86,31 @@ class LayerComparison:
         differing = [difference.warning for difference in self.differences]
         return tuple(differing + unrecorded_warnings(self.layers))
 
+    @cached_property
+    def file_notes(self) -> tuple[str, ...]:
+        """Notes of the files among the layers, each with the layers that it is of."""
+        return tuple(file_notes(self.layers))
+
+    @property
+    def is_per_category(self) -> bool:
+        """Whether a layer has counts alone, so that all are counted as in the authors' plots."""
+        return any(layer.report.recorded == "counts" for layer in self.layers)
+
+    @property
+    def has_several_of_units(self) -> bool:
+        """Whether concepts can be compared: two layers or more have units with IoU."""
+        return sum(layer.has_units for layer in self.layers) >= FEWEST_LAYERS
+
+    @cached_property
+    def name_overlaps(self) -> tuple[NameOverlap, ...]:
+        """Labels in common with layers whose labels have no IoU, by name alone."""
+        return name_overlaps(self.layers)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return comparison_content(self.layers, self.concepts, self.differences)
+        content = comparison_content(self.layers, self.concepts, self.differences)
+        overlaps = [overlap.to_dict() for overlap in self.name_overlaps]
+        return {**content, "by_name": overlaps, "notes": list(self.file_notes)}
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return `to_dict` as JSON under ``comparison``, and write it to ``path``."""
@@ -99,8 +124,15 @@ class LayerComparison:
 
         The folder holds the comparison, a page for each concept with the best units of all layers
         and their top images, and each run's own report; it opens from disk, without a network. The
-        file holds the comparison alone. Raises BadInput for a folder of other things, NotSaved.
+        file holds the comparison alone. Raises BadInput for a folder of other things, and for
+        layers without units; NotSaved.
         """
+        for layer in self.layers:
+            if not layer.has_units:
+                raise BadInput(
+                    f"{layer.name} has no units with IoU, and pages show units; compare it in the "
+                    "terminal, as JSON or in a plot (nd compare)"
+                )
         # pages need templates and pictures
         from nd_plugin.comparison.pages import write_comparison
 
@@ -108,8 +140,7 @@ class LayerComparison:
 
     def __repr__(self) -> str:
         counts = [
-            f"{layer.name}: {layer.report.summary.unique_detectors} unique detectors "
-            f"among {layer.report.summary.units} units"
+            f"{layer.name}: {_unique_text(layer)} among {layer.report.summary.units} units"
             for layer in self.layers
         ]
         warnings = f"; {len(self.warnings)} warnings" if self.warnings else ""
@@ -123,6 +154,15 @@ class LayerComparison:
         from nd_plugin.comparison.notebook_fragment import comparison_fragment
 
         return comparison_fragment(self)
+
+
+def _unique_text(layer: ComparedLayer) -> str:
+    """Return what is known of a layer's unique detectors, in words."""
+    if not layer.has_detectors:
+        return f"{layer.distinct_labels} distinct labels"
+    if not layer.has_units:
+        return f"{layer.unique_per_category} unique detectors counted per category"
+    return f"{layer.unique_detectors} unique detectors"
 
 
 def compare_dissections(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nd_plugin.comparison.compared_layers import FEWEST_LAYERS, ComparedLayer
 from nd_plugin.comparison.concept_matches import ComparedConcept, ConceptMatch
 from nd_plugin.comparison.concept_views import summary_of
-from nd_plugin.comparison.terminal import category_text, count_rows
+from nd_plugin.comparison.terminal import category_texts, count_rows
 from nd_plugin.notebook.fragments import THUMBNAILS, rendered
 from nd_plugin.notebook.layer_fragment import Picture, unit_pictures
 from nd_plugin.report.colours import category_colours
@@ -52,15 +52,16 @@ class Group:
 def comparison_fragment(comparison: LayerComparison) -> str:
     """Return a piece of HTML on a comparison; every text is escaped."""
     layers = comparison.layers
-    longest = max(layer.report.summary.unique_detectors for layer in layers)
     categories = comparison.categories
+    per_category = comparison.is_per_category
+    reports = [layer.counted_report(per_category=per_category) for layer in layers]
+    longest = max(report.summary.unique_detectors for report in reports)
     bars: list[list[Bar]] = [
-        stacked_bars(layer.report, categories, longest) for layer in layers
+        stacked_bars(report, categories, longest) for report in reports
     ]
-    counts = count_rows(layers)
+    counts = count_rows(comparison)
     for category in categories:
-        texts = [category_text(layer, category) for layer in layers]
-        counts.append((category, texts))
+        counts.append((category, category_texts(comparison, category)))
     return rendered(
         "comparison.html",
         names=comparison.names,
@@ -70,8 +71,8 @@ def comparison_fragment(comparison: LayerComparison) -> str:
         groups=_groups(comparison),
         rows=_rows(comparison),
         beyond=max(0, len(comparison.concepts) - CONCEPTS),
-        warnings=comparison.warnings,
-        most_warnings=len(comparison.warnings),
+        warnings=(*comparison.warnings, *comparison.file_notes),
+        most_warnings=len(comparison.warnings) + len(comparison.file_notes),
     )
 
 

@@ -19,7 +19,7 @@ from nd_plugin.comparison.concept_views import (
     SourceOf,
     group_of,
 )
-from nd_plugin.comparison.terminal import category_text, count_rows
+from nd_plugin.comparison.terminal import category_texts, count_rows
 from nd_plugin.report.error_bars.records import CountInterval
 from nd_plugin.report.error_bars.texts import unique_interval
 from nd_plugin.report.layer_report import LayerReport
@@ -221,10 +221,10 @@ def _count_table(
 ) -> list[tuple[str, int | None, list[str]]]:
     """Return the counts of all layers: name, index of the category if it is one, texts."""
     rows: list[tuple[str, int | None, list[str]]] = [
-        (name, None, texts) for name, texts in count_rows(comparison.layers)
+        (name, None, texts) for name, texts in count_rows(comparison)
     ]
     for number, category in enumerate(comparison.categories):
-        texts = [category_text(layer, category) for layer in comparison.layers]
+        texts = category_texts(comparison, category)
         rows.append((category, number, texts))
     return rows
 

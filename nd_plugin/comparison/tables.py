@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from nd_plugin.comparison.compared_layers import ComparedLayer
 from nd_plugin.comparison.concept_matches import ComparedConcept
 from nd_plugin.comparison.differences import Difference, unrecorded_warnings
 from nd_plugin.report.error_bars.columns import error_bar_content
+
+# keys of a summary that sources of counts or labels say nothing of
+UNTOLD_WITHOUT_UNITS = (
+    "unique_detectors",
+    "unique_detectors_by_category",
+    "detectors_by_category",
+    "dead",
+    "sparse",
+)
 
 
 def comparison_content(
@@ -27,14 +37,27 @@ def comparison_content(
 
 
 def _layer_content(layer: ComparedLayer) -> dict[str, Any]:
-    """Return the counts of a layer; ``unique_ratio`` is unique detectors divided by units."""
+    """Return the counts of a layer; ``unique_ratio`` is unique detectors divided by units.
+
+    What the source does not tell is None. ``per_category`` has the counts of the authors' plots.
+    """
+    summary = layer.report.summary.to_dict()
+    if not layer.has_units:
+        summary |= dict.fromkeys(UNTOLD_WITHOUT_UNITS)
+        summary |= {"units": layer.units, "detectors": layer.detectors}
+    counts = layer.category_counts(per_category=True)
     return {
         "name": layer.name,
         "run": layer.run,
-        **layer.report.summary.to_dict(),
-        **error_bar_content(layer.report),
+        "recorded": layer.report.recorded,
+        **summary,
+        "unique_detectors_per_category": layer.unique_per_category,
+        "per_category": None if not layer.has_detectors else asdict(counts),
         "unique_ratio": layer.ratio,
-        "min_iou": layer.report.min_iou,
+        "per_category_ratio": layer.ratio_per_category,
+        "distinct_labels": layer.distinct_labels,
+        "min_iou": layer.report.min_iou if layer.has_detectors else None,
+        **error_bar_content(layer.report),
     }
 
 

@@ -1,6 +1,7 @@
 """Comparisons in terminals: a table of counts, concepts of some layers only, warnings.
 
-Layers stand side by side where they fit; else each line of the table becomes a paragraph.
+Up to six layers stand side by side, more below each other. Where a table does not fit, each of its
+lines becomes a paragraph.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from rich.text import Text
 
 from nd_plugin.comparison.compared_layers import FEWEST_LAYERS, ComparedLayer
 from nd_plugin.comparison.concept_matches import ComparedConcept
+from nd_plugin.comparison.label_names import NameOverlap
 from nd_plugin.report.colours import FAINT, WARNING, category_colours
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
 from nd_plugin.report.error_bars.texts import (
     count_text,
     detectors_interval,
+    intervals_line,
     mean_count_text,
     per_cent,
     unique_interval,
@@ -28,6 +31,12 @@ if TYPE_CHECKING:
     from nd_plugin.comparison.layer_comparison import LayerComparison
 
 CONCEPTS_NAMED = 12  # of one layer alone
+MOST_COLUMNS = 6  # layers side by side
+UNKNOWN = "?"
+NARROW_GAP = 1  # terminal cells, between the many columns of a row for each layer
+ROWS_LEGEND = (
+    "unique: distinct concepts, of the units that detect one; ratio: to all units"
+)
 NOT_SOUGHT = "*"  # behind concepts that some layer could not detect
 LONGEST_HEADING = 20  # terminal cells; longer names are numbered, below a legend
 LINE_ABOVE = (1, 0, 0, 0)  # padding
@@ -41,16 +50,34 @@ def render(comparison: LayerComparison) -> RenderableType:
 
 def _blocks(comparison: LayerComparison) -> Iterator[RenderableType]:
     yield Heading(Text("side by side", style="bold"))
-    headings = _headings(comparison.names)
-    if headings != comparison.names:
-        legend = tuple(zip(headings, comparison.names, strict=True))
-        yield Padding(facts_table(legend), LINE_BELOW)
-    yield _counts(comparison, headings)
-    if comparison.concepts:
+    if len(comparison) > MOST_COLUMNS:
+        yield _layer_rows(comparison)
+        yield Text(ROWS_LEGEND, style=FAINT)
+        headings = comparison.names
+    else:
+        headings = _headings(comparison.names)
+        if headings != comparison.names:
+            legend = tuple(zip(headings, comparison.names, strict=True))
+            yield Padding(facts_table(legend), LINE_BELOW)
+        yield _counts(comparison, headings)
+    for line in _interval_lines(comparison):
+        yield Text(line, style=FAINT)
+    if comparison.concepts and comparison.has_several_of_units:
         yield Padding(_concepts(comparison, headings), LINE_ABOVE)
-    if comparison.warnings:
-        lines = [f"! {warning}" for warning in comparison.warnings]
-        yield Padding(Text("\n".join(lines), style=WARNING), LINE_ABOVE)
+    if comparison.name_overlaps:
+        lines = [_overlap_line(overlap) for overlap in comparison.name_overlaps]
+        yield Padding(Text("\n").join(lines), LINE_ABOVE)
+    remarks = [*comparison.warnings, *comparison.file_notes]
+    if remarks:
+        lines = [Text(f"! {remark}") for remark in remarks]
+        yield Padding(Text("\n", style=WARNING).join(lines), LINE_ABOVE)
+
+
+def _interval_lines(comparison: LayerComparison) -> list[str]:
+    """Return what the intervals of counts are, each kind once."""
+    intervals = [layer.report.intervals for layer in comparison.layers]
+    lines = [intervals_line(item) for item in intervals if item is not None]
+    return list(dict.fromkeys(lines))
 
 
 def _headings(names: Sequence[str]) -> tuple[str, ...]:
@@ -64,41 +91,55 @@ def _counts(comparison: LayerComparison, headings: Sequence[str]) -> AdaptiveTab
     """Return a table with a column for each layer."""
     layers = comparison.layers
     colours = category_colours(comparison.categories)
-    rows = [_row(name, values) for name, values in count_rows(layers)]
+    rows = [_row(name, values) for name, values in count_rows(comparison)]
     for category in comparison.categories:
-        values = [category_text(layer, category) for layer in layers]
+        values = category_texts(comparison, category)
         rows.append(_row(category, values, colours[category]))
     columns = tuple(range(1, len(layers) + 1))
     return AdaptiveTable(("", *headings), tuple(rows), lead=0, right=columns)
 
 
-def count_rows(layers: Sequence[ComparedLayer]) -> list[tuple[str, list[str]]]:
-    """Return the counts by which the paper compares layers: a name, and a text for each layer."""
-    summaries = [layer.report.summary for layer in layers]
-    rows = [
-        ("unique detectors", [_unique_text(layer) for layer in layers]),
-        ("unique / units", [f"{layer.ratio:.4f}" for layer in layers]),
-        ("detectors", [_detectors_text(layer) for layer in layers]),
-        ("units", [str(item.units) for item in summaries]),
-        (
-            "counted per category",
-            [str(item.unique_detectors_per_category) for item in summaries],
-        ),
-    ]
-    if any(item.images is not None for item in summaries):
-        rows.append(("images", [_known(item.images) for item in summaries]))
-    return rows + _chance_rows(layers)
+def _layer_rows(comparison: LayerComparison) -> AdaptiveTable:
+    """Return a table with a row for each layer: unique detectors, also by category."""
+    categories = comparison.categories
+    colours = category_colours(categories)
+    per_category = comparison.is_per_category
+    rows = []
+    for layer in comparison.layers:
+        unique = _unique_text(layer, per_category=per_category)
+        ratio = layer.ratio_per_category if per_category else layer.ratio
+        counts = layer.category_counts(per_category=per_category).unique
+        texts = [
+            _known(layer.units),
+            unique
+            if unique == UNKNOWN
+            else f"{unique} of {_known(layer.detectors)}",
+            UNKNOWN if ratio is None else f"{ratio:.3f}",
+        ]
+        cells = [Text(text) for text in texts]
+        for category in categories:
+            count = str(counts[category]) if category in counts else "-"
+            cells.append(Text(count, colours[category]))
+        rows.append((Text(layer.name), *cells))
+    headers = ("", "units", "unique", "ratio", *categories)
+    right = tuple(range(1, len(headers)))
+    return AdaptiveTable(headers, tuple(rows), lead=0, right=right, gap=NARROW_GAP)
 
 
-def _unique_text(layer: ComparedLayer) -> str:
-    """Return the unique detectors, with their interval where the run has folds."""
-    count = layer.report.summary.unique_detectors
+def _unique_text(layer: ComparedLayer, *, per_category: bool) -> str:
+    """Return the number of unique detectors, with its interval where that is known."""
+    if per_category:
+        return _known(layer.unique_per_category)
+    count = layer.unique_detectors
+    if count is None:
+        return UNKNOWN
     return count_text(count, unique_interval(layer.report))
 
 
 def _detectors_text(layer: ComparedLayer) -> str:
-    count = layer.report.summary.detectors
-    return count_text(count, detectors_interval(layer.report))
+    if layer.detectors is None:
+        return UNKNOWN
+    return count_text(layer.detectors, detectors_interval(layer.report))
 
 
 def _chance_rows(layers: Sequence[ComparedLayer]) -> list[tuple[str, list[str]]]:
@@ -115,18 +156,77 @@ def _chance_rows(layers: Sequence[ComparedLayer]) -> list[tuple[str, list[str]]]
     return [("detectors by chance", means), ("false-discovery rate", rates)]
 
 
+def count_rows(comparison: LayerComparison) -> list[tuple[str, list[str]]]:
+    """Return the counts by which the paper compares layers: a name, and a text for each layer.
+
+    Unique detectors of the paper's text are left out where no layer has them.
+    """
+    layers = comparison.layers
+    rows: list[tuple[str, list[str]]] = []
+    if any(layer.has_units for layer in layers):
+        unique = [_unique_text(layer, per_category=False) for layer in layers]
+        rows.append(("unique detectors", unique))
+        rows.append(("unique / units", [_share(layer.ratio) for layer in layers]))
+    rows += [
+        ("detectors", [_detectors_text(layer) for layer in layers]),
+        ("units", [_known(layer.units) for layer in layers]),
+        (
+            "counted per category",
+            [_known(layer.unique_per_category) for layer in layers],
+        ),
+    ]
+    if comparison.is_per_category:
+        shares = [_share(layer.ratio_per_category) for layer in layers]
+        rows.append(("per category / units", shares))
+    if not all(layer.has_detectors for layer in layers):
+        labels = [_known(layer.distinct_labels) for layer in layers]
+        rows.append(("distinct labels", labels))
+    if any(layer.report.summary.images is not None for layer in layers):
+        images = [_known(layer.report.summary.images) for layer in layers]
+        rows.append(("images", images))
+    return rows + _chance_rows(layers)
+
+
 def _known(count: int | None) -> str:
-    return "?" if count is None else str(count)
+    return UNKNOWN if count is None else str(count)
 
 
-def category_text(layer: ComparedLayer, category: str) -> str:
+def _share(share: float | None) -> str:
+    return UNKNOWN if share is None else f"{share:.4f}"
+
+
+def category_texts(comparison: LayerComparison, category: str) -> list[str]:
+    """Return the text of `category_text` for each layer."""
+    per_category = comparison.is_per_category
+    return [
+        category_text(layer, category, per_category=per_category)
+        for layer in comparison.layers
+    ]
+
+
+def category_text(
+    layer: ComparedLayer, category: str, *, per_category: bool = False
+) -> str:
     """Return unique detectors of a category, and the units; "-" where the layer has none such."""
     if category not in layer.report.categories:
         return "-"
-    unique = layer.report.summary.unique_detectors_by_category.get(category, 0)
-    units = layer.report.summary.detectors_by_category.get(category, 0)
+    counts = layer.category_counts(per_category=per_category)
+    unique = counts.unique.get(category, 0)
+    units = counts.units.get(category, 0)
     noun = "unit" if units == 1 else "units"
     return f"{unique} ({units} {noun})" if units else str(unique)
+
+
+def _overlap_line(overlap: NameOverlap) -> Text:
+    """Return the labels that two layers have in common, the first of them."""
+    title = f"by name in {overlap.first} and {overlap.second}"
+    line = Text.assemble((title, "bold"), f" ({len(overlap.names)})")
+    if overlap.names:
+        line.append(f": {', '.join(overlap.names[:CONCEPTS_NAMED])}")
+    beyond = len(overlap.names) - CONCEPTS_NAMED
+    if beyond > 0:
+        line.append(f" and {beyond} more", style=FAINT)
+    return line
 
 
 def _row(name: str, values: Sequence[str], style: str = "") -> tuple[Text, ...]:
@@ -138,11 +238,12 @@ def _concepts(comparison: LayerComparison, headings: Sequence[str]) -> Text:
     groups = {
         f"only {heading}": comparison.only_in(index)
         for index, heading in enumerate(headings)
+        if comparison.layers[index].has_units
     }
     groups["all"] = comparison.shared()
     colours = category_colours(comparison.categories)
     lines = [_line(title, group, colours) for title, group in groups.items()]
-    if len(comparison) > FEWEST_LAYERS:
+    if len(groups) > FEWEST_LAYERS + 1:
         several = f"{_between(comparison)} in several, not in all"
         lines.append(Text(several, style=FAINT))
     if not all(concept.was_sought_everywhere for concept in comparison.concepts):
@@ -154,7 +255,7 @@ def _concepts(comparison: LayerComparison, headings: Sequence[str]) -> Text:
 def _between(comparison: LayerComparison) -> int:
     """Count the concepts of more than one layer, and not of all."""
     return sum(
-        1 < len(concept.detecting_layers) < len(comparison)
+        len(concept.detecting_layers) > 1 and not concept.is_shared
         for concept in comparison.concepts
     )
 

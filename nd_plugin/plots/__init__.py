@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from nd_plugin.plots.curves import plot_rotation as plot_rotation
     from nd_plugin.plots.detectors import plot_detectors as plot_detectors
     from nd_plugin.plots.detectors import plot_ratio as plot_ratio
+    from nd_plugin.plots.experiments.concept_units import (
+        plot_concept_units as plot_concept_units,
+    )
+    from nd_plugin.plots.experiments.networks import (
+        plot_category_shares as plot_category_shares,
+    )
+    from nd_plugin.plots.experiments.networks import plot_networks as plot_networks
+    from nd_plugin.plots.experiments.networks import plot_widths as plot_widths
+    from nd_plugin.plots.experiments.top_concepts import (
+        plot_top_concepts as plot_top_concepts,
+    )
     from nd_plugin.plots.explanations import plot_explanations as plot_explanations
     from nd_plugin.plots.files import save_plot as save_plot
     from nd_plugin.plots.heat_map import plot_heat_map as plot_heat_map
@@ -30,6 +41,11 @@ _HOMES = {
     "plot_detectors": "detectors",
     "plot_ratio": "detectors",
     "plot_explanations": "explanations",
+    "plot_concept_units": "experiments.concept_units",
+    "plot_top_concepts": "experiments.top_concepts",
+    "plot_category_shares": "experiments.networks",
+    "plot_networks": "experiments.networks",
+    "plot_widths": "experiments.networks",
     "save_plot": "files",
     "plot_heat_map": "heat_map",
     "plot_iou": "iou",

@@ -9,7 +9,12 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nd_plugin.plots.named_results import Results, named_reports
+from nd_plugin.plots.named_results import (
+    Results,
+    counted_alike,
+    named_reports,
+    unique_label,
+)
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     COLUMN_WIDTH,
@@ -55,11 +60,15 @@ def plot_detectors(
     Raises:
         BadInput: No result, or what is none.
     """
-    reports = named_reports(results)
+    reports, per_category = counted_alike(named_reports(results))
     counts = {name: _counts(report, unique) for name, report in reports.items()}
-    ends = {name: _ends(report, unique) for name, report in reports.items()}
+    ends = {
+        name: () if per_category else _ends(report, unique)
+        for name, report in reports.items()
+    }
     ax = _draw(counts, reports, ax, "{:.0f}", ends)
-    ax.set_xlabel("unique detectors" if unique else "detectors")
+    label = unique_label(per_category=per_category)
+    ax.set_xlabel(label if unique else "detectors")
     ax.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))
     return ax
 
@@ -69,18 +78,19 @@ def plot_ratio(results: Results, ax: Axes | None = None) -> Axes:
 
     Layers of different widths compare by it. Arguments, return and errors: `plot_detectors`.
     """
-    reports = named_reports(results)
+    reports, per_category = counted_alike(named_reports(results))
     ratios: Values = {}
     ends: dict[str, Ends] = {}
     for name, report in reports.items():
         units = max(report.summary.units, 1)
-        ends[name] = tuple(end / units for end in _ends(report, unique=True))
+        own_ends = () if per_category else _ends(report, unique=True)
+        ends[name] = tuple(end / units for end in own_ends)
         ratios[name] = {
             category: count / units
             for category, count in _counts(report, unique=True).items()
         }
     ax = _draw(ratios, reports, ax, "{:.1%}", ends)
-    ax.set_xlabel("unique detectors / units")
+    ax.set_xlabel(f"{unique_label(per_category=per_category)} / units")
     ax.xaxis.set_major_locator(MaxNLocator(TICKS))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     return ax

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 
 from nd_plugin.errors import BadInput
-from nd_plugin.plots.named_results import Results, named_reports
+from nd_plugin.plots.named_results import Results, reports_of_units
 from nd_plugin.plots.style import (
     COLUMN_WIDTH,
     TINY,
@@ -61,7 +61,7 @@ def plot_heat_map(
     """
     if value not in LABELS:
         raise BadInput(f"value is {value!r}; expected one of {', '.join(LABELS)}")
-    reports = named_reports(results)
+    reports = reports_of_units(results)
     keys = _chosen_concepts(reports, concepts)
     table = _table(list(reports.values()), keys, value)
     concept_names = [name for _, name in keys]

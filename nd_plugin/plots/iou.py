@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nd_plugin.errors import BadInput
-from nd_plugin.plots.named_results import Results, named_reports
+from nd_plugin.plots.named_results import Results, reports_of_units
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     TINY,
@@ -64,7 +64,7 @@ def plot_iou(
     """
     if chance is not None and not 0 <= chance <= 1:
         raise BadInput(f"chance is {chance!r}; an IoU is between 0 and 1")
-    reports = named_reports(results)
+    reports = reports_of_units(results)
     highest = max(_highest_iou(report) for report in reports.values())
     edges = np.linspace(0, max(highest, 2 * _limits(reports)[-1]), BINS + 1)
     are_several = len(reports) > 1
@@ -182,7 +182,7 @@ def plot_mean_iou(results: Results, ax: Axes | None = None) -> Axes:
     concepts furthest out are named, as far as there is room. Arguments, return and errors:
     `plot_detectors`.
     """
-    reports = named_reports(results)
+    reports = reports_of_units(results)
     colours = category_colours(all_categories(list(reports.values())))
     concepts = {name: detected_concepts(report) for name, report in reports.items()}
     every_concept = [

@@ -76,6 +76,26 @@ KINDS = {
         "plot_units",
         has_pictures=True,
     ),
+    "networks": PlotKind(
+        "unique detectors by category, a column for each network, the most first",
+        "experiments.networks",
+        "plot_networks",
+    ),
+    "shares": PlotKind(
+        "share of each category in the unique detectors",
+        "experiments.networks",
+        "plot_category_shares",
+    ),
+    "top-concepts": PlotKind(
+        "best concepts of the three largest categories of each network",
+        "experiments.top_concepts",
+        "plot_top_concepts",
+    ),
+    "widths": PlotKind(
+        "unique detectors against the number of units",
+        "experiments.networks",
+        "plot_widths",
+    ),
     "quantiles": PlotKind(
         "unique detectors against τ, of a layer in several quantiles",
         "curves",

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from nd_plugin.plots.named_results import Results, named_reports
+from nd_plugin.plots.named_results import Results, reports_of_units
 from nd_plugin.report.categories import all_categories
 from nd_plugin.report.error_bars.texts import (
     count_intervals,
@@ -103,7 +103,7 @@ def latex_table(results: Results) -> str:
     ``\usepackage{booktabs}``. Names are escaped for any LaTeX; characters that pdfLaTeX has not
     are named in a comment. Raises BadInput for no result, and for what is none.
     """
-    reports = named_reports(results)
+    reports = reports_of_units(results)
     categories = all_categories(list(reports.values()))
     has_chance = any(report.chance_level for report in reports.values())
     rows = [

@@ -53,6 +53,43 @@ def named_reports(results: Results) -> dict[str, LayerReport]:
     return reports
 
 
+def counted_alike(
+    reports: Mapping[str, LayerReport],
+) -> tuple[dict[str, LayerReport], bool]:
+    """Return reports whose summaries count in one way, and whether that is per category.
+
+    That is so where a network has counts without units. Raises BadInput for labels without IoU.
+    """
+    for name, report in reports.items():
+        if report.recorded == "labels":
+            raise BadInput(
+                f"{name} has labels without IoU, and no detectors that could be drawn; leave it out"
+            )
+    per_category = any(report.recorded == "counts" for report in reports.values())
+    if not per_category:
+        return dict(reports), False
+    counted = {
+        name: report.counted_per_category() for name, report in reports.items()
+    }
+    return counted, True
+
+
+def unique_label(*, per_category: bool) -> str:
+    """Return what an axis of unique detectors is called, by the way of counting."""
+    return "unique detectors, per category" if per_category else "unique detectors"
+
+
+def reports_of_units(results: Results) -> dict[str, LayerReport]:
+    """Return `named_reports` of results whose units have an IoU. Raises BadInput for others."""
+    reports = named_reports(results)
+    for name, report in reports.items():
+        if report.recorded != "units":
+            raise BadInput(
+                f"{name} has no units with IoU, which this kind of plot shows; leave it out"
+            )
+    return reports
+
+
 def _flat(results: Any) -> list[Any]:
     if not isinstance(results, list | tuple):
         return [results]

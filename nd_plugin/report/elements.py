@@ -59,6 +59,7 @@ class AdaptiveTable:
     lead: int
     group: int | None = None
     right: tuple[int, ...] = ()  # columns that are aligned on the right
+    gap: int = GAP  # terminal cells between columns
     # columns that a narrow table goes without, the first of them first; paragraphs have them
     optional: tuple[int, ...] = ()
 
@@ -85,13 +86,13 @@ class AdaptiveTable:
             texts = [Text(header), *(row[column] for row in self.rows)]
             measure = _longest_word if column == self.lead else _cells
             widths.append(max(map(measure, texts)))
-        return sum(widths) + GAP * (len(widths) - 1)
+        return sum(widths) + self.gap * (len(widths) - 1)
 
     def _table(self, columns: Sequence[int]) -> Table:
         has_headers = any(self.headers)
         table = Table(
             box=None,
-            padding=(0, GAP, 0, 0),
+            padding=(0, self.gap, 0, 0),
             header_style=FAINT,
             pad_edge=False,
             show_header=has_headers,

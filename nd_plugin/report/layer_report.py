@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from nd_plugin.report.error_bars.records import ChanceLevel, LayerIntervals
@@ -89,6 +89,27 @@ class Summary:
         return ", ".join(listed) or "no category"
 
 
+# What a source records of a layer: units with their IoU; counts by category, and no units; or
+# labels of units without IoU.
+Recorded = Literal["units", "counts", "labels"]
+
+
+@dataclass(frozen=True)
+class CategoryCounts:
+    """Detectors by category as the authors' plots count them: by the best concept of each category.
+
+    A unit counts in every category whose best concept is above the limit of detectors.
+    """
+
+    unique: Mapping[str, int]  # distinct concepts, by category
+    units: Mapping[str, int]  # by category
+
+    @property
+    def total(self) -> int:
+        """Unique detectors, summed over categories."""
+        return sum(self.unique.values())
+
+
 @dataclass(frozen=True)
 class NearestMiss:
     """Best match of a category that no unit detects."""
@@ -117,6 +138,9 @@ class LayerReport:
     run: str = ""  # name of the run, where reports of several stand side by side
     # the result itself, with its pictures; None where only a CSV file is left of it
     dissection: Dissection | None = field(default=None, compare=False)
+    recorded: Recorded = "units"
+    # of a source without units; its summary's unique detectors are counted per category, too
+    recorded_counts: CategoryCounts | None = None
 
     def __repr__(self) -> str:
         plural = "s" if len(self.notes) > 1 else ""
@@ -133,6 +157,29 @@ class LayerReport:
         if self.run in ("", self.layer):
             return self.layer
         return f"{self.run} {self.layer}"
+
+    def category_counts(self) -> CategoryCounts:
+        """Return the detectors by category as the authors' plots count them."""
+        if self.recorded_counts is not None:
+            return self.recorded_counts
+        concepts = {
+            category: [score.concept for score in scores if score.detector]
+            for category, scores in self.category_scores.items()
+        }
+        unique = {category: len(set(names)) for category, names in concepts.items()}
+        units = {category: len(names) for category, names in concepts.items()}
+        return CategoryCounts(unique, units)
+
+    def counted_per_category(self) -> LayerReport:
+        """Return this report with the counts of the authors' plots in its summary."""
+        counts = self.category_counts()
+        summary = replace(
+            self.summary,
+            unique_detectors=counts.total,
+            unique_detectors_by_category=counts.unique,
+            detectors_by_category=counts.units,
+        )
+        return replace(self, summary=summary)
 
     @property
     def intervals(self) -> LayerIntervals | None:

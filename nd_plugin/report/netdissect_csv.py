@@ -2,14 +2,16 @@
 
 One line per unit, numbered from 1: ``unit,category,label,score`` and, for each category,
 ``{category}-label, -truth, -activation, -intersect, -iou``. A blank label is Broden's label 0, no
-concept. A file holds one layer; it records neither thresholds nor the IoU above which a unit is a
-detector.
+concept, which is left out: a unit that it matches best has the best of its named concepts as label.
+A file holds one layer; it records neither thresholds nor the IoU above which a unit is a detector.
+NetDissect-Lite writes the same columns.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +24,10 @@ COLUMNS = ("unit", "category", "label", "score")
 CATEGORY_COLUMNS = ("label", "truth", "activation", "intersect", "iou")
 FIRST_UNIT = 1  # number of unit 0 in these files
 Row = Mapping[str, str]
+
+
+class _ImpossibleNumber(Exception):
+    """IoU or count that no dissection gives."""
 
 
 def to_csv(reports: Sequence[LayerReport]) -> str:
@@ -83,15 +89,21 @@ def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
         rows.sort(key=_number)
         numbers = [_number(row) for row in rows]
         first = _first_unit(path, numbers)
-        units = [_label(row, first, min_iou) for row in rows]
+        recorded_labels = [_label(row, first, min_iou) for row in rows]
         category_scores = {
             name: tuple(_score(row, name, first, min_iou) for row in rows)
             for name in categories
         }
+    except _ImpossibleNumber as error:
+        raise RunInvalid(f"{path}: {error}; the file is damaged") from error
     except (KeyError, ValueError, TypeError) as error:
         raise RunInvalid(
             f"{path} is no NetDissect CSV file: {type(error).__name__}: {error}"
         ) from error
+    units = [
+        _named_label(label, [scores[index] for scores in category_scores.values()])
+        for index, label in enumerate(recorded_labels)
+    ]
     layer = Path(path).stem.removesuffix(".netdissect")
     per_category = sum(map(_count_labels, category_scores.values()))
     return LayerReport(
@@ -104,7 +116,7 @@ def read_netdissect_csv(path: str | Path, min_iou: float = 0.04) -> LayerReport:
             "source": f"{path}, a NetDissect CSV file",
             "settings": f"IoU > {min_iou:g}",
         },
-        notes=(_numbering_note(first),),
+        notes=(_numbering_note(first), *_nameless_notes(category_scores)),
         category_scores=category_scores,
         first_unit_in_source=first,
     )
@@ -131,6 +143,38 @@ def _numbering_note(first: int) -> str:
     if first == FIRST_UNIT:
         return "units are numbered from 0 here and from 1 in the file: unit 0 is the file's unit 1"
     return "the file numbers its units from 0, as they are here; NetDissect's begin with 1"
+
+
+def _named_label(label: UnitScore, best: Sequence[UnitScore]) -> UnitScore:
+    """Return a unit's label, or its best named concept where the label has no name.
+
+    ``best`` are its best concepts of each category.
+    """
+    if label.concept.strip():
+        return label
+    named = [score for score in best if score.concept.strip()]
+    return max(named, key=lambda score: score.iou, default=label)
+
+
+def _nameless_notes(
+    category_scores: Mapping[str, Sequence[UnitScore]],
+) -> list[str]:
+    """Return a note on the units that match a concept without a name best, by category."""
+    counts = {
+        category: sum(
+            score.iou > 0 and not score.concept.strip() for score in scores
+        )
+        for category, scores in category_scores.items()
+    }
+    listed = [
+        f"{category} ({count} units)" for category, count in counts.items() if count
+    ]
+    if not listed:
+        return []
+    return [
+        f"a concept without a name, Broden's label 0, is the best of {', '.join(listed)}; it is "
+        "left out"
+    ]
 
 
 def _categories(row: Row) -> tuple[str, ...]:
@@ -196,6 +240,10 @@ def _unit_score(
     row: Row, category: str, concept: str, iou: str, first_unit: int, min_iou: float
 ) -> UnitScore:
     score = float(iou or 0)
+    if not 0 <= score <= 1:
+        raise ValueError(
+            f"unit {row['unit']} has the IoU {iou}, not between 0 and 1"
+        )
     return UnitScore(
         unit=_number(row) - first_unit,
         concept=concept,
@@ -210,7 +258,10 @@ def _unit_score(
 
 
 def _count(row: Row, column: str) -> int:
-    return int(float(row.get(column) or 0))
+    count = float(row.get(column) or 0)
+    if not math.isfinite(count) or count < 0:
+        raise _ImpossibleNumber(f"unit {row['unit']} has {row[column]} in {column}")
+    return int(count)
 
 
 def _count_labels(scores: Sequence[UnitScore]) -> int:

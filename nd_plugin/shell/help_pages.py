@@ -19,7 +19,7 @@ from nd_plugin.shell import characters
 WIDEST = 100  # columns
 TWO_COLUMNS_FROM = 64  # columns; narrower ones have the help below the option
 OPTION_GROUPS = {
-    "Layers and concepts": "--layer --basis --concepts --limit --shard --images --max-pixels",
+    "Layers and concepts": "--layer --basis --concepts --limit --shard --images --max-pixels --concept",
     "Model": "--model --weights --device --precision --input --feed --custom-op-library "
     "--classes --paper --verify",
     "Method": "--alpha --repeats --quantile --min-iou --anchor --mask-size",
@@ -33,13 +33,13 @@ OPTION_GROUPS = {
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
-    "--plot --plot-kind --json --quiet --log-file",
+    "--plot --plot-kind --junit --json --quiet --log-file",
 }
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
     "Dissect": "demo dissect merge",
     "Look at results": "report unit explain parity rate",
-    "Experiments": "rotate",
+    "Experiments": "compare rotate",
     "See what there is": "layers concepts plugins doctor",
 }
 OTHER_COMMANDS = "Commands"

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from nd_plugin.comparison.compared_layers import ComparedLayer, run_names
 from nd_plugin.contracts.provenance import Settings
+from nd_plugin.experiments.comparing.results import read_run
 from nd_plugin.report.netdissect_csv import read_netdissect_csv
-from nd_plugin.results import run_folder
-from nd_plugin.results.dissection import Dissection
 
 # NetDissect's threshold for detectors, which its CSV files do not record
 CSV_MIN_IOU = 0.04
@@ -42,26 +41,7 @@ def _layers_of(
         report = read_netdissect_csv(source, limit)
         run = report.layer if name == source.name else name
         return [ComparedLayer(replace(report, run=run if name else ""))]
-    dissections = run_folder.load_run(source)
-    if min_iou is not None:
-        dissections = [
-            _at_min_iou(dissection, min_iou) for dissection in dissections
-        ]
     return [
         ComparedLayer(replace(dissection.report(), run=name))
-        for dissection in dissections
+        for dissection in read_run(source, min_iou)
     ]
-
-
-def _at_min_iou(dissection: Dissection, min_iou: float) -> Dissection:
-    """Return a dissection with another limit for detectors; a note says so where it differs."""
-    own_min_iou = dissection.settings.min_iou
-    if min_iou == own_min_iou:
-        return dissection
-    note = f"detectors are counted at IoU > {min_iou:g}; the run's own is {own_min_iou:g}"
-    provenance = dissection.provenance
-    return replace(
-        dissection,
-        settings=replace(dissection.settings, min_iou=min_iou),
-        provenance=replace(provenance, notes=(note, *provenance.notes)),
-    )

@@ -52,10 +52,11 @@ def test_what_a_factory_prints_is_no_result(
     assert json.loads(done.stdout)["layers"] and "hello" in done.stderr
 
 
-def test_report_needs_no_torch(run: Path) -> None:
+@pytest.mark.parametrize("command", ["report", "compare"])
+def test_what_is_saved_needs_no_torch(run: Path, command: str) -> None:
     code = (
         "import sys; from nd_plugin.cli.app import app; "
-        "app(['report', sys.argv[1]], standalone_mode=False); "
+        f"app(['{command}', sys.argv[1]], standalone_mode=False); "
         "assert 'torch' not in sys.modules, 'torch'"
     )
     done = subprocess.run(

@@ -9,7 +9,9 @@ import pytest
 
 from nd_plugin.cli.app import app
 
-COMMANDS = "dissect merge demo layers parity doctor concepts plugins report explain rate".split()
+COMMANDS = (
+    "dissect merge demo layers parity doctor concepts plugins report compare explain rate"
+).split()
 
 
 def page(monkeypatch: pytest.MonkeyPatch, width: int, *arguments: str) -> list[str]:

@@ -1,0 +1,129 @@
+"""MATLAB 5 files of strangers, checked before SciPy reads them.
+
+SciPy believes what a file says of itself: a few bytes can claim an array of 2^40 cells, or unpack
+to gigabytes. Here the file is unpacked within a limit, and every array is compared with the bytes
+that it has. Objects and function handles are refused; nothing is executed. Format: MathWorks,
+MAT-File Format (level 5), data elements of a tag (type, bytes) and their content::
+
+    miMATRIX ┬ flags: class of the array     each cell of an array is
+             ├ dimensions                    an element of 8 bytes or more,
+             ├ name                          each number 1 byte or more
+             └ cells, fields or numbers
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+HEADER = 128  # bytes
+MATRIX = 14
+COMPRESSED = 15
+# int8 to uint32, single, double, int64, uint64, UTF-8 to UTF-32
+NUMBERS = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18}
+CELL, STRUCT, CHAR = 1, 2, 4
+NUMERIC = range(6, 16)  # double to uint64
+MOST_BYTES = 2**26  # of a file, and of what it unpacks to
+DEEPEST = 8  # levels of cells and structs
+
+
+class UntrustedFile(Exception):
+    """File that says something else of itself than it holds, or that is too large."""
+
+
+@dataclass(frozen=True)
+class _Element:
+    kind: int
+    content: memoryview
+
+
+def check_matlab_file(content: bytes) -> None:
+    """Raise UntrustedFile for a file that SciPy should not read."""
+    if len(content) > MOST_BYTES:
+        raise UntrustedFile(f"it has {len(content)} bytes, more than {MOST_BYTES}")
+    if content[126:128] not in (b"IM", b"MI"):
+        raise UntrustedFile("its byte order is not recorded")
+    order = "<" if content[126:128] == b"IM" else ">"
+    budget = MOST_BYTES
+    for element in _elements(memoryview(content)[HEADER:], order):
+        unpacked = element.content
+        if element.kind == COMPRESSED:
+            unpacked = memoryview(_unpacked(element.content, budget))
+            budget -= len(unpacked)
+        elements = (
+            _elements(unpacked, order) if element.kind == COMPRESSED else [element]
+        )
+        for array in elements:
+            _check(array, order, depth=0)
+
+
+def _unpacked(content: memoryview, budget: int) -> bytes:
+    """Unpack an element within a budget of bytes."""
+    stream = zlib.decompressobj()
+    try:
+        unpacked = stream.decompress(content, budget + 1)
+    except zlib.error as error:
+        raise UntrustedFile(f"it cannot be unpacked: {error}") from error
+    if len(unpacked) > budget:
+        raise UntrustedFile(f"it unpacks to more than {MOST_BYTES} bytes")
+    return unpacked
+
+
+def _elements(content: memoryview, order: str) -> Iterator[_Element]:
+    """Yield the data elements of a part of a file. Raises UntrustedFile where one is cut short."""
+    start = 0
+    while start < len(content):
+        if len(content) - start < 8:
+            raise UntrustedFile("it is cut short")
+        kind, length = struct.unpack_from(f"{order}II", content, start)
+        first = start + 8
+        if kind >> 16:  # a small element: content of up to 4 bytes within the tag
+            kind, length = kind & 0xFFFF, kind >> 16
+            first = start + 4
+        end = first + length
+        if end > len(content) or (first == start + 4 and length > 4):
+            raise UntrustedFile("it is cut short")
+        yield _Element(kind, content[first:end])
+        is_padded = kind != COMPRESSED
+        start = start + 8 if first == start + 4 else end
+        if is_padded:
+            start += -start % 8
+
+
+def _check(element: _Element, order: str, depth: int) -> None:
+    """Check an element, and those within an array."""
+    if element.kind in NUMBERS:
+        return
+    if element.kind != MATRIX:
+        raise UntrustedFile(
+            f"it holds an element of the unknown type {element.kind}"
+        )
+    if depth > DEEPEST:
+        raise UntrustedFile(f"its cells are nested more than {DEEPEST} deep")
+    parts = list(_elements(element.content, order))
+    if not parts:
+        return  # an empty cell
+    _check_array(parts, len(element.content), order)
+    for part in parts:
+        _check(part, order, depth + 1)
+
+
+def _check_array(parts: list[_Element], size: int, order: str) -> None:
+    """Compare the class and the dimensions of an array with its bytes."""
+    if len(parts) < 3 or len(parts[0].content) < 8 or len(parts[1].content) % 4:
+        raise UntrustedFile("an array has no class, dimensions or name")
+    (flags,) = struct.unpack_from(f"{order}I", parts[0].content)
+    array_class = flags & 0xFF
+    if array_class not in (CELL, STRUCT, CHAR, *NUMERIC):
+        raise UntrustedFile(
+            f"it holds an object, a function or a sparse array (class {array_class})"
+        )
+    count = len(parts[1].content) // 4
+    dimensions = struct.unpack_from(f"{order}{count}i", parts[1].content)
+    if min(dimensions, default=0) < 0 or math.prod(dimensions) > size:
+        raise UntrustedFile(
+            f"it claims an array of {'x'.join(map(str, dimensions))} in {size} bytes"
+        )
