@@ -14,6 +14,7 @@ from nd_plugin.cli.views.plot_files import use_no_display, write_plot
 from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, LayerNotFound, RunFailed
+from nd_plugin.experiments.evolution.change_kinds import NONE
 from nd_plugin.experiments.evolution.evolution import (
     Evolution,
     evolve,
@@ -200,7 +201,10 @@ def draw(evolutions: Sequence[Evolution], kind: str) -> Any:
 
 def fates(transition: Transition) -> dict[str, int]:
     """Return the numbers of units kept, changed by kind, lost and gained."""
-    kinds = {f"changed: {kind}": count for kind, count in transition.kinds.items()}
+    kinds = {
+        f"changed: {'nothing common' if kind == NONE else kind}": count
+        for kind, count in transition.kinds.items()
+    }
     return {
         "kept": len(transition.kept),
         **kinds,

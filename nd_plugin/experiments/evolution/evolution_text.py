@@ -106,16 +106,8 @@ def _headline(evolution: Evolution, layer: LayerEvolution) -> Text:
 
 def transition_table(evolution: Evolution, layer: LayerEvolution) -> AdaptiveTable:
     """Return a row for each pair of neighbouring stages, and one from the first to the last."""
-    headers = (
-        "from",
-        "to",
-        "of both",
-        "kept",
-        "changed",
-        "lost",
-        "gained",
-        "kinds",
-    )
+    stages = f"{evolution.unit}s"
+    headers = (stages, "of both", "kept", "changed", "lost", "gained", "kinds")
     transitions = list(layer.transitions)
     if len(transitions) > 1:
         transitions.append(layer.overall)
