@@ -74,7 +74,10 @@ class ClassAccuracy:
         centre = (self.mean + z**2 / (2 * count)) / (1 + z**2 / count)
         spread = self.mean * (1 - self.mean) / count + z**2 / (4 * count**2)
         half_width = z * math.sqrt(spread) / (1 + z**2 / count)
-        return max(centre - half_width, 0.0), min(centre + half_width, 1.0)
+        # rounding must not leave an accuracy of 0 or 1 outside
+        low = min(max(centre - half_width, 0.0), self.mean)
+        high = max(min(centre + half_width, 1.0), self.mean)
+        return low, high
 
 
 @dataclass(frozen=True, eq=False)
