@@ -193,6 +193,9 @@ def _draw(
             layer_names(subjects),
             category=points.category,
             title=correlation_text(points),
+            detector_intervals=[
+                point.detectors_interval for point in points.points
+            ],
         )
     layers = [(result, layer) for result in results for layer in result.layers]
     names = layer_names(

@@ -16,7 +16,10 @@ from nd_plugin.experiments.evolution.histories import (
     Transition,
 )
 from nd_plugin.report.categories import all_categories
+from nd_plugin.report.error_bars.texts import unique_interval
+from nd_plugin.report.layer_report import LayerReport
 
+ERROR_BARS = ("unique_low", "unique_high", "unique_by_chance")
 Row = Sequence[Any]
 
 
@@ -64,7 +67,7 @@ def layer_content(
     return {
         "layer": evolution.layer,
         "units": evolution.units,
-        "emergence": [report.summary.to_dict() for report in evolution.reports],
+        "emergence": [_report_content(report) for report in evolution.reports],
         "transitions": [
             transition_content(transition, steps)
             for transition in evolution.transitions
@@ -76,6 +79,16 @@ def layer_content(
             for unit, history in enumerate(evolution.histories)
         ],
     }
+
+
+def _report_content(report: LayerReport) -> dict[str, Any]:
+    """Return the counts of a stage, with intervals and chance level where its run has them."""
+    content = report.summary.to_dict()
+    if report.intervals is not None:
+        content["intervals"] = report.intervals.to_dict()
+    if report.chance_level is not None:
+        content["chance"] = report.chance_level.to_dict()
+    return content
 
 
 def transition_content(
@@ -99,12 +112,16 @@ def transition_content(
 
 
 def emergence_csv(evolution: Evolution) -> str:
-    """Return a line for each layer and stage: counts of detectors, and the accuracy."""
+    """Return a line for each layer and stage: counts of detectors, and the accuracy.
+
+    ``unique_low`` and ``unique_high`` are empty for runs without folds, ``unique_by_chance`` for
+    those without permutations.
+    """
     reports = [report for layer in evolution.layers for report in layer.reports]
     categories = all_categories(reports)
     headers = ("layer", "stage", "step", "accuracy", "units", "detectors")
     return _csv_text(
-        [*headers, "unique_detectors", *categories],
+        [*headers, "unique_detectors", *ERROR_BARS, *categories],
         _emergence_rows(evolution, categories),
     )
 
@@ -125,8 +142,16 @@ def _emergence_rows(
                 summary.units,
                 summary.detectors,
                 summary.unique_detectors,
+                *_error_bar_cells(report),
                 *(by_category.get(category, 0) for category in categories),
             ]
+
+
+def _error_bar_cells(report: LayerReport) -> Row:
+    interval = unique_interval(report)
+    ends = ("", "") if interval is None else (interval.low, interval.high)
+    chance = report.chance_level
+    return [*ends, "" if chance is None else repr(chance.unique_detectors.mean)]
 
 
 def histories_csv(evolution: Evolution) -> str:

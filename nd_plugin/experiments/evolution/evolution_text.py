@@ -18,6 +18,14 @@ from nd_plugin.experiments.evolution.histories import (
 from nd_plugin.report.categories import all_categories
 from nd_plugin.report.colours import FAINT, WARNING
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
+from nd_plugin.report.error_bars.records import ChanceLevel
+from nd_plugin.report.error_bars.texts import (
+    count_text,
+    intervals_line,
+    mean_count_text,
+    unique_interval,
+)
+from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.terminal import plural
 
 CHANGES_NAMED = 12  # of a layer, from the first stage to the last
@@ -35,6 +43,11 @@ def _blocks(evolution: Evolution) -> Iterator[RenderableType]:
     for layer in evolution.layers:
         yield Padding(Heading(Text(layer.layer, style="bold")), LINE_ABOVE)
         yield emergence_table(evolution, layer)
+        intervals = layer.reports[0].intervals
+        if intervals is not None:
+            yield Text(intervals_line(intervals), style=FAINT)
+        if _has_chance_level(layer):
+            yield Text("by chance: unique detectors to expect", style=FAINT)
         if layer.transitions:
             yield Padding(_headline(evolution, layer), LINE_ABOVE)
             yield Padding(transition_table(evolution, layer), LINE_ABOVE)
@@ -47,8 +60,10 @@ def _blocks(evolution: Evolution) -> Iterator[RenderableType]:
 
 def emergence_table(evolution: Evolution, layer: LayerEvolution) -> AdaptiveTable:
     """Return a row for each stage: detectors, unique ones in all and by category, accuracy."""
-    categories = all_categories(layer.reports)
+    categories = detected_categories(layer.reports)
     headers = [evolution.unit, "checkpoint", "detectors", "unique", *categories]
+    if _has_chance_level(layer):
+        headers.append("by chance")
     if evolution.has_accuracies:
         headers.append("accuracy")
     rows = [
@@ -59,6 +74,17 @@ def emergence_table(evolution: Evolution, layer: LayerEvolution) -> AdaptiveTabl
     return AdaptiveTable(tuple(headers), tuple(rows), lead=1, right=right)
 
 
+def detected_categories(reports: Sequence[LayerReport]) -> list[str]:
+    """Return the categories of which any of some layers detects a concept."""
+    return [
+        category
+        for category in all_categories(reports)
+        if any(
+            report.summary.detectors_by_category.get(category) for report in reports
+        )
+    ]
+
+
 def _emergence_row(
     evolution: Evolution,
     layer: LayerEvolution,
@@ -66,19 +92,31 @@ def _emergence_row(
     categories: Sequence[str],
 ) -> tuple[Text, ...]:
     stage = evolution.stages[index]
-    summary = layer.reports[index].summary
+    report = layer.reports[index]
+    summary = report.summary
     by_category = summary.unique_detectors_by_category
     cells = [
         f"{stage.step:g}",
         stage.name,
         str(summary.detectors),
-        str(summary.unique_detectors),
+        count_text(summary.unique_detectors, unique_interval(report)),
         *(str(by_category.get(category, 0)) for category in categories),
     ]
+    if _has_chance_level(layer):
+        chance = report.chance_level
+        cells.append("–" if chance is None else _chance_text(chance))
     if evolution.has_accuracies:
         accuracy = evolution.accuracies[index]
         cells.append(f"{accuracy:.4g}" if math.isfinite(accuracy) else "–")
     return tuple(Text(cell) for cell in cells)
+
+
+def _has_chance_level(layer: LayerEvolution) -> bool:
+    return any(report.chance_level is not None for report in layer.reports)
+
+
+def _chance_text(chance: ChanceLevel) -> str:
+    return mean_count_text(chance.unique_detectors.mean)
 
 
 def _headline(evolution: Evolution, layer: LayerEvolution) -> Text:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from nd_plugin.errors import BadInput
 from nd_plugin.experiments.evolution.evolution import Evolution
-from nd_plugin.report.categories import all_categories
+from nd_plugin.experiments.evolution.evolution_text import detected_categories
 from nd_plugin.report.elements import AdaptiveTable, Heading
 
 LINE_ABOVE = (1, 0, 0, 0)  # padding
@@ -60,7 +60,7 @@ def spread_table(evolutions: Sequence[Evolution]) -> RenderableType:
 def _layer_table(evolutions: Sequence[Evolution], index: int) -> AdaptiveTable:
     first = evolutions[0]
     layers = [evolution.layers[index] for evolution in evolutions]
-    categories = all_categories(
+    categories = detected_categories(
         [report for item in layers for report in item.reports]
     )
     headers = (first.unit, "unique", *categories)

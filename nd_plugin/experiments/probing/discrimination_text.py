@@ -15,9 +15,15 @@ from nd_plugin.experiments.probing.discrimination import (
     RotatedAccuracy,
 )
 from nd_plugin.experiments.probing.linear_svm import ClassAccuracy
-from nd_plugin.experiments.probing.object_detectors import ALL, NetworkPoints
+from nd_plugin.experiments.probing.object_detectors import (
+    ALL,
+    NetworkPoint,
+    NetworkPoints,
+)
 from nd_plugin.report.colours import FAINT, WARNING
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
+from nd_plugin.report.error_bars.records import CountInterval
+from nd_plugin.report.error_bars.texts import count_text
 
 LINE_ABOVE = (1, 0, 0, 0)  # padding
 SCALING_NAMES = {
@@ -119,7 +125,7 @@ def render_points(points: NetworkPoints) -> RenderableType:
         cells = (
             point.network,
             point.layer,
-            str(point.detectors),
+            detectors_text(point),
             f"{point.accuracy:.4f}",
             f"{low:.4f} to {high:.4f}",
         )
@@ -135,6 +141,13 @@ def render_points(points: NetworkPoints) -> RenderableType:
     if points.notes:
         blocks.append(Padding(_notes(points.notes), LINE_ABOVE))
     return Group(*blocks)
+
+
+def detectors_text(point: NetworkPoint) -> str:
+    """Return the detectors of a network, with their interval where the run has folds."""
+    ends = point.detectors_interval
+    interval = None if ends is None else CountInterval(*ends)
+    return count_text(point.detectors, interval)
 
 
 def correlation_text(points: NetworkPoints) -> str:

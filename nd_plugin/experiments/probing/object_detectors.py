@@ -15,6 +15,8 @@ from nd_plugin.experiments.probing.discrimination import (
     Discrimination,
     LayerAccuracy,
 )
+from nd_plugin.report.error_bars.records import CountInterval
+from nd_plugin.report.error_bars.texts import count_intervals
 from nd_plugin.report.terminal import plural
 from nd_plugin.results.dissection import Dissection
 
@@ -31,6 +33,7 @@ class NetworkPoint:
     network: str
     layer: str
     detectors: int  # unique, of the category
+    detectors_interval: tuple[int, int] | None  # None where the run has no folds
     accuracy: float
     interval: tuple[float, float]
 
@@ -111,6 +114,7 @@ def _point(
         network=model.source,
         layer=layer.layer,
         detectors=_count(dissection, category),
+        detectors_interval=_count_interval(dissection, category),
         accuracy=layer.accuracy.mean,
         interval=layer.accuracy.interval,
     )
@@ -128,6 +132,20 @@ def _count(dissection: Dissection, category: str) -> int:
     if category == ALL:
         return summary.unique_detectors
     return summary.unique_detectors_by_category.get(category, 0)
+
+
+def _count_interval(
+    dissection: Dissection, category: str
+) -> tuple[int, int] | None:
+    intervals = count_intervals(dissection.report())
+    if intervals is None:
+        return None
+    interval = intervals.unique_detectors
+    if category != ALL:
+        interval = intervals.unique_detectors_by_category.get(
+            category, CountInterval(0, 0)
+        )
+    return interval.low, interval.high
 
 
 def _check_category(dissections: Sequence[Dissection], category: str) -> None:

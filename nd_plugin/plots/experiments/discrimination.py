@@ -100,6 +100,7 @@ def plot_discrimination(
     *,
     category: str = "object",
     title: str = "",
+    detector_intervals: Sequence[Interval | None] = (),
 ) -> Axes:
     """Draw the accuracy of a linear classifier against unique detectors, a point for each network.
 
@@ -111,6 +112,7 @@ def plot_discrimination(
         ax: Axes to draw into; None: of a new pyplot figure.
         category: Of the detectors; "all": of all categories.
         title: Above the axes, such as the correlation.
+        detector_intervals: Of the detectors, None for a network without one.
 
     Returns:
         The axes.
@@ -141,6 +143,9 @@ def plot_discrimination(
             color=colour,
             linewidth=0.8,
         )
+        for y, ends in zip(accuracies, detector_intervals, strict=False):
+            if ends is not None:
+                axes.plot(ends, (y, y), color=colour, linewidth=0.8)
         for x, y, name in zip(detectors, accuracies, names, strict=True):
             axes.annotate(
                 name,

@@ -17,7 +17,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nd_plugin.errors import BadInput
-from nd_plugin.plots.curves import PLOT_HEIGHT, Repeats, plot_emergence
+from nd_plugin.plots.curves import (
+    BAND_OPACITY,
+    PLOT_HEIGHT,
+    Repeats,
+    plot_emergence,
+)
+from nd_plugin.plots.named_results import report_of
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     COLUMN_WIDTH,
@@ -31,7 +37,9 @@ from nd_plugin.plots.style import (
     swatches,
 )
 from nd_plugin.report.colours import FAINT
+from nd_plugin.report.error_bars.texts import unique_interval
 
+ROOM_ABOVE = 1.05  # height of the axis, relative to the end of the highest interval
 LEGEND_ROWS = 4  # of a panel, with the categories of Broden and the accuracy
 # a large ratio of steps, or of the second to the last, is read on a logarithmic axis
 LOG_FROM = 100.0
@@ -54,7 +62,8 @@ def plot_training(
 
     Args:
         layers: By layer, a dissection or report of each stage, or a list of repeats (several
-            trainings): then curves are means with bands of one standard deviation.
+            trainings): then curves are means with bands of one standard deviation. Single runs
+            with folds have the interval of all unique detectors as a band.
         steps: Step of each stage.
         accuracies: Of each stage, NaN for none; empty: none is known.
         xlabel: What steps count.
@@ -83,6 +92,7 @@ def plot_training(
             plot_emergence(results, steps, axes, xlabel=xlabel)
             if len(layers) > 1:
                 axes.set_ylabel(f"unique detectors of\n{name}")
+            _add_intervals(axes, steps, results)
             _set_step_axis(axes, steps)
             if any(map(math.isfinite, accuracies)):
                 _add_accuracy(axes, steps, accuracies)
@@ -100,6 +110,31 @@ def _set_step_axis(ax: Axes, steps: Sequence[float]) -> None:
         ax.set_xscale("symlog", linthresh=min(positive))
     else:
         ax.set_xscale("log")
+
+
+def _add_intervals(
+    ax: Axes, steps: Sequence[float], results: Sequence[Repeats]
+) -> None:
+    """Draw the intervals of all unique detectors, where each stage has one run, with folds."""
+    intervals = [
+        unique_interval(report_of(repeats[0]))
+        for repeats in results
+        if isinstance(repeats, list | tuple) and len(repeats) == 1
+    ]
+    ends = [(item.low, item.high) for item in intervals if item is not None]
+    if len(ends) < len(steps):
+        return
+    order = np.argsort(np.asarray(steps), kind="stable")
+    low, high = np.array(ends, dtype=float)[order].T
+    ax.set_ylim(top=max(ax.get_ylim()[1], ROOM_ABOVE * float(high.max())))
+    ax.fill_between(
+        np.asarray(steps)[order],
+        low,
+        high,
+        color=ax.xaxis.label.get_color(),
+        alpha=BAND_OPACITY,
+        linewidth=0,
+    )
 
 
 def _add_accuracy(

@@ -382,3 +382,20 @@ class TestOnDisk:
 def read_rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+class TestErrorBars:
+    def test_folds_and_permutations_of_each_stage(self, training: Training) -> None:
+        settings = replace(SETTINGS, folds=3, permutations=4)
+        evolution = training.evolve(settings=settings)
+        assert len(training.dissected) == 3
+        save_evolution(training.folder, evolution)
+        rows = read_rows(training.folder / "emergence.csv")
+        for row in rows:
+            unique = int(row["unique_detectors"])
+            assert int(row["unique_low"]) <= unique <= int(row["unique_high"])
+            assert float(row["unique_by_chance"]) >= 0
+        emergence = evolution_content(evolution)["layers"][0]["emergence"]
+        assert {"intervals", "chance"} <= set(emergence[0])
+        training.evolve()
+        assert len(training.dissected) == 3, "runs without folds are others"
