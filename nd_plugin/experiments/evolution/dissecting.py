@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 from nd_plugin.contracts.concept_sets import ConceptSet
@@ -33,6 +35,8 @@ from nd_plugin.resuming.checkpoint import CheckpointFolder
 
 RUNS = "runs"
 PARTIAL = "partial"
+# a run is continued with the same versions only
+DECIDING_PACKAGES = ("nd_plugin", "torch", "numpy", "pillow")
 Say = Callable[[str], None]
 
 
@@ -170,8 +174,7 @@ class StageDissector:
         progress: Progress,
     ) -> None:
         """Dissect layers, given with their keys, and save each; continue an interrupted run."""
-        conditions = [feed.batch_size, model.device.type, *sorted(keys.values())]
-        name = fingerprint([repr(conditions).encode()])
+        name = _checkpoint_name(feed, model, sorted(keys.values()))
         checkpoints = CheckpointFolder(self.folder / PARTIAL / name, feed)
         with checkpoints.guarded():
             dissections = run(
@@ -187,6 +190,13 @@ class StageDissector:
                 raise NotSaved(f"{target} holds other things than a run; remove it")
             run_folder.save_run(target, [dissection], self.command)
         checkpoints.remove()
+
+
+def _checkpoint_name(feed: Feed, model: Model, keys: Sequence[str]) -> str:
+    """Return a name for a checkpoint by all that has to be the same to continue it."""
+    versions = [metadata.version(package) for package in DECIDING_PACKAGES]
+    conditions = [feed.batch_size, model.device.type, python_version(), *versions]
+    return fingerprint([repr([*conditions, *keys]).encode()])
 
 
 def load_stage_layer(folder: Path, key: str, min_iou: float) -> Dissection:
