@@ -25,13 +25,13 @@ from nd_plugin.experiments.evolution.evolution_files import (
     load_evolution,
     save_evolution,
 )
-from nd_plugin.experiments.evolution.evolution_tables import trainings_content
 from nd_plugin.experiments.evolution.evolution_text import render
 from nd_plugin.experiments.evolution.histories import LayerEvolution, Transition
 from nd_plugin.experiments.evolution.training_spread import (
     check_same_stages,
     mean_accuracies,
     spread_table,
+    trainings_content,
 )
 from nd_plugin.machine.termination import Terminated
 from nd_plugin.plots.kinds import check_plot

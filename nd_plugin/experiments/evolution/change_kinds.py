@@ -80,12 +80,12 @@ def _shared_strength(
 
 def concepts_of(dissection: Dissection, categories: Sequence[str]) -> Integers:
     """Return the concepts of some categories, as indices."""
-    indices = [
+    category_indices = [
         index
-        for index, concept in enumerate(dissection.concepts)
-        if concept.category in categories
+        for index, category in enumerate(dissection.categories)
+        if category in categories
     ]
-    return np.array(indices, dtype=np.int64)
+    return np.flatnonzero(np.isin(dissection.category_of, category_indices))
 
 
 def profile_similarity(first: Dissection, last: Dissection, unit: int) -> float:

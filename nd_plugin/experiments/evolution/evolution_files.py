@@ -16,11 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nd_plugin.errors import BadInput, RunInvalid
+from nd_plugin.errors import BadInput, RunFailed, RunInvalid
 from nd_plugin.experiments.evolution.dissecting import (
     PARTIAL,
     RUNS,
     DissectedStage,
+    FailedStage,
     load_stage_layer,
 )
 from nd_plugin.experiments.evolution.evolution import Evolution, evolution_of
@@ -87,6 +88,7 @@ def load_evolution(folder: str | Path, min_iou: float | None = None) -> Evolutio
         own_min_iou = float(record["min_iou"])
         model = str(record["model"])
         notes = tuple(str(note) for note in record["notes"])
+        failed = [_failed(entry) for entry in record["failed"]]
     except (KeyError, TypeError, ValueError) as error:
         raise RunInvalid(
             f"{path / RECORD} is damaged: {type(error).__name__}: {error}"
@@ -96,7 +98,9 @@ def load_evolution(folder: str | Path, min_iou: float | None = None) -> Evolutio
         _load_stage(path, stage, layer_keys, limit)
         for stage, layer_keys in zip(stages, keys, strict=True)
     ]
-    evolution = evolution_of(model, StageList(tuple(stages), unit), dissected)
+    evolution = evolution_of(
+        model, StageList(tuple(stages), unit), dissected, failed
+    )
     all_notes = dict.fromkeys([*notes, *evolution.notes])
     return replace(evolution, accuracies=tuple(accuracies), notes=tuple(all_notes))
 
@@ -127,6 +131,10 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 def _stage(entry: dict[str, Any]) -> Stage:
     return Stage(Path(entry["path"]), str(entry["name"]), float(entry["step"]))
+
+
+def _failed(entry: dict[str, Any]) -> FailedStage:
+    return FailedStage(_stage(entry), RunFailed(str(entry["error"])))
 
 
 def _accuracy(entry: dict[str, Any]) -> float:

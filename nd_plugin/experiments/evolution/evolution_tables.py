@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -34,8 +34,13 @@ def evolution_content(evolution: Evolution) -> dict[str, Any]:
             _stage_content(evolution, index) for index in _stages(evolution)
         ],
         "failed": [
-            {"name": stage.stage.name, "error": str(stage.error)}
-            for stage in evolution.failed
+            {
+                "name": failure.stage.name,
+                "path": str(failure.stage.path),
+                "step": failure.stage.step,
+                "error": str(failure.error),
+            }
+            for failure in evolution.failed
         ],
         "layers": [
             layer_content(layer, evolution.steps) for layer in evolution.layers
@@ -220,13 +225,3 @@ def _csv_text(headers: Sequence[str], rows: Iterable[Row]) -> str:
     writer.writerow(headers)
     writer.writerows(rows)
     return text.getvalue()
-
-
-def trainings_content(evolutions: Sequence[Evolution]) -> dict[str, Any]:
-    """Return one evolution as plain values, or several under ``trainings``."""
-    if len(evolutions) == 1:
-        return evolution_content(evolutions[0])
-    contents: list[Mapping[str, Any]] = [
-        evolution_content(evolution) for evolution in evolutions
-    ]
-    return {"trainings": contents}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -12,8 +14,11 @@ from rich.text import Text
 
 from nd_plugin.errors import BadInput
 from nd_plugin.experiments.evolution.evolution import Evolution
+from nd_plugin.experiments.evolution.evolution_tables import evolution_content
 from nd_plugin.experiments.evolution.evolution_text import detected_categories
+from nd_plugin.experiments.evolution.histories import LayerEvolution
 from nd_plugin.report.elements import AdaptiveTable, Heading
+from nd_plugin.report.layer_report import Summary
 
 LINE_ABOVE = (1, 0, 0, 0)  # padding
 
@@ -46,43 +51,106 @@ def mean_accuracies(evolutions: Sequence[Evolution]) -> list[float]:
     return [float(value) for value in rows.mean(axis=0)]
 
 
-def spread_table(evolutions: Sequence[Evolution]) -> RenderableType:
-    """Return unique detectors at each stage: mean and standard deviation (n - 1) over trainings."""
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation (n - 1) of a number over trainings."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return the spread of two values or more; NaN where a value is NaN."""
+        return cls(float(np.mean(values)), float(np.std(values, ddof=1)))
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3g} ± {self.deviation:.2g}"
+
+
+@dataclass(frozen=True)
+class LayerSpread:
+    """One layer of several trainings: unique detectors at each stage, and the share kept."""
+
+    layer: str
+    steps: tuple[float, ...]
+    unique_detectors: tuple[Spread, ...]  # (stage,)
+    by_category: Mapping[str, tuple[Spread, ...]]
+    # from the first stage to the last; NaN where a training has no detectors of both
+    share_kept: Spread
+
+
+def layer_spreads(evolutions: Sequence[Evolution]) -> list[LayerSpread]:
+    """Return the spread of each layer over trainings of the same stages."""
     first = evolutions[0]
+    return [
+        _layer_spread(
+            [evolution.layers[index] for evolution in evolutions], first.steps
+        )
+        for index in range(len(first.layers))
+    ]
+
+
+def _layer_spread(
+    layers: Sequence[LayerEvolution], steps: tuple[float, ...]
+) -> LayerSpread:
+    summaries = [[report.summary for report in layer.reports] for layer in layers]
+    by_stage = list(zip(*summaries, strict=True))
+    reports = [report for layer in layers for report in layer.reports]
+    shares = [layer.overall.share_kept for layer in layers]
+    return LayerSpread(
+        layer=layers[0].layer,
+        steps=steps,
+        unique_detectors=tuple(
+            Spread.of([summary.unique_detectors for summary in stage])
+            for stage in by_stage
+        ),
+        by_category={
+            category: tuple(_spread_of(stage, category) for stage in by_stage)
+            for category in detected_categories(reports)
+        },
+        share_kept=Spread.of(
+            [math.nan if share is None else share for share in shares]
+        ),
+    )
+
+
+def _spread_of(summaries: Sequence[Summary], category: str) -> Spread:
+    counts = [
+        summary.unique_detectors_by_category.get(category, 0)
+        for summary in summaries
+    ]
+    return Spread.of(counts)
+
+
+def trainings_content(evolutions: Sequence[Evolution]) -> dict[str, Any]:
+    """Return one evolution as plain values; several under ``trainings``, and their ``spread``."""
+    if len(evolutions) == 1:
+        return evolution_content(evolutions[0])
+    return {
+        "trainings": [evolution_content(evolution) for evolution in evolutions],
+        "spread": [asdict(spread) for spread in layer_spreads(evolutions)],
+    }
+
+
+def spread_table(evolutions: Sequence[Evolution]) -> RenderableType:
+    """Return unique detectors at each stage, mean and deviation over trainings, by layer."""
     blocks: list[RenderableType] = []
-    for index, layer in enumerate(first.layers):
-        title = Text(f"{layer.layer}, {len(evolutions)} trainings", style="bold")
+    for spread in layer_spreads(evolutions):
+        title = Text(f"{spread.layer}, {len(evolutions)} trainings", style="bold")
         blocks.append(Padding(Heading(title), LINE_ABOVE))
-        blocks.append(_layer_table(evolutions, index))
+        blocks.append(_layer_table(spread, evolutions[0].unit))
+        if math.isfinite(spread.share_kept.mean):
+            kept = f"kept from the first stage to the last: {spread.share_kept}"
+            blocks.append(Text(f"{kept} of the detectors of both"))
     return Group(*blocks)
 
 
-def _layer_table(evolutions: Sequence[Evolution], index: int) -> AdaptiveTable:
-    first = evolutions[0]
-    layers = [evolution.layers[index] for evolution in evolutions]
-    categories = detected_categories(
-        [report for item in layers for report in item.reports]
-    )
-    headers = (first.unit, "unique", *categories)
+def _layer_table(spread: LayerSpread, unit: str) -> AdaptiveTable:
     rows = []
-    for stage, step in enumerate(first.steps):
-        summaries = [layer.reports[stage].summary for layer in layers]
-        counts = [[summary.unique_detectors for summary in summaries]]
-        for category in categories:
-            counts.append(
-                [
-                    summary.unique_detectors_by_category.get(category, 0)
-                    for summary in summaries
-                ]
-            )
-        cells = [f"{step:g}", *(spread_text(values) for values in counts)]
+    for stage, step in enumerate(spread.steps):
+        cells = [f"{step:g}", str(spread.unique_detectors[stage])]
+        cells += [str(spreads[stage]) for spreads in spread.by_category.values()]
         rows.append(tuple(Text(cell) for cell in cells))
+    headers = (unit, "unique", *spread.by_category)
     right = tuple(range(len(headers)))
     return AdaptiveTable(headers, tuple(rows), lead=0, right=right)
-
-
-def spread_text(values: Sequence[float]) -> str:
-    """Return the mean of repeats and their standard deviation (n - 1)."""
-    mean = float(np.mean(values))
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-    return f"{mean:.3g} ± {deviation:.2g}"

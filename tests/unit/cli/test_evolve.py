@@ -99,7 +99,12 @@ class TestReport:
         assert "0, 2 trainings" in done.stdout
         assert "3 ± 0" in done.stdout
         both = nd("evolve", "--from", saved, "--from", saved, "--json")
-        assert len(json.loads(both.stdout)["trainings"]) == 2
+        content = json.loads(both.stdout)
+        assert len(content["trainings"]) == 2
+        spread = content["spread"][0]
+        assert [item["mean"] for item in spread["unique_detectors"]] == [2, 3, 3]
+        assert spread["share_kept"]["mean"] == pytest.approx(1 / 3)
+        assert "0.333 ± 0 of the detectors of both" in done.stdout
 
     def test_trainings_of_other_steps_are_refused(
         self, saved: Path, tmp_path: Path, concepts: str, weights: Path, nd: Any
@@ -209,7 +214,10 @@ class TestRun:
         assert len(content["stages"]) == 3
         assert [stage["name"] for stage in content["failed"]] == ["epoch_50.pt"]
         assert content["error"]["message"].endswith("dissected: epoch_50.pt")
-        assert (tmp_path / "out" / "evolution.json").is_file()
+        again = json.loads(
+            nd("evolve", "--from", tmp_path / "out", "--json").stdout
+        )
+        assert again["failed"] == content["failed"]
 
     def test_onnx_files_need_no_model(
         self, tmp_path: Path, concepts: str, nd: Any
