@@ -48,6 +48,11 @@ class DissectedStage:
     keys: Mapping[str, str]  # by layer
     dissections: tuple[Dissection, ...]
 
+    @property
+    def by_layer(self) -> dict[str, Dissection]:
+        """Dissections by the name of their layer."""
+        return {dissection.layer: dissection for dissection in self.dissections}
+
 
 @dataclass(frozen=True)
 class FailedStage:

@@ -182,19 +182,14 @@ def evolution_of(
 
     Layers that some stage lacks are left out. Raises BadInput where none is left.
     """
-    by_layer = [
-        {dissection.layer: dissection for dissection in stage.dissections}
-        for stage in dissected
-    ]
-    names = list(dict.fromkeys(name for layers in by_layer for name in layers))
-    common = [name for name in names if all(name in layers for layers in by_layer)]
+    names: dict[str, None] = {}
+    for stage in dissected:
+        names.update(dict.fromkeys(stage.by_layer))
+    common = [name for name in names if _is_in_all(name, dissected)]
     if not common:
-        raise BadInput(
-            f"no layer is in all stages; the first has {', '.join(by_layer[0])}"
-        )
-    layers = tuple(
-        LayerEvolution(tuple(stage[name] for stage in by_layer)) for name in common
-    )
+        first_layers = ", ".join(dissected[0].by_layer)
+        raise BadInput(f"no layer is in all stages; the first has {first_layers}")
+    layers = tuple(_layer_evolution(name, dissected) for name in common)
     notes = [*stage_list.notes, *_notes_of_failures(failed)]
     absent = [name for name in names if name not in common]
     if absent:
@@ -213,6 +208,16 @@ def evolution_of(
         failed=tuple(failed),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _is_in_all(layer: str, dissected: Sequence[DissectedStage]) -> bool:
+    return all(layer in stage.by_layer for stage in dissected)
+
+
+def _layer_evolution(
+    layer: str, dissected: Sequence[DissectedStage]
+) -> LayerEvolution:
+    return LayerEvolution(tuple(stage.by_layer[layer] for stage in dissected))
 
 
 def _notes_of_failures(failed: Sequence[FailedStage]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from nd_plugin.experiments.evolution.evolution import Evolution
 from nd_plugin.experiments.evolution.histories import (
     ConceptChange,
+    History,
     LayerEvolution,
     Transition,
 )
@@ -80,10 +81,14 @@ def layer_content(
         "overall": transition_content(evolution.overall, steps),
         "always_kept": list(evolution.always_kept),
         "histories": [
-            {"unit": unit, "labels": [asdict(label) for label in history]}
+            _history_content(unit, history)
             for unit, history in enumerate(evolution.histories)
         ],
     }
+
+
+def _history_content(unit: int, history: History) -> dict[str, Any]:
+    return {"unit": unit, "labels": [asdict(label) for label in history]}
 
 
 def _report_content(report: LayerReport) -> dict[str, Any]:

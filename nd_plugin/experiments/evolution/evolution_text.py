@@ -76,13 +76,11 @@ def emergence_table(evolution: Evolution, layer: LayerEvolution) -> AdaptiveTabl
 
 def detected_categories(reports: Sequence[LayerReport]) -> list[str]:
     """Return the categories of which any of some layers detects a concept."""
-    return [
-        category
-        for category in all_categories(reports)
-        if any(
-            report.summary.detectors_by_category.get(category) for report in reports
-        )
-    ]
+    detected: set[str] = set()
+    for report in reports:
+        counts = report.summary.detectors_by_category
+        detected.update(category for category, count in counts.items() if count)
+    return [name for name in all_categories(reports) if name in detected]
 
 
 def _emergence_row(

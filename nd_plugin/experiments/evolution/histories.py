@@ -104,10 +104,7 @@ class LayerEvolution:
     def histories(self) -> tuple[History, ...]:
         """Labels of every unit at all stages; (unit,)."""
         by_stage = [report.scores for report in self.reports]
-        return tuple(
-            tuple(_label(score) for score in scores)
-            for scores in zip(*by_stage, strict=True)
-        )
+        return tuple(map(_history, zip(*by_stage, strict=True)))
 
     @cached_property
     def transitions(self) -> tuple[Transition, ...]:
@@ -157,6 +154,10 @@ def _difference(
         f"layer {layer!r}: {subject} differ between stage 1 and stage {number} ({detail}); "
         "an evolution is that of one layer on one concept set"
     )
+
+
+def _history(scores: Sequence[UnitScore]) -> History:
+    return tuple(_label(score) for score in scores)
 
 
 def _label(score: UnitScore) -> UnitLabel:

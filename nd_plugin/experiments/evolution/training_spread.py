@@ -18,7 +18,7 @@ from nd_plugin.experiments.evolution.evolution_tables import evolution_content
 from nd_plugin.experiments.evolution.evolution_text import detected_categories
 from nd_plugin.experiments.evolution.histories import LayerEvolution
 from nd_plugin.report.elements import AdaptiveTable, Heading
-from nd_plugin.report.layer_report import Summary
+from nd_plugin.report.layer_report import LayerReport, Summary
 
 LINE_ABOVE = (1, 0, 0, 0)  # padding
 
@@ -81,37 +81,44 @@ class LayerSpread:
 
 def layer_spreads(evolutions: Sequence[Evolution]) -> list[LayerSpread]:
     """Return the spread of each layer over trainings of the same stages."""
-    first = evolutions[0]
-    return [
-        _layer_spread(
-            [evolution.layers[index] for evolution in evolutions], first.steps
-        )
-        for index in range(len(first.layers))
-    ]
+    layers = [evolution.layers for evolution in evolutions]
+    steps = evolutions[0].steps
+    return [_layer_spread(of_all, steps) for of_all in zip(*layers, strict=True)]
 
 
 def _layer_spread(
     layers: Sequence[LayerEvolution], steps: tuple[float, ...]
 ) -> LayerSpread:
-    summaries = [[report.summary for report in layer.reports] for layer in layers]
-    by_stage = list(zip(*summaries, strict=True))
-    reports = [report for layer in layers for report in layer.reports]
+    reports = [layer.reports for layer in layers]
+    by_stage = [_summaries(stage) for stage in zip(*reports, strict=True)]
+    all_reports = [report for of_layer in reports for report in of_layer]
+    by_category = {
+        category: _category_spreads(by_stage, category)
+        for category in detected_categories(all_reports)
+    }
     shares = [layer.overall.share_kept for layer in layers]
+    known_shares = [math.nan if share is None else share for share in shares]
     return LayerSpread(
         layer=layers[0].layer,
         steps=steps,
-        unique_detectors=tuple(
-            Spread.of([summary.unique_detectors for summary in stage])
-            for stage in by_stage
-        ),
-        by_category={
-            category: tuple(_spread_of(stage, category) for stage in by_stage)
-            for category in detected_categories(reports)
-        },
-        share_kept=Spread.of(
-            [math.nan if share is None else share for share in shares]
-        ),
+        unique_detectors=tuple(map(_unique_spread, by_stage)),
+        by_category=by_category,
+        share_kept=Spread.of(known_shares),
     )
+
+
+def _summaries(reports: Sequence[LayerReport]) -> list[Summary]:
+    return [report.summary for report in reports]
+
+
+def _unique_spread(summaries: Sequence[Summary]) -> Spread:
+    return Spread.of([summary.unique_detectors for summary in summaries])
+
+
+def _category_spreads(
+    by_stage: Sequence[Sequence[Summary]], category: str
+) -> tuple[Spread, ...]:
+    return tuple(_spread_of(summaries, category) for summaries in by_stage)
 
 
 def _spread_of(summaries: Sequence[Summary], category: str) -> Spread:

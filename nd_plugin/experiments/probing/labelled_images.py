@@ -165,10 +165,10 @@ def _class_names(folder: Path) -> list[str]:
 
 
 def _image_paths(folder: Path) -> list[str]:
-    return sorted(_found_paths(folder))
+    return sorted(_walk_images(folder))
 
 
-def _found_paths(folder: Path) -> Iterator[str]:
+def _walk_images(folder: Path) -> Iterator[str]:
     """Yield the relative paths of the images below a folder, in formats that Pillow opens."""
     formats = Image.registered_extensions()
     endings = {ending for ending, name in formats.items() if name in Image.OPEN}
