@@ -95,16 +95,11 @@ def run_stages(
     ``texts`` are the model and the checkpoints, or checkpoints that are models. Raises RunFailed
     where some stages could not be dissected, after the others are reported.
     """
+    model, checkpoints = _split_texts(texts)
     if not layers or concepts is None:
-        missing = "--layer (-l)" if not layers else "--concepts (-c)"
+        option = "--layer (-l)" if not layers else "--concepts (-c)"
         raise BadInput(
-            f"{missing} is missing: stages are dissected at a layer on concepts"
-        )
-    model = None if is_stage(texts[0]) else texts[0]
-    checkpoints = texts if model is None else texts[1:]
-    if not checkpoints:
-        raise BadInput(
-            f"no checkpoint beside the model {model!r}: name files of weights or a folder"
+            f"{option} is missing: stages are dissected at a layer on concepts"
         )
     folder = output or _default_folder(model or checkpoints[0], concepts)
     check_folder(folder)
@@ -138,6 +133,17 @@ def run_stages(
     if evolution.failed:
         names = ", ".join(stage.stage.name for stage in evolution.failed)
         raise RunFailed(f"not all stages could be dissected: {names}")
+
+
+def _split_texts(texts: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+    """Return the model, None where each checkpoint is one, and the checkpoints. Raises BadInput."""
+    if is_stage(texts[0]):
+        return None, texts
+    if len(texts) == 1:
+        raise BadInput(
+            f"no checkpoint beside the model {texts[0]!r}: name files of weights or a folder"
+        )
+    return texts[0], texts[1:]
 
 
 def show_saved(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -43,34 +43,50 @@ def pooled_features(
     Rows are in the order of the images. Raises NonFiniteActivation, RunFailed, Unreadable and
     ModelFailed as a dissection does.
     """
-    batches = feed.batches(annotated=False)
-    rows: dict[str, list[Tensor]] = {}
-    images: list[int] = []
-    skipped: list[str] = []
-    images_done = 0
+    rows = _Rows()
     opening = model.probe(layers, feed.preprocess.size)
-    with closing(batches), torch.no_grad(), opening as probe:
+    with (
+        closing(feed.batches(annotated=False)) as batches,
+        torch.no_grad(),
+        opening as probe,
+    ):
         notes = _notes_of_probe(probe, feed)
+        images_done = 0
         progress(STAGE, images_done, feed.images)
         for batch in batches:
-            images += batch.indices.tolist()
-            skipped += [f"{item.image}: {item.reason}" for item in batch.skipped]
-            pooled_layers = _pooled_batch(model, probe, feed, batch)
-            for layer, pooled in pooled_layers.items():
-                rows.setdefault(layer, []).append(pooled)
+            rows.add(batch, _pooled_batch(model, probe, feed, batch))
             images_done += batch.image_count
             progress(STAGE, images_done, feed.images)
-    if not images:
-        raise RunFailed(f"no image can be read; the first is {skipped[0]}")
-    order = np.argsort(np.array(images, dtype=np.int64), kind="stable")
-    return PooledFeatures(
-        images=np.array(images, dtype=np.int64)[order],
-        by_layer={
-            layer: torch.cat(batch_rows).numpy()[order]
-            for layer, batch_rows in rows.items()
-        },
-        notes=(*notes, *_notes_of_skipped(skipped)),
-    )
+    return rows.features(notes)
+
+
+@dataclass(eq=False)
+class _Rows:
+    """Features of the batches so far, in the order in which they come."""
+
+    images: list[int] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    by_layer: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def add(self, batch: Batch, features: dict[str, Tensor]) -> None:
+        """Add the features of a batch, (image, unit) by layer."""
+        self.images += batch.indices.tolist()
+        self.skipped += [f"{item.image}: {item.reason}" for item in batch.skipped]
+        for layer, pooled in features.items():
+            self.by_layer.setdefault(layer, []).append(pooled)
+
+    def features(self, notes: Sequence[str]) -> PooledFeatures:
+        """Return all features in the order of the images. Raises RunFailed where there are none."""
+        if not self.images:
+            raise RunFailed(f"no image can be read; the first is {self.skipped[0]}")
+        images = np.array(self.images, dtype=np.int64)
+        order = np.argsort(images, kind="stable")
+        by_layer = {
+            layer: torch.cat(pooled).numpy()[order]
+            for layer, pooled in self.by_layer.items()
+        }
+        all_notes = (*notes, *_notes_of_skipped(self.skipped))
+        return PooledFeatures(images[order], by_layer, all_notes)
 
 
 def _pooled_batch(

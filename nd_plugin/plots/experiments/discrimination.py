@@ -25,6 +25,7 @@ from nd_plugin.plots.style import (
 )
 from nd_plugin.report.colours import FAINT, OF_CATEGORY, category_colour
 
+ROOM_FOR_NAMES = 1.15  # length of the axis, relative to its last point
 SQUARE = 2.4  # inches, between the axes
 BAR_WIDTH = 2.2  # inches, of an accuracy of 1
 COLOUR = OF_CATEGORY["object"]
@@ -120,47 +121,62 @@ def plot_discrimination(
     Raises:
         BadInput: No network; numbers of another length.
     """
-    lengths = {len(values) for values in (detectors, accuracies, intervals, names)}
+    _check_lengths(detectors, accuracies, intervals, names)
+    is_all = category == "all"
+    colour = COLOUR if is_all else category_colour(category)
+    with styled_axes(ax, AXIS_HEIGHT + SQUARE) as axes:
+        _draw_points(axes, detectors, accuracies, intervals, colour)
+        for accuracy, ends in zip(accuracies, detector_intervals, strict=False):
+            if ends is not None:
+                axes.plot(ends, (accuracy, accuracy), color=colour, linewidth=0.8)
+        for point in zip(detectors, accuracies, names, strict=True):
+            _write_name(axes, *point)
+        counted = "unique detectors" if is_all else f"unique {category} detectors"
+        axes.set_xlabel(counted)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        # room for the name of the last network
+        axes.set_xlim(0, ROOM_FOR_NAMES * max(*detectors, *axes.get_xlim()))
+        axes.set_ylabel("accuracy, averaged over classes")
+        axes.set_title(title, fontsize=TINY)
+    return axes
+
+
+def _check_lengths(*columns: Sequence[object]) -> None:
+    """Raise BadInput for no network, and for columns that are not of as many networks."""
+    lengths = {len(values) for values in columns}
     if lengths == {0} or len(lengths) > 1:
         raise BadInput(
             "expected detectors, accuracy, interval and name of each network"
         )
-    is_all = category == "all"
-    colour = COLOUR if is_all else category_colour(category)
-    below = [
-        max(y - low, 0) for y, (low, _) in zip(accuracies, intervals, strict=True)
-    ]
-    above = [
-        max(high - y, 0) for y, (_, high) in zip(accuracies, intervals, strict=True)
-    ]
-    with styled_axes(ax, AXIS_HEIGHT + SQUARE) as axes:
-        axes.errorbar(
-            detectors,
-            accuracies,
-            yerr=np.array([below, above]),
-            fmt="o",
-            markersize=4,
-            color=colour,
-            linewidth=0.8,
-        )
-        for y, ends in zip(accuracies, detector_intervals, strict=False):
-            if ends is not None:
-                axes.plot(ends, (y, y), color=colour, linewidth=0.8)
-        for x, y, name in zip(detectors, accuracies, names, strict=True):
-            axes.annotate(
-                name,
-                (x, y),
-                xytext=(4, 3),
-                textcoords="offset points",
-                fontsize=TINY,
-                parse_math=False,
-            )
-        counted = "unique detectors" if is_all else f"unique {category} detectors"
-        axes.set_xlabel(counted)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_xlim(left=0)
-        axes.margins(x=0.15)
-        axes.set_ylabel("accuracy, averaged over classes")
-        if title:
-            axes.set_title(title, fontsize=TINY)
-    return axes
+
+
+def _draw_points(
+    ax: Axes,
+    detectors: Sequence[float],
+    accuracies: Sequence[float],
+    intervals: Sequence[Interval],
+    colour: str,
+) -> None:
+    ends = np.array(intervals, dtype=float)
+    below = np.maximum(np.array(accuracies) - ends[:, 0], 0)
+    above = np.maximum(ends[:, 1] - np.array(accuracies), 0)
+    ax.errorbar(
+        detectors,
+        accuracies,
+        yerr=np.stack([below, above]),
+        fmt="o",
+        markersize=4,
+        color=colour,
+        linewidth=0.8,
+    )
+
+
+def _write_name(ax: Axes, detectors: float, accuracy: float, name: str) -> None:
+    ax.annotate(
+        name,
+        (detectors, accuracy),
+        xytext=(4, 3),
+        textcoords="offset points",
+        fontsize=TINY,
+        parse_math=False,
+    )
