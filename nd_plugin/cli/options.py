@@ -181,6 +181,16 @@ Seed = Annotated[
     int, typer.Option(min=0, help="Seed of --folds and --permutations.")
 ]
 
+Bases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--basis",
+        metavar="FILE",
+        help="Basis in which layers are seen, in place of their own units: directions, or the "
+        "encoder of a sparse autoencoder (.npz, .safetensors); repeatable.",
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Html = Annotated[

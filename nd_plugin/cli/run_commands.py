@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nd_plugin.cli.options import (
+    Bases,
     BatchSize,
     ChannelOrder,
     Concepts,
@@ -60,6 +61,7 @@ def dissect(
     concepts: Concepts,
     output: Output = None,
     weights: Weights = None,
+    basis: Bases = None,
     quantile: Annotated[
         list[float] | None,
         typer.Option(
@@ -172,6 +174,7 @@ def dissect(
         ),
         plot=PlotRequest.of(plot, plot_kind, shard),
         as_json=json,
+        bases=basis or (),
     )
 
 
@@ -200,6 +203,13 @@ def merge(
         typer.Option(help="Model; only where a layer needs a second forward pass."),
     ] = None,
     weights: Weights = None,
+    basis: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --model: the basis of the shards; repeatable.",
+        ),
+    ] = None,
     device: Device = "auto",
     workers: Workers = None,
     memory: Memory = None,
@@ -220,6 +230,7 @@ def merge(
         workers=workers,
         memory=parsing.parse_bytes(memory) if memory else None,
         as_json=json,
+        bases=basis or (),
     )
 
 
