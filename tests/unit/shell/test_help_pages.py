@@ -9,7 +9,7 @@ import pytest
 
 from nd_plugin.cli.app import app
 
-COMMANDS = "dissect merge demo layers parity doctor concepts plugins report explain rate".split()
+COMMANDS = "dissect merge demo layers parity doctor concepts plugins report explain rate evolve probe".split()
 
 
 def page(monkeypatch: pytest.MonkeyPatch, width: int, *arguments: str) -> list[str]:
@@ -44,6 +44,7 @@ def test_groups_defaults_and_examples(monkeypatch: pytest.MonkeyPatch) -> None:
         "Layers and concepts",
         "Model",
         "Method",
+        "Significance",
         "Preprocessing",
         "Run",
         "Output",
