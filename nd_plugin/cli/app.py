@@ -128,6 +128,5 @@ _add(
     probe,
     "nd probe torchvision:resnet18 images/ -l 'layer?'",
     "nd probe torchvision:resnet18 images/ -l layer4 --rotate 0.5,1 --repeats 5",
-    "nd probe --from runs/a-probe --from runs/b-probe --run runs/a --run runs/b "
-    "--plot figure25.pdf",
+    "nd probe --from a-probe --from b-probe --run a --run b --plot figure25.pdf",
 )

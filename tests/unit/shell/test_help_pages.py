@@ -9,7 +9,10 @@ import pytest
 
 from nd_plugin.cli.app import app
 
-COMMANDS = "dissect merge demo layers parity doctor concepts plugins report explain rate evolve probe".split()
+COMMANDS = (
+    "dissect merge demo layers parity doctor concepts plugins report explain rate "
+    "evolve probe"
+).split()
 
 
 def page(monkeypatch: pytest.MonkeyPatch, width: int, *arguments: str) -> list[str]:
