@@ -160,12 +160,16 @@ class StageDissector:
         return open_model(self.model_text, options)
 
     def _is_saved(self, key: str) -> bool:
-        """Return whether a run is saved whole; a damaged one is dissected again."""
+        """Return whether a run is saved whole, with as many pictures and top images or more.
+
+        A damaged one is dissected again.
+        """
         try:
-            self.load(key)
+            saved = self.load(key).settings
         except RunInvalid:
             return False
-        return True
+        has_pictures = saved.pictures >= self.settings.pictures
+        return has_pictures and saved.top_images >= self.settings.top_images
 
     def load(self, key: str) -> Dissection:
         """Load the dissection of a key, with the limit of detectors of the settings."""

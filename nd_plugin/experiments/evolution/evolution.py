@@ -169,7 +169,7 @@ def check_stages(model: str | None, stages: Sequence[Stage]) -> None:
 def is_stage(text: str) -> bool:
     """Return whether a text in the place of MODEL is the first stage, not a model of weights."""
     path = Path(text)
-    return path.is_dir() or (is_model_file(path) and path.is_file())
+    return path.is_dir() or is_model_file(path)
 
 
 def evolution_of(

@@ -28,6 +28,8 @@ CHECKPOINT_ENDINGS = (
     ".caffemodel",
     ONNX_ENDING,
 )
+# of weights, beside the states of optimiser and scheduler
+MAIN_NAMES = ("model.safetensors", "pytorch_model.bin", "model.pt", "model.pth")
 DIGITS = re.compile("([0-9]+)")
 NAMES_SAID = 6
 SortKey = tuple[tuple[int, str], ...]
@@ -134,14 +136,22 @@ def _checkpoints_in(folder: Path) -> list[Path]:
     files = _checkpoint_files(folder)
     if not files:
         folders = [path for path in folder.iterdir() if path.is_dir()]
-        by_folder = [_checkpoint_files(path) for path in folders]
-        files = [content[0] for content in by_folder if len(content) == 1]
+        for path in folders:
+            files += _main_file(path)
     if not files:
         raise ModelNotFound(
             f"no checkpoint in the folder {str(folder)!r}: no file ends in one of "
             f"{', '.join(CHECKPOINT_ENDINGS)}; name the files"
         )
     return sorted(files, key=natural_key)
+
+
+def _main_file(folder: Path) -> list[Path]:
+    """Return the weights among the files of one checkpoint: the only file, or by its name."""
+    files = _checkpoint_files(folder)
+    if len(files) > 1:
+        files = [path for path in files if path.name in MAIN_NAMES]
+    return files[:1]
 
 
 def _checkpoint_files(folder: Path) -> list[Path]:

@@ -241,6 +241,7 @@ class TestRun:
             ((MODEL, "w", "-c", "shapes"), "--layer (-l) is missing"),
             ((MODEL, "w", "-l", "0"), "--concepts (-c) is missing"),
             ((MODEL, "w", "-l", "0", "-c", "shapes"), "no checkpoint 'w'"),
+            (("no-1.onnx", "-l", "0", "-c", "shapes"), "no checkpoint 'no-1.onnx'"),
             (("--from", "none"), "is no evolution: it has no evolution.json"),
             ((MODEL, "w", "--from", "x"), "leave model and checkpoints out"),
             (

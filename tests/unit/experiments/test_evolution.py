@@ -181,6 +181,14 @@ class TestOnce:
         training.evolve(settings=replace(SETTINGS, quantile=0.29))
         assert len(training.dissected) == 3
 
+    def test_pictures_are_added_when_asked_for(self, training: Training) -> None:
+        training.evolve()
+        pictured = training.evolve(settings=replace(SETTINGS, pictures=2))
+        assert len(training.dissected) == 3
+        assert pictured.layers[0].dissections[0].pictures is not None
+        training.evolve()
+        assert training.dissected == [], "what has pictures serves those without"
+
     def test_another_concept_set_is_another_content(
         self, training: Training, tmp_path: Path
     ) -> None:

@@ -117,6 +117,8 @@ class TestOrder:
         stages = find_stages([tmp_path]).stages
         assert [stage.step for stage in stages] == [5, 40]
         assert stages[0].name == "checkpoint-5/model.safetensors"
+        touch(tmp_path, "checkpoint-5/optimizer.pt", "checkpoint-40/rng_state.pth")
+        assert find_stages([tmp_path]).stages == stages
 
 
 class TestRefused:
