@@ -30,6 +30,8 @@ OPTION_GROUPS = {
     "Votes and exports": "--table --import --export --crowd --image-url",
     "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
+    "Results": "--from --steps --accuracy --run --category",
+    "Classifier": "--svm-c --scaling --rotate",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
@@ -39,7 +41,7 @@ OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
     "Dissect": "demo dissect merge",
     "Look at results": "report unit explain parity rate",
-    "Experiments": "compare rotate",
+    "Experiments": "compare rotate evolve probe",
     "See what there is": "layers concepts plugins doctor",
 }
 OTHER_COMMANDS = "Commands"
