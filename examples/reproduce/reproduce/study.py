@@ -1,0 +1,104 @@
+"""Study at one scale: its scenes, its trainings and where they lie."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+from reproduce.scales import Scale
+from reproduce.scenes import DrawnScenes, draw_scenes
+from reproduce.training import TrainingRecord, read_record, train
+from reproduce.trainings import Training, trainings
+
+PROBE_SEED = 0
+TRAINING_SEED = 1
+TEST_SEED = 2
+
+
+@dataclass(frozen=True)
+class Study:
+    """Experiment at one scale; everything that is computed is kept in ``folder``."""
+
+    scale: Scale
+    folder: Path
+
+    @property
+    def networks(self) -> Path:
+        """Folder of the trainings."""
+        return self.folder / "networks"
+
+    def folder_of(self, training: Training) -> Path:
+        """Return the folder of a training."""
+        return self.networks / training.name
+
+    def probe_scenes(self, processes: int = 1) -> DrawnScenes:
+        """Return the scenes that networks are dissected on."""
+        return self._scenes(self.scale.probe_images, PROBE_SEED, processes)
+
+    def training_scenes(self, processes: int = 1) -> DrawnScenes:
+        """Return the scenes that networks are trained on."""
+        return self._scenes(self.scale.training_images, TRAINING_SEED, processes)
+
+    def test_scenes(self, processes: int = 1) -> DrawnScenes:
+        """Return the scenes that scores are measured on."""
+        return self._scenes(self.scale.test_images, TEST_SEED, processes)
+
+    def _scenes(self, images: int, seed: int, processes: int) -> DrawnScenes:
+        folder = self.folder / "scenes"
+        return draw_scenes(images, self.scale.size, seed, folder, processes)
+
+    def draw(self, processes: int) -> None:
+        """Draw all scenes."""
+        self.training_scenes(processes)
+        self.test_scenes(processes)
+        self.probe_scenes(processes)
+
+    def train(self, processes: int) -> None:
+        """Train all networks that are not trained yet, sources before those tuned from them."""
+        planned = trainings(self.scale)
+        rounds = (
+            [training for training in planned if not training.source],
+            [training for training in planned if training.source],
+        )
+        with ProcessPoolExecutor(processes, get_context("spawn")) as executor:
+            for in_parallel in rounds:
+                jobs = [
+                    executor.submit(train_in_process, self, training)
+                    for training in in_parallel
+                    if read_record(self.folder_of(training)) is None
+                ]
+                for job in jobs:
+                    job.result()
+
+    def records(self) -> list[tuple[Training, TrainingRecord]]:
+        """Return the trainings that are finished, with their records."""
+        pairs = [
+            (training, read_record(self.folder_of(training)))
+            for training in trainings(self.scale)
+        ]
+        return [(training, record) for training, record in pairs if record is not None]
+
+
+@cache
+def _lesson_scenes(study: Study) -> tuple[DrawnScenes, DrawnScenes]:
+    """Return the scenes for training and for testing, read once in a process."""
+    return study.training_scenes(), study.test_scenes()
+
+
+def train_in_process(study: Study, training: Training) -> TrainingRecord:
+    """Train one network."""
+    scenes, test_scenes = _lesson_scenes(study)
+    record = train(training, study.scale, scenes, test_scenes, study.networks)
+    print(_line(record), flush=True)
+    return record
+
+
+def _line(record: TrainingRecord) -> str:
+    score = record.scores[record.last]
+    return (
+        f"{record.variant}, seed {record.seed}: {record.score_name} {score:.3f} "
+        f"after {record.last} iterations, {record.seconds:.0f} s"
+    )
