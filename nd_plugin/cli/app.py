@@ -14,6 +14,7 @@ import typer
 
 from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
+from nd_plugin.cli.experiments.evolve_command import evolve
 from nd_plugin.cli.listings import concepts, doctor, layers, plugins
 from nd_plugin.cli.run_commands import demo, dissect, merge
 from nd_plugin.cli.views.rate import rate
@@ -107,4 +108,11 @@ _add(
     "nd rate runs/resnet18 --descriptions people.csv --units 50",
     "nd rate runs/resnet18 --table",
     "nd rate runs/resnet18 --export page",
+)
+_add(
+    evolve,
+    "nd evolve package.module:factory weights/ -l layer4 -c shapes -o runs/training",
+    "nd evolve stage-*.onnx -l relu2 -c masks:street --accuracy accuracy.csv",
+    "nd evolve --from runs/training --plot emergence.pdf",
+    "nd evolve --from runs/training --plot units.pdf --plot-kind histories",
 )

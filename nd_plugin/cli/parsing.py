@@ -91,6 +91,19 @@ def parse_bytes(text: str, option: str = "--memory") -> int:
     return int(amount * base ** POWERS[match[2]])
 
 
+def parse_numbers(text: str, option: str) -> list[float]:
+    """Return numbers separated by commas. Raises BadInput."""
+    try:
+        numbers = [float(piece) for piece in text.split(",")]
+    except ValueError as error:
+        raise BadInput(
+            f"{option} {text!r} is not numbers separated by commas"
+        ) from error
+    if not all(map(math.isfinite, numbers)):
+        raise BadInput(f"{option} {text!r} holds a number that is not finite")
+    return numbers
+
+
 def _parse_statistics(text: str, option: str) -> tuple[float, ...]:
     """Parse three numbers, one for each channel, or a single number for all."""
     message = (
