@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from reproduce.dissections import Dissections
 from reproduce.scales import FULL, QUICK
 from reproduce.study import Study
 
 HERE = Path(__file__).parents[1]
-STEPS = ("draw", "train")
+STEPS = ("draw", "train", "dissect")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -27,3 +28,5 @@ def main(arguments: list[str] | None = None) -> None:
         study.draw(options.processes)
     if "train" in steps:
         study.train(options.processes)
+    if "dissect" in steps:
+        Dissections(study).dissect()

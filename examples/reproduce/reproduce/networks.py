@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,37 @@ class Network(nn.Module):
         """Return outputs (image, output), or (image, output, row, column)."""
         outputs: Tensor = self.head(self.features(images))
         return outputs
+
+
+def open_network(
+    units: int,
+    batch_norm: bool,
+    dropout: bool,
+    grey: bool,
+    size: int,
+    outputs: int,
+    per_cell: bool,
+) -> Network:
+    """Return an untrained network: what weights are loaded into.
+
+    ``nd evolve 'reproduce.networks:open_network?units=64&…' FOLDER`` takes it by this name.
+    """
+    architecture = Architecture(units, batch_norm, dropout, grey)
+    return Network(architecture, size, outputs, per_cell)
+
+
+def network_text(
+    architecture: Architecture, size: int, outputs: int, per_cell: bool
+) -> str:
+    """Return the text that names a network, for ``nd`` and `open_model`."""
+    options = {
+        **asdict(architecture),
+        "size": size,
+        "outputs": outputs,
+        "per_cell": per_cell,
+    }
+    text = "&".join(f"{name}={value}" for name, value in options.items())
+    return f"{__name__}:open_network?{text}"
 
 
 def _features(architecture: Architecture) -> OrderedDict[str, nn.Module]:

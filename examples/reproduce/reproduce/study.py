@@ -8,8 +8,10 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
+from reproduce.networks import STRIDE
 from reproduce.scales import Scale
 from reproduce.scenes import DrawnScenes, draw_scenes
+from reproduce.tasks import Tasks
 from reproduce.training import TrainingRecord, read_record, train
 from reproduce.trainings import Training, trainings
 
@@ -45,6 +47,10 @@ class Study:
     def test_scenes(self, processes: int = 1) -> DrawnScenes:
         """Return the scenes that scores are measured on."""
         return self._scenes(self.scale.test_images, TEST_SEED, processes)
+
+    def tasks(self) -> Tasks:
+        """Return the tasks that follow from the training scenes."""
+        return Tasks(self.training_scenes(), self.scale.size // STRIDE)
 
     def _scenes(self, images: int, seed: int, processes: int) -> DrawnScenes:
         folder = self.folder / "scenes"
