@@ -15,6 +15,7 @@ import typer
 from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
 from nd_plugin.cli.experiments.evolve_command import evolve
+from nd_plugin.cli.experiments.probe_command import probe
 from nd_plugin.cli.listings import concepts, doctor, layers, plugins
 from nd_plugin.cli.run_commands import demo, dissect, merge
 from nd_plugin.cli.views.rate import rate
@@ -115,4 +116,11 @@ _add(
     "nd evolve stage-*.onnx -l relu2 -c masks:street --accuracy accuracy.csv",
     "nd evolve --from runs/training --plot emergence.pdf",
     "nd evolve --from runs/training --plot units.pdf --plot-kind histories",
+)
+_add(
+    probe,
+    "nd probe torchvision:resnet18 images/ -l 'layer?'",
+    "nd probe torchvision:resnet18 images/ -l layer4 --rotate 0.5,1 --repeats 5",
+    "nd probe --from runs/a-probe --from runs/b-probe --run runs/a --run runs/b "
+    "--plot figure25.pdf",
 )

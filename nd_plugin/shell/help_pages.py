@@ -30,6 +30,7 @@ OPTION_GROUPS = {
     "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
     "Training": "--from --steps --accuracy",
+    "Classifier": "--svm-c --scaling --rotate --repeats --run --category",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "

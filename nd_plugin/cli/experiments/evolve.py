@@ -175,11 +175,8 @@ def show(evolutions: Sequence[Evolution], *, as_json: bool) -> None:
 def draw(evolutions: Sequence[Evolution], kind: str) -> Any:
     """Draw evolutions; return a figure or axes. Raises BadInput for more than are shown."""
     # matplotlib takes a second to import
-    from nd_plugin.plots.experiments.training import (
-        plot_histories,
-        plot_kept,
-        plot_training,
-    )
+    from nd_plugin.plots.experiments.histories import plot_histories
+    from nd_plugin.plots.experiments.training import plot_kept, plot_training
 
     first = evolutions[0]
     if kind == EMERGENCE:
