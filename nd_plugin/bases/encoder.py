@@ -160,9 +160,13 @@ def _normalised(cells: Tensor, normalisation: str) -> Tensor:
     """Normalise ``cells`` (image, unit, cell) over their units, as SAELens does."""
     if normalisation == LAYER_NORM:
         centred = cells - cells.mean(1, keepdim=True)
-        return centred / (centred.std(1, keepdim=True) + EPSILON)
+        standardised: Tensor = centred / (centred.std(1, keepdim=True) + EPSILON)
+        return standardised
     if normalisation == CONSTANT_NORM:
-        norm = cells.norm(dim=1, keepdim=True)
+        norm = torch.linalg.vector_norm(cells, dim=1, keepdim=True)
         # a cell of zeros has no direction, and stays 0
-        return cells * (math.sqrt(cells.shape[1]) / norm.clamp(min=EPSILON))
+        rescaled: Tensor = (
+            math.sqrt(cells.shape[1]) * cells / norm.clamp(min=EPSILON)
+        )
+        return rescaled
     return cells

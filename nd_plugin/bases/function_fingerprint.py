@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import (
@@ -48,10 +49,10 @@ def fingerprint_function(function: Callable[..., Any]) -> FunctionIdentity:
 def _content(value: Any, unknown: list[str], depth: int) -> Iterator[bytes]:
     """Yield the content of a value, piece by piece; ``unknown`` collects what is left out."""
     yield type(value).__qualname__.encode()
-    if depth == 0:
-        unknown.append(type(value).__qualname__)
-    elif isinstance(value, PLAIN):
+    if isinstance(value, PLAIN):
         yield repr(value).encode()
+    elif depth == 0:
+        unknown.append(type(value).__qualname__)
     elif isinstance(value, Tensor | np.ndarray):
         yield from _array_content(value)
     elif isinstance(value, CodeType):
@@ -81,11 +82,12 @@ def _parts(value: Any, unknown: list[str]) -> Iterable[Any]:
 
 
 def _object_parts(value: Any, unknown: list[str]) -> Iterable[Any]:
-    call = getattr(type(value), "__call__", None)  # noqa: B004
+    """Return the method by which an object is called, and its attributes."""
     attributes = getattr(value, "__dict__", None)
     if attributes is None:
         unknown.append(type(value).__qualname__)
-    return call, attributes
+    call = inspect.getattr_static(type(value), "__call__", None)
+    return call if isinstance(call, FunctionType) else None, attributes
 
 
 def _function_parts(function: FunctionType) -> Iterable[Any]:

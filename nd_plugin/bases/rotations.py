@@ -7,7 +7,7 @@ signs of angles: its Q^1 is not Q. Here angles come from the real Schur form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,24 +126,18 @@ def rotation_name(alpha: float, seed: int) -> str:
 
 
 def rotation_bases(
-    units: int,
-    alphas: Sequence[float],
-    seeds: Sequence[int],
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    units: int, alphas: Sequence[float], seeds: Sequence[int]
 ) -> dict[tuple[float, int], Basis]:
     """Return the basis of Q^α for each α other than 0 and each seed of Q, by (α, seed).
 
-    ``progress`` takes how many of all seeds are done. Each seed costs a Schur decomposition
-    (4 seconds for 1,280 units), each basis 4 · units² bytes.
+    Each seed costs a Schur decomposition (4 seconds for 1,280 units), each basis 4 · units² bytes.
     """
     turned_alphas = [alpha for alpha in alphas if alpha != 0]
     bases: dict[tuple[float, int], Basis] = {}
-    for done, seed in enumerate(seeds if turned_alphas else ()):
-        progress(done, len(seeds))
+    for seed in seeds if turned_alphas else ():
         geodesic = Geodesic.of(random_rotation(units, seed))
         for alpha in turned_alphas:
             bases[alpha, seed] = _rotation_basis(geodesic, alpha, seed)
-        progress(done + 1, len(seeds))
     return bases
 
 

@@ -30,7 +30,8 @@ OPTION_GROUPS = {
     "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
     "Training": "--from --steps --accuracy",
-    "Classifier": "--svm-c --scaling --rotate --repeats --run --category",
+    "Classifier": "--svm-c --scaling --rotate --run --category",
+    "Bases": "--alpha --repeats --basis --from",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
@@ -40,7 +41,7 @@ OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
     "Dissect": "demo dissect merge",
     "Look at results": "report unit explain parity rate",
-    "Experiments": "evolve probe",
+    "Experiments": "rotate evolve probe",
     "See what there is": "layers concepts plugins doctor",
 }
 OTHER_COMMANDS = "Commands"
