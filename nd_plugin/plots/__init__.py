@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from nd_plugin.plots.curves import plot_rotation as plot_rotation
     from nd_plugin.plots.detectors import plot_detectors as plot_detectors
     from nd_plugin.plots.detectors import plot_ratio as plot_ratio
-    from nd_plugin.plots.detectors import plot_repeats as plot_repeats
     from nd_plugin.plots.explanations import plot_explanations as plot_explanations
     from nd_plugin.plots.files import save_plot as save_plot
     from nd_plugin.plots.heat_map import plot_heat_map as plot_heat_map
@@ -30,7 +29,6 @@ _HOMES = {
     "plot_rotation": "curves",
     "plot_detectors": "detectors",
     "plot_ratio": "detectors",
-    "plot_repeats": "detectors",
     "plot_explanations": "explanations",
     "save_plot": "files",
     "plot_heat_map": "heat_map",

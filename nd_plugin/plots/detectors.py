@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from nd_plugin.errors import BadInput
-from nd_plugin.plots.named_results import Result, Results, named_reports
+from nd_plugin.plots.named_results import Results, named_reports
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     COLUMN_WIDTH,
@@ -32,10 +30,7 @@ BAR_SHARE = 0.72  # of the height of a row
 BAR_WIDTH = 2.2  # inches, of the longest, its total included
 TICKS = 6  # at most, on the axis
 ROOM_FOR_TOTALS = 1.16  # length of the axis, relative to the longest bar
-ROOM_FOR_SPREADS = 1.3  # the same, with "mean ± deviation" behind the bar
-DOT = 2.6  # points, of a repeat
 
-Floats = npt.NDArray[np.float64]
 Values = dict[str, dict[str, float]]  # of a result's name and a category
 
 
@@ -83,103 +78,6 @@ def plot_ratio(results: Results, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_repeats(
-    results: Mapping[str, Sequence[Result]],
-    ax: Axes | None = None,
-    *,
-    unique: bool = True,
-) -> Axes:
-    """Draw a bar for each list of repeats: mean unique detectors, stacked by category.
-
-    Repeats are results of one kind of network, such as trainings from several seeds. Each is a
-    dot; the error bar is the standard deviation (n - 1) of their totals.
-
-    Args:
-        results: Lists of dissections or reports by name.
-        ax: Axes to draw into; None: of a new pyplot figure.
-        unique: Count distinct concepts; False: units that are detectors.
-
-    Returns:
-        The axes.
-
-    Raises:
-        BadInput: No result, or what is none.
-    """
-    groups = {
-        str(name): list(named_reports(repeats).values())
-        for name, repeats in results.items()
-    }
-    if not groups:
-        raise BadInput("no result to show: the dict is empty")
-    reports = [report for group in groups.values() for report in group]
-    means = {name: _mean_counts(group, unique) for name, group in groups.items()}
-    totals = [_totals(group, unique) for group in groups.values()]
-    numbered = {str(index): report for index, report in enumerate(reports)}
-    ax = _draw(means, numbered, ax, None)
-    _draw_spreads(ax, totals)
-    ax.set_xlabel(
-        "unique detectors (mean, s.d.)" if unique else "detectors (mean, s.d.)"
-    )
-    ax.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))
-    return ax
-
-
-def _mean_counts(group: Sequence[LayerReport], unique: bool) -> dict[str, float]:
-    counts = [_counts(report, unique) for report in group]
-    categories = dict.fromkeys(name for count in counts for name in count)
-    return {
-        name: float(np.mean([count.get(name, 0) for count in counts]))
-        for name in categories
-    }
-
-
-def _totals(group: Sequence[LayerReport], unique: bool) -> Floats:
-    """Return the total of each repeat; (repeat,)."""
-    totals = [sum(_counts(report, unique).values()) for report in group]
-    return np.array(totals, dtype=np.float64)
-
-
-def _draw_spreads(ax: Axes, totals: Sequence[Floats]) -> None:
-    """Draw each repeat, an error bar where there are several, and the mean in numbers."""
-    colour = ax.xaxis.label.get_color()
-    longest = 0.0
-    for row, values in enumerate(totals):
-        mean = float(values.mean())
-        end = float(values.max())
-        text = f"{mean:.3g}"
-        if len(values) > 1:
-            deviation = float(values.std(ddof=1))
-            end = max(end, mean + deviation)
-            text += f" ± {deviation:.2g}"
-            ax.hlines(
-                row, mean - deviation, mean + deviation, color=colour, linewidth=1.0
-            )
-            ax.plot(
-                values,
-                np.full(len(values), row),
-                linestyle="",
-                marker="o",
-                markersize=DOT,
-                markerfacecolor=ax.get_facecolor(),
-                markeredgecolor=colour,
-                markeredgewidth=0.6,
-            )
-        _write_total(ax, row, end, text)
-        longest = max(longest, end)
-    ax.set_xlim(0, longest * ROOM_FOR_SPREADS or 1.0)
-
-
-def _write_total(ax: Axes, row: int, end: float, text: str) -> None:
-    ax.annotate(
-        text,
-        (end, row),
-        xytext=(5, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=SMALL,
-    )
-
-
 def _counts(report: LayerReport, unique: bool) -> dict[str, float]:
     summary = report.summary
     if unique:
@@ -191,12 +89,9 @@ def _draw(
     values: Values,
     reports: Mapping[str, LayerReport],
     ax: Axes | None,
-    total_format: str | None,
+    total_format: str,
 ) -> Axes:
-    """Draw stacked bars, the first result at the top, with the total behind each.
-
-    ``total_format`` is None where the caller writes the totals.
-    """
+    """Draw stacked bars, the first result at the top, with the total behind each."""
     categories = _shown_categories(list(values.values()), reports)
     rows = len(values)
     height = (
@@ -209,8 +104,15 @@ def _draw(
     width = BAR_WIDTH + names_width(values)
     with styled_axes(ax, height, max(width, COLUMN_WIDTH)) as axes:
         totals = _draw_stacks(axes, values, colours)
-        if total_format is not None:
-            _write_totals(axes, totals, total_format)
+        for row, total in enumerate(totals):
+            axes.annotate(
+                total_format.format(total),
+                (total, row),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=SMALL,
+            )
         labels = [folded(name) for name in values]
         axes.set_yticks(range(rows), labels=labels, parse_math=False)
         axes.set_ylim(rows - 0.5, -0.5)
@@ -218,18 +120,6 @@ def _draw(
         axes.tick_params(axis="y", length=0)
         legend_above(axes, swatches(colours))
     return axes
-
-
-def _write_totals(ax: Axes, totals: Sequence[float], total_format: str) -> None:
-    for row, total in enumerate(totals):
-        ax.annotate(
-            total_format.format(total),
-            (total, row),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=SMALL,
-        )
 
 
 def _draw_stacks(

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from nd_plugin import BadInput, Dissection, LayerReport
-from nd_plugin.plots import plot_detectors, plot_ratio, plot_repeats
+from nd_plugin.plots import plot_detectors, plot_ratio
 from nd_plugin.report.colours import OF_CATEGORY
 from nd_plugin.report.netdissect_csv import read_netdissect_csv
 
@@ -176,41 +176,3 @@ class TestAxes:
             ax = plot_detectors(dissection)
         assert to_hex(ax.get_facecolor()) == "#000000"
         assert to_hex(ax.texts[0].get_color()) == "#ffffff"
-
-
-class TestRepeats:
-    def test_means_and_deviations_of_repeats(
-        self, dissection: Dissection, later: Dissection
-    ) -> None:
-        """Of 1 object and 1 part, and of 1 object and 1 part of another name: 2 ± 0."""
-        none = replace(
-            dissection, settings=replace(dissection.settings, min_iou=0.9)
-        )
-        ax = plot_repeats(
-            {"plain": [dissection, later], "poor": [dissection, none]}
-        )
-        stacks = {
-            category: parts
-            for category, parts in bars(ax).items()
-            if category in ("object", "part")
-        }
-        assert stacks == {
-            "object": [(0, 1), (0, 0.5)],
-            "part": [(1, 1), (0.5, 0.5)],
-        }
-        assert names(ax) == ["plain", "poor"]
-        # of 2 and 0 the deviation is the root of 2
-        assert totals(ax) == ["2 ± 0", "1 ± 1.4"]
-        dots = [line for line in ax.lines if line.get_marker() == "o"]
-        assert [list(line.get_xdata()) for line in dots] == [[2, 2], [2, 0]]
-
-    def test_a_single_result_has_no_deviation(self, dissection: Dissection) -> None:
-        ax = plot_repeats({"only": [dissection]}, unique=False)
-        assert totals(ax) == ["3"]
-        assert ax.get_xlabel() == "detectors (mean, s.d.)"
-
-    def test_nothing_to_show_is_an_error(self) -> None:
-        with pytest.raises(BadInput, match="no result to show"):
-            plot_repeats({})
-        with pytest.raises(BadInput, match="no result to show"):
-            plot_repeats({"empty": []})
