@@ -65,7 +65,7 @@ def test_means_and_deviations_of_repeats(
     # the deviation (n - 1) of 2 and 0 is the root of 2
     assert texts(ax) == ["2 ± 0", "1 ± 1.4"]
     assert dots(ax) == [[2, 2], [2, 0]]
-    assert ax.get_xlim()[1] > 2 + 2**0.5
+    assert ax.get_xlim()[1] > 1 + 2**0.5
 
 
 def test_a_single_result_has_no_deviation(dissection: Dissection) -> None:
