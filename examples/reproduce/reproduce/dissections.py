@@ -14,7 +14,7 @@ from reproduce.tasks import Task
 from reproduce.training import TrainingRecord, load_network, weights_file
 from reproduce.trainings import Training
 
-from nd_plugin import ConceptSet, Dissection, LayerDissection
+from nd_plugin import ConceptSet, Dissection, LayerDissection, open_model
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.experiments.evolution.evolution import Evolution, evolve
 from nd_plugin.experiments.evolution.evolution_files import (
@@ -22,6 +22,21 @@ from nd_plugin.experiments.evolution.evolution_files import (
     load_evolution,
     save_evolution,
 )
+from nd_plugin.experiments.probing.discrimination import (
+    Discrimination,
+    Rotations,
+    discriminate,
+)
+from nd_plugin.experiments.probing.discrimination_files import RECORD as PROBE
+from nd_plugin.experiments.probing.discrimination_files import (
+    load_discrimination,
+    save_discrimination,
+)
+from nd_plugin.experiments.rotation.folder import SUMMARY as ROTATIONS
+from nd_plugin.experiments.rotation.folder import load_study, save_study
+from nd_plugin.experiments.rotation.rotate import RotationPlan, rotate
+from nd_plugin.experiments.rotation.study import RotationStudy
+from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results.atomic_files import write_file
 
 LAST_LAYER = "features.relu4"
@@ -29,6 +44,8 @@ QUANTILES = (0.005, 0.01, 0.02, 0.04)  # the paper's 0.005 first
 # trainings that are dissected at every checkpoint; others at the first and the last
 FOLLOWED = ("scenes", "scenes-bn", "objects", "captions", "colour", "rotation")
 ALL_LAYERS = "scenes"  # variant of which all layers are dissected
+ROTATED = ("scenes", "scenes-bn")  # variants whose last layer is rotated
+ALPHAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,14 @@ class Dissections:
         name = f"{layer}-{quantile:g}"
         return self.study.folder / "dissections" / training.name / name
 
+    def rotation_folder(self, training: Training) -> Path:
+        """Return the folder with the rotations of a trained network."""
+        return self.study.folder / "rotations" / training.name
+
+    def probe_folder(self, training: Training) -> Path:
+        """Return the folder with the accuracy of a linear classifier on the last layer."""
+        return self.study.folder / "probes" / training.name
+
     def evolution(self, training: Training) -> Evolution:
         """Load the evolution of a training. Raises RunInvalid where there is none."""
         return load_evolution(self.evolution_folder(training))
@@ -56,6 +81,14 @@ class Dissections:
         """Load the dissection of a trained network's layer."""
         return Dissection.load(self.layer_folder(training, layer, quantile))
 
+    def rotations(self, training: Training) -> RotationStudy:
+        """Load the rotations of a trained network's last layer."""
+        return load_study(self.rotation_folder(training))
+
+    def probe(self, training: Training) -> Discrimination:
+        """Load the accuracy of a linear classifier on a trained network's last layer."""
+        return load_discrimination(self.probe_folder(training))
+
     def dissect(self) -> None:
         """Dissect what is not dissected yet."""
         concepts = self.study.probe_scenes()
@@ -64,6 +97,8 @@ class Dissections:
             task = tasks[training.task]
             self._evolve(training, record, task, concepts)
             self._dissect_layers(training, record, task, concepts)
+            self._rotate(training, record, task, concepts)
+            self._probe(training, record, task)
             print(f"{training.name} is dissected", flush=True)
 
     def _evolve(
@@ -135,6 +170,45 @@ class Dissections:
             for dissection in of_layer:
                 key = (dissection.layer, dissection.settings.quantile)
                 dissection.save(folders[key])
+
+    def _rotate(
+        self,
+        training: Training,
+        record: TrainingRecord,
+        task: Task,
+        concepts: ConceptSet,
+    ) -> None:
+        """Dissect the last layer of a trained network in random bases, all in one pass."""
+        folder = self.rotation_folder(training)
+        if training.variant not in ROTATED or (folder / ROTATIONS).exists():
+            return
+        model = open_model(self.network(training, record, task))
+        feed = Feed.of(
+            concepts,
+            preprocess_of(self.study.scale.size),
+            Settings(pictures=0),
+            model.device,
+            workers=0,
+        )
+        plan = RotationPlan(ALPHAS, repeats=self.study.scale.rotations)
+        save_study(rotate(model, LAST_LAYER, feed, plan), folder)
+
+    def _probe(self, training: Training, record: TrainingRecord, task: Task) -> None:
+        """Train a linear classifier of scenes on the units of the last layer, and on rotations."""
+        folder = self.probe_folder(training)
+        if (folder / PROBE).exists():
+            return
+        is_rotated = training.variant in ROTATED
+        seeds = tuple(range(self.study.scale.rotations))
+        result = discriminate(
+            open_model(self.network(training, record, task)),
+            [LAST_LAYER],
+            self.study.labelled_pictures(),
+            rotations=Rotations((1.0,) if is_rotated else (), seeds),
+            preprocess=preprocess_of(self.study.scale.size),
+            workers=0,
+        )
+        save_discrimination(folder, result)
 
     def network(
         self, training: Training, record: TrainingRecord, task: Task

@@ -123,5 +123,15 @@ def draw_portion(
     }
 
 
+def write_pictures(scenes: DrawnScenes, folder: Path) -> None:
+    """Write the pictures that have a scene into a folder for each scene, as PNG files."""
+    names = scenes.names_of("scene")
+    for index, label in enumerate(scenes.scene_labels.tolist()):
+        if label:
+            own_folder = folder / names[label]
+            own_folder.mkdir(parents=True, exist_ok=True)
+            scenes.image(index).save(own_folder / f"{scenes.name(index)}.png")
+
+
 def _picture(concepts: ConceptSet, index: int) -> npt.NDArray[Any]:
     return np.asarray(concepts.image(index))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reproduce.networks import STRIDE
 from reproduce.scales import Scale
-from reproduce.scenes import DrawnScenes, draw_scenes
+from reproduce.scenes import DrawnScenes, draw_scenes, write_pictures
 from reproduce.tasks import Tasks
 from reproduce.training import TrainingRecord, read_record, train
 from reproduce.trainings import Training, trainings
@@ -51,6 +51,19 @@ class Study:
     def tasks(self) -> Tasks:
         """Return the tasks that follow from the training scenes."""
         return Tasks(self.training_scenes(), self.scale.size // STRIDE)
+
+    def labelled_pictures(self) -> Path:
+        """Write pictures into folders by their scene, as ``nd probe`` takes them; return the root.
+
+        Close-ups have no scene and are left out.
+        """
+        root = self.folder / "pictures"
+        if not root.exists():
+            draft = self.folder / "pictures.draft"
+            write_pictures(self.training_scenes(), draft / "train")
+            write_pictures(self.test_scenes(), draft / "test")
+            draft.rename(root)
+        return root
 
     def _scenes(self, images: int, seed: int, processes: int) -> DrawnScenes:
         folder = self.folder / "scenes"

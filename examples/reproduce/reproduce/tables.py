@@ -1,0 +1,203 @@
+"""Tables of the experiment in Markdown: means and standard deviations over the seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reproduce.dissections import ALL_LAYERS, QUANTILES, ROTATED
+from reproduce.figures import CONDITIONS
+from reproduce.measures import Measures, Network
+from reproduce.trainings import TUNED, VARIANTS
+from scipy.stats import pearsonr, spearmanr
+
+from nd_plugin import Dissection
+from nd_plugin.experiments.rotation.spread import Spread
+
+Row = Sequence[str]
+
+
+def tables_text(measures: Measures) -> str:
+    """Return all tables."""
+    sections = {
+        "Networks": networks_table(measures),
+        "Unique detectors by category": categories_table(measures),
+        "Emergence": emergence_table(measures),
+        "Rotation": rotation_table(measures),
+        "Differences from the baseline, seed by seed": differences_table(measures),
+        "Fine-tuning": tuning_table(measures),
+        "Colour detectors": colors_table(measures),
+        "Accuracy against detectors": accuracy_table(measures),
+    }
+    return "\n".join(f"## {name}\n\n{table}" for name, table in sections.items())
+
+
+def networks_table(measures: Measures) -> str:
+    """Return score, detectors and linear accuracy of each variant."""
+    rows = [
+        (
+            variant,
+            measures.networks[variant][0].record.score_name,
+            spread_text(measures.spread(variant, lambda network: network.score), 3),
+            _counts(measures, variant, "unique_detectors"),
+            _counts(measures, variant, "unique_detectors_per_category"),
+            _counts(measures, variant, "detectors"),
+            str(measures.networks[variant][0].summary.units),
+            spread_text(measures.spread(variant, lambda network: network.accuracy), 3),
+        )
+        for variant in measures.networks
+    ]
+    headers = (
+        "network",
+        "score",
+        "of its own task",
+        "unique detectors",
+        "per category",
+        "detectors",
+        "units",
+        "linear accuracy, scenes",
+    )
+    return markdown(headers, rows)
+
+
+def _counts(measures: Measures, variant: str, name: str) -> str:
+    return spread_text(
+        measures.spread(variant, lambda network: getattr(network.summary, name))
+    )
+
+
+def categories_table(measures: Measures) -> str:
+    """Return the unique detectors of each category, of untrained networks too."""
+    categories = measures.untrained[0].categories
+    groups = {"untrained": list(measures.untrained)}
+    for variant, networks in measures.networks.items():
+        groups[variant] = [network.dissection for network in networks]
+    rows = [
+        (name, *(spread_text(_unique(group, category)) for category in categories))
+        for name, group in groups.items()
+    ]
+    return markdown(("network", *categories), rows)
+
+
+def _unique(dissections: Sequence[Dissection], category: str) -> Spread:
+    return Spread.of(
+        [
+            dissection.summary().unique_detectors_by_category[category]
+            for dissection in dissections
+        ]
+    )
+
+
+def emergence_table(measures: Measures) -> str:
+    """Return unique detectors of the baseline over its training."""
+    networks = measures.networks[ALL_LAYERS]
+    categories = measures.untrained[0].categories
+    rows = []
+    for stage, step in enumerate(networks[0].record.scores):
+        group = [network.stages[stage] for network in networks]
+        scores = Spread.of([network.record.scores[step] for network in networks])
+        unique = Spread.of([item.unique_detectors for item in group])
+        by_category = [spread_text(_unique(group, category)) for category in categories]
+        rows.append((str(step), spread_text(scores, 3), spread_text(unique), *by_category))
+    return markdown(("iteration", "accuracy", "unique detectors", *categories), rows)
+
+
+def rotation_table(measures: Measures) -> str:
+    """Return unique detectors over α, and the share that is left of those at α = 0."""
+    rows = []
+    for alpha in measures.alphas:
+        cells = [f"{alpha:g}"]
+        for variant in ROTATED:
+            unique = measures.rotated_unique(variant, alpha)
+            own = measures.rotated_unique(variant, 0.0)
+            cells += [spread_text(unique), f"{unique.mean / own.mean:.0%}"]
+        rows.append(tuple(cells))
+    accuracies = ["accuracy, own basis"]
+    rotated = ["accuracy, rotated"]
+    for variant in ROTATED:
+        own_accuracy = measures.spread(variant, lambda network: network.accuracy)
+        accuracies += [spread_text(own_accuracy, 3), ""]
+        rotated += [spread_text(measures.rotated_accuracy(variant), 3), ""]
+    headers = ["α"]
+    for variant in ROTATED:
+        headers += [variant, "left"]
+    return markdown(headers, [*rows, accuracies, rotated])
+
+
+def differences_table(measures: Measures) -> str:
+    """Return differences of unique detectors from the baseline, with the interval of their mean."""
+    rows = []
+    for name, variant in CONDITIONS.items():
+        if variant == ALL_LAYERS:
+            continue
+        difference = measures.difference(variant, ALL_LAYERS, _unique_detectors)
+        low, high = difference.interval or (float("nan"), float("nan"))
+        rows.append((name, spread_text(difference), f"{low:.1f} to {high:.1f}"))
+    return markdown(("", "difference", "interval of 95 % (Student's t)"), rows)
+
+
+def _unique_detectors(network: Network) -> float:
+    return network.summary.unique_detectors
+
+
+def tuning_table(measures: Measures) -> str:
+    """Return how many units kept their concept, of the detectors before and after."""
+    rows = []
+    for variant in TUNED:
+        transitions = [network.transition for network in measures.networks[variant]]
+        kept = sum(len(item.kept) for item in transitions)
+        of_both = sum(item.of_both for item in transitions)
+        shares = Spread.of([item.share_kept or 0.0 for item in transitions])
+        lost = Spread.of([len(item.lost) for item in transitions])
+        gained = Spread.of([len(item.gained) for item in transitions])
+        rows.append(
+            (
+                VARIANTS[variant],
+                f"{kept} of {of_both}",
+                spread_text(shares, 3),
+                spread_text(lost),
+                spread_text(gained),
+            )
+        )
+    headers = ("", "kept, all seeds", "share kept", "lost", "gained")
+    return markdown(headers, rows)
+
+
+def colors_table(measures: Measures) -> str:
+    """Return unique colour detectors at each τ."""
+    rows = []
+    for variant in ("scenes", "objects", "captions", "rotation", "colour", "scenes-grey"):
+        groups = [measures.at_quantile(variant, quantile) for quantile in QUANTILES]
+        rows.append((variant, *(spread_text(_unique(group, "color")) for group in groups)))
+    return markdown(("network", *(f"τ = {quantile:g}" for quantile in QUANTILES)), rows)
+
+
+def accuracy_table(measures: Measures) -> str:
+    """Return correlations of the linear accuracy with unique detectors, over all networks."""
+    networks = [network for group in measures.networks.values() for network in group]
+    accuracies = [network.accuracy for network in networks]
+    counts = {
+        "unique detectors": [network.summary.unique_detectors for network in networks],
+        "unique object detectors": [
+            network.summary.unique_detectors_by_category["object"] for network in networks
+        ],
+    }
+    rows = []
+    for name, values in counts.items():
+        linear = pearsonr(values, accuracies).statistic
+        ranks = spearmanr(values, accuracies).statistic
+        rows.append((name, str(len(networks)), f"{linear:.2f}", f"{ranks:.2f}"))
+    return markdown(("", "networks", "Pearson", "Spearman"), rows)
+
+
+def spread_text(spread: Spread, digits: int = 1) -> str:
+    """Return a mean with its standard deviation over repeats, where there are several."""
+    mean = f"{spread.mean:.{digits}f}"
+    deviation = spread.deviation
+    return mean if deviation is None else f"{mean} ± {deviation:.{digits}f}"
+
+
+def markdown(headers: Sequence[str], rows: Sequence[Row]) -> str:
+    """Return a table: the first column to the left, numbers to the right."""
+    alignment = ("---", *("---:" for _ in headers[1:]))
+    lines = [" | ".join(cells) for cells in (headers, alignment, *rows)]
+    return "".join(f"| {line} |\n" for line in lines)
