@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from reproduce.scenes import COLORS, OBJECTS, DrawnScenes
 from torch import Tensor
+
+from reproduce.scenes import COLORS, OBJECTS, DrawnScenes
 
 OBJECTS_TOLD = 4
 SMALLEST_SHARE = 0.02  # of the picture, for an object to be told
@@ -26,7 +27,9 @@ class Captions:
     @classmethod
     def of(cls, scenes: DrawnScenes) -> Captions:
         """Return captions with the vocabulary of these scenes."""
-        words = {word for index in range(len(scenes)) for word in caption(scenes, index)}
+        words = {
+            word for index in range(len(scenes)) for word in caption(scenes, index)
+        }
         return cls((PADDING, *sorted(words)))
 
     def encode(self, scenes: DrawnScenes) -> Tensor:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from reproduce.dissections import ALL_LAYERS, QUANTILES, ROTATED
-from reproduce.measures import UNTRAINED, Measures, transition_counts
-from reproduce.networks import LAYERS
-from reproduce.trainings import TUNED
 
 from nd_plugin import Dissection
 from nd_plugin.plots import plot_rotation, plot_units, save_plot
 from nd_plugin.plots.experiments.discrimination import plot_discrimination
 from nd_plugin.plots.experiments.repeats import plot_repeats
 from nd_plugin.plots.experiments.training import plot_kept, plot_training
+from nd_plugin.results.atomic_files import write_file
+from reproduce.dissections import ALL_LAYERS, QUANTILES, ROTATED
+from reproduce.measures import UNTRAINED, Measures, transition_counts
+from reproduce.networks import LAYERS
+from reproduce.trainings import TUNED
 
 CONDITIONS = {
     "baseline": "scenes",
@@ -34,13 +37,13 @@ SUPERVISIONS = {
     "colourisation (grey input)": "colour",
     "scenes from grey input": "scenes-grey",
 }
+PICTURE_DOTS = 150  # per inch
 COLOR_QUANTILE = QUANTILES[2]
 
 
 def draw_figures(measures: Measures, folder: Path) -> list[Path]:
     """Draw all figures into a folder, and return their files."""
     figures: Mapping[str, Callable[[Measures], Axes | Figure]] = {
-        "units": draw_units,
         "emergence": draw_emergence,
         "layers": draw_layers,
         "rotation": draw_rotation,
@@ -50,15 +53,26 @@ def draw_figures(measures: Measures, folder: Path) -> list[Path]:
         "tuning": draw_tuning,
         "accuracy": draw_accuracy,
     }
-    return [
+    files = [
         save_plot(draw(measures), folder / f"{name}.png")
         for name, draw in figures.items()
     ]
+    return [*files, save_units(measures, folder / "units.jpg")]
 
 
-def draw_units(measures: Measures) -> Axes | Figure:
-    """Draw the best detectors of one network of the baseline, with their top scenes."""
-    return plot_units(measures.networks[ALL_LAYERS][0].dissection)
+def save_units(measures: Measures, file: Path) -> Path:
+    """Draw the best detectors of one network of the baseline, with their top scenes.
+
+    Pictures of scenes are smaller as JPEG.
+    """
+    axes = plot_units(measures.networks[ALL_LAYERS][0].dissection)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    content = io.BytesIO()
+    figure.savefig(content, dpi=PICTURE_DOTS, format="jpg", bbox_inches="tight")
+    write_file(file, content.getvalue())
+    plt.close(figure.number)
+    return file
 
 
 def draw_emergence(measures: Measures) -> Figure:
@@ -70,7 +84,9 @@ def draw_emergence(measures: Measures) -> Figure:
         float(np.mean([network.record.scores[step] for network in networks]))
         for step in scores
     ]
-    return plot_training({ALL_LAYERS: [list(group) for group in stages]}, list(scores), means)
+    return plot_training(
+        {ALL_LAYERS: [list(group) for group in stages]}, list(scores), means
+    )
 
 
 def draw_layers(measures: Measures) -> Axes:
@@ -123,7 +139,9 @@ def draw_tuning(measures: Measures) -> Axes:
                     "gained": counts["gained"],
                 }
             )
-            names.append(f"{variant.replace('-', ' ')}, seed {network.training.seed}")
+            names.append(
+                f"{variant.replace('-', ' ')}, seed {network.training.seed}"
+            )
     return plot_kept(fates, names)
 
 
@@ -145,7 +163,9 @@ def draw_accuracy(measures: Measures) -> Axes:
         detectors.append(objects.mean)
         accuracies.append(accuracy.mean)
         intervals.append((accuracy.mean - deviation, accuracy.mean + deviation))
-    return plot_discrimination(detectors, accuracies, intervals, list(measures.networks))
+    return plot_discrimination(
+        detectors, accuracies, intervals, list(measures.networks)
+    )
 
 
 def _groups(

@@ -7,6 +7,13 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from nd_plugin import Dissection, Summary
+from nd_plugin.experiments.evolution.histories import Transition
+from nd_plugin.experiments.probing.object_detectors import (
+    NetworkPoints,
+    match_networks,
+)
+from nd_plugin.experiments.rotation.spread import Spread
 from reproduce.dissections import (
     ALL_LAYERS,
     FOLLOWED,
@@ -18,10 +25,6 @@ from reproduce.dissections import (
 from reproduce.networks import LAYERS
 from reproduce.training import TrainingRecord
 from reproduce.trainings import TUNED, VARIANTS, Training
-
-from nd_plugin import Dissection, Summary
-from nd_plugin.experiments.evolution.histories import Transition
-from nd_plugin.experiments.rotation.spread import Spread
 
 UNTRAINED = "untrained"
 
@@ -158,17 +161,26 @@ class Measures:
             [item.accuracy.mean for result in results for item in result.rotated]
         )
 
+    def accuracy_points(self, category: str) -> NetworkPoints:
+        """Return unique detectors of a category, or "all", and the accuracy of every network."""
+        networks = [
+            network for group in self.networks.values() for network in group
+        ]
+        probes = [self.dissections.probe(network.training) for network in networks]
+        dissections = [network.dissection for network in networks]
+        return match_networks(probes, dissections, category)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        networks = [network for group in self.networks.values() for network in group]
+        networks = [
+            network for group in self.networks.values() for network in group
+        ]
         return {
             "scale": asdict(self.dissections.study.scale),
             "networks": [network.to_dict() for network in networks],
             "untrained": [item.summary().to_dict() for item in self.untrained],
             "emergence": self._emergence(),
-            "layers": {
-                layer: _summaries(self.of_layer(layer)) for layer in LAYERS
-            },
+            "layers": {layer: _summaries(self.of_layer(layer)) for layer in LAYERS},
             "quantiles": {
                 variant: self._quantiles(variant) for variant in self.networks
             },
@@ -178,7 +190,9 @@ class Measures:
 
     def _emergence(self) -> dict[str, Any]:
         return {
-            variant: [_summaries(network.stages) for network in self.networks[variant]]
+            variant: [
+                _summaries(network.stages) for network in self.networks[variant]
+            ]
             for variant in FOLLOWED
         }
 
@@ -202,7 +216,8 @@ class Measures:
 
     def _tuning(self, variant: str) -> list[dict[str, Any]]:
         return [
-            transition_counts(network.transition) for network in self.networks[variant]
+            transition_counts(network.transition)
+            for network in self.networks[variant]
         ]
 
 

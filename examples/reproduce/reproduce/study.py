@@ -98,7 +98,9 @@ class Study:
             (training, read_record(self.folder_of(training)))
             for training in trainings(self.scale)
         ]
-        return [(training, record) for training, record in pairs if record is not None]
+        return [
+            (training, record) for training, record in pairs if record is not None
+        ]
 
 
 @cache

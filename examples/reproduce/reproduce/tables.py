@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nd_plugin import Dissection
+from nd_plugin.experiments.rotation.spread import Spread
 from reproduce.dissections import ALL_LAYERS, QUANTILES, ROTATED
 from reproduce.figures import CONDITIONS
 from reproduce.measures import Measures, Network
 from reproduce.trainings import TUNED, VARIANTS
-from scipy.stats import pearsonr, spearmanr
-
-from nd_plugin import Dissection
-from nd_plugin.experiments.rotation.spread import Spread
 
 Row = Sequence[str]
 
@@ -42,7 +40,9 @@ def networks_table(measures: Measures) -> str:
             _counts(measures, variant, "unique_detectors_per_category"),
             _counts(measures, variant, "detectors"),
             str(measures.networks[variant][0].summary.units),
-            spread_text(measures.spread(variant, lambda network: network.accuracy), 3),
+            spread_text(
+                measures.spread(variant, lambda network: network.accuracy), 3
+            ),
         )
         for variant in measures.networks
     ]
@@ -96,9 +96,15 @@ def emergence_table(measures: Measures) -> str:
         group = [network.stages[stage] for network in networks]
         scores = Spread.of([network.record.scores[step] for network in networks])
         unique = Spread.of([item.unique_detectors for item in group])
-        by_category = [spread_text(_unique(group, category)) for category in categories]
-        rows.append((str(step), spread_text(scores, 3), spread_text(unique), *by_category))
-    return markdown(("iteration", "accuracy", "unique detectors", *categories), rows)
+        by_category = [
+            spread_text(_unique(group, category)) for category in categories
+        ]
+        rows.append(
+            (str(step), spread_text(scores, 3), spread_text(unique), *by_category)
+        )
+    return markdown(
+        ("iteration", "accuracy", "unique detectors", *categories), rows
+    )
 
 
 def rotation_table(measures: Measures) -> str:
@@ -165,28 +171,41 @@ def tuning_table(measures: Measures) -> str:
 def colors_table(measures: Measures) -> str:
     """Return unique colour detectors at each τ."""
     rows = []
-    for variant in ("scenes", "objects", "captions", "rotation", "colour", "scenes-grey"):
+    for variant in (
+        "scenes",
+        "objects",
+        "captions",
+        "rotation",
+        "colour",
+        "scenes-grey",
+    ):
         groups = [measures.at_quantile(variant, quantile) for quantile in QUANTILES]
-        rows.append((variant, *(spread_text(_unique(group, "color")) for group in groups)))
-    return markdown(("network", *(f"τ = {quantile:g}" for quantile in QUANTILES)), rows)
+        rows.append(
+            (variant, *(spread_text(_unique(group, "color")) for group in groups))
+        )
+    return markdown(
+        ("network", *(f"τ = {quantile:g}" for quantile in QUANTILES)), rows
+    )
 
 
 def accuracy_table(measures: Measures) -> str:
     """Return correlations of the linear accuracy with unique detectors, over all networks."""
-    networks = [network for group in measures.networks.values() for network in group]
-    accuracies = [network.accuracy for network in networks]
-    counts = {
-        "unique detectors": [network.summary.unique_detectors for network in networks],
-        "unique object detectors": [
-            network.summary.unique_detectors_by_category["object"] for network in networks
-        ],
-    }
     rows = []
-    for name, values in counts.items():
-        linear = pearsonr(values, accuracies).statistic
-        ranks = spearmanr(values, accuracies).statistic
-        rows.append((name, str(len(networks)), f"{linear:.2f}", f"{ranks:.2f}"))
+    for category in ("object", "all"):
+        points = measures.accuracy_points(category)
+        rows.append(
+            (
+                f"unique detectors, {category}",
+                str(len(points.points)),
+                _correlation_text(points.pearson),
+                _correlation_text(points.spearman),
+            )
+        )
     return markdown(("", "networks", "Pearson", "Spearman"), rows)
+
+
+def _correlation_text(correlation: float | None) -> str:
+    return "–" if correlation is None else f"{correlation:.2f}"
 
 
 def spread_text(spread: Spread, digits: int = 1) -> str:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from reproduce.captions import Captions
-from reproduce.scenes import OBJECTS, DrawnScenes
 from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 from torch.nn import functional
+
+from reproduce.captions import Captions
+from reproduce.scenes import OBJECTS, DrawnScenes
 
 SMALLEST_SHARE = 0.01  # of the picture, for an object to be present
 RAREST = 0.02  # share of training scenes, for an object to be asked for
@@ -53,7 +55,8 @@ class Task:
 
     def score(self, decoder: nn.Module, outputs: Tensor, targets: Tensor) -> float:
         """Return how well the task is done, at most 1."""
-        return (outputs.argmax(1) == targets).float().mean().item()
+        is_correct = outputs.argmax(1) == targets
+        return float(is_correct.float().mean())
 
 
 class SceneTask(Task):
@@ -98,17 +101,16 @@ class ObjectTask(Task):
         )
 
 
-def _presence(scenes: DrawnScenes) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def _presence(scenes: DrawnScenes) -> npt.NDArray[np.bool_]:
     """Return whether each object takes 1 % of each picture or more, (image, label)."""
     objects = scenes.planes[:, OBJECTS]
-    image, _, _ = np.indices(objects.shape, sparse=True)
-    labels = len(scenes.concepts) + 1
-    flat = (image * labels + objects).ravel()
-    areas = np.bincount(flat, minlength=len(scenes) * labels)
-    pixels = objects[0].size
-    present = areas.reshape(len(scenes), labels) >= SMALLEST_SHARE * pixels
-    present[:, 0] = False
-    return present
+    label_count = len(scenes.concepts) + 1
+    areas = np.stack(
+        [np.bincount(plane.ravel(), minlength=label_count) for plane in objects]
+    )
+    areas[:, 0] = 0  # no object
+    is_present: npt.NDArray[np.bool_] = areas >= SMALLEST_SHARE * objects[0].size
+    return is_present
 
 
 class ColorTask(Task):
@@ -182,7 +184,8 @@ class CaptionTask(Task):
         """Return the share of words that are predicted from the words before them."""
         predicted = decoder(outputs, targets).argmax(-1)
         is_word = targets > 0
-        return (predicted == targets)[is_word].float().mean().item()
+        is_correct = (predicted == targets)[is_word]
+        return float(is_correct.float().mean())
 
 
 class CaptionDecoder(nn.Module):

@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from nd_plugin.results.atomic_files import write_file
 from reproduce.networks import STRIDE, Network, preprocess_of
 from reproduce.scales import Scale
 from reproduce.scenes import DrawnScenes
 from reproduce.tasks import Task, Tasks
 from reproduce.trainings import Training
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
-
-from nd_plugin.results.atomic_files import write_file
 
 RATE = 1e-3  # learning rate at its highest
 TUNING_RATE = 5e-4
@@ -55,7 +55,9 @@ class Lesson:
     def of(cls, task: Task, scenes: DrawnScenes) -> Lesson:
         """Return the scenes that have a target in this task."""
         targets = task.targets(scenes)
-        has_target = targets.flatten(1).ge(0).any(1) if targets.ndim > 1 else targets >= 0
+        has_target = (
+            targets.flatten(1).ge(0).any(1) if targets.ndim > 1 else targets >= 0
+        )
         pictures = torch.from_numpy(scenes.pixels).permute(0, 3, 1, 2)
         return cls(pictures[has_target].contiguous(), targets[has_target])
 
@@ -103,7 +105,9 @@ class Trainer:
         """Take the convolutional layers over from trained weights; the head stays random."""
         weights = load_file(source)
         features = {
-            name: value for name, value in weights.items() if name.startswith("features.")
+            name: value
+            for name, value in weights.items()
+            if name.startswith("features.")
         }
         self._network.load_state_dict(features, strict=False)
 
@@ -121,9 +125,11 @@ class Trainer:
             optimiser, rate, total_steps=iterations
         )
         scores = {0: self._record(test, folder, 0)}
-        for iteration, batch in enumerate(self._batches(lesson, iterations), start=1):
+        for iteration, batch in enumerate(
+            self._batches(lesson, iterations), start=1
+        ):
             optimiser.zero_grad()
-            self._loss(*batch).backward()
+            torch.autograd.backward(self._loss(*batch))
             optimiser.step()
             schedule.step()
             if iteration in (*scale.checkpoints, iterations):
@@ -152,12 +158,15 @@ class Trainer:
 
     def _record(self, test: Lesson, folder: Path, iteration: int) -> float:
         """Write the weights and return the score on the test scenes."""
-        write_file(weights_file(folder, iteration), save(self._network.state_dict()))
+        write_file(
+            weights_file(folder, iteration), save(self._network.state_dict())
+        )
         modules = nn.ModuleList([self._network, self._decoder]).eval()
         dice = torch.Generator().manual_seed(TEST_SEED)
         shown, targets = self._task.present(test.pictures, test.targets, dice)
         with torch.inference_mode():
-            portions = self._preprocess.normalise(shown).split(self._scale.batch)
+            images = self._preprocess.normalise(shown)
+            portions = torch.split(images, self._scale.batch)
             outputs = torch.cat([self._network(portion) for portion in portions])
             score = self._task.score(self._decoder, outputs, targets)
         modules.train()
@@ -187,7 +196,9 @@ def train(
         source_folder = folder / training.source_name
         source_record = read_record(source_folder)
         if source_record is None:
-            raise FileNotFoundError(f"{source_folder} is not trained: train it first")
+            raise FileNotFoundError(
+                f"{source_folder} is not trained: train it first"
+            )
         trainer.start_from(weights_file(source_folder, source_record.last))
     lesson = Lesson.of(task, scenes)
     test = Lesson.of(task, test_scenes)

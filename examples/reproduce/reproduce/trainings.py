@@ -16,7 +16,9 @@ class Training:
     task: str
     architecture: Architecture
     seed: int
-    source: str = ""  # variant of the network it is tuned from; "": from random weights
+    source: str = (
+        ""  # variant of the network it is tuned from; "": from random weights
+    )
 
     @property
     def name(self) -> str:
