@@ -38,7 +38,7 @@ TINY = Scale(
     units=16,
     fewer_units=8,
     rotations=2,
-    checkpoints=(1,),
+    checkpoints=(),
 )
 
 
@@ -172,7 +172,7 @@ class TestExperiment:
             narrow = network["variant"] == "scenes-narrow"
             assert network["last_layer"]["units"] == (8 if narrow else 16)
             assert 0 <= network["linear_accuracy"] <= 1
-            assert list(network["scores"])[:2] == ["0", "1"]
+            assert len(network["scores"]) == 2
 
     def test_rotations_begin_at_the_layer_itself(
         self, results: Path, study: Study

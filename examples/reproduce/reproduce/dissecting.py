@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
-from multiprocessing import get_context
 from typing import Any
 
 import torch
@@ -34,6 +32,7 @@ from reproduce.dissections import (
     Dissections,
 )
 from reproduce.networks import LAYERS, Network, network_text, preprocess_of
+from reproduce.processes import results_of
 from reproduce.scenes import DrawnScenes
 from reproduce.study import Study
 from reproduce.tasks import Task, Tasks
@@ -52,18 +51,14 @@ PICTURES = 5  # of each unit of the baseline
 def dissect(study: Study, processes: int) -> None:
     """Dissect what is not dissected yet, several networks at a time."""
     study.labelled_pictures()
-    with ProcessPoolExecutor(processes, get_context("spawn")) as executor:
-        jobs = [
-            executor.submit(dissect_in_process, study, training)
-            for training, _ in study.records()
-        ]
-        for job in jobs:
-            print(f"{job.result()} is dissected", flush=True)
+    calls = [(study, training) for training, _ in study.records()]
+    for name in results_of(dissect_in_process, calls, processes):
+        print(f"{name} is dissected", flush=True)
 
 
 def dissect_in_process(study: Study, training: Training) -> str:
     """Dissect one network; return its name."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # each process has a core
     record = read_record(study.folder_of(training))
     assert record is not None, "only trained networks are dissected"
     concepts, tasks = _probe_scenes_and_tasks(study)

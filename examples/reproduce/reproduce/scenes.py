@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from PIL import Image
 
 from nd_plugin import Annotation, Concept, ConceptSet, Identity, open_concepts
 from nd_plugin.results.atomic_files import write_file
+from reproduce.processes import results_of
 
 PORTION = 50  # images that a process draws at a time
 OBJECTS = 0  # plane of ``shapes`` with objects
@@ -96,11 +95,11 @@ def _drawn(
     source: str, images: int, processes: int
 ) -> dict[str, npt.NDArray[np.uint8]]:
     """Draw the images of a set in several processes."""
-    starts = range(0, images, PORTION)
-    ends = [min(start + PORTION, images) for start in starts]
-    sources = [source] * len(starts)
-    with ProcessPoolExecutor(processes, get_context("spawn")) as executor:
-        portions = list(executor.map(draw_portion, sources, starts, ends))
+    calls = [
+        (source, start, min(start + PORTION, images))
+        for start in range(0, images, PORTION)
+    ]
+    portions = list(results_of(draw_portion, calls, processes))
     return {
         name: np.concatenate([portion[name] for portion in portions])
         for name in portions[0]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 
 from reproduce.networks import STRIDE
+from reproduce.processes import results_of
 from reproduce.scales import Scale
 from reproduce.scenes import DrawnScenes, draw_scenes, write_pictures
 from reproduce.tasks import Tasks
@@ -82,15 +81,14 @@ class Study:
             [training for training in planned if not training.source],
             [training for training in planned if training.source],
         )
-        with ProcessPoolExecutor(processes, get_context("spawn")) as executor:
-            for in_parallel in rounds:
-                jobs = [
-                    executor.submit(train_in_process, self, training)
-                    for training in in_parallel
-                    if read_record(self.folder_of(training)) is None
-                ]
-                for job in jobs:
-                    job.result()
+        for in_parallel in rounds:
+            calls = [
+                (self, training)
+                for training in in_parallel
+                if read_record(self.folder_of(training)) is None
+            ]
+            for record in results_of(train_in_process, calls, processes):
+                print(_line(record), flush=True)
 
     def records(self) -> list[tuple[Training, TrainingRecord]]:
         """Return the trainings that are finished, with their records."""
@@ -112,9 +110,7 @@ def _lesson_scenes(study: Study) -> tuple[DrawnScenes, DrawnScenes]:
 def train_in_process(study: Study, training: Training) -> TrainingRecord:
     """Train one network."""
     scenes, test_scenes = _lesson_scenes(study)
-    record = train(training, study.scale, scenes, test_scenes, study.networks)
-    print(_line(record), flush=True)
-    return record
+    return train(training, study.scale, scenes, test_scenes, study.networks)
 
 
 def _line(record: TrainingRecord) -> str:
