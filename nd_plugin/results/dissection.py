@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
-from nd_plugin.errors import RunInvalid, Unavailable
+from nd_plugin.errors import Unavailable
 from nd_plugin.method.iou import best_in_category, count_unique_per_category, labels
 from nd_plugin.method.iou import iou as intersection_over_union
 from nd_plugin.method.ranks import rank
@@ -29,9 +29,12 @@ from nd_plugin.results.folder_names import (
     PICTURES,
     UNITS,
     is_layer_folder,
+    only_layer_folder,
 )
 from nd_plugin.results.pictured_layer import PicturedLayer
 from nd_plugin.results.top_pictures import TopPictures
+from nd_plugin.significance.chance_counts import ChanceCounts
+from nd_plugin.significance.fold_counts import FoldCounts
 
 if TYPE_CHECKING:
     import pandas
@@ -71,6 +74,8 @@ class Dissection(DisplayedLayer, PicturedLayer):
     provenance: Provenance
     stored_pictures: TopPictures | Path | None = None  # or the file that has them
     histograms: ActivationHistograms | None = None  # None: of an earlier version
+    folds: FoldCounts | None = None  # None: not asked for, or of an earlier version
+    chance: ChanceCounts | None = None  # likewise
 
     @property
     def units(self) -> int:
@@ -243,7 +248,9 @@ class Dissection(DisplayedLayer, PicturedLayer):
         }
         arrays = {name: getattr(self, name) for name in npz_format.ARRAYS}
         files = {
-            DISSECTION: npz_format.pack(metadata, arrays, self.histograms),
+            DISSECTION: npz_format.pack(
+                metadata, arrays, self.histograms, self.folds, self.chance
+            ),
             UNITS: units_csv(tuple(self.unit_scores())).encode(),
         }
         if self.pictures is not None:
@@ -256,15 +263,7 @@ class Dissection(DisplayedLayer, PicturedLayer):
 
         Raises RunInvalid for what is damaged, missing, or of a newer format.
         """
-        path = Path(folder)
-        if not (path / DISSECTION).exists():
-            layers = sorted(file.parent for file in path.glob(f"*/{DISSECTION}"))
-            if len(layers) > 1:
-                names = ", ".join(str(layer) for layer in layers)
-                raise RunInvalid(
-                    f"{folder} holds several layers; load one of {names}"
-                )
-            path = layers[0] if layers else path
+        path = only_layer_folder(Path(folder))
         pictures = path / PICTURES
         return cls(
             **npz_format.unpack(path / DISSECTION),
