@@ -19,7 +19,7 @@ from nd_plugin.method.iou import iou as intersection_over_union
 from nd_plugin.method.ranks import rank
 from nd_plugin.report import run_description
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore, summarise
-from nd_plugin.report.tables import dissection_json, units_csv
+from nd_plugin.report.tables import dissection_json, unit_contents, units_csv
 from nd_plugin.results import npz_format, pictures_format
 from nd_plugin.results.activation_histograms import ActivationHistograms
 from nd_plugin.results.atomic_files import write_file, write_folder
@@ -35,6 +35,7 @@ from nd_plugin.results.pictured_layer import PicturedLayer
 from nd_plugin.results.top_pictures import TopPictures
 from nd_plugin.significance.chance_counts import ChanceCounts
 from nd_plugin.significance.fold_counts import FoldCounts
+from nd_plugin.significance.statistics.significant_layer import SignificantLayer
 
 if TYPE_CHECKING:
     import pandas
@@ -45,7 +46,7 @@ Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dissection(DisplayedLayer, PicturedLayer):
+class Dissection(DisplayedLayer, PicturedLayer, SignificantLayer):
     """Dissection of one layer: thresholds, integer counts, top images, and what was run.
 
     A unit is ``dead`` where it is constant everywhere, and ``sparse`` where it is 0 on more than
@@ -251,7 +252,7 @@ class Dissection(DisplayedLayer, PicturedLayer):
             DISSECTION: npz_format.pack(
                 metadata, arrays, self.histograms, self.folds, self.chance
             ),
-            UNITS: units_csv(tuple(self.unit_scores())).encode(),
+            UNITS: units_csv(self.report()).encode(),
         }
         if self.pictures is not None:
             files[PICTURES] = pictures_format.pack(self.pictures)
@@ -273,9 +274,10 @@ class Dissection(DisplayedLayer, PicturedLayer):
     def to_csv(self, path: str | Path) -> None:
         """Write units.csv, a line for each unit.
 
-        Columns: unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector.
+        Columns: unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector;
+        iou_low,iou_high,stability,margin,second_concept with folds; p_value,q_value with chance.
         """
-        write_file(Path(path), units_csv(tuple(self.unit_scores())).encode())
+        write_file(Path(path), units_csv(self.report()).encode())
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return summary, units, settings and provenance as JSON, and write it to ``path``."""
@@ -295,5 +297,4 @@ class Dissection(DisplayedLayer, PicturedLayer):
             raise Unavailable(
                 "to_pandas needs pandas, which is not installed: pip install 'nd_plugin[pandas]'"
             ) from error
-        rows = [asdict(score) for score in self.unit_scores()]
-        return pandas.DataFrame(rows).set_index("unit")
+        return pandas.DataFrame(unit_contents(self.report())).set_index("unit")

@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from nd_plugin.errors import BadInput
+from nd_plugin.report.error_bars.records import CountInterval
+from nd_plugin.report.error_bars.texts import (
+    detectors_interval,
+    error_bar_lines,
+    mean_count_text,
+    per_cent,
+    unique_interval,
+)
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.site import pages
 from nd_plugin.site.image_columns import PictureFiles
@@ -40,6 +48,14 @@ SCRIPTS = (
 
 
 @dataclass(frozen=True)
+class ChanceFigures:
+    """Figures of the level of chance, in words."""
+
+    detectors: str
+    rate: str
+
+
+@dataclass(frozen=True)
 class LayerSection:
     """What the template shows of a layer without a script."""
 
@@ -51,6 +67,12 @@ class LayerSection:
     concepts: list[ConceptBars]
     provenance: list[tuple[str, str]]
     has_pictures: bool
+    error_bars: list[
+        str
+    ]  # what intervals and chance level are; empty where there are none
+    unique_interval: CountInterval | None
+    detectors_interval: CountInterval | None
+    chance: ChanceFigures | None
 
 
 def folder_files(reports: Sequence[LayerReport]) -> dict[str, bytes]:
@@ -159,4 +181,16 @@ def _section(
         concepts=concept_bars(report, layer.scores, categories),
         provenance=provenance_facts(report),
         has_pictures=layer.pictures is not None,
+        error_bars=error_bar_lines(report),
+        unique_interval=unique_interval(report),
+        detectors_interval=detectors_interval(report),
+        chance=_chance_figures(report),
     )
+
+
+def _chance_figures(report: LayerReport) -> ChanceFigures | None:
+    chance = report.chance_level
+    if chance is None:
+        return None
+    rate = per_cent(chance.false_discovery_rate)
+    return ChanceFigures(mean_count_text(chance.detectors.mean), rate)
