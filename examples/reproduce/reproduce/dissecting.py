@@ -21,14 +21,19 @@ from nd_plugin.experiments.probing.discrimination_files import save_discriminati
 from nd_plugin.experiments.rotation.folder import SUMMARY as ROTATIONS
 from nd_plugin.experiments.rotation.folder import save_study
 from nd_plugin.experiments.rotation.rotate import RotationPlan, rotate
+from nd_plugin.experiments.rotation.study import RotationStudy
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results.atomic_files import write_file
 from reproduce.dissections import (
     ALL_LAYERS,
+    CHANCE,
+    FIRST,
     FOLLOWED,
+    LAST,
     LAST_LAYER,
     QUANTILES,
     ROTATED,
+    TURNED,
     Dissections,
 )
 from reproduce.networks import LAYERS, Network, network_text, preprocess_of
@@ -67,6 +72,8 @@ def dissect_in_process(study: Study, training: Training) -> str:
     dissector.evolve()
     dissector.dissect_layers()
     dissector.rotate()
+    dissector.count_by_chance()
+    dissector.count_untrained_by_chance()
     dissector.probe()
     return training.name
 
@@ -102,9 +109,11 @@ class NetworkDissector:
     @property
     def _network(self) -> Network:
         """Trained network."""
+        return self._network_at(self.record.last)
+
+    def _network_at(self, iteration: int) -> Network:
         folder = self.study.folder_of(self.training)
-        last = self.record.last
-        return load_network(self.training, folder, last, self.task, self._size)
+        return load_network(self.training, folder, iteration, self.task, self._size)
 
     def evolve(self) -> None:
         """Dissect the last layer at several moments of the training."""
@@ -173,16 +182,45 @@ class NetworkDissector:
         is_asked = self.training.variant in ROTATED
         if not is_asked or (folder / ROTATIONS).exists():
             return
+        plan = RotationPlan(ALPHAS, repeats=self.study.scale.rotations)
+        save_study(self._rotated(plan, Settings(pictures=0)), folder)
+
+    def _rotated(self, plan: RotationPlan, settings: Settings) -> RotationStudy:
         model = open_model(self._network)
         feed = Feed.of(
-            self.concepts,
-            self._preprocess,
-            Settings(pictures=0),
-            model.device,
-            workers=0,
+            self.concepts, self._preprocess, settings, model.device, workers=0
         )
-        plan = RotationPlan(ALPHAS, repeats=self.study.scale.rotations)
-        save_study(rotate(model, LAST_LAYER, feed, plan), folder)
+        return rotate(model, LAST_LAYER, feed, plan)
+
+    def count_by_chance(self) -> None:
+        """Dissect the last layer with permuted annotations, and in a random basis, too."""
+        folders = {
+            moment: self._folders.chance_folder(self.training, moment)
+            for moment in (LAST, TURNED)
+        }
+        are_there = all(folder.exists() for folder in folders.values())
+        if self.training.variant not in CHANCE or are_there:
+            return
+        settings = Settings(pictures=0, permutations=self.study.scale.permutations)
+        rotated = self._rotated(RotationPlan((1.0,), repeats=1), settings)
+        rotated.own.save(folders[LAST])
+        rotated.at(1.0)[0].save(folders[TURNED])
+
+    def count_untrained_by_chance(self) -> None:
+        """Do the same with the baseline before its training, in its own basis."""
+        folder = self._folders.chance_folder(self.training, FIRST)
+        if self.training.variant != ALL_LAYERS or folder.exists():
+            return
+        dissections: Any = LayerDissection(
+            self._network_at(0), [LAST_LAYER]
+        ).dissect(
+            self.concepts,
+            preprocess=self._preprocess,
+            workers=0,
+            pictures=False,
+            permutations=self.study.scale.permutations,
+        )
+        dissections[0].save(folder)
 
     def probe(self) -> None:
         """Train a linear classifier of scenes on the units of the last layer, and on rotations."""

@@ -18,10 +18,15 @@ from reproduce.trainings import Training
 LAST_LAYER = "features.relu4"
 QUANTILES = (0.005, 0.01, 0.02, 0.04)  # the paper's 0.005 first
 # trainings that are dissected at every checkpoint; others at the first and the last
-FOLLOWED = ("scenes", "scenes-bn", "objects", "captions", "colour", "rotation")
+FOLLOWED = ("scenes", "scenes-bn")
 ALL_LAYERS = "scenes"  # variant of which all layers are dissected
-# variants whose last layer is rotated
-ROTATED = ("scenes", "scenes-bn", "objects", "captions")
+ROTATED = ("scenes", "scenes-bn")  # variants whose last layer is rotated
+
+# variants whose annotations are permuted; those of the baseline before its training, too
+CHANCE = ("scenes", "scenes-bn", "objects", "captions", "rotation", "colour")
+FIRST = "first"
+LAST = "last"
+TURNED = "turned"  # the last moment, in a random basis
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,10 @@ class Dissections:
         """Return the folder with the accuracy of a linear classifier on the last layer."""
         return self.study.folder / "probes" / training.name
 
+    def chance_folder(self, training: Training, moment: str) -> Path:
+        """Return the folder of the last layer with permuted annotations, at a moment."""
+        return self.study.folder / "chance" / f"{training.name}-{moment}"
+
     def evolution(self, training: Training) -> Evolution:
         """Load the stages of a training. Raises RunInvalid where there are none."""
         return load_evolution(self.evolution_folder(training))
@@ -63,6 +72,10 @@ class Dissections:
     def rotations(self, training: Training) -> RotationStudy:
         """Load the rotations of a trained network's last layer. Raises RunInvalid."""
         return load_study(self.rotation_folder(training))
+
+    def chance(self, training: Training, moment: str) -> Dissection:
+        """Load the dissection that has the level of chance. Raises RunInvalid."""
+        return Dissection.load(self.chance_folder(training, moment))
 
     def probe(self, training: Training) -> Discrimination:
         """Load the accuracy of a linear classifier on a trained network's last layer."""

@@ -14,12 +14,17 @@ from nd_plugin.experiments.probing.object_detectors import (
     match_networks,
 )
 from nd_plugin.experiments.rotation.spread import Spread
+from nd_plugin.report.error_bars.records import ChanceLevel
 from reproduce.dissections import (
     ALL_LAYERS,
+    CHANCE,
+    FIRST,
     FOLLOWED,
+    LAST,
     LAST_LAYER,
     QUANTILES,
     ROTATED,
+    TURNED,
     Dissections,
 )
 from reproduce.networks import LAYERS
@@ -161,6 +166,21 @@ class Measures:
             [item.accuracy.mean for result in results for item in result.rotated]
         )
 
+    @cached_property
+    def chance(self) -> Mapping[str, Sequence[Dissection]]:
+        """Dissections with the level of chance: of untrained networks, and of some variants."""
+        baseline = self.networks[ALL_LAYERS]
+        groups = {UNTRAINED: [self._chance(network, FIRST) for network in baseline]}
+        for variant in CHANCE:
+            networks = self.networks[variant]
+            groups[variant] = [self._chance(network, LAST) for network in networks]
+            turned = [self._chance(network, TURNED) for network in networks]
+            groups[f"{variant}, random basis"] = turned
+        return groups
+
+    def _chance(self, network: Network, moment: str) -> Dissection:
+        return self.dissections.chance(network.training, moment)
+
     def accuracy_points(self, category: str) -> NetworkPoints:
         """Return unique detectors of a category, or "all", and the accuracy of every network."""
         networks = [
@@ -185,6 +205,10 @@ class Measures:
                 variant: self._quantiles(variant) for variant in self.networks
             },
             "rotations": {variant: self._rotations(variant) for variant in ROTATED},
+            "chance": {
+                name: [chance_level(dissection).to_dict() for dissection in group]
+                for name, group in self.chance.items()
+            },
             "tuning": {variant: self._tuning(variant) for variant in TUNED},
         }
 
@@ -219,6 +243,13 @@ class Measures:
             transition_counts(network.transition)
             for network in self.networks[variant]
         ]
+
+
+def chance_level(dissection: Dissection) -> ChanceLevel:
+    """Return the level of chance of a dissection that has it."""
+    level = dissection.chance_level
+    assert level is not None, "annotations were not permuted"
+    return level
 
 
 def transition_counts(transition: Transition) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from nd_plugin import Dissection
 from nd_plugin.experiments.rotation.spread import Spread
 from reproduce.dissections import ALL_LAYERS, QUANTILES, ROTATED
 from reproduce.figures import CONDITIONS
-from reproduce.measures import Measures, Network
+from reproduce.measures import Measures, Network, chance_level
 from reproduce.trainings import TUNED, VARIANTS
 
 Row = Sequence[str]
@@ -20,6 +20,7 @@ def tables_text(measures: Measures) -> str:
         "Networks": networks_table(measures),
         "Unique detectors by category": categories_table(measures),
         "Emergence": emergence_table(measures),
+        "Level of chance": chance_table(measures),
         "Rotation": rotation_table(measures),
         "Differences from the baseline, seed by seed": differences_table(measures),
         "Fine-tuning": tuning_table(measures),
@@ -105,6 +106,30 @@ def emergence_table(measures: Measures) -> str:
     return markdown(
         ("iteration", "accuracy", "unique detectors", *categories), rows
     )
+
+
+def chance_table(measures: Measures) -> str:
+    """Return detectors beside those that permuted annotations give, over the seeds."""
+    rows = []
+    for name, group in measures.chance.items():
+        levels = [chance_level(dissection) for dissection in group]
+        detectors = [dissection.summary().detectors for dissection in group]
+        unique = [dissection.unique_detectors for dissection in group]
+        by_chance = [level.detectors.mean for level in levels]
+        unique_by_chance = [level.unique_detectors.mean for level in levels]
+        rates = [level.false_discovery_rate for level in levels]
+        columns = (detectors, by_chance, unique, unique_by_chance)
+        cells = [spread_text(Spread.of(values)) for values in columns]
+        rows.append((name, *cells, spread_text(Spread.of(rates), 2)))
+    headers = (
+        "network",
+        "detectors",
+        "by chance",
+        "unique",
+        "unique by chance",
+        "false-discovery rate",
+    )
+    return markdown(headers, rows)
 
 
 def rotation_table(measures: Measures) -> str:
