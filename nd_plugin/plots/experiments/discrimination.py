@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from nd_plugin.errors import BadInput
+from nd_plugin.plots.experiments.labels import spread_labels
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     COLUMN_WIDTH,
@@ -158,4 +159,5 @@ def plot_discrimination(
         axes.set_ylabel("accuracy, averaged over classes")
         if title:
             axes.set_title(title, fontsize=TINY)
+        spread_labels(axes)
     return axes
