@@ -18,25 +18,10 @@ from nd_plugin.plots.experiments.repeats import plot_repeats
 from nd_plugin.plots.experiments.training import plot_kept, plot_training
 from nd_plugin.results.atomic_files import write_file
 from reproduce.dissections import ALL_LAYERS, QUANTILES, ROTATED
-from reproduce.measures import UNTRAINED, Measures, transition_counts
+from reproduce.measures import UNTRAINED, Measures
 from reproduce.networks import LAYERS
-from reproduce.trainings import TUNED
+from reproduce.trainings import CONDITIONS, SUPERVISIONS, TUNED
 
-CONDITIONS = {
-    "baseline": "scenes",
-    "batch norm": "scenes-bn",
-    "no dropout": "scenes-no-dropout",
-    "batch norm, no dropout": "scenes-bn-no-dropout",
-    "half the units": "scenes-narrow",
-}
-SUPERVISIONS = {
-    "scenes": "scenes",
-    "objects": "objects",
-    "captions": "captions",
-    "rotation": "rotation",
-    "colourisation (grey input)": "colour",
-    "scenes from grey input": "scenes-grey",
-}
 PICTURE_DOTS = 150  # per inch
 COLOR_QUANTILE = QUANTILES[2]
 
@@ -124,19 +109,21 @@ def draw_colors(measures: Measures) -> Axes:
 
 
 def draw_tuning(measures: Measures) -> Axes:
-    """Draw what became of detectors when networks were tuned to another task."""
+    """Draw what became of detectors when networks were tuned to another task.
+
+    Changed concepts are told apart by what the old and the new one have in common.
+    """
     fates: list[dict[str, int]] = []
     names: list[str] = []
     for variant in TUNED:
         for network in measures.networks[variant]:
-            counts = transition_counts(network.transition)
-            changed = counts["of_both"] - counts["kept"]
+            transition = network.transition
             fates.append(
                 {
-                    "kept": counts["kept"],
-                    "changed": changed,
-                    "lost": counts["lost"],
-                    "gained": counts["gained"],
+                    "kept": len(transition.kept),
+                    **transition.kinds,
+                    "lost": len(transition.lost),
+                    "gained": len(transition.gained),
                 }
             )
             names.append(

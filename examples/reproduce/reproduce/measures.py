@@ -35,7 +35,7 @@ UNTRAINED = "untrained"
 
 
 @dataclass(frozen=True)
-class Network:
+class MeasuredNetwork:
     """One trained network with what was measured of it."""
 
     training: Training
@@ -97,20 +97,28 @@ class Measures:
     dissections: Dissections
 
     @cached_property
-    def networks(self) -> Mapping[str, Sequence[Network]]:
+    def networks(self) -> Mapping[str, Sequence[MeasuredNetwork]]:
         """Networks of each variant, one for each seed."""
-        by_variant: dict[str, list[Network]] = {variant: [] for variant in VARIANTS}
+        by_variant: dict[str, list[MeasuredNetwork]] = {
+            variant: [] for variant in VARIANTS
+        }
         for training, record in self.dissections.study.records():
-            network = Network(training, record, self.dissections)
+            network = MeasuredNetwork(training, record, self.dissections)
             by_variant[training.variant].append(network)
         return {variant: group for variant, group in by_variant.items() if group}
 
-    def spread(self, variant: str, value: Callable[[Network], float]) -> Spread:
+    @property
+    def _all_networks(self) -> list[MeasuredNetwork]:
+        return [network for group in self.networks.values() for network in group]
+
+    def spread(
+        self, variant: str, value: Callable[[MeasuredNetwork], float]
+    ) -> Spread:
         """Return a number of a variant's networks, over the seeds."""
         return Spread.of([value(network) for network in self.networks[variant]])
 
     def difference(
-        self, variant: str, other: str, value: Callable[[Network], float]
+        self, variant: str, other: str, value: Callable[[MeasuredNetwork], float]
     ) -> Spread:
         """Return the difference between two variants, of networks with the same seed."""
         pairs = zip(self.networks[variant], self.networks[other], strict=True)
@@ -178,27 +186,22 @@ class Measures:
             groups[f"{variant}, random basis"] = turned
         return groups
 
-    def _chance(self, network: Network, moment: str) -> Dissection:
+    def _chance(self, network: MeasuredNetwork, moment: str) -> Dissection:
         return self.dissections.chance(network.training, moment)
 
     def accuracy_points(self, category: str) -> NetworkPoints:
         """Return unique detectors of a category, or "all", and the accuracy of every network."""
-        networks = [
-            network for group in self.networks.values() for network in group
-        ]
+        networks = self._all_networks
         probes = [self.dissections.probe(network.training) for network in networks]
         dissections = [network.dissection for network in networks]
         return match_networks(probes, dissections, category)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        networks = [
-            network for group in self.networks.values() for network in group
-        ]
         return {
             "scale": asdict(self.dissections.study.scale),
-            "networks": [network.to_dict() for network in networks],
-            "untrained": [item.summary().to_dict() for item in self.untrained],
+            "networks": [network.to_dict() for network in self._all_networks],
+            "untrained": _summaries(self.untrained),
             "emergence": self._emergence(),
             "layers": {layer: _summaries(self.of_layer(layer)) for layer in LAYERS},
             "quantiles": {
@@ -206,23 +209,26 @@ class Measures:
             },
             "rotations": {variant: self._rotations(variant) for variant in ROTATED},
             "chance": {
-                name: [chance_level(dissection).to_dict() for dissection in group]
+                name: _levels_of_chance(group)
                 for name, group in self.chance.items()
             },
             "tuning": {variant: self._tuning(variant) for variant in TUNED},
         }
 
     def _emergence(self) -> dict[str, Any]:
-        return {
-            variant: [
-                _summaries(network.stages) for network in self.networks[variant]
+        emergence: dict[str, Any] = {}
+        for variant in FOLLOWED:
+            networks = self.networks[variant]
+            emergence[variant] = [
+                _summaries(network.stages) for network in networks
             ]
-            for variant in FOLLOWED
-        }
+        return emergence
 
     def _quantiles(self, variant: str) -> dict[str, Any]:
         return {
-            f"{quantile:g}": _summaries(self.at_quantile(variant, quantile))
+            f"{quantile:g}": _unique_by_category(
+                self.at_quantile(variant, quantile)
+            )
             for quantile in QUANTILES
         }
 
@@ -266,3 +272,12 @@ def transition_counts(transition: Transition) -> dict[str, Any]:
 
 def _summaries(dissections: Sequence[Dissection]) -> list[dict[str, Any]]:
     return [dissection.summary().to_dict() for dissection in dissections]
+
+
+def _unique_by_category(dissections: Sequence[Dissection]) -> list[dict[str, int]]:
+    summaries = [dissection.summary() for dissection in dissections]
+    return [dict(summary.unique_detectors_by_category) for summary in summaries]
+
+
+def _levels_of_chance(dissections: Sequence[Dissection]) -> list[dict[str, Any]]:
+    return [chance_level(dissection).to_dict() for dissection in dissections]

@@ -39,4 +39,3 @@ QUICK = Scale(
     permutations=5,
     checkpoints=(20, 60),
 )
-SCALES = {scale.name: scale for scale in (FULL, QUICK)}

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from nd_plugin import Dissection
 from nd_plugin.experiments.rotation.spread import Spread
 from reproduce.dissections import ALL_LAYERS, QUANTILES, ROTATED
-from reproduce.figures import CONDITIONS
-from reproduce.measures import Measures, Network, chance_level
-from reproduce.trainings import TUNED, VARIANTS
+from reproduce.measures import MeasuredNetwork, Measures, chance_level
+from reproduce.trainings import CONDITIONS, SUPERVISIONS, TUNED, VARIANTS
 
 Row = Sequence[str]
 
@@ -32,21 +31,22 @@ def tables_text(measures: Measures) -> str:
 
 def networks_table(measures: Measures) -> str:
     """Return score, detectors and linear accuracy of each variant."""
-    rows = [
-        (
-            variant,
-            measures.networks[variant][0].record.score_name,
-            spread_text(measures.spread(variant, lambda network: network.score), 3),
-            _counts(measures, variant, "unique_detectors"),
-            _counts(measures, variant, "unique_detectors_per_category"),
-            _counts(measures, variant, "detectors"),
-            str(measures.networks[variant][0].summary.units),
-            spread_text(
-                measures.spread(variant, lambda network: network.accuracy), 3
-            ),
+    rows = []
+    for variant, networks in measures.networks.items():
+        score = measures.spread(variant, lambda network: network.score)
+        accuracy = measures.spread(variant, lambda network: network.accuracy)
+        rows.append(
+            (
+                variant,
+                networks[0].record.score_name,
+                spread_text(score, 3),
+                _counts(measures, variant, "unique_detectors"),
+                _counts(measures, variant, "unique_detectors_per_category"),
+                _counts(measures, variant, "detectors"),
+                str(networks[0].summary.units),
+                spread_text(accuracy, 3),
+            )
         )
-        for variant in measures.networks
-    ]
     headers = (
         "network",
         "score",
@@ -61,9 +61,9 @@ def networks_table(measures: Measures) -> str:
 
 
 def _counts(measures: Measures, variant: str, name: str) -> str:
-    return spread_text(
-        measures.spread(variant, lambda network: getattr(network.summary, name))
-    )
+    networks = measures.networks[variant]
+    counts = [getattr(network.summary, name) for network in networks]
+    return spread_text(Spread.of(counts))
 
 
 def categories_table(measures: Measures) -> str:
@@ -72,10 +72,10 @@ def categories_table(measures: Measures) -> str:
     groups = {"untrained": list(measures.untrained)}
     for variant, networks in measures.networks.items():
         groups[variant] = [network.dissection for network in networks]
-    rows = [
-        (name, *(spread_text(_unique(group, category)) for category in categories))
-        for name, group in groups.items()
-    ]
+    rows = []
+    for name, group in groups.items():
+        cells = [spread_text(_unique(group, category)) for category in categories]
+        rows.append((name, *cells))
     return markdown(("network", *categories), rows)
 
 
@@ -166,7 +166,7 @@ def differences_table(measures: Measures) -> str:
     return markdown(("", "difference", "interval of 95 % (Student's t)"), rows)
 
 
-def _unique_detectors(network: Network) -> float:
+def _unique_detectors(network: MeasuredNetwork) -> float:
     return network.summary.unique_detectors
 
 
@@ -196,21 +196,12 @@ def tuning_table(measures: Measures) -> str:
 def colors_table(measures: Measures) -> str:
     """Return unique colour detectors at each τ."""
     rows = []
-    for variant in (
-        "scenes",
-        "objects",
-        "captions",
-        "rotation",
-        "colour",
-        "scenes-grey",
-    ):
+    for name, variant in SUPERVISIONS.items():
         groups = [measures.at_quantile(variant, quantile) for quantile in QUANTILES]
-        rows.append(
-            (variant, *(spread_text(_unique(group, "color")) for group in groups))
-        )
-    return markdown(
-        ("network", *(f"τ = {quantile:g}" for quantile in QUANTILES)), rows
-    )
+        cells = [spread_text(_unique(group, "color")) for group in groups]
+        rows.append((name, *cells))
+    quantiles = [f"τ = {quantile:g}" for quantile in QUANTILES]
+    return markdown(("trained for", *quantiles), rows)
 
 
 def accuracy_table(measures: Measures) -> str:

@@ -16,9 +16,8 @@ class Training:
     task: str
     architecture: Architecture
     seed: int
-    source: str = (
-        ""  # variant of the network it is tuned from; "": from random weights
-    )
+    # variant of the network that it is tuned from; "": random weights
+    source: str = ""
 
     @property
     def name(self) -> str:
@@ -31,7 +30,8 @@ class Training:
         return f"{self.source}-{self.seed}"
 
 
-VARIANTS = {  # variant: task, what differs from the baseline
+# what is trained, and what differs from the baseline
+VARIANTS = {
     "scenes": "twelve scenes; the baseline: dropout, no batch norm",
     "scenes-bn": "with batch norm",
     "scenes-no-dropout": "without dropout",
@@ -48,6 +48,22 @@ VARIANTS = {  # variant: task, what differs from the baseline
 TUNED = {
     "scenes-to-objects": ("scenes", "objects"),
     "objects-to-scenes": ("objects", "scenes"),
+}
+# variants to compare, by the names that figures show
+CONDITIONS = {
+    "baseline": "scenes",
+    "batch norm": "scenes-bn",
+    "no dropout": "scenes-no-dropout",
+    "batch norm, no dropout": "scenes-bn-no-dropout",
+    "half the units": "scenes-narrow",
+}
+SUPERVISIONS = {
+    "scenes": "scenes",
+    "objects": "objects",
+    "captions": "captions",
+    "rotation": "rotation",
+    "colourisation (grey input)": "colour",
+    "scenes from grey input": "scenes-grey",
 }
 
 
