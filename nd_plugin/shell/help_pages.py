@@ -31,7 +31,9 @@ OPTION_GROUPS = {
     "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
     "Results": "--from --steps --accuracy --run --category",
-    "Classifier": "--svm-c --scaling --rotate",
+    "Classifier": "--svm-c --scaling --rotate --run --category",
+    "Training": "--from --steps --accuracy",
+    "Bases": "--alpha --repeats --basis --from",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from nd_plugin.errors import BadInput
+from nd_plugin.plots.experiments.labels import spread_labels
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     COLUMN_WIDTH,
@@ -138,6 +139,7 @@ def plot_discrimination(
         axes.set_xlim(0, ROOM_FOR_NAMES * max(*detectors, *axes.get_xlim()))
         axes.set_ylabel("accuracy, averaged over classes")
         axes.set_title(title, fontsize=TINY)
+        spread_labels(axes)
     return axes
 
 
