@@ -55,6 +55,7 @@ def annotations_on(
             counted.areas.numpy(),
             counted.concept_counts.numpy(),
             category_of,
+            counted.size[0] * counted.size[1],
         )
         members = to_device(counted.members, device)
         by_size.append(

@@ -9,6 +9,7 @@ import typer
 
 from nd_plugin.cli.options import (
     BatchSize,
+    By,
     ChannelOrder,
     ComparisonOutput,
     Concepts,
@@ -24,6 +25,7 @@ from nd_plugin.cli.options import (
     MaxPixels,
     Mean,
     MinIoU,
+    MinScore,
     ModelText,
     OtherMinIoU,
     Overwrite,
@@ -66,6 +68,8 @@ def report(
         ),
     ] = None,
     min_iou: OtherMinIoU = None,
+    by: By = "iou",
+    min_score: MinScore = None,
     plot: Plot = None,
     plot_kind: PlotKind = None,
     json: Json = False,
@@ -73,10 +77,12 @@ def report(
     """Report runs, or NetDissect CSV files such as the authors' published ones."""
     from nd_plugin.cli import report
     from nd_plugin.cli.views.plot_files import PlotRequest
+    from nd_plugin.cli.views.report_sources import Labelling
 
     format_name = report.format_name(form, output, json)
     request = PlotRequest.of(plot, plot_kind)
-    report.report(run, html, format_name, output, min_iou, request, as_json=json)
+    labelling = Labelling(min_iou, by, min_score)
+    report.report(run, html, format_name, output, labelling, request, as_json=json)
 
 
 def explain(

@@ -116,6 +116,33 @@ OtherMinIoU = Annotated[
     ),
 ]
 
+By = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        metavar="SCORE",
+        help="Score that labels and orders units: iou, f1, precision, recall or correlation.",
+    ),
+]
+
+MinScore = Annotated[
+    float | None,
+    typer.Option(
+        help="Count a unit whose label has a higher --by score as a detector. "
+        "[default: by IoU, as without --by]",
+    ),
+]
+
+Quantiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--quantile",
+        metavar="TAU",
+        help="Fraction τ of activations above each unit's threshold; several with commas; "
+        "repeatable. [default: 0.005]",
+    ),
+]
+
 Limit = Annotated[
     int | None,
     typer.Option(min=1, help="Use only the first N images of the concept set."),

@@ -10,7 +10,12 @@ from typing import Any
 
 from nd_plugin.contracts.provenance import Provenance, Settings
 from nd_plugin.report.json_text import document_text
-from nd_plugin.report.layer_report import LayerReport, NearestMiss, UnitScore
+from nd_plugin.report.layer_report import (
+    SCORE_NAMES,
+    LayerReport,
+    NearestMiss,
+    UnitScore,
+)
 
 UNIT_COLUMNS = (
     "unit",
@@ -22,6 +27,7 @@ UNIT_COLUMNS = (
     "unit_area",
     "concept_area",
     "detector",
+    *SCORE_NAMES[1:],
 )
 UNIT_IN_FILE = "unit_in_file"
 
@@ -86,6 +92,7 @@ def _layer_content(report: LayerReport) -> dict[str, Any]:
         **run,
         **report.summary.to_dict(),
         "min_iou": report.min_iou,
+        "labelled_by": report.label_score,
         "precision": report.precision or None,
         "notes": list(report.notes),
         "nearest_misses": [_miss_content(miss) for miss in report.nearest_misses()],

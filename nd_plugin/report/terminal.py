@@ -23,7 +23,6 @@ from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore
 BAR_CELLS = 30  # width of the longest bar
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 CONCEPTS_PER_CATEGORY = 4
-NUMBER_COLUMNS = (2, 3, 4)  # of the tables of units
 ITEMS_LISTED = 12  # units and notes, one by one
 STATES = {
     "dead": "constant everywhere",
@@ -119,7 +118,7 @@ class Bar:
 
 
 def _best(report: LayerReport) -> RenderableType:
-    headers = ("best", "concept", "IoU", *_unit_headers(report), "units")
+    headers = ("best", "concept", *_headers(report), "units")
     colours = category_colours(report.categories)
     rows: list[tuple[Text, ...]] = []
     for category in report.categories:
@@ -132,25 +131,34 @@ def _best(report: LayerReport) -> RenderableType:
         if unique > CONCEPTS_PER_CATEGORY:
             more = Text(f"and {unique - CONCEPTS_PER_CATEGORY} more", style=FAINT)
             rows.append((name, more, *[Text("")] * (len(headers) - 2)))
-    numbers = (*NUMBER_COLUMNS, len(headers) - 1)
+    numbers = (*_number_columns(report), len(headers) - 1)
     return AdaptiveTable(headers, tuple(rows), lead=1, group=0, right=numbers)
 
 
-def _unit_headers(report: LayerReport) -> tuple[str, ...]:
-    """Return the headers of a unit's number and threshold; files give no thresholds."""
-    if report.first_unit_in_source:
-        return ("unit", "in file")
-    return ("unit", "threshold")
+def _headers(report: LayerReport) -> tuple[str, ...]:
+    """Return the headers of a unit's scores, number and threshold; files give no thresholds."""
+    detail = "in file" if report.first_unit_in_source else "threshold"
+    if report.label_score == "iou":
+        return ("IoU", "unit", detail)
+    return (report.score_name, "IoU", "unit", detail)
+
+
+def _number_columns(report: LayerReport) -> range:
+    """Return the columns with numbers, behind those of category and concept."""
+    return range(2, 2 + len(_headers(report)))
 
 
 def _score_cells(report: LayerReport, score: UnitScore) -> tuple[Text, ...]:
-    """Return concept, IoU, unit, and its threshold or its number in the file."""
+    """Return concept, scores, unit, and its threshold or its number in the file."""
     detail = "" if score.threshold is None else f"{score.threshold:.4g}"
     if report.first_unit_in_source:
         detail = str(score.unit + report.first_unit_in_source)
+    values = [score.iou]
+    if report.label_score != "iou":
+        values.insert(0, score.value(report.label_score))
     return (
         Text(score.concept),
-        Text(f"{score.iou:.4f}"),
+        *(Text(f"{value:.4f}") for value in values),
         Text(str(score.unit)),
         Text(detail),
     )
@@ -158,7 +166,7 @@ def _score_cells(report: LayerReport, score: UnitScore) -> tuple[Text, ...]:
 
 def _nearest_misses(report: LayerReport) -> RenderableType:
     """Return the best match of each category without detectors."""
-    headers = ("nearest miss", "concept", "IoU", *_unit_headers(report), "detects")
+    headers = ("nearest miss", "concept", *_headers(report), "detects")
     misses = {miss.score.category: miss for miss in report.nearest_misses()}
     if not any(miss.label for miss in misses.values()):
         headers = headers[:-1]
@@ -174,7 +182,11 @@ def _nearest_misses(report: LayerReport) -> RenderableType:
         cells = (name, *_score_cells(report, miss.score), Text(miss.label))
         rows.append(cells[: len(headers)])
     return AdaptiveTable(
-        headers, tuple(rows), lead=1, group=0, right=NUMBER_COLUMNS
+        headers,
+        tuple(rows),
+        lead=1,
+        group=0,
+        right=tuple(_number_columns(report)),
     )
 
 

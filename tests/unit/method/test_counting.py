@@ -378,10 +378,15 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(
     assert np.array_equal(unit_area, expected[1])
     assert np.array_equal(concept_counts.area, expected[2])
     category_images = np.zeros(3, int)
+    mask_pixels = 18 * 18
     for twin in twins:
         masks = reference.annotation_masks(*twin, (18, 18))
         category_images[list({category_of[concept] for concept in masks})] += 1
     assert concept_counts.images.tolist() == category_images.tolist()
+    assert concept_counts.pixels is not None
+    assert (
+        concept_counts.pixels.tolist() == (mask_pixels * category_images).tolist()
+    )
     scores = iou.iou(
         intersection, unit_area, concept_counts.area, np.array(category_of)
     )

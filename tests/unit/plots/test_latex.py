@@ -53,6 +53,7 @@ def test_results_of_other_categories(
         concepts=concepts,
         unit_area=later.unit_area[:, :1],
         category_images=later.category_images[:1],
+        category_pixels=np.array([768]),
     )
     head, first, second = rows(latex_table([dissection, other]))
     assert head[-3:] == ["object", "part", r"a\&b"]
