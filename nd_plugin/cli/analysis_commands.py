@@ -53,8 +53,8 @@ def report(
         str | None,
         typer.Option(
             "--format",
-            help="text, html, svg, csv, json, latex, netdissect-csv (one layer), or a plugin's "
-            "format. "
+            help="text, html, svg, csv, json, latex, netdissect-csv (one layer), quantiles-csv, or "
+            "a plugin's format. "
             "[default: by FILE's ending]",
         ),
     ] = None,

@@ -137,7 +137,7 @@ Quantiles = Annotated[
     list[str] | None,
     typer.Option(
         "--quantile",
-        metavar="TAU",
+        metavar="QUANTILE",
         help="Fraction τ of activations above each unit's threshold; several with commas; "
         "repeatable. [default: 0.005]",
     ),
@@ -207,8 +207,8 @@ PlotKind = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
-        help="Kind of plot: detectors, ratio, iou, mean-iou, heat-map, concepts, units or "
-        "quantiles. [default: detectors]",
+        help="Kind of plot: detectors, ratio, iou, mean-iou, heat-map, concepts, units, "
+        "quantiles or quantile-iou. [default: detectors]",
     ),
 ]
 

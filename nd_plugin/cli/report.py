@@ -152,8 +152,8 @@ def say_written(path: Path) -> None:
 
 
 def _print_to_terminal(reports: Sequence[LayerReport]) -> None:
-    for layer_report in reports:
-        console.show(terminal.render(layer_report))
+    for block in terminal.all_blocks(reports):
+        console.show(block)
         console.write("")
 
 

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from nd_plugin.plots.curves import plot_rotation as plot_rotation
     from nd_plugin.plots.detectors import plot_detectors as plot_detectors
     from nd_plugin.plots.detectors import plot_ratio as plot_ratio
+    from nd_plugin.plots.experiments.thresholds import (
+        plot_iou_over_quantiles as plot_iou_over_quantiles,
+    )
+    from nd_plugin.plots.experiments.thresholds import (
+        plot_labels_over_quantiles as plot_labels_over_quantiles,
+    )
     from nd_plugin.plots.explanations import plot_explanations as plot_explanations
     from nd_plugin.plots.files import save_plot as save_plot
     from nd_plugin.plots.heat_map import plot_heat_map as plot_heat_map
@@ -29,6 +35,8 @@ _HOMES = {
     "plot_rotation": "curves",
     "plot_detectors": "detectors",
     "plot_ratio": "detectors",
+    "plot_iou_over_quantiles": "experiments.thresholds",
+    "plot_labels_over_quantiles": "experiments.thresholds",
     "plot_explanations": "explanations",
     "save_plot": "files",
     "plot_heat_map": "heat_map",

@@ -77,9 +77,14 @@ KINDS = {
         has_pictures=True,
     ),
     "quantiles": PlotKind(
-        "unique detectors against τ, of a layer in several quantiles",
-        "curves",
-        "plot_quantiles",
+        "unique detectors against τ, of layers in several quantiles",
+        "experiments.thresholds",
+        "plot_labels_over_quantiles",
+    ),
+    "quantile-iou": PlotKind(
+        "IoU of each unit against τ, of layers in several quantiles",
+        "experiments.thresholds",
+        "plot_iou_over_quantiles",
     ),
 }
 

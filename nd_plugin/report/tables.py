@@ -16,6 +16,8 @@ from nd_plugin.report.layer_report import (
     NearestMiss,
     UnitScore,
 )
+from nd_plugin.report.thresholds.sweep import quantile_sweeps
+from nd_plugin.report.thresholds.tables import sweep_content
 
 UNIT_COLUMNS = (
     "unit",
@@ -82,8 +84,17 @@ def to_json(reports: Sequence[LayerReport]) -> str:
 
 
 def layers_content(reports: Sequence[LayerReport]) -> dict[str, Any]:
-    """Return, under ``layers``, the summary, units, nearest misses and notes of each layer."""
-    return {"layers": [_layer_content(report) for report in reports]}
+    """Return, under ``layers``, the summary, units, nearest misses and notes of each layer.
+
+    Layers at several quantiles have their counts over τ under ``quantile_sweeps``.
+    """
+    content: dict[str, Any] = {
+        "layers": [_layer_content(report) for report in reports]
+    }
+    sweeps = quantile_sweeps(reports)
+    if sweeps:
+        content["quantile_sweeps"] = [sweep_content(sweep) for sweep in sweeps]
+    return content
 
 
 def _layer_content(report: LayerReport) -> dict[str, Any]:

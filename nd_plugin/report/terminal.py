@@ -19,6 +19,8 @@ from rich.text import Text
 from nd_plugin.report.colours import FAINT, GOOD, WARNING, category_colours
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore
+from nd_plugin.report.thresholds import tables as sweep_tables
+from nd_plugin.report.thresholds.sweep import quantile_sweeps
 
 BAR_CELLS = 30  # width of the longest bar
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -209,7 +211,14 @@ def _notes(notes: Sequence[str]) -> Text:
 
 def to_text(reports: Sequence[LayerReport], width: int = 100) -> str:
     """Return plain text without colours."""
-    return plain_text([render(report) for report in reports], width)
+    return plain_text(all_blocks(reports), width)
+
+
+def all_blocks(reports: Sequence[LayerReport]) -> list[RenderableType]:
+    """Return the report of each layer, then the counts over τ of layers at several quantiles."""
+    blocks = [render(report) for report in reports]
+    sweeps = [sweep_tables.render(sweep) for sweep in quantile_sweeps(reports)]
+    return [*blocks, *sweeps]
 
 
 def plain_text(blocks: Sequence[RenderableType], width: int = 100) -> str:
@@ -219,8 +228,7 @@ def plain_text(blocks: Sequence[RenderableType], width: int = 100) -> str:
 
 def to_svg(reports: Sequence[LayerReport]) -> str:
     """Return a picture of a terminal."""
-    blocks = [render(report) for report in reports]
-    return _recorded(blocks, 88).export_svg(title="nd report")
+    return _recorded(all_blocks(reports), 88).export_svg(title="nd report")
 
 
 def _recorded(blocks: Sequence[RenderableType], width: int) -> Console:

@@ -22,7 +22,7 @@ OPTION_GROUPS = {
     "Layers and concepts": "--layer --concepts --limit --shard --images --max-pixels",
     "Model": "--model --weights --device --precision --input --feed --custom-op-library "
     "--classes --verify",
-    "Method": "--quantile --min-iou --anchor --mask-size",
+    "Method": "--quantile --min-iou --by --min-score --anchor --mask-size",
     "Bounds": "--tolerance --max-lost --max-renamed --fail-under",
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",
     "Questions": "--descriptions --units --seed --votes",

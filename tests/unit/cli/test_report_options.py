@@ -37,7 +37,10 @@ class TestEndings:
         ending = Path(name).suffix
         assert done.returncode == 2 and done.stdout == ""
         assert f"no report format for files that end in {ending!r}" in done.stderr
-        assert ".csv, .htm, .html, .json, .netdissect.csv, .svg" in done.stderr
+        assert (
+            ".csv, .htm, .html, .json, .netdissect.csv, .quantiles.csv, .svg"
+            in done.stderr
+        )
         assert "choose one with --format" in done.stderr
         assert not (tmp_path / name).exists()
 
