@@ -73,6 +73,11 @@ class Settings:
     pictures: int = DEFAULT_PICTURES
     # bytes of a layer's pictures, annotations and maps: fewer images have pictures beyond
     picture_budget: int = PICTURE_BUDGET
+    # parts of the images with counts of their own, for intervals; 0 for none
+    folds: int = 0
+    # of the images' annotations, for the level of chance; 0 for none
+    permutations: int = 0
+    seed: int = 0  # of the folds and the permutations
 
     def __post_init__(self) -> None:
         """Convert numbers of any type (NumPy, Decimal) to plain Python numbers, and check them."""
@@ -88,7 +93,10 @@ class Settings:
         if self.max_pixels is not None:
             self._set("max_pixels", _to_int("max_pixels", self.max_pixels))
         self._set_pictures()
+        for name in ("folds", "permutations", "seed"):
+            self._set(name, _to_int(name, getattr(self, name)))
         self._check_ranges()
+        self._check_significance()
 
     def _set_quantiles(self, quantiles: list[float]) -> None:
         if self.quantile not in (DEFAULT_QUANTILE, quantiles[0]):
@@ -143,6 +151,18 @@ class Settings:
             raise BadInput(
                 f"picture_budget {self.picture_budget} is not a positive number of bytes"
             )
+
+    def _check_significance(self) -> None:
+        if self.folds < 0 or self.folds == 1:
+            raise BadInput(
+                f"folds {self.folds} leaves nothing to compare: give at least 2, or 0 for none"
+            )
+        if self.permutations < 0:
+            raise BadInput(
+                f"permutations {self.permutations} is a number of permutations, 0 for none"
+            )
+        if self.seed < 0:
+            raise BadInput(f"seed {self.seed} is negative: give 0 or more")
 
     def at(self, quantile: float) -> Settings:
         """Return the settings of the results at one of the run's quantiles."""

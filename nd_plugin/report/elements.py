@@ -59,25 +59,35 @@ class AdaptiveTable:
     lead: int
     group: int | None = None
     right: tuple[int, ...] = ()  # columns that are aligned on the right
+    # columns that a narrow table goes without, the first of them first; paragraphs have them
+    optional: tuple[int, ...] = ()
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
-        if self._narrowest() <= options.max_width:
-            yield self._table()
-        else:
-            yield from self._paragraphs()
+        for dropped in range(len(self.optional) + 1):
+            columns = self._columns_without(self.optional[:dropped])
+            if self._narrowest(columns) <= options.max_width:
+                yield self._table(columns)
+                return
+        yield from self._paragraphs()
 
-    def _narrowest(self) -> int:
+    def _columns_without(self, dropped: Sequence[int]) -> list[int]:
+        return [
+            column for column in range(len(self.headers)) if column not in dropped
+        ]
+
+    def _narrowest(self, columns: Sequence[int]) -> int:
         """Return the width of the table when the lead is wrapped between its words."""
         widths = []
-        for column, header in enumerate(self.headers):
+        for column in columns:
+            header = self.headers[column]
             texts = [Text(header), *(row[column] for row in self.rows)]
             measure = _longest_word if column == self.lead else _cells
             widths.append(max(map(measure, texts)))
         return sum(widths) + GAP * (len(widths) - 1)
 
-    def _table(self) -> Table:
+    def _table(self, columns: Sequence[int]) -> Table:
         has_headers = any(self.headers)
         table = Table(
             box=None,
@@ -86,15 +96,15 @@ class AdaptiveTable:
             pad_edge=False,
             show_header=has_headers,
         )
-        for column, header in enumerate(self.headers):
+        for column in columns:
             table.add_column(
-                header,
+                self.headers[column],
                 justify="right" if column in self.right else "left",
                 no_wrap=column != self.lead,
                 overflow="fold",
             )
         for row in self.rows:
-            table.add_row(*row)
+            table.add_row(*(row[column] for column in columns))
         return table
 
     def _paragraphs(self) -> Iterator[RenderableType]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nd_plugin.report.error_bars.records import ChanceLevel, LayerIntervals
     from nd_plugin.results.dissection import Dissection
 
 # of a unit and its label: fields of `UnitScore`, columns, values of ``--by``
@@ -149,6 +150,22 @@ class LayerReport:
         if self.run in ("", self.layer):
             return self.layer
         return f"{self.run} {self.layer}"
+
+    @property
+    def intervals(self) -> LayerIntervals | None:
+        """Intervals of counts and IoU, 95 %; None where the run has no folds."""
+        dissection = self.dissection
+        if dissection is None or dissection.folds is None:
+            return None
+        return dissection.intervals()
+
+    @property
+    def chance_level(self) -> ChanceLevel | None:
+        """Counts to expect by chance; None where the run has no permutations."""
+        dissection = self.dissection
+        if dissection is None or dissection.chance is None:
+            return None
+        return dissection.chance_level
 
     def best(
         self, category: str, most: int | None = None

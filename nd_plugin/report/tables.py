@@ -9,6 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 from nd_plugin.contracts.provenance import Provenance, Settings
+from nd_plugin.report.error_bars.columns import (
+    error_bar_columns,
+    error_bar_content,
+    error_bar_values,
+)
 from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import (
     SCORE_NAMES,
@@ -41,9 +46,22 @@ def unit_row(score: UnitScore) -> dict[str, Any]:
     return row
 
 
-def units_csv(scores: Sequence[UnitScore]) -> str:
-    """Return units.csv: a line for each unit, columns `UNIT_COLUMNS`."""
-    return _csv(UNIT_COLUMNS, [unit_row(score) for score in scores])
+def unit_rows(report: LayerReport) -> list[dict[str, Any]]:
+    """Return the columns of units.csv of each unit, and those of error bars where there are any."""
+    pairs = zip(report.scores, error_bar_values(report), strict=True)
+    return [{**unit_row(score), **values} for score, values in pairs]
+
+
+def units_csv(report: LayerReport) -> str:
+    """Return units.csv: a line for each unit, columns `UNIT_COLUMNS` and those of error bars."""
+    columns = (*UNIT_COLUMNS, *error_bar_columns([report]))
+    return _csv(columns, unit_rows(report))
+
+
+def unit_contents(report: LayerReport) -> list[dict[str, Any]]:
+    """Return everything that is known of each unit, by name."""
+    pairs = zip(report.scores, error_bar_values(report), strict=True)
+    return [{**asdict(score), **values} for score, values in pairs]
 
 
 def to_csv(reports: Sequence[LayerReport]) -> str:
@@ -52,21 +70,22 @@ def to_csv(reports: Sequence[LayerReport]) -> str:
     The column ``run`` precedes where there are several, and ``unit_in_file`` follows where a file
     that was read numbers its units from 1.
     """
-    columns = ["layer", *UNIT_COLUMNS]
+    columns = ["layer", *UNIT_COLUMNS, *error_bar_columns(reports)]
     if any(report.run for report in reports):
         columns.insert(0, "run")
     if any(report.first_unit_in_source for report in reports):
         columns.append(UNIT_IN_FILE)
     rows = []
     for report in reports:
-        for score in report.scores:
+        for unit_values in unit_rows(report):
             row = {
                 "run": report.run,
                 "layer": report.layer,
-                **unit_row(score),
-                UNIT_IN_FILE: score.unit + report.first_unit_in_source,
+                **unit_values,
+                UNIT_IN_FILE: unit_values["unit"] + report.first_unit_in_source,
             }
-            rows.append({name: row[name] for name in columns})
+            # a run without error bars leaves their columns empty beside one that has them
+            rows.append({name: row.get(name, "") for name in columns})
     return _csv(columns, rows)
 
 
@@ -102,14 +121,15 @@ def _layer_content(report: LayerReport) -> dict[str, Any]:
     return {
         **run,
         **report.summary.to_dict(),
+        **error_bar_content(report),
         "min_iou": report.min_iou,
         "labelled_by": report.label_score,
         "precision": report.precision or None,
         "notes": list(report.notes),
         "nearest_misses": [_miss_content(miss) for miss in report.nearest_misses()],
         "unit_scores": [
-            _unit_content(score, report.first_unit_in_source)
-            for score in report.scores
+            _unit_content(content, report.first_unit_in_source)
+            for content in unit_contents(report)
         ],
     }
 
@@ -124,11 +144,12 @@ def _miss_content(miss: NearestMiss) -> dict[str, Any]:
     }
 
 
-def _unit_content(score: UnitScore, first_unit_in_source: int) -> dict[str, Any]:
+def _unit_content(
+    content: dict[str, Any], first_unit_in_source: int
+) -> dict[str, Any]:
     """Return a unit's score; with its number in the file that was read, where that differs."""
-    content = asdict(score)
     if first_unit_in_source:
-        content[UNIT_IN_FILE] = score.unit + first_unit_in_source
+        return {**content, UNIT_IN_FILE: content["unit"] + first_unit_in_source}
     return content
 
 
@@ -138,7 +159,8 @@ def dissection_json(
     """Return everything of one layer but its arrays: summary, units, notes, what was run."""
     content = {
         "summary": report.summary.to_dict(),
-        "units": [asdict(score) for score in report.scores],
+        **error_bar_content(report),
+        "units": unit_contents(report),
         "notes": list(report.notes),
         "settings": asdict(settings),
         "provenance": asdict(provenance),

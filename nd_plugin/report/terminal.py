@@ -18,7 +18,15 @@ from rich.text import Text
 
 from nd_plugin.report.colours import FAINT, GOOD, WARNING, category_colours
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
-from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore
+from nd_plugin.report.error_bars.texts import (
+    count_intervals,
+    count_text,
+    error_bar_lines,
+    iou_range_text,
+    per_cent,
+    range_text,
+)
+from nd_plugin.report.layer_report import LayerReport, UnitScore
 from nd_plugin.report.thresholds import tables as sweep_tables
 from nd_plugin.report.thresholds.sweep import quantile_sweeps
 
@@ -41,7 +49,9 @@ def render(report: LayerReport) -> RenderableType:
 def _blocks(report: LayerReport) -> Iterator[RenderableType]:
     yield Heading(Text(report.title, style="bold"))
     yield facts_table(tuple(report.facts.items()))
-    yield Padding(_headline(report.summary), CELL_ABOVE)
+    yield Padding(_headline(report), CELL_ABOVE)
+    for line in error_bar_lines(report):
+        yield Text(line, style=FAINT)
     yield _bars(report)
     if report.summary.detectors:
         yield Padding(_best(report), CELL_ABOVE)
@@ -55,12 +65,20 @@ def _blocks(report: LayerReport) -> Iterator[RenderableType]:
         yield Padding(_notes(report.notes), CELL_ABOVE)
 
 
-def _headline(summary: Summary) -> Text:
+def _headline(report: LayerReport) -> Text:
+    summary = report.summary
+    intervals = count_intervals(report)
+    unique_interval = intervals.unique_detectors if intervals else None
+    interval = intervals.detectors if intervals else None
     text = Text()
     unique = summary.unique_detectors
     text.append(str(unique), style=f"bold {GOOD}" if unique else "bold")
     text.append(f" unique {plural(unique, 'detector')}", style="bold")
+    if unique_interval is not None:
+        text.append(f" ({range_text(unique_interval)})")
     detectors = f"{summary.detectors} {plural(summary.detectors, 'detector')}"
+    if interval is not None:
+        detectors = f"{detectors} ({range_text(interval)})"
     text.append(f" · {detectors} among {summary.units} units")
     text.append(
         f" · {summary.unique_detectors_per_category} counted per category",
@@ -78,10 +96,12 @@ def _bars(report: LayerReport) -> Table:
     unique = report.summary.unique_detectors_by_category
     units = report.summary.detectors_by_category
     longest = max(unique.values(), default=0)
+    intervals = count_intervals(report)
     colours = category_colours(report.categories)
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
+    # with an interval behind them, numbers begin alike
+    table.add_column(justify="left" if intervals else "right", no_wrap=True)
     table.add_column()  # the bars give way where the terminal is narrow
     table.add_column(style=FAINT, no_wrap=True)
     for category in report.categories:
@@ -89,7 +109,12 @@ def _bars(report: LayerReport) -> Table:
         bar = Bar(count, longest, colours[category])
         unit_count = units.get(category, 0)
         unit_text = f"{unit_count} {plural(unit_count, 'unit')}" if count else ""
-        table.add_row(Text(category), str(count), bar, unit_text)
+        interval = (
+            intervals.unique_detectors_by_category.get(category)
+            if intervals
+            else None
+        )
+        table.add_row(Text(category), count_text(count, interval), bar, unit_text)
     return table
 
 
@@ -120,34 +145,73 @@ class Bar:
 
 
 def _best(report: LayerReport) -> RenderableType:
-    headers = ("best", "concept", *_headers(report), "units")
+    error_bar_headers = _error_bar_headers(report)
+    headers = (
+        "best",
+        "concept",
+        *_score_headers(report),
+        *error_bar_headers,
+        *_unit_headers(report),
+        "units",
+    )
     colours = category_colours(report.categories)
     rows: list[tuple[Text, ...]] = []
     for category in report.categories:
         name = Text(category, style=colours[category])
         for score, units in report.best(category, CONCEPTS_PER_CATEGORY):
-            cells = _score_cells(report, score)
-            rows.append((name, *cells, Text(str(units))))
+            concept, iou, *details = _score_cells(report, score)
+            error_bars = _error_bar_cells(report, score)
+            rows.append(
+                (name, concept, iou, *error_bars, *details, Text(str(units)))
+            )
             name = Text("")
         unique = report.summary.unique_detectors_by_category.get(category, 0)
         if unique > CONCEPTS_PER_CATEGORY:
             more = Text(f"and {unique - CONCEPTS_PER_CATEGORY} more", style=FAINT)
             rows.append((name, more, *[Text("")] * (len(headers) - 2)))
-    numbers = (*_number_columns(report), len(headers) - 1)
-    return AdaptiveTable(headers, tuple(rows), lead=1, group=0, right=numbers)
+    return AdaptiveTable(
+        headers,
+        tuple(rows),
+        lead=1,
+        group=0,
+        right=tuple(range(2, len(headers))),
+        optional=tuple(range(2 + len(error_bar_headers), 2, -1)),
+    )
 
 
-def _headers(report: LayerReport) -> tuple[str, ...]:
-    """Return the headers of a unit's scores, number and threshold; files give no thresholds."""
-    detail = "in file" if report.first_unit_in_source else "threshold"
+def _error_bar_headers(report: LayerReport) -> tuple[str, ...]:
+    """Return the headers of a unit's interval, stability and p-value, those that there are."""
+    headers: tuple[str, ...] = ()
+    if report.intervals is not None:
+        headers += (f"{report.intervals.level * 100:g} %", "stable")
+    if report.chance_level is not None:
+        headers += ("p",)
+    return headers
+
+
+def _error_bar_cells(report: LayerReport, score: UnitScore) -> tuple[Text, ...]:
+    cells: tuple[Text, ...] = ()
+    if report.intervals is not None:
+        interval = iou_range_text(report.intervals.iou(score.unit))
+        stability = float(report.intervals.stability[score.unit])
+        cells += (Text(interval), Text(per_cent(stability)))
+    if report.chance_level is not None:
+        cells += (Text(f"{report.chance_level.p_values[score.unit]:.2g}"),)
+    return cells
+
+
+def _score_headers(report: LayerReport) -> tuple[str, ...]:
+    """Return the headers of a unit's scores: IoU, behind the score that labels units."""
     if report.label_score == "iou":
-        return ("IoU", "unit", detail)
-    return (report.score_name, "IoU", "unit", detail)
+        return ("IoU",)
+    return (report.score_name, "IoU")
 
 
-def _number_columns(report: LayerReport) -> range:
-    """Return the columns with numbers, behind those of category and concept."""
-    return range(2, 2 + len(_headers(report)))
+def _unit_headers(report: LayerReport) -> tuple[str, ...]:
+    """Return the headers of a unit's number and threshold; files give no thresholds."""
+    if report.first_unit_in_source:
+        return ("unit", "in file")
+    return ("unit", "threshold")
 
 
 def _score_cells(report: LayerReport, score: UnitScore) -> tuple[Text, ...]:
@@ -168,7 +232,8 @@ def _score_cells(report: LayerReport, score: UnitScore) -> tuple[Text, ...]:
 
 def _nearest_misses(report: LayerReport) -> RenderableType:
     """Return the best match of each category without detectors."""
-    headers = ("nearest miss", "concept", *_headers(report), "detects")
+    numbers = (*_score_headers(report), *_unit_headers(report))
+    headers = ("nearest miss", "concept", *numbers, "detects")
     misses = {miss.score.category: miss for miss in report.nearest_misses()}
     if not any(miss.label for miss in misses.values()):
         headers = headers[:-1]
@@ -188,7 +253,7 @@ def _nearest_misses(report: LayerReport) -> RenderableType:
         tuple(rows),
         lead=1,
         group=0,
-        right=tuple(_number_columns(report)),
+        right=tuple(range(2, 2 + len(numbers))),
     )
 
 

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
-from nd_plugin.errors import RunInvalid, Unavailable
+from nd_plugin.errors import Unavailable
 from nd_plugin.method.ranks import rank
 from nd_plugin.report import run_description
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore, summarise
-from nd_plugin.report.tables import dissection_json, units_csv
+from nd_plugin.report.tables import dissection_json, unit_contents, units_csv
 from nd_plugin.results import npz_format, pictures_format
 from nd_plugin.results.activation_histograms import ActivationHistograms
 from nd_plugin.results.atomic_files import write_file, write_folder
@@ -25,10 +25,14 @@ from nd_plugin.results.folder_names import (
     PICTURES,
     UNITS,
     is_layer_folder,
+    only_layer_folder,
 )
 from nd_plugin.results.pictured_layer import PicturedLayer
 from nd_plugin.results.scoring.scored_layer import ScoredLayer
 from nd_plugin.results.top_pictures import TopPictures
+from nd_plugin.significance.chance_counts import ChanceCounts
+from nd_plugin.significance.fold_counts import FoldCounts
+from nd_plugin.significance.significant_layer import SignificantLayer
 
 if TYPE_CHECKING:
     import pandas
@@ -39,7 +43,7 @@ Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer):
+class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer, SignificantLayer):
     """Dissection of one layer: thresholds, integer counts, top images, and what was run.
 
     A unit is ``dead`` where it is constant everywhere, and ``sparse`` where it is 0 on more than
@@ -68,11 +72,14 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer):
     provenance: Provenance
     stored_pictures: TopPictures | Path | None = None  # or the file that has them
     histograms: ActivationHistograms | None = None  # None: of an earlier version
+    folds: FoldCounts | None = None  # None: not asked for, or of an earlier version
+    chance: ChanceCounts | None = None  # likewise
     # (category,) mask pixels of the images that have it; None: of an earlier version
     category_pixels: Integers | None = None
-    label_score: str = "iou"  # see `labelled_by`; not saved
-    min_score: float | None = (
-        None  # of detectors, in place of ``min_iou``; not saved
+    label_score: str = "iou"  # see `labelled_by`
+    min_score: float | None = None  # of detectors, in place of ``min_iou``
+    original: Dissection | None = (
+        None  # result whose units this one labels otherwise
     )
 
     @property
@@ -169,6 +176,8 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer):
 
     def files(self) -> dict[str, bytes]:
         """Return what `save` writes, by file name."""
+        if self.original is not None:
+            return self.original.files()
         metadata = {
             "layer": self.layer,
             "categories": self.categories,
@@ -180,13 +189,16 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer):
             "provenance": asdict(self.provenance),
         }
         arrays = {name: getattr(self, name) for name in npz_format.ARRAYS}
-        optional = {"category_pixels": self.category_pixels}
-        by_iou = self.labelled_by("iou")
         files = {
             DISSECTION: npz_format.pack(
-                metadata, arrays, self.histograms, optional
+                metadata,
+                arrays,
+                self.histograms,
+                self.folds,
+                self.chance,
+                optional={"category_pixels": self.category_pixels},
             ),
-            UNITS: units_csv(tuple(by_iou.unit_scores())).encode(),
+            UNITS: units_csv(self.report()).encode(),
         }
         if self.pictures is not None:
             files[PICTURES] = pictures_format.pack(self.pictures)
@@ -198,15 +210,7 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer):
 
         Raises RunInvalid for what is damaged, missing, or of a newer format.
         """
-        path = Path(folder)
-        if not (path / DISSECTION).exists():
-            layers = sorted(file.parent for file in path.glob(f"*/{DISSECTION}"))
-            if len(layers) > 1:
-                names = ", ".join(str(layer) for layer in layers)
-                raise RunInvalid(
-                    f"{folder} holds several layers; load one of {names}"
-                )
-            path = layers[0] if layers else path
+        path = only_layer_folder(Path(folder))
         pictures = path / PICTURES
         return cls(
             **npz_format.unpack(path / DISSECTION),
@@ -217,9 +221,10 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer):
         """Write units.csv, a line for each unit.
 
         Columns: unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector,
-        precision,recall,f1,correlation.
+        precision,recall,f1,correlation; with folds iou_low,iou_high,stability,margin,
+        second_concept; with permutations p_value,q_value.
         """
-        write_file(Path(path), units_csv(tuple(self.unit_scores())).encode())
+        write_file(Path(path), units_csv(self.report()).encode())
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return summary, units, settings and provenance as JSON, and write it to ``path``."""
@@ -239,5 +244,4 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer):
             raise Unavailable(
                 "to_pandas needs pandas, which is not installed: pip install 'nd_plugin[pandas]'"
             ) from error
-        rows = [asdict(score) for score in self.unit_scores()]
-        return pandas.DataFrame(rows).set_index("unit")
+        return pandas.DataFrame(unit_contents(self.report())).set_index("unit")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from nd_plugin.errors import RunInvalid
+
 RUN = "run.json"
 DISSECTION = "dissection.npz"
 UNITS = "units.csv"
@@ -35,6 +37,20 @@ def folder_of(layer: str) -> str:
     )
     only_dots = not safe.strip(".")
     return f"_{safe}" if only_dots else safe
+
+
+def only_layer_folder(folder: Path) -> Path:
+    """Return the folder of a dissection: this one, or that of the only layer of a run.
+
+    Raises RunInvalid for a run of several layers.
+    """
+    if (folder / DISSECTION).exists():
+        return folder
+    layers = sorted(file.parent for file in folder.glob(f"*/{DISSECTION}"))
+    if len(layers) > 1:
+        names = ", ".join(str(layer) for layer in layers)
+        raise RunInvalid(f"{folder} holds several layers; load one of {names}")
+    return layers[0] if layers else folder
 
 
 def state_files(folder: Path) -> list[Path]:

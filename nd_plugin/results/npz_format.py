@@ -15,6 +15,9 @@ from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Identity, Provenance, Settings, Skipped
 from nd_plugin.errors import RunInvalid
 from nd_plugin.results.activation_histograms import ActivationHistograms
+from nd_plugin.significance import stored_arrays
+from nd_plugin.significance.chance_counts import ChanceCounts
+from nd_plugin.significance.fold_counts import FoldCounts
 
 FORMAT = 2
 # name -> dtype, axes: unit, concept, category k, top image
@@ -42,10 +45,12 @@ def pack(
     metadata: Mapping[str, Any],
     arrays: Mapping[str, Any],
     histograms: ActivationHistograms | None = None,
+    folds: FoldCounts | None = None,
+    chance: ChanceCounts | None = None,
     optional: Mapping[str, Any] = MappingProxyType({}),
 ) -> bytes:
     """Return the bytes of an npz file; of ``optional`` arrays those that are not None."""
-    arrays = dict(arrays)
+    arrays = {**arrays, **stored_arrays.pack(folds, chance)}
     for name, array in optional.items():
         if array is not None:
             arrays[name] = array
@@ -73,6 +78,7 @@ def unpack(path: Path) -> dict[str, Any]:
             for name in (*HISTOGRAM_ARRAYS, *OPTIONAL_ARRAYS):
                 if name in stored:
                     arrays[name] = stored[name]
+            significance = stored_arrays.read(stored)
         fields = _fields(metadata)
     except RunInvalid:
         raise
@@ -86,7 +92,22 @@ def unpack(path: Path) -> dict[str, Any]:
     ranges = arrays.pop("histogram_ranges", None)
     if counts is not None and ranges is not None:
         arrays["histograms"] = ActivationHistograms(counts, ranges)
-    return {**fields, **arrays}
+    folds, chance = _unpack_significance(significance, arrays, path)
+    return {**fields, **arrays, "folds": folds, "chance": chance}
+
+
+def _unpack_significance(
+    significance: Mapping[str, Any], arrays: Mapping[str, Any], path: Path
+) -> tuple[FoldCounts | None, ChanceCounts | None]:
+    """Unpack the optional counts by fold and by permutation, checked. Raises RunInvalid."""
+    names = ("intersection", "unit_area", "concept_area", "category_images")
+    counts = stored_arrays.LayerCounts(**{name: arrays[name] for name in names})
+    try:
+        return stored_arrays.unpack(significance, counts)
+    except RunInvalid as error:
+        raise RunInvalid(
+            f"{path} is damaged: {error}; dissect the layer again"
+        ) from error
 
 
 def _check_format(metadata: Any, path: Path) -> None:

@@ -11,6 +11,7 @@ from nd_plugin.contracts.provenance import Provenance, Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.probe_data.batches import Feed
 
+SIGNIFICANCE_SETTINGS = ("folds", "permutations", "seed")
 # they change no number, and are followed after the last image
 PICTURE_SETTINGS = ("pictures", "picture_budget")
 
@@ -38,8 +39,16 @@ def describe(
 
 
 def _settings(settings: Settings) -> dict[str, Any]:
-    """Return settings with all quantiles, whether there are several or one."""
-    return {**asdict(settings), "quantiles": list(settings.all_quantiles)}
+    """Return settings with all quantiles, whether there are several or one.
+
+    Those of folds and permutations are left out of a run without these: earlier versions have not
+    described them, and a seed alone decides nothing.
+    """
+    described = {**asdict(settings), "quantiles": list(settings.all_quantiles)}
+    if not settings.folds and not settings.permutations:
+        for name in SIGNIFICANCE_SETTINGS:
+            del described[name]
+    return described
 
 
 def check_same(

@@ -18,6 +18,7 @@ import numpy as np
 
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.site.concept_scores import DIGITS, LEVEL, ConceptScores
+from nd_plugin.site.error_bar_block import error_bar_block
 from nd_plugin.site.image_columns import (
     PictureFiles,
     annotation_columns,
@@ -86,7 +87,7 @@ class LayerBlocks:
             "firstUnit": report.first_unit_in_source,
             "isRun": report.dissection is not None,
             "hasPictures": self.pictures is not None,
-            "units": self._unit_columns(),
+            "units": self._unit_columns() | error_bar_block(report),
             "others": self._other_matches(),
         }
 

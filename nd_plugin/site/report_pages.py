@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from nd_plugin.errors import BadInput
+from nd_plugin.report.error_bars.records import CountInterval
+from nd_plugin.report.error_bars.texts import (
+    count_intervals,
+    error_bar_lines,
+    mean_count_text,
+    per_cent,
+)
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.thresholds.sweep import quantile_sweeps
 from nd_plugin.site import pages
@@ -41,6 +48,14 @@ SCRIPTS = (
 
 
 @dataclass(frozen=True)
+class ChanceFigures:
+    """Figures of the level of chance, in words."""
+
+    detectors: str
+    rate: str
+
+
+@dataclass(frozen=True)
 class LayerSection:
     """What the template shows of a layer without a script."""
 
@@ -52,6 +67,12 @@ class LayerSection:
     concepts: list[ConceptBars]
     provenance: list[tuple[str, str]]
     has_pictures: bool
+    error_bars: list[
+        str
+    ]  # what intervals and chance level are; empty where there are none
+    unique_interval: CountInterval | None
+    detectors_interval: CountInterval | None
+    chance: ChanceFigures | None
 
 
 def folder_files(reports: Sequence[LayerReport]) -> dict[str, bytes]:
@@ -152,6 +173,7 @@ def _section(
     layer: LayerBlocks, categories: Sequence[str], longest: int
 ) -> LayerSection:
     report = layer.report
+    intervals = count_intervals(report)
     return LayerSection(
         id=layer.name,
         title=layer.title,
@@ -161,4 +183,16 @@ def _section(
         concepts=concept_bars(report, layer.scores, categories),
         provenance=provenance_facts(report),
         has_pictures=layer.pictures is not None,
+        error_bars=error_bar_lines(report),
+        unique_interval=intervals.unique_detectors if intervals else None,
+        detectors_interval=intervals.detectors if intervals else None,
+        chance=_chance_figures(report),
     )
+
+
+def _chance_figures(report: LayerReport) -> ChanceFigures | None:
+    chance = report.chance_level
+    if chance is None:
+        return None
+    rate = per_cent(chance.false_discovery_rate)
+    return ChanceFigures(mean_count_text(chance.detectors.mean), rate)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from nd_plugin.report.error_bars.records import CountInterval
+from nd_plugin.report.error_bars.texts import count_intervals
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.site.concept_scores import ConceptScores
 
@@ -21,6 +23,9 @@ class Bar:
     start: float = 0.0
     units: int = 0
     concept: int = 0  # number of the concept, of bars of concepts
+    interval: CountInterval | None = None  # of the count, where the run has folds
+    low: float = 0.0  # ends of the interval, in per cent of the chart's width
+    high: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -39,14 +44,26 @@ def category_bars(report: LayerReport, categories: Sequence[str]) -> list[Bar]:
     """
     unique = report.summary.unique_detectors_by_category
     units = report.summary.detectors_by_category
-    longest = max(unique.values(), default=0)
+    intervals = count_intervals(report)
+    interval_of = intervals.unique_detectors_by_category if intervals else {}
+    upper_ends = [interval.high for interval in interval_of.values()]
+    longest = max([*unique.values(), *upper_ends], default=0)
     bars = []
     for name in report.categories:
         count = unique.get(name, 0)
         width = _per_cent(count, longest)
         number = categories.index(name)
-        bars.append(Bar(name, number, count, width, units=units.get(name, 0)))
+        bar = Bar(name, number, count, width, units=units.get(name, 0))
+        bars.append(_with_interval(bar, interval_of.get(name), longest))
     return bars
+
+
+def _with_interval(bar: Bar, interval: CountInterval | None, longest: int) -> Bar:
+    if interval is None:
+        return bar
+    low = _per_cent(interval.low, longest)
+    high = _per_cent(interval.high, longest)
+    return replace(bar, interval=interval, low=low, high=high)
 
 
 def stacked_bars(

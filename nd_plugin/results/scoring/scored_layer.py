@@ -49,6 +49,7 @@ class ScoredLayer:
     settings: Settings
     label_score: str
     min_score: float | None
+    original: Dissection | None
 
     @cached_property
     def category_of(self) -> Integers:
@@ -101,7 +102,8 @@ class ScoredLayer:
         """Return the same result with units labelled and ordered by another score.
 
         A detector is still a unit whose label has an IoU above ``min_iou``, unless ``min_score``
-        is given: then the score of its label must be above that. What is saved is not changed.
+        is given: then the score of its label must be above that. Intervals and p-values are of
+        labels by IoU, and left out. What `save` writes is not changed.
 
         Raises:
             BadInput: A name that no score has, or ``min_score`` outside [-1, 1).
@@ -110,8 +112,18 @@ class ScoredLayer:
         self._check_score(by)
         if min_score is not None and not -1 <= min_score < 1:
             raise BadInput(f"min_score {min_score} is not between -1 and 1")
-        dissection = cast("Dissection", self)
-        return replace(dissection, label_score=by, min_score=min_score)
+        dissection = self.original or cast("Dissection", self)
+        if by == "iou" and min_score is None:
+            return dissection
+        # folds and permutations tell how sure labels by IoU are, and no others
+        return replace(
+            dissection,
+            label_score=by,
+            min_score=min_score,
+            original=dissection,
+            folds=None,
+            chance=None,
+        )
 
     @cached_property
     def label_scores(self) -> Floats:

@@ -36,10 +36,21 @@ function unitText(layer, unit) {
   return `unit ${unit}${inFile}`;
 }
 
+// Interval of the IoU with the label: 0.194–0.379.
+function rangeText(layer, unit) {
+  const { low, high } = layer.units.intervals;
+  return `${low[unit].toFixed(3)}–${high[unit].toFixed(3)}`;
+}
+
+function iouText(layer, unit) {
+  const range = layer.units.intervals ? ` (${rangeText(layer, unit)})` : "";
+  return `IoU ${layer.units.iou[unit].toFixed(4)}${range}`;
+}
+
 function unitCard(layer, unit) {
   const concept = layer.units.label[unit];
   const title = [swatch(layer.category(concept)), element("bdi", {}, layer.conceptName(concept))];
-  const details = [layer.categoryName(concept), `IoU ${layer.units.iou[unit].toFixed(4)}`, unitText(layer, unit)];
+  const details = [layer.categoryName(concept), iouText(layer, unit), unitText(layer, unit)];
   return card(layer, unit, title, details);
 }
 

@@ -37,10 +37,27 @@ function verdict(layer, unit) {
       ...["|M", sub("k"), `| = ${count(unitArea[unit])}, |L`, sub("c"), `| = ${count(conceptArea[unit])}`],
     ]],
   ];
+  facts.push(...errorBars(layer, unit));
   if (threshold[unit] !== null) facts.push([["threshold T", sub("k")], [significant(threshold[unit])]]);
   if (state[unit] !== "live") facts.push(["state", [STATES[state[unit]] ?? state[unit]]]);
   if (layer.firstUnit) facts.push(["in the file", [`unit ${unit + layer.firstUnit}`]]);
   return definitions(facts);
+}
+
+// What the run's folds of images and permuted annotations say of a unit, where it has any.
+function errorBars(layer, unit) {
+  const { intervals, chance } = layer.units;
+  const facts = [];
+  if (intervals) {
+    const second = layer.conceptName(intervals.second[unit]);
+    facts.push([`${percent(intervals.level)} interval`, [`IoU ${rangeText(layer, unit)}`]]);
+    facts.push(["name kept", [
+      `in ${percent(intervals.stability[unit])} of the resamples; IoU ${intervals.margin[unit].toFixed(4)} above the second, `,
+      element("bdi", {}, second),
+    ]]);
+  }
+  if (chance) facts.push(["p-value", [`${chance.p[unit]}, q-value ${chance.q[unit]} (${plural(chance.permutations, "permutation")})`]]);
+  return facts;
 }
 
 const STATES = {
