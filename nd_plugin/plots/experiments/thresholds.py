@@ -33,6 +33,8 @@ NO_DETECTOR = "no detector"
 NO_DETECTOR_COLOUR = "0.6"
 LINE_OPACITY = 0.5
 QUARTILE_OPACITY = 0.25
+INTERVAL_OPACITY = 0.15
+BY_CHANCE = "by chance"
 
 
 def plot_labels_over_quantiles(
@@ -40,7 +42,8 @@ def plot_labels_over_quantiles(
 ) -> Axes | Figure:
     """Draw unique detectors, in all and by category, over τ; a panel for each layer.
 
-    Figure 28 of the paper.
+    Figure 28 of the paper. Around all of them a band of 95 % intervals where the run has folds, and
+    those to expect by chance where it has permutations.
 
     Args:
         results: Dissections or reports of one or several layers, each at several quantiles.
@@ -56,7 +59,11 @@ def plot_labels_over_quantiles(
     sweeps = quantile_sweeps(reports)
     if len(sweeps) <= 1:
         # a single quantile has its point, too
-        return plot_quantiles(sweeps[0].reports if sweeps else reports, ax=ax)
+        return (
+            _labels_panel(sweeps[0], ax)
+            if sweeps
+            else plot_quantiles(reports, ax=ax)
+        )
     return _panels(sweeps, ax, _labels_panel)
 
 
@@ -109,8 +116,36 @@ def _panels(
     return figure
 
 
-def _labels_panel(sweep: QuantileSweep, ax: Axes) -> Axes:
-    return plot_quantiles(sweep.reports, ax=ax)
+def _labels_panel(sweep: QuantileSweep, ax: Axes | None) -> Axes:
+    axes = plot_quantiles(sweep.reports, ax=ax)
+    _draw_intervals(axes, sweep)
+    chance = [point.chance_unique_detectors for point in sweep.points]
+    if None not in chance:
+        axes.plot(
+            sweep.quantiles,
+            np.array(chance, dtype=np.float64),
+            color=axes.xaxis.label.get_color(),
+            linestyle=":",
+            label=BY_CHANCE,
+        )
+        handles, _ = axes.get_legend_handles_labels()
+        legend_above(axes, handles)
+    return axes
+
+
+def _draw_intervals(ax: Axes, sweep: QuantileSweep) -> None:
+    """Draw the interval of all unique detectors as a band, where the run has folds."""
+    intervals = [point.intervals for point in sweep.points]
+    unique = [each.unique_detectors for each in intervals if each is not None]
+    if len(unique) == len(intervals):
+        ax.fill_between(
+            sweep.quantiles,
+            [interval.low for interval in unique],
+            [interval.high for interval in unique],
+            color=ax.xaxis.label.get_color(),
+            alpha=INTERVAL_OPACITY,
+            linewidth=0,
+        )
 
 
 def _iou_panel(sweep: QuantileSweep, ax: Axes | None) -> Axes:

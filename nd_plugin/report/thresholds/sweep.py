@@ -8,6 +8,8 @@ from functools import cached_property
 from statistics import median
 
 from nd_plugin.report.categories import all_categories
+from nd_plugin.report.error_bars.records import CountIntervals
+from nd_plugin.report.error_bars.texts import count_intervals
 from nd_plugin.report.layer_report import LayerReport, count_by
 
 PAPER_QUANTILE = 0.005
@@ -26,9 +28,13 @@ class SweepPoint:
     labels_by_category: Mapping[str, int]
     median_iou: float  # of all units with their labels
     kept_labels: int  # units whose label is the same as at the reference
-    best_units: (
-        int  # units whose IoU is nowhere higher; ties to the smaller quantile
-    )
+    # units whose IoU is nowhere higher; ties to the smaller quantile
+    best_units: int
+    # of resampled images; None where the run has no folds
+    intervals: CountIntervals | None = None
+    # mean counts where annotations are permuted; None where the run has no permutations
+    chance_detectors: float | None = None
+    chance_unique_detectors: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,7 @@ class QuantileSweep:
     def _point(self, index: int) -> SweepPoint:
         report = self.reports[index]
         summary = report.summary
+        chance = report.chance_level
         quantile = self.quantiles[index]
         labels = _labels(report)
         reference = _labels(self.reports[self.reference_index])
@@ -110,6 +117,11 @@ class QuantileSweep:
             median_iou=median(self.iou[index]) if self.units else 0.0,
             kept_labels=sum(label == earlier for label, earlier in pairs),
             best_units=self.best_quantiles.count(quantile),
+            intervals=count_intervals(report),
+            chance_detectors=None if chance is None else chance.detectors.mean,
+            chance_unique_detectors=None
+            if chance is None
+            else chance.unique_detectors.mean,
         )
 
 

@@ -241,14 +241,15 @@ class ScoredLayer:
     @property
     def label_note(self) -> str:
         """Note on the score that labels units; "" for IoU."""
-        if self.min_score is not None:
-            return (
-                f"units are labelled and ordered by {self.label_score}; a detector is a unit whose "
-                f"label has {self.label_score} > {self.min_score:g}"
-            )
-        if self.label_score == "iou":
+        if self.original is None:
             return ""
-        return (
-            f"units are labelled and ordered by {self.label_score}; a detector is still a unit "
-            f"whose label has IoU > {self.settings.min_iou:g}"
-        )
+        detector = f"a detector is still a unit whose label has IoU > {self.settings.min_iou:g}"
+        if self.min_score is not None:
+            limit = f"{self.label_score} > {self.min_score:g}"
+            detector = f"a detector is a unit whose label has {limit}"
+        note = f"units are labelled and ordered by {self.label_score}; {detector}"
+        if self.original.folds is not None or self.original.chance is not None:
+            note += (
+                "; intervals and p-values, which are of labels by IoU, are left out"
+            )
+        return note

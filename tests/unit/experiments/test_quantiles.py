@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_folds import with_error_bars
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -238,6 +239,59 @@ class TestFigures:
         ticks = [text.get_text() for text in ax.get_xticklabels()]
         assert ax.get_xscale() == "log"
         assert ticks == ["0.005", "0.01", "0.02", "0.1"]
+
+
+class TestErrorBars:
+    @pytest.fixture
+    def barred(self, swept: list[Dissection]) -> list[Dissection]:
+        return [with_error_bars(dissection) for dissection in swept]
+
+    def test_points_have_those_of_the_reports(
+        self, barred: list[Dissection], tmp_path: Path
+    ) -> None:
+        (sweep,) = sweep_quantiles(barred)
+        file = save_sweeps([sweep], tmp_path / "s.csv")
+        rows = list(csv.DictReader(io.StringIO(file.read_text())))
+        content = json.loads(save_sweeps([sweep], tmp_path / "s.json").read_text())
+        points = content["quantile_sweeps"][0]["points"]
+        for index, dissection in enumerate(barred):
+            unique = dissection.intervals().counts.unique_detectors
+            chance = dissection.chance_level.unique_detectors.mean
+            ends = [unique.low, unique.high]
+            assert points[index]["intervals"]["unique_detectors"] == ends
+            assert points[index]["chance_unique_detectors"] == chance
+            row = rows[index]
+            assert [int(row["unique_low"]), int(row["unique_high"])] == ends
+            assert float(row["chance_unique"]) == chance
+
+    def test_they_are_shown(self, barred: list[Dissection]) -> None:
+        text = to_text([dissection.report() for dissection in barred])
+        unique = barred[0].intervals().counts.unique_detectors
+        assert f"0.005  2 ({unique.low}-{unique.high})" in text
+        assert "by chance: unique detectors to expect" in text
+
+    def test_they_are_drawn(self, barred: list[Dissection]) -> None:
+        ax = plot_labels_over_quantiles(barred)
+        assert isinstance(ax, Axes)
+        chance = [each.chance_level.unique_detectors.mean for each in barred]
+        assert lines(ax)["by chance"] == chance
+        (band,) = ax.collections
+        heights = band.get_paths()[0].vertices[:, 1]
+        unique = [each.intervals().counts.unique_detectors for each in barred]
+        assert heights.max() == max(interval.high for interval in unique)
+        assert heights.min() == min(interval.low for interval in unique)
+
+    def test_labels_by_another_score_go_without(
+        self, barred: list[Dissection], tmp_path: Path
+    ) -> None:
+        view = barred[0].labelled_by("recall")
+        assert (
+            view.report().intervals is None and view.report().chance_level is None
+        )
+        assert "of labels by IoU, are left out" in view.notes[0]
+        assert view.labelled_by("iou") is barred[0]
+        loaded = Dissection.load(view.save(tmp_path / "layer"))
+        assert loaded.folds is not None and loaded.chance is not None
 
 
 def test_from_a_saved_run(swept: list[Dissection], tmp_path: Path) -> None:
