@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from nd_plugin.accelerator.annotations import DeviceAnnotations, find_categories
@@ -13,8 +14,10 @@ from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.machine.transfers import to_device
 from nd_plugin.method.annotations import Counts
 from nd_plugin.method.counting import ConceptCounts
+from nd_plugin.probe_data.annotation_tensors import AnnotationTensors
 from nd_plugin.probe_data.batch import Batch
 from nd_plugin.probe_data.remarks import Remarks
+from nd_plugin.significance.image_concepts import ImageConcepts
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class BatchAnnotations:
     skipped: Sequence[Skipped]
     image_count: int
     remarks: Remarks
+    # for folds and permutations
+    image_concepts: Sequence[ImageConcepts] = ()
 
     @property
     def nbytes(self) -> int:
@@ -40,14 +45,18 @@ def annotations_on(
     categories: int,
     category_of: Counts,
     readable: AbstractSet[int],
+    *,
+    with_image_concepts: bool = False,
 ) -> BatchAnnotations:
     """Copy the annotations of the ``readable`` images of a batch to a device.
 
-    There are so many ``categories``; ``category_of`` is (concept,).
+    There are so many ``categories``; ``category_of`` is (concept,). ``with_image_concepts``: the
+    concepts of single images stay on the host.
     """
     areas = ConceptCounts.empty(len(category_of), categories)
     device_category_of = to_device(torch.from_numpy(category_of), device)
     by_size = []
+    image_concepts = []
     for on_host in batch.annotations:
         counted = on_host.of_images(readable)
         areas.update_images(
@@ -57,6 +66,8 @@ def annotations_on(
             category_of,
             counted.size[0] * counted.size[1],
         )
+        if with_image_concepts:
+            image_concepts.append(_image_concepts(counted))
         members = to_device(counted.members, device)
         by_size.append(
             DeviceAnnotations(
@@ -73,4 +84,17 @@ def annotations_on(
         batch.skipped,
         batch.image_count,
         batch.annotation_remarks,
+        image_concepts,
+    )
+
+
+def _image_concepts(annotations: AnnotationTensors) -> ImageConcepts:
+    """Return the concepts of images in memory of their own: that of a batch is used again."""
+    images = annotations.images.tolist()
+    return ImageConcepts(
+        np.array(images, np.int64),
+        np.array([annotations.size] * len(images), np.int64).reshape(-1, 2),
+        annotations.concept_counts.numpy().copy(),
+        annotations.concepts.numpy().copy(),
+        annotations.areas.numpy().copy(),
     )

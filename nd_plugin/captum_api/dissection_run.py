@@ -41,8 +41,11 @@ def run_dissection(
 ) -> Any:
     """Dissect layers, with checkpoints if a folder is given; announce each result to plugins.
 
-    Returns one dissection for each layer, or, for several quantiles, a list for each layer.
+    Returns one dissection for each layer, or, for several quantiles, a list for each layer. Raises
+    BadInput for no layer.
     """
+    if not layers:
+        raise BadInput("no layer to dissect: the list of layers is empty")
     progress = StageProgress(disable=not show_progress)
     if checkpoint is None:
         with progress:

@@ -157,6 +157,9 @@ class LayerDissection(DissectedLayer):
         pictures: bool | int = True,
         picture_budget: int = PICTURE_BUDGET,
         max_pixels: int | None = None,
+        folds: int = 0,
+        permutations: int = 0,
+        seed: int = 0,
         preprocess: Preprocess | None = None,
         precision: str | None = None,
         show_progress: bool = False,
@@ -164,10 +167,8 @@ class LayerDissection(DissectedLayer):
         r"""Dissect the layer on a concept set.
 
         Args:
-            concept_set: ``"broden:ROOT"``, ``"masks:ROOT"``, ``"shapes"``, a spec of an installed
-                plugin, or an object with the protocol `ConceptSet`.
-            quantile: τ, the fraction of locations above a unit's threshold (paper, section 2.1);
-                several at the cost of one forward pass.
+            concept_set: ``"broden:ROOT"``, ``"shapes"``, any plugin's spec, or a `ConceptSet`.
+            quantile: τ, fraction of locations above a unit's threshold (section 2.1); or several.
             min_iou: A unit whose best IoU is above this is a detector.
             anchor: Cells at ``"rf"``, receptive fields' centres, or ``"cell"``, spread evenly.
             mask_size: ``"native"``, N or ``"HxW"``; None: Broden's own, else half the input.
@@ -176,29 +177,27 @@ class LayerDissection(DissectedLayer):
             limit: Number of images to use, from the first; None uses all.
             memory: Bytes for maps stored during the pass (1 GiB); more go to a temporary file.
             device_memory: Bytes of a GPU for maps and annotations (40 % of what is free).
-            checkpoint: Folder for the state of the run, removed at the end. An interrupted
-                dissection that is found there is continued.
+            checkpoint: Folder for the state of the run, from which an interrupted one continues.
             strict: Fail for unreadable images, and for layers that vary from run to run.
             top_images: Number of most activating images recorded for each unit.
             pictures: Number of these with pictures and masks in the result; True: 15, False: 0.
-            picture_budget: Bytes of a layer's pictures; beyond it, fewer images have pictures.
+            picture_budget: Bytes of a layer's pictures; beyond it, fewer images have any.
             max_pixels: Most pixels of an image or mask; None: ND_MAX_PIXELS, else 179 million.
+            folds: Number of random parts of the images that are counted apart, for intervals.
+            permutations: Permutations of annotations, for the level of chance; drawn by ``seed``.
             precision: As in `ModelOptions`: ``"float32"`` (None), ``"tf32"``, ``"float16"`` …
             preprocess: Preprocessing of images; None: the model's own metadata, else ImageNet's.
             show_progress: Show a progress bar on stderr.
 
         Returns:
-            A Dissection; for a list of layers a list of them, in that order; for several quantiles
-            a list in place of each. Also stored as ``self.dissection``.
+            A Dissection, or a list for a list of layers; for several quantiles a list in place of
+            each. Also stored as ``self.dissection``.
 
         Raises:
             BadInput: LayerNotFound, LayerAmbiguous, UnitsNotFound, ConceptSetInvalid, …
             RunFailed: ModelFailed, NonFiniteActivation, Unreadable.
             Unavailable: A backend, device or precision that this machine does not have.
         """
-        layers = self._layers
-        if not layers:
-            raise BadInput("no layer to dissect: the list of layers is empty")
         model = in_precision(self._reopened().model, precision)
         settings = Settings(
             quantiles=quantile_tuple(quantile),
@@ -211,6 +210,9 @@ class LayerDissection(DissectedLayer):
             pictures=pictures,
             picture_budget=picture_budget,
             max_pixels=max_pixels,
+            folds=folds,
+            permutations=permutations,
+            seed=seed,
         )
         concepts = open_concepts(concept_set)
         inputs = (concepts, preprocess or model.preprocess, settings, model.device)
@@ -283,9 +285,8 @@ class LayerDissection(DissectedLayer):
         explanations = unit_explanation.explain_layer(
             question, self._opened.cuts, settings, self.dissection
         )
-        self.contribution = (
-            explanations[0].contribution if len(explanations) else None
-        )
+        kinds = [explanation.contribution for explanation in explanations]
+        self.contribution = kinds[0] if kinds else None
         return explanations
 
     def as_explanation(self, **options: Any) -> Callable[..., Any]:

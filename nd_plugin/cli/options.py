@@ -184,6 +184,30 @@ PictureBudget = Annotated[
     ),
 ]
 
+Folds = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Also count N random parts of the images apart, for intervals by resampling "
+        "without a second run; 50 is a good number.",
+    ),
+]
+
+Permutations = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Also count against N permutations of the annotations among the images: the "
+        "level of chance, and a p-value of at least 1/(N + 1) for each unit.",
+    ),
+]
+
+Seed = Annotated[
+    int, typer.Option(min=0, help="Seed of --folds and --permutations.")
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Html = Annotated[

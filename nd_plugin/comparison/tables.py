@@ -8,6 +8,7 @@ from typing import Any
 from nd_plugin.comparison.compared_layers import ComparedLayer
 from nd_plugin.comparison.concept_matches import ComparedConcept
 from nd_plugin.comparison.differences import Difference, unrecorded_warnings
+from nd_plugin.report.error_bars.columns import error_bar_content
 
 
 def comparison_content(
@@ -31,6 +32,7 @@ def _layer_content(layer: ComparedLayer) -> dict[str, Any]:
         "name": layer.name,
         "run": layer.run,
         **layer.report.summary.to_dict(),
+        **error_bar_content(layer.report),
         "unique_ratio": layer.ratio,
         "min_iou": layer.report.min_iou,
     }

@@ -16,6 +16,13 @@ from nd_plugin.comparison.compared_layers import FEWEST_LAYERS, ComparedLayer
 from nd_plugin.comparison.concept_matches import ComparedConcept
 from nd_plugin.report.colours import FAINT, WARNING, category_colours
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
+from nd_plugin.report.error_bars.texts import (
+    count_text,
+    detectors_interval,
+    mean_count_text,
+    per_cent,
+    unique_interval,
+)
 
 if TYPE_CHECKING:
     from nd_plugin.comparison.layer_comparison import LayerComparison
@@ -69,9 +76,9 @@ def count_rows(layers: Sequence[ComparedLayer]) -> list[tuple[str, list[str]]]:
     """Return the counts by which the paper compares layers: a name, and a text for each layer."""
     summaries = [layer.report.summary for layer in layers]
     rows = [
-        ("unique detectors", [str(item.unique_detectors) for item in summaries]),
+        ("unique detectors", [_unique_text(layer) for layer in layers]),
         ("unique / units", [f"{layer.ratio:.4f}" for layer in layers]),
-        ("detectors", [str(item.detectors) for item in summaries]),
+        ("detectors", [_detectors_text(layer) for layer in layers]),
         ("units", [str(item.units) for item in summaries]),
         (
             "counted per category",
@@ -80,7 +87,32 @@ def count_rows(layers: Sequence[ComparedLayer]) -> list[tuple[str, list[str]]]:
     ]
     if any(item.images is not None for item in summaries):
         rows.append(("images", [_known(item.images) for item in summaries]))
-    return rows
+    return rows + _chance_rows(layers)
+
+
+def _unique_text(layer: ComparedLayer) -> str:
+    """Return the unique detectors, with their interval where the run has folds."""
+    count = layer.report.summary.unique_detectors
+    return count_text(count, unique_interval(layer.report))
+
+
+def _detectors_text(layer: ComparedLayer) -> str:
+    count = layer.report.summary.detectors
+    return count_text(count, detectors_interval(layer.report))
+
+
+def _chance_rows(layers: Sequence[ComparedLayer]) -> list[tuple[str, list[str]]]:
+    """Return the level of chance, where any run has permutations."""
+    levels = [layer.report.chance_level for layer in layers]
+    if not any(levels):
+        return []
+    means = [
+        mean_count_text(level.detectors.mean) if level else "-" for level in levels
+    ]
+    rates = [
+        per_cent(level.false_discovery_rate) if level else "-" for level in levels
+    ]
+    return [("detectors by chance", means), ("false-discovery rate", rates)]
 
 
 def _known(count: int | None) -> str:

@@ -119,6 +119,11 @@ class Settings:
         """All quantiles of the run, one or several."""
         return self.quantiles or (self.quantile,)
 
+    @property
+    def is_by_image(self) -> bool:
+        """Whether counts of single images are needed: for folds, or for permutations."""
+        return bool(self.folds or self.permutations)
+
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 

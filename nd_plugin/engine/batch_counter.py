@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,6 +32,8 @@ from nd_plugin.probe_data.batches import Batch, Feed
 from nd_plugin.probe_data.items import PackedLabels
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Geometry, Size
+from nd_plugin.significance.image_concepts import ImageConcepts
+from nd_plugin.significance.sum_rows import SumRows, sum_rows
 
 MAPS_AT_ONCE = 1024  # dense maps in memory
 COUNTS_AT_ONCE = 2**24  # counts of pixels in memory: maps * combinations of labels
@@ -49,6 +51,7 @@ class Counter:
     geometries: Mapping[str, Geometry]
     readable: AbstractSet[int]  # images that count
     pack_labels_of: AbstractSet[int] = frozenset()  # images, for reports
+    fold_of: Counts | None = None  # (image,) of the probe data set; None: no folds
 
     @cached_property
     def category_of(self) -> Counts:
@@ -81,10 +84,13 @@ class Counter:
         }
         category_count = len(self.feed.concepts.categories)
         concept_counts = ConceptCounts.empty(len(self.category_of), category_count)
+        image_concepts: list[ImageConcepts] = []
         unit_counts: dict[tuple[str, float], list[BatchCounts]] = {}
         for images, labels in _group_by_size(batch, self.readable):
             for image_labels in labels:
                 concept_counts.update(image_labels, self.category_of)
+            if self.feed.settings.is_by_image:
+                image_concepts.append(_image_concepts(images, labels))
             annotations = AnnotationBatch.of(
                 labels, self.category_of, category_count, CPU
             )
@@ -103,6 +109,7 @@ class Counter:
             batch.image_count,
             batch.annotation_remarks,
             packed_labels=batch.packed_labels,
+            image_concepts=image_concepts,
         )
 
     def _sparse_maps(
@@ -130,34 +137,43 @@ class Counter:
         is_lit = maps.peaks > thresholds.values[maps.units]
         is_annotated = images[image_indices] == maps.images
         lit_maps = true_indices(is_lit & is_annotated)
-        return count_intersections(
-            self._dense_pieces(maps, lit_maps, image_indices, annotations),
+        rows = sum_rows(
+            maps.units[lit_maps].long(),
+            maps.images[lit_maps],
             thresholds.values,
+            self.fold_of,
+        )
+        counts = count_intersections(
+            self._dense_pieces(maps, lit_maps, rows, image_indices, annotations),
+            rows.thresholds,
             MaskGrid(
                 self.geometries[layer], self.feed.preprocess.size, annotations.size
             ),
             annotations,
             len(self.category_of),
         )
+        return replace(counts, rows=rows.numbers)
 
     def _dense_pieces(
         self,
         maps: SparseMaps,
         lit_maps: Tensor,
+        rows: SumRows,
         image_indices: Tensor,
         annotations: AnnotationBatch,
     ) -> Iterator[UnitMaps]:
-        """Yield the maps with indices ``lit_maps`` (index,) as dense maps, some at a time."""
+        """Yield the maps with indices ``lit_maps`` (index,) as dense maps, some at a time.
+
+        Their units are the ``rows`` that they are added up in.
+        """
         if not len(lit_maps):
             return
         maps_within_counts = COUNTS_AT_ONCE // annotations.combinations_per_image
         piece_size = max(min(MAPS_AT_ONCE, maps_within_counts), 1)
-        for piece in torch.split(lit_maps, piece_size):
-            yield UnitMaps(
-                image_indices[piece],
-                maps.units[piece].long(),
-                maps.maps(piece, CPU),
-            )
+        pieces = torch.split(lit_maps, piece_size)
+        rows_of_pieces = torch.split(rows.row_of_map, piece_size)
+        for piece, piece_rows in zip(pieces, rows_of_pieces, strict=True):
+            yield UnitMaps(image_indices[piece], piece_rows, maps.maps(piece, CPU))
 
 
 def _group_by_size(
@@ -183,6 +199,18 @@ def _group_by_size(
             )
 
 
+def _image_concepts(
+    images: Tensor, labels: Sequence[LabelCombinations]
+) -> ImageConcepts:
+    """Return the concepts of ``images`` (image,), whose masks have one size."""
+    return ImageConcepts.of(
+        images.tolist(),
+        labels[0].size,
+        [image_labels.concepts for image_labels in labels],
+        [image_labels.areas for image_labels in labels],
+    )
+
+
 def _sparsify(
     maps: Tensor, images: Tensor, thresholds: Sequence[UnitThresholds]
 ) -> SparseMaps:
@@ -204,6 +232,8 @@ class CountedBatch:
     batches: int = 1  # that were counted together
     # for reports, by image
     packed_labels: Mapping[int, PackedLabels] = field(default_factory=dict)
+    # for folds and permutations; of those images that count
+    image_concepts: Sequence[ImageConcepts] = ()
 
 
 def category_indices(concepts: ConceptSet) -> Counts:

@@ -7,7 +7,7 @@ integers. Every process of a ``group`` has to call the functions that take it, i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from itertools import chain
 from operator import add
@@ -17,6 +17,7 @@ import torch
 
 from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.contracts.provenance import Skipped
+from nd_plugin.engine.chance.level import count_chance
 from nd_plugin.engine.part_run import PartRun
 from nd_plugin.engine.passes import count_concepts, observe_again
 from nd_plugin.engine.report_data.activation_sample import ActivationSample
@@ -36,6 +37,7 @@ from nd_plugin.method.lower_bound import CombinedBounds
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Geometry
 from nd_plugin.results.top_pictures import TopPictures
+from nd_plugin.significance.chance_counts import ChanceCounts
 
 T = TypeVar("T")
 
@@ -79,6 +81,8 @@ class CombinedState:
     counted: CountState
     skipped: Sequence[Skipped]
     remarks: Remarks  # on images and annotations
+    # by layer and quantile; nothing without permutations
+    chance: Mapping[tuple[str, float], ChanceCounts]
 
 
 def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState:
@@ -104,12 +108,15 @@ def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState
     count_states = [
         count_concepts(part_run, thresholds_by_layer) for part_run in part_runs
     ]
-    counted = _sum_over_group(reduce(add, count_states), group)
+    counted = reduce(add, count_states).total(group)
     if not counted.areas.images.any() and counted.skipped:
         first = counted.skipped[0]
         raise Unreadable(
             f"none of the annotations can be read; {first.image}: {first.reason}"
         )
+    chance = count_chance(part_runs, thresholds_by_layer, counted, group)
+    for name, notes in chance.notes.items():
+        layers[name].notes += notes
     unannotated = {item.image for item in counted.skipped}
     pictures = take_pictures(part_runs, tops, unannotated, group)
     for name, taken in pictures.items():
@@ -123,6 +130,7 @@ def combine(part_runs: Sequence[PartRun], group: SingleProcess) -> CombinedState
         counted,
         [*skipped, *counted.skipped],
         Remarks.total([*image_remarks, counted.remarks]),
+        chance.counts,
     )
 
 
@@ -274,21 +282,3 @@ def _check_finite(name: str, selected: Sequence[UnitThresholds]) -> None:
                 "activations are above -infinity, and a threshold of -infinity makes no mask; "
                 "look for what makes them -infinity in the layers before"
             )
-
-
-def _sum_over_group(counted: CountState, group: SingleProcess) -> CountState:
-    """Sum the counts of all processes."""
-    units = {}
-    for layer_and_quantile, counts in counted.units.items():
-        units[layer_and_quantile] = replace(
-            counts,
-            intersection=group.total(counts.intersection),
-            unit_area=group.total(counts.unit_area),
-        )
-    areas = reduce(add, group.gather(counted.areas))
-    return CountState(
-        areas,
-        units,
-        _gather_all(counted.skipped, group),
-        remarks=Remarks.total(group.gather(counted.remarks)),
-    )

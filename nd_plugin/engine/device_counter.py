@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import chain
 from operator import add
@@ -18,12 +18,8 @@ from nd_plugin.accelerator.batch_annotations import (
     annotations_on,
 )
 from nd_plugin.accelerator.device_memory import DeviceMemory
-from nd_plugin.accelerator.intersections import (
-    ImageLabels,
-    UnitSums,
-    intersection_adder,
-)
-from nd_plugin.accelerator.lit_pixels import lit_pixel_counter
+from nd_plugin.accelerator.intersections import UnitSums
+from nd_plugin.accelerator.map_counts import LitMaps, MapCounter
 from nd_plugin.candidates.device_maps import JoinedMaps, sparsify_batches
 from nd_plugin.candidates.sparse_maps import PendingMaps, SparseMaps
 from nd_plugin.engine.batch_counter import CountedBatch
@@ -35,11 +31,12 @@ from nd_plugin.method.upsampling import MaskGrid
 from nd_plugin.probe_data.batches import Batch
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Size
+from nd_plugin.significance.sum_rows import sum_rows
 
 IMAGES_AT_ONCE = 2048
-# beside the dense map: indices of its stored cells, and counts of combinations
-BYTES_PER_CELL = 24
-BYTES_PER_COMBINATION = 16
+BYTES_PER_SUM = (
+    16  # of a concept of a unit in a fold: its sum, and its place in a list
+)
 
 
 class AnnotatedBatch(NamedTuple):
@@ -63,9 +60,11 @@ class DeviceCounter:
     category_of: Counts  # (concept,) index of its category
     # values (unit,) on the device, by layer and quantile
     values: dict[tuple[str, float], Tensor] = field(default_factory=dict)
+    fold_of: Counts | None = field(default=None, init=False)  # (image,)
 
     def __post_init__(self) -> None:
         """Copy the thresholds to the device."""
+        self.fold_of = self.part_run.feed.fold_of
         for layer, at_quantiles in self.thresholds.items():
             for at_quantile in at_quantiles:
                 key = (layer, at_quantile.quantile)
@@ -121,6 +120,7 @@ class DeviceCounter:
                     len(feed.concepts.categories),
                     self.category_of,
                     self.part_run.state.readable,
+                    with_image_concepts=feed.settings.is_by_image,
                 )
                 yield AnnotatedBatch(annotations, self._maps_of_rerun(batch))
         finally:
@@ -162,6 +162,9 @@ class DeviceCounter:
             sum(batch.image_count for batch in batches),
             Remarks.total(batch.remarks for batch in batches),
             batches=len(batches),
+            image_concepts=[
+                of_size for batch in batches for of_size in batch.image_concepts
+            ],
         )
 
     def _count_layers(
@@ -177,9 +180,9 @@ class DeviceCounter:
             maps_of_batches = self._maps_of(layer, group)
             maps = JoinedMaps(maps_of_batches) if maps_of_batches else None
             for at_quantile in self.thresholds[layer]:
-                counts[layer, at_quantile.quantile] = [
-                    self._count_layer(layer, at_quantile, maps, joined)
-                ]
+                counts[layer, at_quantile.quantile] = self._count_layer(
+                    layer, at_quantile, maps, joined
+                )
         return counts
 
     def _maps_of(
@@ -202,73 +205,76 @@ class DeviceCounter:
         at_quantile: UnitThresholds,
         maps: JoinedMaps | None,
         annotations_by_size: Sequence[DeviceAnnotations],
-    ) -> BatchCounts:
+    ) -> Sequence[BatchCounts]:
         """Count a layer's maps at one quantile."""
-        concepts = self.part_run.feed.concepts
         thresholds = self.values[layer, at_quantile.quantile]
-        sums = UnitSums.empty(
-            len(thresholds),
-            len(concepts.concepts),
-            len(concepts.categories),
-            self.device,
-        )
-        if maps is not None:
-            for of_size in annotations_by_size:
-                self._count_maps(layer, thresholds, maps, of_size, sums)
-        return _batch_counts(sums)
+        sizes = annotations_by_size if maps is not None else ()
+        if self.fold_of is not None:
+            by_size = (
+                self._count_folds(layer, thresholds, maps, of_size)
+                for of_size in sizes
+                if maps is not None
+            )
+            return list(chain.from_iterable(by_size))
+        sums = self._no_sums(len(thresholds))
+        for of_size in sizes:
+            assert maps is not None
+            lit_maps = self._lit_maps(thresholds, maps, of_size)
+            self._add(layer, lit_maps, of_size, sums)
+        return [_batch_counts(sums)]
 
-    def _count_maps(
+    def _count_folds(
         self,
         layer: str,
         thresholds: Tensor,
         maps: JoinedMaps,
         annotations: DeviceAnnotations,
+    ) -> Iterator[BatchCounts]:
+        """Count by fold: as many units in folds at a time as there is room for their sums."""
+        lit_maps = self._lit_maps(thresholds, maps, annotations)
+        concept_count = len(self.category_of)
+        rows_at_once = max(
+            self.memory.work // (BYTES_PER_SUM * (concept_count + 1)), 1
+        )
+        for start in range(0, len(lit_maps.rows.thresholds), rows_at_once):
+            piece = lit_maps.of_rows(start, start + rows_at_once)
+            sums = self._no_sums(len(piece.rows.thresholds))
+            self._add(layer, piece, annotations, sums)
+            yield replace(_batch_counts(sums), rows=piece.rows.numbers)
+
+    def _lit_maps(
+        self, thresholds: Tensor, maps: JoinedMaps, annotations: DeviceAnnotations
+    ) -> LitMaps:
+        """Return the maps in images of ``annotations`` that exceed ``thresholds`` (unit,)."""
+        row_of_image = annotations.row_of_image(len(self.part_run.feed.concepts))
+        annotation_rows = row_of_image[maps.images]
+        is_lit = (maps.peaks > thresholds[maps.units]) & (annotation_rows >= 0)
+        indices = is_lit.nonzero()[:, 0]
+        rows = sum_rows(
+            maps.units[indices], maps.images[indices], thresholds, self.fold_of
+        )
+        return LitMaps(maps, indices, annotation_rows[indices], rows)
+
+    def _no_sums(self, rows: int) -> UnitSums:
+        concepts = self.part_run.feed.concepts
+        return UnitSums.empty(
+            rows, len(concepts.concepts), len(concepts.categories), self.device
+        )
+
+    def _add(
+        self,
+        layer: str,
+        lit_maps: LitMaps,
+        annotations: DeviceAnnotations,
         sums: UnitSums,
     ) -> None:
-        """Add the lit pixels of maps in the images of ``annotations`` to ``sums``."""
-        part_run = self.part_run
+        """Add the lit pixels of maps to ``sums``."""
         grid = MaskGrid(
-            part_run.state.layers[layer].geometry,
-            part_run.feed.preprocess.size,
+            self.part_run.state.layers[layer].geometry,
+            self.part_run.feed.preprocess.size,
             annotations.size,
         )
-        count_lit_pixels = lit_pixel_counter(self.device, self.memory.work)
-        add_intersections = intersection_adder(self.device, self.memory.work)
-        labels = ImageLabels(annotations.members, annotations.categories)
-        row_of_image = annotations.row_of_image(len(part_run.feed.concepts))
-        rows = row_of_image[maps.images]
-        is_lit = (maps.peaks > thresholds[maps.units]) & (rows >= 0)
-        lit_maps = is_lit.nonzero()[:, 0]
-        combination_count = annotations.members.shape[1]
-        for which, cell_count in self._pieces(maps, lit_maps, combination_count):
-            units = maps.units[which]
-            lit_pixels = count_lit_pixels(
-                maps.dense(which, cell_count),
-                thresholds[units],
-                rows[which],
-                grid,
-                annotations.combinations,
-                combination_count,
-            )
-            add_intersections(lit_pixels, rows[which], units, labels, sums)
-        self.memory.note(count_lit_pixels.note)
-        self.memory.note(add_intersections.note)
-
-    def _pieces(
-        self, maps: JoinedMaps, lit_maps: Tensor, combination_count: int
-    ) -> Iterator[tuple[Tensor, int]]:
-        """Yield indices (map,) of lit maps, some at a time, and how many cells they have stored."""
-        rows, columns = maps.cells
-        bytes_per_map = (
-            BYTES_PER_CELL * rows * columns
-            + BYTES_PER_COMBINATION * combination_count
-        )
-        step = max(self.memory.work // bytes_per_map, 1)
-        pieces = torch.split(lit_maps, step) if len(lit_maps) else ()
-        cell_counts = [maps.counts[piece].sum() for piece in pieces]
-        if not cell_counts:
-            return
-        yield from zip(pieces, torch.stack(cell_counts).tolist(), strict=True)
+        MapCounter(self.device, self.memory).add(lit_maps, grid, annotations, sums)
 
 
 def _batch_counts(sums: UnitSums) -> BatchCounts:

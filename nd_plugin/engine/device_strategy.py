@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -31,8 +32,13 @@ from nd_plugin.candidates.device_maps import sparsify_batches
 from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.candidates.sparse_maps import PendingMaps
 from nd_plugin.engine.batch_counter import CountedBatch
+from nd_plugin.engine.chance.device_counter import (
+    DeviceChanceCounter,
+    StoredMapsOfPart,
+)
+from nd_plugin.engine.chance.permuted import Permuted, UnitBlock
 from nd_plugin.engine.device_counter import DeviceCounter
-from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
+from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer, report_permuted
 from nd_plugin.engine.state import LayerState
 from nd_plugin.machine.transfers import to_device
 from nd_plugin.method.annotations import Counts
@@ -111,6 +117,7 @@ class DeviceStrategy:
             len(part_run.feed.concepts.categories),
             self.category_of,
             part_run.state.readable,
+            with_image_concepts=part_run.feed.settings.is_by_image,
         )
         self.annotations[batch.number] = annotations
         self.annotation_bytes += annotations.nbytes
@@ -196,6 +203,51 @@ class DeviceStrategy:
             self.category_of,
         )
         return counter.count_from(start)
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes for the intersections of a block of units with permuted annotations."""
+        return self.memory.work
+
+    def count_permuted(
+        self,
+        part_runs: Sequence[PartRun],
+        permuted: Permuted,
+        blocks: Sequence[UnitBlock],
+    ) -> Iterator[Counts]:
+        """Count block after block; see `part_run.Strategy.count_permuted`."""
+        counter = DeviceChanceCounter(permuted, self.device, self.memory)
+        for number, block in enumerate(blocks):
+            parts = [
+                _stored_maps(part_run, block.layer)
+                for part_run in part_runs
+                if block.layer in part_run.state.layers
+            ]
+
+            def count(
+                block: UnitBlock = block,
+                parts: Sequence[StoredMapsOfPart] = parts,
+            ) -> Counts:
+                return counter.count(block, parts)
+
+            yield self.memory.survive(count, partial(_release, part_runs, counter))
+            report_permuted(part_runs[0], (number + 1) / len(blocks))
+
+
+def _stored_maps(part_run: PartRun, layer: str) -> StoredMapsOfPart:
+    return StoredMapsOfPart(
+        part_run.state.candidates(layer),
+        part_run.feed.batch_numbers(),
+        part_run.state.layers[layer].geometry,
+        part_run.feed.preprocess.size,
+    )
+
+
+def _release(part_runs: Sequence[PartRun], counter: DeviceChanceCounter) -> None:
+    """Free the device's memory before a second attempt."""
+    counter.resident.clear()
+    for part_run in part_runs:
+        part_run.state.offload()
 
 
 def _update_layer(

@@ -10,13 +10,18 @@ import numpy.typing as npt
 from torch import Tensor
 
 from nd_plugin.contracts.provenance import Provenance, Settings
+from nd_plugin.engine.batch_counter import category_indices
 from nd_plugin.engine.combine import CombinedLayer, CombinedState
 from nd_plugin.engine.part_run import PartRun
+from nd_plugin.engine.state import CountState
 from nd_plugin.engine.unit_statistics import UnitStatistics
 from nd_plugin.method.ranks import complement_rank
 from nd_plugin.pictures.grey_values import WHITES
+from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.results.dissection import Dissection
+from nd_plugin.significance.fold_counts import FoldCounts
+from nd_plugin.significance.image_concepts import ImageConcepts
 
 NO_GEOMETRY = (
     "no receptive-field geometry could be derived: "
@@ -48,7 +53,8 @@ def dissections(
         )
         histograms = layer.sample.histograms(layer.statistics.highest)
         for thresholds in layer.thresholds:
-            counts = combined.counted.units[name, thresholds.quantile]
+            key = (name, thresholds.quantile)
+            counts = combined.counted.units[key]
             dissection = Dissection(
                 layer=name,
                 categories=tuple(feed.concepts.categories),
@@ -70,9 +76,27 @@ def dissections(
                 provenance=layer_provenance,
                 stored_pictures=layer.pictures,
                 histograms=histograms,
+                folds=_fold_counts(feed, combined.counted, key),
+                chance=combined.chance.get(key),
             )
             results.append(dissection)
     return results
+
+
+def _fold_counts(
+    feed: Feed, counted: CountState, key: tuple[str, float]
+) -> FoldCounts | None:
+    """Return the counts by fold of a layer and quantile; None without folds."""
+    if feed.fold_of is None:
+        return None
+    images = ImageConcepts.joined(counted.image_concepts)
+    concept_area, category_images = images.count_by_fold(
+        feed.fold_of,
+        feed.settings.folds,
+        category_indices(feed.concepts),
+        len(feed.concepts.categories),
+    )
+    return counted.folds[key].counts(concept_area, category_images)
 
 
 def _add_remarks(run_provenance: Provenance, remarks: Remarks) -> Provenance:

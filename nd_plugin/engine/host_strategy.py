@@ -14,21 +14,29 @@ wait before their cells are compared with them::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from nd_plugin.candidates.budgets import keep_within_memory, pending_budget
 from nd_plugin.candidates.layer_candidates import Candidates
-from nd_plugin.candidates.sparse_maps import peaks_of
+from nd_plugin.candidates.sparse_maps import SparseMaps, peaks_of
 from nd_plugin.engine.batch_counter import CountedBatch, Counter
-from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
+from nd_plugin.engine.chance.host_counter import HostChanceCounter
+from nd_plugin.engine.chance.permuted import Permuted, UnitBlock
+from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer, report_permuted
 from nd_plugin.engine.thresholds import CPU
 from nd_plugin.machine.forked_workers import can_fork, map_in_order
 from nd_plugin.machine.threads import one_thread, parallel_jobs
+from nd_plugin.method.annotations import Counts
+from nd_plugin.method.upsampling import MaskGrid
 from nd_plugin.probe_data.batches import Batch
+from nd_plugin.receptive_fields.geometry import Size
+
+BLOCK_BYTES = 2**27  # in each process
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,7 @@ class HostStrategy:
             },
             state.readable,
             part_run.report_data.pack_labels_of,
+            feed.fold_of,
         )
         needs_model = bool(layers_to_rerun)
         if not needs_model and (can_fork() or not feed.workers):
@@ -125,6 +134,52 @@ class HostStrategy:
             pack_labels_of=part_run.report_data.pack_labels_of,
         )
         return map(count, batches)
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes for the intersections of a block of units with permuted annotations."""
+        return BLOCK_BYTES
+
+    def count_permuted(
+        self,
+        part_runs: Sequence[PartRun],
+        permuted: Permuted,
+        blocks: Sequence[UnitBlock],
+    ) -> Iterator[Counts]:
+        """Count blocks in forked processes and here; see `part_run.Strategy.count_permuted`."""
+        feed = part_runs[0].feed
+        batch_count = sum(
+            len(part_run.feed.batch_numbers()) for part_run in part_runs
+        )
+        counter = HostChanceCounter(
+            permuted,
+            blocks,
+            partial(_read_maps, part_runs),
+            partial(_report, part_runs[0], len(blocks), batch_count),
+        )
+        workers = feed.workers if can_fork() else 0
+        return map_in_order(counter.count, range(len(blocks)), workers)
+
+
+def _read_maps(
+    part_runs: Sequence[PartRun], layer: str
+) -> Iterator[tuple[SparseMaps, Callable[[Size], MaskGrid]]]:
+    """Yield the stored maps of a layer, batch by batch, and the grid for masks of a size."""
+    for part_run in part_runs:
+        if layer not in part_run.state.layers:
+            continue
+        geometry = part_run.state.layers[layer].geometry
+        grid_of = partial(MaskGrid, geometry, part_run.feed.preprocess.size)
+        candidates = part_run.state.candidates(layer)
+        for number in part_run.feed.batch_numbers():
+            yield candidates.of(number), grid_of
+
+
+def _report(
+    part_run: PartRun, blocks: int, batches: int, block: int, batches_done: int
+) -> None:
+    """Show how far the counting of ``blocks`` over ``batches`` is; save state where asked to."""
+    report_permuted(part_run, (block + batches_done / batches) / blocks)
 
 
 def _update_layer(

@@ -12,12 +12,14 @@ from torch import Tensor
 from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.contracts.models import Probe
 from nd_plugin.engine.batch_counter import CountedBatch
+from nd_plugin.engine.chance.permuted import Permuted, UnitBlock
 from nd_plugin.engine.report_data.collected import CollectedData
 from nd_plugin.engine.state import LayerState, State
 from nd_plugin.engine.thresholds import UnitThresholds
 from nd_plugin.errors import NonFiniteActivation, RunFailed
 from nd_plugin.machine.memory_blocks import BlockPool
 from nd_plugin.machine.transfers import to_device
+from nd_plugin.method.annotations import Counts
 from nd_plugin.method.finite import at_least_float32, first_non_finite
 from nd_plugin.probe_data.batches import Batch, Batches, Feed
 from nd_plugin.receptive_fields.geometry import Geometry, spread_evenly
@@ -119,6 +121,23 @@ class Strategy(Protocol):
         """Count the part's batches, without the first ``start``.
 
         ``layers_to_rerun`` have no stored maps: they go through the model again.
+        """
+        ...
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes for the intersections of a block of units with permuted annotations."""
+        ...
+
+    def count_permuted(
+        self,
+        part_runs: Sequence[PartRun],
+        permuted: Permuted,
+        blocks: Sequence[UnitBlock],
+    ) -> Iterator[Counts]:
+        """Yield |M_k ∩ L_c| (permutation, unit, concept) of each block.
+
+        They are sums over the images of these parts of one process, whose maps are all stored.
         """
         ...
 
@@ -269,3 +288,13 @@ class PartRun:
             f"column {column} is {float(maps[image, unit, row, column])}; look at the weights, "
             "the preprocessing (mean, std, scale), or an autocast that overflows"
         )
+
+
+def report_permuted(part_run: PartRun, share: float) -> None:
+    """Show how much of the counting of permuted annotations is done, from 0 to 1.
+
+    State is saved where SIGTERM asks for it; that counting begins anew when the run is resumed.
+    """
+    images = part_run.feed.images
+    part_run.progress("permutations", int(share * images), images)
+    part_run.saver.tick(part_run.state, 0)

@@ -21,6 +21,7 @@ from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
 from nd_plugin.engine.state import CountState
 from nd_plugin.machine.allocator import trim_memory
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
+from nd_plugin.significance.folds import FoldSums
 
 
 def observe(part_run: PartRun) -> None:
@@ -130,11 +131,14 @@ def _no_counts(part_run: PartRun, thresholds: ThresholdsByLayer) -> CountState:
     """Return counts of 0 for every layer and quantile."""
     concepts = part_run.feed.concepts
     sizes = (len(concepts.concepts), len(concepts.categories))
-    counts: dict[tuple[str, float], UnitCounts] = {}
+    folds = part_run.feed.settings.folds
+    counted = CountState(ConceptCounts.empty(*sizes), {})
     for layer in part_run.layers:
         for at_quantile in thresholds[layer]:
+            key = (layer, at_quantile.quantile)
             unit_count = len(at_quantile.values)
-            counts[layer, at_quantile.quantile] = UnitCounts.empty(
-                unit_count, *sizes
-            )
-    return CountState(ConceptCounts.empty(*sizes), counts)
+            if folds:
+                counted.folds[key] = FoldSums.empty(folds, unit_count, *sizes)
+            else:
+                counted.units[key] = UnitCounts.empty(unit_count, *sizes)
+    return counted

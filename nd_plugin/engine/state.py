@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from itertools import chain
+from operator import add
 
 from torch import Tensor
 
@@ -13,11 +16,14 @@ from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.batch_counter import CountedBatch
 from nd_plugin.engine.report_data.activation_sample import ActivationSample
 from nd_plugin.engine.unit_statistics import UnitStatistics
-from nd_plugin.method.counting import ConceptCounts, UnitCounts
+from nd_plugin.machine.process_group import SingleProcess
+from nd_plugin.method.counting import BatchCounts, ConceptCounts, UnitCounts
 from nd_plugin.method.lower_bound import LowerBound
 from nd_plugin.method.ranks import rank
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Geometry
+from nd_plugin.significance.folds import FoldSums
+from nd_plugin.significance.image_concepts import ImageConcepts
 
 
 @dataclass
@@ -90,19 +96,52 @@ class CountState:
     """Counts of masks and concepts after some of the annotations."""
 
     areas: ConceptCounts
-    units: dict[tuple[str, float], UnitCounts]  # by layer and quantile
+    # by layer and quantile; with folds, not before `total`
+    units: dict[tuple[str, float], UnitCounts]
     skipped: list[Skipped] = field(default_factory=list)  # annotations
     batches: int = 0  # done, of the part
     remarks: Remarks = field(default_factory=Remarks)  # on annotations
+    # by layer and quantile; nothing without folds
+    folds: dict[tuple[str, float], FoldSums] = field(default_factory=dict)
+    # for folds and permutations
+    image_concepts: list[ImageConcepts] = field(default_factory=list)
 
     def update(self, batch: CountedBatch) -> None:
         """Add the counts of a batch."""
         self.areas += batch.areas
         for key, batch_counts in batch.units.items():
             for counts in batch_counts:
-                self.units[key].update(counts)
+                self._add(key, counts)
         self.batches += batch.batches
         self.remarks += batch.remarks
+        self.image_concepts += batch.image_concepts
+
+    def _add(self, key: tuple[str, float], counts: BatchCounts) -> None:
+        """Add counts of a layer at a quantile."""
+        if counts.rows is None:
+            self.units[key].update(counts)
+        else:
+            self.folds[key].update(counts)
+
+    def total(self, group: SingleProcess) -> CountState:
+        """Return the sum of the counts of all processes, which all have to call this.
+
+        With folds, the counts of units are the sums of these.
+        """
+        folds = {key: sums.total(group) for key, sums in self.folds.items()}
+        units = {key: _total(counts, group) for key, counts in self.units.items()}
+        of_folds = {key: sums.over_folds() for key, sums in folds.items()}
+        skipped = chain.from_iterable(group.gather(self.skipped))
+        image_concepts = group.gather(ImageConcepts.joined(self.image_concepts))
+        return CountState(
+            reduce(add, group.gather(self.areas)),
+            units | of_folds,
+            list(skipped),
+            self.batches,
+            Remarks.total(group.gather(self.remarks)),
+            folds,
+            [ImageConcepts.joined(image_concepts)],
+        )
 
     def __add__(self, other: CountState) -> CountState:
         units = {
@@ -114,7 +153,15 @@ class CountState:
             self.skipped + other.skipped,
             self.batches + other.batches,
             self.remarks + other.remarks,
+            {key: sums + other.folds[key] for key, sums in self.folds.items()},
+            self.image_concepts + other.image_concepts,
         )
+
+
+def _total(counts: UnitCounts, group: SingleProcess) -> UnitCounts:
+    return UnitCounts(
+        group.total(counts.intersection), group.total(counts.unit_area)
+    )
 
 
 @dataclass

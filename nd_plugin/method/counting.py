@@ -146,11 +146,17 @@ class UnitMaps:
 
 @dataclass(frozen=True)
 class BatchCounts:
-    """Counts of one layer at one quantile over some images; small, to be sent between processes."""
+    """Counts of one layer at one quantile over some images; small, to be sent between processes.
 
-    pairs: Integers  # (pair,) unit * concepts + concept, ascending: those that share any pixel
+    A row is a unit. Where images are counted by fold, it is a unit in a fold, and ``rows`` tells
+    which.
+    """
+
+    pairs: Integers  # (pair,) row * concepts + concept, ascending: those that share any pixel
     pixels: Integers  # (pair,) |M_k ∩ L_c|
-    areas: Counts  # (unit, category) |M_k| over the images that have the category
+    areas: Counts  # (row, category) |M_k| over the images that have the category
+    # (row,) fold * units + unit, ascending; None: the rows are the units
+    rows: Counts | None = None
 
 
 def count_intersections(

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 
 from nd_plugin.notebook.fragments import THUMBNAILS, rendered, top_thumbnail
 from nd_plugin.report.colours import category_colours
+from nd_plugin.report.error_bars.texts import (
+    count_intervals,
+    count_text,
+    detectors_interval,
+    error_bar_lines,
+    range_text,
+    unique_interval,
+)
 from nd_plugin.report.layer_report import LayerReport, UnitScore
 from nd_plugin.site.top_images import NO_PICTURES, top_images
 
@@ -40,6 +48,7 @@ class CategoryBlock:
     colour: str
     unique: int
     units: int
+    interval: str  # of the unique detectors; "" where the run has no folds
     length: float  # of the bar, 0 to 100
     rows: tuple[ConceptRow, ...]
 
@@ -49,6 +58,9 @@ class LayerBlock:
     """Layer as a notebook shows it."""
 
     report: LayerReport
+    unique: str  # number of unique detectors, with its interval
+    detectors: str
+    error_bars: tuple[str, ...]  # what intervals and chance level are
     categories: tuple[CategoryBlock, ...]
     misses: tuple[UnitScore, ...]  # of categories without detectors
     has_pictures: bool
@@ -79,6 +91,13 @@ def _layer_block(report: LayerReport, pictures: int) -> LayerBlock:
     misses = tuple(miss.score for miss in report.nearest_misses())
     return LayerBlock(
         report=report,
+        unique=count_text(
+            report.summary.unique_detectors, unique_interval(report), "–"
+        ),
+        detectors=count_text(
+            report.summary.detectors, detectors_interval(report), "–"
+        ),
+        error_bars=tuple(error_bar_lines(report)),
         categories=tuple(_category_blocks(report, pictures)),
         misses=misses,
         has_pictures=has_pictures,
@@ -103,11 +122,20 @@ def _category_blocks(report: LayerReport, pictures: int) -> list[CategoryBlock]:
             colour=colours[category],
             unique=count,
             units=units.get(category, 0),
+            interval=_interval_text(report, category),
             length=100 * count / longest if longest else 0.0,
             rows=tuple(rows),
         )
         blocks.append(block)
     return blocks
+
+
+def _interval_text(report: LayerReport, category: str) -> str:
+    intervals = count_intervals(report)
+    if intervals is None:
+        return ""
+    interval = intervals.unique_detectors_by_category.get(category)
+    return "" if interval is None else range_text(interval, "–")
 
 
 def unit_pictures(report: LayerReport, unit: int, most: int) -> tuple[Picture, ...]:

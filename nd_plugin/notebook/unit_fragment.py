@@ -10,6 +10,7 @@ import numpy as np
 
 from nd_plugin.notebook.fragments import rendered, thumbnail, top_thumbnail
 from nd_plugin.report.colours import category_colours
+from nd_plugin.report.error_bars.texts import unit_lines
 from nd_plugin.report.terminal import STATES
 from nd_plugin.site.explanation_page import ConceptScore, next_concepts
 from nd_plugin.site.top_images import NO_PICTURES, TopImage, top_images
@@ -85,6 +86,7 @@ def unit_html(dissection: Dissection, unit: int, images: int = TOP_IMAGES) -> st
         unshown=images - shown,
         side=SIDE,
         remarks=_remarks(dissection),
+        error_bars=unit_lines(dissection.report(), unit),
     )
 
 

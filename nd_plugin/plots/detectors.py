@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -24,6 +25,7 @@ from nd_plugin.plots.style import (
 )
 from nd_plugin.report.categories import all_categories
 from nd_plugin.report.colours import category_colours
+from nd_plugin.report.error_bars.texts import detectors_interval, unique_interval
 from nd_plugin.report.layer_report import LayerReport
 
 BAR_SHARE = 0.72  # of the height of a row
@@ -32,12 +34,15 @@ TICKS = 6  # at most, on the axis
 ROOM_FOR_TOTALS = 1.16  # length of the axis, relative to the longest bar
 
 Values = dict[str, dict[str, float]]  # of a result's name and a category
+Ends = tuple[float, ...]  # of an interval; () where there is none
 
 
 def plot_detectors(
     results: Results, ax: Axes | None = None, *, unique: bool = True
 ) -> Axes:
     """Draw a bar of unique detectors for each result, stacked by category.
+
+    A whisker shows the interval of the total where the run has folds.
 
     Args:
         results: A dissection or report, a list of them, or a dict with their names.
@@ -52,7 +57,8 @@ def plot_detectors(
     """
     reports = named_reports(results)
     counts = {name: _counts(report, unique) for name, report in reports.items()}
-    ax = _draw(counts, reports, ax, "{:.0f}")
+    ends = {name: _ends(report, unique) for name, report in reports.items()}
+    ax = _draw(counts, reports, ax, "{:.0f}", ends)
     ax.set_xlabel("unique detectors" if unique else "detectors")
     ax.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))
     return ax
@@ -65,13 +71,15 @@ def plot_ratio(results: Results, ax: Axes | None = None) -> Axes:
     """
     reports = named_reports(results)
     ratios: Values = {}
+    ends: dict[str, Ends] = {}
     for name, report in reports.items():
         units = max(report.summary.units, 1)
+        ends[name] = tuple(end / units for end in _ends(report, unique=True))
         ratios[name] = {
             category: count / units
             for category, count in _counts(report, unique=True).items()
         }
-    ax = _draw(ratios, reports, ax, "{:.1%}")
+    ax = _draw(ratios, reports, ax, "{:.1%}", ends)
     ax.set_xlabel("unique detectors / units")
     ax.xaxis.set_major_locator(MaxNLocator(TICKS))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
@@ -85,11 +93,18 @@ def _counts(report: LayerReport, unique: bool) -> dict[str, float]:
     return dict(summary.detectors_by_category)
 
 
+def _ends(report: LayerReport, unique: bool) -> Ends:
+    """Return the ends of the interval of a count; () where the run has no folds."""
+    interval = unique_interval(report) if unique else detectors_interval(report)
+    return () if interval is None else (interval.low, interval.high)
+
+
 def _draw(
     values: Values,
     reports: Mapping[str, LayerReport],
     ax: Axes | None,
     total_format: str,
+    ends: Mapping[str, Ends],
 ) -> Axes:
     """Draw stacked bars, the first result at the top, with the total behind each."""
     categories = _shown_categories(list(values.values()), reports)
@@ -104,10 +119,15 @@ def _draw(
     width = BAR_WIDTH + names_width(values)
     with styled_axes(ax, height, max(width, COLUMN_WIDTH)) as axes:
         totals = _draw_stacks(axes, values, colours)
+        _draw_whiskers(axes, list(ends.values()))
+        furthest = [
+            max(total, *interval) if interval else total
+            for total, interval in zip(totals, ends.values(), strict=True)
+        ]
         for row, total in enumerate(totals):
             axes.annotate(
                 total_format.format(total),
-                (total, row),
+                (furthest[row], row),
                 xytext=(3, 0),
                 textcoords="offset points",
                 va="center",
@@ -116,7 +136,7 @@ def _draw(
         labels = [folded(name) for name in values]
         axes.set_yticks(range(rows), labels=labels, parse_math=False)
         axes.set_ylim(rows - 0.5, -0.5)
-        axes.set_xlim(0, max(*totals, 0.0) * ROOM_FOR_TOTALS or 1.0)
+        axes.set_xlim(0, max(*furthest, 0.0) * ROOM_FOR_TOTALS or 1.0)
         axes.tick_params(axis="y", length=0)
         legend_above(axes, swatches(colours))
     return axes
@@ -144,6 +164,21 @@ def _draw_stacks(
         ends = ends + widths
     lengths: list[float] = ends.tolist()
     return lengths
+
+
+def _draw_whiskers(ax: Axes, ends: Sequence[Ends]) -> None:
+    """Draw the interval of each bar's total, in the colour of texts, which is the user's."""
+    colour = plt.rcParams["text.color"]
+    for row, interval in enumerate(ends):
+        if interval:
+            ax.plot(
+                interval,
+                (row, row),
+                color=colour,
+                linewidth=0.9,
+                marker="|",
+                markersize=4,
+            )
 
 
 def _shown_categories(

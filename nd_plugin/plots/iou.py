@@ -53,7 +53,8 @@ def plot_iou(
     Args:
         results: A dissection or report, a list of them, or a dict with their names.
         ax: Axes to draw into; None: of a new pyplot figure.
-        chance: IoU that is expected by chance, to be marked, too.
+        chance: IoU that is expected by chance, to be marked, too; None: the mean best IoU of the
+            units over the permutations of a single result's run, where it has any.
 
     Returns:
         The axes.
@@ -68,6 +69,8 @@ def plot_iou(
     edges = np.linspace(0, max(highest, 2 * _limits(reports)[-1]), BINS + 1)
     are_several = len(reports) > 1
     report, *_ = reports.values()
+    if chance is None and not are_several:
+        chance = _chance_iou(report)
     entries = list(reports) if are_several else all_categories([report])
     height = AXIS_HEIGHT + PLOT_HEIGHT + legend_height(entries)
     with styled_axes(ax, height) as axes:
@@ -84,6 +87,12 @@ def plot_iou(
         axes.set_ylabel("share of units" if are_several else "units")
         legend_above(axes, handles)
     return axes
+
+
+def _chance_iou(report: LayerReport) -> float | None:
+    """Return the mean best IoU where annotations are permuted; None without permutations."""
+    level = report.chance_level
+    return None if level is None else float(level.iou.mean())
 
 
 def _highest_iou(report: LayerReport) -> float:

@@ -8,6 +8,13 @@ from collections.abc import Sequence
 
 from nd_plugin.plots.named_results import Results, named_reports
 from nd_plugin.report.categories import all_categories
+from nd_plugin.report.error_bars.texts import (
+    count_intervals,
+    count_text,
+    detectors_interval,
+    mean_count_text,
+    unique_interval,
+)
 from nd_plugin.report.layer_report import LayerReport
 
 SPECIAL = {
@@ -82,20 +89,30 @@ COMMANDS_OF_CAPITALS = set(
 # Greek in Unicode and in LaTeX differ here
 GREEK_NAMES = {"lamda": "lambda", "final sigma": "varsigma"}
 NOT_IN_CONCEPT_SET = "--"
+NOT_KNOWN = "--"
+TO = "--"  # between the ends of an interval
 
 
 def latex_table(results: Results) -> str:
     r"""Return a ``tabular`` of booktabs: a row for each result, unique detectors by category.
 
     Columns: units, detectors, unique detectors, and of these each category, with a dash where the
-    concept set of a result has no such category. The document needs
+    concept set of a result has no such category. Intervals stand behind the counts of runs that
+    have folds; where any run has permutations, a column has the detectors to expect by chance. The
+    document needs
     ``\usepackage{booktabs}``. Names are escaped for any LaTeX; characters that pdfLaTeX has not
     are named in a comment. Raises BadInput for no result, and for what is none.
     """
     reports = named_reports(results)
     categories = all_categories(list(reports.values()))
-    rows = [_row(name, report, categories) for name, report in reports.items()]
-    head = ["", "units", "detectors", "unique", *map(escape, categories)]
+    has_chance = any(report.chance_level for report in reports.values())
+    rows = [
+        _row(name, report, categories, has_chance=has_chance)
+        for name, report in reports.items()
+    ]
+    chance_head = ["by chance"] if has_chance else []
+    head = ["", "units", "detectors", *chance_head, "unique"]
+    head += map(escape, categories)
     lines = [
         *_comments([*reports, *categories]),
         rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
@@ -114,18 +131,34 @@ def to_latex(reports: Sequence[LayerReport]) -> str:
     return latex_table(reports)
 
 
-def _row(name: str, report: LayerReport, categories: Sequence[str]) -> str:
+def _row(
+    name: str, report: LayerReport, categories: Sequence[str], *, has_chance: bool
+) -> str:
     summary = report.summary
-    counts = [summary.units, summary.detectors, summary.unique_detectors]
-    by_category = [_count(report, category) for category in categories]
-    return " & ".join([escape(name), *map(str, counts), *by_category]) + r" \\"
+    cells = [escape(name), str(summary.units)]
+    cells.append(count_text(summary.detectors, detectors_interval(report), TO))
+    if has_chance:
+        cells.append(_chance(report))
+    cells.append(count_text(summary.unique_detectors, unique_interval(report), TO))
+    cells += [_count(report, category) for category in categories]
+    return " & ".join(cells) + r" \\"
+
+
+def _chance(report: LayerReport) -> str:
+    level = report.chance_level
+    return NOT_KNOWN if level is None else mean_count_text(level.detectors.mean)
 
 
 def _count(report: LayerReport, category: str) -> str:
     """Return unique detectors of a category; a dash where the concept set has none such."""
     if category not in report.categories:
         return NOT_IN_CONCEPT_SET
-    return str(report.summary.unique_detectors_by_category.get(category, 0))
+    count = report.summary.unique_detectors_by_category.get(category, 0)
+    intervals = count_intervals(report)
+    interval = (
+        intervals.unique_detectors_by_category.get(category) if intervals else None
+    )
+    return count_text(count, interval, TO)
 
 
 def _comments(texts: Sequence[str]) -> list[str]:

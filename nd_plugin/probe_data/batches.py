@@ -16,6 +16,7 @@ from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, Unreadable
 from nd_plugin.machine.forked_workers import can_fork
 from nd_plugin.machine.termination import ignore_in_worker
+from nd_plugin.method.annotations import Counts
 from nd_plugin.pictures.pixel_limit import environment_limit
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.batch import Batch, Collation, PackedBatch
@@ -33,6 +34,7 @@ from nd_plugin.probe_data.workers import (
     crashes_translated,
     default_workers,
 )
+from nd_plugin.significance.folds import assign_folds
 
 __all__ = ["Batch", "Batches", "Feed", "batch_bytes", "shuffled"]
 
@@ -134,6 +136,14 @@ class Feed:
         images = shuffled(self.images)
         starts = range(0, self.images, self.batch_size)
         return [images[start : start + self.batch_size] for start in starts]
+
+    @cached_property
+    def fold_of(self) -> Counts | None:
+        """Fold of each image of the whole probe data set, (image,); None without folds."""
+        settings = self.settings
+        if not settings.folds:
+            return None
+        return assign_folds(self.images, settings.folds, settings.seed)
 
     def batch_numbers(self, start: int = 0) -> range:
         """Return the numbers of this part's batches, without the first ``start``."""

@@ -6,32 +6,29 @@ Readable at 80 columns; nothing is cut: what does not fit in a line is folded.
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.measure import Measurement
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from nd_plugin.report.colours import FAINT, GOOD, WARNING, category_colours
-from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
+from nd_plugin.report.elements import AdaptiveTable, Bar, Heading, facts_table
 from nd_plugin.report.error_bars.texts import (
     count_intervals,
     count_text,
+    detectors_interval,
     error_bar_lines,
     iou_range_text,
     per_cent,
     range_text,
+    unique_interval,
 )
 from nd_plugin.report.layer_report import LayerReport, UnitScore
 from nd_plugin.report.thresholds import tables as sweep_tables
 from nd_plugin.report.thresholds.sweep import quantile_sweeps
 
-BAR_CELLS = 30  # width of the longest bar
-EIGHTHS = " ▏▎▍▌▋▊▉█"
 CONCEPTS_PER_CATEGORY = 4
 ITEMS_LISTED = 12  # units and notes, one by one
 STATES = {
@@ -67,16 +64,15 @@ def _blocks(report: LayerReport) -> Iterator[RenderableType]:
 
 def _headline(report: LayerReport) -> Text:
     summary = report.summary
-    intervals = count_intervals(report)
-    unique_interval = intervals.unique_detectors if intervals else None
-    interval = intervals.detectors if intervals else None
     text = Text()
     unique = summary.unique_detectors
+    interval = unique_interval(report)
     text.append(str(unique), style=f"bold {GOOD}" if unique else "bold")
     text.append(f" unique {plural(unique, 'detector')}", style="bold")
-    if unique_interval is not None:
-        text.append(f" ({range_text(unique_interval)})")
+    if interval is not None:
+        text.append(f" ({range_text(interval)})")
     detectors = f"{summary.detectors} {plural(summary.detectors, 'detector')}"
+    interval = detectors_interval(report)
     if interval is not None:
         detectors = f"{detectors} ({range_text(interval)})"
     text.append(f" · {detectors} among {summary.units} units")
@@ -116,32 +112,6 @@ def _bars(report: LayerReport) -> Table:
         )
         table.add_row(Text(category), count_text(count, interval), bar, unit_text)
     return table
-
-
-@dataclass(frozen=True)
-class Bar:
-    """Bar in eighths of a cell, the longest at most ``BAR_CELLS`` cells wide."""
-
-    count: int
-    longest: int
-    colour: str
-
-    def __rich_measure__(
-        self, console: Console, options: ConsoleOptions
-    ) -> Measurement:
-        cells = math.ceil(self._share() * BAR_CELLS)
-        return Measurement(min(1, options.max_width), min(cells, options.max_width))
-
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> Iterator[Text]:
-        eighths = round(8 * self._share() * min(BAR_CELLS, options.max_width))
-        full_cells = EIGHTHS[8] * (eighths // 8)
-        last_cell = EIGHTHS[eighths % 8].strip()
-        yield Text(full_cells + last_cell, style=self.colour)
-
-    def _share(self) -> float:
-        return self.count / self.longest if self.longest else 0.0
 
 
 def _best(report: LayerReport) -> RenderableType:

@@ -32,7 +32,7 @@ from nd_plugin.results.scoring.scored_layer import ScoredLayer
 from nd_plugin.results.top_pictures import TopPictures
 from nd_plugin.significance.chance_counts import ChanceCounts
 from nd_plugin.significance.fold_counts import FoldCounts
-from nd_plugin.significance.significant_layer import SignificantLayer
+from nd_plugin.significance.statistics.significant_layer import SignificantLayer
 
 if TYPE_CHECKING:
     import pandas

@@ -22,6 +22,8 @@ from nd_plugin.report.elements import (
     Heading,
     histogram_text,
 )
+from nd_plugin.report.error_bars.columns import unit_values
+from nd_plugin.report.error_bars.texts import unit_lines
 from nd_plugin.report.explanation_record import MaskPixels, Pixels
 from nd_plugin.report.layer_report import UnitScore
 from nd_plugin.report.mask_overlays import dim_outside, overlay, resized_mask
@@ -176,6 +178,7 @@ class UnitView:
             "threshold": score.threshold,
             "quantile": self.dissection.settings.quantile,
             "state": score.state,
+            **unit_values(self.dissection.report(), self.unit),
             "next_concepts": [asdict(match) for match in self.next_concepts()],
             "top_images": [
                 {"image": name, "activation": activation}
@@ -233,6 +236,8 @@ class UnitView:
         colours = category_colours(self.dissection.categories)
         colour = colours[self.score.category] if self.score.detector else ""
         yield Text(self.headline, style=f"bold {colour}")
+        for line in unit_lines(self.dissection.report(), self.unit):
+            yield Text(line)
         quantile = self.dissection.settings.quantile
         threshold = f"{self.score.threshold:.4g}"
         yield Text(

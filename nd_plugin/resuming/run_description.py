@@ -45,7 +45,7 @@ def _settings(settings: Settings) -> dict[str, Any]:
     described them, and a seed alone decides nothing.
     """
     described = {**asdict(settings), "quantiles": list(settings.all_quantiles)}
-    if not settings.folds and not settings.permutations:
+    if not settings.is_by_image:
         for name in SIGNIFICANCE_SETTINGS:
             del described[name]
     return described

@@ -27,6 +27,7 @@ from nd_plugin.method.counting import ConceptCounts, UnitCounts
 from nd_plugin.method.lower_bound import LowerBound
 from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Axis, Geometry
+from nd_plugin.resuming import significance_arrays
 
 STATISTICS_TENSORS = ("highest", "lowest_peak", "varied", "nonzero")
 BOUND_TENSORS = ("level", "floor", "reached")
@@ -227,7 +228,9 @@ def _pack_counts(counted: CountState, arrays: dict[str, Any]) -> dict[str, Any]:
     for number, counts in enumerate(counted.units.values()):
         arrays[f"counted/{number}/intersection"] = counts.intersection.numpy()
         arrays[f"counted/{number}/unit_area"] = counts.unit_area.numpy()
+    by_image = significance_arrays.pack(counted, arrays)
     return {
+        **by_image,
         "units": [list(layer_and_quantile) for layer_and_quantile in counted.units],
         "skipped": [asdict(item) for item in counted.skipped],
         "remarks": asdict(counted.remarks),
@@ -243,7 +246,7 @@ def _unpack_counts(
         intersection = torch.from_numpy(arrays[f"counted/{number}/intersection"])
         unit_area = torch.from_numpy(arrays[f"counted/{number}/unit_area"])
         units[layer, quantile] = UnitCounts(intersection, unit_area)
-    return CountState(
+    counted = CountState(
         areas=ConceptCounts(
             arrays["counted/area"],
             arrays["counted/images"],
@@ -254,6 +257,8 @@ def _unpack_counts(
         batches=packed["batches"],
         remarks=_unpack_remarks(packed),
     )
+    significance_arrays.unpack(packed, arrays, counted)
+    return counted
 
 
 def _unpack_remarks(packed: Mapping[str, Any]) -> Remarks:

@@ -11,10 +11,11 @@ from typing import Any
 from nd_plugin.errors import BadInput
 from nd_plugin.report.error_bars.records import CountInterval
 from nd_plugin.report.error_bars.texts import (
-    count_intervals,
+    detectors_interval,
     error_bar_lines,
     mean_count_text,
     per_cent,
+    unique_interval,
 )
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.thresholds.sweep import quantile_sweeps
@@ -173,7 +174,6 @@ def _section(
     layer: LayerBlocks, categories: Sequence[str], longest: int
 ) -> LayerSection:
     report = layer.report
-    intervals = count_intervals(report)
     return LayerSection(
         id=layer.name,
         title=layer.title,
@@ -184,8 +184,8 @@ def _section(
         provenance=provenance_facts(report),
         has_pictures=layer.pictures is not None,
         error_bars=error_bar_lines(report),
-        unique_interval=intervals.unique_detectors if intervals else None,
-        detectors_interval=intervals.detectors if intervals else None,
+        unique_interval=unique_interval(report),
+        detectors_interval=detectors_interval(report),
         chance=_chance_figures(report),
     )
 

@@ -25,14 +25,16 @@ def error_bar_columns(reports: Sequence[LayerReport]) -> list[str]:
 
 def error_bar_values(report: LayerReport) -> list[dict[str, Any]]:
     """Return the values of each unit, in the order of the scores; empty where there are none."""
-    intervals = report.intervals
-    chance = report.chance_level
-    values: list[dict[str, Any]] = [{} for _ in report.scores]
-    for index, row in enumerate(values):
-        if intervals is not None:
-            row |= _interval_values(report, intervals, index)
-        if chance is not None:
-            row |= _chance_values(chance, index)
+    return [unit_values(report, index) for index in range(len(report.scores))]
+
+
+def unit_values(report: LayerReport, unit: int) -> dict[str, Any]:
+    """Return the columns of one unit, those that its run has."""
+    values: dict[str, Any] = {}
+    if report.intervals is not None:
+        values |= _interval_values(report, report.intervals, unit)
+    if report.chance_level is not None:
+        values |= _chance_values(report.chance_level, unit)
     return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nd_plugin.report.error_bars.columns import unit_values
 from nd_plugin.report.error_bars.records import (
     ChanceLevel,
     CountInterval,
@@ -49,6 +50,18 @@ def count_intervals(report: LayerReport) -> CountIntervals | None:
     return None if report.intervals is None else report.intervals.counts
 
 
+def unique_interval(report: LayerReport) -> CountInterval | None:
+    """Return the interval of a layer's unique detectors; None where its run has no folds."""
+    intervals = count_intervals(report)
+    return None if intervals is None else intervals.unique_detectors
+
+
+def detectors_interval(report: LayerReport) -> CountInterval | None:
+    """Return the interval of a layer's detectors; None where its run has no folds."""
+    intervals = count_intervals(report)
+    return None if intervals is None else intervals.detectors
+
+
 def error_bar_lines(report: LayerReport) -> list[str]:
     """Return what the intervals are, and what chance gives: no line, one or two."""
     lines = []
@@ -61,10 +74,7 @@ def error_bar_lines(report: LayerReport) -> list[str]:
 
 def intervals_line(intervals: LayerIntervals) -> str:
     """Return the level of intervals and what they come from."""
-    return (
-        f"in brackets: {intervals.level * 100:g} % intervals over {intervals.folds} folds of the "
-        "images"
-    )
+    return f"intervals at {intervals.level * 100:g} %, over {intervals.folds} folds of the images"
 
 
 def chance_line(chance: ChanceLevel) -> str:
@@ -78,7 +88,21 @@ def chance_line(chance: ChanceLevel) -> str:
     )
 
 
-def unit_interval_text(intervals: LayerIntervals, unit: int) -> str:
-    """Return the interval of a unit's IoU with its level."""
-    interval = iou_range_text(intervals.iou(unit))
-    return f"{intervals.level * 100:g} % interval of the IoU {interval}"
+def unit_lines(report: LayerReport, unit: int) -> list[str]:
+    """Return how sure a unit's IoU and label are: no line, one or two."""
+    values = unit_values(report, unit)
+    lines = []
+    if report.intervals is not None:
+        interval = iou_range_text(report.intervals.iou(unit))
+        level = f"{report.intervals.level * 100:g} %"
+        lines.append(
+            f"IoU {interval} ({level} interval); label kept in "
+            f"{per_cent(values['stability'])} of the resamples, IoU {values['margin']:.4f} above "
+            f"the second ({values['second_concept']})"
+        )
+    if report.chance_level is not None:
+        lines.append(
+            f"p-value {values['p_value']:.2g}, q-value {values['q_value']:.2g} "
+            f"({report.chance_level.permutations} permutations)"
+        )
+    return lines

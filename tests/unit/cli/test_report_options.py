@@ -279,6 +279,10 @@ class TestUnits:
             "concept_area": 200,
             "detector": True,
             "state": "live",
+            "precision": 0.5,
+            "recall": 0.25,
+            "f1": 1 / 3,
+            "correlation": first["correlation"],
         }
         assert (last["unit"], last["state"]) == (4, "sparse")
 

@@ -1,7 +1,8 @@
-"""Bootstrap intervals: percentile, basic and BCa, with tails for a small number of folds.
+"""Bootstrap intervals: percentile, basic, BCa and symmetric, with tails for few folds.
 
-Sources: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 14;
-Hesterberg, What Teachers Should Know About the Bootstrap (2015), section 5.4, on the tails.
+Sources: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 14; Hall, On
+Symmetric Bootstrap Confidence Intervals (1988); Hesterberg, What Teachers Should Know About the
+Bootstrap (2015), section 5.4, on the tails.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from nd_plugin.errors import BadInput
 Floats = npt.NDArray[np.float64]
 Ends = tuple[Floats, Floats]
 
-METHODS = ("basic", "percentile", "bca")
+METHODS = ("symmetric", "percentile", "basic", "bca")
 LEVEL = 0.95
 NORMAL = NormalDist()
 
@@ -46,6 +47,13 @@ def check_level(level: float) -> None:
 def interval_ends(sample: BootstrapSample, level: float, method: str) -> Ends:
     """Return the lower and the upper ends of intervals; (…) each.
 
+    The methods, with θ the statistic of all images and θ* that of resamples:
+
+    - percentile: quantiles of θ*
+    - basic: θ minus quantiles of θ* - θ
+    - symmetric: θ plus and minus a quantile of |θ* - θ|
+    - bca: quantiles of θ* at levels corrected for bias and acceleration
+
     Raises BadInput for an unknown method and a level that is not between 0 and 1.
     """
     check_level(level)
@@ -55,6 +63,10 @@ def interval_ends(sample: BootstrapSample, level: float, method: str) -> Ends:
     if method == "bca":
         return _bca(sample, deviate)
     tail = NORMAL.cdf(-deviate)
+    if method == "symmetric":
+        errors = np.abs(sample.replicates - sample.estimate)
+        reach = np.quantile(errors, 1 - 2 * tail, axis=0)
+        return sample.estimate - reach, sample.estimate + reach
     low, high = np.quantile(sample.replicates, (tail, 1 - tail), axis=0)
     if method == "percentile":
         return low, high

@@ -10,14 +10,18 @@ import numpy.typing as npt
 
 from nd_plugin.errors import BadInput, Unavailable
 from nd_plugin.report.error_bars.records import ChanceLevel, LayerIntervals
-from nd_plugin.significance.bootstrap import LEVEL, check_level
-from nd_plugin.significance.chance_level import chance_level
-from nd_plugin.significance.intervals import (
+from nd_plugin.significance.statistics.bootstrap import LEVEL, check_level
+from nd_plugin.significance.statistics.chance_level import chance_level
+from nd_plugin.significance.statistics.intervals import (
     ResampledLayer,
     layer_intervals,
     second_concepts,
 )
-from nd_plugin.significance.resampling import draw_weights, leave_one_out, resample
+from nd_plugin.significance.statistics.resampling import (
+    draw_weights,
+    leave_one_out,
+    resample,
+)
 
 if TYPE_CHECKING:
     from nd_plugin.contracts.provenance import Settings

@@ -9,11 +9,15 @@ import numpy.typing as npt
 
 from nd_plugin.errors import BadInput
 from nd_plugin.report.error_bars.records import Interval
-from nd_plugin.significance.bootstrap import LEVEL, BootstrapSample, interval_ends
-from nd_plugin.significance.intervals import COUNT_METHOD, ResampledLayer
-from nd_plugin.significance.label_counts import LabelCounts
-from nd_plugin.significance.resampling import Resamples
-from nd_plugin.significance.significant_layer import (
+from nd_plugin.significance.statistics.bootstrap import (
+    LEVEL,
+    BootstrapSample,
+    interval_ends,
+)
+from nd_plugin.significance.statistics.intervals import COUNT_METHOD, ResampledLayer
+from nd_plugin.significance.statistics.label_counts import LabelCounts
+from nd_plugin.significance.statistics.resampling import Resamples
+from nd_plugin.significance.statistics.significant_layer import (
     RESAMPLES,
     SEED,
     SignificantLayer,

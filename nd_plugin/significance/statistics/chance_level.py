@@ -9,8 +9,12 @@ import numpy.typing as npt
 
 from nd_plugin.report.error_bars.records import ChanceCount, ChanceLevel
 from nd_plugin.significance.chance_counts import ChanceCounts
-from nd_plugin.significance.label_counts import LabelCounts, count_labels
-from nd_plugin.significance.p_values import false_discovery_rate, p_values, q_values
+from nd_plugin.significance.statistics.label_counts import LabelCounts, count_labels
+from nd_plugin.significance.statistics.p_values import (
+    false_discovery_rate,
+    p_values,
+    q_values,
+)
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
