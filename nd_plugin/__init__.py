@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nd_plugin.captum_api.layer_dissection import (
         LayerDissection as LayerDissection,
     )
+    from nd_plugin.captum_api.model_in_bases import in_bases as in_bases
     from nd_plugin.comparison.layer_comparison import (
         LayerComparison as LayerComparison,
     )
@@ -123,6 +124,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "captum_api.concepts": ["concepts_from_captum", "concepts_to_captum"],
     "captum_api.layer_dissection": ["LayerDissection"],
+    "captum_api.model_in_bases": ["in_bases"],
     "comparison.layer_comparison": ["LayerComparison", "compare_dissections"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
     "contracts.models": [

@@ -9,7 +9,6 @@ import typer
 
 from nd_plugin.cli.options import (
     BatchSize,
-    By,
     ChannelOrder,
     ComparisonOutput,
     Concepts,
@@ -25,7 +24,6 @@ from nd_plugin.cli.options import (
     MaxPixels,
     Mean,
     MinIoU,
-    MinScore,
     ModelText,
     OtherMinIoU,
     Overwrite,
@@ -37,6 +35,7 @@ from nd_plugin.cli.options import (
     Weights,
     Workers,
 )
+from nd_plugin.cli.views.score_options import By, MinScore
 from nd_plugin.shell.completion import complete_layer, complete_model
 
 

@@ -14,6 +14,7 @@ import typer
 
 from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
+from nd_plugin.cli.experiments.rotate_command import rotate
 from nd_plugin.cli.listings import concepts, doctor, layers, plugins
 from nd_plugin.cli.run_commands import demo, dissect, merge
 from nd_plugin.cli.views.rate import rate
@@ -80,6 +81,12 @@ _add(
     parity,
     "nd parity net.onnx torchvision:resnet18 -l layer4 -c shapes",
     "nd parity int8.onnx net.onnx -l conv1=/conv1/Conv_output_0 -c shapes --tolerance 0.05",
+)
+_add(
+    rotate,
+    "nd rotate torchvision:resnet18 -l layer4 -c shapes -o runs/rotated",
+    "nd rotate net.onnx -l relu5 -c broden:broden1_224 --alpha 0,1 --basis sae.safetensors",
+    "nd rotate --from runs/rotated --plot fig6.pdf",
 )
 _add(doctor, "nd doctor")
 _add(concepts, "nd concepts shapes", "nd concepts masks:street --json")

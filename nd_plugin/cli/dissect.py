@@ -19,6 +19,7 @@ from nd_plugin.cli.checkpoints import (
     progress_saved,
     remove_if_empty,
 )
+from nd_plugin.cli.experiments.bases import open_in_bases, see_in_bases
 from nd_plugin.cli.report import NO_PLOT, show_dissections
 from nd_plugin.cli.views.plot_files import PlotRequest
 from nd_plugin.contracts.models import Model, ModelOptions
@@ -28,11 +29,7 @@ from nd_plugin.errors import BadInput, NDError, RunInvalid
 from nd_plugin.machine.process_group import SingleProcess, joined
 from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.layer_patterns import choose_layers
-from nd_plugin.plugins.opening import (
-    open_concepts,
-    open_model,
-    open_on_own_device,
-)
+from nd_plugin.plugins.opening import open_concepts, open_on_own_device
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
 from nd_plugin.results import run_folder
@@ -90,10 +87,12 @@ def dissect(
     preprocess_values: Mapping[str, Any] | None = None,
     run_options: RunOptions | None = None,
     plot: PlotRequest = NO_PLOT,
+    bases: Sequence[str] = (),
 ) -> None:
     """Dissect, save, report. Refuse what cannot be done before the model runs.
 
-    ``preprocess_values`` are preprocessing values that replace the model's own.
+    ``preprocess_values`` are preprocessing values that replace the model's own; ``bases`` are
+    files of bases in which the layers are seen.
     """
     run_options = run_options or RunOptions()
     shard = run_options.part
@@ -123,6 +122,9 @@ def dissect(
         say = console.say if group.rank == 0 else console.say_nothing
         with console.results_only():
             names = choose_layers(opened_model, layers, preprocess.size, say)
+            opened_model, names, feed = see_in_bases(
+                opened_model, names, feed, bases, group
+            )
         plot.check_run(len(names), settings)
         job = Job(opened_model, names, feed, group, plot)
         if finished_run and _is_same_run(
@@ -251,6 +253,7 @@ def merge(
     workers: int | None,
     memory: int | None,
     as_json: bool,
+    bases: Sequence[str] = (),
 ) -> None:
     """Merge shards, save, report."""
     run_folder.check_target(output, overwrite=overwrite)
@@ -261,7 +264,7 @@ def merge(
                 "source"
             ]
             concept_set = open_concepts(concepts or recorded_concepts)
-            opened_model = open_model(model, options) if model else None
+            opened_model = open_in_bases(model, options, bases) if model else None
             dissections = shards.merge(
                 loaded_shards,
                 concept_set,

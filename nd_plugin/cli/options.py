@@ -116,23 +116,6 @@ OtherMinIoU = Annotated[
     ),
 ]
 
-By = Annotated[
-    str,
-    typer.Option(
-        "--by",
-        metavar="SCORE",
-        help="Score that labels and orders units: iou, f1, precision, recall or correlation.",
-    ),
-]
-
-MinScore = Annotated[
-    float | None,
-    typer.Option(
-        help="Count a unit whose label has a higher --by score as a detector. "
-        "[default: by IoU, as without --by]",
-    ),
-]
-
 Quantiles = Annotated[
     list[str] | None,
     typer.Option(
@@ -206,6 +189,16 @@ Permutations = Annotated[
 
 Seed = Annotated[
     int, typer.Option(min=0, help="Seed of --folds and --permutations.")
+]
+
+Bases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--basis",
+        metavar="FILE",
+        help="Basis in which layers are seen, in place of their own units: directions, or the "
+        "encoder of a sparse autoencoder (.npz, .safetensors); repeatable.",
+    ),
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

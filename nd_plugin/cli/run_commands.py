@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nd_plugin.cli.options import (
+    Bases,
     BatchSize,
     ChannelOrder,
     Concepts,
@@ -61,6 +62,7 @@ def dissect(
     concepts: Concepts,
     output: Output = None,
     weights: Weights = None,
+    basis: Bases = None,
     quantile: Quantiles = None,
     min_iou: MinIoU = 0.04,
     limit: Limit = None,
@@ -167,6 +169,7 @@ def dissect(
         ),
         plot=PlotRequest.of(plot, plot_kind, shard),
         as_json=json,
+        bases=basis or (),
     )
 
 
@@ -195,6 +198,13 @@ def merge(
         typer.Option(help="Model; only where a layer needs a second forward pass."),
     ] = None,
     weights: Weights = None,
+    basis: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --model: the basis of the shards; repeatable.",
+        ),
+    ] = None,
     device: Device = "auto",
     workers: Workers = None,
     memory: Memory = None,
@@ -215,6 +225,7 @@ def merge(
         workers=workers,
         memory=parsing.parse_bytes(memory) if memory else None,
         as_json=json,
+        bases=basis or (),
     )
 
 

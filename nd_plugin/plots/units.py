@@ -61,7 +61,7 @@ def plot_unit(
         BadInput: A unit that the layer has not; a run without pictures.
     """
     view = dissection.show(unit, images=images)
-    strip = _strip(view)
+    strip = unit_strip(view)
     rows, columns = strip.shape[:2]
     height = COLUMN_WIDTH * rows / columns + TITLE_HEIGHT + ROW_GAP
     with styled_axes(ax, height) as axes:
@@ -102,7 +102,7 @@ def plot_units(
         views = [
             dissection.show(unit, images=images) for unit in unit_numbers(units)
         ]
-    strips = [_strip(view) for view in views]
+    strips = [unit_strip(view) for view in views]
     shares = [strip.shape[0] / strip.shape[1] for strip in strips]
     picture_height = COLUMN_WIDTH * max(shares, default=0.0)
     row_height = picture_height + TITLE_HEIGHT + ROW_GAP
@@ -165,7 +165,7 @@ def _draw(ax: Axes, view: UnitView, strip: Strip, characters: int) -> None:
     )
 
 
-def _strip(view: UnitView) -> Strip:
+def unit_strip(view: UnitView) -> Strip:
     """Put a unit's pictures beside each other. Raises BadInput where there are none."""
     pictures = [view.picture(rank, height=TILE) for rank in range(view.images)]
     tiles = [_opaque(picture) for picture in pictures if picture is not None]

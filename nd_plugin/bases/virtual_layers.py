@@ -1,0 +1,314 @@
+"""Virtual layers: layers of a model seen in other bases, from the same forward pass.
+
+`ModelInBases` is a Model like any other, so that everything that runs on models runs on it: both
+strategies of the engine, shards, checkpoints, several processes. Its probe runs the real layers
+once, and computes the maps of a view when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nd_plugin.bases.basis import SEPARATOR, Basis, LayerView, view_name
+from nd_plugin.contracts.models import LayerDescription, Model, Probe
+from nd_plugin.contracts.precision import FULL, computed_precision, computing
+from nd_plugin.contracts.provenance import Identity, fingerprint
+from nd_plugin.errors import BadInput, ModelFailed, NDError
+from nd_plugin.method.finite import at_least_float32
+from nd_plugin.preprocess import Preprocess
+from nd_plugin.receptive_fields.geometry import Geometry, Size
+
+FULL_PRECISIONS = (FULL, "tf32")
+# methods whose first argument is a layer
+OF_LAYERS = ("linear_head", "rest", "trace")
+
+
+@dataclass(frozen=True)
+class View:
+    """Open view of a layer: its name, the real layer's, and the basis."""
+
+    name: str
+    layer: str
+    basis: Basis | None
+
+    def maps(self, layer_maps: Tensor) -> Tensor:
+        """Return the maps in the basis, of those of the real layer; (image, any, row, column).
+
+        Raises BadInput for another number of units than the basis has, and ModelFailed where it
+        fails or returns anything but maps of the same images, rows and columns.
+        """
+        if self.basis is None:
+            return layer_maps
+        maps = at_least_float32(layer_maps)
+        self._check_units(maps.shape[1])
+        try:
+            changed = self.basis.transform(maps)
+        except (NDError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise ModelFailed(
+                f"{self.name}: the basis fails on maps of shape {tuple(maps.shape)} (image, unit, "
+                f"row, column): {type(error).__name__}: {error}"
+            ) from error
+        self._check_result(changed, maps)
+        return changed.to(maps.device)
+
+    def _check_units(self, units: int) -> None:
+        assert self.basis is not None
+        expected = self.basis.units
+        if expected is None or expected == units:
+            return
+        remedy = "choose the layer that it was made for"
+        if self.basis.directions == units:
+            remedy += (
+                ", or transpose it: directions are the rows, units the columns"
+            )
+        raise BadInput(
+            f"basis {self.basis.name} is for layers of {expected} units, and {self.layer!r} has "
+            f"{units}; {remedy}"
+        )
+
+    def _check_result(self, changed: Any, maps: Tensor) -> None:
+        if not isinstance(changed, Tensor):
+            raise ModelFailed(
+                f"{self.name}: the basis returns a {type(changed).__name__}, not a tensor"
+            )
+        image_count, _, rows, columns = maps.shape
+        shape = tuple(changed.shape)
+        is_maps = len(shape) == 4 and shape[1] > 0
+        if not is_maps or (shape[0], *shape[2:]) != (image_count, rows, columns):
+            raise ModelFailed(
+                f"{self.name}: the basis returns shape {shape} for maps of shape "
+                f"{tuple(maps.shape)}; only the number of units, axis 1, may change"
+            )
+
+
+class ViewedMaps(Mapping[str, Tensor]):
+    """Maps of views by name, each computed when it is looked up."""
+
+    def __init__(
+        self,
+        views: Mapping[str, View],
+        layer_maps: Mapping[str, Tensor],
+        model: Model,
+    ) -> None:
+        self._views = views
+        self._layer_maps = layer_maps
+        self._model = model
+
+    def __getitem__(self, name: str) -> Tensor:
+        view = self._views[name]
+        layer_maps = self._layer_maps[view.layer]
+        with (
+            torch.autocast(layer_maps.device.type, enabled=False),
+            _full_precision(self._model),
+        ):
+            return view.maps(layer_maps)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+
+def _full_precision(model: Model) -> AbstractContextManager[None]:
+    """Return a context in which products are as exact as the model's, and at least TF32.
+
+    Of a model in half precision the basis is changed in float32.
+    """
+    if computed_precision(model) in FULL_PRECISIONS:
+        return computing(model)
+    return nullcontext()
+
+
+@dataclass(frozen=True)
+class ViewProbe:
+    """Probe of views: each forward pass runs the real layers once."""
+
+    probe: Probe
+    model: Model
+    views: tuple[View, ...]  # in the requested order
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the views."""
+        return tuple(view.name for view in self.views)
+
+    @property
+    def geometries(self) -> Mapping[str, Geometry]:
+        """Geometry of each view: its layer's."""
+        return {view.name: self.probe.geometries[view.layer] for view in self.views}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes of the layers, for each of their views, and on guesses that bases made."""
+        notes = self._of_views(getattr(self.probe, "notes", ()))
+        for view in self.views:
+            basis_notes = view.basis.notes if view.basis else ()
+            notes += [f"layer {view.name!r}: {note}" for note in basis_notes]
+        return tuple(dict.fromkeys(notes))
+
+    @property
+    def unreliable(self) -> tuple[str, ...]:
+        """Reasons why the same image may give other maps, of the layers."""
+        return tuple(self._of_views(getattr(self.probe, "unreliable", ())))
+
+    def _of_views(self, notes: Sequence[str]) -> list[str]:
+        """Return the notes with those on one layer repeated for each of its views."""
+        repeated: list[str] = []
+        for note in notes:
+            own_views = [
+                view for view in self.views if note.startswith(_prefix(view.layer))
+            ]
+            for view in own_views:
+                text = note.removeprefix(_prefix(view.layer))
+                repeated.append(_prefix(view.name) + text)
+            if not own_views:
+                repeated.append(note)
+        return repeated
+
+    def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Return the maps of all views, each computed when it is looked up."""
+        views = {view.name: view for view in self.views}
+        return ViewedMaps(views, self.probe(images), self.model)
+
+
+def _prefix(layer: str) -> str:
+    return f"layer {layer!r}: "
+
+
+class ModelInBases:
+    """Model whose layers can be seen in bases, under names such as ``layer4@pca.npz``.
+
+    Everything else is the model's own: the precision, notes, the parts it can be split into.
+    """
+
+    def __init__(self, model: Model, bases: Sequence[Basis]) -> None:
+        names = [basis.name for basis in bases]
+        for name in names:
+            if names.count(name) > 1:
+                raise BadInput(
+                    f"two bases are named {name!r}; give each a name of its own"
+                )
+        self.model = model
+        self.bases = tuple(bases)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an optional capability of the model, such as ``precision`` or ``rest``."""
+        if name in ("model", "bases"):  # of an instance that is only being copied
+            raise AttributeError(name)
+        capability = getattr(self.model, name)
+        if name == "in_precision":
+            return self._changed(capability)
+        return self._of_own_units(capability) if name in OF_LAYERS else capability
+
+    def _changed(self, change: Callable[..., Model]) -> Callable[..., ModelInBases]:
+        def in_precision(precision: str | None) -> ModelInBases:
+            return ModelInBases(change(precision), self.bases)
+
+        return in_precision
+
+    def _of_own_units(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a method of the model that refuses views: it is about a layer's own units."""
+
+        def checked(layer: Any, *arguments: Any, **options: Any) -> Any:
+            view = self._view_of(layer)
+            if view.basis is not None:
+                raise BadInput(
+                    f"{layer!r} is a layer in another basis, which can be dissected; "
+                    f"contributions and gradients are of its own units: choose {view.layer!r}"
+                )
+            return method(view.layer, *arguments, **options)
+
+        return checked
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that opened the model."""
+        return self.model.backend
+
+    @property
+    def identity(self) -> Identity:
+        """Identity of the model, with the bases in its fingerprint.
+
+        So a run that is resumed or merged has to have the same bases.
+        """
+        identity = self.model.identity
+        if not self.bases:
+            return identity
+        parts = [identity.fingerprint or identity.source]
+        for basis in self.bases:
+            parts += [basis.name, basis.fingerprint]
+        return Identity(
+            identity.name,
+            identity.source,
+            identity.version,
+            fingerprint(f"{len(part)} {part}".encode() for part in parts),
+        )
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """Preprocessing of the model."""
+        return self.model.preprocess
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the model."""
+        return self.model.device
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes of the model."""
+        return self.model.notes
+
+    def layers(self, size: Size) -> Sequence[LayerDescription]:
+        """List the real layers."""
+        return self.model.layers(size)
+
+    @contextmanager
+    def probe(self, layers: Sequence[Any], size: Size) -> Iterator[ViewProbe]:
+        """Open a probe on layers (as the model takes them), views, and names of views."""
+        requests = [self._view_of(layer) for layer in layers]
+        real_layers: list[Any] = []
+        for request in requests:
+            if not any(_is_same(request.layer, layer) for layer in real_layers):
+                real_layers.append(request.layer)
+        with self.model.probe(real_layers, size) as probe:
+            names = dict(enumerate(probe.layers))
+            views: list[View] = []
+            for request in requests:
+                index = _index(real_layers, request.layer)
+                layer = names[index]
+                name = view_name(layer, request.basis)
+                views.append(View(name, layer, request.basis))
+            yield ViewProbe(probe, self.model, tuple(views))
+
+    def _view_of(self, layer: Any) -> LayerView:
+        """Return the view that a requested layer means."""
+        if isinstance(layer, LayerView):
+            return layer
+        if isinstance(layer, str):
+            for basis in self.bases:
+                ending = SEPARATOR + basis.name
+                if layer.endswith(ending):
+                    return LayerView(layer.removesuffix(ending), basis)
+        return LayerView(layer)
+
+
+def _is_same(first: Any, second: Any) -> bool:
+    """Return whether two requests mean the same layer: equal names, or one object."""
+    are_names = isinstance(first, str) and isinstance(second, str)
+    return first == second if are_names else first is second
+
+
+def _index(layers: Sequence[Any], layer: Any) -> int:
+    return next(
+        index for index, known in enumerate(layers) if _is_same(known, layer)
+    )

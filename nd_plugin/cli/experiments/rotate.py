@@ -1,0 +1,246 @@
+"""Rotation studies that are run, saved and reported: ``nd rotate``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nd_plugin.bases.opening import read_basis
+from nd_plugin.cli import console, parsing
+from nd_plugin.cli.checkpoints import (
+    RunFolders,
+    open_checkpoints,
+    progress_saved,
+    remove_if_empty,
+)
+from nd_plugin.cli.dissect import RunOptions
+from nd_plugin.cli.views.plot_files import use_no_display, write_plot
+from nd_plugin.contracts.models import ModelOptions
+from nd_plugin.contracts.provenance import Settings
+from nd_plugin.errors import BadInput, NDError
+from nd_plugin.experiments.rotation.folder import (
+    RUN,
+    is_study,
+    load_study,
+    save_study,
+)
+from nd_plugin.experiments.rotation.rotate import RotationPlan, RotationRun
+from nd_plugin.experiments.rotation.study import RotationStudy
+from nd_plugin.experiments.rotation.text import LEGEND, render
+from nd_plugin.machine.process_group import SingleProcess, joined
+from nd_plugin.plots.experiments.rotation_kinds import (
+    PICTURES,
+    ROTATION,
+    check_kind,
+)
+from nd_plugin.plots.kinds import check_plot
+from nd_plugin.plugins.opening import open_concepts, open_on_own_device
+from nd_plugin.probe_data.batches import Feed
+from nd_plugin.probe_data.parts import WHOLE
+from nd_plugin.results import run_folder
+from nd_plugin.resuming.checkpoint import CheckpointFolder
+
+# Of each basis: five pictures for each unit, as in figure 7. There are 51 bases by default.
+PICTURES_OF_BASIS = 5
+PICTURE_BUDGET = 2**22
+
+
+@dataclass(frozen=True)
+class RotationPlot:
+    """File to draw a study into, and the kind of figure; no file: nothing to draw."""
+
+    path: Path | None = None
+    kind: str = ROTATION
+
+    @classmethod
+    def of(cls, path: Path | None, kind: str | None, studies: int) -> RotationPlot:
+        """Check the options before a run. Raises BadInput, Unavailable."""
+        if path is None:
+            if kind is not None:
+                raise BadInput(
+                    f"--plot-kind {kind} needs a file to draw into: --plot FILE"
+                )
+            return cls()
+        check_kind(kind or ROTATION, studies)
+        check_plot(path, has_pictures=kind == PICTURES)
+        return cls(path, kind or ROTATION)
+
+    def check_settings(self, settings: Settings) -> None:
+        """Raise BadInput where the figure needs pictures and there will be none."""
+        if (
+            self.path is not None
+            and self.kind == PICTURES
+            and not settings.pictures
+        ):
+            raise BadInput(
+                "--plot-kind pictures needs pictures; leave --no-pictures out"
+            )
+
+    def write(self, studies: Sequence[RotationStudy]) -> None:
+        """Draw studies into the file, if there is one. Raises BadInput, NotSaved, Unavailable."""
+        if self.path is None:
+            return
+        use_no_display()
+        # matplotlib takes a second to import
+        from nd_plugin.plots.experiments.rotations import draw
+
+        write_plot(draw(self.kind, studies), self.path)
+
+
+def parse_plan(
+    alpha: str, repeats: int, seed: int, basis: Sequence[str] | None
+) -> RotationPlan:
+    """Return the plan that options ask for. Raises BadInput."""
+    try:
+        alphas = tuple(float(number) for number in alpha.split(","))
+    except ValueError as error:
+        raise BadInput(
+            f"--alpha {alpha!r} is not numbers with commas between, such as 0,0.5,1"
+        ) from error
+    bases = tuple(read_basis(text) for text in basis or ())
+    return RotationPlan(alphas, repeats, seed, bases)
+
+
+def study_settings(
+    *, min_iou: float | None, picture_budget: int = PICTURE_BUDGET, **values: Any
+) -> Settings:
+    """Return settings, by default with few pictures: each basis has its own."""
+    values.setdefault("pictures", PICTURES_OF_BASIS)
+    if min_iou is not None:
+        values["min_iou"] = min_iou
+    return Settings(picture_budget=picture_budget, **values)
+
+
+def check_only_saved(*options: Any) -> None:
+    """Raise BadInput for a model, layer or basis beside ``--from``."""
+    if any(option for option in options):
+        raise BadInput(
+            "--from reports saved studies: MODEL, --layer, --concepts and --basis are for a run"
+        )
+
+
+def report_saved(
+    folders: Sequence[Path],
+    min_iou: float | None,
+    plot: RotationPlot,
+    *,
+    as_json: bool,
+) -> None:
+    """Report saved studies, without a model. Raises RunInvalid."""
+    studies = [load_study(folder, min_iou) for folder in folders]
+    plot.write(studies)
+    if as_json:
+        contents = [study.to_dict() for study in studies]
+        content = contents[0] if len(contents) == 1 else {"studies": contents}
+        console.print_json(content)
+        return
+    for study in studies:
+        _show(study)
+
+
+def _show(study: RotationStudy) -> None:
+    console.show(render(study))
+    console.say(LEGEND)
+
+
+def run_study(
+    model: str | None,
+    layer: str | None,
+    concepts: str | None,
+    plan: RotationPlan,
+    *,
+    output: Path | None,
+    overwrite: bool,
+    options: ModelOptions,
+    settings: Settings,
+    preprocess_values: Mapping[str, Any],
+    run_options: RunOptions,
+    plot: RotationPlot,
+    as_json: bool,
+) -> None:
+    """Run, save and report a study. Refuse what cannot be done before the model runs."""
+    if model is None or layer is None or concepts is None:
+        raise BadInput(
+            "MODEL, --layer and --concepts are needed to run a study (--from FOLDER reports one)"
+        )
+    plot.check_settings(settings)
+    base = Path("runs") / f"{parsing.run_name(model, concepts)}-rotation"
+    output = output or run_folder.free_name(base)
+    if not (overwrite and is_study(output)):
+        run_folder.check_target(output, overwrite=overwrite)
+    with joined(options.device) as group:
+        with console.results_only():
+            concept_set = open_concepts(concepts)
+            opened_model = open_on_own_device(model, options)
+        preprocess = opened_model.preprocess.changed(preprocess_values)
+        if group.rank == 0:
+            console.warn(preprocess.notes)
+        feed = Feed.of(
+            concept_set,
+            preprocess,
+            settings,
+            opened_model.device,
+            run_options.batch_size,
+            run_options.workers,
+            run_options.memory,
+            WHOLE.part(group.rank, group.size),
+            run_options.device_memory,
+        )
+        with console.results_only():
+            study_run = RotationRun.of(opened_model, layer, feed, plan, group)
+        if group.rank == 0 and study_run.batch_note:
+            console.say(study_run.batch_note)
+        folders = RunFolders.of(output, feed.part, group.size, resume_shard=False)
+        checkpoints = open_checkpoints(
+            folders,
+            study_run.feed,
+            group,
+            None,
+            resume=run_options.resume,
+            overwrite=overwrite,
+        )
+        study = _run(study_run, group, checkpoints)
+        if group.rank == 0:
+            _save_and_report(study, output, as_json=as_json)
+            plot.write([study])
+        group.wait()  # checkpoints are needed until the study is saved
+        checkpoints.remove()
+        remove_if_empty(folders.partial)
+
+
+def _run(
+    study_run: RotationRun, group: SingleProcess, checkpoints: CheckpointFolder
+) -> RotationStudy:
+    """Run with checkpoints; the first process shows progress."""
+    rotations = len(study_run.plan.seeds) if any(study_run.plan.alphas) else 0
+    if rotations and group.rank == 0:
+        console.say(f"{rotations} rotations of {study_run.shape.units} units")
+    with (
+        progress_saved(checkpoints),
+        console.results_only(),
+        console.progress(is_shown=group.rank == 0) as progress,
+    ):
+        return study_run.run(
+            progress, group=group, open_state=checkpoints.open_state
+        )
+
+
+def _save_and_report(study: RotationStudy, output: Path, *, as_json: bool) -> None:
+    """Save a study and report it; where it cannot be saved, report it and raise NotSaved."""
+    failure: NDError | None = None
+    try:
+        save_study(study, output, ["nd", *sys.argv[1:]])
+    except NDError as error:
+        failure = error
+    if as_json:
+        console.print_json(study.to_dict())
+    else:
+        _show(study)
+    if failure is not None:
+        raise failure
+    console.say(
+        f"saved in {output} (nd rotate --from {output}; nd report {output / RUN})"
+    )

@@ -1,0 +1,108 @@
+"""Rotation study on disk: a run with the dissections of all bases, and ``rotation.json``.
+
+::
+
+    FOLDER/rotation.json    tables, and which layer of the run is which α and seed
+    FOLDER/run              a run like any other: nd report FOLDER/run
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nd_plugin.errors import RunInvalid
+from nd_plugin.experiments.rotation.study import RotationStudy
+from nd_plugin.report.json_text import document_text
+from nd_plugin.results import run_folder
+from nd_plugin.results.atomic_files import write_file
+from nd_plugin.results.dissection import Dissection
+from nd_plugin.results.folder_names import is_run_folder
+
+SUMMARY = "rotation.json"
+RUN = "run"
+FORMAT = 1
+
+
+def save_study(
+    study: RotationStudy, folder: Path, command: Sequence[str] = ()
+) -> Path:
+    """Write a study into a folder; an earlier one there is replaced. Raises NotSaved."""
+    run_folder.save_run(folder / RUN, study.dissections, command)
+    content = {"format": FORMAT, **_contents(study), **study.to_dict()}
+    # last: where it is, the run is complete
+    write_file(folder / SUMMARY, (document_text(content) + "\n").encode())
+    return folder
+
+
+def _contents(study: RotationStudy) -> dict[str, Any]:
+    """Return which layer of the run is which part of the study."""
+    return {
+        "own_layer": study.own.layer,
+        "rotated_layers": [
+            {"alpha": alpha, "seed": seed, "layer": dissection.layer}
+            for (alpha, seed), dissection in study.rotated.items()
+        ],
+        "basis_layers": [
+            {"basis": name, "layer": dissection.layer}
+            for name, dissection in study.bases.items()
+        ],
+    }
+
+
+def is_study(folder: Path) -> bool:
+    """Return whether a folder holds a rotation study and nothing else."""
+    if not folder.is_dir() or folder.resolve() == Path.cwd():
+        return False
+    return all(
+        child.name == SUMMARY
+        or (child.name == RUN and child.is_dir() and is_run_folder(child))
+        for child in folder.iterdir()
+    )
+
+
+def load_study(folder: str | Path, min_iou: float | None = None) -> RotationStudy:
+    """Load a study; ``min_iou`` replaces the one it was made with. Raises RunInvalid."""
+    path = Path(folder)
+    summary = path / SUMMARY
+    if not summary.is_file():
+        raise RunInvalid(f"{path} is no rotation study: it has no {SUMMARY}")
+    dissections = run_folder.load_run(path / RUN)
+    if min_iou is not None:
+        dissections = [_with_min_iou(item, min_iou) for item in dissections]
+    try:
+        content = json.loads(summary.read_text(encoding="utf-8"))
+        return _study(content, {item.layer: item for item in dissections})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunInvalid(
+            f"{summary} is damaged: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _study(
+    content: dict[str, Any], by_layer: dict[str, Dissection]
+) -> RotationStudy:
+    version = int(content["format"])
+    if version > FORMAT:
+        raise RunInvalid(
+            f"the study is of format {version}, and this nd_plugin reads up to {FORMAT}: "
+            "upgrade nd_plugin"
+        )
+    rotated: dict[tuple[float, int], Dissection] = {}
+    for entry in content["rotated_layers"]:
+        key = (float(entry["alpha"]), int(entry["seed"]))
+        rotated[key] = by_layer[entry["layer"]]
+    bases = {
+        str(entry["basis"]): by_layer[entry["layer"]]
+        for entry in content["basis_layers"]
+    }
+    own = by_layer[content["own_layer"]]
+    return RotationStudy(str(content["layer"]), own, rotated, bases)
+
+
+def _with_min_iou(dissection: Dissection, min_iou: float) -> Dissection:
+    settings = replace(dissection.settings, min_iou=min_iou)
+    return replace(dissection, settings=settings)

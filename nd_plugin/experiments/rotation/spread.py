@@ -1,0 +1,60 @@
+"""Repeats of a number: their mean, and how far they spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Values of one number in several repeats, such as of several random rotations."""
+
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return the spread of one value or more."""
+        return cls(tuple(float(value) for value in values))
+
+    @property
+    def mean(self) -> float:
+        """Mean of the values."""
+        return float(np.mean(self.values))
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation (n - 1); None of a single value."""
+        if len(self.values) < 2:
+            return None
+        return float(np.std(self.values, ddof=1))
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Interval of 95 % for the mean, by Student's t; None of a single value.
+
+        Counts and IoU are not negative: nor is the interval.
+        """
+        deviation = self.deviation
+        if deviation is None:
+            return None
+        count = len(self.values)
+        factor = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
+        margin = factor * deviation / count**0.5
+        return max(0.0, self.mean - margin), self.mean + margin
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        interval = self.interval
+        return {
+            "values": list(self.values),
+            "mean": self.mean,
+            "sd": self.deviation,
+            "interval": None if interval is None else list(interval),
+        }
