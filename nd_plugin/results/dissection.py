@@ -78,9 +78,8 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer, SignificantLayer):
     category_pixels: Integers | None = None
     label_score: str = "iou"  # see `labelled_by`
     min_score: float | None = None  # of detectors, in place of ``min_iou``
-    original: Dissection | None = (
-        None  # result whose units this one labels otherwise
-    )
+    # result whose units this one labels by another score
+    original: Dissection | None = None
 
     @property
     def units(self) -> int:
