@@ -188,7 +188,13 @@ Permutations = Annotated[
 ]
 
 Seed = Annotated[
-    int, typer.Option(min=0, help="Seed of --folds and --permutations.")
+    int,
+    typer.Option(
+        min=0,
+        help="Seed of --folds and --permutations.",
+        # `nd rate` has another --seed
+        rich_help_panel="Significance",
+    ),
 ]
 
 Bases = Annotated[

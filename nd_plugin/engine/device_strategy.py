@@ -38,7 +38,7 @@ from nd_plugin.engine.chance.device_counter import (
 )
 from nd_plugin.engine.chance.permuted import Permuted, UnitBlock
 from nd_plugin.engine.device_counter import DeviceCounter
-from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer, report_permuted
+from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
 from nd_plugin.engine.state import LayerState
 from nd_plugin.machine.transfers import to_device
 from nd_plugin.method.annotations import Counts
@@ -217,7 +217,7 @@ class DeviceStrategy:
     ) -> Iterator[Counts]:
         """Count block after block; see `part_run.Strategy.count_permuted`."""
         counter = DeviceChanceCounter(permuted, self.device, self.memory)
-        for number, block in enumerate(blocks):
+        for block in blocks:
             parts = [
                 _stored_maps(part_run, block.layer)
                 for part_run in part_runs
@@ -231,7 +231,6 @@ class DeviceStrategy:
                 return counter.count(block, parts)
 
             yield self.memory.survive(count, partial(_release, part_runs, counter))
-            report_permuted(part_runs[0], (number + 1) / len(blocks))
 
 
 def _stored_maps(part_run: PartRun, layer: str) -> StoredMapsOfPart:

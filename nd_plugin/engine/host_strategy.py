@@ -178,8 +178,12 @@ def _read_maps(
 def _report(
     part_run: PartRun, blocks: int, batches: int, block: int, batches_done: int
 ) -> None:
-    """Show how far the counting of ``blocks`` over ``batches`` is; save state where asked to."""
-    report_permuted(part_run, (block + batches_done / batches) / blocks)
+    """Show how far the counting of ``blocks`` over ``batches`` is; save state where asked to.
+
+    The end of a block is shown when all blocks before it have ended, too.
+    """
+    if batches_done < batches:
+        report_permuted(part_run, (block + batches_done / batches) / blocks)
 
 
 def _update_layer(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,11 @@ from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import RUN
-from nd_plugin.resuming.run_description import PICTURE_SETTINGS, check_same
+from nd_plugin.resuming.run_description import (
+    PICTURE_SETTINGS,
+    check_same,
+    plain_settings,
+)
 
 
 def load_finished_run(folder: Path) -> list[Dissection] | None:
@@ -100,7 +103,7 @@ def _describe_settings(
     settings: Settings, quantiles: Collection[float]
 ) -> dict[str, Any]:
     """Describe settings; the order of the quantiles does not matter."""
-    described = asdict(settings)
+    described = plain_settings(settings)
     del described["quantile"]
     described["quantiles"] = sorted(quantiles)
     return described

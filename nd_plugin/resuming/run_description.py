@@ -26,7 +26,10 @@ def describe(
         "model": asdict(run_provenance.model),
         "concept set": asdict(run_provenance.concept_set),
         "layers": list(layers),
-        "settings": _settings(feed.settings),
+        "settings": {
+            **plain_settings(feed.settings),
+            "quantiles": list(feed.settings.all_quantiles),
+        },
         "preprocessing": feed.preprocess.describe(),
         "batch size": feed.batch_size,
         "images": feed.images,
@@ -38,13 +41,13 @@ def describe(
     }
 
 
-def _settings(settings: Settings) -> dict[str, Any]:
-    """Return settings with all quantiles, whether there are several or one.
+def plain_settings(settings: Settings) -> dict[str, Any]:
+    """Return settings as plain values.
 
     Those of folds and permutations are left out of a run without these: earlier versions have not
     described them, and a seed alone decides nothing.
     """
-    described = {**asdict(settings), "quantiles": list(settings.all_quantiles)}
+    described = asdict(settings)
     if not settings.is_by_image:
         for name in SIGNIFICANCE_SETTINGS:
             del described[name]

@@ -23,6 +23,7 @@ OPTION_GROUPS = {
     "Model": "--model --weights --device --precision --input --feed --custom-op-library "
     "--classes --verify",
     "Method": "--quantile --min-iou --by --min-score --anchor --mask-size",
+    "Significance": "--folds --permutations",
     "Bounds": "--tolerance --max-lost --max-renamed --fail-under",
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",
     "Questions": "--descriptions --units --seed --votes",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,24 @@ def test_gpu_equals_cpu(
     options: dict[str, Any],
 ) -> None:
     assert_equal(dissect(concepts, gpu, **options), on_the_cpu)
+
+
+@pytest.mark.parametrize("device_memory", [None, MIB])
+def test_folds_and_permutations(
+    gpu: torch.device, concepts: ConceptSet, device_memory: int | None
+) -> None:
+    settings = Settings(quantiles=QUANTILES, folds=5, permutations=3, seed=1)
+    results = []
+    for device in (torch.device("cpu"), gpu):
+        model = open_model(ExactNetwork().eval().to(device))
+        feed = feed_of(concepts, model, QUANTILES, device_memory=device_memory)
+        results.append(run(model, LAYERS, replace(feed, settings=settings)))
+    assert_equal(results[1], results[0])
+    for one, other in zip(*results, strict=True):
+        for counts in ("folds", "chance"):
+            expected = vars(getattr(other, counts))
+            for name, value in vars(getattr(one, counts)).items():
+                np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
 
 def test_real_annotations(gpu: torch.device, request: Any) -> None:

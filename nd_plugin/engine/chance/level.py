@@ -18,7 +18,7 @@ import torch
 from nd_plugin.engine.batch_counter import category_indices
 from nd_plugin.engine.chance.annotation_store import AnnotationStore
 from nd_plugin.engine.chance.permuted import Permuted, UnitBlock, divide_units
-from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer
+from nd_plugin.engine.part_run import PartRun, ThresholdsByLayer, report_permuted
 from nd_plugin.engine.state import CountState
 from nd_plugin.errors import RunFailed
 from nd_plugin.machine.allocator import trim_memory
@@ -133,11 +133,12 @@ def _count(
         _fill(part_runs, permuted)
         strategy = part_runs[0].strategy
         blocks = _blocks(permuted, strategy.block_bytes, feed.workers, group)
+        report_permuted(part_runs[0], 0)
+        best = []
         tables = strategy.count_permuted(part_runs, permuted, blocks)
-        best = [
-            _best(permuted, block, _total(table, group), counted)
-            for block, table in zip(blocks, tables, strict=True)
-        ]
+        for block, table in zip(blocks, tables, strict=True):
+            best.append(_best(permuted, block, _total(table, group), counted))
+            report_permuted(part_runs[0], len(best) / len(blocks))
     return _joined(blocks, best, strata.fixed_images)
 
 
@@ -211,6 +212,7 @@ def _fill(part_runs: Sequence[PartRun], permuted: Permuted) -> None:
     part_run = part_runs[0]
     total = feed.count_images(numbers)
     done = 0
+    part_run.progress("annotations", done, total)
     batches: Iterator[list[tuple[int, LabelCombinations | None]]]
     batches = map_in_order(
         lambda index: decode(numbers[index]), range(len(numbers)), workers

@@ -33,16 +33,19 @@ def iou_range_text(interval: Interval, dash: str = "-") -> str:
 
 
 def per_cent(share: float) -> str:
-    """Return a share in per cent; a small one that is not 0 is not shown as 0."""
+    """Return a share in per cent; only none is shown as 0 %, and only all as 100 %."""
     percentage = 100 * share
     if 0 < percentage < 1:
         return "< 1 %"
+    if 99 < percentage < 100:
+        return "> 99 %"
     return f"{percentage:.0f} %"
 
 
 def mean_count_text(mean: float) -> str:
     """Return a mean count: ``0.4``, ``38``."""
-    return f"{mean:.1f}" if mean < FEW else f"{mean:.0f}"
+    rounded = round(mean, 1)
+    return f"{rounded:.1f}" if rounded < FEW else f"{mean:.0f}"
 
 
 def count_intervals(report: LayerReport) -> CountIntervals | None:

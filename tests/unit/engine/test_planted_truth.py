@@ -265,3 +265,19 @@ def test_candidates_over_the_memory_go_to_a_file_and_the_images_through_the_mode
     ):
         assert np.array_equal(getattr(one, name), getattr(two, name)), name
     assert one.intersection.sum() > 0
+
+
+def test_planted_detectors_have_the_lowest_p_value(
+    planted: tuple[ConceptSet, Tensor, Tensor, np.ndarray],
+) -> None:
+    """A concept in many images is matched by no permutation as it is by its detector."""
+    concepts, images, truth, possible = planted
+    occurrences = truth.flatten(2).any(2).sum(0).numpy()
+    common = possible[occurrences[possible] >= IMAGES // 4]
+    assert len(common) > 10
+    model = Planted(images, truth[:, common], rotated=False)
+    result = dissected(model, concepts, permutations=19)
+    assert result.chance is not None
+    as_good = (result.chance.iou >= result.iou.max(axis=1)).sum(axis=0)
+    p_values = (1 + as_good) / (1 + result.chance.permutations)
+    assert p_values.tolist() == [1 / 20] * len(common)

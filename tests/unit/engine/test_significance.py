@@ -476,3 +476,23 @@ def test_nothing_is_annotated(concepts: ManyLabels) -> None:
         assert one.chance is not None and one.folds is not None
         assert one.chance.fixed_images == 0 and not one.chance.iou.any()
         assert not len(one.folds.pairs)
+
+
+def test_units_of_noise_have_uniform_p_values() -> None:
+    """Under the null a unit's rank among its permutations is any with the same probability.
+
+    Noise knows nothing of the annotations, so the arrangement of the run is as likely as each of
+    the permutations. 5 ranks of 600 units: the chi-square statistic has 4 degrees of freedom, and
+    exceeds 18.5 in one of 1000 such tests. The seeds are fixed, and this one does not.
+    """
+    shapes = Numbered(open_concepts(f"shapes?images={IMAGES}&size=40&seed=3"))
+    ranks = np.zeros(5, np.int64)
+    for seed in range(6):
+        model = Planted({"noise": drawn(100 + seed, units=100)})
+        settings = {"permutations": 4, "folds": 0, "seed": seed, "quantiles": ()}
+        (noise,) = dissect(shapes, model=model, settings=settings)
+        assert noise.chance is not None and noise.chance.fixed_images == 0
+        as_good = (noise.chance.iou >= noise.iou.max(axis=1)).sum(axis=0)
+        ranks += np.bincount(as_good, minlength=5)
+    expected = ranks.sum() / 5
+    assert float(((ranks - expected) ** 2 / expected).sum()) < 18.5, ranks

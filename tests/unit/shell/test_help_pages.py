@@ -44,6 +44,7 @@ def test_groups_defaults_and_examples(monkeypatch: pytest.MonkeyPatch) -> None:
         "Layers and concepts",
         "Model",
         "Method",
+        "Significance",
         "Preprocessing",
         "Run",
         "Output",
