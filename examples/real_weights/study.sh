@@ -10,7 +10,7 @@ DATA=$1
 OUT=$2
 NETWORKS=${NETWORKS:-lite0 lite1 lite2}
 SETS=${SETS:-camvid shapes}
-IMAGES=${IMAGES:-200}
+IMAGES=${IMAGES:-100}
 QUANTILES=${QUANTILES:-0.0025,0.005,0.01,0.02,0.04}
 FOLDS=${FOLDS:-20}
 PERMUTATIONS=${PERMUTATIONS:-50}
@@ -44,6 +44,9 @@ for set in $SETS; do
         $ND report "$sweep" --quiet --plot "$OUT/$set-$network-labels.png" --plot-kind quantiles
         $ND report "$sweep" --quiet --plot "$OUT/$set-$network-iou.png" --plot-kind quantile-iou
         $ND rotate --quiet --from "$rotation" --plot "$OUT/$set-$network-rotation.png" > /dev/null
+        $ND report "$run" --quiet --json > "$OUT/$set-$network-layers.json"
+        $ND report "$sweep" --quiet --json > "$OUT/$set-$network-thresholds.json"
+        $ND rotate --quiet --from "$rotation" --json > "$OUT/$set-$network-rotation.json"
         runs+=("$run")
     done
     if [ "${#runs[@]}" -gt 1 ]; then
