@@ -34,6 +34,7 @@ NO_DETECTOR_COLOUR = "0.6"
 LINE_OPACITY = 0.5
 QUARTILE_OPACITY = 0.25
 INTERVAL_OPACITY = 0.15
+ALL = "all"
 BY_CHANCE = "by chance"
 
 
@@ -117,20 +118,32 @@ def _panels(
 
 
 def _labels_panel(sweep: QuantileSweep, ax: Axes | None) -> Axes:
-    axes = plot_quantiles(sweep.reports, ax=ax)
-    _draw_intervals(axes, sweep)
-    chance = [point.chance_unique_detectors for point in sweep.points]
-    if None not in chance:
-        axes.plot(
-            sweep.quantiles,
-            np.array(chance, dtype=np.float64),
-            color=axes.xaxis.label.get_color(),
-            linestyle=":",
-            label=BY_CHANCE,
-        )
-        handles, _ = axes.get_legend_handles_labels()
-        legend_above(axes, handles)
+    names = [*sweep.categories, ALL, BY_CHANCE]
+    height = AXIS_HEIGHT + PLOT_HEIGHT + legend_height(names)
+    with styled_axes(ax, height) as axes:
+        plot_quantiles(sweep.reports, ax=axes)
+        _draw_intervals(axes, sweep)
+        _draw_chance(axes, sweep)
+        # the band may be higher than the curves
+        axes.autoscale(axis="y")
+        axes.set_ylim(bottom=0)
     return axes
+
+
+def _draw_chance(ax: Axes, sweep: QuantileSweep) -> None:
+    """Draw the unique detectors to expect by chance, where the run has permutations."""
+    chance = [point.chance_unique_detectors for point in sweep.points]
+    if None in chance:
+        return
+    ax.plot(
+        sweep.quantiles,
+        np.array(chance, dtype=np.float64),
+        color=ax.xaxis.label.get_color(),
+        linestyle=":",
+        label=BY_CHANCE,
+    )
+    handles, _ = ax.get_legend_handles_labels()
+    legend_above(ax, handles)
 
 
 def _draw_intervals(ax: Axes, sweep: QuantileSweep) -> None:

@@ -23,6 +23,7 @@ from nd_plugin import BadInput, Dissection, Settings, open_concepts
 from nd_plugin.engine.run import run
 from nd_plugin.experiments.quantiles import save_sweeps, sweep_quantiles
 from nd_plugin.plots import plot_iou_over_quantiles, plot_labels_over_quantiles
+from nd_plugin.plots.style import SMALL
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.report.terminal import to_text
 from nd_plugin.report.thresholds.sweep import quantile_sweeps
@@ -280,6 +281,10 @@ class TestErrorBars:
         unique = [each.intervals().counts.unique_detectors for each in barred]
         assert heights.max() == max(interval.high for interval in unique)
         assert heights.min() == min(interval.low for interval in unique)
+        bottom, top = ax.get_ylim()
+        assert bottom == 0 and top >= heights.max()
+        (size,) = {text.get_fontsize() for text in ax.get_legend().get_texts()}
+        assert size == SMALL
 
     def test_labels_by_another_score_go_without(
         self, barred: list[Dissection], tmp_path: Path
