@@ -65,7 +65,7 @@ class NoiseMaps(MadeMaps):
     def make(self, key: int, cells: Any) -> Tensor:
         """Return noise."""
         generator = torch.Generator().manual_seed(key)
-        noise = torch.randn((NOISE_UNITS, *cells), generator=generator)
+        noise = torch.randn((self.places.out_channels, *cells), generator=generator)
         return nn.functional.avg_pool2d(noise, 3, 1, 1)
 
 
