@@ -118,6 +118,16 @@ OtherMinIoU = Annotated[
     ),
 ]
 
+Quantiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--quantile",
+        metavar="QUANTILE",
+        help="Fraction τ of activations above each unit's threshold; several with commas; "
+        "repeatable. [default: 0.005]",
+    ),
+]
+
 Limit = Annotated[
     int | None,
     typer.Option(min=1, help="Use only the first N images of the concept set."),
@@ -222,8 +232,8 @@ PlotKind = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
-        help="Kind of plot: detectors, ratio, iou, mean-iou, heat-map, concepts, units or "
-        "quantiles. [default: detectors]",
+        help="Kind of plot: detectors, ratio, iou, mean-iou, heat-map, concepts, units, "
+        "quantiles or quantile-iou. [default: detectors]",
     ),
 ]
 

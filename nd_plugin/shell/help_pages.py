@@ -19,10 +19,11 @@ from nd_plugin.shell import characters
 WIDEST = 100  # columns
 TWO_COLUMNS_FROM = 64  # columns; narrower ones have the help below the option
 OPTION_GROUPS = {
-    "Layers and concepts": "--layer --basis --concepts --limit --shard --images --max-pixels --concept",
+    "Layers and concepts": "--layer --basis --concepts --limit --shard --images --max-pixels",
     "Model": "--model --weights --device --precision --input --feed --custom-op-library "
     "--classes --paper --verify",
-    "Method": "--alpha --repeats --quantile --min-iou --anchor --mask-size",
+    "Method": "--alpha --repeats --quantile --min-iou --anchor --mask-size"
+    " --by --min-score",
     "Significance": "--folds --permutations",
     "Bounds": "--tolerance --max-lost --max-renamed --fail-under",
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",
@@ -30,10 +31,8 @@ OPTION_GROUPS = {
     "Votes and exports": "--table --import --export --crowd --image-url",
     "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
-    "Results": "--from --steps --accuracy --run --category",
-    "Classifier": "--svm-c --scaling --rotate --run --category",
-    "Training": "--from --steps --accuracy",
-    "Bases": "--alpha --repeats --basis --from",
+    "Results": "--from --steps --accuracy --run --concept --category",
+    "Classifier": "--svm-c --scaling --rotate",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
