@@ -19,10 +19,10 @@ from nd_plugin.shell import characters
 WIDEST = 100  # columns
 TWO_COLUMNS_FROM = 64  # columns; narrower ones have the help below the option
 OPTION_GROUPS = {
-    "Layers and concepts": "--layer --concepts --limit --shard --images --max-pixels",
+    "Layers and concepts": "--layer --basis --concepts --limit --shard --images --max-pixels",
     "Model": "--model --weights --device --precision --input --feed --custom-op-library "
     "--classes --verify",
-    "Method": "--quantile --min-iou --by --min-score --anchor --mask-size",
+    "Method": "--alpha --repeats --quantile --min-iou --by --min-score --anchor --mask-size",
     "Significance": "--folds --permutations",
     "Bounds": "--tolerance --max-lost --max-renamed --fail-under",
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",
@@ -30,7 +30,6 @@ OPTION_GROUPS = {
     "Votes and exports": "--table --import --export --crowd --image-url",
     "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
-    "Bases": "--alpha --repeats --basis --from",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "

@@ -22,7 +22,6 @@ from nd_plugin.cli.options import (
     Mean,
     Memory,
     NoPictures,
-    OtherMinIoU,
     Overwrite,
     PictureBudget,
     Plot,
@@ -113,7 +112,13 @@ def rotate(
         float,
         typer.Option(help="Fraction τ of activations above each unit's threshold."),
     ] = 0.005,
-    min_iou: OtherMinIoU = None,
+    min_iou: Annotated[
+        float | None,
+        typer.Option(
+            help="A unit or direction with a higher IoU is a detector. [default: 0.04; with "
+            "--from as in the study]",
+        ),
+    ] = None,
     limit: Limit = None,
     batch_size: BatchSize = None,
     workers: Workers = None,
@@ -138,6 +143,15 @@ def rotate(
         bool,
         typer.Option("--resume", help="Continue the run if it was interrupted."),
     ] = False,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Save progress after every N images; by default every 2000, and at most "
+            "twice a minute.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     plot: Plot = None,
     plot_kind: Annotated[
@@ -150,7 +164,7 @@ def rotate(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Rotate a layer's basis: are its units special, or would any direction do?"""
+    """Rotate a layer's basis: compare its units with random directions, and with other bases."""
     from nd_plugin.cli import parsing
     from nd_plugin.cli.dissect import RunOptions
     from nd_plugin.cli.experiments import rotate
@@ -187,7 +201,8 @@ def rotate(
             parsing.parse_bytes(device_memory, "--device-memory")
             if device_memory
             else None,
-            resume=resume,
+            checkpoint_every,
+            resume,
         ),
         plot=request,
         as_json=json,

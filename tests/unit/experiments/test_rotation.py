@@ -276,7 +276,7 @@ def test_batches_are_as_small_as_the_memory_asks_for(
     """And nothing changes by it."""
     units = study.own.units
     image_bytes = 7 * units * MASK * MASK * 4
-    small = replace(feed, memory=3 * 4 * image_bytes)
+    small = replace(feed, memory=3 * 8 * image_bytes)
     prepared = RotationRun.of(model, "units@nchw", small, PLAN)
     assert prepared.feed.batch_size == 3
     assert "batches of 3, not 8 images" in prepared.batch_note
