@@ -1,8 +1,9 @@
 """Names under noise: python benchmarks/name_stability.py DATA [--sigma 0.02] [--seeds 2] …
 
-DATA is a folder in Broden's format. EfficientNet-Lite0 is dissected with folds, and again on the same
-images with Gaussian noise of standard deviation sigma (white is 1). How many detectors keep their
-label, and does the share of resamples in which they keep it, which needs no second run, say which?
+DATA is a folder in the format of Broden. EfficientNet-Lite0 is dissected with folds, and again on
+the same images with Gaussian noise of standard deviation sigma (white is 1). How many detectors
+keep their label, and does the share of resamples in which they keep it, which needs no second run,
+say which?
 """
 
 from __future__ import annotations
@@ -70,32 +71,37 @@ def show(clean: Dissection, noisy: Dissection) -> None:
     """Print the share of labels that are kept, by their stability."""
     is_detector = clean.iou.max(axis=1) > clean.settings.min_iou
     is_kept = clean.labels == noisy.labels
-    print(f"  {clean.layer} at {clean.settings.quantile:g}: ", end="")
+    every_unit = np.full(clean.units, True)
+    print(f"  {clean.layer} at {clean.settings.quantile:g}")
+    for title, units in {"detectors": is_detector, "units": every_unit}.items():
+        if units.any():
+            show_group(
+                title, clean.stability[units], clean.margins[units], is_kept[units]
+            )
+
+
+def show_group(
+    title: str, stability: Floats, margins: Floats, is_kept: Booleans
+) -> None:
+    """Print how many of some units keep their label, and how well that is foreseen."""
     print(
-        f"{is_detector.sum()} detectors, {100 * is_kept[is_detector].mean():.1f} % keep ",
+        f"    {len(is_kept)} {title}: {100 * is_kept.mean():.1f} % keep their label; mean ",
         end="",
     )
-    print(f"their label; of all {clean.units} units {100 * is_kept.mean():.1f} %")
-    for title, units in {
-        "detectors": is_detector,
-        "units": np.full(clean.units, True),
-    }.items():
-        stability, kept = clean.stability[units], is_kept[units]
+    print(
+        f"stability {100 * stability.mean():.1f} %; area under the curve ", end=""
+    )
+    print(f"{area_under_curve(stability, is_kept):.3f} by stability, ", end="")
+    print(f"{area_under_curve(margins, is_kept):.3f} by margin")
+    groups = np.digitize(stability, EDGES[1:-1])
+    for group in np.unique(groups).tolist():
+        kept_share = 100 * is_kept[groups == group].mean()
+        low, high = EDGES[group], EDGES[group + 1]
         print(
-            f"    {title}: mean stability {100 * stability.mean():.1f} %; area under the curve ",
+            f"      stability {low:g} to {high:g}: {(groups == group).sum()}, ",
             end="",
         )
-        print(f"{area_under_curve(stability, kept):.3f} by stability, ", end="")
-        print(f"{area_under_curve(clean.margins[units], kept):.3f} by margin")
-        groups = np.digitize(stability, EDGES[1:-1], right=False)
-        for group in np.unique(groups).tolist():
-            of_group = groups == group
-            low, high = EDGES[group], EDGES[group + 1]
-            print(
-                f"      stability {low:g} to {high:g}: {of_group.sum()} {title}, ",
-                end="",
-            )
-            print(f"{100 * kept[of_group].mean():.1f} % keep their label")
+        print(f"{kept_share:.1f} % keep their label")
 
 
 def main() -> None:

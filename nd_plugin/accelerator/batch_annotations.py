@@ -64,6 +64,7 @@ def annotations_on(
             counted.areas.numpy(),
             counted.concept_counts.numpy(),
             category_of,
+            counted.size[0] * counted.size[1],
         )
         if with_image_concepts:
             image_concepts.append(_image_concepts(counted))

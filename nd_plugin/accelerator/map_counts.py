@@ -34,19 +34,12 @@ class LitMaps:
     annotation_rows: Tensor  # (map,) int64, into the images of `DeviceAnnotations`
     rows: SumRows
 
-    def of_rows(self, start: int, end: int) -> LitMaps:
-        """Return the maps whose rows are from ``start`` to before ``end``."""
-        row_of_map = self.rows.row_of_map
-        which = ((row_of_map >= start) & (row_of_map < end)).nonzero()[:, 0]
-        numbers = self.rows.numbers
-        rows = SumRows(
-            row_of_map[which] - start,
-            self.rows.thresholds[start:end],
-            None if numbers is None else numbers[start:end],
-        )
-        return LitMaps(
-            self.maps, self.indices[which], self.annotation_rows[which], rows
-        )
+    def pieces(self, rows_at_once: int) -> Iterator[LitMaps]:
+        """Yield the maps of some rows at a time."""
+        for rows, which in self.rows.pieces(rows_at_once):
+            yield LitMaps(
+                self.maps, self.indices[which], self.annotation_rows[which], rows
+            )
 
 
 @dataclass(frozen=True)

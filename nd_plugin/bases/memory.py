@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from nd_plugin.bases.basis import Basis
 from nd_plugin.contracts.models import Model
+from nd_plugin.machine.process_group import SingleProcess
+from nd_plugin.probe_data.batches import Feed
 from nd_plugin.receptive_fields.geometry import Size
 
 BYTES_PER_VALUE = 4
@@ -50,15 +52,26 @@ def view_bytes(shape: LayerShape, bases: Sequence[Basis | None]) -> int:
     return BYTES_PER_VALUE * rows * columns * sum(directions)
 
 
-def fitting_batch_size(
-    batch_size: int, bytes_per_image: int, memory: int, device: torch.device
-) -> int:
-    """Return ``batch_size``, or fewer images where their maps would take too much; at least 1.
+def fitting_feed(
+    feed: Feed,
+    bytes_per_image: int,
+    device: torch.device,
+    group: SingleProcess | None = None,
+) -> tuple[Feed, str]:
+    """Return the feed with batches whose maps fit in memory, and a note if these are smaller.
 
-    ``memory`` is what the run has for maps, in bytes.
+    Every process of a ``group`` gets the same batch size; a batch has one image at least.
     """
-    budget = int(SHARE_OF_MEMORY * memory)
+    budget = int(SHARE_OF_MEMORY * feed.memory)
     if device.type == "cuda":
         free_bytes, _ = torch.cuda.mem_get_info(device)
         budget = int(SHARE_OF_DEVICE * free_bytes)
-    return max(1, min(batch_size, budget // max(bytes_per_image, 1)))
+    fitting = max(1, min(feed.batch_size, budget // max(bytes_per_image, 1)))
+    batch_size = min((group or SingleProcess()).gather(fitting))
+    if batch_size == feed.batch_size:
+        return feed, ""
+    note = (
+        f"batches of {batch_size}, not {feed.batch_size} images: the maps of all bases take "
+        f"{bytes_per_image / 2**20:.3g} MiB an image (--memory allows more)"
+    )
+    return replace(feed, batch_size=batch_size), note

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from nd_plugin.bases.basis import Basis
-from nd_plugin.bases.dictionary_layouts import Reading, read_encoder
+from nd_plugin.bases.dictionary_layouts import read_encoder
+from nd_plugin.bases.dictionary_reading import Reading
 from nd_plugin.bases.encoder import ACTIVATIONS, Encoder
 from nd_plugin.bases.function_fingerprint import fingerprint_function
 from nd_plugin.bases.tensor_files import open_tensors

@@ -35,6 +35,7 @@ from nd_plugin.cli.options import (
     Weights,
     Workers,
 )
+from nd_plugin.cli.views.score_options import By, MinScore
 from nd_plugin.shell.completion import complete_layer, complete_model
 
 
@@ -51,8 +52,8 @@ def report(
         str | None,
         typer.Option(
             "--format",
-            help="text, html, svg, csv, json, latex, netdissect-csv (one layer), or a plugin's "
-            "format. "
+            help="text, html, svg, csv, json, latex, netdissect-csv (one layer), quantiles-csv, or "
+            "a plugin's format. "
             "[default: by FILE's ending]",
         ),
     ] = None,
@@ -66,6 +67,8 @@ def report(
         ),
     ] = None,
     min_iou: OtherMinIoU = None,
+    by: By = "iou",
+    min_score: MinScore = None,
     plot: Plot = None,
     plot_kind: PlotKind = None,
     json: Json = False,
@@ -73,10 +76,12 @@ def report(
     """Report runs, or NetDissect CSV files such as the authors' published ones."""
     from nd_plugin.cli import report
     from nd_plugin.cli.views.plot_files import PlotRequest
+    from nd_plugin.cli.views.report_sources import Labelling
 
     format_name = report.format_name(form, output, json)
     request = PlotRequest.of(plot, plot_kind)
-    report.report(run, html, format_name, output, min_iou, request, as_json=json)
+    labelling = Labelling(min_iou, by, min_score)
+    report.report(run, html, format_name, output, labelling, request, as_json=json)
 
 
 def explain(

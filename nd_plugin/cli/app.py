@@ -15,6 +15,8 @@ import typer
 from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
 from nd_plugin.cli.experiments.compare_command import compare
+from nd_plugin.cli.experiments.evolve_command import evolve
+from nd_plugin.cli.experiments.probe_command import probe
 from nd_plugin.cli.experiments.rotate_command import rotate
 from nd_plugin.cli.listings import concepts, doctor, layers, plugins
 from nd_plugin.cli.run_commands import demo, dissect, merge
@@ -123,4 +125,17 @@ _add(
     "nd rate runs/resnet18 --descriptions people.csv --units 50",
     "nd rate runs/resnet18 --table",
     "nd rate runs/resnet18 --export page",
+)
+_add(
+    evolve,
+    "nd evolve package.module:factory weights/ -l layer4 -c shapes -o runs/training",
+    "nd evolve stage-*.onnx -l relu2 -c masks:street --accuracy accuracy.csv",
+    "nd evolve --from runs/training --plot emergence.pdf",
+    "nd evolve --from runs/training --plot units.pdf --plot-kind histories",
+)
+_add(
+    probe,
+    "nd probe torchvision:resnet18 images/ -l 'layer?'",
+    "nd probe torchvision:resnet18 images/ -l layer4 --rotate 0.5,1 --repeats 5",
+    "nd probe --from a-probe --from b-probe --run a --run b --plot figure25.pdf",
 )

@@ -30,7 +30,9 @@ Concepts = Annotated[
 
 Weights = Annotated[
     str | None,
-    typer.Option(help="Weights: a safetensors file or a PyTorch state dict."),
+    typer.Option(
+        help="Weights: a safetensors file, a PyTorch state dict (.pt, .pth.tar) or a .caffemodel."
+    ),
 ]
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
@@ -113,6 +115,16 @@ OtherMinIoU = Annotated[
         "--min-iou",
         help="Count a unit with a higher IoU as a detector. [default: as in the run; for "
         "CSV files 0.04]",
+    ),
+]
+
+Quantiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--quantile",
+        metavar="QUANTILE",
+        help="Fraction τ of activations above each unit's threshold; several with commas; "
+        "repeatable. [default: 0.005]",
     ),
 ]
 
@@ -220,8 +232,8 @@ PlotKind = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
-        help="Kind of plot: detectors, ratio, iou, mean-iou, heat-map, concepts, units or "
-        "quantiles. [default: detectors]",
+        help="Kind of plot: detectors, ratio, iou, mean-iou, heat-map, concepts, units, "
+        "quantiles or quantile-iou. [default: detectors]",
     ),
 ]
 

@@ -58,6 +58,24 @@ def model_options(
     )
 
 
+def parse_quantiles(texts: Sequence[str]) -> tuple[float, ...]:
+    """Return the quantiles τ of ``--quantile``, each once, in the order given.
+
+    Raises BadInput for what is no number; `Settings` checks the range.
+    """
+    numbers = [number for text in texts for number in text.split(",")]
+    return tuple(dict.fromkeys(map(_parse_quantile, numbers)))
+
+
+def _parse_quantile(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise BadInput(
+            f"--quantile {text!r} is no number (several with commas: 0.0025,0.005,0.01)"
+        ) from error
+
+
 def picture_settings(
     top_images: int | None, no_pictures: bool, budget: str | None
 ) -> dict[str, int]:
@@ -89,6 +107,19 @@ def parse_bytes(text: str, option: str = "--memory") -> int:
         )
     base = 1024 if match[3] else 1000
     return int(amount * base ** POWERS[match[2]])
+
+
+def parse_numbers(text: str, option: str) -> list[float]:
+    """Return numbers separated by commas. Raises BadInput."""
+    try:
+        numbers = [float(piece) for piece in text.split(",")]
+    except ValueError as error:
+        raise BadInput(
+            f"{option} {text!r} is not numbers separated by commas"
+        ) from error
+    if not all(map(math.isfinite, numbers)):
+        raise BadInput(f"{option} {text!r} holds a number that is not finite")
+    return numbers
 
 
 def _parse_statistics(text: str, option: str) -> tuple[float, ...]:

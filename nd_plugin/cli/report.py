@@ -8,7 +8,7 @@ from typing import Any
 
 from nd_plugin.cli import console
 from nd_plugin.cli.views.plot_files import PlotRequest
-from nd_plugin.cli.views.report_sources import read_layers
+from nd_plugin.cli.views.report_sources import Labelling, read_layers
 from nd_plugin.comparison.layer_comparison import LayerComparison
 from nd_plugin.comparison.pages import file_page
 from nd_plugin.contracts.plugin_specs import ReporterSpec
@@ -48,7 +48,7 @@ def report(
     html: Path | None,
     form: str | None,
     output: Path | None,
-    min_iou: float | None,
+    labelling: Labelling,
     plot: PlotRequest = NO_PLOT,
     *,
     as_json: bool,
@@ -61,7 +61,7 @@ def report(
     if html is not None:
         displayed_layers.check_html_target(html)
     reporter = _find_reporter(form, output)
-    layers = read_layers(sources, min_iou)
+    layers = read_layers(sources, labelling)
     reports = [layer.report for layer in layers]
     comparison = LayerComparison(layers) if len(sources) > 1 else None
     if html is not None:
@@ -152,8 +152,8 @@ def say_written(path: Path) -> None:
 
 
 def _print_to_terminal(reports: Sequence[LayerReport]) -> None:
-    for layer_report in reports:
-        console.show(terminal.render(layer_report))
+    for block in terminal.all_blocks(reports):
+        console.show(block)
         console.write("")
 
 

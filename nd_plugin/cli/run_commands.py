@@ -35,6 +35,7 @@ from nd_plugin.cli.options import (
     Plot,
     PlotKind,
     Precision,
+    Quantiles,
     Scale,
     Seed,
     Std,
@@ -62,13 +63,7 @@ def dissect(
     output: Output = None,
     weights: Weights = None,
     basis: Bases = None,
-    quantile: Annotated[
-        list[float] | None,
-        typer.Option(
-            help="Fraction τ of activations above each unit's threshold; repeatable. "
-            "[default: 0.005]"
-        ),
-    ] = None,
+    quantile: Quantiles = None,
     min_iou: MinIoU = 0.04,
     limit: Limit = None,
     batch_size: BatchSize = None,
@@ -146,7 +141,7 @@ def dissect(
             device, weights, input_name, feed, custom_op_library, precision
         ),
         settings=Settings(
-            quantiles=tuple(quantile or ()),
+            quantiles=parsing.parse_quantiles(quantile or ()),
             min_iou=min_iou,
             anchor=anchor,
             mask_size=mask_size,

@@ -201,7 +201,7 @@ class _LayerView(ABC):
     def __init__(self, report: LayerReport) -> None:
         self.detectors: dict[ConceptKey, list[UnitMatch]] = {}
         detectors = [score for score in report.scores if score.detector]
-        for score in sorted(detectors, key=lambda score: -score.iou):
+        for score in sorted(detectors, key=report.sort_key):
             match = UnitMatch(score.unit, score.iou)
             key = (score.category, score.concept)
             self.detectors.setdefault(key, []).append(match)
@@ -241,7 +241,8 @@ class _DissectionView(_LayerView):
         ious = self._dissection.iou[:, concept]
         if not (ious > 0).any():
             return ConceptMatch((), reason=NO_OVERLAP)
-        unit = int(np.argmax(ious))
+        scores = self._dissection.label_scores[:, concept]
+        unit = int(np.argmax(scores))
         return ConceptMatch((), UnitMatch(unit, float(ious[unit])))
 
     def _reason_of_absence(self, key: ConceptKey) -> str:

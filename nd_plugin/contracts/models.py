@@ -131,7 +131,8 @@ class ModelOptions:
     """User options for opening a model."""
 
     device: str = "auto"  # auto | cpu | cuda | cuda:1 …; auto leaves a live module on its device
-    weights: str | None = None  # safetensors file or state dict
+    # safetensors file, state dict or Caffe file
+    weights: str | None = None
     input: str | None = None  # name of the input that takes the images
     # Values of the remaining inputs, by name: numbers or .npy files.
     feeds: Mapping[str, str] = field(default_factory=dict)

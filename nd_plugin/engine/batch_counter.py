@@ -36,7 +36,8 @@ from nd_plugin.significance.image_concepts import ImageConcepts
 from nd_plugin.significance.sum_rows import SumRows, sum_rows
 
 MAPS_AT_ONCE = 1024  # dense maps in memory
-COUNTS_AT_ONCE = 2**24  # counts of pixels in memory: maps * combinations of labels
+# counts of pixels in memory: maps * combinations of labels; units in folds * concepts
+COUNTS_AT_ONCE = 2**24
 MASK_PIXELS_AT_ONCE = 2**31 - 1  # in an `AnnotationBatch`, numbered in int32
 
 
@@ -99,7 +100,7 @@ class Counter:
                     counts = self._count_layer(
                         layer, maps, thresholds, images, annotations
                     )
-                    unit_counts.setdefault((layer, thresholds.quantile), []).append(
+                    unit_counts.setdefault((layer, thresholds.quantile), []).extend(
                         counts
                     )
         return CountedBatch(
@@ -129,8 +130,11 @@ class Counter:
         thresholds: UnitThresholds,
         images: Tensor,
         annotations: AnnotationBatch,
-    ) -> BatchCounts:
-        """Count a layer's maps of ``images`` (image,), ascending, against their annotations."""
+    ) -> Iterator[BatchCounts]:
+        """Count a layer's maps of ``images`` (image,), ascending, against their annotations.
+
+        Yields all units; of units in folds, some at a time.
+        """
         image_indices = torch.searchsorted(images, maps.images.long()).clamp(
             max=len(images) - 1
         )
@@ -143,16 +147,21 @@ class Counter:
             thresholds.values,
             self.fold_of,
         )
-        counts = count_intersections(
-            self._dense_pieces(maps, lit_maps, rows, image_indices, annotations),
-            rows.thresholds,
-            MaskGrid(
-                self.geometries[layer], self.feed.preprocess.size, annotations.size
-            ),
-            annotations,
-            len(self.category_of),
+        grid = MaskGrid(
+            self.geometries[layer], self.feed.preprocess.size, annotations.size
         )
-        return replace(counts, rows=rows.numbers)
+        rows_at_once = max(COUNTS_AT_ONCE // (len(annotations.concepts) + 1), 1)
+        for piece, which in rows.pieces(rows_at_once):
+            counts = count_intersections(
+                self._dense_pieces(
+                    maps, lit_maps[which], piece, image_indices, annotations
+                ),
+                piece.thresholds,
+                grid,
+                annotations,
+                len(self.category_of),
+            )
+            yield replace(counts, rows=piece.numbers)
 
     def _dense_pieces(
         self,

@@ -236,8 +236,7 @@ class DeviceCounter:
         rows_at_once = max(
             self.memory.work // (BYTES_PER_SUM * (concept_count + 1)), 1
         )
-        for start in range(0, len(lit_maps.rows.thresholds), rows_at_once):
-            piece = lit_maps.of_rows(start, start + rows_at_once)
+        for piece in lit_maps.pieces(rows_at_once):
             sums = self._no_sums(len(piece.rows.thresholds))
             self._add(layer, piece, annotations, sums)
             yield replace(_batch_counts(sums), rows=piece.rows.numbers)

@@ -207,7 +207,7 @@ class DeviceStrategy:
     @property
     def block_bytes(self) -> int:
         """Bytes for the intersections of a block of units with permuted annotations."""
-        return self.memory.work
+        return self.memory.work // 2
 
     def count_permuted(
         self,
@@ -216,7 +216,11 @@ class DeviceStrategy:
         blocks: Sequence[UnitBlock],
     ) -> Iterator[Counts]:
         """Count block after block; see `part_run.Strategy.count_permuted`."""
-        counter = DeviceChanceCounter(permuted, self.device, self.memory)
+        first = part_runs[0]
+        save_if_asked = partial(first.saver.tick, first.state, 0)
+        counter = DeviceChanceCounter(
+            permuted, self.device, self.memory, save_if_asked
+        )
         for block in blocks:
             parts = [
                 _stored_maps(part_run, block.layer)

@@ -64,6 +64,7 @@ def dissections(
                 unit_area=counts.unit_area.numpy(),
                 concept_area=combined.counted.areas.area,
                 category_images=combined.counted.areas.images,
+                category_pixels=combined.counted.areas.pixels,
                 dead=~layer.statistics.varied.numpy(),
                 sparse=_sparse(layer.statistics, thresholds.quantile),
                 locations=layer.statistics.locations,

@@ -82,18 +82,24 @@ class ConceptCounts:
 
     area: Counts  # (concept,) |L_c| in mask pixels
     images: Counts  # (category,) images that have the category
+    # (category,) mask pixels of these images; None: an earlier version has begun to count
+    pixels: Counts | None
 
     @classmethod
     def empty(cls, concepts: int, categories: int) -> ConceptCounts:
         """Return the counts of no image."""
-        return cls(np.zeros(concepts, np.int64), np.zeros(categories, np.int64))
+        return cls(
+            np.zeros(concepts, np.int64),
+            np.zeros(categories, np.int64),
+            np.zeros(categories, np.int64),
+        )
 
     def update(self, labels: LabelCombinations, category_of: Counts) -> None:
         """Count one image; ``category_of`` (concept,)."""
         self.area[labels.concepts] += labels.areas
         present = np.zeros(len(self.images), np.bool_)
         present[category_of[labels.concepts]] = True
-        self.images += present
+        self._add_images(present.astype(np.int64), labels.combinations.size)
 
     def update_images(
         self,
@@ -101,19 +107,32 @@ class ConceptCounts:
         areas: Counts,
         concept_counts: Counts,
         category_of: Counts,
+        mask_pixels: int,
     ) -> None:
         """Count several images, whose ``concepts`` and ``areas`` follow each other.
 
-        ``concept_counts`` (image,) tells how many of them are an image's.
+        ``concept_counts`` (image,) tells how many of them are an image's. Each mask has
+        ``mask_pixels``.
         """
         np.add.at(self.area, concepts, areas)
         present = np.zeros((len(concept_counts), len(self.images)), np.bool_)
         image = np.arange(len(concept_counts)).repeat(concept_counts)
         present[image, category_of[concepts]] = True
-        self.images += present.sum(0)
+        self._add_images(present.sum(0), mask_pixels)
+
+    def _add_images(self, images: Counts, mask_pixels: int) -> None:
+        """Add ``images`` (category,) that have each category, with masks of one size."""
+        self.images += images
+        if self.pixels is not None:
+            self.pixels += images * mask_pixels
 
     def __add__(self, other: ConceptCounts) -> ConceptCounts:
-        return ConceptCounts(self.area + other.area, self.images + other.images)
+        pixels = None
+        if self.pixels is not None and other.pixels is not None:
+            pixels = self.pixels + other.pixels
+        return ConceptCounts(
+            self.area + other.area, self.images + other.images, pixels
+        )
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     )
     from nd_plugin.plots.experiments.networks import plot_networks as plot_networks
     from nd_plugin.plots.experiments.networks import plot_widths as plot_widths
+    from nd_plugin.plots.experiments.thresholds import (
+        plot_iou_over_quantiles as plot_iou_over_quantiles,
+    )
+    from nd_plugin.plots.experiments.thresholds import (
+        plot_labels_over_quantiles as plot_labels_over_quantiles,
+    )
     from nd_plugin.plots.experiments.top_concepts import (
         plot_top_concepts as plot_top_concepts,
     )
@@ -40,6 +46,8 @@ _HOMES = {
     "plot_rotation": "curves",
     "plot_detectors": "detectors",
     "plot_ratio": "detectors",
+    "plot_iou_over_quantiles": "experiments.thresholds",
+    "plot_labels_over_quantiles": "experiments.thresholds",
     "plot_explanations": "explanations",
     "plot_concept_units": "experiments.concept_units",
     "plot_top_concepts": "experiments.top_concepts",

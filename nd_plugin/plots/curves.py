@@ -27,7 +27,8 @@ from nd_plugin.report.layer_report import LayerReport
 PLOT_HEIGHT = 2.0  # inches, between the axes
 TOTAL = "all"  # in the legend
 BAND_OPACITY = 0.2
-LOG_FROM = 20.0  # ratio of quantiles from which on their axis is logarithmic
+LOG_FROM = 10.0  # ratio of quantiles from which on their axis is logarithmic
+TICKS_NAMED = 8  # quantiles, of which each has a tick of its own
 
 Repeats = Result | Sequence[Result]
 Floats = npt.NDArray[np.float64]
@@ -79,19 +80,32 @@ def plot_quantiles(
     """Draw unique detectors, in all and by category, over τ, the fraction above thresholds.
 
     ``quantiles`` are those of the results where not given. The axis is logarithmic where they
-    differ by a factor of 20 or more. Arguments, return and errors: `plot_emergence`.
+    differ by a factor of 10 or more. Arguments, return and errors: `plot_emergence`.
     """
     if quantiles is None:
         quantiles = [_own_quantile(group) for group in _groups(results)]
     ax = _plot_curves(
         results, quantiles, "quantiles", "fraction τ above the threshold", ax
     )
+    set_quantile_axis(ax, quantiles)
+    return ax
+
+
+def set_quantile_axis(ax: Axes, quantiles: Sequence[float]) -> None:
+    """Make the axis of quantiles logarithmic where they differ much."""
     if min(quantiles) > 0 and max(quantiles) / min(quantiles) >= LOG_FROM:
         ax.set_xscale("log")
+        if len(set(quantiles)) <= TICKS_NAMED:
+            _name_ticks(ax, sorted(set(quantiles)))
     if min(quantiles) == max(quantiles):
         # between ticks around one point there is nothing to read
-        ax.set_xticks([quantiles[0]], labels=[f"{quantiles[0]:g}"])
-    return ax
+        _name_ticks(ax, [quantiles[0]])
+
+
+def _name_ticks(ax: Axes, quantiles: Sequence[float]) -> None:
+    """Put a tick at each quantile, and none elsewhere."""
+    ax.set_xticks(quantiles, labels=[f"{quantile:g}" for quantile in quantiles])
+    ax.minorticks_off()
 
 
 def _own_quantile(reports: Sequence[LayerReport]) -> float:

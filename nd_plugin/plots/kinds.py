@@ -97,9 +97,14 @@ KINDS = {
         "plot_widths",
     ),
     "quantiles": PlotKind(
-        "unique detectors against τ, of a layer in several quantiles",
-        "curves",
-        "plot_quantiles",
+        "unique detectors against τ, of layers in several quantiles",
+        "experiments.thresholds",
+        "plot_labels_over_quantiles",
+    ),
+    "quantile-iou": PlotKind(
+        "IoU of each unit against τ, of layers in several quantiles",
+        "experiments.thresholds",
+        "plot_iou_over_quantiles",
     ),
 }
 

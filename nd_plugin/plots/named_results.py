@@ -101,15 +101,27 @@ def _flat(results: Any) -> list[Any]:
 
 def distinct_names(reports: Sequence[LayerReport]) -> list[str]:
     """Return a name for each report: what differs of run, layer and quantile; numbers at last."""
-    subjects = [_subjects(report) for report in reports]
+    words = differing_words([_subjects(report) for report in reports])
+    names = [
+        name or report.title for name, report in zip(words, reports, strict=True)
+    ]
+    return _numbered(names)
+
+
+def differing_words(subjects: Sequence[Sequence[str]]) -> list[str]:
+    """Return what differs of subjects, rows of as many words each; "" where nothing does."""
     columns = list(zip(*subjects, strict=True))
     # what a file does not record differs from nothing
     differing = [column for column in columns if len({*column} - {""}) > 1]
-    words = list(zip(*differing, strict=True)) or [()] * len(reports)
-    names = [" ".join(dict.fromkeys(filter(None, row))) for row in words]
-    names = [
-        name or report.title for name, report in zip(names, reports, strict=True)
-    ]
+    words = list(zip(*differing, strict=True)) or [()] * len(subjects)
+    return [" ".join(dict.fromkeys(filter(None, row))) for row in words]
+
+
+def layer_names(layers: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a name for each layer, given with the origin of its model; numbers at last."""
+    subjects = [(short_model_name(source), layer) for source, layer in layers]
+    words = differing_words(subjects)
+    names = [word or layer for word, (_, layer) in zip(words, layers, strict=True)]
     return _numbered(names)
 
 
@@ -121,7 +133,11 @@ def _subjects(report: LayerReport) -> tuple[str, str, str]:
 
 def _model_name(report: LayerReport) -> str:
     """Return a short name of the model, such as ``resnet18`` of ``torchvision:resnet18 (…)``."""
-    source = report.facts.get("model", "").partition(" (")[0]
+    return short_model_name(report.facts.get("model", "").partition(" (")[0])
+
+
+def short_model_name(source: str) -> str:
+    """Return the end of a model's origin, such as ``resnet18`` of ``torchvision:resnet18``."""
     return re.split(r"[:/\\]", source.partition("?")[0])[-1]
 
 

@@ -8,6 +8,7 @@ from nd_plugin.plugins.hookspecs import hookimpl
 TERMINAL = "nd_plugin.report.terminal"
 PAGES = "nd_plugin.site.report_pages"
 TABLES = "nd_plugin.report.tables"
+SWEEPS = "nd_plugin.report.thresholds.tables"
 LATEX = "nd_plugin.plots.latex"
 NETDISSECT = "nd_plugin.report.netdissect_csv"
 
@@ -35,6 +36,12 @@ def nd_reporters() -> list[ReporterSpec]:
             (".svg",),
         ),
         ReporterSpec("csv", "one line per unit", f"{TABLES}:to_csv", (".csv",)),
+        ReporterSpec(
+            "quantiles-csv",
+            "one line per layer and quantile, of layers at several",
+            f"{SWEEPS}:to_csv",
+            (".quantiles.csv",),
+        ),
         ReporterSpec(
             "json",
             "summary and units of each layer",

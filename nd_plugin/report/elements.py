@@ -11,12 +11,14 @@ columns were folded to fit would cut words and numbers::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
@@ -24,6 +26,8 @@ from rich.text import Text
 
 from nd_plugin.report.colours import FAINT
 
+BAR_CELLS = 30  # width of the longest bar
+EIGHTHS = " ▏▎▍▌▋▊▉█"
 GAP = 2  # terminal cells between columns, and before an indented line
 HISTOGRAM_CELLS = 32
 LEVELS = " ▁▂▃▄▅▆▇█"
@@ -126,6 +130,32 @@ class AdaptiveTable:
         if not details:
             return row[self.lead]
         return Text.assemble(row[self.lead], ": ", Text(", ").join(details))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Bar in eighths of a cell, the longest at most ``BAR_CELLS`` cells wide."""
+
+    count: int
+    longest: int
+    colour: str
+
+    def __rich_measure__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Measurement:
+        cells = math.ceil(self._share() * BAR_CELLS)
+        return Measurement(min(1, options.max_width), min(cells, options.max_width))
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[Text]:
+        eighths = round(8 * self._share() * min(BAR_CELLS, options.max_width))
+        full_cells = EIGHTHS[8] * (eighths // 8)
+        last_cell = EIGHTHS[eighths % 8].strip()
+        yield Text(full_cells + last_cell, style=self.colour)
+
+    def _share(self) -> float:
+        return self.count / self.longest if self.longest else 0.0
 
 
 def facts_table(facts: Sequence[tuple[str, str]]) -> AdaptiveTable:

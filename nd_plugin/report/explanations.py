@@ -12,9 +12,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from nd_plugin.report.colours import FAINT, GOOD, category_colour
-from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
+from nd_plugin.report.elements import EIGHTHS, AdaptiveTable, Heading, facts_table
 from nd_plugin.report.explanation_record import ExplanationRecord, RankedUnit
-from nd_plugin.report.terminal import EIGHTHS
 
 LONGEST_BAR = 6  # terminal cells
 

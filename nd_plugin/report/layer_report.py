@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from nd_plugin.report.error_bars.records import ChanceLevel, LayerIntervals
     from nd_plugin.results.dissection import Dissection
+
+# of a unit and its label: fields of `UnitScore`, columns, values of ``--by``
+SCORE_NAMES = ("iou", "precision", "recall", "f1", "correlation")
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,16 @@ class UnitScore:
     concept_area: int
     detector: bool
     state: str = "live"  # "live" | "sparse" | "dead"
+    # scores beside IoU (docs/method.md); None where the source does not tell
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    correlation: float | None = None
+
+    def value(self, score: str) -> float:
+        """Return a score by its name; the lowest number where the source does not tell."""
+        value = getattr(self, score)
+        return -math.inf if value is None else float(value)
 
     @property
     def overlaps(self) -> bool:
@@ -136,6 +150,9 @@ class LayerReport:
     first_unit_in_source: int = 0  # number of unit 0 in the file that was read
     precision: str = ""  # of the model's arithmetic; "" where it is not recorded
     run: str = ""  # name of the run, where reports of several stand side by side
+    label_score: str = (
+        "iou"  # that labels and orders units; see `Dissection.labelled_by`
+    )
     # the result itself, with its pictures; None where only a CSV file is left of it
     dissection: Dissection | None = field(default=None, compare=False)
     recorded: Recorded = "units"
@@ -209,7 +226,7 @@ class LayerReport:
             for unit in self.scores
             if unit.detector and unit.category == category
         ]
-        detectors.sort(key=lambda unit: -unit.iou)
+        detectors.sort(key=self.sort_key)
         units_of = Counter(unit.concept for unit in detectors)
         best_of: dict[str, UnitScore] = {}
         for unit in detectors:
@@ -217,6 +234,16 @@ class LayerReport:
         return [(unit, units_of[concept]) for concept, unit in best_of.items()][
             :most
         ]
+
+    @property
+    def score_name(self) -> str:
+        """Name of the score that labels units, as it stands in reports."""
+        names = {"iou": "IoU", "f1": "F1"}
+        return names.get(self.label_score, self.label_score)
+
+    def sort_key(self, score: UnitScore) -> float:
+        """Return a key that sorts units by the score that labels them, best first."""
+        return -score.value(self.label_score)
 
     def nearest_misses(self) -> list[NearestMiss]:
         """Return the best match of each category without detectors, if a unit overlaps any.
@@ -229,7 +256,7 @@ class LayerReport:
             scores = self.category_scores.get(category, ())
             overlapping = [score for score in scores if score.overlaps]
             if overlapping:
-                best = max(overlapping, key=lambda score: score.iou)
+                best = min(overlapping, key=self.sort_key)
                 misses.append(NearestMiss(best, labels.get(best.unit, "")))
         return misses
 

@@ -48,14 +48,15 @@ def to_csv(reports: Sequence[LayerReport]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for index in _by_iou(report.scores):
+    for index in _in_order(report):
         writer.writerow(_row(report, index))
     return text.getvalue()
 
 
-def _by_iou(scores: Sequence[UnitScore]) -> list[int]:
-    """Return the indices of scores, the highest IoU first."""
-    return sorted(range(len(scores)), key=lambda index: -scores[index].iou)
+def _in_order(report: LayerReport) -> list[int]:
+    """Return the indices of scores, best first."""
+    keys = [report.sort_key(score) for score in report.scores]
+    return sorted(range(len(keys)), key=lambda index: keys[index])
 
 
 def _row(report: LayerReport, index: int) -> dict[str, str | int | float]:

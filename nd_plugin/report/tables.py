@@ -15,7 +15,14 @@ from nd_plugin.report.error_bars.columns import (
     error_bar_values,
 )
 from nd_plugin.report.json_text import document_text
-from nd_plugin.report.layer_report import LayerReport, NearestMiss, UnitScore
+from nd_plugin.report.layer_report import (
+    SCORE_NAMES,
+    LayerReport,
+    NearestMiss,
+    UnitScore,
+)
+from nd_plugin.report.thresholds.sweep import quantile_sweeps
+from nd_plugin.report.thresholds.tables import sweep_content
 
 UNIT_COLUMNS = (
     "unit",
@@ -27,6 +34,7 @@ UNIT_COLUMNS = (
     "unit_area",
     "concept_area",
     "detector",
+    *SCORE_NAMES[1:],
 )
 UNIT_IN_FILE = "unit_in_file"
 
@@ -95,8 +103,17 @@ def to_json(reports: Sequence[LayerReport]) -> str:
 
 
 def layers_content(reports: Sequence[LayerReport]) -> dict[str, Any]:
-    """Return, under ``layers``, the summary, units, nearest misses and notes of each layer."""
-    return {"layers": [_layer_content(report) for report in reports]}
+    """Return, under ``layers``, the summary, units, nearest misses and notes of each layer.
+
+    Layers at several quantiles have their counts over τ under ``quantile_sweeps``.
+    """
+    content: dict[str, Any] = {
+        "layers": [_layer_content(report) for report in reports]
+    }
+    sweeps = quantile_sweeps(reports)
+    if sweeps:
+        content["quantile_sweeps"] = [sweep_content(sweep) for sweep in sweeps]
+    return content
 
 
 def _layer_content(report: LayerReport) -> dict[str, Any]:
@@ -106,6 +123,7 @@ def _layer_content(report: LayerReport) -> dict[str, Any]:
         **report.summary.to_dict(),
         **error_bar_content(report),
         "min_iou": report.min_iou,
+        "labelled_by": report.label_score,
         "precision": report.precision or None,
         "notes": list(report.notes),
         "nearest_misses": [_miss_content(miss) for miss in report.nearest_misses()],

@@ -6,18 +6,15 @@ Readable at 80 columns; nothing is cut: what does not fit in a line is folded.
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.measure import Measurement
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from nd_plugin.report.colours import FAINT, GOOD, WARNING, category_colours
-from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
+from nd_plugin.report.elements import AdaptiveTable, Bar, Heading, facts_table
 from nd_plugin.report.error_bars.texts import (
     count_intervals,
     count_text,
@@ -29,9 +26,9 @@ from nd_plugin.report.error_bars.texts import (
     unique_interval,
 )
 from nd_plugin.report.layer_report import LayerReport, UnitScore
+from nd_plugin.report.thresholds import tables as sweep_tables
+from nd_plugin.report.thresholds.sweep import quantile_sweeps
 
-BAR_CELLS = 30  # width of the longest bar
-EIGHTHS = " ▏▎▍▌▋▊▉█"
 CONCEPTS_PER_CATEGORY = 4
 ITEMS_LISTED = 12  # units and notes, one by one
 STATES = {
@@ -117,38 +114,12 @@ def _bars(report: LayerReport) -> Table:
     return table
 
 
-@dataclass(frozen=True)
-class Bar:
-    """Bar in eighths of a cell, the longest at most ``BAR_CELLS`` cells wide."""
-
-    count: int
-    longest: int
-    colour: str
-
-    def __rich_measure__(
-        self, console: Console, options: ConsoleOptions
-    ) -> Measurement:
-        cells = math.ceil(self._share() * BAR_CELLS)
-        return Measurement(min(1, options.max_width), min(cells, options.max_width))
-
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> Iterator[Text]:
-        eighths = round(8 * self._share() * min(BAR_CELLS, options.max_width))
-        full_cells = EIGHTHS[8] * (eighths // 8)
-        last_cell = EIGHTHS[eighths % 8].strip()
-        yield Text(full_cells + last_cell, style=self.colour)
-
-    def _share(self) -> float:
-        return self.count / self.longest if self.longest else 0.0
-
-
 def _best(report: LayerReport) -> RenderableType:
     error_bar_headers = _error_bar_headers(report)
     headers = (
         "best",
         "concept",
-        "IoU",
+        *_score_headers(report),
         *error_bar_headers,
         *_unit_headers(report),
         "units",
@@ -199,6 +170,13 @@ def _error_bar_cells(report: LayerReport, score: UnitScore) -> tuple[Text, ...]:
     return cells
 
 
+def _score_headers(report: LayerReport) -> tuple[str, ...]:
+    """Return the headers of a unit's scores: IoU, behind the score that labels units."""
+    if report.label_score == "iou":
+        return ("IoU",)
+    return (report.score_name, "IoU")
+
+
 def _unit_headers(report: LayerReport) -> tuple[str, ...]:
     """Return the headers of a unit's number and threshold; files give no thresholds."""
     if report.first_unit_in_source:
@@ -207,13 +185,16 @@ def _unit_headers(report: LayerReport) -> tuple[str, ...]:
 
 
 def _score_cells(report: LayerReport, score: UnitScore) -> tuple[Text, ...]:
-    """Return concept, IoU, unit, and its threshold or its number in the file."""
+    """Return concept, scores, unit, and its threshold or its number in the file."""
     detail = "" if score.threshold is None else f"{score.threshold:.4g}"
     if report.first_unit_in_source:
         detail = str(score.unit + report.first_unit_in_source)
+    values = [score.iou]
+    if report.label_score != "iou":
+        values.insert(0, score.value(report.label_score))
     return (
         Text(score.concept),
-        Text(f"{score.iou:.4f}"),
+        *(Text(f"{value:.4f}") for value in values),
         Text(str(score.unit)),
         Text(detail),
     )
@@ -221,7 +202,8 @@ def _score_cells(report: LayerReport, score: UnitScore) -> tuple[Text, ...]:
 
 def _nearest_misses(report: LayerReport) -> RenderableType:
     """Return the best match of each category without detectors."""
-    headers = ("nearest miss", "concept", "IoU", *_unit_headers(report), "detects")
+    numbers = (*_score_headers(report), *_unit_headers(report))
+    headers = ("nearest miss", "concept", *numbers, "detects")
     misses = {miss.score.category: miss for miss in report.nearest_misses()}
     if not any(miss.label for miss in misses.values()):
         headers = headers[:-1]
@@ -236,7 +218,13 @@ def _nearest_misses(report: LayerReport) -> RenderableType:
             continue
         cells = (name, *_score_cells(report, miss.score), Text(miss.label))
         rows.append(cells[: len(headers)])
-    return AdaptiveTable(headers, tuple(rows), lead=1, group=0, right=(2, 3, 4))
+    return AdaptiveTable(
+        headers,
+        tuple(rows),
+        lead=1,
+        group=0,
+        right=tuple(range(2, 2 + len(numbers))),
+    )
 
 
 def _units_of_state(state: str, units: Sequence[int]) -> Text:
@@ -258,7 +246,14 @@ def _notes(notes: Sequence[str]) -> Text:
 
 def to_text(reports: Sequence[LayerReport], width: int = 100) -> str:
     """Return plain text without colours."""
-    return plain_text([render(report) for report in reports], width)
+    return plain_text(all_blocks(reports), width)
+
+
+def all_blocks(reports: Sequence[LayerReport]) -> list[RenderableType]:
+    """Return the report of each layer, then the counts over τ of layers at several quantiles."""
+    blocks = [render(report) for report in reports]
+    sweeps = [sweep_tables.render(sweep) for sweep in quantile_sweeps(reports)]
+    return [*blocks, *sweeps]
 
 
 def plain_text(blocks: Sequence[RenderableType], width: int = 100) -> str:
@@ -268,8 +263,7 @@ def plain_text(blocks: Sequence[RenderableType], width: int = 100) -> str:
 
 def to_svg(reports: Sequence[LayerReport]) -> str:
     """Return a picture of a terminal."""
-    blocks = [render(report) for report in reports]
-    return _recorded(blocks, 88).export_svg(title="nd report")
+    return _recorded(all_blocks(reports), 88).export_svg(title="nd report")
 
 
 def _recorded(blocks: Sequence[RenderableType], width: int) -> Console:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +12,6 @@ import numpy.typing as npt
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
 from nd_plugin.errors import Unavailable
-from nd_plugin.method.iou import best_in_category, count_unique_per_category, labels
-from nd_plugin.method.iou import iou as intersection_over_union
 from nd_plugin.method.ranks import rank
 from nd_plugin.report import run_description
 from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore, summarise
@@ -32,6 +28,7 @@ from nd_plugin.results.folder_names import (
     only_layer_folder,
 )
 from nd_plugin.results.pictured_layer import PicturedLayer
+from nd_plugin.results.scoring.scored_layer import ScoredLayer
 from nd_plugin.results.top_pictures import TopPictures
 from nd_plugin.significance.chance_counts import ChanceCounts
 from nd_plugin.significance.fold_counts import FoldCounts
@@ -46,7 +43,7 @@ Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dissection(DisplayedLayer, PicturedLayer, SignificantLayer):
+class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer, SignificantLayer):
     """Dissection of one layer: thresholds, integer counts, top images, and what was run.
 
     A unit is ``dead`` where it is constant everywhere, and ``sparse`` where it is 0 on more than
@@ -77,6 +74,12 @@ class Dissection(DisplayedLayer, PicturedLayer, SignificantLayer):
     histograms: ActivationHistograms | None = None  # None: of an earlier version
     folds: FoldCounts | None = None  # None: not asked for, or of an earlier version
     chance: ChanceCounts | None = None  # likewise
+    # (category,) mask pixels of the images that have it; None: of an earlier version
+    category_pixels: Integers | None = None
+    label_score: str = "iou"  # see `labelled_by`
+    min_score: float | None = None  # of detectors, in place of ``min_iou``
+    # result whose units this one labels by another score
+    original: Dissection | None = None
 
     @property
     def units(self) -> int:
@@ -89,62 +92,10 @@ class Dissection(DisplayedLayer, PicturedLayer, SignificantLayer):
         unreadable = sum(item.part == "image" for item in self.skipped)
         return len(self.image_names) - unreadable
 
-    @cached_property
-    def category_of(self) -> Integers:
-        """Category of every concept, as an index; (concept,)."""
-        indices = [
-            self.categories.index(concept.category) for concept in self.concepts
-        ]
-        return np.array(indices, dtype=np.int64)
-
-    @cached_property
-    def iou(self) -> Floats:
-        """IoU(k, c), equation 1 of the paper; (unit, concept)."""
-        return intersection_over_union(
-            self.intersection, self.unit_area, self.concept_area, self.category_of
-        )
-
-    @cached_property
-    def labels(self) -> Integers:
-        """Best concept of each unit, as an index into ``concepts``; (unit,)."""
-        return labels(self.iou)
-
     @property
     def unique_detectors(self) -> int:
         """Number of distinct labels among detectors."""
         return self.summary().unique_detectors
-
-    def unit_scores(self) -> Iterator[UnitScore]:
-        """Yield every unit with its label, in the order of the units."""
-        for unit, concept in enumerate(self.labels.tolist()):
-            yield self.unit_score(unit, concept)
-
-    def unit_score(self, unit: int, concept: int) -> UnitScore:
-        """Return the match of a unit and a concept, given by its index."""
-        category = int(self.category_of[concept])
-        iou = float(self.iou[unit, concept])
-        return UnitScore(
-            unit=unit,
-            concept=self.concepts[concept].name,
-            category=self.categories[category],
-            iou=iou,
-            threshold=float(self.thresholds[unit]),
-            intersection=int(self.intersection[unit, concept]),
-            unit_area=int(self.unit_area[unit, category]),
-            concept_area=int(self.concept_area[concept]),
-            detector=iou > self.settings.min_iou,
-            state=self._state(unit),
-        )
-
-    def _state(self, unit: int) -> str:
-        if self.dead[unit]:
-            return "dead"
-        return "sparse" if self.sparse[unit] else "live"
-
-    def detectors(self) -> list[UnitScore]:
-        """Return the detectors, best first."""
-        detectors = [score for score in self.unit_scores() if score.detector]
-        return sorted(detectors, key=lambda score: -score.iou)
 
     def summary(self) -> Summary:
         """Return the counts that the paper compares layers by."""
@@ -165,30 +116,16 @@ class Dissection(DisplayedLayer, PicturedLayer, SignificantLayer):
             notes=self.notes,
             category_scores=self._category_scores(),
             precision=self.provenance.precision,
+            label_score=self.label_score,
             dissection=self,
         )
 
-    def _category_scores(self) -> dict[str, tuple[UnitScore, ...]]:
-        """Return every unit with its best concept of each category, by category."""
-        best, _ = best_in_category(self.iou, self.category_of, len(self.categories))
-        scores: dict[str, tuple[UnitScore, ...]] = {}
-        for category in np.unique(self.category_of).tolist():
-            units = enumerate(best[:, category].tolist())
-            scores[self.categories[category]] = tuple(
-                self.unit_score(unit, concept) for unit, concept in units
-            )
-        return scores
-
     def _summary_of(self, scores: tuple[UnitScore, ...]) -> Summary:
-        best, iou = best_in_category(
-            self.iou, self.category_of, len(self.categories)
-        )
-        per_category = count_unique_per_category(best, iou, self.settings.min_iou)
         return summarise(
             self.layer,
             self.categories,
             scores,
-            sum(per_category),
+            sum(self._unique_per_category()),
             len(self.concepts),
             self.images,
             self.settings.quantile,
@@ -197,7 +134,8 @@ class Dissection(DisplayedLayer, PicturedLayer, SignificantLayer):
     @property
     def notes(self) -> tuple[str, ...]:
         """Guesses and fallbacks of the run, and what its data lacked: the ``!`` of reports."""
-        notes = list(self.provenance.notes)
+        notes = [self.label_note] if self.label_note else []
+        notes += self.provenance.notes
         quantile = self.settings.quantile
         if rank(quantile, self.locations) == 0:
             notes.append(
@@ -237,6 +175,8 @@ class Dissection(DisplayedLayer, PicturedLayer, SignificantLayer):
 
     def files(self) -> dict[str, bytes]:
         """Return what `save` writes, by file name."""
+        if self.original is not None:
+            return self.original.files()
         metadata = {
             "layer": self.layer,
             "categories": self.categories,
@@ -250,7 +190,12 @@ class Dissection(DisplayedLayer, PicturedLayer, SignificantLayer):
         arrays = {name: getattr(self, name) for name in npz_format.ARRAYS}
         files = {
             DISSECTION: npz_format.pack(
-                metadata, arrays, self.histograms, self.folds, self.chance
+                metadata,
+                arrays,
+                self.histograms,
+                self.folds,
+                self.chance,
+                optional={"category_pixels": self.category_pixels},
             ),
             UNITS: units_csv(self.report()).encode(),
         }
@@ -274,8 +219,9 @@ class Dissection(DisplayedLayer, PicturedLayer, SignificantLayer):
     def to_csv(self, path: str | Path) -> None:
         """Write units.csv, a line for each unit.
 
-        Columns: unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector;
-        iou_low,iou_high,stability,margin,second_concept with folds; p_value,q_value with chance.
+        Columns: unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector,
+        precision,recall,f1,correlation; with folds iou_low,iou_high,stability,margin,
+        second_concept; with permutations p_value,q_value.
         """
         write_file(Path(path), units_csv(self.report()).encode())
 

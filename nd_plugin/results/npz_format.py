@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ HISTOGRAM_ARRAYS: dict[str, tuple[str, str]] = {
     "histogram_counts": ("int64", "ub"),
     "histogram_ranges": ("float64", "u2"),
 }
+# which earlier versions have not written
+OPTIONAL_ARRAYS: dict[str, tuple[str, str]] = {"category_pixels": ("int64", "k")}
 
 
 def pack(
@@ -44,9 +47,13 @@ def pack(
     histograms: ActivationHistograms | None = None,
     folds: FoldCounts | None = None,
     chance: ChanceCounts | None = None,
+    optional: Mapping[str, Any] = MappingProxyType({}),
 ) -> bytes:
-    """Return the bytes of an npz file."""
+    """Return the bytes of an npz file; of ``optional`` arrays those that are not None."""
     arrays = {**arrays, **stored_arrays.pack(folds, chance)}
+    for name, array in optional.items():
+        if array is not None:
+            arrays[name] = array
     if histograms is not None:
         arrays["histogram_counts"] = histograms.counts
         arrays["histogram_ranges"] = histograms.ranges
@@ -68,7 +75,7 @@ def unpack(path: Path) -> dict[str, Any]:
             metadata = json.loads(stored["metadata"].tobytes().decode())
             _check_format(metadata, path)
             arrays = {name: stored[name] for name in ARRAYS}
-            for name in HISTOGRAM_ARRAYS:
+            for name in (*HISTOGRAM_ARRAYS, *OPTIONAL_ARRAYS):
                 if name in stored:
                     arrays[name] = stored[name]
             significance = stored_arrays.read(stored)
@@ -160,7 +167,7 @@ def _check_arrays(
         "b": bins.shape[-1] if bins.ndim else 0,
         "2": 2,
     }
-    kinds = ARRAYS | HISTOGRAM_ARRAYS
+    kinds = ARRAYS | HISTOGRAM_ARRAYS | OPTIONAL_ARRAYS
     for name, array in arrays.items():
         dtype, axes = kinds[name]
         shape = tuple(lengths[axis] for axis in axes)

@@ -223,6 +223,8 @@ def _unpack_candidates(
 def _pack_counts(counted: CountState, arrays: dict[str, Any]) -> dict[str, Any]:
     arrays["counted/area"] = counted.areas.area
     arrays["counted/images"] = counted.areas.images
+    if counted.areas.pixels is not None:
+        arrays["counted/pixels"] = counted.areas.pixels
     for number, counts in enumerate(counted.units.values()):
         arrays[f"counted/{number}/intersection"] = counts.intersection.numpy()
         arrays[f"counted/{number}/unit_area"] = counts.unit_area.numpy()
@@ -245,7 +247,11 @@ def _unpack_counts(
         unit_area = torch.from_numpy(arrays[f"counted/{number}/unit_area"])
         units[layer, quantile] = UnitCounts(intersection, unit_area)
     counted = CountState(
-        areas=ConceptCounts(arrays["counted/area"], arrays["counted/images"]),
+        areas=ConceptCounts(
+            arrays["counted/area"],
+            arrays["counted/images"],
+            arrays.get("counted/pixels"),
+        ),
         units=units,
         skipped=_unpack_skipped(packed["skipped"]),
         batches=packed["batches"],

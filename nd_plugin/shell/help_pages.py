@@ -19,10 +19,11 @@ from nd_plugin.shell import characters
 WIDEST = 100  # columns
 TWO_COLUMNS_FROM = 64  # columns; narrower ones have the help below the option
 OPTION_GROUPS = {
-    "Layers and concepts": "--layer --concepts --concept --limit --shard --images --max-pixels",
+    "Layers and concepts": "--layer --basis --concepts --limit --shard --images --max-pixels",
     "Model": "--model --weights --device --precision --input --feed --custom-op-library "
     "--classes --paper --verify",
-    "Method": "--quantile --min-iou --anchor --mask-size",
+    "Method": "--alpha --repeats --quantile --min-iou --anchor --mask-size"
+    " --by --min-score",
     "Significance": "--folds --permutations",
     "Bounds": "--tolerance --max-lost --max-renamed --fail-under",
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",
@@ -30,7 +31,8 @@ OPTION_GROUPS = {
     "Votes and exports": "--table --import --export --crowd --image-url",
     "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
-    "Bases": "--alpha --repeats --basis --from",
+    "Results": "--from --steps --accuracy --run --concept --category",
+    "Classifier": "--svm-c --scaling --rotate",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
@@ -40,7 +42,7 @@ OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
     "Dissect": "demo dissect merge",
     "Look at results": "report unit explain parity rate",
-    "Experiments": "compare rotate",
+    "Experiments": "compare rotate evolve probe",
     "See what there is": "layers concepts plugins doctor",
 }
 OTHER_COMMANDS = "Commands"

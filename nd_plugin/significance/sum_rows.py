@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,25 @@ class SumRows:
     thresholds: Tensor  # (row,) T_k of the row's unit
     # (row,) fold * units + unit, ascending; None: the rows are the units
     numbers: Integers | None
+
+    def pieces(self, rows_at_once: int) -> Iterator[tuple[SumRows, Tensor | slice]]:
+        """Yield some rows at a time, and which maps are theirs: indices (map,), or a slice of all.
+
+        Rows that are the units stay together.
+        """
+        if self.numbers is None:
+            yield self, slice(None)
+            return
+        for start in range(0, len(self.numbers), rows_at_once):
+            end = start + rows_at_once
+            is_here = (self.row_of_map >= start) & (self.row_of_map < end)
+            which = is_here.nonzero()[:, 0]
+            piece = SumRows(
+                self.row_of_map[which] - start,
+                self.thresholds[start:end],
+                self.numbers[start:end],
+            )
+            yield piece, which
 
 
 def sum_rows(

@@ -44,13 +44,13 @@ class LayerBlocks:
     title: str  # the layer's name, and its quantile where a run has several
     report: LayerReport
     scores: ConceptScores
-    order: tuple[int, ...]  # (rank,) units, the highest IoU first
+    order: tuple[int, ...]  # (rank,) units, best first
 
     @classmethod
     def of(cls, number: int, report: LayerReport, title: str = "") -> LayerBlocks:
         """Return the blocks of a run's N-th layer, counted from 1; the title is its name."""
-        ious = [-score.iou for score in report.scores]
-        order = np.argsort(ious, kind="stable").tolist()
+        keys = [report.sort_key(score) for score in report.scores]
+        order = np.argsort(keys, kind="stable").tolist()
         return cls(
             name=f"layer-{number}",
             title=title or report.layer,

@@ -18,6 +18,7 @@ from nd_plugin.report.error_bars.texts import (
     unique_interval,
 )
 from nd_plugin.report.layer_report import LayerReport
+from nd_plugin.report.thresholds.sweep import quantile_sweeps
 from nd_plugin.site import pages
 from nd_plugin.site.image_columns import PictureFiles
 from nd_plugin.site.layer_blocks import LayerBlocks
@@ -153,6 +154,7 @@ def _page(
         categories=categories,
         loads_files=not blocks,
         sections=sections,
+        sweeps=quantile_sweeps(layer.report for layer in layers),
         categories_of_page=categories,
         layers_json=pages.json_text(content),
         data=blocks,

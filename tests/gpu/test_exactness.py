@@ -33,6 +33,7 @@ INTEGERS = (
     "unit_area",
     "concept_area",
     "category_images",
+    "category_pixels",
     "dead",
     "sparse",
     "top_images",

@@ -309,6 +309,22 @@ def test_torchrun_gives_the_bits_of_one_process(bench: Bench, whole: Whole) -> N
     )
 
 
+def test_torchrun_counts_folds_and_permutations(bench: Bench) -> None:
+    options = ("--folds", "3", "--permutations", "4", "--seed", "5")
+    runs = []
+    for output, module in (("one", ("nd_plugin",)), ("two", TORCHRUN)):
+        code, _, stderr = bench.nd(*DISSECT, *options, "-o", output, module=module)
+        assert code == 0, stderr
+        runs.append(load_run(bench.folder / output))
+    for one, other in zip(*runs, strict=True):
+        for counts in ("folds", "chance"):
+            record = getattr(one, counts)
+            assert record is not None
+            for name, value in vars(record).items():
+                of_group = getattr(getattr(other, counts), name)
+                assert np.array_equal(of_group, value), f"{counts}: {name}"
+
+
 def test_torchrun_counts_remarks_once(bench: Bench) -> None:
     write_turned_images(bench.folder / "street")
     command = list(DISSECT)

@@ -40,6 +40,7 @@ def dissection() -> Dissection:
         unit_area=np.array([[100, 90], [40, 60], [80, 80], [0, 0], [5, 5]]),
         concept_area=np.array([200, 100, 90, 80]),
         category_images=np.array([3, 2]),
+        category_pixels=np.array([3 * 256, 2 * 256]),
         dead=np.array([False, False, False, True, False]),
         sparse=np.array([False, False, False, False, True]),
         locations=1000,

@@ -196,15 +196,17 @@ def _suspicions(
     """Yield what a misfit looks like."""
     if file.architecture:
         yield f"the file says that it is of {file.architecture!r}"
+    heads = {name.partition(".")[0] for name in misfit.missing}
     if len(misfit.missing) == len(_without_counts(list(module.state_dict()))):
         yield "no name is the same: weights of another network, or of one with other names"
+    elif heads and all(head.startswith("aux") for head in heads):
+        yield "classifiers of training only: build the model without (?aux_logits=False)"
     elif any("running_mean" in name for name in misfit.missing):
         yield "the file is of a network without these batch normalisations"
     elif any("running_mean" in name for name in misfit.unexpected):
         yield "the file is of a network with batch normalisation"
-    heads = {name.partition(".")[0] for name in misfit.missing}
-    if heads and all(head.startswith("aux") for head in heads):
-        yield "classifiers of training only: build the model without (?aux_logits=False)"
+    elif file.is_caffe and "conv1.blobs[0]" in misfit.unexpected:
+        yield "Caffe's AlexNet is nd_torch.zoo:caffe_alexnet"
 
 
 def _shape_of(value: object) -> tuple[int, ...] | None:

@@ -20,6 +20,7 @@ from nd_torch.weight_files.pickle_records import (
 
 # a state dict takes about ten a tensor
 MOST_OPERATIONS = 2_000_000
+LONGEST_REASON = 120  # characters of an error, which may quote the file
 
 Operations = Iterator[tuple[str, Any]]
 # of keys: tuples take exponential time to hash where they share parts
@@ -51,7 +52,8 @@ def read_pickle(
         AttributeError,
         OverflowError,
     ) as error:
-        raise BadPickle(f"its pickle is damaged ({error})") from error
+        reason = str(error)[:LONGEST_REASON]
+        raise BadPickle(f"its pickle is damaged ({reason})") from error
 
 
 def _operations(file: BinaryIO) -> Operations:

@@ -26,7 +26,7 @@ class Reference:
         return f"{self.module}.{self.name}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Construction:
     """Object that a call would have made: the call, and what would have gone into the object."""
 

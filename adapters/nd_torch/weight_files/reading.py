@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from nd_plugin import ModelNotFound
@@ -16,7 +17,7 @@ from nd_torch.weight_files.caffe_names import caffe_tensors
 from nd_torch.weight_files.pickle_records import BadPickle, Construction, Reference
 from nd_torch.weight_files.protobuf import BadMessage
 from nd_torch.weight_files.stored_tensors import StoredTensor, WeightsFile
-from nd_torch.weight_files.tensor_records import REBUILD, tensor_of
+from nd_torch.weight_files.tensor_records import is_tensor, tensor_of
 from nd_torch.weight_files.torch_files import TorchFile, read_torch_file
 
 # of training scripts
@@ -67,8 +68,6 @@ def unreadable(path: str, error: Exception) -> ModelNotFound:
 
 def _safetensors(path: str) -> dict[str, StoredTensor]:
     """Return the tensors of a safetensors file. Raises BadPickle."""
-    from safetensors import SafetensorError, safe_open
-
     tensors: dict[str, StoredTensor] = {}
     try:
         with safe_open(path, framework="pt") as file:
@@ -82,8 +81,6 @@ def _safetensors(path: str) -> dict[str, StoredTensor]:
 
 def _safetensors_loader(path: str, name: str) -> Any:
     def load() -> Tensor:
-        from safetensors import safe_open
-
         with safe_open(path, framework="pt") as file:
             tensor: Tensor = file.get_tensor(name)
         return tensor
@@ -106,20 +103,21 @@ def _from_torch(path: str, file: TorchFile) -> WeightsFile:
         if record is None:
             tensors = _read_by_torch(path, state)
             break
-        tensors[str(name)] = file.stored(record)
+        if not isinstance(name, str):
+            raise BadPickle("its state dict has names that are no texts")
+        tensors[name] = file.stored(record)
     return WeightsFile(path, tensors, architecture)
 
 
 def _state_dict_in(content: Any) -> Any:
     """Return the state dict in a file's content, which training scripts put into a dict."""
     for key in WRAPPER_KEYS:
-        if isinstance(content, Mapping) and isinstance(
-            content.get(key), Mapping | Construction
-        ):
-            content = content[key]
+        part = content.get(key) if isinstance(content, Mapping) else None
+        if isinstance(part, Mapping) or _is_module(part):
+            content = part
     if not isinstance(content, Mapping):
         return content
-    if any(_is_tensor(value) for value in content.values()):
+    if any(is_tensor(value) for value in content.values()):
         return content
     candidates = [value for value in content.values() if _is_state_dict(value)]
     return candidates[0] if len(candidates) == 1 else content
@@ -129,13 +127,8 @@ def _is_state_dict(value: Any) -> bool:
     return (
         isinstance(value, Mapping)
         and bool(value)
-        and all(map(_is_tensor, value.values()))
+        and all(map(is_tensor, value.values()))
     )
-
-
-def _is_tensor(value: Any) -> bool:
-    """Return whether a value of a pickle stands for a tensor, of whatever kind."""
-    return isinstance(value, Construction) and value.path.startswith(REBUILD)
 
 
 def _read_by_torch(path: str, state: Mapping[Any, Any]) -> dict[str, StoredTensor]:
@@ -143,7 +136,7 @@ def _read_by_torch(path: str, state: Mapping[Any, Any]) -> dict[str, StoredTenso
 
     Raises ModelNotFound for anything that is no tensor.
     """
-    foreign = [value for value in state.values() if not _is_tensor(value)]
+    foreign = [value for value in state.values() if not is_tensor(value)]
     if foreign:
         raise _no_state_dict(path, foreign[0])
     try:
@@ -180,7 +173,7 @@ def _nested_dicts(content: Any) -> Iterator[Mapping[Any, Any]]:
 def _no_state_dict(path: str, value: Any) -> ModelNotFound:
     """Return the error of a file whose content, or a part of it, is no tensor."""
     if isinstance(value, Construction | Reference):
-        if isinstance(value, Construction) and _has_modules(value):
+        if _is_module(value):
             return ModelNotFound(
                 f"{path!r} contains a whole pickled module ({value.path}), which is code to be run "
                 f"and not only weights; it is never executed here: {SAVE_STATE}"
@@ -195,7 +188,7 @@ def _no_state_dict(path: str, value: Any) -> ModelNotFound:
     )
 
 
-def _has_modules(value: Construction) -> bool:
+def _is_module(value: Any) -> bool:
     """Return whether an object is a module: its attributes hold modules by name."""
-    state = value.state
+    state = value.state if isinstance(value, Construction) else None
     return isinstance(state, Mapping) and "_modules" in state

@@ -14,6 +14,15 @@ from torch import Tensor
 from nd_torch.weight_files.pickle_records import BadPickle, Construction, Reference
 
 REBUILD = "torch._utils._rebuild_"
+# of tensors with attributes, and of other classes
+REBUILD_TYPE = "torch._tensor._rebuild_from_type_v2"
+# called with the tensor that they hold
+HOLDERS = (
+    "torch.nn.parameter.Parameter",
+    "torch.autograd.variable.Variable",  # before torch 0.4
+    f"{REBUILD}parameter",
+    f"{REBUILD}parameter_with_state",
+)
 DTYPES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -29,7 +38,8 @@ DTYPES = {
 MOST_DIMENSIONS = 64
 
 # of the bytes of a storage, by its key
-StorageReader = Callable[["StorageRecord"], bytes]
+StorageReader = Callable[["StorageRecord"], bytearray]
+MOST_NUMBERS = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -58,13 +68,15 @@ class TensorRecord:
 
     def read(self, read_storage: StorageReader, byte_order: str) -> Tensor:
         """Return the tensor, given the bytes of its storage."""
-        data = bytearray(read_storage(self.storage))
+        data = read_storage(self.storage)
         if byte_order != sys.byteorder:
             data = _swapped(data, self.storage.dtype.itemsize)
         if not data:
             return torch.empty(self.shape, dtype=self.storage.dtype)
-        values = torch.frombuffer(data, dtype=self.storage.dtype)
-        return values.as_strided(self.shape, self.strides, self.offset)
+        numbers = torch.frombuffer(data, dtype=self.storage.dtype)
+        values = numbers.as_strided(self.shape, self.strides, self.offset)
+        # a part of a storage does not hold the whole in memory
+        return values if values.numel() == self.storage.count else values.clone()
 
 
 def storage_of(identity: Any) -> Any:
@@ -84,7 +96,7 @@ def storage_of(identity: Any) -> Any:
     if dtype is None:
         return Construction(content, identity)
     _check_integers(count)
-    record = StorageRecord(str(key), dtype, count)
+    record = StorageRecord(storage_key(key), dtype, count)
     view = details[3] if len(details) > 3 else None
     if view is None:
         return record
@@ -94,17 +106,33 @@ def storage_of(identity: Any) -> Any:
     return replace(record, offset=view[1])
 
 
+def storage_key(key: Any) -> str:
+    """Return the key of a storage as a text. Raises BadPickle for a key of another kind."""
+    is_number = type(key) is int and 0 <= key <= MOST_NUMBERS
+    if not isinstance(key, str) and not is_number:
+        raise BadPickle("its pickle has a storage without a key")
+    return str(key)
+
+
+def is_tensor(value: Any) -> bool:
+    """Return whether a value of a pickle stands for a tensor, of whatever kind."""
+    if not isinstance(value, Construction):
+        return False
+    path = value.path
+    return path.startswith(REBUILD) or path == REBUILD_TYPE or path in HOLDERS
+
+
 def tensor_of(value: Any) -> TensorRecord | None:
-    """Return the tensor that a value from a pickle describes; None for anything else.
+    """Return the tensor that a value from a pickle describes; None for one of another kind.
 
     Raises BadPickle for a tensor that reaches beyond its storage.
     """
-    if not isinstance(value, Construction) or not value.path.startswith(REBUILD):
+    while is_tensor(value) and value.path in HOLDERS and value.arguments:
+        value = value.arguments[0]
+    if not is_tensor(value):
         return None
     arguments = value.arguments
     kind = value.path.removeprefix(REBUILD)
-    if kind in ("parameter", "parameter_with_state") and arguments:
-        return tensor_of(arguments[0])
     is_plain = kind in ("tensor", "tensor_v2") and len(arguments) >= 4
     if not is_plain or not isinstance(arguments[0], StorageRecord):
         return None
@@ -128,8 +156,8 @@ def _sizes(value: Any) -> tuple[Any, ...]:
 
 def _check_integers(*values: Any) -> None:
     for value in values:
-        if type(value) is not int or value < 0:
-            raise BadPickle(f"its pickle has {value!r} where a size belongs")
+        if type(value) is not int or not 0 <= value <= MOST_NUMBERS:
+            raise BadPickle("its pickle has no size where one belongs")
 
 
 def _check_bounds(record: TensorRecord) -> None:

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +21,7 @@ from nd_torch.weight_files.stored_tensors import StoredTensor
 from nd_torch.weight_files.tensor_records import (
     StorageRecord,
     TensorRecord,
+    storage_key,
     storage_of,
 )
 
@@ -57,14 +58,24 @@ class TorchFile:
     content: Any
     byte_order: str
     storages: Mapping[str, Span]  # by key
+    # the storage that was read last, which may hold several tensors
+    last_storage: dict[str, bytearray] = field(default_factory=dict)
 
     def stored(self, record: TensorRecord) -> StoredTensor:
         """Return a tensor of the content as one that can be read."""
         read = partial(record.read, self._read_storage, self.byte_order)
         return StoredTensor(record.shape, read)
 
-    def _read_storage(self, storage: StorageRecord) -> bytes:
+    def _read_storage(self, storage: StorageRecord) -> bytearray:
         """Read the bytes of a storage. Raises BadPickle where the file does not have them."""
+        if storage.key not in self.last_storage:
+            self.last_storage.clear()
+            self.last_storage[storage.key] = bytearray(
+                self._span(storage).read(self.path)
+            )
+        return self.last_storage[storage.key]
+
+    def _span(self, storage: StorageRecord) -> Span:
         span = self.storages.get(storage.key)
         if span is None:
             raise BadPickle(f"it lacks the numbers of storage {storage.key!r}")
@@ -73,7 +84,7 @@ class TorchFile:
                 f"its storage {storage.key!r} has {span.length} bytes where the pickle says "
                 f"{storage.byte_count}"
             )
-        return span.read(self.path)
+        return span
 
 
 @dataclass(frozen=True)
@@ -87,11 +98,12 @@ class Span:
     def read(self, path: Path) -> bytes:
         """Read the bytes. Raises BadPickle where they are damaged."""
         if self.member:
-            return _read_member(path, self.member)
-        with path.open("rb") as file:
-            file.seek(self.start)
-            data = file.read(self.length)
-        if len(data) < self.length:
+            data = _read_member(path, self.member)
+        else:
+            with path.open("rb") as file:
+                file.seek(self.start)
+                data = file.read(self.length)
+        if len(data) != self.length:
             raise BadPickle("it is cut off within its numbers")
         return data
 
@@ -187,7 +199,7 @@ def _find_storages(
     start = file.tell()
     spans: dict[str, Span] = {}
     with closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
-        for key in map(str, keys):
+        for key in map(storage_key, keys):
             if key not in item_sizes:
                 raise BadPickle(f"its storage {key!r} is of an unknown kind")
             if start + 8 > len(data):

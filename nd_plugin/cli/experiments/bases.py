@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from nd_plugin.bases.basis import view_name
 from nd_plugin.bases.memory import (
-    fitting_batch_size,
+    fitting_feed,
     measure_layer,
     view_bytes,
 )
@@ -43,12 +42,8 @@ def see_in_bases(
     bases = list(map(read_basis, files))
     shapes = [measure_layer(model, layer, feed.preprocess.size) for layer in layers]
     nbytes = sum(view_bytes(shape, bases) for shape in shapes)
-    fitting = fitting_batch_size(feed.batch_size, nbytes, feed.memory, model.device)
-    batch_size = min(group.gather(fitting))
-    if batch_size < feed.batch_size and group.rank == 0:
-        console.say(
-            f"batches of {batch_size}, not {feed.batch_size} images: maps of all directions take "
-            f"{nbytes / 2**20:.3g} MiB an image (--memory allows more)"
-        )
+    feed, note = fitting_feed(feed, nbytes, model.device, group)
+    if note and group.rank == 0:
+        console.say(note)
     views = [view_name(shape.name, basis) for shape in shapes for basis in bases]
-    return ModelInBases(model, bases), views, replace(feed, batch_size=batch_size)
+    return ModelInBases(model, bases), views, feed

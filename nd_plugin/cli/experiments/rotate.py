@@ -198,7 +198,7 @@ def run_study(
             folders,
             study_run.feed,
             group,
-            None,
+            run_options.every_images,
             resume=run_options.resume,
             overwrite=overwrite,
         )

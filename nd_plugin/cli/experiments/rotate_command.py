@@ -138,6 +138,15 @@ def rotate(
         bool,
         typer.Option("--resume", help="Continue the run if it was interrupted."),
     ] = False,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Save progress after every N images; by default every 2000, and at most "
+            "twice a minute.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     plot: Plot = None,
     plot_kind: Annotated[
@@ -150,7 +159,7 @@ def rotate(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Rotate a layer's basis: are its units special, or would any direction do?"""
+    """Rotate a layer's basis: compare its units with random directions, and with other bases."""
     from nd_plugin.cli import parsing
     from nd_plugin.cli.dissect import RunOptions
     from nd_plugin.cli.experiments import rotate
@@ -187,7 +196,8 @@ def rotate(
             parsing.parse_bytes(device_memory, "--device-memory")
             if device_memory
             else None,
-            resume=resume,
+            checkpoint_every,
+            resume,
         ),
         plot=request,
         as_json=json,

@@ -6,7 +6,7 @@ the kernels are compiled, that is cheaper than to store the lit pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,6 +61,7 @@ class DeviceChanceCounter:
     permuted: Permuted
     device: torch.device
     memory: DeviceMemory
+    step: Callable[[], None]  # called after each group of batches
     # of the images whose masks have one size, where there is room for all of them
     resident: dict[Size, DeviceAnnotations | None] = field(default_factory=dict)
 
@@ -73,9 +74,12 @@ class DeviceChanceCounter:
             for maps in part.on(self.device):
                 for size in self._sizes():
                     self._count_size(block, part, maps, size, sums)
-        tables = [of_permutation.intersections[:, 1:] for of_permutation in sums]
-        table: Counts = torch.stack(tables).cpu().numpy()
-        return table
+                self.step()
+        tables = [
+            of_permutation.intersections[:, 1:].cpu().numpy()
+            for of_permutation in sums
+        ]
+        return np.stack(tables)
 
     def _no_sums(self, block: UnitBlock) -> UnitSums:
         return UnitSums.empty(
@@ -150,17 +154,18 @@ class DeviceChanceCounter:
 
     def _resident(self, size: Size) -> DeviceAnnotations | None:
         """Copy the annotations of all images of a size, unless there are too many."""
-        has_size = (self.permuted.strata.sizes == size).all(1)
-        rows = np.flatnonzero(has_size)
-        images = [self.permuted.image_of(row) for row in rows.tolist()]
+        strata = self.permuted.strata
         store = self.permuted.store
-        known = [image for image in images if image in store]
-        nbytes = sum(store.of(image).nbytes for image in known)
+        has_size = (strata.sizes == size).all(1)
+        # of other processes' images, some are not needed here
+        is_stored = np.array([image in store for image in strata.images.tolist()])
+        rows = np.flatnonzero(has_size & is_stored)
+        images = strata.images[rows].tolist()
+        nbytes = sum(store.of(image).nbytes for image in images)
         # combinations may be widened, and are padded
         if 2 * nbytes > self.memory.annotations:
             return None
-        known_rows = rows[[image in store for image in images]]
-        return self._copied(known_rows, size)
+        return self._copied(rows, size)
 
     def _copied(self, rows: Counts, size: Size) -> DeviceAnnotations:
         """Copy the annotations of some images, by their rows in the strata, to the device."""

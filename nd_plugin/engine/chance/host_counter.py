@@ -57,25 +57,30 @@ class HostChanceCounter:
         ``(M_k(x) & L_c(π(x))).sum()``.
         """
         block = self.blocks[number]
-        table = np.zeros(
-            (
-                self.permuted.permutation_count,
-                len(block.units) * self.permuted.concept_count,
-            ),
-            np.int64,
-        )
+        permutations = self.permuted.permutation_count
+        concepts = self.permuted.concept_count
+        table = np.zeros((permutations, len(block.units) * concepts), np.int64)
+        batches = self.read_batches(block.layer)
         with one_thread():
-            batches = self.read_batches(block.layer)
-            for done, (maps, grid_of) in enumerate(batches):
-                for row, lit_maps in self._lit_maps(block, maps):
-                    grid = grid_of(self.permuted.size_of(row))
-                    for lit_pixels in self._lit_pixels(block, maps, lit_maps, grid):
-                        self._add(lit_pixels, row, table)
+            for batches_done, (maps, grid_of) in enumerate(batches, 1):
+                self._add_batch(block, maps, grid_of, table)
                 trim_memory()
                 if os.getpid() == self.first_process:
-                    self.report(number, done + 1)
-        shape = (-1, len(block.units), self.permuted.concept_count)
-        return table.reshape(shape)
+                    self.report(number, batches_done)
+        return table.reshape(permutations, len(block.units), concepts)
+
+    def _add_batch(
+        self,
+        block: UnitBlock,
+        maps: SparseMaps,
+        grid_of: Callable[[Size], MaskGrid],
+        table: Counts,
+    ) -> None:
+        """Add the maps of a batch to the ``table`` (permutation, unit * concept)."""
+        for row, lit_maps in self._lit_maps(block, maps):
+            grid = grid_of(self.permuted.size_of(row))
+            for lit_pixels in self._lit_pixels(block, maps, lit_maps, grid):
+                self._add(lit_pixels, row, table)
 
     def _lit_maps(
         self, block: UnitBlock, maps: SparseMaps
@@ -103,17 +108,18 @@ class HostChanceCounter:
         for piece in torch.split(lit_maps, maps_at_once):
             units = maps.units[piece].long()
             dense = maps.maps(piece, CPU)
-            pixels, owners = [], []
+            pixels = []
+            map_indices = []
             for runs in find_lit_runs(dense, thresholds[units], grid):
-                run_pixels, run_owners = expand_runs(
+                run_pixels, run_maps = expand_runs(
                     runs.starts, runs.map_index, runs.lengths
                 )
                 pixels.append(run_pixels.numpy())
-                owners.append(run_owners.numpy())
+                map_indices.append(run_maps.numpy())
             yield LitPixels(
                 units.numpy() - block.units.start,
                 np.concatenate(pixels).astype(np.intp),
-                np.concatenate(owners).astype(np.intp),
+                np.concatenate(map_indices).astype(np.intp),
             )
 
     def _add(self, lit_pixels: LitPixels, row: int, table: Counts) -> None:

@@ -33,6 +33,7 @@ from nd_plugin.significance.image_concepts import ImageConcepts
 
 FEW = 0.03  # of the images; if more are fixed, a note says so
 BYTES_PER_COUNT = 8
+MEMORY_DIVISOR = 4  # of the memory for candidates, which is in use: for annotations
 
 NO_MAPS = (
     "no level of chance was counted: the maps that may exceed a threshold did not fit on disk; "
@@ -67,18 +68,15 @@ def count_chance(
         category_indices(feed.concepts),
         len(feed.concepts.categories),
     )
-    stored = {
-        layer: _has_maps(part_runs, layer, group) for layer in part_runs[0].layers
-    }
-    counts: dict[tuple[str, float], ChanceCounts] = {}
-    if any(stored.values()):
-        known = {layer: thresholds[layer] for layer in stored if stored[layer]}
-        counts = _count(part_runs, known, counted, strata, group)
-    fixed_note = _fixed_note(strata)
-    notes = {
-        layer: fixed_note if has_maps else [NO_MAPS]
-        for layer, has_maps in stored.items()
-    }
+    countable = {}
+    notes: dict[str, Sequence[str]] = {}
+    for layer in dict.fromkeys(part_runs[0].layers):
+        if _has_maps(part_runs, layer, group):
+            countable[layer] = thresholds[layer]
+            notes[layer] = _fixed_notes(strata)
+        else:
+            notes[layer] = [NO_MAPS]
+    counts = _count(part_runs, countable, counted, strata, group)
     return ChanceLevel(counts, notes)
 
 
@@ -86,15 +84,15 @@ def _has_maps(
     part_runs: Sequence[PartRun], layer: str, group: SingleProcess
 ) -> bool:
     """Return whether all maps of a layer that may exceed a threshold are stored, everywhere."""
-    own = all(
+    all_here = all(
         part_run.state.candidates(layer).has_maps
         for part_run in part_runs
         if layer in part_run.state.layers
     )
-    return all(group.gather(own))
+    return all(group.gather(all_here))
 
 
-def _fixed_note(strata: Strata) -> Sequence[str]:
+def _fixed_notes(strata: Strata) -> Sequence[str]:
     fixed = strata.fixed_images
     total = len(strata.images)
     if fixed <= FEW * total:
@@ -113,23 +111,12 @@ def _count(
     strata: Strata,
     group: SingleProcess,
 ) -> dict[tuple[str, float], ChanceCounts]:
+    """Count the layers of ``thresholds``; none is no work."""
+    if not thresholds:
+        return {}
     feed = part_runs[0].feed
-    settings = feed.settings
-    store = AnnotationStore(feed.memory)
-    with closing(store):
-        permuted = Permuted(
-            strata,
-            strata.permutations(settings.seed, settings.permutations),
-            store,
-            len(feed.concepts),
-            category_indices(feed.concepts),
-            len(feed.concepts.categories),
-            {
-                (layer, at_quantile.quantile): at_quantile.values.cpu()
-                for layer in thresholds
-                for at_quantile in thresholds[layer]
-            },
-        )
+    with closing(AnnotationStore(feed.memory // MEMORY_DIVISOR)) as store:
+        permuted = _permuted(feed, thresholds, strata, store)
         _fill(part_runs, permuted)
         strategy = part_runs[0].strategy
         blocks = _blocks(permuted, strategy.block_bytes, feed.workers, group)
@@ -140,6 +127,29 @@ def _count(
             best.append(_best(permuted, block, _total(table, group), counted))
             report_permuted(part_runs[0], len(best) / len(blocks))
     return _joined(blocks, best, strata.fixed_images)
+
+
+def _permuted(
+    feed: Feed,
+    thresholds: ThresholdsByLayer,
+    strata: Strata,
+    store: AnnotationStore,
+) -> Permuted:
+    settings = feed.settings
+    values = {
+        (layer, at_quantile.quantile): at_quantile.values.cpu()
+        for layer, at_quantiles in thresholds.items()
+        for at_quantile in at_quantiles
+    }
+    return Permuted(
+        strata,
+        strata.permutations(settings.seed, settings.permutations),
+        store,
+        len(feed.concepts),
+        category_indices(feed.concepts),
+        len(feed.concepts.categories),
+        values,
+    )
 
 
 def _blocks(
@@ -227,13 +237,13 @@ def _fill(part_runs: Sequence[PartRun], permuted: Permuted) -> None:
 
 def _needed_images(part_runs: Sequence[PartRun], permuted: Permuted) -> set[int]:
     """Return the images whose annotations any image of this process gets."""
-    own = [
+    images = [
         image
         for part_run in part_runs
         for number in part_run.feed.batch_numbers()
         for image in part_run.feed.order[number]
     ]
-    rows = permuted.row_of[np.array(own, np.int64)]
+    rows = permuted.row_of[np.array(images, np.int64)]
     partners = np.unique(permuted.partners[rows[rows >= 0]])
     return set(permuted.strata.images[partners].tolist())
 

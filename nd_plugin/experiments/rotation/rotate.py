@@ -14,7 +14,7 @@ from typing import Any
 from nd_plugin.bases.basis import Basis, LayerView
 from nd_plugin.bases.memory import (
     LayerShape,
-    fitting_batch_size,
+    fitting_feed,
     measure_layer,
     view_bytes,
 )
@@ -97,19 +97,7 @@ class RotationRun:
             )
         views = [None] * (1 + rotations)
         nbytes = view_bytes(shape, [*views, *plan.bases])
-        group = group or SingleProcess()
-        batch_sizes = group.gather(
-            fitting_batch_size(feed.batch_size, nbytes, feed.memory, model.device)
-        )
-        batch_size = min(batch_sizes)
-        note = ""
-        if batch_size < feed.batch_size:
-            note = (
-                f"batches of {batch_size}, not {feed.batch_size} images: the maps of "
-                f"{len(views) + len(plan.bases)} bases take {nbytes / 2**20:.3g} MiB an image "
-                "(--memory allows more)"
-            )
-        feed = replace(feed, batch_size=batch_size)
+        feed, note = fitting_feed(feed, nbytes, model.device, group)
         return cls(model, layer, feed, plan, shape, note)
 
     def run(

@@ -15,7 +15,7 @@ async function conceptPage(layer, concept) {
     new GrowingList(parent, "cards", "unit", (unit) => unitCardOfConcept(layer, unit, concept, layer.units.iou[unit])).show(detectors);
   });
   section(page, others.length, `Units that match it, with a better concept`, (parent) => {
-    parent.append(element("p", { class: "faint" }, `IoU above ${layer.minIou} with this concept, and higher with another one.`));
+    parent.append(element("p", { class: "faint" }, `IoU above ${layer.minIou} with this concept; their label is another one.`));
     new GrowingList(parent, "cards", "unit", ([unit, , iou]) => unitCardOfConcept(layer, unit, concept, iou)).show(others);
   });
   section(page, layer.hasPictures, "Images that carry it", (parent) => {

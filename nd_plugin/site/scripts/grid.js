@@ -143,7 +143,7 @@ class UnitGrid {
     return this.names[this.layer.units.label[unit]].includes(text);
   }
 
-  // The units come in the order of their IoU, which the other orders keep among equals.
+  // The units come in the order of the score that labels them, which the other orders keep among equals.
   sorted(order, units) {
     const { label } = this.layer.units;
     const byText = (text) => (unit, next) => text(unit).localeCompare(text(next), "en");

@@ -31,6 +31,9 @@ def here(
     """Folder with the runs that the page speaks of, as the current one."""
     for name in ("resnet18", "alexnet", "epoch-1", "epoch-10", "epoch-90"):
         save_run(tmp_path / "runs" / name, [pictured])
+    settings = replace(pictured.settings, quantile=0.01)
+    swept = [pictured, replace(pictured, settings=settings)]
+    save_run(tmp_path / "runs" / "quantiles", swept)
     (tmp_path / "ResNet-152-model_imagenet.csv").write_text(
         f"{HEAD}\n1,object,dog,0.2,dog,0.2\n"
     )
@@ -39,7 +42,7 @@ def here(
 
 
 def test_the_page_has_a_line_for_each_wish() -> None:
-    assert len(re.findall(r"^```", WISHES, re.MULTILINE)) == 2 * 8
+    assert len(re.findall(r"^```", WISHES, re.MULTILINE)) == 2 * 9
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -37,7 +37,10 @@ class TestEndings:
         ending = Path(name).suffix
         assert done.returncode == 2 and done.stdout == ""
         assert f"no report format for files that end in {ending!r}" in done.stderr
-        assert ".csv, .htm, .html, .json, .netdissect.csv, .svg" in done.stderr
+        assert (
+            ".csv, .htm, .html, .json, .netdissect.csv, .quantiles.csv, .svg"
+            in done.stderr
+        )
         assert "choose one with --format" in done.stderr
         assert not (tmp_path / name).exists()
 
@@ -276,6 +279,10 @@ class TestUnits:
             "concept_area": 200,
             "detector": True,
             "state": "live",
+            "precision": 0.5,
+            "recall": 0.25,
+            "f1": 1 / 3,
+            "correlation": first["correlation"],
         }
         assert (last["unit"], last["state"]) == (4, "sparse")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import reference
 import torch
 from planted import HOW, IMAGES, Numbered, Planted, drawn
 from random_data import random_planes
@@ -111,6 +112,7 @@ def assert_equal(first: list[Dissection], second: list[Dissection]) -> None:
             "unit_area",
             "concept_area",
             "category_images",
+            "category_pixels",
             "dead",
             "sparse",
             "top_images",
@@ -118,6 +120,24 @@ def assert_equal(first: list[Dissection], second: list[Dissection]) -> None:
         ):
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
         assert one.skipped == other.skipped
+
+
+def pixels_of_categories(labelled: ManyLabels, *, native: bool) -> list[int]:
+    """Mask pixels of the images of each category, image by image."""
+    categories = list(labelled.categories)
+    pixels = [0] * len(categories)
+    for index in range(IMAGES):
+        if index % 11 == 3:
+            continue
+        annotation = labelled.annotation(index)
+        size = (16, 16) if index % 2 or not native else (11, 19)
+        masks = reference.annotation_masks(
+            list(annotation.planes), list(annotation.labels), size
+        )
+        present = {labelled.concepts[concept].category for concept in masks}
+        for category in present:
+            pixels[categories.index(category)] += size[0] * size[1]
+    return pixels
 
 
 @pytest.mark.parametrize("mask_size", ["native", "auto"])
@@ -133,6 +153,9 @@ def test_planes_of_several_sizes_and_unreadable_ones(
     )
     assert len(expected[0].skipped) == len(range(3, IMAGES, 11))
     assert_equal(actual, expected)
+    pixels = pixels_of_categories(labelled, native=mask_size == "native")
+    assert expected[0].category_pixels is not None
+    assert expected[0].category_pixels.tolist() == pixels
 
 
 class TestOperations:

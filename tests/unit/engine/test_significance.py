@@ -341,6 +341,7 @@ def test_blocks_of_single_units(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("nd_plugin.engine.host_strategy.BLOCK_BYTES", 1)
+    monkeypatch.setattr("nd_plugin.engine.batch_counter.COUNTS_AT_ONCE", 1)
     monkeypatch.setattr("nd_plugin.engine.chance.host_counter.PIXELS_AT_ONCE", 1)
     assert_same(dissect(concepts), expected)
 

@@ -378,10 +378,15 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(
     assert np.array_equal(unit_area, expected[1])
     assert np.array_equal(concept_counts.area, expected[2])
     category_images = np.zeros(3, int)
+    mask_pixels = 18 * 18
     for twin in twins:
         masks = reference.annotation_masks(*twin, (18, 18))
         category_images[list({category_of[concept] for concept in masks})] += 1
     assert concept_counts.images.tolist() == category_images.tolist()
+    assert concept_counts.pixels is not None
+    assert (
+        concept_counts.pixels.tolist() == (mask_pixels * category_images).tolist()
+    )
     scores = iou.iou(
         intersection, unit_area, concept_counts.area, np.array(category_of)
     )
@@ -391,3 +396,17 @@ def test_counts_add_up_for_any_split_and_equal_the_twin(
     assert per_category == reference.unique_detectors_per_category(
         scores, 0.04, category_of
     )
+
+
+def test_pixels_are_unknown_where_an_earlier_version_has_begun() -> None:
+    category_of = np.array([0, 1])
+    labels = LabelCombinations.of(Annotation([np.array([[1, 1], [0, 0]])]), (2, 2))
+    counted = ConceptCounts.empty(2, 2)
+    counted.update(labels, category_of)
+    assert counted.pixels is not None and counted.pixels.tolist() == [4, 0]
+    earlier = ConceptCounts(np.array([2, 0]), np.array([1, 0]), None)
+    for total in (earlier + counted, counted + earlier):
+        assert total.pixels is None
+        assert (total.area.tolist(), total.images.tolist()) == ([4, 0], [2, 0])
+    earlier.update(labels, category_of)
+    assert earlier.pixels is None and earlier.images.tolist() == [2, 0]

@@ -223,6 +223,17 @@ def test_layers_of_another_network(tmp_path: Path) -> None:
         load(path, nn.Sequential(nn.Linear(2, 2)))
 
 
+def test_an_alexnet_in_a_model_of_numbered_features(tmp_path: Path) -> None:
+    """As torchvision's AlexNet, which is another network than Caffe's."""
+    state = writers.random_state(SmallCaffeNet(), 1)
+    path = tmp_path / "alexnet.caffemodel"
+    path.write_bytes(caffe_file(state))
+    with pytest.raises(
+        ModelNotFound, match=r"AlexNet is nd_torch\.zoo:caffe_alexnet"
+    ):
+        load(path, small_vgg())
+
+
 def test_layers_that_the_model_lacks_and_shapes_that_differ(tmp_path: Path) -> None:
     state = writers.random_state(SmallCaffeNet(), 1)
     further = writers.layer("conv9", "Convolution", [writers.blob(torch.ones(2))])

@@ -148,6 +148,30 @@ class TestPlacesFiles:
             opened_state(path)
 
 
+def test_parameters_of_torch_before_0_4(tmp_path: Path) -> None:
+    """Variables and Parameters, which are classes that are called with their tensor."""
+    state = writers.random_state(nn.Linear(2, 3), 0)
+    content = writers.python2_file(state, {})
+    start = b"ctorch._utils\n_rebuild_tensor\n"
+    for kind in (
+        "torch.nn.parameter\nParameter",
+        "torch.autograd.variable\nVariable",
+    ):
+        # the tensor, an argument, and the state that is put into the object
+        wrapped = content.replace(start, b"c" + kind.encode() + b"\n(" + start)
+        for values in state.values():
+            strides = writers.marked(
+                map(writers.integer, values.contiguous().stride()), b"t"
+            )
+            called = b"\x88tR" + b"(\x88Nt" + b"b"
+            wrapped = wrapped.replace(strides + b"tR", strides + b"tR" + called)
+        path = tmp_path / "w.pth.tar"
+        path.write_bytes(wrapped)
+        module = nn.Linear(2, 3)
+        assert load(path, module) == ()
+        assert_same(module.state_dict(), state)
+
+
 def save_as(content: Any, path: Path, form: str) -> None:
     if form == "stream":
         torch.save(content, path, _use_new_zipfile_serialization=False)
@@ -161,6 +185,8 @@ class TestForms:
     def test_tensors_of_all_kinds(self, tmp_path: Path, form: str) -> None:
         """Views of one storage, transposed, empty, half, integer, with gradients."""
         base = torch.arange(24.0).reshape(4, 6)
+        attributed = nn.Parameter(base + 1)
+        attributed.note = "mine"  # type: ignore[attr-defined]
         state = {
             "rows": base[1:3],
             "columns": base[:, 2:4],
@@ -175,6 +201,7 @@ class TestForms:
             "empty": torch.empty(0, 3),
             "parameter": nn.Parameter(base.clone()),
             "scalar": torch.tensor(0.5),
+            "attributed": attributed,
         }
         path = tmp_path / "w.pt"
         save_as(state, path, form)
@@ -342,6 +369,8 @@ def huge_tensor(count: int, shape: bytes, strides: bytes) -> bytes:
     )  # fmt: skip
 
 
+# of 40,000 digits, more than Python prints
+LONG_NUMBER = b"\x8b" + struct.pack("<i", 16_000) + b"\xff" * 15_999 + b"\x7f"
 BILLION = b"\x8a\x05\x00\x00\x00\x00\x10"
 
 
@@ -357,6 +386,16 @@ BILLION = b"\x8a\x05\x00\x00\x00\x00\x10"
         nested(200),
         b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b".",  # deep
         b"\x80\x02" + b"(" * 100_000 + b".",
+        b"\x80\x02ca\nb\n" + b")R" * 100_000 + b".",
+        b"\x80\x02" + b"}" * 2_100_000 + b".",  # more than may be
+        b"\x80\x02}" + LONG_NUMBER + b"K\x01s.",
+        b"\x80\x02("
+        + writers.text("storage")
+        + b"ctorch\nFloatStorage\n"
+        + LONG_NUMBER
+        + writers.text("cpu")
+        + b"K\x01tQ.",
+        huge_tensor(1, LONG_NUMBER + b"\x85", b"K\x01\x85"),
         huge_tensor(2**40, b"K\x01\x85", b"K\x01\x85"),
         huge_tensor(1, BILLION + b"\x85", b"K\x00\x85"),
         huge_tensor(1, BILLION + b"\x85", b"K\x01\x85"),
@@ -501,3 +540,39 @@ def test_a_flipped_bit_among_the_numbers_of_an_archive_is_noticed(
     path.write_bytes(data)
     with pytest.raises(ModelNotFound, match=r"its archive is damaged .*CRC"):
         load(path, nn.Linear(3, 2))
+
+
+def test_many_tensors_in_one_storage_are_read_once(tmp_path: Path) -> None:
+    """As optimizers write them that keep all weights in one row; each takes only its own memory."""
+    row = torch.arange(100_000.0)
+    state = {f"w{number}": row[number * 100 :][:100] for number in range(1000)}
+    for form in ("2", "stream"):
+        path = tmp_path / f"{form}.pt"
+        save_as(state, path, form)
+        file = read_weights_file(str(path), nn.Identity())
+        for number, tensor in enumerate(file.tensors.values()):
+            values = tensor.load()
+            assert values[0] == number * 100
+            assert values.untyped_storage().nbytes() == 400
+
+
+def test_a_size_that_an_archive_only_claims(tmp_path: Path) -> None:
+    """The directory says more bytes than there are, and the pickle agrees."""
+    path = tmp_path / "w.pt"
+    state = {"weight": torch.zeros(3, 2), "bias": torch.zeros(3)}
+    torch.save(state, path)
+    with zipfile.ZipFile(path) as archive:
+        content = {info.filename: archive.read(info) for info in archive.infolist()}
+    name = next(name for name in content if name.endswith("/data/0"))
+    content[name] = content[name][:8]
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, data in content.items():
+            archive.writestr(member, data)
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    while data[entry + 46 : entry + 46 + len(name)] != name.encode():
+        entry = data.index(b"PK\x01\x02", entry + 1)
+    data[entry + 24 : entry + 28] = struct.pack("<I", 24)  # the size when unpacked
+    path.write_bytes(data)
+    with pytest.raises(ModelNotFound, match=r"cut off within its numbers|damaged"):
+        load(path, nn.Linear(2, 3))

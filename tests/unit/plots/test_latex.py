@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nd_plugin import BadInput, Concept, Dissection
@@ -53,6 +54,7 @@ def test_results_of_other_categories(
         concepts=concepts,
         unit_area=later.unit_area[:, :1],
         category_images=later.category_images[:1],
+        category_pixels=np.array([768]),
     )
     head, first, second = rows(latex_table([dissection, other]))
     assert head[-3:] == ["object", "part", r"a\&b"]

@@ -24,7 +24,8 @@ def written(report: LayerReport, folder: Path) -> Path:
 
 def of_the_format(score: UnitScore) -> UnitScore:
     """A score without what the format does not record."""
-    return replace(score, threshold=None, state="live")
+    scores = dict.fromkeys(("precision", "recall", "f1", "correlation"))
+    return replace(score, threshold=None, state="live", **scores)
 
 
 class TestWriting:

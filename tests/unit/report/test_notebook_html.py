@@ -45,6 +45,7 @@ def test_colours_are_read_on_dark_and_light(dissection: Dissection) -> None:
         unit_area=np.full((count, count), 100),
         concept_area=np.full(count, 100),
         category_images=np.full(count, 3),
+        category_pixels=np.full(count, 768),
         dead=np.zeros(count, dtype=bool),
         sparse=np.zeros(count, dtype=bool),
         top_images=np.zeros((count, 1), dtype=np.int64),

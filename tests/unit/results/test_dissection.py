@@ -96,7 +96,8 @@ class TestSaving:
         dissection.to_csv(tmp_path / "u.csv")
         text = (tmp_path / "u.csv").read_text()
         head = "unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector"
-        assert text.splitlines()[0] == head
+        scores = "precision,recall,f1,correlation"
+        assert text.splitlines()[0] == f"{head},{scores}"
         rows = list(csv.DictReader(text.splitlines()))
         assert (
             float(rows[1]["threshold"]) == 0.1 + 0.2

@@ -10,7 +10,8 @@ import pytest
 from nd_plugin.cli.app import app
 
 COMMANDS = (
-    "dissect merge demo layers parity doctor concepts plugins report compare explain rate"
+    "dissect merge demo layers parity doctor concepts plugins report explain rate "
+    "compare evolve probe rotate"
 ).split()
 
 

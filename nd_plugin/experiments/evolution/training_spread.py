@@ -1,0 +1,163 @@
+"""Several trainings of one network: the spread of their curves, stage by stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from nd_plugin.errors import BadInput
+from nd_plugin.experiments.evolution.evolution import Evolution
+from nd_plugin.experiments.evolution.evolution_tables import evolution_content
+from nd_plugin.experiments.evolution.evolution_text import detected_categories
+from nd_plugin.experiments.evolution.histories import LayerEvolution
+from nd_plugin.report.elements import AdaptiveTable, Heading
+from nd_plugin.report.layer_report import LayerReport, Summary
+
+LINE_ABOVE = (1, 0, 0, 0)  # padding
+
+
+def check_same_stages(evolutions: Sequence[Evolution]) -> None:
+    """Raise BadInput where trainings differ in their steps or layers."""
+    first = evolutions[0]
+    layers = [layer.layer for layer in first.layers]
+    for number, evolution in enumerate(evolutions[1:], start=2):
+        if evolution.steps != first.steps:
+            raise BadInput(
+                f"trainings 1 and {number} have other steps ({_listed(first.steps)} and "
+                f"{_listed(evolution.steps)}): their curves have no common points"
+            )
+        other_layers = [layer.layer for layer in evolution.layers]
+        if other_layers != layers:
+            raise BadInput(
+                f"trainings 1 and {number} have other layers ({', '.join(layers)} and "
+                f"{', '.join(other_layers)}); choose common ones with -l"
+            )
+
+
+def _listed(steps: Sequence[float]) -> str:
+    return ", ".join(f"{step:g}" for step in steps)
+
+
+def mean_accuracies(evolutions: Sequence[Evolution]) -> list[float]:
+    """Return the accuracy of each stage, averaged over the trainings; NaN where one lacks it."""
+    rows = np.array([evolution.accuracies for evolution in evolutions])
+    return [float(value) for value in rows.mean(axis=0)]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation (n - 1) of a number over trainings."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return the spread of two values or more; NaN where a value is NaN."""
+        return cls(float(np.mean(values)), float(np.std(values, ddof=1)))
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3g} ± {self.deviation:.2g}"
+
+
+@dataclass(frozen=True)
+class LayerSpread:
+    """One layer of several trainings: unique detectors at each stage, and the share kept."""
+
+    layer: str
+    steps: tuple[float, ...]
+    unique_detectors: tuple[Spread, ...]  # (stage,)
+    by_category: Mapping[str, tuple[Spread, ...]]
+    # from the first stage to the last; NaN where a training has no detectors of both
+    share_kept: Spread
+
+
+def layer_spreads(evolutions: Sequence[Evolution]) -> list[LayerSpread]:
+    """Return the spread of each layer over trainings of the same stages."""
+    layers = [evolution.layers for evolution in evolutions]
+    steps = evolutions[0].steps
+    return [_layer_spread(of_all, steps) for of_all in zip(*layers, strict=True)]
+
+
+def _layer_spread(
+    layers: Sequence[LayerEvolution], steps: tuple[float, ...]
+) -> LayerSpread:
+    reports = [layer.reports for layer in layers]
+    by_stage = [_summaries(stage) for stage in zip(*reports, strict=True)]
+    all_reports = [report for of_layer in reports for report in of_layer]
+    by_category = {
+        category: _category_spreads(by_stage, category)
+        for category in detected_categories(all_reports)
+    }
+    shares = [layer.overall.share_kept for layer in layers]
+    known_shares = [math.nan if share is None else share for share in shares]
+    return LayerSpread(
+        layer=layers[0].layer,
+        steps=steps,
+        unique_detectors=tuple(map(_unique_spread, by_stage)),
+        by_category=by_category,
+        share_kept=Spread.of(known_shares),
+    )
+
+
+def _summaries(reports: Sequence[LayerReport]) -> list[Summary]:
+    return [report.summary for report in reports]
+
+
+def _unique_spread(summaries: Sequence[Summary]) -> Spread:
+    return Spread.of([summary.unique_detectors for summary in summaries])
+
+
+def _category_spreads(
+    by_stage: Sequence[Sequence[Summary]], category: str
+) -> tuple[Spread, ...]:
+    return tuple(_spread_of(summaries, category) for summaries in by_stage)
+
+
+def _spread_of(summaries: Sequence[Summary], category: str) -> Spread:
+    counts = [
+        summary.unique_detectors_by_category.get(category, 0)
+        for summary in summaries
+    ]
+    return Spread.of(counts)
+
+
+def trainings_content(evolutions: Sequence[Evolution]) -> dict[str, Any]:
+    """Return one evolution as plain values; several under ``trainings``, and their ``spread``."""
+    if len(evolutions) == 1:
+        return evolution_content(evolutions[0])
+    return {
+        "trainings": [evolution_content(evolution) for evolution in evolutions],
+        "spread": [asdict(spread) for spread in layer_spreads(evolutions)],
+    }
+
+
+def spread_table(evolutions: Sequence[Evolution]) -> RenderableType:
+    """Return unique detectors at each stage, mean and deviation over trainings, by layer."""
+    blocks: list[RenderableType] = []
+    for spread in layer_spreads(evolutions):
+        title = Text(f"{spread.layer}, {len(evolutions)} trainings", style="bold")
+        blocks.append(Padding(Heading(title), LINE_ABOVE))
+        blocks.append(_layer_table(spread, evolutions[0].unit))
+        if math.isfinite(spread.share_kept.mean):
+            kept = f"kept from the first stage to the last: {spread.share_kept}"
+            blocks.append(Text(f"{kept} of the detectors of both"))
+    return Group(*blocks)
+
+
+def _layer_table(spread: LayerSpread, unit: str) -> AdaptiveTable:
+    rows = []
+    for stage, step in enumerate(spread.steps):
+        cells = [f"{step:g}", str(spread.unique_detectors[stage])]
+        cells += [str(spreads[stage]) for spreads in spread.by_category.values()]
+        rows.append(tuple(Text(cell) for cell in cells))
+    headers = (unit, "unique", *spread.by_category)
+    right = tuple(range(len(headers)))
+    return AdaptiveTable(headers, tuple(rows), lead=0, right=right)

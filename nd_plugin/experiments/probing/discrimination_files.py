@@ -1,0 +1,175 @@
+"""Accuracies on disk, to be reported and drawn again without model and images.
+
+::
+
+    FOLDER/probe.json    accuracies of layers and rotations, with what was run
+    FOLDER/probe.csv     a line for each of them
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nd_plugin.contracts.provenance import Identity
+from nd_plugin.errors import RunInvalid
+from nd_plugin.experiments.probing.discrimination import (
+    Discrimination,
+    LayerAccuracy,
+    RotatedAccuracy,
+)
+from nd_plugin.experiments.probing.linear_svm import ClassAccuracy, SvmSettings
+from nd_plugin.report.json_text import document_text
+from nd_plugin.results.atomic_files import write_folder
+
+RECORD = "probe.json"
+TABLE = "probe.csv"
+FORMAT = 1
+HEADERS = ("layer", "units", "alpha", "seed", "accuracy", "low", "high", "overall")
+
+
+def discrimination_content(result: Discrimination) -> dict[str, Any]:
+    """Return accuracies as plain values."""
+    return {
+        "model": asdict(result.model),
+        "images": asdict(result.images),
+        "classes": list(result.classes),
+        "train_images": result.train_images,
+        "test_images": result.test_images,
+        "chance": result.chance,
+        "svm": asdict(result.svm),
+        "pooling": result.pooling,
+        "preprocess": dict(result.preprocess),
+        "precision": result.precision,
+        "layers": [_layer_content(layer) for layer in result.layers],
+        "notes": list(result.notes),
+    }
+
+
+def _layer_content(layer: LayerAccuracy) -> dict[str, Any]:
+    return {
+        "layer": layer.layer,
+        "units": layer.units,
+        **accuracy_content(layer.accuracy),
+        "rotations": [
+            {
+                "alpha": item.alpha,
+                "seed": item.seed,
+                **accuracy_content(item.accuracy),
+            }
+            for item in layer.rotated
+        ],
+        "largest_difference": layer.largest_difference,
+        "as_discriminative": layer.is_as_discriminative if layer.rotated else None,
+    }
+
+
+def accuracy_content(accuracy: ClassAccuracy) -> dict[str, Any]:
+    """Return an accuracy as plain values."""
+    return {
+        "accuracy": accuracy.mean,
+        "interval": list(accuracy.interval),
+        "overall_accuracy": accuracy.overall,
+        "correct": list(accuracy.correct),
+        "test_images": list(accuracy.images),
+    }
+
+
+def discrimination_csv(result: Discrimination) -> str:
+    """Return a line for each layer, and for each of its rotations."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADERS)
+    for layer in result.layers:
+        name = (layer.layer, layer.units)
+        writer.writerow([*name, "", "", *_accuracy_cells(layer.accuracy)])
+        for item in layer.rotated:
+            basis = (repr(item.alpha), item.seed)
+            writer.writerow([*name, *basis, *_accuracy_cells(item.accuracy)])
+    return text.getvalue()
+
+
+def _accuracy_cells(accuracy: ClassAccuracy) -> list[str]:
+    low, high = accuracy.interval
+    return [repr(value) for value in (accuracy.mean, low, high, accuracy.overall)]
+
+
+def save_discrimination(folder: Path, result: Discrimination) -> None:
+    """Write a folder; an earlier one of accuracies is replaced. Raises NotSaved."""
+    content = {"format": FORMAT, **discrimination_content(result)}
+    files = {
+        RECORD: (document_text(content) + "\n").encode(),
+        TABLE: discrimination_csv(result).encode(),
+    }
+    write_folder(folder, files, may_replace=is_discrimination_folder)
+
+
+def is_discrimination_folder(folder: Path) -> bool:
+    """Return whether a folder is empty, or holds nothing but accuracies."""
+    return {path.name for path in folder.iterdir()} <= {RECORD, TABLE}
+
+
+def load_discrimination(source: str | Path) -> Discrimination:
+    """Load accuracies from a folder, or from its probe.json. Raises RunInvalid."""
+    path = Path(source)
+    if path.is_dir():
+        path = path / RECORD
+    if not path.is_file():
+        raise RunInvalid(f"{source} is no result of nd probe: there is no {path}")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        version = int(record["format"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    if version > FORMAT:
+        raise RunInvalid(
+            f"{path} is of format {version}, and this nd_plugin reads up to {FORMAT}: "
+            "upgrade nd_plugin"
+        )
+    try:
+        return _discrimination(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> RunInvalid:
+    return RunInvalid(f"{path} is damaged: {type(error).__name__}: {error}")
+
+
+def _discrimination(record: Mapping[str, Any]) -> Discrimination:
+    return Discrimination(
+        model=Identity(**record["model"]),
+        images=Identity(**record["images"]),
+        classes=tuple(record["classes"]),
+        train_images=int(record["train_images"]),
+        test_images=int(record["test_images"]),
+        svm=SvmSettings(**record["svm"]),
+        layers=tuple(_layer(entry) for entry in record["layers"]),
+        preprocess=dict(record["preprocess"]),
+        precision=str(record["precision"]),
+        pooling=str(record["pooling"]),
+        notes=tuple(record["notes"]),
+    )
+
+
+def _layer(entry: Mapping[str, Any]) -> LayerAccuracy:
+    rotated = [
+        RotatedAccuracy(float(item["alpha"]), int(item["seed"]), _accuracy(item))
+        for item in entry["rotations"]
+    ]
+    return LayerAccuracy(
+        str(entry["layer"]), int(entry["units"]), _accuracy(entry), tuple(rotated)
+    )
+
+
+def _accuracy(entry: Mapping[str, Any]) -> ClassAccuracy:
+    correct = tuple(int(count) for count in entry["correct"])
+    images = tuple(int(count) for count in entry["test_images"])
+    if len(correct) != len(images) or min(images, default=0) < 1:
+        raise ValueError("a class has no test image")
+    return ClassAccuracy(correct, images)
