@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from nd_plugin.plots.experiments.networks import plot_networks as plot_networks
     from nd_plugin.plots.experiments.networks import plot_widths as plot_widths
+    from nd_plugin.plots.experiments.repeats import plot_repeats as plot_repeats
     from nd_plugin.plots.experiments.thresholds import (
         plot_iou_over_quantiles as plot_iou_over_quantiles,
     )
@@ -48,6 +49,7 @@ _HOMES = {
     "plot_ratio": "detectors",
     "plot_iou_over_quantiles": "experiments.thresholds",
     "plot_labels_over_quantiles": "experiments.thresholds",
+    "plot_repeats": "experiments.repeats",
     "plot_explanations": "explanations",
     "plot_concept_units": "experiments.concept_units",
     "plot_top_concepts": "experiments.top_concepts",

@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nd_plugin import Dissection
-from nd_plugin.plots import plot_rotation, plot_units, save_plot
+from nd_plugin.experiments.rotation.spread import Spread
+from nd_plugin.plots import plot_repeats, plot_rotation, plot_units, save_plot
 from nd_plugin.plots.experiments.discrimination import plot_discrimination
-from nd_plugin.plots.experiments.repeats import plot_repeats
 from nd_plugin.plots.experiments.training import plot_kept, plot_training
 from nd_plugin.results.atomic_files import write_file
 from reproduce.dissections import ALL_LAYERS, QUANTILES, ROTATED
-from reproduce.measures import UNTRAINED, Measures
+from reproduce.measures import UNTRAINED, MeasuredNetwork, Measures
 from reproduce.networks import LAYERS
 from reproduce.trainings import CONDITIONS, SUPERVISIONS, TUNED
 
@@ -137,22 +137,31 @@ def draw_accuracy(measures: Measures) -> Axes:
 
     Bars are one standard deviation over the seeds.
     """
-    detectors: list[float] = []
-    accuracies: list[float] = []
-    intervals: list[tuple[float, float]] = []
-    for variant in measures.networks:
-        objects = measures.spread(
-            variant,
-            lambda network: network.summary.unique_detectors_by_category["object"],
-        )
-        accuracy = measures.spread(variant, lambda network: network.accuracy)
-        deviation = accuracy.deviation or 0.0
-        detectors.append(objects.mean)
-        accuracies.append(accuracy.mean)
-        intervals.append((accuracy.mean - deviation, accuracy.mean + deviation))
+    variants = list(measures.networks)
+    detectors = [
+        measures.spread(variant, _object_detectors) for variant in variants
+    ]
+    accuracies = [
+        measures.spread(variant, lambda network: network.accuracy)
+        for variant in variants
+    ]
     return plot_discrimination(
-        detectors, accuracies, intervals, list(measures.networks)
+        [spread.mean for spread in detectors],
+        [spread.mean for spread in accuracies],
+        [_one_deviation(spread) for spread in accuracies],
+        variants,
+        detector_intervals=[_one_deviation(spread) for spread in detectors],
     )
+
+
+def _object_detectors(network: MeasuredNetwork) -> float:
+    return network.summary.unique_detectors_by_category["object"]
+
+
+def _one_deviation(spread: Spread) -> tuple[float, float]:
+    """Return the ends of an error bar: one standard deviation from the mean."""
+    deviation = spread.deviation or 0.0
+    return spread.mean - deviation, spread.mean + deviation
 
 
 def _groups(

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 
 from nd_plugin import BadInput, Dissection
-from nd_plugin.plots.experiments.repeats import plot_repeats
+from nd_plugin.plots import plot_repeats
 
 
 @pytest.fixture(autouse=True)
