@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 STEP = 1.0  # points, that a label is moved at a time
 FARTHEST = 60  # steps
@@ -20,7 +21,7 @@ def spread_labels(ax: Axes) -> None:
     figure.draw_without_rendering()
     labels = [text for text in ax.texts if isinstance(text, Annotation)]
     labels.sort(key=lambda label: label.get_window_extent().y0)
-    placed = []
+    placed: list[Bbox] = []
     for label in labels:
         for _ in range(FARTHEST):
             box = label.get_window_extent()
