@@ -38,6 +38,7 @@ from nd_plugin.shell.completion import complete_concepts, complete_layer
 
 
 def evolve(
+    context: typer.Context,
     model: Annotated[
         str | None,
         typer.Argument(
@@ -162,15 +163,13 @@ def evolve(
     """Follow a training: dissect its checkpoints, each once, and compare units over the stages."""
     from nd_plugin.cli import parsing
     from nd_plugin.cli.experiments import evolve
+    from nd_plugin.cli.experiments.saved_results import refuse_run_options
     from nd_plugin.contracts.provenance import Settings
     from nd_plugin.errors import BadInput
 
     request = evolve.TrainingPlot.of(plot, plot_kind)
     if saved:
-        if model is not None:
-            raise BadInput(
-                "--from reports what is saved: leave model and checkpoints out"
-            )
+        refuse_run_options(context, ("layer", "min_iou", "accuracy"))
         evolve.show_saved(
             saved,
             layer or (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from nd_plugin.experiments.probing.labelled_images import find_labelled_images
 from nd_plugin.experiments.probing.linear_svm import SvmSettings, load_classifier
 from nd_plugin.experiments.probing.object_detectors import (
     NetworkPoints,
+    check_category,
     match_networks,
 )
 from nd_plugin.plots.kinds import check_plot
@@ -39,6 +41,7 @@ from nd_plugin.plots.named_results import layer_names
 from nd_plugin.plugins.layer_patterns import LayerNames
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.results import run_folder
+from nd_plugin.results.dissection import Dissection
 
 ACCURACY = "accuracy"
 DETECTORS = "detectors"
@@ -71,6 +74,12 @@ class ProbeView:
             )
         if self.plot is not None:
             check_plot(self.plot)
+        check_category(self.dissections, self.category)
+
+    @cached_property
+    def dissections(self) -> list[Dissection]:
+        """Layers of the runs."""
+        return [layer for run in self.runs for layer in run_folder.load_run(run)]
 
     @property
     def kind(self) -> str:
@@ -118,8 +127,8 @@ def probe(
             progress=progress,
         )
     save_discrimination(target, result)
-    show([result], view)
     console.say(f"saved in {target} (nd probe --from {target})")
+    show([result], view)
 
 
 def show_saved(
@@ -150,10 +159,7 @@ def _points(
 ) -> NetworkPoints | None:
     if not view.runs:
         return None
-    dissections = []
-    for run in view.runs:
-        dissections += run_folder.load_run(run)
-    return match_networks(results, dissections, view.category)
+    return match_networks(results, view.dissections, view.category)
 
 
 def _content(

@@ -32,6 +32,7 @@ from nd_plugin.shell.completion import complete_layer, complete_model
 
 
 def probe(
+    context: typer.Context,
     model: Annotated[
         str | None,
         typer.Argument(
@@ -139,6 +140,7 @@ def probe(
     """Tell classes of images by a layer's units: a linear SVM, tested, beside its detectors."""
     from nd_plugin.cli import parsing
     from nd_plugin.cli.experiments import probe
+    from nd_plugin.cli.experiments.saved_results import is_given, refuse_run_options
     from nd_plugin.contracts.provenance import Settings
     from nd_plugin.errors import BadInput
     from nd_plugin.experiments.probing.discrimination import Rotations
@@ -147,16 +149,17 @@ def probe(
     view = probe.ProbeView(run or (), category, plot, plot_kind, json)
     view.check()
     if saved:
-        if model is not None:
-            raise BadInput(
-                "--from reports what is saved: leave model and images out"
-            )
+        refuse_run_options(context, ("layer", "run", "category"))
         probe.show_saved(saved, layer or (), view)
         return
     if model is None or folder is None:
         raise BadInput(
             "model or images are missing: nd probe MODEL FOLDER -l LAYER, or "
             "nd probe --from FOLDER"
+        )
+    if rotate is None and is_given(context, "repeats"):
+        raise BadInput(
+            "--repeats is the number of random rotations: give --rotate, too, such as --rotate 1"
         )
     alphas = parsing.parse_numbers(rotate, "--rotate") if rotate else ()
     probe.probe(

@@ -40,6 +40,7 @@ from nd_plugin.plots.kinds import check_plot
 from nd_plugin.plugins.opening import open_concepts, open_on_own_device
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import WHOLE
+from nd_plugin.report.terminal import plural
 from nd_plugin.results import run_folder
 from nd_plugin.resuming.checkpoint import CheckpointFolder
 
@@ -112,14 +113,6 @@ def study_settings(
     if min_iou is not None:
         values["min_iou"] = min_iou
     return Settings(picture_budget=picture_budget, **values)
-
-
-def check_only_saved(*options: Any) -> None:
-    """Raise BadInput for a model, layer or basis beside ``--from``."""
-    if any(option for option in options):
-        raise BadInput(
-            "--from reports saved studies: MODEL, --layer, --concepts and --basis are for a run"
-        )
 
 
 def report_saved(
@@ -217,7 +210,8 @@ def _run(
     """Run with checkpoints; the first process shows progress."""
     rotations = len(study_run.plan.seeds) if any(study_run.plan.alphas) else 0
     if rotations and group.rank == 0:
-        console.say(f"{rotations} rotations of {study_run.shape.units} units")
+        noun = plural(rotations, "rotation")
+        console.say(f"{rotations} {noun} of {study_run.shape.units} units")
     with (
         progress_saved(checkpoints),
         console.results_only(),

@@ -41,6 +41,7 @@ from nd_plugin.shell.completion import (
 
 
 def rotate(
+    context: typer.Context,
     model: Annotated[
         str | None,
         typer.Argument(
@@ -172,10 +173,11 @@ def rotate(
     from nd_plugin.cli import parsing
     from nd_plugin.cli.dissect import RunOptions
     from nd_plugin.cli.experiments import rotate
+    from nd_plugin.cli.experiments.saved_results import refuse_run_options
 
     request = rotate.RotationPlot.of(plot, plot_kind, max(len(source or ()), 1))
     if source:
-        rotate.check_only_saved(model, layer, concepts, basis)
+        refuse_run_options(context, ("min_iou",))
         rotate.report_saved(source, min_iou, request, as_json=json)
         return
     rotate.run_study(

@@ -73,7 +73,7 @@ def match_networks(
     ``category`` is that of the unique detectors to count, or "all". Raises BadInput where nothing
     matches, and for a category that no dissection has.
     """
-    _check_category(dissections, category)
+    check_category(dissections, category)
     points: list[NetworkPoint] = []
     unmatched: list[str] = []
     notes = _notes_of_sets(results, dissections)
@@ -148,7 +148,10 @@ def _count_interval(
     return interval.low, interval.high
 
 
-def _check_category(dissections: Sequence[Dissection], category: str) -> None:
+def check_category(dissections: Sequence[Dissection], category: str) -> None:
+    """Raise BadInput for a category that no dissection has; of no dissection, none is asked."""
+    if not dissections:
+        return
     categories = dict.fromkeys(
         name for dissection in dissections for name in dissection.categories
     )
@@ -162,10 +165,12 @@ def _check_category(dissections: Sequence[Dissection], category: str) -> None:
 def _nothing_matches(
     unmatched: Sequence[str], dissections: Sequence[Dissection]
 ) -> str:
-    dissected = [
+    names = [
         f"{dissection.provenance.model.source} {dissection.layer}"
         for dissection in dissections
     ]
+    # a layer stands there once for each of its quantiles
+    dissected = list(dict.fromkeys(names))
     return (
         f"no probed layer is dissected: probed are {_listed(unmatched)}; the runs are of "
         f"{_listed(dissected)}; weights and layer have to be the same"

@@ -243,7 +243,8 @@ class TestRun:
             ((MODEL, "w", "-l", "0", "-c", "shapes"), "no checkpoint 'w'"),
             (("no-1.onnx", "-l", "0", "-c", "shapes"), "no checkpoint 'no-1.onnx'"),
             (("--from", "none"), "is no evolution: it has no evolution.json"),
-            ((MODEL, "w", "--from", "x"), "leave model and checkpoints out"),
+            ((MODEL, "w", "--from", "x"), "and MODEL, CHECKPOINTS are for a run"),
+            (("--from", "x", "--folds", "5"), "--folds is for a run; leave one"),
             (
                 (MODEL, ".", "-l", "0", "-c", "shapes", "--steps", "1,two"),
                 "--steps '1,two' is not numbers separated by commas",

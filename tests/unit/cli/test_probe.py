@@ -165,7 +165,13 @@ class TestRun:
             ((MODEL, "none", "-l", "0", "--rotate", "2"), "rotation α 2.0 is not"),
             ((MODEL, "none", "-l", "0", "--svm-c", "0"), "C 0.0 is not a positive"),
             (("--from", "none"), "is no result of nd probe"),
-            ((MODEL, "x", "--from", "none"), "leave model and images out"),
+            ((MODEL, "x", "--from", "none"), "and MODEL, FOLDER are for a run"),
+            ((MODEL, "x", "-l", "1", "--run", "none"), "no run '"),
+            (("--from", "none", "--svm-c", "1"), "--svm-c is for a run; leave one"),
+            (
+                (MODEL, "x", "-l", "1", "--repeats", "2"),
+                "--repeats is the number of",
+            ),
             (("--from", "none", "--plot", "x.doc"), "a plot is written as one of"),
             (
                 ("--from", "none", "--plot", "x.svg", "--plot-kind", "detectors"),

@@ -135,7 +135,10 @@ def test_narrow_terminals(nd: Any, study: tuple[Path, Any], columns: int) -> Non
         (("--plot", "a.txt"), "a plot is written as one of"),
         (("--no-pictures", "--plot", "a.svg", "--plot-kind", "pictures"),
          "needs pictures"),
-        (("--from", "nowhere"), "--from reports saved studies"),
+        (
+            ("--from", "nowhere", "--alpha", "0.5"),
+            "--from reports what is saved, and MODEL, --layer, --concepts, --alpha, ",
+        ),
         (("-l", "layer7"), "no layer 'layer7' in ResNet18"),
     ],
 )  # fmt: skip
