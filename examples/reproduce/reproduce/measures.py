@@ -122,7 +122,8 @@ class Measures:
     ) -> Spread:
         """Return the difference between two variants, of networks with the same seed."""
         pairs = zip(self.networks[variant], self.networks[other], strict=True)
-        return Spread.of([value(first) - value(second) for first, second in pairs])
+        differences = [value(first) - value(second) for first, second in pairs]
+        return Spread.of(differences, is_signed=True)
 
     @cached_property
     def untrained(self) -> Sequence[Dissection]:

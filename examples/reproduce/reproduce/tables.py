@@ -177,14 +177,15 @@ def tuning_table(measures: Measures) -> str:
         transitions = [network.transition for network in measures.networks[variant]]
         kept = sum(len(item.kept) for item in transitions)
         of_both = sum(item.of_both for item in transitions)
-        shares = Spread.of([item.share_kept or 0.0 for item in transitions])
+        shares = [item.share_kept for item in transitions]
+        known_shares = [share for share in shares if share is not None]
         lost = Spread.of([len(item.lost) for item in transitions])
         gained = Spread.of([len(item.gained) for item in transitions])
         rows.append(
             (
                 VARIANTS[variant],
                 f"{kept} of {of_both}",
-                spread_text(shares, 3),
+                spread_text(Spread.of(known_shares), 3) if known_shares else "–",
                 spread_text(lost),
                 spread_text(gained),
             )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from nd_plugin.experiments.evolution.evolution import Evolution
 from nd_plugin.experiments.evolution.evolution_tables import evolution_content
 from nd_plugin.experiments.evolution.evolution_text import detected_categories
 from nd_plugin.experiments.evolution.histories import LayerEvolution
+from nd_plugin.experiments.rotation.spread import Spread
 from nd_plugin.report.elements import AdaptiveTable, Heading
 from nd_plugin.report.layer_report import LayerReport, Summary
 
@@ -52,22 +52,6 @@ def mean_accuracies(evolutions: Sequence[Evolution]) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Mean and standard deviation (n - 1) of a number over trainings."""
-
-    mean: float
-    deviation: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Return the spread of two values or more; NaN where a value is NaN."""
-        return cls(float(np.mean(values)), float(np.std(values, ddof=1)))
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3g} ± {self.deviation:.2g}"
-
-
-@dataclass(frozen=True)
 class LayerSpread:
     """One layer of several trainings: unique detectors at each stage, and the share kept."""
 
@@ -75,8 +59,22 @@ class LayerSpread:
     steps: tuple[float, ...]
     unique_detectors: tuple[Spread, ...]  # (stage,)
     by_category: Mapping[str, tuple[Spread, ...]]
-    # from the first stage to the last; NaN where a training has no detectors of both
-    share_kept: Spread
+    # from the first stage to the last; None where a training has no detectors of both
+    share_kept: Spread | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        kept = self.share_kept
+        return {
+            "layer": self.layer,
+            "steps": list(self.steps),
+            "unique_detectors": [item.to_dict() for item in self.unique_detectors],
+            "by_category": {
+                category: [item.to_dict() for item in spreads]
+                for category, spreads in self.by_category.items()
+            },
+            "share_kept": None if kept is None else kept.to_dict(),
+        }
 
 
 def layer_spreads(evolutions: Sequence[Evolution]) -> list[LayerSpread]:
@@ -97,13 +95,14 @@ def _layer_spread(
         for category in detected_categories(all_reports)
     }
     shares = [layer.overall.share_kept for layer in layers]
-    known_shares = [math.nan if share is None else share for share in shares]
+    known_shares = [share for share in shares if share is not None]
+    is_known = len(known_shares) == len(shares)
     return LayerSpread(
         layer=layers[0].layer,
         steps=steps,
         unique_detectors=tuple(map(_unique_spread, by_stage)),
         by_category=by_category,
-        share_kept=Spread.of(known_shares),
+        share_kept=Spread.of(known_shares) if is_known else None,
     )
 
 
@@ -135,29 +134,31 @@ def trainings_content(evolutions: Sequence[Evolution]) -> dict[str, Any]:
         return evolution_content(evolutions[0])
     return {
         "trainings": [evolution_content(evolution) for evolution in evolutions],
-        "spread": [asdict(spread) for spread in layer_spreads(evolutions)],
+        "spread": [spread.to_dict() for spread in layer_spreads(evolutions)],
     }
 
 
 def spread_table(evolutions: Sequence[Evolution]) -> RenderableType:
-    """Return unique detectors at each stage, mean and deviation over trainings, by layer."""
+    """Return unique detectors at each stage: mean, deviation and interval over trainings."""
     blocks: list[RenderableType] = []
     for spread in layer_spreads(evolutions):
         title = Text(f"{spread.layer}, {len(evolutions)} trainings", style="bold")
         blocks.append(Padding(Heading(title), LINE_ABOVE))
         blocks.append(_layer_table(spread, evolutions[0].unit))
-        if math.isfinite(spread.share_kept.mean):
-            kept = f"kept from the first stage to the last: {spread.share_kept}"
-            blocks.append(Text(f"{kept} of the detectors of both"))
+        if spread.share_kept is not None:
+            kept = spread.share_kept.text(3)
+            text = f"kept from the first stage to the last: {kept} of the detectors of both"
+            blocks.append(Text(text))
     return Group(*blocks)
 
 
 def _layer_table(spread: LayerSpread, unit: str) -> AdaptiveTable:
     rows = []
     for stage, step in enumerate(spread.steps):
-        cells = [f"{step:g}", str(spread.unique_detectors[stage])]
-        cells += [str(spreads[stage]) for spreads in spread.by_category.values()]
+        unique = spread.unique_detectors[stage]
+        cells = [f"{step:g}", unique.text(), unique.interval_text]
+        cells += [spreads[stage].text() for spreads in spread.by_category.values()]
         rows.append(tuple(Text(cell) for cell in cells))
-    headers = (unit, "unique", *spread.by_category)
+    headers = (unit, "unique", "95 %", *spread.by_category)
     right = tuple(range(len(headers)))
     return AdaptiveTable(headers, tuple(rows), lead=0, right=right)

@@ -14,14 +14,16 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Spread:
-    """Values of one number in several repeats, such as of several random rotations."""
+    """Values of one number in several repeats, such as of several rotations or trainings."""
 
     values: tuple[float, ...]
+    # of a difference; counts and IoU are not negative, nor are their intervals
+    is_signed: bool = False
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
+    def of(cls, values: Sequence[float], *, is_signed: bool = False) -> Spread:
         """Return the spread of one value or more."""
-        return cls(tuple(float(value) for value in values))
+        return cls(tuple(float(value) for value in values), is_signed)
 
     @property
     def mean(self) -> float:
@@ -37,17 +39,31 @@ class Spread:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Interval of 95 % for the mean, by Student's t; None of a single value.
-
-        Counts and IoU are not negative: nor is the interval.
-        """
+        """Interval of 95 % for the mean, by Student's t; None of a single value."""
         deviation = self.deviation
         if deviation is None:
             return None
         count = len(self.values)
         factor = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
         margin = factor * deviation / count**0.5
-        return max(0.0, self.mean - margin), self.mean + margin
+        low = self.mean - margin
+        return low if self.is_signed else max(0.0, low), self.mean + margin
+
+    def text(self, digits: int = 1) -> str:
+        """Return mean and standard deviation, as tables show them."""
+        mean = f"{self.mean:.{digits}f}"
+        if digits == 1:
+            mean = mean.removesuffix(".0")
+        deviation = self.deviation
+        return mean if deviation is None else f"{mean} ± {deviation:.{digits}f}"
+
+    @property
+    def interval_text(self) -> str:
+        """Interval as tables show it; "" of a single value."""
+        if self.interval is None:
+            return ""
+        low, high = self.interval
+        return f"[{low:.1f}, {high:.1f}]"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""

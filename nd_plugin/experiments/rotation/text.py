@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from nd_plugin.experiments.rotation.best_directions import ConceptComparison
-from nd_plugin.experiments.rotation.spread import Spread
 from nd_plugin.experiments.rotation.study import RotationPoint, RotationStudy
 from nd_plugin.report.colours import WARNING
 from nd_plugin.report.elements import facts_table
@@ -50,26 +49,13 @@ def _headline(study: RotationStudy) -> Text:
     text.append(f" among {study.own.units} units")
     if last is own:
         return text
-    text.append(f" · {_spread(last.unique_detectors)} at α = {last.alpha:g}")
+    text.append(f" · {last.unique_detectors.text()} at α = {last.alpha:g}")
     rotations = len(study.seeds)
     text.append(f" · {rotations} {plural(rotations, 'rotation')}")
     if count:
         share = last.unique_detectors.mean / count
         text.append(f" · {share:.0%} of its own")
     return text
-
-
-def _spread(spread: Spread) -> str:
-    mean = f"{spread.mean:.1f}".removesuffix(".0")
-    deviation = spread.deviation
-    return mean if deviation is None else f"{mean} ± {deviation:.1f}"
-
-
-def _interval(spread: Spread) -> str:
-    if spread.interval is None:
-        return ""
-    low, high = spread.interval
-    return f"[{low:.1f}, {high:.1f}]"
 
 
 def _table(*headers: str) -> Table:
@@ -93,9 +79,9 @@ def _points(points: Sequence[RotationPoint]) -> Table:
         means = [point.by_category[category].mean for category in categories]
         table.add_row(
             f"{point.alpha:g}",
-            _spread(point.unique_detectors),
-            _interval(point.unique_detectors),
-            _spread(point.detectors),
+            point.unique_detectors.text(),
+            point.unique_detectors.interval_text,
+            point.detectors.text(),
             *(f"{mean:.1f}".removesuffix(".0") for mean in means),
         )
     return table
@@ -134,7 +120,7 @@ def _best(study: RotationStudy) -> Group:
             Text(comparison.category),
             str(comparison.unit),
             f"{comparison.iou:.3f}",
-            _iou_spread(comparison.rotated),
+            comparison.rotated.text(3),
             f"{best.iou:.3f} ({best.direction} of seed {best.seed})",
         )
     return Group(title, table)
@@ -142,12 +128,6 @@ def _best(study: RotationStudy) -> Group:
 
 def _is_better(comparison: ConceptComparison) -> bool:
     return comparison.iou > comparison.rotated.mean
-
-
-def _iou_spread(spread: Spread) -> str:
-    if spread.deviation is None:
-        return f"{spread.mean:.3f}"
-    return f"{spread.mean:.3f} ± {spread.deviation:.3f}"
 
 
 def _notes(notes: Sequence[str]) -> Text:

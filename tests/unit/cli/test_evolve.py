@@ -97,14 +97,14 @@ class TestReport:
     def test_several_trainings_have_a_spread(self, saved: Path, nd: Any) -> None:
         done = nd("evolve", "--from", saved, "--from", saved, "-l", "0")
         assert "0, 2 trainings" in done.stdout
-        assert "3 ± 0" in done.stdout
+        assert "3 ± 0.0" in done.stdout
         both = nd("evolve", "--from", saved, "--from", saved, "--json")
         content = json.loads(both.stdout)
         assert len(content["trainings"]) == 2
         spread = content["spread"][0]
         assert [item["mean"] for item in spread["unique_detectors"]] == [2, 3, 3]
         assert spread["share_kept"]["mean"] == pytest.approx(1 / 3)
-        assert "0.333 ± 0 of the detectors of both" in done.stdout
+        assert "0.333 ± 0.000 of the detectors of both" in done.stdout
 
     def test_trainings_of_other_steps_are_refused(
         self, saved: Path, tmp_path: Path, concepts: str, weights: Path, nd: Any

@@ -243,6 +243,9 @@ def test_spread() -> None:
     assert Spread.of([2, 2]).interval == (2, 2)
     low, high = Spread.of([0, 1]).interval or (1, 1)
     assert low == 0 and high > 1
+    # a difference below 0 has its whole interval there
+    below = Spread.of([-3, -5, -10, -4], is_signed=True)
+    assert below.interval == pytest.approx((-expected.high, -expected.low))
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,10 @@ def test_mean_and_deviation(dissection: Dissection, blank: Dissection) -> None:
     assert (first.mean, first.deviation) == (0, 0)
     # of 2 and 0 unique detectors
     assert last.mean == 1 and last.deviation == pytest.approx(math.sqrt(2))
-    assert str(last) == "1 ± 1.4"
+    assert last.text() == "1 ± 1.4"
     assert [item.mean for item in spread.by_category["part"]] == [0, 0.5]
-    assert math.isnan(spread.share_kept.mean), "no detectors of both"
+    assert spread.share_kept is None, "no detectors of both"
+    assert spread.to_dict()["unique_detectors"][1]["sd"] == last.deviation
 
 
 def test_share_kept(dissection: Dissection) -> None:
@@ -60,6 +61,7 @@ def test_share_kept(dissection: Dissection) -> None:
     pair = [training(dissection, dissection), training(dissection, objects)]
     (spread,) = layer_spreads(pair)
     # all three, and the one detector of the tail
+    assert spread.share_kept is not None
     assert spread.share_kept.mean == pytest.approx((1 + 1 / 3) / 2)
 
 
