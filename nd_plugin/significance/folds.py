@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from nd_plugin.errors import BadInput
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.method.annotations import Integers as AnyIntegers
 from nd_plugin.method.annotations import to_smallest_type
@@ -23,8 +24,12 @@ def assign_folds(images: int, folds: int, seed: int) -> Integers:
     """Return the fold of each image, (image,).
 
     Folds have equally many images, or differ by one. They depend on the three numbers alone, so
-    that all parts of a run agree.
+    that all parts of a run agree. Raises BadInput for more folds than images.
     """
+    if folds > images:
+        raise BadInput(
+            f"folds {folds} are more than the {images} images; give {images} or fewer"
+        )
     order = random_state(seed, FOLDS).permutation(images)
     fold_of = np.empty(images, np.int64)
     fold_of[order] = np.arange(images) % folds

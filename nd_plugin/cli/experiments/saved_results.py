@@ -42,4 +42,4 @@ def _form(parameter: Any) -> str:
     """Return an option's long form, or an argument's name."""
     if parameter.param_type_name == "argument":
         return str(parameter.name or "").upper()
-    return max(parameter.opts, key=len)
+    return str(max(parameter.opts, key=len))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from nd_plugin.errors import BadInput
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.method.counting import BatchCounts
 from nd_plugin.significance import folds
@@ -20,7 +21,7 @@ FOLDS, UNITS, CONCEPTS, CATEGORIES = 4, 5, 3, 2
 
 
 class TestAssignment:
-    @pytest.mark.parametrize(("images", "count"), [(10, 3), (7, 7), (3, 5), (1, 2)])
+    @pytest.mark.parametrize(("images", "count"), [(10, 3), (7, 7), (3, 2), (2, 2)])
     def test_folds_have_equal_sizes(self, images: int, count: int) -> None:
         sizes = np.bincount(assign_folds(images, count, 0), minlength=count)
         assert sizes.sum() == images and sizes.max() - sizes.min() <= 1
@@ -29,6 +30,10 @@ class TestAssignment:
         assert assign_folds(8, 3, 0).tolist() == [0, 0, 2, 1, 1, 2, 0, 1]
         assert assign_folds(8, 3, 1).tolist() != assign_folds(8, 3, 0).tolist()
         assert assign_folds(8, 3, 2**70).max() == 2
+
+    def test_more_folds_than_images_are_refused(self) -> None:
+        with pytest.raises(BadInput, match="folds 9 are more than the 8 images"):
+            assign_folds(8, 9, 0)
 
 
 def random_batch(seed: int) -> tuple[BatchCounts, npt.NDArray[np.int64], Any]:
