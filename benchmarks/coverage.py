@@ -9,6 +9,8 @@ two experiments follow without another run; thresholds are those of all images t
   of the other half, and of all images? For a quantity with normal errors theory has 83 % and 99 %:
   the other half errs as much as the first, and all images share half of theirs with it. A statement
   on the other half is the interval of a difference, which is wider by sqrt(2): 95 %.
+
+`--splits N` dissects the halves of N splits by themselves, each with thresholds of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +34,7 @@ from nd_plugin.significance.statistics.bootstrap import METHODS
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 FOLDS = 20
+PRODUCT_METHODS = (intervals.COUNT_METHOD, intervals.IOU_METHOD)
 SHARES = defaultdict[str, list[float]]
 
 
@@ -190,6 +194,66 @@ def iou_shares(
         yield target, float(is_covered[is_detector].mean())
 
 
+@dataclass(frozen=True)
+class SomeImages:
+    """Part of a concept set."""
+
+    whole: Any
+    images: tuple[int, ...]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # as pickle asks for before there is a set
+            raise AttributeError(name)
+        return getattr(self.whole, name)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def name(self, index: int) -> str:
+        """Return the name of an image."""
+        return str(self.whole.name(self.images[index]))
+
+    def image(self, index: int) -> Any:
+        """Return an image."""
+        return self.whole.image(self.images[index])
+
+    def annotation(self, index: int) -> Any:
+        """Return the annotation of an image."""
+        return self.whole.annotation(self.images[index])
+
+
+def own_thresholds(
+    dissect: Callable[[Any, int], Dissection],
+    concept_set: Any,
+    counts: ImageCounts,
+    splits: int,
+) -> SHARES:
+    """Return how often the interval of a half covers the other one, dissected by itself."""
+    covered: SHARES = defaultdict(list)
+    for split in range(splits):
+        order = np.random.default_rng(split).permutation(len(concept_set)).tolist()
+        middle = len(order) // 2
+        parts = [
+            SomeImages(concept_set, tuple(half))
+            for half in (order[:middle], order[middle:])
+        ]
+        first, second = (dissect(part, FOLDS) for part in parts)
+        for half, other in ((first, second), (second, first)):
+            is_detector = half.iou.max(axis=1) > half.settings.min_iou
+            result = half.intervals()
+            for target, share in iou_shares(
+                counts, half, other, result, is_detector
+            ):
+                covered[f"IoU of detectors: {target}"].append(share)
+            for name in QUANTITIES:
+                interval = getattr(result.counts, name)
+                count = counts_of(other)[name]
+                covered[f"{name}: other half"].append(
+                    interval.low <= count <= interval.high
+                )
+    return covered
+
+
 def show(title: str, covered: SHARES) -> None:
     """Print mean shares."""
     print(title)
@@ -206,22 +270,27 @@ def main() -> None:
     parser.add_argument("--min-iou", type=float, default=0.04)
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--resamples", type=int, default=400)
+    parser.add_argument("--splits", type=int, default=0)
     parser.add_argument("--folds", type=int, default=FOLDS)
     options = parser.parse_args()
 
     from nd_torch.zoo import efficientnet_lite0
 
     concept_set = open_concepts(f"broden:{options.data}")
-    dissection = LayerDissection(
-        efficientnet_lite0().eval(), options.layer
-    ).dissect(
-        concept_set,
-        quantile=options.quantile,
-        min_iou=options.min_iou,
-        folds=len(concept_set),
-        pictures=False,
-    )
-    assert isinstance(dissection, Dissection)
+    layer = LayerDissection(efficientnet_lite0().eval(), options.layer)
+
+    def dissect(images: Any, folds: int) -> Dissection:
+        result = layer.dissect(
+            images,
+            quantile=options.quantile,
+            min_iou=options.min_iou,
+            folds=folds,
+            pictures=False,
+        )
+        assert isinstance(result, Dissection)
+        return result
+
+    dissection = dissect(concept_set, len(concept_set))
     print(dissection)
     counts = ImageCounts.of(dissection)
     experiments: dict[str, Callable[[ImageCounts, int, int], SHARES]] = {
@@ -232,6 +301,12 @@ def main() -> None:
     }
     for title, experiment in experiments.items():
         show(title, experiment(counts, options.repeats, options.resamples))
+        intervals.COUNT_METHOD, intervals.IOU_METHOD = PRODUCT_METHODS
+    if options.splits:
+        title = (
+            "halves, each with its own thresholds: the interval of a half covers"
+        )
+        show(title, own_thresholds(dissect, concept_set, counts, options.splits))
 
 
 if __name__ == "__main__":

@@ -125,7 +125,11 @@ def main() -> None:
         layers = LayerDissection(model, options.layers).dissect(
             images, quantile=options.quantiles, folds=20, pictures=False
         )
-        return [dissection for layer in layers for dissection in layer]
+        return [
+            dissection
+            for layer in layers
+            for dissection in (layer if isinstance(layer, list) else [layer])
+        ]
 
     clean = dissect(concept_set)
     for seed in range(options.seeds):

@@ -37,6 +37,7 @@ def folded(dissection: Dissection, overlaps: Integers) -> Dissection:
         unit_area=np.full((units, 1), AREA * folds),
         concept_area=np.full(units, AREA * folds),
         category_images=np.array([folds]),
+        category_pixels=None,
         dead=np.zeros(units, bool),
         sparse=np.zeros(units, bool),
         top_images=np.array([[1, 0, 3]] * units),

@@ -41,6 +41,13 @@ for set in $SETS; do
             --quantile "$QUANTILES" --folds "$FOLDS" --permutations "$PERMUTATIONS" > /dev/null
         [ -d "$rotation" ] || $ND rotate "${common[@]}" -l "${MIDDLE[$network]}" -o "$rotation" \
             --alpha "$ALPHA" --repeats "$REPEATS" > /dev/null
+        # blocks end in a linear map, the features in a ReLU6: their basis, of the first network only
+        features="$OUT/$set/rotations/$network-features"
+        if [ "$network" = "${NETWORKS%% *}" ] && [ "$set" = "${SETS%% *}" ]; then
+            [ -d "$features" ] || $ND rotate "${common[@]}" -l "$FEATURES" -o "$features" \
+                --alpha 0,1 --repeats "$REPEATS" > /dev/null
+            $ND rotate --quiet --from "$features" --json > "$OUT/$set-$network-features-rotation.json"
+        fi
         $ND report "$sweep" --quiet --plot "$OUT/$set-$network-labels.png" --plot-kind quantiles
         $ND report "$sweep" --quiet --plot "$OUT/$set-$network-iou.png" --plot-kind quantile-iou
         $ND rotate --quiet --from "$rotation" --plot "$OUT/$set-$network-rotation.png" > /dev/null

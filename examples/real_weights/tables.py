@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 SETS = ("camvid", "shapes")
-NETWORKS = ("lite0", "lite1", "lite2")
+NETWORKS = ("lite0", "lite0-features", "lite1", "lite2")
 
 
 def contents(folder: Path, kind: str) -> Iterator[tuple[str, str, Any]]:
@@ -121,17 +121,19 @@ def rotations(folder: Path) -> str:
     for name, network, content in contents(folder, "rotation"):
         for point in content["points"]:
             unique = point["unique_detectors"]
+            units = f"`{content['layer']}`, {content['units']} units"
             spread = "" if unique["sd"] is None else f" ± {unique['sd']:.1f}"
             rows.append(
                 [
                     name,
-                    network,
+                    network.removesuffix("-features"),
+                    units,
                     f"{point['alpha']:g}",
                     f"{unique['mean']:.1f}{spread}",
                     f"{point['detectors']['mean']:.1f}",
                 ]
             )
-    headers = ["set", "network", "α", "unique", "detectors"]
+    headers = ["set", "network", "layer", "α", "unique", "detectors"]
     return table(headers, rows)
 
 

@@ -95,11 +95,7 @@ def _function_parts(function: FunctionType) -> Iterable[Any]:
     names = function.__code__.co_names
     namespace = function.__globals__
     known = [namespace[name] for name in names if name in namespace]
-    # functions of libraries are theirs: their names are enough
-    globals_used = [
-        value.__qualname__ if isinstance(value, FunctionType) else value
-        for value in known
-    ]
+    globals_used = [_global_part(value, function) for value in known]
     return (
         function.__qualname__,
         function.__code__,
@@ -108,6 +104,15 @@ def _function_parts(function: FunctionType) -> Iterable[Any]:
         cells,
         globals_used,
     )
+
+
+def _global_part(value: Any, function: FunctionType) -> Any:
+    """Return what counts of a global: of another module's function, and of itself, the name."""
+    is_function = isinstance(value, FunctionType)
+    is_own = is_function and value.__module__ == function.__module__
+    if is_function and (value is function or not is_own):
+        return value.__qualname__
+    return value
 
 
 def _items(

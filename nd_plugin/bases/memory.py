@@ -63,15 +63,17 @@ def fitting_feed(
     Every process of a ``group`` gets the same batch size; a batch has one image at least.
     """
     budget = int(SHARE_OF_MEMORY * feed.memory)
+    remedy = " (a larger --memory allows more)"
     if device.type == "cuda":
         free_bytes, _ = torch.cuda.mem_get_info(device)
         budget = int(SHARE_OF_DEVICE * free_bytes)
+        remedy = f" of {device}"
     fitting = max(1, min(feed.batch_size, budget // max(bytes_per_image, 1)))
     batch_size = min((group or SingleProcess()).gather(fitting))
     if batch_size == feed.batch_size:
         return feed, ""
     note = (
         f"batches of {batch_size}, not {feed.batch_size} images: the maps of all bases take "
-        f"{bytes_per_image / 2**20:.3g} MiB an image (--memory allows more)"
+        f"{bytes_per_image / 2**20:.3g} MiB an image{remedy}"
     )
     return replace(feed, batch_size=batch_size), note

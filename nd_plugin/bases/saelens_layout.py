@@ -14,6 +14,8 @@ from nd_plugin.errors import BadInput
 
 CONFIGURATION = "cfg.json"
 CONFIGURATION_BYTES = 2**20  # at most
+ARCHITECTURES = ("standard", "topk", "jumprelu")
+ACTIVATION_NAMES = ("relu", "topk")
 
 
 def is_saelens(reading: Reading) -> bool:
@@ -24,12 +26,7 @@ def is_saelens(reading: Reading) -> bool:
 def read_saelens(reading: Reading) -> Encoder:
     """Read the encoder. Raises BadInput for a gated one."""
     configuration = _saelens_configuration(reading)
-    architecture = str(configuration.get("architecture", "standard"))
-    if architecture == "gated" or reading.has("r_mag"):
-        raise BadInput(
-            f"{reading.file.path} is a gated autoencoder, which is not supported; "
-            "give its encoder as a function in Python"
-        )
+    _check_known(reading, configuration)
     weight = reading.matrix("W_enc").T.contiguous()
     bias = reading.optional("b_enc")
     threshold = reading.optional("threshold")
@@ -72,19 +69,46 @@ def _saelens_configuration(reading: Reading) -> dict[str, Any]:
     return configuration
 
 
+def _check_known(reading: Reading, configuration: Mapping[str, Any]) -> None:
+    """Raise BadInput for an autoencoder that encodes in another way than those known here."""
+    architecture = configuration.get("architecture", "standard")
+    if reading.has("r_mag"):
+        architecture = "gated"
+    activation = _activation_name(configuration)
+    for name, known in (
+        (architecture, ARCHITECTURES),
+        (activation, ACTIVATION_NAMES),
+    ):
+        if name not in known:
+            raise BadInput(
+                f"{reading.file.path} is an autoencoder of SAELens of the kind {name!r}, which is "
+                f"not supported (known are {', '.join(known)}); give its encoder as a function "
+                "in Python"
+            )
+
+
+def _activation_name(configuration: Mapping[str, Any]) -> str:
+    name = configuration.get(
+        "activation_fn_str", configuration.get("activation_fn")
+    )
+    return str(name or RELU)
+
+
 def _saelens_activation(
     reading: Reading, configuration: Mapping[str, Any], threshold: Tensor | None
 ) -> tuple[str, int | None]:
     keywords = configuration.get("activation_fn_kwargs") or {}
     k = configuration.get("k", keywords.get("k"))
-    name = configuration.get(
-        "activation_fn_str", configuration.get("activation_fn")
-    )
-    is_top_k = "topk" in (configuration.get("architecture"), name)
-    if is_top_k and k is not None and not reading.options:
+    kinds = (configuration.get("architecture"), _activation_name(configuration))
+    is_stated_by_user = bool({"k", "activation"} & set(reading.options))
+    if TOP_K in kinds and not is_stated_by_user:
+        if k is None:
+            raise BadInput(
+                f"{reading.file.path} is a top-k autoencoder, and {CONFIGURATION} does not state "
+                f"k: {reading.file.path.name}?k=32 does"
+            )
         return TOP_K, whole_number(str(k), "k")
-    is_stated = bool(configuration)
-    reason = "" if is_stated else guess_note("ReLU")
+    reason = "" if configuration else guess_note("ReLU")
     return reading.activation(threshold, RELU, reason)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from nd_plugin.errors import BadInput
 from nd_plugin.report.error_bars.records import CountInterval
 from nd_plugin.report.error_bars.texts import unique_interval
-from nd_plugin.report.layer_report import CategoryCounts, LayerReport
+from nd_plugin.report.foreign_tables.category_counts import CategoryCounts
+from nd_plugin.report.layer_report import LayerReport
 
 if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection

@@ -172,7 +172,8 @@ def compare_dissections(
     """Compare layers side by side.
 
     Args:
-        dissections: Two or more; reports of NetDissect CSV files may stand among them.
+        dissections: Two or more; reports of files may stand among them: tables of units, counts
+            of a network, labels without IoU (`nd_plugin.experiments.comparing.results`).
         names: Name of each one's run; None: its model's.
 
     Raises:

@@ -6,16 +6,15 @@ lines becomes a paragraph.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from nd_plugin.comparison.compared_layers import FEWEST_LAYERS, ComparedLayer
-from nd_plugin.comparison.concept_matches import ComparedConcept
-from nd_plugin.comparison.label_names import NameOverlap
+from nd_plugin.comparison.compared_layers import ComparedLayer
+from nd_plugin.comparison.concept_lines import concept_lines, overlap_lines
 from nd_plugin.report.colours import FAINT, WARNING, category_colours
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
 from nd_plugin.report.error_bars.texts import (
@@ -30,14 +29,12 @@ from nd_plugin.report.error_bars.texts import (
 if TYPE_CHECKING:
     from nd_plugin.comparison.layer_comparison import LayerComparison
 
-CONCEPTS_NAMED = 12  # of one layer alone
 MOST_COLUMNS = 6  # layers side by side
 UNKNOWN = "?"
 NARROW_GAP = 1  # terminal cells, between the many columns of a row for each layer
 ROWS_LEGEND = (
     "unique: distinct concepts, of the units that detect one; ratio: to all units"
 )
-NOT_SOUGHT = "*"  # behind concepts that some layer could not detect
 LONGEST_HEADING = 20  # terminal cells; longer names are numbered, below a legend
 LINE_ABOVE = (1, 0, 0, 0)  # padding
 LINE_BELOW = (0, 0, 1, 0)
@@ -63,10 +60,9 @@ def _blocks(comparison: LayerComparison) -> Iterator[RenderableType]:
     for line in _interval_lines(comparison):
         yield Text(line, style=FAINT)
     if comparison.concepts and comparison.has_several_of_units:
-        yield Padding(_concepts(comparison, headings), LINE_ABOVE)
+        yield Padding(concept_lines(comparison, headings), LINE_ABOVE)
     if comparison.name_overlaps:
-        lines = [_overlap_line(overlap) for overlap in comparison.name_overlaps]
-        yield Padding(Text("\n").join(lines), LINE_ABOVE)
+        yield Padding(overlap_lines(comparison.name_overlaps), LINE_ABOVE)
     remarks = [*comparison.warnings, *comparison.file_notes]
     if remarks:
         lines = [Text(f"! {remark}") for remark in remarks]
@@ -104,6 +100,7 @@ def _layer_rows(comparison: LayerComparison) -> AdaptiveTable:
     categories = comparison.categories
     colours = category_colours(categories)
     per_category = comparison.is_per_category
+    has_labels = not all(layer.has_detectors for layer in comparison.layers)
     rows = []
     for layer in comparison.layers:
         unique = _unique_text(layer, per_category=per_category)
@@ -116,12 +113,15 @@ def _layer_rows(comparison: LayerComparison) -> AdaptiveTable:
             else f"{unique} of {_known(layer.detectors)}",
             UNKNOWN if ratio is None else f"{ratio:.3f}",
         ]
+        if has_labels:
+            texts.append(_known(layer.distinct_labels))
         cells = [Text(text) for text in texts]
         for category in categories:
             count = str(counts[category]) if category in counts else "-"
             cells.append(Text(count, colours[category]))
         rows.append((Text(layer.name), *cells))
-    headers = ("", "units", "unique", "ratio", *categories)
+    labels = ("labels",) if has_labels else ()
+    headers = ("", "units", "unique", "ratio", *labels, *categories)
     right = tuple(range(1, len(headers)))
     return AdaptiveTable(headers, tuple(rows), lead=0, right=right, gap=NARROW_GAP)
 
@@ -217,67 +217,5 @@ def category_text(
     return f"{unique} ({units} {noun})" if units else str(unique)
 
 
-def _overlap_line(overlap: NameOverlap) -> Text:
-    """Return the labels that two layers have in common, the first of them."""
-    title = f"by name in {overlap.first} and {overlap.second}"
-    line = Text.assemble((title, "bold"), f" ({len(overlap.names)})")
-    if overlap.names:
-        line.append(f": {', '.join(overlap.names[:CONCEPTS_NAMED])}")
-    beyond = len(overlap.names) - CONCEPTS_NAMED
-    if beyond > 0:
-        line.append(f" and {beyond} more", style=FAINT)
-    return line
-
-
 def _row(name: str, values: Sequence[str], style: str = "") -> tuple[Text, ...]:
     return Text(name, style=style), *(Text(value) for value in values)
-
-
-def _concepts(comparison: LayerComparison, headings: Sequence[str]) -> Text:
-    """Return a line for each layer with the concepts that it alone has, and one of those of all."""
-    groups = {
-        f"only {heading}": comparison.only_in(index)
-        for index, heading in enumerate(headings)
-        if comparison.layers[index].has_units
-    }
-    groups["all"] = comparison.shared()
-    colours = category_colours(comparison.categories)
-    lines = [_line(title, group, colours) for title, group in groups.items()]
-    if len(groups) > FEWEST_LAYERS + 1:
-        several = f"{_between(comparison)} in several, not in all"
-        lines.append(Text(several, style=FAINT))
-    if not all(concept.was_sought_everywhere for concept in comparison.concepts):
-        legend = f"{NOT_SOUGHT} not in the concept set or images of every layer"
-        lines.append(Text(legend, style=FAINT))
-    return Text("\n").join(lines)
-
-
-def _between(comparison: LayerComparison) -> int:
-    """Count the concepts of more than one layer, and not of all."""
-    return sum(
-        len(concept.detecting_layers) > 1 and not concept.is_shared
-        for concept in comparison.concepts
-    )
-
-
-def _line(
-    title: str, concepts: Sequence[ComparedConcept], colours: Mapping[str, str]
-) -> Text:
-    """Return a title, the number of concepts, and the first by IoU in their categories' colours."""
-    best = sorted(concepts, key=lambda concept: -concept.best_iou)
-    names = [
-        Text(_marked(concept), style=colours[concept.category])
-        for concept in best[:CONCEPTS_NAMED]
-    ]
-    line = Text.assemble((title, "bold"), f" ({len(concepts)})")
-    if names:
-        line.append(": ")
-        line.append(Text(", ").join(names))
-    beyond = len(concepts) - len(names)
-    if beyond > 0:
-        line.append(f" and {beyond} more", style=FAINT)
-    return line
-
-
-def _marked(concept: ComparedConcept) -> str:
-    return concept.concept + ("" if concept.was_sought_everywhere else NOT_SOUGHT)

@@ -34,9 +34,8 @@ from nd_plugin.receptive_fields.geometry import Size
 from nd_plugin.significance.sum_rows import sum_rows
 
 IMAGES_AT_ONCE = 2048
-BYTES_PER_SUM = (
-    16  # of a concept of a unit in a fold: its sum, and its place in a list
-)
+# of a concept of a unit in a fold: its sum, and its place in a list
+BYTES_PER_SUM = 16
 
 
 class AnnotatedBatch(NamedTuple):

@@ -8,6 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from nd_plugin.report.foreign_tables.category_counts import (
+    CategoryCounts,
+    count_per_category,
+)
+
 if TYPE_CHECKING:
     from nd_plugin.report.error_bars.records import ChanceLevel, LayerIntervals
     from nd_plugin.results.dissection import Dissection
@@ -109,22 +114,6 @@ Recorded = Literal["units", "counts", "labels"]
 
 
 @dataclass(frozen=True)
-class CategoryCounts:
-    """Detectors by category as the authors' plots count them: by the best concept of each category.
-
-    A unit counts in every category whose best concept is above the limit of detectors.
-    """
-
-    unique: Mapping[str, int]  # distinct concepts, by category
-    units: Mapping[str, int]  # by category
-
-    @property
-    def total(self) -> int:
-        """Unique detectors, summed over categories."""
-        return sum(self.unique.values())
-
-
-@dataclass(frozen=True)
 class NearestMiss:
     """Best match of a category that no unit detects."""
 
@@ -179,13 +168,7 @@ class LayerReport:
         """Return the detectors by category as the authors' plots count them."""
         if self.recorded_counts is not None:
             return self.recorded_counts
-        concepts = {
-            category: [score.concept for score in scores if score.detector]
-            for category, scores in self.category_scores.items()
-        }
-        unique = {category: len(set(names)) for category, names in concepts.items()}
-        units = {category: len(names) for category, names in concepts.items()}
-        return CategoryCounts(unique, units)
+        return count_per_category(self.category_scores)
 
     def counted_per_category(self) -> LayerReport:
         """Return this report with the counts of the authors' plots in its summary."""

@@ -22,8 +22,7 @@ OPTION_GROUPS = {
     "Layers and concepts": "--layer --basis --concepts --limit --shard --images --max-pixels",
     "Model": "--model --weights --device --precision --input --feed --custom-op-library "
     "--classes --paper --verify",
-    "Method": "--alpha --repeats --quantile --min-iou --anchor --mask-size"
-    " --by --min-score",
+    "Method": "--alpha --repeats --quantile --min-iou --anchor --mask-size --by --min-score",
     "Significance": "--folds --permutations",
     "Bounds": "--tolerance --max-lost --max-renamed --fail-under",
     "Explanation": "--target --top-k --detectors --contribution --mask --image-quantile",

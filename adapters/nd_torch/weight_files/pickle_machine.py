@@ -18,8 +18,8 @@ from nd_torch.weight_files.pickle_records import (
     Reference,
 )
 
-# a state dict takes about ten a tensor
-MOST_OPERATIONS = 2_000_000
+# a state dict takes about forty a tensor
+MOST_OPERATIONS = 1_000_000
 LONGEST_REASON = 120  # characters of an error, which may quote the file
 
 Operations = Iterator[tuple[str, Any]]

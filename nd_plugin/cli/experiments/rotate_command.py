@@ -22,7 +22,6 @@ from nd_plugin.cli.options import (
     Mean,
     Memory,
     NoPictures,
-    OtherMinIoU,
     Overwrite,
     PictureBudget,
     Plot,
@@ -113,7 +112,13 @@ def rotate(
         float,
         typer.Option(help="Fraction τ of activations above each unit's threshold."),
     ] = 0.005,
-    min_iou: OtherMinIoU = None,
+    min_iou: Annotated[
+        float | None,
+        typer.Option(
+            help="A unit or direction with a higher IoU is a detector. [default: 0.04; with "
+            "--from as in the study]",
+        ),
+    ] = None,
     limit: Limit = None,
     batch_size: BatchSize = None,
     workers: Workers = None,

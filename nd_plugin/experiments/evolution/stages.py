@@ -68,15 +68,15 @@ def find_stages(
 ) -> StageList:
     """Return the stages that files and folders hold, by ascending step.
 
-    A folder stands for the checkpoints in it. Files come in the natural order of their names
-    (2 before 10); ``steps`` are in the order of ``paths``, and of this order within a folder.
-    Without ``steps`` they are taken from the names; else the stages are numbered, and a note says
-    so. Raises BadInput for wrong steps, ModelNotFound where there is no checkpoint.
+    A folder stands for the checkpoints in it, in the natural order of their names (2 before 10);
+    ``steps`` are in this order. Without ``steps`` they are taken from the names; else the stages
+    are numbered in their order, and a note says so. Files that a shell has listed in the order of
+    their letters are put into natural order. Raises BadInput for wrong steps, ModelNotFound where
+    there is no checkpoint.
     """
-    if steps is None:
-        files = sorted(find_checkpoints(paths), key=natural_key)
-    else:
-        files = find_checkpoints(paths)
+    files = find_checkpoints(paths)
+    if steps is None and files == sorted(files):
+        files.sort(key=natural_key)
     names = short_names(files)
     if steps is not None:
         _check_steps(steps, names)

@@ -27,6 +27,7 @@ NUMBERS = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18}
 CELL, STRUCT, CHAR = 1, 2, 4
 NUMERIC = range(6, 16)  # double to uint64
 MOST_BYTES = 2**26  # of a file, and of what it unpacks to
+MOST_DIMENSIONS = 32  # as NumPy's arrays had until version 2
 DEEPEST = 8  # levels of cells and structs
 
 
@@ -122,6 +123,8 @@ def _check_array(parts: list[_Element], size: int, order: str) -> None:
             f"it holds an object, a function or a sparse array (class {array_class})"
         )
     count = len(parts[1].content) // 4
+    if count > MOST_DIMENSIONS:
+        raise UntrustedFile(f"it has an array of {count} dimensions")
     dimensions = struct.unpack_from(f"{order}{count}i", parts[1].content)
     if min(dimensions, default=0) < 0 or math.prod(dimensions) > size:
         raise UntrustedFile(

@@ -21,11 +21,12 @@ import numpy.typing as npt
 
 from nd_plugin.errors import RunInvalid
 from nd_plugin.report.categories import in_paper_order
+from nd_plugin.report.foreign_tables.category_counts import CategoryCounts
 from nd_plugin.report.foreign_tables.matlab_check import (
     UntrustedFile,
     check_matlab_file,
 )
-from nd_plugin.report.layer_report import CategoryCounts, LayerReport, Summary
+from nd_plugin.report.layer_report import LayerReport, Summary
 
 STRUCT = "stat"
 ALL = "all"  # the column of all categories

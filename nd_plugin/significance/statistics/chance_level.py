@@ -38,7 +38,7 @@ def chance_level(
         chance.labels, chance.iou, category_of, len(categories), min_iou
     )
     detectors = _spread(counts.detectors)
-    found = int((best_iou > min_iou).sum())
+    detector_count = int((best_iou > min_iou).sum())
     return ChanceLevel(
         permutations=chance.permutations,
         fixed_images=chance.fixed_images,
@@ -46,7 +46,7 @@ def chance_level(
         unique_detectors=_spread(counts.unique_detectors),
         detectors_by_category=_by_category(counts, categories, unique=False),
         unique_detectors_by_category=_by_category(counts, categories, unique=True),
-        false_discovery_rate=false_discovery_rate(detectors.mean, found),
+        false_discovery_rate=false_discovery_rate(detectors.mean, detector_count),
         p_values=p,
         q_values=q_values(p),
         iou=chance.iou.mean(axis=0),

@@ -112,9 +112,9 @@ def second_concepts(iou: Floats) -> Integers:
     The label itself where there is only one concept.
     """
     labels = iou.argmax(axis=1)
-    others = iou.copy()
-    np.put_along_axis(others, labels[:, None], -1.0, 1)
-    return np.asarray(others.argmax(axis=1), np.int64)
+    without_label = iou.copy()
+    np.put_along_axis(without_label, labels[:, None], -1.0, 1)
+    return np.asarray(without_label.argmax(axis=1), np.int64)
 
 
 def _count_intervals(layer: ResampledLayer, level: float) -> CountIntervals:

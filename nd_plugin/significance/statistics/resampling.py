@@ -18,6 +18,7 @@ Integers = npt.NDArray[np.int64]
 
 CELLS = 2_000_000  # numbers in one array of intermediate results: 16 MB
 RESAMPLES_IN_BLOCK = 1000
+LEADING = 8  # concepts of a unit that are tried first
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,15 +108,13 @@ def _resample_unit(
     resamples: Resamples,
 ) -> None:
     """Fill in one unit's label and IoU, from intersection and union (fold, concept) of it."""
-    candidates = _possible_labels(*counts, label)
-    # integers below 2^53 are exact in float64, whose product uses the fast library
-    intersection, union = (part[:, candidates].astype(float) for part in counts)
+    candidates = _possible_labels(*counts, weights, label)
+    intersection, union = (part[:, candidates] for part in counts)
     label_column = int(np.searchsorted(candidates, label))
     rows_in_block = max(1, min(RESAMPLES_IN_BLOCK, CELLS // len(candidates)))
     for start in range(0, len(weights), rows_in_block):
         rows = slice(start, start + rows_in_block)
-        block = weights[rows].astype(float)
-        iou = _ratio(block @ intersection, block @ union)
+        iou = _resampled_iou(intersection, union, weights[rows])
         best = iou.argmax(axis=1)
         resamples.labels[rows, unit] = candidates[best]
         resamples.best_iou[rows, unit] = iou[np.arange(len(best)), best]
@@ -123,20 +122,41 @@ def _resample_unit(
 
 
 def _possible_labels(
-    intersection: Integers, union: Integers, label: int
+    intersection: Integers, union: Integers, weights: Integers, label: int
 ) -> Integers:
     """Return the concepts that may be a unit's label in some resample, ascending, and its label.
 
     A ratio of sums lies between the smallest and the largest ratio of the summands. A concept
-    whose largest IoU of a fold is below another's smallest is never the label. Concept 0 is the
-    label where no concept overlaps.
+    whose largest IoU of a fold is below what the leading concepts have in every resample is never
+    the label. Concept 0 is the label where no concept overlaps.
     """
-    iou = _ratio(intersection, union)
-    lowest_label_iou = iou.min(axis=0).max()
-    highest = iou.max(axis=0)
-    is_possible = (highest > 0) & (highest >= lowest_label_iou)
+    leading = _leading_concepts(intersection, union)
+    leading_iou = _resampled_iou(
+        intersection[:, leading], union[:, leading], weights
+    )
+    least_of_a_label = leading_iou.max(axis=1).min()
+    highest = _ratio(intersection, union).max(axis=0)
+    is_possible = (highest > 0) & (highest >= least_of_a_label)
     is_possible[[0, label]] = True
     return np.flatnonzero(is_possible)
+
+
+def _leading_concepts(intersection: Integers, union: Integers) -> Integers:
+    """Return the concepts with the highest IoU in all folds together."""
+    iou = _ratio(intersection.sum(axis=0), union.sum(axis=0))
+    count = min(LEADING, len(iou))
+    return np.asarray(np.argpartition(-iou, count - 1)[:count], np.int64)
+
+
+def _resampled_iou(
+    intersection: Integers, union: Integers, weights: Integers
+) -> Floats:
+    """Return the IoU of some concepts in each resample; (resample, concept)."""
+    # integers below 2^53 are exact in float64, whose product uses the fast library
+    factors = weights.astype(float)
+    return _ratio(
+        factors @ intersection.astype(float), factors @ union.astype(float)
+    )
 
 
 def _ratio(numerator: npt.NDArray[Any], denominator: npt.NDArray[Any]) -> Floats:

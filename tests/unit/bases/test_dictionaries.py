@@ -184,7 +184,11 @@ def test_saelens_normalises_activations(tmp_path: Path) -> None:
     assert "scaled by a constant in training" in basis.notes[0]
     with pytest.raises(BadInput, match="normalisation 'new' is none of"):
         saelens(tmp_path, {"normalize_activations": "new"})
-    with pytest.raises(BadInput, match="gated autoencoder"):
+    with pytest.raises(BadInput, match="of the kind 'tanh-relu', which is not"):
+        saelens(tmp_path, {"activation_fn_str": "tanh-relu"})
+    with pytest.raises(BadInput, match="does not state k"):
+        saelens(tmp_path, {"architecture": "topk"})
+    with pytest.raises(BadInput, match="of the kind 'gated', which is not"):
         saelens(tmp_path, {"architecture": "gated"})
 
 
@@ -342,6 +346,10 @@ def doubled(maps: Tensor) -> Tensor:
     return maps * FACTOR
 
 
+def twice_doubled(maps: Tensor) -> Tensor:
+    return doubled(doubled(maps))
+
+
 def test_functions_are_told_apart_by_what_they_compute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -359,9 +367,10 @@ def test_functions_are_told_apart_by_what_they_compute(
     assert of(first) == of(second)
     assert of(lambda maps: maps + 1) != of(lambda maps: maps - 1)
     assert of(torch.relu) != of(torch.tanh)
-    before = of(doubled)
+    before, before_twice = of(doubled), of(twice_doubled)
     monkeypatch.setitem(globals(), "FACTOR", FACTOR * 2)
     assert of(doubled) != before
+    assert of(twice_doubled) != before_twice
     assert open_basis(doubled).name == "doubled"
     assert open_basis(lambda maps: maps).name == "function"
     assert open_basis(first).name == "Conv2d"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_files
@@ -33,6 +34,7 @@ from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import parse_part
 from nd_plugin.resuming import shards
 from nd_plugin.resuming.checkpoint import CheckpointFolder
+from nd_plugin.testing.models import check_model
 
 UNITS = 6
 SETTINGS = Settings(quantiles=(0.05, 0.3), pictures=2)
@@ -275,6 +277,28 @@ def test_onnx_layers(tmp_path: Path) -> None:
         assert torch.equal(views[f"{layer}@matrix"], maps[:, order])
         assert torch.equal(views[layer], maps)
         assert probe.geometries[f"{layer}@matrix"] == probe.geometries[layer]
+
+
+class ActivationsOnly(ModelInBases):
+    """Without the parts it can be split into, which are of the layers' own units."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("outputs", "linear_head", "rest"):
+            raise AttributeError(name)
+        return super().__getattr__(name)
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_views_keep_the_contract_of_models(backend: str, tmp_path: Path) -> None:
+    if backend == "torch":
+        plain, layer, size = open_model(Net().eval()), "conv", (32, 32)
+    else:
+        plain = open_model(str(onnx_files.dynamic_batch(tmp_path)))
+        size = plain.preprocess.size
+        layer = next(item.name for item in plain.layers(size) if item.shape)
+    basis = open_basis(lambda maps: maps.flip(1), name="flipped")
+    model = ActivationsOnly(plain, [basis])
+    check_model(model, [f"{layer}@flipped", layer], size)
 
 
 def test_capabilities_of_the_model_pass_through() -> None:

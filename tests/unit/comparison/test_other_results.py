@@ -163,13 +163,31 @@ class TestLabels:
         assert (run.first, run.names) == ("run block.1/relu", ())
         assert (lite.first, lite.names) == ("lite", ("dog",))
         assert (lite.first_labels, lite.second_labels) == (2, 3)
-        assert "by name in lite and clip layer2 (1): dog" in text_of(labelled)
+        text = text_of(labelled)
+        assert "by name in lite and clip layer2 (1): dog" in text
+        assert "1 pair has no label in common by name" in text
         by_name = labelled.to_dict()["by_name"]
         assert by_name[1] == {
             "layers": ["lite", "clip layer2"],
             "names": ["dog"],
             "labels": [2, 3],
         }
+
+    def test_of_many_layers_are_summed_up(self, tmp_path: Path) -> None:
+        head = "layer,unit,description\n"
+        rows = [f"layer{number},0,thing {number % 5}" for number in range(12)]
+        table = head + "\n".join([*rows, "layer12,0,alone"])
+        layers = read_foreign_result(write_text(tmp_path / "clip.csv", table))
+        text = text_of(compare_dissections(layers))
+        header = text.splitlines()[1].split()
+        assert header == ["units", "unique", "ratio", "labels"]
+        assert row_of(text, "layer12") == ["1", "?", "?", "1"]
+        # of 12 layers two names are in three each, three in two each: 9 pairs of 78
+        lines = [
+            line for line in text.splitlines() if line.startswith("by name in")
+        ]
+        assert len(lines) == 9
+        assert "69 pairs have no label in common by name" in text
 
     def test_brodens_endings_do_not_count(
         self, dissection: Dissection, tmp_path: Path

@@ -96,6 +96,16 @@ class TestOrder:
         names = [stage.name for stage in find_stages([tmp_path]).stages]
         assert names == ["a1_b2.pt", "a1_b10.pt", "a2_b1.pt"]
 
+    def test_files_in_an_order_of_their_own_keep_it(self, tmp_path: Path) -> None:
+        touch(tmp_path, "before.pt", "after.pt", "run-a_10.pt", "run-a_9_b.pt")
+        transfer = [tmp_path / "before.pt", tmp_path / "after.pt"]
+        names = [stage.name for stage in find_stages(transfer).stages]
+        assert names == ["before.pt", "after.pt"]
+        # as a shell lists them
+        listed = [tmp_path / "run-a_10.pt", tmp_path / "run-a_9_b.pt"]
+        names = [stage.name for stage in find_stages(listed).stages]
+        assert names == ["run-a_9_b.pt", "run-a_10.pt"]
+
     def test_steps_are_in_the_order_of_the_files(self, tmp_path: Path) -> None:
         touch(tmp_path, "last.pt", "first.pt")
         files = [tmp_path / "last.pt", tmp_path / "first.pt"]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nd_plugin import ModelNotFound, ModelOptions, Unavailable, open_model
+from nd_plugin import BadInput, ModelNotFound, ModelOptions, Unavailable, open_model
 
 
 class TestFactories:
@@ -137,6 +137,19 @@ class TestLibraries:
         assert preprocess.mean == (0.5, 0.5, 0.5)
         assert preprocess.interpolation == "bicubic"
         assert preprocess.source == "the model's pretrained_cfg"
+
+    def test_metadata_of_pixels_and_channels(self) -> None:
+        model = networks.ResNet18()
+        config = {"mean": (104, 117, 123), "std": (1, 1, 1)}
+        config |= {"scale": 1.0, "channel_order": "bgr"}
+        model.__dict__["pretrained_cfg"] = config
+        preprocess = open_model(model).preprocess
+        assert preprocess.scale == 1 and preprocess.channel_order == "bgr"
+        model.__dict__["pretrained_cfg"] = {**config, "channel_order": "grb"}
+        with pytest.raises(
+            BadInput, match="pretrained_cfg is invalid: channel order"
+        ):
+            open_model(model)
 
 
 class TestWeights:

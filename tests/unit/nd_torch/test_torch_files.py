@@ -387,7 +387,7 @@ BILLION = b"\x8a\x05\x00\x00\x00\x00\x10"
         b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b".",  # deep
         b"\x80\x02" + b"(" * 100_000 + b".",
         b"\x80\x02ca\nb\n" + b")R" * 100_000 + b".",
-        b"\x80\x02" + b"}" * 2_100_000 + b".",  # more than may be
+        b"\x80\x02" + b"}" * 1_100_000 + b".",  # more than may be
         b"\x80\x02}" + LONG_NUMBER + b"K\x01s.",
         b"\x80\x02("
         + writers.text("storage")

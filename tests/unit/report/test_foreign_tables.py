@@ -191,6 +191,11 @@ class TestUntrustedMatlab:
         with pytest.raises(RunInvalid, match=f"sparse array .class {array_class}."):
             read_foreign_result(path)
 
+    def test_an_array_of_too_many_dimensions(self, tmp_path: Path) -> None:
+        path = write_matlab(tmp_path / "s.mat", array(6, (1,) * 1000))
+        with pytest.raises(RunInvalid, match="has an array of 1000 dimensions"):
+            read_foreign_result(path)
+
     def test_cells_in_cells(self, tmp_path: Path) -> None:
         nested = array(6, (0, 0))
         for _ in range(20):
