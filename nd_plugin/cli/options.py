@@ -175,7 +175,7 @@ Folds = Annotated[
         min=0,
         metavar="N",
         help="Also count N random parts of the images apart, for intervals by resampling "
-        "without a second run; 50 is a good number.",
+        "without a second run; 20 is a good number.",
     ),
 ]
 

@@ -13,6 +13,7 @@ import torch
 
 FOLDER = Path(__file__).parents[2] / "examples" / "reproduce"
 sys.path.append(str(FOLDER))
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from nd_plugin import open_concepts  # noqa: E402
 from reproduce import captions, command, tasks  # noqa: E402

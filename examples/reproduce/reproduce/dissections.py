@@ -17,6 +17,9 @@ from reproduce.trainings import Training
 
 LAST_LAYER = "features.relu4"
 QUANTILES = (0.005, 0.01, 0.02, 0.04)  # the paper's 0.005 first
+COLOR_QUANTILE = (
+    0.02  # that is large enough for colours, which cover a tenth of all
+)
 # trainings that are dissected at every checkpoint; others at the first and the last
 FOLLOWED = ("scenes", "scenes-bn")
 ALL_LAYERS = "scenes"  # variant of which all layers are dissected

@@ -17,13 +17,12 @@ from nd_plugin.plots import plot_repeats, plot_rotation, plot_units, save_plot
 from nd_plugin.plots.experiments.discrimination import plot_discrimination
 from nd_plugin.plots.experiments.training import plot_kept, plot_training
 from nd_plugin.results.atomic_files import write_file
-from reproduce.dissections import ALL_LAYERS, QUANTILES, ROTATED
+from reproduce.dissections import ALL_LAYERS, COLOR_QUANTILE, ROTATED
 from reproduce.measures import UNTRAINED, MeasuredNetwork, Measures
 from reproduce.networks import LAYERS
 from reproduce.trainings import CONDITIONS, SUPERVISIONS, TUNED
 
 PICTURE_DOTS = 150  # per inch
-COLOR_QUANTILE = QUANTILES[2]
 
 
 def draw_figures(measures: Measures, folder: Path) -> list[Path]:

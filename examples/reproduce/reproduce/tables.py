@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scipy import stats
+
 from nd_plugin import Dissection
 from nd_plugin.experiments.rotation.spread import Spread
-from reproduce.dissections import ALL_LAYERS, QUANTILES, ROTATED
+from reproduce.dissections import ALL_LAYERS, COLOR_QUANTILE, QUANTILES, ROTATED
 from reproduce.measures import MeasuredNetwork, Measures, chance_level
 from reproduce.trainings import CONDITIONS, SUPERVISIONS, TUNED, VARIANTS
 
@@ -161,8 +163,7 @@ def differences_table(measures: Measures) -> str:
         if variant == ALL_LAYERS:
             continue
         difference = measures.difference(variant, ALL_LAYERS, _unique_detectors)
-        low, high = difference.interval or (float("nan"), float("nan"))
-        rows.append((name, spread_text(difference), f"{low:.1f} to {high:.1f}"))
+        rows.append((name, spread_text(difference), interval_text(difference)))
     return markdown(("", "difference", "interval of 95 % (Student's t)"), rows)
 
 
@@ -200,9 +201,22 @@ def colors_table(measures: Measures) -> str:
     for name, variant in SUPERVISIONS.items():
         groups = [measures.at_quantile(variant, quantile) for quantile in QUANTILES]
         cells = [spread_text(_unique(group, "color")) for group in groups]
-        rows.append((name, *cells))
+        at_color_quantile = measures.at_quantile(variant, COLOR_QUANTILE)
+        names = [_detected_colors(dissection) for dissection in at_color_quantile]
+        rows.append((name, *cells, "; ".join(names)))
     quantiles = [f"τ = {quantile:g}" for quantile in QUANTILES]
-    return markdown(("trained for", *quantiles), rows)
+    by_seed = f"which, seed by seed, at τ = {COLOR_QUANTILE:g}"
+    return markdown(("trained for", *quantiles, by_seed), rows)
+
+
+def _detected_colors(dissection: Dissection) -> str:
+    """Return the names of the colours that units detect."""
+    colors = {
+        score.concept.removesuffix("-c")
+        for score in dissection.detectors()
+        if score.category == "color"
+    }
+    return ", ".join(sorted(colors)) or "none"
 
 
 def accuracy_table(measures: Measures) -> str:
@@ -230,6 +244,16 @@ def spread_text(spread: Spread, digits: int = 1) -> str:
     mean = f"{spread.mean:.{digits}f}"
     deviation = spread.deviation
     return mean if deviation is None else f"{mean} ± {deviation:.{digits}f}"
+
+
+def interval_text(difference: Spread) -> str:
+    """Return the interval of 95 % of a mean difference, which may be negative."""
+    count = len(difference.values)
+    if difference.deviation is None:
+        return "–"
+    error = difference.deviation / count**0.5
+    margin = float(stats.t.ppf(0.975, count - 1)) * error
+    return f"{difference.mean - margin:.1f} to {difference.mean + margin:.1f}"
 
 
 def markdown(headers: Sequence[str], rows: Sequence[Row]) -> str:

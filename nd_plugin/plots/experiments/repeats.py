@@ -154,7 +154,7 @@ def _draw_spread(ax: Axes, row: int, totals: Floats) -> float:
     if len(totals) > 1:
         deviation = float(totals.std(ddof=1))
         end = max(end, mean + deviation)
-        text += f" ± {deviation:.2g}"
+        text = f"{mean:.1f} ± {deviation:.1f}"
         ax.hlines(
             row, mean - deviation, mean + deviation, color=colour, linewidth=1
         )

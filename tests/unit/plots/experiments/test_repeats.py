@@ -63,7 +63,7 @@ def test_means_and_deviations_of_repeats(
     }
     assert [label.get_text() for label in ax.get_yticklabels()] == ["plain", "poor"]
     # the deviation (n - 1) of 2 and 0 is the root of 2
-    assert texts(ax) == ["2 ± 0", "1 ± 1.4"]
+    assert texts(ax) == ["2.0 ± 0.0", "1.0 ± 1.4"]
     assert dots(ax) == [[2, 2], [2, 0]]
     assert ax.get_xlim()[1] > 1 + 2**0.5
 
@@ -78,7 +78,7 @@ def test_a_single_result_has_no_deviation(dissection: Dissection) -> None:
 def test_no_detectors_at_all(without_detectors: Dissection) -> None:
     ax = plot_repeats({"none": [without_detectors, without_detectors]})
     assert stacks(ax) == {}
-    assert texts(ax) == ["0 ± 0"]
+    assert texts(ax) == ["0.0 ± 0.0"]
 
 
 def test_nothing_to_show_is_an_error() -> None:
