@@ -139,9 +139,8 @@ class LayerReport:
     first_unit_in_source: int = 0  # number of unit 0 in the file that was read
     precision: str = ""  # of the model's arithmetic; "" where it is not recorded
     run: str = ""  # name of the run, where reports of several stand side by side
-    label_score: str = (
-        "iou"  # that labels and orders units; see `Dissection.labelled_by`
-    )
+    # that labels and orders units; see `Dissection.labelled_by`
+    label_score: str = "iou"
     # the result itself, with its pictures; None where only a CSV file is left of it
     dissection: Dissection | None = field(default=None, compare=False)
     recorded: Recorded = "units"
@@ -205,18 +204,17 @@ class LayerReport:
         Each comes with the number of units that detect the concept.
         """
         detectors = [
-            unit
-            for unit in self.scores
-            if unit.detector and unit.category == category
+            score
+            for score in self.scores
+            if score.detector and score.category == category
         ]
         detectors.sort(key=self.sort_key)
         units_of = Counter(unit.concept for unit in detectors)
         best_of: dict[str, UnitScore] = {}
         for unit in detectors:
             best_of.setdefault(unit.concept, unit)
-        return [(unit, units_of[concept]) for concept, unit in best_of.items()][
-            :most
-        ]
+        best = [(unit, units_of[concept]) for concept, unit in best_of.items()]
+        return best[:most]
 
     @property
     def score_name(self) -> str:
@@ -246,9 +244,7 @@ class LayerReport:
     def categories_without_detectors(self) -> list[str]:
         """Return the categories of which no unit detects a concept."""
         counts = self.summary.detectors_by_category
-        return [
-            category for category in self.categories if not counts.get(category)
-        ]
+        return [name for name in self.categories if not counts.get(name)]
 
 
 def summarise(

@@ -17,11 +17,7 @@ from rich.text import Text
 from nd_plugin.errors import BadInput
 from nd_plugin.pictures.half_blocks import GAP, HalfBlocks, can_show_pictures
 from nd_plugin.report.colours import WARNING, category_colours
-from nd_plugin.report.elements import (
-    AdaptiveTable,
-    Heading,
-    histogram_text,
-)
+from nd_plugin.report.elements import AdaptiveTable, Heading, histogram_text
 from nd_plugin.report.error_bars.columns import unit_values
 from nd_plugin.report.error_bars.texts import unit_lines
 from nd_plugin.report.explanation_record import MaskPixels, Pixels

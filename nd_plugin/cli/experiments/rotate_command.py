@@ -80,7 +80,11 @@ def rotate(
     ] = 10,
     seed: Annotated[
         int,
-        typer.Option(min=0, help="Seed of the first rotation; the others follow."),
+        typer.Option(
+            min=0,
+            help="Seed of the first rotation; the others follow.",
+            rich_help_panel="Method",
+        ),
     ] = 0,
     basis: Annotated[
         list[str] | None,

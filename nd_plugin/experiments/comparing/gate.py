@@ -82,8 +82,8 @@ def check_gate(
 ) -> Gate:
     """Compare the layers of the first result with those of each other one.
 
-    Layers of one name are compared; where a result and the base have one layer each, these are,
-    whatever their names.
+    Layers of one name and quantile are compared; where a result and the base have one layer each,
+    these are, whatever their names and quantiles. Tables tell no quantile, and go with any.
 
     Raises:
         BadInput: Fewer than two results, a share that is not between 0 and 1, or labels without
@@ -100,7 +100,7 @@ def check_gate(
     for new in new_results:
         for layer in base:
             cases.append(
-                _case(layer, _counterpart(layer, base, new), new, fail_under)
+                _case(layer, _counterpart(layer, base, new), base, new, fail_under)
             )
     return Gate(fail_under, tuple(cases))
 
@@ -115,21 +115,44 @@ def _counterpart(
         return new[0]
     namesakes = [candidate for candidate in new if candidate.layer == layer.layer]
     quantile = layer.report.summary.quantile
-    same_quantile = [
-        candidate
-        for candidate in namesakes
-        if candidate.report.summary.quantile == quantile
-    ]
-    return next(iter(same_quantile or namesakes), None)
+    for candidate in namesakes:
+        if None in (quantile, candidate.report.summary.quantile):
+            return candidate
+        if candidate.report.summary.quantile == quantile:
+            return candidate
+    return None
+
+
+def _layer_name(layer: ComparedLayer, result: Sequence[ComparedLayer]) -> str:
+    """Return the name of a layer, with its quantile where its result has several of it."""
+    namesakes = [item for item in result if item.layer == layer.layer]
+    quantile = layer.report.summary.quantile
+    if len(namesakes) == 1 or quantile is None:
+        return layer.layer
+    return f"{layer.layer} τ {quantile:g}"
+
+
+def _missing_text(base: ComparedLayer, result: Sequence[ComparedLayer]) -> str:
+    """Return that a result has no counterpart of a layer of the base."""
+    run = result[0].run
+    if all(item.layer != base.layer for item in result):
+        return f"{run} has no layer {base.layer!r}, which {base.run} has"
+    quantile = base.report.summary.quantile
+    return (
+        f"{run} has layer {base.layer!r} at other quantiles than {quantile:g}, which "
+        f"{base.run} has"
+    )
 
 
 def _case(
     base: ComparedLayer,
     new: ComparedLayer | None,
+    base_layers: Sequence[ComparedLayer],
     result: Sequence[ComparedLayer],
     fail_under: float,
 ) -> GateCase:
     """Return the verdict on a layer; ``result`` are all layers of the new result."""
+    name = _layer_name(base, base_layers)
     for layer in (base, *result):
         if not layer.has_detectors:
             raise BadInput(
@@ -138,16 +161,16 @@ def _case(
             )
     if new is None:
         run = result[0].run
-        missing = f"{run} has no layer {base.layer!r}, which {base.run} has"
+        missing = _missing_text(base, result)
         counted, base_count, _ = _counts(base, base)
         return GateCase(
-            base.run, run, base.layer, counted, base_count, None, failure=missing
+            base.run, run, name, counted, base_count, None, failure=missing
         )
     counted, base_count, new_count = _counts(base, new)
     difference = _difference(base, new, fail_under)
     base_name, new_name = _names(base, new)
     case = GateCase(
-        base_name, new_name, base.layer, counted, base_count, new_count, difference
+        base_name, new_name, name, counted, base_count, new_count, difference
     )
     verdict = replace(case, failure=_failure(case, fail_under))
     return replace(verdict, remark=_remark(base, new, verdict, fail_under))
@@ -226,6 +249,11 @@ def _remark(
     if base.layer != new.layer:
         remarks.append(
             f"{base.layer} is compared with {new.layer}, the only layers"
+        )
+    quantiles = base.report.summary.quantile, new.report.summary.quantile
+    if None not in quantiles and quantiles[0] != quantiles[1]:
+        remarks.append(
+            f"quantiles differ, {quantiles[0]:g} and {quantiles[1]:g}: masks are of different areas"
         )
     if case.counted == PER_CATEGORY:
         remarks.append("counted per category: one of them has counts without units")

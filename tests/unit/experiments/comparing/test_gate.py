@@ -178,9 +178,18 @@ class TestLayers:
             return [compared(one, run) for one in dissections]
 
         base = layers("base", {0.005: 20, 0.01: 10})
-        assert not check_gate(
-            [base, layers("new", {0.01: 10, 0.005: 20})], 1
-        ).failures
+        gate = check_gate([base, layers("new", {0.01: 10, 0.005: 20})], 1)
+        assert not gate.failures
+        names = [case.layer for case in gate.cases]
+        assert names == ["block.1/relu τ 0.005", "block.1/relu τ 0.01"]
+        # 20 detectors at another quantile would hide the loss of all of them
+        (missing,) = check_gate([base, layers("new", {0.005: 20})], 0.95).failures
+        assert missing == (
+            "new has layer 'block.1/relu' at other quantiles than 0.01, which base has"
+        )
+        single = [layers("base", {0.005: 9}), layers("new", {0.04: 20})]
+        (case,) = check_gate(single, 0.95).cases
+        assert "quantiles differ, 0.005 and 0.04" in case.remark
 
     def test_several_new_results(self, dissection: Dissection) -> None:
         results = [
