@@ -42,6 +42,7 @@ def stage(dissection: Dissection) -> Dissection:
         unit_area=np.full((1, len(CATEGORIES)), AREA),
         concept_area=np.full(len(CONCEPTS), AREA),
         category_images=np.full(len(CATEGORIES), 4),
+        category_pixels=np.full(len(CATEGORIES), 4 * 10 * AREA),
         dead=np.zeros(1, bool),
         sparse=np.zeros(1, bool),
         top_images=np.zeros((1, 1), np.int64),
