@@ -36,6 +36,7 @@ def large_dissection(
         unit_area=np.full((units, 3), 2000),
         concept_area=np.full(concepts, 2000),
         category_images=np.full(3, 4),
+        category_pixels=None,
         dead=np.zeros(units, np.bool_),
         sparse=np.zeros(units, np.bool_),
         top_images=np.array([random.permutation(4)[:3] for _ in range(units)]),

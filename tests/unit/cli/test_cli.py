@@ -154,7 +154,8 @@ class TestReport:
         done = nd("report", run, "--format", "pdf")
         assert (
             done.returncode == 2
-            and "no report format 'pdf'; known are csv, html, json, latex, netdissect-csv, svg,"
+            and "no report format 'pdf'; known are csv, html, json, latex, netdissect-csv, "
+            "quantiles-csv, svg,"
             in done.stderr
         )
 
