@@ -94,6 +94,17 @@ def picture_settings(
     return values
 
 
+def significance_settings(
+    folds: int, permutations: int, seed: int
+) -> dict[str, Any]:
+    """Return the settings of folds and permutations. Raises BadInput for a seed of neither."""
+    if seed and not folds and not permutations:
+        raise BadInput(
+            f"--seed {seed} is the seed of --folds and --permutations: give one of them, too"
+        )
+    return {"folds": folds, "permutations": permutations, "seed": seed}
+
+
 def parse_bytes(text: str, option: str = "--memory") -> int:
     """Return an amount of memory such as ``1GiB``, ``500MB`` or ``2e9`` in bytes."""
     match = MEMORY.fullmatch(text.lower())

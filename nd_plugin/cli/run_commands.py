@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from nd_plugin.cli.experiments.options import Bases, Folds, Permutations, Seed
 from nd_plugin.cli.options import (
-    Bases,
+    Anchor,
     BatchSize,
     ChannelOrder,
     Concepts,
@@ -16,12 +17,12 @@ from nd_plugin.cli.options import (
     Device,
     DeviceMemory,
     Feeds,
-    Folds,
     Input,
     InputSize,
     Interpolation,
     Json,
     Limit,
+    MaskSize,
     MaxPixels,
     Mean,
     Memory,
@@ -30,14 +31,12 @@ from nd_plugin.cli.options import (
     NoPictures,
     Output,
     Overwrite,
-    Permutations,
     PictureBudget,
     Plot,
     PlotKind,
     Precision,
     Quantiles,
     Scale,
-    Seed,
     Std,
     Strict,
     TopImages,
@@ -75,18 +74,8 @@ def dissect(
     input_name: Input = None,
     feed: Feeds = None,
     custom_op_library: CustomOps = None,
-    anchor: Annotated[
-        str,
-        typer.Option(
-            help="Position of cells: rf (receptive-field centres) or cell (even grid)."
-        ),
-    ] = "rf",
-    mask_size: Annotated[
-        str,
-        typer.Option(
-            help="Size at which masks are compared: auto, native, N or HxW."
-        ),
-    ] = "auto",
+    anchor: Anchor = "rf",
+    mask_size: MaskSize = "auto",
     input_size: InputSize = None,
     mean: Mean = None,
     std: Std = None,
@@ -148,9 +137,7 @@ def dissect(
             limit=limit,
             strict=strict,
             max_pixels=max_pixels,
-            folds=folds,
-            permutations=permutations,
-            seed=seed,
+            **parsing.significance_settings(folds, permutations, seed),
             **parsing.picture_settings(top_images, no_pictures, picture_budget),
         ),
         preprocess_values=parsing.preprocess_values(
@@ -242,7 +229,7 @@ def demo(
     json: Json = False,
 ) -> None:
     """Dissect EfficientNet-Lite0 (real ImageNet weights) on drawn shapes, in about a minute."""
-    from nd_plugin.cli import dissect
+    from nd_plugin.cli import dissect, parsing
     from nd_plugin.contracts.models import ModelOptions
     from nd_plugin.contracts.provenance import Settings
 
@@ -253,6 +240,8 @@ def demo(
         output=output,
         overwrite=overwrite,
         options=ModelOptions(device),
-        settings=Settings(folds=folds, permutations=permutations, seed=seed),
+        settings=Settings(
+            **parsing.significance_settings(folds, permutations, seed)
+        ),
         as_json=json,
     )

@@ -87,6 +87,7 @@ def run_stages(
     batch_size: int | None,
     workers: int | None,
     memory: int | None,
+    device_memory: int | None,
     plot: TrainingPlot,
     as_json: bool,
 ) -> None:
@@ -122,6 +123,7 @@ def run_stages(
             batch_size=batch_size,
             workers=workers,
             memory=memory,
+            device_memory=device_memory,
             progress=progress,
             say=console.say,
             command=["nd", *sys.argv[1:]],

@@ -7,28 +7,29 @@ from typing import Annotated
 
 import typer
 
+from nd_plugin.cli.experiments.options import Folds, Permutations, Seed
 from nd_plugin.cli.options import (
+    Anchor,
     BatchSize,
     ChannelOrder,
     CustomOps,
     Device,
+    DeviceMemory,
     Feeds,
-    Folds,
     Input,
     InputSize,
     Interpolation,
     Json,
     Limit,
+    MaskSize,
     MaxPixels,
     Mean,
     Memory,
     NoPictures,
-    Permutations,
     PictureBudget,
     Plot,
     Precision,
     Scale,
-    Seed,
     Std,
     Strict,
     TopImages,
@@ -115,18 +116,8 @@ def evolve(
             "as saved]",
         ),
     ] = None,
-    anchor: Annotated[
-        str,
-        typer.Option(
-            help="Position of cells: rf (receptive-field centres) or cell (even grid)."
-        ),
-    ] = "rf",
-    mask_size: Annotated[
-        str,
-        typer.Option(
-            help="Size at which masks are compared: auto, native, N or HxW."
-        ),
-    ] = "auto",
+    anchor: Anchor = "rf",
+    mask_size: MaskSize = "auto",
     folds: Folds = 0,
     permutations: Permutations = 0,
     seed: Seed = 0,
@@ -134,6 +125,7 @@ def evolve(
     batch_size: BatchSize = None,
     workers: Workers = None,
     memory: Memory = None,
+    device_memory: DeviceMemory = None,
     device: Device = "auto",
     precision: Precision = None,
     input_name: Input = None,
@@ -199,9 +191,7 @@ def evolve(
             limit=limit,
             strict=strict,
             max_pixels=max_pixels,
-            folds=folds,
-            permutations=permutations,
-            seed=seed,
+            **parsing.significance_settings(folds, permutations, seed),
             **parsing.picture_settings(top_images, no_pictures, picture_budget),
         ),
         options=parsing.model_options(
@@ -213,6 +203,9 @@ def evolve(
         batch_size=batch_size,
         workers=workers,
         memory=parsing.parse_bytes(memory) if memory else None,
+        device_memory=parsing.parse_bytes(device_memory, "--device-memory")
+        if device_memory
+        else None,
         plot=request,
         as_json=json,
     )

@@ -157,6 +157,10 @@ def probe(
             "model or images are missing: nd probe MODEL FOLDER -l LAYER, or "
             "nd probe --from FOLDER"
         )
+    if not run and is_given(context, "category"):
+        raise BadInput(
+            "--category is of the detectors of runs: give --run, too, a run of nd dissect"
+        )
     if rotate is None and is_given(context, "repeats"):
         raise BadInput(
             "--repeats is the number of random rotations: give --rotate, too, such as --rotate 1"

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nd_plugin.cli.options import (
+    Anchor,
     BatchSize,
     ChannelOrder,
     CustomOps,
@@ -19,6 +20,8 @@ from nd_plugin.cli.options import (
     Interpolation,
     Json,
     Limit,
+    MaskSize,
+    MaxPixels,
     Mean,
     Memory,
     NoPictures,
@@ -124,6 +127,8 @@ def rotate(
             "--from as in the study]",
         ),
     ] = None,
+    anchor: Anchor = "rf",
+    mask_size: MaskSize = "auto",
     limit: Limit = None,
     batch_size: BatchSize = None,
     workers: Workers = None,
@@ -144,6 +149,7 @@ def rotate(
     no_pictures: NoPictures = False,
     picture_budget: PictureBudget = None,
     strict: Strict = False,
+    max_pixels: MaxPixels = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Continue the run if it was interrupted."),
@@ -193,8 +199,11 @@ def rotate(
         settings=rotate.study_settings(
             quantile=quantile,
             min_iou=min_iou,
+            anchor=anchor,
+            mask_size=mask_size,
             limit=limit,
             strict=strict,
+            max_pixels=max_pixels,
             **parsing.picture_settings(top_images, no_pictures, picture_budget),
         ),
         preprocess_values=parsing.preprocess_values(

@@ -80,6 +80,7 @@ class StageDissector:
     batch_size: int | None = None
     workers: int | None = None
     memory: int | None = None
+    device_memory: int | None = None
     command: Sequence[str] = ()  # recorded in the runs
 
     def dissect_all(
@@ -131,6 +132,7 @@ class StageDissector:
             self.batch_size,
             self.workers,
             self.memory,
+            device_memory=self.device_memory,
         )
         names = choose_layers(model, self.layers, preprocess.size, say)
         with model.probe(names, preprocess.size) as probe:

@@ -83,6 +83,7 @@ def evolve(
     batch_size: int | None = None,
     workers: int | None = None,
     memory: int | None = None,
+    device_memory: int | None = None,
     progress: Progress = silent,
     say: Say = say_nothing,
     command: Sequence[str] = (),
@@ -104,6 +105,7 @@ def evolve(
         batch_size: Images per forward pass; None: by device.
         workers: Processes that decode images; None: by the number of cores.
         memory: Bytes for activation maps.
+        device_memory: Bytes of an accelerator for maps and annotations.
         progress: Called with stage of the run, images done, images in all.
         say: Called with lines about what is done.
         command: Recorded in the runs.
@@ -136,6 +138,7 @@ def evolve(
         batch_size=batch_size,
         workers=workers,
         memory=memory,
+        device_memory=device_memory,
         command=command,
     )
     dissected, failed = dissector.dissect_all(stage_list.stages, progress, say)

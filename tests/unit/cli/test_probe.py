@@ -169,6 +169,10 @@ class TestRun:
             ((MODEL, "x", "-l", "1", "--run", "none"), "no run '"),
             (("--from", "none", "--svm-c", "1"), "--svm-c is for a run; leave one"),
             (
+                (MODEL, "x", "-l", "1", "--category", "all"),
+                "--category is of the detectors of runs",
+            ),
+            (
                 (MODEL, "x", "-l", "1", "--repeats", "2"),
                 "--repeats is the number of",
             ),

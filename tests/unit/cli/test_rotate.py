@@ -71,6 +71,22 @@ def test_the_table_and_what_is_saved(study: tuple[Path, Any]) -> None:
     ]
 
 
+def test_masks_and_cells_as_asked_for(
+    nd: Any, options: tuple[str, ...], probe_set: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "study"
+    asked = ("--mask-size", "20", "--anchor", "cell", "--max-pixels", "9999")
+    done = nd("rotate", MODEL, "-l", "layer1", "-c", f"masks:{probe_set}",
+              "-o", folder, *options, *asked, "--alpha", "0", "--repeats", "1")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    settings = load_study(folder).own.settings
+    assert (settings.mask_size, settings.anchor, settings.max_pixels) == (
+        "20",
+        "cell",
+        9999,
+    )
+
+
 def test_alpha_0_is_what_dissect_finds(
     nd: Any,
     options: tuple[str, ...],

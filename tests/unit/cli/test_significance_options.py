@@ -119,6 +119,7 @@ def test_a_finished_run_is_the_same_with_the_same_settings_only(
         (("--folds", "1"), "folds 1 leaves nothing to compare: give at least 2"),
         (("--permutations", "-1"), "--permutations"),
         (("--seed", "-1"), "--seed"),
+        (("--seed", "4"), "is the seed of --folds and --permutations"),
     ],
 )
 def test_what_cannot_be_meant(
