@@ -13,7 +13,6 @@ from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 from nd_plugin.errors import BadInput
 
@@ -81,6 +80,9 @@ def tail_deviate(level: float, folds: int) -> float:
     with F - 1 degrees of freedom times sqrt(F / (F - 1)) makes up for both: 2.15 for 20 folds at
     95 %, where the normal deviate is 1.96.
     """
+    # SciPy takes a while to import, and runs with folds alone need it
+    from scipy.special import stdtrit
+
     student = float(stdtrit(folds - 1, 0.5 + level / 2))
     return student * math.sqrt(folds / (folds - 1))
 

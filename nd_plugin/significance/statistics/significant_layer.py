@@ -71,7 +71,7 @@ class SignificantLayer:
             seed: Seed of the draws.
 
         Returns:
-            Intervals of detectors and unique detectors (basic), overall and by category, and of
+            Intervals of detectors and unique detectors (symmetric), overall and by category, and of
             IoU (percentile); ``stability``, ``margins`` and ``seconds`` of each unit.
 
         Raises:
