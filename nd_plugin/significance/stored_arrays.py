@@ -25,6 +25,7 @@ FOLD_ARRAYS = (
     "fold_category_images",
 )
 CHANCE_ARRAYS = ("chance_iou", "chance_labels", "chance_fixed_images")
+FEWEST_FOLDS = 2  # intervals compare them
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def unpack(
 ) -> tuple[FoldCounts | None, ChanceCounts | None]:
     """Unpack what `pack` has packed, checked against the Dissection's counts.
 
-    Raises RunInvalid for arrays that are missing, of another shape, negative, or that do not add
-    up to the counts.
+    Raises RunInvalid for arrays that are missing, of another shape, negative, too few, or that do
+    not add up to the counts.
     """
     folds = None
     if any(name in arrays for name in FOLD_ARRAYS):
@@ -94,6 +95,10 @@ def _unpack_folds(arrays: Arrays, counts: LayerCounts) -> FoldCounts:
     unit_area = _checked(
         arrays, "fold_unit_area", (fold_count, *counts.unit_area.shape)
     )
+    if fold_count < FEWEST_FOLDS:
+        raise RunInvalid(
+            f"fold_unit_area has {fold_count} folds, where {FEWEST_FOLDS} or more belong"
+        )
     concept_area = _checked(
         arrays, "fold_concept_area", (fold_count, len(counts.concept_area))
     )
@@ -112,7 +117,8 @@ def _check_pairs(pairs: Integers, end: int) -> None:
     """Check that pairs ascend from at least 0 to less than ``end``."""
     if not len(pairs):
         return
-    ascends = bool((np.diff(pairs) > 0).all())
+    # compared, not subtracted: a sum of gaps beyond int64 is negative, and its difference is not
+    ascends = bool((pairs[1:] > pairs[:-1]).all())
     if not ascends or pairs[0] < 0 or pairs[-1] >= end:
         raise RunInvalid(f"fold_gaps do not lead through pairs up to {end}")
 
@@ -143,6 +149,8 @@ def _unpack_chance(arrays: Arrays, counts: LayerCounts) -> ChanceCounts:
             f"chance_iou is {iou.dtype}{iou.shape} or out of range, "
             f"where float64{shape} from 0 to 1 belongs"
         )
+    if permutation_count == 0:
+        raise RunInvalid("chance_iou has no permutation")
     labels = _checked(arrays, "chance_labels", shape)
     if int(labels.max(initial=0)) >= concept_count:
         raise RunInvalid(

@@ -111,6 +111,7 @@ class TestStorage:
             ({"fold_pixels": -1}, "fold_pixels has a negative number"),
             ({"fold_gaps": 0}, "fold_gaps do not lead through pairs up to 60"),
             ({"fold_gaps": 100}, "fold_gaps do not lead through pairs up to 60"),
+            ({"fold_gaps": "too far"}, "fold_gaps do not lead through pairs up to 60"),
             ({"fold_gaps": 0.5}, r"fold_gaps is float64\("),
             ({"fold_gaps": "first"}, r"fold_gaps is uint8\(\), where integers"),
             ({"fold_unit_area": "first"}, r"fold_unit_area is int64\(5, 2\)"),
@@ -120,6 +121,10 @@ class TestStorage:
             ({"chance_iou": np.nan}, "chance_iou is .* out of range"),
             ({"chance_iou": "first"}, r"chance_iou is float64\(5,\)"),
             ({"chance_fixed_images": -2}, "chance_fixed_images has a negative"),
+            (
+                {"chance_iou": "none", "chance_labels": "none"},
+                "chance_iou has no permutation",
+            ),
         ],
     )
     def test_damaged_arrays(
@@ -129,7 +134,10 @@ class TestStorage:
         change: dict[str, Any],
         message: str,
     ) -> None:
-        """An array without (None), with its first row alone, or filled with one number."""
+        """An array without (None), with its first row alone or none, or filled with one number.
+
+        Or with a last number that leads beyond int64.
+        """
         file = with_counts(dissection).save(tmp_path / "d") / DISSECTION
         with np.load(file) as stored:
             arrays = dict(stored)
@@ -137,10 +145,27 @@ class TestStorage:
             array = arrays.pop(name)
             if value == "first":
                 arrays[name] = array[0]
+            elif value == "none":
+                arrays[name] = array[:0]
+            elif value == "too far":
+                arrays[name] = np.append(array[:-1].astype(np.int64), 2**63 - 1)
             elif value is not None:
                 arrays[name] = np.full(array.shape, value)
         np.savez(file, **arrays)
         with pytest.raises(RunInvalid, match=message):
+            Dissection.load(file.parent)
+
+    def test_one_fold_is_none(self, dissection: Dissection, tmp_path: Path) -> None:
+        file = with_counts(dissection).save(tmp_path / "d") / DISSECTION
+        with np.load(file) as stored:
+            arrays = dict(stored)
+        for name in ("unit_area", "concept_area", "category_images"):
+            arrays[f"fold_{name}"] = arrays[name][None]
+        pairs = np.flatnonzero(arrays["intersection"])
+        arrays["fold_gaps"] = np.diff(pairs, prepend=0)
+        arrays["fold_pixels"] = arrays["intersection"].ravel()[pairs]
+        np.savez(file, **arrays)
+        with pytest.raises(RunInvalid, match="has 1 folds, where 2 or more belong"):
             Dissection.load(file.parent)
 
 
