@@ -76,7 +76,7 @@ class AnnotationStore:
             self.nbytes += stored.nbytes
             return
         try:
-            self.places[image] = tuple(self._write(array) for array in stored)
+            self.places[image] = self._write(stored)
         except OSError as error:
             raise NotSaved(
                 "the annotations that are permuted need more room than there is in "
@@ -84,13 +84,17 @@ class AnnotationStore:
                 "TMPDIR to a folder on a larger disk, or raise --memory"
             ) from error
 
-    def _write(self, array: npt.NDArray[Any]) -> Place:
+    def _write(self, stored: StoredLabels) -> tuple[Place, ...]:
         if self.file is None:
             self.file = tempfile.TemporaryFile()  # noqa: SIM115  # see `close`
-        place = Place(self.file_length, array.shape, array.dtype)
-        self.file.write(np.ascontiguousarray(array).tobytes())
-        self.file_length += array.nbytes
-        return place
+        places = []
+        for array in stored:
+            places.append(Place(self.file_length, array.shape, array.dtype))
+            self.file.write(np.ascontiguousarray(array).tobytes())
+            self.file_length += array.nbytes
+        # otherwise each forked process would write the rest, and a full disk would show late
+        self.file.flush()
+        return tuple(places)
 
     def of(self, image: int) -> StoredLabels:
         """Return the labels of an image that was stored."""
@@ -111,7 +115,6 @@ class AnnotationStore:
         """Map the file into memory, complete as it is by now: all processes share it."""
         if self.mapped is None:
             assert self.file is not None
-            self.file.flush()
             self.mapped = mmap.mmap(
                 self.file.fileno(), self.file_length, access=mmap.ACCESS_READ
             )

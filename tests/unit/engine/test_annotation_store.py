@@ -38,10 +38,19 @@ def test_what_is_stored_is_read(memory: int) -> None:
         assert 3 in store and 12 not in store
 
 
-def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("full", ["write", "flush"])
+def test_a_full_disk_is_named(full: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
         def write(self, data: bytes) -> int:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            self.fail_in("write")
+            return len(data)
+
+        def flush(self) -> None:
+            self.fail_in("flush")
+
+        def fail_in(self, step: str) -> None:
+            if step == full:
+                raise OSError(errno.ENOSPC, "No space left on device")
 
         def close(self) -> None:
             pass
