@@ -88,7 +88,8 @@ class Feed:
     ) -> Feed:
         """Create the feed of a model on ``device``; None chooses the defaults of `loading`.
 
-        Raises BadInput for options that are out of range, and for more parts than batches.
+        Raises BadInput for options that are out of range, for more parts than batches, and for more
+        folds than images.
         """
         if not isinstance(preprocess, Preprocess):
             raise BadInput(
@@ -121,6 +122,8 @@ class Feed:
                 f"{part.of} parts are more than the {len(feed.order)} batches of "
                 f"{feed.batch_size} images; use fewer shards or processes, or smaller batches"
             )
+        # to refuse too many folds before the run
+        _ = feed.fold_of
         return feed
 
     @property

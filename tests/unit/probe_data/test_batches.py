@@ -113,6 +113,12 @@ def test_parts_that_cannot_be() -> None:
         )  # type: ignore[arg-type]
 
 
+def test_more_folds_than_images_are_refused_before_the_run() -> None:
+    inputs = (Noise(), Preprocess(), Settings(folds=5, limit=4))
+    with pytest.raises(BadInput, match="folds 5 are more than the 4 images"):
+        Feed.of(*inputs, torch.device("cpu"))  # type: ignore[arg-type]
+
+
 def assert_same(found: list[Batch], expected: list[Batch]) -> None:
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
