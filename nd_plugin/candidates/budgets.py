@@ -29,11 +29,7 @@ def keep_within_device(bound_of: Mapping[Candidates, Tensor], budget: int) -> No
     ``bound_of``: their bounds (unit,). As in `keep_within_memory`, maps are pruned first, and the
     layer that takes most gives its oldest batches.
     """
-
-    def offload(candidates: Candidates, amount: int) -> None:
-        candidates.offload(amount)
-
-    _keep_within(budget, bound_of, attrgetter("device_nbytes"), offload)
+    _keep_within(budget, bound_of, attrgetter("device_nbytes"), Candidates.offload)
 
 
 def keep_within_memory(bound_of: Mapping[Candidates, Tensor], memory: int) -> None:
