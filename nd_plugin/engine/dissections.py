@@ -42,6 +42,7 @@ def dissections(
     skipped = tuple(
         sorted(combined.skipped, key=lambda item: (item.image, item.part))
     )
+    folds = _fold_counts(feed, combined.counted)
     results = []
     for name in part_run.layers:
         layer = combined.layers[name]
@@ -76,7 +77,7 @@ def dissections(
                 provenance=layer_provenance,
                 stored_pictures=layer.pictures,
                 histograms=histograms,
-                folds=_fold_counts(feed, combined.counted, key),
+                folds=folds.get(key),
                 chance=combined.chance.get(key),
             )
             results.append(dissection)
@@ -84,11 +85,11 @@ def dissections(
 
 
 def _fold_counts(
-    feed: Feed, counted: CountState, key: tuple[str, float]
-) -> FoldCounts | None:
-    """Return the counts by fold of a layer and quantile; None without folds."""
+    feed: Feed, counted: CountState
+) -> dict[tuple[str, float], FoldCounts]:
+    """Return the counts by fold, by layer and quantile; nothing without folds."""
     if feed.fold_of is None:
-        return None
+        return {}
     images = ImageConcepts.joined(counted.image_concepts)
     concept_area, category_images = images.count_by_fold(
         feed.fold_of,
@@ -96,7 +97,10 @@ def _fold_counts(
         category_indices(feed.concepts),
         len(feed.concepts.categories),
     )
-    return counted.folds[key].counts(concept_area, category_images)
+    return {
+        key: sums.counts(concept_area, category_images)
+        for key, sums in counted.folds.items()
+    }
 
 
 def _add_remarks(run_provenance: Provenance, remarks: Remarks) -> Provenance:
