@@ -59,11 +59,9 @@ class DeviceCounter:
     category_of: Counts  # (concept,) index of its category
     # values (unit,) on the device, by layer and quantile
     values: dict[tuple[str, float], Tensor] = field(default_factory=dict)
-    fold_of: Counts | None = field(default=None, init=False)  # (image,)
 
     def __post_init__(self) -> None:
         """Copy the thresholds to the device."""
-        self.fold_of = self.part_run.feed.fold_of
         for layer, at_quantiles in self.thresholds.items():
             for at_quantile in at_quantiles:
                 key = (layer, at_quantile.quantile)
@@ -206,18 +204,17 @@ class DeviceCounter:
         annotations_by_size: Sequence[DeviceAnnotations],
     ) -> Sequence[BatchCounts]:
         """Count a layer's maps at one quantile."""
+        if maps is None:
+            return ()
         thresholds = self.values[layer, at_quantile.quantile]
-        sizes = annotations_by_size if maps is not None else ()
-        if self.fold_of is not None:
+        if self.part_run.feed.settings.folds:
             by_size = (
                 self._count_folds(layer, thresholds, maps, of_size)
-                for of_size in sizes
-                if maps is not None
+                for of_size in annotations_by_size
             )
             return list(chain.from_iterable(by_size))
         sums = self._no_sums(len(thresholds))
-        for of_size in sizes:
-            assert maps is not None
+        for of_size in annotations_by_size:
             lit_maps = self._lit_maps(thresholds, maps, of_size)
             self._add(layer, lit_maps, of_size, sums)
         return [_batch_counts(sums)]
@@ -249,7 +246,10 @@ class DeviceCounter:
         is_lit = (maps.peaks > thresholds[maps.units]) & (annotation_rows >= 0)
         indices = is_lit.nonzero()[:, 0]
         rows = sum_rows(
-            maps.units[indices], maps.images[indices], thresholds, self.fold_of
+            maps.units[indices],
+            maps.images[indices],
+            thresholds,
+            self.part_run.feed.fold_of,
         )
         return LitMaps(maps, indices, annotation_rows[indices], rows)
 

@@ -227,14 +227,10 @@ class DeviceStrategy:
                 for part_run in part_runs
                 if block.layer in part_run.state.layers
             ]
-
-            def count(
-                block: UnitBlock = block,
-                parts: Sequence[StoredMapsOfPart] = parts,
-            ) -> Counts:
-                return counter.count(block, parts)
-
-            yield self.memory.survive(count, partial(_release, part_runs, counter))
+            yield self.memory.survive(
+                partial(counter.count, block, parts),
+                partial(_release, part_runs, counter),
+            )
 
 
 def _stored_maps(part_run: PartRun, layer: str) -> StoredMapsOfPart:
