@@ -80,7 +80,8 @@ class SparseSums:
         table = np.zeros(self.size, np.int64)
         table[self.places] = self.sums
         for places, values in self.waiting:
-            table[places] += values
+            # sums beyond 32 bits are unsigned, which are not added to int64
+            table[places] += values.astype(np.int64)
         nonzero = np.flatnonzero(table)
         self.places = to_smallest_type(nonzero)
         self.sums = to_smallest_type(table[nonzero])
@@ -146,7 +147,7 @@ class FoldSums:
         intersection = np.zeros(units * self.concepts, np.int64)
         for sums in self.intersections:
             sums.compact()
-            intersection[sums.places] += sums.sums
+            intersection[sums.places] += sums.sums.astype(np.int64)
         return UnitCounts(
             torch.from_numpy(intersection.reshape(units, self.concepts)),
             torch.from_numpy(self.unit_area.sum(0)),

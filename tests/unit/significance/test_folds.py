@@ -92,6 +92,18 @@ def test_sums_are_those_of_dense_tables(
     assert np.array_equal(counts.weighted([1] * FOLDS)[0], table.sum(0))
 
 
+def test_sums_beyond_32_bits() -> None:
+    areas = np.zeros((2, CATEGORIES), np.int64)
+    rows = np.array([0, UNITS])
+    pixels = np.array([2**31, 2**33])
+    batch = BatchCounts(np.array([1, CONCEPTS + 1]), pixels, areas, rows)
+    sums = FoldSums.empty(FOLDS, UNITS, CONCEPTS, CATEGORIES)
+    for _ in range(3):
+        sums.update(batch)
+    total = (sums + sums).total(SingleProcess())
+    assert total.over_folds().intersection[0, 1] == 6 * (2**31 + 2**33)
+
+
 def test_what_waits_is_bounded() -> None:
     """No more entries wait than an eighth of the table or than there are sums."""
     sums = SparseSums.empty(800)
