@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nd_plugin.errors import RunInvalid
+from nd_plugin.method.annotations import to_smallest_type
 from nd_plugin.significance.chance_counts import ChanceCounts
 from nd_plugin.significance.fold_counts import FoldCounts, Integers
 
@@ -42,8 +43,8 @@ def pack(folds: FoldCounts | None, chance: ChanceCounts | None) -> dict[str, Any
     """Return the arrays of a layer by name; those of None are left out."""
     arrays: dict[str, Any] = {}
     if folds is not None:
-        arrays["fold_gaps"] = _to_smallest(np.diff(folds.pairs, prepend=0))
-        arrays["fold_pixels"] = _to_smallest(folds.pixels)
+        arrays["fold_gaps"] = to_smallest_type(np.diff(folds.pairs, prepend=0))
+        arrays["fold_pixels"] = to_smallest_type(folds.pixels)
         arrays["fold_unit_area"] = folds.unit_area
         arrays["fold_concept_area"] = folds.concept_area
         arrays["fold_category_images"] = folds.category_images
@@ -52,10 +53,6 @@ def pack(folds: FoldCounts | None, chance: ChanceCounts | None) -> dict[str, Any
         arrays["chance_labels"] = chance.labels
         arrays["chance_fixed_images"] = np.array(chance.fixed_images, np.int64)
     return arrays
-
-
-def _to_smallest(values: Integers) -> Any:
-    return values.astype(np.min_scalar_type(values.max(initial=0)))
 
 
 def read(stored: Arrays) -> dict[str, Any]:
