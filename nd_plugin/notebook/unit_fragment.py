@@ -86,7 +86,7 @@ def unit_html(dissection: Dissection, unit: int, images: int = TOP_IMAGES) -> st
         unshown=images - shown,
         side=SIDE,
         remarks=_remarks(dissection),
-        error_bars=unit_lines(dissection.report(), unit),
+        error_bars=unit_lines(dissection, unit),
     )
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nd_plugin.contracts.provenance import Provenance, Settings
 from nd_plugin.report.error_bars.columns import (
     error_bar_columns,
     error_bar_content,
-    error_bar_values,
+    unit_values,
 )
 from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import (
@@ -23,6 +23,9 @@ from nd_plugin.report.layer_report import (
 )
 from nd_plugin.report.thresholds.sweep import quantile_sweeps
 from nd_plugin.report.thresholds.tables import sweep_content
+
+if TYPE_CHECKING:
+    from nd_plugin.results.dissection import Dissection
 
 UNIT_COLUMNS = (
     "unit",
@@ -46,22 +49,28 @@ def unit_row(score: UnitScore) -> dict[str, Any]:
     return row
 
 
-def unit_rows(report: LayerReport) -> list[dict[str, Any]]:
+def unit_rows(
+    scores: Iterable[UnitScore], dissection: Dissection | None
+) -> list[dict[str, Any]]:
     """Return the columns of units.csv of each unit, and those of error bars where there are any."""
-    pairs = zip(report.scores, error_bar_values(report), strict=True)
-    return [{**unit_row(score), **values} for score, values in pairs]
+    return [
+        {**unit_row(score), **unit_values(dissection, score.unit)}
+        for score in scores
+    ]
 
 
-def units_csv(report: LayerReport) -> str:
+def units_csv(dissection: Dissection) -> str:
     """Return units.csv: a line for each unit, columns `UNIT_COLUMNS` and those of error bars."""
-    columns = (*UNIT_COLUMNS, *error_bar_columns([report]))
-    return _csv(columns, unit_rows(report))
+    columns = (*UNIT_COLUMNS, *error_bar_columns([dissection]))
+    return _csv(columns, unit_rows(dissection.unit_scores(), dissection))
 
 
 def unit_contents(report: LayerReport) -> list[dict[str, Any]]:
     """Return everything that is known of each unit, by name."""
-    pairs = zip(report.scores, error_bar_values(report), strict=True)
-    return [{**asdict(score), **values} for score, values in pairs]
+    return [
+        {**asdict(score), **unit_values(report.dissection, score.unit)}
+        for score in report.scores
+    ]
 
 
 def to_csv(reports: Sequence[LayerReport]) -> str:
@@ -70,19 +79,20 @@ def to_csv(reports: Sequence[LayerReport]) -> str:
     The column ``run`` precedes where there are several, and ``unit_in_file`` follows where a file
     that was read numbers its units from 1.
     """
-    columns = ["layer", *UNIT_COLUMNS, *error_bar_columns(reports)]
+    dissections = [report.dissection for report in reports]
+    columns = ["layer", *UNIT_COLUMNS, *error_bar_columns(dissections)]
     if any(report.run for report in reports):
         columns.insert(0, "run")
     if any(report.first_unit_in_source for report in reports):
         columns.append(UNIT_IN_FILE)
     rows = []
     for report in reports:
-        for unit_values in unit_rows(report):
+        for of_unit in unit_rows(report.scores, report.dissection):
             row = {
                 "run": report.run,
                 "layer": report.layer,
-                **unit_values,
-                UNIT_IN_FILE: unit_values["unit"] + report.first_unit_in_source,
+                **of_unit,
+                UNIT_IN_FILE: of_unit["unit"] + report.first_unit_in_source,
             }
             # a run without error bars leaves their columns empty beside one that has them
             rows.append({name: row.get(name, "") for name in columns})

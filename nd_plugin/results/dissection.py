@@ -197,7 +197,7 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer, SignificantLayer):
                 self.chance,
                 optional={"category_pixels": self.category_pixels},
             ),
-            UNITS: units_csv(self.report()).encode(),
+            UNITS: units_csv(self).encode(),
         }
         if self.pictures is not None:
             files[PICTURES] = pictures_format.pack(self.pictures)
@@ -223,7 +223,7 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer, SignificantLayer):
         precision,recall,f1,correlation; with folds iou_low,iou_high,stability,margin,
         second_concept; with permutations p_value,q_value.
         """
-        write_file(Path(path), units_csv(self.report()).encode())
+        write_file(Path(path), units_csv(self).encode())
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return summary, units, settings and provenance as JSON, and write it to ``path``."""

@@ -180,7 +180,7 @@ class UnitView:
             "threshold": score.threshold,
             "quantile": self.dissection.settings.quantile,
             "state": score.state,
-            **unit_values(self.dissection.report(), self.unit),
+            **unit_values(self.dissection, self.unit),
             "next_concepts": [asdict(match) for match in self.next_concepts()],
             "top_images": [
                 {"image": name, "activation": activation}
@@ -238,7 +238,7 @@ class UnitView:
         colours = category_colours(self.dissection.categories)
         colour = colours[self.score.category] if self.score.detector else ""
         yield Text(self.headline, style=f"bold {colour}")
-        for line in unit_lines(self.dissection.report(), self.unit):
+        for line in unit_lines(self.dissection, self.unit):
             yield Text(line)
         quantile = self.dissection.settings.quantile
         threshold = f"{self.score.threshold:.4g}"

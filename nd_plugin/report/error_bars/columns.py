@@ -2,63 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from nd_plugin.report.error_bars.records import ChanceLevel, LayerIntervals
-from nd_plugin.report.layer_report import LayerReport
+
+if TYPE_CHECKING:
+    from nd_plugin.report.layer_report import LayerReport
+    from nd_plugin.results.dissection import Dissection
 
 INTERVAL_COLUMNS = ("iou_low", "iou_high", "stability", "margin", "second_concept")
 CHANCE_COLUMNS = ("p_value", "q_value")
 ERROR_BAR_COLUMNS = INTERVAL_COLUMNS + CHANCE_COLUMNS
 
 
-def error_bar_columns(reports: Sequence[LayerReport]) -> list[str]:
-    """Return the columns that any of some reports has."""
+def error_bar_columns(dissections: Iterable[Dissection | None]) -> list[str]:
+    """Return the columns that any of some layers has."""
+    layers = [dissection for dissection in dissections if dissection is not None]
     columns: list[str] = []
-    if any(report.intervals is not None for report in reports):
+    if any(layer.folds is not None for layer in layers):
         columns += INTERVAL_COLUMNS
-    if any(report.chance_level is not None for report in reports):
+    if any(layer.chance is not None for layer in layers):
         columns += CHANCE_COLUMNS
     return columns
 
 
-def error_bar_values(report: LayerReport) -> list[dict[str, Any]]:
-    """Return the values of each unit, in the order of the scores; empty where there are none."""
-    return [unit_values(report, index) for index in range(len(report.scores))]
-
-
-def unit_values(report: LayerReport, unit: int) -> dict[str, Any]:
+def unit_values(dissection: Dissection | None, unit: int) -> dict[str, Any]:
     """Return the columns of one unit, those that its run has."""
     values: dict[str, Any] = {}
-    if report.intervals is not None:
-        values |= _interval_values(report, report.intervals, unit)
-    if report.chance_level is not None:
-        values |= _chance_values(report.chance_level, unit)
+    if dissection is None:
+        return values
+    if dissection.folds is not None:
+        values |= _interval_values(dissection, dissection.intervals(), unit)
+    if dissection.chance is not None:
+        values |= _chance_values(dissection.chance_level, unit)
     return values
 
 
 def _interval_values(
-    report: LayerReport, intervals: LayerIntervals, unit: int
+    dissection: Dissection, intervals: LayerIntervals, unit: int
 ) -> dict[str, Any]:
     interval = intervals.iou(unit)
+    second = int(intervals.seconds[unit])
     return {
         "iou_low": interval.low,
         "iou_high": interval.high,
         "stability": float(intervals.stability[unit]),
         "margin": float(intervals.margins[unit]),
-        "second_concept": second_concept(report, intervals, unit),
+        # that the unit matches best after its label
+        "second_concept": dissection.concepts[second].name,
     }
-
-
-def second_concept(
-    report: LayerReport, intervals: LayerIntervals, unit: int
-) -> str:
-    """Return the name of the concept that a unit matches best after its label."""
-    dissection = report.dissection
-    if dissection is None:
-        return ""
-    return dissection.concepts[int(intervals.seconds[unit])].name
 
 
 def _chance_values(chance: ChanceLevel, unit: int) -> dict[str, Any]:

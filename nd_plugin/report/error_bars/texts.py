@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nd_plugin.report.error_bars.columns import unit_values
 from nd_plugin.report.error_bars.records import (
     ChanceLevel,
@@ -11,6 +13,9 @@ from nd_plugin.report.error_bars.records import (
     LayerIntervals,
 )
 from nd_plugin.report.layer_report import LayerReport
+
+if TYPE_CHECKING:
+    from nd_plugin.results.dissection import Dissection
 
 FEW = 10  # a smaller number is shown with a decimal
 
@@ -91,21 +96,22 @@ def chance_line(chance: ChanceLevel) -> str:
     )
 
 
-def unit_lines(report: LayerReport, unit: int) -> list[str]:
+def unit_lines(dissection: Dissection, unit: int) -> list[str]:
     """Return how sure a unit's IoU and label are: no line, one or two."""
-    values = unit_values(report, unit)
+    values = unit_values(dissection, unit)
     lines = []
-    if report.intervals is not None:
-        interval = iou_range_text(report.intervals.iou(unit))
-        level = f"{report.intervals.level * 100:g} %"
+    if dissection.folds is not None:
+        intervals = dissection.intervals()
+        interval = iou_range_text(intervals.iou(unit))
+        level = f"{intervals.level * 100:g} %"
         lines.append(
             f"IoU {interval} ({level} interval); label kept in "
             f"{per_cent(values['stability'])} of the resamples, IoU {values['margin']:.4f} above "
             f"the second ({values['second_concept']})"
         )
-    if report.chance_level is not None:
+    if dissection.chance is not None:
         lines.append(
             f"p-value {values['p_value']:.2g}, q-value {values['q_value']:.2g} "
-            f"({report.chance_level.permutations} permutations)"
+            f"({dissection.chance.permutations} permutations)"
         )
     return lines

@@ -150,10 +150,10 @@ class TestTables:
 
     def test_folds_or_permutations_alone(self, result: Dissection) -> None:
         only_folds = replace(result, chance=None)
-        header = tables.units_csv(only_folds.report()).splitlines()[0]
+        header = tables.units_csv(only_folds).splitlines()[0]
         assert header == ",".join([*UNIT_COLUMNS, *NEW_COLUMNS[:5]])
         only_chance = replace(result, folds=None)
-        header = tables.units_csv(only_chance.report()).splitlines()[0]
+        header = tables.units_csv(only_chance).splitlines()[0]
         assert header == ",".join([*UNIT_COLUMNS, *NEW_COLUMNS[5:]])
 
     def test_beside_a_run_without(
@@ -282,6 +282,6 @@ def test_nothing_changes_without_folds_and_permutations(
         for trace in TRACES:
             assert trace not in text, trace
     assert plot_detectors(pictured).lines[:] == []
-    assert tables.units_csv(report).splitlines()[0] == ",".join(UNIT_COLUMNS)
+    assert tables.units_csv(pictured).splitlines()[0] == ",".join(UNIT_COLUMNS)
     assert report.intervals is None
     assert report.chance_level is None
