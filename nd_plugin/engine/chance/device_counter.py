@@ -20,6 +20,7 @@ from nd_plugin.accelerator.map_counts import LitMaps, MapCounter
 from nd_plugin.candidates.device_maps import JoinedMaps
 from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.candidates.sparse_maps import SparseMaps
+from nd_plugin.engine.chance.annotation_store import StoredLabels
 from nd_plugin.engine.chance.permuted import Permuted, UnitBlock
 from nd_plugin.machine.transfers import to_device
 from nd_plugin.method.annotations import Counts
@@ -29,6 +30,7 @@ from nd_plugin.receptive_fields.geometry import Geometry, Size
 from nd_plugin.significance.sum_rows import SumRows
 
 MAPS_BYTES = 2**28  # of sparse maps that are joined
+BYTES_PER_MEMBER = 4  # of a label of a combination, at most
 
 
 @dataclass(frozen=True)
@@ -160,10 +162,8 @@ class DeviceChanceCounter:
         # of other processes' images, some are not needed here
         is_stored = np.array([image in store for image in strata.images.tolist()])
         rows = np.flatnonzero(has_size & is_stored)
-        images = strata.images[rows].tolist()
-        nbytes = sum(store.of(image).nbytes for image in images)
-        # combinations may be widened, and are padded
-        if 2 * nbytes > self.memory.annotations:
+        stored = [store.of(image) for image in strata.images[rows].tolist()]
+        if joined_bytes(stored) > self.memory.annotations:
             return None
         return self._copied(rows, size)
 
@@ -180,3 +180,12 @@ class DeviceChanceCounter:
             members,
             find_categories(members, category_of, self.permuted.category_count),
         )
+
+
+def joined_bytes(stored: Sequence[StoredLabels]) -> int:
+    """Estimate the bytes of annotations side by side: of one type, and padded to the largest."""
+    pixel_bytes = max(labels.combinations.nbytes for labels in stored)
+    combinations = max(len(labels.slots) for labels in stored)
+    labels_of_each = max(labels.slots.shape[1] for labels in stored)
+    member_bytes = BYTES_PER_MEMBER * combinations * labels_of_each
+    return len(stored) * (pixel_bytes + member_bytes)

@@ -13,7 +13,9 @@ from random_data import random_planes
 
 from nd_plugin import Annotation, NotSaved
 from nd_plugin.engine.chance.annotation_store import AnnotationStore
+from nd_plugin.engine.chance.device_counter import joined_bytes
 from nd_plugin.method.annotations import LabelCombinations
+from nd_plugin.probe_data.annotation_tensors import AnnotationTensors
 
 
 def labels_of(image: int) -> LabelCombinations:
@@ -36,6 +38,18 @@ def test_what_is_stored_is_read(memory: int) -> None:
             assert np.array_equal(combined.members, expected.members)
             assert np.array_equal(combined.concepts, expected.concepts)
         assert 3 in store and 12 not in store
+
+
+def test_bytes_of_annotations_side_by_side() -> None:
+    """One image of many combinations makes those of all others as long."""
+    with closing(AnnotationStore(10**9)) as store:
+        for image in range(12):
+            store.add(image, labels_of(image))
+        stored = [store.of(image) for image in range(12)]
+    labels = [of_image.combined((9, 7)) for of_image in stored]
+    tensors = AnnotationTensors.of(range(12), labels)
+    nbytes = tensors.combinations.nbytes + tensors.members.nbytes
+    assert nbytes <= joined_bytes(stored) <= 2 * nbytes
 
 
 @pytest.mark.parametrize("full", ["write", "flush"])
