@@ -13,7 +13,7 @@ from nd_plugin.experiments.probing.object_detectors import (
     NetworkPoints,
     match_networks,
 )
-from nd_plugin.experiments.rotation.spread import Spread
+from nd_plugin.experiments.spread import Spread
 from nd_plugin.report.error_bars.records import ChanceLevel
 from reproduce.dissections import (
     ALL_LAYERS,

@@ -35,7 +35,7 @@ from nd_plugin.experiments.rotation.rotate import (
     RotationRun,
     rotate,
 )
-from nd_plugin.experiments.rotation.spread import Spread
+from nd_plugin.experiments.spread import Spread
 from nd_plugin.experiments.rotation.study import RotationStudy
 from nd_plugin.experiments.rotation.text import render
 from nd_plugin.probe_data.batches import Feed
