@@ -24,6 +24,7 @@ from nd_plugin.engine.run import run
 from nd_plugin.errors import BadInput, NDError, NotSaved, RunInvalid
 from nd_plugin.experiments.evolution.content_keys import content_key
 from nd_plugin.experiments.evolution.stages import Stage
+from nd_plugin.experiments.records import at_min_iou
 from nd_plugin.plugins.layer_patterns import choose_layers
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.probe_data.batches import Feed
@@ -215,6 +216,4 @@ def load_stage_layer(folder: Path, key: str, min_iou: float) -> Dissection:
 
     Raises RunInvalid.
     """
-    dissection = run_folder.load_run(folder / RUNS / key)[0]
-    settings = replace(dissection.settings, min_iou=min_iou)
-    return replace(dissection, settings=settings)
+    return at_min_iou(run_folder.load_run(folder / RUNS / key)[0], min_iou)

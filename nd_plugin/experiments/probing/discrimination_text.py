@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
@@ -20,6 +19,7 @@ from nd_plugin.experiments.probing.object_detectors import (
     NetworkPoint,
     NetworkPoints,
 )
+from nd_plugin.experiments.spread import Spread
 from nd_plugin.report.colours import FAINT, WARNING
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
 from nd_plugin.report.error_bars.records import CountInterval
@@ -92,14 +92,14 @@ def _rotation_table(layer: LayerAccuracy) -> AdaptiveTable:
         by_alpha.setdefault(item.alpha, []).append(item)
     rows = []
     for alpha, items in by_alpha.items():
-        means = [item.accuracy.mean for item in items]
-        deviation = f"{np.std(means, ddof=1):.4f}" if len(means) > 1 else "–"
+        spread = Spread.of([item.accuracy.mean for item in items])
+        deviation = spread.deviation
         cells = (
             f"{layer.layer} rotated, α {alpha:g}",
             str(len(items)),
-            f"{np.mean(means):.4f}",
-            deviation,
-            f"{min(means):.4f} to {max(means):.4f}",
+            f"{spread.mean:.4f}",
+            "–" if deviation is None else f"{deviation:.4f}",
+            f"{min(spread.values):.4f} to {max(spread.values):.4f}",
         )
         rows.append(tuple(Text(cell) for cell in cells))
     headers = ("basis", "rotations", "accuracy", "deviation", "range")
