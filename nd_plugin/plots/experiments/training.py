@@ -20,9 +20,9 @@ from nd_plugin.plots.curves import (
     BAND_OPACITY,
     PLOT_HEIGHT,
     Repeats,
+    grouped_reports,
     plot_emergence,
 )
-from nd_plugin.plots.named_results import report_of
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
     LEGEND_ROW,
@@ -106,9 +106,9 @@ def _add_intervals(
 ) -> None:
     """Draw the intervals of all unique detectors, where each stage has one run, with folds."""
     intervals = [
-        unique_interval(report_of(repeats[0]))
-        for repeats in results
-        if isinstance(repeats, list | tuple) and len(repeats) == 1
+        unique_interval(repeats[0])
+        for repeats in grouped_reports(results)
+        if len(repeats) == 1
     ]
     ends = [(item.low, item.high) for item in intervals if item is not None]
     if len(ends) < len(steps):

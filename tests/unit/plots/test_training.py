@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from folded import folded
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
@@ -69,6 +70,22 @@ class TestTraining:
         figure = plot_training({"x": [[blank, full], [full, full]]}, [1, 2])
         assert curves(figure.axes[0])["all"] == [1, 2]
         assert len(figure.axes[0].collections) == 3, "a band for each curve"
+
+    def test_single_runs_with_folds_have_the_band_of_their_intervals(
+        self, dissection: Dissection
+    ) -> None:
+        overlaps = np.full((10, 4), 200)
+        overlaps[:6, 0] = 0
+        overlaps[6:, 0] = 190  # an IoU of 0.04 from four of ten folds
+        run = folded(dissection, overlaps)
+        interval = run.report().intervals
+        assert interval is not None
+        unique = interval.counts.unique_detectors
+        for stage in (run, [run]):
+            figure = plot_training({"x": [stage, stage]}, [1, 2])
+            (band,) = figure.axes[0].collections
+            ends = np.asarray(band.get_datalim(figure.axes[0].transData))
+            assert ends[:, 1].tolist() == [unique.low, unique.high]
 
     @pytest.mark.parametrize(
         ("steps", "scale"),
