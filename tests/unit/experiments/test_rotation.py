@@ -35,9 +35,9 @@ from nd_plugin.experiments.rotation.rotate import (
     RotationRun,
     rotate,
 )
-from nd_plugin.experiments.spread import Spread
 from nd_plugin.experiments.rotation.study import RotationStudy
 from nd_plugin.experiments.rotation.text import render
+from nd_plugin.experiments.spread import Spread
 from nd_plugin.plots.experiments.rotations import draw
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.report.terminal import plain_text
