@@ -13,7 +13,6 @@ from nd_plugin.experiments.probing.discrimination import (
     LayerAccuracy,
     RotatedAccuracy,
 )
-from nd_plugin.experiments.probing.linear_svm import ClassAccuracy
 from nd_plugin.experiments.probing.object_detectors import (
     ALL,
     NetworkPoint,
@@ -70,7 +69,7 @@ def _layer_table(result: Discrimination) -> AdaptiveTable:
             Text(layer.layer),
             Text(str(layer.units)),
             Text(f"{layer.accuracy.mean:.4f}", style="bold"),
-            Text(interval_text(layer.accuracy)),
+            Text(interval_text(layer.accuracy.interval)),
             Text(f"{layer.accuracy.overall:.4f}"),
         )
         for layer in result.layers
@@ -79,9 +78,9 @@ def _layer_table(result: Discrimination) -> AdaptiveTable:
     return AdaptiveTable(headers, tuple(rows), lead=0, right=(1, 2, 3, 4))
 
 
-def interval_text(accuracy: ClassAccuracy) -> str:
+def interval_text(interval: tuple[float, float]) -> str:
     """Return the interval of an accuracy."""
-    low, high = accuracy.interval
+    low, high = interval
     return f"{low:.4f} to {high:.4f}"
 
 
@@ -121,13 +120,12 @@ def render_points(points: NetworkPoints) -> RenderableType:
     title = Text("accuracy against unique detectors", style="bold")
     rows = []
     for point in points.points:
-        low, high = point.interval
         cells = (
             point.network,
             point.layer,
             detectors_text(point),
             f"{point.accuracy:.4f}",
-            f"{low:.4f} to {high:.4f}",
+            interval_text(point.interval),
         )
         rows.append(tuple(Text(cell) for cell in cells))
     counted = "unique" if points.category == ALL else f"unique {points.category}"
