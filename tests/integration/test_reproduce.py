@@ -248,3 +248,9 @@ def test_an_unknown_step_is_an_error(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         command.main(["dream"])
     assert "no step 'dream'" in capsys.readouterr().err
+
+
+def test_work_needs_a_process(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--processes", "0"])
+    assert "--processes is 0; expected 1 or more" in capsys.readouterr().err
