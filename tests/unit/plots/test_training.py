@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from folded import folded
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from nd_plugin import Dissection
@@ -21,12 +19,6 @@ from nd_plugin.plots.experiments.discrimination import (
 )
 from nd_plugin.plots.experiments.histories import UNIT_ROWS, plot_histories
 from nd_plugin.plots.experiments.training import plot_kept, plot_training
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 @pytest.fixture
