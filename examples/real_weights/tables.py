@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 SETS = ("camvid", "shapes")
@@ -37,11 +38,6 @@ def by_category(layer: dict[str, Any]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items() if count)
 
 
-def median(values: list[float]) -> float:
-    """Return the middle value, the lower one of two."""
-    return sorted(values)[(len(values) - 1) // 2]
-
-
 def layers(folder: Path) -> str:
     """Return a row for each layer: counts with intervals, chance, stability of names."""
     rows = []
@@ -60,7 +56,7 @@ def layers(folder: Path) -> str:
                     interval(layer, "detectors"),
                     f"{chance['detectors']['mean']:.1f}",
                     f"{chance['false_discovery_rate']:.2f}",
-                    f"{median(stability):.2f}" if stability else "",
+                    f"{median_low(stability):.2f}" if stability else "",
                     by_category(layer),
                 ]
             )
@@ -82,8 +78,10 @@ def layers(folder: Path) -> str:
 def thresholds(folder: Path) -> str:
     """Return a row for each network and quantile."""
     rows = []
+    references = set()
     for name, network, content in contents(folder, "thresholds"):
         for sweep in content["quantile_sweeps"]:
+            references.add(f"{sweep['reference']:g}")
             for point in sweep["points"]:
                 low, high = point["intervals"]["unique_detectors"]
                 rows.append(
@@ -109,7 +107,7 @@ def thresholds(folder: Path) -> str:
         "detectors",
         "by chance",
         "median IoU",
-        "label of τ 0.005",
+        f"label of τ {', '.join(sorted(references))}",
         "best IoU here",
     ]
     return table(headers, rows)

@@ -76,7 +76,10 @@ def _parts(value: Any, unknown: list[str]) -> Iterable[Any]:
         return repr(value), type(value).forward, dict(value.state_dict())
     if isinstance(value, dict):
         return [part for pair in value.items() for part in pair]
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, set | frozenset):
+        # their order differs from process to process
+        return sorted(value, key=repr)
+    if isinstance(value, list | tuple):
         return value
     return _object_parts(value, unknown)
 
@@ -92,7 +95,7 @@ def _object_parts(value: Any, unknown: list[str]) -> Iterable[Any]:
 
 def _function_parts(function: FunctionType) -> Iterable[Any]:
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    names = function.__code__.co_names
+    names = _named(function.__code__)
     namespace = function.__globals__
     known = [namespace[name] for name in names if name in namespace]
     globals_used = [_global_part(value, function) for value in known]
@@ -104,6 +107,15 @@ def _function_parts(function: FunctionType) -> Iterable[Any]:
         cells,
         globals_used,
     )
+
+
+def _named(code: CodeType) -> Iterable[str]:
+    """Return the names that code uses, each once, with those of functions defined in it."""
+    names = dict.fromkeys(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names.update(dict.fromkeys(_named(constant)))
+    return names
 
 
 def _global_part(value: Any, function: FunctionType) -> Any:

@@ -19,6 +19,7 @@ from nd_plugin.bases.encoder import ACTIVATIONS, Encoder
 from nd_plugin.bases.function_fingerprint import fingerprint_function
 from nd_plugin.bases.tensor_files import open_tensors
 from nd_plugin.errors import BadInput
+from nd_plugin.method.finite import at_least_float32
 
 OPTIONS = ("activation", "k", "transpose")
 
@@ -62,8 +63,7 @@ def _matrix(source: Tensor | np.ndarray[Any, Any]) -> Tensor:
     tensor = torch.as_tensor(source).detach()
     if tensor.is_complex():
         raise BadInput("a matrix of complex numbers is no basis of real maps")
-    is_exact = tensor.dtype in (torch.float32, torch.float64)
-    return tensor if is_exact else tensor.float()
+    return at_least_float32(tensor)
 
 
 def encoder_basis(

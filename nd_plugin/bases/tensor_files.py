@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin.errors import BadInput
+from nd_plugin.method.finite import at_least_float32
 
 MOST_BYTES = 2**33  # of a file's tensors, 8 GiB
 ENDINGS = (".npz", ".safetensors")
@@ -45,8 +46,7 @@ class TensorFile(ABC):
         except Exception as error:
             # damaged archives raise anything
             raise _damaged(self.path, error) from error
-        is_exact = tensor.dtype in (torch.float32, torch.float64)
-        return tensor if is_exact else tensor.float()
+        return at_least_float32(tensor)
 
     def number(self, name: str) -> float | None:
         """Return a single number that is stored under a name, as a tensor or as text."""

@@ -23,6 +23,11 @@ class UnitLabel:
     iou: float
     detector: bool
 
+    @classmethod
+    def of(cls, score: UnitScore) -> UnitLabel:
+        """Return the label of a unit of a report."""
+        return cls(score.concept, score.category, score.iou, score.detector)
+
 
 @dataclass(frozen=True)
 class UnitChange:
@@ -82,7 +87,7 @@ def compare_units(
         if change == KEPT:
             kept.append(model_score.unit)
         elif change:
-            labels = (_label(model_score), _label(origin_score))
+            labels = (UnitLabel.of(model_score), UnitLabel.of(origin_score))
             changes.append(UnitChange(model_score.unit, change, *labels))
     return tuple(kept), tuple(changes)
 
@@ -98,10 +103,6 @@ def _change(model: UnitScore, origin: UnitScore) -> str:
     if origin.detector:
         return LOST
     return GAINED if model.detector else ""
-
-
-def _label(score: UnitScore) -> UnitLabel:
-    return UnitLabel(score.concept, score.category, score.iou, score.detector)
 
 
 def count_changes(

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nd_plugin.errors import BadInput
-from nd_plugin.plots.named_results import report_of
+from nd_plugin.plots.named_results import flattened, report_of
 from nd_plugin.report.json_text import document_text
-from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.thresholds.sweep import QuantileSweep, quantile_sweeps
 from nd_plugin.report.thresholds.tables import sweep_content, sweeps_csv
 from nd_plugin.results.atomic_files import write_file
@@ -30,7 +29,7 @@ def sweep_quantiles(results: Any) -> list[QuantileSweep]:
     Raises:
         BadInput: No layer at two quantiles or more.
     """
-    reports = _reports(results)
+    reports = [report_of(result) for result in flattened(results)]
     sweeps = quantile_sweeps(reports)
     if not sweeps:
         quantiles = {report.summary.quantile for report in reports}
@@ -41,15 +40,6 @@ def sweep_quantiles(results: Any) -> list[QuantileSweep]:
             "dissect(…, quantile=[0.0025, 0.005, 0.01])"
         )
     return sweeps
-
-
-def _reports(results: Any) -> list[LayerReport]:
-    if not isinstance(results, list | tuple):
-        return [report_of(results)]
-    reports: list[LayerReport] = []
-    for entry in results:
-        reports += _reports(entry)
-    return reports
 
 
 def save_sweeps(sweeps: Sequence[QuantileSweep], path: str | Path) -> Path:

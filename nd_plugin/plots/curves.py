@@ -83,7 +83,7 @@ def plot_quantiles(
     differ by a factor of 10 or more. Arguments, return and errors: `plot_emergence`.
     """
     if quantiles is None:
-        quantiles = [_own_quantile(group) for group in _groups(results)]
+        quantiles = [_own_quantile(group) for group in grouped_reports(results)]
     ax = _plot_curves(
         results, quantiles, "quantiles", "fraction τ above the threshold", ax
     )
@@ -119,7 +119,7 @@ def _own_quantile(reports: Sequence[LayerReport]) -> float:
     return quantile
 
 
-def _groups(results: Any) -> list[list[LayerReport]]:
+def grouped_reports(results: Any) -> list[list[LayerReport]]:
     """Return the reports of each point of a curve, one or repeats. Raises BadInput."""
     if not isinstance(results, list | tuple) or not results:
         raise BadInput(
@@ -142,7 +142,7 @@ def _plot_curves(
     xlabel: str,
     ax: Axes | None,
 ) -> Axes:
-    groups = _groups(results)
+    groups = grouped_reports(results)
     if len(positions) != len(groups):
         raise BadInput(
             f"{len(groups)} results and {len(positions)} {subject}; expected one of these for "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -16,26 +15,18 @@ from nd_plugin.plots.named_results import (
     unique_label,
 )
 from nd_plugin.plots.style import (
-    AXIS_HEIGHT,
-    COLUMN_WIDTH,
-    ROW_HEIGHT,
-    SMALL,
-    folded,
+    TICKS,
+    bar_axes,
     legend_above,
-    legend_height,
-    names_width,
-    row_height,
-    styled_axes,
+    shown_colours,
+    stack_bars,
     swatches,
+    write_behind,
 )
 from nd_plugin.report.categories import all_categories
-from nd_plugin.report.colours import category_colours
 from nd_plugin.report.error_bars.texts import detectors_interval, unique_interval
 from nd_plugin.report.layer_report import LayerReport
 
-BAR_SHARE = 0.72  # of the height of a row
-BAR_WIDTH = 2.2  # inches, of the longest, its total included
-TICKS = 6  # at most, on the axis
 ROOM_FOR_TOTALS = 1.16  # length of the axis, relative to the longest bar
 
 Values = dict[str, dict[str, float]]  # of a result's name and a category
@@ -117,63 +108,20 @@ def _draw(
     ends: Mapping[str, Ends],
 ) -> Axes:
     """Draw stacked bars, the first result at the top, with the total behind each."""
-    categories = _shown_categories(list(values.values()), reports)
-    rows = len(values)
-    height = (
-        AXIS_HEIGHT
-        + rows * row_height(values, ROW_HEIGHT)
-        + legend_height(categories)
-    )
-    all_colours = category_colours(all_categories(list(reports.values())))
-    colours = {category: all_colours[category] for category in categories}
-    width = BAR_WIDTH + names_width(values)
-    with styled_axes(ax, height, max(width, COLUMN_WIDTH)) as axes:
-        totals = _draw_stacks(axes, values, colours)
+    bars = list(values.values())
+    colours = shown_colours(all_categories(list(reports.values())), bars)
+    with bar_axes(ax, values, colours) as axes:
+        totals = stack_bars(axes, bars, colours)
         _draw_whiskers(axes, list(ends.values()))
         furthest = [
             max(total, *interval) if interval else total
             for total, interval in zip(totals, ends.values(), strict=True)
         ]
         for row, total in enumerate(totals):
-            axes.annotate(
-                total_format.format(total),
-                (furthest[row], row),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=SMALL,
-            )
-        labels = [folded(name) for name in values]
-        axes.set_yticks(range(rows), labels=labels, parse_math=False)
-        axes.set_ylim(rows - 0.5, -0.5)
+            write_behind(axes, furthest[row], row, total_format.format(total))
         axes.set_xlim(0, max(*furthest, 0.0) * ROOM_FOR_TOTALS or 1.0)
-        axes.tick_params(axis="y", length=0)
         legend_above(axes, swatches(colours))
     return axes
-
-
-def _draw_stacks(
-    ax: Axes, values: Values, colours: Mapping[str, str]
-) -> Sequence[float]:
-    """Draw the parts of each bar, category by category; return the lengths of the bars."""
-    rows = np.arange(len(values))
-    ends = np.zeros(len(values))
-    for category, colour in colours.items():
-        widths = np.array([counts.get(category, 0) for counts in values.values()])
-        ax.barh(
-            rows,
-            widths,
-            left=ends,
-            height=BAR_SHARE,
-            color=colour,
-            # parts are told apart where two colours look alike
-            edgecolor=ax.get_facecolor(),
-            linewidth=0.6,
-            label=category,
-        )
-        ends = ends + widths
-    lengths: list[float] = ends.tolist()
-    return lengths
 
 
 def _draw_whiskers(ax: Axes, ends: Sequence[Ends]) -> None:
@@ -189,14 +137,3 @@ def _draw_whiskers(ax: Axes, ends: Sequence[Ends]) -> None:
                 marker="|",
                 markersize=4,
             )
-
-
-def _shown_categories(
-    counts: Sequence[Mapping[str, float]], reports: Mapping[str, LayerReport]
-) -> list[str]:
-    """Return the categories that any result has detectors of."""
-    return [
-        category
-        for category in all_categories(list(reports.values()))
-        if any(values.get(category) for values in counts)
-    ]

@@ -45,7 +45,7 @@ def named_reports(results: Results) -> dict[str, LayerReport]:
     if isinstance(results, Mapping):
         reports = {str(name): report_of(result) for name, result in results.items()}
     else:
-        reports_in_order = [report_of(result) for result in _flat(results)]
+        reports_in_order = [report_of(result) for result in flattened(results)]
         names = distinct_names(reports_in_order)
         reports = dict(zip(names, reports_in_order, strict=True))
     if not reports:
@@ -90,12 +90,13 @@ def reports_of_units(results: Results) -> dict[str, LayerReport]:
     return reports
 
 
-def _flat(results: Any) -> list[Any]:
+def flattened(results: Any) -> list[Any]:
+    """Return the results in lists of any depth; a result alone as a list of one."""
     if not isinstance(results, list | tuple):
         return [results]
     flat: list[Any] = []
     for result in results:
-        flat += _flat(result)
+        flat += flattened(result)
     return flat
 
 

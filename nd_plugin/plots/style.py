@@ -7,19 +7,31 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import (
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from nd_plugin.errors import BadInput
+from nd_plugin.report.colours import category_colours
 
 COLUMN_WIDTH = 3.5  # inches, of a paper with two columns
 ROW_HEIGHT = 0.24  # inches, of a bar and the gap to the next
+BAR_SHARE = 0.72  # of the height of a row
+BAR_WIDTH = 2.2  # inches, of the longest bar, its total included
+BAR_GAP = 4.0  # points, between a bar and the text behind it
+TICKS = 6  # at most, on an axis of counts
 AXIS_HEIGHT = 0.55  # inches, of an axis with its label
 LEGEND_ROW = 0.17  # inches
 LINE_HEIGHT = 0.125  # inches, of small text
@@ -89,6 +101,84 @@ def styled_axes(
         yield axes
 
 
+@contextmanager
+def styled_panels(
+    count: int, height: float
+) -> Iterator[tuple[Figure, Sequence[Axes]]]:
+    """Yield a new pyplot figure in our style, and axes below each other, of ``height`` inches."""
+    with plt.rc_context(STYLE):
+        figure, grid = plt.subplots(
+            count,
+            figsize=(COLUMN_WIDTH, count * height),
+            layout="constrained",
+            squeeze=False,
+            FigureClass=NotebookFigure,
+        )
+        yield figure, list(grid[:, 0])
+
+
+@contextmanager
+def bar_axes(
+    ax: Axes | None, names: Collection[str], legend: Collection[str] = ()
+) -> Iterator[Axes]:
+    """Yield `styled_axes` with a row for each name, the first at the top, and room for a legend."""
+    rows = max(len(names), 1)
+    height = AXIS_HEIGHT + rows * row_height(names, ROW_HEIGHT)
+    width = max(COLUMN_WIDTH, BAR_WIDTH + names_width(names))
+    with styled_axes(ax, height + legend_height(legend), width) as axes:
+        labels = [folded(name) for name in names]
+        axes.set_yticks(range(len(names)), labels=labels, parse_math=False)
+        axes.set_ylim(rows - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        yield axes
+
+
+def shown_colours(
+    categories: Iterable[str], bars: Collection[Mapping[str, float]]
+) -> dict[str, str]:
+    """Return the colours of the categories that any bar has a part of."""
+    return {
+        category: colour
+        for category, colour in category_colours(categories).items()
+        if any(bar.get(category) for bar in bars)
+    }
+
+
+def stack_bars(
+    ax: Axes, bars: Sequence[Mapping[str, float]], colours: Mapping[str, Any]
+) -> list[float]:
+    """Draw a bar of coloured parts in each row; return the lengths of the bars."""
+    ends = np.zeros(len(bars))
+    for part, colour in colours.items():
+        widths = np.array([bar.get(part, 0) for bar in bars], np.float64)
+        ax.barh(
+            range(len(bars)),
+            widths,
+            left=ends,
+            height=BAR_SHARE,
+            color=colour,
+            # parts are told apart where two colours look alike
+            edgecolor=ax.get_facecolor(),
+            linewidth=0.6,
+            label=part,
+        )
+        ends = ends + widths
+    lengths: list[float] = ends.tolist()
+    return lengths
+
+
+def write_behind(ax: Axes, end: float, row: int, text: str) -> None:
+    """Write a text behind the end of a bar."""
+    ax.annotate(
+        text,
+        (end, row),
+        xytext=(BAR_GAP, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=SMALL,
+    )
+
+
 def check_axes(ax: Any) -> None:
     """Raise BadInput for what are no axes of matplotlib."""
     if not isinstance(ax, Axes):
@@ -145,7 +235,7 @@ def legend_above(ax: Axes, handles: Sequence[Any]) -> None:
         text.set_parse_math(False)
 
 
-def swatches(colours: dict[str, str]) -> list[Patch]:
+def swatches(colours: Mapping[str, Any]) -> list[Patch]:
     """Return the entries of a legend that names colours."""
     return [Patch(color=colour, label=name) for name, colour in colours.items()]
 

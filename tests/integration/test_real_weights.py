@@ -64,4 +64,5 @@ def test_its_tables_hold_what_was_counted(study: Path) -> None:
         "0.01",
         "0.05",
     ]
+    assert "| label of τ 0.01 |" in thresholds
     assert "±" in rotations.splitlines()[3] and "±" not in rotations.splitlines()[2]

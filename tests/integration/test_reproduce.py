@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,20 @@ from reproduce.scales import Scale  # noqa: E402
 from reproduce.scenes import DrawnScenes, draw_scenes  # noqa: E402
 from reproduce.study import Study  # noqa: E402
 from reproduce.trainings import VARIANTS, trainings  # noqa: E402
+
+# two workers say that they are there, and have work for minutes
+WORKING = """
+import sys, time
+sys.path.append(sys.argv[1])
+from reproduce.processes import results_of
+
+def work(name):
+    print(name, flush=True)
+    time.sleep(200)
+
+if __name__ == "__main__":
+    list(results_of(work, [("first",), ("second",)], 2))
+"""
 
 SIZE = 32
 TINY = Scale(
@@ -149,6 +164,19 @@ class TestTasks:
         assert torch.equal(logits, changed)
 
 
+def test_workers_end_with_a_first_process_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(WORKING)
+    command_line = [sys.executable, str(script), str(FOLDER)]
+    with subprocess.Popen(command_line, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        names = {process.stdout.readline(), process.stdout.readline()}
+        assert names == {b"first\n", b"second\n"}
+        process.kill()
+        # workers have the same output: it ends with the last of them
+        process.communicate(timeout=100)
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return Study(TINY, tmp_path_factory.mktemp("work"))
@@ -220,3 +248,9 @@ def test_an_unknown_step_is_an_error(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         command.main(["dream"])
     assert "no step 'dream'" in capsys.readouterr().err
+
+
+def test_work_needs_a_process(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--processes", "0"])
+    assert "--processes is 0; expected 1 or more" in capsys.readouterr().err

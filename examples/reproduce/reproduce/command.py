@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for step in options.steps:
         if step not in STEPS:
             parser.error(f"no step {step!r}; the steps are {', '.join(STEPS)}")
+    if options.processes < 1:
+        parser.error(f"--processes is {options.processes}; expected 1 or more")
     scale = QUICK if options.quick else FULL
     study = Study(scale, options.work / scale.name)
     default = study.folder / "results" if options.quick else HERE / "results"

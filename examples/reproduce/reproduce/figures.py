@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nd_plugin import Dissection
-from nd_plugin.experiments.rotation.spread import Spread
+from nd_plugin.experiments.spread import Spread
 from nd_plugin.plots import plot_repeats, plot_rotation, plot_units, save_plot
 from nd_plugin.plots.experiments.discrimination import plot_discrimination
 from nd_plugin.plots.experiments.training import plot_kept, plot_training

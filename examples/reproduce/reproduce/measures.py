@@ -8,12 +8,17 @@ from functools import cached_property
 from typing import Any
 
 from nd_plugin import Dissection, Summary
-from nd_plugin.experiments.evolution.histories import Transition
+from nd_plugin.experiments.evolution.histories import (
+    LayerEvolution,
+    Transition,
+)
+from nd_plugin.experiments.probing.discrimination import Discrimination
 from nd_plugin.experiments.probing.object_detectors import (
     NetworkPoints,
     match_networks,
 )
-from nd_plugin.experiments.rotation.spread import Spread
+from nd_plugin.experiments.rotation.study import RotationStudy
+from nd_plugin.experiments.spread import Spread
 from nd_plugin.report.error_bars.records import ChanceLevel
 from reproduce.dissections import (
     ALL_LAYERS,
@@ -58,20 +63,34 @@ class MeasuredNetwork:
         return self.dissection.summary()
 
     @cached_property
+    def evolution(self) -> LayerEvolution:
+        """Last layer at several moments of the training."""
+        return self.dissections.evolution(self.training).layers[0]
+
+    @property
     def stages(self) -> tuple[Dissection, ...]:
         """Dissections of the last layer at several moments of the training."""
-        return self.dissections.evolution(self.training).layers[0].dissections
+        return self.evolution.dissections
 
-    @cached_property
+    @property
     def transition(self) -> Transition:
         """What became of the detectors, from the first moment of the training to the last."""
-        return self.dissections.evolution(self.training).layers[0].overall
+        return self.evolution.overall
 
     @cached_property
+    def rotations(self) -> RotationStudy:
+        """Last layer in random bases."""
+        return self.dissections.rotations(self.training)
+
+    @cached_property
+    def probe(self) -> Discrimination:
+        """Linear classifier of scenes on the last layer."""
+        return self.dissections.probe(self.training)
+
+    @property
     def accuracy(self) -> float:
-        """Accuracy of a linear classifier of scenes on the last layer."""
-        result = self.dissections.probe(self.training)
-        return result.layers[0].accuracy.mean
+        """Accuracy of the linear classifier."""
+        return self.probe.layers[0].accuracy.mean
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -125,7 +144,7 @@ class Measures:
         differences = [value(first) - value(second) for first, second in pairs]
         return Spread.of(differences, is_signed=True)
 
-    @cached_property
+    @property
     def untrained(self) -> Sequence[Dissection]:
         """Dissections of the networks of the baseline before their training."""
         return [network.stages[0] for network in self.networks[ALL_LAYERS]]
@@ -144,18 +163,14 @@ class Measures:
             for network in self.networks[ALL_LAYERS]
         ]
 
-    @cached_property
+    @property
     def alphas(self) -> tuple[float, ...]:
         """α of the rotations."""
-        first = self.networks[ROTATED[0]][0]
-        return self.dissections.rotations(first.training).alphas
+        return self.networks[ROTATED[0]][0].rotations.alphas
 
     def rotated(self, variant: str, alpha: float) -> list[list[Dissection]]:
         """Return the dissections at one α: for each network, those of all random rotations."""
-        return [
-            self.dissections.rotations(network.training).at(alpha)
-            for network in self.networks[variant]
-        ]
+        return [network.rotations.at(alpha) for network in self.networks[variant]]
 
     def rotated_unique(self, variant: str, alpha: float) -> Spread:
         """Return unique detectors at one α: the mean over rotations of each network, over seeds."""
@@ -167,10 +182,7 @@ class Measures:
 
     def rotated_accuracy(self, variant: str) -> Spread:
         """Return the linear classifier's accuracy on rotated layers, over seeds and rotations."""
-        results = [
-            self.dissections.probe(network.training).layers[0]
-            for network in self.networks[variant]
-        ]
+        results = [network.probe.layers[0] for network in self.networks[variant]]
         return Spread.of(
             [item.accuracy.mean for result in results for item in result.rotated]
         )
@@ -193,7 +205,7 @@ class Measures:
     def accuracy_points(self, category: str) -> NetworkPoints:
         """Return unique detectors of a category, or "all", and the accuracy of every network."""
         networks = self._all_networks
-        probes = [self.dissections.probe(network.training) for network in networks]
+        probes = [network.probe for network in networks]
         dissections = [network.dissection for network in networks]
         return match_networks(probes, dissections, category)
 

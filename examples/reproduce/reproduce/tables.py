@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy import stats
-
 from nd_plugin import Dissection
-from nd_plugin.experiments.rotation.spread import Spread
+from nd_plugin.experiments.spread import Spread, unique_spread
 from reproduce.dissections import ALL_LAYERS, COLOR_QUANTILE, QUANTILES, ROTATED
 from reproduce.measures import MeasuredNetwork, Measures, chance_level
 from reproduce.trainings import CONDITIONS, SUPERVISIONS, TUNED, VARIANTS
@@ -82,12 +80,7 @@ def categories_table(measures: Measures) -> str:
 
 
 def _unique(dissections: Sequence[Dissection], category: str) -> Spread:
-    return Spread.of(
-        [
-            dissection.summary().unique_detectors_by_category[category]
-            for dissection in dissections
-        ]
-    )
+    return unique_spread([item.summary() for item in dissections], category)
 
 
 def emergence_table(measures: Measures) -> str:
@@ -248,12 +241,10 @@ def spread_text(spread: Spread, digits: int = 1) -> str:
 
 def interval_text(difference: Spread) -> str:
     """Return the interval of 95 % of a mean difference, which may be negative."""
-    count = len(difference.values)
-    if difference.deviation is None:
+    if difference.interval is None:
         return "–"
-    error = difference.deviation / count**0.5
-    margin = float(stats.t.ppf(0.975, count - 1)) * error
-    return f"{difference.mean - margin:.1f} to {difference.mean + margin:.1f}"
+    low, high = difference.interval
+    return f"{low:.1f} to {high:.1f}"
 
 
 def markdown(headers: Sequence[str], rows: Sequence[Row]) -> str:

@@ -131,10 +131,14 @@ def _part_name(report: LayerReport) -> str:
 
 def _not_found(path: Path, name: str, names: Sequence[str]) -> str:
     similar = nearest(name, names)
-    suggestions = f"the nearest are {', '.join(similar)}" if similar else "it has "
     # a layer stands there once for each of its quantiles
-    listed = "" if similar else enumerated(list(dict.fromkeys(names)))
-    return f"{path} has no layer or network {name!r}; {suggestions}{listed}"
+    known = list(dict.fromkeys(names))
+    hint = (
+        f"the nearest are {', '.join(similar)}"
+        if similar
+        else f"it has {enumerated(known)}"
+    )
+    return f"{path} has no layer or network {name!r}; {hint}"
 
 
 def _check_once(

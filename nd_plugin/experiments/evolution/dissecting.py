@@ -24,6 +24,7 @@ from nd_plugin.engine.run import run
 from nd_plugin.errors import BadInput, NDError, NotSaved, RunInvalid
 from nd_plugin.experiments.evolution.content_keys import content_key
 from nd_plugin.experiments.evolution.stages import Stage
+from nd_plugin.experiments.records import at_min_iou
 from nd_plugin.plugins.layer_patterns import choose_layers
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.probe_data.batches import Feed
@@ -141,14 +142,15 @@ class StageDissector:
             layer: content_key(self.model_text, stage, model, feed, layer)
             for layer in layers
         }
-        missing = [layer for layer, key in keys.items() if not self._is_saved(key)]
+        saved = {layer: self._load_saved(key) for layer, key in keys.items()}
+        missing = {layer: key for layer, key in keys.items() if not saved[layer]}
         if missing:
-            self._run(
-                model, feed, {layer: keys[layer] for layer in missing}, progress
-            )
+            self._run(model, feed, missing, progress)
         else:
             say(f"{stage.name} is dissected already")
-        dissections = [self.load(key) for key in keys.values()]
+        dissections = [
+            saved[layer] or self.load(key) for layer, key in keys.items()
+        ]
         return DissectedStage(stage, keys, tuple(dissections))
 
     def _open(self, stage: Stage) -> Model:
@@ -161,17 +163,19 @@ class StageDissector:
         options = replace(self.options, weights=str(stage.path))
         return open_model(self.model_text, options)
 
-    def _is_saved(self, key: str) -> bool:
-        """Return whether a run is saved whole, with as many pictures and top images or more.
+    def _load_saved(self, key: str) -> Dissection | None:
+        """Load a run that has as many pictures and top images or more; None where none is saved.
 
         A damaged one is dissected again.
         """
         try:
-            saved = self.load(key).settings
+            dissection = self.load(key)
         except RunInvalid:
-            return False
+            return None
+        saved = dissection.settings
         has_pictures = saved.pictures >= self.settings.pictures
-        return has_pictures and saved.top_images >= self.settings.top_images
+        has_top_images = saved.top_images >= self.settings.top_images
+        return dissection if has_pictures and has_top_images else None
 
     def load(self, key: str) -> Dissection:
         """Load the dissection of a key, with the limit of detectors of the settings."""
@@ -215,6 +219,4 @@ def load_stage_layer(folder: Path, key: str, min_iou: float) -> Dissection:
 
     Raises RunInvalid.
     """
-    dissection = run_folder.load_run(folder / RUNS / key)[0]
-    settings = replace(dissection.settings, min_iou=min_iou)
-    return replace(dissection, settings=settings)
+    return at_min_iou(run_folder.load_run(folder / RUNS / key)[0], min_iou)

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,11 @@ from nd_plugin.experiments.evolution.evolution_tables import (
     histories_csv,
 )
 from nd_plugin.experiments.evolution.stages import Stage, StageList
-from nd_plugin.report.json_text import document_text
+from nd_plugin.experiments.records import (
+    damage_refused,
+    read_record,
+    record_bytes,
+)
 from nd_plugin.results.atomic_files import write_file
 from nd_plugin.results.folder_names import LOCK_FILE
 
@@ -68,9 +71,9 @@ def save_evolution(folder: Path, evolution: Evolution) -> None:
     """Write record and tables beside the runs. Raises NotSaved."""
     for name, table in TABLES.items():
         write_file(folder / name, table(evolution).encode())
-    content = {"format": FORMAT, **evolution_content(evolution)}
+    record = record_bytes(evolution_content(evolution), FORMAT)
     # last: where it is, the tables are complete
-    write_file(folder / RECORD, (document_text(content) + "\n").encode())
+    write_file(folder / RECORD, record)
 
 
 def load_evolution(folder: str | Path, min_iou: float | None = None) -> Evolution:
@@ -80,7 +83,7 @@ def load_evolution(folder: str | Path, min_iou: float | None = None) -> Evolutio
     """
     path = Path(folder)
     record = _read_record(path)
-    try:
+    with damage_refused(path / RECORD):
         stages = [_stage(entry) for entry in record["stages"]]
         keys = [dict(entry["runs"]) for entry in record["stages"]]
         accuracies = [_accuracy(entry) for entry in record["stages"]]
@@ -89,10 +92,6 @@ def load_evolution(folder: str | Path, min_iou: float | None = None) -> Evolutio
         model = str(record["model"])
         notes = tuple(str(note) for note in record["notes"])
         failed = [_failed(entry) for entry in record["failed"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunInvalid(
-            f"{path / RECORD} is damaged: {type(error).__name__}: {error}"
-        ) from error
     limit = own_min_iou if min_iou is None else min_iou
     dissected = [
         _load_stage(path, stage, layer_keys, limit)
@@ -112,21 +111,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
         if (folder / RUNS).is_dir():
             hint = ": it was interrupted; run nd evolve with its checkpoints again"
         raise RunInvalid(f"{folder} is no evolution: it has no {RECORD}{hint}")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        version = int(record["format"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunInvalid(
-            f"{path} is damaged: {type(error).__name__}: {error}"
-        ) from error
-    if version > FORMAT:
-        raise RunInvalid(
-            f"{path} is of format {version}, and this nd_plugin reads up to {FORMAT}: "
-            "upgrade nd_plugin"
-        )
-    if not isinstance(record, dict):
-        raise RunInvalid(f"{path} is damaged: it is no JSON object")
-    return record
+    return read_record(path, FORMAT)
 
 
 def _stage(entry: dict[str, Any]) -> Stage:

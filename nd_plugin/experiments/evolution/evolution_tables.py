@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -16,6 +14,7 @@ from nd_plugin.experiments.evolution.histories import (
     LayerEvolution,
     Transition,
 )
+from nd_plugin.experiments.records import csv_text
 from nd_plugin.report.categories import all_categories
 from nd_plugin.report.error_bars.texts import unique_interval
 from nd_plugin.report.layer_report import LayerReport
@@ -130,7 +129,7 @@ def emergence_csv(evolution: Evolution) -> str:
     reports = [report for layer in evolution.layers for report in layer.reports]
     categories = all_categories(reports)
     headers = ("layer", "stage", "step", "accuracy", "units", "detectors")
-    return _csv_text(
+    return csv_text(
         [*headers, "unique_detectors", *ERROR_BARS, *categories],
         _emergence_rows(evolution, categories),
     )
@@ -167,7 +166,7 @@ def _error_bar_cells(report: LayerReport) -> Row:
 def histories_csv(evolution: Evolution) -> str:
     """Return a line for each layer, unit and stage: the label."""
     headers = ("layer", "unit", "stage", "step", "concept", "category", "iou")
-    return _csv_text([*headers, "detector"], _history_rows(evolution))
+    return csv_text([*headers, "detector"], _history_rows(evolution))
 
 
 def _history_rows(evolution: Evolution) -> Iterable[Row]:
@@ -190,7 +189,7 @@ def changes_csv(evolution: Evolution) -> str:
     """Return a line for each unit whose concept changed, between neighbours and over all stages."""
     headers = ("layer", "span", "from_step", "to_step", "unit", "from_concept")
     more = ("from_category", "from_iou", "to_concept", "to_category", "to_iou")
-    return _csv_text(
+    return csv_text(
         [*headers, *more, "kind", "similarity"], _change_rows(evolution)
     )
 
@@ -222,11 +221,3 @@ def _change_cells(change: ConceptChange) -> Row:
 
 def _accuracy_text(accuracy: float) -> str:
     return repr(accuracy) if math.isfinite(accuracy) else ""
-
-
-def _csv_text(headers: Sequence[str], rows: Iterable[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(headers)
-    writer.writerows(rows)
-    return text.getvalue()

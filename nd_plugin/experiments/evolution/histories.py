@@ -157,11 +157,7 @@ def _difference(
 
 
 def _history(scores: Sequence[UnitScore]) -> History:
-    return tuple(_label(score) for score in scores)
-
-
-def _label(score: UnitScore) -> UnitLabel:
-    return UnitLabel(score.concept, score.category, score.iou, score.detector)
+    return tuple(map(UnitLabel.of, scores))
 
 
 def _is_constant(history: History) -> bool:

@@ -16,7 +16,7 @@ from nd_plugin.experiments.evolution.evolution import Evolution
 from nd_plugin.experiments.evolution.evolution_tables import evolution_content
 from nd_plugin.experiments.evolution.evolution_text import detected_categories
 from nd_plugin.experiments.evolution.histories import LayerEvolution
-from nd_plugin.experiments.rotation.spread import Spread
+from nd_plugin.experiments.spread import Spread, unique_spread
 from nd_plugin.report.elements import AdaptiveTable, Heading
 from nd_plugin.report.layer_report import LayerReport, Summary
 
@@ -100,7 +100,7 @@ def _layer_spread(
     return LayerSpread(
         layer=layers[0].layer,
         steps=steps,
-        unique_detectors=tuple(map(_unique_spread, by_stage)),
+        unique_detectors=tuple(map(unique_spread, by_stage)),
         by_category=by_category,
         share_kept=Spread.of(known_shares) if is_known else None,
     )
@@ -110,22 +110,10 @@ def _summaries(reports: Sequence[LayerReport]) -> list[Summary]:
     return [report.summary for report in reports]
 
 
-def _unique_spread(summaries: Sequence[Summary]) -> Spread:
-    return Spread.of([summary.unique_detectors for summary in summaries])
-
-
 def _category_spreads(
     by_stage: Sequence[Sequence[Summary]], category: str
 ) -> tuple[Spread, ...]:
-    return tuple(_spread_of(summaries, category) for summaries in by_stage)
-
-
-def _spread_of(summaries: Sequence[Summary], category: str) -> Spread:
-    counts = [
-        summary.unique_detectors_by_category.get(category, 0)
-        for summary in summaries
-    ]
-    return Spread.of(counts)
+    return tuple(unique_spread(summaries, category) for summaries in by_stage)
 
 
 def trainings_content(evolutions: Sequence[Evolution]) -> dict[str, Any]:

@@ -220,7 +220,7 @@ def _check_classes(labelled: LabelledImages, features: PooledFeatures) -> None:
         tuple(labelled.for_test[image] for image in features.images),
     )
     for is_test, split in ((True, "test"), (False, "training")):
-        missing = classes_without(readable, readable.for_test, is_test)
+        missing = classes_without(readable, is_test)
         if missing:
             raise RunFailed(
                 f"no {split} image of {', '.join(map(repr, missing))} can be read "

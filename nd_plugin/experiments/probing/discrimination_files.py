@@ -8,10 +8,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,12 @@ from nd_plugin.experiments.probing.discrimination import (
     RotatedAccuracy,
 )
 from nd_plugin.experiments.probing.linear_svm import ClassAccuracy, SvmSettings
-from nd_plugin.report.json_text import document_text
+from nd_plugin.experiments.records import (
+    csv_text,
+    damage_refused,
+    read_record,
+    record_bytes,
+)
 from nd_plugin.results.atomic_files import write_folder
 
 RECORD = "probe.json"
@@ -82,16 +84,16 @@ def accuracy_content(accuracy: ClassAccuracy) -> dict[str, Any]:
 
 def discrimination_csv(result: Discrimination) -> str:
     """Return a line for each layer, and for each of its rotations."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADERS)
+    return csv_text(HEADERS, _accuracy_rows(result))
+
+
+def _accuracy_rows(result: Discrimination) -> Iterable[Sequence[Any]]:
     for layer in result.layers:
         name = (layer.layer, layer.units)
-        writer.writerow([*name, "", "", *_accuracy_cells(layer.accuracy)])
+        yield [*name, "", "", *_accuracy_cells(layer.accuracy)]
         for item in layer.rotated:
             basis = (repr(item.alpha), item.seed)
-            writer.writerow([*name, *basis, *_accuracy_cells(item.accuracy)])
-    return text.getvalue()
+            yield [*name, *basis, *_accuracy_cells(item.accuracy)]
 
 
 def _accuracy_cells(accuracy: ClassAccuracy) -> list[str]:
@@ -101,9 +103,8 @@ def _accuracy_cells(accuracy: ClassAccuracy) -> list[str]:
 
 def save_discrimination(folder: Path, result: Discrimination) -> None:
     """Write a folder; an earlier one of accuracies is replaced. Raises NotSaved."""
-    content = {"format": FORMAT, **discrimination_content(result)}
     files = {
-        RECORD: (document_text(content) + "\n").encode(),
+        RECORD: record_bytes(discrimination_content(result), FORMAT),
         TABLE: discrimination_csv(result).encode(),
     }
     write_folder(folder, files, may_replace=is_discrimination_folder)
@@ -121,24 +122,9 @@ def load_discrimination(source: str | Path) -> Discrimination:
         path = path / RECORD
     if not path.is_file():
         raise RunInvalid(f"{source} is no result of nd probe: there is no {path}")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        version = int(record["format"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from error
-    if version > FORMAT:
-        raise RunInvalid(
-            f"{path} is of format {version}, and this nd_plugin reads up to {FORMAT}: "
-            "upgrade nd_plugin"
-        )
-    try:
+    record = read_record(path, FORMAT)
+    with damage_refused(path):
         return _discrimination(record)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> RunInvalid:
-    return RunInvalid(f"{path} is damaged: {type(error).__name__}: {error}")
 
 
 def _discrimination(record: Mapping[str, Any]) -> Discrimination:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
@@ -14,12 +13,12 @@ from nd_plugin.experiments.probing.discrimination import (
     LayerAccuracy,
     RotatedAccuracy,
 )
-from nd_plugin.experiments.probing.linear_svm import ClassAccuracy
 from nd_plugin.experiments.probing.object_detectors import (
     ALL,
     NetworkPoint,
     NetworkPoints,
 )
+from nd_plugin.experiments.spread import Spread
 from nd_plugin.report.colours import FAINT, WARNING
 from nd_plugin.report.elements import AdaptiveTable, Heading, facts_table
 from nd_plugin.report.error_bars.records import CountInterval
@@ -70,7 +69,7 @@ def _layer_table(result: Discrimination) -> AdaptiveTable:
             Text(layer.layer),
             Text(str(layer.units)),
             Text(f"{layer.accuracy.mean:.4f}", style="bold"),
-            Text(interval_text(layer.accuracy)),
+            Text(interval_text(layer.accuracy.interval)),
             Text(f"{layer.accuracy.overall:.4f}"),
         )
         for layer in result.layers
@@ -79,9 +78,9 @@ def _layer_table(result: Discrimination) -> AdaptiveTable:
     return AdaptiveTable(headers, tuple(rows), lead=0, right=(1, 2, 3, 4))
 
 
-def interval_text(accuracy: ClassAccuracy) -> str:
+def interval_text(interval: tuple[float, float]) -> str:
     """Return the interval of an accuracy."""
-    low, high = accuracy.interval
+    low, high = interval
     return f"{low:.4f} to {high:.4f}"
 
 
@@ -92,14 +91,14 @@ def _rotation_table(layer: LayerAccuracy) -> AdaptiveTable:
         by_alpha.setdefault(item.alpha, []).append(item)
     rows = []
     for alpha, items in by_alpha.items():
-        means = [item.accuracy.mean for item in items]
-        deviation = f"{np.std(means, ddof=1):.4f}" if len(means) > 1 else "–"
+        spread = Spread.of([item.accuracy.mean for item in items])
+        deviation = spread.deviation
         cells = (
             f"{layer.layer} rotated, α {alpha:g}",
             str(len(items)),
-            f"{np.mean(means):.4f}",
-            deviation,
-            f"{min(means):.4f} to {max(means):.4f}",
+            f"{spread.mean:.4f}",
+            "–" if deviation is None else f"{deviation:.4f}",
+            f"{min(spread.values):.4f} to {max(spread.values):.4f}",
         )
         rows.append(tuple(Text(cell) for cell in cells))
     headers = ("basis", "rotations", "accuracy", "deviation", "range")
@@ -121,13 +120,12 @@ def render_points(points: NetworkPoints) -> RenderableType:
     title = Text("accuracy against unique detectors", style="bold")
     rows = []
     for point in points.points:
-        low, high = point.interval
         cells = (
             point.network,
             point.layer,
             detectors_text(point),
             f"{point.accuracy:.4f}",
-            f"{low:.4f} to {high:.4f}",
+            interval_text(point.interval),
         )
         rows.append(tuple(Text(cell) for cell in cells))
     counted = "unique" if points.category == ALL else f"unique {points.category}"

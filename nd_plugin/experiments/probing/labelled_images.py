@@ -207,7 +207,7 @@ def _check(images: LabelledImages) -> None:
             f"{images.root} has one class, {images.classes[0]!r}; a classifier needs two or more"
         )
     for is_test, split in ((True, "test"), (False, "training")):
-        missing = classes_without(images, images.for_test, is_test)
+        missing = classes_without(images, is_test)
         if missing:
             remedy = "add some, or leave the class out"
             raise BadInput(
@@ -215,11 +215,9 @@ def _check(images: LabelledImages) -> None:
             )
 
 
-def classes_without(
-    images: LabelledImages, for_test: Sequence[bool], is_test: bool
-) -> list[str]:
+def classes_without(images: LabelledImages, is_test: bool) -> list[str]:
     """Return the classes that have no image for tests, or none for training."""
-    pairs = zip(images.labels, for_test, strict=True)
+    pairs = zip(images.labels, images.for_test, strict=True)
     counts = Counter(
         label for label, is_for_test in pairs if is_for_test == is_test
     )

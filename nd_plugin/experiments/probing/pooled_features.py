@@ -18,6 +18,7 @@ from nd_plugin.machine.transfers import to_device
 from nd_plugin.method.finite import at_least_float32
 from nd_plugin.probe_data.batch import Batch
 from nd_plugin.probe_data.batches import Feed
+from nd_plugin.report.terminal import plural
 
 POOLING = "average over the locations of the map"
 STAGE = "features"
@@ -137,7 +138,7 @@ def _notes_of_probe(probe: Probe, feed: Feed) -> list[str]:
 def _notes_of_skipped(skipped: Sequence[str]) -> list[str]:
     if not skipped:
         return []
-    plural = "image" if len(skipped) == 1 else "images"
+    count = len(skipped)
     return [
-        f"{len(skipped)} {plural} could not be read; the first is {sorted(skipped)[0]}"
+        f"{count} {plural(count, 'image')} could not be read; the first is {min(skipped)}"
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nd_plugin.experiments.rotation.spread import Spread
+from nd_plugin.experiments.spread import Spread
 from nd_plugin.results.dissection import Dissection
 
 

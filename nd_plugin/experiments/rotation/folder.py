@@ -8,15 +8,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nd_plugin.errors import RunInvalid
+from nd_plugin.experiments.records import (
+    at_min_iou,
+    damage_refused,
+    read_record,
+    record_bytes,
+)
 from nd_plugin.experiments.rotation.study import RotationStudy
-from nd_plugin.report.json_text import document_text
 from nd_plugin.results import run_folder
 from nd_plugin.results.atomic_files import write_file
 from nd_plugin.results.dissection import Dissection
@@ -32,9 +35,9 @@ def save_study(
 ) -> Path:
     """Write a study into a folder; an earlier one there is replaced. Raises NotSaved."""
     run_folder.save_run(folder / RUN, study.dissections, command)
-    content = {"format": FORMAT, **_contents(study), **study.to_dict()}
+    content = {**_contents(study), **study.to_dict()}
     # last: where it is, the run is complete
-    write_file(folder / SUMMARY, (document_text(content) + "\n").encode())
+    write_file(folder / SUMMARY, record_bytes(content, FORMAT))
     return folder
 
 
@@ -72,25 +75,15 @@ def load_study(folder: str | Path, min_iou: float | None = None) -> RotationStud
         raise RunInvalid(f"{path} is no rotation study: it has no {SUMMARY}")
     dissections = run_folder.load_run(path / RUN)
     if min_iou is not None:
-        dissections = [_with_min_iou(item, min_iou) for item in dissections]
-    try:
-        content = json.loads(summary.read_text(encoding="utf-8"))
+        dissections = [at_min_iou(item, min_iou) for item in dissections]
+    content = read_record(summary, FORMAT)
+    with damage_refused(summary):
         return _study(content, {item.layer: item for item in dissections})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunInvalid(
-            f"{summary} is damaged: {type(error).__name__}: {error}"
-        ) from error
 
 
 def _study(
     content: dict[str, Any], by_layer: dict[str, Dissection]
 ) -> RotationStudy:
-    version = int(content["format"])
-    if version > FORMAT:
-        raise RunInvalid(
-            f"the study is of format {version}, and this nd_plugin reads up to {FORMAT}: "
-            "upgrade nd_plugin"
-        )
     rotated: dict[tuple[float, int], Dissection] = {}
     for entry in content["rotated_layers"]:
         key = (float(entry["alpha"]), int(entry["seed"]))
@@ -101,8 +94,3 @@ def _study(
     }
     own = by_layer[content["own_layer"]]
     return RotationStudy(str(content["layer"]), own, rotated, bases)
-
-
-def _with_min_iou(dissection: Dissection, min_iou: float) -> Dissection:
-    settings = replace(dissection.settings, min_iou=min_iou)
-    return replace(dissection, settings=settings)

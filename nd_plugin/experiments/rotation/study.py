@@ -13,7 +13,7 @@ from nd_plugin.experiments.rotation.best_directions import (
     ConceptComparison,
     compare_best,
 )
-from nd_plugin.experiments.rotation.spread import Spread
+from nd_plugin.experiments.spread import Spread, unique_spread
 from nd_plugin.report.categories import all_categories
 from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import Summary
@@ -38,19 +38,11 @@ class RotationPoint:
         cls, alpha: float, summaries: Sequence[Summary], categories: Sequence[str]
     ) -> RotationPoint:
         """Count the dissections of all seeds at one α."""
-        by_category: dict[str, Spread] = {}
-        for category in categories:
-            by_category[category] = Spread.of(
-                [
-                    summary.unique_detectors_by_category.get(category, 0)
-                    for summary in summaries
-                ]
-            )
         return cls(
             alpha,
-            Spread.of([summary.unique_detectors for summary in summaries]),
+            unique_spread(summaries),
             Spread.of([summary.detectors for summary in summaries]),
-            by_category,
+            {name: unique_spread(summaries, name) for name in categories},
         )
 
     def to_dict(self) -> dict[str, Any]:

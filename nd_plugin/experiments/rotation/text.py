@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from nd_plugin.experiments.rotation.best_directions import ConceptComparison
 from nd_plugin.experiments.rotation.study import RotationPoint, RotationStudy
 from nd_plugin.report.colours import WARNING
-from nd_plugin.report.elements import facts_table
+from nd_plugin.report.elements import AdaptiveTable, facts_table
 from nd_plugin.report.terminal import plural
 
 CELL_ABOVE = (1, 0, 0, 0)  # padding
@@ -58,46 +57,39 @@ def _headline(study: RotationStudy) -> Text:
     return text
 
 
-def _table(*headers: str) -> Table:
-    table = Table(
-        box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False
-    )
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    return table
-
-
-def _points(points: Sequence[RotationPoint]) -> Table:
+def _points(points: Sequence[RotationPoint]) -> AdaptiveTable:
     """Return unique detectors over α: mean, spread and the mean of each category detected."""
     categories = [
         category
         for category in points[0].by_category
         if any(point.by_category[category].mean for point in points)
     ]
-    table = _table("α", "unique", "95 %", "detectors", *categories)
-    for point in points:
-        means = [point.by_category[category].mean for category in categories]
-        table.add_row(
-            f"{point.alpha:g}",
-            point.unique_detectors.text(),
-            point.unique_detectors.interval_text,
-            point.detectors.text(),
-            *(f"{mean:.1f}".removesuffix(".0") for mean in means),
-        )
-    return table
+    headers = ("α", "unique", "95 %", "detectors", *categories)
+    rows = [_point_row(point, categories) for point in points]
+    right = tuple(range(len(headers)))
+    return AdaptiveTable(headers, tuple(rows), lead=0, right=right)
 
 
-def _bases(study: RotationStudy) -> Table:
-    table = _table("basis", "unique", "detectors", "directions")
+def _point_row(point: RotationPoint, categories: Sequence[str]) -> tuple[Text, ...]:
+    means = [point.by_category[category].mean for category in categories]
+    cells = (
+        f"{point.alpha:g}",
+        point.unique_detectors.text(),
+        point.unique_detectors.interval_text,
+        point.detectors.text(),
+        *(f"{mean:.1f}".removesuffix(".0") for mean in means),
+    )
+    return tuple(map(Text, cells))
+
+
+def _bases(study: RotationStudy) -> AdaptiveTable:
+    rows: list[tuple[Text, ...]] = []
     for name, dissection in study.bases.items():
         summary = dissection.summary()
-        table.add_row(
-            Text(name),
-            str(summary.unique_detectors),
-            str(summary.detectors),
-            str(summary.units),
-        )
-    return table
+        counts = (summary.unique_detectors, summary.detectors, summary.units)
+        rows.append((Text(name), *(Text(str(count)) for count in counts)))
+    headers = ("basis", "unique", "detectors", "directions")
+    return AdaptiveTable(headers, tuple(rows), lead=0, right=(1, 2, 3))
 
 
 def _best(study: RotationStudy) -> Group:
@@ -110,20 +102,23 @@ def _best(study: RotationStudy) -> Group:
         f"{better} of {count} {plural(count, 'concept')}",
         overflow="fold",
     )
-    table = _table(
-        "concept", "category", "unit", "IoU", "rotated", "best direction"
-    )
-    for comparison in comparisons[:CONCEPTS_SHOWN]:
-        best = comparison.best
-        table.add_row(
-            Text(comparison.concept),
-            Text(comparison.category),
-            str(comparison.unit),
-            f"{comparison.iou:.3f}",
-            comparison.rotated.text(3),
-            f"{best.iou:.3f} ({best.direction} of seed {best.seed})",
-        )
+    headers = ("concept", "category", "unit", "IoU", "rotated", "best direction")
+    rows = [_best_row(comparison) for comparison in comparisons[:CONCEPTS_SHOWN]]
+    table = AdaptiveTable(headers, tuple(rows), lead=0, right=(2, 3))
     return Group(title, table)
+
+
+def _best_row(comparison: ConceptComparison) -> tuple[Text, ...]:
+    best = comparison.best
+    cells = (
+        comparison.concept,
+        comparison.category,
+        str(comparison.unit),
+        f"{comparison.iou:.3f}",
+        comparison.rotated.text(3),
+        f"{best.iou:.3f} ({best.direction} of seed {best.seed})",
+    )
+    return tuple(map(Text, cells))
 
 
 def _is_better(comparison: ConceptComparison) -> bool:

@@ -16,19 +16,15 @@ from nd_plugin.errors import BadInput
 from nd_plugin.plots.experiments.labels import spread_labels
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
-    COLUMN_WIDTH,
-    ROW_HEIGHT,
+    TICKS,
     TINY,
-    folded,
-    names_width,
-    row_height,
+    bar_axes,
     styled_axes,
 )
 from nd_plugin.report.colours import FAINT, OF_CATEGORY, category_colour
 
 ROOM_FOR_NAMES = 1.15  # length of the axis, relative to its last point
 SQUARE = 2.4  # inches, between the axes
-BAR_WIDTH = 2.2  # inches, of an accuracy of 1
 COLOUR = OF_CATEGORY["object"]
 
 Interval = tuple[float, float]
@@ -57,10 +53,7 @@ def plot_accuracies(
     """
     if not accuracies:
         raise BadInput("no accuracy to draw")
-    rows = len(accuracies)
-    height = AXIS_HEIGHT + rows * row_height(accuracies, ROW_HEIGHT)
-    width = max(BAR_WIDTH + names_width(accuracies), COLUMN_WIDTH)
-    with styled_axes(ax, height, width) as axes:
+    with bar_axes(ax, accuracies) as axes:
         own_colour = axes.xaxis.label.get_color()
         for row, (name, (mean, interval)) in enumerate(accuracies.items()):
             axes.barh(row, mean, 0.6, color=COLOUR)
@@ -69,11 +62,9 @@ def plot_accuracies(
             axes.plot(marks, [row + 0.38] * len(marks), "|", color=own_colour)
         if chance is not None:
             axes.axvline(chance, color=FAINT, linestyle=":", linewidth=1)
-        names = [folded(name) for name in accuracies]
-        axes.set_yticks(range(rows), labels=names, parse_math=False)
-        axes.set_ylim(rows - 0.4, -0.6)
+        # room for the marks below the last bar
+        axes.set_ylim(len(accuracies) - 0.4, -0.6)
         axes.set_xlim(0, 1)
-        axes.tick_params(axis="y", length=0)
         axes.set_xlabel("accuracy, averaged over classes")
     return axes
 
@@ -134,7 +125,7 @@ def plot_discrimination(
             _write_name(axes, *point)
         counted = "unique detectors" if is_all else f"unique {category} detectors"
         axes.set_xlabel(counted)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))
         # room for the name of the last network
         axes.set_xlim(0, ROOM_FOR_NAMES * max(*detectors, *axes.get_xlim()))
         axes.set_ylabel("accuracy, averaged over classes")

@@ -23,11 +23,11 @@ from nd_plugin.plots.style import (
     TINY,
     legend_above,
     legend_height,
+    shown_colours,
     styled_axes,
     swatches,
 )
 from nd_plugin.report.categories import all_categories
-from nd_plugin.report.colours import category_colours
 from nd_plugin.report.error_bars.texts import unique_interval
 from nd_plugin.report.layer_report import LayerReport
 
@@ -127,13 +127,8 @@ def _plot_columns(
     ax: Axes | None,
 ) -> Axes:
     """Draw stacked columns with their names below and a legend of the categories above."""
-    every_category = all_categories(list(reports.values()))
-    all_colours = category_colours(every_category)
-    colours = {
-        category: all_colours[category]
-        for category in every_category
-        if any(column.get(category) for column in columns.values())
-    }
+    categories = all_categories(list(reports.values()))
+    colours = shown_colours(categories, columns.values())
     longest = max(map(len, columns))
     names_height = np.sin(np.radians(SLANT)) * longest * CHARACTER_WIDTH
     height = (

@@ -12,27 +12,19 @@ from matplotlib.ticker import MaxNLocator
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.named_results import Result, named_reports
 from nd_plugin.plots.style import (
-    AXIS_HEIGHT,
-    COLUMN_WIDTH,
-    ROW_HEIGHT,
-    SMALL,
-    folded,
+    TICKS,
+    bar_axes,
     legend_above,
-    legend_height,
-    names_width,
-    row_height,
-    styled_axes,
+    shown_colours,
+    stack_bars,
     swatches,
+    write_behind,
 )
 from nd_plugin.report.categories import all_categories
-from nd_plugin.report.colours import category_colours
 from nd_plugin.report.layer_report import LayerReport
 
-BAR_SHARE = 0.72  # of the height of a row
-BAR_WIDTH = 2.2  # inches, of the longest, its total included
 ROOM_FOR_SPREADS = 1.3  # length of the axis, relative to the longest bar
 DOT = 2.6  # points, of a repeat
-TICKS = 6  # at most, on the axis
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,39 +57,32 @@ def plot_repeats(
         str(name): list(named_reports(repeats).values())
         for name, repeats in results.items()
     }
-    colours = _shown_colours(groups, unique)
-    row = row_height(groups, ROW_HEIGHT)
-    height = AXIS_HEIGHT + len(groups) * row + legend_height(colours)
-    width = BAR_WIDTH + names_width(groups)
-    with styled_axes(ax, height, max(width, COLUMN_WIDTH)) as axes:
-        _draw_stacks(axes, groups, colours, unique)
+    reports = [report for group in groups.values() for report in group]
+    categories = all_categories(reports)
+    bars = [_means(group, categories, unique) for group in groups.values()]
+    colours = shown_colours(categories, bars)
+    with bar_axes(ax, groups, colours) as axes:
+        stack_bars(axes, bars, colours)
         ends = [
             _draw_spread(axes, index, _totals(group, unique))
             for index, group in enumerate(groups.values())
         ]
         axes.set_xlim(0, max(ends) * ROOM_FOR_SPREADS or 1.0)
-        labels = [folded(name) for name in groups]
-        axes.set_yticks(range(len(groups)), labels=labels, parse_math=False)
-        axes.set_ylim(len(groups) - 0.5, -0.5)
-        axes.tick_params(axis="y", length=0)
         axes.set_xlabel("unique detectors" if unique else "detectors")
         axes.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))
         legend_above(axes, swatches(colours))
     return axes
 
 
-def _shown_colours(
-    groups: Mapping[str, Sequence[LayerReport]], unique: bool
-) -> dict[str, str]:
-    """Return the colours of the categories that any result has detectors of."""
-    reports = [report for group in groups.values() for report in group]
-    categories = all_categories(reports)
-    colours = category_colours(categories)
-    return {
-        category: colours[category]
-        for category in categories
-        if any(_count(report, category, unique) for report in reports)
-    }
+def _means(
+    group: Sequence[LayerReport], categories: Sequence[str], unique: bool
+) -> dict[str, float]:
+    """Return the mean of the repeats, by category."""
+    means: dict[str, float] = {}
+    for category in categories:
+        counts = [_count(report, category, unique) for report in group]
+        means[category] = float(np.mean(counts))
+    return means
 
 
 def _count(report: LayerReport, category: str, unique: bool) -> int:
@@ -115,34 +100,6 @@ def _totals(group: Sequence[LayerReport], unique: bool) -> Floats:
         for summary in summaries
     ]
     return np.array(totals, dtype=np.float64)
-
-
-def _draw_stacks(
-    ax: Axes,
-    groups: Mapping[str, Sequence[LayerReport]],
-    colours: Mapping[str, str],
-    unique: bool,
-) -> None:
-    """Draw the means of the repeats, category by category."""
-    ends = np.zeros(len(groups))
-    for category, colour in colours.items():
-        counts = [
-            [_count(report, category, unique) for report in group]
-            for group in groups.values()
-        ]
-        means = np.array([np.mean(values) for values in counts])
-        ax.barh(
-            range(len(groups)),
-            means,
-            left=ends,
-            height=BAR_SHARE,
-            color=colour,
-            # parts are told apart where two colours look alike
-            edgecolor=ax.get_facecolor(),
-            linewidth=0.6,
-            label=category,
-        )
-        ends = ends + means
 
 
 def _draw_spread(ax: Axes, row: int, totals: Floats) -> float:
@@ -168,12 +125,5 @@ def _draw_spread(ax: Axes, row: int, totals: Floats) -> float:
             markeredgecolor=colour,
             markeredgewidth=0.6,
         )
-    ax.annotate(
-        text,
-        (end, row),
-        xytext=(5, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=SMALL,
-    )
+    write_behind(ax, end, row, text)
     return end

@@ -27,21 +27,16 @@ def plot_best_pictures(study: Any, ax: Axes | None = None) -> Axes:
 
     Of the concepts with the best units. Raises BadInput for a study without pictures.
     """
-    comparisons = study.best[:CONCEPTS_PICTURED]
-    rotated = {
-        seed: dissection
-        for (alpha, seed), dissection in study.rotated.items()
-        if alpha == study.alphas[-1]
-    }
     pairs: list[tuple[str, Dissection, int]] = []
-    for comparison in comparisons:
+    for comparison in study.best[:CONCEPTS_PICTURED]:
         best = comparison.best
+        rotated = study.rotated[study.alphas[-1], best.seed]
         unit_title = f"{comparison.concept}: unit {comparison.unit}, IoU {comparison.iou:.3f}"
         direction_title = (
             f"direction {best.direction} of seed {best.seed}, IoU {best.iou:.3f}"
         )
         pairs.append((unit_title, study.own, comparison.unit))
-        pairs.append((direction_title, rotated[best.seed], best.direction))
+        pairs.append((direction_title, rotated, best.direction))
     return _draw_pairs(pairs, ax)
 
 

@@ -5,11 +5,9 @@ A study is an `experiments.rotation.study.RotationStudy`, of a room above this o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -23,27 +21,21 @@ from nd_plugin.plots.experiments.rotation_kinds import (
     check_kind,
 )
 from nd_plugin.plots.experiments.rotation_pictures import plot_best_pictures
+from nd_plugin.plots.named_results import short_model_name
 from nd_plugin.plots.style import (
-    AXIS_HEIGHT,
-    COLUMN_WIDTH,
-    ROW_HEIGHT,
     SMALL,
-    folded,
+    TICKS,
+    bar_axes,
     legend_above,
-    legend_height,
-    names_width,
-    row_height,
     say_nothing_to_show,
-    styled_axes,
+    shown_colours,
+    stack_bars,
     swatches,
+    write_behind,
 )
 from nd_plugin.report.categories import in_paper_order
-from nd_plugin.report.colours import category_colours
-from nd_plugin.results.dissection import Dissection
 
 CONCEPTS_SHOWN = 15  # of a chart
-BAR_SHARE = 0.72  # of the height of a row
-BAR_WIDTH = 2.2  # inches, of the longest
 CAP = 2.0  # points, of an error bar
 
 
@@ -89,11 +81,12 @@ def plot_best_by_concept(study: Any, ax: Axes | None = None) -> Axes:
     """
     comparisons = study.best[:CONCEPTS_SHOWN]
     names = [comparison.concept for comparison in comparisons]
-    height = AXIS_HEIGHT + max(len(names), 2) * row_height(names, ROW_HEIGHT)
-    width = max(COLUMN_WIDTH, BAR_WIDTH + names_width(names))
-    height += legend_height(["best unit"])
-    with styled_axes(ax, height, width) as axes:
-        rows = np.arange(len(comparisons))
+    marks = {
+        "best unit": "tab:blue",
+        f"best direction, α = {study.alphas[-1]:g}": "tab:orange",
+    }
+    with bar_axes(ax, names, marks) as axes:
+        rows = range(len(comparisons))
         own = [comparison.iou for comparison in comparisons]
         spreads = [comparison.rotated for comparison in comparisons]
         means = [spread.mean for spread in spreads]
@@ -110,29 +103,16 @@ def plot_best_by_concept(study: Any, ax: Axes | None = None) -> Axes:
             linewidth=1.0,
         )
         axes.plot(own, rows, "o", markersize=4, color="tab:blue")
-        _finish_chart(axes, study, names)
+        axes.set_xlim(left=0)
+        axes.set_xlabel("IoU")
+        handles = [
+            Line2D([], [], marker="o", linestyle="", color=colour, label=name)
+            for name, colour in marks.items()
+        ]
+        legend_above(axes, handles)
+        if not names:
+            say_nothing_to_show(axes, "no detectors in either basis")
     return axes
-
-
-def _finish_chart(ax: Axes, study: Any, names: Sequence[str]) -> None:
-    ax.set_yticks(
-        range(len(names)), labels=[folded(name) for name in names], parse_math=False
-    )
-    ax.set_ylim(max(len(names), 2) - 0.5, -0.5)
-    ax.set_xlim(left=0)
-    ax.set_xlabel("IoU")
-    ax.tick_params(axis="y", length=0)
-    marks = {
-        "best unit": "tab:blue",
-        f"best direction, α = {study.alphas[-1]:g}": "tab:orange",
-    }
-    handles = [
-        Line2D([], [], marker="o", linestyle="", color=colour, label=name)
-        for name, colour in marks.items()
-    ]
-    legend_above(ax, handles)
-    if not names:
-        say_nothing_to_show(ax, "no detectors in either basis")
 
 
 def plot_complete_rotation(studies: Sequence[Any], ax: Axes | None = None) -> Axes:
@@ -141,39 +121,28 @@ def plot_complete_rotation(studies: Sequence[Any], ax: Axes | None = None) -> Ax
     Bars are stacked by category; error bars are one standard deviation over the rotations.
     """
     bars = [bar for study in studies for bar in _bars(study, len(studies) > 1)]
-    present = {
-        name for bar in bars for name, count in bar.by_category.items() if count
-    }
-    categories = [
-        name for name in in_paper_order(bars[0].by_category) if name in present
-    ]
-    names = [bar.name for bar in bars]
-    height = AXIS_HEIGHT + len(bars) * row_height(names, ROW_HEIGHT)
-    height += legend_height(categories)
-    width = max(COLUMN_WIDTH, BAR_WIDTH + names_width(names))
-    colours = category_colours(in_paper_order(bars[0].by_category))
-    colours = {name: colours[name] for name in categories}
-    with styled_axes(ax, height, width) as axes:
-        _draw_bars(axes, bars, colours)
-        axes.set_yticks(
-            range(len(bars)),
-            labels=[folded(name) for name in names],
-            parse_math=False,
-        )
-        axes.set_ylim(len(bars) - 0.5, -0.5)
+    # studies may be of different concept sets
+    categories = dict.fromkeys(name for bar in bars for name in bar.by_category)
+    by_category = [bar.by_category for bar in bars]
+    colours = shown_colours(in_paper_order(categories), by_category)
+    with bar_axes(ax, [bar.name for bar in bars], colours) as axes:
+        stack_bars(axes, by_category, colours)
+        for row, bar in enumerate(bars):
+            _draw_total(axes, row, bar)
         axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))
         axes.set_xlabel("unique detectors")
-        axes.tick_params(axis="y", length=0)
-        legend_above(axes, swatches({name: colours[name] for name in categories}))
+        legend_above(axes, swatches(colours))
     return axes
 
 
 def _bars(study: Any, is_one_of_several: bool) -> list[Bar]:
     """Return the bars of a study: its own basis, fully rotated, other bases."""
-    prefix = (
-        f"{_short_model(study.own)} {study.layer}: " if is_one_of_several else ""
-    )
+    # the origin may go on, such as in ``torchvision:resnet18, weights …``
+    source = study.own.provenance.model.source.partition(", ")[0]
+    prefix = ""
+    if is_one_of_several:
+        prefix = f"{short_model_name(source)} {study.layer}: "
     points = [study.points[0]]
     names = ["own basis"]
     if len(study.points) > 1:
@@ -198,45 +167,19 @@ def _bars(study: Any, is_one_of_several: bool) -> list[Bar]:
     return bars
 
 
-def _short_model(dissection: Dissection) -> str:
-    """Return the model's name, such as ``resnet18`` of ``torchvision:resnet18, weights …``."""
-    source = dissection.provenance.model.source.partition(", ")[0]
-    return re.split(r"[:/\\]", source.partition("?")[0])[-1]
-
-
-def _draw_bars(ax: Axes, bars: Sequence[Bar], colours: Mapping[str, str]) -> None:
-    rows = np.arange(len(bars))
-    ends = np.zeros(len(bars))
-    for category, colour in colours.items():
-        widths = np.array([bar.by_category.get(category, 0.0) for bar in bars])
-        ax.barh(
-            rows,
-            widths,
-            left=ends,
-            height=BAR_SHARE,
-            color=colour,
-            edgecolor=ax.get_facecolor(),
-            linewidth=0.6,
+def _draw_total(ax: Axes, row: int, bar: Bar) -> None:
+    """Draw the spread of a bar's total, and write the total behind it."""
+    if bar.deviation:
+        ax.errorbar(
+            bar.total,
+            row,
+            xerr=bar.deviation,
+            color=ax.xaxis.label.get_color(),
+            capsize=CAP,
+            linewidth=1.0,
         )
-        ends = ends + widths
-    for row, bar in enumerate(bars):
-        if bar.deviation:
-            ax.errorbar(
-                bar.total,
-                row,
-                xerr=bar.deviation,
-                color=ax.xaxis.label.get_color(),
-                capsize=CAP,
-                linewidth=1.0,
-            )
-        ax.annotate(
-            f"{bar.total:.1f}".removesuffix(".0"),
-            (bar.total + bar.deviation, row),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=SMALL,
-        )
+    text = f"{bar.total:.1f}".removesuffix(".0")
+    write_behind(ax, bar.total + bar.deviation, row, text)
 
 
 DRAWINGS: Mapping[str, Callable[..., Axes]] = {

@@ -7,7 +7,6 @@ from statistics import quantiles as split_evenly
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,12 +16,10 @@ from nd_plugin.plots.curves import plot_quantiles, set_quantile_axis
 from nd_plugin.plots.named_results import Results, named_reports
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
-    COLUMN_WIDTH,
-    STYLE,
-    NotebookFigure,
     legend_above,
     legend_height,
     styled_axes,
+    styled_panels,
 )
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.thresholds.sweep import QuantileSweep, quantile_sweeps
@@ -101,16 +98,9 @@ def _panels(
             f"ax takes one layer, and these are {len(sweeps)} ({layers}): draw one after the other"
         )
     legend = max(legend_height([*sweep.categories, MEDIAN]) for sweep in sweeps)
-    height = len(sweeps) * (AXIS_HEIGHT + PLOT_HEIGHT + legend)
-    with plt.rc_context(STYLE):
-        figure, grid = plt.subplots(
-            len(sweeps),
-            figsize=(COLUMN_WIDTH, height),
-            layout="constrained",
-            FigureClass=NotebookFigure,
-            squeeze=False,
-        )
-        for sweep, axes in zip(sweeps, grid[:, 0], strict=True):
+    height = AXIS_HEIGHT + PLOT_HEIGHT + legend
+    with styled_panels(len(sweeps), height) as (figure, panels):
+        for sweep, axes in zip(sweeps, panels, strict=True):
             draw(sweep, axes)
             label = axes.set_ylabel(f"{sweep.title}\n{axes.get_ylabel()}")
             label.set_parse_math(False)
@@ -163,7 +153,7 @@ def _draw_intervals(ax: Axes, sweep: QuantileSweep) -> None:
 
 def _iou_panel(sweep: QuantileSweep, ax: Axes | None) -> Axes:
     categories = _detected_categories(sweep)
-    colours = category_colours(name for name in sweep.categories)
+    colours = category_colours(sweep.categories)
     names = [name for name in colours if name in categories]
     height = (
         AXIS_HEIGHT + PLOT_HEIGHT + legend_height([*names, MEDIAN, NO_DETECTOR])

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -21,19 +20,17 @@ from nd_plugin.plots.curves import (
     BAND_OPACITY,
     PLOT_HEIGHT,
     Repeats,
+    grouped_reports,
     plot_emergence,
 )
-from nd_plugin.plots.named_results import report_of
 from nd_plugin.plots.style import (
     AXIS_HEIGHT,
-    COLUMN_WIDTH,
     LEGEND_ROW,
-    ROW_HEIGHT,
-    STYLE,
-    NotebookFigure,
+    TICKS,
+    bar_axes,
     legend_above,
-    legend_height,
-    styled_axes,
+    stack_bars,
+    styled_panels,
     swatches,
 )
 from nd_plugin.report.colours import FAINT
@@ -79,16 +76,8 @@ def plot_training(
     if accuracies and len(accuracies) != len(steps):
         raise BadInput(f"{len(accuracies)} accuracies for {len(steps)} stages")
     height = AXIS_HEIGHT + PLOT_HEIGHT + LEGEND_ROWS * LEGEND_ROW
-    with plt.rc_context(STYLE):
-        figure, grid = plt.subplots(
-            len(layers),
-            1,
-            figsize=(COLUMN_WIDTH, height * len(layers)),
-            layout="constrained",
-            squeeze=False,
-            FigureClass=NotebookFigure,
-        )
-        for axes, (name, results) in zip(grid[:, 0], layers.items(), strict=True):
+    with styled_panels(len(layers), height) as (figure, panels):
+        for axes, (name, results) in zip(panels, layers.items(), strict=True):
             plot_emergence(results, steps, axes, xlabel=xlabel)
             if len(layers) > 1:
                 axes.set_ylabel(f"unique detectors of\n{name}")
@@ -117,9 +106,9 @@ def _add_intervals(
 ) -> None:
     """Draw the intervals of all unique detectors, where each stage has one run, with folds."""
     intervals = [
-        unique_interval(report_of(repeats[0]))
-        for repeats in results
-        if isinstance(repeats, list | tuple) and len(repeats) == 1
+        unique_interval(repeats[0])
+        for repeats in grouped_reports(results)
+        if len(repeats) == 1
     ]
     ends = [(item.low, item.high) for item in intervals if item is not None]
     if len(ends) < len(steps):
@@ -186,18 +175,10 @@ def plot_kept(
     check_stages(fates, names)
     kinds = list(dict.fromkeys(kind for counts in fates for kind in counts))
     colours = _fate_colours(kinds)
-    height = AXIS_HEIGHT + ROW_HEIGHT * len(fates) + legend_height(colours)
-    with styled_axes(ax, height) as axes:
-        left = np.zeros(len(fates))
-        for kind, colour in colours.items():
-            counts = np.array([count.get(kind, 0) for count in fates], dtype=float)
-            axes.barh(range(len(fates)), counts, 0.72, left=left, color=colour)
-            left += counts
-        axes.set_yticks(range(len(fates)), labels=list(names), parse_math=False)
-        axes.set_ylim(len(fates) - 0.5, -0.5)
-        axes.set_xlim(0, float(left.max()) or 1.0)
-        axes.tick_params(axis="y", length=0)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    with bar_axes(ax, names, colours) as axes:
+        lengths = stack_bars(axes, fates, colours)
+        axes.set_xlim(0, max(lengths) or 1.0)
+        axes.xaxis.set_major_locator(MaxNLocator(TICKS, integer=True))
         axes.set_xlabel("units")
         legend_above(axes, swatches(colours))
     return axes

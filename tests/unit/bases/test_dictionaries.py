@@ -350,6 +350,10 @@ def twice_doubled(maps: Tensor) -> Tensor:
     return doubled(doubled(maps))
 
 
+def added_twice(maps: Tensor) -> Tensor:
+    return torch.stack([maps * FACTOR for _ in range(2)]).sum(0)
+
+
 def test_functions_are_told_apart_by_what_they_compute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -367,10 +371,16 @@ def test_functions_are_told_apart_by_what_they_compute(
     assert of(first) == of(second)
     assert of(lambda maps: maps + 1) != of(lambda maps: maps - 1)
     assert of(torch.relu) != of(torch.tanh)
+    # sets iterate in another order after another history, and in another process
+    in_set = partial(torch.mul, W, among={0, 8})
+    assert of(in_set) == of(partial(torch.mul, W, among={8, 0}))
+    assert of(in_set) != of(partial(torch.mul, W, among={0, 9}))
     before, before_twice = of(doubled), of(twice_doubled)
+    before_nested = of(added_twice)
     monkeypatch.setitem(globals(), "FACTOR", FACTOR * 2)
     assert of(doubled) != before
     assert of(twice_doubled) != before_twice
+    assert of(added_twice) != before_nested, "in a comprehension, too"
     assert open_basis(doubled).name == "doubled"
     assert open_basis(lambda maps: maps).name == "function"
     assert open_basis(first).name == "Conv2d"

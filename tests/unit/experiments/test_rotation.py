@@ -35,9 +35,10 @@ from nd_plugin.experiments.rotation.rotate import (
     RotationRun,
     rotate,
 )
-from nd_plugin.experiments.rotation.spread import Spread
 from nd_plugin.experiments.rotation.study import RotationStudy
 from nd_plugin.experiments.rotation.text import render
+from nd_plugin.experiments.spread import Spread
+from nd_plugin.plots.experiments.rotations import draw
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.report.terminal import plain_text
 from nd_plugin.results.run_folder import load_run
@@ -324,6 +325,31 @@ def test_figures(study: RotationStudy) -> None:
         assert shown[0].get_title(loc="left").startswith(study.best[0].concept)
         with pytest.raises(BadInput, match="no kind of plot 'bars'"):
             study.plot("bars")
+    finally:
+        plt.close("all")
+
+
+def test_studies_of_different_concept_sets_in_one_figure(
+    study: RotationStudy,
+) -> None:
+    """All categories are drawn, though the first study does not know them all."""
+    categories = tuple(f"other {name}" for name in study.own.categories)
+    own = replace(study, rotated={}, bases={})
+    other = replace(own, own=replace(own.own, categories=categories))
+    try:
+        axes = draw("complete", [own, other])
+        unique = own.own.unique_detectors
+        lengths = [0.0, 0.0]
+        for bars in axes.containers:
+            for row, bar in enumerate(bars):
+                lengths[row] += bar.get_width()
+        assert lengths == [unique, unique]
+        legend = axes.get_legend()
+        assert legend is not None
+        names = {text.get_text() for text in legend.get_texts()}
+        counts = own.own.summary().unique_detectors_by_category
+        present = {name for name, count in counts.items() if count}
+        assert names == present | {f"other {name}" for name in present}
     finally:
         plt.close("all")
 

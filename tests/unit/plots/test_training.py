@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
+from folded import folded
 from matplotlib.axes import Axes
 
 from nd_plugin import Dissection
@@ -20,12 +19,6 @@ from nd_plugin.plots.experiments.discrimination import (
 )
 from nd_plugin.plots.experiments.histories import UNIT_ROWS, plot_histories
 from nd_plugin.plots.experiments.training import plot_kept, plot_training
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 @pytest.fixture
@@ -69,6 +62,22 @@ class TestTraining:
         figure = plot_training({"x": [[blank, full], [full, full]]}, [1, 2])
         assert curves(figure.axes[0])["all"] == [1, 2]
         assert len(figure.axes[0].collections) == 3, "a band for each curve"
+
+    def test_single_runs_with_folds_have_the_band_of_their_intervals(
+        self, dissection: Dissection
+    ) -> None:
+        overlaps = np.full((10, 4), 200)
+        overlaps[:6, 0] = 0
+        overlaps[6:, 0] = 190  # an IoU of 0.04 from four of ten folds
+        run = folded(dissection, overlaps)
+        interval = run.report().intervals
+        assert interval is not None
+        unique = interval.counts.unique_detectors
+        for stage in (run, [run]):
+            figure = plot_training({"x": [stage, stage]}, [1, 2])
+            (band,) = figure.axes[0].collections
+            ends = np.asarray(band.get_datalim(figure.axes[0].transData))
+            assert ends[:, 1].tolist() == [unique.low, unique.high]
 
     @pytest.mark.parametrize(
         ("steps", "scale"),

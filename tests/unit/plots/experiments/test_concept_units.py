@@ -6,19 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from matplotlib import pyplot
 from matplotlib.axes import Axes
 from published_files import LITE, write_summary, write_text
 
 from nd_plugin import BadInput, Dissection, LayerReport
 from nd_plugin.plots import plot_concept_units, plot_top_concepts
 from nd_plugin.report.foreign_tables.recognition import read_foreign_result
-
-
-@pytest.fixture(autouse=True)
-def closed_figures() -> object:
-    yield
-    pyplot.close("all")
 
 
 @pytest.fixture

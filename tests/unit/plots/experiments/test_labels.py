@@ -29,14 +29,12 @@ def test_labels_of_close_points_do_not_overlap() -> None:
     assert not any(
         first.overlaps(second) for first, second in combinations(boxes, 2)
     )
-    pyplot.close("all")
 
 
 def test_labels_that_have_room_stay() -> None:
     ax = labelled([(1, 1), (5, 5), (1, 9)])
     spread_labels(ax)
     assert [text.xyann for text in ax.texts] == [(4, 3)] * 3  # type: ignore[attr-defined]
-    pyplot.close("all")
 
 
 def test_a_label_does_not_hide_another_point() -> None:
@@ -49,4 +47,3 @@ def test_a_label_does_not_hide_another_point() -> None:
     # the first has room on the other side of its point, or below it
     first: Any = ax.texts[0]
     assert first.xyann != (4, 3) and abs(first.xyann[1]) == 3
-    pyplot.close("all")

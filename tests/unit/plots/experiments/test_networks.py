@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from folded import folded
-from matplotlib import pyplot
 from matplotlib.axes import Axes
 from published_files import DESCRIPTIONS, UNIQUE, write_summary, write_text
 
@@ -20,12 +19,6 @@ from nd_plugin.plots import (
     plot_widths,
 )
 from nd_plugin.report.foreign_tables.recognition import read_foreign_result
-
-
-@pytest.fixture(autouse=True)
-def closed_figures() -> object:
-    yield
-    pyplot.close("all")
 
 
 @pytest.fixture

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 
 from nd_plugin import BadInput, Dissection
 from nd_plugin.plots import plot_repeats
-
-
-@pytest.fixture(autouse=True)
-def closed_figures() -> Iterator[None]:
-    """Close all figures after a test."""
-    yield
-    pyplot.close("all")
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from nd_plugin.report.layer_report import Summary
+
 CONFIDENCE = 0.95
 
 
@@ -74,3 +76,13 @@ class Spread:
             "sd": self.deviation,
             "interval": None if interval is None else list(interval),
         }
+
+
+def unique_spread(
+    summaries: Sequence[Summary], category: str | None = None
+) -> Spread:
+    """Return unique detectors over the repeats of a layer; None: those of all categories."""
+    if category is None:
+        return Spread.of([summary.unique_detectors for summary in summaries])
+    by_category = [summary.unique_detectors_by_category for summary in summaries]
+    return Spread.of([counts.get(category, 0) for counts in by_category])
