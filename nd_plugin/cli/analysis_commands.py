@@ -7,33 +7,22 @@ from typing import Annotated
 
 import typer
 
-from nd_plugin.cli.options import (
-    BatchSize,
-    ChannelOrder,
+from nd_plugin.cli.options.groups import Loading, ModelChoice, Preprocessing
+from nd_plugin.cli.options.shared import (
     ComparisonOutput,
     Concepts,
-    CustomOps,
-    Device,
-    Feeds,
     Html,
-    Input,
-    InputSize,
-    Interpolation,
     Json,
     Limit,
     MaxPixels,
-    Mean,
     MinIoU,
     ModelText,
     OtherMinIoU,
     Overwrite,
     Plot,
     PlotKind,
-    Precision,
-    Scale,
-    Std,
+    Quantile,
     Weights,
-    Workers,
 )
 from nd_plugin.cli.views.score_options import By, MinScore
 from nd_plugin.shell.completion import complete_layer, complete_model
@@ -94,6 +83,7 @@ def explain(
     ],
     model: ModelText,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image file.")],
+    *,
     target: Annotated[
         str | None,
         typer.Option(
@@ -146,17 +136,13 @@ def explain(
         ),
     ] = None,
     weights: Weights = None,
-    device: Device = "auto",
-    precision: Precision = None,
-    input_name: Input = None,
-    feed: Feeds = None,
-    custom_op_library: CustomOps = None,
+    choice: ModelChoice,
     max_pixels: MaxPixels = None,
     html: Html = None,
     json: Json = False,
 ) -> None:
     """Explain a prediction: the units that contribute most to a class, and their concepts."""
-    from nd_plugin.cli import explain, parsing
+    from nd_plugin.cli import explain
 
     explain.explain(
         run,
@@ -174,9 +160,7 @@ def explain(
             classes,
             max_pixels,
         ),
-        options=parsing.model_options(
-            device, weights, input_name, feed, custom_op_library, precision
-        ),
+        options=choice.model_options(weights),
         html=html,
         as_json=json,
     )
@@ -193,6 +177,7 @@ def parity(
         ),
     ],
     concepts: Concepts,
+    *,
     layer: Annotated[
         list[str] | None,
         typer.Option(
@@ -209,25 +194,12 @@ def parity(
             help="Weights of ORIGIN: a safetensors file or a PyTorch state dict."
         ),
     ] = None,
-    device: Device = "auto",
-    precision: Precision = None,
-    input_name: Input = None,
-    feed: Feeds = None,
-    custom_op_library: CustomOps = None,
-    quantile: Annotated[
-        float,
-        typer.Option(help="Fraction τ of activations above each unit's threshold."),
-    ] = 0.005,
+    choice: ModelChoice,
+    quantile: Quantile = 0.005,
     min_iou: MinIoU = 0.04,
     limit: Limit = None,
-    batch_size: BatchSize = None,
-    workers: Workers = None,
-    input_size: InputSize = None,
-    mean: Mean = None,
-    std: Std = None,
-    scale: Scale = None,
-    interpolation: Interpolation = None,
-    channel_order: ChannelOrder = None,
+    loading: Loading,
+    preprocessing: Preprocessing,
     max_lost: Annotated[
         int | None,
         typer.Option(
@@ -267,29 +239,23 @@ def parity(
     json: Json = False,
 ) -> None:
     """Compare an export with its origin: detectors kept, lost and renamed, layer by layer."""
-    from nd_plugin.cli import parity, parsing
+    from nd_plugin.cli import parity
     from nd_plugin.cli.views.plot_files import PlotRequest
     from nd_plugin.contracts.models import ModelOptions
     from nd_plugin.contracts.provenance import Settings
 
-    model_options = parsing.model_options(
-        device, None, input_name, feed, custom_op_library, precision
-    )
     parity.compare_models(
         model,
         origin,
         layer or (),
         concepts,
         options=(
-            model_options,
-            ModelOptions(device, weights, precision=precision),
+            choice.model_options(),
+            ModelOptions(choice.device, weights, precision=choice.precision),
         ),
         settings=Settings(quantile, min_iou, limit=limit),
-        preprocess_values=parsing.preprocess_values(
-            input_size, mean, std, scale, interpolation, channel_order
-        ),
-        batch_size=batch_size,
-        workers=workers,
+        preprocess_values=preprocessing.values(),
+        loading=loading,
         gates=parity.Gates(tolerance, max_lost, max_renamed, fail_under),
         output=output,
         overwrite=overwrite,

@@ -25,6 +25,7 @@ from nd_plugin.cli.views.unit import unit
 from nd_plugin.shell import completion
 from nd_plugin.shell.help_pages import HelpCommand, HelpGroup
 from nd_plugin.shell.messages import with_message_options
+from nd_plugin.shell.option_groups import with_flat_options
 
 app = typer.Typer(
     cls=HelpGroup,
@@ -63,8 +64,8 @@ def _version(
 
 def _add(command: Callable[..., None], *examples: str) -> None:
     """Add a command, with examples for its help."""
-    with_options = with_message_options(command)
-    app.command(cls=HelpCommand, epilog="\n".join(examples))(with_options)
+    flat_command = with_flat_options(with_message_options(command))
+    app.command(cls=HelpCommand, epilog="\n".join(examples))(flat_command)
 
 
 _add(

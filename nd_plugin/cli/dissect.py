@@ -95,38 +95,21 @@ def dissect(
     files of bases in which the layers are seen.
     """
     run_options = run_options or RunOptions()
-    shard = run_options.part
     output = output or run_folder.free_name(
         Path("runs") / parsing.run_name(model, concepts)
     )
     with joined(options.device) as group:
         finished_run = _load_finished_run(output, run_options, overwrite=overwrite)
-        with console.results_only():
-            concept_set = open_concepts(concepts)
-            opened_model = open_on_own_device(model, options)
-        preprocess = opened_model.preprocess.changed(preprocess_values or {})
-        if group.rank == 0:
-            console.warn(preprocess.notes)
-        part = shard.part(group.rank, group.size)
-        feed = Feed.of(
-            concept_set,
-            preprocess,
+        opened_model, feed = open_model_and_feed(
+            model,
+            concepts,
+            options,
             settings,
-            opened_model.device,
-            run_options.batch_size,
-            run_options.workers,
-            run_options.memory,
-            part,
-            run_options.device_memory,
+            preprocess_values or {},
+            run_options,
+            group,
         )
-        say = console.say if group.rank == 0 else console.say_nothing
-        with console.results_only():
-            names = choose_layers(opened_model, layers, preprocess.size, say)
-            opened_model, names, feed = see_in_bases(
-                opened_model, names, feed, bases, group
-            )
-        plot.check_run(len(names), settings)
-        job = Job(opened_model, names, feed, group, plot)
+        job = _choose_work(opened_model, layers, feed, bases, group, plot)
         if finished_run and _is_same_run(
             output, finished_run, job, overwrite=overwrite
         ):
@@ -134,22 +117,87 @@ def dissect(
                 _report_finished_run(output, finished_run, as_json=as_json)
                 plot.write(finished_run)
             return
-        folders = RunFolders.of(
-            output, part, group.size, resume_shard=run_options.resume_shard
+        _run_with_checkpoints(
+            job, output, run_options, overwrite=overwrite, as_json=as_json
         )
-        checkpoints = open_checkpoints(
-            folders,
-            feed,
-            group,
-            run_options.every_images,
-            resume=run_options.resume,
-            overwrite=overwrite,
-        )
-        if run_options.shard:
-            _run_shard(job, folders, checkpoints)
-        else:
-            _run_and_save(job, output, checkpoints, as_json=as_json)
-        remove_if_empty(folders.partial)
+
+
+def open_model_and_feed(
+    model: str,
+    concepts: str,
+    options: ModelOptions,
+    settings: Settings,
+    preprocess_values: Mapping[str, Any],
+    run_options: RunOptions,
+    group: SingleProcess,
+) -> tuple[Model, Feed]:
+    """Open the model of one process of a run, and the feed of its part of the images."""
+    part = run_options.part.part(group.rank, group.size)
+    with console.results_only():
+        concept_set = open_concepts(concepts)
+        opened_model = open_on_own_device(model, options)
+    preprocess = opened_model.preprocess.changed(preprocess_values)
+    if group.rank == 0:
+        console.warn(preprocess.notes)
+    feed = Feed.of(
+        concept_set,
+        preprocess,
+        settings,
+        opened_model.device,
+        run_options.batch_size,
+        run_options.workers,
+        run_options.memory,
+        part,
+        run_options.device_memory,
+    )
+    return opened_model, feed
+
+
+def _choose_work(
+    model: Model,
+    layers: Sequence[str],
+    feed: Feed,
+    bases: Sequence[str],
+    group: SingleProcess,
+    plot: PlotRequest,
+) -> Job:
+    """Return the work on the layers that texts name. Raises BadInput, also for the plot."""
+    say = console.say if group.rank == 0 else console.say_nothing
+    with console.results_only():
+        names = choose_layers(model, layers, feed.preprocess.size, say)
+        model, names, feed = see_in_bases(model, names, feed, bases, group)
+    plot.check_run(len(names), feed.settings)
+    return Job(model, names, feed, group, plot)
+
+
+def _run_with_checkpoints(
+    job: Job,
+    output: Path,
+    run_options: RunOptions,
+    *,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Run a job, or continue it; save and report the run, or the shard."""
+    folders = RunFolders.of(
+        output,
+        job.feed.part,
+        job.group.size,
+        resume_shard=run_options.resume_shard,
+    )
+    checkpoints = open_checkpoints(
+        folders,
+        job.feed,
+        job.group,
+        run_options.every_images,
+        resume=run_options.resume,
+        overwrite=overwrite,
+    )
+    if run_options.shard:
+        _run_shard(job, folders, checkpoints)
+    else:
+        _run_and_save(job, output, checkpoints, as_json=as_json)
+    remove_if_empty(folders.partial)
 
 
 def _load_finished_run(

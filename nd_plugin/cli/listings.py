@@ -13,7 +13,8 @@ from rich.text import Text
 
 from nd_plugin.cli import console
 from nd_plugin.cli.console import new_table, print_json, print_notes
-from nd_plugin.cli.options import (
+from nd_plugin.cli.options.groups import ModelChoice, Preprocessing
+from nd_plugin.cli.options.shared import (
     CustomOps,
     Device,
     Feeds,
@@ -71,17 +72,15 @@ def layers(
     json: Json = False,
 ) -> None:
     """List a model's layers in execution order, with their shapes and receptive fields."""
-    from nd_plugin.cli import parsing
     from nd_plugin.cli.views.paper_layers import print_paper_layers
     from nd_plugin.plugins.opening import open_model
     from nd_plugin.testing.places import verify_places
 
     if paper and verify:
         raise BadInput("--paper and --verify are two listings: choose one of them")
-    options = parsing.model_options(
-        device, weights, input_name, feed, custom_op_library
-    )
-    preprocess_values = parsing.preprocess_values(input_size)
+    choice = ModelChoice(device, None, input_name, feed, custom_op_library)
+    options = choice.model_options(weights)
+    preprocess_values = Preprocessing(input_size).values()
     with console.results_only():
         opened_model = open_model(model, options)
         preprocess = opened_model.preprocess.changed(preprocess_values)

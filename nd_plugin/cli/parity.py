@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nd_plugin.cli import console
+from nd_plugin.cli.options.groups import Loading
 from nd_plugin.cli.views.plot_files import PlotRequest
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
@@ -106,8 +107,7 @@ def compare_models(
     options: tuple[ModelOptions, ModelOptions],
     settings: Settings,
     preprocess_values: Mapping[str, Any],
-    batch_size: int | None,
-    workers: int | None,
+    loading: Loading,
     gates: Gates,
     output: Path | None,
     overwrite: bool,
@@ -123,30 +123,18 @@ def compare_models(
     plot.check_run(len(RUNS), settings)
     with console.results_only():
         concept_set = open_concepts(concepts)
-        first_model = open_model(first, options[0])
-        second_model = open_model(second, options[1])
-        preprocess = choose_preprocess(first_model, second_model, preprocess_values)
+        models = (open_model(first, options[0]), open_model(second, options[1]))
         feed = Feed.of(
             concept_set,
-            preprocess,
+            choose_preprocess(*models, preprocess_values),
             settings,
-            first_model.device,
-            batch_size,
-            workers,
+            models[0].device,
+            loading.batch_size,
+            loading.workers,
         )
-        chooser = LayerChooser(first_model, second_model, feed)
-        choice = chooser.choose(layers)
-        if batch_size is None:
-            feed = replace(feed, batch_size=chooser.batch_size(choice))
-        with console.progress() as progress:
-            comparison = parity(
-                first_model,
-                second_model,
-                choice.matches,
-                feed,
-                progress,
-                choice.notes,
-            )
+        comparison = _compare(
+            models, layers, feed, fits_batch=loading.batch_size is None
+        )
     content = to_json(comparison)
     if as_json:
         console.print_json(content)
@@ -157,6 +145,22 @@ def compare_models(
         save_comparison(output, comparison, content)
     plot.write(_named_reports(comparison))
     gates.check(comparison)
+
+
+def _compare(
+    models: tuple[Model, Model],
+    layers: Sequence[str],
+    feed: Feed,
+    *,
+    fits_batch: bool,
+) -> Comparison:
+    """Compare the layers that texts name; ``fits_batch``: in batches that fit their memory."""
+    chooser = LayerChooser(*models, feed)
+    choice = chooser.choose(layers)
+    if fits_batch:
+        feed = replace(feed, batch_size=chooser.batch_size(choice))
+    with console.progress() as progress:
+        return parity(*models, choice.matches, feed, progress, choice.notes)
 
 
 def _named_reports(comparison: Comparison) -> list[LayerReport]:

@@ -6,11 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.errors import BadInput
-from nd_plugin.preprocess import parse_size
 from nd_plugin.results import folder_names
 
 MEMORY = re.compile(r"\s*([\d.]+(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*")
@@ -18,44 +15,15 @@ MEMORY = re.compile(r"\s*([\d.]+(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*")
 POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
-def preprocess_values(
-    input_size: str | None,
-    mean: str | None = None,
-    std: str | None = None,
-    scale: float | None = None,
-    interpolation: str | None = None,
-    channel_order: str | None = None,
-) -> dict[str, Any]:
-    """Return the preprocessing options that are set, as values of a Preprocess."""
-    values = {
-        "size": parse_size(input_size, "input size") if input_size else None,
-        "mean": _parse_statistics(mean, "mean") if mean else None,
-        "std": _parse_statistics(std, "std") if std else None,
-        "scale": scale,
-        "interpolation": interpolation,
-        "channel_order": channel_order,
-    }
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def model_options(
-    device: str,
-    weights: str | None,
-    input_name: str | None,
-    feeds: Sequence[str] | None,
-    custom_ops: Sequence[str] | None,
-    precision: str | None = None,
-) -> ModelOptions:
-    """Return the options that a backend takes beside the model's name."""
-    feed_values: dict[str, str] = {}
-    for text in feeds or ():
+def parse_feeds(texts: Sequence[str]) -> dict[str, str]:
+    """Return the values of ``--feed NAME=VALUE``, by name. Raises BadInput."""
+    values: dict[str, str] = {}
+    for text in texts:
         name, sign, value = text.partition("=")
         if not (name and value):
             raise BadInput(f"--feed {name + sign!r} is not NAME=VALUE")
-        feed_values[name] = value
-    return ModelOptions(
-        device, weights, input_name, feed_values, tuple(custom_ops or ()), precision
-    )
+        values[name] = value
+    return values
 
 
 def parse_quantiles(texts: Sequence[str]) -> tuple[float, ...]:
@@ -76,33 +44,9 @@ def _parse_quantile(text: str) -> float:
         ) from error
 
 
-def picture_settings(
-    top_images: int | None, no_pictures: bool, budget: str | None
-) -> dict[str, int]:
-    """Return the settings of top images and their pictures, as far as they are set.
-
-    A number of top images is also the number of pictures.
-    """
-    values: dict[str, int] = {}
-    if top_images is not None:
-        values["top_images"] = top_images
-        values["pictures"] = top_images
-    if no_pictures:
-        values["pictures"] = 0
-    if budget is not None:
-        values["picture_budget"] = parse_bytes(budget, "--picture-budget")
-    return values
-
-
-def significance_settings(
-    folds: int, permutations: int, seed: int
-) -> dict[str, Any]:
-    """Return the settings of folds and permutations. Raises BadInput for a seed of neither."""
-    if seed and not folds and not permutations:
-        raise BadInput(
-            f"--seed {seed} is the seed of --folds and --permutations: give one of them, too"
-        )
-    return {"folds": folds, "permutations": permutations, "seed": seed}
+def parse_memory(text: str | None, option: str = "--memory") -> int | None:
+    """Return an amount of memory in bytes, None where none is given. Raises BadInput."""
+    return parse_bytes(text, option) if text else None
 
 
 def parse_bytes(text: str, option: str = "--memory") -> int:
@@ -133,7 +77,7 @@ def parse_numbers(text: str, option: str) -> list[float]:
     return numbers
 
 
-def _parse_statistics(text: str, option: str) -> tuple[float, ...]:
+def parse_statistics(text: str, option: str) -> tuple[float, ...]:
     """Parse three numbers, one for each channel, or a single number for all."""
     message = (
         f"--{option} {text!r} is not three numbers separated by commas, such as 0.5,0.5,0.5, "

@@ -67,7 +67,7 @@ def report(
     if html is not None:
         _write_pages(reports, comparison, html)
     plot.write(reports)
-    has_file = html is not None or plot.path is not None
+    has_file = html is not None or plot.file.path is not None
     is_shown = not has_file or form is not None
     if output is not None or (is_shown and not as_json):
         _show(reports, comparison, reporter, output)

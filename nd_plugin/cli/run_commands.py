@@ -7,39 +7,30 @@ from typing import Annotated
 
 import typer
 
-from nd_plugin.cli.experiments.options import Bases, Folds, Permutations, Seed
-from nd_plugin.cli.options import (
-    Anchor,
-    BatchSize,
-    ChannelOrder,
+from nd_plugin.cli.options.groups import (
+    Checkpoints,
+    Masks,
+    ModelChoice,
+    Passes,
+    Pictures,
+    Preprocessing,
+    Reading,
+    Significance,
+)
+from nd_plugin.cli.options.shared import (
+    Bases,
     Concepts,
-    CustomOps,
     Device,
-    DeviceMemory,
-    Feeds,
-    Input,
-    InputSize,
-    Interpolation,
     Json,
     Limit,
-    MaskSize,
-    MaxPixels,
-    Mean,
     Memory,
     MinIoU,
     ModelText,
-    NoPictures,
     Output,
     Overwrite,
-    PictureBudget,
     Plot,
     PlotKind,
-    Precision,
     Quantiles,
-    Scale,
-    Std,
-    Strict,
-    TopImages,
     Weights,
     Workers,
 )
@@ -59,50 +50,21 @@ def dissect(
         ),
     ],
     concepts: Concepts,
+    *,
     output: Output = None,
     weights: Weights = None,
     basis: Bases = None,
     quantile: Quantiles = None,
     min_iou: MinIoU = 0.04,
     limit: Limit = None,
-    batch_size: BatchSize = None,
-    workers: Workers = None,
-    memory: Memory = None,
-    device_memory: DeviceMemory = None,
-    device: Device = "auto",
-    precision: Precision = None,
-    input_name: Input = None,
-    feed: Feeds = None,
-    custom_op_library: CustomOps = None,
-    anchor: Anchor = "rf",
-    mask_size: MaskSize = "auto",
-    input_size: InputSize = None,
-    mean: Mean = None,
-    std: Std = None,
-    scale: Scale = None,
-    interpolation: Interpolation = None,
-    channel_order: ChannelOrder = None,
-    top_images: TopImages = None,
-    no_pictures: NoPictures = False,
-    picture_budget: PictureBudget = None,
-    folds: Folds = 0,
-    permutations: Permutations = 0,
-    seed: Seed = 0,
-    strict: Strict = False,
-    max_pixels: MaxPixels = None,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Continue the run if it was interrupted."),
-    ] = False,
-    checkpoint_every: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Save progress after every N images; by default every 2000, and at most "
-            "twice a minute.",
-        ),
-    ] = None,
+    passes: Passes,
+    choice: ModelChoice,
+    masks: Masks,
+    preprocessing: Preprocessing,
+    pictures: Pictures,
+    significance: Significance,
+    reading: Reading,
+    checkpoints: Checkpoints,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -126,33 +88,19 @@ def dissect(
         concepts,
         output=output,
         overwrite=overwrite,
-        options=parsing.model_options(
-            device, weights, input_name, feed, custom_op_library, precision
-        ),
+        options=choice.model_options(weights),
         settings=Settings(
             quantiles=parsing.parse_quantiles(quantile or ()),
             min_iou=min_iou,
-            anchor=anchor,
-            mask_size=mask_size,
             limit=limit,
-            strict=strict,
-            max_pixels=max_pixels,
-            **parsing.significance_settings(folds, permutations, seed),
-            **parsing.picture_settings(top_images, no_pictures, picture_budget),
+            **masks.settings(),
+            **reading.settings(),
+            **significance.settings(),
+            **pictures.settings(),
         ),
-        preprocess_values=parsing.preprocess_values(
-            input_size, mean, std, scale, interpolation, channel_order
-        ),
+        preprocess_values=preprocessing.values(),
         run_options=dissect.RunOptions(
-            batch_size,
-            workers,
-            parsing.parse_bytes(memory) if memory else None,
-            parsing.parse_bytes(device_memory, "--device-memory")
-            if device_memory
-            else None,
-            checkpoint_every,
-            resume,
-            shard,
+            **passes.limits(), **checkpoints.values(), shard=shard
         ),
         plot=PlotRequest.of(plot, plot_kind, shard),
         as_json=json,
@@ -210,7 +158,7 @@ def merge(
         model=model,
         options=ModelOptions(device, weights),
         workers=workers,
-        memory=parsing.parse_bytes(memory) if memory else None,
+        memory=parsing.parse_memory(memory),
         as_json=json,
         bases=basis or (),
     )
@@ -220,16 +168,15 @@ def demo(
     images: Annotated[
         int, typer.Option(min=1, help="Number of images to draw.")
     ] = 400,
+    *,
     output: Output = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
-    folds: Folds = 0,
-    permutations: Permutations = 0,
-    seed: Seed = 0,
+    significance: Significance,
     json: Json = False,
 ) -> None:
     """Dissect EfficientNet-Lite0 (real ImageNet weights) on drawn shapes, in about a minute."""
-    from nd_plugin.cli import dissect, parsing
+    from nd_plugin.cli import dissect
     from nd_plugin.contracts.models import ModelOptions
     from nd_plugin.contracts.provenance import Settings
 
@@ -240,8 +187,6 @@ def demo(
         output=output,
         overwrite=overwrite,
         options=ModelOptions(device),
-        settings=Settings(
-            **parsing.significance_settings(folds, permutations, seed)
-        ),
+        settings=Settings(**significance.settings()),
         as_json=json,
     )

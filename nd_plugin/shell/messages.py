@@ -12,9 +12,10 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,6 +24,7 @@ from rich.theme import Theme
 
 from nd_plugin.errors import BadInput
 from nd_plugin.report import colours
+from nd_plugin.shell.option_groups import parameters_of, set_parameters
 
 LOGGER = logging.getLogger("nd_plugin")
 LEVEL_OF_STYLE = {
@@ -41,21 +43,6 @@ THEME = Theme(
     }
 )
 FILE_FORMAT = "%(asctime)s %(levelname)s [%(process)d] %(message)s"
-
-Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet", "-q", help="Only warnings and errors on stderr: no progress."
-    ),
-]
-LogFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--log-file",
-        metavar="FILE",
-        help="Append all messages, with times, to FILE.",
-    ),
-]
 
 
 class StderrHandler(logging.Handler):
@@ -136,35 +123,43 @@ def log_to_file(path: Path) -> None:
     LOGGER.debug("nd_plugin %s: nd %s", version, " ".join(sys.argv[1:]))
 
 
+@dataclass(frozen=True)
+class MessageOptions:
+    """Options of every command: which messages are shown, and where they are kept."""
+
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="Only warnings and errors on stderr: no progress."
+        ),
+    ] = False
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--log-file",
+            metavar="FILE",
+            help="Append all messages, with times, to FILE.",
+        ),
+    ] = None
+
+    def apply(self) -> None:
+        """Set up the messages of the command that runs. Raises BadInput."""
+        if self.quiet:
+            be_quiet()
+        if self.log_file is not None:
+            log_to_file(self.log_file)
+
+
 def with_message_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command with the options ``--quiet`` and ``--log-file`` behind its own."""
+    """Return a command with a group more, `MessageOptions`, behind its own options."""
 
     @functools.wraps(command)
-    def with_options(
-        *arguments: Any, quiet: bool, log_file: Path | None, **options: Any
-    ) -> None:
-        if quiet:
-            be_quiet()
-        if log_file is not None:
-            log_to_file(log_file)
-        command(*arguments, **options)
+    def with_messages(*, messages: MessageOptions, **options: Any) -> None:
+        messages.apply()
+        command(**options)
 
-    # texts of annotations would be looked up in this module
-    annotations = get_type_hints(command, include_extras=True)
-    parameters = [
-        parameter.replace(annotation=annotations[name])
-        for name, parameter in inspect.signature(command).parameters.items()
-    ]
-    parameters.append(_option("quiet", Quiet, False))
-    parameters.append(_option("log_file", LogFile, None))
-    vars(with_options)["__signature__"] = inspect.Signature(parameters)
-    with_options.__annotations__ = {
-        parameter.name: parameter.annotation for parameter in parameters
-    }
-    return with_options
-
-
-def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    group = inspect.Parameter(
+        "messages", inspect.Parameter.KEYWORD_ONLY, annotation=MessageOptions
     )
+    set_parameters(with_messages, [*parameters_of(command), group])
+    return with_messages

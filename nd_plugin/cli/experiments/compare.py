@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nd_plugin.cli import console
-from nd_plugin.cli.views.plot_files import use_no_display, write_plot
+from nd_plugin.cli.views.plot_files import PlotFile
 from nd_plugin.comparison.compared_layers import ComparedLayer
 from nd_plugin.comparison.layer_comparison import LayerComparison
 from nd_plugin.errors import BadInput, RunFailed
@@ -20,7 +20,7 @@ from nd_plugin.experiments.comparing.gate import Gate, check_gate
 from nd_plugin.experiments.comparing.junit import junit_xml
 from nd_plugin.experiments.comparing.results import read_results
 from nd_plugin.experiments.comparing.tables import concepts_csv, layers_csv
-from nd_plugin.plots.kinds import check_plot, plot_kind
+from nd_plugin.plots.kinds import plot_kind
 from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.results.atomic_files import write_file, write_folder
@@ -36,15 +36,14 @@ FILE_ENDINGS = (".json", ".csv")
 class CompareOptions:
     """Options of ``nd compare``."""
 
-    concepts: tuple[str, ...] = ()
-    min_iou: float | None = None
-    fail_under: float | None = None
-    junit: Path | None = None
-    output: Path | None = None
-    overwrite: bool = False
-    plot: Path | None = None
-    plot_kind: str | None = None
-    as_json: bool = False
+    concepts: tuple[str, ...]
+    min_iou: float | None
+    fail_under: float | None
+    junit: Path | None
+    output: Path | None
+    overwrite: bool
+    plot: PlotFile
+    as_json: bool
 
     def check(self) -> None:
         """Raise BadInput for options that do not go together, and files that cannot be written."""
@@ -52,26 +51,21 @@ class CompareOptions:
             raise BadInput(
                 "--junit has verdicts to write with --fail-under SHARE alone"
             )
-        if self.plot is None and self.plot_kind is not None:
-            raise BadInput(
-                f"--plot-kind {self.plot_kind} needs a file to draw into: --plot FILE"
-            )
         if self.output is not None:
             check_output(self.output, overwrite=self.overwrite)
-        if self.plot is not None:
-            self._check_plot(self.plot)
+        self._check_plot()
 
-    def _check_plot(self, path: Path) -> None:
-        if self.plot_kind is not None:
-            kind = plot_kind(self.plot_kind)
-            check_plot(path, has_pictures=kind.has_pictures)
+    def _check_plot(self) -> None:
+        if self.plot.kind is not None:
+            kind = plot_kind(self.plot.kind)
+            self.plot.check(has_pictures=kind.has_pictures)
             return
-        if len(self.concepts) > 1:
+        if self.plot.path is not None and len(self.concepts) > 1:
             raise BadInput(
                 f"a figure shows one concept, and --concept names {len(self.concepts)}; draw them "
                 "one at a time, or another --plot-kind"
             )
-        check_plot(path)
+        self.plot.check()
 
 
 def compare(texts: Sequence[str], options: CompareOptions) -> None:
@@ -208,16 +202,18 @@ def _draw(
     options: CompareOptions,
 ) -> None:
     """Draw a plot of all results, or of the units of a concept, if a file is named."""
-    if options.plot is None:
-        return
     reports: list[LayerReport] = [layer.report for layer in layers]
-    use_no_display()
-    if options.plot_kind is None and concepts:
+    options.plot.write(lambda: _figure(reports, concepts, options.plot.kind))
+
+
+def _figure(
+    reports: Sequence[LayerReport],
+    concepts: Sequence[BestDetectors],
+    kind: str | None,
+) -> Any:
+    if kind is None and concepts:
         # matplotlib takes a second to import
         from nd_plugin.plots.experiments.concept_units import plot_concept_units
 
-        figure = plot_concept_units(reports, concepts[0].concept.key)
-        write_plot(figure, options.plot)
-        return
-    kind = plot_kind(options.plot_kind or DEFAULT_KIND)
-    write_plot(kind.draw(reports), options.plot)
+        return plot_concept_units(reports, concepts[0].concept.key)
+    return plot_kind(kind or DEFAULT_KIND).draw(reports)

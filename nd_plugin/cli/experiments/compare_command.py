@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nd_plugin.cli.options import Json, Overwrite, Plot
+from nd_plugin.cli.options.shared import Json, Overwrite, Plot
 
 
 def compare(
@@ -76,6 +76,7 @@ def compare(
 ) -> None:
     """Compare layers, networks and published results: unique detectors, and concepts of each."""
     from nd_plugin.cli.experiments import compare
+    from nd_plugin.cli.views.plot_files import PlotFile
 
     compare.compare(
         result,
@@ -86,8 +87,7 @@ def compare(
             junit=junit,
             output=output,
             overwrite=overwrite,
-            plot=plot,
-            plot_kind=plot_kind,
+            plot=PlotFile(plot, plot_kind),
             as_json=json,
         ),
     )

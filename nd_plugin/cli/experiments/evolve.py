@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nd_plugin.cli import console, parsing
-from nd_plugin.cli.views.plot_files import use_no_display, write_plot
-from nd_plugin.contracts.models import ModelOptions
+from nd_plugin.cli.views.plot_files import PlotFile
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, LayerNotFound, RunFailed
 from nd_plugin.experiments.evolution.change_kinds import NONE
@@ -34,7 +33,6 @@ from nd_plugin.experiments.evolution.training_spread import (
     trainings_content,
 )
 from nd_plugin.machine.termination import Terminated
-from nd_plugin.plots.kinds import check_plot
 from nd_plugin.plugins.layer_patterns import LayerNames
 
 EMERGENCE = "emergence"
@@ -43,34 +41,12 @@ CHANGES = "changes"
 KINDS = (EMERGENCE, HISTORIES, CHANGES)
 
 
-@dataclass(frozen=True)
-class TrainingPlot:
-    """File to draw an evolution into, and the kind of figure; no file: nothing to draw."""
-
-    path: Path | None = None
-    kind: str = EMERGENCE
-
-    @classmethod
-    def of(cls, path: Path | None, kind: str | None) -> TrainingPlot:
-        """Check the options before a run. Raises BadInput, Unavailable."""
-        if path is None and kind is not None:
-            raise BadInput(
-                f"--plot-kind {kind} needs a file to draw into: --plot FILE"
-            )
-        if kind not in (None, *KINDS):
-            raise BadInput(
-                f"no kind of plot {kind!r}; known are {', '.join(KINDS)}"
-            )
-        if path is not None:
-            check_plot(path)
-        return cls(path, kind or EMERGENCE)
-
-    def write(self, evolutions: Sequence[Evolution]) -> None:
-        """Draw evolutions into the file, if there is one. Raises BadInput, NotSaved."""
-        if self.path is None:
-            return
-        use_no_display()
-        write_plot(draw(evolutions, self.kind), self.path)
+def plot_file(path: Path | None, kind: str | None) -> PlotFile:
+    """Return the file to draw an evolution into, checked. Raises BadInput, Unavailable."""
+    file = PlotFile(path, kind)
+    file.check_kind(KINDS)
+    file.check()
+    return file
 
 
 def run_stages(
@@ -80,21 +56,15 @@ def run_stages(
     *,
     output: Path | None,
     steps: str | None,
-    accuracy: Path | None,
-    settings: Settings,
-    options: ModelOptions,
-    preprocess_values: Mapping[str, Any],
-    batch_size: int | None,
-    workers: int | None,
-    memory: int | None,
-    device_memory: int | None,
-    plot: TrainingPlot,
+    dissecting: Mapping[str, Any],
+    plot: PlotFile,
     as_json: bool,
 ) -> None:
     """Dissect the stages that are not dissected yet, save the evolution, report it.
 
-    ``texts`` are the model and the checkpoints, or checkpoints that are models. Raises RunFailed
-    where some stages could not be dissected, after the others are reported.
+    ``texts`` are the model and the checkpoints, or checkpoints that are models; ``dissecting`` are
+    arguments of `evolve`, on how stages are dissected. Raises RunFailed where some stages could
+    not be dissected, after the others are reported.
     """
     model, checkpoints = _split_texts(texts)
     if not layers or concepts is None:
@@ -116,22 +86,20 @@ def run_stages(
             concepts,
             folder,
             steps=_parse_steps(steps),
-            accuracy=accuracy,
-            settings=settings,
-            options=options,
-            preprocess_values=preprocess_values,
-            batch_size=batch_size,
-            workers=workers,
-            memory=memory,
-            device_memory=device_memory,
             progress=progress,
             say=console.say,
             command=["nd", *sys.argv[1:]],
+            **dissecting,
         )
     save_evolution(folder, evolution)
     show([evolution], as_json=as_json)
     console.say(f"saved in {folder} (nd evolve --from {folder})")
-    plot.write([evolution])
+    _draw([evolution], plot)
+    _check_complete(evolution)
+
+
+def _check_complete(evolution: Evolution) -> None:
+    """Raise RunFailed where stages could not be dissected."""
     if evolution.failed:
         names = ", ".join(stage.stage.name for stage in evolution.failed)
         raise RunFailed(f"not all stages could be dissected: {names}")
@@ -154,7 +122,7 @@ def show_saved(
     *,
     min_iou: float | None,
     accuracy: Path | None,
-    plot: TrainingPlot,
+    plot: PlotFile,
     as_json: bool,
 ) -> None:
     """Report saved evolutions, one or several of the same stages, without model and data."""
@@ -166,7 +134,7 @@ def show_saved(
     evolutions = [_only_layers(item, layers) for item in evolutions]
     check_same_stages(evolutions)
     show(evolutions, as_json=as_json)
-    plot.write(evolutions)
+    _draw(evolutions, plot)
 
 
 def show(evolutions: Sequence[Evolution], *, as_json: bool) -> None:
@@ -178,6 +146,10 @@ def show(evolutions: Sequence[Evolution], *, as_json: bool) -> None:
         console.show(render(evolution))
     if len(evolutions) > 1:
         console.show(spread_table(evolutions))
+
+
+def _draw(evolutions: Sequence[Evolution], plot: PlotFile) -> None:
+    plot.write(lambda: draw(evolutions, plot.kind or EMERGENCE))
 
 
 def draw(evolutions: Sequence[Evolution], kind: str) -> Any:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nd_plugin.cli import console, parsing
-from nd_plugin.cli.views.plot_files import use_no_display, write_plot
+from nd_plugin.cli.options.groups import Loading
+from nd_plugin.cli.views.plot_files import PlotFile
 from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, LayerNotFound
@@ -36,7 +37,6 @@ from nd_plugin.experiments.probing.object_detectors import (
     check_category,
     match_networks,
 )
-from nd_plugin.plots.kinds import check_plot
 from nd_plugin.plots.named_results import layer_names
 from nd_plugin.plugins.layer_patterns import LayerNames
 from nd_plugin.plugins.opening import open_model
@@ -52,28 +52,19 @@ KINDS = (ACCURACY, DETECTORS)
 class ProbeView:
     """What is shown of accuracies: runs beside them, a figure, JSON."""
 
-    runs: Sequence[Path] = ()
-    category: str = "object"
-    plot: Path | None = None
-    plot_kind: str | None = None
-    as_json: bool = False
+    runs: Sequence[Path]
+    category: str
+    plot: PlotFile
+    as_json: bool
 
     def check(self) -> None:
         """Check the options before a run. Raises BadInput, Unavailable."""
-        if self.plot is None and self.plot_kind is not None:
-            raise BadInput(
-                f"--plot-kind {self.plot_kind} needs a file to draw into: --plot FILE"
-            )
-        if self.plot_kind not in (None, *KINDS):
-            raise BadInput(
-                f"no kind of plot {self.plot_kind!r}; known are {', '.join(KINDS)}"
-            )
-        if self.plot_kind == DETECTORS and not self.runs:
+        self.plot.check_kind(KINDS)
+        if self.plot.kind == DETECTORS and not self.runs:
             raise BadInput(
                 "--plot-kind detectors needs the runs of the networks: --run RUN"
             )
-        if self.plot is not None:
-            check_plot(self.plot)
+        self.plot.check()
         check_category(self.dissections, self.category)
 
     @cached_property
@@ -84,7 +75,13 @@ class ProbeView:
     @property
     def kind(self) -> str:
         """Kind of figure; with runs, accuracy against detectors."""
-        return self.plot_kind or (DETECTORS if self.runs else ACCURACY)
+        return self.plot.kind or (DETECTORS if self.runs else ACCURACY)
+
+
+def parse_rotations(alphas: str | None, repeats: int) -> Rotations:
+    """Return the rotations that ``--rotate`` asks for. Raises BadInput."""
+    numbers = parsing.parse_numbers(alphas, "--rotate") if alphas else ()
+    return Rotations(tuple(numbers), tuple(range(repeats)))
 
 
 def probe(
@@ -99,8 +96,7 @@ def probe(
     options: ModelOptions,
     settings: Settings,
     preprocess_values: Mapping[str, Any],
-    batch_size: int | None,
-    workers: int | None,
+    loading: Loading,
     view: ProbeView,
 ) -> None:
     """Train and test a classifier on layers of a model; save and report its accuracies."""
@@ -122,8 +118,8 @@ def probe(
             rotations=rotations,
             preprocess=opened.preprocess.changed(preprocess_values),
             settings=settings,
-            batch_size=batch_size,
-            workers=workers,
+            batch_size=loading.batch_size,
+            workers=loading.workers,
             progress=progress,
         )
     save_discrimination(target, result)
@@ -149,9 +145,7 @@ def show(results: Sequence[Discrimination], view: ProbeView) -> None:
             console.show(render(result))
         if points is not None:
             console.show(render_points(points))
-    if view.plot is not None:
-        use_no_display()
-        write_plot(_draw(results, points, view), view.plot)
+    view.plot.write(lambda: _draw(results, points, view))
 
 
 def _points(

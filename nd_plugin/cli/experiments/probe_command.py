@@ -7,32 +7,19 @@ from typing import Annotated
 
 import typer
 
-from nd_plugin.cli.options import (
-    BatchSize,
-    ChannelOrder,
-    CustomOps,
-    Device,
-    Feeds,
-    Input,
-    InputSize,
-    Interpolation,
-    Json,
-    MaxPixels,
-    Mean,
-    Overwrite,
-    Plot,
-    Precision,
-    Scale,
-    Std,
-    Strict,
-    Weights,
-    Workers,
+from nd_plugin.cli.options.groups import (
+    Loading,
+    ModelChoice,
+    Preprocessing,
+    Reading,
 )
-from nd_plugin.shell.completion import complete_layer, complete_model
+from nd_plugin.cli.options.shared import Json, LayersOfRun, Overwrite, Plot, Weights
+from nd_plugin.shell.completion import complete_model
 
 
 def probe(
     context: typer.Context,
+    *,
     model: Annotated[
         str | None,
         typer.Argument(
@@ -49,15 +36,7 @@ def probe(
             "splits FOLDER/CLASS/*.jpg.",
         ),
     ] = None,
-    layer: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-l",
-            "--layer",
-            help="Layer: a name, a pattern or all; several with commas; repeatable.",
-            autocompletion=complete_layer,
-        ),
-    ] = None,
+    layer: LayersOfRun = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -111,21 +90,10 @@ def probe(
         typer.Option(help="Category of the detectors that are counted, or all."),
     ] = "object",
     weights: Weights = None,
-    batch_size: BatchSize = None,
-    workers: Workers = None,
-    device: Device = "auto",
-    precision: Precision = None,
-    input_name: Input = None,
-    feed: Feeds = None,
-    custom_op_library: CustomOps = None,
-    input_size: InputSize = None,
-    mean: Mean = None,
-    std: Std = None,
-    scale: Scale = None,
-    interpolation: Interpolation = None,
-    channel_order: ChannelOrder = None,
-    strict: Strict = False,
-    max_pixels: MaxPixels = None,
+    loading: Loading,
+    choice: ModelChoice,
+    preprocessing: Preprocessing,
+    reading: Reading,
     plot: Plot = None,
     plot_kind: Annotated[
         str | None,
@@ -138,15 +106,14 @@ def probe(
     json: Json = False,
 ) -> None:
     """Tell classes of images by a layer's units: a linear SVM, tested, beside its detectors."""
-    from nd_plugin.cli import parsing
     from nd_plugin.cli.experiments import probe
-    from nd_plugin.cli.experiments.saved_results import is_given, refuse_run_options
+    from nd_plugin.cli.experiments.saved_results import refuse_run_options
+    from nd_plugin.cli.views.plot_files import PlotFile
     from nd_plugin.contracts.provenance import Settings
     from nd_plugin.errors import BadInput
-    from nd_plugin.experiments.probing.discrimination import Rotations
     from nd_plugin.experiments.probing.linear_svm import SvmSettings
 
-    view = probe.ProbeView(run or (), category, plot, plot_kind, json)
+    view = probe.ProbeView(run or (), category, PlotFile(plot, plot_kind), json)
     view.check()
     if saved:
         refuse_run_options(context, ("layer", "run", "category"))
@@ -157,15 +124,7 @@ def probe(
             "model or images are missing: nd probe MODEL FOLDER -l LAYER, or "
             "nd probe --from FOLDER"
         )
-    if not run and is_given(context, "category"):
-        raise BadInput(
-            "--category is of the detectors of runs: give --run, too, a run of nd dissect"
-        )
-    if rotate is None and is_given(context, "repeats"):
-        raise BadInput(
-            "--repeats is the number of random rotations: give --rotate, too, such as --rotate 1"
-        )
-    alphas = parsing.parse_numbers(rotate, "--rotate") if rotate else ()
+    _refuse_idle_options(context, run, rotate)
     probe.probe(
         model,
         folder,
@@ -173,15 +132,27 @@ def probe(
         output=output,
         overwrite=overwrite,
         svm=SvmSettings(svm_c, scaling),
-        rotations=Rotations(tuple(alphas), tuple(range(repeats))),
-        options=parsing.model_options(
-            device, weights, input_name, feed, custom_op_library, precision
-        ),
-        settings=Settings(strict=strict, max_pixels=max_pixels),
-        preprocess_values=parsing.preprocess_values(
-            input_size, mean, std, scale, interpolation, channel_order
-        ),
-        batch_size=batch_size,
-        workers=workers,
+        rotations=probe.parse_rotations(rotate, repeats),
+        options=choice.model_options(weights),
+        settings=Settings(**reading.settings()),
+        preprocess_values=preprocessing.values(),
+        loading=loading,
         view=view,
     )
+
+
+def _refuse_idle_options(
+    context: typer.Context, runs: list[Path] | None, rotate: str | None
+) -> None:
+    """Raise BadInput for a given option that does nothing without another."""
+    from nd_plugin.cli.experiments.saved_results import is_given
+    from nd_plugin.errors import BadInput
+
+    if not runs and is_given(context, "category"):
+        raise BadInput(
+            "--category is of the detectors of runs: give --run, too, a run of nd dissect"
+        )
+    if rotate is None and is_given(context, "repeats"):
+        raise BadInput(
+            "--repeats is the number of random rotations: give --rotate, too, such as --rotate 1"
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from nd_plugin.cli.checkpoints import (
     progress_saved,
     remove_if_empty,
 )
-from nd_plugin.cli.dissect import RunOptions
-from nd_plugin.cli.views.plot_files import use_no_display, write_plot
+from nd_plugin.cli.dissect import RunOptions, open_model_and_feed
+from nd_plugin.cli.views.plot_files import PlotFile
 from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, NDError
@@ -36,10 +35,6 @@ from nd_plugin.plots.experiments.rotation_kinds import (
     ROTATION,
     check_kind,
 )
-from nd_plugin.plots.kinds import check_plot
-from nd_plugin.plugins.opening import open_concepts, open_on_own_device
-from nd_plugin.probe_data.batches import Feed
-from nd_plugin.probe_data.parts import WHOLE
 from nd_plugin.report.terminal import plural
 from nd_plugin.results import run_folder
 from nd_plugin.resuming.checkpoint import CheckpointFolder
@@ -49,46 +44,32 @@ PICTURES_OF_BASIS = 5
 PICTURE_BUDGET = 2**22
 
 
-@dataclass(frozen=True)
-class RotationPlot:
-    """File to draw a study into, and the kind of figure; no file: nothing to draw."""
-
-    path: Path | None = None
-    kind: str = ROTATION
-
-    @classmethod
-    def of(cls, path: Path | None, kind: str | None, studies: int) -> RotationPlot:
-        """Check the options before a run. Raises BadInput, Unavailable."""
-        if path is None:
-            if kind is not None:
-                raise BadInput(
-                    f"--plot-kind {kind} needs a file to draw into: --plot FILE"
-                )
-            return cls()
+def plot_file(path: Path | None, kind: str | None, studies: int) -> PlotFile:
+    """Return the file to draw studies into, checked. Raises BadInput, Unavailable."""
+    file = PlotFile(path, kind)
+    if path is not None:
         check_kind(kind or ROTATION, studies)
-        check_plot(path, has_pictures=kind == PICTURES)
-        return cls(path, kind or ROTATION)
+        file.check(has_pictures=kind == PICTURES)
+    return file
 
-    def check_settings(self, settings: Settings) -> None:
-        """Raise BadInput where the figure needs pictures and there will be none."""
-        if (
-            self.path is not None
-            and self.kind == PICTURES
-            and not settings.pictures
-        ):
-            raise BadInput(
-                "--plot-kind pictures needs pictures; leave --no-pictures out"
-            )
 
-    def write(self, studies: Sequence[RotationStudy]) -> None:
-        """Draw studies into the file, if there is one. Raises BadInput, NotSaved, Unavailable."""
-        if self.path is None:
-            return
-        use_no_display()
-        # matplotlib takes a second to import
-        from nd_plugin.plots.experiments.rotations import draw
+def _check_pictures(plot: PlotFile, settings: Settings) -> None:
+    """Raise BadInput where the figure needs pictures and there will be none."""
+    if plot.kind == PICTURES and not settings.pictures:
+        raise BadInput(
+            "--plot-kind pictures needs pictures; leave --no-pictures out"
+        )
 
-        write_plot(draw(self.kind, studies), self.path)
+
+def _draw(studies: Sequence[RotationStudy], plot: PlotFile) -> None:
+    plot.write(lambda: _figure(studies, plot.kind or ROTATION))
+
+
+def _figure(studies: Sequence[RotationStudy], kind: str) -> Any:
+    # matplotlib takes a second to import
+    from nd_plugin.plots.experiments.rotations import draw
+
+    return draw(kind, studies)
 
 
 def parse_plan(
@@ -118,13 +99,13 @@ def study_settings(
 def report_saved(
     folders: Sequence[Path],
     min_iou: float | None,
-    plot: RotationPlot,
+    plot: PlotFile,
     *,
     as_json: bool,
 ) -> None:
     """Report saved studies, without a model. Raises RunInvalid."""
     studies = [load_study(folder, min_iou) for folder in folders]
-    plot.write(studies)
+    _draw(studies, plot)
     if as_json:
         contents = [study.to_dict() for study in studies]
         content = contents[0] if len(contents) == 1 else {"studies": contents}
@@ -151,7 +132,7 @@ def run_study(
     settings: Settings,
     preprocess_values: Mapping[str, Any],
     run_options: RunOptions,
-    plot: RotationPlot,
+    plot: PlotFile,
     as_json: bool,
 ) -> None:
     """Run, save and report a study. Refuse what cannot be done before the model runs."""
@@ -159,28 +140,19 @@ def run_study(
         raise BadInput(
             "MODEL, --layer and --concepts are needed to run a study (--from FOLDER reports one)"
         )
-    plot.check_settings(settings)
-    base = Path("runs") / f"{parsing.run_name(model, concepts)}-rotation"
-    output = output or run_folder.free_name(base)
+    _check_pictures(plot, settings)
+    output = output or _default_folder(model, concepts)
     if not (overwrite and is_study(output)):
         run_folder.check_target(output, overwrite=overwrite)
     with joined(options.device) as group:
-        with console.results_only():
-            concept_set = open_concepts(concepts)
-            opened_model = open_on_own_device(model, options)
-        preprocess = opened_model.preprocess.changed(preprocess_values)
-        if group.rank == 0:
-            console.warn(preprocess.notes)
-        feed = Feed.of(
-            concept_set,
-            preprocess,
+        opened_model, feed = open_model_and_feed(
+            model,
+            concepts,
+            options,
             settings,
-            opened_model.device,
-            run_options.batch_size,
-            run_options.workers,
-            run_options.memory,
-            WHOLE.part(group.rank, group.size),
-            run_options.device_memory,
+            preprocess_values,
+            run_options,
+            group,
         )
         with console.results_only():
             study_run = RotationRun.of(opened_model, layer, feed, plan, group)
@@ -198,10 +170,15 @@ def run_study(
         study = _run(study_run, group, checkpoints)
         if group.rank == 0:
             _save_and_report(study, output, as_json=as_json)
-            plot.write([study])
+            _draw([study], plot)
         group.wait()  # checkpoints are needed until the study is saved
         checkpoints.remove()
         remove_if_empty(folders.partial)
+
+
+def _default_folder(model: str, concepts: str) -> Path:
+    base = Path("runs") / f"{parsing.run_name(model, concepts)}-rotation"
+    return run_folder.free_name(base)
 
 
 def _run(

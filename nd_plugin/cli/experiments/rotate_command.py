@@ -7,37 +7,25 @@ from typing import Annotated
 
 import typer
 
-from nd_plugin.cli.options import (
-    Anchor,
-    BatchSize,
-    ChannelOrder,
-    CustomOps,
-    Device,
-    DeviceMemory,
-    Feeds,
-    Input,
-    InputSize,
-    Interpolation,
+from nd_plugin.cli.options.groups import (
+    Checkpoints,
+    Masks,
+    ModelChoice,
+    Passes,
+    Pictures,
+    Preprocessing,
+    Reading,
+)
+from nd_plugin.cli.options.shared import (
+    ConceptsOfRun,
     Json,
     Limit,
-    MaskSize,
-    MaxPixels,
-    Mean,
-    Memory,
-    NoPictures,
     Overwrite,
-    PictureBudget,
     Plot,
-    Precision,
-    Scale,
-    Std,
-    Strict,
-    TopImages,
+    Quantile,
     Weights,
-    Workers,
 )
 from nd_plugin.shell.completion import (
-    complete_concepts,
     complete_layer,
     complete_model,
 )
@@ -45,6 +33,7 @@ from nd_plugin.shell.completion import (
 
 def rotate(
     context: typer.Context,
+    *,
     model: Annotated[
         str | None,
         typer.Argument(
@@ -62,15 +51,7 @@ def rotate(
             autocompletion=complete_layer,
         ),
     ] = None,
-    concepts: Annotated[
-        str | None,
-        typer.Option(
-            "-c",
-            "--concepts",
-            help="Concept set: broden:ROOT, masks:ROOT, shapes …",
-            autocompletion=complete_concepts,
-        ),
-    ] = None,
+    concepts: ConceptsOfRun = None,
     alpha: Annotated[
         str,
         typer.Option(
@@ -116,10 +97,7 @@ def rotate(
         ),
     ] = None,
     weights: Weights = None,
-    quantile: Annotated[
-        float,
-        typer.Option(help="Fraction τ of activations above each unit's threshold."),
-    ] = 0.005,
+    quantile: Quantile = 0.005,
     min_iou: Annotated[
         float | None,
         typer.Option(
@@ -127,42 +105,14 @@ def rotate(
             "--from as in the study]",
         ),
     ] = None,
-    anchor: Anchor = "rf",
-    mask_size: MaskSize = "auto",
+    masks: Masks,
     limit: Limit = None,
-    batch_size: BatchSize = None,
-    workers: Workers = None,
-    memory: Memory = None,
-    device_memory: DeviceMemory = None,
-    device: Device = "auto",
-    precision: Precision = None,
-    input_name: Input = None,
-    feed: Feeds = None,
-    custom_op_library: CustomOps = None,
-    input_size: InputSize = None,
-    mean: Mean = None,
-    std: Std = None,
-    scale: Scale = None,
-    interpolation: Interpolation = None,
-    channel_order: ChannelOrder = None,
-    top_images: TopImages = None,
-    no_pictures: NoPictures = False,
-    picture_budget: PictureBudget = None,
-    strict: Strict = False,
-    max_pixels: MaxPixels = None,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Continue the run if it was interrupted."),
-    ] = False,
-    checkpoint_every: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Save progress after every N images; by default every 2000, and at most "
-            "twice a minute.",
-        ),
-    ] = None,
+    passes: Passes,
+    choice: ModelChoice,
+    preprocessing: Preprocessing,
+    pictures: Pictures,
+    reading: Reading,
+    checkpoints: Checkpoints,
     overwrite: Overwrite = False,
     plot: Plot = None,
     plot_kind: Annotated[
@@ -176,12 +126,11 @@ def rotate(
     json: Json = False,
 ) -> None:
     """Rotate a layer's basis: compare its units with random directions, and with other bases."""
-    from nd_plugin.cli import parsing
     from nd_plugin.cli.dissect import RunOptions
     from nd_plugin.cli.experiments import rotate
     from nd_plugin.cli.experiments.saved_results import refuse_run_options
 
-    request = rotate.RotationPlot.of(plot, plot_kind, max(len(source or ()), 1))
+    request = rotate.plot_file(plot, plot_kind, max(len(source or ()), 1))
     if source:
         refuse_run_options(context, ("min_iou",))
         rotate.report_saved(source, min_iou, request, as_json=json)
@@ -193,32 +142,17 @@ def rotate(
         rotate.parse_plan(alpha, repeats, seed, basis),
         output=output,
         overwrite=overwrite,
-        options=parsing.model_options(
-            device, weights, input_name, feed, custom_op_library, precision
-        ),
+        options=choice.model_options(weights),
         settings=rotate.study_settings(
             quantile=quantile,
             min_iou=min_iou,
-            anchor=anchor,
-            mask_size=mask_size,
             limit=limit,
-            strict=strict,
-            max_pixels=max_pixels,
-            **parsing.picture_settings(top_images, no_pictures, picture_budget),
+            **masks.settings(),
+            **reading.settings(),
+            **pictures.settings(),
         ),
-        preprocess_values=parsing.preprocess_values(
-            input_size, mean, std, scale, interpolation, channel_order
-        ),
-        run_options=RunOptions(
-            batch_size,
-            workers,
-            parsing.parse_bytes(memory) if memory else None,
-            parsing.parse_bytes(device_memory, "--device-memory")
-            if device_memory
-            else None,
-            checkpoint_every,
-            resume,
-        ),
+        preprocess_values=preprocessing.values(),
+        run_options=RunOptions(**passes.limits(), **checkpoints.values()),
         plot=request,
         as_json=json,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,48 @@ from nd_plugin.plots.named_results import Result
 
 
 @dataclass(frozen=True)
-class PlotRequest:
-    """File to draw into, and the kind of plot; no file: nothing to draw."""
+class PlotFile:
+    """File to draw into, and the kind of plot by name; no file: nothing to draw."""
 
     path: Path | None = None
+    kind: str | None = None  # None: the command's own
+
+    def __post_init__(self) -> None:
+        """Raise BadInput for a kind without a file."""
+        if self.path is None and self.kind is not None:
+            raise BadInput(
+                f"--plot-kind {self.kind} needs a file to draw into: --plot FILE"
+            )
+
+    def check_kind(self, kinds: Sequence[str]) -> None:
+        """Raise BadInput for a kind that is none of these."""
+        if self.kind not in (None, *kinds):
+            raise BadInput(
+                f"no kind of plot {self.kind!r}; known are {', '.join(kinds)}"
+            )
+
+    def check(self, *, has_pictures: bool = False) -> None:
+        """Check before a run that the file can be written. Raises BadInput, Unavailable."""
+        if self.path is not None:
+            check_plot(self.path, has_pictures=has_pictures)
+
+    def write(self, draw: Callable[[], Any]) -> None:
+        """Write axes or a figure, if there is a file. Raises BadInput, NotSaved, Unavailable."""
+        if self.path is None:
+            return
+        _use_no_display()
+        # matplotlib takes a second to import
+        from nd_plugin.plots.files import save_plot
+
+        save_plot(draw(), self.path)
+        console.say(f"written to {self.path}")
+
+
+@dataclass(frozen=True)
+class PlotRequest:
+    """Plot of dissections or reports: the file, and a kind that draws them."""
+
+    file: PlotFile = PlotFile()
     kind: PlotKind = KINDS[DEFAULT_KIND]
 
     @classmethod
@@ -35,11 +73,8 @@ class PlotRequest:
 
         Raises BadInput, and Unavailable for a PGF file without LaTeX.
         """
+        file = PlotFile(path, kind)
         if path is None:
-            if kind is not None:
-                raise BadInput(
-                    f"--plot-kind {kind} needs a file to draw into: --plot FILE"
-                )
             return cls()
         if shard is not None:
             raise BadInput(
@@ -47,12 +82,12 @@ class PlotRequest:
                 "RUN --plot FILE"
             )
         chosen_kind = plot_kind(kind or DEFAULT_KIND)
-        check_plot(path, has_pictures=chosen_kind.has_pictures)
-        return cls(path, chosen_kind)
+        file.check(has_pictures=chosen_kind.has_pictures)
+        return cls(file, chosen_kind)
 
     def check_run(self, layers: int, settings: Settings) -> None:
         """Check before a run that its results can be drawn. Raises BadInput."""
-        if self.path is None:
+        if self.file.path is None:
             return
         self.kind.check_layers(layers * max(len(settings.quantiles), 1))
         if self.kind.has_pictures and not settings.pictures:
@@ -62,23 +97,11 @@ class PlotRequest:
 
     def write(self, results: Sequence[Result]) -> None:
         """Draw results into the file, if there is one. Raises BadInput, NotSaved, Unavailable."""
-        if self.path is None:
-            return
-        use_no_display()
-        write_plot(self.kind.draw(results), self.path)
+        self.file.write(lambda: self.kind.draw(results))
 
 
-def use_no_display() -> None:
+def _use_no_display() -> None:
     """Draw without a display, whatever windows this machine could open."""
     import matplotlib
 
     matplotlib.use("Agg")
-
-
-def write_plot(plot: Any, path: Path) -> None:
-    """Write axes or a figure to a file."""
-    # matplotlib takes a second to import
-    from nd_plugin.plots.files import save_plot
-
-    save_plot(plot, path)
-    console.say(f"written to {path}")

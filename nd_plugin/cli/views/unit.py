@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nd_plugin.cli.options import Json
+from nd_plugin.cli.options.shared import Json
 
 RUN_HELP = "Folder of a run of nd dissect, or of one of its layers."
 

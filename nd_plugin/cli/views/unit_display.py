@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nd_plugin.cli import console
-from nd_plugin.cli.views.plot_files import use_no_display, write_plot
+from nd_plugin.cli.views.plot_files import PlotFile
 from nd_plugin.errors import BadInput, LayerNotFound, RunInvalid
-from nd_plugin.plots.kinds import check_plot
 from nd_plugin.results import run_folder
 from nd_plugin.results.dissection import Dissection
 
@@ -23,13 +22,11 @@ def show_unit(
     as_json: bool,
 ) -> None:
     """Show a unit of a run. Raises BadInput for a layer or a unit that it has not."""
-    if plot is not None:
-        check_plot(plot, has_pictures=True)
+    file = PlotFile(plot)
+    file.check(has_pictures=True)
     dissection = _chosen_layer(load_run(run), layer)
     view = dissection.show(number, images=images)
-    if plot is not None:
-        use_no_display()
-        write_plot(view.plot(), plot)
+    file.write(view.plot)
     if as_json:
         console.print_json(view.content())
     elif plot is None:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from nd_plugin import BadInput, Preprocess
-from nd_plugin.cli.parsing import preprocess_values
+from nd_plugin.cli.options.groups import Preprocessing
 
 IMAGENET = Preprocess.imagenet("the model names none", (20, 30))
 GREY = Preprocess((20, 30), (0.25,), (0.5,))
@@ -69,9 +69,9 @@ class TestAssumed:
 
 class TestGivenValues:
     def test_a_single_number_is_for_all_channels(self) -> None:
-        changed = IMAGENET.changed(preprocess_values(None, "0.5", "0.25"))
+        changed = IMAGENET.changed(Preprocessing(mean="0.5", std="0.25").values())
         assert (changed.mean, changed.std) == ((0.5,) * 3, (0.25,) * 3)
-        changed = GREY.changed(preprocess_values(None, "0.5", "0.25"))
+        changed = GREY.changed(Preprocessing(mean="0.5", std="0.25").values())
         assert (changed.mean, changed.std) == ((0.5,), (0.25,))
 
     def test_of_another_number_of_channels(self) -> None:
@@ -82,7 +82,7 @@ class TestGivenValues:
             with pytest.raises(
                 BadInput, match=r"is not three numbers .* nor a single one"
             ):
-                preprocess_values(None, text)
+                Preprocessing(mean=text).values()
 
     def test_without_the_models_own_scale(self) -> None:
         """Mean 0.5 would be half a grey level for a model that divides by 255 itself."""

@@ -7,7 +7,11 @@ from typing import Annotated
 
 import typer
 
-from nd_plugin.shell.completion import complete_concepts, complete_model
+from nd_plugin.shell.completion import (
+    complete_concepts,
+    complete_layer,
+    complete_model,
+)
 
 ModelText = Annotated[
     str,
@@ -28,6 +32,26 @@ Concepts = Annotated[
     ),
 ]
 
+ConceptsOfRun = Annotated[
+    str | None,
+    typer.Option(
+        "-c",
+        "--concepts",
+        help="Concept set: broden:ROOT, masks:ROOT, shapes …",
+        autocompletion=complete_concepts,
+    ),
+]
+
+LayersOfRun = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-l",
+        "--layer",
+        help="Layer: a name, a pattern or all; several with commas; repeatable.",
+        autocompletion=complete_layer,
+    ),
+]
+
 Weights = Annotated[
     str | None,
     typer.Option(
@@ -35,15 +59,17 @@ Weights = Annotated[
     ),
 ]
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
-
-Precision = Annotated[
-    str | None,
+Bases = Annotated[
+    list[str] | None,
     typer.Option(
-        "--precision",
-        help="Arithmetic of the model: float32, tf32, float16, bfloat16. [default: full float32]",
+        "--basis",
+        metavar="FILE",
+        help="Basis in which layers are seen, in place of their own units: directions, or the "
+        "encoder of a sparse autoencoder (.npz, .safetensors); repeatable.",
     ),
 ]
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
 
 Input = Annotated[
     str | None,
@@ -78,33 +104,6 @@ InputSize = Annotated[
     ),
 ]
 
-Mean = Annotated[
-    str | None,
-    typer.Option(
-        help="Mean per channel, such as 0.485,0.456,0.406, or one for all channels."
-    ),
-]
-
-Std = Annotated[
-    str | None,
-    typer.Option(
-        help="Standard deviation per channel, such as 0.229,0.224,0.225, or one for all."
-    ),
-]
-
-Scale = Annotated[
-    float | None,
-    typer.Option(
-        help="Factor for pixels, before mean and std. [default: the model's, else 1/255]"
-    ),
-]
-
-Interpolation = Annotated[
-    str | None, typer.Option(help="nearest, bilinear, bicubic, lanczos.")
-]
-
-ChannelOrder = Annotated[str | None, typer.Option(help="rgb or bgr.")]
-
 MinIoU = Annotated[
     float, typer.Option(help="A unit with a higher IoU is a detector.")
 ]
@@ -128,6 +127,11 @@ Quantiles = Annotated[
     ),
 ]
 
+Quantile = Annotated[
+    float,
+    typer.Option(help="Fraction τ of activations above each unit's threshold."),
+]
+
 Limit = Annotated[
     int | None,
     typer.Option(min=1, help="Use only the first N images of the concept set."),
@@ -141,44 +145,6 @@ MaxPixels = Annotated[
         help="Largest number of pixels of an image or mask. "
         "[default: ND_MAX_PIXELS, else Pillow's limit of 179 million]",
     ),
-]
-
-TopImages = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        metavar="N",
-        help="Number of most activating images saved per unit, as small pictures with their "
-        "masks. [default: 50 names, pictures of the first 15]",
-    ),
-]
-
-NoPictures = Annotated[
-    bool,
-    typer.Option(
-        "--no-pictures", help="Save no pictures of the most activating images."
-    ),
-]
-
-PictureBudget = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SIZE",
-        help="Size of a layer's pictures: 8MiB, 1GB …; beyond it, fewer images have pictures. "
-        "[default: 32MiB]",
-    ),
-]
-
-Anchor = Annotated[
-    str,
-    typer.Option(
-        help="Position of cells: rf (receptive-field centres) or cell (even grid)."
-    ),
-]
-
-MaskSize = Annotated[
-    str,
-    typer.Option(help="Size at which masks are compared: auto, native, N or HxW."),
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -233,27 +199,10 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an earlier run there.")
 ]
 
-Strict = Annotated[
-    bool,
-    typer.Option(
-        "--strict",
-        help="Stop at the first image that cannot be read, "
-        "and refuse a layer that gives other activations from run to run.",
-    ),
-]
-
 Memory = Annotated[
     str | None,
     typer.Option(
         help="Memory for activation maps; more go to disk: 1GiB, 500MB … [default: 1GiB]"
-    ),
-]
-
-DeviceMemory = Annotated[
-    str | None,
-    typer.Option(
-        help="Memory of a GPU for activation maps and annotations; more go to --memory. "
-        "[default: 40 % of what is free]"
     ),
 ]
 
