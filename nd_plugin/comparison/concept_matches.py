@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -133,10 +133,11 @@ def compared_concepts(
 
     Concepts are the same where category and name are.
     """
+    views = [_view(layer) for layer in layers]
     keys: dict[ConceptKey, None] = {}
-    for layer in layers:
-        keys.update(dict.fromkeys(_view(layer).detectors))
-    concepts = match_concepts(layers, list(keys))
+    for view in views:
+        keys.update(dict.fromkeys(view.detectors))
+    concepts = _matched(views, keys)
 
     def rank(concept: ComparedConcept) -> tuple[int, float, str]:
         category = categories.index(concept.category)
@@ -149,7 +150,12 @@ def match_concepts(
     layers: Sequence[ComparedLayer], keys: Sequence[ConceptKey]
 ) -> list[ComparedConcept]:
     """Return concepts with the units of each layer that match them, detected or not."""
-    views = [_view(layer) for layer in layers]
+    return _matched([_view(layer) for layer in layers], keys)
+
+
+def _matched(
+    views: Sequence[_View], keys: Iterable[ConceptKey]
+) -> list[ComparedConcept]:
     return [
         ComparedConcept(*key, tuple(view.match(key) for view in views))
         for key in keys

@@ -140,7 +140,7 @@ class LayerComparison:
 
     def __repr__(self) -> str:
         counts = [
-            f"{layer.name}: {_unique_text(layer)} among {layer.report.summary.units} units"
+            f"{layer.name}: {_unique_text(layer)} among {_units_text(layer)}"
             for layer in self.layers
         ]
         warnings = f"; {len(self.warnings)} warnings" if self.warnings else ""
@@ -163,6 +163,13 @@ def _unique_text(layer: ComparedLayer) -> str:
     if not layer.has_units:
         return f"{layer.unique_per_category} unique detectors counted per category"
     return f"{layer.unique_detectors} unique detectors"
+
+
+def _units_text(layer: ComparedLayer) -> str:
+    """Return the number of a layer's units in words."""
+    return (
+        "units of unknown number" if layer.units is None else f"{layer.units} units"
+    )
 
 
 def compare_dissections(

@@ -20,8 +20,6 @@ from nd_plugin.comparison.concept_views import (
     group_of,
 )
 from nd_plugin.comparison.terminal import category_texts, count_rows
-from nd_plugin.report.error_bars.records import CountInterval
-from nd_plugin.report.error_bars.texts import unique_interval
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.results.displayed_layers import is_page_name, write_pages
 from nd_plugin.results.folder_names import REPORT_PAGE
@@ -48,7 +46,6 @@ class LayerView:
     layer: ComparedLayer
     href: str  # its report; "" for none
     bars: tuple[Bar, ...]
-    interval: CountInterval | None  # of the unique detectors
 
 
 def write_comparison(comparison: LayerComparison, path: Path) -> None:
@@ -195,7 +192,6 @@ def _index_page(
             layer,
             href,
             tuple(stacked_bars(layer.report, comparison.categories, longest)),
-            unique_interval(layer.report),
         )
         for layer, href in zip(comparison.layers, hrefs, strict=True)
     ]

@@ -23,7 +23,6 @@ from nd_plugin.report.error_bars.texts import (
     intervals_line,
     mean_count_text,
     per_cent,
-    unique_interval,
 )
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def _unique_text(layer: ComparedLayer, *, per_category: bool) -> str:
     count = layer.unique_detectors
     if count is None:
         return UNKNOWN
-    return count_text(count, unique_interval(layer.report))
+    return count_text(count, layer.unique_interval)
 
 
 def _detectors_text(layer: ComparedLayer) -> str:

@@ -17,7 +17,7 @@ COMPARED = "compared with other networks (section 3.4)"
 BY_DEPTH = "compared by depth (section 3.3)"
 SHOWN = "units shown (section 3.4)"
 KNOWN_NETWORKS = "AlexNet, GoogLeNet, VGG, ResNet, DenseNet"
-FEATURE = re.compile(r"features\.(\d+)")
+FEATURE = re.compile(r"features\.\d+")
 # of modules, and of operators in exported files
 CONVOLUTIONS = ("conv2d", "conv")
 POOLS = ("maxpool2d", "maxpool")
@@ -46,10 +46,9 @@ def list_paper_layers(layers: Sequence[LayerDescription]) -> list[PaperLayer]:
 
     Raises LayerNotFound for a network that is none of the paper's families.
     """
-    names = {layer.name for layer in layers}
     for find in FINDERS:
-        paper_layers = [layer for layer in find(layers) if layer.name in names]
-        if paper_layers and paper_layers[0].role == COMPARED:
+        paper_layers = list(find(layers))
+        if paper_layers:
             return paper_layers
     raise LayerNotFound(
         "the layers' names are not those of a network that the paper dissects, or of its family "
@@ -99,9 +98,9 @@ def _find_densenet(layers: Sequence[LayerDescription]) -> Iterator[PaperLayer]:
 
 def _find_caffe_alexnet(layers: Sequence[LayerDescription]) -> Iterator[PaperLayer]:
     names = {layer.name for layer in layers}
-    expected = {f"relu{number}" for number in range(1, 6)}
-    if names >= expected | {"conv1", "conv5", "fc8"} and "conv6" not in names:
-        yield from _alexnet_layers([f"relu{number}" for number in range(1, 6)])
+    relus = [f"relu{number}" for number in range(1, 6)]
+    if names >= {*relus, "conv1", "conv5", "fc8"} and "conv6" not in names:
+        yield from _alexnet_layers(relus)
 
 
 def _find_alexnet(layers: Sequence[LayerDescription]) -> Iterator[PaperLayer]:

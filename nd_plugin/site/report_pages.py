@@ -68,9 +68,8 @@ class LayerSection:
     concepts: list[ConceptBars]
     provenance: list[tuple[str, str]]
     has_pictures: bool
-    error_bars: list[
-        str
-    ]  # what intervals and chance level are; empty where there are none
+    # what intervals and chance level are; empty where there are none
+    error_bars: list[str]
     unique_interval: CountInterval | None
     detectors_interval: CountInterval | None
     chance: ChanceFigures | None

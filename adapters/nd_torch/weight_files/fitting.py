@@ -66,11 +66,8 @@ def fit_weights(file: WeightsFile, module: nn.Module) -> tuple[str, ...]:
     tensors = _renamed(file.tensors, module)
     misfit = Misfit.of(tensors, module)
     notes = [*_resize_classifiers(tensors, misfit, module)]
-    if notes:
-        misfit = Misfit.of(tensors, module)
-    if not misfit.unexpected and not misfit.resized:
-        notes += _missing_classifier(misfit, module)
-    if not notes or misfit.unexpected or misfit.resized:
+    notes = notes or [*_missing_classifier(misfit, module)]
+    if not notes:
         _check_fit(file, misfit, tensors, module)
     _load(file, tensors, module)
     return tuple(notes)
@@ -93,9 +90,8 @@ def _renamings(names: Sequence[str]) -> Iterator[Callable[[str], str]]:
     yield _without_wrappers
     yield _with_new_names
     heads = {_with_new_names(name).partition(".")[0] for name in names}
-    if (
-        len(heads) == 1
-    ):  # one attribute that holds the model, as Lightning's `model`
+    # one attribute that holds the model, as Lightning's `model`
+    if len(heads) == 1:
         prefix = f"{heads.pop()}."
         yield lambda name: _with_new_names(name).removeprefix(prefix)
 
@@ -151,6 +147,8 @@ def _resize(layer: nn.Module, outputs: int) -> None:
 
 def _missing_classifier(misfit: Misfit, module: nn.Module) -> Iterator[str]:
     """Yield a note where a file lacks nothing but the model's last layer, a linear one."""
+    if misfit.unexpected or misfit.resized:
+        return
     paths = {name.rpartition(".")[0] for name in misfit.missing}
     last = next(reversed(module.state_dict()), "").rpartition(".")[0]
     is_part = last != ""  # a model that is one layer has no layers before it
@@ -217,9 +215,12 @@ def _shape_of(value: object) -> tuple[int, ...] | None:
 
 
 def _load(file: WeightsFile, tensors: Tensors, module: nn.Module) -> None:
-    """Read the values, and put them into the model. Raises ModelNotFound."""
+    """Read the values of what the model has, and put them into it. Raises ModelNotFound."""
+    names = module.state_dict().keys()
     try:
-        values = {name: tensor.load() for name, tensor in tensors.items()}
+        values = {
+            name: tensor.load() for name, tensor in tensors.items() if name in names
+        }
     except (BadPickle, BadMessage, OSError) as error:
         raise unreadable(file.path, error) from error
     try:

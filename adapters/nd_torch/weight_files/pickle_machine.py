@@ -174,7 +174,10 @@ class _Machine:
     def push_named_reference(self, _: Any) -> None:
         name = self._stack.pop()
         module = self._stack.pop()
-        self._stack.append(Reference(str(module), str(name)))
+        # a tuple that shares parts takes exponential time to print
+        if not isinstance(name, str) or not isinstance(module, str):
+            raise BadPickle("its pickle is damaged (a name that is no text)")
+        self._stack.append(Reference(module, name))
 
     def record_call(self, _: Any) -> None:
         arguments = self._stack.pop()
@@ -214,16 +217,21 @@ def _hashable(key: Any) -> Any:
 
 
 def _called(function: Any, arguments: Any) -> Any:
-    """Return a call's record; a dict for the call of an ordered one, which may hold pairs."""
+    """Return a call's record; a dict for the call of an ordered one, a list for that of a set.
+
+    Their items are moved and not copied: calls with one list would fill the memory with copies.
+    """
     if not isinstance(arguments, tuple):
         raise BadPickle("its pickle is damaged (arguments that are no tuple)")
     if not isinstance(function, Reference):
         return Construction(function, arguments)
+    items = arguments[0] if arguments and isinstance(arguments[0], list) else []
     if function.path in ORDERED_DICTS:
-        pairs = arguments[0] if arguments and isinstance(arguments[0], list) else []
-        return {_hashable(key): value for key, value in pairs}
+        entries = {_hashable(key): value for key, value in items}
+        items.clear()
+        return entries
     if function.module in BUILTINS and function.name in ("set", "frozenset"):
-        return list(arguments[0]) if arguments else []
+        return items
     return Construction(function, arguments)
 
 

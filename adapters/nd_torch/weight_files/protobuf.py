@@ -81,8 +81,18 @@ def _row_of_numbers(message: memoryview, tag: bytes, item_size: int) -> memoryvi
     stride = len(tag) + item_size
     most = len(message) // stride
     rows = np.frombuffer(message[: most * stride], np.uint8).reshape(most, stride)
-    is_tagged = (rows[:, : len(tag)] == np.frombuffer(tag, np.uint8)).all(axis=1)
-    count = most if is_tagged.all() else int(np.argmin(is_tagged))
+    tag_bytes = np.frombuffer(tag, np.uint8)
+    count = 0
+    # pieces of twice the size each: a short row is not compared with all that follows it
+    piece = 1
+    while count < most:
+        tags = rows[count : count + piece, : len(tag)]
+        is_tagged = (tags == tag_bytes).all(axis=1)
+        if not is_tagged.all():
+            count += int(np.argmin(is_tagged))
+            break
+        count += len(is_tagged)
+        piece *= 2
     return memoryview(rows[:count, len(tag) :].tobytes())
 
 

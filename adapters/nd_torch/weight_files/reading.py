@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +110,17 @@ def _from_torch(path: str, file: TorchFile) -> WeightsFile:
 
 
 def _state_dict_in(content: Any) -> Any:
-    """Return the state dict in a file's content, which training scripts put into a dict."""
+    """Return the state dict in a file's content, which training scripts put into a dict.
+
+    The content is as the pickle describes it, or as torch has loaded it.
+    """
     for key in WRAPPER_KEYS:
         part = content.get(key) if isinstance(content, Mapping) else None
         if isinstance(part, Mapping) or _is_module(part):
             content = part
     if not isinstance(content, Mapping):
         return content
-    if any(is_tensor(value) for value in content.values()):
+    if any(map(_is_tensor, content.values())):
         return content
     candidates = [value for value in content.values() if _is_state_dict(value)]
     return candidates[0] if len(candidates) == 1 else content
@@ -127,8 +130,12 @@ def _is_state_dict(value: Any) -> bool:
     return (
         isinstance(value, Mapping)
         and bool(value)
-        and all(map(is_tensor, value.values()))
+        and all(map(_is_tensor, value.values()))
     )
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor) or is_tensor(value)
 
 
 def _read_by_torch(path: str, state: Mapping[Any, Any]) -> dict[str, StoredTensor]:
@@ -136,7 +143,7 @@ def _read_by_torch(path: str, state: Mapping[Any, Any]) -> dict[str, StoredTenso
 
     Raises ModelNotFound for anything that is no tensor.
     """
-    foreign = [value for value in state.values() if not is_tensor(value)]
+    foreign = [value for value in state.values() if not _is_tensor(value)]
     if foreign:
         raise _no_state_dict(path, foreign[0])
     try:
@@ -144,30 +151,12 @@ def _read_by_torch(path: str, state: Mapping[Any, Any]) -> dict[str, StoredTenso
             # torch warns of classes that it uses itself
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        Exception
-    ) as error:  # of many classes: a damaged file, a kind that is not allowed
+    # of many classes: a damaged file, a kind that is not allowed
+    except Exception as error:
         first_line = str(error).partition("\n")[0]
         raise unreadable(path, ValueError(first_line)) from error
-    state = _loaded_state_dict(content)
+    state = _state_dict_in(content)
     return {str(name): StoredTensor.of(tensor) for name, tensor in state.items()}
-
-
-def _loaded_state_dict(content: Any) -> dict[str, Tensor]:
-    """Return the state dict in what torch has loaded: the first dict of tensors."""
-    for candidate in _nested_dicts(content):
-        if candidate and all(
-            isinstance(value, Tensor) for value in candidate.values()
-        ):
-            return dict(candidate)
-    return {}
-
-
-def _nested_dicts(content: Any) -> Iterator[Mapping[Any, Any]]:
-    if isinstance(content, Mapping):
-        yield content
-        for key in WRAPPER_KEYS:
-            yield from _nested_dicts(content.get(key))
 
 
 def _no_state_dict(path: str, value: Any) -> ModelNotFound:

@@ -27,7 +27,6 @@ class WeightsFile:
 
     path: str
     tensors: Mapping[str, StoredTensor]
-    architecture: str = (
-        ""  # as the training script called it; "" where it does not say
-    )
+    # as the training script called it; "" where it does not say
+    architecture: str = ""
     is_caffe: bool = False

@@ -36,6 +36,7 @@ DTYPES = {
     "BoolStorage": torch.bool,
 }
 MOST_DIMENSIONS = 64
+MOST_REPEATED = 2**24  # numbers of a tensor with more than its storage has: 64 MiB
 
 # of the bytes of a storage, by its key
 StorageReader = Callable[["StorageRecord"], bytearray]
@@ -168,7 +169,8 @@ def _check_bounds(record: TensorRecord) -> None:
         raise BadPickle(
             "its pickle has a tensor whose shape and strides do not agree"
         )
-    if math.prod(record.shape) == 0:
+    count = math.prod(record.shape)
+    if count == 0:
         return
     last = record.offset
     for size, stride in zip(record.shape, record.strides, strict=True):
@@ -177,6 +179,11 @@ def _check_bounds(record: TensorRecord) -> None:
         raise BadPickle(
             f"its pickle has a tensor of shape {record.shape} that reaches beyond its storage of "
             f"{record.storage.count} numbers"
+        )
+    if count > max(record.storage.count, MOST_REPEATED):
+        raise BadPickle(
+            f"its pickle has a tensor of shape {record.shape} that repeats {record.storage.count} "
+            "numbers: save it with contiguous()"
         )
 
 

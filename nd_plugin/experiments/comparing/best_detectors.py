@@ -76,7 +76,7 @@ def find_best_detectors(
     keys = known_concepts(layers)
     chosen = [key for key in keys if key[1].casefold() == name.casefold()]
     labels = [label_names(layer) for layer in layers if not layer.has_detectors]
-    is_label = any(name.casefold() in counts for counts in labels)
+    is_label = any(plain_concept_name(("", name)) in counts for counts in labels)
     if not chosen and is_label:
         chosen = [("", name)]
     if not chosen:

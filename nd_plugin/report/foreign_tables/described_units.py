@@ -7,7 +7,7 @@ One line per unit: ``layer,unit,description``, units from 0. CLIP-Dissect has th
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from nd_plugin.errors import RunInvalid
@@ -68,12 +68,11 @@ def _unit(path: Path, line: int, text: str) -> int:
 
 def _layer_report(path: Path, layer: str, labels: Mapping[int, str]) -> LayerReport:
     scores = [_score(unit, label) for unit, label in sorted(labels.items())]
-    categories: Sequence[str] = ()
     return LayerReport(
         layer=layer,
         categories=(),
         scores=tuple(scores),
-        summary=summarise(layer, categories, scores, 0, None, None),
+        summary=summarise(layer, (), scores, 0, None, None),
         min_iou=0.0,
         facts={"source": f"{path}, a table of labels without IoU"},
         notes=(LABELS_NOTE,),

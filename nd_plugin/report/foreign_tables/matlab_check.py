@@ -18,6 +18,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 HEADER = 128  # bytes
 MATRIX = 14
@@ -26,6 +27,9 @@ COMPRESSED = 15
 NUMBERS = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18}
 CELL, STRUCT, CHAR = 1, 2, 4
 NUMERIC = range(6, 16)  # double to uint64
+# elements before the values of an array: flags, dimensions, name; of a struct the size of its
+# fields' names, and these
+HEAD = 5
 MOST_BYTES = 2**26  # of a file, and of what it unpacks to
 MOST_DIMENSIONS = 32  # as NumPy's arrays had until version 2
 DEEPEST = 8  # levels of cells and structs
@@ -44,7 +48,7 @@ class _Element:
 def check_matlab_file(content: bytes) -> None:
     """Raise UntrustedFile for a file that SciPy should not read."""
     if len(content) > MOST_BYTES:
-        raise UntrustedFile(f"it has {len(content)} bytes, more than {MOST_BYTES}")
+        raise UntrustedFile(f"it has more than {MOST_BYTES} bytes")
     if content[126:128] not in (b"IM", b"MI"):
         raise UntrustedFile("its byte order is not recorded")
     order = "<" if content[126:128] == b"IM" else ">"
@@ -104,29 +108,39 @@ def _check(element: _Element, order: str, depth: int) -> None:
         )
     if depth > DEEPEST:
         raise UntrustedFile(f"its cells are nested more than {DEEPEST} deep")
-    parts = list(_elements(element.content, order))
-    if not parts:
+    elements = _elements(element.content, order)
+    head = list(islice(elements, HEAD))
+    if not head:
         return  # an empty cell
-    _check_array(parts, len(element.content), order)
-    for part in parts:
+    _check_array(head, len(element.content), order)
+    for part in chain(head, elements):
         _check(part, order, depth + 1)
 
 
-def _check_array(parts: list[_Element], size: int, order: str) -> None:
+def _check_array(head: list[_Element], size: int, order: str) -> None:
     """Compare the class and the dimensions of an array with its bytes."""
-    if len(parts) < 3 or len(parts[0].content) < 8 or len(parts[1].content) % 4:
+    if len(head) < 3 or len(head[0].content) < 8 or len(head[1].content) % 4:
         raise UntrustedFile("an array has no class, dimensions or name")
-    (flags,) = struct.unpack_from(f"{order}I", parts[0].content)
+    (flags,) = struct.unpack_from(f"{order}I", head[0].content)
     array_class = flags & 0xFF
     if array_class not in (CELL, STRUCT, CHAR, *NUMERIC):
         raise UntrustedFile(
             f"it holds an object, a function or a sparse array (class {array_class})"
         )
-    count = len(parts[1].content) // 4
+    count = len(head[1].content) // 4
     if count > MOST_DIMENSIONS:
         raise UntrustedFile(f"it has an array of {count} dimensions")
-    dimensions = struct.unpack_from(f"{order}{count}i", parts[1].content)
-    if min(dimensions, default=0) < 0 or math.prod(dimensions) > size:
+    dimensions = struct.unpack_from(f"{order}{count}i", head[1].content)
+    fields = _field_count(head, order) if array_class == STRUCT else 1
+    if min(dimensions, default=0) < 0 or math.prod(dimensions) * fields > size:
         raise UntrustedFile(
             f"it claims an array of {'x'.join(map(str, dimensions))} in {size} bytes"
         )
+
+
+def _field_count(head: list[_Element], order: str) -> int:
+    """Return the number of a struct's fields, whose names have one size; 1 where none is named."""
+    if len(head) < HEAD or len(head[3].content) < 4:
+        return 1
+    (name_size,) = struct.unpack_from(f"{order}i", head[3].content)
+    return max(1, len(head[4].content) // max(1, name_size))

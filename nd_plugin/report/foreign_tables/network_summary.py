@@ -23,6 +23,7 @@ from nd_plugin.errors import RunInvalid
 from nd_plugin.report.categories import in_paper_order
 from nd_plugin.report.foreign_tables.category_counts import CategoryCounts
 from nd_plugin.report.foreign_tables.matlab_check import (
+    MOST_BYTES,
     UntrustedFile,
     check_matlab_file,
 )
@@ -63,7 +64,8 @@ def read_network_summary(path: Path) -> list[LayerReport]:
     Raises RunInvalid for a file that is damaged, too large, or holds something else.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
         check_matlab_file(content)
         tables = _tables(_load(content))
         return [

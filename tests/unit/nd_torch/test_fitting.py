@@ -203,12 +203,12 @@ def test_a_failed_load_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize:UserWarning")
-def test_quantised_tensors_are_read_by_torch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["state_dict", "net"])
+def test_quantised_tensors_are_read_by_torch(tmp_path: Path, key: str) -> None:
     """A kind of tensor that the reader does not know, and torch reads without running a pickle."""
     values = torch.quantize_per_tensor(torch.rand(3, 2), 0.1, 0, torch.qint8)
-    path = saved(
-        {"state_dict": {"weight": values, "bias": torch.ones(3)}}, tmp_path
-    )
+    content = {"epoch": 3, key: {"weight": values, "bias": torch.ones(3)}}
+    path = saved(content, tmp_path)
     file = read_weights_file(str(path), nn.Linear(2, 3))
     assert torch.equal(
         file.tensors["weight"].load().dequantize(), values.dequantize()

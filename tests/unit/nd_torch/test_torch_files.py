@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from nd_plugin import ModelNotFound, ModelOptions, open_model
 from nd_torch.weight_files.fitting import fit_weights
+from nd_torch.weight_files.pickle_machine import read_pickle
 from nd_torch.weight_files.reading import read_weights_file
 
 MODEL = "networks:ResNet18"
@@ -349,6 +350,11 @@ def nested(depth: int) -> bytes:
     return b"\x80\x02})" + b"2\x86" * depth + b"K\x01s."
 
 
+def named_by(depth: int) -> bytes:
+    """Pickle a class whose module is such a tuple, and no text."""
+    return b"\x80\x04)" + b"2\x86" * depth + b"\x8c\x01x\x93."
+
+
 def huge_tensor(count: int, shape: bytes, strides: bytes) -> bytes:
     size = (
         writers.integer(1)
@@ -384,6 +390,7 @@ BILLION = b"\x8a\x05\x00\x00\x00\x00\x10"
         b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"x.",
         b"\x80\x02T\xff\xff\xff\x7fx.",
         nested(200),
+        named_by(200),
         b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b".",  # deep
         b"\x80\x02" + b"(" * 100_000 + b".",
         b"\x80\x02ca\nb\n" + b")R" * 100_000 + b".",
@@ -410,6 +417,37 @@ def test_pickles_that_ask_for_much(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(stream(content))
     with pytest.raises(ModelNotFound):
         load(path, nn.Linear(2, 3))
+
+
+def test_calls_copy_no_items() -> None:
+    """A list that many calls have as argument is in memory once."""
+    items = b"]q\x00](K\x01K\x02ea0"
+    call = b"h\x00\x85R"
+    sets = b"\x80\x02" + items + (b"c__builtin__\nset\n" + call) * 2 + b"\x86."
+    first, second = read_pickle(io.BytesIO(sets))
+    assert first is second and first == [[1, 2]]
+    name = b"ccollections\nOrderedDict\n"
+    dicts = b"\x80\x02" + items + (name + call) * 2 + b"\x86."
+    assert read_pickle(io.BytesIO(dicts)) == ({1: 2}, {})
+
+
+def test_a_tensor_that_repeats_a_number(tmp_path: Path) -> None:
+    """As `expand` makes them; a classifier of any number of classes could be in a few bytes."""
+    number = torch.ones(1)
+    path = tmp_path / "w.pt"
+    torch.save({"weight": number.expand(3, 2), "bias": number.expand(3)}, path)
+    module = nn.Linear(2, 3)
+    assert load(path, module) == ()
+    assert torch.equal(module.weight, torch.ones(3, 2))
+    classes = 2**24
+    torch.save(
+        {"weight": number.expand(classes, 2), "bias": number.expand(classes)}, path
+    )
+    message = (
+        r"shape \(16777216, 2\) that repeats 1 numbers: save it with contiguous"
+    )
+    with pytest.raises(ModelNotFound, match=message):
+        load(path, module)
 
 
 def test_an_archive_that_unpacks_to_much(tmp_path: Path) -> None:

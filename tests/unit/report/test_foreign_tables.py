@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -181,6 +182,19 @@ class TestUntrustedMatlab:
     ) -> None:
         path = write_matlab(tmp_path / "s.mat", array(array_class, (2**20, 2**20)))
         with pytest.raises(RunInvalid, match="claims an array of 1048576x1048576"):
+            read_foreign_result(path)
+
+    def test_a_struct_of_more_fields_than_it_has(self, tmp_path: Path) -> None:
+        """Its cells and its names are there; the values, a cell for each name, are not."""
+        names = element(5, struct.pack("<i", 8)) + element(1, bytes(8 * 2**12))
+        path = write_matlab(tmp_path / "s.mat", array(2, (1, 2**14), names))
+        with pytest.raises(RunInvalid, match="claims an array of 1x16384 in"):
+            read_foreign_result(path)
+
+    def test_a_file_that_is_too_large(self, tmp_path: Path) -> None:
+        path = write_summary(tmp_path / "s.mat")
+        os.truncate(path, matlab_check.MOST_BYTES + 1)
+        with pytest.raises(RunInvalid, match="has more than 67108864 bytes"):
             read_foreign_result(path)
 
     @pytest.mark.parametrize("array_class", [3, 5, 16, 17])
