@@ -59,10 +59,13 @@ class LabelCombinations:
         ``combinations`` (row, column) are indices into ``members``, sorted and without repetition.
         """
         pixels = np.bincount(combinations.ravel(), minlength=len(members))
-        areas = _areas_of_labels(members, pixels)[1:]  # label 0 is no concept
-        concepts = np.flatnonzero(areas)
+        labels, areas = _areas_of_labels(members, pixels)
+        is_concept = (labels > 0) & (areas > 0)  # label 0 is no concept
         return cls(
-            to_smallest_type(combinations), members, concepts, areas[concepts]
+            to_smallest_type(combinations),
+            members,
+            labels[is_concept] - 1,
+            areas[is_concept],
         )
 
     def pack(self) -> bytes:
@@ -152,14 +155,16 @@ def _clear_repeated(members: Counts) -> None:
     members[:, 1:][is_repeated] = 0
 
 
-def _areas_of_labels(members: Counts, pixels: Counts) -> Counts:
-    """Count the pixels of each label: (label,), given those of each combination, (combination,).
+def _areas_of_labels(members: Counts, pixels: Counts) -> tuple[Counts, Counts]:
+    """Return the labels that occur, ascending, and the pixels of each: both (label,).
 
-    `bincount` adds in float64, which is exact for numbers of pixels.
+    ``pixels`` are those of each combination, (combination,). `bincount` adds in float64, which is
+    exact for numbers of pixels.
     """
+    labels, indices = _number_distinct(members)
     pixels_of_members = np.repeat(pixels, members.shape[1])
-    areas = np.bincount(members.ravel(), pixels_of_members, minlength=1)
-    return areas.astype(np.int64)
+    areas = np.bincount(indices.ravel(), pixels_of_members)
+    return labels, areas.astype(np.int64)
 
 
 def to_smallest_type(values: Counts) -> Integers:
@@ -175,7 +180,7 @@ def _number_distinct(values: Counts) -> tuple[Counts, Counts]:
     Plain version: ``numpy.unique(values, return_inverse=True)``. A table over all values up to
     the largest is faster, unless it would be much larger than ``values``.
     """
-    table_length = int(values.max()) + 1
+    table_length = int(values.max(initial=0)) + 1
     if table_length > 8 * values.size + 2**16:
         distinct, indices = np.unique(values, return_inverse=True)
         return distinct, indices.reshape(values.shape)
