@@ -187,7 +187,12 @@ _HOMES = {
         "nearest",
     ],
     "explain.explanation": ["Explanation", "Explanations"],
-    "foreign_code": ["Signal", "describe_error", "is_failure", "translating_errors"],
+    "foreign_code": [
+        "Signal",
+        "describe_error",
+        "is_failure",
+        "translating_errors",
+    ],
     "machine.size_groups": ["groups_by_size"],
     "model_inputs.first_operations": ["FirstOperations"],
     "pictures.files": ["PictureSize", "measure_picture", "read_picture"],

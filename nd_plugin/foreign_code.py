@@ -1,8 +1,8 @@
 """Border to foreign code: models, plugins and readers of files, which may raise anything.
 
-A training script that parses arguments when it is imported raises SystemExit, which would end this
-process without a result and with its exit code. Such an exit is a failure of the code that asked for
-it, like any other exception.
+A training script that parses arguments when it is imported raises SystemExit, which would end
+this process without a result and with its exit code. Such an exit is a failure of the code that
+asked for it, like any other exception.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def describe_error(error: BaseException) -> str:
     name = type(error).__name__
     try:
         message = " ".join(str(error).split())
-    except BaseException as broken:  # the class of the exception is foreign code itself
+    except (
+        BaseException
+    ) as broken:  # the class of the exception is foreign code itself
         if not is_failure(broken):
             raise
         message = "(its message cannot be read)"

@@ -1,7 +1,7 @@
 """Guard at the host's border: what a plugin raises or returns is checked, and the plugin is named.
 
 Objects of plugins are wrapped once, when they are opened. A failure is a PluginFailed that says which
-plugin of which distribution failed, and in which member; the original exception is chained to it.
+plugin failed, and in which member; the original exception is chained to it.
 """
 
 from __future__ import annotations
@@ -253,7 +253,11 @@ class GuardedContext:
             return bool(self._context.__exit__(error_class, error, traceback))
         except BaseException as raised:
             is_block_error = raised is error
-            if is_block_error or isinstance(raised, NDError) or not is_failure(raised):
+            if (
+                is_block_error
+                or isinstance(raised, NDError)
+                or not is_failure(raised)
+            ):
                 raise
             raise PluginFailed(
                 f"{self._owner.origin} failed in leaving {self._place} of the "

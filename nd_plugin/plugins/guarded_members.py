@@ -21,7 +21,9 @@ class Expected:
 
     words: str  # for messages
     is_valid: Check
-    kind: str = ""  # of the object that is returned, or that its context gives; see `KINDS`
+    kind: str = (
+        ""  # of the object that is returned, or that its context gives; see `KINDS`
+    )
     is_context: bool = False  # returns a context manager
     # what the host does with an exception: False for those that make it skip an image
     translates: bool = True
@@ -151,11 +153,13 @@ MODEL = Kind(
         "in_precision": Expected("a model", _is(object), "model"),
         "computing": Expected(CONTEXT.words, CONTEXT.is_valid, is_context=True),
         "rest": Expected(
-            CONTEXT.words, CONTEXT.is_valid, "rest", is_context=True, runs_model=True
+            CONTEXT.words,
+            CONTEXT.is_valid,
+            "rest",
+            is_context=True,
+            runs_model=True,
         ),
-        "linear_head": Expected(
-            "a LinearHead or None", _is_head, runs_model=True
-        ),
+        "linear_head": Expected("a LinearHead or None", _is_head, runs_model=True),
         "trace": Expected("a Trace", _is(Trace), runs_model=True),
         "outputs": MODEL_OUTPUT,
     },

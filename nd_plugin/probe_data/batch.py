@@ -153,7 +153,9 @@ class Collation:
     numbers: range  # of the batches, in the order in which they are loaded
     slots: SharedSlots | None = None  # of forked worker processes
 
-    def __call__(self, items: Sequence[Item | Failure]) -> PackedBatch | FailedBatch:
+    def __call__(
+        self, items: Sequence[Item | Failure]
+    ) -> PackedBatch | FailedBatch:
         """Collate the items of one batch; DataLoader calls this."""
         decoded: list[Item] = []
         for item in items:

@@ -14,7 +14,8 @@ from torch.utils.data import Dataset
 
 from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
 from nd_plugin.contracts.provenance import Settings, Skipped
-from nd_plugin.errors import NDError, PluginFailed
+from nd_plugin.errors import NDError, PluginFailed, RunFailed
+from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
@@ -100,23 +101,19 @@ class ItemDecoder(Dataset[Item]):
     def __getitem__(self, position: tuple[int, int]) -> Item:
         """Decode an item; what cannot be read is skipped, and the reason recorded.
 
-        Raises PluginFailed where a plugin's concept set breaks its contract.
+        Raises PluginFailed where a plugin breaks the contract, RunFailed for SystemExit.
         """
         batch_number, image = position
         item = Item(batch_number, image)
         try:
             if self.with_pixels or self.with_small_pictures:
                 item = self._add_picture(item)
-        except PluginFailed:  # no fault of this image
-            raise
-        except Exception as error:  # a concept set may raise anything
+        except BaseException as error:  # a concept set may raise anything
             return replace(item, skipped=self._skipped(image, "image", error))
         try:
             if self.with_labels:
                 item = self._add_labels(item)
-        except PluginFailed:
-            raise
-        except Exception as error:  # a concept set may raise anything
+        except BaseException as error:  # a concept set may raise anything
             return replace(item, skipped=self._skipped(image, "annotation", error))
         return item
 
@@ -157,8 +154,20 @@ class ItemDecoder(Dataset[Item]):
             ),
         )
 
-    def _skipped(self, image: int, part: str, error: Exception) -> Skipped:
-        return Skipped(self.concepts.name(image), part, reason_of(error))
+    def _skipped(self, image: int, part: str, error: BaseException) -> Skipped:
+        """Return why an item is skipped.
+
+        Raises the error itself where no image is at fault: of a plugin that breaks its contract, of
+        a signal; and RunFailed for SystemExit and its like.
+        """
+        if isinstance(error, PluginFailed) or not is_failure(error):
+            raise error
+        name = self.concepts.name(image)
+        if not isinstance(error, Exception):
+            raise RunFailed(
+                f"the concept set failed in the {part} of {name}: {describe_error(error)}"
+            ) from error
+        return Skipped(name, part, reason_of(error))
 
 
 def mask_size(
