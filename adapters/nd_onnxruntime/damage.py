@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from graphlib import CycleError, TopologicalSorter
 from math import prod
 
-from onnx import FunctionProto, ModelProto, NodeProto, TensorProto
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from nd_onnxruntime.proto import bodies, tensors_of
 from nd_plugin import ModelNotFound, NDError, describe_error, translating_errors
@@ -103,6 +103,14 @@ def check_values(source: str, model: ModelProto) -> None:
                     f"{source} is damaged: two nodes compute the value {value!r}"
                 )
             computed.add(value)
+    known = computed | _stored_values(model.graph)
+    for node in model.graph.node:
+        missing = [value for value in node.input if value and value not in known]
+        if missing:
+            raise ModelNotFound(
+                f"{source} is damaged: the node {node.name or node.op_type!r} uses the value "
+                f"{missing[0]!r}, which no node computes and no input has"
+            )
     for tensor in tensors_of(model.graph):
         problem = tensor_problem(tensor)
         if problem:
@@ -110,6 +118,14 @@ def check_values(source: str, model: ModelProto) -> None:
                 f"{source} is damaged: the tensor {tensor.name!r} of shape "
                 f"{tuple(tensor.dims)} {problem}"
             )
+
+
+def _stored_values(graph: GraphProto) -> set[str]:
+    """Return the names of inputs and weights."""
+    names = {value.name for value in graph.input}
+    names |= {tensor.name for tensor in graph.initializer}
+    names |= {sparse.values.name for sparse in graph.sparse_initializer}
+    return names
 
 
 def tensor_problem(tensor: TensorProto) -> str:

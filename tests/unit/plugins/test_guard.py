@@ -443,7 +443,7 @@ def test_a_match_that_fails_warns_and_is_left_out(
     install("match", WAYS[way])
     with (
         pytest.warns(RuntimeWarning, match=f"{ORIGIN} failed to match"),
-        pytest.raises(NDError, match="cannot be imported|no module"),
+        pytest.raises(NDError, match=r"cannot be imported|no module"),
     ):
         open_model("faulty:a")
 
