@@ -34,6 +34,7 @@ from nd_onnxruntime.probe import OnnxProbe, open_probe
 from nd_onnxruntime.sessions import SessionDevice, choose_device
 from nd_onnxruntime.split_model import SplitAtLayer, only_images
 from nd_onnxruntime.splitter import Splitter
+from nd_onnxruntime.trial import try_out
 from nd_plugin import (
     BadInput,
     Identity,
@@ -65,6 +66,7 @@ class OnnxBackend:
         document = parse(model, content)
         graph = Graph(document.model)
         check_order(document.source, lambda: graph.nodes)
+        try_out(document.source, document.model)
         image, operations = follow_image(
             document, graph, find_image_input(graph, options.input)
         )

@@ -21,7 +21,7 @@ from onnx import (
     numpy_helper,
 )
 
-from nd_onnxruntime import time_limit
+from nd_onnxruntime import time_limit, trial
 from nd_onnxruntime.time_limit import VARIABLE, TimeLimitExceeded
 from nd_plugin import BadInput, ModelFailed, ModelNotFound, NDError, open_model
 
@@ -261,6 +261,46 @@ def test_a_message_names_the_file(tmp_path: Path) -> None:
         use(model, tmp_path, "broken.onnx")
     with pytest.raises(ModelNotFound, match="is damaged: its nodes"):
         open_model(model)
+
+
+def _pieces_of_no_length(folder: Path) -> ModelProto:
+    """Split the maps into pieces of 0 units: ONNX Runtime 1.27 divides by it and crashes."""
+    model = onnx.load(onnx_files.sequence_values(folder))
+    split = node_of(model, "SplitToSequence")
+    split.input[1] = "zero"
+    return model
+
+
+def test_a_file_that_crashes_the_runtime_is_refused(tmp_path: Path) -> None:
+    model = _pieces_of_no_length(tmp_path)
+    path = tmp_path / "pieces.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(NDError, match=r"pieces\.onnx"):
+        open_model(str(path)).layers(SIZE)
+
+
+def test_a_crash_is_told_with_what_onnx_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "crash.py"
+    script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr(trial.trial_process, "__file__", str(script))
+    model = _pieces_of_no_length(tmp_path)
+    message = r"net is damaged: ONNX Runtime crashes on it \(SIGSEGV\); ONNX says: .*split"
+    with pytest.raises(ModelNotFound, match=message):
+        trial.try_out("net", model)
+
+
+def test_sound_files_are_not_tried_out_in_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "_exit_code", lambda _: pytest.fail("a process"))
+    for row in onnx_files.HARD_FILES:
+        if row.works:
+            folder = tmp_path / row.name
+            folder.mkdir()
+            model = onnx.load(row.make(folder), load_external_data=False)
+            trial.try_out(row.name, model)
 
 
 @pytest.mark.parametrize("key", ["offset", "length"])
