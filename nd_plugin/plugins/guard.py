@@ -1,7 +1,7 @@
 """Guard at the host's border: what a plugin raises or returns is checked, and the plugin is named.
 
-Objects of plugins are wrapped once, when they are opened. A failure is a PluginFailed that says which
-plugin failed, and in which member; the original exception is chained to it.
+Objects of plugins are wrapped once, when they are opened. A failure is a PluginFailed that says
+which plugin failed, and in which member; the original exception is chained to it.
 """
 
 from __future__ import annotations
