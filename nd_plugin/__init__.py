@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from nd_plugin.errors import NonFiniteActivation as NonFiniteActivation
     from nd_plugin.errors import NotSaved as NotSaved
     from nd_plugin.errors import PluginConflict as PluginConflict
+    from nd_plugin.errors import PluginFailed as PluginFailed
     from nd_plugin.errors import RunFailed as RunFailed
     from nd_plugin.errors import RunInvalid as RunInvalid
     from nd_plugin.errors import Unavailable as Unavailable
@@ -76,6 +77,10 @@ if TYPE_CHECKING:
     from nd_plugin.errors import nearest as nearest
     from nd_plugin.explain.explanation import Explanation as Explanation
     from nd_plugin.explain.explanation import Explanations as Explanations
+    from nd_plugin.foreign_code import Signal as Signal
+    from nd_plugin.foreign_code import describe_error as describe_error
+    from nd_plugin.foreign_code import is_failure as is_failure
+    from nd_plugin.foreign_code import translating_errors as translating_errors
     from nd_plugin.machine.size_groups import groups_by_size as groups_by_size
     from nd_plugin.model_inputs.first_operations import (
         FirstOperations as FirstOperations,
@@ -172,6 +177,7 @@ _HOMES = {
         "NonFiniteActivation",
         "NotSaved",
         "PluginConflict",
+        "PluginFailed",
         "RunFailed",
         "RunInvalid",
         "Unavailable",
@@ -181,6 +187,12 @@ _HOMES = {
         "nearest",
     ],
     "explain.explanation": ["Explanation", "Explanations"],
+    "foreign_code": [
+        "Signal",
+        "describe_error",
+        "is_failure",
+        "translating_errors",
+    ],
     "machine.size_groups": ["groups_by_size"],
     "model_inputs.first_operations": ["FirstOperations"],
     "pictures.files": ["PictureSize", "measure_picture", "read_picture"],

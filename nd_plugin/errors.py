@@ -13,6 +13,8 @@
     │   └── PluginConflict       two plugins claim the same thing; names both distributions
     ├── RunFailed (RuntimeError) request that made sense and failed: exit 1
     │   ├── ModelFailed          exception in the model's forward pass; names the module
+    │   ├── PluginFailed         exception in a plugin, or an answer of a wrong type; names the
+    │   │                        plugin, its distribution and the place
     │   ├── NonFiniteActivation  NaN or infinity (minus infinity: in a whole map, or as a
     │   │                        threshold); names the unit
     │   ├── Unreadable           image or annotation cannot be read, under ``strict``
@@ -35,6 +37,7 @@ __all__ = [
     "NonFiniteActivation",
     "NotSaved",
     "PluginConflict",
+    "PluginFailed",
     "RunFailed",
     "RunInvalid",
     "Unavailable",
@@ -91,6 +94,10 @@ class RunFailed(NDError, RuntimeError):
 
 class ModelFailed(RunFailed):
     """Exception in the model's forward pass."""
+
+
+class PluginFailed(RunFailed):
+    """Exception in a plugin's code, or an answer of a type that its contract does not have."""
 
 
 class NonFiniteActivation(RunFailed):

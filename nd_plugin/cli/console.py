@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -17,10 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from nd_plugin.captum_api.progress import StageProgress
-from nd_plugin.errors import NDError, NotSaved
+from nd_plugin.errors import NDError, NotSaved, RunFailed
+from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.machine import termination
 from nd_plugin.report.json_text import document_text, error_content, is_usage_error
-from nd_plugin.shell import characters, messages
+from nd_plugin.shell import characters, leftover_threads, messages
 from nd_plugin.shell.narrow import FittingTable
 
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
@@ -154,7 +157,43 @@ def guarded(command: Callable[..., Any]) -> None:
     warnings.showwarning = _show_warning
     characters.prepare_streams()
     with messages.shown_on_stderr(), termination.handled():
-        _exit_with_code(command)
+        try:
+            _exit_with_code(command)
+        except SystemExit as exit_request:
+            leftover_threads.limit(exit_request.code)
+            raise
+
+
+def without_foreign_exits(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that no other code can end: SystemExit and its like are failures.
+
+    The last border: models and plugins have their own, which say more. An exit would otherwise be
+    that of ``nd``, without a result and with a code of 0.
+    """
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except Exception:
+            raise
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            raise RunFailed(
+                "the command was ended by code that it ran"
+                f"{_line_of(error)}: {describe_error(error)}"
+            ) from error
+
+    return run
+
+
+def _line_of(error: BaseException) -> str:
+    """Return the file and line that raised an exception, as a part of a message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})"
 
 
 def _exit_with_code(command: Callable[..., Any]) -> None:
@@ -166,6 +205,7 @@ def _exit_with_code(command: Callable[..., Any]) -> None:
             sys.exit(exit_code if isinstance(exit_code, int) else 0)
     except NDError as error:
         say(f"nd: {error}", "red")
+        messages.LOGGER.debug("traceback of the error", exc_info=error)
         sys.exit(error.exit_code)
     except termination.Terminated:
         say("nd: terminated", "red")
@@ -174,6 +214,13 @@ def _exit_with_code(command: Callable[..., Any]) -> None:
         if exit_request.code == INTERRUPTED:
             say("nd: interrupted", "red")
         raise
+    except Warning as warning:
+        say(
+            f"nd: a warning was raised as an error, as Python's -W or PYTHONWARNINGS asks: "
+            f"{describe_error(warning)}",
+            "red",
+        )
+        sys.exit(RunFailed.exit_code)
     except Exception as error:
         if not is_usage_error(error):
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from nd_plugin.comparison.layer_comparison import LayerComparison
 from nd_plugin.comparison.pages import file_page
 from nd_plugin.contracts.plugin_specs import ReporterSpec
 from nd_plugin.errors import BadInput
+from nd_plugin.plugins.guard import Owner
+from nd_plugin.plugins.guarded_members import TEXT
 from nd_plugin.plugins.host import Offer, host, load_factory, only
 from nd_plugin.report import tables, terminal
 from nd_plugin.report.json_text import document_text
@@ -213,4 +216,6 @@ def _load_reporter(name: str) -> Reporter:
 
 def _reporter(offer: Offer) -> Reporter:
     reporter: Reporter = load_factory(offer)
-    return reporter
+    owner = Owner(offer.plugin.origin, f"report format {offer.spec.name!r}")
+    function_name = offer.spec.factory.rpartition(":")[2]
+    return partial(owner.call, function_name, TEXT, reporter)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 from nd_plugin.errors import RunFailed
+from nd_plugin.foreign_code import describe_error, is_failure
 
 T = TypeVar("T")
 
@@ -110,6 +111,12 @@ def _outcome(
     except Exception as error:
         error.add_note("".join(traceback.format_exception(error)))
         return None, _picklable(error)
+    except (
+        BaseException
+    ) as error:  # SystemExit of foreign code would end this worker
+        if not is_failure(error):
+            raise
+        return None, RunFailed(f"a worker failed: {describe_error(error)}")
 
 
 def _picklable(error: Exception) -> Exception:

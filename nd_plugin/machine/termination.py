@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from nd_plugin.foreign_code import Signal
+
 EXIT_CODE = 128 + signal.SIGTERM
 
 
-class Terminated(BaseException):
+class Terminated(Signal):
     """End of this process as SIGTERM asks for; like KeyboardInterrupt, no error to recover from."""
 
     exit_code = EXIT_CODE

@@ -19,9 +19,9 @@ from nd_plugin.machine.termination import ignore_in_worker
 from nd_plugin.method.annotations import Counts
 from nd_plugin.pictures.pixel_limit import environment_limit
 from nd_plugin.preprocess import Preprocess
-from nd_plugin.probe_data.batch import Batch, Collation, PackedBatch
+from nd_plugin.probe_data.batch import Batch, Collation, FailedBatch, PackedBatch
 from nd_plugin.probe_data.grey_sample import GreySample
-from nd_plugin.probe_data.items import ItemDecoder, mask_size
+from nd_plugin.probe_data.items import ItemDecoder, WorkerItems, mask_size
 from nd_plugin.probe_data.loading import (
     MEMORY,
     default_batch_size,
@@ -200,7 +200,7 @@ class Feed:
         workers = min(self.workers, len(numbers))
         slots = self._reserve_slots(workers)
         loader = DataLoader(
-            decoder,
+            WorkerItems(decoder),
             batch_sampler=[self._positions(number) for number in numbers],
             num_workers=workers,
             prefetch_factor=BATCHES_AHEAD if workers else None,
@@ -222,7 +222,9 @@ class Feed:
         nbytes = 2 * batch_bytes(self.preprocess, self.batch_size)
         return reserve_slots(workers * BATCHES_AHEAD + 1, nbytes)
 
-    def _checked_batches(self, packed_batches: Iterator[PackedBatch]) -> Batches:
+    def _checked_batches(
+        self, packed_batches: Iterator[PackedBatch | FailedBatch]
+    ) -> Batches:
         with crashes_translated():
             for packed in packed_batches:
                 yield self.check_strict(packed.unpack())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from torch.utils.data import Dataset
 
 from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
 from nd_plugin.contracts.provenance import Settings, Skipped
+from nd_plugin.errors import NDError, PluginFailed, RunFailed
+from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
@@ -50,6 +53,37 @@ class Item:
         return self.skipped is None or self.skipped.part != "image"
 
 
+class RemoteTraceback(Exception):
+    """Traceback of an exception in a worker process, as text."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Error of ours in a worker process, which PyTorch would take apart on its way here."""
+
+    error: NDError
+    traceback: str
+
+    def raise_here(self) -> NoReturn:
+        """Raise the error in this process, chained to its traceback in the other."""
+        raise self.error from RemoteTraceback(f"\n{self.traceback}")
+
+
+@dataclass(frozen=True)
+class WorkerItems(Dataset["Item | Failure"]):
+    """Items for PyTorch's data loader: errors of ours are items, too."""
+
+    decoder: ItemDecoder
+
+    def __getitem__(self, position: tuple[int, int]) -> Item | Failure:
+        """Decode an item, or return why it cannot be."""
+        try:
+            return self.decoder[position]
+        except NDError as error:
+            lines = traceback.format_exception(error)
+            return Failure(error, "".join(lines))
+
+
 @dataclass(frozen=True)
 class ItemDecoder(Dataset[Item]):
     """Items of a concept set as a dataset of PyTorch, indexed by batch number and image."""
@@ -65,18 +99,21 @@ class ItemDecoder(Dataset[Item]):
     pack_labels_of: AbstractSet[int] = frozenset()  # images
 
     def __getitem__(self, position: tuple[int, int]) -> Item:
-        """Decode an item; what cannot be read is skipped, and the reason recorded."""
+        """Decode an item; what cannot be read is skipped, and the reason recorded.
+
+        Raises PluginFailed where a plugin breaks the contract, RunFailed for SystemExit.
+        """
         batch_number, image = position
         item = Item(batch_number, image)
         try:
             if self.with_pixels or self.with_small_pictures:
                 item = self._add_picture(item)
-        except Exception as error:  # a concept set may raise anything
+        except BaseException as error:  # a concept set may raise anything
             return replace(item, skipped=self._skipped(image, "image", error))
         try:
             if self.with_labels:
                 item = self._add_labels(item)
-        except Exception as error:  # a concept set may raise anything
+        except BaseException as error:  # a concept set may raise anything
             return replace(item, skipped=self._skipped(image, "annotation", error))
         return item
 
@@ -117,8 +154,20 @@ class ItemDecoder(Dataset[Item]):
             ),
         )
 
-    def _skipped(self, image: int, part: str, error: Exception) -> Skipped:
-        return Skipped(self.concepts.name(image), part, reason_of(error))
+    def _skipped(self, image: int, part: str, error: BaseException) -> Skipped:
+        """Return why an item is skipped.
+
+        Raises the error itself where no image is at fault: of a plugin that breaks its contract, of
+        a signal; and RunFailed for SystemExit and its like.
+        """
+        if isinstance(error, PluginFailed) or not is_failure(error):
+            raise error
+        name = self.concepts.name(image)
+        if not isinstance(error, Exception):
+            raise RunFailed(
+                f"the concept set failed in the {part} of {name}: {describe_error(error)}"
+            ) from error
+        return Skipped(name, part, reason_of(error))
 
 
 def mask_size(

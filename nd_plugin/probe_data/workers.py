@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from nd_plugin.errors import RunFailed
+from nd_plugin.errors import NDError, RunFailed
 from nd_plugin.machine.forked_workers import can_fork
 
 LARGEST_DEFAULT_ON_CPU = 4  # the forward pass needs the other cores
@@ -101,6 +101,8 @@ def crashes_translated() -> Iterator[None]:
     """Translate DataLoader's errors about its worker processes to RunFailed."""
     try:
         yield
+    except NDError:
+        raise
     except RuntimeError as error:
         message = str(error).strip()
         if (
