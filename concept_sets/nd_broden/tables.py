@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from nd_plugin import ConceptSetInvalid, TableLine, check_relative
+from nd_plugin import ConceptSetInvalid, TableLine
 from nd_plugin import read_table as read_any_table
 
 NUMBER = re.compile(r"[0-9]{1,9}")
@@ -23,7 +23,7 @@ def read_categories(root: Path) -> list[str]:
     path = root / "category.csv"
     lines = read_table(path, ["name"])
     for position, line in lines:
-        check_relative(f"c_{line['name']}.csv", root, position)
+        _check_plain(line["name"], position)
     names = [line["name"] for _, line in lines]
     if not names:
         raise ConceptSetInvalid(f"{path} is empty; expected one category a line")
@@ -33,6 +33,15 @@ def read_categories(root: Path) -> list[str]:
             f"{path} lists {listed}; expected one category a line, each with a name and only once"
         )
     return names
+
+
+def _check_plain(category: str, position: str) -> None:
+    """Refuse a category whose table c_CATEGORY.csv would be in another folder."""
+    if "/" in category or "\\" in category:
+        raise ConceptSetInvalid(
+            f"{position}: the category {category!r} is no plain name, but a path; its table is "
+            "c_CATEGORY.csv beside category.csv: rename it"
+        )
 
 
 def label_number(text: str, position: str) -> int:

@@ -12,7 +12,9 @@ from PIL import Image
 from nd_plugin.errors import BadInput, RunFailed
 
 ENVIRONMENT = "ND_MAX_PIXELS"
-DEFAULT_LIMIT = Image.MAX_IMAGE_PIXELS  # Pillow's own
+# Pillow warns above it, and refuses above twice as many
+PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS
+DEFAULT_LIMIT = 2 * (PILLOW_LIMIT or 0)
 REMEDY = (
     "; if the file can be trusted, allow more: "
     f"--max-pixels N, max_pixels=N or {ENVIRONMENT}=N"
@@ -33,13 +35,13 @@ def environment_limit() -> int | None:
 def pixel_limit(pixels: int | None) -> Iterator[None]:
     """Open only pictures of at most ``pixels`` pixels; None: the limit around it, if there is one.
 
-    Else the environment's limit holds, or Pillow's. Raises ValueError, naming the remedy, for a
+    Else the environment's limit holds, or 178,956,970: above it Pillow refuses. Raises ValueError, naming the remedy, for a
     larger picture, and RunFailed where memory does not suffice for one: that says nothing of the
     file, so it is not to be passed over like one that is unreadable.
     """
     pillow_limit = Image.MAX_IMAGE_PIXELS
     limit = pixels
-    if pixels is None and pillow_limit == DEFAULT_LIMIT:
+    if pixels is None and pillow_limit == PILLOW_LIMIT:
         limit = environment_limit() or DEFAULT_LIMIT
     try:
         if limit is None:
@@ -70,7 +72,7 @@ def out_of_memory(error: MemoryError) -> str:
 
 def most_pixels(pixels: int | None) -> int | None:
     """Return the limit that `pixel_limit` of ``pixels`` sets where none is around it."""
-    if pixels is None and DEFAULT_LIMIT == Image.MAX_IMAGE_PIXELS:
+    if pixels is None and PILLOW_LIMIT == Image.MAX_IMAGE_PIXELS:
         return environment_limit() or DEFAULT_LIMIT
     return pixels or Image.MAX_IMAGE_PIXELS
 

@@ -40,10 +40,16 @@ class SpecText:
 
     @classmethod
     def parse(cls, text: str) -> SpecText:
-        """Split a text; a missing part is empty."""
+        """Split a text; a missing part is empty. Raises BadInput for an option that is repeated."""
         head, _, query = text.partition("?")
         name, _, argument = head.partition(":")
-        options = dict(parse_qsl(query, keep_blank_values=True))
+        options: dict[str, str] = {}
+        for key, value in parse_qsl(query, keep_blank_values=True):
+            if key in options:
+                raise BadInput(
+                    f"{text!r}: the option {key!r} is given twice; delete one of the two"
+                )
+            options[key] = value
         return cls(name, argument, options)
 
 

@@ -118,14 +118,14 @@ def _split_folder(root: Path, names: Sequence[str]) -> str | None:
 
 
 def _with_splits(root: Path, train: str, test: str) -> LabelledImages:
+    # one listing of both: a link from one split into the other adds nothing
+    listing = list_files(root, _endings())
     images: list[tuple[str, str, bool]] = []
-    notes = list(_notes_of_splits(root, test))
     for split, is_test in ((train, False), (test, True)):
-        listing = list_files(root / split, _endings())
-        notes += listing.notes(f"{split}/")
-        for class_name, path in _by_class(listing):
-            images.append((f"{split}/{path}", class_name, is_test))
-    return _labelled(root, images, tuple(notes))
+        for class_name, path in _by_class(listing, f"{split}/"):
+            images.append((path, class_name, is_test))
+    notes = (*_notes_of_splits(root, test), *listing.notes(f"{root}/"))
+    return _labelled(root, images, notes)
 
 
 def _notes_of_splits(root: Path, test: str) -> Iterator[str]:
@@ -145,7 +145,7 @@ def _split_by_hash(root: Path) -> LabelledImages:
     listing = list_files(root, _endings())
     images = [
         (path, class_name, is_test_name(path))
-        for class_name, path in _by_class(listing)
+        for class_name, path in _by_class(listing, "")
     ]
     note = f"{root} has no splits: one image in {TEST_SHARE} is for tests, by the hash of its path"
     return _labelled(root, images, (note, *listing.notes(f"{root}/")))
@@ -157,12 +157,15 @@ def is_test_name(path: str) -> bool:
     return int.from_bytes(digest[:8], "big") % TEST_SHARE == 0
 
 
-def _by_class(listing: FolderListing) -> list[tuple[str, str]]:
-    """Return the class and the path of each image, sorted: the first folder is its class."""
+def _by_class(listing: FolderListing, split: str) -> list[tuple[str, str]]:
+    """Return the class and the path of each image whose path begins with ``split``, sorted.
+
+    The first folder behind that is the class.
+    """
     images = []
     for path in listing.paths:
-        class_name, slash, _ = path.partition("/")
-        if slash:
+        class_name, slash, _ = path.removeprefix(split).partition("/")
+        if path.startswith(split) and slash:
             images.append((class_name, path))
     return sorted(images)
 
