@@ -9,6 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from nd_plugin.pictures.pixel_limit import pixel_limit
+
 # PostScript is a program: Pillow has Ghostscript run it, which may never end
 PROGRAM_FORMATS = ("EPS",)
 KINDS = (
@@ -46,10 +48,11 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
     """Open a picture file, not decoded yet.
 
     Raises OSError for what is no regular file or no picture, ValueError for a format that is a
-    program, and what Pillow raises for a damaged header.
+    program and for more pixels than the limit, RunFailed where memory does not suffice, and what
+    Pillow raises for a damaged header.
     """
     check_regular(path)
-    with Image.open(path) as image:
+    with pixel_limit(None), Image.open(path) as image:
         if image.format in PROGRAM_FORMATS:
             raise ValueError(
                 f"{path} is PostScript, a program, which is not run; convert it to PNG"

@@ -35,9 +35,9 @@ def environment_limit() -> int | None:
 def pixel_limit(pixels: int | None) -> Iterator[None]:
     """Open only pictures of at most ``pixels`` pixels; None: the limit around it, if there is one.
 
-    Else the environment's limit holds, or 178,956,970: above it Pillow refuses. Raises ValueError, naming the remedy, for a
-    larger picture, and RunFailed where memory does not suffice for one: that says nothing of the
-    file, so it is not to be passed over like one that is unreadable.
+    Else the environment's limit holds, or 178,956,970: above it Pillow refuses. Raises ValueError,
+    naming the remedy, for a larger picture, and RunFailed where memory does not suffice for one:
+    that says nothing of the file, so it is not to be passed over like one that is unreadable.
     """
     pillow_limit = Image.MAX_IMAGE_PIXELS
     limit = pixels
@@ -67,6 +67,13 @@ def out_of_memory(error: MemoryError) -> str:
         f"out of memory while decoding{detail}; use fewer data-loading workers (--workers N, "
         "workers=N) or give the process more memory; to leave such pictures out as unreadable, "
         f"set a limit that they exceed: --max-pixels N, max_pixels=N or {ENVIRONMENT}=N"
+    )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory did not suffice: a MemoryError, or what it was translated to."""
+    return isinstance(error, MemoryError) or isinstance(
+        error.__cause__, MemoryError
     )
 
 

@@ -15,6 +15,7 @@ from nd_plugin.pictures.grey_values import (
     smallest_range,
     wide_grey,
 )
+from nd_plugin.pictures.pixel_limit import is_out_of_memory
 
 # or up to twice as many, spread evenly over the probe data set
 SAMPLED_IMAGES = 256
@@ -78,9 +79,9 @@ class GreySample:
                 grey = wide_grey(self.concepts.image(index))
                 if grey is not None:
                     range_of_picture(grey)
-            except MemoryError:
-                raise
-            except Exception:
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
                 continue
             if grey is not None:
                 yield grey

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 from noise_set import Noise, feed
+from PIL import Image
 
 from nd_plugin import (
     Annotation,
@@ -17,6 +19,8 @@ from nd_plugin import (
     Skipped,
     Unreadable,
 )
+from nd_plugin.pictures.grey_values import wide_grey
+from nd_plugin.pictures.pixel_limit import pixel_limit
 from nd_plugin.pictures.png_checksums import checksums_are_checked
 from nd_plugin.probe_data.items import mask_size
 
@@ -154,16 +158,20 @@ def test_too_little_memory_stops_the_run_and_names_the_image(
     assert count == 2
 
 
+@pytest.mark.parametrize("reader", ["a foreign one", "ours"])
 def test_memory_that_does_not_suffice_for_the_sample_of_grey_values_is_said(
-    monkeypatch: pytest.MonkeyPatch,
+    reader: str,
 ) -> None:
-    def fail(*_: object) -> None:
-        raise MemoryError
+    class Sampled(Noise):
+        def image(self, index: int) -> Image.Image:
+            with pixel_limit(None) if reader == "ours" else nullcontext():
+                raise MemoryError("4 GiB")
 
-    monkeypatch.setattr("nd_plugin.probe_data.grey_sample.wide_grey", fail)
-    decoder = feed(Noise()).decoder(pictures=True, annotated=False)
-    with pytest.raises(MemoryError):
-        decoder.grey_sample._measure()
+    sample = feed(Sampled()).decoder(pictures=True, annotated=False).grey_sample
+    grey = wide_grey(Image.fromarray(np.full((2, 3), 300, np.uint16)))
+    assert grey is not None
+    with pytest.raises((MemoryError, RunFailed), match="4 GiB"):
+        sample.choose_range(grey)
 
 
 def test_an_error_of_a_reader_is_skipped_as_before() -> None:
