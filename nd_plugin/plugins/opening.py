@@ -106,8 +106,14 @@ def call_with_options(
     accepts_any = any(
         parameter.kind == Parameter.VAR_KEYWORD for parameter in parameters
     )
-    unknown = [repr(name) for name in options if name not in accepted]
-    if unknown and not accepts_any:
+    # the text in front of the options: none of them says it again
+    argument_name = parameters[0].name if parameters else ""
+    unknown = [
+        repr(name)
+        for name in options
+        if name == argument_name or not (accepts_any or name in accepted)
+    ]
+    if unknown:
         takes = f"it takes {', '.join(accepted)}" if accepted else "it takes none"
         raise BadInput(f"{whose} has no option {', '.join(unknown)}; {takes}")
     return factory(argument, **options)

@@ -11,7 +11,13 @@ import png_writer
 import pytest
 from PIL import Image
 
-from nd_plugin import BadInput, ConceptSet, ConceptSetInvalid, open_concepts
+from nd_plugin import (
+    BadInput,
+    ConceptSet,
+    ConceptSetInvalid,
+    call_with_options,
+    open_concepts,
+)
 from nd_plugin.experiments.probing.labelled_images import find_labelled_images
 
 SIZE = (6, 8)
@@ -227,6 +233,15 @@ def test_no_option_redirects_the_root(
     root = write(tmp_path / "set")
     with pytest.raises(BadInput, match="has no option 'root'"):
         open_concepts(f"{text}:{root}?root=/etc")
+
+
+def test_an_option_does_not_stand_for_the_text_in_front_of_it() -> None:
+    def factory(root: str, **options: str) -> tuple[str, dict[str, str]]:
+        return root, options
+
+    assert call_with_options(factory, "a", {"b": "c"}, "it") == ("a", {"b": "c"})
+    with pytest.raises(BadInput, match="it has no option 'root'"):
+        call_with_options(factory, "a", {"root": "/etc", "b": "c"}, "it")
 
 
 def test_an_option_is_given_once(tmp_path: Path) -> None:

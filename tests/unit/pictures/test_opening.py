@@ -10,7 +10,14 @@ import png_writer
 import pytest
 from PIL import Image
 
-from nd_plugin import RunFailed, measure_picture, read_picture
+from nd_plugin import (
+    BadInput,
+    RunFailed,
+    Unreadable,
+    measure_picture,
+    read_picture,
+)
+from nd_plugin.captum_api.pictures import read_image
 from nd_plugin.pictures.pixel_limit import (
     DEFAULT_LIMIT,
     PILLOW_LIMIT,
@@ -101,3 +108,26 @@ def test_too_little_memory_is_our_error_with_a_remedy() -> None:
     ):
         raise MemoryError("4 GiB")
     assert Image.MAX_IMAGE_PIXELS == PILLOW_LIMIT
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_picture_to_be_explained_is_a_regular_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.png"
+    os.mkfifo(path)
+    with pytest.raises(BadInput, match=r"no image .*x\.png: it is no regular file"):
+        read_image(path)
+    path.unlink()
+    Image.new("RGB", (3, 2)).save(path)
+
+    def fail(*_: object) -> None:
+        raise MemoryError("4 GiB")
+
+    monkeypatch.setattr(Image.Image, "load", fail)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    with pytest.raises(
+        RunFailed, match=r"out of memory while decoding \(4 GiB\)"
+    ) as raised:
+        read_image(path)
+    assert not isinstance(raised.value, Unreadable)
