@@ -40,10 +40,16 @@ class SpecText:
 
     @classmethod
     def parse(cls, text: str) -> SpecText:
-        """Split a text; a missing part is empty."""
+        """Split a text; a missing part is empty. Raises BadInput for an option that is repeated."""
         head, _, query = text.partition("?")
         name, _, argument = head.partition(":")
-        options = dict(parse_qsl(query, keep_blank_values=True))
+        options: dict[str, str] = {}
+        for key, value in parse_qsl(query, keep_blank_values=True):
+            if key in options:
+                raise BadInput(
+                    f"{text!r}: the option {key!r} is given twice; delete one of the two"
+                )
+            options[key] = value
         return cls(name, argument, options)
 
 
@@ -101,8 +107,14 @@ def call_with_options(
     accepts_any = any(
         parameter.kind == Parameter.VAR_KEYWORD for parameter in parameters
     )
-    unknown = [repr(name) for name in options if name not in accepted]
-    if unknown and not accepts_any:
+    # the text in front of the options: none of them says it again
+    argument_name = parameters[0].name if parameters else ""
+    unknown = [
+        repr(name)
+        for name in options
+        if name == argument_name or not (accepts_any or name in accepted)
+    ]
+    if unknown:
         takes = f"it takes {', '.join(accepted)}" if accepted else "it takes none"
         raise BadInput(f"{whose} has no option {', '.join(unknown)}; {takes}")
     return factory(argument, **options)

@@ -126,12 +126,16 @@ class Feed:
         _ = feed.fold_of
         return feed
 
+    @cached_property
+    def set_size(self) -> int:
+        """Number of images of the concept set; it has to stay what it was at first."""
+        return len(self.concepts)
+
     @property
     def images(self) -> int:
         """Number of images of the whole probe data set, within the limit of the settings."""
-        count = len(self.concepts)
         limit = self.settings.limit
-        return count if limit is None else min(count, limit)
+        return self.set_size if limit is None else min(self.set_size, limit)
 
     @cached_property
     def order(self) -> list[list[int]]:
@@ -189,7 +193,8 @@ class Feed:
         workers make tensors of the annotations; ``small_pictures`` and ``pack_labels_of``, images,
         choose what is stored for reports. Worker processes start at once, and end when the caller
         closes the generator that is returned. An unreadable item raises Unreadable under
-        ``strict``; a crashed worker raises RunFailed.
+        ``strict``; a crashed worker, or too little memory for an image, raises RunFailed; a concept
+        set that does not keep its contract, ConceptSetInvalid.
         """
         decoder = replace(
             self.decoder(pictures, annotated),
@@ -227,7 +232,7 @@ class Feed:
     ) -> Batches:
         with crashes_translated():
             for packed in packed_batches:
-                yield self.check_strict(packed.unpack())
+                yield self.check_strict(packed.unpack().checked())
 
     def annotations(
         self, number: int, pack_labels_of: AbstractSet[int] = frozenset()
@@ -238,7 +243,8 @@ class Feed:
         """
         decoder = self.decoder(pictures=False, annotated=True)
         decoder = replace(decoder, pack_labels_of=pack_labels_of)
-        return Batch.of([decoder[position] for position in self._positions(number)])
+        items = [decoder[position] for position in self._positions(number)]
+        return Batch.of(items).checked()
 
     def check_strict(self, batch: Batch) -> Batch:
         """Return the batch. Raises Unreadable for an unreadable item under ``strict``."""
@@ -260,6 +266,8 @@ class Feed:
             annotated,
             GreySample(self.concepts),
             self.settings.max_pixels,
+            self.settings.strict,
+            self.set_size,
         )
 
     def _positions(self, number: int) -> list[tuple[int, int]]:
