@@ -14,7 +14,7 @@ stored sparsely (see `sparse_maps`), in this order of preference:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,17 +144,22 @@ class Candidates:
                 self._take_from_device(batch)
                 self.by_batch[batch] = stored
 
-    def reopen(self, *, append: bool) -> None:
+    def reopen(
+        self,
+        *,
+        append: bool,
+        check: Callable[[SparseMaps], None] = lambda maps: None,
+    ) -> None:
         """Open the file that an earlier run left, ``append`` or only to read it.
 
-        Raises ValueError where the file is shorter than its records, or where they differ
-        from what was written.
+        ``check`` takes the maps of each record. Raises ValueError where the file is shorter than
+        its records, or where they differ from what was written; whatever ``check`` raises.
         """
         assert self.path is not None
         self.file = CandidateFile.reopen(self.path, self.file_length, append=append)
         for stored in self.by_batch.values():
             if isinstance(stored, StoredMaps):
-                self.file.verify(stored, self.cells, self.dtype)
+                check(self.file.verify(stored, self.cells, self.dtype))
 
     def of(self, batch: int) -> SparseMaps:
         """Return the candidates of a batch on the CPU, from wherever they are."""

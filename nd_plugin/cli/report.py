@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.cli import console
 from nd_plugin.cli.views.plot_files import PlotRequest
 from nd_plugin.cli.views.report_sources import Labelling, read_layers
@@ -130,7 +131,7 @@ def _formatted(
 
 
 def _write(text: str, path: Path) -> None:
-    atomic_files.write_file(path, text.encode())
+    atomic_files.write_file(path, utf8(text))
     console.say(f"written to {path}")
 
 

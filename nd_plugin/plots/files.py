@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends import backend_pgf
 from matplotlib.figure import Figure
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.kinds import check_plot, tex_system
 from nd_plugin.plots.latex import escape
@@ -78,7 +79,7 @@ def _content(figure: Figure, ending: str) -> bytes:
         text = io.StringIO()
         with _texts_escaped():
             figure.savefig(text, **options)
-        return text.getvalue().encode()
+        return utf8(text.getvalue())
     content = io.BytesIO()
     figure.savefig(content, **options)
     return content.getvalue()

@@ -10,12 +10,12 @@ NetDissect-Lite writes the same columns.
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nd_plugin.borders.csv_text import csv_table
 from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.report.categories import in_paper_order
 from nd_plugin.report.layer_report import LayerReport, UnitScore, summarise
@@ -45,12 +45,7 @@ def to_csv(reports: Sequence[LayerReport]) -> str:
     columns = list(COLUMNS)
     for category in report.categories:
         columns += [f"{category}-{name}" for name in CATEGORY_COLUMNS]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    for index in _in_order(report):
-        writer.writerow(_row(report, index))
-    return text.getvalue()
+    return csv_table(columns, [_row(report, index) for index in _in_order(report)])
 
 
 def _in_order(report: LayerReport) -> list[int]:
