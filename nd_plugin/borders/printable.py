@@ -7,7 +7,7 @@ it around, a line break that forges a line, or half a character that no encoding
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -61,6 +61,18 @@ def in_xml(text: str) -> str:
 def utf8(text: str) -> bytes:
     """Return a text in UTF-8, with half characters replaced, which it has not."""
     return HALF.sub(REPLACEMENT, text).encode()
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What a function yields for a console and its options."""
+
+    yielded_by: Callable[[Console, ConsoleOptions], Iterator[RenderableType]]
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        return self.yielded_by(console, options)
 
 
 @dataclass(frozen=True)

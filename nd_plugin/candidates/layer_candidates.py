@@ -125,9 +125,8 @@ class Candidates:
     def spill(self, bound: Tensor, amount: int) -> None:
         """Move ``amount`` bytes of maps from memory to the file, the oldest batches first.
 
-        Where the disk has no room for maps, they are replaced by their single values above
-        ``bound`` (unit,), now and in every later `update`. Raises NotSaved where these do
-        not fit either.
+        Where the disk has no room for maps, single values above ``bound`` (unit,) replace them,
+        now and in every later `update`. Raises NotSaved where these do not fit either.
         """
         amount = min(amount, self.nbytes)
         with full_disk_as_not_saved(self._folder, self.path_without_suffix is None):
@@ -145,15 +144,11 @@ class Candidates:
                 self.by_batch[batch] = stored
 
     def reopen(
-        self,
-        *,
-        append: bool,
-        check: Callable[[SparseMaps], None] = lambda maps: None,
+        self, *, append: bool, check: Callable[[SparseMaps], object] = id
     ) -> None:
-        """Open the file that an earlier run left, ``append`` or only to read it.
+        """Open the file of an earlier run, to ``append`` or to read; ``check`` gets all its maps.
 
-        ``check`` takes the maps of each record. Raises ValueError where the file is shorter than
-        its records, or where they differ from what was written; whatever ``check`` raises.
+        Raises ValueError for a file other than was written.
         """
         assert self.path is not None
         self.file = CandidateFile.reopen(self.path, self.file_length, append=append)

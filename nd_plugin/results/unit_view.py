@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from nd_plugin.borders.printable import Printable
+from nd_plugin.borders.printable import Blocks, Printable
 from nd_plugin.errors import BadInput
 from nd_plugin.pictures.half_blocks import GAP, HalfBlocks, can_show_pictures
 from nd_plugin.report.colours import WARNING, category_colours
@@ -79,9 +79,8 @@ class UnitView:
     @property
     def title(self) -> str:
         """Number of the unit, and its layer."""
-        return (
-            f"{self.dissection.layer}: unit {self.unit} of {self.dissection.units}"
-        )
+        layer = self.dissection
+        return f"{layer.layer}: unit {self.unit} of {layer.units}"
 
     @property
     def headline(self) -> str:
@@ -212,12 +211,11 @@ class UnitView:
         return unit_html(self.dissection, self.unit, self.images)
 
     def __rich__(self) -> RenderableType:
-        return Printable(_UnitBlocks(self))
+        return Printable(Blocks(self._blocks))
 
-    def blocks(
+    def _blocks(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
-        """Yield what a terminal shows, with pictures where it can show them."""
         yield Heading(Text(self.title, style="bold"))
         yield from self._facts()
         matches = self.next_concepts()
@@ -286,16 +284,6 @@ class UnitView:
         small = np.asarray(Image.fromarray(pixels).resize(size))
         mask = self._mask(rank, small)
         return small if mask is None else dim_outside(small, mask)
-
-
-@dataclass(frozen=True)
-class _UnitBlocks:
-    view: UnitView
-
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> Iterator[RenderableType]:
-        return self.view.blocks(console, options)
 
 
 def show_unit(dissection: Dissection, unit: int, images: int) -> UnitView:
