@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from nd_plugin.errors import BadInput, RunInvalid
+from nd_plugin.errors import RunInvalid
 
 ENVIRONMENT = "ND_MAX_UNPACKED"
 DEFAULT_LIMIT = 2**30  # bytes, 1 GiB
@@ -74,12 +74,12 @@ def open_archive(file: IO[bytes], name: object) -> Iterator[Archive]:
 
 
 def unpacked_limit() -> int:
-    """Return the bytes that an archive may unpack to. Raises BadInput."""
+    """Return the bytes that an archive may unpack to. Raises RunInvalid for what is no number."""
     text = os.environ.get(ENVIRONMENT, "")
     if not text:
         return DEFAULT_LIMIT
     if not text.isdecimal() or int(text) == 0:
-        raise BadInput(f"{ENVIRONMENT} {text!r} is not a number of bytes")
+        raise RunInvalid(f"{ENVIRONMENT} {text!r} is not a number of bytes")
     return int(text)
 
 

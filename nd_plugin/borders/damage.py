@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nd_plugin.errors import NDError, RunInvalid
+from nd_plugin.errors import NDError, RunFailed, RunInvalid, Unavailable
 
 
 @contextmanager
 def damage_refused(name: object, remedy: str = "") -> Iterator[None]:
     """Raise RunInvalid, which names a file and what is wrong with it, for errors of reading it.
 
-    Archives, arrays and JSON of strangers raise errors of many kinds. Lack of memory is none of
-    the file, and our own errors say already what is wrong.
+    Archives, arrays and JSON of strangers raise errors of many kinds. Lack of memory is no fault of
+    the file.
     """
     try:
         yield
-    except (NDError, MemoryError):
+    except (RunInvalid, RunFailed, Unavailable, MemoryError):
         raise
     except OSError as error:
         raise RunInvalid(
@@ -40,7 +40,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, KeyError) and error.args:
         return f"{error.args[0]} is missing"
     message = str(error).partition("\n")[0]
-    if type(error) is ValueError and message:
+    if isinstance(error, NDError) or (type(error) is ValueError and message):
         return message
     return f"{type(error).__name__}: {message}"
 

@@ -20,6 +20,7 @@ from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
 from nd_plugin.errors import RunInvalid
 from nd_plugin.results.activation_histograms import ActivationHistograms
 from nd_plugin.results.checks.layer_counts import check_counts, check_significance
+from nd_plugin.results.checks.open_entries import check_open_entries
 from nd_plugin.significance import stored_arrays
 from nd_plugin.significance.chance_counts import ChanceCounts
 from nd_plugin.significance.fold_counts import FoldCounts
@@ -83,6 +84,7 @@ def unpack(path: Path) -> dict[str, Any]:
             significance = stored_arrays.read(stored)
         fields = _fields(metadata)
         _check_arrays(arrays, fields)
+        check_open_entries(fields["provenance"])
         check_counts(fields, arrays)
         folds, chance = _unpack_significance(significance, arrays)
         check_significance(fields, folds, chance)

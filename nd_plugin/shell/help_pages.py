@@ -38,7 +38,7 @@ OPTION_GROUPS = {
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
-    "--plot --plot-kind --junit --json --quiet --log-file",
+    "--safe-csv --plot --plot-kind --junit --json --quiet --log-file",
 }
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {

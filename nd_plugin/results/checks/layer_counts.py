@@ -32,7 +32,7 @@ def check_counts(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> None
     _check_units(fields, arrays)
     _check_top_images(arrays, len(fields["image_names"]))
     if "histogram_counts" in arrays or "histogram_ranges" in arrays:
-        _check_histograms(arrays)
+        _check_histograms(arrays, fields["locations"])
 
 
 def check_significance(
@@ -132,10 +132,11 @@ def _check_top_images(arrays: Mapping[str, Array], images: int) -> None:
         raise ValueError("top_activations does not descend")
 
 
-def _check_histograms(arrays: Mapping[str, Array]) -> None:
+def _check_histograms(arrays: Mapping[str, Array], locations: int) -> None:
     if "histogram_counts" not in arrays or "histogram_ranges" not in arrays:
         raise ValueError("of histogram_counts and histogram_ranges one is missing")
-    _check_within("histogram_counts", arrays["histogram_counts"], None)
+    counts = arrays["histogram_counts"]
+    _check_within("histogram_counts", counts, np.full((), locations))
     ranges = arrays["histogram_ranges"]
     if not np.isfinite(ranges).all() or bool((ranges[:, 1] < ranges[:, 0]).any()):
         raise ValueError("histogram_ranges has a range that is none")
