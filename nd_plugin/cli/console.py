@@ -18,13 +18,14 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nd_plugin.borders.printable import Printable, printable
 from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.errors import NDError, NotSaved, RunFailed
 from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.machine import termination
 from nd_plugin.report.json_text import document_text, error_content, is_usage_error
 from nd_plugin.shell import characters, leftover_threads, messages
-from nd_plugin.shell.narrow import FittingTable
+from nd_plugin.shell.narrow import FittingTable, TableOfNames
 
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
 PIPED_WIDTH = 100  # columns where the output goes to a file or another program
@@ -45,6 +46,9 @@ def stdout_console(piped_width: int = PIPED_WIDTH) -> Console:
         soft_wrap=False,
         theme=messages.THEME,
         force_jupyter=False,
+        # texts are names, and names of strangers: brackets and colons in them mean nothing
+        markup=False,
+        emoji=False,
     )
 
 
@@ -63,6 +67,7 @@ def show(
     """
     if isinstance(item, Table):
         item = FittingTable(item)
+    item = Printable(item)
     console = stdout_console(PIPED_WIDTH if fold_rows else UNFOLDED_WIDTH)
     if console.is_terminal and not characters.is_ascii_only(sys.stdout):
         console.print(item, soft_wrap=not wrap_words)
@@ -73,14 +78,20 @@ def show(
     console.print(item, soft_wrap=not wrap_words)
     text = characters.fitting(buffer.getvalue(), sys.stdout)
     lines = text.splitlines()
-    write("\n".join(line if is_terminal else line.rstrip() for line in lines))
+    _write("\n".join(line if is_terminal else line.rstrip() for line in lines))
 
 
 def write(text: str) -> None:
     """Write text to stdout as it is, for other programs. A closed pipe (``| head``) is no failure.
 
-    Raises NotSaved for any other failure to write.
+    A terminal gets it without the characters that would steer it. Raises NotSaved for any other
+    failure to write.
     """
+    _write(printable(text) if sys.stdout.isatty() else text)
+
+
+def _write(text: str) -> None:
+    """Write text, as it is, to stdout. Raises NotSaved."""
     try:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
@@ -100,7 +111,7 @@ def _discard_stdout() -> None:
 
 def new_table(*headers: str) -> Table:
     """Return an empty table without rules, whose cells are folded where they do not fit."""
-    table = Table(
+    table = TableOfNames(
         box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False
     )
     for header in headers:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.cli import console
 from nd_plugin.cli.options.groups import Loading
 from nd_plugin.cli.views.plot_files import PlotRequest
@@ -231,7 +232,7 @@ def save_comparison(
     """
     text = document_text(content) + "\n"
     if output.suffix == JSON_ENDING and not output.is_dir():
-        write_file(output, text.encode())
+        write_file(output, utf8(text))
         console.say(f"written to {output}")
         return
     command = ["nd", *sys.argv[1:]]
@@ -239,7 +240,7 @@ def save_comparison(
     run_folder.save_run(model_run, comparison.model_dissections, command)
     run_folder.save_run(origin_run, comparison.origin_dissections, command)
     # last: where it is, the runs are complete
-    write_file(output / SUMMARY, text.encode())
+    write_file(output / SUMMARY, utf8(text))
     console.say(
         f"saved in {output} (nd report {model_run} of {MODEL}, {origin_run} of {ORIGIN})"
     )

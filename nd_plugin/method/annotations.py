@@ -24,6 +24,8 @@ PIXELS_AT_ONCE = 2**22
 LONG_TABLE = 3  # entries for each pixel
 # of packed labels: rows, columns; combinations, labels of each; bytes of a pixel's number
 PACKED_HEADER = struct.Struct("<5I")
+MOST_PACKED_BYTES = 2**28  # of packed labels, unpacked
+MOST_LABELS = 2**22  # a table has a place for each label up to the largest
 PACKED_LEVEL = 3  # of deflate: the next one takes twice as long for 5 % fewer bytes
 PIXEL_TYPES = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 
@@ -84,20 +86,27 @@ class LabelCombinations:
     @classmethod
     def unpack(cls, packed: bytes) -> LabelCombinations:
         """Unpack what `pack` has packed. Raises ValueError or zlib.error for other bytes."""
-        content = zlib.decompress(packed)
-        if len(content) < PACKED_HEADER.size:
+        stream = zlib.decompressobj()
+        header = stream.decompress(packed, PACKED_HEADER.size)
+        if len(header) < PACKED_HEADER.size:
             raise ValueError("the header of the labels is cut off")
-        rows, columns, combinations, labels, itemsize = PACKED_HEADER.unpack_from(
-            content
-        )
+        rows, columns, combinations, labels, itemsize = PACKED_HEADER.unpack(header)
         if itemsize not in PIXEL_TYPES:
             raise ValueError(f"the labels have pixels of {itemsize} bytes")
-        pixels_start = PACKED_HEADER.size + 4 * combinations * labels
-        if len(content) != pixels_start + itemsize * rows * columns:
+        members_bytes = 4 * combinations * labels
+        size = members_bytes + itemsize * rows * columns
+        if size > MOST_PACKED_BYTES:
+            raise ValueError(f"the labels claim {size} bytes")
+        # a byte more shows whether there is more
+        content = stream.decompress(stream.unconsumed_tail, size + 1)
+        if len(content) != size or not stream.eof:
             raise ValueError("the labels are not as long as their header says")
-        members = np.frombuffer(content[PACKED_HEADER.size : pixels_start], "<i4")
-        pixels = np.frombuffer(content[pixels_start:], PIXEL_TYPES[itemsize])
-        if int(pixels.max(initial=0)) >= combinations or members.min(initial=0) < 0:
+        members = np.frombuffer(content[:members_bytes], "<i4")
+        pixels = np.frombuffer(content[members_bytes:], PIXEL_TYPES[itemsize])
+        is_known = (
+            0 <= members.min(initial=0) <= members.max(initial=0) < MOST_LABELS
+        )
+        if int(pixels.max(initial=0)) >= combinations or not is_known:
             raise ValueError(
                 "a label or the number of a combination is out of range"
             )

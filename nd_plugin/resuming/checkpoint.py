@@ -27,6 +27,7 @@ from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import atomic_files
 from nd_plugin.results.folder_names import LOCK_FILE, STATE, state_files
 from nd_plugin.resuming import saved_state
+from nd_plugin.resuming.count_checks import check_vocabulary
 from nd_plugin.resuming.run_description import (
     PICTURE_SETTINGS,
     check_same,
@@ -210,6 +211,7 @@ class CheckpointFolder:
                 # the same data may lie in another folder by now; pictures are taken at the end
                 ignored=["source", *PICTURE_SETTINGS],
             )
+            check_vocabulary(saved.state, self.feed.concepts, self.folder)
         except BadInput:
             saved.state.close()
             raise
