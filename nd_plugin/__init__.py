@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from nd_plugin.errors import NonFiniteActivation as NonFiniteActivation
     from nd_plugin.errors import NotSaved as NotSaved
     from nd_plugin.errors import PluginConflict as PluginConflict
+    from nd_plugin.errors import ProcessLost as ProcessLost
     from nd_plugin.errors import RunFailed as RunFailed
     from nd_plugin.errors import RunInvalid as RunInvalid
     from nd_plugin.errors import Unavailable as Unavailable
@@ -172,6 +173,7 @@ _HOMES = {
         "NonFiniteActivation",
         "NotSaved",
         "PluginConflict",
+        "ProcessLost",
         "RunFailed",
         "RunInvalid",
         "Unavailable",

@@ -20,7 +20,7 @@ from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.errors import NDError, NotSaved
 from nd_plugin.machine import termination
 from nd_plugin.report.json_text import document_text, error_content, is_usage_error
-from nd_plugin.shell import characters, messages
+from nd_plugin.shell import characters, lost_streams, messages
 from nd_plugin.shell.narrow import FittingTable
 
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
@@ -62,7 +62,8 @@ def show(
         item = FittingTable(item)
     console = stdout_console(PIPED_WIDTH if fold_rows else UNFOLDED_WIDTH)
     if console.is_terminal and not characters.is_ascii_only(sys.stdout):
-        console.print(item, soft_wrap=not wrap_words)
+        with _failures_translated():
+            console.print(item, soft_wrap=not wrap_words)
         return
     is_terminal = console.is_terminal
     buffer = characters.buffer_for(sys.stdout)
@@ -78,9 +79,16 @@ def write(text: str) -> None:
 
     Raises NotSaved for any other failure to write.
     """
-    try:
+    with _failures_translated():
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _failures_translated() -> Iterator[None]:
+    """Translate failures to write to stdout to NotSaved; a closed pipe is none."""
+    try:
+        yield
     except OSError as error:
         _discard_stdout()
         if not isinstance(error, BrokenPipeError):
@@ -152,6 +160,7 @@ def guarded(command: Callable[..., Any]) -> None:
     "exit_code"}}``.
     """
     warnings.showwarning = _show_warning
+    lost_streams.forgive_stderr()
     characters.prepare_streams()
     with messages.shown_on_stderr(), termination.handled():
         _exit_with_code(command)
@@ -167,9 +176,12 @@ def _exit_with_code(command: Callable[..., Any]) -> None:
     except NDError as error:
         say(f"nd: {error}", "red")
         sys.exit(error.exit_code)
-    except termination.Terminated:
-        say("nd: terminated", "red")
-        sys.exit(termination.EXIT_CODE)
+    except termination.Terminated as end:
+        say(f"nd: {end}", "red")
+        sys.exit(end.exit_code)
+    except KeyboardInterrupt:
+        say("nd: interrupted", "red")
+        sys.exit(INTERRUPTED)
     except SystemExit as exit_request:
         if exit_request.code == INTERRUPTED:
             say("nd: interrupted", "red")
