@@ -15,6 +15,7 @@ from nd_plugin.cli import console, parsing
 from nd_plugin.cli.checkpoints import (
     RunFolders,
     open_checkpoints,
+    opened_alike,
     partial_folder,
     progress_saved,
     remove_if_empty,
@@ -260,7 +261,7 @@ def _run_and_save(
                 job.feed,
                 progress,
                 group=job.group,
-                open_state=checkpoints.open_state,
+                open_state=opened_alike(checkpoints, job.group),
             )
             # signals wait until the run is saved
             stack.enter_context(termination.saving())

@@ -250,15 +250,16 @@ def run(
         model,
         layers,
         feed,
-        progress,
+        group.noting(progress),
         open_state,
         small_pictures=collects_small_pictures(feed),
     )
     with opening as opened_run:
         part_run, run_provenance = opened_run
         earlier_seconds = part_run.state.seconds
-        observe_images(part_run)
-        combined = combine([part_run], group)
+        with group.saving(partial(_save_what_is_done, part_run)):
+            observe_images(part_run)
+            combined = combine([part_run], group)
         run_provenance = _add_notes(run_provenance, part_run.strategy.notes)
     seconds = max(group.gather(earlier_seconds + time.monotonic() - start))
     return dissections(

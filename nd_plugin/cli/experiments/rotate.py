@@ -12,6 +12,7 @@ from nd_plugin.cli import console, parsing
 from nd_plugin.cli.checkpoints import (
     RunFolders,
     open_checkpoints,
+    opened_alike,
     progress_saved,
     remove_if_empty,
 )
@@ -199,7 +200,7 @@ def _run(
         console.progress(is_shown=group.rank == 0) as progress,
     ):
         return study_run.run(
-            progress, group=group, open_state=checkpoints.open_state
+            progress, group=group, open_state=opened_alike(checkpoints, group)
         )
 
 
