@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from nd_plugin.errors import NotSaved as NotSaved
     from nd_plugin.errors import PluginConflict as PluginConflict
     from nd_plugin.errors import PluginFailed as PluginFailed
+    from nd_plugin.errors import ProcessLost as ProcessLost
     from nd_plugin.errors import RunFailed as RunFailed
     from nd_plugin.errors import RunInvalid as RunInvalid
     from nd_plugin.errors import Unavailable as Unavailable
@@ -187,6 +188,7 @@ _HOMES = {
         "NotSaved",
         "PluginConflict",
         "PluginFailed",
+        "ProcessLost",
         "RunFailed",
         "RunInvalid",
         "Unavailable",

@@ -18,6 +18,7 @@
     │   ├── NonFiniteActivation  NaN or infinity (minus infinity: in a whole map, or as a
     │   │                        threshold); names the unit
     │   ├── Unreadable           image or annotation cannot be read, under ``strict``
+    │   ├── ProcessLost          worker or process of torchrun died, or made no progress
     │   └── NotSaved             result could not be written
     └── Unavailable (RuntimeError)  backend or device missing on this machine: exit 3
 """
@@ -38,6 +39,7 @@ __all__ = [
     "NotSaved",
     "PluginConflict",
     "PluginFailed",
+    "ProcessLost",
     "RunFailed",
     "RunInvalid",
     "Unavailable",
@@ -106,6 +108,10 @@ class NonFiniteActivation(RunFailed):
 
 class Unreadable(RunFailed):
     """Image or annotation that cannot be read, if ``strict`` forbids skipping it."""
+
+
+class ProcessLost(RunFailed):
+    """Worker, or process of torchrun, that died or made no progress; what is done is saved."""
 
 
 class NotSaved(RunFailed):

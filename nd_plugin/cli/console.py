@@ -24,7 +24,7 @@ from nd_plugin.errors import NDError, NotSaved, RunFailed
 from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.machine import termination
 from nd_plugin.report.json_text import document_text, error_content, is_usage_error
-from nd_plugin.shell import characters, leftover_threads, messages
+from nd_plugin.shell import characters, leftover_threads, lost_streams, messages
 from nd_plugin.shell.narrow import FittingTable, TableOfNames
 
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
@@ -70,7 +70,8 @@ def show(
     item = Printable(item)
     console = stdout_console(PIPED_WIDTH if fold_rows else UNFOLDED_WIDTH)
     if console.is_terminal and not characters.is_ascii_only(sys.stdout):
-        console.print(item, soft_wrap=not wrap_words)
+        with _failures_translated():
+            console.print(item, soft_wrap=not wrap_words)
         return
     is_terminal = console.is_terminal
     buffer = characters.buffer_for(sys.stdout)
@@ -92,9 +93,16 @@ def write(text: str) -> None:
 
 def _write(text: str) -> None:
     """Write text, as it is, to stdout. Raises NotSaved."""
-    try:
+    with _failures_translated():
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _failures_translated() -> Iterator[None]:
+    """Translate failures to write to stdout to NotSaved; a closed pipe is none."""
+    try:
+        yield
     except OSError as error:
         _discard_stdout()
         if not isinstance(error, BrokenPipeError):
@@ -166,6 +174,7 @@ def guarded(command: Callable[..., Any]) -> None:
     "exit_code"}}``.
     """
     warnings.showwarning = _show_warning
+    lost_streams.forgive_stderr()
     characters.prepare_streams()
     with messages.shown_on_stderr(), termination.handled():
         try:
@@ -218,9 +227,12 @@ def _exit_with_code(command: Callable[..., Any]) -> None:
         say(f"nd: {error}", "red")
         messages.LOGGER.debug("traceback of the error", exc_info=error)
         sys.exit(error.exit_code)
-    except termination.Terminated:
-        say("nd: terminated", "red")
-        sys.exit(termination.EXIT_CODE)
+    except termination.Terminated as end:
+        say(f"nd: {end}", "red")
+        sys.exit(end.exit_code)
+    except KeyboardInterrupt:
+        say("nd: interrupted", "red")
+        sys.exit(INTERRUPTED)
     except SystemExit as exit_request:
         if exit_request.code == INTERRUPTED:
             say("nd: interrupted", "red")

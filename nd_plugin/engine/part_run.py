@@ -292,7 +292,7 @@ class PartRun:
 def report_permuted(part_run: PartRun, share: float) -> None:
     """Show how much of the counting of permuted annotations is done, from 0 to 1.
 
-    State is saved where SIGTERM asks for it; that counting begins anew when the run is resumed.
+    State is saved where a signal asks for it; that counting begins anew when the run is resumed.
     """
     images = part_run.feed.images
     part_run.progress("permutations", int(share * images), images)

@@ -94,7 +94,7 @@ def check_pixel_count(size: tuple[int, int], what: str) -> None:
         )
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """Return an error's message; for a picture beyond the limit also what to do."""
     message = str(error) or type(error).__name__
     if isinstance(

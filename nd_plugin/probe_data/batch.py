@@ -20,7 +20,7 @@ from nd_plugin.probe_data.annotation_tensors import (
     AnnotationTensors,
     group_by_size,
 )
-from nd_plugin.probe_data.items import Failure, Item, PackedLabels
+from nd_plugin.probe_data.items import Item, PackedLabels
 from nd_plugin.probe_data.packing import PackedTensors, SharedSlots
 from nd_plugin.probe_data.remarks import Remarks
 
@@ -167,21 +167,6 @@ class PackedBatch:
 
 
 @dataclass(frozen=True)
-class FailedBatch:
-    """Batch that a worker process could not decode, for an error of ours."""
-
-    failure: Failure
-
-    def pin_memory(self) -> FailedBatch:
-        """Return the batch as it is; DataLoader calls this."""
-        return self
-
-    def unpack(self) -> Batch:
-        """Raise the error of the worker process."""
-        self.failure.raise_here()
-
-
-@dataclass(frozen=True)
 class Collation:
     """Collation of items to a batch, in the process that has decoded them."""
 
@@ -189,16 +174,9 @@ class Collation:
     numbers: range  # of the batches, in the order in which they are loaded
     slots: SharedSlots | None = None  # of forked worker processes
 
-    def __call__(
-        self, items: Sequence[Item | Failure]
-    ) -> PackedBatch | FailedBatch:
+    def __call__(self, items: Sequence[Item]) -> PackedBatch:
         """Collate the items of one batch; DataLoader calls this."""
-        decoded: list[Item] = []
-        for item in items:
-            if isinstance(item, Failure):
-                return FailedBatch(item)
-            decoded.append(item)
-        batch = Batch.of(decoded, self.as_tensors)
+        batch = Batch.of(items, self.as_tensors)
         return PackedBatch.of(batch, self.slots, self.numbers.index(batch.number))
 
 

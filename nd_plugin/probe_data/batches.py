@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -19,9 +20,9 @@ from nd_plugin.machine.termination import ignore_in_worker
 from nd_plugin.method.annotations import Counts
 from nd_plugin.pictures.pixel_limit import environment_limit
 from nd_plugin.preprocess import Preprocess
-from nd_plugin.probe_data.batch import Batch, Collation, FailedBatch, PackedBatch
+from nd_plugin.probe_data.batch import Batch, Collation
 from nd_plugin.probe_data.grey_sample import GreySample
-from nd_plugin.probe_data.items import ItemDecoder, WorkerItems, mask_size
+from nd_plugin.probe_data.items import Item, ItemDecoder, mask_size
 from nd_plugin.probe_data.loading import (
     MEMORY,
     default_batch_size,
@@ -31,7 +32,9 @@ from nd_plugin.probe_data.packing import SharedSlots, reserve_slots
 from nd_plugin.probe_data.parts import WHOLE, Part
 from nd_plugin.probe_data.workers import (
     BATCHES_AHEAD,
-    crashes_translated,
+    ImagesAtWork,
+    LoadedBatches,
+    WatchedDecoder,
     default_workers,
 )
 from nd_plugin.significance.folds import assign_folds
@@ -193,8 +196,8 @@ class Feed:
         workers make tensors of the annotations; ``small_pictures`` and ``pack_labels_of``, images,
         choose what is stored for reports. Worker processes start at once, and end when the caller
         closes the generator that is returned. An unreadable item raises Unreadable under
-        ``strict``; a crashed worker, or too little memory for an image, raises RunFailed; a concept
-        set that does not keep its contract, ConceptSetInvalid.
+        ``strict``; a crashed worker raises ProcessLost, too little memory for an image RunFailed;
+        a concept set that does not keep its contract raises ConceptSetInvalid or PluginFailed.
         """
         decoder = replace(
             self.decoder(pictures, annotated),
@@ -204,8 +207,9 @@ class Feed:
         numbers = self.batch_numbers(start)
         workers = min(self.workers, len(numbers))
         slots = self._reserve_slots(workers)
-        loader = DataLoader(
-            WorkerItems(decoder),
+        at_work = ImagesAtWork(workers) if slots is not None else None
+        loader: DataLoader[Item] = DataLoader(
+            decoder if at_work is None else WatchedDecoder(decoder, at_work),
             batch_sampler=[self._positions(number) for number in numbers],
             num_workers=workers,
             prefetch_factor=BATCHES_AHEAD if workers else None,
@@ -215,9 +219,10 @@ class Feed:
             pin_memory=self.pinned,
             worker_init_fn=ignore_in_worker,
         )
-        with crashes_translated(), torch.device("cpu"):
+        with torch.device("cpu"):
             # not the caller's default device
-            return self._checked_batches(iter(loader))
+            loaded = LoadedBatches(loader, at_work, self.concepts.name)
+        return self._checked_batches(loaded)
 
     def _reserve_slots(self, workers: int) -> SharedSlots | None:
         """Reserve a slot for every batch that workers may be ahead, and one that is copied."""
@@ -227,11 +232,9 @@ class Feed:
         nbytes = 2 * batch_bytes(self.preprocess, self.batch_size)
         return reserve_slots(workers * BATCHES_AHEAD + 1, nbytes)
 
-    def _checked_batches(
-        self, packed_batches: Iterator[PackedBatch | FailedBatch]
-    ) -> Batches:
-        with crashes_translated():
-            for packed in packed_batches:
+    def _checked_batches(self, loaded: LoadedBatches) -> Batches:
+        with closing(loaded):
+            for packed in loaded:
                 yield self.check_strict(packed.unpack().checked())
 
     def annotations(

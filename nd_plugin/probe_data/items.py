@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -71,37 +71,6 @@ class Item:
         return self.skipped is None or self.skipped.part != "image"
 
 
-class RemoteTraceback(Exception):
-    """Traceback of an exception in a worker process, as text."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Error of ours in a worker process, which PyTorch would take apart on its way here."""
-
-    error: NDError
-    traceback: str
-
-    def raise_here(self) -> NoReturn:
-        """Raise the error in this process, chained to its traceback in the other."""
-        raise self.error from RemoteTraceback(f"\n{self.traceback}")
-
-
-@dataclass(frozen=True)
-class WorkerItems(Dataset["Item | Failure"]):
-    """Items for PyTorch's data loader: errors of ours are items, too."""
-
-    decoder: ItemDecoder
-
-    def __getitem__(self, position: tuple[int, int]) -> Item | Failure:
-        """Decode an item, or return why it cannot be."""
-        try:
-            return self.decoder[position]
-        except NDError as error:
-            lines = traceback.format_exception(error)
-            return Failure(error, "".join(lines))
-
-
 @dataclass(frozen=True)
 class ItemDecoder(Dataset[Item]):
     """Items of a concept set as a dataset of PyTorch, indexed by batch number and image."""
@@ -142,23 +111,13 @@ class ItemDecoder(Dataset[Item]):
         """Return the item without its image or annotation, and why. Raises signals as they are."""
         if not is_failure(error):
             raise error
-        if isinstance(error, PluginFailed):
-            return replace(item, failure=error)
         name = self.concepts.name(item.image)
-        if not isinstance(error, Exception):
-            reason = describe_error(error)
-            failure = RunFailed(
-                f"the concept set failed in the {part} of {name}: {reason}"
-            )
-            failure.__cause__ = error
+        failure = _failure(f"the {part} of {name}", error)
+        if failure is not None:
+            # all that reaches the first process of where it was raised
+            failure.add_note("".join(traceback.format_exception(error)))
             return replace(item, failure=failure)
-        message = f"the {part} of {name}: {error}"
-        if isinstance(error, ConceptSetInvalid):
-            return replace(item, failure=ConceptSetInvalid(message))
-        if isinstance(error, RunFailed) and not isinstance(error, Unreadable):
-            return replace(item, failure=RunFailed(message))
-        skipped = Skipped(name, part, reason_of(error))
-        return replace(item, skipped=skipped)
+        return replace(item, skipped=Skipped(name, part, reason_of(error)))
 
     def _add_picture(self, item: Item) -> Item:
         """Read the image; resize it for the model and for reports, as far as these are needed."""
@@ -198,6 +157,21 @@ class ItemDecoder(Dataset[Item]):
                 self.concepts.name(item.image), annotation.remarks
             ),
         )
+
+
+def _failure(place: str, error: BaseException) -> NDError | None:
+    """Return the error that stops the run; None for an exception of the image's own."""
+    if isinstance(error, PluginFailed):
+        return error
+    if isinstance(error, ConceptSetInvalid):
+        return ConceptSetInvalid(f"{place}: {error}")
+    if isinstance(error, RunFailed) and not isinstance(error, Unreadable):
+        return RunFailed(f"{place}: {error}")
+    if not isinstance(error, Exception):
+        return RunFailed(
+            f"the concept set failed in {place}: {describe_error(error)}"
+        )
+    return None
 
 
 def mask_size(

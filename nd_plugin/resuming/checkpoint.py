@@ -78,11 +78,11 @@ class CheckpointSaver(StateSaver):
         """Take note that so many more images are done; save the state if it is due.
 
         A checkpoint that cannot be written only costs a warning: the run does not need it. Raises
-        Terminated, after saving, where SIGTERM has asked the process to end.
+        Terminated, after saving, where a signal has asked the process to end.
         """
         is_due = self.due(images)
         self._images_since_save += images
-        # SIGTERM may come after the run has asked whether it is due; then the next batch is it
+        # a signal may come after the run has asked whether it is due; then the next batch is it
         if not is_due or state.has_pending_maps:
             return
         try:
@@ -91,11 +91,17 @@ class CheckpointSaver(StateSaver):
             warnings.warn(
                 f"checkpoint not saved: {error}", RuntimeWarning, stacklevel=2
             )
-        if termination.is_requested():
-            raise termination.Terminated
+        termination.grant_request()
 
     def save(self, state: State) -> None:
-        """Save the state now. Raises NotSaved, and then waits as long as after a save."""
+        """Save the state now. Raises NotSaved, and then waits as long as after a save.
+
+        Signals wait until it is saved.
+        """
+        with termination.saving():
+            self._save(state)
+
+    def _save(self, state: State) -> None:
         now = time.monotonic()
         state.seconds += now - self._last_save_seconds
         self._last_save_seconds = now
