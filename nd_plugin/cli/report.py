@@ -22,6 +22,7 @@ from nd_plugin.results import atomic_files, displayed_layers
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import REPORT_PAGE
 from nd_plugin.site import report_pages
+from nd_plugin.storage.targets import check_file
 
 NO_PLOT = PlotRequest()
 Reporter = Callable[[Sequence[LayerReport]], str]
@@ -60,6 +61,8 @@ def report(
     """
     if html is not None:
         displayed_layers.check_html_target(html)
+    if output is not None:
+        check_file(output)
     reporter = _find_reporter(form, output)
     layers = read_layers(sources, labelling)
     reports = [layer.report for layer in layers]

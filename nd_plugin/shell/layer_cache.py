@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from nd_plugin.errors import NotSaved
+from nd_plugin.results.atomic_files import write_file
+
 
 def remember(model: str, names: Sequence[str]) -> None:
     """Store the names of a model's layers; a cache that cannot be written does no harm."""
-    path = _path(model)
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(list(names)), encoding="utf-8")
-        unfinished.replace(path)
+    with suppress(NotSaved):
+        write_file(_path(model), json.dumps(list(names)).encode())
 
 
 def recall(model: str) -> list[str]:
