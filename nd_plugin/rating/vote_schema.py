@@ -6,7 +6,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -58,11 +58,12 @@ def create(path: Path, study: Study) -> None:
             _write_study(connection, study)
         name_new_file(draft, path)
     except (sqlite3.Error, OSError) as error:
-        if isinstance(error, FileExistsError):
+        if isinstance(error, FileExistsError) and path.is_file():
             raise BadInput(f"{path} exists already") from error
         raise not_saved(path, error) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
 def connect(path: Path) -> sqlite3.Connection:

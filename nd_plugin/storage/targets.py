@@ -61,7 +61,7 @@ def _status(path: Path) -> os.stat_result | None:
             "create what it leads to"
         ) from error
     except NotADirectoryError as error:
-        raise BadInput(
+        raise NotSaved(
             f"{path} cannot be written: {_file_among(path)} is a file, not a folder"
         ) from error
     except OSError as error:  # a loop of links, a folder that may not be read

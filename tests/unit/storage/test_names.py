@@ -101,7 +101,7 @@ class TestPlaces:
         with pytest.raises(BadInput, match="is a file; a run is a folder"):
             check_folder(tmp_path / "file", "a run")
         for check in (check_file, lambda path: check_folder(path, "a run")):
-            with pytest.raises(BadInput, match="file is a file, not a folder"):
+            with pytest.raises(NotSaved, match="file is a file, not a folder"):
                 check(tmp_path / "file/below/it")
         (tmp_path / "run.partial").touch()
         with pytest.raises(
