@@ -10,11 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from nd_plugin.errors import NotSaved
-from nd_plugin.results.atomic_files import write_file
 
 
 def remember(model: str, names: Sequence[str]) -> None:
     """Store the names of a model's layers; a cache that cannot be written does no harm."""
+    # what completes words and shows help does not write
+    from nd_plugin.results.atomic_files import write_file
+
     with suppress(NotSaved):
         write_file(_path(model), json.dumps(list(names)).encode())
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +30,7 @@ NUMBER = "[0-9a-f]{8}"
 
 def draft_path(path: Path) -> Path:
     """Return a new name for a draft of the file or folder at ``path``."""
-    return path.with_name(f".{shortened(path.name)}.{secrets.token_hex(4)}{DRAFT}")
+    return path.with_name(f".{shortened(path.name)}.{os.urandom(4).hex()}{DRAFT}")
 
 
 def is_draft_of(name: str, path: Path) -> bool:

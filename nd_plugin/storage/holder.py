@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
+import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ class Holder:
         """Return this process, which takes a lock now."""
         process = os.getpid()
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        return cls(process, socket.gethostname(), now, _start_of(process))
+        return cls(process, machine_name(), now, _start_of(process))
 
     @classmethod
     def read(cls, content: bytes) -> Holder | None:
@@ -66,9 +66,14 @@ class Holder:
         return f"process {self.process} on {self.host}, since {self.since}"
 
 
+def machine_name() -> str:
+    """Return the name of this machine in its network, without looking it up there."""
+    return os.uname().nodename if hasattr(os, "uname") else platform.node()
+
+
 def is_of_this_machine(holder: Holder) -> bool:
     """Return whether a holder is, or was, a process of this machine."""
-    return holder.host == socket.gethostname()
+    return holder.host == machine_name()
 
 
 def locks_are_local(path: Path) -> bool:
