@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nd_plugin.storage import lock_file
@@ -48,18 +49,30 @@ def replace_file(path: Path, content: bytes) -> None:
     """
     remove_dead_drafts(path)
     draft = draft_path(path)
+    try:
+        with _locked_draft(draft) as descriptor:
+            write_through(descriptor, content)
+            if not lock_file.HAS_NO_LOCKS:
+                draft.replace(path)
+        if lock_file.HAS_NO_LOCKS:
+            draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+@contextmanager
+def _locked_draft(draft: Path) -> Iterator[int]:
+    """Open a new draft, locked where the file system has locks: its process is alive."""
     descriptor = os.open(draft, NEW_FILE, 0o666)
     try:
-        with suppress(OSError):  # a file system without locks
+        with suppress(OSError):
             lock_file.hold(descriptor)
-        write_through(descriptor, content)
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+        yield descriptor
     finally:
         lock_file.release(descriptor)
-    sync_folder(path.parent)
 
 
 def name_new_file(draft: Path, path: Path) -> None:

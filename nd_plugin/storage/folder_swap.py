@@ -105,13 +105,18 @@ def _recover_unless_locked(path: Path, target: Path) -> bool:
         raise
     note = Note(path, descriptor)
     try:
-        if not note.hold():
-            return False
-        if lock_file.has_name(descriptor, path):
+        is_held = note.hold()
+        is_current = is_held and lock_file.has_name(descriptor, path)
+        if is_current:
             _finish(note, target)
-            note.remove()
-    finally:
-        lock_file.release(descriptor)
+    except BaseException:
+        note.close()
+        raise
+    if not is_current:
+        note.close()
+        return is_held
+    with suppress(OSError):  # a folder that can only be read
+        note.remove()
     return True
 
 
@@ -128,12 +133,13 @@ def _noted(target: Path) -> Iterator[Note]:
         if not (note.hold() and lock_file.has_name(descriptor, path)):
             raise _busy(path, target)
         _finish(note, target)
-        try:
-            yield note
-        finally:
-            note.remove()
+    except BaseException:
+        note.close()
+        raise
+    try:
+        yield note
     finally:
-        lock_file.release(descriptor)
+        note.remove()
 
 
 def _finish(note: Note, target: Path) -> None:

@@ -22,6 +22,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+HAS_NO_LOCKS = fcntl is None  # nor can open files be renamed and removed: Windows
 LOCK_FILE = "lock"  # usual name, in a folder that one process works in
 LONGEST = 4096  # bytes of a lock file
 OPEN = (

@@ -103,15 +103,28 @@ class Note:
 
     def read(self, target: Path) -> Swap | None:
         """Return the swap of ``target`` that is recorded; None where nothing has happened yet."""
-        size = min(os.fstat(self.descriptor).st_size, LONGEST_NOTE)
-        content = os.pread(self.descriptor, size, 0)
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        content = b""
+        while chunk := os.read(self.descriptor, LONGEST_NOTE - len(content)):
+            content += chunk
         self.swap = Swap.read(content, target)
         return self.swap
 
     def remove(self) -> None:
-        """Remove the note, unless files are left that it tells of."""
-        if self.swap is None or not self.swap.leftovers():
+        """Remove the note and close it, unless files are left that it tells of."""
+        is_done = self.swap is None or not self.swap.leftovers()
+        try:
+            if is_done and not lock_file.HAS_NO_LOCKS:
+                # while it is held: nobody else's note is removed
+                self.path.unlink(missing_ok=True)
+        finally:
+            self.close()
+        if is_done and lock_file.HAS_NO_LOCKS:
             self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the note, which releases its lock."""
+        lock_file.release(self.descriptor)
 
 
 def note_path(target: Path) -> Path:

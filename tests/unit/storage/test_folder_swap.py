@@ -218,6 +218,23 @@ def test_what_is_no_note_stays(tmp_path: Path, kind: str) -> None:
     assert os.path.lexists(note)
 
 
+def test_a_reader_that_may_not_tidy_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = written(tmp_path / "run", OLD)
+    note_path(run).write_bytes(b"")
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patches:
+        patches.setattr(Path, "unlink", refuse)
+        assert contents(recovered(run)) == OLD
+    assert note_path(run).exists()
+    recovered(run)
+    assert not note_path(run).exists()
+
+
 def test_two_writers_at_once_are_one(tmp_path: Path) -> None:
     run = written(tmp_path / "run", OLD)
 

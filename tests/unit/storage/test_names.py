@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -129,6 +131,20 @@ class TestPlaces:
                 check_file(tmp_path / "file")
         finally:
             tmp_path.chmod(0o700)
+
+    def test_a_disk_that_can_only_be_read(self, tmp_path: Path) -> None:
+        mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(tmp_path)]
+        if (
+            shutil.which("mount") is None
+            or subprocess.run(mount, check=False, capture_output=True).returncode
+        ):
+            pytest.skip("no disk can be mounted here")
+        try:
+            for check in (check_file, lambda path: check_folder(path, "a run")):
+                with pytest.raises(NotSaved, match="Read-only file system"):
+                    check(tmp_path / "result")
+        finally:
+            subprocess.run(["umount", str(tmp_path)], check=False)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="devices of Unix")
     def test_a_device_is_written_to_and_stays_one(self) -> None:
