@@ -72,6 +72,8 @@ def connect(path: Path) -> sqlite3.Connection:
         raise BadInput(
             f"no votes yet: {path} does not exist; nd rate RUN begins it"
         )
+    # before SQLite opens the file, whose locks would end with it: a draft may be the same file
+    remove_dead_drafts(path)
     try:
         connection = _opened(path)
     except sqlite3.Error as error:

@@ -94,7 +94,7 @@ class CheckpointSaver(StateSaver):
         if not is_due or state.has_pending_maps:
             return
         try:
-            self._save(state, self._room(state))
+            self.save(state, self._room(state))
         except NotSaved as error:
             self._warn_once(error)
         if termination.is_requested():
@@ -114,12 +114,14 @@ class CheckpointSaver(StateSaver):
             )
         self._has_warned = True
 
-    def save(self, state: State) -> None:
-        """Save the state now. Raises NotSaved, and then waits as long as after a save."""
-        self._save(state, None)
+    def save(self, state: State, room: DiskRoom | None = None) -> None:
+        """Save the state now, within ``room`` if given.
+
+        Raises NotSaved, and then waits as long as after a save.
+        """
+        self._save(state, room)
 
     def _save(self, state: State, room: DiskRoom | None) -> None:
-        """Save the state, within the room of the disk if there is a limit. Raises NotSaved."""
         now = time.monotonic()
         state.seconds += now - self._last_save_seconds
         self._last_save_seconds = now
