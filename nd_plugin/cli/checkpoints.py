@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +25,17 @@ from nd_plugin.resuming.checkpoint import (
     CheckpointFolder,
 )
 from nd_plugin.resuming.run_description import check_same, describe
-from nd_plugin.resuming.saved_state import folders_with_state, has_state
+from nd_plugin.resuming.saved_state import (
+    folders_with_state,
+    has_state,
+    remove_checkpoint,
+)
+from nd_plugin.storage.durable_files import is_real_folder, remove_empty
+from nd_plugin.storage.partial_folder import (
+    check_not_live,
+    part_folders,
+    partial_folder,
+)
 
 
 @dataclass(frozen=True)
@@ -60,9 +69,15 @@ class RunFolders:
         )
 
 
-def partial_folder(output: Path) -> Path:
-    """Return the folder of the checkpoints of all processes."""
-    return Path(f"{output}.partial")
+def remove_checkpoints(output: Path) -> None:
+    """Remove the checkpoints of a run that is finished; nothing else that lies with them."""
+    partial = partial_folder(output)
+    if not is_real_folder(partial):
+        return
+    for folder in part_folders(output):
+        remove_checkpoint(folder)
+    if not remove_empty(partial):
+        console.say(f"{partial} holds other things than checkpoints, and is left")
 
 
 def open_checkpoints(
@@ -76,8 +91,9 @@ def open_checkpoints(
 ) -> CheckpointFolder:
     """Return the folder of this process's checkpoints, once all processes may begin.
 
-    Raises BadInput where another run was interrupted there.
+    Raises BadInput where another run was interrupted there, or is at work.
     """
+    check_not_live(folders.output)
     has_checkpoint = has_state(folders.state)
     if not (resume and has_checkpoint):
         _check_interrupted(folders, resume=resume, overwrite=overwrite)
@@ -122,7 +138,7 @@ def _check_interrupted(
     if overwrite:
         is_first_part = folders.state.name.startswith("1-")
         for folder in of_other_size if is_first_part else ():
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_checkpoint(folder)
         return
     if of_other_size:
         raise BadInput(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,8 +15,8 @@ from nd_plugin.cli.checkpoints import (
     RunFolders,
     open_checkpoints,
     opened_alike,
-    partial_folder,
     progress_saved,
+    remove_checkpoints,
     remove_if_empty,
 )
 from nd_plugin.cli.experiments.bases import open_in_bases, see_in_bases
@@ -112,6 +111,9 @@ def dissect(
             group,
         )
         job = _choose_work(opened_model, layers, feed, bases, group, plot)
+        run_folder.check_layer_paths(
+            output, job.layers, feed.settings.all_quantiles
+        )
         if finished_run and _is_same_run(
             output, finished_run, job, overwrite=overwrite
         ):
@@ -196,7 +198,7 @@ def _run_with_checkpoints(
         overwrite=overwrite,
     )
     if run_options.shard:
-        _run_shard(job, folders, checkpoints)
+        _run_shard(job, folders, checkpoints, overwrite=overwrite)
     else:
         _run_and_save(job, output, checkpoints, as_json=as_json)
     remove_if_empty(folders.partial)
@@ -245,7 +247,7 @@ def _report_finished_run(
     output: Path, dissections: Sequence[Dissection], *, as_json: bool
 ) -> None:
     # The last process may have been interrupted after it had saved the run.
-    shutil.rmtree(partial_folder(output), ignore_errors=True)
+    remove_checkpoints(output)
     show_dissections(dissections, as_json=as_json)
     console.say(f"{output} is complete (nd report {output})")
 
@@ -274,11 +276,15 @@ def _run_and_save(
 
 
 def _run_shard(
-    job: Job, folders: RunFolders, checkpoints: CheckpointFolder
+    job: Job,
+    folders: RunFolders,
+    checkpoints: CheckpointFolder,
+    *,
+    overwrite: bool,
 ) -> None:
     with progress_saved(checkpoints), _progress_shown(job.group) as progress:
         observe(job.model, job.layers, job.feed, progress, checkpoints.open_state)
-        checkpoints.hand_over(folders.target)
+        checkpoints.hand_over(folders.target, overwrite=overwrite)
     if folders.state == folders.target:
         outcome = f"{folders.output} is complete"
     else:

@@ -28,6 +28,7 @@ from nd_plugin.results import atomic_files, displayed_layers
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import REPORT_PAGE
 from nd_plugin.site import report_pages
+from nd_plugin.storage.targets import check_file
 
 NO_PLOT = PlotRequest()
 Reporter = Callable[[Sequence[LayerReport]], str]
@@ -101,6 +102,8 @@ def report(
         displayed_layers.check_html_target(html)
     reporter = text_format.reporter()
     output = text_format.output
+    if output is not None:
+        check_file(output)
     layers = read_layers(sources, labelling)
     reports = [layer.report for layer in layers]
     comparison = LayerComparison(layers) if len(sources) > 1 else None

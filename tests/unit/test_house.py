@@ -24,6 +24,7 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "borders": 2,
     "receptive_fields": 2,
     "pictures": 2,
+    "storage": 2,
     "preprocess": 3,
     "machine": 3,
     "model_inputs": 4,

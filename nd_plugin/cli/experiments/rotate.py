@@ -144,6 +144,7 @@ def run_study(
         )
     _check_pictures(plot, settings)
     output = output or _default_folder(model, concepts)
+    run_folder.check_place(output)
     if not (overwrite and is_study(output)):
         run_folder.check_target(output, overwrite=overwrite)
     with joined(options.device) as group:
