@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import onnxruntime as ort
@@ -19,6 +21,7 @@ from nd_plugin import BadInput, ModelFailed
 VARIABLE = "ND_ONNX_TIME_LIMIT"
 DEFAULT = 300.0  # seconds
 GRACE = 5.0  # seconds in which a run that is told to end does
+WATCH_INTERVAL = 1.0  # seconds between two looks at the runs at work
 FATAL = 4  # log level: errors are raised, and would be logged a second time
 
 T = TypeVar("T")
@@ -76,6 +79,72 @@ def run_within_limit(run: Callable[[ort.RunOptions], T], subject: str) -> T:
     return results[0]
 
 
+@dataclass(eq=False)
+class TimedRun:
+    """Run that the watchdog ends when its time has come."""
+
+    options: ort.RunOptions
+    deadline: float  # of `time.monotonic`
+    has_expired: bool = False
+
+
+class Watchdog:
+    """Thread that ends runs at their deadlines; it looks at them once a second, while they run.
+
+    A thread for each run would cost more than the run of a small model.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[TimedRun] = []
+        self._has_runs = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, run: TimedRun) -> None:
+        """Watch a run."""
+        with self._lock:
+            self._runs.append(run)
+            self._has_runs.set()
+            # a forked process has no threads but one
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._watch,
+                    daemon=True,
+                    name="ONNX Runtime's time limit",
+                )
+                self._thread.start()
+
+    def remove(self, run: TimedRun) -> None:
+        """Watch a run no longer."""
+        with self._lock:
+            self._runs.remove(run)
+            if not self._runs:
+                self._has_runs.clear()
+
+    def _watch(self) -> None:
+        while True:
+            self._has_runs.wait()
+            time.sleep(self._seconds_to_next())
+            with self._lock:
+                self._end_expired()
+
+    def _seconds_to_next(self) -> float:
+        with self._lock:
+            deadlines = [run.deadline for run in self._runs if not run.has_expired]
+        next_deadline = min(deadlines, default=float("inf"))
+        return min(max(next_deadline - time.monotonic(), 0.0), WATCH_INTERVAL)
+
+    def _end_expired(self) -> None:
+        now = time.monotonic()
+        for run in self._runs:
+            if not run.has_expired and run.deadline <= now:
+                run.has_expired = True
+                run.options.terminate = True
+
+
+WATCHDOG = Watchdog()
+
+
 @contextmanager
 def ended_after_limit(
     options: ort.RunOptions, image_count: int, subject: str
@@ -85,23 +154,16 @@ def ended_after_limit(
     The run stays in its thread, as a GPU demands. Raises TimeLimitExceeded.
     """
     limit = time_limit() * max(image_count, 1)
-    has_expired = threading.Event()
-
-    def end() -> None:
-        has_expired.set()
-        options.terminate = True
-
-    timer = threading.Timer(min(limit, threading.TIMEOUT_MAX), end)
-    timer.daemon = True
-    timer.start()
+    run = TimedRun(options, time.monotonic() + limit)
+    WATCHDOG.add(run)
     try:
         yield
     except Exception as error:
-        if not has_expired.is_set():
+        if not run.has_expired:
             raise
         raise _exceeded(subject, limit) from error
     finally:
-        timer.cancel()
+        WATCHDOG.remove(run)
 
 
 def new_run_options() -> ort.RunOptions:

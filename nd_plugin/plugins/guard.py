@@ -6,12 +6,11 @@ which plugin failed, and in which member; the original exception is chained to i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from nd_plugin.errors import NDError, PluginFailed
 from nd_plugin.foreign_code import describe_error, is_failure
@@ -30,30 +29,28 @@ class Owner:
     # a model that the caller has given as an object: exceptions in running it are the caller's
     is_callers_own: bool = False
 
-    @contextmanager
-    def guarding(self, place: str, *, translates: bool = True) -> Iterator[None]:
-        """Raise PluginFailed for what a member raises, chained to the original.
+    def fail(
+        self, place: str, error: BaseException, *, translates: bool = True
+    ) -> NoReturn:
+        """Raise PluginFailed for what a member has raised, chained to the original.
 
         Errors of nd_plugin pass. Without ``translates`` exceptions pass, too, and only what would
         end the process is translated: SystemExit and its like.
         """
-        try:
-            yield
-        except NDError:
-            raise
-        except BaseException as error:
-            passes = isinstance(error, Exception) and not translates
-            if passes or not is_failure(error):
-                raise
-            raise PluginFailed(
-                f"{self.origin} failed in {place} of the {self.subject}: "
-                f"{describe_error(error)}"
-            ) from error
+        passes = isinstance(error, Exception) and not translates
+        if passes or isinstance(error, NDError) or not is_failure(error):
+            raise error
+        raise PluginFailed(
+            f"{self.origin} failed in {place} of the {self.subject}: "
+            f"{describe_error(error)}"
+        ) from error
 
     def check(self, place: str, value: Any, expected: Expected) -> None:
         """Check what a member has given. Raises PluginFailed, with what was expected."""
-        with self.guarding(place):
+        try:
             is_valid = expected.is_valid(value)
+        except BaseException as error:
+            self.fail(place, error)
         if not is_valid:
             raise PluginFailed(
                 f"{self.origin} failed in {place} of the {self.subject}: it gives "
@@ -70,11 +67,13 @@ class Owner:
         **options: Any,
     ) -> Any:
         """Call a function of the plugin, and check what it returns. Raises PluginFailed."""
-        place = f"{name}({_index(arguments)})"
-        with self.guarding(place, translates=self._translates(expected)):
+        try:
             value = function(*arguments, **options)
-        self.check(place, value, expected)
-        return self._wrapped(place, value, expected)
+        except BaseException as error:
+            translates = self._translates(expected)
+            self.fail(_call_text(name, arguments), error, translates=translates)
+        self.check(f"{name}()", value, expected)
+        return self._wrapped(f"{name}()", value, expected)
 
     def _translates(self, expected: Expected) -> bool:
         """Return whether exceptions of a member are failures of the plugin."""
@@ -90,9 +89,10 @@ class Owner:
         return guard(value, self, expected.kind) if expected.kind else value
 
 
-def _index(arguments: tuple[Any, ...]) -> str:
-    """Return the index that a method is called with as text; nothing for other arguments."""
-    return str(arguments[0]) if arguments and type(arguments[0]) is int else ""
+def _call_text(name: str, arguments: tuple[Any, ...]) -> str:
+    """Return a call as a message names it: with an index, without other arguments."""
+    has_index = arguments and type(arguments[0]) is int
+    return f"{name}({arguments[0] if has_index else ''})"
 
 
 def _named(value: Any) -> str:
@@ -174,25 +174,18 @@ class Guarded:
     def _read(self, name: str) -> Any:
         expected = self._kind.expected(name)
         try:
-            with self._owner.guarding(name):
-                value = self._attribute(name)
-        except _Absent as absence:
-            raise AttributeError(str(absence)) from None
+            value = getattr(self._target, name)
+        except BaseException as error:
+            is_absent = isinstance(error, AttributeError)
+            if is_absent and name not in dir(self._target):
+                raise
+            self._owner.fail(name, error)
         if self._is_method(name, value):
             return GuardedMethod(self, name, value)
         if name not in self._checked:
             self._owner.check(name, value, expected)
             self._checked.add(name)
         return value
-
-    def _attribute(self, name: str) -> Any:
-        """Return an attribute. Raises _Absent where there is none of that name."""
-        try:
-            return getattr(self._target, name)
-        except AttributeError as error:
-            if name not in dir(self._target):
-                raise _Absent(str(error)) from error
-            raise
 
     def _is_method(self, name: str, value: Any) -> bool:
         if getattr(value, "__self__", None) is self._target:
@@ -220,10 +213,6 @@ class GuardedMethod:
         return getattr, (self.guarded, self.name)
 
 
-class _Absent(NDError):
-    """Attribute that an object does not have, which no failure is."""
-
-
 class GuardedContext:
     """Context manager of a plugin; what it gives is guarded, and so are its entry and its exit."""
 
@@ -238,8 +227,10 @@ class GuardedContext:
 
     def __enter__(self) -> Any:
         """Enter the plugin's context. Raises PluginFailed."""
-        with self._owner.guarding(self._place, translates=self._translates):
+        try:
             value = self._context.__enter__()
+        except BaseException as error:
+            self._owner.fail(self._place, error, translates=self._translates)
         return guard(value, self._owner, self._kind) if self._kind else value
 
     def __exit__(
@@ -252,14 +243,6 @@ class GuardedContext:
         try:
             return bool(self._context.__exit__(error_class, error, traceback))
         except BaseException as raised:
-            is_block_error = raised is error
-            if (
-                is_block_error
-                or isinstance(raised, NDError)
-                or not is_failure(raised)
-            ):
+            if raised is error:
                 raise
-            raise PluginFailed(
-                f"{self._owner.origin} failed in leaving {self._place} of the "
-                f"{self._owner.subject}: {describe_error(raised)}"
-            ) from raised
+            self._owner.fail(f"leaving {self._place}", raised)

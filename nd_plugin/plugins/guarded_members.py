@@ -11,6 +11,7 @@ from nd_plugin.contracts.models import LayerDescription
 from nd_plugin.contracts.plugin_specs import Finding
 from nd_plugin.contracts.provenance import Identity
 from nd_plugin.contracts.split_models import LinearHead, Trace
+from nd_plugin.receptive_fields.geometry import Geometry
 
 Check = Callable[[Any], bool]
 
@@ -101,6 +102,12 @@ def _are_maps(value: Any) -> bool:
     )
 
 
+def _are_geometries(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(geometry, Geometry) for geometry in value.values()
+    )
+
+
 def _is_head(value: Any) -> bool:
     return value is None or isinstance(value, LinearHead)
 
@@ -168,7 +175,7 @@ PROBE = Kind(
     "probe",
     {
         "layers": TEXTS,
-        "geometries": Expected("a mapping of geometries", _is(Mapping)),
+        "geometries": Expected("a mapping of Geometries", _are_geometries),
         "__call__": Expected("a mapping of tensors", _are_maps),
     },
     {"notes": TEXTS, "unreliable": TEXTS},
