@@ -44,7 +44,7 @@ class CandidateFile:
         if path is None:
             return cls(tempfile.TemporaryFile(buffering=0))
         path.parent.mkdir(parents=True, exist_ok=True)
-        return cls(path.open("w+b", buffering=0), path)
+        return cls(open(path, "w+b", buffering=0, opener=_without_links), path)
 
     @classmethod
     def reopen(cls, path: Path, length: int, *, append: bool) -> CandidateFile:
@@ -114,6 +114,11 @@ class CandidateFile:
     def close(self) -> None:
         """Close the file; a temporary one disappears."""
         self.handle.close()
+
+
+def _without_links(path: str, flags: int) -> int:
+    """Open a file itself: what a link leads to is somebody's own."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _bytes(memory: Tensor) -> memoryview:

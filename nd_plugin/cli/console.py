@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -18,10 +20,11 @@ from rich.text import Text
 
 from nd_plugin.borders.printable import Printable, printable
 from nd_plugin.captum_api.progress import StageProgress
-from nd_plugin.errors import NDError, NotSaved
+from nd_plugin.errors import NDError, NotSaved, RunFailed
+from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.machine import termination
 from nd_plugin.report.json_text import document_text, error_content, is_usage_error
-from nd_plugin.shell import characters, messages
+from nd_plugin.shell import characters, leftover_threads, lost_streams, messages
 from nd_plugin.shell.narrow import FittingTable, TableOfNames
 
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
@@ -67,7 +70,8 @@ def show(
     item = Printable(item)
     console = stdout_console(PIPED_WIDTH if fold_rows else UNFOLDED_WIDTH)
     if console.is_terminal and not characters.is_ascii_only(sys.stdout):
-        console.print(item, soft_wrap=not wrap_words)
+        with _failures_translated():
+            console.print(item, soft_wrap=not wrap_words)
         return
     is_terminal = console.is_terminal
     buffer = characters.buffer_for(sys.stdout)
@@ -89,9 +93,16 @@ def write(text: str) -> None:
 
 def _write(text: str) -> None:
     """Write text, as it is, to stdout. Raises NotSaved."""
-    try:
+    with _failures_translated():
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _failures_translated() -> Iterator[None]:
+    """Translate failures to write to stdout to NotSaved; a closed pipe is none."""
+    try:
+        yield
     except OSError as error:
         _discard_stdout()
         if not isinstance(error, BrokenPipeError):
@@ -163,9 +174,46 @@ def guarded(command: Callable[..., Any]) -> None:
     "exit_code"}}``.
     """
     warnings.showwarning = _show_warning
+    lost_streams.forgive_stderr()
     characters.prepare_streams()
     with messages.shown_on_stderr(), termination.handled():
-        _exit_with_code(command)
+        try:
+            _exit_with_code(command)
+        except SystemExit as exit_request:
+            leftover_threads.limit(exit_request.code)
+            raise
+
+
+def without_foreign_exits(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that no other code can end: SystemExit and its like are failures.
+
+    The last border: models and plugins have their own, which say more. An exit would otherwise be
+    that of ``nd``, without a result and with a code of 0.
+    """
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except Exception:
+            raise
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            raise RunFailed(
+                "the command was ended by code that it ran"
+                f"{_line_of(error)}: {describe_error(error)}"
+            ) from error
+
+    return run
+
+
+def _line_of(error: BaseException) -> str:
+    """Return the file and line that raised an exception, as a part of a message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})"
 
 
 def _exit_with_code(command: Callable[..., Any]) -> None:
@@ -177,14 +225,25 @@ def _exit_with_code(command: Callable[..., Any]) -> None:
             sys.exit(exit_code if isinstance(exit_code, int) else 0)
     except NDError as error:
         say(f"nd: {error}", "red")
+        messages.LOGGER.debug("traceback of the error", exc_info=error)
         sys.exit(error.exit_code)
-    except termination.Terminated:
-        say("nd: terminated", "red")
-        sys.exit(termination.EXIT_CODE)
+    except termination.Terminated as end:
+        say(f"nd: {end}", "red")
+        sys.exit(end.exit_code)
+    except KeyboardInterrupt:
+        say("nd: interrupted", "red")
+        sys.exit(INTERRUPTED)
     except SystemExit as exit_request:
         if exit_request.code == INTERRUPTED:
             say("nd: interrupted", "red")
         raise
+    except Warning as warning:
+        say(
+            f"nd: a warning was raised as an error, as Python's -W or PYTHONWARNINGS asks: "
+            f"{describe_error(warning)}",
+            "red",
+        )
+        sys.exit(RunFailed.exit_code)
     except Exception as error:
         if not is_usage_error(error):
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from nd_plugin.comparison.layer_comparison import LayerComparison
 from nd_plugin.comparison.pages import file_page
 from nd_plugin.contracts.plugin_specs import ReporterSpec
 from nd_plugin.errors import BadInput
+from nd_plugin.plugins.guard import Owner
+from nd_plugin.plugins.guarded_members import TEXT
 from nd_plugin.plugins.host import Offer, host, load_factory, only
 from nd_plugin.report import tables, terminal
 from nd_plugin.report.json_text import document_text
@@ -25,18 +28,24 @@ from nd_plugin.results import atomic_files, displayed_layers
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import REPORT_PAGE
 from nd_plugin.site import report_pages
+from nd_plugin.storage.targets import check_file
 
 NO_PLOT = PlotRequest()
 Reporter = Callable[[Sequence[LayerReport]], str]
+# our own, which also show several runs side by side
+FORMATS_OF_SEVERAL: tuple[Reporter, ...] = (
+    tables.to_json,
+    report_pages.to_html,
+    terminal.to_text,
+)
 
 
 @dataclass(frozen=True)
 class TextFormat:
     """Format of a report as text, and the file that it is written to."""
 
-    name: str | None = (
-        None  # None: by the file's ending; without a file the terminal's
-    )
+    # None: by the file's ending; without a file the terminal's
+    name: str | None = None
     output: Path | None = None  # None: stdout
     is_safe_csv: bool = False  # without formulas that a spreadsheet would run
 
@@ -53,7 +62,7 @@ class TextFormat:
             )
         if offer is None:
             return None
-        reporter: Reporter = load_factory(offer)
+        reporter = _reporter(offer)
         if self.is_safe_csv:
             return lambda reports: without_formulas(reporter(reports))
         return reporter
@@ -93,6 +102,8 @@ def report(
         displayed_layers.check_html_target(html)
     reporter = text_format.reporter()
     output = text_format.output
+    if output is not None:
+        check_file(output)
     layers = read_layers(sources, labelling)
     reports = [layer.report for layer in layers]
     comparison = LayerComparison(layers) if len(sources) > 1 else None
@@ -241,3 +252,12 @@ def _offer_named(name: str) -> Offer:
         )
         raise BadInput(f"no report format {name!r}; known are {names}")
     return offer
+
+
+def _reporter(offer: Offer) -> Reporter:
+    reporter: Reporter = load_factory(offer)
+    if reporter in FORMATS_OF_SEVERAL:
+        return reporter
+    owner = Owner(offer.plugin.origin, f"report format {offer.spec.name!r}")
+    function_name = offer.spec.factory.rpartition(":")[2]
+    return partial(owner.call, function_name, TEXT, reporter)

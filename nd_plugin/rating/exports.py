@@ -6,6 +6,7 @@ answer key, which lies beside the folder and not in it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from nd_plugin.rating.highlights import Highlights
 from nd_plugin.rating.pages import rating_page
 from nd_plugin.rating.study import Question, Study
 from nd_plugin.results.atomic_files import write_file, write_folder
+from nd_plugin.results.folder_names import REPORT_HEAD, REPORT_MARK
+from nd_plugin.storage.durable_files import regular_files
 
 PAGE = "index.html"
 TABLE = "questions.csv"
 PICTURES = "pictures"
+PICTURE_FILE = re.compile(rf"{PICTURES}/[^/]+-\d+\.jpg")
 KEY_COLUMNS = ("question", "layer", "unit", "phrase", "is_label", "is_description")
 
 
@@ -96,4 +100,19 @@ def _picture_files(
 def _is_export(folder: Path) -> bool:
     """Return whether a folder is empty, or holds nothing but an earlier export."""
     names = {child.name for child in folder.iterdir()}
-    return names <= {PAGE, TABLE, PICTURES}
+    if not names:
+        return True
+    has_mark = _has_mark(folder / PAGE) or _has_columns(folder / TABLE)
+    files = regular_files(folder)
+    pictures = [file for file in files if PICTURE_FILE.fullmatch(file)]
+    return has_mark and {PAGE, TABLE, *pictures}.issuperset(files)
+
+
+def _has_mark(page: Path) -> bool:
+    """Return whether a page is ours, as its head says."""
+    return page.is_file() and REPORT_MARK in page.read_bytes()[:REPORT_HEAD]
+
+
+def _has_columns(table: Path) -> bool:
+    """Return whether a table has the columns of `export_for_crowd`."""
+    return table.is_file() and table.read_bytes().startswith(b"question,phrase")

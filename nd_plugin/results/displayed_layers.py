@@ -14,10 +14,15 @@ from nd_plugin.borders.printable import Printable, utf8
 from nd_plugin.errors import BadInput
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.terminal import render
-from nd_plugin.results.atomic_files import write_file, write_folder
+from nd_plugin.results.atomic_files import (
+    recovered,
+    write_file,
+    write_folder,
+)
 from nd_plugin.results.folder_names import REPORT_PAGE, is_report_folder
 from nd_plugin.results.unit_view import TOP_IMAGES, UnitView, show_unit
 from nd_plugin.site.report_pages import folder_files, to_html
+from nd_plugin.storage.targets import check_file, check_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -180,25 +185,20 @@ def is_page_name(path: Path) -> bool:
 
 
 def check_html_target(path: Path) -> None:
-    """Raise BadInput where a report must not be written."""
+    """Raise BadInput where a report must not be written, NotSaved where it cannot be."""
     if is_page_name(path):
         if path.is_dir():
             raise BadInput(f"{path} is a folder; a name in .html is that of a file")
+        check_file(path)
         return
-    if path.resolve() == Path.cwd():
-        raise BadInput(
-            f"{path} is the current folder, which cannot be replaced; name one below it"
-        )
+    check_folder(path, "a report (or one file that ends in .html)")
+    recovered(path)
     if path.is_dir():
         if not is_report_folder(path):
             raise BadInput(
                 f"{path} holds other things than a report, and is not overwritten; "
                 "choose another folder"
             )
-    elif path.exists():
-        raise BadInput(
-            f"{path} is a file; a report is a folder, or one file that ends in .html"
-        )
     elif path.suffix[1:].isalpha():
         raise BadInput(
             f"an HTML report is a folder, or one file that ends in .html, and {path.name} ends in "

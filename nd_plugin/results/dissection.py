@@ -20,7 +20,11 @@ from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore, summa
 from nd_plugin.report.tables import dissection_json, unit_contents, units_csv
 from nd_plugin.results import npz_format, pictures_format
 from nd_plugin.results.activation_histograms import ActivationHistograms
-from nd_plugin.results.atomic_files import write_file, write_folder
+from nd_plugin.results.atomic_files import (
+    recovered,
+    write_file,
+    write_folder,
+)
 from nd_plugin.results.displayed_layers import DisplayedLayer
 from nd_plugin.results.folder_names import (
     DISSECTION,
@@ -211,7 +215,7 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer, SignificantLayer):
 
         Raises RunInvalid for what is damaged, missing, or of a newer format.
         """
-        path = only_layer_folder(Path(folder))
+        path = only_layer_folder(recovered(Path(folder)))
         pictures = path / PICTURES
         return cls(
             **npz_format.unpack(path / DISSECTION),

@@ -30,6 +30,7 @@ from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import Part, parse_part
+from nd_plugin.results.atomic_files import recovered
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import STATE
 from nd_plugin.resuming import saved_state
@@ -73,7 +74,7 @@ def load(folders: Sequence[Path]) -> list[Shard]:
     shards: list[Shard] = []
     try:
         for run_folder in folders:
-            for folder in within(run_folder):
+            for folder in within(recovered(run_folder)):
                 _check_is_shard(folder, len(folders))
                 saved = saved_state.load(folder, cpu, append=False)
                 shards.append(Shard(folder, *saved))

@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,10 @@ def join_at_colons(words: Sequence[str], position: int) -> tuple[list[str], int]
 def complete_model(incomplete: str) -> list[str]:
     """Complete a file, or a model that a backend knows by its name."""
     library = incomplete.partition(":")[0]
-    known = known_models(installed=True)
+    with warnings.catch_warnings():
+        # of a plugin that fails: there is no place for messages
+        warnings.simplefilter("ignore")
+        known = known_models(installed=True)
     if ":" in incomplete:
         texts = [text for text in known if text.startswith(f"{library}:")]
     else:

@@ -10,7 +10,7 @@ import functools
 import inspect
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -26,6 +26,7 @@ from nd_plugin.borders.printable import printable
 from nd_plugin.errors import BadInput
 from nd_plugin.report import colours
 from nd_plugin.shell.option_groups import parameters_of, set_parameters
+from nd_plugin.storage.names import check_path
 
 LOGGER = logging.getLogger("nd_plugin")
 LEVEL_OF_STYLE = {
@@ -160,12 +161,22 @@ class MessageOptions:
             log_to_file(self.log_file)
 
 
+def check_paths(values: Iterable[Any]) -> None:
+    """Raise BadInput for a path among the values of options that no file can have as a name."""
+    for value in values:
+        paths = value if isinstance(value, list | tuple) else [value]
+        for path in paths:
+            if isinstance(path, Path):
+                check_path(path)
+
+
 def with_message_options(command: Callable[..., None]) -> Callable[..., None]:
     """Return a command with a group more, `MessageOptions`, behind its own options."""
 
     @functools.wraps(command)
     def with_messages(*, messages: MessageOptions, **options: Any) -> None:
         messages.apply()
+        check_paths(options.values())
         command(**options)
 
     group = inspect.Parameter(

@@ -39,6 +39,7 @@ from nd_plugin.experiments.records import (
 )
 from nd_plugin.results.atomic_files import write_file
 from nd_plugin.results.folder_names import LOCK_FILE
+from nd_plugin.storage import targets
 
 RECORD = "evolution.json"
 FORMAT = 1
@@ -52,10 +53,7 @@ OWN_NAMES = {RECORD, *TABLES, RUNS, PARTIAL, LOCK_FILE}
 
 def check_folder(folder: Path) -> None:
     """Raise BadInput for a folder that holds other things than an evolution."""
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file; an evolution is a folder")
-    if folder.resolve() == Path.cwd():
-        raise BadInput(f"{folder} is the current folder; name one below it")
+    targets.check_folder(folder, "an evolution")
     strangers = [
         path.name
         for path in (folder.iterdir() if folder.is_dir() else ())

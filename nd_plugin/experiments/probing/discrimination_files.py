@@ -28,7 +28,7 @@ from nd_plugin.experiments.records import (
     read_record,
     record_bytes,
 )
-from nd_plugin.results.atomic_files import write_folder
+from nd_plugin.results.atomic_files import recovered, write_folder
 
 RECORD = "probe.json"
 TABLE = "probe.csv"
@@ -113,12 +113,13 @@ def save_discrimination(folder: Path, result: Discrimination) -> None:
 
 def is_discrimination_folder(folder: Path) -> bool:
     """Return whether a folder is empty, or holds nothing but accuracies."""
-    return {path.name for path in folder.iterdir()} <= {RECORD, TABLE}
+    names = {path.name for path in folder.iterdir()}
+    return not names or (RECORD in names and names <= {RECORD, TABLE})
 
 
 def load_discrimination(source: str | Path) -> Discrimination:
     """Load accuracies from a folder, or from its probe.json. Raises RunInvalid."""
-    path = Path(source)
+    path = recovered(Path(source))
     if path.is_dir():
         path = path / RECORD
     if not path.is_file():
