@@ -97,14 +97,15 @@ class CandidateFile:
 
     def verify(
         self, stored: StoredMaps, cells: tuple[int, int], dtype: torch.dtype
-    ) -> None:
-        """Check a record against its checksum. Raises ValueError where it differs."""
+    ) -> SparseMaps:
+        """Return a record that has its checksum. Raises ValueError where it differs."""
         maps = self.read(stored, cells, dtype)
         if zlib.crc32(_bytes(maps.memory)) != stored.crc:
             raise ValueError(
                 f"{self.path} does not hold what was written at byte {stored.offset}: "
                 "its checksum differs"
             )
+        return maps
 
     def fileno(self) -> int:
         """Return the descriptor of the open file, for ``os.fsync``."""

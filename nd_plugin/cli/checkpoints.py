@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nd_plugin.cli import console
+from nd_plugin.contracts.provenance import Provenance
+from nd_plugin.engine.part_run import StateSaver
+from nd_plugin.engine.run import OpenState
+from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput
 from nd_plugin.machine.process_group import SingleProcess, started_by_torchrun
 from nd_plugin.machine.termination import Terminated
@@ -19,6 +24,7 @@ from nd_plugin.resuming.checkpoint import (
     IMAGES_BETWEEN_CHECKPOINTS,
     CheckpointFolder,
 )
+from nd_plugin.resuming.run_description import check_same, describe
 from nd_plugin.resuming.saved_state import (
     folders_with_state,
     has_state,
@@ -95,6 +101,29 @@ def open_checkpoints(
         console.say("no checkpoint found; starting from scratch")
     group.wait()  # no process saves a checkpoint before all have looked for one
     return CheckpointFolder(folders.state, feed, every_images, resume)
+
+
+def opened_alike(checkpoints: CheckpointFolder, group: SingleProcess) -> OpenState:
+    """Return a function that opens the state once all processes are known to do the same work.
+
+    It raises BadInput, in all of them, that names the first process with other work.
+    """
+
+    def open_state(
+        layers: tuple[str, ...], run_provenance: Provenance
+    ) -> tuple[StateSaver, State]:
+        own = describe(checkpoints.feed, layers, run_provenance)
+        first, *others = group.gather(json.loads(json.dumps(own)))
+        for rank, description in enumerate(others, 1):
+            check_same(
+                first,
+                description,
+                f"the run of rank {rank} is another than that of rank 0: it",
+                ignored=["shard", "source", "versions"],
+            )
+        return checkpoints.open_state(layers, run_provenance)
+
+    return open_state
 
 
 def _check_interrupted(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from nd_plugin.cli import console, parsing
 from nd_plugin.cli.checkpoints import (
     RunFolders,
     open_checkpoints,
+    opened_alike,
     progress_saved,
     remove_checkpoints,
     remove_if_empty,
@@ -25,6 +26,7 @@ from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.run import observe, run
 from nd_plugin.errors import BadInput, NDError, RunInvalid
+from nd_plugin.machine import termination
 from nd_plugin.machine.process_group import SingleProcess, joined
 from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.layer_patterns import choose_layers
@@ -253,20 +255,24 @@ def _report_finished_run(
 def _run_and_save(
     job: Job, output: Path, checkpoints: CheckpointFolder, *, as_json: bool
 ) -> None:
-    with progress_saved(checkpoints), _progress_shown(job.group) as progress:
-        dissections = run(
-            job.model,
-            job.layers,
-            job.feed,
-            progress,
-            group=job.group,
-            open_state=checkpoints.open_state,
-        )
-    if job.group.rank == 0:
-        save_and_report(output, dissections, as_json=as_json)
-        job.plot.write(dissections)
-    job.group.wait()  # checkpoints are needed until the run is saved
-    checkpoints.remove()
+    with ExitStack() as stack:
+        with progress_saved(checkpoints), _progress_shown(job.group) as progress:
+            dissections = run(
+                job.model,
+                job.layers,
+                job.feed,
+                progress,
+                group=job.group,
+                open_state=opened_alike(checkpoints, job.group),
+            )
+            # signals wait until the run is saved
+            stack.enter_context(termination.saving())
+        if job.group.rank == 0:
+            save_and_report(output, dissections, as_json=as_json)
+            job.plot.write(dissections)
+        job.group.wait()  # checkpoints are needed until the run is saved
+        checkpoints.remove()
+    termination.grant_request()
 
 
 def _run_shard(

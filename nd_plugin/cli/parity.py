@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.cli import console
 from nd_plugin.cli.options.groups import Loading
 from nd_plugin.cli.views.plot_files import PlotRequest
@@ -239,13 +240,13 @@ def save_comparison(
     """
     text = document_text(content) + "\n"
     if output.suffix == JSON_ENDING and not output.is_dir():
-        write_file(output, text.encode())
+        write_file(output, utf8(text))
         console.say(f"written to {output}")
         return
     command = ["nd", *sys.argv[1:]]
     model_run, origin_run = (output / name for name in RUNS)
     both = (comparison.model_dissections, comparison.origin_dissections)
-    files = {SUMMARY: text.encode()}
+    files = {SUMMARY: utf8(text)}
     for name, dissections in zip(RUNS, both, strict=True):
         run = run_folder.run_files(dissections, command)
         files.update({f"{name}/{file}": data for file, data in run.items()})

@@ -6,13 +6,12 @@ answer key, which lies beside the folder and not in it.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from nd_plugin.borders.csv_text import csv_text
+from nd_plugin.borders.printable import utf8
 from nd_plugin.rating.highlights import Highlights
 from nd_plugin.rating.pages import rating_page
 from nd_plugin.rating.study import Question, Study
@@ -38,7 +37,7 @@ def export_page(
         _picture_names(study.questions, highlights),
         is_served=False,
     )
-    files[PAGE] = page.encode()
+    files[PAGE] = utf8(page)
     write_folder(folder, files, may_replace=_is_export)
 
 
@@ -60,10 +59,10 @@ def export_for_crowd(
         padding = [""] * (most - len(addresses))
         rows.append([question.identifier, question.phrase, *addresses, *padding])
     files = _picture_files(study.questions, highlights)
-    files[TABLE] = _csv_text(columns, rows).encode()
+    files[TABLE] = utf8(csv_text(columns, rows))
     write_folder(folder, files, may_replace=_is_export)
     key = folder.with_name(f"{folder.resolve().name}-key.csv")
-    write_file(key, answer_key(study.questions).encode())
+    write_file(key, utf8(answer_key(study.questions)))
     return key
 
 
@@ -74,7 +73,7 @@ def answer_key(questions: Sequence[Question]) -> str:
         flags = [int(question.is_label), int(question.is_description)]
         unit = [question.layer, question.unit, question.phrase]
         rows.append([question.identifier, *unit, *flags])
-    return _csv_text(KEY_COLUMNS, rows)
+    return csv_text(KEY_COLUMNS, rows)
 
 
 def _picture_names(
@@ -96,14 +95,6 @@ def _picture_files(
         for index, path in enumerate(paths):
             files[path] = highlights.picture(name, index)
     return files
-
-
-def _csv_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _is_export(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast, overload
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 
+from nd_plugin.borders.printable import Printable, utf8
 from nd_plugin.errors import BadInput
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.terminal import render
@@ -79,7 +80,7 @@ class DisplayedLayer(ABC):
 
         text = latex_table(self)
         if path is not None:
-            write_file(Path(path), text.encode())
+            write_file(Path(path), utf8(text))
         return text
 
     def to_html(self, path: str | Path) -> None:
@@ -99,7 +100,7 @@ class DisplayedLayer(ABC):
         )
 
     def __rich__(self) -> RenderableType:
-        return render(self.report())
+        return Printable(render(self.report()))
 
     def _repr_html_(self) -> str:
         return _fragment([self.report()])
@@ -136,7 +137,9 @@ class DissectionList(list[Entry]):
     def __rich__(self) -> RenderableType:
         blank_line_below = (0, 0, 1, 0)
         blocks = [render(report) for report in reports_of(self)]
-        return Group(*(Padding(block, blank_line_below) for block in blocks))
+        return Printable(
+            Group(*(Padding(block, blank_line_below) for block in blocks))
+        )
 
     def _repr_html_(self) -> str:
         return _fragment(list(reports_of(self)))
@@ -159,9 +162,7 @@ def write_html(reports: Sequence[LayerReport], path: Path) -> None:
     check_html_target(path)
     is_file = is_page_name(path)
     files = (
-        {REPORT_PAGE: to_html(reports).encode()}
-        if is_file
-        else folder_files(reports)
+        {REPORT_PAGE: utf8(to_html(reports))} if is_file else folder_files(reports)
     )
     write_pages(files, path)
 

@@ -8,6 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.json_values import (
+    object_of,
+    parse_json,
+    read_list,
+    read_value,
+)
 from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.results import npz_format
 from nd_plugin.results.atomic_files import recovered, write_folder
@@ -168,22 +175,27 @@ def _load_layer(path: Path) -> Dissection:
 
 def _layer_folders(path: Path) -> list[str]:
     """Return the folders that run.json lists, each a direct child of the run."""
-    try:
-        run = json.loads((path / RUN).read_text(encoding="utf-8"))
-        version = int(run["format"])
-        folders = [str(layer["folder"]) for layer in run["layers"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunInvalid(
-            f"{path / RUN} is damaged: {type(error).__name__}: {error}"
-        ) from error
-    if version > npz_format.FORMAT:
-        raise RunInvalid(
-            f"{path} is of format {version}, and this nd_plugin reads up to {npz_format.FORMAT}: "
-            "upgrade nd_plugin"
-        )
-    for name in folders:
-        if Path(name).name != name:
+    with damage_refused(path / RUN):
+        content = (path / RUN).read_text(encoding="utf-8")
+        run = object_of(parse_json(content), "it")
+        version = read_value(int, run["format"], "format")
+        if version > npz_format.FORMAT:
             raise RunInvalid(
-                f"{path / RUN} is damaged: {name!r} is no folder of the run"
+                f"{path} is of format {version}, and this nd_plugin reads up to "
+                f"{npz_format.FORMAT}: upgrade nd_plugin"
             )
+        layers = read_list(dict[str, Any], run["layers"], "layers")
+        folders = [read_value(str, layer["folder"], "folder") for layer in layers]
+        _check_folders(folders)
     return folders
+
+
+def _check_folders(names: Sequence[str]) -> None:
+    """Check that each name is that of a direct child, once. Raises ValueError."""
+    if not names:
+        raise ValueError("it lists no layer")
+    for name in names:
+        if Path(name).name != name or name in ("", ".."):
+            raise ValueError(f"{name!r} is no folder of the run")
+    if len(set(names)) < len(names):
+        raise ValueError("it lists a folder twice")

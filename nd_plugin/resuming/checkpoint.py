@@ -31,6 +31,7 @@ from nd_plugin.resuming.candidate_files import (
     unwritten_bytes,
     write_candidates,
 )
+from nd_plugin.resuming.count_checks import check_vocabulary
 from nd_plugin.resuming.result_size import ResultSize
 from nd_plugin.resuming.run_description import (
     PICTURE_SETTINGS,
@@ -86,19 +87,18 @@ class CheckpointSaver(StateSaver):
         """Take note that so many more images are done; save the state if it is due.
 
         A checkpoint that cannot be written, or would leave too little of the disk for the result,
-        only costs a warning. Raises Terminated, after saving, where SIGTERM has asked for the end.
+        only costs a warning. Raises Terminated, after saving, where a signal has asked for the end.
         """
         is_due = self.due(images)
         self._images_since_save += images
-        # SIGTERM may come after the run has asked whether it is due; then the next batch is it
+        # a signal may come after the run has asked whether it is due; then the next batch is it
         if not is_due or state.has_pending_maps:
             return
         try:
             self.save(state, self._room(state))
         except NotSaved as error:
             self._warn_once(error)
-        if termination.is_requested():
-            raise termination.Terminated
+        termination.grant_request()
 
     def _room(self, state: State) -> DiskRoom | None:
         """Return the room of the disk, less what the result will take on it."""
@@ -117,9 +117,10 @@ class CheckpointSaver(StateSaver):
     def save(self, state: State, room: DiskRoom | None = None) -> None:
         """Save the state now, within ``room`` if given.
 
-        Raises NotSaved, and then waits as long as after a save.
+        Raises NotSaved, and then waits as long as after a save. Signals wait until it is saved.
         """
-        self._save(state, room)
+        with termination.saving():
+            self._save(state, room)
 
     def _save(self, state: State, room: DiskRoom | None) -> None:
         now = time.monotonic()
@@ -232,6 +233,7 @@ class CheckpointFolder:
                 # the same data may lie in another folder by now; pictures are taken at the end
                 ignored=["source", *PICTURE_SETTINGS],
             )
+            check_vocabulary(saved.state, self.feed.concepts, self.folder)
         except BadInput:
             saved.state.close()
             raise

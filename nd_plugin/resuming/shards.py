@@ -34,6 +34,7 @@ from nd_plugin.results.atomic_files import recovered
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import STATE
 from nd_plugin.resuming import saved_state
+from nd_plugin.resuming.count_checks import check_vocabulary
 from nd_plugin.resuming.run_description import PICTURE_SETTINGS, check_same
 
 
@@ -167,6 +168,8 @@ def merge(
     first = shards[0]
     model = _in_recorded_precision(first.run_description, model)
     _check_inputs(first.run_description, concepts, model)
+    for shard in shards:
+        check_vocabulary(shard.state, concepts, shard.folder)
     feed = _whole_feed(first.run_description, concepts, model, workers, memory)
     layers = tuple(first.run_description["layers"])
     opened_probe: AbstractContextManager[Probe | None] = nullcontext()

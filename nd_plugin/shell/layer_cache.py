@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from nd_plugin.borders.json_values import parse_json
 from nd_plugin.errors import NotSaved
 
 
@@ -24,7 +25,7 @@ def remember(model: str, names: Sequence[str]) -> None:
 def recall(model: str) -> list[str]:
     """Return the stored names; none for a model, or a file as it is now, that was not listed."""
     try:
-        names = json.loads(_path(model).read_text(encoding="utf-8"))
+        names = parse_json(_path(model).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     return [str(name) for name in names] if isinstance(names, list) else []

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.theme import Theme
 
+from nd_plugin.borders.printable import printable
 from nd_plugin.errors import BadInput
 from nd_plugin.report import colours
 from nd_plugin.shell.option_groups import parameters_of, set_parameters
@@ -55,7 +56,16 @@ class StderrHandler(logging.Handler):
             stderr=True, highlight=False, theme=THEME, force_jupyter=False
         )
         style = STYLE_OF_LEVEL.get(record.levelno, "")
-        console.print(Text(record.getMessage(), style=style), soft_wrap=True)
+        message = printable(record.getMessage())
+        console.print(Text(message, style=style), soft_wrap=True)
+
+
+class LineFormatter(logging.Formatter):
+    """Formatter of a log file, in which a message cannot forge the line of another."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record; lines after its first one are indented."""
+        return printable(super().format(record)).replace("\n", "\n  ")
 
 
 @contextmanager
@@ -117,7 +127,7 @@ def log_to_file(path: Path) -> None:
         raise BadInput(
             f"--log-file {path} cannot be written: {error.strerror or error}"
         ) from error
-    handler.setFormatter(logging.Formatter(FILE_FORMAT))
+    handler.setFormatter(LineFormatter(FILE_FORMAT))
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.DEBUG)
     version = metadata.version("nd_plugin")

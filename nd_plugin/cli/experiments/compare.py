@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.cli import console
 from nd_plugin.cli.views.plot_files import PlotFile
 from nd_plugin.comparison.compared_layers import ComparedLayer
@@ -198,14 +199,14 @@ def _write_files(
     text = document_text(content) + "\n"
     ending = "" if output.is_dir() else output.suffix.lower()
     if ending == ".json":
-        write_file(output, text.encode())
+        write_file(output, utf8(text))
     elif ending == ".csv":
-        write_file(output, layers_csv(comparison).encode())
+        write_file(output, utf8(layers_csv(comparison)))
     else:
         files = {
-            JSON: text.encode(),
-            LAYERS: layers_csv(comparison).encode(),
-            CONCEPTS: concepts_csv(comparison).encode(),
+            JSON: utf8(text),
+            LAYERS: utf8(layers_csv(comparison)),
+            CONCEPTS: utf8(concepts_csv(comparison)),
         }
         write_folder(output, files, may_replace=_is_comparison)
     console.say(f"written to {output}")

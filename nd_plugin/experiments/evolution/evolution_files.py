@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.printable import utf8
 from nd_plugin.errors import BadInput, RunFailed, RunInvalid
 from nd_plugin.experiments.evolution.dissecting import (
     PARTIAL,
@@ -32,7 +34,6 @@ from nd_plugin.experiments.evolution.evolution_tables import (
 )
 from nd_plugin.experiments.evolution.stages import Stage, StageList
 from nd_plugin.experiments.records import (
-    damage_refused,
     read_record,
     record_bytes,
 )
@@ -68,7 +69,7 @@ def check_folder(folder: Path) -> None:
 def save_evolution(folder: Path, evolution: Evolution) -> None:
     """Write record and tables beside the runs. Raises NotSaved."""
     for name, table in TABLES.items():
-        write_file(folder / name, table(evolution).encode())
+        write_file(folder / name, utf8(table(evolution)))
     record = record_bytes(evolution_content(evolution), FORMAT)
     # last: where it is, the tables are complete
     write_file(folder / RECORD, record)

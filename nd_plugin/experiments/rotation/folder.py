@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.damage import damage_refused
 from nd_plugin.errors import RunInvalid
 from nd_plugin.experiments.records import (
     at_min_iou,
-    damage_refused,
     read_record,
     record_bytes,
 )
