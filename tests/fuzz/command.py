@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from fuzz.cases import Case, Files, Reader, Sample, make_case, read_files, write_files
+from fuzz.cases import (
+    Case,
+    Files,
+    Reader,
+    Sample,
+    make_case,
+    read_files,
+    write_files,
+)
 from fuzz.harness import (
     ACCEPTED,
     FINDINGS,
@@ -56,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--processes", type=int, default=1, help="workers at a time [1]")
     add("--seconds", type=float, help="stop a reader after that many seconds")
     add("--save", type=Path, help="folder for the files of findings")
-    add("--corpus", action="store_true", help="read the corpus instead of new cases")
+    add(
+        "--corpus", action="store_true", help="read the corpus instead of new cases"
+    )
     add("--json", action="store_true", help="print JSON")
     return parser
 
@@ -82,7 +92,10 @@ def _fuzz(reader: Reader, options: argparse.Namespace) -> Tally:
             return
         saved[outcome.root] = saved.get(outcome.root, 0) + 1
         if saved[outcome.root] == 1:
-            print(f"{reader.name} {outcome.seed} {outcome.kind}: {outcome.root}", file=sys.stderr)
+            print(
+                f"{reader.name} {outcome.seed} {outcome.kind}: {outcome.root}",
+                file=sys.stderr,
+            )
         if options.save and saved[outcome.root] <= SAVED_OF_A_ROOT:
             save_finding(options.save, reader, samples, outcome, expected)
 
@@ -108,7 +121,9 @@ def _merge(tally: Tally, part: Tally) -> None:
 
 def corpus_entries(reader: str) -> list[Path]:
     """Return the folders of a reader's findings."""
-    return sorted(path.parent for path in (CORPUS / reader).glob(f"*/{DESCRIPTION}"))
+    return sorted(
+        path.parent for path in (CORPUS / reader).glob(f"*/{DESCRIPTION}")
+    )
 
 
 def _read_corpus(
@@ -119,13 +134,19 @@ def _read_corpus(
 ) -> Tally:
     """Read the findings of a reader again; a finding's number is its seed."""
     entries = corpus_entries(reader.name)
-    cases = [corpus_case(reader, samples, entry, seed) for seed, entry in enumerate(entries)]
+    cases = [
+        corpus_case(reader, samples, entry, seed)
+        for seed, entry in enumerate(entries)
+    ]
     task = Task(reader, lambda seed: cases[seed], expected)
 
     def report(outcome: Outcome) -> None:
         if outcome.kind in FINDINGS:
             name = entries[outcome.seed].name
-            print(f"{reader.name}/{name}: {outcome.kind}\n{outcome.text}", file=sys.stderr)
+            print(
+                f"{reader.name}/{name}: {outcome.kind}\n{outcome.text}",
+                file=sys.stderr,
+            )
 
     return run_cases(task, range(len(cases)), options.processes, report)
 
@@ -165,8 +186,12 @@ def save_finding(
 ) -> None:
     """Save the files of a finding that differ from its sample's, without steps that do nothing."""
     case = _minimal(reader, samples, outcome, expected)
-    originals = next(sample.files for sample in samples if sample.name == case.sample)
-    name = "".join(c if c.isalnum() else "_" for c in f"{outcome.kind}_{outcome.root}")
+    originals = next(
+        sample.files for sample in samples if sample.name == case.sample
+    )
+    name = "".join(
+        c if c.isalnum() else "_" for c in f"{outcome.kind}_{outcome.root}"
+    )
     target = folder / reader.name / f"{name[:80]}_{outcome.seed}"
     changed: Files = {
         path: content
@@ -180,11 +205,15 @@ def save_finding(
         "steps": list(case.steps),
         "is_repaired": case.is_repaired,
         "missing": [path for path in originals if path not in case.files],
-        "folders": [path for path, content in case.files.items() if content is None],
+        "folders": [
+            path for path, content in case.files.items() if content is None
+        ],
     }
     target.mkdir(parents=True, exist_ok=True)
     (target / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
-    (target / "outcome.txt").write_text(f"{outcome.kind}\n{outcome.root}\n{outcome.text}\n")
+    (target / "outcome.txt").write_text(
+        f"{outcome.kind}\n{outcome.root}\n{outcome.text}\n"
+    )
 
 
 def _minimal(
@@ -212,7 +241,10 @@ def table(tallies: Sequence[Tally]) -> str:
     """Return a line for each reader."""
     lines = [f"{'reader':16}" + "".join(f"{column:>10}" for column in COLUMNS)]
     for tally in tallies:
-        counts = [tally.cases, *(tally.counts.get(kind, 0) for kind in COLUMNS[1:-3])]
+        counts = [
+            tally.cases,
+            *(tally.counts.get(kind, 0) for kind in COLUMNS[1:-3]),
+        ]
         figures = (tally.most_mebibytes, tally.most_seconds, tally.wall_seconds)
         cells = [f"{count:>10}" for count in counts]
         cells += [f"{figure:>10.1f}" for figure in figures]

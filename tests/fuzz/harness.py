@@ -26,15 +26,24 @@ from typing import Any
 from fuzz.cases import Case, Files, Numbers, Reader, Sample, random_of, write_files
 
 SECONDS = 10.0  # of a processor, for one case
-WALL_SECONDS = 120.0  # for a case that waits; on a busy machine every case takes long
+WALL_SECONDS = (
+    120.0  # for a case that waits; on a busy machine every case takes long
+)
 MEBIBYTES = 1024  # that a case may add to the worker's memory
 # above that a worker may not map any memory: a wrong size is an error and takes no memory
 ADDRESS_SPACE = 8 * 2**30
 CASES_OF_A_WORKER = 1000  # memory that a library never frees ends with its worker
 POLL_SECONDS = 0.2
+IN_MEMORY = "/dev/shm"
 
 REFUSED, ACCEPTED = "refused", "accepted"
-FOREIGN, HANG, MEMORY, CRASH, CHANGED = "foreign", "hang", "memory", "crash", "changed"
+FOREIGN, HANG, MEMORY, CRASH, CHANGED = (
+    "foreign",
+    "hang",
+    "memory",
+    "crash",
+    "changed",
+)
 FINDINGS = (FOREIGN, HANG, MEMORY, CRASH, CHANGED)
 
 
@@ -117,7 +126,11 @@ class Task:
         except BaseException as error:
             return FOREIGN, _root(error), _last_lines(error)
         problem = self._problem(case, folder, numbers)
-        return (CHANGED, problem.split(":")[0], problem) if problem else (ACCEPTED, "", "")
+        return (
+            (CHANGED, problem.split(":")[0], problem)
+            if problem
+            else (ACCEPTED, "", "")
+        )
 
     def _problem(self, case: Case, folder: Path, numbers: Numbers) -> str:
         """Return what is wrong with numbers that were accepted; "" for nothing."""
@@ -129,7 +142,9 @@ class Task:
         return self.reader.find_problem(folder, numbers)
 
 
-def expected_numbers(reader: Reader, samples: Sequence[Sample]) -> dict[str, Numbers]:
+def expected_numbers(
+    reader: Reader, samples: Sequence[Sample]
+) -> dict[str, Numbers]:
     """Return the numbers of samples as they are. Raises whatever a reader raises."""
     expected: dict[str, Numbers] = {}
     for sample in samples:
@@ -142,7 +157,7 @@ def expected_numbers(reader: Reader, samples: Sequence[Sample]) -> dict[str, Num
 def _folder(files: Files) -> Iterator[Path]:
     """Write files into a folder that is the current one meanwhile; remove it."""
     earlier = Path.cwd()
-    folder = Path(tempfile.mkdtemp(prefix="nd-fuzz-"))
+    folder = Path(tempfile.mkdtemp(prefix="nd-fuzz-", dir=_fast_folder()))
     try:
         inside = folder / "case"
         inside.mkdir()
@@ -152,6 +167,12 @@ def _folder(files: Files) -> Iterator[Path]:
     finally:
         os.chdir(earlier)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fast_folder() -> str | None:
+    """Return a folder in memory, where there is one; cases write and remove many files."""
+    is_writable = os.access(IN_MEMORY, os.W_OK)
+    return IN_MEMORY if is_writable and "TMPDIR" not in os.environ else None
 
 
 def _is_of_memory(error: BaseException) -> bool:
@@ -171,7 +192,10 @@ def _root(error: BaseException) -> str:
     ours = [
         frame
         for frame in own
-        if any(part in frame.filename for part in ("/nd_plugin/", "/adapters/", "/concept_sets/"))
+        if any(
+            part in frame.filename
+            for part in ("/nd_plugin/", "/adapters/", "/concept_sets/")
+        )
     ]
     frame = (ours or own or frames)[-1]
     return f"{type(error).__name__} in {Path(frame.filename).name}:{frame.name}"
@@ -212,7 +236,10 @@ def _limit_worker() -> None:
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
     warnings.simplefilter("ignore")
-    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    mapped = (
+        int(Path("/proc/self/statm").read_text().split()[0])
+        * resource.getpagesize()
+    )
     limit = mapped + ADDRESS_SPACE
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -249,7 +276,10 @@ def run_cases(
     try:
         while waiting or workers:
             while waiting and len(workers) < processes:
-                share, waiting = waiting[:CASES_OF_A_WORKER], waiting[CASES_OF_A_WORKER:]
+                share, waiting = (
+                    waiting[:CASES_OF_A_WORKER],
+                    waiting[CASES_OF_A_WORKER:],
+                )
                 workers.append(_start(task, share))
             for worker in list(workers):
                 if not _attend(worker, note):
@@ -265,7 +295,9 @@ def run_cases(
 def _start(task: Task, seeds: list[int]) -> _Worker:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, task, seeds), daemon=False)
+    process = context.Process(
+        target=_work, args=(theirs, task, seeds), daemon=False
+    )
     process.start()
     theirs.close()
     return _Worker(process, ours, list(seeds))
@@ -325,7 +357,9 @@ def _is_overdue(worker: _Worker) -> bool:
 def _processor_seconds(process: int) -> float:
     """Return the seconds that a process has computed."""
     try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        )
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -12,7 +12,6 @@ from random import Random
 from typing import Any
 
 import numpy as np
-
 from fuzz.cases import Mutate, Mutation
 from fuzz.mutators.json_values import JSON
 from fuzz.mutators.pictures import PNG
@@ -20,8 +19,34 @@ from fuzz.mutators.plain import PLAIN
 
 Members = dict[str, bytes]
 JSON_MEMBER = "metadata.npy"
-FLOATS = (0.0, -0.0, 1.0, -1.0, 1e300, -1e300, 5e-324, np.nan, np.inf, -np.inf, 0.5, 1e19)
-INTEGERS = (0, 1, -1, 2, 7, 255, 65536, 2**31, 2**53 + 1, 2**62, 2**63 - 1, -(2**63))
+FLOATS = (
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    1e300,
+    -1e300,
+    5e-324,
+    np.nan,
+    np.inf,
+    -np.inf,
+    0.5,
+    1e19,
+)
+INTEGERS = (
+    0,
+    1,
+    -1,
+    2,
+    7,
+    255,
+    65536,
+    2**31,
+    2**53 + 1,
+    2**62,
+    2**63 - 1,
+    -(2**63),
+)
 DTYPES = (
     "float64", "float32", "float16", "int64", "int32", "int8", "uint8", "uint64", "bool",
     "complex64", "U3", "S3", "datetime64[s]", ">i8", ">f4", "V4",
@@ -125,7 +150,9 @@ def change_metadata(content: bytes, random: Random) -> bytes:
 def change_array(content: bytes, random: Random) -> bytes:
     """Change the numbers, the shape or the type of an array in an archive."""
     members = read_zip(content)
-    names = [name for name in members if name.endswith(".npy") and name != JSON_MEMBER]
+    names = [
+        name for name in members if name.endswith(".npy") and name != JSON_MEMBER
+    ]
     name = random.choice(names)
     members[name] = change_npy(members[name], random)
     return write_zip(members, compressed=random.random() < 0.3)
@@ -134,7 +161,9 @@ def change_array(content: bytes, random: Random) -> bytes:
 def change_several_arrays(content: bytes, random: Random) -> bytes:
     """Change arrays of one shape in the same way, so that they fit each other still."""
     members = read_zip(content)
-    names = [name for name in members if name.endswith(".npy") and name != JSON_MEMBER]
+    names = [
+        name for name in members if name.endswith(".npy") and name != JSON_MEMBER
+    ]
     length = len(np.atleast_1d(_load(members[random.choice(names)])))
     change = random.choice((_first_half, _twice, _none))
     for name in names:
@@ -174,7 +203,9 @@ def _set_number(array: Any, random: Random) -> Any:
 
 def _add_to_number(array: Any, random: Random) -> Any:
     step = random.choice((1, -1, 2, 1000))
-    return _changed(array, random, lambda value: value + np.array(step, array.dtype))
+    return _changed(
+        array, random, lambda value: value + np.array(step, array.dtype)
+    )
 
 
 def _changed(array: Any, random: Random, change: Callable[[Any], Any]) -> Any:
@@ -229,7 +260,12 @@ def _with_header(content: bytes, header: str) -> bytes:
     """Return an array whose header says something else of it."""
     start = 10 + struct.unpack("<H", content[8:10])[0]
     encoded = header.encode().ljust(64) + b"\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(encoded)) + encoded + content[start:]
+    return (
+        b"\x93NUMPY\x01\x00"
+        + struct.pack("<H", len(encoded))
+        + encoded
+        + content[start:]
+    )
 
 
 def _load(content: bytes) -> Any:
@@ -299,11 +335,15 @@ def _write_packed(
     for encoded, offset, method, checksum, length, full in entries:
         fields = (20, 20, 0, method, 0, 33, checksum, length, full, len(encoded))
         record = struct.pack("<HHHHHHIIIH", *fields)
-        body.write(b"PK\1\2" + record + struct.pack("<HHHHII", 0, 0, 0, 0, 0, offset))
+        body.write(
+            b"PK\1\2" + record + struct.pack("<HHHHII", 0, 0, 0, 0, 0, offset)
+        )
         body.write(encoded)
     length = body.tell() - start
     count = len(entries)
-    body.write(b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, count, count, length, start, 0))
+    body.write(
+        b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, count, count, length, start, 0)
+    )
     return body.getvalue()
 
 
@@ -312,7 +352,11 @@ def change_picture(content: bytes, random: Random) -> bytes:
     members = read_zip(content)
     name = "encoded.npy"
     data = _load(members[name]).tobytes()
-    mutation = random.choice((*PLAIN, *PNG)) if data[:4] == b"\x89PNG" else random.choice(PLAIN)
+    mutation = (
+        random.choice((*PLAIN, *PNG))
+        if data[:4] == b"\x89PNG"
+        else random.choice(PLAIN)
+    )
     changed = mutation.mutate(data, random)[: len(data)].ljust(len(data), b"\0")
     members[name] = _save(np.frombuffer(changed, np.uint8))
     return write_zip(members)

@@ -98,7 +98,9 @@ def add_entry(content: bytes, random: Random) -> bytes:
     ]
     target = random.choice([document, *containers])
     if isinstance(target, dict):
-        target[random.choice(("", "x", "format", "__class__"))] = random.choice(VALUES)
+        target[random.choice(("", "x", "format", "__class__"))] = random.choice(
+            VALUES
+        )
     elif isinstance(target, list):
         item = random.choice((target or [None]) + [random.choice(VALUES)])
         target.extend([item] * random.choice((1, 1, 1000)))

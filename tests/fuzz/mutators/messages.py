@@ -1,4 +1,4 @@
-"""Changes of messages of protocol buffers: fields, with lengths that fit, whatever their meaning."""
+"""Changes of messages of protocol buffers: fields, with lengths that fit."""
 
 from __future__ import annotations
 
@@ -153,7 +153,16 @@ def exchange_names(content: bytes, random: Random) -> bytes:
     ]
     target, source = random.choice(texts), random.choice(texts)
     target.content = random.choice(
-        (source.content, source.content, source.content, b"", b"x", b"\xff", b"Loop", b"If")
+        (
+            source.content,
+            source.content,
+            source.content,
+            b"",
+            b"x",
+            b"\xff",
+            b"Loop",
+            b"If",
+        )
     )
     return write_fields(fields)
 

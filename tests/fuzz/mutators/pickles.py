@@ -12,7 +12,8 @@ from fuzz.mutators.plain import PLAIN
 OPERATIONS = tuple(opcode.code.encode("latin-1") for opcode in pickletools.opcodes)
 GLOBALS = (
     b"cos\nsystem\n", b"cbuiltins\neval\n", b"ctorch._utils\n_rebuild_tensor_v2\n",
-    b"ctorch._utils\n_rebuild_parameter\n", b"ccollections\nOrderedDict\n", b"ctorch\nFloatStorage\n",
+    b"ctorch._utils\n_rebuild_parameter\n", b"ccollections\nOrderedDict\n",
+    b"ctorch\nFloatStorage\n",
     b"ctorch\nQInt8Storage\n", b"cbuiltins\nset\n", b"ctorch\ndevice\n", b"c\n\n",
     b"c__main__\nNet\n", b"ctorch._tensor\n_rebuild_from_type_v2\n", b"ctorch\nfloat8_e5m2\n",
     b"ctorch._utils\n_rebuild_sparse_tensor\n", b"ctorch._utils\n_rebuild_qtensor\n",
@@ -23,9 +24,7 @@ VALUES = (
     b"L" + b"9" * 5000 + b"L\n", b"I1\n", b"0", b"2", b"h\0", b"j\xff\xff\xff\x7f", b"\x85", b"R",
     b"Q", b"b", b"\x81", b"u", b"s", b"e", b"\x94", b".", b"\x93", b"B\xff\xff\xff\x7f",
 )  # fmt: skip
-MEMO_BOMB = (
-    b"(K\0q\0h\0h\0h\0h\0h\0h\0h\0h\0h\0t" + b"q\0(" + b"h\0" * 10 + b"t"
-)
+MEMO_BOMB = b"(K\0q\0h\0h\0h\0h\0h\0h\0h\0h\0h\0t" + b"q\0(" + b"h\0" * 10 + b"t"
 
 
 def _split(content: bytes) -> list[bytes]:
@@ -40,7 +39,11 @@ def change_operation(content: bytes, random: Random) -> bytes:
     """Put another operation in the place of one."""
     pieces = _split(content)
     number = random.randrange(len(pieces) - 1)
-    choices = (random.choice(OPERATIONS), random.choice(VALUES), random.choice(GLOBALS))
+    choices = (
+        random.choice(OPERATIONS),
+        random.choice(VALUES),
+        random.choice(GLOBALS),
+    )
     pieces[number] = random.choice(choices)
     return b"".join(pieces)
 
@@ -49,8 +52,15 @@ def add_operation(content: bytes, random: Random) -> bytes:
     """Put an operation in, perhaps many times."""
     pieces = _split(content)
     number = random.randrange(len(pieces) - 1)
-    choices = (random.choice(VALUES), random.choice(GLOBALS), MEMO_BOMB, pieces[number])
-    pieces.insert(number, random.choice(choices) * random.choice((1, 1, 1, 30, 3000)))
+    choices = (
+        random.choice(VALUES),
+        random.choice(GLOBALS),
+        MEMO_BOMB,
+        pieces[number],
+    )
+    pieces.insert(
+        number, random.choice(choices) * random.choice((1, 1, 1, 30, 3000))
+    )
     return b"".join(pieces)
 
 
@@ -64,7 +74,10 @@ def drop_operation(content: bytes, random: Random) -> bytes:
 def exchange_operations(content: bytes, random: Random) -> bytes:
     """Exchange two operations."""
     pieces = _split(content)
-    first, second = random.randrange(len(pieces) - 1), random.randrange(len(pieces) - 1)
+    first, second = (
+        random.randrange(len(pieces) - 1),
+        random.randrange(len(pieces) - 1),
+    )
     pieces[first], pieces[second] = pieces[second], pieces[first]
     return b"".join(pieces)
 
@@ -72,7 +85,9 @@ def exchange_operations(content: bytes, random: Random) -> bytes:
 def change_argument(content: bytes, random: Random) -> bytes:
     """Change the bytes of an argument; the length of a text is made to fit."""
     pieces = _split(content)
-    candidates = [number for number, piece in enumerate(pieces[:-1]) if len(piece) > 1]
+    candidates = [
+        number for number, piece in enumerate(pieces[:-1]) if len(piece) > 1
+    ]
     number = random.choice(candidates)
     piece = pieces[number]
     if piece[:1] == b"X":

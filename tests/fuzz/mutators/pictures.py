@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import lru_cache
 from random import Random
 
 from fuzz.cases import Mutation
@@ -24,7 +25,9 @@ def read_chunks(content: bytes) -> list[Chunk]:
     while position + 12 <= len(content):
         (length,) = struct.unpack_from(">I", content, position)
         start = position + 8
-        chunks.append((content[position + 4 : start], content[start : start + length]))
+        chunks.append(
+            (content[position + 4 : start], content[start : start + length])
+        )
         position = start + length + 4
     return chunks
 
@@ -70,8 +73,10 @@ def move_chunk(content: bytes, random: Random) -> bytes:
 def add_chunk(content: bytes, random: Random) -> bytes:
     """Add a chunk of a known kind, with content that is right or not."""
     chunks = read_chunks(content)
-    exif = b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1" + bytes([0, random.randrange(10), 0, 0])
-    bomb = b"k\0\0" + zlib.compress(bytes(64 * MEBIBYTE))
+    exif = b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1" + bytes(
+        [0, random.randrange(10), 0, 0]
+    )
+    bomb = b"k\0\0" + _packed_zeros()
     kinds: tuple[Chunk, ...] = (
         (b"eXIf", exif), (b"eXIf", exif[:10]), (b"tRNS", bytes(random.randrange(8))),
         (b"PLTE", bytes(random.randrange(3 * 300))), (b"zTXt", bomb), (b"iCCP", bomb),
@@ -82,6 +87,11 @@ def add_chunk(content: bytes, random: Random) -> bytes:
     )  # fmt: skip
     chunks.insert(random.randrange(len(chunks) + 1), random.choice(kinds))
     return write_chunks(chunks)
+
+
+@lru_cache(1)
+def _packed_zeros() -> bytes:
+    return zlib.compress(bytes(64 * MEBIBYTE))
 
 
 def change_pixels(content: bytes, random: Random) -> bytes:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from random import Random
 
 from fuzz.cases import Mutation
 
 LONGEST = 64  # bytes that are cut, repeated or put in
-EXTREMES = (0, 1, -1, 127, 128, 255, 256, 32767, 65535, 2**31 - 1, 2**31, 2**32 - 1)
-EXTREMES += (2**40, 2**62, 2**63 - 1, -(2**31), -(2**63))
+EXTREMES = (
+    0, 1, -1, 127, 128, 255, 256, 32767, 65535, 2**31 - 1, 2**31, 2**32 - 1,
+    2**40, 2**62, 2**63 - 1, -(2**31), -(2**63),
+)  # fmt: skip
 WIDTHS = {1: "B", 2: "H", 4: "I", 8: "Q"}
-PIECES = (b"\0", b"\xff", b"\n", b"\r\n", b"\xef\xbb\xbf", b"\x1b[2J", b'"', b",")
-PIECES += (b"\xed\xa0\x80", b"../", b"nan", b"-1", b"1e999")
+PIECES = (
+    b"\0", b"\xff", b"\n", b"\r\n", b"\xef\xbb\xbf", b"\x1b[2J", b'"', b",",
+    b"\xed\xa0\x80", b"../", b"nan", b"-1", b"1e999",
+)  # fmt: skip
 
 
 def flip_bit(content: bytes, random: Random) -> bytes:
@@ -25,7 +30,7 @@ def set_byte(content: bytes, random: Random) -> bytes:
     return _set(content, random, lambda byte: random.randrange(256))
 
 
-def _set(content: bytes, random: Random, change) -> bytes:  # type: ignore[no-untyped-def]
+def _set(content: bytes, random: Random, change: Callable[[int], int]) -> bytes:
     if not content:
         return bytes([random.randrange(256)])
     changed = bytearray(content)

@@ -12,8 +12,10 @@ CELLS = (
     b"1_000", b"0x10", b"99999999999999999999", b"9" * 5000, b"65535", b"65536", b"2147483648",
     b"4294967296", b"1e308", b"True", b"None", b"NaN", "²".encode(), "١٢".encode(), "½".encode(),
     b"../../../etc/passwd", b"/etc/passwd", b"..", b".", b"~", b"a;b", b";;;", b"a/b/c", b"con",
-    b"\x00", b"\x1b[31mred", b"\xff\xfe", b"\xed\xa0\x80", b"=1+1", b'"', b'""', b'"a\nb"', b"a\rb",
-    b"x" * 300, b"x" * 140_000, "ü\u202e\u0301".encode(), b"object", b"color(7)", b"part(1e9)", b"(",
+    b"\x00", b"\x1b[31mred", b"\xff\xfe", b"\xed\xa0\x80", b"=1+1", b'"', b'""', b'"a\nb"',
+    b"a\rb",
+    b"x" * 300, b"x" * 140_000, "ü\u202e\u0301".encode(), b"object", b"color(7)", b"part(1e9)",
+    b"(",
     b"images", b"/dev/null", b"/dev/zero", b"a\tb", b"yes", b"no", b"2026-01-01T00:00:00",
     b"9999-12-31T23:59:59-23:59", b"0001-01-01T00:00:00+23:59", b"file:///etc/passwd",
 )  # fmt: skip

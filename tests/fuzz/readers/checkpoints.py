@@ -8,15 +8,15 @@ from pathlib import Path
 from random import Random
 
 from drawn import Net
-
 from fuzz.cases import Numbers, Reader, Sample, read_files
 from fuzz.mutators.archives import STATES
 from fuzz.readers import runs
-from fuzz.readers.made import drawn, feed_of
+from fuzz.readers.made import CPU, drawn, feed_of
+
 from nd_plugin import Dissection, Settings, open_model
 from nd_plugin.contracts.models import Model
 from nd_plugin.engine.run import run
-from nd_plugin.resuming import shards
+from nd_plugin.resuming import saved_state, shards
 from nd_plugin.resuming.checkpoint import CheckpointFolder
 
 LAYERS = ("near", "far")
@@ -34,7 +34,9 @@ def _model() -> Model:
 
 def _continue(folder: Path, stop_after: int | None = None) -> list[Dissection]:
     """Run, or continue what is in a folder; stop at a call of the progress callback."""
-    checkpoints = CheckpointFolder(folder, feed_of(drawn(), SETTINGS), every_images=1)
+    checkpoints = CheckpointFolder(
+        folder, feed_of(drawn(), SETTINGS), every_images=1
+    )
     left = stop_after
 
     def progress(stage: str, done: int, total: int) -> None:
@@ -65,18 +67,24 @@ def make_samples(folder: Path) -> Sequence[Sample]:
             continue
         samples.append(_sample("finished", target))
         break
-    distinct = {tuple(sample.files.items()): sample for sample in samples if sample.files}
+    distinct = {
+        tuple(sample.files.items()): sample for sample in samples if sample.files
+    }
     return list(distinct.values())
 
 
 def _sample(name: str, folder: Path) -> Sample:
     files = read_files(folder)
     files.pop("lock", None)
-    return Sample(name, {f"state/{path}": content for path, content in files.items()})
+    return Sample(
+        name, {f"state/{path}": content for path, content in files.items()}
+    )
 
 
 def read(folder: Path, random: Random) -> Numbers:
-    """Continue a run to its end; or load its state as that of a shard, and merge it if it may be."""
+    """Continue a run to its end; or load its state as that of a shard, and merge it."""
+    # as continuing does, before a model is opened: most cases end here, and early
+    saved_state.load(folder / "state", CPU, append=False).state.close()
     if random.random() < 0.3:
         loaded = shards.load([folder / "state"])
         try:

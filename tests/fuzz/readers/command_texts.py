@@ -9,13 +9,13 @@ from random import Random
 
 import torch
 from drawn import Net
-
 from fuzz.cases import Files, Numbers, Reader, Sample, read_files
 from fuzz.mutators.words import WORDS
 from fuzz.readers.command_line import run_nd
 from fuzz.readers.concept_sets import broden_files, masks_files
 from fuzz.readers.made import colours, drawn, feed_of, png
 from fuzz.readers.onnx_models import make_samples as make_onnx_samples
+
 from nd_plugin import Settings, open_model
 from nd_plugin.engine.run import run
 from nd_plugin.results import run_folder

@@ -1,4 +1,4 @@
-"""Readers of concept sets: Broden's layout, the masks format, masks and pictures of many formats."""
+"""Readers of concept sets: Broden's layout, the masks format, masks and pictures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-
 from fuzz.cases import Files, Numbers, Reader, Sample
 from fuzz.mutators.pictures import PNG
 from fuzz.mutators.tables import TABLES
 from fuzz.readers.made import colours, feed_of, picture, png
+
 from nd_plugin import Settings, open_concepts
 
 MOST_IMAGES = 6
@@ -156,9 +156,17 @@ def picture_samples(folder: Path) -> Sequence[Sample]:
 
 TABLE_KINDS = {".csv": TABLES, ".png": PNG}
 READ_MASKS = reader_of("masks:set")
-BRODEN = Reader("broden", broden_samples, reader_of("broden:set"), TABLE_KINDS, fixed=(".jpg",))
+BRODEN = Reader(
+    "broden", broden_samples, reader_of("broden:set"), TABLE_KINDS, fixed=(".jpg",)
+)
 MASKS = Reader("masks", masks_samples, READ_MASKS, TABLE_KINDS, fixed=(".jpg",))
 MASK_PICTURES = Reader(
-    "mask-pictures", mask_samples, READ_MASKS, {".png": PNG}, fixed=(".csv", "images/a.png")
+    "mask-pictures",
+    mask_samples,
+    READ_MASKS,
+    {".png": PNG},
+    fixed=(".csv", "images/a.png"),
 )
-PICTURES = Reader("pictures", picture_samples, READ_MASKS, {".png": PNG}, fixed=(".csv",))
+PICTURES = Reader(
+    "pictures", picture_samples, READ_MASKS, {".png": PNG}, fixed=(".csv",)
+)

@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-
 from fuzz.cases import Files, Numbers, Reader, Sample, read_files
 from fuzz.mutators.archives import NPY
 from fuzz.mutators.json_values import JSON
@@ -17,6 +16,7 @@ from fuzz.mutators.tables import TABLES
 from fuzz.readers.command_line import run_nd
 from fuzz.readers.onnx_models import make_samples as make_onnx_samples
 from fuzz.readers.runs import small_dissection
+
 from nd_plugin import Identity
 from nd_plugin.experiments.evolution.accuracies import read_accuracies
 from nd_plugin.experiments.evolution.dissecting import RUNS, DissectedStage
@@ -34,7 +34,9 @@ from nd_plugin.experiments.rotation.folder import save_study
 from nd_plugin.experiments.rotation.study import RotationStudy
 from nd_plugin.results import run_folder
 
-STAGES = tuple(Stage(Path(f"w/step_{step}.pt"), f"step_{step}.pt", step) for step in (1, 10))
+STAGES = tuple(
+    Stage(Path(f"w/step_{step}.pt"), f"step_{step}.pt", step) for step in (1, 10)
+)
 
 
 def make_samples(folder: Path) -> Sequence[Sample]:
@@ -61,17 +63,23 @@ def _save_evolution(folder: Path) -> None:
     dissected = []
     for stage in STAGES:
         dissection = replace(
-            small_dissection("conv1"), stored_pictures=None, locations=int(stage.step) + 1000
+            small_dissection("conv1"),
+            stored_pictures=None,
+            locations=int(stage.step) + 1000,
         )
         key = f"key{stage.step}"
         run_folder.save_run(folder / RUNS / key, [dissection])
         dissected.append(DissectedStage(stage, {"conv1": key}, (dissection,)))
-    save_evolution(folder, evolution_of("pkg:Net", StageList(STAGES, "step"), dissected))
+    save_evolution(
+        folder, evolution_of("pkg:Net", StageList(STAGES, "step"), dissected)
+    )
 
 
 def _discrimination() -> Discrimination:
     accuracy = ClassAccuracy((3, 5), (10, 12))
-    layer = LayerAccuracy("conv1", 5, accuracy, (RotatedAccuracy(0.5, 0, accuracy),))
+    layer = LayerAccuracy(
+        "conv1", 5, accuracy, (RotatedAccuracy(0.5, 0, accuracy),)
+    )
     return Discrimination(
         model=Identity("Net", "pkg:Net", "1", "abc"),
         images=Identity("images", "folder", "1", "def"),
@@ -104,7 +112,9 @@ def read(folder: Path, random: Random) -> Numbers:
     elif "net.onnx" in names:
         run_nd(["layers", "net.onnx", "--feed", "image=feed.npy", *as_json])
     else:
-        return {"accuracies": read_accuracies(folder / "accuracies.csv", STAGES).values}
+        return {
+            "accuracies": read_accuracies(folder / "accuracies.csv", STAGES).values
+        }
     return {}
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from published_files import DESCRIPTIONS, LITE, summary_fields
-from scipy.io import savemat
-
 from fuzz.cases import Numbers, Reader, Sample
 from fuzz.mutators.tables import TABLES
 from fuzz.readers.runs import small_dissection
+from published_files import DESCRIPTIONS, LITE, summary_fields
+from scipy.io import savemat
+
 from nd_plugin.comparison.compared_layers import ComparedLayer
 from nd_plugin.experiments.comparing.results import read_results
 from nd_plugin.report import netdissect_csv, tables, terminal
@@ -48,7 +48,10 @@ def read(folder: Path, random: Random) -> Numbers:
         tables.to_json(reports)
     else:
         tables.to_csv(reports)
-    return {f"{layer.report.run}/{layer.report.layer}": _scores(layer) for layer in layers}
+    return {
+        f"{layer.report.run}/{layer.report.layer}": _scores(layer)
+        for layer in layers
+    }
 
 
 def _scores(layer: ComparedLayer) -> list[tuple[float, int, int, int]]:
@@ -70,5 +73,9 @@ def find_problem(folder: Path, numbers: Numbers) -> str:
 
 
 FOREIGN_TABLES = Reader(
-    "foreign-tables", make_samples, read, {".csv": TABLES}, find_problem=find_problem
+    "foreign-tables",
+    make_samples,
+    read,
+    {".csv": TABLES},
+    find_problem=find_problem,
 )

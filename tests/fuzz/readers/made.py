@@ -24,7 +24,9 @@ def png(pixels: Any, mode: str | None = None, **options: Any) -> bytes:
     return picture(pixels, "PNG", mode, **options)
 
 
-def picture(pixels: Any, form: str, mode: str | None = None, **options: Any) -> bytes:
+def picture(
+    pixels: Any, form: str, mode: str | None = None, **options: Any
+) -> bytes:
     """Return a picture file of an array, in a format of Pillow."""
     image = Image.fromarray(np.asarray(pixels))
     if mode is not None:
@@ -44,10 +46,17 @@ def colours(seed: int, rows: int = 24, columns: int = 32) -> Any:
 def drawn(images: int = 6) -> Drawn:
     """Return a small concept set in memory."""
     random = np.random.default_rng(7)
-    concepts = (Concept("cat", "object"), Concept("dog", "object"), Concept("tail", "part"))
-    pictures = [Image.fromarray(colours(seed, SIZE, SIZE)) for seed in range(images)]
+    concepts = (
+        Concept("cat", "object"),
+        Concept("dog", "object"),
+        Concept("tail", "part"),
+    )
+    pictures = [
+        Image.fromarray(colours(seed, SIZE, SIZE)) for seed in range(images)
+    ]
     annotations = [
-        Annotation([random.integers(0, 4, (SIZE // 2, SIZE // 2))]) for _ in range(images)
+        Annotation([random.integers(0, 4, (SIZE // 2, SIZE // 2))])
+        for _ in range(images)
     ]
     identity = Identity("drawn", "drawn", "1", "abc")
     return Drawn(identity, ("object", "part"), concepts, pictures, annotations)

@@ -7,13 +7,13 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from onnx import TensorProto, helper
-from small_models import model_of, random_weights
-
 from fuzz.cases import Numbers, Reader, Sample
 from fuzz.mutators.messages import MESSAGES
 from fuzz.readers import runs
 from fuzz.readers.made import SIZE, drawn, feed_of
+from onnx import TensorProto, helper
+from small_models import model_of, random_weights
+
 from nd_plugin import ModelOptions, Settings, open_model
 from nd_plugin.engine.run import run
 from nd_plugin.plugins.layer_patterns import has_units
@@ -25,10 +25,14 @@ SETTINGS = Settings(quantiles=(0.05,), top_images=2, limit=4)
 def _convolutions() -> bytes:
     """Return two convolutions with normalisation, pooling and a classifier."""
     nodes = [
-        helper.make_node("Conv", ["image", "w1", "b1"], ["c1"], pads=[1] * 4, strides=[2, 2]),
+        helper.make_node(
+            "Conv", ["image", "w1", "b1"], ["c1"], pads=[1] * 4, strides=[2, 2]
+        ),
         helper.make_node("BatchNormalization", ["c1", "s", "o", "m", "v"], ["n1"]),
         helper.make_node("Relu", ["n1"], ["r1"]),
-        helper.make_node("MaxPool", ["r1"], ["p1"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node(
+            "MaxPool", ["r1"], ["p1"], kernel_shape=[2, 2], strides=[2, 2]
+        ),
         helper.make_node("Conv", ["p1", "w2"], ["c2"], pads=[1] * 4),
         helper.make_node("GlobalAveragePool", ["c2"], ["g"]),
         helper.make_node("Flatten", ["g"], ["f"]),
@@ -113,8 +117,14 @@ def _loop() -> bytes:
 
 def make_samples(folder: Path) -> Sequence[Sample]:
     """Return small models."""
-    contents = {"convolutions": _convolutions(), "tokens": _tokens(), "loop": _loop()}
-    return [Sample(name, {"net.onnx": content}) for name, content in contents.items()]
+    contents = {
+        "convolutions": _convolutions(),
+        "tokens": _tokens(),
+        "loop": _loop(),
+    }
+    return [
+        Sample(name, {"net.onnx": content}) for name, content in contents.items()
+    ]
 
 
 def read(folder: Path, random: Random) -> Numbers:
@@ -135,4 +145,6 @@ def find_problem(folder: Path, numbers: Numbers) -> str:
     return "" if "layers" in numbers else runs.find_problem(folder, numbers)
 
 
-ONNX = Reader("onnx", make_samples, read, {".onnx": MESSAGES}, find_problem=find_problem)
+ONNX = Reader(
+    "onnx", make_samples, read, {".onnx": MESSAGES}, find_problem=find_problem
+)

@@ -9,11 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
-from made_ratings import complete_study, vote
-
 from fuzz.cases import Numbers, Reader, Sample
 from fuzz.mutators.json_values import JSON
 from fuzz.mutators.tables import TABLES
+from made_ratings import complete_study, vote
+
 from nd_plugin.rating.phrases import read_descriptions
 from nd_plugin.rating.table import rating_table
 from nd_plugin.rating.vote_import import FORMAT, read_votes
@@ -63,7 +63,11 @@ def read(folder: Path, random: Random) -> Numbers:
     if (folder / "study.sqlite").exists():
         return _read_study(folder / "study.sqlite")
     if (folder / "descriptions.csv").exists():
-        return {"descriptions": read_descriptions(folder / "descriptions.csv", {"conv": 2, "fc": 3})}
+        return {
+            "descriptions": read_descriptions(
+                folder / "descriptions.csv", {"conv": 2, "fc": 3}
+            )
+        }
     name = "votes.csv" if (folder / "votes.csv").exists() else "votes.json"
     return {"votes": read_votes(folder / name, STUDY)}
 
@@ -91,5 +95,9 @@ def find_problem(folder: Path, numbers: Numbers) -> str:
 
 
 RATINGS = Reader(
-    "ratings", make_samples, read, {".json": JSON, ".csv": TABLES}, find_problem=find_problem
+    "ratings",
+    make_samples,
+    read,
+    {".json": JSON, ".csv": TABLES},
+    find_problem=find_problem,
 )

@@ -12,13 +12,12 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from fuzz.cases import Mutation, Numbers, Reader, Sample, read_files
+from fuzz.mutators.archives import STATES, change_picture
+from fuzz.mutators.json_values import JSON
 from made_folds import with_error_bars
 from made_pictures import make_pictures
 
-from fuzz.cases import Numbers, Reader, Sample, read_files
-from fuzz.mutators.archives import STATES, change_picture
-from fuzz.mutators.json_values import JSON
-from fuzz.cases import Mutation
 from nd_plugin import (
     Concept,
     Dissection,
@@ -102,16 +101,23 @@ def numbers_of(dissection: Dissection) -> dict[str, Any]:
     numbers: dict[str, Any] = {}
     for name in (*ARRAYS, "category_pixels"):
         array = getattr(dissection, name)
-        numbers[name] = None if array is None else (array.dtype.str, array.tobytes())
+        numbers[name] = None if array is None else _plain(array)
     numbers["concepts"] = dissection.concepts
+    numbers["categories"] = dissection.categories
     numbers["names"] = dissection.image_names
     numbers["min_iou"] = dissection.settings.min_iou
     return numbers
 
 
+def _plain(array: Any) -> tuple[str, tuple[int, ...], bytes]:
+    return array.dtype.str, array.shape, array.tobytes()
+
+
 def show_terminal(layers: Sequence[Dissection], random: Random) -> None:
     """Draw the report of a terminal."""
-    terminal.to_text([layer.report() for layer in layers], random.choice((20, 80, 200)))
+    terminal.to_text(
+        [layer.report() for layer in layers], random.choice((20, 80, 200))
+    )
 
 
 def show_svg(layers: Sequence[Dissection], random: Random) -> None:
@@ -166,34 +172,52 @@ def read(folder: Path, random: Random) -> Numbers:
 
 def find_problem(folder: Path, numbers: Numbers) -> str:
     """Return what is impossible in the numbers of a run, or differs from its files."""
-    for layer, own in numbers.items():
-        arrays = {
-            name: np.frombuffer(own[name][1], own[name][0]) for name in ARRAYS
-        }
-        problem = _impossible(arrays, own)
+    for layer, content in numbers.items():
+        arrays = {}
+        for name in ARRAYS:
+            dtype, shape, data = content[name]
+            arrays[name] = np.frombuffer(data, dtype).reshape(shape)
+        problem = _wrong_shape(arrays, content) or _impossible(arrays, content)
         if problem:
             return f"{problem}: layer {layer!r}"
     return ""
 
 
-def _impossible(arrays: dict[str, Any], own: dict[str, Any]) -> str:
-    units = len(arrays["thresholds"])
-    concepts = own["concepts"]
+def _wrong_shape(arrays: dict[str, Any], content: dict[str, Any]) -> str:
+    lengths = {
+        "u": len(arrays["thresholds"]),
+        "c": len(content["concepts"]),
+        "k": len(content["categories"]),
+        "t": arrays["top_images"].shape[-1],
+    }
+    for name, (dtype, axes) in ARRAYS.items():
+        shape = tuple(lengths[axis] for axis in axes)
+        if arrays[name].shape != shape or arrays[name].dtype.name != dtype:
+            return f"{name} of another shape or type"
+    return ""
+
+
+def _impossible(arrays: dict[str, Any], content: dict[str, Any]) -> str:
     if any((arrays[name] < 0).any() for name in COUNTS):
         return "a negative count"
     if not np.isfinite(arrays["thresholds"]).all():
         return "a threshold that is not finite"
-    if len(concepts) and units:
-        intersection = arrays["intersection"].reshape(units, len(concepts))
-        if (intersection > arrays["concept_area"]).any():
-            return "an intersection larger than its concept"
-        largest = arrays["unit_area"].reshape(units, -1).max(axis=1, initial=0)
-        if (intersection.max(axis=1, initial=0) > largest).any():
-            return "an intersection larger than its unit's area"
+    categories = content["categories"]
+    columns = [
+        categories.index(concept.category) for concept in content["concepts"]
+    ]
+    if (arrays["intersection"] > arrays["concept_area"]).any():
+        return "an intersection larger than its concept"
+    if (arrays["intersection"] > arrays["unit_area"][:, columns]).any():
+        return "an intersection larger than its unit's area"
     top = arrays["top_images"]
-    if ((top < 0) | (top >= len(own["names"]))).any():
+    if ((top < 0) | (top >= len(content["names"]))).any():
         return "a top image that is none of the images"
-    if not 0 <= own["min_iou"] <= 1:
+    # -inf is the maximum of a map that is minus infinity all over
+    activations = arrays["top_activations"]
+    if (np.isnan(activations) | (activations == np.inf)).any():
+        return "a top activation that is no number"
+    if not 0 <= content["min_iou"] <= 1:
         return "an IoU limit out of range"
     return ""
 

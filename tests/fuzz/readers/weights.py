@@ -13,15 +13,15 @@ import numpy as np
 import torch
 import weight_writers as writers
 from drawn import Net
-from safetensors.torch import save
-from torch import Tensor, nn
-
 from fuzz.cases import Mutation, Numbers, Reader, Sample
 from fuzz.mutators.archives import ARCHIVES, ARRAYS, of_member
 from fuzz.mutators.json_values import JSON
 from fuzz.mutators.messages import MESSAGES
 from fuzz.mutators.pickles import PICKLES
 from fuzz.mutators.safetensors_header import SAFETENSORS
+from safetensors.torch import save
+from torch import Tensor, nn
+
 from nd_plugin import ModelOptions, open_model
 from nd_plugin.bases.opening import read_basis
 
@@ -77,17 +77,26 @@ def weights_samples(folder: Path) -> Sequence[Sample]:
     net = Net()
     state = net.state_dict()
     float_state = {name: tensor.clone() for name, tensor in state.items()}
-    wrapped = {"state_dict": state, "arch": "Net", "epoch": 3, "best": torch.tensor(0.5)}
+    wrapped = {
+        "state_dict": state,
+        "arch": "Net",
+        "epoch": 3,
+        "best": torch.tensor(0.5),
+    }
     contents = {
         "plain.pt": _torch_file(state),
         "wrapped.pth": _torch_file(wrapped),
         "old.pth.tar": _torch_file(wrapped, _use_new_zipfile_serialization=False),
-        "python2.pth.tar": writers.python2_file(float_state, {"arch": writers.text("net")}),
+        "python2.pth.tar": writers.python2_file(
+            float_state, {"arch": writers.text("net")}
+        ),
         "net.safetensors": save(float_state, {"format": "pt"}),
         "new.caffemodel": _caffe_file(),
         "old.caffemodel": _old_caffe_file(),
     }
-    return [Sample(name, {f"{name}": content}) for name, content in contents.items()]
+    return [
+        Sample(name, {f"{name}": content}) for name, content in contents.items()
+    ]
 
 
 def read_weights(folder: Path, random: Random) -> Numbers:
@@ -111,8 +120,15 @@ def bases_samples(folder: Path) -> Sequence[Sample]:
     weight = random.normal(size=(6, 5)).astype(np.float32)
     bias = random.normal(size=6).astype(np.float32)
     before = random.normal(size=5).astype(np.float32)
-    tensors = {"W_enc": weight.T.copy(), "b_enc": bias, "b_dec": before, "threshold": bias**2}
-    torch_tensors = {name: torch.from_numpy(array) for name, array in tensors.items()}
+    tensors = {
+        "W_enc": weight.T.copy(),
+        "b_enc": bias,
+        "b_dec": before,
+        "threshold": bias**2,
+    }
+    torch_tensors = {
+        name: torch.from_numpy(array) for name, array in tensors.items()
+    }
     encoder = {"encoder.weight": weight, "encoder.bias": bias, "pre_bias": before}
     configuration = {
         "architecture": "standard",
@@ -138,7 +154,9 @@ def bases_samples(folder: Path) -> Sequence[Sample]:
 def read_bases(folder: Path, random: Random) -> Numbers:
     """Read a basis, and see maps in it."""
     paths = sorted(folder.glob("basis.*")) or [folder / "basis.npz"]
-    basis = read_basis(f"{paths[0]}{random.choice(('', '', '?k=2', '?transpose=true'))}")
+    basis = read_basis(
+        f"{paths[0]}{random.choice(('', '', '?k=2', '?transpose=true'))}"
+    )
     if basis.units is not None and basis.units < 100:
         basis.transform(torch.ones(2, basis.units, 3, 3))
     return {"basis": basis.fingerprint}
