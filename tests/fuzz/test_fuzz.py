@@ -18,6 +18,7 @@ READERS = (
     "broden",
     "masks",
     "mask-pictures",
+    "strict-masks",
     "pictures",
     "onnx",
     "runs",

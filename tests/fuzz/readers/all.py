@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from fuzz.readers.checkpoints import CHECKPOINTS
 from fuzz.readers.command_texts import COMMAND_TEXTS
-from fuzz.readers.concept_sets import BRODEN, MASK_PICTURES, MASKS, PICTURES
+from fuzz.readers.concept_sets import (
+    BRODEN,
+    MASK_PICTURES,
+    MASKS,
+    PICTURES,
+    STRICT_MASKS,
+)
 from fuzz.readers.experiment_files import EXPERIMENTS
 from fuzz.readers.foreign_tables import FOREIGN_TABLES
 from fuzz.readers.onnx_models import ONNX
@@ -18,6 +24,7 @@ READERS = {
         BRODEN,
         MASKS,
         MASK_PICTURES,
+        STRICT_MASKS,
         PICTURES,
         ONNX,
         RUNS,

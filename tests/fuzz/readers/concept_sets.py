@@ -17,10 +17,10 @@ from nd_plugin import Settings, open_concepts
 MOST_IMAGES = 6
 
 
-def read_set(spec: str) -> Numbers:
+def read_set(spec: str, *, strict: bool = False) -> Numbers:
     """Open a set and decode its first images, as a run does."""
     concepts = open_concepts(spec)
-    feed = feed_of(concepts, Settings(limit=MOST_IMAGES))
+    feed = feed_of(concepts, Settings(limit=MOST_IMAGES, strict=strict))
     numbers: Numbers = {"concepts": concepts.concepts}
     batches = feed.images_from(0, annotated=True, small_pictures=True)
     for batch in batches:
@@ -31,11 +31,11 @@ def read_set(spec: str) -> Numbers:
     return numbers
 
 
-def reader_of(spec: str) -> Callable[[Path, Random], Numbers]:
+def reader_of(spec: str, *, strict: bool = False) -> Callable[[Path, Random], Numbers]:
     """Return the reading of a set in the current folder."""
 
     def read(folder: Path, random: Random) -> Numbers:
-        return read_set(spec)
+        return read_set(spec, strict=strict)
 
     return read
 
@@ -97,7 +97,7 @@ def broden_samples(folder: Path) -> Sequence[Sample]:
 
 
 def mask_samples(folder: Path) -> Sequence[Sample]:
-    """Return sets of one image and masks of every kind."""
+    """Return sets of one image and a mask, of every kind."""
     random = np.random.default_rng(3)
     values = random.integers(0, 2, (12, 16)).astype(np.uint8)
     kinds = {
@@ -115,6 +115,11 @@ def mask_samples(folder: Path) -> Sequence[Sample]:
         Sample(name, {**tables, "set/masks/object/a.png": content})
         for name, content in kinds.items()
     ]
+
+
+def strict_mask_samples(folder: Path) -> Sequence[Sample]:
+    """Return those sets of one mask that are read."""
+    return [sample for sample in mask_samples(folder) if sample.name != "colour"]
 
 
 def picture_samples(folder: Path) -> Sequence[Sample]:
@@ -165,6 +170,15 @@ MASK_PICTURES = Reader(
     mask_samples,
     READ_MASKS,
     {".png": PNG},
+    fixed=(".csv", "images/a.png"),
+)
+# under --strict the checksums of masks are checked
+STRICT_MASKS = Reader(
+    "strict-masks",
+    strict_mask_samples,
+    reader_of("masks:set", strict=True),
+    {".png": PNG},
+    has_checksums=True,
     fixed=(".csv", "images/a.png"),
 )
 PICTURES = Reader(
