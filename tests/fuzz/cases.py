@@ -127,6 +127,24 @@ def make_case(
     return Case(reader.name, seed, sample.name, files, tuple(steps), is_repaired)
 
 
+def make_case_of(
+    reader: Reader, samples: Sequence[Sample], mutation_name: str, seed: int
+) -> Case:
+    """Return a case of a seed that is changed once, by a mutation of the reader's own."""
+    random = random_of(reader, seed)
+    candidates: list[tuple[Sample, str, Mutation]] = []
+    for sample in samples:
+        for name in sample.files:
+            for mutation in _mutations_of(reader, name):
+                if mutation.name == mutation_name:
+                    candidates.append((sample, name, mutation))
+    sample, name, mutation = random.choice(candidates)
+    content = sample.files[name] or b""
+    files = {**sample.files, name: mutation.mutate(content, random)}
+    step = f"{name}: {mutation_name}"
+    return Case(reader.name, seed, sample.name, files, (step,), mutation.repairs)
+
+
 def _change(
     reader: Reader, files: Files, plain: Sequence[Mutation], random: Random
 ) -> tuple[str, bool]:

@@ -10,18 +10,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from fuzz.cases import (
     Case,
-    Files,
     Reader,
     Sample,
     make_case,
-    read_files,
-    write_files,
+    make_case_of,
 )
+from fuzz.findings import corpus_case, corpus_entries, save_finding
 from fuzz.harness import (
     ACCEPTED,
     FINDINGS,
@@ -35,11 +35,10 @@ from fuzz.harness import (
 from fuzz.mutators.plain import PLAIN
 from fuzz.readers.all import READERS
 
-CORPUS = Path(__file__).parent / "corpus"
-# beside a finding's files: the sample that they replace files of
-DESCRIPTION = "case.json"
 COLUMNS = ("cases", REFUSED, ACCEPTED, *FINDINGS, "MiB", "s", "wall s")
 SAVED_OF_A_ROOT = 2
+# readings of a finding: what is done with what was read is chosen at random
+READINGS = 6
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--reader", action="append", choices=list(READERS), help="[all]")
     add("--seed", type=int, default=0, help="first seed [0]; each case has its own")
     add("--processes", type=int, default=1, help="workers at a time [1]")
+    add("--mutation", help="change each case once, by this; see the mutators")
     add("--seconds", type=float, help="stop a reader after that many seconds")
     add("--save", type=Path, help="folder for the files of findings")
     add(
@@ -81,9 +81,10 @@ def _fuzz(reader: Reader, options: argparse.Namespace) -> Tally:
     expected = expected_numbers(reader, samples) if reader.has_checksums else {}
     if options.corpus:
         return _read_corpus(reader, samples, expected, options)
-    task = Task(
-        reader, lambda seed: make_case(reader, samples, PLAIN, seed), expected
-    )
+    make = partial(make_case, reader, samples, PLAIN)
+    if options.mutation:
+        make = partial(make_case_of, reader, samples, options.mutation)
+    task = Task(reader, make, expected)
     saved: dict[str, int] = {}
     end = time.monotonic() + (options.seconds or 1e9)
 
@@ -97,7 +98,10 @@ def _fuzz(reader: Reader, options: argparse.Namespace) -> Tally:
                 file=sys.stderr,
             )
         if options.save and saved[outcome.root] <= SAVED_OF_A_ROOT:
-            save_finding(options.save, reader, samples, outcome, expected)
+            case = make(outcome.seed)
+            if not options.mutation:
+                case = _minimal(reader, samples, outcome, expected)
+            save_finding(options.save, case, samples, outcome)
 
     tally = Tally(reader.name)
     step = 500
@@ -119,101 +123,33 @@ def _merge(tally: Tally, part: Tally) -> None:
     tally.wall_seconds += part.wall_seconds
 
 
-def corpus_entries(reader: str) -> list[Path]:
-    """Return the folders of a reader's findings."""
-    return sorted(
-        path.parent for path in (CORPUS / reader).glob(f"*/{DESCRIPTION}")
-    )
-
-
 def _read_corpus(
     reader: Reader,
     samples: Sequence[Sample],
     expected: dict[str, dict[str, object]],
     options: argparse.Namespace,
 ) -> Tally:
-    """Read the findings of a reader again; a finding's number is its seed."""
+    """Read the findings of a reader again, each `READINGS` times."""
     entries = corpus_entries(reader.name)
     cases = [
         corpus_case(reader, samples, entry, seed)
         for seed, entry in enumerate(entries)
     ]
-    task = Task(reader, lambda seed: cases[seed], expected)
+    task = Task(
+        reader,
+        lambda seed: replace(cases[seed // READINGS], seed=seed),
+        expected,
+    )
 
     def report(outcome: Outcome) -> None:
         if outcome.kind in FINDINGS:
-            name = entries[outcome.seed].name
+            name = entries[outcome.seed // READINGS].name
             print(
                 f"{reader.name}/{name}: {outcome.kind}\n{outcome.text}",
                 file=sys.stderr,
             )
 
-    return run_cases(task, range(len(cases)), options.processes, report)
-
-
-def corpus_case(
-    reader: Reader, samples: Sequence[Sample], entry: Path, seed: int
-) -> Case:
-    """Return the case of a finding: a sample, with the finding's files in place of its own."""
-    description = json.loads((entry / DESCRIPTION).read_text(encoding="utf-8"))
-    files: Files = {}
-    for sample in samples:
-        if sample.name == description["sample"]:
-            files = dict(sample.files)
-    for name in description["missing"]:
-        files.pop(name, None)
-    for name in description["folders"]:
-        files[name] = None
-    own = read_files(entry)
-    del own[DESCRIPTION]
-    files.update(own)
-    return Case(
-        reader.name,
-        description.get("seed", seed) if seed < 0 else seed,
-        description["sample"],
-        files,
-        tuple(description["steps"]),
-        description["is_repaired"],
-    )
-
-
-def save_finding(
-    folder: Path,
-    reader: Reader,
-    samples: Sequence[Sample],
-    outcome: Outcome,
-    expected: dict[str, dict[str, object]],
-) -> None:
-    """Save the files of a finding that differ from its sample's, without steps that do nothing."""
-    case = _minimal(reader, samples, outcome, expected)
-    originals = next(
-        sample.files for sample in samples if sample.name == case.sample
-    )
-    name = "".join(
-        c if c.isalnum() else "_" for c in f"{outcome.kind}_{outcome.root}"
-    )
-    target = folder / reader.name / f"{name[:80]}_{outcome.seed}"
-    changed: Files = {
-        path: content
-        for path, content in case.files.items()
-        if content is not None and originals.get(path) != content
-    }
-    write_files(changed, target)
-    description = {
-        "sample": case.sample,
-        "seed": outcome.seed,
-        "steps": list(case.steps),
-        "is_repaired": case.is_repaired,
-        "missing": [path for path in originals if path not in case.files],
-        "folders": [
-            path for path, content in case.files.items() if content is None
-        ],
-    }
-    target.mkdir(parents=True, exist_ok=True)
-    (target / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
-    (target / "outcome.txt").write_text(
-        f"{outcome.kind}\n{outcome.root}\n{outcome.text}\n"
-    )
+    return run_cases(task, range(READINGS * len(cases)), options.processes, report)
 
 
 def _minimal(

@@ -13,6 +13,7 @@ import pytest
 
 FUZZ = Path(__file__).parent
 CORPUS = FUZZ / "corpus"
+READINGS = 6  # of each finding, see `command`
 CASES = 30  # of each reader; CONTRIBUTING.md has the command of the long run
 READERS = (
     "broden",
@@ -93,7 +94,7 @@ def test_what_was_found_is_mended(corpus_run: dict[str, Any], entry: str) -> Non
     findings = [
         f"{finding['kind']}: {finding['root']}\n{finding['text']}"
         for finding in tally["findings"]
-        if finding["seed"] == number
+        if finding["seed"] // READINGS == number
     ]
     assert not findings, findings[0]
-    assert tally["cases"] > number
+    assert tally["cases"] >= READINGS * (number + 1)

@@ -76,6 +76,8 @@ def make_samples(folder: Path) -> Sequence[Sample]:
 
 def read(folder: Path, random: Random) -> Numbers:
     """Run the command that a file of words holds."""
+    if not (folder / WORDS_FILE).is_file():
+        return {}
     torch.manual_seed(0)
     words = os.fsdecode((folder / WORDS_FILE).read_bytes()).split("\n")
     # an argument of a process holds no such character

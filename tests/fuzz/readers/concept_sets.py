@@ -31,7 +31,9 @@ def read_set(spec: str, *, strict: bool = False) -> Numbers:
     return numbers
 
 
-def reader_of(spec: str, *, strict: bool = False) -> Callable[[Path, Random], Numbers]:
+def reader_of(
+    spec: str, *, strict: bool = False
+) -> Callable[[Path, Random], Numbers]:
     """Return the reading of a set in the current folder."""
 
     def read(folder: Path, random: Random) -> Numbers:
