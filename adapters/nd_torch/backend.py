@@ -86,7 +86,8 @@ def _open_text(text: str, options: ModelOptions) -> TorchModel:
         text if options.weights is None else f"{text}, weights {options.weights}"
     )
     opened = TorchModel.of_module(loaded.module, source, loaded.preprocess, device)
-    return replace(opened, opening_notes=(*opened.opening_notes, *loaded.notes))
+    notes = (*opened.opening_notes, *loaded.notes)
+    return replace(opened, opening_notes=notes, is_from_text=True)
 
 
 def _open_object(model: Any, device: str) -> TorchModel:
@@ -117,6 +118,7 @@ class TorchModel(Splittable):
     buffers: Mapping[str, Tensor]  # copies of the root's, as of the opening
     backend: str = "torch"
     chosen_precision: str | None = None
+    is_from_text: bool = False  # not an object of the caller's
 
     @classmethod
     def of_module(

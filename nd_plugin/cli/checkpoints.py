@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nd_plugin.cli import console
+from nd_plugin.contracts.provenance import Provenance
+from nd_plugin.engine.part_run import StateSaver
+from nd_plugin.engine.run import OpenState
+from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput
 from nd_plugin.machine.process_group import SingleProcess, started_by_torchrun
 from nd_plugin.machine.termination import Terminated
@@ -20,7 +24,18 @@ from nd_plugin.resuming.checkpoint import (
     IMAGES_BETWEEN_CHECKPOINTS,
     CheckpointFolder,
 )
-from nd_plugin.resuming.saved_state import folders_with_state, has_state
+from nd_plugin.resuming.run_description import check_same, describe
+from nd_plugin.resuming.saved_state import (
+    folders_with_state,
+    has_state,
+    remove_checkpoint,
+)
+from nd_plugin.storage.durable_files import is_real_folder, remove_empty
+from nd_plugin.storage.partial_folder import (
+    check_not_live,
+    part_folders,
+    partial_folder,
+)
 
 
 @dataclass(frozen=True)
@@ -54,9 +69,15 @@ class RunFolders:
         )
 
 
-def partial_folder(output: Path) -> Path:
-    """Return the folder of the checkpoints of all processes."""
-    return Path(f"{output}.partial")
+def remove_checkpoints(output: Path) -> None:
+    """Remove the checkpoints of a run that is finished; nothing else that lies with them."""
+    partial = partial_folder(output)
+    if not is_real_folder(partial):
+        return
+    for folder in part_folders(output):
+        remove_checkpoint(folder)
+    if not remove_empty(partial):
+        console.say(f"{partial} holds other things than checkpoints, and is left")
 
 
 def open_checkpoints(
@@ -70,8 +91,9 @@ def open_checkpoints(
 ) -> CheckpointFolder:
     """Return the folder of this process's checkpoints, once all processes may begin.
 
-    Raises BadInput where another run was interrupted there.
+    Raises BadInput where another run was interrupted there, or is at work.
     """
+    check_not_live(folders.output)
     has_checkpoint = has_state(folders.state)
     if not (resume and has_checkpoint):
         _check_interrupted(folders, resume=resume, overwrite=overwrite)
@@ -79,6 +101,29 @@ def open_checkpoints(
         console.say("no checkpoint found; starting from scratch")
     group.wait()  # no process saves a checkpoint before all have looked for one
     return CheckpointFolder(folders.state, feed, every_images, resume)
+
+
+def opened_alike(checkpoints: CheckpointFolder, group: SingleProcess) -> OpenState:
+    """Return a function that opens the state once all processes are known to do the same work.
+
+    It raises BadInput, in all of them, that names the first process with other work.
+    """
+
+    def open_state(
+        layers: tuple[str, ...], run_provenance: Provenance
+    ) -> tuple[StateSaver, State]:
+        own = describe(checkpoints.feed, layers, run_provenance)
+        first, *others = group.gather(json.loads(json.dumps(own)))
+        for rank, description in enumerate(others, 1):
+            check_same(
+                first,
+                description,
+                f"the run of rank {rank} is another than that of rank 0: it",
+                ignored=["shard", "source", "versions"],
+            )
+        return checkpoints.open_state(layers, run_provenance)
+
+    return open_state
 
 
 def _check_interrupted(
@@ -93,7 +138,7 @@ def _check_interrupted(
     if overwrite:
         is_first_part = folders.state.name.startswith("1-")
         for folder in of_other_size if is_first_part else ():
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_checkpoint(folder)
         return
     if of_other_size:
         raise BadInput(

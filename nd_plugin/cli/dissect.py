@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from nd_plugin.cli import console, parsing
 from nd_plugin.cli.checkpoints import (
     RunFolders,
     open_checkpoints,
-    partial_folder,
+    opened_alike,
     progress_saved,
+    remove_checkpoints,
     remove_if_empty,
 )
 from nd_plugin.cli.experiments.bases import open_in_bases, see_in_bases
@@ -26,6 +26,7 @@ from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.run import observe, run
 from nd_plugin.errors import BadInput, NDError, RunInvalid
+from nd_plugin.machine import termination
 from nd_plugin.machine.process_group import SingleProcess, joined
 from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.layer_patterns import choose_layers
@@ -110,6 +111,9 @@ def dissect(
             group,
         )
         job = _choose_work(opened_model, layers, feed, bases, group, plot)
+        run_folder.check_layer_paths(
+            output, job.layers, feed.settings.all_quantiles
+        )
         if finished_run and _is_same_run(
             output, finished_run, job, overwrite=overwrite
         ):
@@ -194,7 +198,7 @@ def _run_with_checkpoints(
         overwrite=overwrite,
     )
     if run_options.shard:
-        _run_shard(job, folders, checkpoints)
+        _run_shard(job, folders, checkpoints, overwrite=overwrite)
     else:
         _run_and_save(job, output, checkpoints, as_json=as_json)
     remove_if_empty(folders.partial)
@@ -243,7 +247,7 @@ def _report_finished_run(
     output: Path, dissections: Sequence[Dissection], *, as_json: bool
 ) -> None:
     # The last process may have been interrupted after it had saved the run.
-    shutil.rmtree(partial_folder(output), ignore_errors=True)
+    remove_checkpoints(output)
     show_dissections(dissections, as_json=as_json)
     console.say(f"{output} is complete (nd report {output})")
 
@@ -251,28 +255,36 @@ def _report_finished_run(
 def _run_and_save(
     job: Job, output: Path, checkpoints: CheckpointFolder, *, as_json: bool
 ) -> None:
-    with progress_saved(checkpoints), _progress_shown(job.group) as progress:
-        dissections = run(
-            job.model,
-            job.layers,
-            job.feed,
-            progress,
-            group=job.group,
-            open_state=checkpoints.open_state,
-        )
-    if job.group.rank == 0:
-        save_and_report(output, dissections, as_json=as_json)
-        job.plot.write(dissections)
-    job.group.wait()  # checkpoints are needed until the run is saved
-    checkpoints.remove()
+    with ExitStack() as stack:
+        with progress_saved(checkpoints), _progress_shown(job.group) as progress:
+            dissections = run(
+                job.model,
+                job.layers,
+                job.feed,
+                progress,
+                group=job.group,
+                open_state=opened_alike(checkpoints, job.group),
+            )
+            # signals wait until the run is saved
+            stack.enter_context(termination.saving())
+        if job.group.rank == 0:
+            save_and_report(output, dissections, as_json=as_json)
+            job.plot.write(dissections)
+        job.group.wait()  # checkpoints are needed until the run is saved
+        checkpoints.remove()
+    termination.grant_request()
 
 
 def _run_shard(
-    job: Job, folders: RunFolders, checkpoints: CheckpointFolder
+    job: Job,
+    folders: RunFolders,
+    checkpoints: CheckpointFolder,
+    *,
+    overwrite: bool,
 ) -> None:
     with progress_saved(checkpoints), _progress_shown(job.group) as progress:
         observe(job.model, job.layers, job.feed, progress, checkpoints.open_state)
-        checkpoints.hand_over(folders.target)
+        checkpoints.hand_over(folders.target, overwrite=overwrite)
     if folders.state == folders.target:
         outcome = f"{folders.output} is complete"
     else:

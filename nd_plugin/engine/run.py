@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -36,7 +36,13 @@ from nd_plugin.engine.part_run import PartRun, Progress, StateSaver, silent
 from nd_plugin.engine.passes import observe as observe_images
 from nd_plugin.engine.report_data.collected import collects_small_pictures
 from nd_plugin.engine.state import State
-from nd_plugin.errors import BadInput, ModelFailed, RunFailed
+from nd_plugin.errors import (
+    BadInput,
+    ModelFailed,
+    NDError,
+    ProcessLost,
+    RunFailed,
+)
 from nd_plugin.machine.allocator import retain_memory
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import threads
@@ -111,7 +117,28 @@ def open_run(
             closing(_remaining(images, images_from, state))
         )
         part_run.first_pass_batches = remaining
-        yield part_run, run_provenance
+        with _saved_after_a_loss(part_run):
+            yield part_run, run_provenance
+
+
+@contextmanager
+def _saved_after_a_loss(part_run: PartRun) -> Iterator[None]:
+    """Save the state of a run that a dead worker ends: that is noticed between two batches."""
+    try:
+        yield
+    except ProcessLost:
+        _save_what_is_done(part_run)
+        raise
+
+
+def _save_what_is_done(part_run: PartRun) -> None:
+    """Save the state, between two batches, if that is possible."""
+    if not part_run.state.batches:
+        return
+    with suppress(NDError, MemoryError, torch.OutOfMemoryError):
+        # a checkpoint holds no pending maps
+        part_run.strategy.finish(part_run)
+        part_run.saver.save(part_run.state)
 
 
 @contextmanager
@@ -223,15 +250,16 @@ def run(
         model,
         layers,
         feed,
-        progress,
+        group.noting(progress),
         open_state,
         small_pictures=collects_small_pictures(feed),
     )
     with opening as opened_run:
         part_run, run_provenance = opened_run
         earlier_seconds = part_run.state.seconds
-        observe_images(part_run)
-        combined = combine([part_run], group)
+        with group.saving(partial(_save_what_is_done, part_run)):
+            observe_images(part_run)
+            combined = combine([part_run], group)
         run_provenance = _add_notes(run_provenance, part_run.strategy.notes)
     seconds = max(group.gather(earlier_seconds + time.monotonic() - start))
     return dissections(

@@ -13,6 +13,7 @@ from nd_plugin.contracts.provenance import Identity, Settings
 from nd_plugin.errors import BadInput
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import run_folder
+from nd_plugin.results.atomic_files import recovered
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import RUN
 from nd_plugin.resuming.run_description import (
@@ -27,7 +28,8 @@ def load_finished_run(folder: Path) -> list[Dissection] | None:
 
     Raises RunInvalid for a run that is damaged.
     """
-    if not (folder / RUN).is_file():
+    run_folder.check_place(folder)
+    if not (recovered(folder) / RUN).is_file():
         return None
     return run_folder.load_run(folder)
 

@@ -30,9 +30,11 @@ from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import Part, parse_part
+from nd_plugin.results.atomic_files import recovered
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import STATE
 from nd_plugin.resuming import saved_state
+from nd_plugin.resuming.count_checks import check_vocabulary
 from nd_plugin.resuming.run_description import PICTURE_SETTINGS, check_same
 
 
@@ -72,7 +74,7 @@ def load(folders: Sequence[Path]) -> list[Shard]:
     shards: list[Shard] = []
     try:
         for run_folder in folders:
-            for folder in within(run_folder):
+            for folder in within(recovered(run_folder)):
                 _check_is_shard(folder, len(folders))
                 saved = saved_state.load(folder, cpu, append=False)
                 shards.append(Shard(folder, *saved))
@@ -166,6 +168,8 @@ def merge(
     first = shards[0]
     model = _in_recorded_precision(first.run_description, model)
     _check_inputs(first.run_description, concepts, model)
+    for shard in shards:
+        check_vocabulary(shard.state, concepts, shard.folder)
     feed = _whole_feed(first.run_description, concepts, model, workers, memory)
     layers = tuple(first.run_description["layers"])
     opened_probe: AbstractContextManager[Probe | None] = nullcontext()
