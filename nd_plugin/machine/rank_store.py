@@ -68,4 +68,6 @@ def open_store(timeout: float) -> tuple[Any, int, int]:
         raise ProcessLost(
             f"torchrun's store cannot be reached ({first_line(error)}); {REMEDY}"
         ) from error
-    return dist.PrefixStore("nd_plugin", store), rank, size
+    # which torch's types do not list
+    distributed: Any = dist
+    return distributed.PrefixStore("nd_plugin", store), rank, size

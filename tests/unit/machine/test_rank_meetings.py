@@ -154,7 +154,7 @@ def test_a_failed_operation_says_who_is_lost() -> None:
     waiting = in_thread(second.meet)
     with (
         pytest.raises(
-            ProcessLost, match="another process is lost .*closed by peer"
+            ProcessLost, match=r"another process is lost .*closed by peer"
         ),
         first.communication(),
     ):
