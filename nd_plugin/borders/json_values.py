@@ -17,6 +17,7 @@ from typing import (
     NoReturn,
     TypeVar,
     Union,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -88,7 +89,7 @@ def read_record(kind: type[Record], value: Any, place: str) -> Record:
     itself raises.
     """
     entries = object_of(value, place)
-    hints = _hints(kind)
+    hints = _hints(cast(Any, kind))
     unknown = [name for name in entries if name not in hints]
     if unknown:
         raise ValueError(
