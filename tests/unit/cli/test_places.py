@@ -256,3 +256,16 @@ class TestLeftovers:
         assert done.returncode in (1, 2), done.stderr
         for name in files:
             assert (tmp_path / "place" / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["a" * 5000, f"{LONG}:{LONG}", f"{LONG}.onnx"])
+def test_a_model_and_concepts_with_long_names(nd: Any, text: str) -> None:
+    """The default folder of the run is named after them."""
+    for arguments in (
+        (text, "-c", "shapes"),
+        ("nowhere:net", "-c", f"masks:{text}"),
+    ):
+        done = nd("dissect", *arguments, "-l", "1")
+        # 1: what opens the concepts has failed, and says so
+        assert done.returncode in (1, 2), done.stderr
+        assert done.stderr.startswith("nd: ")
