@@ -89,6 +89,8 @@ class Planted:
 class Probe:
     model: Planted
     layers: tuple[str, ...]
+    # its images are numbers of planted maps, which noise is not
+    noise_run = NoiseRun.none()
 
     @property
     def geometries(self) -> Mapping[str, Geometry]:

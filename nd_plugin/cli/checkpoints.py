@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,12 +14,36 @@ from nd_plugin.errors import BadInput
 from nd_plugin.machine.process_group import SingleProcess, started_by_torchrun
 from nd_plugin.machine.termination import Terminated
 from nd_plugin.probe_data.batches import Feed
-from nd_plugin.probe_data.parts import Part
+from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
 from nd_plugin.resuming.checkpoint import (
     IMAGES_BETWEEN_CHECKPOINTS,
     CheckpointFolder,
 )
+from nd_plugin.resuming.leftovers import remove_checkpoint
 from nd_plugin.resuming.saved_state import folders_with_state, has_state
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of how a dissection is run; only the batch size can change numbers, by rounding."""
+
+    batch_size: int | None = None
+    workers: int | None = None
+    memory: int | None = None
+    device_memory: int | None = None
+    every_images: int | None = None
+    resume: bool = False
+    shard: str | None = None
+
+    @property
+    def part(self) -> Part:
+        """Part of the concept set: a shard, or the whole."""
+        return parse_part(self.shard) if self.shard else WHOLE
+
+    @property
+    def resume_shard(self) -> bool:
+        """Whether a shard is to be continued, or found finished."""
+        return self.resume and self.shard is not None
 
 
 @dataclass(frozen=True)
@@ -93,7 +116,7 @@ def _check_interrupted(
     if overwrite:
         is_first_part = folders.state.name.startswith("1-")
         for folder in of_other_size if is_first_part else ():
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_checkpoint(folder)
         return
     if of_other_size:
         raise BadInput(

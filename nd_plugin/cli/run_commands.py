@@ -79,6 +79,7 @@ def dissect(
 ) -> None:
     """Dissect layers of a model on a concept set: print a report and save the run."""
     from nd_plugin.cli import dissect, parsing
+    from nd_plugin.cli.checkpoints import RunOptions
     from nd_plugin.cli.views.plot_files import PlotRequest
     from nd_plugin.contracts.provenance import Settings
 
@@ -99,7 +100,7 @@ def dissect(
             **pictures.settings(),
         ),
         preprocess_values=preprocessing.values(),
-        run_options=dissect.RunOptions(
+        run_options=RunOptions(
             **passes.limits(), **checkpoints.values(), shard=shard
         ),
         plot=PlotRequest.of(plot, plot_kind, shard),

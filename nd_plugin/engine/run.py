@@ -24,6 +24,8 @@ from typing import Any
 import torch
 
 from nd_plugin.accelerator.device_memory import DeviceMemory
+from nd_plugin.contracts.data_files import Contents, hash_contents
+from nd_plugin.contracts.model_traits import traits_of
 from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.contracts.precision import computed_precision
 from nd_plugin.contracts.provenance import Provenance, Settings
@@ -41,6 +43,7 @@ from nd_plugin.machine.allocator import retain_memory
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import threads
 from nd_plugin.probe_data.batches import Batches, Feed
+from nd_plugin.probe_data.workers import LARGEST_DEFAULT, cores
 from nd_plugin.results.dissection import Dissection
 
 OpenState = Callable[[tuple[str, ...], Provenance], tuple[StateSaver, State]]
@@ -77,6 +80,7 @@ def open_run(
         stack.enter_context(_explain_exhaustion(model.device))
         stack.enter_context(torch.no_grad())
         stack.enter_context(retain_memory())
+        contents = verify_data(feed, progress)
         on_device = uses_device_strategy(model.device)
         annotated = on_device and counts
         # images are decoded while the model is opened, which takes some forward passes
@@ -92,7 +96,7 @@ def open_run(
         _check_reliable(probe, feed.settings)
         # an error of the model's own
         identity.result()
-        run_provenance = _starting_provenance(model, feed, probe)
+        run_provenance = starting_provenance(model, feed, probe, contents)
         saver, state = open_state(probe.layers, run_provenance)
         part_run = PartRun(
             feed=feed,
@@ -137,13 +141,24 @@ def _check_reliable(probe: Probe, settings: Settings) -> None:
         )
 
 
-def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
+def verify_data(feed: Feed, progress: Progress = silent) -> Contents:
+    """Hash the contents of the probe data set's files, where the settings ask for it."""
+    if not feed.settings.verify_data:
+        return Contents()
+    threads = min(cores(), LARGEST_DEFAULT)
+    return hash_contents(feed.concepts, feed.images, progress, threads)
+
+
+def starting_provenance(
+    model: Model, feed: Feed, probe: Probe, contents: Contents
+) -> Provenance:
     """Return the provenance of a run that starts now; geometry and seconds follow."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     notes = [
         *feed.preprocess.notes,
         *model.notes,
         *getattr(feed.concepts, "notes", ()),
+        *contents.notes,
         *getattr(probe, "notes", ()),
         *getattr(probe, "unreliable", ()),
     ]
@@ -160,6 +175,8 @@ def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
         notes=tuple(dict.fromkeys(notes)),
         extra={"batch_size": feed.batch_size, "workers": feed.workers},
         precision=computed_precision(model),
+        traits=traits_of(model, probe, feed.preprocess),
+        contents=contents.fingerprint,
     )
 
 
@@ -232,7 +249,8 @@ def run(
         earlier_seconds = part_run.state.seconds
         observe_images(part_run)
         combined = combine([part_run], group)
-        run_provenance = _add_notes(run_provenance, part_run.strategy.notes)
+        notes = (*part_run.saver.notes, *part_run.strategy.notes)
+        run_provenance = _add_notes(run_provenance, notes)
     seconds = max(group.gather(earlier_seconds + time.monotonic() - start))
     return dissections(
         part_run, combined, replace(run_provenance, seconds=round(seconds, 3))

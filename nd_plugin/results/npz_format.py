@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nd_plugin.contracts.concept_sets import Concept
-from nd_plugin.contracts.provenance import Identity, Provenance, Settings, Skipped
+from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
 from nd_plugin.errors import RunInvalid
 from nd_plugin.results.activation_histograms import ActivationHistograms
 from nd_plugin.significance import stored_arrays
@@ -136,21 +136,12 @@ def _fields(metadata: dict[str, Any]) -> dict[str, Any]:
         "concepts": tuple(_concept(fields) for fields in metadata["concepts"]),
         "skipped": tuple(Skipped(**fields) for fields in metadata["skipped"]),
         "settings": Settings(**metadata["settings"]),
-        "provenance": _provenance(metadata["provenance"]),
+        "provenance": Provenance.parse(metadata["provenance"]),
     }
 
 
 def _concept(fields: dict[str, Any]) -> Concept:
     return Concept(fields["name"], fields["category"], tuple(fields["synonyms"]))
-
-
-def _provenance(fields: dict[str, Any]) -> Provenance:
-    model = Identity(**fields["model"])
-    concept_set = Identity(**fields["concept_set"])
-    notes = tuple(fields["notes"])
-    return Provenance(
-        **{**fields, "model": model, "concept_set": concept_set, "notes": notes}
-    )
 
 
 def _check_arrays(

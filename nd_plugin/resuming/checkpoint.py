@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,11 +27,8 @@ from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import atomic_files
 from nd_plugin.results.folder_names import LOCK_FILE, STATE, state_files
 from nd_plugin.resuming import saved_state
-from nd_plugin.resuming.run_description import (
-    PICTURE_SETTINGS,
-    check_same,
-    describe,
-)
+from nd_plugin.resuming.run_description import describe
+from nd_plugin.resuming.same_run import check_same_contents, check_same_run
 from nd_plugin.resuming.saved_state import has_state
 
 IMAGES_BETWEEN_CHECKPOINTS = 2000  # by default
@@ -50,6 +47,7 @@ class CheckpointSaver(StateSaver):
     run_description: Mapping[str, Any]  # see `run_description.describe`
     run_provenance: Mapping[str, Any]
     every_images: int | None = None
+    notes: Sequence[str] = ()
     _images_since_save: int = field(default=0, init=False)
     # Of a clock that runs on while the system's time is set; the start, before the first save.
     _last_save_seconds: float = field(default_factory=time.monotonic, init=False)
@@ -153,6 +151,8 @@ class CheckpointFolder:
     resume: bool = True  # continue the folder's interrupted run; else discard it
     # the content belongs to this run
     owns_content: bool = field(default=False, init=False)
+    # on what could not be compared with the checkpoint
+    remarks: list[str] = field(default_factory=list, init=False)
     _lock: ExitStack = field(default_factory=ExitStack, init=False)
 
     def open_state(
@@ -170,7 +170,11 @@ class CheckpointFolder:
         state = self._load_or_start(run_description, run_provenance.device)
         self.owns_content = True
         saver = CheckpointSaver(
-            self.folder, run_description, asdict(run_provenance), self.every_images
+            self.folder,
+            run_description,
+            asdict(run_provenance),
+            self.every_images,
+            notes=self.remarks,
         )
         return saver, state
 
@@ -203,17 +207,19 @@ class CheckpointFolder:
         """Load the state, to continue it. Raises BadInput if it is of a different run."""
         saved = saved_state.load(self.folder, device, append=True)
         try:
-            check_same(
-                saved.run_description,
-                run_description,
-                f"the run in {self.folder}",
-                # the same data may lie in another folder by now; pictures are taken at the end
-                ignored=["source", *PICTURE_SETTINGS],
-            )
+            self._check_same(saved.run_description, run_description)
         except BadInput:
             saved.state.close()
             raise
         return saved.state
+
+    def _check_same(
+        self, saved: Mapping[str, Any], requested: Mapping[str, Any]
+    ) -> None:
+        """Check that two descriptions are of the same run. Raises BadInput."""
+        subject = f"the run in {self.folder}"
+        self.remarks = check_same_run(saved, requested, subject)
+        check_same_contents(saved["contents"], requested["contents"], subject)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

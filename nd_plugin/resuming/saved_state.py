@@ -28,7 +28,7 @@ from nd_plugin.errors import RunInvalid
 from nd_plugin.results.folder_names import STATE, state_files
 from nd_plugin.resuming.state_arrays import pack, unpack
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 class SavedState(NamedTuple):
@@ -89,6 +89,17 @@ def load(folder: Path, device: torch.device, *, append: bool) -> SavedState:
             state = unpack(metadata, arrays, folder, device)
         _open_candidates(state, append=append)
     return SavedState(metadata["described"], metadata["made"], state)
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read what a saved state records of its run, and nothing else. Raises RunInvalid."""
+    with (
+        _errors_as_run_invalid(folder),
+        np.load(folder / STATE, allow_pickle=False) as arrays,
+    ):
+        metadata = json.loads(arrays["metadata"].tobytes().decode())
+        _check_format(folder, metadata["format"])
+        return dict(metadata["described"])
 
 
 @contextmanager

@@ -40,7 +40,7 @@ from nd_plugin import (
     open_model,
 )
 from nd_plugin.candidates.map_file import CandidateFile
-from nd_plugin.cli.dissect import RunOptions
+from nd_plugin.cli.checkpoints import RunOptions
 from nd_plugin.cli.dissect import dissect as dissect_command
 from nd_plugin.engine.report_data import collected
 from nd_plugin.engine.run import open_run, run

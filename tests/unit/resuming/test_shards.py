@@ -29,6 +29,7 @@ from nd_plugin import (
     open_model,
 )
 from nd_plugin.cli import dissect
+from nd_plugin.cli.checkpoints import RunOptions
 from nd_plugin.engine.part_run import Progress, silent
 from nd_plugin.engine.run import observe, run
 from nd_plugin.probe_data.batches import Feed
@@ -570,7 +571,7 @@ class TestCommands:
     """What `nd dissect --shard` and `nd merge` do, in this process."""
 
     def dissect(self, folder: Path, shard: str | None, **how: Any) -> None:
-        work = dissect.RunOptions(
+        work = RunOptions(
             BATCH, 0, resume=how.pop("resume", False), shard=shard
         )
         options = {
