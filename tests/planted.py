@@ -18,6 +18,7 @@ from nd_plugin import (
     ConceptSet,
     Geometry,
     Identity,
+    NoiseRun,
     Preprocess,
 )
 from nd_plugin.contracts.models import LayerDescription

@@ -31,6 +31,7 @@ from nd_plugin.cli.options.shared import (
     Plot,
     PlotKind,
     Quantiles,
+    VerifyData,
     Weights,
     Workers,
 )
@@ -64,6 +65,7 @@ def dissect(
     pictures: Pictures,
     significance: Significance,
     reading: Reading,
+    verify_data: VerifyData = False,
     checkpoints: Checkpoints,
     shard: Annotated[
         str | None,
@@ -95,6 +97,7 @@ def dissect(
             min_iou=min_iou,
             limit=limit,
             **masks.settings(),
+            verify_data=verify_data,
             **reading.settings(),
             **significance.settings(),
             **pictures.settings(),

@@ -88,13 +88,13 @@ def open_run(
             feed.images_from, annotated=annotated, small_pictures=small_pictures
         )
         images = stack.enter_context(closing(images_from(0)))
-        # weights are hashed meanwhile, which takes as long for large models
+        # weights are hashed and files measured meanwhile, which may take as long
         pool = stack.enter_context(ThreadPoolExecutor(1))
-        identity = pool.submit(lambda: model.identity)
+        identity = pool.submit(lambda: (model.identity, feed.concepts.identity))
         with threads(torch.get_num_threads() - feed.workers):
             probe = stack.enter_context(model.probe(layers, feed.preprocess.size))
         _check_reliable(probe, feed.settings)
-        # an error of the model's own
+        # an error of the model's or the data's own
         identity.result()
         run_provenance = starting_provenance(model, feed, probe, contents)
         saver, state = open_state(probe.layers, run_provenance)

@@ -479,7 +479,7 @@ def test_a_damaged_state_is_refused(attempts: Attempts, kind: str) -> None:
     path.write_bytes(damaged(path.read_bytes())[kind])
     with pytest.raises(
         RunInvalid,
-        match="has format 4, but this nd_plugin reads 3"
+        match="has format 5, but this nd_plugin reads 4"
         if kind == "of another format"
         else "damaged",
     ) as error:
