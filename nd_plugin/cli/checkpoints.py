@@ -101,7 +101,7 @@ def open_checkpoints(
     if resume and group.rank == 0 and not has_checkpoint:
         console.say("no checkpoint found; starting from scratch")
     group.wait()  # no process saves a checkpoint before all have looked for one
-    return CheckpointFolder(folders.state, feed, every_images, resume)
+    return CheckpointFolder(folders.state, feed, every_images, resume, group)
 
 
 def _check_interrupted(

@@ -23,12 +23,17 @@ from nd_plugin.engine.part_run import StateSaver
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, NotSaved
 from nd_plugin.machine import termination
+from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import atomic_files
 from nd_plugin.results.folder_names import LOCK_FILE, STATE, state_files
 from nd_plugin.resuming import saved_state
 from nd_plugin.resuming.run_description import describe
-from nd_plugin.resuming.same_run import check_same_contents, check_same_run
+from nd_plugin.resuming.same_run import (
+    check_same_contents,
+    check_same_group,
+    check_same_run,
+)
 from nd_plugin.resuming.saved_state import has_state
 
 IMAGES_BETWEEN_CHECKPOINTS = 2000  # by default
@@ -149,6 +154,8 @@ class CheckpointFolder:
     feed: Feed
     every_images: int | None = None  # between checkpoints; see `CheckpointSaver`
     resume: bool = True  # continue the folder's interrupted run; else discard it
+    # the processes that share the run
+    group: SingleProcess = field(default_factory=SingleProcess)
     # the content belongs to this run
     owns_content: bool = field(default=False, init=False)
     # on what could not be compared with the checkpoint
@@ -160,11 +167,12 @@ class CheckpointFolder:
     ) -> tuple[CheckpointSaver, State]:
         """Lock the folder, and return its saver and the state to begin with.
 
-        Raises BadInput if another process works in the folder, or if it holds other files or the
-        state of a different run; RunInvalid for a damaged state; NotSaved if the folder cannot be
-        written.
+        Raises BadInput if another process works in the folder, if it holds other files or the state
+        of a different run, or if a process of the group does something else; RunInvalid for a
+        damaged state; NotSaved if the folder cannot be written.
         """
         run_description = describe(self.feed, layers, run_provenance)
+        check_same_group(run_description, self.group)
         self._check_only_state_files()
         self._lock_folder()
         state = self._load_or_start(run_description, run_provenance.device)

@@ -16,6 +16,7 @@ from nd_plugin.contracts.reproducibility import (
     TOLERANCE,
 )
 from nd_plugin.errors import BadInput
+from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.resuming.run_description import (
     PICTURE_SETTINGS,
     as_stored,
@@ -93,6 +94,22 @@ def _unknown_traits(
     ]
 
 
+def check_same_group(description: Mapping[str, Any], group: SingleProcess) -> None:
+    """Check that all processes of a group run the same model on the same data.
+
+    Machines may hold other versions of either. Every process raises the same BadInput.
+    """
+    if group.size == 1:
+        return
+    first, *others = group.gather(as_stored(description))
+    for rank, of_process in enumerate(others, start=1):
+        subject = (
+            f"process {rank} of torchrun does not share the run of process 0: it"
+        )
+        check_same_run(of_process, first, subject, ignored=["shard", "device"])
+        check_same_contents(of_process["contents"], first["contents"], subject)
+
+
 def check_same_contents(stored: str, requested: str, subject: str) -> None:
     """Check the contents of images and masks, as fingerprints; "" was not verified.
 
@@ -139,7 +156,7 @@ def check_same_maps(
                 f"{subject} differs in what the model computes: for the same images of noise, "
                 f"layer {layer!r} differs by {difference:.2g} of its activations, and rounding "
                 f"explains {tolerance:g}. The weights are the same, so the code of the model or an "
-                "option is not"
+                "option is not: use the model that the run began with, or start anew"
             )
     return remarks
 

@@ -571,9 +571,7 @@ class TestCommands:
     """What `nd dissect --shard` and `nd merge` do, in this process."""
 
     def dissect(self, folder: Path, shard: str | None, **how: Any) -> None:
-        work = RunOptions(
-            BATCH, 0, resume=how.pop("resume", False), shard=shard
-        )
+        work = RunOptions(BATCH, 0, resume=how.pop("resume", False), shard=shard)
         options = {
             "options": ModelOptions("cpu"),
             "settings": Settings(0.05),
