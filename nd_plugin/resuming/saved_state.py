@@ -95,7 +95,8 @@ def read_description(folder: Path) -> dict[str, Any]:
     """Read what a saved state records of its run, and nothing else. Raises RunInvalid."""
     with (
         _errors_as_run_invalid(folder),
-        np.load(folder / STATE, allow_pickle=False) as arrays,
+        (folder / STATE).open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
     ):
         metadata = json.loads(arrays["metadata"].tobytes().decode())
         _check_format(folder, metadata["format"])
