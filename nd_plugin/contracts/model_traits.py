@@ -57,13 +57,24 @@ def signed_sums(maps: Tensor) -> tuple[float, ...]:
     changes one of them. What is not finite counts as 0.
     """
     values = maps.detach().cpu().double().flatten().numpy()
-    finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    signed = finite * _signs(len(finite))
-    missing = -len(signed) % SUMS
-    table = np.pad(signed, (0, missing)).reshape(-1, SUMS)
-    sums = table.sum(0) / np.sqrt(max(len(values), 1))
-    # of values near the largest float64
-    return tuple(np.nan_to_num(sums, nan=0.0, posinf=0.0, neginf=0.0).tolist())
+    with np.errstate(invalid="ignore", over="ignore"):
+        sums = _sum_columns(values)
+    if not np.isfinite(sums).all():
+        sums = _sum_columns(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0))
+    scaled = sums / np.sqrt(max(len(values), 1))
+    # an infinite one is of values near the largest float64
+    return tuple(np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0).tolist())
+
+
+def _sum_columns(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the sums of every 64th of ``values`` (any,), with signs; (64,)."""
+    signed = values * _signs(len(values))
+    whole_rows = len(signed) - len(signed) % SUMS
+    sums = np.zeros(SUMS)
+    sums += signed[:whole_rows].reshape(-1, SUMS).sum(0)
+    last_row = signed[whole_rows:]
+    sums[: len(last_row)] += last_row
+    return sums
 
 
 @lru_cache(maxsize=4)

@@ -45,9 +45,9 @@ def test_the_order_of_units_matters() -> None:
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 def test_what_is_not_finite_counts_as_0(value: float) -> None:
     broken = MAPS.clone()
-    broken[0, 0] = value
+    broken[0] = value
     zeroed = MAPS.clone()
-    zeroed[0, 0] = 0
+    zeroed[0] = 0
     assert signed_sums(broken) == signed_sums(zeroed)
 
 
