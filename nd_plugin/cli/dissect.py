@@ -166,6 +166,9 @@ def _run_with_checkpoints(
         job.group.size,
         resume_shard=run_options.resume_shard,
     )
+    if run_options.shard and folders.state != folders.target:
+        # other shards in the output are no reason to replace what is in its place
+        run_folder.check_target(folders.target, overwrite=overwrite)
     checkpoints = open_checkpoints(
         folders,
         job.feed,

@@ -26,7 +26,12 @@ from nd_plugin.machine import termination
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import atomic_files
-from nd_plugin.results.folder_names import LOCK_FILE, STATE, state_files
+from nd_plugin.results.folder_names import (
+    LOCK_FILE,
+    STATE,
+    is_run_folder,
+    state_files,
+)
 from nd_plugin.resuming import saved_state
 from nd_plugin.resuming.run_description import describe
 from nd_plugin.resuming.same_run import (
@@ -269,11 +274,17 @@ class CheckpointFolder:
     def hand_over(self, target: Path) -> None:
         """Move the finished state of a shard to its folder, within `guarded`.
 
-        A folder ``target`` that exists already is replaced, whatever it holds; the caller has
-        checked it (`run_folder.check_target`). Raises NotSaved.
+        A folder ``target`` that exists already is replaced; the caller has asked whether it may be
+        (`run_folder.check_target`). Raises NotSaved, also for one that holds other things than a
+        run.
         """
         if target.resolve() == self.folder.resolve():
             return
+        if target.is_dir() and not is_run_folder(target):
+            raise NotSaved(
+                f"{target} holds other things than a run, and is not replaced; the shard is saved "
+                f"in {self.folder}"
+            )
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)

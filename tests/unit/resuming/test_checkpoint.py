@@ -32,6 +32,7 @@ from nd_plugin import (
     LayerDissection,
     ModelOptions,
     NonFiniteActivation,
+    NotSaved,
     Preprocess,
     RunInvalid,
     Settings,
@@ -1027,6 +1028,17 @@ class TestHandOver:
         attempts.interrupted(BATCHES)
         (tmp_path / "link").symlink_to(attempts.folder.parent)
         attempts.keeping().hand_over(tmp_path / "link" / attempts.folder.name)
+        assert (attempts.folder / STATE).is_file()
+
+    def test_files_of_others_are_not_replaced(
+        self, attempts: Attempts, tmp_path: Path
+    ) -> None:
+        attempts.interrupted(BATCHES)
+        (tmp_path / "shard").mkdir()
+        (tmp_path / "shard" / "thesis.tex").write_text("mine")
+        with pytest.raises(NotSaved, match="holds other things than a run"):
+            attempts.keeping().hand_over(tmp_path / "shard")
+        assert (tmp_path / "shard" / "thesis.tex").read_text() == "mine"
         assert (attempts.folder / STATE).is_file()
 
     def test_a_lock_of_the_next_process_is_not_removed(

@@ -660,6 +660,17 @@ class TestCommands:
         self.merge([tmp_path / "1", tmp_path / "2"], tmp_path / "merged")
         assert len(run_folder.load_run(tmp_path / "merged")) == 1
 
+    def test_resuming_a_shard_does_not_replace_those_of_several_processes(
+        self, tmp_path: Path
+    ) -> None:
+        """Two processes wrote into the folder that one is to resume in."""
+        self.dissect(tmp_path / "1", "1/2")
+        (tmp_path / "both").mkdir()
+        (tmp_path / "1").rename(tmp_path / "both" / "1-of-2")
+        with pytest.raises(BadInput, match="exists already"):
+            self.dissect(tmp_path / "both", "1/2", resume=True)
+        assert (tmp_path / "both" / "1-of-2" / STATE).is_file()
+
     def test_a_finished_shard_is_not_run_again_by_resume(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
