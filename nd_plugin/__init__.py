@@ -68,6 +68,8 @@ if TYPE_CHECKING:
     from nd_plugin.errors import NonFiniteActivation as NonFiniteActivation
     from nd_plugin.errors import NotSaved as NotSaved
     from nd_plugin.errors import PluginConflict as PluginConflict
+    from nd_plugin.errors import PluginFailed as PluginFailed
+    from nd_plugin.errors import ProcessLost as ProcessLost
     from nd_plugin.errors import RunFailed as RunFailed
     from nd_plugin.errors import RunInvalid as RunInvalid
     from nd_plugin.errors import Unavailable as Unavailable
@@ -77,6 +79,10 @@ if TYPE_CHECKING:
     from nd_plugin.errors import nearest as nearest
     from nd_plugin.explain.explanation import Explanation as Explanation
     from nd_plugin.explain.explanation import Explanations as Explanations
+    from nd_plugin.foreign_code import Signal as Signal
+    from nd_plugin.foreign_code import describe_error as describe_error
+    from nd_plugin.foreign_code import is_failure as is_failure
+    from nd_plugin.foreign_code import translating_errors as translating_errors
     from nd_plugin.machine.size_groups import groups_by_size as groups_by_size
     from nd_plugin.model_inputs.first_operations import (
         FirstOperations as FirstOperations,
@@ -84,6 +90,18 @@ if TYPE_CHECKING:
     from nd_plugin.pictures.files import PictureSize as PictureSize
     from nd_plugin.pictures.files import measure_picture as measure_picture
     from nd_plugin.pictures.files import read_picture as read_picture
+    from nd_plugin.pictures.folder_listing import FolderListing as FolderListing
+    from nd_plugin.pictures.folder_listing import list_files as list_files
+    from nd_plugin.pictures.masks import check_aspect as check_aspect
+    from nd_plugin.pictures.masks import check_mask_format as check_mask_format
+    from nd_plugin.pictures.masks import read_mask as read_mask
+    from nd_plugin.pictures.opening import open_picture as open_picture
+    from nd_plugin.pictures.png_checksums import (
+        checked_checksums as checked_checksums,
+    )
+    from nd_plugin.pictures.relative_names import NamedFiles as NamedFiles
+    from nd_plugin.pictures.relative_names import check_relative as check_relative
+    from nd_plugin.pictures.stored_integers import strips_of as strips_of
     from nd_plugin.plugins.hookspecs import hookimpl as hookimpl
     from nd_plugin.plugins.opening import SpecText as SpecText
     from nd_plugin.plugins.opening import call_with_options as call_with_options
@@ -92,9 +110,6 @@ if TYPE_CHECKING:
     from nd_plugin.preprocess import Preprocess as Preprocess
     from nd_plugin.probe_data.originals import Originals as Originals
     from nd_plugin.probe_data.tables import TableLine as TableLine
-    from nd_plugin.probe_data.tables import check_aspect as check_aspect
-    from nd_plugin.probe_data.tables import check_mask_format as check_mask_format
-    from nd_plugin.probe_data.tables import read_mask as read_mask
     from nd_plugin.probe_data.tables import read_table as read_table
     from nd_plugin.receptive_fields import composition as composition
     from nd_plugin.receptive_fields import geometry as geometry
@@ -174,6 +189,8 @@ _HOMES = {
         "NonFiniteActivation",
         "NotSaved",
         "PluginConflict",
+        "PluginFailed",
+        "ProcessLost",
         "RunFailed",
         "RunInvalid",
         "Unavailable",
@@ -183,9 +200,21 @@ _HOMES = {
         "nearest",
     ],
     "explain.explanation": ["Explanation", "Explanations"],
+    "foreign_code": [
+        "Signal",
+        "describe_error",
+        "is_failure",
+        "translating_errors",
+    ],
     "machine.size_groups": ["groups_by_size"],
     "model_inputs.first_operations": ["FirstOperations"],
     "pictures.files": ["PictureSize", "measure_picture", "read_picture"],
+    "pictures.folder_listing": ["FolderListing", "list_files"],
+    "pictures.masks": ["check_aspect", "check_mask_format", "read_mask"],
+    "pictures.opening": ["open_picture"],
+    "pictures.png_checksums": ["checked_checksums"],
+    "pictures.relative_names": ["NamedFiles", "check_relative"],
+    "pictures.stored_integers": ["strips_of"],
     "plugins.hookspecs": ["hookimpl"],
     "plugins.opening": [
         "SpecText",
@@ -195,13 +224,7 @@ _HOMES = {
     ],
     "preprocess": ["Preprocess"],
     "probe_data.originals": ["Originals"],
-    "probe_data.tables": [
-        "TableLine",
-        "check_aspect",
-        "check_mask_format",
-        "read_mask",
-        "read_table",
-    ],
+    "probe_data.tables": ["TableLine", "read_table"],
     "receptive_fields.chosen_layout": ["split_axes"],
     "receptive_fields.geometry": ["Axis", "Geometry"],
     "receptive_fields.layout": [

@@ -13,9 +13,12 @@
     │   └── PluginConflict       two plugins claim the same thing; names both distributions
     ├── RunFailed (RuntimeError) request that made sense and failed: exit 1
     │   ├── ModelFailed          exception in the model's forward pass; names the module
+    │   ├── PluginFailed         exception in a plugin, or an answer of a wrong type; names the
+    │   │                        plugin, its distribution and the place
     │   ├── NonFiniteActivation  NaN or infinity (minus infinity: in a whole map, or as a
     │   │                        threshold); names the unit
     │   ├── Unreadable           image or annotation cannot be read, under ``strict``
+    │   ├── ProcessLost          worker or process of torchrun died, or made no progress
     │   └── NotSaved             result could not be written
     └── Unavailable (RuntimeError)  backend or device missing on this machine: exit 3
 """
@@ -35,6 +38,8 @@ __all__ = [
     "NonFiniteActivation",
     "NotSaved",
     "PluginConflict",
+    "PluginFailed",
+    "ProcessLost",
     "RunFailed",
     "RunInvalid",
     "Unavailable",
@@ -93,12 +98,20 @@ class ModelFailed(RunFailed):
     """Exception in the model's forward pass."""
 
 
+class PluginFailed(RunFailed):
+    """Exception in a plugin's code, or an answer of a type that its contract does not have."""
+
+
 class NonFiniteActivation(RunFailed):
     """Activation that is NaN or infinite, or a unit that is minus infinity nearly everywhere."""
 
 
 class Unreadable(RunFailed):
     """Image or annotation that cannot be read, if ``strict`` forbids skipping it."""
+
+
+class ProcessLost(RunFailed):
+    """Worker, or process of torchrun, that died or made no progress; what is done is saved."""
 
 
 class NotSaved(RunFailed):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 from nd_plugin.plugins import host
+from nd_shapes.canvas import Canvas
+from nd_shapes.scenes import Shapes
 
+MOST_SCENES = 400  # up to 1 MB each
+SETS: dict[tuple[object, ...], Shapes] = {}  # by images, size and seed
+draw_scene = Shapes._draw
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -20,6 +27,25 @@ def real_data() -> Path:
         holding = "set ND_DATA to the folder that holds camvid/ and broden_camvid/"
         pytest.skip(f"no real data at {folder}: {holding}")
     return folder
+
+
+@lru_cache(maxsize=MOST_SCENES)
+def draw_once(shapes: Shapes, index: int) -> Canvas:
+    """Draw a scene, or remember it."""
+    return draw_scene(shapes, index)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scenes_are_drawn_once() -> Iterator[None]:
+    """Remember the scenes of `shapes`: tests would spend half of their time on drawing them."""
+
+    def draw(shapes: Shapes, index: int) -> Canvas:
+        options = (shapes._images, shapes._size, shapes._seed)
+        return draw_once(SETS.setdefault(options, shapes), index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Shapes, "_draw", draw)
+        yield
 
 
 @pytest.fixture

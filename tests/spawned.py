@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nd_plugin import BadInput, ConceptSet
-from nd_plugin.results import atomic_files
+from nd_plugin.storage import lock_file
 
 
 class Annotations:
@@ -27,9 +27,9 @@ class Annotations:
 
 
 def tell_of_lock(path: Path, messages: Any) -> None:
-    """Put into a queue what `atomic_files.alone` says of a lock file."""
+    """Put into a queue what `lock_file.alone` says of a lock file."""
     try:
-        with atomic_files.alone(path):
+        with lock_file.alone(path):
             messages.put("nothing")
     except BadInput as error:
         messages.put(str(error))

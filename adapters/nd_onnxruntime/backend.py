@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import torch
+from onnx import ModelProto
 from torch import Tensor
 
+from nd_onnxruntime.damage import check_order, reading
 from nd_onnxruntime.document import model_bytes, parse
 from nd_onnxruntime.feeding import find_feeds
 from nd_onnxruntime.first_operations import follow_image
@@ -29,9 +31,10 @@ from nd_onnxruntime.precision import (
 )
 from nd_onnxruntime.preprocessing import preprocess_of
 from nd_onnxruntime.probe import OnnxProbe, open_probe
-from nd_onnxruntime.sessions import choose_device
+from nd_onnxruntime.sessions import SessionDevice, choose_device
 from nd_onnxruntime.split_model import SplitAtLayer, only_images
 from nd_onnxruntime.splitter import Splitter
+from nd_onnxruntime.trial import try_out
 from nd_plugin import (
     BadInput,
     Identity,
@@ -51,14 +54,24 @@ class OnnxBackend:
         if options.weights is not None:
             raise BadInput("an ONNX file holds its weights; leave out --weights")
         device = choose_device(options.device)
+        with reading(_name_of(model)):
+            opened = self._read(model, options, device)
+        return opened.in_precision(options.precision)
+
+    def _read(
+        self, model: Any, options: ModelOptions, device: SessionDevice
+    ) -> OnnxModel:
+        """Read a file, and what it says of its images."""
         content = model_bytes(model)
         document = parse(model, content)
         graph = Graph(document.model)
+        check_order(document.source, lambda: graph.nodes)
+        try_out(document.source, document.model)
         image, operations = follow_image(
             document, graph, find_image_input(graph, options.input)
         )
         feeds = find_feeds(graph, image, options.feeds)
-        opened = OnnxModel(
+        return OnnxModel(
             identity=identify(document, content, image, feeds, device.provider),
             preprocess=preprocess_of(document.model, image, operations),
             loaded=LoadedModel(
@@ -66,7 +79,10 @@ class OnnxBackend:
             ),
             opening_notes=_feed_notes(image.name, options.feeds),
         )
-        return opened.in_precision(options.precision)
+
+
+def _name_of(model: Any) -> str:
+    return "the ModelProto" if isinstance(model, ModelProto) else str(model)
 
 
 def _feed_notes(image_name: str, feeds: Mapping[str, str]) -> tuple[str, ...]:
@@ -126,31 +142,43 @@ class OnnxModel:
     def layers(self, size: Size) -> Sequence[LayerDescription]:
         """Describe every value that depends on the image, by layer name, in order."""
         image_size = self.loaded.image.check_size(size)
-        return Listing(self.loaded, self.names).descriptions(image_size)
+        with self._surveying():
+            return Listing(self.loaded, self.names).descriptions(image_size)
 
     @contextmanager
     def probe(self, layers: Sequence[Any], size: Size) -> Iterator[OnnxProbe]:
         """Open a probe on layers given by name, for images of a size."""
         image_size = self.loaded.image.check_size(size)
-        requested = [self._layer(layer) for layer in layers]
-        yield open_probe(self.loaded, requested, image_size)
+        with self._surveying():
+            requested = [self._layer(layer) for layer in layers]
+            probe = open_probe(self.loaded, requested, image_size)
+        yield probe
 
     def outputs(self, *inputs: Any) -> Any:
         """Return the model's outputs for preprocessed images (image, channel, row, column)."""
         images = only_images(inputs)
-        return self._splitter.whole_model(self._size_of(images)).outputs(images)
+        with self._surveying():
+            whole_model = self._splitter.whole_model(self._size_of(images))
+        return whole_model.outputs(images)
 
     @contextmanager
     def rest(self, layer: Any, inputs: Sequence[Any]) -> Iterator[SplitAtLayer]:
         """Split the model at a layer, for images of the size of ``inputs``."""
         size = self._size_of(only_images(inputs))
-        yield self._splitter.split(self._layer(layer), size)
+        with self._surveying():
+            split = self._splitter.split(self._layer(layer), size)
+        yield split
 
     def linear_head(self, layer: Any, inputs: Sequence[Any]) -> LinearHead | None:
         """Return the linear head behind a layer, verified on noise; None where there is none."""
         size = self._size_of(only_images(inputs))
-        split = self._splitter.split(self._layer(layer), size)
-        return self._splitter.linear_head(split, size)
+        with self._surveying():
+            split = self._splitter.split(self._layer(layer), size)
+            return self._splitter.linear_head(split, size)
+
+    def _surveying(self) -> AbstractContextManager[None]:
+        """Return the border around what is found out of the graph. Raises ModelNotFound."""
+        return reading(self.identity.source, "be run in parts")
 
     def _layer(self, layer: Any) -> Layer:
         if not isinstance(layer, str):

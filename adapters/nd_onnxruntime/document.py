@@ -14,6 +14,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, inliner, numpy_helper
 
+from nd_onnxruntime.damage import check_functions, check_values
 from nd_onnxruntime.external_data import ExternalLocation, find_external_files
 from nd_onnxruntime.proto import external_tensors
 from nd_plugin import BadInput, ModelNotFound
@@ -96,11 +97,14 @@ def parse(source: ModelSource, content: bytes) -> Document:
     BadInput for external data outside the model's folder.
     """
     if isinstance(source, ModelProto):
-        return Document(source.graph.name or "ModelProto", _inlined(source), {})
+        name = source.graph.name or "ModelProto"
+        check_values(name, source)
+        return Document(name, _inlined(name, source), {})
     path = Path(source).expanduser()
     model = _parsed(path, content)
+    check_values(str(source), model)
     external = find_external_files(model, path.absolute().parent)
-    return Document(str(source), _inlined(model), external)
+    return Document(str(source), _inlined(str(source), model), external)
 
 
 def _file_bytes(path: Path) -> bytes:
@@ -136,5 +140,9 @@ def _parsed(path: Path, content: bytes) -> ModelProto:
     return model
 
 
-def _inlined(model: ModelProto) -> ModelProto:
-    return inliner.inline_local_functions(model) if model.functions else model
+def _inlined(source: str, model: ModelProto) -> ModelProto:
+    """Return a model with its functions written out. Raises ModelNotFound."""
+    if not model.functions:
+        return model
+    check_functions(source, model)
+    return inliner.inline_local_functions(model)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from onnx import ModelProto, TensorProto
 
+from nd_onnxruntime.damage import bytes_of
 from nd_onnxruntime.proto import external_tensors
 from nd_plugin import BadInput, ModelNotFound
+
+LONGEST_NUMBER = 20  # digits
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,10 @@ class ExternalLocation:
         """Read the entries of a tensor's ``external_data``."""
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
-        offset = int(entries.get("offset", 0))
-        length = int(entries["length"]) if "length" in entries else None
+        offset = _byte_count(tensor.name, "offset", entries.get("offset", "0"))
+        length = None
+        if "length" in entries:
+            length = _byte_count(tensor.name, "length", entries["length"])
         return cls(location, offset, length)
 
     def read(self, path: Path) -> bytes:
@@ -34,6 +39,16 @@ class ExternalLocation:
         with path.open("rb") as file:
             file.seek(self.offset)
             return file.read(-1 if self.length is None else self.length)
+
+
+def _byte_count(tensor_name: str, key: str, text: str) -> int:
+    """Read a number of bytes. Raises ModelNotFound."""
+    if not (text.isascii() and text.isdecimal() and len(text) < LONGEST_NUMBER):
+        raise ModelNotFound(
+            f"the model is damaged: the {key} of the external data of the tensor {tensor_name!r} "
+            f"is {text[:LONGEST_NUMBER]!r}, not a number of bytes"
+        )
+    return int(text)
 
 
 def find_external_files(model: ModelProto, folder: Path) -> dict[str, Path]:
@@ -47,12 +62,20 @@ def find_external_files(model: ModelProto, folder: Path) -> dict[str, Path]:
         data = ExternalLocation.of(tensor)
         if data.location not in files:
             files[data.location] = _path_inside(folder, data.location, tensor.name)
-        _check_length(files[data.location], data, tensor.name)
+        _check_length(files[data.location], data, tensor)
     return files
 
 
-def _check_length(path: Path, data: ExternalLocation, tensor_name: str) -> None:
-    end = data.offset + (data.length or 0)
+def _check_length(path: Path, data: ExternalLocation, tensor: TensorProto) -> None:
+    """Check that a tensor's bytes lie in its file, and fill its shape. Raises ModelNotFound."""
+    tensor_name = tensor.name
+    expected = bytes_of(tensor)
+    if None not in (expected, data.length) and data.length != expected:
+        raise ModelNotFound(
+            f"the model is damaged: the tensor {tensor_name!r} of shape {tuple(tensor.dims)} needs "
+            f"{expected:,} bytes, and {data.length:,} bytes of {path} are said to be it"
+        )
+    end = data.offset + (data.length or expected or 0)
     size = path.stat().st_size
     if size < end:
         raise ModelNotFound(

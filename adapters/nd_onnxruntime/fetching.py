@@ -10,8 +10,9 @@ import onnxruntime as ort
 
 from nd_onnxruntime.recorded_values import MAX_VALUE_ELEMENTS, Array
 from nd_onnxruntime.runtime_errors import one_line
+from nd_onnxruntime.time_limit import run_within_limit
 from nd_onnxruntime.unread_values import is_unreadable, read_shapes
-from nd_plugin import ModelFailed
+from nd_plugin import ModelFailed, NDError
 
 GROUP_BYTES = 2**28  # of values fetched from ONNX Runtime in one run
 ASSUMED_BYTES = 2**24  # of a value whose shape is not declared
@@ -39,10 +40,15 @@ def _run(
     batch_size: int,
 ) -> Sequence[Any]:
     """Compute the outputs called ``names``. Raises ModelFailed."""
+    images = "one image" if batch_size == 1 else f"{batch_size} images"
     try:
-        outputs: Sequence[Any] = session.run(names, inputs)
+        outputs: Sequence[Any] = run_within_limit(
+            lambda options: session.run(names, inputs, options),
+            f"the model's run on {images} of noise",
+        )
+    except NDError:
+        raise
     except Exception as error:  # ONNX Runtime's errors have no common base class
-        images = "one image" if batch_size == 1 else f"{batch_size} images"
         raise ModelFailed(
             f"the model failed on {images}: {one_line(error)}"
         ) from error

@@ -16,6 +16,7 @@ from nd_onnxruntime.image_input import CHANNELS, ImageInput
 from nd_onnxruntime.recorded_values import SHAPE_OPERATORS
 from nd_onnxruntime.sessions import CPU_DEVICE, open_session
 from nd_onnxruntime.subgraph import extract_subgraph
+from nd_onnxruntime.time_limit import TimeLimitExceeded, run_within_limit
 from nd_plugin import BadInput, FirstOperations, NDError
 
 Array = npt.NDArray[np.generic]
@@ -111,8 +112,10 @@ class Follower:
             return None
         try:
             return rule(self, node, value)
-        except (ValueError, IndexError):
-            # constants of another shape than that of an image's channels
+        except NDError:
+            raise
+        except Exception:
+            # constants of another shape than that of an image's channels, other attributes
             return None
 
     def _only_user(self, value: str) -> NodeProto | None:
@@ -136,9 +139,16 @@ class Follower:
             subgraph = extract_subgraph(self.graph, [value], [])
             document = self.document.of_subgraph(subgraph)
             session = open_session(document, CPU_DEVICE, ())
-            return np.asarray(session.run([value], {})[0])
-        except (NDError, RuntimeError):
-            # an operator that ONNX Runtime lacks
+            outputs = run_within_limit(
+                lambda options: session.run([value], {}, options),
+                f"{self.document.source}: the constant {value!r}",
+            )
+            return np.asarray(outputs[0])
+        except TimeLimitExceeded:
+            raise
+        except (
+            Exception
+        ):  # an operator that ONNX Runtime lacks, whose errors have no base
             return None
 
     def _numbers(self, value: str, channel_axis: int) -> list[float] | None:

@@ -32,6 +32,9 @@ PIXEL_RANGES = {
 }
 USUAL_TYPES = (torch.float32, torch.float16, torch.float64, torch.uint8)
 CHANNELS = (3, 1)  # of images: RGB and grey
+MOST_PIXELS = (
+    2**26
+)  # of an image, 8192 x 8192: a batch of two takes 1.5 GiB as floats
 UNKNOWN_SHAPE: Sequence[Dimension] = (None, None, None, None)
 
 
@@ -83,6 +86,11 @@ class ImageInput:
                 raise BadInput(
                     f"the model takes images of {fixed} pixels only, not {size[0]}x{size[1]}"
                 )
+        if size[0] * size[1] > MOST_PIXELS:
+            raise BadInput(
+                f"images of {size[0]}x{size[1]} pixels are too large: at most {MOST_PIXELS:,} "
+                "pixels are given to a model (is the file damaged?)"
+            )
         return size
 
     def noise(self, count: int, size: Size) -> Tensor:

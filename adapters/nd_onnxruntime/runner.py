@@ -16,7 +16,8 @@ from nd_onnxruntime.feeding import Feed
 from nd_onnxruntime.image_input import ImageInput
 from nd_onnxruntime.runtime_errors import one_line
 from nd_onnxruntime.sessions import SessionDevice
-from nd_plugin import ModelFailed
+from nd_onnxruntime.time_limit import ended_after_limit, new_run_options
+from nd_plugin import ModelFailed, NDError
 
 NUMPY_TYPES: dict[torch.dtype, type[np.generic]] = {
     torch.float32: np.float32,
@@ -71,11 +72,18 @@ class Runner:
 
     def _run(self, binding: ort.IOBinding, images: Tensor) -> None:
         """Run the session. Raises ModelFailed."""
+        options = self.stream.run_options or new_run_options()
+        count = len(images)
         try:
             if self.feeds:
                 # they are on the CPU, and are copied
                 binding.synchronize_inputs()
-            self.session.run_with_iobinding(binding, self.stream.run_options)
+            with ended_after_limit(
+                options, count, f"the model's run on {count} images"
+            ):
+                self.session.run_with_iobinding(binding, options)
+        except NDError:
+            raise
         except Exception as error:
             # ONNX Runtime's errors have no common base class
             shape = tuple(images.shape)

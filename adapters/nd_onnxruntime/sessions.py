@@ -178,12 +178,13 @@ def open_session(
             list(contents), list(contents.values()), lengths
         )
     ort.set_default_logger_severity(FATAL)
+    providers = _providers(device, stream or DeviceStream())
     try:
-        session = ort.InferenceSession(
-            document.model.SerializeToString(),
-            options,
-            providers=_providers(device, stream or DeviceStream()),
-        )
+        # it prints that it tries again without CUDA; what was wrong is raised in any case
+        with redirect_stdout(StringIO()):
+            session = ort.InferenceSession(
+                document.model.SerializeToString(), options, providers=providers
+            )
     except Exception as error:  # ONNX Runtime's errors have no common base class
         raise translate(error, document) from error
     if device.provider not in session.get_providers():

@@ -27,6 +27,7 @@ from nd_onnxruntime.recorded_values import (
 from nd_onnxruntime.rules import output_positions
 from nd_onnxruntime.sessions import CPU_DEVICE, open_session
 from nd_onnxruntime.subgraph import extract_subgraph
+from nd_onnxruntime.time_limit import TimeLimitExceeded
 from nd_onnxruntime.unread_values import UnreadValue
 from nd_onnxruntime.working_size import size_advice
 from nd_plugin import ModelFailed, ModelNotFound, NDError, Positions
@@ -62,6 +63,8 @@ def run_survey(
     """
     try:
         pair = _survey_batch(model, value_names, 2, size)
+    except TimeLimitExceeded:
+        raise
     except (ModelFailed, ModelNotFound):
         # shapes in the file may fit one image only
         return survey_one_image(model, value_names, size)
@@ -76,6 +79,8 @@ def survey_one_image(
     """Survey a model with one image. Raises ModelFailed, which names a size that works."""
     try:
         return _survey_batch(model, value_names, 1, size)
+    except TimeLimitExceeded:
+        raise
     except ModelFailed as error:
         advice = size_advice(
             model.image, size, lambda candidate: _runs_whole(model, candidate)

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 
 from nd_onnxruntime.exposed_value import ExposedValue
 from nd_onnxruntime.recorded_values import Array
+from nd_onnxruntime.time_limit import run_within_limit
 
 NUMPY_TYPES = frozenset(
     """
@@ -66,7 +67,10 @@ def read_shapes(
         for name, array in inputs.items()
     }
     names = [output.name for output in unreadable]
-    values = session.run_with_ort_values(names, feeds)
+    values = run_within_limit(
+        lambda options: session.run_with_ort_values(names, feeds, options),
+        "the model's run on noise",
+    )
     for output, value in zip(unreadable, values, strict=True):
         element_type = output.type.removeprefix("tensor(").removesuffix(")")
         yield output.name, UnreadValue(torch.Size(value.shape()), element_type)

@@ -91,7 +91,7 @@ def _open_text(text: str, options: ModelOptions) -> TorchModel:
     )
     opened = TorchModel.of_module(loaded.module, source, loaded.preprocess, device)
     notes = (*opened.opening_notes, *loaded.notes)
-    return replace(opened, opening_notes=notes, spec=loaded.text)
+    return replace(opened, opening_notes=notes, spec=loaded.text, is_from_text=True)
 
 
 def _open_object(model: Any, device: str) -> TorchModel:
@@ -123,6 +123,7 @@ class TorchModel(Splittable):
     backend: str = "torch"
     chosen_precision: str | None = None
     spec: str = ""  # text that names it, with all options; "" for objects
+    is_from_text: bool = False  # not an object of the caller's
 
     @classmethod
     def of_module(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from nd_plugin import FirstOperations
+from nd_plugin import FirstOperations, is_failure
 from nd_torch.dispatch_mode import ObservingMode
 from nd_torch.first_operation_rules import ImageState, copy_grey, follow
 from nd_torch.forward import Stop, at_rest, private_random_numbers
@@ -120,8 +120,10 @@ def _observe(
             call(images)
     except Stop:
         pass
-    except Exception:
+    except BaseException as error:
         # of any kind: the model says so when it is used
+        if not is_failure(error):
+            raise
         has_failed = not mode.reached_layer
     return FirstPass(mode.operations, mode.layer_channels, has_failed)
 

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils.hooks import RemovableHandle
 
-from nd_plugin import ModelFailed, NDError
+from nd_plugin import ModelFailed, NDError, Signal, describe_error, is_failure
 from nd_torch.naming import named_layers
 
 Hook = Callable[[nn.Module, Any, Any], None]
 
 
-class Stop(BaseException):
+class Stop(Signal):
     """End of a forward pass, raised by a hook once all requested layers have run.
 
     No Exception, since a model's ``except Exception`` would swallow it.
@@ -169,11 +169,13 @@ def forward(
         return
     except NDError:
         raise
-    except Exception as error:
+    except BaseException as error:  # a user's model may raise any
+        if not is_failure(error):
+            raise
         location = "" if root is None else _locate_failure(call, images, root)
         raise ModelFailed(
             f"the model failed in its forward pass{location} on images of shape "
-            f"{tuple(images.shape)}: {type(error).__name__}: {error} "
+            f"{tuple(images.shape)}: {describe_error(error)} "
             f"(images have {images.shape[1]} channels, as the preprocessing says; --input-size, or "
             "preprocess= in Python, sets their size)"
         ) from error
@@ -187,9 +189,10 @@ def _locate_failure(
         try:
             with torch.no_grad():
                 call(images)
-        except (Exception, Stop):
+        except BaseException as error:
             # the failure again, or the end of a pass that succeeds this time
-            pass
+            if not is_failure(error) and not isinstance(error, Stop):
+                raise
         else:
             return ""
     names = {id(module): name for name, module in named_layers(root)}

@@ -16,8 +16,11 @@ from nd_plugin import (
     Layout,
     LinearHead,
     ModelFailed,
+    NDError,
     Trace,
     axes_of,
+    describe_error,
+    is_failure,
     place,
 )
 from nd_torch.computing import Computing, widened
@@ -38,6 +41,7 @@ class Splittable(Computing):
 
     call: Callable[..., Any]
     root: nn.Module | None
+    is_from_text: bool
 
     @abstractmethod
     def resolve_layer(self, layer: Any, number: int) -> Target:
@@ -85,8 +89,23 @@ class Splittable(Computing):
             inputs = [_moved_to(device, value) for value in inputs]
         arithmetic = self.arithmetic
         with arithmetic.active(sets_autocast_aside=False):
-            output = self.call(*inputs)
+            output = self._call_users_model(inputs)
         return widened(output, arithmetic)
+
+    def _call_users_model(self, inputs: Sequence[Any]) -> Any:
+        """Call the model. Raises ModelFailed where it asks the process to end (SystemExit).
+
+        So does any exception of a model that a text named.
+        """
+        try:
+            return self.call(*inputs)
+        except BaseException as error:
+            passes = isinstance(error, Exception) and not self.is_from_text
+            if passes or isinstance(error, NDError) or not is_failure(error):
+                raise
+            raise ModelFailed(
+                f"the model failed in its forward pass: {describe_error(error)}"
+            ) from error
 
     @contextmanager
     def rest(self, layer: Any, inputs: Sequence[Any]) -> Iterator[TorchSplit]:

@@ -11,6 +11,10 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
             name="broden",
             summary="Broden's layout: index.csv, label.csv, category.csv, c_*.csv, images/",
             factory="nd_broden.reader:Broden",
-            accepts=("broden:ROOT", "broden:ROOT?index=index.csv"),
+            accepts=(
+                "broden:ROOT",
+                "broden:ROOT?index=index.csv",
+                "broden:ROOT?links=follow",
+            ),
         )
     ]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nd_broden.tables import NUMBER, read_table, split_cell
-from nd_plugin import ConceptSetInvalid
+from nd_broden.tables import NUMBER, is_numeric, read_table, split_cell
+from nd_plugin import ConceptSetInvalid, NamedFiles
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,20 @@ class Row:
     numbers: tuple[int, ...]  # labels of the whole image
 
 
-def read_index(path: Path, categories: Sequence[str]) -> list[Row]:
-    """Return the rows of an index file.
+def read_index(
+    path: Path, categories: Sequence[str], files: NamedFiles
+) -> list[Row]:
+    """Return the rows of an index file, whose images and masks are among ``files``.
 
     It has a column per category. A cell holds mask files and numbers of whole-image labels, several
-    of them separated by ``;``.
+    of them separated by ``;``. Raises ConceptSetInvalid for a file outside the set.
     """
     rows = []
     for position, line in read_table(path, ["image", *categories]):
-        rows.append(_row(line, categories, position))
+        row = _row(line, categories, position)
+        for name in (row.image, *row.planes):
+            files.check(name, position)
+        rows.append(row)
     if not rows:
         raise ConceptSetInvalid(f"{path} lists no image")
     return rows
@@ -44,11 +49,20 @@ def _row(line: Mapping[str, str], categories: Sequence[str], position: str) -> R
         for entry in split_cell(line[category]):
             if NUMBER.fullmatch(entry):
                 numbers.append(int(entry))
+            elif is_numeric(entry):
+                raise ConceptSetInvalid(_no_label_number(entry, category, position))
             else:
                 planes.append(entry)
     mask_size = _size(line, "sh", "sw", position)
     image_size = _size(line, "ih", "iw", position)
     return Row(line["image"], mask_size, image_size, tuple(planes), tuple(numbers))
+
+
+def _no_label_number(entry: str, category: str, position: str) -> str:
+    return (
+        f"{position}: {entry[:40]!r} in the column {category!r} is neither a label number (a whole "
+        "number without sign or decimal point) nor the path of a mask"
+    )
 
 
 def _size(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from nd_plugin import (
     Annotation,
     ConceptSetInvalid,
     Identity,
+    NamedFiles,
     PictureSize,
     check_aspect,
     check_mask_format,
@@ -29,28 +31,37 @@ from nd_plugin import (
 )
 
 VERSION = "2"  # of the reader: 1 left the sizes of files out of the fingerprint
+FOLLOW = "follow"
+LINKS = ("inside", FOLLOW)  # where links below images/ may lead
+REMEDY = ", or allow links to lead anywhere: broden:ROOT?links=follow"
 
 
 class Broden:
     """Folder in Broden's layout (paper section 2.1; github.com/CSAILVision/NetDissect).
 
-    ``index`` names another index file in the folder. Masks are RGB images whose label number is
-    red + 256 * green. Raises ConceptSetInvalid for a folder that is not in this layout.
+    ``index`` names another index file in the folder. ``links="follow"`` allows links below images/
+    that lead out of the folder. Masks are RGB images whose label number is red + 256 * green.
+    Raises ConceptSetInvalid for a folder that is not in this layout.
     """
 
     native_masks = True
 
-    def __init__(self, root: str, *, index: str = "index.csv") -> None:
+    def __init__(
+        self, root: str, *, index: str = "index.csv", links: str = LINKS[0]
+    ) -> None:
         self.root = _existing_folder(root)
+        self._files = _named_files(self.root, links)
         vocabulary = read_vocabulary(self.root)
         self.categories = vocabulary.categories
         self.concepts = vocabulary.concepts
         self._labels = Labels.of(vocabulary.numbers)
-        self._rows = read_index(self.root / index, read_categories(self.root))
-        _check_first_masks(self.root, self._rows)
-        self._source = f"broden:{root}"
-        if index != "index.csv":
-            self._source += f"?index={index}"
+        index_file = NamedFiles(self.root, self.root, links == FOLLOW, REMEDY)
+        index_file.check(index, f"index={index}")
+        self._rows = read_index(
+            self.root / index, read_categories(self.root), self._files
+        )
+        _check_first_masks(self._files, self._rows)
+        self._source = f"broden:{root}{_options(index, links)}"
         self._index = index
 
     @cached_property
@@ -76,7 +87,7 @@ class Broden:
         Raises ValueError for one whose EXIF orientation contradicts index.csv.
         """
         row = self._rows[index]
-        path = self.root / "images" / row.image
+        path = self._files.path(row.image)
         image = read_picture(path)
         _check_index_is_upright(row, measure_picture(path, image))
         return image
@@ -100,13 +111,13 @@ class Broden:
         """Return the size that index.csv lists, else that of the file."""
         if row.image_size is not None:
             return PictureSize(row.image_size, row.image_size)
-        return measure_picture(self.root / "images" / row.image)
+        return measure_picture(self._files.path(row.image))
 
     def _plane(
         self, path: str, row: Row, image_size: PictureSize | None
-    ) -> npt.NDArray[np.int32]:
+    ) -> npt.NDArray[np.integer[Any]]:
         """Read a mask as a plane of concept values, (row, column)."""
-        mode, pixels = read_mask(self.root / "images" / path, f"the mask {path}")
+        mode, pixels = read_mask(self._files.path(path), f"the mask {path}")
         if mode not in ("RGB", "RGBA"):
             raise ValueError(
                 f"the mask {path} is of mode {mode}; "
@@ -122,8 +133,7 @@ class Broden:
             mask_size = (height, width)
             what = f"the mask {path}"
             check_aspect(mask_size, image_size.upright, what, image_size.stored)
-        numbers = pixels[:, :, 0] + np.int32(256) * pixels[:, :, 1]
-        return self._labels.values_of(numbers, path)
+        return self._labels.plane(pixels.astype(np.uint8, copy=False), path)
 
 
 def _check_index_is_upright(row: Row, size: PictureSize) -> None:
@@ -140,11 +150,11 @@ def _check_index_is_upright(row: Row, size: PictureSize) -> None:
             )
 
 
-def _check_first_masks(root: Path, rows: Sequence[Row]) -> None:
+def _check_first_masks(files: NamedFiles, rows: Sequence[Row]) -> None:
     """Refuse a set whose first masks are of a lossy format."""
     planes = next((row.planes for row in rows if row.planes), ())
     for path in planes:
-        check_mask_format(root / "images" / path, f"the mask {path}")
+        check_mask_format(files.path(path), f"the mask {path}")
 
 
 def _existing_folder(root: str) -> Path:
@@ -155,6 +165,25 @@ def _existing_folder(root: str) -> Path:
             f"{problem}; expected broden:ROOT, where ROOT is the folder with index.csv"
         )
     return folder
+
+
+def _named_files(root: Path, links: str) -> NamedFiles:
+    """Return the files below images/. Raises ConceptSetInvalid for no known way with links."""
+    if links not in LINKS:
+        raise ConceptSetInvalid(
+            f"broden: links={links} is none of {', '.join(LINKS)}"
+        )
+    return NamedFiles(root, root / "images", links == FOLLOW, REMEDY)
+
+
+def _options(index: str, links: str) -> str:
+    """Return the options of a set's text, without defaults."""
+    options = []
+    if index != "index.csv":
+        options.append(f"index={index}")
+    if links != LINKS[0]:
+        options.append(f"links={links}")
+    return f"?{'&'.join(options)}" if options else ""
 
 
 def _paths(row: Row) -> list[str]:

@@ -6,11 +6,17 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from PIL import Image
-
 from nd_masks.entries import Entry
-from nd_masks.files import find_files, folder_names, image_endings, listed_entries
-from nd_plugin import Concept, ConceptSetInvalid, check_mask_format, nearest
+from nd_masks.files import first_file, folder_names, image_endings, listed_entries
+from nd_plugin import (
+    Concept,
+    ConceptSetInvalid,
+    TableLine,
+    check_mask_format,
+    check_relative,
+    nearest,
+    open_picture,
+)
 
 # Pillow's modes of one index per pixel
 INDEX_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
@@ -35,7 +41,7 @@ def check_modes(root: Path, entries: Sequence[Entry]) -> None:
     for path in sampled_masks.values():
         check_mask_format(root / "masks" / path, f"the mask {path}")
         mode = ""
-        with suppress(Exception), Image.open(root / "masks" / path) as image:
+        with suppress(Exception), open_picture(root / "masks" / path) as image:
             mode = image.mode
         if mode and mode not in INDEX_MODES:
             raise ConceptSetInvalid(wrong_mode(path, mode))
@@ -54,6 +60,12 @@ def no_concepts(root: Path) -> str:
     if categories:
         message += f"; the folders of masks are {', '.join(map(repr, categories))}"
     return message
+
+
+def check_categories_are_folders(root: Path, lines: Sequence[TableLine]) -> None:
+    """Refuse a category of concepts.csv whose folder would lie outside masks/."""
+    for position, line in lines:
+        check_relative(line["category"], root / "masks", position)
 
 
 def check_categories_have_masks(
@@ -86,10 +98,10 @@ def _no_mask_matches(folder: Path) -> str:
         f"no mask in {folder} belongs to an image; a mask has the path of its image below "
         "images/, with the ending .png"
     )
-    example = next(find_files(folder, image_endings()), None)
+    example = first_file(folder, image_endings())
     if example is None:
         return message
-    image = next(find_files(folder.parent.parent / "images", image_endings()), None)
+    image = first_file(folder.parent.parent / "images", image_endings())
     return f"{message}; the folder holds {example}, and images/ {image}"
 
 
@@ -116,7 +128,7 @@ def check_folders_are_listed(root: Path, categories: Collection[str]) -> None:
     """Refuse a folder of masks whose category concepts.csv does not list."""
     for name in folder_names(root / "masks"):
         folder = root / "masks" / name
-        if name not in categories and any(find_files(folder, [".png"])):
+        if name not in categories and first_file(folder, [".png"]):
             listed = ", ".join(map(repr, categories)) or "none"
             raise ConceptSetInvalid(
                 f"{folder} holds masks, but concepts.csv lists no concept of category "

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from nd_masks.files import size_in_bytes, stem
 from nd_masks.tables import concept_of
-from nd_plugin import Concept, ConceptSetInvalid, TableLine, fingerprint
+from nd_plugin import (
+    Concept,
+    ConceptSetInvalid,
+    FolderListing,
+    TableLine,
+    fingerprint,
+)
 
 
 @dataclass(frozen=True)
@@ -22,20 +28,30 @@ class Entry:
 
 
 def labels_of_images(
-    images: Sequence[str],
+    images: FolderListing,
     lines: Sequence[TableLine],
     plane_values: Mapping[Concept, int],
 ) -> dict[str, list[int]]:
     """Return each image's whole-image labels from the lines of image_labels.csv."""
-    labels: dict[str, list[int]] = {image: [] for image in images}
+    labels: dict[str, list[int]] = {image: [] for image in images.paths}
     for position, line in lines:
         if line["image"] not in labels:
-            raise ConceptSetInvalid(
-                f"{position}: no image {line['image']!r} below images/; write its path from there, "
-                "with its ending"
-            )
+            raise ConceptSetInvalid(_no_image(line["image"], position, images))
         labels[line["image"]].append(plane_values[concept_of(line)])
     return labels
+
+
+def _no_image(image: str, position: str, images: FolderListing) -> str:
+    first = images.repeated.get(image)
+    if first is not None:
+        return (
+            f"{position}: the image {image!r} is the same file as {first!r}, which is listed once; "
+            f"write {first!r}, or make the file a copy"
+        )
+    return (
+        f"{position}: no image {image!r} below images/; write its path from there, with its "
+        "ending"
+    )
 
 
 def match_masks(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
 
-from nd_plugin import ConceptSetInvalid
+from nd_plugin import ConceptSetInvalid, FolderListing, list_files
 
 NAMES_LISTED = 6  # of files and folders, in a message
 
@@ -24,10 +23,10 @@ def existing_folder(root: str) -> Path:
     return folder
 
 
-def find_images(root: Path) -> list[str]:
-    """Return the paths below images/, sorted, of all files in a format that Pillow can open."""
-    images = sorted(find_files(root / "images", image_endings()))
-    if not images:
+def find_images(root: Path) -> FolderListing:
+    """List the files below images/, in all formats that Pillow can open, each of them once."""
+    images = list_files(root / "images", image_endings())
+    if not images.paths:
         raise ConceptSetInvalid(_no_images(root))
     return images
 
@@ -65,30 +64,30 @@ def folder_names(folder: Path) -> list[str]:
     )
 
 
-def find_masks(root: Path, categories: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the paths of masks below masks/, by category and stem."""
-    masks = {}
-    for category in categories:
-        paths = sorted(find_files(root / "masks" / category, [".png"]))
-        masks[category] = {stem(path): f"{category}/{path}" for path in paths}
-    return masks
+def find_masks(
+    root: Path, categories: Iterable[str], images: Iterable[str]
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Find the masks below masks/: paths by category and stem, and notes on what is left out.
 
-
-def find_files(folder: Path, endings: Iterable[str]) -> Iterator[str]:
-    """Yield the relative paths of the files below a folder that have one of these endings.
-
-    Links are followed; hidden files and folders are skipped; endings match in upper and lower case.
+    In the folders of ``images``, masks are found by their names, whatever files they are links to.
     """
-    lower_endings = {ending.lower() for ending in endings}
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        relative_parent = Path(parent).relative_to(folder)
-        for name in files:
-            if (
-                not name.startswith(".")
-                and Path(name).suffix.lower() in lower_endings
-            ):
-                yield (relative_parent / name).as_posix()
+    image_folders = {image.rpartition("/")[0] for image in images}
+    masks = {}
+    notes = []
+    for category in categories:
+        folder = root / "masks" / category
+        listing = list_files(folder, [".png"], image_folders)
+        masks[category] = {
+            stem(path): f"{category}/{path}" for path in listing.paths
+        }
+        if folder.is_dir():
+            notes += listing.notes(f"masks/{category}")
+    return masks, notes
+
+
+def first_file(folder: Path, endings: Iterable[str]) -> str | None:
+    """Return the relative path of the first file below a folder that has one of these endings."""
+    return next(iter(list_files(folder, endings).paths), None)
 
 
 def stem(path: str) -> str:

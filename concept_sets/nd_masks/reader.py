@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from PIL import Image
 
 from nd_masks.checks import (
     INDEX_MODES,
+    check_categories_are_folders,
     check_categories_have_masks,
     check_folders_are_listed,
     check_modes,
@@ -33,8 +35,8 @@ from nd_masks.entries import (
 )
 from nd_masks.files import existing_folder, find_images, find_masks
 from nd_masks.tables import (
-    UNLISTED,
     concept_of,
+    look_up,
     read_csv,
     unlisted_remarks,
     value_tables,
@@ -73,11 +75,17 @@ class Masks:
         plane_values = {
             concept: value for value, concept in enumerate(self.concepts, start=1)
         }
+        check_categories_are_folders(self.root, concept_lines)
         self._tables = value_tables(concept_lines, plane_values)
-        labels = labels_of_images(find_images(self.root), label_lines, plane_values)
-        masks = find_masks(self.root, self._tables)
+        images = find_images(self.root)
+        labels = labels_of_images(images, label_lines, plane_values)
+        masks, notes_on_masks = find_masks(self.root, self._tables, images.paths)
         self.entries = match_masks(labels, masks)
-        self.notes = tuple(mismatches(self.entries, masks))
+        self.notes = (
+            *images.notes("images"),
+            *notes_on_masks,
+            *mismatches(self.entries, masks),
+        )
         check_categories_have_masks(
             self.root, self._tables, self.entries, self.concepts
         )
@@ -117,10 +125,9 @@ class Masks:
         remarks: list[str] = []
         for category, path in entry.masks:
             values = self._mask_values(path, size)
-            outside = (values < 0) | (values > UNLISTED)
-            plane = self._tables[category][np.where(outside, UNLISTED, values)]
+            plane, unlisted = look_up(self._tables[category], values)
             planes.append(plane)
-            remarks += unlisted_remarks(values[plane == 0], category)
+            remarks += unlisted_remarks(unlisted, category)
         return Annotation(planes, entry.labels, remarks=tuple(remarks))
 
     def _read_tables(self) -> tuple[list[TableLine], list[TableLine]]:
@@ -135,11 +142,13 @@ class Masks:
             raise ConceptSetInvalid(no_concepts(self.root))
         return concept_lines, label_lines
 
-    def _mask_values(self, path: str, size: PictureSize) -> npt.NDArray[np.int64]:
+    def _mask_values(
+        self, path: str, size: PictureSize
+    ) -> npt.NDArray[np.integer[Any]]:
         """Read the values of a mask, (row, column), of an image of this size."""
         mode, pixels = read_mask(self.root / "masks" / path, f"the mask {path}")
         if mode not in INDEX_MODES:
             raise ValueError(wrong_mode(path, mode))
         height, width = pixels.shape
         check_aspect((height, width), size.upright, f"the mask {path}", size.stored)
-        return pixels.astype(np.int64)
+        return pixels

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nd_plugin import Concept, ConceptSetInvalid, TableLine, read_table
+from nd_plugin import (
+    Concept,
+    ConceptSetInvalid,
+    TableLine,
+    read_table,
+    strips_of,
+)
 
 VALUE_COUNT = 65536  # values that a 16 bit mask can hold
 UNLISTED = VALUE_COUNT  # index into a value table for values beyond 16 bits: always unlabelled
@@ -44,20 +51,20 @@ def concept_of(line: Mapping[str, str]) -> Concept:
 
 def value_tables(
     lines: Sequence[TableLine], plane_values: Mapping[Concept, int]
-) -> dict[str, npt.NDArray[np.int32]]:
+) -> dict[str, npt.NDArray[np.integer[Any]]]:
     """Return a lookup table from mask values to plane values for each category.
 
-    Tables are of shape (VALUE_COUNT + 1,). They hold 0, "no label", for mask values that
-    concepts.csv does not list. Raises ConceptSetInvalid for a value that is out of range or listed
-    twice.
+    Tables are of shape (VALUE_COUNT + 1,), in the smallest type. They hold 0, "no label", for mask
+    values that concepts.csv does not list. Raises ConceptSetInvalid for a value that is out of
+    range or listed twice.
     """
-    tables: dict[str, npt.NDArray[np.int32]] = {}
+    largest = max(plane_values.values(), default=0)
+    dtype = np.min_scalar_type(largest)
+    tables: dict[str, npt.NDArray[np.integer[Any]]] = {}
     for position, line in lines:
         category = line["category"]
         mask_value = _mask_value(line["value"], position)
-        table = tables.setdefault(
-            category, np.zeros(VALUE_COUNT + 1, dtype=np.int32)
-        )
+        table = tables.setdefault(category, np.zeros(VALUE_COUNT + 1, dtype))
         if table[mask_value]:
             raise ConceptSetInvalid(
                 f"{position}: the value {mask_value} of category {category!r} is listed twice; "
@@ -67,12 +74,32 @@ def value_tables(
     return tables
 
 
-def unlisted_remarks(unlabelled: npt.NDArray[np.int64], category: str) -> list[str]:
-    """Return remarks on mask values (pixel,) that stand for no concept; 0 is the usual background.
+def look_up(
+    table: npt.NDArray[np.integer[Any]], values: npt.NDArray[np.integer[Any]]
+) -> tuple[npt.NDArray[np.integer[Any]], set[int]]:
+    """Return the plane (row, column) that mask values stand for, and the values without a label.
+
+    It has the type of the table. Strip by strip, as indices into a table take 8 bytes a pixel.
+    """
+    plane = np.empty(values.shape, table.dtype)
+    unlisted: set[int] = set()
+    for strip in strips_of(values.shape):
+        strip_values = values[strip]
+        indices = strip_values.astype(np.int64)
+        outside = (indices < 0) | (indices > UNLISTED)
+        indices[outside] = UNLISTED
+        plane[strip] = table[indices]
+        unlabelled = strip_values[plane[strip] == 0]
+        unlisted.update(np.unique(unlabelled).tolist())
+    return plane, unlisted
+
+
+def unlisted_remarks(unlisted: Collection[int], category: str) -> list[str]:
+    """Return remarks on mask values that stand for no concept; 0 is the usual background.
 
     Many different values are one remark, the same for all masks.
     """
-    values = np.unique(unlabelled[unlabelled != 0]).tolist()
+    values = sorted(value for value in unlisted if value != 0)
     where = f"in masks of category {category!r}, and concepts.csv does not list"
     if len(values) > VALUES_NAMED:
         return [f"more than {VALUES_NAMED} values of one mask occur {where} them"]
@@ -80,8 +107,9 @@ def unlisted_remarks(unlabelled: npt.NDArray[np.int64], category: str) -> list[s
 
 
 def _mask_value(text: str, position: str) -> int:
-    if not text.isdecimal() or len(text) > 9 or int(text) >= VALUE_COUNT:
+    is_number = text.isascii() and text.isdecimal() and len(text) <= 9
+    if not is_number or int(text) >= VALUE_COUNT:
         raise ConceptSetInvalid(
-            f"{position}: the value {text!r} is not a whole number from 0 to {VALUE_COUNT - 1}"
+            f"{position}: the value {text[:40]!r} is not a whole number from 0 to {VALUE_COUNT - 1}"
         )
     return int(text)

@@ -15,6 +15,7 @@ from nd_plugin.bases.dictionary_reading import Reading, guess_note
 from nd_plugin.bases.encoder import JUMP_RELU, LINEAR, RELU, Encoder
 from nd_plugin.bases.saelens_layout import is_saelens, read_saelens
 from nd_plugin.errors import BadInput
+from nd_plugin.foreign_code import describe_error, translating_errors
 
 MATRICES = ("components", "components_", "matrix", "basis", "directions")
 MEANS = ("mean", "mean_")
@@ -24,10 +25,21 @@ NAMES_SHOWN = 8
 
 
 def read_encoder(reading: Reading) -> Encoder:
-    """Read the encoder in a file. Raises BadInput for names that nothing is known of."""
+    """Read the encoder in a file.
+
+    Raises BadInput for names that nothing is known of, and for content that no encoder has.
+    """
+
+    def damaged(error: BaseException) -> BadInput:
+        return BadInput(
+            f"{reading.file.path} or what lies beside it cannot be read as a basis: it is damaged "
+            f"({describe_error(error)})"
+        )
+
     for is_layout, read in LAYOUTS:
         if is_layout(reading):
-            return read(reading)
+            with translating_errors(damaged):
+                return read(reading)
     names = sorted(reading.file.shapes)
     listing = ", ".join(names[:NAMES_SHOWN]) or "nothing"
     raise BadInput(

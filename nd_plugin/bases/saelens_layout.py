@@ -62,7 +62,7 @@ def _saelens_configuration(reading: Reading) -> dict[str, Any]:
         raise BadInput(f"{path} is too large for a configuration of SAELens")
     try:
         configuration = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(configuration, dict):
         raise BadInput(f"{path} holds no configuration of SAELens")

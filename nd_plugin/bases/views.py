@@ -14,6 +14,7 @@ from nd_plugin.bases.basis import Basis
 from nd_plugin.contracts.models import Model
 from nd_plugin.contracts.precision import FULL, computed_precision, computing
 from nd_plugin.errors import BadInput, ModelFailed, NDError
+from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.method.finite import at_least_float32
 
 FULL_PRECISIONS = (FULL, "tf32")
@@ -41,10 +42,12 @@ class View:
             changed = self.basis.transform(maps)
         except (NDError, torch.OutOfMemoryError):
             raise
-        except Exception as error:
+        except BaseException as error:  # a user's function may raise any
+            if not is_failure(error):
+                raise
             raise ModelFailed(
                 f"{self.name}: the basis fails on maps of shape {tuple(maps.shape)} (image, unit, "
-                f"row, column): {type(error).__name__}: {error}"
+                f"row, column): {describe_error(error)}"
             ) from error
         self._check_result(changed, maps)
         return changed.to(maps.device)

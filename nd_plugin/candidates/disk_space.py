@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from nd_plugin.errors import NotSaved
+from nd_plugin.storage.names import nearest_folder
 
 DISK_RESERVE = 2**28  # bytes of a disk that stay free; of a small disk, a twentieth
 
@@ -17,6 +19,30 @@ def free_bytes(folder: Path) -> int:
     disk = shutil.disk_usage(folder)
     reserve = min(DISK_RESERVE, disk.total // 20)
     return max(disk.free - reserve, 0)
+
+
+@dataclass(frozen=True)
+class DiskRoom:
+    """Room of a disk for checkpoints: what is free beyond the reserve for the result."""
+
+    folder: Path
+    result_bytes: int  # that the result takes at most
+
+    def check(self, size: int) -> None:
+        """Raise NotSaved where ``size`` bytes more would leave too little for the result."""
+        disk = shutil.disk_usage(nearest_folder(self.folder / "file"))
+        reserve = max(min(DISK_RESERVE, disk.total // 20), self.result_bytes)
+        if disk.free - size >= reserve:
+            return
+        raise NotSaved(
+            f"it takes {_megabytes(size)}, the disk of {self.folder} has {_megabytes(disk.free)} "
+            f"free, and {_megabytes(reserve)} of these are reserved for the result; the run goes "
+            "on without (free some space, or put the run on a larger disk)"
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"
 
 
 @contextmanager

@@ -14,7 +14,7 @@ stored sparsely (see `sparse_maps`), in this order of preference:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,9 +125,8 @@ class Candidates:
     def spill(self, bound: Tensor, amount: int) -> None:
         """Move ``amount`` bytes of maps from memory to the file, the oldest batches first.
 
-        Where the disk has no room for maps, they are replaced by their single values above
-        ``bound`` (unit,), now and in every later `update`. Raises NotSaved where these do
-        not fit either.
+        Where the disk has no room for maps, single values above ``bound`` (unit,) replace them,
+        now and in every later `update`. Raises NotSaved where these do not fit either.
         """
         amount = min(amount, self.nbytes)
         with full_disk_as_not_saved(self._folder, self.path_without_suffix is None):
@@ -144,17 +143,18 @@ class Candidates:
                 self._take_from_device(batch)
                 self.by_batch[batch] = stored
 
-    def reopen(self, *, append: bool) -> None:
-        """Open the file that an earlier run left, ``append`` or only to read it.
+    def reopen(
+        self, *, append: bool, check: Callable[[SparseMaps], object] = id
+    ) -> None:
+        """Open the file of an earlier run, to ``append`` or to read; ``check`` gets all its maps.
 
-        Raises ValueError where the file is shorter than its records, or where they differ
-        from what was written.
+        Raises ValueError for a file other than was written.
         """
         assert self.path is not None
         self.file = CandidateFile.reopen(self.path, self.file_length, append=append)
         for stored in self.by_batch.values():
             if isinstance(stored, StoredMaps):
-                self.file.verify(stored, self.cells, self.dtype)
+                check(self.file.verify(stored, self.cells, self.dtype))
 
     def of(self, batch: int) -> SparseMaps:
         """Return the candidates of a batch on the CPU, from wherever they are."""

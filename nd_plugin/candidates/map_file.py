@@ -44,7 +44,7 @@ class CandidateFile:
         if path is None:
             return cls(tempfile.TemporaryFile(buffering=0))
         path.parent.mkdir(parents=True, exist_ok=True)
-        return cls(path.open("w+b", buffering=0), path)
+        return cls(open(path, "w+b", buffering=0, opener=_without_links), path)
 
     @classmethod
     def reopen(cls, path: Path, length: int, *, append: bool) -> CandidateFile:
@@ -97,14 +97,15 @@ class CandidateFile:
 
     def verify(
         self, stored: StoredMaps, cells: tuple[int, int], dtype: torch.dtype
-    ) -> None:
-        """Check a record against its checksum. Raises ValueError where it differs."""
+    ) -> SparseMaps:
+        """Return a record that has its checksum. Raises ValueError where it differs."""
         maps = self.read(stored, cells, dtype)
         if zlib.crc32(_bytes(maps.memory)) != stored.crc:
             raise ValueError(
                 f"{self.path} does not hold what was written at byte {stored.offset}: "
                 "its checksum differs"
             )
+        return maps
 
     def fileno(self) -> int:
         """Return the descriptor of the open file, for ``os.fsync``."""
@@ -113,6 +114,11 @@ class CandidateFile:
     def close(self) -> None:
         """Close the file; a temporary one disappears."""
         self.handle.close()
+
+
+def _without_links(path: str, flags: int) -> int:
+    """Open a file itself: what a link leads to is somebody's own."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _bytes(memory: Tensor) -> memoryview:

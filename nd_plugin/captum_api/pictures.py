@@ -143,7 +143,8 @@ def _image_of_array(pixels: Any) -> Image.Image:
 def read_image(path: Path) -> Image.Image:
     """Read and decode an image. Raises BadInput if there is none, Unreadable if it is damaged."""
     if not path.is_file():
-        raise BadInput(f"no image {path}")
+        reason = ": it is no regular file" if path.exists() else ""
+        raise BadInput(f"no image {path}{reason}")
     try:
         with pixel_limit(None):
             return read_picture(path)

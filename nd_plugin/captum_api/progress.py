@@ -7,6 +7,8 @@ import sys
 import time
 from typing import Any
 
+from nd_plugin.borders.printable import one_line
+
 # seconds between two lines about a stage where no bar can be shown
 LINE_INTERVAL = 30.0
 LOGGER = logging.getLogger("nd_plugin")
@@ -70,7 +72,7 @@ class StageProgress:
         self._bar = tqdm(
             total=total,
             initial=done,
-            desc=stage,
+            desc=one_line(stage),
             unit="image",
             leave=not self._summary_lines,
         )

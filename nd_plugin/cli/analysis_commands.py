@@ -55,6 +55,13 @@ def report(
             help="Write to FILE instead of stdout.",
         ),
     ] = None,
+    safe_csv: Annotated[
+        bool,
+        typer.Option(
+            "--safe-csv",
+            help="In CSV, put ' before cells that a spreadsheet would run as formulas.",
+        ),
+    ] = False,
     min_iou: OtherMinIoU = None,
     by: By = "iou",
     min_score: MinScore = None,
@@ -68,9 +75,10 @@ def report(
     from nd_plugin.cli.views.report_sources import Labelling
 
     format_name = report.format_name(form, output, json)
+    text_format = report.TextFormat(format_name, output, safe_csv)
     request = PlotRequest.of(plot, plot_kind)
     labelling = Labelling(min_iou, by, min_score)
-    report.report(run, html, format_name, output, labelling, request, as_json=json)
+    report.report(run, html, text_format, labelling, request, as_json=json)
 
 
 def explain(

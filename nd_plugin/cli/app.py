@@ -64,6 +64,7 @@ def _version(
 
 def _add(command: Callable[..., None], *examples: str) -> None:
     """Add a command, with examples for its help."""
+    command = console.without_foreign_exits(command)
     flat_command = with_flat_options(with_message_options(command))
     app.command(cls=HelpCommand, epilog="\n".join(examples))(flat_command)
 

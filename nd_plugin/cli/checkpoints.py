@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nd_plugin.cli import console
+from nd_plugin.contracts.provenance import Provenance
+from nd_plugin.engine.part_run import StateSaver
+from nd_plugin.engine.run import OpenState
+from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput
 from nd_plugin.machine.process_group import SingleProcess, started_by_torchrun
 from nd_plugin.machine.termination import Terminated
@@ -19,8 +23,17 @@ from nd_plugin.resuming.checkpoint import (
     IMAGES_BETWEEN_CHECKPOINTS,
     CheckpointFolder,
 )
-from nd_plugin.resuming.leftovers import remove_checkpoint
-from nd_plugin.resuming.saved_state import folders_with_state, has_state
+from nd_plugin.resuming.run_identity.run_description import describe
+from nd_plugin.resuming.run_identity.same_run import check_same_group
+from nd_plugin.resuming.saved_state import (
+    folders_with_state,
+    has_state,
+    remove_checkpoint,
+)
+from nd_plugin.storage.partial_folder import (
+    check_not_live,
+    partial_folder,
+)
 
 
 @dataclass(frozen=True)
@@ -77,11 +90,6 @@ class RunFolders:
         )
 
 
-def partial_folder(output: Path) -> Path:
-    """Return the folder of the checkpoints of all processes."""
-    return Path(f"{output}.partial")
-
-
 def open_checkpoints(
     folders: RunFolders,
     feed: Feed,
@@ -93,15 +101,32 @@ def open_checkpoints(
 ) -> CheckpointFolder:
     """Return the folder of this process's checkpoints, once all processes may begin.
 
-    Raises BadInput where another run was interrupted there.
+    Raises BadInput where another run was interrupted there, or is at work.
     """
+    check_not_live(folders.output)
     has_checkpoint = has_state(folders.state)
     if not (resume and has_checkpoint):
         _check_interrupted(folders, resume=resume, overwrite=overwrite)
     if resume and group.rank == 0 and not has_checkpoint:
         console.say("no checkpoint found; starting from scratch")
     group.wait()  # no process saves a checkpoint before all have looked for one
-    return CheckpointFolder(folders.state, feed, every_images, resume, group)
+    return CheckpointFolder(folders.state, feed, every_images, resume)
+
+
+def opened_alike(checkpoints: CheckpointFolder, group: SingleProcess) -> OpenState:
+    """Return a function that opens the state once all processes are known to do the same work.
+
+    It raises BadInput, in all of them, that names the first process with other work.
+    """
+
+    def open_state(
+        layers: tuple[str, ...], run_provenance: Provenance
+    ) -> tuple[StateSaver, State]:
+        description = describe(checkpoints.feed, layers, run_provenance)
+        check_same_group(description, group)
+        return checkpoints.open_state(layers, run_provenance)
+
+    return open_state
 
 
 def _check_interrupted(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -16,12 +18,14 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nd_plugin.borders.printable import Printable, printable
 from nd_plugin.captum_api.progress import StageProgress
-from nd_plugin.errors import NDError, NotSaved
+from nd_plugin.errors import NDError, NotSaved, RunFailed
+from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.machine import termination
 from nd_plugin.report.json_text import document_text, error_content, is_usage_error
-from nd_plugin.shell import characters, messages
-from nd_plugin.shell.narrow import FittingTable
+from nd_plugin.shell import characters, leftover_threads, lost_streams, messages
+from nd_plugin.shell.narrow import FittingTable, TableOfNames
 
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
 PIPED_WIDTH = 100  # columns where the output goes to a file or another program
@@ -42,6 +46,9 @@ def stdout_console(piped_width: int = PIPED_WIDTH) -> Console:
         soft_wrap=False,
         theme=messages.THEME,
         force_jupyter=False,
+        # texts are names, and names of strangers: brackets and colons in them mean nothing
+        markup=False,
+        emoji=False,
     )
 
 
@@ -60,9 +67,11 @@ def show(
     """
     if isinstance(item, Table):
         item = FittingTable(item)
+    item = Printable(item)
     console = stdout_console(PIPED_WIDTH if fold_rows else UNFOLDED_WIDTH)
     if console.is_terminal and not characters.is_ascii_only(sys.stdout):
-        console.print(item, soft_wrap=not wrap_words)
+        with _failures_translated():
+            console.print(item, soft_wrap=not wrap_words)
         return
     is_terminal = console.is_terminal
     buffer = characters.buffer_for(sys.stdout)
@@ -70,17 +79,30 @@ def show(
     console.print(item, soft_wrap=not wrap_words)
     text = characters.fitting(buffer.getvalue(), sys.stdout)
     lines = text.splitlines()
-    write("\n".join(line if is_terminal else line.rstrip() for line in lines))
+    _write("\n".join(line if is_terminal else line.rstrip() for line in lines))
 
 
 def write(text: str) -> None:
     """Write text to stdout as it is, for other programs. A closed pipe (``| head``) is no failure.
 
-    Raises NotSaved for any other failure to write.
+    A terminal gets it without the characters that would steer it. Raises NotSaved for any other
+    failure to write.
     """
-    try:
+    _write(printable(text) if sys.stdout.isatty() else text)
+
+
+def _write(text: str) -> None:
+    """Write text, as it is, to stdout. Raises NotSaved."""
+    with _failures_translated():
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _failures_translated() -> Iterator[None]:
+    """Translate failures to write to stdout to NotSaved; a closed pipe is none."""
+    try:
+        yield
     except OSError as error:
         _discard_stdout()
         if not isinstance(error, BrokenPipeError):
@@ -97,7 +119,7 @@ def _discard_stdout() -> None:
 
 def new_table(*headers: str) -> Table:
     """Return an empty table without rules, whose cells are folded where they do not fit."""
-    table = Table(
+    table = TableOfNames(
         box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False
     )
     for header in headers:
@@ -152,9 +174,46 @@ def guarded(command: Callable[..., Any]) -> None:
     "exit_code"}}``.
     """
     warnings.showwarning = _show_warning
+    lost_streams.forgive_stderr()
     characters.prepare_streams()
     with messages.shown_on_stderr(), termination.handled():
-        _exit_with_code(command)
+        try:
+            _exit_with_code(command)
+        except SystemExit as exit_request:
+            leftover_threads.limit(exit_request.code)
+            raise
+
+
+def without_foreign_exits(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that no other code can end: SystemExit and its like are failures.
+
+    The last border: models and plugins have their own, which say more. An exit would otherwise be
+    that of ``nd``, without a result and with a code of 0.
+    """
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except Exception:
+            raise
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            raise RunFailed(
+                "the command was ended by code that it ran"
+                f"{_line_of(error)}: {describe_error(error)}"
+            ) from error
+
+    return run
+
+
+def _line_of(error: BaseException) -> str:
+    """Return the file and line that raised an exception, as a part of a message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})"
 
 
 def _exit_with_code(command: Callable[..., Any]) -> None:
@@ -166,14 +225,25 @@ def _exit_with_code(command: Callable[..., Any]) -> None:
             sys.exit(exit_code if isinstance(exit_code, int) else 0)
     except NDError as error:
         say(f"nd: {error}", "red")
+        messages.LOGGER.debug("traceback of the error", exc_info=error)
         sys.exit(error.exit_code)
-    except termination.Terminated:
-        say("nd: terminated", "red")
-        sys.exit(termination.EXIT_CODE)
+    except termination.Terminated as end:
+        say(f"nd: {end}", "red")
+        sys.exit(end.exit_code)
+    except KeyboardInterrupt:
+        say("nd: interrupted", "red")
+        sys.exit(INTERRUPTED)
     except SystemExit as exit_request:
         if exit_request.code == INTERRUPTED:
             say("nd: interrupted", "red")
         raise
+    except Warning as warning:
+        say(
+            f"nd: a warning was raised as an error, as Python's -W or PYTHONWARNINGS asks: "
+            f"{describe_error(warning)}",
+            "red",
+        )
+        sys.exit(RunFailed.exit_code)
     except Exception as error:
         if not is_usage_error(error):
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from nd_plugin.cli.checkpoints import (
     RunFolders,
     RunOptions,
     open_checkpoints,
+    opened_alike,
     progress_saved,
     remove_if_empty,
 )
@@ -26,6 +27,7 @@ from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.run import observe, run
 from nd_plugin.errors import NDError
+from nd_plugin.machine import termination
 from nd_plugin.machine.process_group import SingleProcess, joined
 from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.layer_patterns import choose_layers
@@ -35,7 +37,7 @@ from nd_plugin.results import run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import shards
 from nd_plugin.resuming.checkpoint import CheckpointFolder
-from nd_plugin.resuming.finished_run import RequestedRun
+from nd_plugin.resuming.run_identity.finished_run import RequestedRun
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,9 @@ def dissect(
             group,
         )
         job = _choose_work(opened_model, layers, feed, bases, group, plot)
+        run_folder.check_layer_paths(
+            output, job.layers, feed.settings.all_quantiles
+        )
         if finished_run:
             requested = _request(job)
             remarks = finished_run.compare(requested, overwrite=overwrite)
@@ -178,7 +183,7 @@ def _run_with_checkpoints(
         overwrite=overwrite,
     )
     if run_options.shard:
-        _run_shard(job, folders, checkpoints)
+        _run_shard(job, folders, checkpoints, overwrite=overwrite)
     else:
         _run_and_save(job, output, checkpoints, as_json=as_json)
     remove_if_empty(folders.partial)
@@ -193,28 +198,37 @@ def _request(job: Job) -> RequestedRun:
 def _run_and_save(
     job: Job, output: Path, checkpoints: CheckpointFolder, *, as_json: bool
 ) -> None:
-    with progress_saved(checkpoints), _progress_shown(job.group) as progress:
-        dissections = run(
-            job.model,
-            job.layers,
-            job.feed,
-            progress,
-            group=job.group,
-            open_state=checkpoints.open_state,
-        )
-    if job.group.rank == 0:
-        save_and_report(output, dissections, as_json=as_json)
-        job.plot.write(dissections)
-    job.group.wait()  # checkpoints are needed until the run is saved
-    checkpoints.remove()
+    with ExitStack() as stack:
+        with progress_saved(checkpoints), _progress_shown(job.group) as progress:
+            dissections = run(
+                job.model,
+                job.layers,
+                job.feed,
+                progress,
+                group=job.group,
+                open_state=opened_alike(checkpoints, job.group),
+            )
+            # signals wait until the run is saved
+            stack.enter_context(termination.saving())
+        if job.group.rank == 0:
+            save_and_report(output, dissections, as_json=as_json)
+            job.plot.write(dissections)
+        job.group.wait()  # checkpoints are needed until the run is saved
+        checkpoints.remove()
+    termination.grant_request()
 
 
 def _run_shard(
-    job: Job, folders: RunFolders, checkpoints: CheckpointFolder
+    job: Job,
+    folders: RunFolders,
+    checkpoints: CheckpointFolder,
+    *,
+    overwrite: bool,
 ) -> None:
     with progress_saved(checkpoints), _progress_shown(job.group) as progress:
-        observe(job.model, job.layers, job.feed, progress, checkpoints.open_state)
-        checkpoints.hand_over(folders.target)
+        open_state = opened_alike(checkpoints, job.group)
+        observe(job.model, job.layers, job.feed, progress, open_state)
+        checkpoints.hand_over(folders.target, overwrite=overwrite)
     if folders.state == folders.target:
         outcome = f"{folders.output} is complete"
     else:

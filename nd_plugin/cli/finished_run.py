@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nd_plugin.cli import console
-from nd_plugin.cli.checkpoints import partial_folder
 from nd_plugin.cli.report import show_dissections
 from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.results import run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import shards
-from nd_plugin.resuming.finished_run import (
+from nd_plugin.resuming.leftovers import remove_leftovers
+from nd_plugin.resuming.run_identity.finished_run import (
     RequestedRun,
     check_finished_run,
     load_finished_run,
 )
-from nd_plugin.resuming.leftovers import remove_leftovers
 from nd_plugin.resuming.saved_state import folders_with_state
+from nd_plugin.storage.partial_folder import partial_folder
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class FinishedRun:
     ) -> None:
         """Report the run; remove its own checkpoints, and say what else lies beside it."""
         console.warn(remarks)
-        left = remove_leftovers(partial_folder(self.output), requested.description)
+        left = remove_leftovers(self.output, requested.description)
         if left:
             names = ", ".join(path.name for path in left)
             console.say(

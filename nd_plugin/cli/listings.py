@@ -27,10 +27,11 @@ from nd_plugin.cli.options.shared import (
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import LayerDescription
 from nd_plugin.contracts.plugin_specs import BackendSpec, Finding
-from nd_plugin.errors import BadInput
+from nd_plugin.errors import BadInput, NDError
+from nd_plugin.plugins.guard import Owner
+from nd_plugin.plugins.guarded_members import FINDINGS
 from nd_plugin.plugins.host import Host, host, load_factory
 from nd_plugin.plugins.layer_patterns import enumerated, has_units
-from nd_plugin.plugins.loading import described
 from nd_plugin.receptive_fields.geometry import Geometry
 from nd_plugin.shell import layer_cache
 from nd_plugin.shell.completion import complete_concepts
@@ -272,11 +273,12 @@ def examine_installation() -> list[Finding]:
     for offer in host().specs(BackendSpec):
         if not offer.spec.doctor:
             continue
+        owner = Owner(offer.plugin.origin, f"backend {offer.spec.name!r}")
         try:
             examine = load_factory(offer, offer.spec.doctor)
-            findings += examine()
-        except Exception as error:  # whatever a broken installation raises
-            problem = f"cannot be used: {described(error)}"
+            findings += owner.call("doctor", FINDINGS, examine)
+        except NDError as error:  # of whatever a broken installation raises
+            problem = f"cannot be used: {error}"
             findings.append(Finding(offer.spec.name, problem, "reinstall it"))
     return findings
 

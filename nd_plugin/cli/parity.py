@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.cli import console
 from nd_plugin.cli.options.groups import Loading
 from nd_plugin.cli.views.plot_files import PlotRequest
@@ -29,8 +30,10 @@ from nd_plugin.receptive_fields.geometry import Size
 from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.results import run_folder
-from nd_plugin.results.atomic_files import write_file
+from nd_plugin.results.atomic_files import write_file, write_folder
 from nd_plugin.results.folder_names import is_run_folder
+from nd_plugin.storage.names import check_path
+from nd_plugin.storage.targets import check_file
 
 SUMMARY = "parity.json"  # in the folder of a comparison
 RUNS = ("model", "origin")  # folders of both dissections beside it
@@ -200,13 +203,16 @@ def _takes(model: Model, size: Size) -> bool:
 
 def check_output(output: Path, *, overwrite: bool) -> None:
     """Refuse, before the run, what a comparison cannot be saved to: a JSON file, or a folder."""
+    check_path(output)
     if output.suffix == JSON_ENDING and not output.is_dir():
+        check_file(output)
         return
     if output.suffix and not output.is_dir():
         raise BadInput(
             f"--output {output}: a comparison is written as JSON (FILE.json), or with both "
             f"dissections into a folder (a name without an ending); {output.suffix} is neither"
         )
+    run_folder.check_place(output)
     if not (overwrite and _is_comparison(output)):
         run_folder.check_target(output, overwrite=overwrite)
 
@@ -215,10 +221,13 @@ def _is_comparison(folder: Path) -> bool:
     """Return whether a folder holds a comparison and nothing else."""
     if not folder.is_dir() or folder.resolve() == Path.cwd():
         return False
+    children = list(folder.iterdir())
+    if children and not (folder / SUMMARY).is_file():
+        return False
     return all(
         child.name == SUMMARY
         or (child.name in RUNS and child.is_dir() and is_run_folder(child))
-        for child in folder.iterdir()
+        for child in children
     )
 
 
@@ -231,15 +240,17 @@ def save_comparison(
     """
     text = document_text(content) + "\n"
     if output.suffix == JSON_ENDING and not output.is_dir():
-        write_file(output, text.encode())
+        write_file(output, utf8(text))
         console.say(f"written to {output}")
         return
     command = ["nd", *sys.argv[1:]]
     model_run, origin_run = (output / name for name in RUNS)
-    run_folder.save_run(model_run, comparison.model_dissections, command)
-    run_folder.save_run(origin_run, comparison.origin_dissections, command)
-    # last: where it is, the runs are complete
-    write_file(output / SUMMARY, text.encode())
+    both = (comparison.model_dissections, comparison.origin_dissections)
+    files = {SUMMARY: utf8(text)}
+    for name, dissections in zip(RUNS, both, strict=True):
+        run = run_folder.run_files(dissections, command)
+        files.update({f"{name}/{file}": data for file, data in run.items()})
+    write_folder(output, files, may_replace=_is_comparison)
     console.say(
         f"saved in {output} (nd report {model_run} of {MODEL}, {origin_run} of {ORIGIN})"
     )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.csv_text import without_formulas
+from nd_plugin.borders.printable import utf8
 from nd_plugin.cli import console
 from nd_plugin.cli.views.plot_files import PlotRequest
 from nd_plugin.cli.views.report_sources import Labelling, read_layers
@@ -13,6 +17,8 @@ from nd_plugin.comparison.layer_comparison import LayerComparison
 from nd_plugin.comparison.pages import file_page
 from nd_plugin.contracts.plugin_specs import ReporterSpec
 from nd_plugin.errors import BadInput
+from nd_plugin.plugins.guard import Owner
+from nd_plugin.plugins.guarded_members import TEXT
 from nd_plugin.plugins.host import Offer, host, load_factory, only
 from nd_plugin.report import tables, terminal
 from nd_plugin.report.json_text import document_text
@@ -22,9 +28,44 @@ from nd_plugin.results import atomic_files, displayed_layers
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import REPORT_PAGE
 from nd_plugin.site import report_pages
+from nd_plugin.storage.targets import check_file
 
 NO_PLOT = PlotRequest()
 Reporter = Callable[[Sequence[LayerReport]], str]
+# our own, which also show several runs side by side
+FORMATS_OF_SEVERAL: tuple[Reporter, ...] = (
+    tables.to_json,
+    report_pages.to_html,
+    terminal.to_text,
+)
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """Format of a report as text, and the file that it is written to."""
+
+    # None: by the file's ending; without a file the terminal's
+    name: str | None = None
+    output: Path | None = None  # None: stdout
+    is_safe_csv: bool = False  # without formulas that a spreadsheet would run
+
+    def reporter(self) -> Reporter | None:
+        """Return what formats reports; None for the terminal.
+
+        Raises BadInput for a format that is not known, and for one without formulas that is no
+        CSV.
+        """
+        offer = _find_offer(self.name, self.output)
+        if self.is_safe_csv and (offer is None or "csv" not in offer.spec.name):
+            raise BadInput(
+                "--safe-csv needs a format of CSV: --format csv, or a FILE that ends in .csv"
+            )
+        if offer is None:
+            return None
+        reporter = _reporter(offer)
+        if self.is_safe_csv:
+            return lambda reports: without_formulas(reporter(reports))
+        return reporter
 
 
 def format_name(
@@ -46,21 +87,23 @@ def format_name(
 def report(
     sources: Sequence[Path],
     html: Path | None,
-    form: str | None,
-    output: Path | None,
+    text_format: TextFormat,
     labelling: Labelling,
     plot: PlotRequest = NO_PLOT,
     *,
     as_json: bool,
 ) -> None:
-    """Report runs or CSV files: as pages to ``html``, and as ``form`` to ``output`` or stdout.
+    """Report runs or CSV files: as pages to ``html``, and as text to a file or stdout.
 
     Several sources are compared at the end. ``as_json`` prints JSON on stdout, whatever is written
     to files.
     """
     if html is not None:
         displayed_layers.check_html_target(html)
-    reporter = _find_reporter(form, output)
+    reporter = text_format.reporter()
+    output = text_format.output
+    if output is not None:
+        check_file(output)
     layers = read_layers(sources, labelling)
     reports = [layer.report for layer in layers]
     comparison = LayerComparison(layers) if len(sources) > 1 else None
@@ -68,7 +111,7 @@ def report(
         _write_pages(reports, comparison, html)
     plot.write(reports)
     has_file = html is not None or plot.file.path is not None
-    is_shown = not has_file or form is not None
+    is_shown = not has_file or text_format.name is not None
     if output is not None or (is_shown and not as_json):
         _show(reports, comparison, reporter, output)
     if as_json:
@@ -130,7 +173,7 @@ def _formatted(
 
 
 def _write(text: str, path: Path) -> None:
-    atomic_files.write_file(path, text.encode())
+    atomic_files.write_file(path, utf8(text))
     console.say(f"written to {path}")
 
 
@@ -157,24 +200,24 @@ def _print_to_terminal(reports: Sequence[LayerReport]) -> None:
         console.write("")
 
 
-def _find_reporter(form: str | None, output: Path | None) -> Reporter | None:
-    """Return the reporter of a format, else of a file's ending; None for the terminal.
+def _find_offer(form: str | None, output: Path | None) -> Offer | None:
+    """Return the report format of a name, else of a file's ending; None for the terminal.
 
     A file without any ending gets text. Raises BadInput for an ending that no reporter claims.
     """
     if form is not None:
-        return _load_reporter(form)
+        return _offer_named(form)
     if output is None:
         return None
     if not output.suffix:
-        return _load_reporter("text")
+        return _offer_named("text")
     offer = _offer_of_file(output)
     if offer is None:
         raise BadInput(
             f"no report format for files that end in {output.suffix!r} ({output.name}); "
             f"known are {_known_endings()}; or choose one with --format"
         )
-    return _reporter(offer)
+    return offer
 
 
 def _offer_of_file(path: Path) -> Offer | None:
@@ -201,16 +244,20 @@ def _known_endings() -> str:
     return ", ".join(sorted(endings))
 
 
-def _load_reporter(name: str) -> Reporter:
+def _offer_named(name: str) -> Offer:
     offer = host().named(ReporterSpec, name)
     if offer is None:
         names = ", ".join(
             str(offer.spec.name) for offer in host().specs(ReporterSpec)
         )
         raise BadInput(f"no report format {name!r}; known are {names}")
-    return _reporter(offer)
+    return offer
 
 
 def _reporter(offer: Offer) -> Reporter:
     reporter: Reporter = load_factory(offer)
-    return reporter
+    if reporter in FORMATS_OF_SEVERAL:
+        return reporter
+    owner = Owner(offer.plugin.origin, f"report format {offer.spec.name!r}")
+    function_name = offer.spec.factory.rpartition(":")[2]
+    return partial(owner.call, function_name, TEXT, reporter)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from nd_plugin.borders.printable import Printable, utf8
 from nd_plugin.comparison.compared_layers import (
     FEWEST_LAYERS,
     ComparedLayer,
@@ -116,7 +117,7 @@ class LayerComparison:
         """Return `to_dict` as JSON under ``comparison``, and write it to ``path``."""
         text = document_text({"comparison": self.to_dict()})
         if path is not None:
-            write_file(Path(path), text.encode())
+            write_file(Path(path), utf8(text))
         return text
 
     def to_html(self, path: str | Path) -> None:
@@ -147,7 +148,7 @@ class LayerComparison:
         return f"{type(self).__name__}({', '.join(counts)}{warnings})"
 
     def __rich__(self) -> RenderableType:
-        return render(self)
+        return Printable(render(self))
 
     def _repr_html_(self) -> str:
         # notebooks alone need its templates and pictures

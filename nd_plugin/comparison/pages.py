@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.comparison.compared_layers import FEWEST_LAYERS, ComparedLayer
 from nd_plugin.comparison.concept_views import (
     Amounts,
@@ -54,7 +55,7 @@ def write_comparison(comparison: LayerComparison, path: Path) -> None:
     Raises BadInput for a folder of other things, NotSaved.
     """
     if is_page_name(path):
-        write_pages({REPORT_PAGE: file_page(comparison).encode()}, path)
+        write_pages({REPORT_PAGE: utf8(file_page(comparison))}, path)
     else:
         write_pages(folder_pages(comparison), path)
 
@@ -77,8 +78,8 @@ def folder_pages(comparison: LayerComparison) -> dict[str, bytes]:
         comparison, [f"../{href}" for href in hrefs], IN_A_FOLDER, source_of
     )
     for view, text in zip(views, _concept_pages(comparison, views), strict=True):
-        files[view.href] = text.encode()
-    files[REPORT_PAGE] = _index_page(comparison, views, hrefs).encode()
+        files[view.href] = utf8(text)
+    files[REPORT_PAGE] = utf8(_index_page(comparison, views, hrefs))
     for encoded, name in pictures.names.items():
         files[f"{IMAGES}/{name}"] = encoded
     return files

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import fingerprint
 from nd_plugin.errors import BadInput, NDError
-from nd_plugin.machine.hashed_files import UNREADABLE, hash_groups
+from nd_plugin.storage.hashed_files import UNREADABLE, hash_groups
 
 STAGE = "verifying data"
 Progress = Callable[[str, int, int], None]  # stage, images done, images in all

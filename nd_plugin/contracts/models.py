@@ -68,7 +68,8 @@ class Probe(Protocol):
         """Run preprocessed images (image, channel, row, column) through the model.
 
         There are as many channels as the model's ``preprocess`` has means: 3, or 1 for grey images.
-        Returns each layer's activation maps (image, unit, row, column), by name. They belong to the
+        Returns each layer's activation maps (image, unit, row, column), by name: one for each
+        image, and of one number of units, one grid and one type in all passes. They belong to the
         caller: the probe must not change them afterwards.
         """
         ...

@@ -204,18 +204,6 @@ class ModelTraits:
     # of the maps of these, by layer; none of a layer whose maps vary from run to run
     sums: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
-    @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> ModelTraits:
-        """Return the traits that JSON holds. Raises TypeError, ValueError for other content."""
-        texts = {
-            name: str(value) for name, value in fields.items() if name != "sums"
-        }
-        sums = {
-            str(layer): tuple(map(float, layer_sums))
-            for layer, layer_sums in dict(fields.get("sums", {})).items()
-        }
-        return cls(**texts, sums=sums)
-
     def of_layer(self, layer: str) -> ModelTraits:
         """Return the same traits, with the sums of one layer alone."""
         sums = {name: self.sums[name] for name in self.sums if name == layer}
@@ -243,14 +231,3 @@ class Provenance:
     traits: ModelTraits = field(default_factory=ModelTraits)
     # fingerprint of the contents of images and masks; "" where they were not hashed
     contents: str = ""
-
-    @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> Provenance:
-        """Return the provenance that JSON holds. Raises TypeError, ValueError, KeyError."""
-        parsed = {
-            "model": Identity(**fields["model"]),
-            "concept_set": Identity(**fields["concept_set"]),
-            "notes": tuple(fields["notes"]),
-            "traits": ModelTraits.parse(fields.get("traits", {})),
-        }
-        return cls(**{**fields, **parsed})

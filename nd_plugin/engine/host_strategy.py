@@ -33,7 +33,7 @@ from nd_plugin.machine.forked_workers import can_fork, map_in_order
 from nd_plugin.machine.threads import one_thread, parallel_jobs
 from nd_plugin.method.annotations import Counts
 from nd_plugin.method.upsampling import MaskGrid
-from nd_plugin.probe_data.batches import Batch
+from nd_plugin.probe_data.batches import Batch, Feed
 from nd_plugin.receptive_fields.geometry import Size
 
 BLOCK_BYTES = 2**27  # in each process
@@ -116,7 +116,10 @@ class HostStrategy:
         needs_model = bool(layers_to_rerun)
         if not needs_model and (can_fork() or not feed.workers):
             return map_in_order(
-                counter.decode_and_count, feed.batch_numbers(start), feed.workers
+                counter.decode_and_count,
+                feed.batch_numbers(start),
+                feed.workers,
+                partial(_name_annotations, feed),
             )
 
         def count(batch: Batch) -> CountedBatch:
@@ -159,6 +162,15 @@ class HostStrategy:
         )
         workers = feed.workers if can_fork() else 0
         return map_in_order(counter.count, range(len(blocks)), workers)
+
+
+def _name_annotations(feed: Feed, number: int) -> str:
+    """Name what a worker decodes that counts a batch."""
+    images = feed.order[number]
+    first = feed.concepts.name(images[0])
+    last = feed.concepts.name(images[-1])
+    count = len(images)
+    return f"the annotations of the {count} images from {first} to {last}"
 
 
 def _read_maps(

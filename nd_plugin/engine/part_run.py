@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin.candidates.layer_candidates import Candidates
+from nd_plugin.contracts.map_checks import MapForms
 from nd_plugin.contracts.models import Probe
 from nd_plugin.engine.batch_counter import CountedBatch
 from nd_plugin.engine.chance.permuted import Permuted, UnitBlock
@@ -159,6 +160,10 @@ class PartRun:
     first_pass_batches: Batches | None = None  # those that `state` does not hold
     pool: BlockPool = field(default_factory=BlockPool)  # memory of all candidates
     report_data: CollectedData = field(default_factory=CollectedData)
+    forms: MapForms = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.forms = self.state.map_forms()
 
     def close(self) -> None:
         """Close the files of candidates."""
@@ -177,25 +182,20 @@ class PartRun:
         """Run a batch through the model.
 
         Returns (image, unit, row, column) float32 or float64 by layer; nothing for an empty batch.
-        Raises RunFailed where the device has too little memory for it.
+        Raises RunFailed and ModelFailed as `Batch.forward_pass` does.
         """
         if not len(batch.indices):
             return {}
-        try:
+        with batch.forward_pass(self.device, self.feed.concepts):
             return self.strategy.run_model(self, batch.pixels, layers)
-        except torch.OutOfMemoryError as error:
-            raise RunFailed(
-                f"{self.device} has too little memory for the model and a batch of "
-                f"{len(batch.indices)} images ({error}); use smaller batches "
-                "(--batch-size, batch_size=)"
-            ) from error
 
     def run_model(self, pixels: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Run ``pixels`` (image, channel, row, column) through the model; see `activations`."""
         assert self.probe is not None
         pixels = to_device(pixels, self.device)
         activations = self.probe(self.feed.preprocess.normalise(pixels))
-        return {layer: at_least_float32(activations[layer]) for layer in layers}
+        maps_of = self.forms.check(activations, layers, len(pixels))
+        return {layer: at_least_float32(maps) for layer, maps in maps_of.items()}
 
     def images_of_first_pass(self, batch: Batch) -> Batch:
         """Return a batch of a later pass with exactly those images that the first pass has read.
@@ -220,10 +220,9 @@ class PartRun:
 
     def _no_longer_readable(self, image: int, batch: Batch) -> RunFailed:
         name = self.feed.concepts.name(image)
-        reasons = {item.image: item.reason for item in batch.skipped}
         return RunFailed(
             f"image {name} was read in the first forward pass, but not in the second: "
-            f"{reasons.get(name, 'unknown reason')}; restore the image and run again"
+            f"{batch.reason_of(name)}; restore the image and run again"
         )
 
     def with_progress(
@@ -292,7 +291,7 @@ class PartRun:
 def report_permuted(part_run: PartRun, share: float) -> None:
     """Show how much of the counting of permuted annotations is done, from 0 to 1.
 
-    State is saved where SIGTERM asks for it; that counting begins anew when the run is resumed.
+    State is saved where a signal asks for it; that counting begins anew when the run is resumed.
     """
     images = part_run.feed.images
     part_run.progress("permutations", int(share * images), images)

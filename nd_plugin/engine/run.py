@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from nd_plugin.accelerator.device_memory import DeviceMemory
-from nd_plugin.contracts.data_files import Contents, hash_contents
+from nd_plugin.contracts.data_files import Contents
 from nd_plugin.contracts.model_traits import traits_of
 from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.contracts.precision import computed_precision
@@ -38,12 +38,17 @@ from nd_plugin.engine.part_run import PartRun, Progress, StateSaver, silent
 from nd_plugin.engine.passes import observe as observe_images
 from nd_plugin.engine.report_data.collected import collects_small_pictures
 from nd_plugin.engine.state import State
-from nd_plugin.errors import BadInput, ModelFailed, RunFailed
+from nd_plugin.errors import (
+    BadInput,
+    ModelFailed,
+    NDError,
+    ProcessLost,
+    RunFailed,
+)
 from nd_plugin.machine.allocator import retain_memory
 from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.machine.threads import threads
 from nd_plugin.probe_data.batches import Batches, Feed
-from nd_plugin.probe_data.workers import LARGEST_DEFAULT, cores
 from nd_plugin.results.dissection import Dissection
 
 OpenState = Callable[[tuple[str, ...], Provenance], tuple[StateSaver, State]]
@@ -80,7 +85,7 @@ def open_run(
         stack.enter_context(_explain_exhaustion(model.device))
         stack.enter_context(torch.no_grad())
         stack.enter_context(retain_memory())
-        contents = verify_data(feed, progress)
+        contents = feed.hash_contents(progress)
         on_device = uses_device_strategy(model.device)
         annotated = on_device and counts
         # images are decoded while the model is opened, which takes some forward passes
@@ -115,7 +120,28 @@ def open_run(
             closing(_remaining(images, images_from, state))
         )
         part_run.first_pass_batches = remaining
-        yield part_run, run_provenance
+        with _saved_after_a_loss(part_run):
+            yield part_run, run_provenance
+
+
+@contextmanager
+def _saved_after_a_loss(part_run: PartRun) -> Iterator[None]:
+    """Save the state of a run that a dead worker ends: that is noticed between two batches."""
+    try:
+        yield
+    except ProcessLost:
+        _save_what_is_done(part_run)
+        raise
+
+
+def _save_what_is_done(part_run: PartRun) -> None:
+    """Save the state, between two batches, if that is possible."""
+    if not part_run.state.batches:
+        return
+    with suppress(NDError, MemoryError, torch.OutOfMemoryError):
+        # a checkpoint holds no pending maps
+        part_run.strategy.finish(part_run)
+        part_run.saver.save(part_run.state)
 
 
 @contextmanager
@@ -139,14 +165,6 @@ def _check_reliable(probe: Probe, settings: Settings) -> None:
             f"{'; '.join(reasons)} (or run without --strict, strict=True in Python: "
             "the result then says so in its notes)"
         )
-
-
-def verify_data(feed: Feed, progress: Progress = silent) -> Contents:
-    """Hash the contents of the probe data set's files, where the settings ask for it."""
-    if not feed.settings.verify_data:
-        return Contents()
-    threads = min(cores(), LARGEST_DEFAULT)
-    return hash_contents(feed.concepts, feed.images, progress, threads)
 
 
 def starting_provenance(
@@ -240,20 +258,26 @@ def run(
         model,
         layers,
         feed,
-        progress,
+        group.noting(progress),
         open_state,
         small_pictures=collects_small_pictures(feed),
     )
     with opening as opened_run:
         part_run, run_provenance = opened_run
         earlier_seconds = part_run.state.seconds
-        observe_images(part_run)
-        combined = combine([part_run], group)
-        notes = (*part_run.saver.notes, *part_run.strategy.notes)
-        run_provenance = _add_notes(run_provenance, notes)
+        with group.saving(partial(_save_what_is_done, part_run)):
+            observe_images(part_run)
+            combined = combine([part_run], group)
+        notes = (
+            *run_provenance.notes,
+            *part_run.saver.notes,
+            *part_run.strategy.notes,
+        )
     seconds = max(group.gather(earlier_seconds + time.monotonic() - start))
     return dissections(
-        part_run, combined, replace(run_provenance, seconds=round(seconds, 3))
+        part_run,
+        combined,
+        replace(run_provenance, notes=notes, seconds=round(seconds, 3)),
     )
 
 
@@ -269,7 +293,3 @@ def observe(
     with opened_run as (part_run, _):
         observe_images(part_run)
         part_run.saver.save(part_run.state)
-
-
-def _add_notes(run_provenance: Provenance, notes: Sequence[str]) -> Provenance:
-    return replace(run_provenance, notes=(*run_provenance.notes, *notes))

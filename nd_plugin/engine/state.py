@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.candidates.sparse_maps import PendingMaps
+from nd_plugin.contracts.map_checks import MapForms
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.engine.batch_counter import CountedBatch
 from nd_plugin.engine.report_data.activation_sample import ActivationSample
@@ -183,6 +184,14 @@ class State:
     def has_pending_maps(self) -> bool:
         """Whether maps wait to be sifted, which a checkpoint would lose."""
         return any(layer.pending for layer in self.layers.values())
+
+    def map_forms(self) -> MapForms:
+        """Return the forms of the maps of all layers so far."""
+        forms = MapForms()
+        for layer, layer_state in self.layers.items():
+            statistics = layer_state.statistics
+            forms.expect(layer, len(statistics.highest), statistics.cells)
+        return forms
 
     def candidates(self, layer: str) -> Candidates:
         """Return the layer's candidates: those of its second pass where it has one."""

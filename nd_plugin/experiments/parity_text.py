@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nd_plugin.borders.printable import one_line
 from nd_plugin.experiments.detector_changes import (
     GAINED,
     LOST,
@@ -133,7 +134,7 @@ class _LayerTable:
 
 
 def _names(layer: LayerParity) -> str:
-    return "\n= ".join(dict.fromkeys(layer.layers))
+    return "\n= ".join(map(one_line, dict.fromkeys(layer.layers)))
 
 
 def _cells(layer: LayerParity) -> dict[str, Text]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.named_results import flattened, report_of
 from nd_plugin.report.json_text import document_text
@@ -55,5 +56,5 @@ def save_sweeps(sweeps: Sequence[QuantileSweep], path: str | Path) -> Path:
         text = document_text({"quantile_sweeps": content}) + "\n"
     else:
         raise BadInput(f"{file.name} ends in neither .csv nor .json")
-    write_file(file, text.encode())
+    write_file(file, utf8(text))
     return file

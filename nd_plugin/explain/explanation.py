@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from rich.console import RenderableType
 
+from nd_plugin.borders.printable import Printable, utf8
 from nd_plugin.notebook.explanation_fragment import explanations_fragment
 from nd_plugin.report.explanation_record import ExplanationRecord, to_json
 from nd_plugin.report.explanations import render, render_all
@@ -61,7 +62,7 @@ class Explanation(ExplanationRecord):
         return _plotted([self], units, ax)
 
     def __rich__(self) -> RenderableType:
-        return render(self)
+        return Printable(render(self))
 
     def _repr_html_(self) -> str:
         return explanations_fragment([self])
@@ -127,7 +128,7 @@ class Explanations(Sequence[Explanation]):
         return _plotted(self, units, ax)
 
     def __rich__(self) -> RenderableType:
-        return render_all(self)
+        return Printable(render_all(self))
 
     def _repr_html_(self) -> str:
         return explanations_fragment(self)
@@ -136,7 +137,7 @@ class Explanations(Sequence[Explanation]):
 def _written(text: str, path: str | Path | None) -> str:
     """Write a text to a path, if there is any, and return it."""
     if path is not None:
-        write_file(Path(path), text.encode())
+        write_file(Path(path), utf8(text))
     return text
 
 
@@ -147,7 +148,7 @@ def _page(
     text = explanation_page(explanations)
     if path is None:
         return text
-    write_pages({REPORT_PAGE: text.encode()}, Path(path))
+    write_pages({REPORT_PAGE: utf8(text)}, Path(path))
     return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-import signal
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
@@ -14,11 +13,14 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 
-from nd_plugin.errors import RunFailed
+from nd_plugin.errors import ProcessLost, RunFailed
+from nd_plugin.foreign_code import describe_error, is_failure
+from nd_plugin.machine.termination import ignore_in_worker, shielded
+from nd_plugin.machine.worker_exits import REMEDY, describe_crash
 
 T = TypeVar("T")
 
-REMEDY = "use fewer workers, or none: workers=0, --workers 0"
+SECONDS_TO_END = 10.0  # of a worker that has closed its pipe; it ends by itself
 
 
 class Worker(NamedTuple):
@@ -33,8 +35,16 @@ def can_fork() -> bool:
     return multiprocessing.get_start_method() == "fork"
 
 
+def name_nothing(number: int) -> str:
+    """Name no work."""
+    return ""
+
+
 def map_in_order(
-    do: Callable[[int], T], numbers: Sequence[int], workers: int
+    do: Callable[[int], T],
+    numbers: Sequence[int],
+    workers: int,
+    name: Callable[[int], str] = name_nothing,
 ) -> Generator[T, None, None]:
     """Yield ``do(number)`` for all ``numbers`` in their order, computed in turns.
 
@@ -43,8 +53,8 @@ def map_in_order(
 
     A worker has the memory that this process had at the beginning. Its results are pickled;
     each waits in a pipe until it is its turn. Workers end with this process, however that
-    ends, and when the generator is closed. Raises the exceptions of ``do``, and RunFailed
-    where a worker cannot be started or crashes.
+    ends, and when the generator is closed. Raises the exceptions of ``do``, RunFailed where a
+    worker cannot be started, and ProcessLost where one crashes; ``name`` says what it was at.
     """
     process_count = min(workers + 1, len(numbers))
     running: list[Worker] = []
@@ -56,10 +66,10 @@ def map_in_order(
             if turn == 0:
                 yield do(number)
             else:
-                yield _next_result(running[turn - 1])
+                yield _next_result(running[turn - 1], name(number))
     finally:
         for worker in running:
-            worker.process.kill()  # which ignores SIGTERM and has nothing to save
+            worker.process.kill()  # which has nothing to save
             worker.process.join()
             worker.results.close()
 
@@ -74,7 +84,8 @@ def _start_worker(
         target=_work, args=(do, numbers, writer, inherited_readers), daemon=True
     )
     try:
-        process.start()
+        with shielded():
+            process.start()
     except OSError as error:
         raise RunFailed(
             f"a worker cannot be started ({error.strerror}): {REMEDY}"
@@ -90,9 +101,8 @@ def _work(
     inherited_readers: Sequence[Connection],
 ) -> None:
     """Send the outcomes of ``do(number)`` for all ``numbers``; this is what a worker runs."""
-    # Ctrl-C and SIGTERM are handled by the first process, which kills its workers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # signals are handled by the first process, which kills its workers
+    ignore_in_worker()
     torch.set_num_threads(1)
     for reader in inherited_readers:
         reader.close()  # otherwise the end of the first process would not break the pipe
@@ -110,6 +120,12 @@ def _outcome(
     except Exception as error:
         error.add_note("".join(traceback.format_exception(error)))
         return None, _picklable(error)
+    except (
+        BaseException
+    ) as error:  # SystemExit of foreign code would end this worker
+        if not is_failure(error):
+            raise
+        return None, RunFailed(f"a worker failed: {describe_error(error)}")
 
 
 def _picklable(error: Exception) -> Exception:
@@ -121,15 +137,16 @@ def _picklable(error: Exception) -> Exception:
     return error
 
 
-def _next_result(worker: Worker) -> Any:
-    """Receive the next result of a worker. Raises its exception, or RunFailed if it crashed."""
+def _next_result(worker: Worker, work: str) -> Any:
+    """Receive the next result of a worker. Raises its exception, or ProcessLost if it crashed."""
     try:
         result, error = worker.results.recv()
-    except (EOFError, ConnectionResetError) as end:
+    except (EOFError, OSError, pickle.UnpicklingError) as end:
+        worker.process.join(SECONDS_TO_END)
+        worker.process.kill()
         worker.process.join()
-        raise RunFailed(
-            f"a worker process crashed (exit code {worker.process.exitcode}), "
-            f"most likely out of memory: {REMEDY}"
+        raise ProcessLost(
+            describe_crash("a worker process", worker.process.exitcode, work)
         ) from end
     if error is not None:
         raise error

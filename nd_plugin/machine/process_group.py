@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -13,11 +13,14 @@ from torch import Tensor
 from torch import distributed as dist
 
 from nd_plugin.errors import Unavailable
+from nd_plugin.machine.parent_watch import terminate_with_parent
+from nd_plugin.machine.rank_meetings import Meetings
+from nd_plugin.machine.rank_store import TIMEOUT, open_store, rank_timeout
+from nd_plugin.machine.termination import Terminated
 
 T = TypeVar("T")
+Progress = Callable[[str, int, int], None]  # stage, images done, images in all
 
-# Processes meet after whole passes, and a resumed one may have to catch up.
-TIMEOUT = timedelta(days=7)
 # of counts that are worth the way to a GPU and back
 BYTES_FOR_GPUS = 2**20
 
@@ -39,6 +42,15 @@ class SingleProcess:
     def wait(self) -> None:
         """Wait until all processes have come here."""
 
+    def noting(self, progress: Progress) -> Progress:
+        """Return a progress that tells the other processes, too, that this one goes on."""
+        return progress
+
+    @contextmanager
+    def saving(self, save: Callable[[], None]) -> Iterator[None]:
+        """Call ``save`` before the end of another process ends this one."""
+        yield
+
 
 class TorchrunGroup(SingleProcess):
     """Group that torchrun started; every method waits for all its processes.
@@ -46,16 +58,23 @@ class TorchrunGroup(SingleProcess):
     ``gpu`` is the device that this process has for itself; None on the CPU, or where it is shared.
     """
 
-    def __init__(self, gpu: torch.device | None = None) -> None:
+    def __init__(
+        self, gpu: torch.device | None = None, meetings: Meetings | None = None
+    ) -> None:
         self.rank = dist.get_rank()
         self.size = dist.get_world_size()
         self.gpu = gpu
+        self.meetings = meetings
 
     def total(self, counts: Tensor) -> Tensor:
         """Return the sum of ``counts`` over all processes, on the device of ``counts``.
 
         Large counts are added up between GPUs, where each process has one.
         """
+        with self._communication():
+            return self._total(counts)
+
+    def _total(self, counts: Tensor) -> Tensor:
         if self.gpu is None or counts.nbytes < BYTES_FOR_GPUS:
             summed = counts.clone()
             dist.all_reduce(summed, dist.ReduceOp.SUM)
@@ -68,8 +87,41 @@ class TorchrunGroup(SingleProcess):
     def gather(self, item: T) -> list[T]:
         """Return the items of all processes, in the order of their ranks."""
         items: list[Any] = [None] * self.size
-        dist.all_gather_object(items, item)
+        with self._communication():
+            dist.all_gather_object(items, item)
         return items
+
+    def _communication(self) -> AbstractContextManager[None]:
+        """Meet the other processes, and translate the loss of one."""
+        return (
+            nullcontext()
+            if self.meetings is None
+            else self.meetings.communication()
+        )
+
+    def noting(self, progress: Progress) -> Progress:
+        """Return a progress that tells the other processes, too, that this one goes on."""
+        meetings = self.meetings
+        if meetings is None:
+            return progress
+
+        def note(stage: str, done: int, total: int) -> None:
+            meetings.note(f"{stage}, {done} of {total} images")
+            progress(stage, done, total)
+
+        return note
+
+    @contextmanager
+    def saving(self, save: Callable[[], None]) -> Iterator[None]:
+        """Call ``save`` before the end of another process ends this one."""
+        if self.meetings is None:
+            yield
+            return
+        self.meetings.before_end = save
+        try:
+            yield
+        finally:
+            self.meetings.before_end = lambda: None
 
     def wait(self) -> None:
         """Wait until all processes have come here."""
@@ -121,22 +173,72 @@ def joined(requested: str = "cpu") -> Iterator[SingleProcess]:
         yield SingleProcess()
         return
     gpu = own_gpu(requested)
-    initialized_here = not dist.is_initialized()
-    if initialized_here:
-        _initialise(gpu)
-    has_nccl = "nccl" in dist.get_backend_config()
-    try:
-        yield TorchrunGroup(gpu if has_nccl else None)
-    finally:
-        if initialized_here:
+    if dist.is_initialized():
+        yield _group(gpu, None)
+        return
+    meetings = _open_meetings()
+    with _failures_shared(meetings):
+        _initialise(gpu, meetings)
+        try:
+            yield _group(gpu, meetings)
+        finally:
             dist.destroy_process_group()
 
 
-def _initialise(gpu: torch.device | None) -> None:
-    """Start the group; NCCL only where no two processes share a GPU, which it refuses."""
-    if gpu is None or not dist.is_nccl_available():
-        dist.init_process_group("gloo", timeout=TIMEOUT)
+def _group(gpu: torch.device | None, meetings: Meetings | None) -> TorchrunGroup:
+    has_nccl = "nccl" in dist.get_backend_config()
+    return TorchrunGroup(gpu if has_nccl else None, meetings)
+
+
+def _open_meetings() -> Meetings | None:
+    """Open the meetings of this process; None where no store is known."""
+    if "MASTER_ADDR" not in os.environ:
+        return None
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        terminate_with_parent()
+    timeout = rank_timeout()
+    return Meetings(*open_store(timeout), timeout)
+
+
+@contextmanager
+def _failures_shared(meetings: Meetings | None) -> Iterator[None]:
+    """Tell the other processes what ends this one; say what has ended another first.
+
+    torchrun terminates all processes when one of them has failed.
+    """
+    if meetings is None:
+        yield
         return
-    # what names no GPU, such as code of a model, means this one
-    torch.cuda.set_device(gpu)
-    dist.init_process_group("cpu:gloo,cuda:nccl", timeout=TIMEOUT)
+    try:
+        yield
+        meetings.leave()
+    except (Terminated, KeyboardInterrupt) as end:
+        loss = meetings.loss()
+        meetings.publish(loss or end)
+        if loss is None:
+            raise
+        raise loss from end
+    except Exception as error:
+        meetings.publish(error)
+        raise
+
+
+def _initialise(gpu: torch.device | None, meetings: Meetings | None) -> None:
+    """Start the group; NCCL only where no two processes share a GPU, which it refuses."""
+    backend = "gloo"
+    if gpu is not None and dist.is_nccl_available():
+        # what names no GPU, such as code of a model, means this one
+        torch.cuda.set_device(gpu)
+        backend = "cpu:gloo,cuda:nccl"
+    if meetings is None:
+        dist.init_process_group(backend, timeout=timedelta(seconds=TIMEOUT))
+        return
+    # all are there; what is late after this has stopped
+    meetings.meet()
+    dist.init_process_group(
+        backend,
+        timeout=timedelta(seconds=meetings.timeout),
+        store=meetings.store,
+        rank=meetings.rank,
+        world_size=meetings.size,
+    )

@@ -19,9 +19,13 @@ from nd_plugin.receptive_fields.geometry import Size
 Counts = npt.NDArray[np.int64]
 Integers = npt.NDArray[np.integer[Any]]
 
+# larger annotations are worked on in strips: 8 bytes a pixel, several times
+PIXELS_AT_ONCE = 2**22
 LONG_TABLE = 3  # entries for each pixel
 # of packed labels: rows, columns; combinations, labels of each; bytes of a pixel's number
 PACKED_HEADER = struct.Struct("<5I")
+MOST_PACKED_BYTES = 2**28  # of packed labels, unpacked
+MOST_LABELS = 2**22  # a table has a place for each label up to the largest
 PACKED_LEVEL = 3  # of deflate: the next one takes twice as long for 5 % fewer bytes
 PIXEL_TYPES = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 
@@ -48,21 +52,26 @@ class LabelCombinations:
 
         Raises ValueError for a plane that is not (row, column).
         """
-        combinations, members = _combine_labels(annotation, size)
+        is_large = size[0] * size[1] > PIXELS_AT_ONCE
+        combine = _combine_strips if is_large else _combine_labels
+        combinations, members = combine(annotation, size)
         _clear_repeated(members)
         return cls.counted(combinations, members)
 
     @classmethod
-    def counted(cls, combinations: Counts, members: Counts) -> LabelCombinations:
+    def counted(cls, combinations: Integers, members: Counts) -> LabelCombinations:
         """Count the pixels of each concept.
 
         ``combinations`` (row, column) are indices into ``members``, sorted and without repetition.
         """
-        pixels = np.bincount(combinations.ravel(), minlength=len(members))
-        areas = _areas_of_labels(members, pixels)[1:]  # label 0 is no concept
-        concepts = np.flatnonzero(areas)
+        pixels = _count_pixels(combinations, len(members))
+        labels, areas = _areas_of_labels(members, pixels)
+        is_concept = (labels > 0) & (areas > 0)  # label 0 is no concept
         return cls(
-            to_smallest_type(combinations), members, concepts, areas[concepts]
+            to_smallest_type(combinations),
+            members,
+            labels[is_concept] - 1,
+            areas[is_concept],
         )
 
     def pack(self) -> bytes:
@@ -77,20 +86,27 @@ class LabelCombinations:
     @classmethod
     def unpack(cls, packed: bytes) -> LabelCombinations:
         """Unpack what `pack` has packed. Raises ValueError or zlib.error for other bytes."""
-        content = zlib.decompress(packed)
-        if len(content) < PACKED_HEADER.size:
+        stream = zlib.decompressobj()
+        header = stream.decompress(packed, PACKED_HEADER.size)
+        if len(header) < PACKED_HEADER.size:
             raise ValueError("the header of the labels is cut off")
-        rows, columns, combinations, labels, itemsize = PACKED_HEADER.unpack_from(
-            content
-        )
+        rows, columns, combinations, labels, itemsize = PACKED_HEADER.unpack(header)
         if itemsize not in PIXEL_TYPES:
             raise ValueError(f"the labels have pixels of {itemsize} bytes")
-        pixels_start = PACKED_HEADER.size + 4 * combinations * labels
-        if len(content) != pixels_start + itemsize * rows * columns:
+        members_bytes = 4 * combinations * labels
+        size = members_bytes + itemsize * rows * columns
+        if size > MOST_PACKED_BYTES:
+            raise ValueError(f"the labels claim {size} bytes")
+        # a byte more shows whether there is more
+        content = stream.decompress(stream.unconsumed_tail, size + 1)
+        if len(content) != size or not stream.eof:
             raise ValueError("the labels are not as long as their header says")
-        members = np.frombuffer(content[PACKED_HEADER.size : pixels_start], "<i4")
-        pixels = np.frombuffer(content[pixels_start:], PIXEL_TYPES[itemsize])
-        if int(pixels.max(initial=0)) >= combinations or members.min(initial=0) < 0:
+        members = np.frombuffer(content[:members_bytes], "<i4")
+        pixels = np.frombuffer(content[members_bytes:], PIXEL_TYPES[itemsize])
+        is_known = (
+            0 <= members.min(initial=0) <= members.max(initial=0) < MOST_LABELS
+        )
+        if int(pixels.max(initial=0)) >= combinations or not is_known:
             raise ValueError(
                 "a label or the number of a combination is out of range"
             )
@@ -104,6 +120,62 @@ class LabelCombinations:
         """Rows and columns of the masks."""
         rows, columns = self.combinations.shape
         return int(rows), int(columns)
+
+
+def _combine_strips(annotation: Annotation, size: Size) -> tuple[Integers, Counts]:
+    """Do what `_combine_labels` does for a large size, strip of rows by strip of rows.
+
+    The combinations of all strips are numbered in the order of those of the whole. So the work on
+    8 byte integers takes memory for a strip, and the result has the smallest type.
+    """
+    source_rows = _rows_of_planes(annotation, size)
+    strips = _strips(size)
+    parts = []
+    for strip in strips:
+        planes = [
+            np.asarray(plane)[indices[strip]]
+            for plane, indices in zip(annotation.planes, source_rows, strict=True)
+        ]
+        strip_size = (strip.stop - strip.start, size[1])
+        part, members = _combine_labels(
+            Annotation(planes, annotation.labels), strip_size
+        )
+        parts.append((to_smallest_type(part), members))
+    all_members = np.concatenate([members for _, members in parts])
+    distinct, numbers = np.unique(all_members, axis=0, return_inverse=True)
+    number_of = to_smallest_type(numbers.reshape(-1))
+    combinations = np.empty(size, number_of.dtype)
+    start = 0
+    for strip, (strip_part, strip_members) in zip(strips, parts, strict=True):
+        end = start + len(strip_members)
+        combinations[strip] = number_of[start:end].take(strip_part)
+        start = end
+    return combinations, distinct
+
+
+def _rows_of_planes(annotation: Annotation, size: Size) -> list[Counts]:
+    """Return the source row of each target row, for each plane. Raises ValueError."""
+    indices = []
+    for plane in annotation.planes:
+        _check_plane(plane)
+        indices.append(nearest_indices(np.shape(plane)[0], size[0]))
+    return indices
+
+
+def _strips(size: Size) -> list[slice]:
+    rows, columns = size
+    height = max(PIXELS_AT_ONCE // columns, 1)
+    return [
+        slice(start, min(start + height, rows)) for start in range(0, rows, height)
+    ]
+
+
+def _count_pixels(combinations: Integers, count: int) -> Counts:
+    """Count the pixels of each of ``count`` combinations; as 8 byte integers, strip by strip."""
+    pixels = np.zeros(count, np.int64)
+    for strip in _strips(combinations.shape):
+        pixels += np.bincount(combinations[strip].ravel(), minlength=count)
+    return pixels
 
 
 def _combine_labels(annotation: Annotation, size: Size) -> tuple[Counts, Counts]:
@@ -152,17 +224,19 @@ def _clear_repeated(members: Counts) -> None:
     members[:, 1:][is_repeated] = 0
 
 
-def _areas_of_labels(members: Counts, pixels: Counts) -> Counts:
-    """Count the pixels of each label: (label,), given those of each combination, (combination,).
+def _areas_of_labels(members: Counts, pixels: Counts) -> tuple[Counts, Counts]:
+    """Return the labels that occur, ascending, and the pixels of each: both (label,).
 
-    `bincount` adds in float64, which is exact for numbers of pixels.
+    ``pixels`` are those of each combination, (combination,). `bincount` adds in float64, which is
+    exact for numbers of pixels.
     """
+    labels, indices = _number_distinct(members)
     pixels_of_members = np.repeat(pixels, members.shape[1])
-    areas = np.bincount(members.ravel(), pixels_of_members, minlength=1)
-    return areas.astype(np.int64)
+    areas = np.bincount(indices.ravel(), pixels_of_members)
+    return labels, areas.astype(np.int64)
 
 
-def to_smallest_type(values: Counts) -> Integers:
+def to_smallest_type(values: Integers) -> Integers:
     """Convert ``values``, none of them negative, to the smallest integer type that holds them."""
     return values.astype(np.min_scalar_type(values.max(initial=0)))
 
@@ -175,7 +249,7 @@ def _number_distinct(values: Counts) -> tuple[Counts, Counts]:
     Plain version: ``numpy.unique(values, return_inverse=True)``. A table over all values up to
     the largest is faster, unless it would be much larger than ``values``.
     """
-    table_length = int(values.max()) + 1
+    table_length = int(values.max(initial=0)) + 1
     if table_length > 8 * values.size + 2**16:
         distinct, indices = np.unique(values, return_inverse=True)
         return distinct, indices.reshape(values.shape)

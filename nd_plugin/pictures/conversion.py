@@ -84,6 +84,8 @@ def orientation_of(image: Image.Image) -> int | None:
     """Return the EXIF orientation, 1 to 8; None for EXIF data that cannot be read."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except MemoryError:  # PNG files are decoded for it
+        raise
     except Exception:  # malformed EXIF raises errors of every kind
         return None
     if not isinstance(orientation, int) or not 1 <= orientation <= 8:

@@ -15,6 +15,7 @@ from nd_plugin.pictures.conversion import (
     has_more_frames,
     orientation_of,
 )
+from nd_plugin.pictures.opening import open_picture
 
 TURNING_ORIENTATIONS = (5, 6, 7, 8)  # by 90 or 270 degrees
 # which Pillow decodes without turning
@@ -58,7 +59,7 @@ def read_picture(path: Path) -> Image.Image:
 
     What cannot be found out from the decoded picture is in its ``info["nd_plugin.remarks"]``.
     """
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         remarks = []
         has_wide_colours = _has_wide_colours(image)
         if has_more_frames(image):
@@ -99,7 +100,7 @@ def measure_picture(path: Path, decoded: Image.Image | None = None) -> PictureSi
     if decoded is not None and decoded.format in FORMATS_AS_STORED:
         is_turned = orientation_of(decoded) in TURNING_ORIENTATIONS
         return _picture_size((decoded.height, decoded.width), is_turned)
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         stored = (image.height, image.width)
         if image.format == "TIFF":
             # Pillow's size is upright in some versions, but not in all

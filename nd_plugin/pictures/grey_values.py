@@ -23,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from nd_plugin.pictures.stored_integers import pixel_array, strips_of
+
 BIT_DEPTHS = (8, 10, 12, 14, 16)
 LARGEST_OF_16_BITS = 65535
 OVERSHOOT = 1.1  # of floating-point values beyond their range, by interpolation
@@ -40,7 +42,7 @@ GreyValues = npt.NDArray[Any]
 class WideGrey:
     """Grey picture in a type wider than 8 bits."""
 
-    values: GreyValues  # (row, column), int64 or float64
+    values: GreyValues  # (row, column), in the type that Pillow decodes
     kind: str  # INTEGERS_16, INTEGERS_32 or FLOATS
     known_white: int | None  # value of white, where the format says it
 
@@ -58,11 +60,20 @@ class GreyRange:
     remark: str = ""  # "" unless the range is a guess
 
     def to_8_bits(self, values: GreyValues) -> npt.NDArray[np.uint8]:
-        """Scale values to 0 … 255: integers by dropping their lower bits, others by rounding."""
+        """Scale values to 0 … 255: integers by dropping their lower bits, others by rounding.
+
+        Strip by strip: what is computed takes 8 bytes a pixel.
+        """
+        scaled = np.empty(values.shape, np.uint8)
+        for strip in strips_of(values.shape):
+            scaled[strip] = self._strip_to_8_bits(values[strip])
+        return scaled
+
+    def _strip_to_8_bits(self, values: GreyValues) -> npt.NDArray[np.uint8]:
         if values.dtype.kind == "f":
-            scaled = np.rint(values * (255 / self.white))
+            scaled = np.rint(values.astype(np.float64) * (255 / self.white))
         else:
-            scaled = values >> (self.white.bit_length() - 8)
+            scaled = values.astype(np.int64) >> (self.white.bit_length() - 8)
         return scaled.clip(0, 255).astype(np.uint8)
 
 
@@ -73,13 +84,13 @@ RangeChooser = Callable[[WideGrey], GreyRange]
 def wide_grey(image: Image.Image) -> WideGrey | None:
     """Return the values of a grey picture that is wider than 8 bits; None for other pictures."""
     if image.mode == "F":
-        return WideGrey(np.asarray(image, dtype=np.float64), FLOATS, None)
+        return WideGrey(pixel_array(image), FLOATS, None)
     if not image.mode.startswith("I"):
         return None
     # older Pillow opens 16 bit PNG files as 32 bit integers
     is_16_bit = image.mode != "I" or image.format in ("PNG", "PPM")
     kind = INTEGERS_16 if is_16_bit else INTEGERS_32
-    return WideGrey(np.asarray(image, dtype=np.int64), kind, _known_white(image))
+    return WideGrey(pixel_array(image), kind, _known_white(image))
 
 
 def _known_white(image: Image.Image) -> int | None:
@@ -115,7 +126,7 @@ def choose_range(grey: WideGrey, largest: float, evidence: str) -> GreyRange:
 
     Raises ValueError for values that fit no range.
     """
-    if not np.isfinite(grey.values).all():
+    if not _is_finite(grey.values):
         raise ValueError(f"{grey.kind} values are NaN or infinite; replace them")
     white = grey.known_white or smallest_range(grey.kind, largest)
     _check_not_negative(grey, white)
@@ -124,6 +135,13 @@ def choose_range(grey: WideGrey, largest: float, evidence: str) -> GreyRange:
     if is_known or fills_type:
         return GreyRange(white)
     return GreyRange(white, guess_remark(grey.kind, white, evidence))
+
+
+def _is_finite(values: GreyValues) -> bool:
+    # of a sum or an extreme, none is finite if one value is not
+    return values.dtype.kind != "f" or bool(
+        np.isfinite(values.max(initial=0)) and np.isfinite(values.min(initial=0))
+    )
 
 
 def guess_remark(kind: str, white: int, evidence: str) -> str:

@@ -1,4 +1,4 @@
-"""Limit on the number of pixels of a picture: Pillow's own, or another one."""
+"""Limit on the number of pixels of a picture, and memory that does not suffice for one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from contextlib import contextmanager
 
 from PIL import Image
 
-from nd_plugin.errors import BadInput
+from nd_plugin.errors import BadInput, RunFailed
 
 ENVIRONMENT = "ND_MAX_PIXELS"
-DEFAULT_LIMIT = Image.MAX_IMAGE_PIXELS  # Pillow's own
+# Pillow warns above it, and refuses above twice as many
+PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS
+DEFAULT_LIMIT = 2 * (PILLOW_LIMIT or 0)
 REMEDY = (
     "; if the file can be trusted, allow more: "
     f"--max-pixels N, max_pixels=N or {ENVIRONMENT}=N"
@@ -33,13 +35,14 @@ def environment_limit() -> int | None:
 def pixel_limit(pixels: int | None) -> Iterator[None]:
     """Open only pictures of at most ``pixels`` pixels; None: the limit around it, if there is one.
 
-    Else the environment's limit holds, or Pillow's. Raises ValueError, naming the remedy, for a
-    larger picture.
+    Else the environment's limit holds, or 178,956,970: above it Pillow refuses. Raises ValueError,
+    naming the remedy, for a larger picture, and RunFailed where memory does not suffice for one:
+    that says nothing of the file, so it is not to be passed over like one that is unreadable.
     """
     pillow_limit = Image.MAX_IMAGE_PIXELS
     limit = pixels
-    if pixels is None and pillow_limit == DEFAULT_LIMIT:
-        limit = environment_limit()
+    if pixels is None and pillow_limit == PILLOW_LIMIT:
+        limit = environment_limit() or DEFAULT_LIMIT
     try:
         if limit is None:
             yield
@@ -51,11 +54,47 @@ def pixel_limit(pixels: int | None) -> Iterator[None]:
                 yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(reason_of(error)) from error
+    except MemoryError as error:
+        raise RunFailed(out_of_memory(error)) from error
     finally:
         Image.MAX_IMAGE_PIXELS = pillow_limit
 
 
-def reason_of(error: Exception) -> str:
+def out_of_memory(error: MemoryError) -> str:
+    """Return the message for a picture that memory does not suffice for."""
+    detail = f" ({error})" if str(error) else ""
+    return (
+        f"out of memory while decoding{detail}; use fewer data-loading workers (--workers N, "
+        "workers=N) or give the process more memory; to leave such pictures out as unreadable, "
+        f"set a limit that they exceed: --max-pixels N, max_pixels=N or {ENVIRONMENT}=N"
+    )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory did not suffice: a MemoryError, or what it was translated to."""
+    return isinstance(error, MemoryError) or isinstance(
+        error.__cause__, MemoryError
+    )
+
+
+def most_pixels(pixels: int | None) -> int | None:
+    """Return the limit that `pixel_limit` of ``pixels`` sets where none is around it."""
+    if pixels is None and PILLOW_LIMIT == Image.MAX_IMAGE_PIXELS:
+        return environment_limit() or DEFAULT_LIMIT
+    return pixels or Image.MAX_IMAGE_PIXELS
+
+
+def check_pixel_count(size: tuple[int, int], what: str) -> None:
+    """Raise ValueError for a size (rows, columns) beyond the limit around it, before it is made."""
+    rows, columns = size
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and rows * columns > limit:
+        raise ValueError(
+            f"{what} of {rows}x{columns} pixels exceeds the limit of {limit} pixels{REMEDY}"
+        )
+
+
+def reason_of(error: BaseException) -> str:
     """Return an error's message; for a picture beyond the limit also what to do."""
     message = str(error) or type(error).__name__
     if isinstance(

@@ -13,9 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends import backend_pgf
 from matplotlib.figure import Figure
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.kinds import check_plot, tex_system
 from nd_plugin.plots.latex import escape
+from nd_plugin.plots.style import printable_texts
 from nd_plugin.results.atomic_files import write_file
 
 DOTS_PER_INCH = 300  # of PNG files, as printers ask for
@@ -52,7 +54,7 @@ def save_plot(plot: Axes | Figure, path: str | Path) -> Path:
     if ending == ".pgf":
         settings["pgf.texsystem"] = tex_system(file)
         settings["pgf.rcfonts"] = False  # the document's own
-    with plt.rc_context(settings):
+    with plt.rc_context(settings), printable_texts():
         content = _content(figure, ending)
     write_file(file, content)
     plt.close(figure)
@@ -78,7 +80,7 @@ def _content(figure: Figure, ending: str) -> bytes:
         text = io.StringIO()
         with _texts_escaped():
             figure.savefig(text, **options)
-        return text.getvalue().encode()
+        return utf8(text.getvalue())
     content = io.BytesIO()
     figure.savefig(content, **options)
     return content.getvalue()

@@ -14,6 +14,7 @@ from typing import Any
 
 from nd_plugin.errors import BadInput, Unavailable
 from nd_plugin.plots.named_results import Result, report_of
+from nd_plugin.storage.targets import check_file
 
 ENDINGS = (".png", ".svg", ".pdf", ".pgf")
 TEX_SYSTEMS = ("lualatex", "xelatex", "pdflatex")
@@ -132,9 +133,10 @@ def check_plot(path: Path, *, has_pictures: bool = False) -> None:
     """Check before a run that a plot can be written to a file.
 
     Raises BadInput for another ending, and for pictures in a PGF file, which would need files
-    beside it; Unavailable for a PGF file without LaTeX.
+    beside it; NotSaved; Unavailable for a PGF file without LaTeX.
     """
     ending = check_plot_name(path)
+    check_file(path)
     if ending != ".pgf":
         return
     if has_pictures:

@@ -22,7 +22,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 
+from nd_plugin.borders.printable import printable
 from nd_plugin.errors import BadInput
 from nd_plugin.report.colours import category_colours
 
@@ -78,6 +80,25 @@ class NotebookFigure(Figure):
             plt.close(self)
         return {}  # the formats are those of any figure
 
+    def draw(self, renderer: Any) -> None:
+        """Draw the figure, whatever names it has."""
+        with printable_texts():
+            super().draw(renderer)
+
+
+@contextmanager
+def printable_texts() -> Iterator[None]:
+    """Let matplotlib draw names without the characters that no font and no XML has.
+
+    Half a character, a byte of a file name that is no UTF-8, is an error of its font library.
+    """
+    own_text = Text.get_text
+    setattr(Text, "get_text", lambda text: printable(own_text(text)))  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(Text, "get_text", own_text)  # noqa: B010
+
 
 @contextmanager
 def styled_axes(
@@ -90,9 +111,10 @@ def styled_axes(
     """
     if ax is not None:
         check_axes(ax)
-        yield ax
+        with printable_texts():
+            yield ax
         return
-    with plt.rc_context(STYLE):
+    with plt.rc_context(STYLE), printable_texts():
         _, axes = plt.subplots(
             figsize=(width, height),
             layout="constrained",
@@ -106,7 +128,7 @@ def styled_panels(
     count: int, height: float
 ) -> Iterator[tuple[Figure, Sequence[Axes]]]:
     """Yield a new pyplot figure in our style, and axes below each other, of ``height`` inches."""
-    with plt.rc_context(STYLE):
+    with plt.rc_context(STYLE), printable_texts():
         figure, grid = plt.subplots(
             count,
             figsize=(COLUMN_WIDTH, count * height),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nd_plugin.contracts.plugin_specs import ConceptSetSpec
 from nd_plugin.errors import NDError
+from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.plugins.host import Offer, host, load_factory
-from nd_plugin.plugins.loading import described
 
 FOLDER = "ROOT"  # stands for a folder in the texts that a concept set accepts
 
@@ -61,5 +61,7 @@ def _problem(offer: Offer, root: str) -> str:
             return "" if len(concepts) else "it has no images"
     except NDError as error:
         return str(error)
-    except Exception as error:  # third-party code
-        return described(error)
+    except BaseException as error:  # third-party code
+        if not is_failure(error):
+            raise
+        return f"{offer.plugin.origin} failed: {describe_error(error)}"

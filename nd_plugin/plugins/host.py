@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from nd_plugin.errors import PluginConflict, Unavailable
+from nd_plugin.errors import PluginConflict, PluginFailed, Unavailable
+from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.plugins import hookspecs
-from nd_plugin.plugins.loading import DISABLE, Plugin, described, load_entry_points
+from nd_plugin.plugins.loading import DISABLE, Plugin, load_entry_points
 
 if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection
@@ -61,7 +62,7 @@ class Host:
         claimants = [
             offer for strength, offer in strengths if strength == strongest
         ]
-        return only(claimants, repr(subject)[:80])
+        return only(claimants, short_text(subject))
 
 
 def only(offers: Sequence[Offer], subject: str) -> Offer:
@@ -85,13 +86,34 @@ def _match(offer: Offer, subject: Any) -> int:
         return 0
     try:
         return int(offer.spec.match(subject))
-    except (Exception, SystemExit) as error:  # third-party code
-        warnings.warn(
-            f"{offer.plugin.origin} failed to match: {described(error)}",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    except BaseException as error:  # third-party code
+        if not is_failure(error):
+            raise
+        warn_of(f"{offer.plugin.origin} failed to match: {describe_error(error)}")
         return 0
+
+
+def warn_of(problem: str) -> None:
+    """Warn of a plugin that failed where it is not needed.
+
+    Raises PluginFailed where Python turns warnings into errors (``-W error``).
+    """
+    try:
+        warnings.warn(problem, RuntimeWarning, stacklevel=3)
+    except RuntimeWarning as error:
+        raise PluginFailed(
+            f"{problem} (a warning, which Python's -W error or PYTHONWARNINGS turns into an error)"
+        ) from error
+
+
+def short_text(subject: Any) -> str:
+    """Return an object of foreign code as a short text; its class where that fails."""
+    try:
+        return repr(subject)[:80]
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        return f"a {type(subject).__name__}"
 
 
 def load_plugins() -> Host:
@@ -119,9 +141,12 @@ def load_factory(offer: Offer, name: str | None = None) -> Any:
     module, _, attribute = (name or offer.spec.factory).partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         raise Unavailable(
-            f"{offer.spec.name!r} cannot be loaded from {offer.plugin.origin}: {described(error)}"
+            f"{offer.spec.name!r} cannot be loaded from {offer.plugin.origin}: "
+            f"{describe_error(error)}"
         ) from error
 
 
@@ -132,11 +157,10 @@ def announce(dissection: Dissection) -> None:
         arguments = [dissection] * len(implementation.argnames)
         try:
             implementation.function(*arguments)
-        except (Exception, SystemExit) as error:
-            # third-party code; the result stands
-            warnings.warn(
+        except BaseException as error:  # third-party code; the result stands
+            if not is_failure(error):
+                raise
+            warn_of(
                 f"plugin {implementation.plugin_name!r} failed after the dissection of "
-                f"{dissection.layer}: {described(error)}",
-                RuntimeWarning,
-                stacklevel=2,
+                f"{dissection.layer}: {describe_error(error)}"
             )

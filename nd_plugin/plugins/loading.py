@@ -17,6 +17,8 @@ from nd_plugin.contracts.plugin_specs import (
     ConceptSetSpec,
     ReporterSpec,
 )
+from nd_plugin.foreign_code import describe_error, is_failure
+from nd_plugin.plugins.spec_types import check_spec
 
 GROUP = "nd_plugin"
 DISABLE = "ND_PLUGIN_DISABLE"
@@ -103,11 +105,12 @@ def _load(
     key = f"{plugin.name}@{plugin.distribution}"
     try:
         specs = _register(manager, point, key)
-    except (Exception, SystemExit) as error:
-        # anything may happen in a third party's module
+    except BaseException as error:  # anything may happen in a third party's module
+        if not is_failure(error):
+            raise
         if manager.has_plugin(key):
             manager.unregister(name=key)
-        return replace(plugin, state="broken", problem=described(error)), []
+        return replace(plugin, state="broken", problem=describe_error(error)), []
     offers = tuple(_offer_name(spec) for spec in specs)
     return replace(plugin, offers=offers), specs
 
@@ -144,6 +147,7 @@ def _specs(manager: pluggy.PluginManager, module: Any) -> list[Spec]:
 def _of_kind(kind: type[Spec], spec: Any, hook: str) -> Spec:
     if not isinstance(spec, kind):
         raise TypeError(f"{hook}() gave {spec!r}, which is no {kind.__name__}")
+    check_spec(spec)
     return spec
 
 
@@ -182,8 +186,3 @@ def _conflicting(
     )
     problem = f"{', '.join(shared)} also comes from {names}"
     return replace(plugin, state="conflict", problem=problem)
-
-
-def described(error: BaseException) -> str:
-    """Return someone else's error in one line, for messages."""
-    return f"{type(error).__name__}: {error}"

@@ -18,15 +18,15 @@ from nd_plugin.errors import (
     BadInput,
     ConceptSetInvalid,
     ModelNotFound,
-    NDError,
-    RunFailed,
+    PluginFailed,
     Unavailable,
     nearest,
 )
+from nd_plugin.foreign_code import describe_error, translating_errors
 from nd_plugin.machine.process_group import own_device
 from nd_plugin.plugins.folder_formats import folder_hint
+from nd_plugin.plugins.guard import Owner, guard
 from nd_plugin.plugins.host import Offer, host, load_factory
-from nd_plugin.plugins.loading import described
 from nd_plugin.plugins.suggestions import suggest_model
 
 
@@ -40,10 +40,16 @@ class SpecText:
 
     @classmethod
     def parse(cls, text: str) -> SpecText:
-        """Split a text; a missing part is empty."""
+        """Split a text; a missing part is empty. Raises BadInput for an option that is repeated."""
         head, _, query = text.partition("?")
         name, _, argument = head.partition(":")
-        options = dict(parse_qsl(query, keep_blank_values=True))
+        options: dict[str, str] = {}
+        for key, value in parse_qsl(query, keep_blank_values=True):
+            if key in options:
+                raise BadInput(
+                    f"{text!r}: the option {key!r} is given twice; delete one of the two"
+                )
+            options[key] = value
         return cls(name, argument, options)
 
 
@@ -70,13 +76,14 @@ def open_concepts(concepts: str | Path | ConceptSet) -> ConceptSet:
     if offer is None:
         raise ConceptSetInvalid(_no_concept_set(concepts, text.name))
     factory = load_factory(offer)
-    owner = f"concept set {offer.spec.name!r}"
+    subject = f"concept set {offer.spec.name!r}"
     opened = _opened(
         offer,
         concepts,
-        lambda: call_with_options(factory, argument, options, owner),
+        lambda: call_with_options(factory, argument, options, subject),
     )
-    return _checked(opened)
+    owner = Owner(offer.plugin.origin, subject)
+    return _checked(guard(opened, owner, "concept set"))
 
 
 def _no_concept_set(concepts: str, name: str) -> str:
@@ -100,8 +107,14 @@ def call_with_options(
     accepts_any = any(
         parameter.kind == Parameter.VAR_KEYWORD for parameter in parameters
     )
-    unknown = [repr(name) for name in options if name not in accepted]
-    if unknown and not accepts_any:
+    # the text in front of the options: none of them says it again
+    argument_name = parameters[0].name if parameters else ""
+    unknown = [
+        repr(name)
+        for name in options
+        if name == argument_name or not (accepts_any or name in accepted)
+    ]
+    if unknown:
         takes = f"it takes {', '.join(accepted)}" if accepted else "it takes none"
         raise BadInput(f"{whose} has no option {', '.join(unknown)}; {takes}")
     return factory(argument, **options)
@@ -158,11 +171,13 @@ def open_model(model: Any, options: ModelOptions | None = None) -> Model:
         raise ModelNotFound(f"no backend opens {subject}{hint}{forms}")
     factory = load_factory(offer)
     model_options = options or ModelOptions()
-    opened: Model = _opened(
-        offer, model, lambda: factory().open(model, model_options)
-    )
-    check_offered(opened, model_options.precision)
-    return opened
+    opened = _opened(offer, model, lambda: factory().open(model, model_options))
+    subject = f"model of backend {offer.spec.name!r}"
+    is_callers_own = not isinstance(model, str)
+    owner = Owner(offer.plugin.origin, subject, is_callers_own)
+    guarded: Model = guard(opened, owner, "model")
+    check_offered(guarded, model_options.precision)
+    return guarded
 
 
 def open_on_own_device(model: Any, options: ModelOptions) -> Model:
@@ -182,15 +197,15 @@ def open_on_own_device(model: Any, options: ModelOptions) -> Model:
 
 def _opened(offer: Offer, subject: Any, open_it: Callable[[], Any]) -> Any:
     """Open something by a plugin; a foreign error is translated, naming the plugin."""
-    try:
+    name = subject if isinstance(subject, str) else type(subject).__name__
+
+    def failure(error: BaseException) -> PluginFailed:
+        return PluginFailed(
+            f"{offer.plugin.origin} failed to open {name!r}: {describe_error(error)}"
+        )
+
+    with translating_errors(failure):
         return open_it()
-    except NDError:
-        raise
-    except Exception as error:
-        name = subject if isinstance(subject, str) else type(subject).__name__
-        raise RunFailed(
-            f"{offer.plugin.origin} failed to open {name!r}: {described(error)}"
-        ) from error
 
 
 def _check_scheme(kind: type, text: str) -> None:

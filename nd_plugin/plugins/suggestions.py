@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
+from typing import Any
 
 from nd_plugin.contracts.plugin_specs import BackendSpec
-from nd_plugin.errors import Unavailable
-from nd_plugin.plugins.host import host, load_factory
+from nd_plugin.errors import PluginFailed, Unavailable
+from nd_plugin.plugins.guard import Owner
+from nd_plugin.plugins.guarded_members import TEXTS
+from nd_plugin.plugins.host import Offer, host, load_factory, warn_of
 
 MOST = 3
 ALIKE = 0.8  # of 1, by difflib
@@ -26,8 +29,21 @@ def known_models(*, installed: bool) -> list[str]:
             list_models = load_factory(offer, offer.spec.known_models)
         except Unavailable:  # `nd plugins` and `nd doctor` name what is broken
             continue
-        texts += list_models(installed=installed)
+        texts += _listed(offer, list_models, installed=installed)
     return texts
+
+
+def _listed(
+    offer: Offer, list_models: Callable[..., Any], *, installed: bool
+) -> list[str]:
+    """Return what a backend lists; nothing, with a warning, where its code fails."""
+    owner = Owner(offer.plugin.origin, f"backend {offer.spec.name!r}")
+    try:
+        listed = owner.call("known_models", TEXTS, list_models, installed=installed)
+    except PluginFailed as error:
+        warn_of(str(error))
+        return []
+    return list(listed)
 
 
 def suggest_model(text: str) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from nd_plugin.contracts.concept_sets import ConceptSet
+from nd_plugin.contracts.map_checks import forward_pass
 from nd_plugin.contracts.provenance import Skipped
+from nd_plugin.errors import NDError
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.probe_data.annotation_tensors import (
     TENSORS,
@@ -31,6 +36,8 @@ class Batch:
     skipped: tuple[Skipped, ...]
     image_count: int  # images, readable or not
     number: int  # among the batches of the whole probe data set
+    # of the first item that is not to be skipped; the first process raises it
+    failure: NDError | None = None
     picture_remarks: Remarks = field(default_factory=Remarks)
     annotation_remarks: Remarks = field(default_factory=Remarks)
     # for reports, by image
@@ -60,6 +67,7 @@ class Batch:
             ),
             image_count=len(items),
             number=items[0].batch_number,
+            failure=next((item.failure for item in items if item.failure), None),
             picture_remarks=Remarks.total(
                 item.picture_remarks for item in readable
             ),
@@ -79,6 +87,34 @@ class Batch:
             annotations=annotations,
             has_annotation_tensors=as_tensors,
         )
+
+    def reason_of(self, name: str) -> str:
+        """Return the reason why the image of this name was skipped."""
+        reasons = {item.image: item.reason for item in self.skipped}
+        return reasons.get(name, "unknown reason")
+
+    def forward_pass(
+        self, device: torch.device, concepts: ConceptSet
+    ) -> AbstractContextManager[None]:
+        """Translate what fails in the batch's forward pass, and name the batch.
+
+        Raises ModelFailed for maps that break a probe's contract, RunFailed where ``device`` has
+        too little memory.
+        """
+        return forward_pass(
+            device, len(self.indices), partial(self._name, concepts)
+        )
+
+    def _name(self, concepts: ConceptSet) -> str:
+        """Return the batch's number, from 1 on, and its first image."""
+        first = concepts.name(int(self.indices[0]))
+        return f"batch {self.number + 1}, of {first} and others"
+
+    def checked(self) -> Batch:
+        """Return the batch. Raises the failure of one of its items."""
+        if self.failure is not None:
+            raise self.failure
+        return self
 
     @property
     def tensors(self) -> list[Tensor]:

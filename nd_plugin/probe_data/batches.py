@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -12,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from nd_plugin.contracts.concept_sets import ConceptSet
+from nd_plugin.contracts.data_files import Contents, Progress, hash_contents
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, Unreadable
 from nd_plugin.machine.forked_workers import can_fork
@@ -19,9 +21,9 @@ from nd_plugin.machine.termination import ignore_in_worker
 from nd_plugin.method.annotations import Counts
 from nd_plugin.pictures.pixel_limit import environment_limit
 from nd_plugin.preprocess import Preprocess
-from nd_plugin.probe_data.batch import Batch, Collation, PackedBatch
+from nd_plugin.probe_data.batch import Batch, Collation
 from nd_plugin.probe_data.grey_sample import GreySample
-from nd_plugin.probe_data.items import ItemDecoder, mask_size
+from nd_plugin.probe_data.items import Item, ItemDecoder, mask_size
 from nd_plugin.probe_data.loading import (
     MEMORY,
     default_batch_size,
@@ -31,7 +33,11 @@ from nd_plugin.probe_data.packing import SharedSlots, reserve_slots
 from nd_plugin.probe_data.parts import WHOLE, Part
 from nd_plugin.probe_data.workers import (
     BATCHES_AHEAD,
-    crashes_translated,
+    LARGEST_DEFAULT,
+    ImagesAtWork,
+    LoadedBatches,
+    WatchedDecoder,
+    cores,
     default_workers,
 )
 from nd_plugin.significance.folds import assign_folds
@@ -126,12 +132,23 @@ class Feed:
         _ = feed.fold_of
         return feed
 
+    @cached_property
+    def set_size(self) -> int:
+        """Number of images of the concept set; it has to stay what it was at first."""
+        return len(self.concepts)
+
     @property
     def images(self) -> int:
         """Number of images of the whole probe data set, within the limit of the settings."""
-        count = len(self.concepts)
         limit = self.settings.limit
-        return count if limit is None else min(count, limit)
+        return self.set_size if limit is None else min(self.set_size, limit)
+
+    def hash_contents(self, progress: Progress) -> Contents:
+        """Hash the contents of the images' and masks' files, where the settings ask for it."""
+        if not self.settings.verify_data:
+            return Contents()
+        threads = min(cores(), LARGEST_DEFAULT)
+        return hash_contents(self.concepts, self.images, progress, threads)
 
     @cached_property
     def order(self) -> list[list[int]]:
@@ -189,7 +206,8 @@ class Feed:
         workers make tensors of the annotations; ``small_pictures`` and ``pack_labels_of``, images,
         choose what is stored for reports. Worker processes start at once, and end when the caller
         closes the generator that is returned. An unreadable item raises Unreadable under
-        ``strict``; a crashed worker raises RunFailed.
+        ``strict``; a crashed worker raises ProcessLost, too little memory for an image RunFailed;
+        a concept set that does not keep its contract raises ConceptSetInvalid or PluginFailed.
         """
         decoder = replace(
             self.decoder(pictures, annotated),
@@ -199,8 +217,9 @@ class Feed:
         numbers = self.batch_numbers(start)
         workers = min(self.workers, len(numbers))
         slots = self._reserve_slots(workers)
-        loader = DataLoader(
-            decoder,
+        at_work = ImagesAtWork(workers) if slots is not None else None
+        loader: DataLoader[Item] = DataLoader(
+            decoder if at_work is None else WatchedDecoder(decoder, at_work),
             batch_sampler=[self._positions(number) for number in numbers],
             num_workers=workers,
             prefetch_factor=BATCHES_AHEAD if workers else None,
@@ -210,9 +229,10 @@ class Feed:
             pin_memory=self.pinned,
             worker_init_fn=ignore_in_worker,
         )
-        with crashes_translated(), torch.device("cpu"):
+        with torch.device("cpu"):
             # not the caller's default device
-            return self._checked_batches(iter(loader))
+            loaded = LoadedBatches(loader, at_work, self.concepts.name)
+        return self._checked_batches(loaded)
 
     def _reserve_slots(self, workers: int) -> SharedSlots | None:
         """Reserve a slot for every batch that workers may be ahead, and one that is copied."""
@@ -222,10 +242,10 @@ class Feed:
         nbytes = 2 * batch_bytes(self.preprocess, self.batch_size)
         return reserve_slots(workers * BATCHES_AHEAD + 1, nbytes)
 
-    def _checked_batches(self, packed_batches: Iterator[PackedBatch]) -> Batches:
-        with crashes_translated():
-            for packed in packed_batches:
-                yield self.check_strict(packed.unpack())
+    def _checked_batches(self, loaded: LoadedBatches) -> Batches:
+        with closing(loaded):
+            for packed in loaded:
+                yield self.check_strict(packed.unpack().checked())
 
     def annotations(
         self, number: int, pack_labels_of: AbstractSet[int] = frozenset()
@@ -236,7 +256,8 @@ class Feed:
         """
         decoder = self.decoder(pictures=False, annotated=True)
         decoder = replace(decoder, pack_labels_of=pack_labels_of)
-        return Batch.of([decoder[position] for position in self._positions(number)])
+        items = [decoder[position] for position in self._positions(number)]
+        return Batch.of(items).checked()
 
     def check_strict(self, batch: Batch) -> Batch:
         """Return the batch. Raises Unreadable for an unreadable item under ``strict``."""
@@ -258,6 +279,8 @@ class Feed:
             annotated,
             GreySample(self.concepts),
             self.settings.max_pixels,
+            self.settings.strict,
+            self.set_size,
         )
 
     def _positions(self, number: int) -> list[tuple[int, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from nd_plugin.contracts.concept_sets import ConceptSet
@@ -16,6 +15,7 @@ from nd_plugin.pictures.grey_values import (
     smallest_range,
     wide_grey,
 )
+from nd_plugin.pictures.pixel_limit import is_out_of_memory
 
 # or up to twice as many, spread evenly over the probe data set
 SAMPLED_IMAGES = 256
@@ -74,8 +74,14 @@ class GreySample:
         for index in range(0, len(self.concepts), step):
             # A concept set may raise anything, and so may values that fit no range; the image is
             # reported when its turn comes.
-            with suppress(Exception):
+            grey = None
+            try:
                 grey = wide_grey(self.concepts.image(index))
                 if grey is not None:
                     range_of_picture(grey)
-                    yield grey
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
+                continue
+            if grey is not None:
+                yield grey

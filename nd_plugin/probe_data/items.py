@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -13,9 +14,25 @@ from torch.utils.data import Dataset
 
 from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
 from nd_plugin.contracts.provenance import Settings, Skipped
+from nd_plugin.contracts.set_checks import read_annotation, read_image
+from nd_plugin.errors import (
+    BadInput,
+    ConceptSetInvalid,
+    NDError,
+    PluginFailed,
+    RunFailed,
+    Unreadable,
+)
+from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.pictures.conversion import convert_picture
-from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
+from nd_plugin.pictures.pixel_limit import (
+    check_pixel_count,
+    most_pixels,
+    pixel_limit,
+    reason_of,
+)
+from nd_plugin.pictures.png_checksums import checked_checksums
 from nd_plugin.pictures.small_pictures import encode_small
 from nd_plugin.preprocess import Preprocess, parse_size
 from nd_plugin.probe_data.grey_sample import GreySample
@@ -39,6 +56,8 @@ class Item:
     pixels: Tensor | None = None  # uint8 (channel, row, column)
     labels: LabelCombinations | None = None  # at the size of the masks
     skipped: Skipped | None = None
+    # what stops the run, to be raised in the first process
+    failure: NDError | None = None
     small_picture: bytes | None = None  # a file, see `small_pictures`
     packed_labels: PackedLabels | None = None
     picture_remarks: Remarks = field(default_factory=Remarks)
@@ -47,6 +66,8 @@ class Item:
     @property
     def readable(self) -> bool:
         """Whether the image could be read; its annotation may be missing."""
+        if self.failure is not None:
+            return False
         return self.skipped is None or self.skipped.part != "image"
 
 
@@ -61,34 +82,52 @@ class ItemDecoder(Dataset[Item]):
     with_labels: bool
     grey_sample: GreySample
     max_pixels: int | None = None
+    strict: bool = False  # checksums of masks are checked
+    set_size: int | None = None  # images when the run began; None: not checked
     with_small_pictures: bool = False
     pack_labels_of: AbstractSet[int] = frozenset()  # images
 
     def __getitem__(self, position: tuple[int, int]) -> Item:
-        """Decode an item; what cannot be read is skipped, and the reason recorded."""
+        """Decode an item; what cannot be read is skipped, and the reason recorded.
+
+        What says nothing of the image is not skipped, but recorded as the item's failure: too
+        little memory, a concept set that does not keep its contract, SystemExit.
+        """
         batch_number, image = position
         item = Item(batch_number, image)
         try:
             if self.with_pixels or self.with_small_pictures:
                 item = self._add_picture(item)
-        except Exception as error:  # a concept set may raise anything
-            return replace(item, skipped=self._skipped(image, "image", error))
+        except BaseException as error:  # a concept set may raise anything
+            return self._without(item, "image", error)
         try:
             if self.with_labels:
                 item = self._add_labels(item)
-        except Exception as error:  # a concept set may raise anything
-            return replace(item, skipped=self._skipped(image, "annotation", error))
+        except BaseException as error:  # a concept set may raise anything
+            return self._without(item, "annotation", error)
         return item
+
+    def _without(self, item: Item, part: str, error: BaseException) -> Item:
+        """Return the item without its image or annotation, and why. Raises signals as they are."""
+        if not is_failure(error):
+            raise error
+        name = self.concepts.name(item.image)
+        failure = _failure(f"the {part} of {name}", error)
+        if failure is not None:
+            # all that reaches the first process of where it was raised
+            failure.add_note("".join(traceback.format_exception(error)))
+            return replace(item, failure=failure)
+        return replace(item, skipped=Skipped(name, part, reason_of(error)))
 
     def _add_picture(self, item: Item) -> Item:
         """Read the image; resize it for the model and for reports, as far as these are needed."""
         with pixel_limit(self.max_pixels):
-            image = self.concepts.image(item.image)
+            image = read_image(self.concepts, item.image, self.set_size)
             picture = convert_picture(image, self.grey_sample.choose_range)
-        if self.with_pixels:
-            item = replace(item, pixels=self.preprocess.resize(picture.rgb))
-        if self.with_small_pictures:
-            item = replace(item, small_picture=encode_small(picture.rgb))
+            if self.with_pixels:
+                item = replace(item, pixels=self.preprocess.resize(picture.rgb))
+            if self.with_small_pictures:
+                item = replace(item, small_picture=encode_small(picture.rgb))
         return replace(
             item,
             picture_remarks=Remarks.on_image(
@@ -98,17 +137,19 @@ class ItemDecoder(Dataset[Item]):
 
     def _add_labels(self, item: Item) -> Item:
         """Read the labels. Raises ValueError for labels outside the vocabulary."""
-        with pixel_limit(self.max_pixels):
-            annotation = self.concepts.annotation(item.image)
-        size = self.mask_size or _own_size(annotation) or half(self.preprocess.size)
-        concept_count = len(self.concepts.concepts)
-        for plane in annotation.planes:
-            _check_labels(np.asarray(plane), concept_count)
-        _check_labels(np.array(annotation.labels, dtype=np.int64), concept_count)
-        labels = LabelCombinations.of(annotation, size)
-        if item.image in self.pack_labels_of:
-            packed_labels = PackedLabels(labels.pack(), labels.size)
-            item = replace(item, packed_labels=packed_labels)
+        with pixel_limit(self.max_pixels), checked_checksums(self.strict):
+            annotation = read_annotation(self.concepts, item.image, self.set_size)
+            size = self.mask_size or _own_size(annotation)
+            size = size or half(self.preprocess.size)
+            check_pixel_count(size, "an annotation")
+            concept_count = len(self.concepts.concepts)
+            for plane in annotation.planes:
+                _check_labels(np.asarray(plane), concept_count)
+            _check_labels(np.array(annotation.labels, np.int64), concept_count)
+            labels = LabelCombinations.of(annotation, size)
+            if item.image in self.pack_labels_of:
+                packed_labels = PackedLabels(labels.pack(), labels.size)
+                item = replace(item, packed_labels=packed_labels)
         return replace(
             item,
             labels=labels,
@@ -117,8 +158,20 @@ class ItemDecoder(Dataset[Item]):
             ),
         )
 
-    def _skipped(self, image: int, part: str, error: Exception) -> Skipped:
-        return Skipped(self.concepts.name(image), part, reason_of(error))
+
+def _failure(place: str, error: BaseException) -> NDError | None:
+    """Return the error that stops the run; None for an exception of the image's own."""
+    if isinstance(error, PluginFailed):
+        return error
+    if isinstance(error, ConceptSetInvalid):
+        return ConceptSetInvalid(f"{place}: {error}")
+    if isinstance(error, RunFailed) and not isinstance(error, Unreadable):
+        return RunFailed(f"{place}: {error}")
+    if not isinstance(error, Exception):
+        return RunFailed(
+            f"the concept set failed in {place}: {describe_error(error)}"
+        )
+    return None
 
 
 def mask_size(
@@ -126,14 +179,21 @@ def mask_size(
 ) -> Size | None:
     """Return the size at which masks are compared; None: each annotation at its own size.
 
-    Raises BadInput for a setting that is not a size.
+    Raises BadInput for a setting that is not a size, or beyond the limit of pixels.
     """
     setting = settings.mask_size
     if setting == "auto":
         return None if concepts.native_masks else half(image_size)
     if setting == "native":
         return None
-    return parse_size(setting, "mask size", "auto, native, N or HxW")
+    size = parse_size(setting, "mask size", "auto, native, N or HxW")
+    limit = most_pixels(settings.max_pixels)
+    if limit is not None and size[0] * size[1] > limit:
+        raise BadInput(
+            f"mask size {setting!r} exceeds the limit of {limit} pixels; choose a smaller one, or "
+            f"allow more: --max-pixels N, max_pixels=N"
+        )
+    return size
 
 
 def half(size: Size) -> Size:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from nd_plugin.contracts.concept_sets import ConceptSet
-from nd_plugin.errors import BadInput, Unreadable
+from nd_plugin.errors import BadInput, NDError, Unreadable
 from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
 from nd_plugin.probe_data.grey_sample import GreySample
@@ -58,6 +58,8 @@ class Originals:
             with pixel_limit(self.max_pixels):
                 original = self.concepts.image(image)
                 return convert_picture(original, self._grey_sample.choose_range).rgb
+        except NDError:  # too little memory
+            raise
         except Exception as error:  # a concept set may raise anything
             raise Unreadable(
                 f"the image {name} cannot be read: {reason_of(error)}"

@@ -1,136 +1,141 @@
-"""Tables and masks of concept sets on disk; errors name the file and the line."""
+"""Tables of concept sets on disk; errors name the file and the line."""
 
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from typing import TextIO
 
 from nd_plugin.errors import ConceptSetInvalid
-from nd_plugin.pictures.conversion import orientation_of
-from nd_plugin.pictures.files import lossy_format
-from nd_plugin.pictures.pixel_limit import reason_of
+from nd_plugin.pictures.opening import check_regular
 
 # file and line, for messages; stripped cells by column
 TableLine = tuple[str, dict[str, str]]
+
+# characters; a longer line is no table's, and is not read further
+LONGEST_LINE = 2**20
+BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 def read_table(
     path: Path, columns: Sequence[str], hint: str = ""
 ) -> list[TableLine]:
-    """Read the lines of a CSV file, without empty ones.
+    """Read the lines of a CSV file in UTF-8, without empty ones.
 
     Raises ConceptSetInvalid if one of ``columns`` is missing, the file is malformed, or there is
-    none; ``hint`` explains what a missing file means.
+    none; ``hint`` explains what a missing file means. Malformed are also: two columns of one name,
+    quotes that are not closed, lines with more or with fewer cells than these columns need, lines
+    of more than a million characters, cells of more than 131,072, and NUL characters.
     """
     try:
+        check_regular(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(_lines(csv.DictReader(file), path, columns))
+            return list(_lines(file, path, columns))
     except FileNotFoundError as error:
         explanation = f": {hint}" if hint else ""
         raise ConceptSetInvalid(
             f"no {path.name} in {path.parent}{explanation}"
         ) from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise ConceptSetInvalid(_not_utf_8(path)) from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, ConceptSetInvalid):
+            raise
         raise ConceptSetInvalid(f"{path} cannot be read: {error}") from error
 
 
-def _lines(
-    reader: csv.DictReader[str], path: Path, columns: Sequence[str]
-) -> Iterator[TableLine]:
-    header = reader.fieldnames or ()
+def _lines(file: TextIO, path: Path, columns: Sequence[str]) -> Iterator[TableLine]:
+    reader = csv.DictReader(_checked_text(file, path), strict=True)
+    try:
+        _check_header(reader.fieldnames or (), path, columns)
+        for row in reader:
+            location = f"{path}, line {reader.line_num}"
+            cells = _cells(row, columns, location)
+            if any(cells.values()):
+                yield location, cells
+    except csv.Error as error:
+        line_number = (
+            reader.reader.line_num
+        )  # that of the DictReader is the last good one's
+        raise ConceptSetInvalid(
+            f"{path}, line {line_number}: it cannot be read as a CSV file: {error}; a text "
+            "that holds a quote belongs in quotes, with its own quotes doubled"
+        ) from error
+
+
+def _cells(
+    row: dict[str, str], columns: Sequence[str], location: str
+) -> dict[str, str]:
+    """Return a line's stripped cells by column; those that the file lacks are empty."""
+    surplus = row.pop(None, ())  # type: ignore[call-overload]
+    if any(surplus):
+        raise ConceptSetInvalid(
+            f"{location}: more cells than columns; a text that holds a comma belongs in quotes"
+        )
+    cells = {column: (text or "").strip() for column, text in row.items()}
+    missing = [repr(column) for column in columns if row[column] is None]
+    if missing and any(cells.values()):
+        raise ConceptSetInvalid(
+            f"{location}: it ends before the column {', '.join(missing)}; complete it, with commas "
+            "for empty cells"
+        )
+    return cells
+
+
+def _check_header(
+    header: Sequence[str], path: Path, columns: Sequence[str]
+) -> None:
     missing = [repr(column) for column in columns if column not in header]
     if missing:
         raise ConceptSetInvalid(
             f"{path} has no column {', '.join(missing)}; its first line is "
-            f"{','.join(header)!r}, and columns are separated by commas"
+            f"{','.join(header)[:200]!r}, and columns are separated by commas"
         )
-    for row in reader:
-        location = f"{path}, line {reader.line_num}"
-        surplus = row.pop(None, ())
-        if any(surplus):
+    counts = Counter(name for name in header if name)
+    repeated = [repr(name) for name, count in counts.items() if count > 1]
+    if repeated:
+        raise ConceptSetInvalid(
+            f"{path}, line 1: the column {', '.join(repeated)} is there more than once; rename or "
+            "delete all but one"
+        )
+
+
+def _checked_text(file: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a file. Raises ConceptSetInvalid for those that no table has."""
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
             raise ConceptSetInvalid(
-                f"{location}: more cells than columns; a text that holds a comma belongs in quotes"
+                f"{path}, line {number}: it is longer than {LONGEST_LINE} characters; this is no "
+                "table with one image or concept a line"
             )
-        cells = {column: (text or "").strip() for column, text in row.items()}
-        if any(cells.values()):
-            yield location, cells
+        if "\0" in line:
+            raise ConceptSetInvalid(
+                f"{path}, line {number}: it holds a NUL character; save the table as UTF-8 text"
+            )
+        yield line
 
 
-def read_mask(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]:
-    """Read the mode and the pixels of an image file, as they are stored.
-
-    Raises ValueError that names the file as ``what``, for one that is unreadable, whose content is
-    of a lossy format, whatever its name, or that has an EXIF orientation of its own.
-    """
+def _not_utf_8(path: Path) -> str:
+    """Return the message for a table that is not UTF-8, with the first such line."""
+    content = path.read_bytes()
+    encoding = BYTE_ORDER_MARKS.get(content[:2])
+    kind = f" (it begins like {encoding})" if encoding else ""
     try:
-        with Image.open(path) as image:
-            lossy = lossy_format(image)
-            orientation = orientation_of(image)
-            mode, pixels = image.mode, np.asarray(image)
-    except Exception as error:  # a decoder may raise anything
-        raise ValueError(f"{what} cannot be read: {reason_of(error)}") from error
-    if lossy:
-        raise ValueError(lossy_message(what, lossy))
-    if orientation not in (None, 1):
-        raise ValueError(
-            f"{what} has an EXIF orientation ({orientation}), but masks are taken as they are "
-            "stored; save it turned, as its upright image, and without the orientation"
-        )
-    return mode, pixels
-
-
-def check_mask_format(path: Path, what: str) -> None:
-    """Raise ConceptSetInvalid for a mask in a lossy format; one that cannot be opened passes."""
-    lossy = ""
-    with suppress(Exception), Image.open(path) as image:
-        lossy = lossy_format(image)
-    if lossy:
-        raise ConceptSetInvalid(lossy_message(what, lossy))
-
-
-def lossy_message(what: str, lossy: str) -> str:
-    """Return the message for a mask, named as ``what``, in a lossy format."""
+        content.decode("utf-8")
+        number, reason = 1, "utf-8 text is expected"
+    except UnicodeDecodeError as error:
+        number = _line_number(content[: error.start])
+        reason = str(error)
     return (
-        f"{what} is a {lossy} file by its content; lossy compression changes label numbers: "
-        "export the masks again as PNG"
+        f"{path} cannot be read: line {number} is no UTF-8 text: {reason}{kind}; save the table "
+        "as UTF-8"
     )
 
 
-def check_aspect(
-    mask: tuple[int, int],
-    image: tuple[int, int],
-    what: str,
-    stored: tuple[int, int] | None = None,
-) -> None:
-    """Check that a mask (height, width) covers its image, to within one of the mask's pixels.
-
-    ``image`` is the size of the upright image, ``stored`` that before the EXIF orientation is
-    applied. Raises ValueError that names the mask as ``what``.
-    """
-    if _has_aspect(mask, image):
-        return
-    mask_height, mask_width = mask
-    height, width = image
-    message = (
-        f"{what} is {mask_width}x{mask_height}, which has not the aspect of its image, "
-        f"{width}x{height}"
-    )
-    if stored is not None and _has_aspect(mask, stored):
-        message += (
-            f": it fits the image as stored, {stored[1]}x{stored[0]}, but the image's EXIF "
-            "orientation turns that; turn the mask in the same way, or remove the orientation"
-        )
-    raise ValueError(message)
-
-
-def _has_aspect(mask: tuple[int, int], image: tuple[int, int]) -> bool:
-    mask_height, mask_width = mask
-    height, width = image
-    return abs(mask_width * height - mask_height * width) <= max(image)
+def _line_number(content: bytes) -> int:
+    """Return the number of the line that begins or goes on behind some content."""
+    return len((content + b"x").splitlines())

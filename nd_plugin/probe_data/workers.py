@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import mmap
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data._utils import signal_handling
 
-from nd_plugin.errors import RunFailed
+from nd_plugin.errors import NDError, ProcessLost, RunFailed
 from nd_plugin.machine.forked_workers import can_fork
+from nd_plugin.machine.termination import shielded
+from nd_plugin.machine.worker_exits import REMEDY, describe_crash
+from nd_plugin.probe_data.batch import PackedBatch
+from nd_plugin.probe_data.items import Item, ItemDecoder
 
 LARGEST_DEFAULT_ON_CPU = 4  # the forward pass needs the other cores
 # beside an accelerator; more decode faster than any takes images
@@ -20,6 +32,9 @@ WORKER_BYTES = 2**26  # what a worker takes beside its batches
 CGROUPS = Path("/sys/fs/cgroup")
 SHARED_MEMORY = "/dev/shm"  # where batches cross from the workers
 MEMORY_INFO = Path("/proc/meminfo")
+NO_IMAGE = -1
+# torch has no public way to choose where a crash is raised
+SIGNALS: Any = signal_handling
 
 
 def cores() -> int:
@@ -96,19 +111,147 @@ def _available_memory() -> int | None:
     return None
 
 
-@contextmanager
-def crashes_translated() -> Iterator[None]:
-    """Translate DataLoader's errors about its worker processes to RunFailed."""
-    try:
-        yield
-    except RuntimeError as error:
-        message = str(error).strip()
-        if (
-            "DataLoader worker" not in message
-            and "bootstrapping phase" not in message
-        ):
+class ImagesAtWork:
+    """Images that worker processes decode just now, in memory shared with those forked later."""
+
+    def __init__(self, workers: int) -> None:
+        memory = mmap.mmap(-1, workers * np.dtype(np.int64).itemsize)
+        self._images = np.frombuffer(memory, np.int64)
+        self._images[:] = NO_IMAGE
+
+    def note(self, image: int) -> None:
+        """Take note of the image that this worker begins to decode, or `NO_IMAGE`."""
+        worker = get_worker_info()
+        if worker is not None:
+            self._images[worker.id] = image
+
+    def of(self, worker: int) -> int:
+        """Return the image of a worker, or `NO_IMAGE`."""
+        return int(self._images[worker])
+
+
+@dataclass(frozen=True)
+class WatchedDecoder(Dataset[Item]):
+    """Decoder whose workers say which image they are at, in case it ends them."""
+
+    decoder: ItemDecoder
+    images: ImagesAtWork
+
+    def __getitem__(self, position: tuple[int, int]) -> Item:
+        """Decode an item."""
+        self.images.note(position[1])
+        item = self.decoder[position]
+        self.images.note(NO_IMAGE)
+        return item
+
+
+class LoadedBatches:
+    """Batches of a DataLoader, whose crashed workers are noticed where a batch is waited for.
+
+    DataLoader notices them in a handler of SIGCHLD, which raises an exception wherever the main
+    thread is at that moment: in a model, which may swallow it, or in the middle of a file. Here the
+    handler knows the workers only while a batch is waited for; a worker that has died before is
+    looked for then. Worker processes start at once. Raises ProcessLost for a crash and RunFailed
+    for other failures of workers.
+    """
+
+    def __init__(
+        self,
+        loader: DataLoader[Item],
+        images: ImagesAtWork | None,
+        name: Callable[[int], str],
+    ) -> None:
+        self._images = images
+        self._name = name  # of an image
+        self._processes: Sequence[BaseProcess] = ()
+        with self._failures_translated(), shielded():
+            # of a private class of torch
+            self._iterator: Any = iter(loader)
+        self._processes = tuple(getattr(self._iterator, "_workers", ()))
+        self._hide_workers()
+
+    def __iter__(self) -> Iterator[PackedBatch]:
+        """Iterate over the batches that are left."""
+        return self
+
+    def __next__(self) -> PackedBatch:
+        """Return the next batch."""
+        self._check_workers()
+        with self._failures_translated(), self._workers_shown():
+            batch: PackedBatch = next(self._iterator)
+        return batch
+
+    def close(self) -> None:
+        """End the workers. Those of a loader with a crashed one are killed: others may hang."""
+        if self._crashed() is not None:
+            self._abandon()
+        self._iterator = None
+
+    @contextmanager
+    def _workers_shown(self) -> Iterator[None]:
+        """Let DataLoader's handler, which runs in the main thread, know the workers."""
+        is_main_thread = threading.current_thread() is threading.main_thread()
+        if not self._processes or not is_main_thread:
+            yield
+            return
+        processes = [process.pid for process in self._processes]
+        SIGNALS._set_worker_pids(id(self._iterator), tuple(processes))
+        self._iterator._worker_pids_set = True
+        try:
+            yield
+        finally:
+            self._hide_workers()
+
+    def _hide_workers(self) -> None:
+        if getattr(self._iterator, "_worker_pids_set", False):
+            SIGNALS._remove_worker_pids(id(self._iterator))
+            self._iterator._worker_pids_set = False
+
+    @contextmanager
+    def _failures_translated(self) -> Iterator[None]:
+        """Translate the exceptions of DataLoader and of its workers to RunFailed."""
+        try:
+            yield
+        except (NDError, StopIteration):
             raise
-        raise RunFailed(
-            f"a data-loading worker crashed ({message.splitlines()[0]}): out of memory, or too "
-            "little shared memory (/dev/shm); use fewer workers, or none: workers=0, --workers 0"
+        except Exception as error:
+            self._check_workers(error)
+            message = str(error).strip()
+            if not self._processes and "bootstrapping phase" not in message:
+                raise
+            reason = message.splitlines()[-1] if message else "no reason is known"
+            raise RunFailed(
+                f"the data-loading workers failed ({reason}); {REMEDY}"
+            ) from error
+
+    def _check_workers(self, error: Exception | None = None) -> None:
+        """Raise ProcessLost if a worker has crashed."""
+        worker = self._crashed()
+        if worker is None:
+            return
+        exit_code = self._processes[worker].exitcode
+        work = self._work_of(worker)
+        self._abandon()
+        raise ProcessLost(
+            describe_crash("a data-loading worker", exit_code, work)
         ) from error
+
+    def _crashed(self) -> int | None:
+        """Return the first worker that has ended; none does before DataLoader ends them."""
+        for worker, process in enumerate(self._processes):
+            if process.exitcode is not None:
+                return worker
+        return None
+
+    def _work_of(self, worker: int) -> str:
+        image = NO_IMAGE if self._images is None else self._images.of(worker)
+        return "" if image == NO_IMAGE else f"image {self._name(image)}"
+
+    def _abandon(self) -> None:
+        """Kill all workers, and keep DataLoader from waiting for what a dead one holds."""
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.join()
+        self._iterator._shutdown = True
+        self._processes = ()

@@ -6,20 +6,23 @@ answer key, which lies beside the folder and not in it.
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from nd_plugin.borders.csv_text import csv_text
+from nd_plugin.borders.printable import utf8
 from nd_plugin.rating.highlights import Highlights
 from nd_plugin.rating.pages import rating_page
 from nd_plugin.rating.study import Question, Study
 from nd_plugin.results.atomic_files import write_file, write_folder
+from nd_plugin.results.folder_names import REPORT_HEAD, REPORT_MARK
+from nd_plugin.storage.durable_files import regular_files
 
 PAGE = "index.html"
 TABLE = "questions.csv"
 PICTURES = "pictures"
+PICTURE_FILE = re.compile(rf"{PICTURES}/[^/]+-\d+\.jpg")
 KEY_COLUMNS = ("question", "layer", "unit", "phrase", "is_label", "is_description")
 
 
@@ -34,7 +37,7 @@ def export_page(
         _picture_names(study.questions, highlights),
         is_served=False,
     )
-    files[PAGE] = page.encode()
+    files[PAGE] = utf8(page)
     write_folder(folder, files, may_replace=_is_export)
 
 
@@ -56,10 +59,10 @@ def export_for_crowd(
         padding = [""] * (most - len(addresses))
         rows.append([question.identifier, question.phrase, *addresses, *padding])
     files = _picture_files(study.questions, highlights)
-    files[TABLE] = _csv_text(columns, rows).encode()
+    files[TABLE] = utf8(csv_text(columns, rows))
     write_folder(folder, files, may_replace=_is_export)
     key = folder.with_name(f"{folder.resolve().name}-key.csv")
-    write_file(key, answer_key(study.questions).encode())
+    write_file(key, utf8(answer_key(study.questions)))
     return key
 
 
@@ -70,7 +73,7 @@ def answer_key(questions: Sequence[Question]) -> str:
         flags = [int(question.is_label), int(question.is_description)]
         unit = [question.layer, question.unit, question.phrase]
         rows.append([question.identifier, *unit, *flags])
-    return _csv_text(KEY_COLUMNS, rows)
+    return csv_text(KEY_COLUMNS, rows)
 
 
 def _picture_names(
@@ -94,15 +97,22 @@ def _picture_files(
     return files
 
 
-def _csv_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def _is_export(folder: Path) -> bool:
     """Return whether a folder is empty, or holds nothing but an earlier export."""
     names = {child.name for child in folder.iterdir()}
-    return names <= {PAGE, TABLE, PICTURES}
+    if not names:
+        return True
+    has_mark = _has_mark(folder / PAGE) or _has_columns(folder / TABLE)
+    files = regular_files(folder)
+    pictures = [file for file in files if PICTURE_FILE.fullmatch(file)]
+    return has_mark and {PAGE, TABLE, *pictures}.issuperset(files)
+
+
+def _has_mark(page: Path) -> bool:
+    """Return whether a page is ours, as its head says."""
+    return page.is_file() and REPORT_MARK in page.read_bytes()[:REPORT_HEAD]
+
+
+def _has_columns(table: Path) -> bool:
+    """Return whether a table has the columns of `export_for_crowd`."""
+    return table.is_file() and table.read_bytes().startswith(b"question,phrase")

@@ -22,6 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from nd_plugin.borders.json_values import parse_json
+from nd_plugin.borders.printable import utf8
 from nd_plugin.errors import BadInput, NDError, RunFailed
 from nd_plugin.rating import access
 from nd_plugin.rating.highlights import Highlights
@@ -227,8 +229,8 @@ class RatingHandler(BaseHTTPRequestHandler):
         if len(length) > 9 or int(length) > access.LARGEST_BODY:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too long.")
         try:
-            content = json.loads(self.rfile.read(int(length)))
-        except (ValueError, RecursionError) as error:
+            content = parse_json(self.rfile.read(int(length)))
+        except ValueError as error:
             raise BadInput("That is no JSON.") from error
         if not isinstance(content, dict):
             raise BadInput("That is no JSON object.")
@@ -241,7 +243,7 @@ class RatingHandler(BaseHTTPRequestHandler):
     def _send_error_text(self, status: HTTPStatus, message: str) -> None:
         # What is left of a refused request is not read as the next one.
         self.close_connection = True
-        self._send(status, "text/plain; charset=utf-8", f"{message}\n".encode())
+        self._send(status, "text/plain; charset=utf-8", utf8(f"{message}\n"))
 
     def _send(
         self,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.contracts.provenance import fingerprint
 from nd_plugin.errors import BadInput
 from nd_plugin.rating.phrases import Descriptions, label_phrase
@@ -94,7 +95,7 @@ def labels_fingerprint(dissections: Sequence[Dissection]) -> str:
     """Return a fingerprint of what a study depends on: layers, labels and their IoU."""
     chunks: list[bytes] = []
     for dissection in dissections:
-        chunks.append(f"{dissection.layer}\0{dissection.units}\0".encode())
+        chunks.append(utf8(f"{dissection.layer}\0{dissection.units}\0"))
         chunks.append(dissection.intersection.tobytes())
         chunks.append(dissection.top_images.tobytes())
     return fingerprint(chunks)
@@ -247,7 +248,7 @@ def _questions(
 
 def _identifier(secret: bytes, *parts: str | int) -> str:
     """Return a name that nobody can compute, or compare with a guess, without the secret."""
-    message = "\0".join(map(str, parts)).encode()
+    message = utf8("\0".join(map(str, parts)))
     digest = hmac.new(secret, message, hashlib.sha256).hexdigest()
     return digest[:IDENTIFIER_DIGITS]
 

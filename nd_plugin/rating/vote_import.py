@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.json_values import parse_json
 from nd_plugin.errors import BadInput
 from nd_plugin.rating.votes import Vote, now
 
@@ -49,7 +49,7 @@ def read_votes(path: Path, study_name: str) -> list[Vote]:
 
 def _page_votes(path: Path, text: str, study_name: str) -> list[Vote]:
     try:
-        content = json.loads(text)
+        content = parse_json(text)
         if content["format"] != FORMAT:
             raise ValueError
         study = content["study"]
@@ -58,7 +58,7 @@ def _page_votes(path: Path, text: str, study_name: str) -> list[Vote]:
             (row["question"], row["answer"], row["time"])
             for row in content["votes"]
         ]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise BadInput(
             f"{path} holds no votes of a rating page; choose the file that the page of "
             f"`nd rate --export` has saved, or a .csv file with the columns {CSV_COLUMNS}"

@@ -6,16 +6,20 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from nd_plugin.errors import BadInput, NotSaved, RunInvalid
 from nd_plugin.rating.study import Study
+from nd_plugin.storage.drafts import draft_path, name_new_file, remove_dead_drafts
+from nd_plugin.storage.durable_files import NEW_FILE
+from nd_plugin.storage.names import check_path
 
 APPLICATION = 0x6E645254  # "ndRT", SQLite's mark of the kind of a file
 VERSION = 1
+LONGEST_SUFFIX = "-journal"  # of SQLite's files beside it
 WAIT_SECONDS = 30.0  # for another process that writes
 TABLES = """
 CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -42,21 +46,24 @@ def create(path: Path, study: Study) -> None:
 
     Raises BadInput for a file that exists, NotSaved where it cannot be written.
     """
+    check_path(path, LONGEST_SUFFIX)
+    if os.path.lexists(path):
+        raise BadInput(f"{path} exists already")
+    draft = draft_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except OSError as error:
-        if path.exists():
+        remove_dead_drafts(path)
+        os.close(os.open(draft, NEW_FILE, 0o600))
+        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            _write_study(connection, study)
+        name_new_file(draft, path)
+    except (sqlite3.Error, OSError) as error:
+        if isinstance(error, FileExistsError) and path.is_file():
             raise BadInput(f"{path} exists already") from error
         raise not_saved(path, error) from error
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            _write_study(connection, study)
-    except BaseException as error:
-        path.unlink(missing_ok=True)
-        if isinstance(error, sqlite3.Error):
-            raise not_saved(path, error) from error
-        raise
+    finally:
+        with suppress(OSError):
+            draft.unlink()
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -65,6 +72,8 @@ def connect(path: Path) -> sqlite3.Connection:
         raise BadInput(
             f"no votes yet: {path} does not exist; nd rate RUN begins it"
         )
+    # before SQLite opens the file, whose locks would end with it: a draft may be the same file
+    remove_dead_drafts(path)
     try:
         connection = _opened(path)
     except sqlite3.Error as error:

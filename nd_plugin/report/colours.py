@@ -17,6 +17,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 
+from nd_plugin.borders.printable import utf8
+
 GOOD = "#008700"
 WARNING = "#af5f00"
 FAILURE = "#ff0000"
@@ -59,5 +61,5 @@ def category_colours(categories: Iterable[str]) -> dict[str, str]:
 
 def _preferred(name: str, colours: Sequence[str]) -> Sequence[str]:
     """Return colours in the order in which a name takes them."""
-    first = zlib.crc32(name.encode()) % len(colours)
+    first = zlib.crc32(utf8(name)) % len(colours)
     return [*colours[first:], *colours[:first]]

@@ -24,6 +24,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from nd_plugin.borders.printable import on_one_line, one_line
 from nd_plugin.report.colours import FAINT
 
 BAR_CELLS = 30  # width of the longest bar
@@ -44,7 +45,7 @@ class Heading:
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         if self.title.cell_len + RULE_CELLS <= options.max_width:
-            yield Rule(self.title, align="left", style=FAINT)
+            yield Rule(on_one_line(self.title), align="left", style=FAINT)
         else:
             yield _folding(self.title)
 
@@ -66,6 +67,12 @@ class AdaptiveTable:
     gap: int = GAP  # terminal cells between columns
     # columns that a narrow table goes without, the first of them first; paragraphs have them
     optional: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Put each text on one line: a break in a name would begin a row that is none."""
+        rows = tuple(tuple(map(on_one_line, row)) for row in self.rows)
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "headers", tuple(map(one_line, self.headers)))
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -103,7 +110,7 @@ class AdaptiveTable:
         )
         for column in columns:
             table.add_column(
-                self.headers[column],
+                Text(self.headers[column]),
                 justify="right" if column in self.right else "left",
                 no_wrap=column != self.lead,
                 overflow="fold",

@@ -23,7 +23,9 @@ def document_text(content: Mapping[str, Any]) -> str:
 
     Numbers that are not finite become null: JSON has no NaN.
     """
-    return _text({"schema": SCHEMA, **content}, margin="")
+    text = _text({"schema": SCHEMA, **content}, margin="")
+    # the one character that steers a terminal, and that Python's writer leaves as it is
+    return text.replace("\x7f", "\\u007f")
 
 
 def error_content(error: BaseException) -> dict[str, Any]:

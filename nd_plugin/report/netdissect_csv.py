@@ -10,18 +10,19 @@ NetDissect-Lite writes the same columns.
 from __future__ import annotations
 
 import csv
-import io
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nd_plugin.borders.csv_text import csv_table
 from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.report.categories import in_paper_order
 from nd_plugin.report.layer_report import LayerReport, UnitScore, summarise
 
 COLUMNS = ("unit", "category", "label", "score")
 CATEGORY_COLUMNS = ("label", "truth", "activation", "intersect", "iou")
+MOST_PIXELS = 2**63
+MOST_UNITS = 2**31
 FIRST_UNIT = 1  # number of unit 0 in these files
 Row = Mapping[str, str]
 
@@ -45,12 +46,7 @@ def to_csv(reports: Sequence[LayerReport]) -> str:
     columns = list(COLUMNS)
     for category in report.categories:
         columns += [f"{category}-{name}" for name in CATEGORY_COLUMNS]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    for index in _in_order(report):
-        writer.writerow(_row(report, index))
-    return text.getvalue()
+    return csv_table(columns, [_row(report, index) for index in _in_order(report)])
 
 
 def _in_order(report: LayerReport) -> list[int]:
@@ -134,8 +130,9 @@ def _first_unit(path: str | Path, numbers: Sequence[int]) -> int:
         raise RunInvalid(
             f"{path} has unit {number} {occurrences} times; a file holds one layer"
         )
-    if numbers[0] < 0:
-        raise RunInvalid(f"{path} has unit {numbers[0]}; units are numbered from 1")
+    if numbers[0] < 0 or numbers[-1] >= MOST_UNITS:
+        impossible = min(numbers[0], 0) or numbers[-1]
+        raise RunInvalid(f"{path} has unit {impossible}; units are numbered from 1")
     return min(numbers[0], FIRST_UNIT)
 
 
@@ -245,22 +242,41 @@ def _unit_score(
         raise ValueError(
             f"unit {row['unit']} has the IoU {iou}, not between 0 and 1"
         )
+    intersection, unit_area, concept_area = (
+        _count(row, f"{category}-{name}")
+        for name in ("intersect", "activation", "truth")
+    )
+    is_named = concept.strip() != ""
+    # the authors' files have such counts for the concept without a name, which is left out
+    if is_named and row.get(f"{category}-intersect"):
+        _check_intersection(row, category, intersection)
     return UnitScore(
         unit=_number(row) - first_unit,
         concept=concept,
         category=category,
         iou=score,
         threshold=None,
-        intersection=_count(row, f"{category}-intersect"),
-        unit_area=_count(row, f"{category}-activation"),
-        concept_area=_count(row, f"{category}-truth"),
-        detector=score > min_iou and concept.strip() != "",
+        intersection=intersection,
+        unit_area=unit_area,
+        concept_area=concept_area,
+        detector=score > min_iou and is_named,
     )
+
+
+def _check_intersection(row: Row, category: str, intersection: int) -> None:
+    """Raise _ImpossibleNumber for an intersection larger than an area that the row has."""
+    for name in ("activation", "truth"):
+        column = f"{category}-{name}"
+        if row.get(column) and intersection > _count(row, column):
+            raise _ImpossibleNumber(
+                f"unit {row['unit']} has {row[f'{category}-intersect']} in "
+                f"{category}-intersect, more than the {row[column]} in {column}"
+            )
 
 
 def _count(row: Row, column: str) -> int:
     count = float(row.get(column) or 0)
-    if not math.isfinite(count) or count < 0:
+    if not 0 <= count < MOST_PIXELS:
         raise _ImpossibleNumber(f"unit {row['unit']} has {row[column]} in {column}")
     return int(count)
 

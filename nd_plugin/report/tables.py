@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from nd_plugin.borders.csv_text import csv_table
 from nd_plugin.contracts.provenance import Provenance, Settings
 from nd_plugin.report.error_bars.columns import (
     error_bar_columns,
@@ -62,7 +61,7 @@ def unit_rows(
 def units_csv(dissection: Dissection) -> str:
     """Return units.csv: a line for each unit, columns `UNIT_COLUMNS` and those of error bars."""
     columns = (*UNIT_COLUMNS, *error_bar_columns([dissection]))
-    return _csv(columns, unit_rows(dissection.unit_scores(), dissection))
+    return csv_table(columns, unit_rows(dissection.unit_scores(), dissection))
 
 
 def unit_contents(report: LayerReport) -> list[dict[str, Any]]:
@@ -96,15 +95,7 @@ def to_csv(reports: Sequence[LayerReport]) -> str:
             }
             # a run without error bars leaves their columns empty beside one that has them
             rows.append({name: row.get(name, "") for name in columns})
-    return _csv(columns, rows)
-
-
-def _csv(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_table(columns, rows)
 
 
 def to_json(reports: Sequence[LayerReport]) -> str:

@@ -6,6 +6,7 @@ Readable at 80 columns; nothing is cut: what does not fit in a line is folded.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -13,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nd_plugin.borders.printable import Printable, in_xml
 from nd_plugin.report.colours import FAINT, GOOD, WARNING, category_colours
 from nd_plugin.report.elements import AdaptiveTable, Bar, Heading, facts_table
 from nd_plugin.report.error_bars.texts import (
@@ -30,6 +32,7 @@ from nd_plugin.report.thresholds import tables as sweep_tables
 from nd_plugin.report.thresholds.sweep import quantile_sweeps
 
 CONCEPTS_PER_CATEGORY = 4
+FONT_FILES = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 ITEMS_LISTED = 12  # units and notes, one by one
 STATES = {
     "dead": "constant everywhere",
@@ -262,8 +265,11 @@ def plain_text(blocks: Sequence[RenderableType], width: int = 100) -> str:
 
 
 def to_svg(reports: Sequence[LayerReport]) -> str:
-    """Return a picture of a terminal."""
-    return _recorded(all_blocks(reports), 88).export_svg(title="nd report")
+    """Return a picture of a terminal, which loads nothing: fonts are those of the viewer."""
+    picture = _recorded(all_blocks(reports), 88).export_svg(title="nd report")
+    # rich names fonts of a server in its style
+    style, end, body = in_xml(picture).partition("</style>")
+    return FONT_FILES.sub("", style) + end + body
 
 
 def _recorded(blocks: Sequence[RenderableType], width: int) -> Console:
@@ -275,8 +281,10 @@ def _recorded(blocks: Sequence[RenderableType], width: int) -> Console:
         # in a notebook a console displays whatever it prints
         force_jupyter=False,
         color_system="truecolor",
+        markup=False,
+        emoji=False,
     )
     for block in blocks:
-        console.print(block)
+        console.print(Printable(block))
         console.print()
     return console

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast, overload
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 
+from nd_plugin.borders.printable import Printable, utf8
 from nd_plugin.errors import BadInput
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.terminal import render
-from nd_plugin.results.atomic_files import write_file, write_folder
+from nd_plugin.results.atomic_files import (
+    recovered,
+    write_file,
+    write_folder,
+)
 from nd_plugin.results.folder_names import REPORT_PAGE, is_report_folder
 from nd_plugin.results.unit_view import TOP_IMAGES, UnitView, show_unit
 from nd_plugin.site.report_pages import folder_files, to_html
+from nd_plugin.storage.targets import check_file, check_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,7 +80,7 @@ class DisplayedLayer(ABC):
 
         text = latex_table(self)
         if path is not None:
-            write_file(Path(path), text.encode())
+            write_file(Path(path), utf8(text))
         return text
 
     def to_html(self, path: str | Path) -> None:
@@ -94,7 +100,7 @@ class DisplayedLayer(ABC):
         )
 
     def __rich__(self) -> RenderableType:
-        return render(self.report())
+        return Printable(render(self.report()))
 
     def _repr_html_(self) -> str:
         return _fragment([self.report()])
@@ -131,7 +137,9 @@ class DissectionList(list[Entry]):
     def __rich__(self) -> RenderableType:
         blank_line_below = (0, 0, 1, 0)
         blocks = [render(report) for report in reports_of(self)]
-        return Group(*(Padding(block, blank_line_below) for block in blocks))
+        return Printable(
+            Group(*(Padding(block, blank_line_below) for block in blocks))
+        )
 
     def _repr_html_(self) -> str:
         return _fragment(list(reports_of(self)))
@@ -154,9 +162,7 @@ def write_html(reports: Sequence[LayerReport], path: Path) -> None:
     check_html_target(path)
     is_file = is_page_name(path)
     files = (
-        {REPORT_PAGE: to_html(reports).encode()}
-        if is_file
-        else folder_files(reports)
+        {REPORT_PAGE: utf8(to_html(reports))} if is_file else folder_files(reports)
     )
     write_pages(files, path)
 
@@ -179,25 +185,20 @@ def is_page_name(path: Path) -> bool:
 
 
 def check_html_target(path: Path) -> None:
-    """Raise BadInput where a report must not be written."""
+    """Raise BadInput where a report must not be written, NotSaved where it cannot be."""
     if is_page_name(path):
         if path.is_dir():
             raise BadInput(f"{path} is a folder; a name in .html is that of a file")
+        check_file(path)
         return
-    if path.resolve() == Path.cwd():
-        raise BadInput(
-            f"{path} is the current folder, which cannot be replaced; name one below it"
-        )
+    check_folder(path, "a report (or one file that ends in .html)")
+    recovered(path)
     if path.is_dir():
         if not is_report_folder(path):
             raise BadInput(
                 f"{path} holds other things than a report, and is not overwritten; "
                 "choose another folder"
             )
-    elif path.exists():
-        raise BadInput(
-            f"{path} is a file; a report is a folder, or one file that ends in .html"
-        )
     elif path.suffix[1:].isalpha():
         raise BadInput(
             f"an HTML report is a folder, or one file that ends in .html, and {path.name} ends in "

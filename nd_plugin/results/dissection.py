@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from nd_plugin.borders.csv_text import without_formulas
+from nd_plugin.borders.printable import utf8
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
 from nd_plugin.errors import Unavailable
@@ -18,7 +20,11 @@ from nd_plugin.report.layer_report import LayerReport, Summary, UnitScore, summa
 from nd_plugin.report.tables import dissection_json, unit_contents, units_csv
 from nd_plugin.results import npz_format, pictures_format
 from nd_plugin.results.activation_histograms import ActivationHistograms
-from nd_plugin.results.atomic_files import write_file, write_folder
+from nd_plugin.results.atomic_files import (
+    recovered,
+    write_file,
+    write_folder,
+)
 from nd_plugin.results.displayed_layers import DisplayedLayer
 from nd_plugin.results.folder_names import (
     DISSECTION,
@@ -197,7 +203,7 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer, SignificantLayer):
                 self.chance,
                 optional={"category_pixels": self.category_pixels},
             ),
-            UNITS: units_csv(self).encode(),
+            UNITS: utf8(units_csv(self)),
         }
         if self.pictures is not None:
             files[PICTURES] = pictures_format.pack(self.pictures)
@@ -209,27 +215,30 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer, SignificantLayer):
 
         Raises RunInvalid for what is damaged, missing, or of a newer format.
         """
-        path = only_layer_folder(Path(folder))
+        path = only_layer_folder(recovered(Path(folder)))
         pictures = path / PICTURES
         return cls(
             **npz_format.unpack(path / DISSECTION),
             stored_pictures=pictures if pictures.is_file() else None,
         )
 
-    def to_csv(self, path: str | Path) -> None:
+    def to_csv(self, path: str | Path, *, safe: bool = False) -> None:
         """Write units.csv, a line for each unit.
+
+        With ``safe``, an apostrophe precedes cells that a spreadsheet would run as formulas.
 
         Columns: unit,concept,category,iou,threshold,intersection,unit_area,concept_area,detector,
         precision,recall,f1,correlation; with folds iou_low,iou_high,stability,margin,
         second_concept; with permutations p_value,q_value.
         """
-        write_file(Path(path), units_csv(self).encode())
+        text = units_csv(self)
+        write_file(Path(path), utf8(without_formulas(text) if safe else text))
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return summary, units, settings and provenance as JSON, and write it to ``path``."""
         text = dissection_json(self.report(), self.settings, self.provenance)
         if path is not None:
-            write_file(Path(path), text.encode())
+            write_file(Path(path), utf8(text))
         return text
 
     def to_pandas(self) -> pandas.DataFrame:

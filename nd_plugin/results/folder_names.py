@@ -6,15 +6,20 @@ import re
 from pathlib import Path
 
 from nd_plugin.errors import RunInvalid
+from nd_plugin.storage.durable_files import is_real_folder, is_regular
+
+# LOCK_FILE is beside a state: held by the process that works in the folder
+from nd_plugin.storage.lock_file import LOCK_FILE as LOCK_FILE
+from nd_plugin.storage.lock_file import is_lock_file
+from nd_plugin.storage.names import is_device, shortened
 
 RUN = "run.json"
 DISSECTION = "dissection.npz"
 UNITS = "units.csv"
 PICTURES = "pictures.npz"
 STATE = "state.npz"  # of an unfinished run, or of a shard
-LOCK_FILE = "lock"  # beside a state: held by the process that works in the folder
-# see `atomic_files.write_file`
-STATE_DRAFT = re.compile(r"\.state\.npz\.[a-z0-9_]+")
+# see `storage.drafts`, and earlier versions
+STATE_DRAFT = re.compile(r"\.state\.npz\.[a-z0-9_]+(\.nd_draft)?")
 CANDIDATE_FILE = re.compile(r"\d+\.(maps|values)")  # see `engine.candidates`
 
 REPORT_PAGE = "index.html"
@@ -30,13 +35,17 @@ REPORT_FILE = re.compile(
 
 
 def folder_of(layer: str) -> str:
-    """Return a readable folder name for a layer: one level, and never outside the run."""
+    """Return a readable folder name for a layer: one level, and never outside the run.
+
+    Of a long name it has the beginning and a checksum: file systems take 255 bytes.
+    """
     safe = "".join(
         letter if letter.isalnum() or letter in "._-#[]+" else "_"
         for letter in layer
     )
     only_dots = not safe.strip(".")
-    return f"_{safe}" if only_dots else safe
+    is_reserved = only_dots or is_device(safe) or safe.casefold() == RUN
+    return shortened(f"_{safe}" if is_reserved else safe)
 
 
 def only_layer_folder(folder: Path) -> Path:
@@ -62,7 +71,7 @@ def state_files(folder: Path) -> list[Path]:
 
 
 def _is_state_file(path: Path) -> bool:
-    if not path.is_file():
+    if not is_regular(path):
         return False
     is_draft = STATE_DRAFT.fullmatch(path.name) is not None
     is_candidate_file = CANDIDATE_FILE.fullmatch(path.name) is not None
@@ -71,24 +80,38 @@ def _is_state_file(path: Path) -> bool:
 
 def is_state_folder(folder: Path) -> bool:
     """Return whether a folder holds the state of a shard or an unfinished run, and nothing else."""
-    if not (folder / STATE).is_file():
+    if not (is_real_folder(folder) and is_regular(folder / STATE)):
         return False
-    return all(_is_state_file(child) for child in folder.iterdir())
+    return all(
+        _is_state_file(child) or _is_lock(child) for child in folder.iterdir()
+    )
+
+
+def _is_lock(path: Path) -> bool:
+    return path.name == LOCK_FILE and is_lock_file(path)
 
 
 def is_layer_folder(folder: Path) -> bool:
     """Return whether a folder is empty, a state's, or holds nothing but the result of one layer."""
-    names = {child.name for child in folder.iterdir()}
-    return names <= {DISSECTION, UNITS, PICTURES} or is_state_folder(folder)
+    if is_state_folder(folder):
+        return True
+    children = list(folder.iterdir())
+    names = {child.name for child in children}
+    has_result = DISSECTION in names or not names
+    is_ours = names <= {DISSECTION, UNITS, PICTURES}
+    return has_result and is_ours and all(map(is_regular, children))
 
 
 def is_run_folder(folder: Path) -> bool:
-    """Return whether a folder is empty, a state's, or holds nothing but a run."""
+    """Return whether a folder is empty, or holds nothing but a run, a state or states."""
     if is_state_folder(folder):
         return True
+    children = list(folder.iterdir())
+    if not is_regular(folder / RUN):
+        return all(map(is_state_folder, children))
     return all(
-        is_layer_folder(child) if child.is_dir() else child.name == RUN
-        for child in folder.iterdir()
+        is_layer_folder(child) if is_real_folder(child) else child.name == RUN
+        for child in children
     )
 
 
@@ -99,5 +122,7 @@ def is_report_folder(folder: Path) -> bool:
     page = folder / REPORT_PAGE
     if not page.is_file() or REPORT_MARK not in page.read_bytes()[:REPORT_HEAD]:
         return False
-    names = (path.relative_to(folder) for path in folder.rglob("*"))
-    return all(REPORT_FILE.fullmatch(name.as_posix()) for name in names)
+    paths = list(folder.rglob("*"))
+    names = (path.relative_to(folder) for path in paths)
+    are_ours = all(REPORT_FILE.fullmatch(name.as_posix()) for name in names)
+    return are_ours and not any(path.is_symlink() for path in paths)

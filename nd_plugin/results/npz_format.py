@@ -5,16 +5,22 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from nd_plugin.borders.archives import open_archive
+from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.json_values import parse_json, read_record
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
 from nd_plugin.errors import RunInvalid
 from nd_plugin.results.activation_histograms import ActivationHistograms
+from nd_plugin.results.checks.layer_counts import check_counts, check_significance
+from nd_plugin.results.checks.open_entries import check_open_entries
 from nd_plugin.significance import stored_arrays
 from nd_plugin.significance.chance_counts import ChanceCounts
 from nd_plugin.significance.fold_counts import FoldCounts
@@ -70,44 +76,43 @@ def unpack(path: Path) -> dict[str, Any]:
         raise RunInvalid(
             f"{path.parent} holds no dissection: {path.name} is missing"
         )
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            metadata = json.loads(stored["metadata"].tobytes().decode())
+    with damage_refused(path, "dissect the layer again"):
+        with path.open("rb") as file, open_archive(file, path) as stored:
+            metadata = parse_json(stored["metadata"].tobytes())
             _check_format(metadata, path)
-            arrays = {name: stored[name] for name in ARRAYS}
-            for name in (*HISTOGRAM_ARRAYS, *OPTIONAL_ARRAYS):
-                if name in stored:
-                    arrays[name] = stored[name]
+            arrays = _read_arrays(stored)
             significance = stored_arrays.read(stored)
         fields = _fields(metadata)
-    except RunInvalid:
-        raise
-    except Exception as error:  # zip, zlib, npy and JSON errors have no common root
-        raise RunInvalid(
-            f"{path} is damaged: {type(error).__name__}: {error}; dissect the layer again"
-        ) from error
-    _check_arrays(arrays, fields, path)
-    _check_categories(fields, path)
+        _check_arrays(arrays, fields)
+        check_open_entries(fields["provenance"])
+        check_counts(fields, arrays)
+        folds, chance = _unpack_significance(significance, arrays)
+        check_significance(fields, folds, chance)
     counts = arrays.pop("histogram_counts", None)
     ranges = arrays.pop("histogram_ranges", None)
     if counts is not None and ranges is not None:
         arrays["histograms"] = ActivationHistograms(counts, ranges)
-    folds, chance = _unpack_significance(significance, arrays, path)
     return {**fields, **arrays, "folds": folds, "chance": chance}
 
 
+def _read_arrays(stored: Mapping[str, Any]) -> dict[str, Any]:
+    arrays = {name: stored[name] for name in ARRAYS}
+    for name in (*HISTOGRAM_ARRAYS, *OPTIONAL_ARRAYS):
+        if name in stored:
+            arrays[name] = stored[name]
+    return arrays
+
+
 def _unpack_significance(
-    significance: Mapping[str, Any], arrays: Mapping[str, Any], path: Path
+    significance: Mapping[str, Any], arrays: Mapping[str, Any]
 ) -> tuple[FoldCounts | None, ChanceCounts | None]:
-    """Unpack the optional counts by fold and by permutation, checked. Raises RunInvalid."""
+    """Unpack the optional counts by fold and by permutation, checked. Raises ValueError."""
     names = ("intersection", "unit_area", "concept_area", "category_images")
     counts = stored_arrays.LayerCounts(**{name: arrays[name] for name in names})
     try:
         return stored_arrays.unpack(significance, counts)
     except RunInvalid as error:
-        raise RunInvalid(
-            f"{path} is damaged: {error}; dissect the layer again"
-        ) from error
+        raise ValueError(str(error)) from error
 
 
 def _check_format(metadata: Any, path: Path) -> None:
@@ -127,27 +132,28 @@ def _check_format(metadata: Any, path: Path) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Metadata:
+    """Fields of a Dissection that are no arrays."""
+
+    layer: str
+    categories: tuple[str, ...]
+    locations: int
+    image_names: tuple[str, ...]
+    concepts: tuple[Concept, ...]
+    skipped: tuple[Skipped, ...]
+    settings: Settings
+    provenance: Provenance
+
+
 def _fields(metadata: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "layer": str(metadata["layer"]),
-        "categories": tuple(metadata["categories"]),
-        "locations": int(metadata["locations"]),
-        "image_names": tuple(metadata["image_names"]),
-        "concepts": tuple(_concept(fields) for fields in metadata["concepts"]),
-        "skipped": tuple(Skipped(**fields) for fields in metadata["skipped"]),
-        "settings": Settings(**metadata["settings"]),
-        "provenance": Provenance.parse(metadata["provenance"]),
-    }
+    """Return the fields of a Dissection that are no arrays. Raises ValueError."""
+    entries = {name: entry for name, entry in metadata.items() if name != "format"}
+    return dict(vars(read_record(_Metadata, entries, "metadata")))
 
 
-def _concept(fields: dict[str, Any]) -> Concept:
-    return Concept(fields["name"], fields["category"], tuple(fields["synonyms"]))
-
-
-def _check_arrays(
-    arrays: Mapping[str, Any], fields: Mapping[str, Any], path: Path
-) -> None:
-    """Check kinds and shapes: axes of one letter have one length."""
+def _check_arrays(arrays: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Check kinds and shapes: axes of one letter have one length. Raises ValueError."""
     top_images = arrays["top_images"]
     bins = arrays.get("histogram_counts", top_images)
     lengths = {
@@ -163,16 +169,6 @@ def _check_arrays(
         dtype, axes = kinds[name]
         shape = tuple(lengths[axis] for axis in axes)
         if array.dtype != dtype or array.shape != shape:
-            raise RunInvalid(
-                f"{path} is damaged: {name} is {array.dtype}{array.shape}, "
-                f"where {dtype}{shape} belongs"
+            raise ValueError(
+                f"{name} is {array.dtype}{array.shape}, where {dtype}{shape} belongs"
             )
-
-
-def _check_categories(fields: Mapping[str, Any], path: Path) -> None:
-    used = {concept.category for concept in fields["concepts"]}
-    unknown = used.difference(fields["categories"])
-    if unknown:
-        raise RunInvalid(
-            f"{path} is damaged: concepts of unknown categories {sorted(unknown)}"
-        )

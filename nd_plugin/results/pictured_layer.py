@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from nd_plugin.borders.damage import damage_refused
+from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.errors import BadInput
 from nd_plugin.results import pictures_format
 from nd_plugin.results.activation_histograms import ActivationHistograms
+from nd_plugin.results.checks.picture_sizes import check_images
 from nd_plugin.results.top_maps import Mask
 from nd_plugin.results.top_pictures import TopPictures
 
@@ -20,6 +24,9 @@ class PicturedLayer:
 
     layer: str
     thresholds: npt.NDArray[np.float64]
+    concepts: tuple[Concept, ...]
+    top_images: npt.NDArray[np.int64]
+    image_names: tuple[str, ...]
     stored_pictures: TopPictures | Path | None
     histograms: ActivationHistograms | None
 
@@ -30,9 +37,13 @@ class PicturedLayer:
         None for a run without pictures (``--no-pictures``, or an earlier nd_plugin). Raises
         RunInvalid for a damaged file.
         """
-        if isinstance(self.stored_pictures, Path):
-            return pictures_format.load(self.stored_pictures)
-        return self.stored_pictures
+        path = self.stored_pictures
+        if not isinstance(path, Path):
+            return path
+        pictures = pictures_format.load(path)
+        with damage_refused(path, pictures_format.REMEDY):
+            check_images(pictures, self.top_images, len(self.image_names))
+        return replace(pictures, concept_count=len(self.concepts))
 
     def activation_mask(self, unit: int, rank: int) -> Mask | None:
         """Compute M_k, bool (row, column), in a unit's top image ``rank``: S_k > T_k, exactly.

@@ -13,8 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nd_plugin.borders.archives import open_archive
+from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.json_values import (
+    object_of,
+    parse_json,
+    read_list,
+    read_record,
+)
 from nd_plugin.errors import RunInvalid
-from nd_plugin.receptive_fields.geometry import Axis, Geometry
+from nd_plugin.receptive_fields.geometry import Geometry
+from nd_plugin.results.checks.picture_sizes import check_sizes
 from nd_plugin.results.top_maps import UNKNOWN, TopMaps
 from nd_plugin.results.top_pictures import TopPictures
 
@@ -32,6 +41,7 @@ ARRAYS: dict[str, tuple[tuple[str, ...], str]] = {
     "encoded": (("uint8",), "b"),
     "labels": (("uint8",), "b"),
 }
+REMEDY = "dissect the layer again, or remove the file to do without pictures"
 COMPRESSED = ("encoded", "labels")  # already: not worth the time to deflate again
 
 
@@ -94,21 +104,17 @@ def _zip(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
 def load(path: Path) -> TopPictures:
     """Read what `pack` has packed, everything checked. Raises RunInvalid, naming the file."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            metadata = json.loads(stored["metadata"].tobytes().decode())
+    with damage_refused(path, REMEDY):
+        with path.open("rb") as file, open_archive(file, path) as stored:
+            metadata = object_of(
+                parse_json(stored["metadata"].tobytes()), "metadata"
+            )
             _check_version(metadata, path)
             arrays = {name: stored[name] for name in ARRAYS}
         _check(arrays)
         pictures = _unpack(metadata, arrays, path)
         _check_cells(pictures.maps)
-    except RunInvalid:
-        raise
-    except Exception as error:  # zip, zlib, npy and JSON errors have no common root
-        raise RunInvalid(
-            f"{path} is damaged: {type(error).__name__}: {error}; dissect the layer again, "
-            "or remove the file to do without pictures"
-        ) from error
+        check_sizes(pictures)
     return pictures
 
 
@@ -124,14 +130,12 @@ def _check_version(metadata: Any, path: Path) -> None:
 def _unpack(
     metadata: Mapping[str, Any], arrays: Mapping[str, Any], path: Path
 ) -> TopPictures:
-    geometry = metadata["geometry"]
-    axes = {name: Axis(**geometry[name]) for name in ("rows", "columns")}
-    image_rows, image_columns = metadata["image_size"]
-    rows, columns = metadata["cells"]
+    image_rows, image_columns = read_list(int, metadata["image_size"], "image_size")
+    rows, columns = read_list(int, metadata["cells"], "cells")
     maps = TopMaps(
-        geometry=Geometry(**{**geometry, **axes}),
-        image_size=(int(image_rows), int(image_columns)),
-        cells=(int(rows), int(columns)),
+        geometry=read_record(Geometry, metadata["geometry"], "geometry"),
+        image_size=(image_rows, image_columns),
+        cells=(rows, columns),
         counts=arrays["counts"],
         positions=arrays["positions"],
         values=arrays["values"],

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nd_plugin.errors import BadInput, NotSaved, RunInvalid
+from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.json_values import (
+    object_of,
+    parse_json,
+    read_list,
+    read_value,
+)
+from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.results import npz_format
-from nd_plugin.results.atomic_files import write_folder
+from nd_plugin.results.atomic_files import recovered, write_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import (
     DISSECTION,
@@ -20,18 +26,17 @@ from nd_plugin.results.folder_names import (
     folder_of,
     is_run_folder,
 )
+from nd_plugin.storage.names import check_path, unused_name
+from nd_plugin.storage.partial_folder import PARTIAL_SUFFIX, check_not_live
+from nd_plugin.storage.targets import check_folder
 
 RUNS_SAID = 5
 
 
 def check_target(folder: Path, *, overwrite: bool) -> None:
     """Refuse the folder of a run before it runs: one that exists, or that cannot be written."""
-    if folder.resolve() == Path.cwd():
-        raise BadInput(
-            f"{folder} is the current folder, which cannot be replaced; name one below it"
-        )
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file; a run is a folder")
+    check_place(folder)
+    recovered(folder)
     if folder.exists() and any(folder.iterdir()):
         if not overwrite:
             raise BadInput(
@@ -42,18 +47,28 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
                 f"{folder} holds other things than a run, and is not overwritten; "
                 "choose another folder"
             )
-    _check_writable(folder)
 
 
-def _check_writable(folder: Path) -> None:
-    parent = next(path for path in folder.absolute().parents if path.exists())
-    try:
-        tempfile.TemporaryFile(dir=parent).close()
-    except OSError as error:
-        reason = error.strerror or error
-        raise NotSaved(
-            f"{folder} cannot be written: {reason}; choose another place"
-        ) from error
+def check_place(folder: Path) -> None:
+    """Refuse the place of a run: no folder, a name too long, one that a live process works on."""
+    check_folder(folder, "a run", PARTIAL_SUFFIX)
+    check_not_live(folder)
+
+
+def check_layer_paths(
+    folder: Path, layers: Sequence[str], quantiles: Sequence[float]
+) -> None:
+    """Refuse a folder, before the run, whose files of layers would have too long paths."""
+    many = len(quantiles) > 1
+    for layer in layers:
+        for quantile in quantiles if many else (None,):
+            name = folder_of(_named(layer, quantile))
+            check_path(folder.resolve() / name / DISSECTION)
+
+
+def _named(layer: str, quantile: float | None) -> str:
+    """Return a layer's name with a quantile, where a run has several."""
+    return layer if quantile is None else f"{layer}-{quantile:g}"
 
 
 def free_name(base: Path) -> Path:
@@ -70,6 +85,14 @@ def save_run(
     folder: Path, dissections: Sequence[Dissection], command: Sequence[str] = ()
 ) -> Path:
     """Write all layers and run.json, together or not at all. Raises NotSaved."""
+    files = run_files(dissections, command)
+    return write_folder(folder, files, may_replace=is_run_folder)
+
+
+def run_files(
+    dissections: Sequence[Dissection], command: Sequence[str] = ()
+) -> dict[str, bytes]:
+    """Return the files of a run by name, those of layers in a folder each."""
     content: dict[str, bytes] = {}
     layers: list[dict[str, Any]] = []
     names = layer_folder_names(dissections)
@@ -88,28 +111,21 @@ def save_run(
             content[f"{name}/{file}"] = data
     description = {**_description(dissections, command), "layers": layers}
     content[RUN] = json.dumps(description, indent=1, allow_nan=False).encode()
-    return write_folder(folder, content, may_replace=is_run_folder)
+    return content
 
 
 def layer_folder_names(dissections: Sequence[Dissection]) -> list[str]:
-    """Return a folder name for each layer, with its quantile where there are several."""
+    """Return a folder name for each layer, with its quantile where there are several.
+
+    No two are the same on a file system that takes upper case for lower case.
+    """
     quantiles = {dissection.settings.quantile for dissection in dissections}
     names: list[str] = []
     for dissection in dissections:
-        quantile = (
-            f"-{dissection.settings.quantile:g}" if len(quantiles) > 1 else ""
-        )
-        names.append(_unused(folder_of(dissection.layer + quantile), names))
+        quantile = dissection.settings.quantile if len(quantiles) > 1 else None
+        name = folder_of(_named(dissection.layer, quantile))
+        names.append(unused_name(name, names))
     return names
-
-
-def _unused(name: str, taken: Sequence[str]) -> str:
-    number = 1
-    unused = name
-    while unused in taken:
-        number += 1
-        unused = f"{name}-{number}"
-    return unused
 
 
 def _description(
@@ -137,7 +153,7 @@ def _description(
 
 def load_run(folder: str | Path) -> list[Dissection]:
     """Load the dissections of a run, or the one of a layer's folder. Raises RunInvalid."""
-    path = Path(folder)
+    path = recovered(Path(folder))
     if not path.is_dir():
         raise RunInvalid(f"no run {str(folder)!r}: there is no such folder or file")
     if not (path / RUN).is_file():
@@ -161,22 +177,27 @@ def _load_layer(path: Path) -> Dissection:
 
 def _layer_folders(path: Path) -> list[str]:
     """Return the folders that run.json lists, each a direct child of the run."""
-    try:
-        run = json.loads((path / RUN).read_text(encoding="utf-8"))
-        version = int(run["format"])
-        folders = [str(layer["folder"]) for layer in run["layers"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunInvalid(
-            f"{path / RUN} is damaged: {type(error).__name__}: {error}"
-        ) from error
-    if version > npz_format.FORMAT:
-        raise RunInvalid(
-            f"{path} is of format {version}, and this nd_plugin reads up to {npz_format.FORMAT}: "
-            "upgrade nd_plugin"
-        )
-    for name in folders:
-        if Path(name).name != name:
+    with damage_refused(path / RUN):
+        content = (path / RUN).read_text(encoding="utf-8")
+        run = object_of(parse_json(content), "it")
+        version = read_value(int, run["format"], "format")
+        if version > npz_format.FORMAT:
             raise RunInvalid(
-                f"{path / RUN} is damaged: {name!r} is no folder of the run"
+                f"{path} is of format {version}, and this nd_plugin reads up to "
+                f"{npz_format.FORMAT}: upgrade nd_plugin"
             )
+        layers = read_list(dict[str, Any], run["layers"], "layers")
+        folders = [read_value(str, layer["folder"], "folder") for layer in layers]
+        _check_folders(folders)
     return folders
+
+
+def _check_folders(names: Sequence[str]) -> None:
+    """Check that each name is that of a direct child, once. Raises ValueError."""
+    if not names:
+        raise ValueError("it lists no layer")
+    for name in names:
+        if Path(name).name != name or name in ("", ".."):
+            raise ValueError(f"{name!r} is no folder of the run")
+    if len(set(names)) < len(names):
+        raise ValueError("it lists a folder twice")

@@ -21,6 +21,9 @@ from nd_plugin.receptive_fields.geometry import Size
 from nd_plugin.results.top_maps import Mask, TopMaps
 
 PNG_SIGNATURE = b"\x89PNG"
+MOST_PICTURE_PIXELS = (
+    2**24
+)  # of a small picture, which has 2**17 at most; see `small_pictures`
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,8 @@ class TopPictures:
     top_images: Counts  # (unit, rank) the first top images of each unit
     maps: TopMaps
     path: Path | None = None  # file that these were read from
+    # of the layer that they were read for; None: labels are not compared with it
+    concept_count: int | None = None
 
     @property
     def units_top(self) -> int:
@@ -82,6 +87,8 @@ class TopPictures:
             self._damage_named(image, "picture"),
             Image.open(io.BytesIO(encoded), formats=("JPEG", "PNG")) as picture,
         ):
+            if picture.width * picture.height > MOST_PICTURE_PIXELS:
+                raise ValueError(f"it is {picture.width}x{picture.height}")
             return picture.convert("RGB")
 
     def annotation(self, image: int) -> LabelCombinations | None:
@@ -93,7 +100,21 @@ class TopPictures:
         if not packed:
             return None
         with self._damage_named(image, "annotation"):
-            return LabelCombinations.unpack(packed)
+            labels = LabelCombinations.unpack(packed)
+            self._check_labels(image, labels)
+        return labels
+
+    def _check_labels(self, image: int, labels: LabelCombinations) -> None:
+        """Check that labels are of the masks' size, and of concepts that there are."""
+        if labels.size != self.mask_size(image):
+            raise ValueError(
+                f"it has {labels.size}, where {self.mask_size(image)} belongs"
+            )
+        last_concept = int(labels.concepts.max(initial=-1))
+        if self.concept_count is not None and last_concept >= self.concept_count:
+            raise ValueError(
+                f"it has concept {last_concept} of {self.concept_count}"
+            )
 
     def concepts(self, image: int) -> Counts:
         """Return the indices of the concepts that an image carries, ascending; (concept,)."""
@@ -161,6 +182,8 @@ class TopPictures:
         """Translate errors of decoding to RunInvalid, which names the file."""
         try:
             yield
+        except MemoryError:
+            raise
         except Exception as error:  # Pillow and zlib raise errors of many kinds
             raise RunInvalid(
                 f"{self.path or 'pictures'}: the {part} of image {image} is damaged "

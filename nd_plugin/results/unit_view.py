@@ -14,6 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from nd_plugin.borders.printable import Blocks, Printable
 from nd_plugin.errors import BadInput
 from nd_plugin.pictures.half_blocks import GAP, HalfBlocks, can_show_pictures
 from nd_plugin.report.colours import WARNING, category_colours
@@ -78,9 +79,8 @@ class UnitView:
     @property
     def title(self) -> str:
         """Number of the unit, and its layer."""
-        return (
-            f"{self.dissection.layer}: unit {self.unit} of {self.dissection.units}"
-        )
+        layer = self.dissection
+        return f"{layer.layer}: unit {self.unit} of {layer.units}"
 
     @property
     def headline(self) -> str:
@@ -210,7 +210,10 @@ class UnitView:
 
         return unit_html(self.dissection, self.unit, self.images)
 
-    def __rich_console__(
+    def __rich__(self) -> RenderableType:
+        return Printable(Blocks(self._blocks))
+
+    def _blocks(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         yield Heading(Text(self.title, style="bold"))

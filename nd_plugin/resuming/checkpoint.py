@@ -5,8 +5,6 @@ The files are described in `saved_state`.
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,29 +15,31 @@ from typing import Any
 
 import torch
 
+from nd_plugin.candidates.disk_space import DiskRoom
 from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.contracts.provenance import Provenance
 from nd_plugin.engine.part_run import StateSaver
 from nd_plugin.engine.state import State
 from nd_plugin.errors import BadInput, NotSaved
 from nd_plugin.machine import termination
-from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import atomic_files
-from nd_plugin.results.folder_names import (
-    LOCK_FILE,
-    STATE,
-    is_run_folder,
-    state_files,
+from nd_plugin.results.folder_names import LOCK_FILE, STATE, state_files
+from nd_plugin.resuming import finished_shard, saved_state
+from nd_plugin.resuming.candidate_files import (
+    remove_unused,
+    unwritten_bytes,
+    write_candidates,
 )
-from nd_plugin.resuming import saved_state
-from nd_plugin.resuming.run_description import describe
-from nd_plugin.resuming.same_run import (
+from nd_plugin.resuming.count_checks import check_vocabulary
+from nd_plugin.resuming.result_size import ResultSize
+from nd_plugin.resuming.run_identity.run_description import describe
+from nd_plugin.resuming.run_identity.same_run import (
     check_same_contents,
-    check_same_group,
     check_same_run,
 )
 from nd_plugin.resuming.saved_state import has_state
+from nd_plugin.storage import lock_file
 
 IMAGES_BETWEEN_CHECKPOINTS = 2000  # by default
 # by default at least: a GPU is through with 2000 images before they are worth a checkpoint
@@ -57,10 +57,13 @@ class CheckpointSaver(StateSaver):
     run_description: Mapping[str, Any]  # see `run_description.describe`
     run_provenance: Mapping[str, Any]
     every_images: int | None = None
+    result_size: ResultSize | None = None  # None: checkpoints may fill the disk
     notes: Sequence[str] = ()
     _images_since_save: int = field(default=0, init=False)
     # Of a clock that runs on while the system's time is set; the start, before the first save.
     _last_save_seconds: float = field(default_factory=time.monotonic, init=False)
+    _state_bytes: int = field(default=0, init=False)  # of the last save
+    _has_warned: bool = field(default=False, init=False)
 
     def watch(self, candidates: Candidates, file_number: int) -> None:
         """Set the file of new candidates: ``file_number``, in the folder."""
@@ -84,62 +87,59 @@ class CheckpointSaver(StateSaver):
     def tick(self, state: State, images: int) -> None:
         """Take note that so many more images are done; save the state if it is due.
 
-        A checkpoint that cannot be written only costs a warning: the run does not need it. Raises
-        Terminated, after saving, where SIGTERM has asked the process to end.
+        A checkpoint that cannot be written, or would leave too little of the disk for the result,
+        only costs a warning. Raises Terminated, after saving, where a signal has asked for the end.
         """
         is_due = self.due(images)
         self._images_since_save += images
-        # SIGTERM may come after the run has asked whether it is due; then the next batch is it
+        # a signal may come after the run has asked whether it is due; then the next batch is it
         if not is_due or state.has_pending_maps:
             return
         try:
-            self.save(state)
+            self.save(state, self._room(state))
         except NotSaved as error:
-            warnings.warn(
-                f"checkpoint not saved: {error}", RuntimeWarning, stacklevel=2
-            )
-        if termination.is_requested():
-            raise termination.Terminated
+            self._warn_once(error)
+        termination.grant_request()
 
-    def save(self, state: State) -> None:
-        """Save the state now. Raises NotSaved, and then waits as long as after a save."""
+    def _room(self, state: State) -> DiskRoom | None:
+        """Return the room of the disk, less what the result will take on it."""
+        if self.result_size is None:
+            return None
+        return DiskRoom(self.folder, self.result_size.of(state))
+
+    def _warn_once(self, error: NotSaved) -> None:
+        """Say that a checkpoint is not saved; the next ones are not for the same reason."""
+        if not self._has_warned:
+            warnings.warn(
+                f"checkpoint not saved: {error}", RuntimeWarning, stacklevel=3
+            )
+        self._has_warned = True
+
+    def save(self, state: State, room: DiskRoom | None = None) -> None:
+        """Save the state now, within ``room`` if given.
+
+        Raises NotSaved, and then waits as long as after a save. Signals wait until it is saved.
+        """
+        with termination.saving():
+            self._save(state, room)
+
+    def _save(self, state: State, room: DiskRoom | None) -> None:
         now = time.monotonic()
         state.seconds += now - self._last_save_seconds
         self._last_save_seconds = now
         self._images_since_save = 0
-        self._store_candidates(state)
+        if room is not None:
+            room.check(unwritten_bytes(state) + self._state_bytes)
+        write_candidates(self.folder, state)
         content = saved_state.serialise(
             self.run_description, self.run_provenance, state
         )
+        self._state_bytes = len(content)
+        if room is not None:
+            # beside the earlier one, until it is complete
+            room.check(len(content))
         atomic_files.write_file(self.folder / STATE, content)
-        self._remove_unused(state)
-
-    def _store_candidates(self, state: State) -> None:
-        """Write candidates through to the disk, before a state refers to their places there."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for candidates in state.files():
-                candidates.write_all()
-                if candidates.file is not None:
-                    os.fsync(candidates.file.fileno())
-        except OSError as error:
-            raise NotSaved(
-                f"{self.folder} cannot be written: {error.strerror or error}"
-            ) from error
-
-    def _remove_unused(self, state: State) -> None:
-        """Remove files of earlier states, such as maps of a layer that has only values by now.
-
-        A file that cannot be removed does no harm: no state refers to it.
-        """
-        used = {
-            self.folder / STATE,
-            *(candidates.path for candidates in state.files()),
-        }
-        for path in state_files(self.folder):
-            if path not in used:
-                with suppress(OSError):
-                    path.unlink()
+        remove_unused(self.folder, state)
 
 
 @dataclass
@@ -159,8 +159,6 @@ class CheckpointFolder:
     feed: Feed
     every_images: int | None = None  # between checkpoints; see `CheckpointSaver`
     resume: bool = True  # continue the folder's interrupted run; else discard it
-    # the processes that share the run
-    group: SingleProcess = field(default_factory=SingleProcess)
     # the content belongs to this run
     owns_content: bool = field(default=False, init=False)
     # on what could not be compared with the checkpoint
@@ -172,22 +170,25 @@ class CheckpointFolder:
     ) -> tuple[CheckpointSaver, State]:
         """Lock the folder, and return its saver and the state to begin with.
 
-        Raises BadInput if another process works in the folder, if it holds other files or the state
-        of a different run, or if a process of the group does something else; RunInvalid for a
-        damaged state; NotSaved if the folder cannot be written.
+        Raises BadInput if another process works in the folder, or if it holds other files or the
+        state of a different run; RunInvalid for a damaged state; NotSaved if the folder cannot be
+        written.
         """
         run_description = describe(self.feed, layers, run_provenance)
-        check_same_group(run_description, self.group)
         self._check_only_state_files()
+        is_ours = saved_state.is_ours(self.folder)
         self._lock_folder()
-        state = self._load_or_start(run_description, run_provenance.device)
+        state = self._load_or_start(
+            run_description, run_provenance.device, may_discard=is_ours
+        )
         self.owns_content = True
         saver = CheckpointSaver(
             self.folder,
             run_description,
             asdict(run_provenance),
             self.every_images,
-            notes=self.remarks,
+            ResultSize(self.feed),
+            self.remarks,
         )
         return saver, state
 
@@ -196,21 +197,30 @@ class CheckpointFolder:
         expected = {*state_files(self.folder), self.folder / LOCK_FILE}
         for path in self.folder.glob("*"):
             if path not in expected:
-                raise BadInput(
-                    f"{self.folder} holds files that are no checkpoint, such as {path.name}; "
-                    "choose another folder"
-                )
+                raise self._not_ours(path)
+
+    def _not_ours(self, path: Path) -> BadInput:
+        return BadInput(
+            f"{self.folder} holds files that are no checkpoint, such as {path.name}; "
+            "choose another folder"
+        )
 
     def _lock_folder(self) -> None:
-        self._lock.enter_context(atomic_files.alone(self.folder / LOCK_FILE))
+        self._lock.enter_context(lock_file.alone(self.folder / LOCK_FILE))
         self._lock.enter_context(termination.postponed())
 
     def _load_or_start(
-        self, run_description: Mapping[str, Any], device: str
+        self, run_description: Mapping[str, Any], device: str, *, may_discard: bool
     ) -> State:
-        """Load the folder's state if it is to be resumed; else discard it and return a new one."""
+        """Load the folder's state if it is to be resumed; else discard it and return a new one.
+
+        Raises BadInput for files with such names that nothing shows to be ours.
+        """
         if self.resume and has_state(self.folder):
             return self._load(run_description, torch.device(device))
+        earlier_files = state_files(self.folder)
+        if earlier_files and not may_discard:
+            raise self._not_ours(earlier_files[0])
         saved_state.remove_state_files(self.folder)
         return State()
 
@@ -221,6 +231,7 @@ class CheckpointFolder:
         saved = saved_state.load(self.folder, device, append=True)
         try:
             self._check_same(saved.run_description, run_description)
+            check_vocabulary(saved.state, self.feed.concepts, self.folder)
         except BadInput:
             saved.state.close()
             raise
@@ -262,7 +273,7 @@ class CheckpointFolder:
         with (
             # locked by another process; cannot be locked
             suppress(BadInput, NotSaved),
-            atomic_files.alone(self.folder / LOCK_FILE),
+            lock_file.alone(self.folder / LOCK_FILE),
         ):
             saved_state.remove_state_files(self.folder)
         self._remove_if_empty()
@@ -271,29 +282,6 @@ class CheckpointFolder:
         with suppress(OSError):  # not empty, or moved by `hand_over`
             self.folder.rmdir()
 
-    def hand_over(self, target: Path) -> None:
-        """Move the finished state of a shard to its folder, within `guarded`.
-
-        A folder ``target`` that exists already is replaced; the caller has asked whether it may be
-        (`run_folder.check_target`). Raises NotSaved, also for one that holds other things than a
-        run.
-        """
-        if target.resolve() == self.folder.resolve():
-            return
-        if target.is_dir() and not is_run_folder(target):
-            raise NotSaved(
-                f"{target} holds other things than a run, and is not replaced; the shard is saved "
-                f"in {self.folder}"
-            )
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)
-            self.folder.rename(target)
-        except OSError as error:
-            raise NotSaved(
-                f"{target} cannot be written: {error.strerror or error}; "
-                f"the shard is saved in {self.folder}"
-            ) from error
-        # Moved with the folder, and held up to here.
-        with suppress(OSError):
-            (target / LOCK_FILE).unlink()
+    def hand_over(self, target: Path, *, overwrite: bool = True) -> None:
+        """Move the finished state of a shard to its folder, within `guarded`. Raises NotSaved."""
+        finished_shard.hand_over(self.folder, target, overwrite=overwrite)

@@ -3,57 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nd_plugin.errors import BadInput, NotSaved, RunInvalid
-from nd_plugin.results.atomic_files import alone
-from nd_plugin.results.folder_names import LOCK_FILE
-from nd_plugin.resuming.same_run import check_same_run
+from nd_plugin.errors import BadInput, RunInvalid
+from nd_plugin.resuming.run_identity.same_run import check_same_run
 from nd_plugin.resuming.saved_state import (
     has_state,
-    read_description,
-    remove_state_files,
+    read_run_description,
+    remove_checkpoint,
 )
+from nd_plugin.storage.durable_files import is_real_folder, remove_empty
+from nd_plugin.storage.partial_folder import part_folders, partial_folder
 
 
 def remove_leftovers(
-    partial: Path, run_description: Mapping[str, Any]
+    output: Path, run_description: Mapping[str, Any]
 ) -> list[Path]:
-    """Remove the checkpoints of a finished run below ``partial``; return what is left there.
+    """Remove the checkpoints beside the finished run in ``output``; return what is left with them.
 
     The process that saved the run may have been interrupted before it removed them. What belongs to
     another run, is no file of a checkpoint, or is in use stays.
     """
-    if not partial.is_dir():
+    partial = partial_folder(output)
+    if not is_real_folder(partial):
         return []
-    for folder in _folders(partial):
+    for folder in part_folders(output):
         if _is_of_run(folder, run_description):
             remove_checkpoint(folder)
-    with suppress(OSError):  # not empty
-        partial.rmdir()
-    return sorted(partial.iterdir()) if partial.is_dir() else []
-
-
-def remove_checkpoint(folder: Path) -> None:
-    """Remove the files of a checkpoint, and the folder if nothing else is in it.
-
-    One that another process works on is left to that process.
-    """
-    with suppress(BadInput, NotSaved), alone(folder / LOCK_FILE):
-        remove_state_files(folder)
-    with suppress(OSError):  # not empty
-        folder.rmdir()
-
-
-def _folders(partial: Path) -> list[Path]:
-    """Return the folders in a folder; a link to one elsewhere is none."""
-    return [
-        path
-        for path in partial.iterdir()
-        if path.is_dir() and not path.is_symlink()
-    ]
+    if remove_empty(partial):
+        return []
+    return sorted(partial.iterdir())
 
 
 def _is_of_run(folder: Path, run_description: Mapping[str, Any]) -> bool:
@@ -61,7 +41,7 @@ def _is_of_run(folder: Path, run_description: Mapping[str, Any]) -> bool:
     if not has_state(folder):
         return True
     try:
-        stored = read_description(folder)
+        stored = read_run_description(folder)
         check_same_run(stored, run_description, str(folder), ignored=["shard"])
     except (BadInput, RunInvalid):
         return False

@@ -15,20 +15,38 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import zipfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from nd_plugin.borders.archives import open_archive
+from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.json_values import object_of, parse_json
 from nd_plugin.engine.state import State
-from nd_plugin.errors import RunInvalid
-from nd_plugin.results.folder_names import STATE, state_files
+from nd_plugin.errors import BadInput, NotSaved, RunInvalid
+from nd_plugin.results.folder_names import (
+    LOCK_FILE,
+    STATE,
+    state_files,
+)
 from nd_plugin.resuming.state_arrays import pack, unpack
+from nd_plugin.resuming.state_checks import (
+    DescribedPart,
+    check_state,
+    map_check,
+    read_description,
+)
+from nd_plugin.storage.durable_files import is_real_folder, remove_empty
+from nd_plugin.storage.lock_file import alone, is_lock_file
+from nd_plugin.storage.partial_folder import is_part_folder
 
 FORMAT_VERSION = 4
+REMEDY = "remove it, and start again"
 
 
 class SavedState(NamedTuple):
@@ -53,6 +71,36 @@ def remove_state_files(folder: Path) -> None:
     """Remove a saved state; files that are not of a state stay, and so does the lock."""
     for path in state_files(folder):
         path.unlink(missing_ok=True)
+
+
+def is_ours(folder: Path) -> bool:
+    """Return whether files with the names of a state's are ours, and not somebody's own.
+
+    A lock of ours beside them says so, or the name of the folder, or what ``state.npz`` holds.
+    """
+    has_lock = is_lock_file(folder / LOCK_FILE)
+    is_part = is_part_folder(folder)
+    return has_lock or is_part or _has_metadata(folder / STATE)
+
+
+def _has_metadata(path: Path) -> bool:
+    """Return whether a file is an archive as `serialise` writes it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "metadata.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False
+
+
+def remove_checkpoint(folder: Path) -> bool:
+    """Remove the checkpoint of a run that has ended, file by file, and the folder if it is empty.
+
+    Nothing is removed that is not ours, or that a process works on. Returns whether it is gone.
+    """
+    if is_real_folder(folder) and is_ours(folder):
+        with suppress(BadInput, NotSaved), alone(folder / LOCK_FILE):
+            remove_state_files(folder)
+    return remove_empty(folder)
 
 
 def serialise(
@@ -80,52 +128,41 @@ def load(folder: Path, device: torch.device, *, append: bool) -> SavedState:
     To append, files of candidates are cut to their recorded length. Raises RunInvalid for files
     that are damaged or cannot be read, and for other versions of the format.
     """
-    with _errors_as_run_invalid(folder):
+    name = f"the checkpoint in {folder}"
+    with damage_refused(name, REMEDY):
         # Read at once: no file handle is open when a later checkpoint replaces the file.
         content = io.BytesIO((folder / STATE).read_bytes())
-        with np.load(content, allow_pickle=False) as arrays:
-            metadata = json.loads(arrays["metadata"].tobytes().decode())
+        with open_archive(content, folder / STATE) as arrays:
+            metadata = object_of(
+                parse_json(arrays["metadata"].tobytes()), "metadata"
+            )
             _check_format(folder, metadata["format"])
+            part = read_description(metadata["described"], metadata["made"])
             state = unpack(metadata, arrays, folder, device)
-        _open_candidates(state, append=append)
+        check_state(state, part)
+        _open_candidates(state, part, append=append)
     return SavedState(metadata["described"], metadata["made"], state)
 
 
-def read_description(folder: Path) -> dict[str, Any]:
+def read_run_description(folder: Path) -> dict[str, Any]:
     """Read what a saved state records of its run, and nothing else. Raises RunInvalid."""
     with (
-        _errors_as_run_invalid(folder),
+        damage_refused(f"the checkpoint in {folder}", REMEDY),
         (folder / STATE).open("rb") as file,
-        np.load(file, allow_pickle=False) as arrays,
+        open_archive(file, folder / STATE) as arrays,
     ):
-        metadata = json.loads(arrays["metadata"].tobytes().decode())
+        metadata = object_of(parse_json(arrays["metadata"].tobytes()), "metadata")
         _check_format(folder, metadata["format"])
+        read_description(metadata["described"], metadata["made"])
         return dict(metadata["described"])
 
 
-@contextmanager
-def _errors_as_run_invalid(folder: Path) -> Iterator[None]:
-    """Translate errors of files that are damaged or cannot be read; lack of memory is neither."""
-    try:
-        yield
-    except (RunInvalid, MemoryError, torch.OutOfMemoryError):
-        raise
-    except OSError as error:
-        raise RunInvalid(
-            f"the checkpoint in {folder} cannot be read: {error}"
-        ) from error
-    except Exception as error:
-        # errors of zip, npy and JSON have no common base class
-        raise RunInvalid(
-            f"the checkpoint in {folder} is damaged: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _open_candidates(state: State, *, append: bool) -> None:
+def _open_candidates(state: State, part: DescribedPart, *, append: bool) -> None:
     """Open and verify the files of candidates; if one is damaged, close all."""
+    checks = map_check(state, part)
     try:
         for candidates in state.files():
-            candidates.reopen(append=append)
+            candidates.reopen(append=append, check=checks[candidates])
     except BaseException:
         state.close()
         raise

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from nd_plugin.borders.json_values import read_record
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.contracts.precision import PRECISIONS, in_precision
@@ -26,10 +27,12 @@ from nd_plugin.machine.process_group import SingleProcess
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import Part, parse_part
+from nd_plugin.results.atomic_files import recovered
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import STATE
 from nd_plugin.resuming import saved_state
-from nd_plugin.resuming.shard_inputs import (
+from nd_plugin.resuming.count_checks import check_vocabulary
+from nd_plugin.resuming.run_identity.shard_inputs import (
     DescribedShard,
     check_computation,
     check_concepts,
@@ -81,7 +84,7 @@ def load(folders: Sequence[Path]) -> list[Shard]:
     shards: list[Shard] = []
     try:
         for run_folder in folders:
-            for folder in within(run_folder):
+            for folder in within(recovered(run_folder)):
                 _check_is_shard(folder, len(folders))
                 saved = saved_state.load(folder, cpu, append=False)
                 shards.append(Shard(folder, *saved))
@@ -171,6 +174,8 @@ def merge(
     check_concepts(description, concepts)
     if model is not None:
         check_model(description, model)
+    for shard in shards:
+        check_vocabulary(shard.state, concepts, shard.folder)
     feed = _whole_feed(shards, concepts, model, workers, memory)
     layers = tuple(description["layers"])
     remarks = check_contents(_contents(shards), feed)
@@ -245,7 +250,7 @@ def _merged_provenance(
     shards: Sequence[Shard], remarks: Sequence[str]
 ) -> Provenance:
     """Return the first shard's provenance, with the seconds of all shards."""
-    provenance = Provenance.parse(shards[0].run_provenance)
+    provenance = read_record(Provenance, shards[0].run_provenance, "made")
     seconds = sum(shard.state.seconds for shard in shards)
     notes = [
         *provenance.notes,

@@ -16,6 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nd_plugin.borders.json_values import (
+    object_of,
+    read_list,
+    read_record,
+    read_value,
+)
 from nd_plugin.candidates.layer_candidates import Candidates
 from nd_plugin.candidates.map_file import StoredMaps
 from nd_plugin.candidates.sparse_maps import SparseMaps
@@ -26,8 +32,9 @@ from nd_plugin.engine.unit_statistics import TopImages, UnitStatistics
 from nd_plugin.method.counting import ConceptCounts, UnitCounts
 from nd_plugin.method.lower_bound import LowerBound
 from nd_plugin.probe_data.remarks import Remarks
-from nd_plugin.receptive_fields.geometry import Axis, Geometry
+from nd_plugin.receptive_fields.geometry import Geometry
 from nd_plugin.resuming import significance_arrays
+from nd_plugin.resuming.significance_arrays import unpack_key
 
 STATISTICS_TENSORS = ("highest", "lowest_peak", "varied", "nonzero")
 BOUND_TENSORS = ("level", "floor", "reached")
@@ -73,18 +80,22 @@ def unpack(
     """Unpack what `pack` returned; the files of candidates are in ``folder``, not opened yet."""
     state = State(
         readable=set(arrays["readable"].tolist()),
-        skipped=_unpack_skipped(metadata["skipped"]),
+        skipped=read_list(Skipped, metadata["skipped"], "skipped"),
         remarks=_unpack_remarks(metadata),
-        batches=metadata["batches"],
-        second_pass_batches=metadata["batches_again"],
-        seconds=metadata["seconds"],
+        batches=read_value(int, metadata["batches"], "batches"),
+        second_pass_batches=read_value(
+            int, metadata["batches_again"], "batches_again"
+        ),
+        seconds=read_value(float, metadata["seconds"], "seconds"),
     )
-    for number, packed in enumerate(metadata["layers"]):
+    layers = read_list(dict[str, Any], metadata["layers"], "layers")
+    for number, packed in enumerate(layers):
         path = folder / str(number)
         state.layers[packed["layer"]] = _unpack_layer(
             packed, path, f"{number}/", arrays, device
         )
-    for number, packed in enumerate(metadata["again"]):
+    second_passes = read_list(dict[str, Any], metadata["again"], "again")
+    for number, packed in enumerate(second_passes):
         path = folder / str(len(state.layers) + number)
         cells = _unpack_cells(packed["cells"])
         candidates = _unpack_candidates(
@@ -144,31 +155,37 @@ def _unpack_layer(
         name: tensor(name) for name in STATISTICS_TENSORS
     }
     bound_tensors: dict[str, Any] = {name: tensor(name) for name in BOUND_TENSORS}
-    numbers = packed["observation"]
+    numbers = object_of(packed["observation"], "observation")
     cells = _unpack_cells(numbers["cells"])
+    images, enough, top_count = (
+        read_value(int, numbers[name], name) for name in ("images", "enough", "top")
+    )
     statistics = UnitStatistics(
         cells=cells,
-        images=numbers["images"],
-        enough=numbers["enough"],
-        top=TopImages(
-            numbers["top"], tensor("top_activations"), tensor("top_images")
-        ),
+        images=images,
+        enough=enough,
+        top=TopImages(top_count, tensor("top_activations"), tensor("top_images")),
         **statistics_tensors,
     )
     bound = LowerBound(
         largest=tensor("largest") if prefix + "largest" in arrays else None,
         **bound_tensors,
-        **packed["bound"],
+        **_unpack_bound_numbers(packed["bound"]),
     )
-    axes = packed["geometry"]
-    geometry = Geometry(
-        Axis(**axes["rows"]), Axis(**axes["columns"]), axes["anchored"]
-    )
+    geometry = read_record(Geometry, packed["geometry"], "geometry")
     candidates = _unpack_candidates(
         packed["candidates"], cells, path, prefix, arrays
     )
     sample = _unpack_sample(packed, prefix, arrays)
     return LayerState(statistics, bound, candidates, geometry, sample)
+
+
+def _unpack_bound_numbers(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Unpack `BOUND_NUMBERS`: a quantile, and integers."""
+    return {
+        name: read_value(float if name == "quantile" else int, numbers[name], name)
+        for name in BOUND_NUMBERS
+    }
 
 
 def _unpack_sample(
@@ -178,7 +195,8 @@ def _unpack_sample(
     if prefix + "sampled" not in arrays:
         return ActivationSample(torch.empty(0, dtype=torch.int64, device="cpu"), 0)
     sampled = torch.from_numpy(arrays[prefix + "sampled"])
-    sample = ActivationSample(sampled, packed["sampled_cells"])
+    cells = read_value(int, packed["sampled_cells"], "sampled_cells")
+    sample = ActivationSample(sampled, cells)
     if prefix + "sample_values" in arrays:
         sample.values.append(torch.from_numpy(arrays[prefix + "sample_values"]))
     return sample
@@ -208,15 +226,20 @@ def _unpack_candidates(
     arrays: Mapping[str, Any],
 ) -> Candidates:
     stored: dict[int, SparseMaps | StoredMaps] = {}
-    for batch_number, *columns in arrays[prefix + "parts"].tolist():
+    rows = arrays[prefix + "parts"]
+    if rows.dtype != np.int64 or rows.ndim != 2 or rows.shape[1] != 5:
+        raise ValueError(
+            f"parts is {rows.dtype}{rows.shape}, where int64(n, 5) belongs"
+        )
+    for batch_number, *columns in rows.tolist():
         stored[batch_number] = StoredMaps(*columns)
     return Candidates(
         cells=cells,
         dtype=DTYPES[packed["dtype"]],
         path_without_suffix=path,
-        has_maps=packed["whole"],
+        has_maps=read_value(bool, packed["whole"], "whole"),
         by_batch=stored,
-        file_length=packed["end"],
+        file_length=read_value(int, packed["end"], "end"),
     )
 
 
@@ -242,7 +265,8 @@ def _unpack_counts(
     packed: Mapping[str, Any], arrays: Mapping[str, Any]
 ) -> CountState:
     units = {}
-    for number, (layer, quantile) in enumerate(packed["units"]):
+    for number, key in enumerate(packed["units"]):
+        layer, quantile = unpack_key(key)
         intersection = torch.from_numpy(arrays[f"counted/{number}/intersection"])
         unit_area = torch.from_numpy(arrays[f"counted/{number}/unit_area"])
         units[layer, quantile] = UnitCounts(intersection, unit_area)
@@ -253,8 +277,8 @@ def _unpack_counts(
             arrays.get("counted/pixels"),
         ),
         units=units,
-        skipped=_unpack_skipped(packed["skipped"]),
-        batches=packed["batches"],
+        skipped=read_list(Skipped, packed["skipped"], "skipped"),
+        batches=read_value(int, packed["batches"], "batches"),
         remarks=_unpack_remarks(packed),
     )
     significance_arrays.unpack(packed, arrays, counted)
@@ -263,13 +287,13 @@ def _unpack_counts(
 
 def _unpack_remarks(packed: Mapping[str, Any]) -> Remarks:
     """Unpack the remarks of a state; earlier versions have saved none."""
-    return Remarks(**packed.get("remarks", {}))
+    remarks = read_record(Remarks, packed.get("remarks", {}), "remarks")
+    if set(remarks.counts) != set(remarks.examples):
+        raise ValueError("remarks have other examples than counts")
+    return remarks
 
 
-def _unpack_skipped(items: list[dict[str, str]]) -> list[Skipped]:
-    return [Skipped(**item) for item in items]
-
-
-def _unpack_cells(cells: list[int]) -> tuple[int, int]:
-    rows, columns = cells  # JSON has lists where Python has tuples
+def _unpack_cells(cells: Any) -> tuple[int, int]:
+    # JSON has lists where Python has tuples
+    rows, columns = read_list(int, cells, "cells")
     return rows, columns

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from nd_plugin.borders.json_values import parse_json
+from nd_plugin.borders.printable import one_line
 from nd_plugin.contracts.plugin_specs import BackendSpec, ConceptSetSpec
 from nd_plugin.plugins.host import host
 from nd_plugin.plugins.suggestions import known_models
@@ -69,7 +71,10 @@ def join_at_colons(words: Sequence[str], position: int) -> tuple[list[str], int]
 def complete_model(incomplete: str) -> list[str]:
     """Complete a file, or a model that a backend knows by its name."""
     library = incomplete.partition(":")[0]
-    known = known_models(installed=True)
+    with warnings.catch_warnings():
+        # of a plugin that fails: there is no place for messages
+        warnings.simplefilter("ignore")
+        known = known_models(installed=True)
     if ":" in incomplete:
         texts = [text for text in known if text.startswith(f"{library}:")]
     else:
@@ -94,6 +99,8 @@ def complete_layer(context: typer.Context, incomplete: str) -> list[str]:
     """Complete a layer, or the last of several behind commas, of the run or the model."""
     names = _layers_of_run(_argument(context, "run"))
     names = names or _layers_of_model(_argument(context, "model"))
+    # a shell shows them as they are
+    names = [name for name in names if name == one_line(name)]
     before, comma, last = incomplete.rpartition(",")
     is_name_with_comma = any(name.startswith(incomplete) for name in names)
     if not comma or is_name_with_comma:
@@ -120,7 +127,7 @@ def _layers_of_run(run: Any) -> list[str]:
     if run is None:
         return []
     try:
-        record = json.loads(Path(run, RUN_RECORD).read_text(encoding="utf-8"))
+        record = parse_json(Path(run, RUN_RECORD).read_text(encoding="utf-8"))
         return [str(layer["layer"]) for layer in record["layers"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
+from nd_plugin.borders.printable import printable
+from nd_plugin.report.json_text import is_usage_error
 from nd_plugin.shell import characters
 
 WIDEST = 100  # columns
@@ -35,7 +38,7 @@ OPTION_GROUPS = {
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict --verify-data",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
-    "--plot --plot-kind --junit --json --quiet --log-file",
+    "--safe-csv --plot --plot-kind --junit --json --quiet --log-file",
 }
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {
@@ -59,9 +62,32 @@ class HelpCommand(TyperCommand):
 class HelpGroup(TyperGroup):
     """Group of commands with a page of help; the lines of its epilog are examples."""
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Parse the options before the command."""
+        with _errors_printable():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the options of the command, and run it."""
+        with _errors_printable():
+            return super().invoke(ctx)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the page."""
         _print_page(_group_page(self, ctx))
+
+
+@contextmanager
+def _errors_printable() -> Iterator[None]:
+    """Take from messages of typer, which prints them, what steers a terminal: names of files."""
+    try:
+        yield
+    except Exception as error:
+        if is_usage_error(error):
+            for name, value in vars(error).items():
+                if isinstance(value, str):
+                    setattr(error, name, printable(value))
+        raise
 
 
 @dataclass(frozen=True)

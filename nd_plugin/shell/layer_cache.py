@@ -9,21 +9,23 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from nd_plugin.borders.json_values import parse_json
+from nd_plugin.errors import NotSaved
+
 
 def remember(model: str, names: Sequence[str]) -> None:
     """Store the names of a model's layers; a cache that cannot be written does no harm."""
-    path = _path(model)
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(list(names)), encoding="utf-8")
-        unfinished.replace(path)
+    # what completes words and shows help does not write
+    from nd_plugin.results.atomic_files import write_file
+
+    with suppress(NotSaved):
+        write_file(_path(model), json.dumps(list(names)).encode())
 
 
 def recall(model: str) -> list[str]:
     """Return the stored names; none for a model, or a file as it is now, that was not listed."""
     try:
-        names = json.loads(_path(model).read_text(encoding="utf-8"))
+        names = parse_json(_path(model).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     return [str(name) for name in names] if isinstance(names, list) else []

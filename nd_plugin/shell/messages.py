@@ -10,7 +10,7 @@ import functools
 import inspect
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -22,9 +22,11 @@ from rich.console import Console
 from rich.text import Text
 from rich.theme import Theme
 
+from nd_plugin.borders.printable import printable
 from nd_plugin.errors import BadInput
 from nd_plugin.report import colours
 from nd_plugin.shell.option_groups import parameters_of, set_parameters
+from nd_plugin.storage.names import check_path
 
 LOGGER = logging.getLogger("nd_plugin")
 LEVEL_OF_STYLE = {
@@ -54,7 +56,16 @@ class StderrHandler(logging.Handler):
             stderr=True, highlight=False, theme=THEME, force_jupyter=False
         )
         style = STYLE_OF_LEVEL.get(record.levelno, "")
-        console.print(Text(record.getMessage(), style=style), soft_wrap=True)
+        message = printable(record.getMessage())
+        console.print(Text(message, style=style), soft_wrap=True)
+
+
+class LineFormatter(logging.Formatter):
+    """Formatter of a log file, in which a message cannot forge the line of another."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record; lines after its first one are indented."""
+        return printable(super().format(record)).replace("\n", "\n  ")
 
 
 @contextmanager
@@ -116,7 +127,7 @@ def log_to_file(path: Path) -> None:
         raise BadInput(
             f"--log-file {path} cannot be written: {error.strerror or error}"
         ) from error
-    handler.setFormatter(logging.Formatter(FILE_FORMAT))
+    handler.setFormatter(LineFormatter(FILE_FORMAT))
     LOGGER.addHandler(handler)
     LOGGER.setLevel(logging.DEBUG)
     version = metadata.version("nd_plugin")
@@ -150,12 +161,22 @@ class MessageOptions:
             log_to_file(self.log_file)
 
 
+def check_paths(values: Iterable[Any]) -> None:
+    """Raise BadInput for a path among the values of options that no file can have as a name."""
+    for value in values:
+        paths = value if isinstance(value, list | tuple) else [value]
+        for path in paths:
+            if isinstance(path, Path):
+                check_path(path)
+
+
 def with_message_options(command: Callable[..., None]) -> Callable[..., None]:
     """Return a command with a group more, `MessageOptions`, behind its own options."""
 
     @functools.wraps(command)
     def with_messages(*, messages: MessageOptions, **options: Any) -> None:
         messages.apply()
+        check_paths(options.values())
         command(**options)
 
     group = inspect.Parameter(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
@@ -11,7 +12,17 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from nd_plugin.borders.printable import on_one_line, one_line
+
 INDENT = (0, 0, 0, 2)  # padding
+
+
+class TableOfNames(Table):
+    """Table whose cells are names, each on one line: brackets in them are no markup."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """Add a row of texts."""
+        super().add_row(*map(_cell_of_names, cells), **options)
 
 
 @dataclass(frozen=True)
@@ -112,10 +123,16 @@ def fit_widths(sizes: Sequence[Measurement], room: int) -> list[int]:
 def _cell(cell: RenderableType, column: Column) -> RenderableType:
     if not isinstance(cell, str | Text):
         return cell
-    text = Text.from_markup(cell) if isinstance(cell, str) else cell.copy()
+    text = Text(cell) if isinstance(cell, str) else cell.copy()
     text.stylize_before(column.style)
     text.no_wrap = column.no_wrap
     return text
+
+
+def _cell_of_names(cell: RenderableType | None) -> RenderableType | None:
+    if isinstance(cell, str):
+        return Text(one_line(cell))
+    return on_one_line(cell) if isinstance(cell, Text) else cell
 
 
 def _is_empty(cell: RenderableType) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.report.colours import category_colours
 
 HERE = Path(__file__).parent
@@ -131,5 +132,5 @@ def _policy(style: str, code: str, *, loads_files: bool) -> str:
 
 def source_hash(content: str) -> str:
     """Return the hash of a style or script, as a Content-Security-Policy names it."""
-    digest = hashlib.sha256(content.encode()).digest()
+    digest = hashlib.sha256(utf8(content)).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.errors import BadInput
 from nd_plugin.report.error_bars.records import CountInterval
 from nd_plugin.report.error_bars.texts import (
@@ -81,12 +82,12 @@ def folder_files(reports: Sequence[LayerReport]) -> dict[str, bytes]:
     No name comes from a text of the reports.
     """
     layers = _layers(reports)
-    files = {INDEX: _page(layers, {}, {}).encode()}
+    files = {INDEX: utf8(_page(layers, {}, {}))}
     pictures = PictureFiles()
     for layer in layers:
         for name, content in _blocks(layer, pictures):
             code = f'ndReceive("{name}",{pages.json_text(content)});\n'
-            files[f"{DATA}/{name}.js"] = code.encode()
+            files[f"{DATA}/{name}.js"] = utf8(code)
     for encoded, name in pictures.names.items():
         files[f"{IMAGES}/{name}"] = encoded
     return files

@@ -16,6 +16,11 @@ from nd_plugin.testing.concept_sets import check_concept_set
 from nd_plugin.testing.models import check_model
 
 
+@pytest.fixture(scope="module", autouse=True)
+def scenes_are_drawn_once() -> None:
+    """Draw them each time: a set must draw the same again."""
+
+
 @pytest.mark.parametrize(
     "text", ["shapes?images=12&size=64", "shapes?images=3&size=48x96&seed=5"]
 )

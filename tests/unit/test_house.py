@@ -20,8 +20,11 @@ SHELVES = ("adapters", "concept_sets")
 EXAMPLE_PLUGINS = ("examples/nd_filterbank", "examples/nd_gratings")
 PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes down
     "errors": 1,
+    "foreign_code": 2,
+    "borders": 2,
     "receptive_fields": 2,
     "pictures": 2,
+    "storage": 2,
     "preprocess": 3,
     "machine": 3,
     "model_inputs": 4,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from nd_plugin import ModelNotFound
-from nd_torch.weight_files.pickle_records import BadPickle
-from nd_torch.weight_files.protobuf import BadMessage
+from nd_plugin import ModelNotFound, translating_errors
 from nd_torch.weight_files.reading import unreadable
 from nd_torch.weight_files.stored_tensors import StoredTensor, WeightsFile
 
@@ -217,12 +216,10 @@ def _shape_of(value: object) -> tuple[int, ...] | None:
 def _load(file: WeightsFile, tensors: Tensors, module: nn.Module) -> None:
     """Read the values of what the model has, and put them into it. Raises ModelNotFound."""
     names = module.state_dict().keys()
-    try:
+    with translating_errors(partial(unreadable, file.path)):
         values = {
             name: tensor.load() for name, tensor in tensors.items() if name in names
         }
-    except (BadPickle, BadMessage, OSError) as error:
-        raise unreadable(file.path, error) from error
     try:
         with torch.no_grad():
             module.load_state_dict(values, strict=False)

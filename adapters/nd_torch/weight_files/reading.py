@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from nd_plugin import ModelNotFound
+from nd_plugin import ModelNotFound, describe_error, translating_errors
 from nd_torch.weight_files.caffe_files import read_caffe_layers
 from nd_torch.weight_files.caffe_names import caffe_tensors
 from nd_torch.weight_files.pickle_records import BadPickle, Construction, Reference
@@ -45,7 +46,8 @@ def read_weights_file(path: str, module: nn.Module) -> WeightsFile:
     """
     file = Path(path)
     ending = file.suffix.lower()
-    try:
+    # a damaged file may make readers raise anything
+    with translating_errors(partial(unreadable, path)):
         if ending in OTHER_ENDINGS:
             raise BadPickle(f"it is {OTHER_ENDINGS[ending]}")
         if ending == ".safetensors":
@@ -54,15 +56,15 @@ def read_weights_file(path: str, module: nn.Module) -> WeightsFile:
             tensors = caffe_tensors(read_caffe_layers(file), module, path)
             return WeightsFile(path, tensors, is_caffe=True)
         return _from_torch(path, read_torch_file(file))
-    except (BadPickle, BadMessage, OSError) as error:
-        raise unreadable(path, error) from error
 
 
-def unreadable(path: str, error: Exception) -> ModelNotFound:
+def unreadable(path: str, error: BaseException) -> ModelNotFound:
     """Return the error of a file that cannot be read, for the reason in ``error``."""
+    is_known = isinstance(error, BadPickle | BadMessage | OSError)
+    reason = str(error) if is_known else f"it is damaged ({describe_error(error)})"
     return ModelNotFound(
-        f"{path!r} cannot be read as weights: {error} (read are safetensors and Caffe files, known "
-        "by their endings, and state dicts of plain tensors)"
+        f"{path!r} cannot be read as weights: {reason} (read are safetensors and Caffe files, "
+        "known by their endings, and state dicts of plain tensors)"
     )
 
 
@@ -154,7 +156,7 @@ def _read_by_torch(path: str, state: Mapping[Any, Any]) -> dict[str, StoredTenso
     # of many classes: a damaged file, a kind that is not allowed
     except Exception as error:
         first_line = str(error).partition("\n")[0]
-        raise unreadable(path, ValueError(first_line)) from error
+        raise unreadable(path, BadPickle(first_line)) from error
     state = _state_dict_in(content)
     return {str(name): StoredTensor.of(tensor) for name, tensor in state.items()}
 

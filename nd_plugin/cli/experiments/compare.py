@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.cli import console
 from nd_plugin.cli.views.plot_files import PlotFile
 from nd_plugin.comparison.compared_layers import ComparedLayer
@@ -23,7 +24,13 @@ from nd_plugin.experiments.comparing.tables import concepts_csv, layers_csv
 from nd_plugin.plots.kinds import plot_kind
 from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import LayerReport
-from nd_plugin.results.atomic_files import write_file, write_folder
+from nd_plugin.results.atomic_files import (
+    recovered,
+    write_file,
+    write_folder,
+)
+from nd_plugin.storage.names import check_path
+from nd_plugin.storage.targets import check_file, check_folder
 
 DEFAULT_KIND = "networks"
 JSON = "comparison.json"  # in a folder
@@ -51,6 +58,8 @@ class CompareOptions:
             raise BadInput(
                 "--junit has verdicts to write with --fail-under SHARE alone"
             )
+        if self.junit is not None:
+            check_file(self.junit)
         if self.output is not None:
             check_output(self.output, overwrite=self.overwrite)
         self._check_plot()
@@ -141,6 +150,8 @@ def _say_verdicts(gate: Gate) -> None:
 
 def check_output(output: Path, *, overwrite: bool) -> None:
     """Refuse what a comparison cannot be saved to. Raises BadInput."""
+    check_path(output)
+    recovered(output)
     if output.is_dir():
         names = {child.name for child in output.iterdir()}
         if names and not (overwrite and _is_comparison(output)):
@@ -161,11 +172,16 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         raise BadInput(
             f"{output} is a file; a comparison without an ending is a folder"
         )
+    elif output.suffix:
+        check_file(output)
+    else:
+        check_folder(output, "a comparison without an ending")
 
 
 def _is_comparison(folder: Path) -> bool:
     """Return whether a folder holds a comparison and nothing else."""
-    return {child.name for child in folder.iterdir()} <= {JSON, LAYERS, CONCEPTS}
+    names = {child.name for child in folder.iterdir()}
+    return not names or names == {JSON, LAYERS, CONCEPTS}
 
 
 def _write_files(
@@ -183,14 +199,14 @@ def _write_files(
     text = document_text(content) + "\n"
     ending = "" if output.is_dir() else output.suffix.lower()
     if ending == ".json":
-        write_file(output, text.encode())
+        write_file(output, utf8(text))
     elif ending == ".csv":
-        write_file(output, layers_csv(comparison).encode())
+        write_file(output, utf8(layers_csv(comparison)))
     else:
         files = {
-            JSON: text.encode(),
-            LAYERS: layers_csv(comparison).encode(),
-            CONCEPTS: concepts_csv(comparison).encode(),
+            JSON: utf8(text),
+            LAYERS: utf8(layers_csv(comparison)),
+            CONCEPTS: utf8(concepts_csv(comparison)),
         }
         write_folder(output, files, may_replace=_is_comparison)
     console.say(f"written to {output}")

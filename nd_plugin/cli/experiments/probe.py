@@ -229,6 +229,7 @@ def _only_layers(result: Discrimination, layers: Sequence[str]) -> Discriminatio
 
 
 def _check_target(folder: Path, *, overwrite: bool) -> None:
+    run_folder.check_place(folder)
     if overwrite and folder.is_dir() and is_discrimination_folder(folder):
         return
     run_folder.check_target(folder, overwrite=overwrite)

@@ -13,6 +13,7 @@ from nd_plugin.cli.checkpoints import (
     RunFolders,
     RunOptions,
     open_checkpoints,
+    opened_alike,
     progress_saved,
     remove_if_empty,
 )
@@ -30,6 +31,7 @@ from nd_plugin.experiments.rotation.folder import (
 from nd_plugin.experiments.rotation.rotate import RotationPlan, RotationRun
 from nd_plugin.experiments.rotation.study import RotationStudy
 from nd_plugin.experiments.rotation.text import LEGEND, render
+from nd_plugin.machine import termination
 from nd_plugin.machine.process_group import SingleProcess, joined
 from nd_plugin.plots.experiments.rotation_kinds import (
     PICTURES,
@@ -143,6 +145,7 @@ def run_study(
         )
     _check_pictures(plot, settings)
     output = output or _default_folder(model, concepts)
+    run_folder.check_place(output)
     if not (overwrite and is_study(output)):
         run_folder.check_target(output, overwrite=overwrite)
     with joined(options.device) as group:
@@ -169,12 +172,15 @@ def run_study(
             overwrite=overwrite,
         )
         study = _run(study_run, group, checkpoints)
-        if group.rank == 0:
-            _save_and_report(study, output, as_json=as_json)
-            _draw([study], plot)
-        group.wait()  # checkpoints are needed until the study is saved
-        checkpoints.remove()
-        remove_if_empty(folders.partial)
+        # signals wait until the study is saved
+        with termination.saving():
+            if group.rank == 0:
+                _save_and_report(study, output, as_json=as_json)
+                _draw([study], plot)
+            group.wait()  # checkpoints are needed until the study is saved
+            checkpoints.remove()
+            remove_if_empty(folders.partial)
+        termination.grant_request()
 
 
 def _default_folder(model: str, concepts: str) -> Path:
@@ -196,7 +202,7 @@ def _run(
         console.progress(is_shown=group.rank == 0) as progress,
     ):
         return study_run.run(
-            progress, group=group, open_state=checkpoints.open_state
+            progress, group=group, open_state=opened_alike(checkpoints, group)
         )
 
 

@@ -18,6 +18,7 @@ from nd_plugin.rating.study import Study
 from nd_plugin.rating.table import rating_table
 from nd_plugin.rating.vote_import import read_votes
 from nd_plugin.rating.votes import VoteFile
+from nd_plugin.storage.targets import check_folder
 
 VOTES = "ratings.sqlite"  # in the folder of the run
 DEFAULT_PORT = 8642
@@ -112,10 +113,7 @@ def import_votes(path: Path, files: Sequence[Path], *, as_json: bool) -> None:
 def export(request: Request) -> None:
     """Write the study as a page without a server, and as tables for crowd platforms."""
     for folder in filter(None, (request.page, request.crowd)):
-        if folder.resolve() == Path.cwd():
-            raise BadInput(
-                f"{folder} is the current folder, which cannot be replaced; name one below it"
-            )
+        check_folder(folder, "an export")
     dissections = load_pictured(request.run)
     with open_study(dissections, request.votes, request.options) as votes:
         study = votes.study()

@@ -184,8 +184,8 @@ class DeviceChanceCounter:
 
 def joined_bytes(stored: Sequence[StoredLabels]) -> int:
     """Estimate the bytes of annotations side by side: of one type, and padded to the largest."""
-    pixel_bytes = max(labels.combinations.nbytes for labels in stored)
+    pixel_bytes: int = max(labels.combinations.nbytes for labels in stored)
     combinations = max(len(labels.slots) for labels in stored)
-    labels_of_each = max(labels.slots.shape[1] for labels in stored)
+    labels_of_each: int = max(labels.slots.shape[1] for labels in stored)
     member_bytes = BYTES_PER_MEMBER * combinations * labels_of_each
     return len(stored) * (pixel_bytes + member_bytes)

@@ -76,6 +76,8 @@ class FileMaker:
             pack_labels_of=frozenset([image]),
         )
         item = decoder[NO_BATCH, image]
+        if item.failure is not None:
+            raise item.failure
         picture = picture or item.small_picture
         if picture is None:
             reason = item.skipped.reason if item.skipped else "unknown reason"

@@ -20,6 +20,7 @@ import torch
 from nd_plugin.engine.part_run import PartRun
 from nd_plugin.engine.report_data.collected import LayerTop, new_images_by_rank
 from nd_plugin.engine.report_data.picture_files import (
+    STAGE,
     LayerFiles,
     PictureFiles,
     make_files,
@@ -108,6 +109,7 @@ def _collect_uncollected_maps(part_run: PartRun) -> None:
     try:
         with closing(part_run.feed.batches(annotated=False)) as batches:
             for batch in batches:
+                part_run.progress(STAGE, 0, part_run.feed.images)
                 if batch.number in missing:
                     readable = part_run.images_of_first_pass(batch)
                     activations = part_run.activations(readable, layers)

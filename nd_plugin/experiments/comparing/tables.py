@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from nd_plugin.borders.csv_text import csv_table
 from nd_plugin.comparison.compared_layers import ComparedLayer
 from nd_plugin.comparison.layer_comparison import LayerComparison
 
@@ -46,7 +45,7 @@ def layers_csv(comparison: LayerComparison) -> str:
     columns = [*LAYER_COLUMNS]
     columns += [f"unique_{category}" for category in categories]
     columns += [f"per_category_{category}" for category in categories]
-    return _csv(
+    return csv_table(
         columns, [_layer_row(layer, categories) for layer in comparison.layers]
     )
 
@@ -103,12 +102,4 @@ def concepts_csv(comparison: LayerComparison) -> str:
                 "best_iou": None if best is None else best.iou,
             }
             rows.append(row)
-    return _csv(CONCEPT_COLUMNS, rows)
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_table(CONCEPT_COLUMNS, rows)

@@ -29,10 +29,10 @@ from nd_plugin.plugins.layer_patterns import choose_layers
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import run_folder
-from nd_plugin.results.atomic_files import alone
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import LOCK_FILE, is_run_folder
 from nd_plugin.resuming.checkpoint import CheckpointFolder
+from nd_plugin.storage.lock_file import alone
 
 RUNS = "runs"
 PARTIAL = "partial"

@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.printable import utf8
 from nd_plugin.errors import BadInput, RunFailed, RunInvalid
 from nd_plugin.experiments.evolution.dissecting import (
     PARTIAL,
@@ -32,12 +34,12 @@ from nd_plugin.experiments.evolution.evolution_tables import (
 )
 from nd_plugin.experiments.evolution.stages import Stage, StageList
 from nd_plugin.experiments.records import (
-    damage_refused,
     read_record,
     record_bytes,
 )
 from nd_plugin.results.atomic_files import write_file
 from nd_plugin.results.folder_names import LOCK_FILE
+from nd_plugin.storage import targets
 
 RECORD = "evolution.json"
 FORMAT = 1
@@ -51,10 +53,7 @@ OWN_NAMES = {RECORD, *TABLES, RUNS, PARTIAL, LOCK_FILE}
 
 def check_folder(folder: Path) -> None:
     """Raise BadInput for a folder that holds other things than an evolution."""
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is a file; an evolution is a folder")
-    if folder.resolve() == Path.cwd():
-        raise BadInput(f"{folder} is the current folder; name one below it")
+    targets.check_folder(folder, "an evolution")
     strangers = [
         path.name
         for path in (folder.iterdir() if folder.is_dir() else ())
@@ -70,7 +69,7 @@ def check_folder(folder: Path) -> None:
 def save_evolution(folder: Path, evolution: Evolution) -> None:
     """Write record and tables beside the runs. Raises NotSaved."""
     for name, table in TABLES.items():
-        write_file(folder / name, table(evolution).encode())
+        write_file(folder / name, utf8(table(evolution)))
     record = record_bytes(evolution_content(evolution), FORMAT)
     # last: where it is, the tables are complete
     write_file(folder / RECORD, record)

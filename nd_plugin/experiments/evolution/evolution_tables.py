@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from nd_plugin.borders.csv_text import csv_text
 from nd_plugin.experiments.evolution.evolution import Evolution
 from nd_plugin.experiments.evolution.histories import (
     ConceptChange,
@@ -14,7 +15,6 @@ from nd_plugin.experiments.evolution.histories import (
     LayerEvolution,
     Transition,
 )
-from nd_plugin.experiments.records import csv_text
 from nd_plugin.report.categories import all_categories
 from nd_plugin.report.error_bars.texts import unique_interval
 from nd_plugin.report.layer_report import LayerReport

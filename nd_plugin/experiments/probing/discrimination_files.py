@@ -13,6 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.csv_text import csv_text
+from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.printable import utf8
 from nd_plugin.contracts.provenance import Identity
 from nd_plugin.errors import RunInvalid
 from nd_plugin.experiments.probing.discrimination import (
@@ -22,12 +25,10 @@ from nd_plugin.experiments.probing.discrimination import (
 )
 from nd_plugin.experiments.probing.linear_svm import ClassAccuracy, SvmSettings
 from nd_plugin.experiments.records import (
-    csv_text,
-    damage_refused,
     read_record,
     record_bytes,
 )
-from nd_plugin.results.atomic_files import write_folder
+from nd_plugin.results.atomic_files import recovered, write_folder
 
 RECORD = "probe.json"
 TABLE = "probe.csv"
@@ -105,19 +106,20 @@ def save_discrimination(folder: Path, result: Discrimination) -> None:
     """Write a folder; an earlier one of accuracies is replaced. Raises NotSaved."""
     files = {
         RECORD: record_bytes(discrimination_content(result), FORMAT),
-        TABLE: discrimination_csv(result).encode(),
+        TABLE: utf8(discrimination_csv(result)),
     }
     write_folder(folder, files, may_replace=is_discrimination_folder)
 
 
 def is_discrimination_folder(folder: Path) -> bool:
     """Return whether a folder is empty, or holds nothing but accuracies."""
-    return {path.name for path in folder.iterdir()} <= {RECORD, TABLE}
+    names = {path.name for path in folder.iterdir()}
+    return not names or (RECORD in names and names <= {RECORD, TABLE})
 
 
 def load_discrimination(source: str | Path) -> Discrimination:
     """Load accuracies from a folder, or from its probe.json. Raises RunInvalid."""
-    path = Path(source)
+    path = recovered(Path(source))
     if path.is_dir():
         path = path / RECORD
     if not path.is_file():

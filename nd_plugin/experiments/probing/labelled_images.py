@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from nd_plugin.contracts.concept_sets import Annotation, Concept
 from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.errors import BadInput
 from nd_plugin.pictures.files import read_picture
+from nd_plugin.pictures.folder_listing import FolderListing, list_files
 
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing", "val", "valid", "validation")
@@ -122,13 +122,14 @@ def _split_folder(root: Path, names: Sequence[str]) -> str | None:
 
 
 def _with_splits(root: Path, train: str, test: str) -> LabelledImages:
+    # one listing of both: a link from one split into the other adds nothing
+    listing = list_files(root, _endings())
     images: list[tuple[str, str, bool]] = []
     for split, is_test in ((train, False), (test, True)):
-        for class_name in _class_names(root / split):
-            folder = root / split / class_name
-            for path in _image_paths(folder):
-                images.append((f"{split}/{class_name}/{path}", class_name, is_test))
-    return _labelled(root, images, tuple(_notes_of_splits(root, test)))
+        for class_name, path in _by_class(listing, f"{split}/"):
+            images.append((path, class_name, is_test))
+    notes = (*_notes_of_splits(root, test), *listing.notes(f"{root}/"))
+    return _labelled(root, images, notes)
 
 
 def _notes_of_splits(root: Path, test: str) -> Iterator[str]:
@@ -145,13 +146,13 @@ def _notes_of_splits(root: Path, test: str) -> Iterator[str]:
 
 
 def _split_by_hash(root: Path) -> LabelledImages:
-    images: list[tuple[str, str, bool]] = []
-    for class_name in _class_names(root):
-        for path in _image_paths(root / class_name):
-            name = f"{class_name}/{path}"
-            images.append((name, class_name, is_test_name(name)))
+    listing = list_files(root, _endings())
+    images = [
+        (path, class_name, is_test_name(path))
+        for class_name, path in _by_class(listing, "")
+    ]
     note = f"{root} has no splits: one image in {TEST_SHARE} is for tests, by the hash of its path"
-    return _labelled(root, images, (note,))
+    return _labelled(root, images, (note, *listing.notes(f"{root}/")))
 
 
 def is_test_name(path: str) -> bool:
@@ -160,28 +161,23 @@ def is_test_name(path: str) -> bool:
     return int.from_bytes(digest[:8], "big") % TEST_SHARE == 0
 
 
-def _class_names(folder: Path) -> list[str]:
-    return sorted(
-        path.name
-        for path in folder.iterdir()
-        if path.is_dir() and not path.name.startswith(".")
-    )
+def _by_class(listing: FolderListing, split: str) -> list[tuple[str, str]]:
+    """Return the class and the path of each image whose path begins with ``split``, sorted.
+
+    The first folder behind that is the class.
+    """
+    images = []
+    for path in listing.paths:
+        class_name, slash, _ = path.removeprefix(split).partition("/")
+        if path.startswith(split) and slash:
+            images.append((class_name, path))
+    return sorted(images)
 
 
-def _image_paths(folder: Path) -> list[str]:
-    return sorted(_walk_images(folder))
-
-
-def _walk_images(folder: Path) -> Iterator[str]:
-    """Yield the relative paths of the images below a folder, in formats that Pillow opens."""
+def _endings() -> list[str]:
+    """Return the endings of the formats that Pillow opens."""
     formats = Image.registered_extensions()
-    endings = {ending for ending, name in formats.items() if name in Image.OPEN}
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            is_hidden = name.startswith(".")
-            if not is_hidden and Path(name).suffix.lower() in endings:
-                yield (Path(parent) / name).relative_to(folder).as_posix()
+    return [ending for ending, name in formats.items() if name in Image.OPEN]
 
 
 def _labelled(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nd_plugin.contracts.map_checks import MapForms
 from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.engine.part_run import Progress, silent
 from nd_plugin.errors import ModelFailed, NonFiniteActivation, RunFailed
@@ -45,6 +46,7 @@ def pooled_features(
     ModelFailed as a dissection does.
     """
     rows = _Rows()
+    forms = MapForms()
     opening = model.probe(layers, feed.preprocess.size)
     with (
         closing(feed.batches(annotated=False)) as batches,
@@ -55,7 +57,7 @@ def pooled_features(
         images_done = 0
         progress(STAGE, images_done, feed.images)
         for batch in batches:
-            rows.add(batch, _pooled_batch(model, probe, feed, batch))
+            rows.add(batch, _pooled_batch(model, probe, feed, batch, forms))
             images_done += batch.image_count
             progress(STAGE, images_done, feed.images)
     return rows.features(notes)
@@ -91,23 +93,19 @@ class _Rows:
 
 
 def _pooled_batch(
-    model: Model, probe: Probe, feed: Feed, batch: Batch
+    model: Model, probe: Probe, feed: Feed, batch: Batch, forms: MapForms
 ) -> dict[str, Tensor]:
     """Return the features of a batch by layer, float64 (image, unit) on the CPU."""
     if not len(batch.indices):
         return {}
     pixels = to_device(batch.pixels, model.device)
-    try:
+    layers = list(dict.fromkeys(probe.layers))
+    with batch.forward_pass(model.device, feed.concepts):
         activations = probe(feed.preprocess.normalise(pixels))
-    except torch.OutOfMemoryError as error:
-        raise RunFailed(
-            f"{model.device} has too little memory for the model and a batch of "
-            f"{len(batch.indices)} images ({error}); use smaller batches (--batch-size, "
-            "batch_size=)"
-        ) from error
+        maps_of = forms.check(activations, layers, len(pixels))
     features: dict[str, Tensor] = {}
-    for layer in dict.fromkeys(probe.layers):
-        maps = at_least_float32(activations[layer])
+    for layer, layer_maps in maps_of.items():
+        maps = at_least_float32(layer_maps)
         pooled = maps.mean((2, 3), dtype=torch.float64).cpu()
         _check_finite(layer, pooled, feed, batch)
         features[layer] = pooled

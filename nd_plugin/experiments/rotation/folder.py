@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders.damage import damage_refused
 from nd_plugin.errors import RunInvalid
 from nd_plugin.experiments.records import (
     at_min_iou,
-    damage_refused,
     read_record,
     record_bytes,
 )
 from nd_plugin.experiments.rotation.study import RotationStudy
 from nd_plugin.results import run_folder
-from nd_plugin.results.atomic_files import write_file
+from nd_plugin.results.atomic_files import recovered, write_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import is_run_folder
 
@@ -33,12 +33,14 @@ FORMAT = 1
 def save_study(
     study: RotationStudy, folder: Path, command: Sequence[str] = ()
 ) -> Path:
-    """Write a study into a folder; an earlier one there is replaced. Raises NotSaved."""
-    run_folder.save_run(folder / RUN, study.dissections, command)
+    """Write a study as a folder; an earlier one there is replaced as a whole. Raises NotSaved."""
     content = {**_contents(study), **study.to_dict()}
-    # last: where it is, the run is complete
-    write_file(folder / SUMMARY, record_bytes(content, FORMAT))
-    return folder
+    files = {
+        f"{RUN}/{name}": data
+        for name, data in run_folder.run_files(study.dissections, command).items()
+    }
+    files[SUMMARY] = record_bytes(content, FORMAT)
+    return write_folder(folder, files, may_replace=is_study)
 
 
 def _contents(study: RotationStudy) -> dict[str, Any]:
@@ -60,16 +62,19 @@ def is_study(folder: Path) -> bool:
     """Return whether a folder holds a rotation study and nothing else."""
     if not folder.is_dir() or folder.resolve() == Path.cwd():
         return False
+    children = list(folder.iterdir())
+    if children and not (folder / SUMMARY).is_file():
+        return False
     return all(
         child.name == SUMMARY
         or (child.name == RUN and child.is_dir() and is_run_folder(child))
-        for child in folder.iterdir()
+        for child in children
     )
 
 
 def load_study(folder: str | Path, min_iou: float | None = None) -> RotationStudy:
     """Load a study; ``min_iou`` replaces the one it was made with. Raises RunInvalid."""
-    path = Path(folder)
+    path = recovered(Path(folder))
     summary = path / SUMMARY
     if not summary.is_file():
         raise RunInvalid(f"{path} is no rotation study: it has no {SUMMARY}")

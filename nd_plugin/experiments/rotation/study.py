@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nd_plugin.borders.printable import utf8
 from nd_plugin.errors import BadInput
 from nd_plugin.experiments.rotation.best_directions import (
     ConceptComparison,
@@ -160,7 +161,7 @@ class RotationStudy:
         """Return the tables as JSON, and write them to ``path``."""
         text = document_text(self.to_dict()) + "\n"
         if path is not None:
-            write_file(Path(path), text.encode())
+            write_file(Path(path), utf8(text))
         return text
 
     def plot(self, kind: str = "rotation", ax: Axes | None = None) -> Axes:

@@ -14,6 +14,7 @@ from nd_plugin.errors import RunInvalid
 from nd_plugin.report.layer_report import LayerReport, UnitScore, summarise
 
 DESCRIBED_COLUMNS = ("layer", "unit", "description")
+MOST_UNITS = 2**31
 LABELS_NOTE = (
     "labels without IoU: there are no detectors, and names alone are compared"
 )
@@ -59,7 +60,7 @@ def _unit(path: Path, line: int, text: str) -> int:
         unit = int(text)
     except ValueError:
         unit = -1
-    if unit < 0:
+    if not 0 <= unit < MOST_UNITS:
         raise RunInvalid(
             f"{path}, line {line}: the unit is {text!r}; expected a number from 0 on"
         )

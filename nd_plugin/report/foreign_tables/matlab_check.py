@@ -142,5 +142,5 @@ def _field_count(head: list[_Element], order: str) -> int:
     """Return the number of a struct's fields, whose names have one size; 1 where none is named."""
     if len(head) < HEAD or len(head[3].content) < 4:
         return 1
-    (name_size,) = struct.unpack_from(f"{order}i", head[3].content)
+    name_size: int = struct.unpack_from(f"{order}i", head[3].content)[0]
     return max(1, len(head[4].content) // max(1, name_size))

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nd_plugin.borders.damage import damage_refused
 from nd_plugin.errors import RunInvalid
 from nd_plugin.report.categories import in_paper_order
 from nd_plugin.report.foreign_tables.category_counts import CategoryCounts
@@ -32,6 +33,8 @@ from nd_plugin.report.layer_report import LayerReport, Summary
 STRUCT = "stat"
 ALL = "all"  # the column of all categories
 LIMITS = ("thresh_concepts", "thresh")  # of the IoU; the second in older files
+MOST_UNITS = 2**31
+SMALLEST_RATIO = 1e-300
 ROUNDING = 1e-6  # relative, of units that follow from a ratio in double precision
 COUNTS_NOTE = (
     "counts without units: unique detectors per category, concepts without names"
@@ -63,24 +66,24 @@ def read_network_summary(path: Path) -> list[LayerReport]:
 
     Raises RunInvalid for a file that is damaged, too large, or holds something else.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        check_matlab_file(content)
-        tables = _tables(_load(content))
-        return [
-            _report(path, tables, index) for index in range(len(tables.networks))
-        ]
-    except OSError as error:
-        raise RunInvalid(
-            f"{path} cannot be read: {error.strerror or error}"
-        ) from error
-    except UntrustedFile as error:
-        raise RunInvalid(f"{path} is not read: {error}") from error
-    except _WrongField as error:
-        raise RunInvalid(
-            f"{path} is no summary of networks as NetDissect's extract_csv.m writes it: {error}"
-        ) from error
+    with damage_refused(path):
+        try:
+            return _read_reports(path)
+        except UntrustedFile as error:
+            raise RunInvalid(f"{path} is not read: {error}") from error
+        except _WrongField as error:
+            raise RunInvalid(
+                f"{path} is no summary of networks as NetDissect's extract_csv.m writes it: "
+                f"{error}"
+            ) from error
+
+
+def _read_reports(path: Path) -> list[LayerReport]:
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    check_matlab_file(content)
+    tables = _tables(_load(content))
+    return [_report(path, tables, index) for index in range(len(tables.networks))]
 
 
 def _load(content: bytes) -> Mapping[str, Any]:
@@ -176,6 +179,8 @@ def _counts(
     numbers = _numbers(fields, name, shape)
     if (numbers != np.floor(numbers)).any():
         raise _WrongField(f"{name} holds fractions")
+    if numbers.max() > MOST_UNITS:
+        raise _WrongField(f"{name} holds {numbers.max():g}, no number of units")
     return numbers.astype(np.int64)
 
 
@@ -239,7 +244,13 @@ def _units(tables: _Tables, index: int) -> int:
     column = int(ratios.argmax())
     if not ratios[column]:
         return 0
-    units = round(float(detectors[column] / ratios[column]))
+    # a ratio next to 0 makes more units than there are numbers
+    quotient = float(detectors[column]) / max(float(ratios[column]), SMALLEST_RATIO)
+    if quotient > MOST_UNITS:
+        raise _WrongField(
+            f"the ratio of detectors of {tables.networks[index]} is {ratios[column]:g}"
+        )
+    units = round(quotient)
     largest_error = ROUNDING * max(units, 1)
     if (np.abs(ratios * units - detectors) > largest_error).any():
         raise _WrongField(

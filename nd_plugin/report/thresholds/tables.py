@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -12,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from nd_plugin.borders.csv_text import csv_table
 from nd_plugin.report.colours import FAINT
 from nd_plugin.report.elements import AdaptiveTable, Heading
 from nd_plugin.report.error_bars.texts import count_text, mean_count_text
@@ -154,14 +153,7 @@ def sweeps_csv(sweeps: Sequence[QuantileSweep]) -> str:
         columns += [f"{kind}_{category}" for kind in CATEGORY_COLUMNS]
     if any(_has_error_bars(point) for sweep in sweeps for point in sweep.points):
         columns += ERROR_BAR_COLUMNS
-    text = io.StringIO()
-    writer = csv.DictWriter(
-        text, columns, lineterminator="\n", extrasaction="ignore"
-    )
-    writer.writeheader()
-    for sweep in sweeps:
-        writer.writerows(_csv_rows(sweep))
-    return text.getvalue()
+    return csv_table(columns, [row for sweep in sweeps for row in _csv_rows(sweep)])
 
 
 def _csv_rows(sweep: QuantileSweep) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
 from collections.abc import Callable
@@ -391,3 +392,28 @@ def test_what_a_function_hides_is_noted() -> None:
     basis = open_basis(lambda maps: maps * file.file_size)
     assert "depends on ZipInfo, whose content is not seen" in basis.notes[0]
     assert open_basis(doubled).notes == ()
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        '{"activation_fn_kwargs": 3}',
+        '{"activation_fn_kwargs": [1]}',
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"architecture": "topk", "k": {}}',
+        '{"architecture": ["topk"]}',
+        '{"normalize_activations": [[]], "apply_b_dec_to_input": {}}',
+        "[]",
+        "3",
+    ],
+)
+def test_a_configuration_that_nobody_wrote_is_an_error_of_ours(
+    tmp_path: Path, configuration: str
+) -> None:
+    saelens(tmp_path, None)
+    (tmp_path / "cfg.json").write_text(configuration)
+    (path,) = tmp_path.glob("*.safetensors")
+    # some are read, as a configuration that says nothing
+    with contextlib.suppress(BadInput):
+        assert isinstance(read_basis(path), Basis)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -736,11 +737,26 @@ def test_a_number_outside_the_vocabulary(tmp_path: Path, number: int) -> None:
         concepts.annotation(1)
 
 
-@pytest.mark.parametrize("cell", ["-1", "7.5", "9" * 5000, "²"])
-def test_what_is_no_number_is_a_mask(tmp_path: Path, cell: str) -> None:
-    concepts = opened(tmp_path, index_of(f"a/full.jpg,,,,4,6,,{cell},,"))
-    with pytest.raises(ValueError, match=f"the mask {cell[:20]}.* cannot be read"):
+def test_what_is_no_number_is_a_mask(tmp_path: Path) -> None:
+    concepts = opened(tmp_path, index_of("a/full.jpg,,,,4,6,,²,,"))
+    with pytest.raises(ValueError, match="the mask ² cannot be read"):
         concepts.annotation(0)
+
+
+@pytest.mark.parametrize(
+    "cell", ["-1", "+7", "7.5", "134.0", "1e2", "nan", "inf", "9" * 5000, "1_000"]
+)
+def test_a_number_that_is_no_label_number_is_neither_mask_nor_label(
+    tmp_path: Path, cell: str
+) -> None:
+    rows = index_of(
+        "a/nothing.jpg,,,,4,6,,,,7", f"a/full.jpg,,,,4,6,,a/o.png;{cell},,"
+    )
+    with pytest.raises(
+        ConceptSetInvalid,
+        match=rf"index\.csv, line 3: '{re.escape(cell[:40])}' in the column 'object' is neither",
+    ):
+        opened(tmp_path, rows)
 
 
 @pytest.mark.parametrize(

@@ -484,6 +484,11 @@ def test_columns_in_any_order_commas_and_unicode(tmp_path: Path) -> None:
         (
             "concepts.csv",
             "category,value,name\nobject,1\n",
+            "line 2: it ends before the column 'name'; complete it, with commas for empty",
+        ),
+        (
+            "concepts.csv",
+            "category,value,name\nobject,1,\n",
             "line 2: the column 'name' is empty",
         ),
         (

@@ -68,6 +68,11 @@ HOLDERS: Mapping[str, set[str]] = {  # which parts a part of a part may belong t
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def scenes_are_drawn_once() -> None:
+    """Draw them each time: these are the tests of drawing."""
+
+
 @dataclass
 class Summary:
     """Labels of the first 400 images."""

@@ -283,7 +283,8 @@ class TestSettings:
         found = run(concepts, top_images=100, pictures=100)[0]
         assert pictures_of(found).units_top == IMAGES == len(pictures_of(found))
 
-    @pytest.mark.parametrize(("workers", "most_collected"), [(0, 8192), (2, 0)])
+    @pytest.mark.parametrize("most_collected", [8192, 0])
+    @pytest.mark.parametrize("workers", [0, 2])
     def test_a_budget_leaves_the_first_ranks(
         self,
         concepts: Numbered,
@@ -292,15 +293,18 @@ class TestSettings:
         workers: int,
     ) -> None:
         monkeypatch.setattr(collected, "MOST_COLLECTED", most_collected)
-        whole = pictures_of(run(concepts)[0])
+        layers = {"plain": LAYERS["plain"]}
+        whole = pictures_of(run(concepts, layers)[0])
         size_of_rank = []
         for ranks in range(1, 5):
-            smaller = run(concepts, pictures=ranks)[0]
+            smaller = run(concepts, layers, pictures=ranks)[0]
             size_of_rank.append(pictures_of(smaller).nbytes)
         assert size_of_rank[-1] == whole.nbytes
         for ranks, size in enumerate(size_of_rank, start=1):
             for budget in (size, size + 1):
-                found = run(concepts, workers=workers, picture_budget=budget)[0]
+                found = run(
+                    concepts, layers, workers=workers, picture_budget=budget
+                )[0]
                 pictures = pictures_of(found)
                 assert (pictures.units_top, pictures.nbytes) == (ranks, size)
                 for unit in range(found.units):

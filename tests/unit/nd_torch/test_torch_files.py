@@ -12,6 +12,7 @@ import struct
 import tarfile
 import zipfile
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ from nd_plugin import ModelNotFound, ModelOptions, open_model
 from nd_torch.weight_files.fitting import fit_weights
 from nd_torch.weight_files.pickle_machine import read_pickle
 from nd_torch.weight_files.reading import read_weights_file
+from nd_torch.weight_files.stored_tensors import StoredTensor
 
 MODEL = "networks:ResNet18"
 
@@ -614,3 +616,57 @@ def test_a_size_that_an_archive_only_claims(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(ModelNotFound, match=r"cut off within its numbers|damaged"):
         load(path, nn.Linear(2, 3))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RecursionError("too deep"),
+        KeyError("name"),
+        OverflowError("x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize(
+    ("reader", "name"),
+    [
+        ("read_torch_file", "a.pth"),
+        ("_safetensors", "a.safetensors"),
+        ("read_caffe_layers", "a.caffemodel"),
+    ],
+)
+def test_whatever_a_reader_raises_names_the_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    reader: str,
+    name: str,
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"nd_torch.weight_files.reading.{reader}", fail)
+    (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(ModelNotFound) as caught:
+        load(tmp_path / name, nn.Linear(1, 1))
+    assert f"{name}' cannot be read as weights: it is damaged" in str(caught.value)
+    assert type(error).__name__ in str(caught.value)
+    assert caught.value.__cause__ is error
+
+
+def test_whatever_the_numbers_raise_names_the_file(tmp_path: Path) -> None:
+    module = nn.Linear(1, 1)
+    path = tmp_path / "a.pth"
+    torch.save(module.state_dict(), path)
+    file = read_weights_file(str(path), module)
+
+    def fail() -> Tensor:
+        raise MemoryError
+
+    tensors = {
+        name: StoredTensor(tensor.shape, fail)
+        for name, tensor in file.tensors.items()
+    }
+    with pytest.raises(ModelNotFound, match=r"a\.pth.*MemoryError: out of memory"):
+        fit_weights(replace(file, tensors=tensors), module)

@@ -189,9 +189,24 @@ def test_every_hook_is_documented_and_tested_here() -> None:
 
 def test_nd_backends_opens_what_it_matches_most_strongly(install: Install) -> None:
     opens = """
+        class Toy:
+            backend = "toys"
+            preprocess = device = None
+            notes = ()
+
+            def __init__(self, model, options):
+                source = f"{model} opened with {options.device}"
+                self.identity = Identity("toy", source, "1", "")
+
+            def layers(self, size):
+                return []
+
+            def probe(self, layers, size):
+                raise NotImplementedError
+
         class Backend:
             def open(self, model, options):
-                return f"{model} opened with {options.device}"
+                return Toy(model, options)
     """
     install(
         "nd-toys",
@@ -202,7 +217,7 @@ def test_nd_backends_opens_what_it_matches_most_strongly(install: Install) -> No
         ),
     )
     assert (
-        str(open_model("toy:car?wheels=3", ModelOptions("cpu")))
+        open_model("toy:car?wheels=3", ModelOptions("cpu")).identity.source
         == "toy:car?wheels=3 opened with cpu"
     )
     # nobody's but nd_torch's, for which it is a module's factory

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from killing import kill_everywhere, names
 from made_ratings import vote
 
 from nd_plugin import BadInput, RunInvalid
@@ -122,6 +123,21 @@ def test_a_file_that_cannot_be_written_is_named(
     (tmp_path / "file").write_text("")
     with pytest.raises(NotSaved, match=r"cannot be written.*--votes"):
         VoteFile.create(tmp_path / "file" / "votes.sqlite", study)
+
+
+def test_a_file_that_a_killed_process_began_is_whole_or_not_there(
+    study: Study, tmp_path: Path
+) -> None:
+    def create(folder: Path) -> None:
+        VoteFile.create(folder / "votes.sqlite", study).close()
+
+    for folder in kill_everywhere(tmp_path, lambda folder: None, create):
+        path = folder / "votes.sqlite"
+        if not path.exists():
+            create(folder)
+        with VoteFile.open(path) as votes:
+            assert votes.study() == study
+        assert [name for name in names(folder) if "draft" in name] == []
 
 
 def test_files_of_other_kinds_are_refused(tmp_path: Path, votes: VoteFile) -> None:

@@ -19,6 +19,7 @@ from rich.console import Console
 from nd_plugin import BadInput, Dissection, NotSaved, RunInvalid, Skipped
 from nd_plugin.report.terminal import to_text
 from nd_plugin.results import npz_format, run_folder
+from nd_plugin.storage import folder_swap
 
 
 def assert_same(one: Dissection, other: Dissection) -> None:
@@ -184,11 +185,13 @@ class TestSaving:
         rename = Path.rename
 
         def failing(self: Path, target: Path) -> Path:
-            if self.name.startswith(".layer.") and target == folder:
+            if self.name.endswith(".nd_draft") and target == folder:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return rename(self, target)
 
         monkeypatch.setattr(Path, "rename", failing)
+        # as on a file system that cannot exchange folders
+        monkeypatch.setattr(folder_swap, "exchange", lambda first, second: False)
         with pytest.raises(NotSaved):
             dissection.save(folder)
         assert_same(Dissection.load(folder), dissection)

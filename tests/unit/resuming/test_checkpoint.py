@@ -53,6 +53,7 @@ from nd_plugin.results.npz_format import ARRAYS
 from nd_plugin.resuming import saved_state
 from nd_plugin.resuming.checkpoint import CheckpointFolder
 from nd_plugin.resuming.saved_state import load
+from nd_plugin.storage import lock_file
 
 IMAGES, SIZE, BATCH = 20, 64, 6  # four batches, the last one smaller
 BATCHES = 4
@@ -546,14 +547,16 @@ def test_a_folder_in_which_another_process_is_at_work_is_refused(
 ) -> None:
     context, kept = multiprocessing.get_context("spawn"), attempts.keeping()
     told = context.SimpleQueue()
-    with atomic_files.alone(kept.folder / LOCK_FILE):
+    with lock_file.alone(kept.folder / LOCK_FILE):
         lock = attempts.folder / LOCK_FILE
         other = context.Process(target=tell_of_lock, args=(lock, told))
         other.start()
-        assert (
-            told.get()
-            == f"another process is working in {attempts.folder}; wait for it, or stop it"
+        message = told.get()
+        assert message.startswith(
+            f"another process is working in {attempts.folder} ("
         )
+        assert f"process {os.getpid()} on " in message
+        assert message.endswith("); wait for it, or stop it")
         other.join()
     assert list(attempts.folder.iterdir()) == []
     assert_same(attempts(), attempts.uninterrupted())
@@ -563,17 +566,17 @@ def test_a_lock_that_its_holder_has_removed_holds_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opened while another process held it and locked after that ended: a third may own it."""
-    path, lockf = tmp_path / LOCK_FILE, atomic_files.fcntl.lockf
+    path, lockf = tmp_path / LOCK_FILE, lock_file.fcntl.lockf
 
     def late(*how: Any) -> None:
         path.unlink()
         path.write_bytes(b"")
         lockf(*how)
 
-    monkeypatch.setattr(atomic_files.fcntl, "lockf", late)
+    monkeypatch.setattr(lock_file.fcntl, "lockf", late)
     with (
         pytest.raises(BadInput, match="another process is working in"),
-        atomic_files.alone(path),
+        lock_file.alone(path),
     ):
         raise AssertionError
     assert path.exists(), "it is not ours to remove"
@@ -935,7 +938,7 @@ class TestFolder:
         self, attempts: Attempts, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         attempts.memory, attempts.every = 0, IMAGES + 1
-        alone = atomic_files.alone
+        alone = lock_file.alone
 
         @contextmanager
         def followed_by_another(path: Path) -> Iterator[None]:
@@ -945,7 +948,7 @@ class TestFolder:
             finally:
                 (path.parent / "0.maps").write_bytes(b"of the process that waited")
 
-        monkeypatch.setattr(atomic_files, "alone", followed_by_another)
+        monkeypatch.setattr(lock_file, "alone", followed_by_another)
         attempts.interrupted(3)
         content = (attempts.folder / "0.maps").read_bytes()
         assert content == b"of the process that waited"
@@ -1017,7 +1020,7 @@ class TestHandOver:
 
         monkeypatch.setattr(Path, "rename", record)
         checkpoints = attempts.keeping()
-        with checkpoints.guarded(), atomic_files.alone(attempts.folder / LOCK_FILE):
+        with checkpoints.guarded(), lock_file.alone(attempts.folder / LOCK_FILE):
             checkpoints.hand_over(tmp_path / "shard")
         assert locked == [True]
         assert is_state_folder(tmp_path / "shard")
@@ -1045,7 +1048,7 @@ class TestHandOver:
         self, tmp_path: Path
     ) -> None:
         path = tmp_path / "state" / LOCK_FILE
-        with atomic_files.alone(path):
+        with lock_file.alone(path):
             path.parent.rename(tmp_path / "moved")
             path.parent.mkdir()
             path.touch()

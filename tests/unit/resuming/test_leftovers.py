@@ -13,11 +13,12 @@ from drawn import Drawn, Net
 from nd_plugin import Preprocess, Settings, open_model
 from nd_plugin.engine.run import run
 from nd_plugin.probe_data.batches import Feed
-from nd_plugin.results.atomic_files import alone
 from nd_plugin.results.folder_names import LOCK_FILE, STATE
 from nd_plugin.resuming.checkpoint import CheckpointFolder
-from nd_plugin.resuming.finished_run import RequestedRun
-from nd_plugin.resuming.leftovers import remove_checkpoint, remove_leftovers
+from nd_plugin.resuming.leftovers import remove_leftovers
+from nd_plugin.resuming.run_identity.finished_run import RequestedRun
+from nd_plugin.resuming.saved_state import remove_checkpoint
+from nd_plugin.storage.lock_file import alone
 
 HOW = Preprocess((32, 32), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 
@@ -47,25 +48,30 @@ def partial(tmp_path: Path) -> Path:
     return folder
 
 
+def output_of(partial: Path) -> Path:
+    """Return the folder of the run that checkpoints lie beside."""
+    return partial.with_name("run")
+
+
 def description() -> dict[str, Any]:
     return RequestedRun.of(open_model(Net()), ["far"], feed_of()).description
 
 
 def test_its_own_checkpoint_is_removed(partial: Path) -> None:
     assert (partial / "1-of-1" / STATE).is_file()
-    assert remove_leftovers(partial, description()) == []
+    assert remove_leftovers(output_of(partial), description()) == []
     assert not partial.exists()
 
 
 def test_what_removing_has_left_is_removed(partial: Path) -> None:
     (partial / "1-of-1" / STATE).unlink()
     assert any((partial / "1-of-1").iterdir())
-    assert remove_leftovers(partial, description()) == []
+    assert remove_leftovers(output_of(partial), description()) == []
     assert not partial.exists()
 
 
 def test_without_leftovers_there_is_nothing_to_do(tmp_path: Path) -> None:
-    assert remove_leftovers(tmp_path / "run.partial", description()) == []
+    assert remove_leftovers(tmp_path / "run", description()) == []
 
 
 def test_files_of_others_stay(partial: Path) -> None:
@@ -74,7 +80,7 @@ def test_files_of_others_stay(partial: Path) -> None:
     thesis.write_text("mine")
     (partial / "photos").mkdir()
     (partial / "photos" / "1.maps.jpg").write_text("mine")
-    left = remove_leftovers(partial, description())
+    left = remove_leftovers(output_of(partial), description())
     assert left == [partial / "1-of-1", notes, partial / "photos"]
     assert not (partial / "1-of-1" / STATE).exists()
     assert [path.read_text() for path in (notes, thesis)] == ["mine", "mine"]
@@ -88,7 +94,9 @@ def test_a_link_to_another_folder_is_not_followed(
     elsewhere.mkdir()
     (elsewhere / "0.maps").write_text("mine")
     (partial / "2-of-2").symlink_to(elsewhere)
-    assert remove_leftovers(partial, description()) == [partial / "2-of-2"]
+    assert remove_leftovers(output_of(partial), description()) == [
+        partial / "2-of-2"
+    ]
     assert (elsewhere / "0.maps").read_text() == "mine"
 
 
@@ -103,7 +111,9 @@ def test_a_checkpoint_of_another_run_stays(tmp_path: Path, kind: str) -> None:
     if kind == "damaged":
         state.write_bytes(state.read_bytes()[:-9])
     files = sorted((partial / "1-of-1").iterdir())
-    assert remove_leftovers(partial, description()) == [partial / "1-of-1"]
+    assert remove_leftovers(output_of(partial), description()) == [
+        partial / "1-of-1"
+    ]
     assert sorted((partial / "1-of-1").iterdir()) == files
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nd_plugin import BadInput
-from nd_plugin.resuming.same_run import (
+from nd_plugin.resuming.run_identity.same_run import (
     check_same_contents,
     check_same_group,
     check_same_run,

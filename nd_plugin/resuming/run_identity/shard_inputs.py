@@ -12,10 +12,13 @@ from nd_plugin.contracts.model_traits import traits_of
 from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.contracts.precision import computed_precision
 from nd_plugin.contracts.provenance import ModelTraits
-from nd_plugin.engine.run import verify_data
+from nd_plugin.engine.part_run import silent
 from nd_plugin.probe_data.batches import Feed
-from nd_plugin.resuming.run_description import check_same, describe_model
-from nd_plugin.resuming.same_run import (
+from nd_plugin.resuming.run_identity.run_description import (
+    check_same,
+    describe_model,
+)
+from nd_plugin.resuming.run_identity.same_run import (
     check_same_contents,
     check_same_maps,
     check_same_model,
@@ -85,7 +88,7 @@ def check_contents(contents: str, feed: Feed) -> list[str]:
 
     Raises BadInput for other contents.
     """
-    verified = verify_data(feed)
+    verified = feed.hash_contents(silent)
     check_same_contents(contents, verified.fingerprint, "the concept set")
     return list(verified.notes)
 

@@ -16,19 +16,23 @@ from nd_plugin.contracts.provenance import (
     Settings,
 )
 from nd_plugin.engine.part_run import Progress, silent
-from nd_plugin.engine.run import starting_provenance, verify_data
+from nd_plugin.engine.run import starting_provenance
 from nd_plugin.errors import BadInput
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.results import run_folder
+from nd_plugin.results.atomic_files import recovered
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import RUN
-from nd_plugin.resuming.run_description import (
+from nd_plugin.resuming.run_identity.run_description import (
     as_stored,
     check_same,
     describe,
     plain_settings,
 )
-from nd_plugin.resuming.same_run import check_same_contents, check_same_run
+from nd_plugin.resuming.run_identity.same_run import (
+    check_same_contents,
+    check_same_run,
+)
 
 REMEDY = "choose another folder, or replace the run with --overwrite"
 NOT_VERIFIED = (
@@ -53,7 +57,7 @@ class RequestedRun(NamedTuple):
         progress: Progress = silent,
     ) -> RequestedRun:
         """Open a probe on the layers, and verify the data where the settings ask for it."""
-        contents = verify_data(feed, progress)
+        contents = feed.hash_contents(progress)
         with torch.no_grad(), model.probe(layers, feed.preprocess.size) as probe:
             provenance = starting_provenance(model, feed, probe, contents)
             return cls(probe.layers, provenance, feed)
@@ -69,7 +73,8 @@ def load_finished_run(folder: Path) -> list[Dissection] | None:
 
     Raises RunInvalid for a run that is damaged.
     """
-    if not (folder / RUN).is_file():
+    run_folder.check_place(folder)
+    if not (recovered(folder) / RUN).is_file():
         return None
     return run_folder.load_run(folder)
 

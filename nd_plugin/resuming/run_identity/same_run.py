@@ -17,7 +17,7 @@ from nd_plugin.contracts.reproducibility import (
 )
 from nd_plugin.errors import BadInput
 from nd_plugin.machine.process_group import SingleProcess
-from nd_plugin.resuming.run_description import (
+from nd_plugin.resuming.run_identity.run_description import (
     PICTURE_SETTINGS,
     as_stored,
     check_same,
@@ -103,10 +103,8 @@ def check_same_group(description: Mapping[str, Any], group: SingleProcess) -> No
         return
     first, *others = group.gather(as_stored(description))
     for rank, of_process in enumerate(others, start=1):
-        subject = (
-            f"process {rank} of torchrun does not share the run of process 0: it"
-        )
-        check_same_run(of_process, first, subject, ignored=["shard", "device"])
+        subject = f"the run of rank {rank} is another than that of rank 0: it"
+        check_same_run(of_process, first, subject, ignored=["shard", "versions"])
         check_same_contents(of_process["contents"], first["contents"], subject)
 
 
