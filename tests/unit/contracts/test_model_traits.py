@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin import NoiseRun, Preprocess
+from nd_plugin.borders.json_values import read_record
 from nd_plugin.contracts.model_traits import signed_sums, traits_of
 from nd_plugin.contracts.provenance import ModelTraits
 
@@ -63,8 +64,8 @@ def test_no_values_have_sums_of_0() -> None:
 def test_traits_outlive_json() -> None:
     traits = ModelTraits("net?act=relu", "abc", "def", {"layer": signed_sums(MAPS)})
     stored = json.loads(json.dumps(asdict(traits)))
-    assert ModelTraits.parse(stored) == traits
-    assert ModelTraits.parse({}) == ModelTraits()
+    assert read_record(ModelTraits, stored, "traits") == traits
+    assert read_record(ModelTraits, {}, "traits") == ModelTraits()
 
 
 def test_a_layer_has_its_own_sums_alone() -> None:
