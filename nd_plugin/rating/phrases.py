@@ -13,6 +13,7 @@ from pathlib import Path
 from nd_plugin.errors import BadInput
 
 LONGEST_PHRASE = 200  # characters
+LONGEST_NUMBER = 10  # digits: Python refuses to convert thousands
 # Broden marks its colours and scenes: "blue-c", "street-s"
 ENDING_OF_CATEGORY = {"color": "-c", "scene": "-s"}
 COLUMNS = "unit,description, and layer where the run has several"
@@ -85,7 +86,8 @@ def _layer(row: Mapping[str, str], units: Mapping[str, int], place: str) -> str:
 
 def _unit(row: Mapping[str, str], layer: str, count: int, place: str) -> int:
     text = (row.get("unit") or "").strip()
-    unit = int(text) if text.isascii() and text.isdigit() else -1
+    is_number = text.isascii() and text.isdigit() and len(text) < LONGEST_NUMBER
+    unit = int(text) if is_number else -1
     if not 0 <= unit < count:
         raise BadInput(
             f"{place}: no unit {text!r}: layer {layer!r} has {count}, numbered from 0"
