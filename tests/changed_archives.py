@@ -84,24 +84,39 @@ def without(document: Any, place: Keys) -> Any:
     return changed
 
 
-def wrong_arrays(array: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield arrays of other types, shapes and numbers than one that is right."""
-    yield array.astype(np.float32)
-    yield array.astype(np.int8)
-    yield array.astype("U8")
-    yield array[None]
-    yield array.ravel()[:1].reshape(()) if array.size else np.zeros(())
-    yield np.concatenate([array, array]) if array.ndim else np.zeros(3)
-    yield array[:0] if array.ndim else np.zeros(0)
-    for number in (-1, 2**62, math.nan, math.inf, -math.inf, 7):
-        if array.dtype.kind in "iub" and not math.isfinite(number):
-            continue
-        for index in (0, array.size // 2):
-            changed = array.copy()
-            if array.size:
-                with np.errstate(all="ignore"):
-                    changed.flat[index] = np.array(number).astype(array.dtype)
-                yield changed
+def wrong_arrays(array: np.ndarray) -> list[np.ndarray]:
+    """Return arrays of other types, shapes and numbers than one that is right."""
+    with np.errstate(all="ignore"):
+        return [
+            *_of_other_types(array),
+            *_of_other_shapes(array),
+            *_of_numbers(array),
+        ]
+
+
+def _of_other_types(array: np.ndarray) -> list[np.ndarray]:
+    return [array.astype(kind) for kind in ("f4", "i1", "U8", "c16")]
+
+
+def _of_other_shapes(array: np.ndarray) -> list[np.ndarray]:
+    shapes = [array[None], array.ravel()[:0]]
+    if array.ndim:
+        shapes += [np.concatenate([array, array]), array[:0]]
+    return shapes
+
+
+def _of_numbers(array: np.ndarray) -> list[np.ndarray]:
+    """Return the array with a number replaced that is none, or out of most ranges."""
+    numbers: list[float] = [-1, 2**62, 7]
+    if array.dtype.kind == "f":
+        numbers += [math.nan, math.inf, -math.inf]
+    changed = []
+    for number in numbers:
+        for index in {0, array.size // 2} if array.size else ():
+            other = array.copy()
+            other.flat[index] = np.array(number).astype(array.dtype)
+            changed.append(other)
+    return changed
 
 
 def duplicated(path: Path, name: str) -> None:

@@ -14,7 +14,7 @@ from nd_plugin import ModelNotFound, NDError, describe_error, translating_errors
 
 # nodes of a model whose functions are written out; the largest networks have about 100,000
 MOST_NODES = 10_000_000
-BYTES_OF_TYPE = {
+BYTES_OF_TYPE: dict[int, int] = {
     TensorProto.FLOAT: 4,
     TensorProto.UINT8: 1,
     TensorProto.INT8: 1,

@@ -20,6 +20,7 @@ from nd_plugin.errors import RunInvalid
 
 ENVIRONMENT = "ND_MAX_UNPACKED"
 DEFAULT_LIMIT = 2**30  # bytes, 1 GiB
+MOST_DIGITS = 18  # of the limit
 SUFFIX = ".npy"
 # NumPy writes no other; those of LZMA may ask for gigabytes before a byte is unpacked
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -78,7 +79,7 @@ def unpacked_limit() -> int:
     text = os.environ.get(ENVIRONMENT, "")
     if not text:
         return DEFAULT_LIMIT
-    if not text.isdecimal() or int(text) == 0:
+    if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) == 0:
         raise RunInvalid(f"{ENVIRONMENT} {text!r} is not a number of bytes")
     return int(text)
 

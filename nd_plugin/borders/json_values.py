@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import (
@@ -17,6 +17,7 @@ from typing import (
     NoReturn,
     TypeVar,
     Union,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
@@ -88,7 +89,7 @@ def read_record(kind: type[Record], value: Any, place: str) -> Record:
     itself raises.
     """
     entries = object_of(value, place)
-    hints = _hints(kind)
+    hints = _hints(cast(Hashable, kind))
     unknown = [name for name in entries if name not in hints]
     if unknown:
         raise ValueError(
@@ -105,10 +106,11 @@ def read_record(kind: type[Record], value: Any, place: str) -> Record:
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
+def _hints(kind: Hashable) -> dict[str, Any]:
     """Return the types of a dataclass's fields, by name."""
-    hints = get_type_hints(kind)
-    names = [field.name for field in fields(kind) if field.init]
+    record_type: Any = kind
+    hints = get_type_hints(record_type)
+    names = [field.name for field in fields(record_type) if field.init]
     return {name: hints[name] for name in names}
 
 

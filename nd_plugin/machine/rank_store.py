@@ -68,4 +68,5 @@ def open_store(timeout: float) -> tuple[Any, int, int]:
         raise ProcessLost(
             f"torchrun's store cannot be reached ({first_line(error)}); {REMEDY}"
         ) from error
-    return dist.PrefixStore("nd_plugin", store), rank, size
+    own_store = dist.PrefixStore("nd_plugin", store)  # type: ignore[attr-defined]
+    return own_store, rank, size

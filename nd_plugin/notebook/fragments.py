@@ -16,6 +16,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from nd_plugin.borders.damage import damage_refused
 from nd_plugin.report.explanation_record import MaskPixels, Pixels
 from nd_plugin.report.mask_overlays import data_uri, overlay
 from nd_plugin.site.top_images import TopImage
@@ -63,6 +64,9 @@ def thumbnail(
 
 def top_thumbnail(image: TopImage, side: int = THUMBNAIL) -> str:
     """Return the thumbnail of a unit's top image."""
-    with Image.open(io.BytesIO(image.encoded)) as picture:
+    with (
+        damage_refused(f"the picture of {image.name}", "dissect the layer again"),
+        Image.open(io.BytesIO(image.encoded)) as picture,
+    ):
         pixels = np.asarray(picture.convert("RGB"))
     return thumbnail(pixels, image.mask, side)

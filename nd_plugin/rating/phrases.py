@@ -12,8 +12,8 @@ from pathlib import Path
 
 from nd_plugin.errors import BadInput
 
+MOST_DIGITS = 12  # of a unit's number
 LONGEST_PHRASE = 200  # characters
-LONGEST_NUMBER = 10  # digits: Python refuses to convert thousands
 # Broden marks its colours and scenes: "blue-c", "street-s"
 ENDING_OF_CATEGORY = {"color": "-c", "scene": "-s"}
 COLUMNS = "unit,description, and layer where the run has several"
@@ -86,7 +86,7 @@ def _layer(row: Mapping[str, str], units: Mapping[str, int], place: str) -> str:
 
 def _unit(row: Mapping[str, str], layer: str, count: int, place: str) -> int:
     text = (row.get("unit") or "").strip()
-    is_number = text.isascii() and text.isdigit() and len(text) < LONGEST_NUMBER
+    is_number = text.isascii() and text.isdigit() and len(text) < MOST_DIGITS
     unit = int(text) if is_number else -1
     if not 0 <= unit < count:
         raise BadInput(

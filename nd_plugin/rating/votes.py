@@ -231,4 +231,7 @@ def _rater_number(connection: sqlite3.Connection, name: str) -> int:
     clean = name.strip()
     connection.execute("INSERT OR IGNORE INTO rater (name) VALUES (?)", (clean,))
     row = connection.execute("SELECT number FROM rater WHERE name = ?", (clean,))
-    return int(row.fetchone()[0])
+    number = row.fetchone()
+    if number is None:
+        raise sqlite3.DatabaseError("the table of raters does not keep a name")
+    return int(number[0])

@@ -7,6 +7,8 @@ the name; `recovered` ends what a killed process has left.
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,13 +18,15 @@ from nd_plugin.storage import folder_swap
 from nd_plugin.storage.drafts import replace_file
 from nd_plugin.storage.lock_file import alone as alone
 from nd_plugin.storage.lock_file import not_saved
+from nd_plugin.storage.names import check_path
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file whole, or leave the file that is at ``path``. Raises NotSaved.
+    """Write a file whole, or leave the file that is at ``path``.
 
-    A device or a pipe is written to as it is.
+    A device or a pipe is written to as it is. Raises NotSaved, and BadInput for no name of a file.
     """
+    check_path(path)
     try:
         if _is_special(path):
             with path.open("wb") as file:
@@ -44,7 +48,7 @@ def write_folder(
     where another process writes the folder.
     """
     try:
-        folder_swap.write_folder(folder.resolve(), files, may_replace)
+        folder_swap.write_folder(_resolved(folder), files, may_replace)
     except OSError as error:
         raise not_saved(folder, error) from error
     return folder
@@ -55,7 +59,7 @@ def move_folder(
 ) -> None:
     """Move a complete folder to ``target``, as `write_folder` writes one. Raises NotSaved."""
     try:
-        folder_swap.move_folder(source.resolve(), target.resolve(), may_replace)
+        folder_swap.move_folder(source.resolve(), _resolved(target), may_replace)
     except OSError as error:
         raise NotSaved(
             f"{target} cannot be written: {error.strerror or error}; it is saved in {source}"
@@ -71,6 +75,18 @@ def recovered(folder: Path) -> Path:
     except (RuntimeError, ValueError):  # a loop of links, or no name at all
         pass
     return folder
+
+
+def _resolved(folder: Path) -> Path:
+    """Return the path of a folder without links. Raises BadInput, and OSError for a loop."""
+    check_path(folder)
+    try:
+        target = folder.resolve()
+    except RuntimeError as error:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+    if not target.name:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    return target
 
 
 def _is_special(path: Path) -> bool:

@@ -82,6 +82,20 @@ class TopPictures:
 
         Raises BadInput for an image without a picture, RunInvalid for a damaged one.
         """
+        with self._opened(image) as picture:
+            return picture.convert("RGB")
+
+    def picture_size(self, image: int) -> Size:
+        """Return rows and columns of the small picture of an image, which is not decoded.
+
+        Raises BadInput for an image without a picture, RunInvalid for a damaged one.
+        """
+        with self._opened(image) as picture:
+            return picture.height, picture.width
+
+    @contextmanager
+    def _opened(self, image: int) -> Iterator[Image.Image]:
+        """Open the small picture of an image; errors within name the file."""
         encoded = self.encoded_picture(image)
         with (
             self._damage_named(image, "picture"),
@@ -89,7 +103,7 @@ class TopPictures:
         ):
             if picture.width * picture.height > MOST_PICTURE_PIXELS:
                 raise ValueError(f"it is {picture.width}x{picture.height}")
-            return picture.convert("RGB")
+            yield picture
 
     def annotation(self, image: int) -> LabelCombinations | None:
         """Return the labels of an image at the size of the masks; None if they were unreadable.

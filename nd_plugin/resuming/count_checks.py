@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nd_plugin.borders.damage import damage_refused
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.engine.state import CountState, State
 from nd_plugin.errors import RunInvalid
@@ -43,7 +44,7 @@ def check_counted(
 
 
 def check_vocabulary(state: State, concepts: ConceptSet, folder: object) -> None:
-    """Raise RunInvalid for counts of another number of concepts or categories."""
+    """Raise RunInvalid for counts that are not of the concepts and categories of a set."""
     if state.counted is None:
         return
     counts = (len(state.counted.areas.area), len(state.counted.areas.images))
@@ -53,6 +54,25 @@ def check_vocabulary(state: State, concepts: ConceptSet, folder: object) -> None
             f"the checkpoint in {folder} is damaged: it counts {counts[0]} concepts in "
             f"{counts[1]} categories, and the concept set has {expected[0]} in {expected[1]}"
         )
+    with damage_refused(
+        f"the checkpoint in {folder}", "remove it, and start again"
+    ):
+        _check_categories(state.counted, concepts)
+
+
+def _check_categories(counted: CountState, concepts: ConceptSet) -> None:
+    """Check counts against those of their concept's category. Raises ValueError."""
+    index_of = {name: index for index, name in enumerate(concepts.categories)}
+    category_of = [index_of[concept.category] for concept in concepts.concepts]
+    areas = counted.areas
+    if areas.pixels is not None:
+        most = areas.pixels[category_of]
+        _check_numbers("area", areas.area, areas.area.shape, most)
+    of_folds = [sums.over_folds() for sums in counted.folds.values()]
+    for counts in [*counted.units.values(), *of_folds]:
+        intersection = counts.intersection.numpy()
+        most = counts.unit_area.numpy()[:, category_of]
+        _check_numbers("intersection", intersection, intersection.shape, most)
 
 
 def _check_numbers(

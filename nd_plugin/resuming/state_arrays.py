@@ -231,6 +231,8 @@ def _unpack_candidates(
         raise ValueError(
             f"parts is {rows.dtype}{rows.shape}, where int64(n, 5) belongs"
         )
+    if len(np.unique(rows[:, 0])) < len(rows):
+        raise ValueError("parts has a batch twice")
     for batch_number, *columns in rows.tolist():
         stored[batch_number] = StoredMaps(*columns)
     return Candidates(

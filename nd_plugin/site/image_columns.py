@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from nd_plugin.site.packing import pack_integers
 
@@ -35,8 +33,7 @@ def picture_columns(pictures: TopPictures, files: PictureFiles) -> dict[str, Any
     }
     for image in pictures.images.tolist():
         encoded = pictures.encoded_picture(image)
-        with Image.open(io.BytesIO(encoded)) as picture:
-            width, height = picture.size
+        height, width = pictures.picture_size(image)
         rows, mask_columns = pictures.mask_size(image)
         annotation = pictures.annotation(image)
         areas: list[int] = []

@@ -29,7 +29,7 @@ class TopImage:
     number: int  # of the image, its index into the concept set
     name: str
     activation: float  # the unit's largest in it
-    encoded: bytes  # a JPEG or PNG file
+    encoded: bytes  # a JPEG or PNG file, which can be opened
     suffix: str  # ".jpg" or ".png"
     mask: Mask | None  # M_k; None where the map is not known
 
@@ -61,6 +61,7 @@ def top_images(dissection: Dissection, unit: int, most: int) -> list[TopImage]:
         image = int(dissection.top_images[unit, rank])
         if image not in pictures:
             continue
+        pictures.picture_size(image)  # raises RunInvalid for a damaged one
         top_image = TopImage(
             unit=unit,
             number=image,

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -47,6 +48,8 @@ def replace_file(path: Path, content: bytes) -> None:
 
     Drafts of processes that were killed are removed.
     """
+    if not path.name:  # "/" and "."
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     remove_dead_drafts(path)
     draft = draft_path(path)
     try:

@@ -123,15 +123,9 @@ def _recover_unless_locked(path: Path, target: Path) -> bool:
 @contextmanager
 def _noted(target: Path) -> Iterator[Note]:
     """Hold the note of a folder, after what another process has left is ended."""
-    path = note_path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if os.path.lexists(path) and not is_note(path):
-        raise _busy(path, target)
-    descriptor = os.open(path, lock_file.OPEN | os.O_CREAT, 0o666)
-    note = Note(path, descriptor)
+    note = _open_note(target)
     try:
-        if not (note.hold() and lock_file.has_name(descriptor, path)):
-            raise _busy(path, target)
         _finish(note, target)
     except BaseException:
         note.close()
@@ -142,18 +136,30 @@ def _noted(target: Path) -> Iterator[Note]:
         note.remove()
 
 
+def _open_note(target: Path) -> Note:
+    """Open and lock the note of a folder; wait a little for a reader that has just ended a swap."""
+    path = note_path(target)
+    deadline = time.monotonic() + PATIENCE
+    while not os.path.lexists(path) or is_note(path):
+        descriptor = os.open(path, lock_file.OPEN | os.O_CREAT, 0o666)
+        note = Note(path, descriptor)
+        if note.hold() and lock_file.has_name(descriptor, path):
+            return note
+        note.close()
+        if time.monotonic() > deadline:
+            break
+        time.sleep(PATIENCE / 100)
+    raise BadInput(
+        f"another process is writing {target}: wait for it, or stop it (if there is none, "
+        f"remove {path})"
+    )
+
+
 def _finish(note: Note, target: Path) -> None:
     """End the swap that another process has begun, if any."""
     swap = note.read(target)
     if swap is not None:
         _settle(swap, target)
-
-
-def _busy(path: Path, target: Path) -> BadInput:
-    return BadInput(
-        f"another process is writing {target}: wait for it, or stop it (if there is none, "
-        f"remove {path})"
-    )
 
 
 def _replaceable_files(target: Path, may_replace: MayReplace) -> tuple[str, ...]:

@@ -38,16 +38,16 @@ def unused_name(name: str, taken: Collection[str]) -> str:
     Names that differ in case or in the composition of letters are one: they are the same file
     on some file systems.
     """
-    folded = {same_file(other) for other in taken}
+    folded_names = {folded_name(used) for used in taken}
     number = 1
     unused = name
-    while same_file(unused) in folded:
+    while folded_name(unused) in folded_names:
         number += 1
         unused = f"{name}-{number}"
     return unused
 
 
-def same_file(name: str) -> str:
+def folded_name(name: str) -> str:
     """Return what names have in common that some file system takes for the same."""
     return unicodedata.normalize("NFC", name).casefold()
 

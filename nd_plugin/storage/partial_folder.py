@@ -21,7 +21,7 @@ PART_FOLDER = re.compile(r"\d+-of-\d+")
 
 def partial_folder(output: Path) -> Path:
     """Return the folder of the checkpoints of all processes."""
-    return output.with_name(f"{output.name}{PARTIAL_SUFFIX}")
+    return Path(f"{output}{PARTIAL_SUFFIX}")
 
 
 def is_part_folder(folder: Path) -> bool:

@@ -41,7 +41,7 @@ def check_folder(folder: Path, kind: str, suffix: str = "") -> None:
         )
     _check_parent(folder.resolve())
     if suffix:
-        beside = folder.with_name(f"{folder.name}{suffix}")
+        beside = Path(f"{folder}{suffix}")
         status = _status(beside)
         if status is not None and not stat.S_ISDIR(status.st_mode):
             raise BadInput(

@@ -63,6 +63,13 @@ def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadInput(f"{path} cannot be read: {reason}") from error
+    try:
+        return _parse_rows(path, text)
+    except csv.Error as error:
+        raise BadInput(f"{path} is no CSV file: {error}") from error
+
+
+def _parse_rows(path: Path, text: str) -> list[tuple[int, dict[str, str]]]:
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
     columns = [name.strip().lower() for name in reader.fieldnames or ()]
     if ACCURACY not in columns or not {CHECKPOINT, STEP} & set(columns):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.json_values import read_list, read_value
 from nd_plugin.borders.printable import utf8
 from nd_plugin.errors import BadInput, RunFailed, RunInvalid
 from nd_plugin.experiments.evolution.dissecting import (
@@ -84,12 +85,15 @@ def load_evolution(folder: str | Path, min_iou: float | None = None) -> Evolutio
     record = _read_record(path)
     with damage_refused(path / RECORD):
         stages = [_stage(entry) for entry in record["stages"]]
-        keys = [dict(entry["runs"]) for entry in record["stages"]]
+        keys = [
+            read_value(dict[str, str], entry["runs"], "runs")
+            for entry in record["stages"]
+        ]
         accuracies = [_accuracy(entry) for entry in record["stages"]]
         unit = str(record["unit"])
         own_min_iou = float(record["min_iou"])
         model = str(record["model"])
-        notes = tuple(str(note) for note in record["notes"])
+        notes = tuple(read_list(str, record["notes"], "notes"))
         failed = [_failed(entry) for entry in record["failed"]]
     limit = own_min_iou if min_iou is None else min_iou
     dissected = [

@@ -13,8 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nd_plugin.borders import json_values
 from nd_plugin.borders.csv_text import csv_text
 from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.json_values import object_of, read_list, read_value
 from nd_plugin.borders.printable import utf8
 from nd_plugin.contracts.provenance import Identity
 from nd_plugin.errors import RunInvalid
@@ -131,33 +133,40 @@ def load_discrimination(source: str | Path) -> Discrimination:
 
 def _discrimination(record: Mapping[str, Any]) -> Discrimination:
     return Discrimination(
-        model=Identity(**record["model"]),
-        images=Identity(**record["images"]),
-        classes=tuple(record["classes"]),
-        train_images=int(record["train_images"]),
-        test_images=int(record["test_images"]),
-        svm=SvmSettings(**record["svm"]),
+        model=json_values.read_record(Identity, record["model"], "model"),
+        images=json_values.read_record(Identity, record["images"], "images"),
+        classes=tuple(read_list(str, record["classes"], "classes")),
+        train_images=read_value(int, record["train_images"], "train_images"),
+        test_images=read_value(int, record["test_images"], "test_images"),
+        svm=json_values.read_record(SvmSettings, record["svm"], "svm"),
         layers=tuple(_layer(entry) for entry in record["layers"]),
-        preprocess=dict(record["preprocess"]),
-        precision=str(record["precision"]),
-        pooling=str(record["pooling"]),
-        notes=tuple(record["notes"]),
+        preprocess=object_of(record["preprocess"], "preprocess"),
+        precision=read_value(str, record["precision"], "precision"),
+        pooling=read_value(str, record["pooling"], "pooling"),
+        notes=tuple(read_list(str, record["notes"], "notes")),
     )
 
 
 def _layer(entry: Mapping[str, Any]) -> LayerAccuracy:
     rotated = [
-        RotatedAccuracy(float(item["alpha"]), int(item["seed"]), _accuracy(item))
+        RotatedAccuracy(
+            read_value(float, item["alpha"], "alpha"),
+            read_value(int, item["seed"], "seed"),
+            _accuracy(item),
+        )
         for item in entry["rotations"]
     ]
-    return LayerAccuracy(
-        str(entry["layer"]), int(entry["units"]), _accuracy(entry), tuple(rotated)
-    )
+    layer = read_value(str, entry["layer"], "layer")
+    units = read_value(int, entry["units"], "units")
+    return LayerAccuracy(layer, units, _accuracy(entry), tuple(rotated))
 
 
 def _accuracy(entry: Mapping[str, Any]) -> ClassAccuracy:
-    correct = tuple(int(count) for count in entry["correct"])
-    images = tuple(int(count) for count in entry["test_images"])
+    correct = tuple(read_list(int, entry["correct"], "correct"))
+    images = tuple(read_list(int, entry["test_images"], "test_images"))
     if len(correct) != len(images) or min(images, default=0) < 1:
         raise ValueError("a class has no test image")
+    pairs = zip(correct, images, strict=True)
+    if any(not 0 <= count <= total < 2**63 for count, total in pairs):
+        raise ValueError("a class has more images classified than there are")
     return ClassAccuracy(correct, images)

@@ -1,4 +1,4 @@
-"""Archives of strangers: what they claim is compared with what they hold, before memory is taken."""
+"""Archives of strangers: what they claim is compared with what they hold, before it is read."""
 
 from __future__ import annotations
 

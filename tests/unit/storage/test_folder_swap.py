@@ -18,7 +18,7 @@ from nd_plugin.results.atomic_files import (
     write_folder,
 )
 from nd_plugin.storage import exchange, folder_swap
-from nd_plugin.storage.swap_note import note_path
+from nd_plugin.storage.swap_note import Note, note_path
 
 OLD = {"run.json": b"old", "a/units.csv": b"old units", "b/units.csv": b"gone"}
 NEW = {"run.json": b"new, and longer", "a/units.csv": b"new units", "c/x": b"1"}
@@ -247,6 +247,26 @@ def test_two_writers_at_once_are_one(tmp_path: Path) -> None:
         return True
 
     write_folder(run, NEW, may_replace=busy)
+    assert contents(tmp_path) == {f"run/{name}": data for name, data in NEW.items()}
+
+
+def test_a_reader_that_removes_a_note_does_not_stop_its_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the writer's opening of the note and its lock."""
+    run = written(tmp_path / "run", OLD)
+    hold = Note.hold
+    opened: list[Path] = []
+
+    def late(note: Note) -> bool:
+        opened.append(note.path)
+        if len(opened) == 1:
+            note.path.unlink()
+        return hold(note)
+
+    monkeypatch.setattr(Note, "hold", late)
+    written(run, NEW)
+    assert len(opened) == 2
     assert contents(tmp_path) == {f"run/{name}": data for name, data in NEW.items()}
 
 

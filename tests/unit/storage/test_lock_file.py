@@ -145,7 +145,7 @@ class TestWithoutLocks:
             # its number belongs to a later process by now
             {"process": os.getpid(), "started": "1"},
         ],
-        ids=str,
+        ids=["no such process", "a later process"],
     )
     def test_a_dead_process_holds_nothing(
         self, tmp_path: Path, fields: dict[str, Any]

@@ -81,6 +81,24 @@ def test_what_is_added_to_a_name_counts(tmp_path: Path) -> None:
         check_path(path, ".partial")
 
 
+@pytest.mark.parametrize("name", ["a" * 256, "a\0b", "loop", "/"])
+def test_writing_without_a_check_before_is_refused_too(
+    tmp_path: Path, name: str
+) -> None:
+    """As from Python: `Dissection.save`, `to_csv`."""
+    from nd_plugin.results.atomic_files import recovered, write_file, write_folder
+
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    place = tmp_path / name
+    with pytest.raises((BadInput, NotSaved)):
+        write_folder(place, {"x": b""}, may_replace=lambda folder: True)
+    assert recovered(place) == place
+    if name != "loop":  # which a file replaces
+        with pytest.raises((BadInput, NotSaved)):
+            write_file(place, b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]
+
+
 class TestPlaces:
     def test_a_link_to_nothing(self, tmp_path: Path) -> None:
         link = tmp_path / "link"
