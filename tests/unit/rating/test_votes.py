@@ -171,8 +171,14 @@ def test_a_damaged_file_is_refused(votes: VoteFile) -> None:
 @pytest.mark.parametrize(
     ("command", "damage"),
     [
-        ("UPDATE chosen SET probability = x'00'", "the table 'chosen' holds values"),
-        ("UPDATE vote SET time = x'ff'", "the table 'vote' holds values of another"),
+        (
+            "UPDATE chosen SET probability = x'00'",
+            "the table 'chosen' holds values",
+        ),
+        (
+            "UPDATE vote SET time = x'ff'",
+            "the table 'vote' holds values of another",
+        ),
         ("ALTER TABLE note ADD COLUMN x", "its tables are not those of votes"),
         ("DROP TABLE change", "its tables are not those of votes"),
     ],
@@ -199,7 +205,7 @@ def test_a_damaged_index_is_refused(votes: VoteFile, asked: list[str]) -> None:
             "WHERE name = 'sqlite_autoindex_rater_1'"
         )
         connection.commit()
-    with pytest.raises(RunInvalid, match="is damaged|cannot be read"):
+    with pytest.raises(RunInvalid, match=r"is damaged|cannot be read"):
         VoteFile.open(votes.path)
 
 
