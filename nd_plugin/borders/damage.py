@@ -24,9 +24,16 @@ def damage_refused(name: object, remedy: str = "") -> Iterator[None]:
             f"{name} cannot be read: {_system_reason(error)}"
         ) from error
     except Exception as error:
+        if _is_lack_of_memory(error):
+            raise
         raise RunInvalid(
             f"{name} is damaged: {_reason(error)}{_then(remedy)}"
         ) from error
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    """Return whether a device lacks memory, by the name of the error: torch is not imported."""
+    return any(kind.__name__ == "OutOfMemoryError" for kind in type(error).mro())
 
 
 def _system_reason(error: OSError) -> str:

@@ -89,7 +89,7 @@ def read_record(kind: type[Record], value: Any, place: str) -> Record:
     itself raises.
     """
     entries = object_of(value, place)
-    hints = _hints(cast(Hashable, kind))
+    hints = _hints(cast(Any, kind))
     unknown = [name for name in entries if name not in hints]
     if unknown:
         raise ValueError(

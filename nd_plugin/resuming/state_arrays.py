@@ -296,6 +296,5 @@ def _unpack_remarks(packed: Mapping[str, Any]) -> Remarks:
 
 
 def _unpack_cells(cells: Any) -> tuple[int, int]:
-    # JSON has lists where Python has tuples
     rows, columns = read_list(int, cells, "cells")
     return rows, columns

@@ -132,6 +132,8 @@ def load_discrimination(source: str | Path) -> Discrimination:
 
 
 def _discrimination(record: Mapping[str, Any]) -> Discrimination:
+    if not read_list(str, record["classes"], "classes"):
+        raise ValueError("it has no classes")
     return Discrimination(
         model=json_values.read_record(Identity, record["model"], "model"),
         images=json_values.read_record(Identity, record["images"], "images"),
@@ -164,7 +166,7 @@ def _layer(entry: Mapping[str, Any]) -> LayerAccuracy:
 def _accuracy(entry: Mapping[str, Any]) -> ClassAccuracy:
     correct = tuple(read_list(int, entry["correct"], "correct"))
     images = tuple(read_list(int, entry["test_images"], "test_images"))
-    if len(correct) != len(images) or min(images, default=0) < 1:
+    if not images or len(correct) != len(images) or min(images) < 1:
         raise ValueError("a class has no test image")
     pairs = zip(correct, images, strict=True)
     if any(not 0 <= count <= total < 2**63 for count, total in pairs):

@@ -80,3 +80,13 @@ def test_a_name_of_two_stages_is_refused(tmp_path: Path) -> None:
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read: No such file"):
         read_accuracies(tmp_path / "none.csv", STAGES)
+
+
+@pytest.mark.parametrize(
+    "text", ["step,accuracy\n1," + "5" * 200_000, "a" * 200_000 + ",step\n1,2\n"]
+)
+def test_cells_beyond_the_limit_of_csv(tmp_path: Path, text: str) -> None:
+    with pytest.raises(
+        BadInput, match=r"accuracy\.csv is no CSV file: field larger"
+    ):
+        read_accuracies(write(tmp_path, text), STAGES)

@@ -92,3 +92,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_the_same_description_twice_is_one(tmp_path: Path) -> None:
     path = written(tmp_path, "unit,description\n1,Sky\n1,sky.\n")
     assert read_descriptions(path, ONE_LAYER) == {("conv", 1): "sky"}
+
+
+def test_a_unit_of_thousands_of_digits(tmp_path: Path) -> None:
+    path = written(tmp_path, "unit,description\n" + "9" * 5000 + ",a dog\n")
+    with pytest.raises(BadInput, match=r"line 2: no unit '9+': layer 'conv' has 6"):
+        read_descriptions(path, ONE_LAYER)

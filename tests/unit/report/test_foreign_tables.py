@@ -140,6 +140,20 @@ class TestSummary:
             ({"networks_name": cells("a", "b")}, "2 networks and 3 layers"),
             ({"networks_name": np.ones(3)}, "no cell array of texts"),
             ({"concepts": cells(*"abcdefg")}, "expected 'all' and categories"),
+            (
+                {"num_detectors": np.full((3, 7), 1e300)},
+                "holds 1e\\+300, no number of",
+            ),
+            (
+                {"num_uniquedetectors": np.full((3, 7), 2.0**40)},
+                "no number of units",
+            ),
+            (
+                {"ratio_detectors": np.full((3, 7), 5e-324)},
+                "the ratio of detectors of",
+            ),
+            ({"thresh_concepts": np.nan}, "holds NaN, infinity or a"),
+            ({"thresh_concepts": -0.5}, "or a negative number"),
             ({"thresh_concepts": None}, "no field 'thresh_concepts'"),
             ({"thresh_concepts": 7.0}, "no limit of an IoU"),
             (
@@ -402,3 +416,64 @@ class TestOtherFiles:
     def test_no_file(self, tmp_path: Path) -> None:
         with pytest.raises(RunInvalid, match="no run or file"):
             read_foreign_result(tmp_path / "absent.csv")
+
+
+class TestImpossibleNumbers:
+    """Tables of NetDissect that are tables, and hold what no dissection gives."""
+
+    COLUMNS = (
+        "unit,category,label,score,object-label,object-truth,object-activation,"
+        "object-intersect,object-iou"
+    )
+
+    @pytest.mark.parametrize(
+        ("row", "message"),
+        [
+            (
+                "1,object,dog,0.25,dog,100,100,101,0.25",
+                "101 in object-intersect, more",
+            ),
+            (
+                "1,object,dog,0.25,dog,100,30,40,0.25",
+                "more than the 30 in object-act",
+            ),
+            ("1,object,dog,0.25,dog,inf,100,40,0.25", "inf in object-truth"),
+            ("1,object,dog,0.25,dog,100,nan,40,0.25", "nan in object-activation"),
+            ("1,object,dog,0.25,dog,100,100,-1,0.25", "-1 in object-intersect"),
+            ("1,object,dog,0.25,dog,1e300,100,40,0.25", "1e300 in object-truth"),
+            ("1,object,dog,0.25,dog,1e400,100,40,0.25", "1e400 in object-truth"),
+            ("1,object,dog,inf,dog,100,100,40,0.25", "the IoU inf, not between"),
+            ("1,object,dog,0.25,dog,100,100,40,nan", "the IoU nan, not between"),
+            (
+                "99999999999,object,dog,0.25,dog,100,100,40,0.25",
+                "has unit 99999999999",
+            ),
+            (
+                "9" * 5000 + ",object,dog,0.25,dog,100,100,40,0.25",
+                "Exceeds the limit",
+            ),
+        ],
+    )
+    def test_one_line(self, tmp_path: Path, row: str, message: str) -> None:
+        path = write_text(tmp_path / "tally.csv", f"{self.COLUMNS}\n{row}\n")
+        with pytest.raises(RunInvalid, match=message) as error:
+            read_foreign_result(path)
+        assert str(path) in str(error.value)
+
+    def test_counts_that_are_left_out_are_not_compared(
+        self, tmp_path: Path
+    ) -> None:
+        rows = ["1,object,dog,0.25,dog,,,40,0.25", "2,object,,0.25,,100,0,40,0.25"]
+        path = write_text(
+            tmp_path / "tally.csv", "\n".join([self.COLUMNS, *rows]) + "\n"
+        )
+        (report,) = read_foreign_result(path)
+        assert [score.intersection for score in report.scores] == [40, 40]
+
+    @pytest.mark.parametrize("unit", ["9" * 5000, str(2**40), "inf", "-1", "1.5"])
+    def test_a_unit_of_a_description(self, tmp_path: Path, unit: str) -> None:
+        path = write_text(
+            tmp_path / "d.csv", f"layer,unit,description\nlayer1,{unit},dog\n"
+        )
+        with pytest.raises(RunInvalid, match=r"d\.csv, line 2: the unit is"):
+            read_foreign_result(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from changed_archives import (
     write_members,
     wrong_arrays,
 )
+from PIL import Image
 
 from nd_plugin import Dissection, RunInvalid
 from nd_plugin.results import run_folder
@@ -332,3 +334,30 @@ def test_unlucky_runs_are_plausible(pictured: Dissection, tmp_path: Path) -> Non
     none = replace(empty, top_images=np.zeros((5, 0), np.int64),
                    top_activations=np.zeros((5, 0)))  # fmt: skip
     look_at(none.save(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("damage", ["begin", "end", "size"])
+def test_a_damaged_picture_is_named_wherever_it_is_shown(
+    pictured: Dissection, tmp_path: Path, damage: str
+) -> None:
+    pictures = pictured.pictures
+    assert pictures is not None
+    first, *others = pictures.encoded
+    if damage == "size":
+        content = io.BytesIO()
+        Image.new("1", (2**14, 2**11)).save(content, "PNG")
+        changed = content.getvalue()
+    else:
+        changed = bytes(9) + first[9:] if damage == "begin" else first[:40]
+    pictures = replace(pictures, encoded=(changed, *others))
+    folder = replace(pictured, stored_pictures=pictures).save(tmp_path / "layer")
+    loaded = Dissection.load(folder)
+    image = int(loaded.top_images[0].min())
+    for show in (
+        lambda: loaded.pictures and loaded.pictures.picture(image),
+        lambda: loaded.to_html(tmp_path / "page.html"),
+        lambda: loaded.show(0)._repr_html_(),
+        loaded._repr_html_,
+    ):
+        with pytest.raises(RunInvalid, match=r"picture.* is damaged"):
+            show()
