@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nd_plugin.contracts.models import Model as Model
     from nd_plugin.contracts.models import ModelOptions as ModelOptions
     from nd_plugin.contracts.models import Probe as Probe
+    from nd_plugin.contracts.noise_run import NoiseRun as NoiseRun
     from nd_plugin.contracts.plugin_specs import BackendSpec as BackendSpec
     from nd_plugin.contracts.plugin_specs import ConceptSetSpec as ConceptSetSpec
     from nd_plugin.contracts.plugin_specs import Finding as Finding
@@ -149,6 +150,7 @@ _HOMES = {
         "ModelOptions",
         "Probe",
     ],
+    "contracts.noise_run": ["NoiseRun"],
     "contracts.plugin_specs": [
         "BackendSpec",
         "ConceptSetSpec",

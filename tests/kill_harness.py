@@ -156,6 +156,7 @@ def kill_worker(patches: pytest.MonkeyPatch, killer: Killer) -> None:
         if killer.count == killer.call:
             for child in children_of(os.getpid())[:1]:
                 os.kill(child, signal.SIGKILL)
+                Path(KILLED).touch()
 
     tick = CheckpointSaver.tick
 
@@ -302,8 +303,8 @@ class Harness:
         folder.mkdir()
         moment.prepare(folder)
         ended = self.nd(folder, moment.command, moment.install, call, after)
-        is_kill = ended.code == -signal.SIGKILL or moment.install is kill_worker
-        outcome.kills += is_kill and (call > 0 or after is not None)
+        was_killed = ended.code == -signal.SIGKILL or (folder / KILLED).exists()
+        outcome.kills += was_killed
         place = f"{moment.name}, call {call}, after {after} s, in {folder}"
         if "Traceback" in ended.stderr:
             outcome.failures.append(f"{place}: {ended.stderr}")
@@ -423,7 +424,8 @@ def run_here(folder: Path, command: Sequence[str]) -> None:
     assert not end.value.code, (folder / "output").read_text()
 
 
-OWN_NAMES = ("killed_net.py", "__pycache__", "count", "stderr", "stdout")
+KILLED = "killed_worker"  # file that says so
+OWN_NAMES = (KILLED, "killed_net.py", "__pycache__", "count", "stderr", "stdout")
 
 
 def wait_until(child: int, deadline: float) -> int | None:

@@ -18,6 +18,7 @@ from nd_plugin import (
     ConceptSet,
     Geometry,
     Identity,
+    NoiseRun,
     Preprocess,
 )
 from nd_plugin.contracts.models import LayerDescription
@@ -89,6 +90,8 @@ class Planted:
 class Probe:
     model: Planted
     layers: tuple[str, ...]
+    # its images are numbers of planted maps, which noise is not
+    noise_run = NoiseRun.none()
 
     @property
     def geometries(self) -> Mapping[str, Geometry]:

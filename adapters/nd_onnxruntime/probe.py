@@ -22,6 +22,7 @@ from nd_plugin import (
     ONE_AT_A_TIME,
     Geometry,
     ModelFailed,
+    NoiseRun,
     Reproducibility,
     UnitsNotFound,
     examine_reproducibility,
@@ -38,6 +39,8 @@ class OnnxProbe:
     session_notes: tuple[str, ...] = ()
     # reasons why the same image may give other maps
     unreliable: tuple[str, ...] = ()
+    # noise that was run to find these, and its maps; None where it failed
+    noise_run: NoiseRun | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -98,8 +101,11 @@ def open_probe(
         runner = _open_runner(model, probed, size, singly=True)
         probe = replace(probe, runner=runner, singly=True)
         examined = _examine(probe, size)
-    unreliable = () if examined is None else examined.unreliable
-    return replace(probe, unreliable=unreliable)
+    if examined is None:
+        return probe
+    return replace(
+        probe, unreliable=examined.unreliable, noise_run=examined.noise_run
+    )
 
 
 def _open_runner(

@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from nd_plugin import (
     BadInput,
@@ -38,9 +36,15 @@ from nd_torch.naming import Target, named_layers, resolve, unwrapped
 from nd_torch.preprocessing import NAMES_NONE, complete, preprocess_of
 from nd_torch.probe import TorchProbe, open_probe
 from nd_torch.split_model import Splittable
+from nd_torch.structure import structure_fingerprint
 from nd_torch.survey import survey
 from nd_torch.tracking import probe_input
-from nd_torch.weights import copy_buffers, precision_of, weights_fingerprint
+from nd_torch.weights import (
+    check_values,
+    copy_buffers,
+    precision_of,
+    weights_fingerprint,
+)
 
 Size = tuple[int, int]
 SCRIPT_FUNCTIONS = ("ScriptFunction", "ScriptMethod")
@@ -87,7 +91,7 @@ def _open_text(text: str, options: ModelOptions) -> TorchModel:
     )
     opened = TorchModel.of_module(loaded.module, source, loaded.preprocess, device)
     notes = (*opened.opening_notes, *loaded.notes)
-    return replace(opened, opening_notes=notes, is_from_text=True)
+    return replace(opened, opening_notes=notes, spec=loaded.text, is_from_text=True)
 
 
 def _open_object(model: Any, device: str) -> TorchModel:
@@ -118,6 +122,7 @@ class TorchModel(Splittable):
     buffers: Mapping[str, Tensor]  # copies of the root's, as of the opening
     backend: str = "torch"
     chosen_precision: str | None = None
+    spec: str = ""  # text that names it, with all options; "" for objects
     is_from_text: bool = False  # not an object of the caller's
 
     @classmethod
@@ -160,13 +165,11 @@ class TorchModel(Splittable):
         """Open a forward function, whose layers are then given as modules."""
         name = getattr(function, "__qualname__", type(function).__qualname__)
         source = f"{getattr(function, '__module__', '?')}.{name}"
-        chosen_device = choose_device(device, None)
-        preprocess = Preprocess.imagenet(NAMES_NONE)
         return cls(
             name,
             source,
-            preprocess,
-            chosen_device,
+            Preprocess.imagenet(NAMES_NONE),
+            choose_device(device, None),
             torch.float32,
             (),
             function,
@@ -177,8 +180,13 @@ class TorchModel(Splittable):
     @cached_property
     def identity(self) -> Identity:
         """Identity; large weights take a while to be fingerprinted, at the first look at it."""
-        fingerprint = weights_fingerprint(self.root, self.buffers)
-        return Identity(self.name, self.source, torch.__version__, fingerprint)
+        weights = weights_fingerprint(self.root, self.buffers)
+        return Identity(self.name, self.source, torch.__version__, weights)
+
+    @cached_property
+    def structure(self) -> str:
+        """Fingerprint of the modules; "" of a forward function, whose modules are unknown."""
+        return structure_fingerprint(self.root)
 
     @cached_property
     def preprocess(self) -> Preprocess:
@@ -289,10 +297,4 @@ def _check_openable(module: nn.Module) -> None:
     """Check that hooks fire on a model's layers, and that it has weights. Raises BadInput."""
     if isinstance(module, torch.jit.ScriptModule):
         raise BadInput(SCRIPTED)
-    tensors = chain(module.named_parameters(), module.named_buffers())
-    lazy = [name for name, tensor in tensors if is_lazy(tensor)]
-    if lazy:
-        raise BadInput(
-            f"{len(lazy)} parameters have no shape and no values yet ({lazy[0]} …): run the "
-            "model once on images, or load its weights, before it is dissected"
-        )
+    check_values(module)

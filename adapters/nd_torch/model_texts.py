@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 from nd_plugin import ModelNotFound, Preprocess, SpecText, nearest
 from nd_torch.exported import as_module
 from nd_torch.preprocessing import preprocess_of, preprocess_of_torchvision
+from nd_torch.structure import complete_text
 from nd_torch.user_code import (
     create_model,
     import_module,
@@ -27,11 +28,12 @@ LITERALS = {"true": "True", "false": "False", "none": "None"}
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A module, the preprocessing of its images, and notes on its weights."""
+    """A module, the preprocessing of its images, notes on its weights, and the complete text."""
 
     module: nn.Module
     preprocess: Preprocess
     notes: tuple[str, ...] = ()
+    text: str = ""  # that names it, with all options but that of the weights
 
 
 def load(text: str, weights: str | None) -> LoadedModel:
@@ -49,7 +51,7 @@ def load(text: str, weights: str | None) -> LoadedModel:
     if weights is None:
         return loaded
     result = load_weights(loaded.module, loaded.preprocess, spec, weights)
-    return LoadedModel(loaded.module, result.preprocess, result.notes)
+    return replace(loaded, preprocess=result.preprocess, notes=result.notes)
 
 
 def _parse_value(text: str) -> Any:
@@ -83,7 +85,9 @@ def _load_torchvision(
         model_text, models.get_model, name, weights=weights, **options
     )
     return LoadedModel(
-        module, preprocess_of_torchvision(weights or all_weights.DEFAULT, name)
+        module,
+        preprocess_of_torchvision(weights or all_weights.DEFAULT, name),
+        text=complete_text(spec, options),
     )
 
 
@@ -101,7 +105,9 @@ def _load_timm(
     module = create_model(
         model_text, timm.create_model, name, pretrained=pretrained, **options
     )
-    return LoadedModel(module, preprocess_of(module))
+    return LoadedModel(
+        module, preprocess_of(module), text=complete_text(spec, options)
+    )
 
 
 def _load_from_factory(
@@ -119,7 +125,8 @@ def _load_from_factory(
         raise ModelNotFound(
             f"{model_text!r} returned a {type(module).__name__}, not an nn.Module"
         )
-    return LoadedModel(module, preprocess_of(module))
+    text = complete_text(spec, options, factory)
+    return LoadedModel(module, preprocess_of(module), text=text)
 
 
 def _find_factory(spec: SpecText) -> Any:

@@ -15,6 +15,7 @@ from nd_plugin import (
     ONE_AT_A_TIME,
     Geometry,
     ModelFailed,
+    NoiseRun,
     Placement,
     Reproducibility,
     UnitsNotFound,
@@ -78,6 +79,11 @@ class TorchProbe:
     def unreliable(self) -> tuple[str, ...]:
         """Reasons why the same image may give other maps."""
         return self.reproducibility.unreliable
+
+    @property
+    def noise_run(self) -> NoiseRun | None:
+        """Noise that was run to find what is not reproducible, and its maps."""
+        return self.reproducibility.noise_run
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return maps (image, unit, row, column) of each layer.

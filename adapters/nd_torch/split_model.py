@@ -30,6 +30,7 @@ from nd_torch.forward import at_rest
 from nd_torch.head import find_head
 from nd_torch.layer_hook import LayerHook, Tensors
 from nd_torch.naming import Target, find_leaves
+from nd_torch.rows import expand_rows, row_count
 from nd_torch.survey import survey_and_place
 
 # axes of layers whose inputs are no images, on which nothing can be derived
@@ -246,13 +247,13 @@ class TorchSplit:
     def __call__(self, output: Tensor, *inputs: Any) -> Any:
         """Return the model's output with the layer's replaced by ``output``."""
         rows = output.shape[self.image_axis]
-        if rows == 1 or any(_row_count(value) == rows for value in inputs):
+        if rows == 1 or any(row_count(value) == rows for value in inputs):
             return self._run_replaced(output, inputs)
         if self._takes_single_image is None:
             self._takes_single_image = self._try_single_image(output, inputs)
         if self._takes_single_image:
             return self._run_replaced(output, inputs)
-        return self._run_replaced(output, _expanded(inputs, rows))
+        return self._run_replaced(output, expand_rows(inputs, rows))
 
     def _run_replaced(self, output: Tensor, inputs: Sequence[Any]) -> Any:
         hook = LayerHook(self._target, lambda _: (output,))
@@ -261,7 +262,7 @@ class TorchSplit:
     def _try_single_image(self, output: Tensor, inputs: Sequence[Any]) -> bool:
         """Return whether two rows at the layer give the same with one input image as with two."""
         two_rows = output.narrow(self.image_axis, 0, 2)
-        expected = self._run_replaced(two_rows.clone(), _expanded(inputs, 2))
+        expected = self._run_replaced(two_rows.clone(), expand_rows(inputs, 2))
         try:
             actual = self._run_replaced(two_rows.clone(), inputs)
         except Exception:
@@ -291,18 +292,3 @@ def _shapes_or_leaves(leaves: Mapping[str, object]) -> dict[str, object]:
 
 def _shape_or_leaf(leaf: Any) -> Any:
     return tuple(leaf.shape) if isinstance(leaf, Tensor) else leaf
-
-
-def _row_count(value: Any) -> int | None:
-    """Return the length of a tensor's first axis; None for other values and scalars."""
-    return len(value) if isinstance(value, Tensor) and value.dim() > 0 else None
-
-
-def _expanded(inputs: Sequence[Any], rows: int) -> list[Any]:
-    """Repeat a single image, and inputs that go with it, ``rows`` times."""
-    expanded = []
-    for value in inputs:
-        if _row_count(value) == 1:
-            value = value.expand(rows, *value.shape[1:])
-        expanded.append(value)
-    return expanded

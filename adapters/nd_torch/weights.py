@@ -1,14 +1,27 @@
-"""Weights of an opened model: fingerprinted, and their number types."""
+"""Weights of an opened model: checked, fingerprinted, and their number types."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from nd_plugin import fingerprint
+from nd_plugin import BadInput, fingerprint
+
+
+def check_values(module: nn.Module) -> None:
+    """Check that all weights have values. Raises BadInput."""
+    tensors = chain(module.named_parameters(), module.named_buffers())
+    lazy = [name for name, tensor in tensors if is_lazy(tensor)]
+    if lazy:
+        raise BadInput(
+            f"{len(lazy)} parameters have no shape and no values yet ({lazy[0]} …): run the "
+            "model once on images, or load its weights, before it is dissected"
+        )
 
 
 def copy_buffers(module: nn.Module) -> dict[str, Tensor]:

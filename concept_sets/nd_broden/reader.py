@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from nd_plugin import (
     read_picture,
 )
 
-VERSION = "1"
+VERSION = "2"  # of the reader: 1 left the sizes of files out of the fingerprint
 FOLLOW = "follow"
 LINKS = ("inside", FOLLOW)  # where links below images/ may lead
 REMEDY = ", or allow links to lead anywhere: broden:ROOT?links=follow"
@@ -59,10 +61,14 @@ class Broden:
             self.root / index, read_categories(self.root), self._files
         )
         _check_first_masks(self._files, self._rows)
-        source = f"broden:{root}{_options(index, links)}"
-        self.identity = Identity(
-            "broden", source, VERSION, _fingerprint(self.root, index)
-        )
+        self._source = f"broden:{root}{_options(index, links)}"
+        self._index = index
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Identity; the sizes of many files take a while, at the first look at it."""
+        content = _fingerprint(self.root, self._index, self._rows)
+        return Identity("broden", self._source, VERSION, content)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -70,6 +76,10 @@ class Broden:
     def name(self, index: int) -> str:
         """Return the image's path below images/."""
         return self._rows[index].image
+
+    def files(self, index: int) -> list[Path]:
+        """Return the files of the image and of its masks."""
+        return [self.root / "images" / path for path in _paths(self._rows[index])]
 
     def image(self, index: int) -> Image.Image:
         """Return the image, decoded, as it is stored.
@@ -176,8 +186,27 @@ def _options(index: str, links: str) -> str:
     return f"?{'&'.join(options)}" if options else ""
 
 
-def _fingerprint(root: Path, index: str) -> str:
-    """Return the fingerprint of the tables, which name every image and mask."""
+def _paths(row: Row) -> list[str]:
+    """Return the paths of an image and its masks, below images/."""
+    return [row.image, *row.planes]
+
+
+def _fingerprint(root: Path, index: str, rows: Sequence[Row]) -> str:
+    """Return the fingerprint of the tables, and of the names and sizes of all images and masks."""
     tables = [root / index, root / "label.csv", root / "category.csv"]
     tables += sorted(root.glob("c_*.csv"))
-    return fingerprint(path.name.encode() + path.read_bytes() for path in tables)
+    content = [path.name.encode() + path.read_bytes() for path in tables]
+    folder = os.fspath(root / "images")
+    for row in rows:
+        for path in _paths(row):
+            content.append(os.fsencode(f"{path} {_size_in_bytes(folder, path)}\n"))
+    return fingerprint(content)
+
+
+def _size_in_bytes(folder: str, path: str) -> int:
+    """Return a file's size, or -1 for none: reading that file is what reports it."""
+    try:
+        # not a Path for each: Broden has hundreds of thousands
+        return os.stat(f"{folder}/{path}").st_size  # noqa: PTH116
+    except (OSError, ValueError):
+        return -1

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,12 @@ class Masks:
     def name(self, index: int) -> str:
         """Return the image's path below images/."""
         return self.entries[index].image
+
+    def files(self, index: int) -> list[Path]:
+        """Return the files of the image and of its masks."""
+        entry = self.entries[index]
+        masks = [self.root / "masks" / path for _, path in entry.masks]
+        return [self.root / "images" / entry.image, *masks]
 
     def image(self, index: int) -> Image.Image:
         """Return the image, decoded, as it is stored."""

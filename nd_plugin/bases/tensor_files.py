@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nd_plugin.borders.archives import ENVIRONMENT, unpacked_limit
 from nd_plugin.errors import BadInput
 from nd_plugin.method.finite import at_least_float32
 
@@ -93,6 +94,17 @@ def _check_size(path: Path, nbytes: int) -> None:
         )
 
 
+def _check_unpacked(path: Path, nbytes: int) -> None:
+    """Raise BadInput for an archive of a few bytes that unpacks to gigabytes."""
+    limit = max(unpacked_limit(), path.stat().st_size)
+    if nbytes > limit:
+        raise BadInput(
+            f"{path} says that it unpacks to {nbytes / 2**20:.0f} MiB, more than the limit of "
+            f"{limit / 2**20:.0f} MiB; if the file can be trusted, allow more: "
+            f"{ENVIRONMENT}={nbytes} (bytes), or save it without compression"
+        )
+
+
 class NpzFile(TensorFile):
     """Archive of NumPy arrays; arrays of objects, which are pickles, are refused."""
 
@@ -123,6 +135,7 @@ def _open_npz(path: Path) -> TensorFile:
             member_bytes = math.prod(shape) * dtype.itemsize
             nbytes += max(member_bytes, member.file_size)
             _check_size(path, nbytes)
+            _check_unpacked(path, nbytes)
             if dtype.kind == "U" and not shape:
                 with archive.open(member) as file:
                     texts[name] = str(_read_array(file))

@@ -18,6 +18,7 @@ from torch import Tensor
 from nd_plugin.bases.basis import SEPARATOR, Basis, LayerView, view_name
 from nd_plugin.bases.views import View, ViewedMaps
 from nd_plugin.contracts.models import LayerDescription, Model, Probe
+from nd_plugin.contracts.noise_run import NoiseRun
 from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.errors import BadInput
 from nd_plugin.preprocess import Preprocess
@@ -58,6 +59,19 @@ class ViewProbe:
     def unreliable(self) -> tuple[str, ...]:
         """Reasons why the same image may give other maps, of the layers."""
         return tuple(self._of_views(getattr(self.probe, "unreliable", ())))
+
+    @property
+    def noise_run(self) -> NoiseRun | None:
+        """Noise that the model has run, and its maps of the views; each computed when looked up."""
+        noise_run: NoiseRun | None = getattr(self.probe, "noise_run", None)
+        if noise_run is None:
+            return None
+        views = {
+            view.name: view for view in self.views if view.layer in noise_run.maps
+        }
+        return NoiseRun(
+            noise_run.images, ViewedMaps(views, noise_run.maps, self.model)
+        )
 
     def _of_views(self, notes: Sequence[str]) -> list[str]:
         """Return the notes with those on one layer repeated for each of its views."""

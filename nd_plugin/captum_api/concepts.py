@@ -150,6 +150,10 @@ class CaptumConcepts:
         """Return the concept and the image's number."""
         return f"{self.concepts[self.values[index] - 1].name}/{index}"
 
+    def files(self, index: int) -> tuple[()]:
+        """Return no files: the fingerprint is of the images themselves."""
+        return ()
+
     def image(self, index: int) -> Image.Image:
         """Return the image as it was before preprocessing."""
         return self.images[index]

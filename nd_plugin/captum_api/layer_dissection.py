@@ -160,6 +160,7 @@ class LayerDissection(DissectedLayer):
         folds: int = 0,
         permutations: int = 0,
         seed: int = 0,
+        verify_data: bool = False,
         preprocess: Preprocess | None = None,
         precision: str | None = None,
         show_progress: bool = False,
@@ -185,18 +186,16 @@ class LayerDissection(DissectedLayer):
             max_pixels: Most pixels of an image or mask; None: ND_MAX_PIXELS, else 179 million.
             folds: Number of random parts of the images that are counted apart, for intervals.
             permutations: Permutations of annotations, for the level of chance; drawn by ``seed``.
+            verify_data: Hash images and masks first; a checkpoint is of the same contents only.
             precision: As in `ModelOptions`: ``"float32"`` (None), ``"tf32"``, ``"float16"`` …
             preprocess: Preprocessing of images; None: the model's own metadata, else ImageNet's.
             show_progress: Show a progress bar on stderr.
 
         Returns:
-            A Dissection, or a list for a list of layers; for several quantiles a list in place of
-            each. Also stored as ``self.dissection``.
+            A Dissection (also ``self.dissection``); a list for several layers, or quantiles.
 
         Raises:
-            BadInput: LayerNotFound, LayerAmbiguous, UnitsNotFound, ConceptSetInvalid, …
-            RunFailed: ModelFailed, NonFiniteActivation, Unreadable.
-            Unavailable: A backend, device or precision that this machine does not have.
+            BadInput: Of its kind (LayerNotFound, ConceptSetInvalid, …); RunFailed; Unavailable.
         """
         model = in_precision(self._reopened().model, precision)
         settings = Settings(
@@ -213,6 +212,7 @@ class LayerDissection(DissectedLayer):
             folds=folds,
             permutations=permutations,
             seed=seed,
+            verify_data=verify_data,
         )
         concepts = open_concepts(concept_set)
         inputs = (concepts, preprocess or model.preprocess, settings, model.device)

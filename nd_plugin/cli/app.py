@@ -1,7 +1,7 @@
 """Command line ``nd``: results on stdout, progress and logs on stderr.
 
-Exit codes: 0 done, 1 the run failed, 2 usage, 3 backend or device not available, 130 interrupted,
-143 terminated.
+Exit codes: 0 done, 1 the run failed, 2 usage, 3 backend or device not available, 129 hung up, 130
+interrupted, 143 terminated.
 Commands import torch and other heavy packages inside their functions: ``nd --help`` stays light.
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Iterator
@@ -19,23 +18,45 @@ from nd_plugin.errors import BadInput
 from nd_plugin.machine.process_group import SingleProcess, started_by_torchrun
 from nd_plugin.machine.termination import Terminated
 from nd_plugin.probe_data.batches import Feed
-from nd_plugin.probe_data.parts import Part
+from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
 from nd_plugin.resuming.checkpoint import (
     IMAGES_BETWEEN_CHECKPOINTS,
     CheckpointFolder,
 )
-from nd_plugin.resuming.run_description import check_same, describe
+from nd_plugin.resuming.run_identity.run_description import describe
+from nd_plugin.resuming.run_identity.same_run import check_same_group
 from nd_plugin.resuming.saved_state import (
     folders_with_state,
     has_state,
     remove_checkpoint,
 )
-from nd_plugin.storage.durable_files import is_real_folder, remove_empty
 from nd_plugin.storage.partial_folder import (
     check_not_live,
-    part_folders,
     partial_folder,
 )
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of how a dissection is run; only the batch size can change numbers, by rounding."""
+
+    batch_size: int | None = None
+    workers: int | None = None
+    memory: int | None = None
+    device_memory: int | None = None
+    every_images: int | None = None
+    resume: bool = False
+    shard: str | None = None
+
+    @property
+    def part(self) -> Part:
+        """Part of the concept set: a shard, or the whole."""
+        return parse_part(self.shard) if self.shard else WHOLE
+
+    @property
+    def resume_shard(self) -> bool:
+        """Whether a shard is to be continued, or found finished."""
+        return self.resume and self.shard is not None
 
 
 @dataclass(frozen=True)
@@ -67,17 +88,6 @@ class RunFolders:
         return cls(
             output, target, partial, target if is_finished_shard else partial / name
         )
-
-
-def remove_checkpoints(output: Path) -> None:
-    """Remove the checkpoints of a run that is finished; nothing else that lies with them."""
-    partial = partial_folder(output)
-    if not is_real_folder(partial):
-        return
-    for folder in part_folders(output):
-        remove_checkpoint(folder)
-    if not remove_empty(partial):
-        console.say(f"{partial} holds other things than checkpoints, and is left")
 
 
 def open_checkpoints(
@@ -112,15 +122,8 @@ def opened_alike(checkpoints: CheckpointFolder, group: SingleProcess) -> OpenSta
     def open_state(
         layers: tuple[str, ...], run_provenance: Provenance
     ) -> tuple[StateSaver, State]:
-        own = describe(checkpoints.feed, layers, run_provenance)
-        first, *others = group.gather(json.loads(json.dumps(own)))
-        for rank, description in enumerate(others, 1):
-            check_same(
-                first,
-                description,
-                f"the run of rank {rank} is another than that of rank 0: it",
-                ignored=["shard", "source", "versions"],
-            )
+        description = describe(checkpoints.feed, layers, run_provenance)
+        check_same_group(description, group)
         return checkpoints.open_state(layers, run_provenance)
 
     return open_state

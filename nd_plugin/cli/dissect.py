@@ -13,55 +13,31 @@ from nd_plugin.captum_api.progress import StageProgress
 from nd_plugin.cli import console, parsing
 from nd_plugin.cli.checkpoints import (
     RunFolders,
+    RunOptions,
     open_checkpoints,
     opened_alike,
     progress_saved,
-    remove_checkpoints,
     remove_if_empty,
 )
 from nd_plugin.cli.experiments.bases import open_in_bases, see_in_bases
+from nd_plugin.cli.finished_run import find_finished_run
 from nd_plugin.cli.report import NO_PLOT, show_dissections
 from nd_plugin.cli.views.plot_files import PlotRequest
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.engine.run import observe, run
-from nd_plugin.errors import BadInput, NDError, RunInvalid
+from nd_plugin.errors import NDError
 from nd_plugin.machine import termination
 from nd_plugin.machine.process_group import SingleProcess, joined
 from nd_plugin.plugins.host import announce
 from nd_plugin.plugins.layer_patterns import choose_layers
 from nd_plugin.plugins.opening import open_concepts, open_on_own_device
 from nd_plugin.probe_data.batches import Feed
-from nd_plugin.probe_data.parts import WHOLE, Part, parse_part
 from nd_plugin.results import run_folder
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import shards
 from nd_plugin.resuming.checkpoint import CheckpointFolder
-from nd_plugin.resuming.finished_run import check_same_run, load_finished_run
-from nd_plugin.resuming.saved_state import folders_with_state
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Options of how a dissection is run; only the batch size can change numbers, by rounding."""
-
-    batch_size: int | None = None
-    workers: int | None = None
-    memory: int | None = None
-    device_memory: int | None = None
-    every_images: int | None = None
-    resume: bool = False
-    shard: str | None = None
-
-    @property
-    def part(self) -> Part:
-        """Part of the concept set: a shard, or the whole."""
-        return parse_part(self.shard) if self.shard else WHOLE
-
-    @property
-    def resume_shard(self) -> bool:
-        """Whether a shard is to be continued, or found finished."""
-        return self.resume and self.shard is not None
+from nd_plugin.resuming.run_identity.finished_run import RequestedRun
 
 
 @dataclass(frozen=True)
@@ -100,7 +76,12 @@ def dissect(
         Path("runs") / parsing.run_name(model, concepts)
     )
     with joined(options.device) as group:
-        finished_run = _load_finished_run(output, run_options, overwrite=overwrite)
+        finished_run = find_finished_run(
+            output,
+            run_options.shard,
+            resume=run_options.resume,
+            overwrite=overwrite,
+        )
         opened_model, feed = open_model_and_feed(
             model,
             concepts,
@@ -114,13 +95,14 @@ def dissect(
         run_folder.check_layer_paths(
             output, job.layers, feed.settings.all_quantiles
         )
-        if finished_run and _is_same_run(
-            output, finished_run, job, overwrite=overwrite
-        ):
-            if group.rank == 0:
-                _report_finished_run(output, finished_run, as_json=as_json)
-                plot.write(finished_run)
-            return
+        if finished_run:
+            requested = _request(job)
+            remarks = finished_run.compare(requested, overwrite=overwrite)
+            if remarks is not None:
+                if group.rank == 0:
+                    finished_run.report(requested, remarks, as_json=as_json)
+                    plot.write(finished_run.dissections)
+                return
         _run_with_checkpoints(
             job, output, run_options, overwrite=overwrite, as_json=as_json
         )
@@ -189,6 +171,9 @@ def _run_with_checkpoints(
         job.group.size,
         resume_shard=run_options.resume_shard,
     )
+    if run_options.shard and folders.state != folders.target:
+        # other shards in the output are no reason to replace what is in its place
+        run_folder.check_target(folders.target, overwrite=overwrite)
     checkpoints = open_checkpoints(
         folders,
         job.feed,
@@ -204,52 +189,10 @@ def _run_with_checkpoints(
     remove_if_empty(folders.partial)
 
 
-def _load_finished_run(
-    output: Path, run_options: RunOptions, *, overwrite: bool
-) -> list[Dissection] | None:
-    """Return the run in ``output`` if ``--resume`` may find it finished.
-
-    Else check that a run can be saved there, and return None.
-    """
-    if run_options.resume_shard and folders_with_state(shards.within(output)):
-        return None
-    finished_run = None
-    if run_options.resume and not run_options.shard:
-        try:
-            finished_run = load_finished_run(output)
-        except RunInvalid:
-            if not overwrite:
-                raise
-    if finished_run is None:
-        run_folder.check_target(output, overwrite=overwrite)
-    return finished_run
-
-
-def _is_same_run(
-    output: Path, finished_run: Sequence[Dissection], job: Job, *, overwrite: bool
-) -> bool:
-    """Return whether a finished run holds what is asked for.
-
-    Raises BadInput, which names the difference, unless another run may be overwritten.
-    """
-    try:
-        with console.results_only():
-            check_same_run(output, finished_run, job.model, job.layers, job.feed)
-    except BadInput:
-        if not overwrite:
-            raise
-        run_folder.check_target(output, overwrite=True)
-        return False
-    return True
-
-
-def _report_finished_run(
-    output: Path, dissections: Sequence[Dissection], *, as_json: bool
-) -> None:
-    # The last process may have been interrupted after it had saved the run.
-    remove_checkpoints(output)
-    show_dissections(dissections, as_json=as_json)
-    console.say(f"{output} is complete (nd report {output})")
+def _request(job: Job) -> RequestedRun:
+    """Return what a job asks for, to compare it with a finished run."""
+    with _progress_shown(job.group) as progress:
+        return RequestedRun.of(job.model, job.layers, job.feed, progress)
 
 
 def _run_and_save(
@@ -283,7 +226,8 @@ def _run_shard(
     overwrite: bool,
 ) -> None:
     with progress_saved(checkpoints), _progress_shown(job.group) as progress:
-        observe(job.model, job.layers, job.feed, progress, checkpoints.open_state)
+        open_state = opened_alike(checkpoints, job.group)
+        observe(job.model, job.layers, job.feed, progress, open_state)
         checkpoints.hand_over(folders.target, overwrite=overwrite)
     if folders.state == folders.target:
         outcome = f"{folders.output} is complete"
@@ -320,10 +264,8 @@ def merge(
     loaded_shards = shards.load(folders)
     try:
         with console.results_only(), console.progress() as progress:
-            recorded_concepts = loaded_shards[0].run_description["concept set"][
-                "source"
-            ]
-            concept_set = open_concepts(concepts or recorded_concepts)
+            recorded = loaded_shards[0].run_description["concept set"]
+            concept_set = open_concepts(concepts or recorded["source"])
             opened_model = open_in_bases(model, options, bases) if model else None
             dissections = shards.merge(
                 loaded_shards,

@@ -31,6 +31,7 @@ from nd_plugin.cli.options.shared import (
     Plot,
     PlotKind,
     Quantiles,
+    VerifyData,
     Weights,
     Workers,
 )
@@ -64,6 +65,7 @@ def dissect(
     pictures: Pictures,
     significance: Significance,
     reading: Reading,
+    verify_data: VerifyData = False,
     checkpoints: Checkpoints,
     shard: Annotated[
         str | None,
@@ -79,6 +81,7 @@ def dissect(
 ) -> None:
     """Dissect layers of a model on a concept set: print a report and save the run."""
     from nd_plugin.cli import dissect, parsing
+    from nd_plugin.cli.checkpoints import RunOptions
     from nd_plugin.cli.views.plot_files import PlotRequest
     from nd_plugin.contracts.provenance import Settings
 
@@ -94,12 +97,13 @@ def dissect(
             min_iou=min_iou,
             limit=limit,
             **masks.settings(),
+            verify_data=verify_data,
             **reading.settings(),
             **significance.settings(),
             **pictures.settings(),
         ),
         preprocess_values=preprocessing.values(),
-        run_options=dissect.RunOptions(
+        run_options=RunOptions(
             **passes.limits(), **checkpoints.values(), shard=shard
         ),
         plot=PlotRequest.of(plot, plot_kind, shard),

@@ -50,6 +50,10 @@ class ConceptSet(Protocol):
     has to be picklable. If either raises, the item is reported and skipped (under ``strict``, the
     run stops); ConceptSetInvalid, and memory that does not suffice, stop the run. An optional
     attribute ``notes``, a sequence of texts, is shown with results.
+
+    An optional method ``files(index)`` returns the paths of all files that ``image`` and
+    ``annotation`` read for an image, which ``--verify-data`` hashes; () of a set that reads none,
+    whose fingerprint then has to identify the images. It is called from several threads.
     """
 
     @property

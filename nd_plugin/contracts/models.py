@@ -48,6 +48,10 @@ class Probe(Protocol):
     Two optional attributes are sequences of texts: ``notes`` are shown with results, and so is
     ``unreliable``, reasons why the same image may give other maps (dropout at test time, statistics
     of the batch), for which a run is refused under ``strict``.
+
+    A third, ``noise_run``, is a `NoiseRun`: what `examine_reproducibility` has run, for instance. A
+    run that is continued knows its model by it. Without one (or None), the host runs two images of
+    noise through the probe, twice; `NoiseRun.none` says that nothing is to be compared.
     """
 
     @property
@@ -78,6 +82,10 @@ class Model(Protocol):
     "float16" or "int8 and float32", the most frequent first; ``nd parity`` shows it.
     ``compute_precision`` is the precision that passes compute in: one of `PRECISIONS`, or the types
     of the weights where these decide; results record it.
+
+    Two more tell models of the same weights apart, which a run does not mix: ``spec`` is the text
+    that names the model, with the values of all its options, and ``structure`` a fingerprint of
+    what is computed, where that of ``identity`` is of the weights alone.
 
     Two optional methods: ``in_precision(precision)`` returns the model with another choice of
     `ModelOptions.precision`; ``computing()`` is a context in which operations on the model's

@@ -78,6 +78,8 @@ class Settings:
     # of the images' annotations, for the level of chance; 0 for none
     permutations: int = 0
     seed: int = 0  # of the folds and the permutations
+    # hash the contents of images and masks before the run; changes no number
+    verify_data: bool = False
 
     def __post_init__(self) -> None:
         """Convert numbers of any type (NumPy, Decimal) to plain Python numbers, and check them."""
@@ -190,6 +192,25 @@ def _to_int(name: str, value: Any) -> int:
 
 
 @dataclass(frozen=True)
+class ModelTraits:
+    """Traits of a model beside its weights; an empty one is unknown, and is not compared.
+
+    See `contracts.model_traits`.
+    """
+
+    spec: str = ""  # text that names the model, with the values of all its options
+    structure: str = ""  # fingerprint of the modules
+    noise: str = ""  # fingerprint of images of noise
+    # of the maps of these, by layer; none of a layer whose maps vary from run to run
+    sums: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def of_layer(self, layer: str) -> ModelTraits:
+        """Return the same traits, with the sums of one layer alone."""
+        sums = {name: self.sums[name] for name in self.sums if name == layer}
+        return replace(self, sums=sums)
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Provenance of a run; all fields are written to run.json."""
 
@@ -206,3 +227,7 @@ class Provenance:
     extra: Mapping[str, Any] = field(default_factory=dict)
     # of the model's arithmetic: "float32", "tf32" …; "" in results of earlier versions
     precision: str = ""
+    # empty in results of earlier versions
+    traits: ModelTraits = field(default_factory=ModelTraits)
+    # fingerprint of the contents of images and masks; "" where they were not hashed
+    contents: str = ""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from nd_plugin.contracts.noise_run import NoiseRun
 from nd_plugin.errors import NDError
 
 Maps = Mapping[str, Tensor]
@@ -31,6 +32,8 @@ class Reproducibility:
     random: tuple[str, ...] = ()
     batch_dependent: tuple[str, ...] = ()
     takes_single_images: bool = True
+    # the batch, and its maps of layers that are not random
+    noise_run: NoiseRun | None = field(default=None, compare=False, repr=False)
 
     @property
     def needs_single_images(self) -> bool:
@@ -79,7 +82,7 @@ def examine_reproducibility(
         if not nearly_equal(expected[layer], maps[layer], computed_in)
     ]
     if not suspects:
-        return Reproducibility()
+        return Reproducibility(noise_run=NoiseRun(images, maps))
     repeated = run(images.clone())
     random = [
         layer
@@ -87,8 +90,12 @@ def examine_reproducibility(
         if not nearly_equal(repeated[layer], maps[layer], computed_in)
     ]
     batch_dependent = [layer for layer in suspects if layer not in random]
+    reproducible = {layer: maps[layer] for layer in maps if layer not in random}
     return Reproducibility(
-        tuple(random), tuple(batch_dependent), single_maps is not None
+        tuple(random),
+        tuple(batch_dependent),
+        single_maps is not None,
+        NoiseRun(images, reproducible),
     )
 
 

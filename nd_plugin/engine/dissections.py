@@ -49,6 +49,7 @@ def dissections(
         layer_provenance = _layer_provenance(
             run_provenance,
             feed.settings,
+            name,
             layer,
             other_layers=set(part_run.layers) - {name},
         )
@@ -131,6 +132,7 @@ def _float64(values: Tensor) -> npt.NDArray[np.float64]:
 def _layer_provenance(
     run_provenance: Provenance,
     settings: Settings,
+    name: str,
     layer: CombinedLayer,
     *,
     other_layers: Set[str],
@@ -144,4 +146,9 @@ def _layer_provenance(
     if settings.anchor == "rf" and not layer.geometry.anchored:
         notes.append(NO_GEOMETRY)
     geometry = {**asdict(layer.geometry), "source": layer.geometry.source}
-    return replace(run_provenance, geometry=geometry, notes=tuple(notes))
+    return replace(
+        run_provenance,
+        geometry=geometry,
+        notes=tuple(notes),
+        traits=run_provenance.traits.of_layer(name),
+    )

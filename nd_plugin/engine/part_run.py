@@ -33,10 +33,9 @@ def silent(stage: str, done: int, total: int) -> None:
 
 
 class StateSaver:
-    """Saver of the state of a part while it runs.
+    """Saver of the state of a part; this one saves nothing (`resuming.checkpoint` does)."""
 
-    This base class saves nothing; `resuming.checkpoint.CheckpointSaver` does.
-    """
+    notes: Sequence[str] = ()  # on the state to begin with
 
     def watch(self, candidates: Candidates, file_number: int) -> None:
         """Take note of new candidates, whose file gets the number ``file_number``."""

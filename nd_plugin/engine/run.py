@@ -24,6 +24,8 @@ from typing import Any
 import torch
 
 from nd_plugin.accelerator.device_memory import DeviceMemory
+from nd_plugin.contracts.data_files import Contents
+from nd_plugin.contracts.model_traits import traits_of
 from nd_plugin.contracts.models import Model, Probe
 from nd_plugin.contracts.precision import computed_precision
 from nd_plugin.contracts.provenance import Provenance, Settings
@@ -83,6 +85,7 @@ def open_run(
         stack.enter_context(_explain_exhaustion(model.device))
         stack.enter_context(torch.no_grad())
         stack.enter_context(retain_memory())
+        contents = feed.hash_contents(progress)
         on_device = uses_device_strategy(model.device)
         annotated = on_device and counts
         # images are decoded while the model is opened, which takes some forward passes
@@ -90,15 +93,15 @@ def open_run(
             feed.images_from, annotated=annotated, small_pictures=small_pictures
         )
         images = stack.enter_context(closing(images_from(0)))
-        # weights are hashed meanwhile, which takes as long for large models
+        # weights are hashed and files measured meanwhile, which may take as long
         pool = stack.enter_context(ThreadPoolExecutor(1))
-        identity = pool.submit(lambda: model.identity)
+        identity = pool.submit(lambda: (model.identity, feed.concepts.identity))
         with threads(torch.get_num_threads() - feed.workers):
             probe = stack.enter_context(model.probe(layers, feed.preprocess.size))
         _check_reliable(probe, feed.settings)
-        # an error of the model's own
+        # an error of the model's or the data's own
         identity.result()
-        run_provenance = _starting_provenance(model, feed, probe)
+        run_provenance = starting_provenance(model, feed, probe, contents)
         saver, state = open_state(probe.layers, run_provenance)
         part_run = PartRun(
             feed=feed,
@@ -164,13 +167,16 @@ def _check_reliable(probe: Probe, settings: Settings) -> None:
         )
 
 
-def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
+def starting_provenance(
+    model: Model, feed: Feed, probe: Probe, contents: Contents
+) -> Provenance:
     """Return the provenance of a run that starts now; geometry and seconds follow."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     notes = [
         *feed.preprocess.notes,
         *model.notes,
         *getattr(feed.concepts, "notes", ()),
+        *contents.notes,
         *getattr(probe, "notes", ()),
         *getattr(probe, "unreliable", ()),
     ]
@@ -187,6 +193,8 @@ def _starting_provenance(model: Model, feed: Feed, probe: Probe) -> Provenance:
         notes=tuple(dict.fromkeys(notes)),
         extra={"batch_size": feed.batch_size, "workers": feed.workers},
         precision=computed_precision(model),
+        traits=traits_of(model, probe, feed.preprocess),
+        contents=contents.fingerprint,
     )
 
 
@@ -260,10 +268,16 @@ def run(
         with group.saving(partial(_save_what_is_done, part_run)):
             observe_images(part_run)
             combined = combine([part_run], group)
-        run_provenance = _add_notes(run_provenance, part_run.strategy.notes)
+        notes = (
+            *run_provenance.notes,
+            *part_run.saver.notes,
+            *part_run.strategy.notes,
+        )
     seconds = max(group.gather(earlier_seconds + time.monotonic() - start))
     return dissections(
-        part_run, combined, replace(run_provenance, seconds=round(seconds, 3))
+        part_run,
+        combined,
+        replace(run_provenance, notes=notes, seconds=round(seconds, 3)),
     )
 
 
@@ -279,7 +293,3 @@ def observe(
     with opened_run as (part_run, _):
         observe_images(part_run)
         part_run.saver.save(part_run.state)
-
-
-def _add_notes(run_provenance: Provenance, notes: Sequence[str]) -> Provenance:
-    return replace(run_provenance, notes=(*run_provenance.notes, *notes))

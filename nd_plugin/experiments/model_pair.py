@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin.contracts.models import LayerDescription, Model, Probe
+from nd_plugin.contracts.noise_run import NoiseRun
 from nd_plugin.contracts.precision import computed_precision
 from nd_plugin.contracts.provenance import Identity
 from nd_plugin.errors import BadInput
@@ -89,6 +90,11 @@ class PairProbe:
         first_reasons = getattr(self.first, "unreliable", ())
         second_reasons = getattr(self.second, "unreliable", ())
         return notes_of_both(first_reasons, second_reasons)
+
+    @property
+    def noise_run(self) -> NoiseRun:
+        """No noise: the differences of its maps would count, and no pair is resumed."""
+        return NoiseRun.none()
 
     def __call__(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return the maps of all layers, and take in the differences of each pair.

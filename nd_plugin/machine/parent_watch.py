@@ -5,7 +5,6 @@ A process that is killed tells those that it started nothing: they would go on, 
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import select
 import signal
@@ -13,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
+from typing import Any
 
 SECONDS_BETWEEN_LOOKS = 1.0  # where the system does not tell of an end
 SECONDS_TO_SAVE = 60.0  # of a process that is asked to end before it is ended
@@ -37,7 +37,7 @@ def terminate_with_parent() -> None:
 
 def _watch(react: Callable[[], None]) -> None:
     """Call ``react`` in a thread once the parent process has ended."""
-    parent = multiprocessing.parent_process()
+    parent = _parent_process()
     # a server of forks may be in between; then the system's parent is another
     process = os.getppid() if parent is None else parent.pid
 
@@ -46,6 +46,14 @@ def _watch(react: Callable[[], None]) -> None:
         react()
 
     Thread(target=watch, name="nd_plugin parent", daemon=True).start()
+
+
+def _parent_process() -> Any:
+    """Return the process that `multiprocessing` has started this one from, if it has."""
+    # the program starts without it
+    from multiprocessing import parent_process
+
+    return parent_process()
 
 
 def _await_end(process: int | None) -> None:
@@ -60,7 +68,7 @@ def _await_end(process: int | None) -> None:
         if descriptor >= 0:
             _await_readable(descriptor)
             return
-    parent = multiprocessing.parent_process()
+    parent = _parent_process()
     if parent is not None:
         parent.join()
         return

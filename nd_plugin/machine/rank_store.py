@@ -68,5 +68,6 @@ def open_store(timeout: float) -> tuple[Any, int, int]:
         raise ProcessLost(
             f"torchrun's store cannot be reached ({first_line(error)}); {REMEDY}"
         ) from error
-    own_store = dist.PrefixStore("nd_plugin", store)  # type: ignore[attr-defined]
-    return own_store, rank, size
+    # which torch's types do not list
+    distributed: Any = dist
+    return distributed.PrefixStore("nd_plugin", store), rank, size

@@ -68,8 +68,8 @@ def is_due() -> bool:
 def grant_request() -> None:
     """End this process if a signal has asked for it. Raises Terminated."""
     _stop_alarm()
-    if _Request.number is not None:
-        raise _end_of(_Request.number)
+    if is_requested():
+        raise _end_of(_Request.number or signal.SIGTERM)
 
 
 def _end_of(number: int) -> Terminated:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from nd_plugin.contracts.concept_sets import Annotation, Concept
@@ -108,6 +109,17 @@ def _are_geometries(value: Any) -> bool:
     )
 
 
+def _are_paths(value: Any) -> bool:
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
+    return is_sequence and all(isinstance(path, str | Path) for path in value)
+
+
+def _is_noise_run(value: Any) -> bool:
+    from nd_plugin.contracts.noise_run import NoiseRun
+
+    return value is None or isinstance(value, NoiseRun)
+
+
 def _is_head(value: Any) -> bool:
     return value is None or isinstance(value, LinearHead)
 
@@ -137,7 +149,7 @@ CONCEPT_SET = Kind(
             translates=False,
         ),
     },
-    {"notes": TEXTS},
+    {"notes": TEXTS, "files": Expected("a sequence of paths", _are_paths)},
 )
 MODEL = Kind(
     "model",
@@ -156,6 +168,8 @@ MODEL = Kind(
     },
     {
         "precision": TEXT,
+        "spec": TEXT,
+        "structure": TEXT,
         "compute_precision": TEXT,
         "in_precision": Expected("a model", _is(object), "model"),
         "computing": Expected(CONTEXT.words, CONTEXT.is_valid, is_context=True),
@@ -178,7 +192,11 @@ PROBE = Kind(
         "geometries": Expected("a mapping of Geometries", _are_geometries),
         "__call__": Expected("a mapping of tensors", _are_maps),
     },
-    {"notes": TEXTS, "unreliable": TEXTS},
+    {
+        "notes": TEXTS,
+        "unreliable": TEXTS,
+        "noise_run": Expected("a NoiseRun or None", _is_noise_run),
+    },
 )
 REST = Kind(
     "split model",

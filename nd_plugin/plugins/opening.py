@@ -127,25 +127,29 @@ def _checked(concepts: Any) -> ConceptSet:
             f"{type(concepts).__name__} is no concept set: it lacks members of the ConceptSet "
             "protocol"
         )
-    source = concepts.identity.source
     if len(concepts) == 0:
-        raise ConceptSetInvalid(f"the concept set {source} has no images")
+        raise ConceptSetInvalid(f"{_named(concepts)} has no images")
     if not concepts.concepts:
-        raise ConceptSetInvalid(f"the concept set {source} has no concepts")
+        raise ConceptSetInvalid(f"{_named(concepts)} has no concepts")
     used = {concept.category for concept in concepts.concepts}
     empty = [
         repr(category) for category in concepts.categories if category not in used
     ]
     if empty:
         raise ConceptSetInvalid(
-            f"the concept set {source} has no concept in {', '.join(empty)}: leave it out"
+            f"{_named(concepts)} has no concept in {', '.join(empty)}: leave it out"
         )
     unlisted = sorted(used.difference(concepts.categories))
     if unlisted:
         raise ConceptSetInvalid(
-            f"the concept set {source} has concepts of unlisted categories: {', '.join(unlisted)}"
+            f"{_named(concepts)} has concepts of unlisted categories: {', '.join(unlisted)}"
         )
     return concepts
+
+
+def _named(concepts: ConceptSet) -> str:
+    """Return the subject of an error; an identity may take a while, and is not looked at before."""
+    return f"the concept set {concepts.identity.source}"
 
 
 def open_model(model: Any, options: ModelOptions | None = None) -> Model:

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from nd_plugin.contracts.concept_sets import ConceptSet
+from nd_plugin.contracts.data_files import Contents, Progress, hash_contents
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, Unreadable
 from nd_plugin.machine.forked_workers import can_fork
@@ -32,9 +33,11 @@ from nd_plugin.probe_data.packing import SharedSlots, reserve_slots
 from nd_plugin.probe_data.parts import WHOLE, Part
 from nd_plugin.probe_data.workers import (
     BATCHES_AHEAD,
+    LARGEST_DEFAULT,
     ImagesAtWork,
     LoadedBatches,
     WatchedDecoder,
+    cores,
     default_workers,
 )
 from nd_plugin.significance.folds import assign_folds
@@ -139,6 +142,13 @@ class Feed:
         """Number of images of the whole probe data set, within the limit of the settings."""
         limit = self.settings.limit
         return self.set_size if limit is None else min(self.set_size, limit)
+
+    def hash_contents(self, progress: Progress) -> Contents:
+        """Hash the contents of the images' and masks' files, where the settings ask for it."""
+        if not self.settings.verify_data:
+            return Contents()
+        threads = min(cores(), LARGEST_DEFAULT)
+        return hash_contents(self.concepts, self.images, progress, threads)
 
     @cached_property
     def order(self) -> list[list[int]]:

@@ -123,9 +123,10 @@ def _vote(place: str, rater: Any, question: Any, answer: Any, time: Any) -> Vote
         raise BadInput(f"{place}: the answer is {answer!r}, and must be yes or no")
     try:
         moment = datetime.fromisoformat(time)
-    except ValueError as error:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        iso = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    # a time of the year 1 or 9999 may have none in UTC
+    except (ValueError, OverflowError) as error:
         raise BadInput(f"{place}: {time!r} is no time in ISO 8601") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    iso = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return Vote(rater, question, is_yes, min(iso, now()))

@@ -39,6 +39,45 @@ CREATE TABLE change (number INTEGER PRIMARY KEY, rater INTEGER NOT NULL REFERENC
                      time TEXT NOT NULL, question TEXT NOT NULL REFERENCES question,
                      is_yes INTEGER NOT NULL, UNIQUE (rater, question, time, is_yes));
 """
+COLUMN_TYPES = {
+    "fact": {"name": "text", "value": "text"},
+    "note": {"text": "text"},
+    "stratum": {
+        "layer": "text",
+        "category": "text",
+        "units": "integer",
+        "guess_sum": "real",
+    },
+    "chosen": {
+        "layer": "text",
+        "unit": "integer",
+        "category": "text",
+        "guess": "real",
+        "probability": "real",
+    },
+    "question": {
+        "identifier": "text",
+        "pictures": "text",
+        "layer": "text",
+        "unit": "integer",
+        "phrase": "text",
+        "is_label": "integer",
+        "is_description": "integer",
+    },
+    "rater": {"name": "text"},
+    "vote": {
+        "rater": "integer",
+        "time": "text",
+        "question": "text",
+        "is_yes": "integer",
+    },
+    "change": {
+        "rater": "integer",
+        "time": "text",
+        "question": "text",
+        "is_yes": "integer",
+    },
+}
 
 
 def create(path: Path, study: Study) -> None:
@@ -74,23 +113,21 @@ def connect(path: Path) -> sqlite3.Connection:
         )
     # before SQLite opens the file, whose locks would end with it: a draft may be the same file
     remove_dead_drafts(path)
+    connection = _connected(path)
     try:
-        connection = _opened(path)
-    except sqlite3.Error as error:
+        _prepare(connection)
+        _check_marks(connection, path)
+        _check_content(connection, path)
+    # SQLite's own messages may quote damaged bytes
+    except (sqlite3.Error, UnicodeError) as error:
+        connection.close()
         raise RunInvalid(
             f"{path} cannot be read as a file of votes: {error}"
         ) from error
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application == APPLICATION and version <= VERSION:
-        return connection
-    connection.close()
-    if application != APPLICATION:
-        raise RunInvalid(f"{path} is no file of votes of nd rate")
-    raise RunInvalid(
-        f"{path} is of version {version}, and this nd_plugin reads up to {VERSION}: "
-        "upgrade nd_plugin"
-    )
+    except RunInvalid:
+        connection.close()
+        raise
+    return connection
 
 
 def not_saved(path: Path, error: Exception) -> NotSaved:
@@ -101,16 +138,73 @@ def not_saved(path: Path, error: Exception) -> NotSaved:
     )
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
-    )
+def _connected(path: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(
+            path,
+            timeout=WAIT_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as error:
+        raise RunInvalid(
+            f"{path} cannot be read as a file of votes: {error}"
+        ) from error
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
     # Readers and a writer at once; where the file system cannot, SQLite keeps its other journal.
     connection.execute("PRAGMA journal_mode = WAL")
     # A vote is on the disk before it is called saved.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-    return connection
+
+
+def _check_marks(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise RunInvalid for a file of another kind, or of a later version."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION:
+        raise RunInvalid(f"{path} is no file of votes of nd rate")
+    if version > VERSION:
+        raise RunInvalid(
+            f"{path} is of version {version}, and this nd_plugin reads up to {VERSION}: "
+            "upgrade nd_plugin"
+        )
+
+
+def _check_content(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise RunInvalid for damage: of SQLite's structure, of tables, of the types of values.
+
+    SQLite believes what a file says of its tables, and takes a value of any type in any column.
+    """
+    damage = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if damage == "ok":
+        damage = _damage_of_tables(connection)
+    if damage:
+        raise RunInvalid(f"{path} is damaged: {damage}; take a copy of it")
+
+
+def _damage_of_tables(connection: sqlite3.Connection) -> str:
+    """Return what is wrong with tables or values; "" for nothing."""
+    with closing(sqlite3.connect(":memory:")) as sound:
+        sound.executescript(TABLES)
+        if _table_texts(connection) != _table_texts(sound):
+            return "its tables are not those of votes"
+    for table, types in COLUMN_TYPES.items():
+        is_wrong = " OR ".join(
+            f"typeof({column}) <> '{kind}'" for column, kind in types.items()
+        )
+        query = f"SELECT count(*) FROM {table} WHERE {is_wrong}"
+        if connection.execute(query).fetchone()[0]:
+            return f"the table {table!r} holds values of another type"
+    return ""
+
+
+def _table_texts(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Return each table and index with the command that makes it."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_master")
+    return set(rows.fetchall())
 
 
 def _write_study(connection: sqlite3.Connection, study: Study) -> None:

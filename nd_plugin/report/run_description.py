@@ -20,9 +20,10 @@ def facts(
     preprocess = provenance.preprocess.get("source", "given")
     geometry = provenance.geometry.get("source")
     precision = provenance.precision or NOT_RECORDED
+    verified = ", contents verified" if provenance.contents else ""
     return {
         "model": f"{model} ({provenance.backend}, {provenance.device}, {precision})",
-        "concepts": f"{concept_set}: {images} images, {concepts} concepts",
+        "concepts": f"{concept_set}: {images} images, {concepts} concepts{verified}",
         "input": f"{height}x{width}, {preprocess}",
         "settings": f"quantile {settings.quantile:g}, IoU > {settings.min_iou:g}, {geometry}",
     }

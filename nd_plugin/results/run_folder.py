@@ -134,7 +134,9 @@ def _description(
     """Return what run.json says of the whole run."""
     first = dissections[0]
     provenance = asdict(first.provenance)
-    del provenance["geometry"]  # differs from layer to layer
+    # they differ from layer to layer
+    del provenance["geometry"]
+    del provenance["traits"]["sums"]
     notes: dict[str, None] = {}
     for dissection in dissections:
         notes.update(dict.fromkeys(dissection.provenance.notes))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,10 +33,10 @@ from nd_plugin.resuming.candidate_files import (
 )
 from nd_plugin.resuming.count_checks import check_vocabulary
 from nd_plugin.resuming.result_size import ResultSize
-from nd_plugin.resuming.run_description import (
-    PICTURE_SETTINGS,
-    check_same,
-    describe,
+from nd_plugin.resuming.run_identity.run_description import describe
+from nd_plugin.resuming.run_identity.same_run import (
+    check_same_contents,
+    check_same_run,
 )
 from nd_plugin.resuming.saved_state import has_state
 from nd_plugin.storage import lock_file
@@ -58,6 +58,7 @@ class CheckpointSaver(StateSaver):
     run_provenance: Mapping[str, Any]
     every_images: int | None = None
     result_size: ResultSize | None = None  # None: checkpoints may fill the disk
+    notes: Sequence[str] = ()
     _images_since_save: int = field(default=0, init=False)
     # Of a clock that runs on while the system's time is set; the start, before the first save.
     _last_save_seconds: float = field(default_factory=time.monotonic, init=False)
@@ -160,6 +161,8 @@ class CheckpointFolder:
     resume: bool = True  # continue the folder's interrupted run; else discard it
     # the content belongs to this run
     owns_content: bool = field(default=False, init=False)
+    # on what could not be compared with the checkpoint
+    remarks: list[str] = field(default_factory=list, init=False)
     _lock: ExitStack = field(default_factory=ExitStack, init=False)
 
     def open_state(
@@ -185,6 +188,7 @@ class CheckpointFolder:
             asdict(run_provenance),
             self.every_images,
             ResultSize(self.feed),
+            self.remarks,
         )
         return saver, state
 
@@ -226,18 +230,20 @@ class CheckpointFolder:
         """Load the state, to continue it. Raises BadInput if it is of a different run."""
         saved = saved_state.load(self.folder, device, append=True)
         try:
-            check_same(
-                saved.run_description,
-                run_description,
-                f"the run in {self.folder}",
-                # the same data may lie in another folder by now; pictures are taken at the end
-                ignored=["source", *PICTURE_SETTINGS],
-            )
+            self._check_same(saved.run_description, run_description)
             check_vocabulary(saved.state, self.feed.concepts, self.folder)
         except BadInput:
             saved.state.close()
             raise
         return saved.state
+
+    def _check_same(
+        self, saved: Mapping[str, Any], requested: Mapping[str, Any]
+    ) -> None:
+        """Check that two descriptions are of the same run. Raises BadInput."""
+        subject = f"the run in {self.folder}"
+        self.remarks = check_same_run(saved, requested, subject)
+        check_same_contents(saved["contents"], requested["contents"], subject)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

@@ -45,7 +45,7 @@ from nd_plugin.storage.durable_files import is_real_folder, remove_empty
 from nd_plugin.storage.lock_file import alone, is_lock_file
 from nd_plugin.storage.partial_folder import is_part_folder
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 REMEDY = "remove it, and start again"
 
 
@@ -142,6 +142,19 @@ def load(folder: Path, device: torch.device, *, append: bool) -> SavedState:
         check_state(state, part)
         _open_candidates(state, part, append=append)
     return SavedState(metadata["described"], metadata["made"], state)
+
+
+def read_run_description(folder: Path) -> dict[str, Any]:
+    """Read what a saved state records of its run, and nothing else. Raises RunInvalid."""
+    with (
+        damage_refused(f"the checkpoint in {folder}", REMEDY),
+        (folder / STATE).open("rb") as file,
+        open_archive(file, folder / STATE) as arrays,
+    ):
+        metadata = object_of(parse_json(arrays["metadata"].tobytes()), "metadata")
+        _check_format(folder, metadata["format"])
+        read_description(metadata["described"], metadata["made"])
+        return dict(metadata["described"])
 
 
 def _open_candidates(state: State, part: DescribedPart, *, append: bool) -> None:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from nd_plugin.borders.json_values import read_record
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, Probe
-from nd_plugin.contracts.precision import (
-    PRECISIONS,
-    computed_precision,
-    in_precision,
-)
-from nd_plugin.contracts.provenance import Identity, Provenance, Settings
+from nd_plugin.contracts.precision import PRECISIONS, in_precision
+from nd_plugin.contracts.provenance import Provenance, Settings
 from nd_plugin.engine.combine import combine
 from nd_plugin.engine.dissections import dissections
 from nd_plugin.engine.host_strategy import HostStrategy
@@ -35,7 +32,15 @@ from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import STATE
 from nd_plugin.resuming import saved_state
 from nd_plugin.resuming.count_checks import check_vocabulary
-from nd_plugin.resuming.run_description import PICTURE_SETTINGS, check_same
+from nd_plugin.resuming.run_identity.shard_inputs import (
+    DescribedShard,
+    check_computation,
+    check_concepts,
+    check_contents,
+    check_model,
+    check_same_shards,
+    verified_contents,
+)
 
 
 class Shard(NamedTuple):
@@ -50,6 +55,11 @@ class Shard(NamedTuple):
     def part(self) -> Part:
         """Part of the probe data set."""
         return parse_part(self.run_description["shard"])
+
+    @property
+    def described(self) -> DescribedShard:
+        """Folder, and what is recorded of the run."""
+        return DescribedShard(self.folder, self.run_description)
 
     @property
     def total_batches(self) -> int:
@@ -107,15 +117,9 @@ def close(shards: Sequence[Shard]) -> None:
 
 def _check_complete(shards: Sequence[Shard]) -> None:
     """Check that each batch of one run is in exactly one shard. Raises BadInput."""
-    first = shards[0]
+    check_same_shards([shard.described for shard in shards])
     owner_of_batch: dict[int, Shard] = {}
     for shard in shards:
-        check_same(
-            shard.run_description,
-            first.run_description,
-            f"{shard.folder} does not belong to {first.folder}: it",
-            ignored=["shard", "source", *PICTURE_SETTINGS],
-        )
         _check_finished(shard)
         for batch_number in shard.batch_numbers:
             owner = owner_of_batch.setdefault(batch_number, shard)
@@ -165,17 +169,22 @@ def merge(
     ``model`` is needed for layers that need a second forward pass; without it they raise RunFailed.
     Raises BadInput for another concept set or model than that of the shards.
     """
-    first = shards[0]
-    model = _in_recorded_precision(first.run_description, model)
-    _check_inputs(first.run_description, concepts, model)
+    description = shards[0].run_description
+    model = _in_recorded_precision(description, model)
+    check_concepts(description, concepts)
+    if model is not None:
+        check_model(description, model)
     for shard in shards:
         check_vocabulary(shard.state, concepts, shard.folder)
-    feed = _whole_feed(first.run_description, concepts, model, workers, memory)
-    layers = tuple(first.run_description["layers"])
+    feed = _whole_feed(shards, concepts, model, workers, memory)
+    layers = tuple(description["layers"])
+    remarks = check_contents(_contents(shards), feed)
     opened_probe: AbstractContextManager[Probe | None] = nullcontext()
     if model is not None:
         opened_probe = model.probe(layers, feed.preprocess.size)
     with torch.no_grad(), retain_memory(), opened_probe as probe:
+        if model is not None and probe is not None:
+            remarks += check_computation(description, model, probe, feed)
         part_runs = [
             PartRun(
                 feed=replace(feed, part=shard.part),
@@ -193,31 +202,8 @@ def merge(
         finally:
             for part_run in part_runs:
                 part_run.close()
-    return dissections(part_runs[0], combined, _merged_provenance(shards))
-
-
-def _check_inputs(
-    run_description: dict[str, Any], concepts: ConceptSet, model: Model | None
-) -> None:
-    concept_set_identity = asdict(concepts.identity)
-    check_same(
-        run_description["concept set"],
-        concept_set_identity,
-        "the concept set",
-        ignored=["source"],
-    )
-    if model is not None:
-        check_same(
-            run_description["model"],
-            asdict(model.identity),
-            "the model",
-            ignored=["source"],
-        )
-        check_same(
-            {"precision": run_description["precision"]},
-            {"precision": computed_precision(model)},
-            "the model",
-        )
+    run_provenance = _merged_provenance(shards, remarks)
+    return dissections(part_runs[0], combined, run_provenance)
 
 
 def _in_recorded_precision(
@@ -234,18 +220,25 @@ def _device(model: Model | None) -> torch.device:
     return torch.device("cpu") if model is None else model.device
 
 
+def _contents(shards: Sequence[Shard]) -> str:
+    """Return the contents of images and masks that all shards have verified; "" for none."""
+    return verified_contents([shard.described for shard in shards])
+
+
 def _whole_feed(
-    run_description: dict[str, Any],
+    shards: Sequence[Shard],
     concepts: ConceptSet,
     model: Model | None,
     workers: int | None,
     memory: int | None,
 ) -> Feed:
     """Create the feed of the whole probe data set, with the settings of the shards."""
+    run_description = shards[0].run_description
+    settings = Settings(**run_description["settings"])
     return Feed.of(
         concepts,
         Preprocess(**run_description["preprocessing"]),
-        Settings(**run_description["settings"]),
+        replace(settings, verify_data=bool(_contents(shards))),
         _device(model),
         batch_size=run_description["batch size"],
         workers=workers,
@@ -253,16 +246,21 @@ def _whole_feed(
     )
 
 
-def _merged_provenance(shards: Sequence[Shard]) -> Provenance:
+def _merged_provenance(
+    shards: Sequence[Shard], remarks: Sequence[str]
+) -> Provenance:
     """Return the first shard's provenance, with the seconds of all shards."""
-    fields = shards[0].run_provenance
+    provenance = read_record(Provenance, shards[0].run_provenance, "made")
     seconds = sum(shard.state.seconds for shard in shards)
-    return Provenance(
-        **{
-            **fields,
-            "model": Identity(**fields["model"]),
-            "concept_set": Identity(**fields["concept_set"]),
-            "seconds": round(seconds, 3),
-            "notes": (*fields["notes"], f"merged from {len(shards)} shards"),
-        }
+    notes = [
+        *provenance.notes,
+        *check_same_shards([shard.described for shard in shards]),
+        *remarks,
+        f"merged from {len(shards)} shards",
+    ]
+    return replace(
+        provenance,
+        seconds=round(seconds, 3),
+        notes=tuple(dict.fromkeys(notes)),
+        contents=_contents(shards),
     )

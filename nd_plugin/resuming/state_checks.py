@@ -53,6 +53,8 @@ def read_description(described: Any, provenance: Any) -> DescribedPart:
     read_record(Provenance, provenance, "made")
     for name in ("model", "concept set"):
         object_of(description[name], name)
+    read_value(str, description["contents"], "contents")
+    _read_noise(object_of(description["noise"], "noise"))
     read_value(str, description["precision"], "precision")
     settings = object_of(description["settings"], "settings")
     read_record(Settings, settings, "settings")
@@ -66,6 +68,14 @@ def read_description(described: Any, provenance: Any) -> DescribedPart:
     quantiles = read_list(float, settings["quantiles"], "quantiles")
     batches = part.batch_numbers(-(-images // batch_size))
     return DescribedPart(tuple(layers), images, batches, tuple(quantiles))
+
+
+def _read_noise(noise: Mapping[str, Any]) -> None:
+    """Check what is recorded of images of noise. Raises ValueError."""
+    read_value(str, noise["images"], "noise.images")
+    sums = object_of(noise["sums"], "noise.sums")
+    for layer, layer_sums in sums.items():
+        read_list(float, layer_sums, f"noise.sums.{layer}")
 
 
 def check_state(state: State, part: DescribedPart) -> None:

@@ -36,7 +36,7 @@ OPTION_GROUPS = {
     "Results": "--from --steps --accuracy --run --concept --category",
     "Classifier": "--svm-c --scaling --rotate",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
-    "--strict",
+    "--strict --verify-data",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
     "--safe-csv --plot --plot-kind --junit --json --quiet --log-file",
 }

@@ -16,6 +16,7 @@ def provenance_facts(report: LayerReport) -> list[tuple[str, str]]:
         return []
     content = asdict(dissection.provenance)
     del content["notes"]  # shown apart
+    del content["traits"]["sums"]  # for comparisons by the program
     content["settings"] = asdict(dissection.settings)
     content["locations of a unit"] = dissection.locations
     return list(_flat(content))

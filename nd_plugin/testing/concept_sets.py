@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -89,8 +90,19 @@ def _check_item(concepts: ConceptSet, index: int, unpickled: ConceptSet) -> None
     annotation = concepts.annotation(index)
     upright = convert_picture(image).rgb
     _check_annotation(annotation, len(concepts.concepts), upright)
+    _check_files(concepts, index)
     _check_same(image, annotation, concepts, index, "when asked twice")
     _check_same(image, annotation, unpickled, index, "in another process")
+
+
+def _check_files(concepts: ConceptSet, index: int) -> None:
+    """Check the optional method that names the files of an image."""
+    files_of = getattr(concepts, "files", None)
+    if files_of is None:
+        return
+    for path in files_of(index):
+        assert isinstance(path, str | Path), f"files() gives paths, not {path!r}"
+        assert Path(path).is_file(), f"files() names files that exist, not {path}"
 
 
 def _check_annotation(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nd_plugin.contracts.models import LayerDescription, Model, Probe
+from nd_plugin.contracts.noise_run import NoiseRun
 from nd_plugin.contracts.split_models import SplitModel
 from nd_plugin.errors import LayerNotFound
 from nd_plugin.preprocess import Preprocess
@@ -32,12 +33,16 @@ def check_model(model: Model, layers: Sequence[Any], size: Size) -> None:
         "a model says how images are prepared"
     )
     check_texts(model.notes, "model.notes")
+    for name in ("spec", "structure"):
+        text = getattr(model, name, "")
+        assert isinstance(text, str), f"model.{name} is a text, not {text!r}"
     _check_listed(model.layers(size))
     random = torch.Generator().manual_seed(1)
     shape = (IMAGES, model.preprocess.channels, *size)
     images = torch.rand(shape, generator=random).to(model.device)
     with model.probe(layers, size) as probe:
         maps_of = _checked_maps(probe, images, len(layers))
+        _check_noise(probe)
         copies = {layer: maps.clone() for layer, maps in maps_of.items()}
         _check_batches(probe, images, copies)
         for layer, maps in maps_of.items():
@@ -83,6 +88,22 @@ def _checked_maps(probe: Probe, images: Tensor, layers: int) -> dict[str, Tensor
             f"{layer} has a geometry"
         )
     return maps_of
+
+
+def _check_noise(probe: Probe) -> None:
+    """Check the optional run of noise: maps of the probe's layers, one for each image."""
+    noise_run = getattr(probe, "noise_run", None)
+    if noise_run is None:
+        return
+    assert isinstance(noise_run, NoiseRun), "probe.noise_run is a NoiseRun"
+    for layer in noise_run.maps:
+        assert layer in probe.layers, (
+            f"noise_run has maps of its layers, not {layer}"
+        )
+        count = len(noise_run.maps[layer])
+        assert count == len(noise_run.images), (
+            f"noise_run has a map of {layer} for each image"
+        )
 
 
 def _check_batches(

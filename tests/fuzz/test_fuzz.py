@@ -31,6 +31,7 @@ READERS = (
     "ratings",
     "experiments",
 )
+ARCHIVES = ("runs", "checkpoints", "weights", "bases")
 ENTRIES = sorted(
     path.parent.relative_to(CORPUS).as_posix()
     for path in CORPUS.glob("*/*/case.json")
@@ -77,6 +78,22 @@ def test_a_short_run_finds_nothing(short_run: dict[str, Any], reader: str) -> No
     assert tally["cases"] == CASES
     # a reader that refuses everything, or nothing, is not fuzzed
     assert tally["counts"].get("accepted", 0) > 0
+
+
+@pytest.fixture(scope="module")
+def inflated_run() -> dict[str, Any]:
+    """Tallies of archives of two megabytes, in which a member unpacks to two gigabytes."""
+    readers = [argument for name in ARCHIVES for argument in ("--reader", name)]
+    return fuzz("--cases", "3", "--mutation", "inflate_member", *readers)
+
+
+@pytest.mark.parametrize("reader", ARCHIVES)
+def test_archives_that_unpack_to_gigabytes(
+    inflated_run: dict[str, Any], reader: str
+) -> None:
+    tally = inflated_run[reader]
+    assert not tally["findings"], tally["findings"][0]["text"]
+    assert tally["cases"] == 3
 
 
 def test_every_reader_is_run(short_run: dict[str, Any]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
-from threading import Thread
+from multiprocessing import get_context
 from typing import Any, TypeVar
+
+from nd_plugin.machine.parent_watch import end_with_parent
 
 Result = TypeVar("Result")
 
@@ -27,20 +27,7 @@ def results_of(
             yield function(*arguments)
         return
     context = get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _end_with_parent) as executor:
+    with ProcessPoolExecutor(processes, context, end_with_parent) as executor:
         jobs = [executor.submit(function, *arguments) for arguments in calls]
         for job in jobs:
             yield job.result()
-
-
-def _end_with_parent() -> None:
-    """Watch the first process in a thread: a killed one tells its workers nothing."""
-    Thread(target=_await_parent, daemon=True).start()
-
-
-def _await_parent() -> None:
-    """Wait for the end of the first process, and end this one in the middle of its work."""
-    parent = parent_process()
-    assert parent is not None, "only workers have a first process"
-    parent.join()
-    os._exit(1)

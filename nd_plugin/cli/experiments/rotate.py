@@ -11,12 +11,13 @@ from nd_plugin.bases.opening import read_basis
 from nd_plugin.cli import console, parsing
 from nd_plugin.cli.checkpoints import (
     RunFolders,
+    RunOptions,
     open_checkpoints,
     opened_alike,
     progress_saved,
     remove_if_empty,
 )
-from nd_plugin.cli.dissect import RunOptions, open_model_and_feed
+from nd_plugin.cli.dissect import open_model_and_feed
 from nd_plugin.cli.views.plot_files import PlotFile
 from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.contracts.provenance import Settings

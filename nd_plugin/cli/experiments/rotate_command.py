@@ -126,7 +126,7 @@ def rotate(
     json: Json = False,
 ) -> None:
     """Rotate a layer's basis: compare its units with random directions, and with other bases."""
-    from nd_plugin.cli.dissect import RunOptions
+    from nd_plugin.cli.checkpoints import RunOptions
     from nd_plugin.cli.experiments import rotate
     from nd_plugin.cli.experiments.saved_results import refuse_run_options
 

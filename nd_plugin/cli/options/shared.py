@@ -147,6 +147,15 @@ MaxPixels = Annotated[
     ),
 ]
 
+VerifyData = Annotated[
+    bool,
+    typer.Option(
+        "--verify-data",
+        help="Hash the contents of all images and masks first: a run is then continued and merged "
+        "with the same contents only, and the report says so.",
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Html = Annotated[

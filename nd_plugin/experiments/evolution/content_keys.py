@@ -15,7 +15,13 @@ from nd_plugin.experiments.evolution.stages import Stage
 from nd_plugin.probe_data.batches import Feed
 
 # they change no number of a dissection; detectors are counted when it is shown
-SHOWN_LATER = ("min_iou", "top_images", "pictures", "picture_budget")
+SHOWN_LATER = (
+    "min_iou",
+    "top_images",
+    "pictures",
+    "picture_budget",
+    "verify_data",
+)
 # where preprocessing values come from
 ORIGINS = ("source", "assumed")
 BLOCK = 2**20  # bytes

@@ -63,6 +63,10 @@ class LabelledImages:
         """Return the path of an image below the root."""
         return self.paths[index]
 
+    def files(self, index: int) -> list[Path]:
+        """Return the file of an image."""
+        return [self.root / self.paths[index]]
+
     def image(self, index: int) -> Image.Image:
         """Decode an image."""
         return read_picture(self.root / self.paths[index])

@@ -31,6 +31,7 @@ NUMERIC = range(6, 16)  # double to uint64
 # fields' names, and these
 HEAD = 5
 MOST_BYTES = 2**26  # of a file, and of what it unpacks to
+FEWEST_DIMENSIONS = 2  # of MATLAB's arrays
 MOST_DIMENSIONS = 32  # as NumPy's arrays had until version 2
 DEEPEST = 8  # levels of cells and structs
 
@@ -128,7 +129,8 @@ def _check_array(head: list[_Element], size: int, order: str) -> None:
             f"it holds an object, a function or a sparse array (class {array_class})"
         )
     count = len(head[1].content) // 4
-    if count > MOST_DIMENSIONS:
+    # without any, SciPy reads beyond its memory
+    if not FEWEST_DIMENSIONS <= count <= MOST_DIMENSIONS:
         raise UntrustedFile(f"it has an array of {count} dimensions")
     dimensions = struct.unpack_from(f"{order}{count}i", head[1].content)
     fields = _field_count(head, order) if array_class == STRUCT else 1

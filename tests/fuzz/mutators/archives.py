@@ -70,9 +70,15 @@ MEBIBYTE = 2**20
 
 
 def read_zip(content: bytes) -> Members:
-    """Return the members of an archive, in their order."""
+    """Return the members of an archive, in their order.
+
+    Raises ValueError for one that an earlier change has inflated.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return {info.filename: archive.read(info) for info in archive.infolist()}
+        infos = archive.infolist()
+        if max((info.file_size for info in infos), default=0) > 64 * MEBIBYTE:
+            raise ValueError("too large")
+        return {info.filename: archive.read(info) for info in infos}
 
 
 def write_zip(members: Mapping[str, bytes], *, compressed: bool = False) -> bytes:
@@ -269,7 +275,13 @@ def _with_header(content: bytes, header: str) -> bytes:
 
 
 def _load(content: bytes) -> Any:
-    return np.load(io.BytesIO(content), allow_pickle=False)
+    """Return an array. Raises ValueError for one that an earlier change has made huge."""
+    if len(content) > MEBIBYTE:
+        raise ValueError("too large")
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    if max(array.shape, default=0) > MEBIBYTE:
+        raise ValueError("too large")
+    return array
 
 
 def _save(array: Any) -> bytes:

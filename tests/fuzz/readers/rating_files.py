@@ -35,6 +35,8 @@ def make_samples(folder: Path) -> Sequence[Sample]:
         connection.execute("UPDATE fact SET value = 't' WHERE name = 'token'")
         connection.commit()
         connection.execute("PRAGMA journal_mode = DELETE")
+        # small pages: a small file, of which every byte may matter
+        connection.execute("PRAGMA page_size = 512")
         connection.execute("VACUUM")
     page = {
         "format": FORMAT,

@@ -306,6 +306,23 @@ def test_sizes_are_checked_before_memory_is_taken(
             read_basis(write(tmp_path / name, weight=W))
 
 
+def test_a_small_file_that_unpacks_to_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "zeros.npz"
+    np.savez_compressed(path, weight=np.zeros((400, UNITS), np.float32))
+    assert read_basis(path).directions == 400
+    monkeypatch.setenv("ND_MAX_UNPACKED", "5000")
+    with pytest.raises(BadInput, match=r"unpacks to .*ND_MAX_UNPACKED=8128"):
+        read_basis(path)
+    monkeypatch.setenv("ND_MAX_UNPACKED", "8128")
+    assert read_basis(path).directions == 400
+    # a file is never larger than the limit for what it holds as it is
+    monkeypatch.setenv("ND_MAX_UNPACKED", "10")
+    np.savez(path, weight=np.ones((400, UNITS), np.float32))
+    assert read_basis(path).directions == 400
+
+
 @pytest.mark.parametrize("name", ["a.npz", "a.safetensors"])
 def test_damaged_files(tmp_path: Path, name: str) -> None:
     write = npz if name.endswith("npz") else safetensors

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from nd_plugin.resuming.leftovers import remove_leftovers
 from nd_plugin.storage.holder import Holder
 from nd_plugin.storage.lock_file import alone
 
@@ -186,12 +186,9 @@ class TestLeftovers:
     """Beside a run there may be files of others: they stay, whatever is asked for."""
 
     def test_of_a_finished_run(self, run: Path, nd: Any, tmp_path: Path) -> None:
-        from nd_plugin.cli.checkpoints import remove_checkpoints
-
         partial = tmp_path / "run.partial"
         state = partial / "1-of-1"
         state.mkdir(parents=True)
-        np.savez(state / "state.npz", metadata=np.zeros(1))
         for name in ("0.maps", "1.values", ".state.npz.0123abcd.nd_draft"):
             (state / name).write_bytes(b"ours")
         elsewhere = tmp_path / "elsewhere"
@@ -209,19 +206,17 @@ class TestLeftovers:
             path.write_bytes(b"mine")
         (partial / "2-of-2").symlink_to(elsewhere)
         (state / "7.maps").symlink_to(elsewhere / "state.npz")
-        remove_checkpoints(tmp_path / "run")
+        remove_leftovers(tmp_path / "run", {})
         left = {path for path in partial.rglob("*") if path.is_file()}
         assert left >= mine and left - mine <= {state / "7.maps"}
         assert (elsewhere / "state.npz").read_bytes() == b"mine"
         assert (partial / "2-of-2").is_symlink()
 
     def test_a_folder_of_checkpoints_that_is_a_link(self, tmp_path: Path) -> None:
-        from nd_plugin.cli.checkpoints import remove_checkpoints
-
         (tmp_path / "mine/1-of-1").mkdir(parents=True)
         (tmp_path / "mine/1-of-1/0.maps").write_bytes(b"mine")
         (tmp_path / "run.partial").symlink_to(tmp_path / "mine")
-        remove_checkpoints(tmp_path / "run")
+        remove_leftovers(tmp_path / "run", {})
         assert (tmp_path / "mine/1-of-1/0.maps").exists()
 
     @pytest.mark.parametrize(
@@ -256,3 +251,16 @@ class TestLeftovers:
         assert done.returncode in (1, 2), done.stderr
         for name in files:
             assert (tmp_path / "place" / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["a" * 5000, f"{LONG}:{LONG}", f"{LONG}.onnx"])
+def test_a_model_and_concepts_with_long_names(nd: Any, text: str) -> None:
+    """The default folder of the run is named after them."""
+    for arguments in (
+        (text, "-c", "shapes"),
+        ("nowhere:net", "-c", f"masks:{text}"),
+    ):
+        done = nd("dissect", *arguments, "-l", "1")
+        # 1: what opens the concepts has failed, and says so
+        assert done.returncode in (1, 2), done.stderr
+        assert done.stderr.startswith("nd: ")

@@ -155,7 +155,11 @@ def test_ctrl_c_leaves_nothing_half_written(
             raise
     assert process.returncode == 130, stderr
     assert "nd: interrupted" in stderr and "Traceback" not in stderr
-    assert stdout == "" and list(tmp_path.iterdir()) == []
+    assert stdout == "" and not (tmp_path / "run").exists()
+    # a whole checkpoint, where the first batch had begun
+    partial = tmp_path / "run.partial"
+    has_state = (partial / "1-of-1" / "state.npz").is_file()
+    assert list(tmp_path.iterdir()) == [partial] * has_state
 
 
 def interruptible() -> None:

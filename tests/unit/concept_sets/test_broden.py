@@ -16,7 +16,9 @@ import reference
 from PIL import Image
 from spawned import Annotations
 from torch.utils.data import DataLoader
+from written_sets import write_broden
 
+from nd_broden.reader import Broden
 from nd_plugin import (
     Annotation,
     Concept,
@@ -625,6 +627,31 @@ def test_another_index(tmp_path: Path) -> None:
     )
     with pytest.raises(ConceptSetInvalid, match=r"no none\.csv in"):
         open_concepts(f"broden:{tmp_path}?index=none.csv")
+
+
+@pytest.mark.parametrize("path", ["images/3.bmp", "images/3_object.png"])
+def test_sizes_of_images_and_masks_are_part_of_the_fingerprint(
+    tmp_path: Path, path: str
+) -> None:
+    text = write_broden(tmp_path)
+    before = open_concepts(text).identity
+    assert open_concepts(text).identity == before
+    file = tmp_path / path
+    content = file.read_bytes()
+    file.write_bytes(content + b"\0")
+    assert open_concepts(text).identity.fingerprint != before.fingerprint
+    file.unlink()
+    assert open_concepts(text).identity.fingerprint != before.fingerprint
+    file.write_bytes(content)
+    assert open_concepts(text).identity == before
+
+
+def test_the_files_of_an_image_are_it_and_its_masks(tmp_path: Path) -> None:
+    concepts = Broden(str(write_broden(tmp_path)).removeprefix("broden:"))
+    assert concepts.files(3) == [
+        tmp_path / "images" / "3.bmp",
+        tmp_path / "images" / "3_object.png",
+    ]
 
 
 def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:

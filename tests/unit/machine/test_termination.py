@@ -92,3 +92,66 @@ def test_a_worker_ends_by_its_first_process_only() -> None:
         process.terminate()
         process.join()
         assert process.exitcode == 0
+
+
+REQUESTS = [signal.Signals(number) for number in termination.REQUESTS]
+
+
+@pytest.mark.parametrize("number", REQUESTS)
+def test_each_signal_has_its_exit_code(number: signal.Signals) -> None:
+    with pytest.raises(termination.Terminated) as raised, termination.handled():
+        os.kill(os.getpid(), number)
+    assert raised.value.exit_code == 128 + number
+    assert isinstance(raised.value, KeyboardInterrupt) == (number == signal.SIGINT)
+
+
+@pytest.mark.skipif(termination.SIGHUP is None, reason="no terminals hang up here")
+def test_a_terminal_that_hangs_up_tells_twice() -> None:
+    """By itself and by its shell; a scheduler may end the process meanwhile."""
+    assert termination.SIGHUP is not None
+    with termination.handled(), termination.postponed():
+        for number in (termination.SIGHUP, termination.SIGHUP, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        with pytest.raises(termination.Terminated, match="hung up"):
+            termination.grant_request()
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    earlier = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with termination.handled():
+            terminate_this_process()
+            assert not termination.is_requested()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+
+
+@pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="the system has no timer here"
+)
+def test_a_batch_that_takes_too_long_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(termination, "SECONDS_TO_SAVE", 0.1)
+    with (
+        pytest.raises(termination.Terminated),
+        termination.handled(),
+        termination.postponed(),
+    ):
+        terminate_this_process()
+        time.sleep(600)
+
+
+def test_saving_takes_the_time_that_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(termination, "SECONDS_TO_SAVE", 0.05)
+    with termination.handled(), termination.postponed():
+        with termination.saving():
+            terminate_this_process()
+            time.sleep(0.3)
+            assert termination.is_requested() and not termination.is_due()
+        assert termination.is_due()
+        with pytest.raises(termination.Terminated):
+            time.sleep(600)

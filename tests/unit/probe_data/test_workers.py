@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import torch
 from noise_set import Noise, feed
 from PIL import Image
 
-from nd_plugin import Preprocess, Settings
+from nd_plugin import Preprocess, RunFailed, Settings
+from nd_plugin.machine.forked_workers import can_fork
 from nd_plugin.probe_data import workers
 from nd_plugin.probe_data.batches import Feed, batch_bytes
 
@@ -215,3 +217,37 @@ def test_a_worker_has_one_thread_and_leaves_cuda_alone() -> None:
             assert batch.pixels.unique().tolist() == [1]
     finally:
         torch.set_num_threads(earlier)
+
+
+class Signalled(Noise):
+    """Images whose decoding gets the signals of a terminal."""
+
+    def image(self, index: int) -> Image.Image:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGHUP)
+        return super().image(index)
+
+
+@pytest.mark.skipif(not can_fork(), reason="signals are those of POSIX")
+def test_the_signals_of_a_terminal_are_for_the_first_process() -> None:
+    batches = list(feed(Signalled(), workers=2).batches(annotated=False))
+    assert sum(len(batch.indices) for batch in batches) == 7
+
+
+def test_a_library_leaves_signals_to_its_user() -> None:
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    earlier = [signal.getsignal(number) for number in numbers]
+    for _ in feed(Noise(), workers=1).batches(annotated=True):
+        assert [signal.getsignal(number) for number in numbers] == earlier
+
+
+def test_a_failure_of_a_worker_is_an_error_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError("no memory for a batch")
+
+    monkeypatch.setattr("nd_plugin.probe_data.batch.PackedBatch.of", fail)
+    message = r"data-loading workers failed \(MemoryError: no memory for a batch\); use fewer"
+    with pytest.raises(RunFailed, match=message):
+        list(feed(Noise(), workers=1).batches(annotated=False))

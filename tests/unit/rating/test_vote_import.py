@@ -58,6 +58,18 @@ def test_a_clock_that_is_wrong_cannot_outrun_later_votes(tmp_path: Path) -> None
         (
             {
                 "votes": [
+                    {
+                        "question": "q1",
+                        "answer": "yes",
+                        "time": "9999-12-31T23:59:59-23:59",
+                    }
+                ]
+            },
+            "vote 1: '9999-12-31T23:59:59-23:59' is no time in ISO 8601",
+        ),
+        (
+            {
+                "votes": [
                     {"question": "q1", "answer": "maybe", "time": "2026-01-01"}
                 ]
             },

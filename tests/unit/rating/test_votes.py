@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,6 +166,47 @@ def test_a_damaged_file_is_refused(votes: VoteFile) -> None:
     connection.close()
     with pytest.raises(RunInvalid, match="is damaged: it has no token"):
         _ = votes.token
+
+
+@pytest.mark.parametrize(
+    ("command", "damage"),
+    [
+        (
+            "UPDATE chosen SET probability = x'00'",
+            "the table 'chosen' holds values",
+        ),
+        (
+            "UPDATE vote SET time = x'ff'",
+            "the table 'vote' holds values of another",
+        ),
+        ("ALTER TABLE note ADD COLUMN x", "its tables are not those of votes"),
+        ("DROP TABLE change", "its tables are not those of votes"),
+    ],
+)
+def test_impossible_content_is_refused_when_the_file_is_opened(
+    votes: VoteFile, asked: list[str], command: str, damage: str
+) -> None:
+    votes.save([vote("ann", asked[0], True)])
+    with closing(sqlite3.connect(votes.path)) as connection:
+        connection.execute(command)
+        connection.commit()
+    with pytest.raises(RunInvalid, match=damage):
+        VoteFile.open(votes.path)
+
+
+def test_a_damaged_index_is_refused(votes: VoteFile, asked: list[str]) -> None:
+    votes.save([vote("ann", asked[0], True)])
+    with closing(sqlite3.connect(votes.path)) as connection:
+        # the index of raters' names becomes that of their numbers
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master "
+            "WHERE name = 'sqlite_autoindex_stratum_1') "
+            "WHERE name = 'sqlite_autoindex_rater_1'"
+        )
+        connection.commit()
+    with pytest.raises(RunInvalid, match=r"is damaged|cannot be read"):
+        VoteFile.open(votes.path)
 
 
 def test_many_threads_lose_nothing(votes: VoteFile, asked: list[str]) -> None:

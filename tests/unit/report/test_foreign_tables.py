@@ -219,6 +219,14 @@ class TestUntrustedMatlab:
         with pytest.raises(RunInvalid, match=f"sparse array .class {array_class}."):
             read_foreign_result(path)
 
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_an_array_of_too_few_dimensions(
+        self, tmp_path: Path, count: int
+    ) -> None:
+        path = write_matlab(tmp_path / "s.mat", array(6, (1,) * count))
+        with pytest.raises(RunInvalid, match=f"has an array of {count} dimensions"):
+            read_foreign_result(path)
+
     def test_an_array_of_too_many_dimensions(self, tmp_path: Path) -> None:
         path = write_matlab(tmp_path / "s.mat", array(6, (1,) * 1000))
         with pytest.raises(RunInvalid, match="has an array of 1000 dimensions"):

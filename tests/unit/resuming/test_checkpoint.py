@@ -32,6 +32,7 @@ from nd_plugin import (
     LayerDissection,
     ModelOptions,
     NonFiniteActivation,
+    NotSaved,
     Preprocess,
     RunInvalid,
     Settings,
@@ -40,7 +41,7 @@ from nd_plugin import (
     open_model,
 )
 from nd_plugin.candidates.map_file import CandidateFile
-from nd_plugin.cli.dissect import RunOptions
+from nd_plugin.cli.checkpoints import RunOptions
 from nd_plugin.cli.dissect import dissect as dissect_command
 from nd_plugin.engine.report_data import collected
 from nd_plugin.engine.run import open_run, run
@@ -480,7 +481,7 @@ def test_a_damaged_state_is_refused(attempts: Attempts, kind: str) -> None:
     path.write_bytes(damaged(path.read_bytes())[kind])
     with pytest.raises(
         RunInvalid,
-        match="has format 4, but this nd_plugin reads 3"
+        match="has format 5, but this nd_plugin reads 4"
         if kind == "of another format"
         else "damaged",
     ) as error:
@@ -1030,6 +1031,17 @@ class TestHandOver:
         attempts.interrupted(BATCHES)
         (tmp_path / "link").symlink_to(attempts.folder.parent)
         attempts.keeping().hand_over(tmp_path / "link" / attempts.folder.name)
+        assert (attempts.folder / STATE).is_file()
+
+    def test_files_of_others_are_not_replaced(
+        self, attempts: Attempts, tmp_path: Path
+    ) -> None:
+        attempts.interrupted(BATCHES)
+        (tmp_path / "shard").mkdir()
+        (tmp_path / "shard" / "thesis.tex").write_text("mine")
+        with pytest.raises(NotSaved, match="holds other things than a run"):
+            attempts.keeping().hand_over(tmp_path / "shard")
+        assert (tmp_path / "shard" / "thesis.tex").read_text() == "mine"
         assert (attempts.folder / STATE).is_file()
 
     def test_a_lock_of_the_next_process_is_not_removed(

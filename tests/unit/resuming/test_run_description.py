@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nd_plugin import BadInput
-from nd_plugin.resuming.run_description import check_same
+from nd_plugin.resuming.run_identity.run_description import check_same
 
 STORED: dict[str, Any] = {
     "model": {"name": "net", "source": "here", "fingerprint": "abc"},

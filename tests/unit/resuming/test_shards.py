@@ -29,6 +29,7 @@ from nd_plugin import (
     open_model,
 )
 from nd_plugin.cli import dissect
+from nd_plugin.cli.checkpoints import RunOptions
 from nd_plugin.engine.part_run import Progress, silent
 from nd_plugin.engine.run import observe, run
 from nd_plugin.probe_data.batches import Feed
@@ -570,9 +571,7 @@ class TestCommands:
     """What `nd dissect --shard` and `nd merge` do, in this process."""
 
     def dissect(self, folder: Path, shard: str | None, **how: Any) -> None:
-        work = dissect.RunOptions(
-            BATCH, 0, resume=how.pop("resume", False), shard=shard
-        )
+        work = RunOptions(BATCH, 0, resume=how.pop("resume", False), shard=shard)
         options = {
             "options": ModelOptions("cpu"),
             "settings": Settings(0.05),
@@ -660,6 +659,17 @@ class TestCommands:
         self.dissect(tmp_path / "2", "2/2")
         self.merge([tmp_path / "1", tmp_path / "2"], tmp_path / "merged")
         assert len(run_folder.load_run(tmp_path / "merged")) == 1
+
+    def test_resuming_a_shard_does_not_replace_those_of_several_processes(
+        self, tmp_path: Path
+    ) -> None:
+        """Two processes wrote into the folder that one is to resume in."""
+        self.dissect(tmp_path / "1", "1/2")
+        (tmp_path / "both").mkdir()
+        (tmp_path / "1").rename(tmp_path / "both" / "1-of-2")
+        with pytest.raises(BadInput, match="exists already"):
+            self.dissect(tmp_path / "both", "1/2", resume=True)
+        assert (tmp_path / "both" / "1-of-2" / STATE).is_file()
 
     def test_a_finished_shard_is_not_run_again_by_resume(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

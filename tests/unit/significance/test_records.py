@@ -111,7 +111,10 @@ class TestStorage:
             ({"fold_pixels": -1}, "fold_pixels has a negative number"),
             ({"fold_gaps": 0}, "fold_gaps do not lead through pairs up to 60"),
             ({"fold_gaps": 100}, "fold_gaps do not lead through pairs up to 60"),
-            ({"fold_gaps": "too far"}, "fold_gaps do not lead through pairs up to 60"),
+            (
+                {"fold_gaps": "too far"},
+                "fold_gaps do not lead through pairs up to 60",
+            ),
             ({"fold_gaps": 0.5}, r"fold_gaps is float64\("),
             ({"fold_gaps": "first"}, r"fold_gaps is uint8\(\), where integers"),
             ({"fold_unit_area": "first"}, r"fold_unit_area is int64\(5, 2\)"),

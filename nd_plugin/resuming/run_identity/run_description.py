@@ -7,7 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nd_plugin.contracts.provenance import Provenance, Settings
+from nd_plugin.contracts.provenance import (
+    Identity,
+    ModelTraits,
+    Provenance,
+    Settings,
+)
 from nd_plugin.errors import BadInput
 from nd_plugin.probe_data.batches import Feed
 
@@ -23,8 +28,9 @@ def describe(
 ) -> dict[str, Any]:
     """Describe everything that decides the numbers of a part, as plain values."""
     return {
-        "model": asdict(run_provenance.model),
+        **describe_model(run_provenance.model, run_provenance.traits),
         "concept set": asdict(run_provenance.concept_set),
+        "contents": run_provenance.contents,
         "layers": list(layers),
         "settings": {
             **plain_settings(feed.settings),
@@ -41,13 +47,26 @@ def describe(
     }
 
 
+def describe_model(identity: Identity, traits: ModelTraits) -> dict[str, Any]:
+    """Describe a model: its weights, its traits, and what it gives for images of noise."""
+    return {
+        "model": {
+            **asdict(identity),
+            "spec": traits.spec,
+            "structure": traits.structure,
+        },
+        "noise": {"images": traits.noise, "sums": dict(traits.sums)},
+    }
+
+
 def plain_settings(settings: Settings) -> dict[str, Any]:
-    """Return settings as plain values.
+    """Return settings as plain values, without ``verify_data``, whose outcome is compared.
 
     Those of folds and permutations are left out of a run without these: earlier versions have not
     described them, and a seed alone decides nothing.
     """
     described = asdict(settings)
+    del described["verify_data"]
     if not settings.is_by_image:
         for name in SIGNIFICANCE_SETTINGS:
             del described[name]
@@ -65,14 +84,20 @@ def check_same(
 
     Raises BadInput that names ``subject`` and the first difference.
     """
-    # JSON has lists where Python has tuples
-    as_stored = json.loads(json.dumps(requested))
-    for path, stored_value, requested_value in _differences(stored, as_stored):
+    for path, stored_value, requested_value in _differences(
+        stored, as_stored(requested)
+    ):
         if not set(path) & set(ignored):
             name = ".".join(path)
             raise BadInput(
                 f"{subject} differs in {name}: {stored_value!r}, not {requested_value!r}"
             )
+
+
+def as_stored(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description as JSON holds it, which has lists where Python has tuples."""
+    stored: dict[str, Any] = json.loads(json.dumps(description))
+    return stored
 
 
 def _differences(
