@@ -49,7 +49,9 @@ def check_significance(
         stated = getattr(settings, name)
         # results made by hand may say nothing of them
         if stated and count not in (0, stated):
-            raise ValueError(f"it has {count} {name}, and its settings say {stated}")
+            raise ValueError(
+                f"it has {count} {name}, and its settings say {stated}"
+            )
     if chance is not None and chance.fixed_images > len(fields["image_names"]):
         raise ValueError("chance_fixed_images are more than the images")
 
