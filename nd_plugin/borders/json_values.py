@@ -143,6 +143,9 @@ def read_list(kind: Any, value: Any, place: str) -> list[Any]:
     """Return a list of JSON, each item of it as a type. Raises ValueError."""
     if not isinstance(value, list):
         raise _wrong(value, place, "a list")
+    # names of many images: no place of each is put into words
+    if kind is str and all(type(item) is str for item in value):
+        return value
     return [
         read_value(kind, item, f"{place}[{index}]")
         for index, item in enumerate(value)
