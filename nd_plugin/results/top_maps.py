@@ -69,8 +69,11 @@ class TopMaps:
 
         dense = np.stack([self.dense(unit, rank) for rank in ranks])
         maps = finite(torch.from_numpy(dense))
+        # torch refuses a number beyond the type of the maps, which no map exceeds either
+        limits = torch.finfo(maps.dtype)
+        within_type = min(max(threshold, limits.min), limits.max)
         thresholds = torch.full(
-            (len(ranks),), threshold, dtype=maps.dtype, device="cpu"
+            (len(ranks),), within_type, dtype=maps.dtype, device="cpu"
         )
         grid = MaskGrid(self.geometry, self.image_size, size)
         pixels = masks.reshape(len(ranks), -1)

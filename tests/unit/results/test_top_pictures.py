@@ -98,6 +98,16 @@ class TestRecord:
         ):
             pictured.activation_mask(5, 0)
 
+    def test_a_threshold_beyond_the_type_of_the_maps(
+        self, pictured: Dissection
+    ) -> None:
+        pictures = pictures_of(pictured)
+        assert pictures.maps.values.dtype == np.float32
+        mask = pictures.mask(0, 0, 1e300)
+        assert mask is not None and not mask.any()
+        mask = pictures.mask(0, 0, -1e300)
+        assert mask is not None and mask.all()
+
     def test_an_image_without_readable_annotation(
         self, pictured: Dissection
     ) -> None:
