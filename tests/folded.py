@@ -40,6 +40,8 @@ def folded(dissection: Dissection, overlaps: Integers) -> Dissection:
         category_pixels=None,
         dead=np.zeros(units, bool),
         sparse=np.zeros(units, bool),
+        # as many images as have the category
+        image_names=tuple(f"{index}.jpg" for index in range(max(folds, 4))),
         top_images=np.array([[1, 0, 3]] * units),
         top_activations=np.array([[2.0, 1.0, 0.5]] * units),
         folds=counts,
