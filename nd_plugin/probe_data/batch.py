@@ -25,6 +25,10 @@ from nd_plugin.probe_data.packing import PackedTensors, SharedSlots
 from nd_plugin.probe_data.remarks import Remarks
 
 
+class WorkerTraceback(Exception):
+    """Traceback of an exception in a worker process, as text."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Readable images of a batch, and reasons why others were skipped."""
@@ -112,9 +116,12 @@ class Batch:
 
     def checked(self) -> Batch:
         """Return the batch. Raises the failure of one of its items."""
-        if self.failure is not None:
-            raise self.failure
-        return self
+        if self.failure is None:
+            return self
+        # a cause does not cross from a worker process, notes do
+        notes = getattr(self.failure, "__notes__", ())
+        cause = self.failure.__cause__ or WorkerTraceback("".join(notes))
+        raise self.failure from cause
 
     @property
     def tensors(self) -> list[Tensor]:

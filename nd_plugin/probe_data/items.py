@@ -111,13 +111,33 @@ class ItemDecoder(Dataset[Item]):
         """Return the item without its image or annotation, and why. Raises signals as they are."""
         if not is_failure(error):
             raise error
-        name = self.concepts.name(item.image)
-        failure = _failure(f"the {part} of {name}", error)
-        if failure is not None:
-            # all that reaches the first process of where it was raised
-            failure.add_note("".join(traceback.format_exception(error)))
-            return replace(item, failure=failure)
-        return replace(item, skipped=Skipped(name, part, reason_of(error)))
+        failure = self._failure(item.image, part, error)
+        if failure is None:
+            name = self.concepts.name(item.image)
+            return replace(item, skipped=Skipped(name, part, reason_of(error)))
+        if failure is not error:
+            failure.__cause__ = error
+        # all that reaches the first process of where it was raised
+        failure.add_note("".join(traceback.format_exception(error)))
+        return replace(item, failure=failure)
+
+    def _failure(
+        self, image: int, part: str, error: BaseException
+    ) -> NDError | None:
+        """Return the error that stops the run; None for an exception of the image's own."""
+        if isinstance(error, PluginFailed):
+            # perhaps because images have no names
+            return error
+        place = f"the {part} of {self.concepts.name(image)}"
+        if isinstance(error, ConceptSetInvalid):
+            return ConceptSetInvalid(f"{place}: {error}")
+        if isinstance(error, RunFailed) and not isinstance(error, Unreadable):
+            return RunFailed(f"{place}: {error}")
+        if not isinstance(error, Exception):
+            return RunFailed(
+                f"the concept set failed in {place}: {describe_error(error)}"
+            )
+        return None
 
     def _add_picture(self, item: Item) -> Item:
         """Read the image; resize it for the model and for reports, as far as these are needed."""
@@ -157,21 +177,6 @@ class ItemDecoder(Dataset[Item]):
                 self.concepts.name(item.image), annotation.remarks
             ),
         )
-
-
-def _failure(place: str, error: BaseException) -> NDError | None:
-    """Return the error that stops the run; None for an exception of the image's own."""
-    if isinstance(error, PluginFailed):
-        return error
-    if isinstance(error, ConceptSetInvalid):
-        return ConceptSetInvalid(f"{place}: {error}")
-    if isinstance(error, RunFailed) and not isinstance(error, Unreadable):
-        return RunFailed(f"{place}: {error}")
-    if not isinstance(error, Exception):
-        return RunFailed(
-            f"the concept set failed in {place}: {describe_error(error)}"
-        )
-    return None
 
 
 def mask_size(

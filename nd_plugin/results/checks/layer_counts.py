@@ -46,9 +46,11 @@ def check_significance(
     fold_count = 0 if folds is None else folds.folds
     permutations = 0 if chance is None else chance.permutations
     for name, count in (("folds", fold_count), ("permutations", permutations)):
-        if count not in (0, getattr(settings, name)):
+        stated = getattr(settings, name)
+        # results made by hand may say nothing of them
+        if stated and count not in (0, stated):
             raise ValueError(
-                f"it has {count} {name}, and its settings say {getattr(settings, name)}"
+                f"it has {count} {name}, and its settings say {stated}"
             )
     if chance is not None and chance.fixed_images > len(fields["image_names"]):
         raise ValueError("chance_fixed_images are more than the images")

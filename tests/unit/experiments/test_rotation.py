@@ -220,7 +220,7 @@ def test_damaged_studies(study: RotationStudy, tmp_path: Path) -> None:
     path = folder / "rotation.json"
     content = json.loads(path.read_text())
     for change, message in (
-        ({"own_layer": "none"}, "damaged: KeyError"),
+        ({"own_layer": "none"}, "damaged: none is missing"),
         ({"format": 9}, "of format 9"),
         ({"rotated_layers": 3}, "damaged: TypeError"),
     ):
