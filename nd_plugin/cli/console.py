@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import itertools
 import os
@@ -20,13 +21,14 @@ from rich.text import Text
 
 from nd_plugin.borders.printable import Printable, printable
 from nd_plugin.captum_api.progress import StageProgress
-from nd_plugin.errors import NDError, NotSaved, RunFailed
+from nd_plugin.errors import BadInput, NDError, NotSaved, RunFailed
 from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.machine import termination
 from nd_plugin.report.json_text import document_text, error_content, is_usage_error
 from nd_plugin.shell import characters, leftover_threads, lost_streams, messages
 from nd_plugin.shell.narrow import FittingTable, TableOfNames
 
+SHOWN_OF_A_NAME = 60  # characters
 INTERRUPTED = 130  # exit code that typer gives to Ctrl-C
 PIPED_WIDTH = 100  # columns where the output goes to a file or another program
 UNFOLDED_WIDTH = 10_000  # columns: wider than any table
@@ -245,11 +247,25 @@ def _exit_with_code(command: Callable[..., Any]) -> None:
         )
         sys.exit(RunFailed.exit_code)
     except Exception as error:
+        _exit_for_long_name(error)
         if not is_usage_error(error):
             raise
         content = error_content(error)["error"]
         say(f"nd: {content['message']}", "red")
         sys.exit(content["exit_code"])
+
+
+def _exit_for_long_name(error: Exception) -> None:
+    """Exit where a text of the command line is too long for a name of a file.
+
+    Any text may be looked up as a path, and Python's own questions about paths raise then.
+    """
+    if not isinstance(error, OSError) or error.errno != errno.ENAMETOOLONG:
+        return
+    name = str(error.filename)
+    shown = f"{name[:SHOWN_OF_A_NAME]}…" if len(name) > SHOWN_OF_A_NAME else name
+    say(f"nd: {shown!r} is too long for the name of a file; shorten it", "red")
+    sys.exit(BadInput.exit_code)
 
 
 def _asks_for_json(arguments: list[str]) -> bool:

@@ -168,6 +168,10 @@ def _check_statistics(
         raise ValueError(f"it has {count} top images of {top.count}")
     if bool(((top.images < 0) | (top.images >= part.images)).any()):
         raise ValueError("top_images has an image out of range")
+    # plus infinity has stopped the run that would have seen it
+    is_highest = top.activations <= statistics.highest[:, None]
+    if bool(statistics.highest.isposinf().any()) or not bool(is_highest.all()):
+        raise ValueError("highest or top_activations has a number out of range")
 
 
 def _check_bound(bound: LowerBound, units: int, part: DescribedPart) -> None:

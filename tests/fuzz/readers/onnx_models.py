@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -129,6 +130,8 @@ def make_samples(folder: Path) -> Sequence[Sample]:
 
 def read(folder: Path, random: Random) -> Numbers:
     """Open a model, list its layers, and dissect one of them."""
+    # loops without end are ended, and by default late
+    os.environ["ND_ONNX_TIME_LIMIT"] = "2"
     model = open_model(str(folder / "net.onnx"), ModelOptions(device="cpu"))
     preprocess = model.preprocess.changed({"size": (SIZE, SIZE)})
     described = model.layers(preprocess.size)

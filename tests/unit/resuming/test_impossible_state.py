@@ -193,6 +193,9 @@ def shifted(array: np.ndarray) -> np.ndarray:
     ("name", "change"),
     [
         ("0/highest", lambda a: a * np.nan),
+        ("0/highest", lambda a: np.full_like(a, np.inf)),
+        ("0/top_activations", lambda a: np.full_like(a, np.inf)),
+        ("0/top_activations", shifted),
         ("0/level", lambda a: a * np.nan),
         ("0/level", lambda a: np.full_like(a, np.inf)),
         ("0/nonzero", shifted),

@@ -1,0 +1,28 @@
+"""Texts of the command line that are too long for a name of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", LONG),
+        ("compare", LONG, LONG),
+        ("concepts", LONG),
+        ("unit", LONG, "0"),
+        ("dissect", "networks:ResNet18", "-l", "layer1", "-c", LONG, "--json"),
+    ],
+)
+def test_they_are_refused(
+    nd: Callable[..., Any], arguments: tuple[str, ...]
+) -> None:
+    done = nd(*arguments)
+    assert done.returncode == 2
+    assert "xxx" in done.stderr and "Traceback" not in done.stderr
