@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,18 @@ MOST_SCENES = 400  # up to 1 MB each
 SETS: dict[tuple[object, ...], Shapes] = {}  # by images, size and seed
 draw_scene = Shapes._draw
 REPOSITORY = Path(__file__).parent.parent
+
+
+def pytest_configure() -> None:
+    """Handle the signals that tests send, though this process was started to ignore them.
+
+    A shell's ``command &`` and nohup do so, and programs that tests start would inherit it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) is signal.SIG_IGN:
+        signal.signal(hang_up, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

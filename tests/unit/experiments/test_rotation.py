@@ -335,7 +335,12 @@ def test_studies_of_different_concept_sets_in_one_figure(
     """All categories are drawn, though the first study does not know them all."""
     categories = tuple(f"other {name}" for name in study.own.categories)
     own = replace(study, rotated={}, bases={})
-    other = replace(own, own=replace(own.own, categories=categories))
+    concepts = tuple(
+        replace(concept, category=f"other {concept.category}")
+        for concept in own.own.concepts
+    )
+    renamed = replace(own.own, categories=categories, concepts=concepts)
+    other = replace(own, own=renamed)
     try:
         axes = draw("complete", [own, other])
         unique = own.own.unique_detectors

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -406,7 +409,7 @@ def short_limit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-@pytest.mark.parametrize("inner", ["Abs", "nothing", "within a Loop"])
+@pytest.mark.parametrize("inner", ["Abs", "within a Loop"])
 def test_a_loop_without_end_is_an_error_with_the_remedy(
     inner: str, tmp_path: Path, short_limit: None
 ) -> None:
@@ -417,6 +420,25 @@ def test_a_loop_without_end_is_an_error_with_the_remedy(
     assert isinstance(caught.value, ModelFailed)
     assert "did not end within 0.5 s" in str(caught.value)
     assert f"{VARIABLE}=SECONDS allows more" in str(caught.value)
+
+
+def test_a_loop_with_an_empty_body_is_left_behind(tmp_path: Path) -> None:
+    """Nothing ends it but the end of its process, which it must not hold."""
+    model = network(tmp_path)
+    endless("nothing")(model)
+    path = tmp_path / "empty.onnx"
+    path.write_bytes(model.SerializeToString())
+    command = [sys.executable, "-m", "nd_plugin", "layers", str(path)]
+    finished = subprocess.run(
+        command,
+        env=os.environ | {VARIABLE: "0.5"},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=600,
+    )
+    assert finished.returncode == 1, finished.stderr
+    assert "did not end within 0.5 s" in finished.stderr
+    assert f"{VARIABLE}=SECONDS allows more" in finished.stderr
 
 
 def test_a_loop_of_constants_is_ended_too(
