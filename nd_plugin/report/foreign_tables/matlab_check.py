@@ -31,6 +31,8 @@ NUMERIC = range(6, 16)  # double to uint64
 # fields' names, and these
 HEAD = 5
 MOST_BYTES = 2**26  # of a file, and of what it unpacks to
+# flags beside an array's class, of numbers and texts that are read
+GLOBAL, LOGICAL = 0x400, 0x200
 FEWEST_DIMENSIONS = 2  # of MATLAB's arrays
 MOST_DIMENSIONS = 32  # as NumPy's arrays had until version 2
 DEEPEST = 8  # levels of cells and structs
@@ -127,6 +129,11 @@ def _check_array(head: list[_Element], size: int, order: str) -> None:
     if array_class not in (CELL, STRUCT, CHAR, *NUMERIC):
         raise UntrustedFile(
             f"it holds an object, a function or a sparse array (class {array_class})"
+        )
+    # SciPy believes that complex numbers have a second part, and reads beyond its memory
+    if flags & ~(0xFF | LOGICAL | GLOBAL):
+        raise UntrustedFile(
+            f"it holds complex numbers, or an array with the unknown flags {flags:#x}"
         )
     count = len(head[1].content) // 4
     # without any, SciPy reads beyond its memory

@@ -219,6 +219,14 @@ class TestUntrustedMatlab:
         with pytest.raises(RunInvalid, match=f"sparse array .class {array_class}."):
             read_foreign_result(path)
 
+    @pytest.mark.parametrize("flags", [0x800, 0x100, 0xFF00])
+    def test_complex_numbers_and_unknown_flags(
+        self, tmp_path: Path, flags: int
+    ) -> None:
+        path = write_matlab(tmp_path / "s.mat", array(6 | flags, (1, 1)))
+        with pytest.raises(RunInvalid, match=r"complex numbers, or an array with"):
+            read_foreign_result(path)
+
     @pytest.mark.parametrize("count", [0, 1])
     def test_an_array_of_too_few_dimensions(
         self, tmp_path: Path, count: int
