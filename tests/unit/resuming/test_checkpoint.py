@@ -1039,7 +1039,7 @@ class TestHandOver:
         attempts.interrupted(BATCHES)
         (tmp_path / "shard").mkdir()
         (tmp_path / "shard" / "thesis.tex").write_text("mine")
-        with pytest.raises(NotSaved, match="holds other things than a run"):
+        with pytest.raises(NotSaved, match="it holds something other than such a"):
             attempts.keeping().hand_over(tmp_path / "shard")
         assert (tmp_path / "shard" / "thesis.tex").read_text() == "mine"
         assert (attempts.folder / STATE).is_file()

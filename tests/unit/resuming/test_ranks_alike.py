@@ -20,6 +20,8 @@ from nd_plugin.resuming.checkpoint import CheckpointFolder
 class Other(SingleProcess):
     """Group of two, the second of which says what the first says, but for one value."""
 
+    size = 2
+
     def __init__(self, **changed: Any) -> None:
         self.changed = changed
 
@@ -45,9 +47,9 @@ def open_beside(group: SingleProcess, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "difference"),
     [
-        ("layers", ["far"], "layers: ['near'], not ['far']"),
-        ("images", 5, "images: 4, not 5"),
-        ("batch size", 3, "batch size: 2, not 3"),
+        ("layers", ["far"], "layers: ['far'], not ['near']"),
+        ("images", 5, "images: 5, not 4"),
+        ("batch size", 3, "batch size: 3, not 2"),
     ],
 )
 def test_other_work_is_refused(
