@@ -9,7 +9,6 @@ import itertools
 import mmap
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -66,14 +65,12 @@ WAYS: dict[str, Callable[[], Any]] = {
     "SIGSEGV": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "exit 3": lambda: os._exit(3),
     "exit 0": lambda: os._exit(0),
-    "sys.exit": lambda: sys.exit(4),
 }
 CAUSES = {
     "SIGKILL": "(exit code -9), most likely out of memory",
     "SIGSEGV": "(exit code -11), by SIGSEGV, in native code such as a decoder",
     "exit 3": "(exit code 3), ended by a concept set or a library",
     "exit 0": "(exit code 0), ended by a concept set or a library",
-    "sys.exit": "(exit code 4), ended by a concept set or a library",
 }
 
 
