@@ -90,8 +90,10 @@ def recorded_run(
 ) -> tuple[recording.Recorder, str]:
     """Dissect layers of a file on the command line: the maps of the run, and its report."""
     recorder = recording.Recorder(images)
-    with open_model(str(path)).probe(layers, size) as probe:
-        kind: Any = type(probe)
+    guarded: Any
+    with open_model(str(path)).probe(layers, size) as guarded:
+        # the plugin's own class, behind the host's guard
+        kind: Any = type(guarded._target)
     chosen = [argument for layer in layers for argument in ("-l", layer)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
