@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from fuzz.cases import Mutation, Numbers, Reader, Sample, read_files
+from fuzz.cases import Numbers, Reader, Sample, read_files, repaired
 from fuzz.mutators.archives import STATES, change_picture
 from fuzz.mutators.json_values import JSON
 from made_folds import with_error_bars
@@ -222,7 +222,7 @@ def _impossible(arrays: dict[str, Any], content: dict[str, Any]) -> str:
     return ""
 
 
-PICTURES = (*STATES, Mutation(change_picture, repairs=True, weight=40))
+PICTURES = (*STATES, *repaired({change_picture: 40}))
 RUNS = Reader(
     "runs",
     make_samples,
