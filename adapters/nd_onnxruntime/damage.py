@@ -132,18 +132,17 @@ def tensor_problem(tensor: TensorProto) -> str:
     """Return what is wrong with the size of a tensor; "" for nothing. Numbers are not read."""
     if any(length < 0 for length in tensor.dims):
         return "has a negative length"
-    item_bytes = BYTES_OF_TYPE.get(tensor.data_type)
+    expected_bytes = bytes_of(tensor)
     is_external = tensor.data_location == TensorProto.EXTERNAL
-    if item_bytes is None or is_external:
+    if expected_bytes is None or is_external:
         # packed numbers and texts; external data are checked where their file is
         return ""
-    count = prod(tensor.dims)
     byte_count = len(tensor.raw_data)
     if byte_count:
-        expected = count * item_bytes
-        return _difference(byte_count, expected, "bytes")
+        return _difference(byte_count, expected_bytes, "bytes")
     parts = 2 if tensor.data_type in COMPLEX else 1
-    return _difference(_stored_numbers(tensor), count * parts, "numbers")
+    expected_numbers = prod(tensor.dims) * parts
+    return _difference(_stored_numbers(tensor), expected_numbers, "numbers")
 
 
 def bytes_of(tensor: TensorProto) -> int | None:

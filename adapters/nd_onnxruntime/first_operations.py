@@ -146,9 +146,8 @@ class Follower:
             return np.asarray(outputs[0])
         except TimeLimitExceeded:
             raise
-        except (
-            Exception
-        ):  # an operator that ONNX Runtime lacks, whose errors have no base
+        except Exception:
+            # an operator that ONNX Runtime lacks, whose errors have no common base class
             return None
 
     def _numbers(self, value: str, channel_axis: int) -> list[float] | None:

@@ -32,9 +32,8 @@ PIXEL_RANGES = {
 }
 USUAL_TYPES = (torch.float32, torch.float16, torch.float64, torch.uint8)
 CHANNELS = (3, 1)  # of images: RGB and grey
-MOST_PIXELS = (
-    2**26
-)  # of an image, 8192 x 8192: a batch of two takes 1.5 GiB as floats
+# of an image, 8192 x 8192: a batch of two takes 1.5 GiB as floats
+MOST_PIXELS = 2**26
 UNKNOWN_SHAPE: Sequence[Dimension] = (None, None, None, None)
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from math import prod
 from pathlib import Path
 
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper, shape_inference
@@ -86,18 +87,11 @@ def _without_weights(model: ModelProto) -> ModelProto:
     copy.graph.output.extend(graph.output)
     names = {value.name for value in graph.input}
     for tensor in graph.initializer:
-        if _count(tensor) <= MOST_NUMBERS:
+        if prod(tensor.dims) <= MOST_NUMBERS:
             copy.graph.initializer.append(tensor)
         elif tensor.name not in names:
             copy.graph.input.append(_declared(tensor))
     return copy
-
-
-def _count(tensor: TensorProto) -> int:
-    count = 1
-    for length in tensor.dims:
-        count *= length
-    return count
 
 
 def _declared(tensor: TensorProto) -> ValueInfoProto:

@@ -126,16 +126,16 @@ def _read_array(file: IO[bytes]) -> np.ndarray[Any, Any]:
 def _open_npz(path: Path) -> TensorFile:
     shapes: dict[str, tuple[int, ...]] = {}
     texts: dict[str, str] = {}
-    nbytes = 0
     with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
+        members = archive.infolist()
+        headers = [_read_header(archive, member) for member in members]
+        nbytes = 0
+        for member, (shape, dtype) in zip(members, headers, strict=True):
+            nbytes += max(math.prod(shape) * dtype.itemsize, member.file_size)
+        _check_size(path, nbytes)
+        _check_unpacked(path, nbytes)
+        for member, (shape, dtype) in zip(members, headers, strict=True):
             name = member.filename.removesuffix(".npy")
-            with archive.open(member) as file:
-                shape, dtype = _read_header(file)
-            member_bytes = math.prod(shape) * dtype.itemsize
-            nbytes += max(member_bytes, member.file_size)
-            _check_size(path, nbytes)
-            _check_unpacked(path, nbytes)
             if dtype.kind == "U" and not shape:
                 with archive.open(member) as file:
                     texts[name] = str(_read_array(file))
@@ -148,15 +148,18 @@ def _open_npz(path: Path) -> TensorFile:
     return NpzFile(path, shapes, texts)
 
 
-def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _read_header(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo
+) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return shape and type of an array, from the header alone."""
-    version = np.lib.format.read_magic(file)
-    read = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    shape, _, dtype = read(file)
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
     return shape, dtype
 
 

@@ -138,10 +138,12 @@ def choose_range(grey: WideGrey, largest: float, evidence: str) -> GreyRange:
 
 
 def _is_finite(values: GreyValues) -> bool:
-    # of a sum or an extreme, none is finite if one value is not
-    return values.dtype.kind != "f" or bool(
-        np.isfinite(values.max(initial=0)) and np.isfinite(values.min(initial=0))
-    )
+    """Return whether all values are finite, without an array of answers as large as theirs."""
+    if values.dtype.kind != "f":
+        return True
+    # NaN passes through both extremes, an infinite value is one of them
+    extremes = (values.min(initial=0), values.max(initial=0))
+    return all(map(np.isfinite, extremes))
 
 
 def guess_remark(kind: str, white: int, evidence: str) -> str:

@@ -7,7 +7,7 @@ are computed back where nothing is lost, and the mask is refused where something
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -139,9 +139,5 @@ def strips_of(size: tuple[int, int]) -> list[slice]:
     """Return the rows of a picture (rows, columns) in strips of a million pixels, or one by one."""
     rows, columns = size
     height = max(PIXELS_AT_ONCE // max(columns, 1), 1)
-    return list(_strips(rows, height))
-
-
-def _strips(rows: int, height: int) -> Iterator[slice]:
-    for start in range(0, max(rows, 1), height):
-        yield slice(start, min(start + height, rows))
+    starts = range(0, max(rows, 1), height)
+    return [slice(start, min(start + height, rows)) for start in starts]

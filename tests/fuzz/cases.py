@@ -35,6 +35,14 @@ class Mutation:
         return self.mutate.__name__
 
 
+def repaired(weights: Mapping[Mutate, int]) -> tuple[Mutation, ...]:
+    """Return changes after which checksums and lengths fit, by how often they are drawn."""
+    return tuple(
+        Mutation(mutate, repairs=True, weight=weight)
+        for mutate, weight in weights.items()
+    )
+
+
 @dataclass(frozen=True)
 class Sample:
     """Valid input of a reader: a few small files."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+import torch
 from fuzz.cases import (
     Case,
     Reader,
@@ -21,7 +21,7 @@ from fuzz.cases import (
     make_case,
     make_case_of,
 )
-from fuzz.findings import corpus_case, corpus_entries, save_finding
+from fuzz.findings import READINGS, corpus_case, corpus_entries, save_finding
 from fuzz.harness import (
     ACCEPTED,
     FINDINGS,
@@ -37,8 +37,6 @@ from fuzz.readers.all import READERS
 
 COLUMNS = ("cases", REFUSED, ACCEPTED, *FINDINGS, "MiB", "s", "wall s")
 SAVED_OF_A_ROOT = 2
-# readings of a finding: what is done with what was read is chosen at random
-READINGS = 6
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -189,8 +187,5 @@ def table(tallies: Sequence[Tally]) -> str:
 
 
 def prepare() -> None:
-    """Make this process fit to fork workers: one thread, and what readers import is imported."""
-    os.environ.setdefault("ND_PLUGIN_DISABLE", "")
-    import torch
-
+    """Make this process fit to fork workers: it has one thread."""
     torch.set_num_threads(1)

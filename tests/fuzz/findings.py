@@ -24,6 +24,8 @@ CORPUS = Path(__file__).parent / "corpus"
 DESCRIPTION = "case.json"
 OUTCOME = "outcome.txt"  # for people; not part of the corpus
 ARCHIVE = ".npz"
+# of a finding: what is done with what was read is chosen at random
+READINGS = 6
 
 
 def corpus_entries(reader: str) -> list[Path]:

@@ -26,9 +26,8 @@ from typing import Any
 from fuzz.cases import Case, Files, Numbers, Reader, Sample, random_of, write_files
 
 SECONDS = 10.0  # of a processor, for one case
-WALL_SECONDS = (
-    120.0  # for a case that waits; on a busy machine every case takes long
-)
+# for a case that waits; on a busy machine every case takes long
+WALL_SECONDS = 120.0
 MEBIBYTES = 1024  # that a case may add to the worker's memory
 # above that a worker may not map any memory: a wrong size is an error and takes no memory
 ADDRESS_SPACE = 8 * 2**30

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fuzz.findings import CORPUS, READINGS
 
 FUZZ = Path(__file__).parent
-CORPUS = FUZZ / "corpus"
-READINGS = 6  # of each finding, see `command`
 CASES = 30  # of each reader; CONTRIBUTING.md has the command of the long run
 READERS = (
     "broden",

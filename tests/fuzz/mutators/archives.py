@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from fuzz.cases import Mutate, Mutation
+from fuzz.cases import Mutate, repaired
 from fuzz.mutators.json_values import JSON
 from fuzz.mutators.pictures import PNG
 from fuzz.mutators.plain import PLAIN
@@ -387,18 +387,19 @@ def of_member(ending: str, mutate: Mutate) -> Mutate:
     return change
 
 
-ARCHIVES = (
-    Mutation(change_member_bytes, repairs=True, weight=20),
-    Mutation(drop_member, repairs=True, weight=8),
-    Mutation(exchange_members, repairs=True, weight=15),
-    Mutation(rename_member, repairs=True, weight=5),
-    Mutation(add_member, repairs=True, weight=5),
-    Mutation(inflate_member, repairs=True, weight=1),
+ARCHIVES = repaired(
+    {
+        change_member_bytes: 20,
+        drop_member: 8,
+        exchange_members: 15,
+        rename_member: 5,
+        add_member: 5,
+        inflate_member: 1,
+    }
 )
 ARRAYS = (
     *ARCHIVES,
-    Mutation(change_array, repairs=True, weight=120),
-    Mutation(change_several_arrays, repairs=True, weight=20),
+    *repaired({change_array: 120, change_several_arrays: 20}),
 )
-STATES = (*ARRAYS, Mutation(change_metadata, repairs=True, weight=70))
-NPY = (Mutation(change_npy, repairs=True),)
+STATES = (*ARRAYS, *repaired({change_metadata: 70}))
+NPY = repaired({change_npy: 1})

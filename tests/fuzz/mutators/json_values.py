@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from fuzz.cases import Mutation
+from fuzz.cases import repaired
 
 DEEP = 100_000  # brackets
 
@@ -144,15 +144,14 @@ def _bytes(document: Any) -> bytes:
     return json.dumps(document).encode("utf-8", errors="surrogatepass")
 
 
-JSON = tuple(
-    Mutation(mutate, repairs=True, weight=weight)
-    for mutate, weight in (
-        (change_value, 6),
-        (change_number, 3),
-        (exchange_values, 2),
-        (drop_entry, 2),
-        (add_entry, 1),
-        (nest_deeply, 1),
-        (repeat_key, 1),
-    )
+JSON = repaired(
+    {
+        change_value: 6,
+        change_number: 3,
+        exchange_values: 2,
+        drop_entry: 2,
+        add_entry: 1,
+        nest_deeply: 1,
+        repeat_key: 1,
+    }
 )

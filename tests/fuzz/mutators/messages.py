@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from fuzz.cases import Mutation
+from fuzz.cases import repaired
 from fuzz.mutators.plain import EXTREMES, PLAIN
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -218,12 +218,14 @@ def _read_varint(message: bytes, position: int) -> tuple[int, int]:
     raise ValueError("no number")
 
 
-MESSAGES = (
-    Mutation(change_field, repairs=True, weight=6),
-    Mutation(drop_field, repairs=True, weight=4),
-    Mutation(repeat_field, repairs=True, weight=2),
-    Mutation(exchange_fields, repairs=True, weight=3),
-    Mutation(exchange_names, repairs=True, weight=6),
-    Mutation(change_number, repairs=True, weight=4),
-    Mutation(nest_message, repairs=True, weight=1),
+MESSAGES = repaired(
+    {
+        change_field: 6,
+        drop_field: 4,
+        repeat_field: 2,
+        exchange_fields: 3,
+        exchange_names: 6,
+        change_number: 4,
+        nest_message: 1,
+    }
 )

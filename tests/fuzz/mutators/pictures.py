@@ -7,7 +7,7 @@ import zlib
 from functools import lru_cache
 from random import Random
 
-from fuzz.cases import Mutation
+from fuzz.cases import repaired
 from fuzz.mutators.plain import PLAIN
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -104,10 +104,12 @@ def change_pixels(content: bytes, random: Random) -> bytes:
     return write_chunks(others)
 
 
-PNG = (
-    Mutation(change_chunk, repairs=True, weight=5),
-    Mutation(change_header, repairs=True, weight=5),
-    Mutation(move_chunk, repairs=True, weight=2),
-    Mutation(add_chunk, repairs=True, weight=3),
-    Mutation(change_pixels, repairs=True, weight=4),
+PNG = repaired(
+    {
+        change_chunk: 5,
+        change_header: 5,
+        move_chunk: 2,
+        add_chunk: 3,
+        change_pixels: 4,
+    }
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from random import Random
 
-from fuzz.cases import Mutation
+from fuzz.cases import repaired
 from fuzz.mutators.json_values import JSON
 
 
@@ -17,4 +17,4 @@ def change_header(content: bytes, random: Random) -> bytes:
     return struct.pack("<Q", len(header)) + header + content[8 + length :]
 
 
-SAFETENSORS = (Mutation(change_header, repairs=True),)
+SAFETENSORS = repaired({change_header: 1})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from fuzz.cases import Mutation
+from fuzz.cases import repaired
 
 CELLS = (
     b"", b" ", b"0", b"-0", b"-1", b"1", b"1.5", b"nan", b"inf", b"-inf", b"1e999", b"1e-999",
@@ -119,20 +119,19 @@ def encode_anew(content: bytes, random: Random) -> bytes:
     return text.encode(encoding, errors="replace")
 
 
-TABLES = tuple(
-    Mutation(mutate, repairs=True, weight=weight)
-    for mutate, weight in (
-        (set_cell, 8),
-        (append_to_cell, 3),
-        (exchange_cells, 3),
-        (drop_cell, 1),
-        (add_cells, 1),
-        (drop_line, 1),
-        (repeat_line, 1),
-        (drop_column, 1),
-        (change_separator, 1),
-        (change_line_ends, 1),
-        (open_quote, 1),
-        (encode_anew, 1),
-    )
+TABLES = repaired(
+    {
+        set_cell: 8,
+        append_to_cell: 3,
+        exchange_cells: 3,
+        drop_cell: 1,
+        add_cells: 1,
+        drop_line: 1,
+        repeat_line: 1,
+        drop_column: 1,
+        change_separator: 1,
+        change_line_ends: 1,
+        open_quote: 1,
+        encode_anew: 1,
+    }
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from fuzz.cases import Mutation
+from fuzz.cases import repaired
 
 PIECES = (
     "?", "=", "&", ":", "/", "//", "..", "../..", "*", "[", "]", "[!", "#", "#0", "#-1",
@@ -81,14 +81,13 @@ def _bytes(lines: list[str]) -> bytes:
     return "\n".join(lines).encode("utf-8", errors="surrogateescape")
 
 
-WORDS = tuple(
-    Mutation(mutate, repairs=True, weight=weight)
-    for mutate, weight in (
-        (put_in_piece, 4),
-        (set_text, 3),
-        (set_value, 4),
-        (exchange_texts, 2),
-        (drop_text, 1),
-        (repeat_text, 1),
-    )
+WORDS = repaired(
+    {
+        put_in_piece: 4,
+        set_text: 3,
+        set_value: 4,
+        exchange_texts: 2,
+        drop_text: 1,
+        repeat_text: 1,
+    }
 )

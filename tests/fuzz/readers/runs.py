@@ -12,20 +12,14 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from fuzz.cases import Mutation, Numbers, Reader, Sample, read_files
+from fuzz.cases import Numbers, Reader, Sample, read_files, repaired
 from fuzz.mutators.archives import STATES, change_picture
 from fuzz.mutators.json_values import JSON
+from made_dissections import plain_dissection
 from made_folds import with_error_bars
 from made_pictures import make_pictures
 
-from nd_plugin import (
-    Concept,
-    Dissection,
-    Identity,
-    Provenance,
-    Settings,
-    Skipped,
-)
+from nd_plugin import Dissection
 from nd_plugin.report import netdissect_csv, tables, terminal
 from nd_plugin.results import run_folder
 from nd_plugin.results.activation_histograms import ActivationHistograms
@@ -36,49 +30,11 @@ COUNTS = ("intersection", "unit_area", "concept_area", "category_images")
 
 
 def small_dissection(layer: str) -> Dissection:
-    """Return a dissection of five units and four concepts in two categories, with pictures."""
-    dissection = Dissection(
-        layer=layer,
-        categories=("object", "part"),
-        concepts=(
-            Concept("cat", "object", ("puss",)),
-            Concept("dog", "object"),
-            Concept("tail", "part"),
-            Concept("ear", "part"),
-        ),
-        thresholds=np.array([1.5, 0.3, 7e-300, 0.0, 0.0]),
-        intersection=np.array(
-            [[50, 0, 2, 0], [1, 1, 30, 0], [60, 10, 5, 5], [0] * 4, [1, 0, 0, 0]]
-        ),
-        unit_area=np.array([[100, 90], [40, 60], [80, 80], [0, 0], [5, 5]]),
-        concept_area=np.array([200, 100, 90, 80]),
-        category_images=np.array([3, 2]),
-        category_pixels=np.array([3 * 256, 2 * 256]),
-        dead=np.array([False, False, False, True, False]),
-        sparse=np.array([False, False, False, False, True]),
-        locations=1000,
-        top_images=np.array([[1, 0, 3]] * 5),
-        top_activations=np.array([[2.0, 1.0, 0.5]] * 5),
-        image_names=("a.jpg", "b.jpg", "bad.jpg", "ü.jpg"),
-        skipped=(Skipped("bad.jpg", "image", "truncated"),),
-        settings=Settings(),
-        provenance=Provenance(
-            model=Identity("Net", "pkg:Net", "1", "abc"),
-            concept_set=Identity("masks", "masks:here", "1", "def"),
-            backend="torch",
-            device="cpu",
-            preprocess={"size": (64, 64), "source": "given"},
-            geometry={"source": "receptive fields"},
-            versions={"torch": "2"},
-            started="2026-01-01T00:00:00+00:00",
-            seconds=1.5,
-            notes=("it was slow",),
-            precision="float32",
-        ),
-        histograms=ActivationHistograms(
-            np.full((5, 64), 3), np.array([[-1.0, 2.0]] * 5)
-        ),
+    """Return a dissection of five units and four concepts, with histograms and pictures."""
+    histograms = ActivationHistograms(
+        np.full((5, 64), 3), np.array([[-1.0, 2.0]] * 5)
     )
+    dissection = replace(plain_dissection(layer), histograms=histograms)
     return replace(dissection, stored_pictures=make_pictures(dissection))
 
 
@@ -222,7 +178,7 @@ def _impossible(arrays: dict[str, Any], content: dict[str, Any]) -> str:
     return ""
 
 
-PICTURES = (*STATES, Mutation(change_picture, repairs=True, weight=40))
+PICTURES = (*STATES, *repaired({change_picture: 40}))
 RUNS = Reader(
     "runs",
     make_samples,

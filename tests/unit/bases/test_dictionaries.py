@@ -317,6 +317,11 @@ def test_a_small_file_that_unpacks_to_much_is_refused(
         read_basis(path)
     monkeypatch.setenv("ND_MAX_UNPACKED", "8128")
     assert read_basis(path).directions == 400
+    zeros = np.zeros((400, UNITS), np.float32)
+    np.savez_compressed(path, weight=zeros, bias=zeros)
+    # what all arrays need, not those up to the first that is too large
+    with pytest.raises(BadInput, match=r"ND_MAX_UNPACKED=16256 \(bytes\)"):
+        read_basis(path)
     # a file is never larger than the limit for what it holds as it is
     monkeypatch.setenv("ND_MAX_UNPACKED", "10")
     np.savez(path, weight=np.ones((400, UNITS), np.float32))

@@ -230,9 +230,9 @@ def use_concepts() -> None:
     concepts.annotation(1)
 
 
-def decode(workers: int) -> None:
-    """Load the probe data set as a run does."""
-    feed = Feed.of(
+def feed_of_plugin(workers: int) -> Feed:
+    """Feed of the plugin's concept set, as a run opens it."""
+    return Feed.of(
         open_concepts("faulty:"),
         Preprocess(size=SIZE),
         Settings(),
@@ -240,7 +240,11 @@ def decode(workers: int) -> None:
         batch_size=2,
         workers=workers,
     )
-    for _ in feed.batches(annotated=True):
+
+
+def decode(workers: int) -> None:
+    """Load the probe data set as a run does."""
+    for _ in feed_of_plugin(workers).batches(annotated=True):
         pass
 
 
@@ -360,17 +364,8 @@ def test_an_image_that_cannot_be_read_is_still_skipped(
     install: Install, workers: int
 ) -> None:
     install("image", "OSError('gone')")
-    feed = Feed.of(
-        open_concepts("faulty:"),
-        Preprocess(size=SIZE),
-        Settings(),
-        torch.device("cpu"),
-        batch_size=2,
-        workers=workers,
-    )
-    skipped = [
-        item for batch in feed.batches(annotated=True) for item in batch.skipped
-    ]
+    batches = feed_of_plugin(workers).batches(annotated=True)
+    skipped = [item for batch in batches for item in batch.skipped]
     assert [item.reason for item in skipped] == ["gone"] * 6
 
 
