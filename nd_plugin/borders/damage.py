@@ -32,6 +32,15 @@ def damage_refused(name: object, remedy: str = "") -> Iterator[None]:
         ) from error
 
 
+def refuse_newer(name: object, version: int, newest: int) -> None:
+    """Raise RunInvalid for a file whose format is of a later nd_plugin."""
+    if version > newest:
+        raise RunInvalid(
+            f"{name} is of format {version}, and this nd_plugin reads up to {newest}: "
+            "upgrade nd_plugin"
+        )
+
+
 def _is_lack_of_memory(error: Exception) -> bool:
     """Return whether a device lacks memory, by the name of the error: torch is not imported."""
     return any(kind.__name__ == "OutOfMemoryError" for kind in type(error).mro())
