@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeGuard
 
 from nd_plugin.errors import NDError, RunFailed, RunInvalid, Unavailable
 
@@ -12,28 +13,42 @@ from nd_plugin.errors import NDError, RunFailed, RunInvalid, Unavailable
 def damage_refused(name: object, remedy: str = "") -> Iterator[None]:
     """Raise RunInvalid, which names a file and what is wrong with it, for errors of reading it.
 
-    Archives, arrays and JSON of strangers raise errors of many kinds. Lack of memory is no fault of
-    the file.
+    Archives, arrays, pictures and JSON of strangers raise errors of many kinds. Lack of memory is
+    no fault of the file.
     """
     try:
         yield
     except (RunInvalid, RunFailed, Unavailable, MemoryError):
         raise
-    except OSError as error:
-        raise RunInvalid(
-            f"{name} cannot be read: {_system_reason(error)}"
-        ) from error
     except Exception as error:
         if _is_lack_of_memory(error):
             raise
+        if _is_of_system(error):
+            raise RunInvalid(
+                f"{name} cannot be read: {_system_reason(error)}"
+            ) from error
         raise RunInvalid(
             f"{name} is damaged: {_reason(error)}{_then(remedy)}"
         ) from error
 
 
+def refuse_newer(name: object, version: int, newest: int) -> None:
+    """Raise RunInvalid for a file whose format is of a later nd_plugin."""
+    if version > newest:
+        raise RunInvalid(
+            f"{name} is of format {version}, and this nd_plugin reads up to {newest}: "
+            "upgrade nd_plugin"
+        )
+
+
 def _is_lack_of_memory(error: Exception) -> bool:
     """Return whether a device lacks memory, by the name of the error: torch is not imported."""
     return any(kind.__name__ == "OutOfMemoryError" for kind in type(error).mro())
+
+
+def _is_of_system(error: Exception) -> TypeGuard[OSError]:
+    """Return whether the system refuses to read; Pillow raises OSError of damaged pictures."""
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def _system_reason(error: OSError) -> str:

@@ -10,7 +10,7 @@ import json
 import math
 import types
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from functools import cache
 from typing import (
     Any,
@@ -28,6 +28,7 @@ LARGEST = 2**128  # integers beyond are no counts and no seeds
 LONGEST_TEXT = 60  # characters of a value in a message
 Record = TypeVar("Record")
 NAMES = {str: "a text", int: "an integer", float: "a number", bool: "true or false"}
+CONTAINERS = frozenset({list, dict})
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -71,7 +72,10 @@ def _containers(value: Any) -> Iterable[Any]:
     items: Iterable[Any] = value.values() if isinstance(value, dict) else ()
     if isinstance(value, list):
         items = value
-    return [item for item in items if isinstance(item, dict | list)]
+    # such as the names of many images
+    if CONTAINERS.isdisjoint(map(type, items)):
+        return ()
+    return [item for item in items if type(item) in CONTAINERS]
 
 
 def object_of(value: Any, place: str) -> dict[str, Any]:
@@ -119,6 +123,8 @@ def read_value(kind: Any, value: Any, place: str) -> Any:
 
     Raises ValueError that names the ``place``.
     """
+    if kind in NAMES:
+        return _read_plain(kind, value, place)
     if kind is Any:
         return value
     origin = get_origin(kind)
@@ -134,9 +140,7 @@ def read_value(kind: Any, value: Any, place: str) -> Any:
             name: read_value(value_kind, entry, f"{place}.{name}")
             for name, entry in entries.items()
         }
-    if isinstance(kind, type) and is_dataclass(kind):
-        return read_record(kind, value, place)
-    return _read_plain(kind, value, place)
+    return read_record(kind, value, place)
 
 
 def read_list(kind: Any, value: Any, place: str) -> list[Any]:
@@ -144,7 +148,7 @@ def read_list(kind: Any, value: Any, place: str) -> list[Any]:
     if not isinstance(value, list):
         raise _wrong(value, place, "a list")
     # names of many images: no place of each is put into words
-    if kind is str and all(type(item) is str for item in value):
+    if kind is str and {str}.issuperset(map(type, value)):
         return value
     return [
         read_value(kind, item, f"{place}[{index}]")
@@ -170,7 +174,7 @@ def _read_plain(kind: Any, value: Any, place: str) -> Any:
     accepted: Any = (int, float) if kind is float else kind
     is_truth = isinstance(value, bool)
     if not isinstance(value, accepted) or is_truth != (kind is bool):
-        raise _wrong(value, place, NAMES.get(kind, str(kind)))
+        raise _wrong(value, place, NAMES[kind])
     if isinstance(value, int) and abs(value) >= LARGEST:
         raise _wrong(value, place, "an integer of 128 bits")
     return float(value) if kind is float else value

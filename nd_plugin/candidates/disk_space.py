@@ -17,8 +17,12 @@ DISK_RESERVE = 2**28  # bytes of a disk that stay free; of a small disk, a twent
 def free_bytes(folder: Path) -> int:
     """Return the bytes that may be used of the disk of ``folder``."""
     disk = shutil.disk_usage(folder)
-    reserve = min(DISK_RESERVE, disk.total // 20)
-    return max(disk.free - reserve, 0)
+    return max(disk.free - _reserve(disk.total), 0)
+
+
+def _reserve(total: int) -> int:
+    """Return the bytes that stay free of a disk of so many."""
+    return min(DISK_RESERVE, total // 20)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class DiskRoom:
     def check(self, size: int) -> None:
         """Raise NotSaved where ``size`` bytes more would leave too little for the result."""
         disk = shutil.disk_usage(nearest_folder(self.folder / "file"))
-        reserve = max(min(DISK_RESERVE, disk.total // 20), self.result_bytes)
+        reserve = max(_reserve(disk.total), self.result_bytes)
         if disk.free - size >= reserve:
             return
         raise NotSaved(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from nd_plugin.resuming.saved_state import (
     has_state,
     remove_checkpoint,
 )
+from nd_plugin.storage.durable_files import remove_empty
 from nd_plugin.storage.partial_folder import (
     check_not_live,
     partial_folder,
@@ -185,7 +186,7 @@ def progress_saved(checkpoints: CheckpointFolder) -> Iterator[None]:
             )
         raise
     finally:
-        remove_if_empty(checkpoints.folder.parent)
+        remove_empty(checkpoints.folder.parent)
 
 
 def _resuming_command() -> str:
@@ -199,9 +200,3 @@ def _resuming_command() -> str:
     if "--resume" not in arguments:
         arguments.append("--resume")
     return f": {shlex.join(['nd', *arguments])}"
-
-
-def remove_if_empty(folder: Path) -> None:
-    """Remove a folder; leave one that holds something, or that another process has removed."""
-    with suppress(OSError):
-        folder.rmdir()

@@ -17,7 +17,6 @@ from nd_plugin.cli.checkpoints import (
     open_checkpoints,
     opened_alike,
     progress_saved,
-    remove_if_empty,
 )
 from nd_plugin.cli.experiments.bases import open_in_bases, see_in_bases
 from nd_plugin.cli.finished_run import find_finished_run
@@ -38,6 +37,7 @@ from nd_plugin.results.dissection import Dissection
 from nd_plugin.resuming import shards
 from nd_plugin.resuming.checkpoint import CheckpointFolder
 from nd_plugin.resuming.run_identity.finished_run import RequestedRun
+from nd_plugin.storage.durable_files import remove_empty
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _run_with_checkpoints(
         _run_shard(job, folders, checkpoints, overwrite=overwrite)
     else:
         _run_and_save(job, output, checkpoints, as_json=as_json)
-    remove_if_empty(folders.partial)
+    remove_empty(folders.partial)
 
 
 def _request(job: Job) -> RequestedRun:

@@ -16,7 +16,7 @@ from nd_plugin.rating.highlights import Highlights
 from nd_plugin.rating.pages import rating_page
 from nd_plugin.rating.study import Question, Study
 from nd_plugin.results.atomic_files import write_file, write_folder
-from nd_plugin.results.folder_names import REPORT_HEAD, REPORT_MARK
+from nd_plugin.results.folder_names import is_our_page
 from nd_plugin.storage.durable_files import regular_files
 
 PAGE = "index.html"
@@ -102,15 +102,10 @@ def _is_export(folder: Path) -> bool:
     names = {child.name for child in folder.iterdir()}
     if not names:
         return True
-    has_mark = _has_mark(folder / PAGE) or _has_columns(folder / TABLE)
+    has_mark = is_our_page(folder / PAGE) or _has_columns(folder / TABLE)
     files = regular_files(folder)
     pictures = [file for file in files if PICTURE_FILE.fullmatch(file)]
     return has_mark and {PAGE, TABLE, *pictures}.issuperset(files)
-
-
-def _has_mark(page: Path) -> bool:
-    """Return whether a page is ours, as its head says."""
-    return page.is_file() and REPORT_MARK in page.read_bytes()[:REPORT_HEAD]
 
 
 def _has_columns(table: Path) -> bool:

@@ -39,45 +39,12 @@ CREATE TABLE change (number INTEGER PRIMARY KEY, rater INTEGER NOT NULL REFERENC
                      time TEXT NOT NULL, question TEXT NOT NULL REFERENCES question,
                      is_yes INTEGER NOT NULL, UNIQUE (rater, question, time, is_yes));
 """
-COLUMN_TYPES = {
-    "fact": {"name": "text", "value": "text"},
-    "note": {"text": "text"},
-    "stratum": {
-        "layer": "text",
-        "category": "text",
-        "units": "integer",
-        "guess_sum": "real",
-    },
-    "chosen": {
-        "layer": "text",
-        "unit": "integer",
-        "category": "text",
-        "guess": "real",
-        "probability": "real",
-    },
-    "question": {
-        "identifier": "text",
-        "pictures": "text",
-        "layer": "text",
-        "unit": "integer",
-        "phrase": "text",
-        "is_label": "integer",
-        "is_description": "integer",
-    },
-    "rater": {"name": "text"},
-    "vote": {
-        "rater": "integer",
-        "time": "text",
-        "question": "text",
-        "is_yes": "integer",
-    },
-    "change": {
-        "rater": "integer",
-        "time": "text",
-        "question": "text",
-        "is_yes": "integer",
-    },
-}
+# of all tables: the table, the column, and the type that it is declared with
+COLUMNS = """
+SELECT item.name, field.name, field.type
+FROM sqlite_master AS item, pragma_table_info(item.name) AS field
+WHERE item.type = 'table'
+"""
 
 
 def create(path: Path, study: Study) -> None:
@@ -191,12 +158,10 @@ def _damage_of_tables(connection: sqlite3.Connection) -> str:
         sound.executescript(TABLES)
         if _table_texts(connection) != _table_texts(sound):
             return "its tables are not those of votes"
-    for table, types in COLUMN_TYPES.items():
-        is_wrong = " OR ".join(
-            f"typeof({column}) <> '{kind}'" for column, kind in types.items()
-        )
-        query = f"SELECT count(*) FROM {table} WHERE {is_wrong}"
-        if connection.execute(query).fetchone()[0]:
+        columns = sound.execute(COLUMNS).fetchall()
+    for table, column, kind in columns:
+        query = f"SELECT count(*) FROM {table} WHERE typeof({column}) <> lower(?)"
+        if connection.execute(query, (kind,)).fetchone()[0]:
             return f"the table {table!r} holds values of another type"
     return ""
 

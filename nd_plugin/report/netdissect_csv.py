@@ -131,7 +131,7 @@ def _first_unit(path: str | Path, numbers: Sequence[int]) -> int:
             f"{path} has unit {number} {occurrences} times; a file holds one layer"
         )
     if numbers[0] < 0 or numbers[-1] >= MOST_UNITS:
-        impossible = min(numbers[0], 0) or numbers[-1]
+        impossible = numbers[0] if numbers[0] < 0 else numbers[-1]
         raise RunInvalid(f"{path} has unit {impossible}; units are numbered from 1")
     return min(numbers[0], FIRST_UNIT)
 

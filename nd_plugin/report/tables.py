@@ -93,8 +93,8 @@ def to_csv(reports: Sequence[LayerReport]) -> str:
                 **of_unit,
                 UNIT_IN_FILE: of_unit["unit"] + report.first_unit_in_source,
             }
-            # a run without error bars leaves their columns empty beside one that has them
-            rows.append({name: row.get(name, "") for name in columns})
+            rows.append(row)
+    # a run without error bars leaves their columns empty beside one that has them
     return csv_table(columns, rows)
 
 

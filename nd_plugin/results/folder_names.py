@@ -23,9 +23,8 @@ STATE_DRAFT = re.compile(r"\.state\.npz\.[a-z0-9_]+(\.nd_draft)?")
 CANDIDATE_FILE = re.compile(r"\d+\.(maps|values)")  # see `engine.candidates`
 
 REPORT_PAGE = "index.html"
-REPORT_MARK = (
-    b'<meta name="generator" content="nd_plugin'  # in the head of that page
-)
+# in the head of that page
+REPORT_MARK = b'<meta name="generator" content="nd_plugin'
 REPORT_HEAD = 4096  # bytes in which the mark stands
 # see `site.report_pages`, and `comparison.pages` for folders of runs and of concepts
 REPORT_FILE = re.compile(
@@ -119,10 +118,14 @@ def is_report_folder(folder: Path) -> bool:
     """Return whether a folder is empty, or holds nothing but a report in HTML."""
     if not any(folder.iterdir()):
         return True
-    page = folder / REPORT_PAGE
-    if not page.is_file() or REPORT_MARK not in page.read_bytes()[:REPORT_HEAD]:
+    if not is_our_page(folder / REPORT_PAGE):
         return False
     paths = list(folder.rglob("*"))
     names = (path.relative_to(folder) for path in paths)
     are_ours = all(REPORT_FILE.fullmatch(name.as_posix()) for name in names)
     return are_ours and not any(path.is_symlink() for path in paths)
+
+
+def is_our_page(page: Path) -> bool:
+    """Return whether a file is a page of nd_plugin, as its head says."""
+    return page.is_file() and REPORT_MARK in page.read_bytes()[:REPORT_HEAD]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nd_plugin.borders.archives import open_archive
-from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.damage import damage_refused, refuse_newer
 from nd_plugin.borders.json_values import parse_json, read_record
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
@@ -121,11 +121,7 @@ def _check_format(metadata: Any, path: Path) -> None:
         raise RunInvalid(
             f"{path} states no format: it was not written by nd_plugin"
         )
-    if version > FORMAT:
-        raise RunInvalid(
-            f"{path} is of format {version}, and this nd_plugin reads up to {FORMAT}: "
-            "upgrade nd_plugin"
-        )
+    refuse_newer(path, version, FORMAT)
     if version < FORMAT:
         raise RunInvalid(
             f"{path} is of format {version}, of an early nd_plugin: dissect the layer again"

@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nd_plugin.borders.archives import open_archive
-from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.damage import damage_refused, refuse_newer
 from nd_plugin.borders.json_values import (
     object_of,
     parse_json,
     read_list,
     read_record,
+    read_value,
 )
-from nd_plugin.errors import RunInvalid
 from nd_plugin.receptive_fields.geometry import Geometry
 from nd_plugin.results.checks.picture_sizes import check_sizes
 from nd_plugin.results.top_maps import UNKNOWN, TopMaps
@@ -109,22 +109,14 @@ def load(path: Path) -> TopPictures:
             metadata = object_of(
                 parse_json(stored["metadata"].tobytes()), "metadata"
             )
-            _check_version(metadata, path)
+            version = read_value(int, metadata["format"], "format")
+            refuse_newer(path, version, FORMAT)
             arrays = {name: stored[name] for name in ARRAYS}
         _check(arrays)
         pictures = _unpack(metadata, arrays, path)
         _check_cells(pictures.maps)
         check_sizes(pictures)
     return pictures
-
-
-def _check_version(metadata: Any, path: Path) -> None:
-    version = metadata["format"]
-    if not isinstance(version, int) or version > FORMAT:
-        raise RunInvalid(
-            f"{path} is of format {version}, and this nd_plugin reads up to {FORMAT}: "
-            "upgrade nd_plugin"
-        )
 
 
 def _unpack(

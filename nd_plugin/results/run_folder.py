@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nd_plugin.borders.damage import damage_refused
+from nd_plugin.borders.damage import damage_refused, refuse_newer
 from nd_plugin.borders.json_values import (
     object_of,
     parse_json,
@@ -181,11 +181,7 @@ def _layer_folders(path: Path) -> list[str]:
         content = (path / RUN).read_text(encoding="utf-8")
         run = object_of(parse_json(content), "it")
         version = read_value(int, run["format"], "format")
-        if version > npz_format.FORMAT:
-            raise RunInvalid(
-                f"{path} is of format {version}, and this nd_plugin reads up to "
-                f"{npz_format.FORMAT}: upgrade nd_plugin"
-            )
+        refuse_newer(path, version, npz_format.FORMAT)
         layers = read_list(dict[str, Any], run["layers"], "layers")
         folders = [read_value(str, layer["folder"], "folder") for layer in layers]
         _check_folders(folders)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nd_plugin.errors import BadInput, RunInvalid
+from nd_plugin.borders.damage import damage_refused
+from nd_plugin.errors import BadInput
 from nd_plugin.method.annotations import Counts, LabelCombinations
 from nd_plugin.receptive_fields.geometry import Size
 from nd_plugin.results.top_maps import Mask, TopMaps
 
 PNG_SIGNATURE = b"\x89PNG"
-MOST_PICTURE_PIXELS = (
-    2**24
-)  # of a small picture, which has 2**17 at most; see `small_pictures`
+# of a small picture, which has 2**17 at most; see `small_pictures`
+MOST_PICTURE_PIXELS = 2**24
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ class TopPictures:
         """Open the small picture of an image; errors within name the file."""
         encoded = self.encoded_picture(image)
         with (
-            self._damage_named(image, "picture"),
+            self._damage_refused(image, "picture"),
             Image.open(io.BytesIO(encoded), formats=("JPEG", "PNG")) as picture,
         ):
             if picture.width * picture.height > MOST_PICTURE_PIXELS:
@@ -113,7 +113,7 @@ class TopPictures:
         packed = self.packed_labels[self._index(image)]
         if not packed:
             return None
-        with self._damage_named(image, "annotation"):
+        with self._damage_refused(image, "annotation"):
             labels = LabelCombinations.unpack(packed)
             self._check_labels(image, labels)
         return labels
@@ -191,15 +191,9 @@ class TopPictures:
             )
         return int(np.searchsorted(self.images, image))
 
-    @contextmanager
-    def _damage_named(self, image: int, part: str) -> Iterator[None]:
-        """Translate errors of decoding to RunInvalid, which names the file."""
-        try:
-            yield
-        except MemoryError:
-            raise
-        except Exception as error:  # Pillow and zlib raise errors of many kinds
-            raise RunInvalid(
-                f"{self.path or 'pictures'}: the {part} of image {image} is damaged "
-                f"({type(error).__name__}: {error}); dissect the layer again"
-            ) from error
+    def _damage_refused(
+        self, image: int, part: str
+    ) -> AbstractContextManager[None]:
+        """Return the border of decoding a part: RunInvalid names it, and the file."""
+        name = f"{self.path or 'pictures'}: the {part} of image {image}"
+        return damage_refused(name, "dissect the layer again")

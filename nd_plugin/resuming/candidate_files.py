@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from nd_plugin.engine.state import State
-from nd_plugin.errors import NotSaved
 from nd_plugin.results.folder_names import STATE, state_files
 from nd_plugin.storage.durable_files import sync_folder
+from nd_plugin.storage.lock_file import not_saved
 
 
 def unwritten_bytes(state: State) -> int:
@@ -29,9 +29,7 @@ def write_candidates(folder: Path, state: State) -> None:
                 os.fsync(candidates.file.fileno())
         sync_folder(folder)
     except OSError as error:
-        raise NotSaved(
-            f"{folder} cannot be written: {error.strerror or error}"
-        ) from error
+        raise not_saved(folder, error) from error
 
 
 def remove_unused(folder: Path, state: State) -> None:

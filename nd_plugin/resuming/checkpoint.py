@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from nd_plugin.resuming.run_identity.same_run import (
 )
 from nd_plugin.resuming.saved_state import has_state
 from nd_plugin.storage import lock_file
+from nd_plugin.storage.durable_files import remove_empty
 
 IMAGES_BETWEEN_CHECKPOINTS = 2000  # by default
 # by default at least: a GPU is through with 2000 images before they are worth a checkpoint
@@ -261,26 +262,16 @@ class CheckpointFolder:
                         saved_state.remove_state_files(self.folder)
                     raise
         finally:
-            self._remove_if_empty()
+            # unless it holds something, or `hand_over` has moved it
+            remove_empty(self.folder)
 
     def remove(self) -> None:
         """Remove the checkpoint after the run, and the folder if nothing else is in it.
 
         A checkpoint that another process has begun to work on since is left to that process.
         """
-        if not self.folder.is_dir():
-            return
-        with (
-            # locked by another process; cannot be locked
-            suppress(BadInput, NotSaved),
-            lock_file.alone(self.folder / LOCK_FILE),
-        ):
-            saved_state.remove_state_files(self.folder)
-        self._remove_if_empty()
-
-    def _remove_if_empty(self) -> None:
-        with suppress(OSError):  # not empty, or moved by `hand_over`
-            self.folder.rmdir()
+        if self.folder.is_dir():
+            saved_state.remove_idle(self.folder)
 
     def hand_over(self, target: Path, *, overwrite: bool = True) -> None:
         """Move the finished state of a shard to its folder, within `guarded`. Raises NotSaved."""

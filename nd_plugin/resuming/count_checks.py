@@ -12,6 +12,11 @@ from nd_plugin.borders.damage import damage_refused
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.engine.state import CountState, State
 from nd_plugin.errors import RunInvalid
+from nd_plugin.results.checks.layer_counts import (
+    check_overlaps,
+    check_within,
+    indices_of_categories,
+)
 from nd_plugin.significance.folds import FoldSums
 from nd_plugin.significance.image_concepts import ImageConcepts
 
@@ -62,31 +67,32 @@ def check_vocabulary(state: State, concepts: ConceptSet, folder: object) -> None
 
 def _check_categories(counted: CountState, concepts: ConceptSet) -> None:
     """Check counts against those of their concept's category. Raises ValueError."""
-    index_of = {name: index for index, name in enumerate(concepts.categories)}
-    category_of = [index_of[concept.category] for concept in concepts.concepts]
+    category_of = indices_of_categories(concepts.concepts, concepts.categories)
     areas = counted.areas
     if areas.pixels is not None:
-        most = areas.pixels[category_of]
-        _check_numbers("area", areas.area, areas.area.shape, most)
+        check_within("area", areas.area, areas.pixels[category_of])
     of_folds = [sums.over_folds() for sums in counted.folds.values()]
     for counts in [*counted.units.values(), *of_folds]:
-        intersection = counts.intersection.numpy()
-        most = counts.unit_area.numpy()[:, category_of]
-        _check_numbers("intersection", intersection, intersection.shape, most)
+        check_overlaps(
+            counts.intersection.numpy(),
+            counts.unit_area.numpy(),
+            areas.area,
+            category_of,
+        )
 
 
 def _check_numbers(
-    name: str, numbers: Array, shape: tuple[int, ...], most: Any = None
+    name: str,
+    numbers: Array,
+    shape: tuple[int, ...],
+    most: Array | int | None = None,
 ) -> None:
     """Check that numbers are int64 of a shape, not negative, and at most ``most``."""
     if numbers.dtype != np.int64 or numbers.shape != shape:
         raise ValueError(
             f"{name} is {numbers.dtype}{numbers.shape}, where int64{shape} belongs"
         )
-    if numbers.min(initial=0) < 0:
-        raise ValueError(f"{name} has a negative number")
-    if most is not None and bool((numbers > most).any()):
-        raise ValueError(f"{name} has a number that is larger than it can be")
+    check_within(name, numbers, most)
 
 
 def _check_fold_sums(

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from nd_plugin.engine.state import State
 from nd_plugin.probe_data.batches import Feed
 
-BYTES_OF_PICTURE = (
-    2**16
-)  # of an image with its annotation and its maps, rather too many
+# of an image with its annotation and its maps, rather too many
+BYTES_OF_PICTURE = 2**16
 BYTES_OF_NUMBER = 8
 BYTES_OF_TEXT = 2**18  # of a layer: run.json, units.csv, names of images
 

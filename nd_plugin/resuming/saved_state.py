@@ -92,15 +92,20 @@ def _has_metadata(path: Path) -> bool:
         return False
 
 
-def remove_checkpoint(folder: Path) -> bool:
-    """Remove the checkpoint of a run that has ended, file by file, and the folder if it is empty.
-
-    Nothing is removed that is not ours, or that a process works on. Returns whether it is gone.
-    """
+def remove_checkpoint(folder: Path) -> None:
+    """Remove the checkpoint of a run that has ended, as `remove_idle` does, if it is ours."""
     if is_real_folder(folder) and is_ours(folder):
-        with suppress(BadInput, NotSaved), alone(folder / LOCK_FILE):
-            remove_state_files(folder)
-    return remove_empty(folder)
+        remove_idle(folder)
+
+
+def remove_idle(folder: Path) -> None:
+    """Remove a saved state, and the folder if nothing else is in it.
+
+    One that a process works on stays, and so does one that cannot be locked.
+    """
+    with suppress(BadInput, NotSaved), alone(folder / LOCK_FILE):
+        remove_state_files(folder)
+    remove_empty(folder)
 
 
 def serialise(
@@ -133,11 +138,7 @@ def load(folder: Path, device: torch.device, *, append: bool) -> SavedState:
         # Read at once: no file handle is open when a later checkpoint replaces the file.
         content = io.BytesIO((folder / STATE).read_bytes())
         with open_archive(content, folder / STATE) as arrays:
-            metadata = object_of(
-                parse_json(arrays["metadata"].tobytes()), "metadata"
-            )
-            _check_format(folder, metadata["format"])
-            part = read_description(metadata["described"], metadata["made"])
+            metadata, part = _read_metadata(arrays, folder)
             state = unpack(metadata, arrays, folder, device)
         check_state(state, part)
         _open_candidates(state, part, append=append)
@@ -151,10 +152,17 @@ def read_run_description(folder: Path) -> dict[str, Any]:
         (folder / STATE).open("rb") as file,
         open_archive(file, folder / STATE) as arrays,
     ):
-        metadata = object_of(parse_json(arrays["metadata"].tobytes()), "metadata")
-        _check_format(folder, metadata["format"])
-        read_description(metadata["described"], metadata["made"])
+        metadata, _ = _read_metadata(arrays, folder)
         return dict(metadata["described"])
+
+
+def _read_metadata(
+    arrays: Mapping[str, Any], folder: Path
+) -> tuple[dict[str, Any], DescribedPart]:
+    """Read the plain values of a state, and what they describe. Raises RunInvalid, ValueError."""
+    metadata = object_of(parse_json(arrays["metadata"].tobytes()), "metadata")
+    _check_format(folder, metadata["format"])
+    return metadata, read_description(metadata["described"], metadata["made"])
 
 
 def _open_candidates(state: State, part: DescribedPart, *, append: bool) -> None:

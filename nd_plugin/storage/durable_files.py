@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path, PurePath
 
 # A new file, and nothing that is there already; not through a link.
@@ -111,9 +111,8 @@ def is_real_folder(path: Path) -> bool:
     return _has_kind(path, stat.S_ISDIR)
 
 
-def _has_kind(path: Path, is_kind: object) -> bool:
-    assert callable(is_kind)
+def _has_kind(path: Path, is_kind: Callable[[int], bool]) -> bool:
     try:
-        return bool(is_kind(path.lstat().st_mode))
+        return is_kind(path.lstat().st_mode)
     except (OSError, ValueError):
         return False

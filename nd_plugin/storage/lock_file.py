@@ -60,10 +60,9 @@ def alone(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            # Removed while the lock is held, so that nobody removes a file that another holds.
-            if has_name(
-                descriptor, path
-            ):  # the folder may have been renamed meanwhile
+            # Removed while the lock is held, so that nobody removes a file that another holds;
+            # the folder may have been renamed meanwhile.
+            if has_name(descriptor, path):
                 path.unlink(missing_ok=True)
     finally:
         release(descriptor)

@@ -15,7 +15,6 @@ from nd_plugin.cli.checkpoints import (
     open_checkpoints,
     opened_alike,
     progress_saved,
-    remove_if_empty,
 )
 from nd_plugin.cli.dissect import open_model_and_feed
 from nd_plugin.cli.views.plot_files import PlotFile
@@ -41,6 +40,7 @@ from nd_plugin.plots.experiments.rotation_kinds import (
 from nd_plugin.report.terminal import plural
 from nd_plugin.results import run_folder
 from nd_plugin.resuming.checkpoint import CheckpointFolder
+from nd_plugin.storage.durable_files import remove_empty
 
 # Of each basis: five pictures for each unit, as in figure 7. There are 51 bases by default.
 PICTURES_OF_BASIS = 5
@@ -179,7 +179,7 @@ def run_study(
                 _draw([study], plot)
             group.wait()  # checkpoints are needed until the study is saved
             checkpoints.remove()
-            remove_if_empty(folders.partial)
+            remove_empty(folders.partial)
         termination.grant_request()
 
 

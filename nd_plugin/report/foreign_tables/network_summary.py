@@ -34,7 +34,6 @@ STRUCT = "stat"
 ALL = "all"  # the column of all categories
 LIMITS = ("thresh_concepts", "thresh")  # of the IoU; the second in older files
 MOST_UNITS = 2**31
-SMALLEST_RATIO = 1e-300
 ROUNDING = 1e-6  # relative, of units that follow from a ratio in double precision
 COUNTS_NOTE = (
     "counts without units: unique detectors per category, concepts without names"
@@ -245,7 +244,7 @@ def _units(tables: _Tables, index: int) -> int:
     if not ratios[column]:
         return 0
     # a ratio next to 0 makes more units than there are numbers
-    quotient = float(detectors[column]) / max(float(ratios[column]), SMALLEST_RATIO)
+    quotient = float(detectors[column]) / float(ratios[column])
     if quotient > MOST_UNITS:
         raise _WrongField(
             f"the ratio of detectors of {tables.networks[index]} is {ratios[column]:g}"

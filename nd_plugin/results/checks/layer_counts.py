@@ -26,10 +26,15 @@ LARGEST_MASK = 2**40  # pixels, of an image
 def check_counts(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
     """Check the content of a layer. Raises ValueError that names what is impossible."""
     _check_vocabulary(fields)
-    category_of = _category_of(fields["concepts"], fields["categories"])
+    category_of = indices_of_categories(fields["concepts"], fields["categories"])
     _check_areas(arrays, category_of, len(fields["image_names"]))
-    _check_intersection(arrays, category_of)
-    _check_units(fields, arrays)
+    check_overlaps(
+        arrays["intersection"],
+        arrays["unit_area"],
+        arrays["concept_area"],
+        category_of,
+    )
+    _check_units(arrays)
     _check_top_images(arrays, len(fields["image_names"]))
     if "histogram_counts" in arrays or "histogram_ranges" in arrays:
         _check_histograms(arrays, fields["locations"])
@@ -68,7 +73,9 @@ def _check_vocabulary(fields: Mapping[str, Any]) -> None:
         raise ValueError(f"locations is {fields['locations']}")
 
 
-def _category_of(concepts: Sequence[Concept], categories: Sequence[str]) -> Array:
+def indices_of_categories(
+    concepts: Sequence[Concept], categories: Sequence[str]
+) -> Array:
     """Return the index of each concept's category, (concept,)."""
     indices = {category: index for index, category in enumerate(categories)}
     return np.array([indices[concept.category] for concept in concepts], np.int64)
@@ -78,42 +85,42 @@ def _check_areas(
     arrays: Mapping[str, Array], category_of: Array, images: int
 ) -> None:
     """Check that areas are no larger than the images that they were counted in."""
-    for name in ("intersection", "unit_area", "concept_area", "category_images"):
-        _check_within(name, arrays[name], None)
     category_images = arrays["category_images"]
-    _check_within(
-        "category_images", category_images, np.full_like(category_images, images)
-    )
+    check_within("category_images", category_images, images)
     pixels = arrays.get("category_pixels")
     if pixels is None:
         # of an earlier version: the masks are of no size that is known
         pixels = np.where(category_images > 0, np.iinfo(np.int64).max, 0)
     else:
         most = category_images.astype(np.float64) * LARGEST_MASK
-        _check_within("category_pixels", pixels, most)
-    _check_within("unit_area", arrays["unit_area"], pixels)
-    _check_within("concept_area", arrays["concept_area"], pixels[category_of])
+        check_within("category_pixels", pixels, most)
+    check_within("unit_area", arrays["unit_area"], pixels)
+    check_within("concept_area", arrays["concept_area"], pixels[category_of])
 
 
-def _check_intersection(arrays: Mapping[str, Array], category_of: Array) -> None:
-    intersection = arrays["intersection"]
-    _check_within("intersection", intersection, arrays["concept_area"])
-    # by category: an array of all concepts would take as much memory as the intersection
+def check_overlaps(
+    intersection: Array, unit_area: Array, concept_area: Array, category_of: Array
+) -> None:
+    """Check that no intersection (unit, concept) is larger than what it is one of.
+
+    That is ``unit_area`` (unit, category) in the category of the concept, and ``concept_area``
+    (concept,). Raises ValueError.
+    """
+    check_within("intersection", intersection, concept_area)
     for category in np.unique(category_of).tolist():
-        of_category = np.flatnonzero(category_of == category)
-        unit_area = arrays["unit_area"][:, category, None]
-        _check_within("intersection", intersection[:, of_category], unit_area)
+        largest = intersection[:, category_of == category].max(axis=1)
+        check_within("intersection", largest, unit_area[:, category])
 
 
-def _check_within(name: str, numbers: Array, most: Array | None) -> None:
-    """Raise ValueError for a number that is negative or above ``most``."""
+def check_within(name: str, numbers: Array, most: Array | int | None) -> None:
+    """Raise ValueError for a number that is negative, or above ``most`` if that is given."""
     if numbers.min(initial=0) < 0:
         raise ValueError(f"{name} has a negative number")
     if most is not None and bool((numbers > most).any()):
         raise ValueError(f"{name} has a number that is larger than it can be")
 
 
-def _check_units(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+def _check_units(arrays: Mapping[str, Array]) -> None:
     thresholds = arrays["thresholds"]
     if not np.isfinite(thresholds).all():
         raise ValueError("thresholds has a number that is not finite")
@@ -124,7 +131,7 @@ def _check_units(fields: Mapping[str, Any], arrays: Mapping[str, Array]) -> None
 def _check_top_images(arrays: Mapping[str, Array], images: int) -> None:
     top_images = arrays["top_images"]
     activations = arrays["top_activations"]
-    _check_within("top_images", top_images, np.full((), images - 1))
+    check_within("top_images", top_images, images - 1)
     ordered = np.sort(top_images, axis=1)
     if bool((np.diff(ordered, axis=1) == 0).any()):
         raise ValueError("top_images has an image of a unit twice")
@@ -138,7 +145,7 @@ def _check_histograms(arrays: Mapping[str, Array], locations: int) -> None:
     if "histogram_counts" not in arrays or "histogram_ranges" not in arrays:
         raise ValueError("of histogram_counts and histogram_ranges one is missing")
     counts = arrays["histogram_counts"]
-    _check_within("histogram_counts", counts, np.full((), locations))
+    check_within("histogram_counts", counts, locations)
     ranges = arrays["histogram_ranges"]
     if not np.isfinite(ranges).all() or bool((ranges[:, 1] < ranges[:, 0]).any()):
         raise ValueError("histogram_ranges has a range that is none")

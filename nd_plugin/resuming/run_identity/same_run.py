@@ -56,7 +56,6 @@ def check_same_run(
     images. Returns remarks on what could not be compared.
     Raises BadInput that names ``subject`` and the first difference.
     """
-    requested = as_stored(requested)
     unknown = _unknown_traits(stored["model"], requested["model"])
     check_same(
         stored,
