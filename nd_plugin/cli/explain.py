@@ -14,7 +14,8 @@ from nd_plugin.cli.report import say_written
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.errors import BadInput, NDError, RunFailed, nearest
 from nd_plugin.explain.explanation import Explanation, Explanations
-from nd_plugin.pictures.pixel_limit import pixel_limit
+from nd_plugin.foreign_code import describe_error
+from nd_plugin.pictures.pixel_limit import pixel_limit_around
 from nd_plugin.plugins.layer_patterns import LayerNames, describe, is_pattern
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.report.explanations import render_all
@@ -107,7 +108,7 @@ def _explain_by(
     units.dissection = dissection
     with (
         _translated_errors(explain_options.target),
-        pixel_limit(explain_options.max_pixels),
+        pixel_limit_around(explain_options.max_pixels),
     ):
         return units.explain(
             image,
@@ -134,8 +135,10 @@ def _translated_errors(target: str | None) -> Iterator[None]:
     except NDError:  # ours already
         raise
     except (RuntimeError, TypeError) as error:
+        raise RunFailed(f"the model failed: {describe_error(error)}") from error
+    except MemoryError as error:
         raise RunFailed(
-            f"the model failed: {type(error).__name__}: {error}"
+            f"the explanation failed: {describe_error(error)}; give the process more memory"
         ) from error
 
 
