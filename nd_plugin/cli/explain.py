@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nd_plugin.captum_api.layer_dissection import LayerDissection
 from nd_plugin.cli import console
+from nd_plugin.cli.options.explanations import ExplainOptions
 from nd_plugin.cli.report import say_written
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.errors import BadInput, NDError, RunFailed, nearest
@@ -23,22 +23,6 @@ from nd_plugin.results import displayed_layers, run_folder
 from nd_plugin.results.dissection import Dissection
 
 LAYERS_LISTED = 12  # in an error, all of a run's
-
-
-@dataclass(frozen=True)
-class ExplainOptions:
-    """Options of the command line beside run, model and image."""
-
-    layer: str | None = None
-    quantile: float | None = None
-    target: str | None = None
-    top_k: int = 5
-    detectors_only: bool = False
-    contribution: str = "auto"
-    mask: str = "image"
-    image_quantile: float = 0.2
-    classes: Path | None = None
-    max_pixels: int | None = None  # of the image
 
 
 def explain(
