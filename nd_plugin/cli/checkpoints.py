@@ -30,10 +30,7 @@ from nd_plugin.resuming.saved_state import (
     has_state,
     remove_checkpoint,
 )
-from nd_plugin.storage.partial_folder import (
-    check_not_live,
-    partial_folder,
-)
+from nd_plugin.storage.partial_folder import check_not_live, partial_folder
 
 
 @dataclass(frozen=True)

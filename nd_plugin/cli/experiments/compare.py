@@ -24,11 +24,7 @@ from nd_plugin.experiments.comparing.tables import concepts_csv, layers_csv
 from nd_plugin.plots.kinds import plot_kind
 from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import LayerReport
-from nd_plugin.results.atomic_files import (
-    recovered,
-    write_file,
-    write_folder,
-)
+from nd_plugin.results.atomic_files import recovered, write_file, write_folder
 from nd_plugin.storage.names import check_path
 from nd_plugin.storage.targets import check_file, check_folder
 
