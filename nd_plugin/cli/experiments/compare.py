@@ -164,10 +164,6 @@ def check_output(output: Path, *, overwrite: bool) -> None:
             f"--output {output}: a comparison is written as FILE.json, as FILE.csv, or into a "
             f"folder (a name without an ending); {output.suffix} is none of these"
         )
-    elif not output.suffix and output.exists():
-        raise BadInput(
-            f"{output} is a file; a comparison without an ending is a folder"
-        )
     elif output.suffix:
         check_file(output)
     else:
