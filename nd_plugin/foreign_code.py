@@ -33,9 +33,8 @@ def describe_error(error: BaseException) -> str:
     name = type(error).__name__
     try:
         message = " ".join(str(error).split())
-    except (
-        BaseException
-    ) as broken:  # the class of the exception is foreign code itself
+    # the class of the exception is foreign code itself
+    except BaseException as broken:
         if not is_failure(broken):
             raise
         message = "(its message cannot be read)"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nd_plugin.cli.options.explanations import ExplainOptions
 from nd_plugin.cli.options.groups import Loading, ModelChoice, Preprocessing
 from nd_plugin.cli.options.shared import (
     ComparisonOutput,
@@ -14,7 +15,6 @@ from nd_plugin.cli.options.shared import (
     Html,
     Json,
     Limit,
-    MaxPixels,
     MinIoU,
     ModelText,
     OtherMinIoU,
@@ -92,60 +92,9 @@ def explain(
     model: ModelText,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image file.")],
     *,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "-t",
-            "--target",
-            help="Class, by number or name. [default: the predicted class]",
-        ),
-    ] = None,
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            "-l",
-            "--layer",
-            help="A layer of the run, or several: a pattern such as 'layer?', all, names with "
-            "commas. [default: the run's last]",
-            autocompletion=complete_layer,
-        ),
-    ] = None,
-    quantile: Annotated[
-        float | None,
-        typer.Option(help="A quantile of the run. [default: the run's first]"),
-    ] = None,
-    top_k: Annotated[
-        int, typer.Option(min=1, metavar="K", help="Number of units to show.")
-    ] = 5,
-    detectors: Annotated[
-        bool,
-        typer.Option("--detectors", help="Show only units that detect a concept."),
-    ] = False,
-    contribution: Annotated[
-        str,
-        typer.Option(
-            help="Measure of contribution: auto, linear, gradient, ablation, activation."
-        ),
-    ] = "auto",
-    mask: Annotated[
-        str,
-        typer.Option(
-            help="Mask of a unit: image (top of its map of this image) or dissection (S_k > T_k)."
-        ),
-    ] = "image",
-    image_quantile: Annotated[
-        float,
-        typer.Option(help="For --mask image: fraction of the map in the mask."),
-    ] = 0.2,
-    classes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Names of the model's classes, one per line."
-        ),
-    ] = None,
+    explain_options: ExplainOptions,
     weights: Weights = None,
     choice: ModelChoice,
-    max_pixels: MaxPixels = None,
     html: Html = None,
     json: Json = False,
 ) -> None:
@@ -156,18 +105,7 @@ def explain(
         run,
         model,
         image,
-        explain.ExplainOptions(
-            layer,
-            quantile,
-            target,
-            top_k,
-            detectors,
-            contribution,
-            mask,
-            image_quantile,
-            classes,
-            max_pixels,
-        ),
+        explain_options,
         options=choice.model_options(weights),
         html=html,
         as_json=json,

@@ -31,10 +31,7 @@ from nd_plugin.resuming.saved_state import (
     remove_checkpoint,
 )
 from nd_plugin.storage.durable_files import remove_empty
-from nd_plugin.storage.partial_folder import (
-    check_not_live,
-    partial_folder,
-)
+from nd_plugin.storage.partial_folder import check_not_live, partial_folder
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,47 @@ from nd_plugin.storage.durable_files import remove_empty
 
 
 @dataclass(frozen=True)
+class RunInputs:
+    """Model and concept set of a run, as texts, and how both are opened and read."""
+
+    model: str
+    concepts: str
+    options: ModelOptions
+    settings: Settings
+    # that replace the model's own
+    preprocess_values: Mapping[str, Any] = field(default_factory=dict)
+    run_options: RunOptions = field(default_factory=RunOptions)
+
+    def free_folder(self, ending: str = "") -> Path:
+        """Return a folder for the results that does not exist yet."""
+        name = parsing.run_name(self.model, self.concepts)
+        return run_folder.free_name(Path("runs") / f"{name}{ending}")
+
+    def open(self, group: SingleProcess) -> tuple[Model, Feed]:
+        """Open the model of one process, and the feed of its part of the images."""
+        run_options = self.run_options
+        part = run_options.part.part(group.rank, group.size)
+        with console.results_only():
+            concept_set = open_concepts(self.concepts)
+            model = open_on_own_device(self.model, self.options)
+        preprocess = model.preprocess.changed(self.preprocess_values)
+        if group.rank == 0:
+            console.warn(preprocess.notes)
+        feed = Feed.of(
+            concept_set,
+            preprocess,
+            self.settings,
+            model.device,
+            run_options.batch_size,
+            run_options.workers,
+            run_options.memory,
+            part,
+            run_options.device_memory,
+        )
+        return model, feed
+
+
+@dataclass(frozen=True)
 class Job:
     """Work of one process of a run: layers of an opened model, on its part of the images."""
 
@@ -52,46 +93,30 @@ class Job:
 
 
 def dissect(
-    model: str,
+    inputs: RunInputs,
     layers: Sequence[str],
-    concepts: str,
     *,
     output: Path | None,
     overwrite: bool,
-    options: ModelOptions,
-    settings: Settings,
     as_json: bool,
-    preprocess_values: Mapping[str, Any] | None = None,
-    run_options: RunOptions | None = None,
     plot: PlotRequest = NO_PLOT,
     bases: Sequence[str] = (),
 ) -> None:
     """Dissect, save, report. Refuse what cannot be done before the model runs.
 
-    ``preprocess_values`` are preprocessing values that replace the model's own; ``bases`` are
-    files of bases in which the layers are seen.
+    ``bases`` are files of bases in which the layers are seen.
     """
-    run_options = run_options or RunOptions()
-    output = output or run_folder.free_name(
-        Path("runs") / parsing.run_name(model, concepts)
-    )
-    with joined(options.device) as group:
+    run_options = inputs.run_options
+    output = output or inputs.free_folder()
+    with joined(inputs.options.device) as group:
         finished_run = find_finished_run(
             output,
             run_options.shard,
             resume=run_options.resume,
             overwrite=overwrite,
         )
-        opened_model, feed = open_model_and_feed(
-            model,
-            concepts,
-            options,
-            settings,
-            preprocess_values or {},
-            run_options,
-            group,
-        )
-        job = _choose_work(opened_model, layers, feed, bases, group, plot)
+        model, feed = inputs.open(group)
+        job = _choose_work(model, layers, feed, bases, group, plot)
         run_folder.check_layer_paths(
             output, job.layers, feed.settings.all_quantiles
         )
@@ -106,37 +131,6 @@ def dissect(
         _run_with_checkpoints(
             job, output, run_options, overwrite=overwrite, as_json=as_json
         )
-
-
-def open_model_and_feed(
-    model: str,
-    concepts: str,
-    options: ModelOptions,
-    settings: Settings,
-    preprocess_values: Mapping[str, Any],
-    run_options: RunOptions,
-    group: SingleProcess,
-) -> tuple[Model, Feed]:
-    """Open the model of one process of a run, and the feed of its part of the images."""
-    part = run_options.part.part(group.rank, group.size)
-    with console.results_only():
-        concept_set = open_concepts(concepts)
-        opened_model = open_on_own_device(model, options)
-    preprocess = opened_model.preprocess.changed(preprocess_values)
-    if group.rank == 0:
-        console.warn(preprocess.notes)
-    feed = Feed.of(
-        concept_set,
-        preprocess,
-        settings,
-        opened_model.device,
-        run_options.batch_size,
-        run_options.workers,
-        run_options.memory,
-        part,
-        run_options.device_memory,
-    )
-    return opened_model, feed
 
 
 def _choose_work(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nd_plugin.captum_api.layer_dissection import LayerDissection
 from nd_plugin.cli import console
+from nd_plugin.cli.options.explanations import ExplainOptions
 from nd_plugin.cli.report import say_written
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.errors import BadInput, NDError, RunFailed, nearest
 from nd_plugin.explain.explanation import Explanation, Explanations
-from nd_plugin.pictures.pixel_limit import pixel_limit
+from nd_plugin.foreign_code import describe_error
+from nd_plugin.pictures.pixel_limit import pixel_limit_around
 from nd_plugin.plugins.layer_patterns import LayerNames, describe, is_pattern
 from nd_plugin.plugins.opening import open_model
 from nd_plugin.report.explanations import render_all
@@ -22,22 +23,6 @@ from nd_plugin.results import displayed_layers, run_folder
 from nd_plugin.results.dissection import Dissection
 
 LAYERS_LISTED = 12  # in an error, all of a run's
-
-
-@dataclass(frozen=True)
-class ExplainOptions:
-    """Options of the command line beside run, model and image."""
-
-    layer: str | None = None
-    quantile: float | None = None
-    target: str | None = None
-    top_k: int = 5
-    detectors_only: bool = False
-    contribution: str = "auto"
-    mask: str = "image"
-    image_quantile: float = 0.2
-    classes: Path | None = None
-    max_pixels: int | None = None  # of the image
 
 
 def explain(
@@ -107,7 +92,7 @@ def _explain_by(
     units.dissection = dissection
     with (
         _translated_errors(explain_options.target),
-        pixel_limit(explain_options.max_pixels),
+        pixel_limit_around(explain_options.max_pixels),
     ):
         return units.explain(
             image,
@@ -134,8 +119,10 @@ def _translated_errors(target: str | None) -> Iterator[None]:
     except NDError:  # ours already
         raise
     except (RuntimeError, TypeError) as error:
+        raise RunFailed(f"the model failed: {describe_error(error)}") from error
+    except MemoryError as error:
         raise RunFailed(
-            f"the model failed: {type(error).__name__}: {error}"
+            f"the explanation failed: {describe_error(error)}; give the process more memory"
         ) from error
 
 

@@ -24,6 +24,7 @@ from nd_plugin.experiments.pair_preprocess import (
 )
 from nd_plugin.experiments.parity import Comparison, parity
 from nd_plugin.experiments.parity_text import LEGEND, render, to_json
+from nd_plugin.experiments.records import is_folder_of_runs
 from nd_plugin.plugins.opening import open_concepts, open_model
 from nd_plugin.probe_data.batches import Feed
 from nd_plugin.receptive_fields.geometry import Size
@@ -31,7 +32,6 @@ from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.results import run_folder
 from nd_plugin.results.atomic_files import write_file, write_folder
-from nd_plugin.results.folder_names import is_run_folder
 from nd_plugin.storage.names import check_path
 from nd_plugin.storage.targets import check_file
 
@@ -218,17 +218,8 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 
 
 def _is_comparison(folder: Path) -> bool:
-    """Return whether a folder holds a comparison and nothing else."""
-    if not folder.is_dir() or folder.resolve() == Path.cwd():
-        return False
-    children = list(folder.iterdir())
-    if children and not (folder / SUMMARY).is_file():
-        return False
-    return all(
-        child.name == SUMMARY
-        or (child.name in RUNS and child.is_dir() and is_run_folder(child))
-        for child in children
-    )
+    """Return whether a folder is empty, or holds a comparison and nothing else."""
+    return is_folder_of_runs(folder, SUMMARY, RUNS)
 
 
 def save_comparison(

@@ -85,14 +85,11 @@ def dissect(
     from nd_plugin.cli.views.plot_files import PlotRequest
     from nd_plugin.contracts.provenance import Settings
 
-    dissect.dissect(
+    inputs = dissect.RunInputs(
         model,
-        layer,
         concepts,
-        output=output,
-        overwrite=overwrite,
-        options=choice.model_options(weights),
-        settings=Settings(
+        choice.model_options(weights),
+        Settings(
             quantiles=parsing.parse_quantiles(quantile or ()),
             min_iou=min_iou,
             limit=limit,
@@ -102,10 +99,14 @@ def dissect(
             **significance.settings(),
             **pictures.settings(),
         ),
-        preprocess_values=preprocessing.values(),
-        run_options=RunOptions(
-            **passes.limits(), **checkpoints.values(), shard=shard
-        ),
+        preprocessing.values(),
+        RunOptions(**passes.limits(), **checkpoints.values(), shard=shard),
+    )
+    dissect.dissect(
+        inputs,
+        layer,
+        output=output,
+        overwrite=overwrite,
         plot=PlotRequest.of(plot, plot_kind, shard),
         as_json=json,
         bases=basis or (),
@@ -184,13 +185,16 @@ def demo(
     from nd_plugin.contracts.models import ModelOptions
     from nd_plugin.contracts.provenance import Settings
 
-    dissect.dissect(
+    inputs = dissect.RunInputs(
         "nd_torch.zoo:efficientnet_lite0",
-        ["_blocks.10", "_swish#1"],
         f"shapes?images={images}",
+        ModelOptions(device),
+        Settings(**significance.settings()),
+    )
+    dissect.dissect(
+        inputs,
+        ["_blocks.10", "_swish#1"],
         output=output,
         overwrite=overwrite,
-        options=ModelOptions(device),
-        settings=Settings(**significance.settings()),
         as_json=json,
     )

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import fingerprint
-from nd_plugin.errors import BadInput, NDError
+from nd_plugin.errors import BadInput
+from nd_plugin.foreign_code import describe_error, translating_errors
 from nd_plugin.storage.hashed_files import UNREADABLE, hash_groups
 
 STAGE = "verifying data"
@@ -78,11 +79,11 @@ def _paths(
     files_of: Callable[[int], Sequence[Path]], image: int, source: str
 ) -> list[Path]:
     """Return the paths of an image's files. Raises BadInput for anything else."""
-    try:
+
+    def no_paths(error: BaseException) -> BadInput:
+        return BadInput(
+            f"{source}: files({image}) does not return paths: {describe_error(error)}"
+        )
+
+    with translating_errors(no_paths):
         return [Path(path) for path in files_of(image)]
-    except NDError:
-        raise
-    except Exception as error:  # a plugin may raise anything
-        raise BadInput(
-            f"{source}: files({image}) does not return paths: {type(error).__name__}: {error}"
-        ) from error

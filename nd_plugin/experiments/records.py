@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from nd_plugin.borders.json_values import object_of, parse_json, read_value
 from nd_plugin.errors import RunInvalid
 from nd_plugin.report.json_text import document_text
 from nd_plugin.results.dissection import Dissection
+from nd_plugin.results.folder_names import is_run_folder
 
 
 def record_bytes(content: Mapping[str, Any], version: int) -> bytes:
@@ -31,6 +32,23 @@ def read_record(path: Path, newest: int) -> dict[str, Any]:
             "upgrade nd_plugin"
         )
     return record
+
+
+def is_folder_of_runs(folder: Path, record: str, runs: Collection[str]) -> bool:
+    """Return whether a folder is empty, or holds a record, runs of these names and nothing else.
+
+    The current folder is none.
+    """
+    if not folder.is_dir() or folder.resolve() == Path.cwd():
+        return False
+    children = list(folder.iterdir())
+    if children and not (folder / record).is_file():
+        return False
+    return all(
+        child.name == record
+        or (child.name in runs and child.is_dir() and is_run_folder(child))
+        for child in children
+    )
 
 
 def at_min_iou(dissection: Dissection, min_iou: float) -> Dissection:

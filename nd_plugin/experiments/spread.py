@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from nd_plugin.report.layer_report import Summary
 
@@ -45,8 +44,11 @@ class Spread:
         deviation = self.deviation
         if deviation is None:
             return None
+        # SciPy takes a while to import, and a single value does not need it
+        from scipy.special import stdtrit
+
         count = len(self.values)
-        factor = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
+        factor = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2))
         margin = factor * deviation / count**0.5
         low = self.mean - margin
         return low if self.is_signed else max(0.0, low), self.mean + margin

@@ -120,9 +120,8 @@ def _outcome(
     except Exception as error:
         error.add_note("".join(traceback.format_exception(error)))
         return None, _picklable(error)
-    except (
-        BaseException
-    ) as error:  # SystemExit of foreign code would end this worker
+    # SystemExit of foreign code would end this worker
+    except BaseException as error:
         if not is_failure(error):
             raise
         return None, RunFailed(f"a worker failed: {describe_error(error)}")
@@ -133,7 +132,7 @@ def _picklable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return RunFailed(f"{type(error).__name__}: {error}")
+        return RunFailed(describe_error(error))
     return error
 
 

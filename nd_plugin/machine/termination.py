@@ -31,6 +31,7 @@ WORDS = {
 REQUESTS = [int(number) for number in WORDS if number is not None]
 # a closed terminal sends SIGHUP twice, by itself and by its shell
 INSISTING = (signal.SIGINT, signal.SIGTERM)
+# for whoever has pressed Ctrl-C
 NOTICE = "\nnd: interrupted: saving after the batch at work (Ctrl-C again: end at once)\n"
 
 
@@ -152,7 +153,7 @@ def _request(number: int) -> None:
     if first and not _Request.saving:
         _start_alarm()
     if number == signal.SIGINT:
-        _write_notice()
+        _write(NOTICE)
 
 
 @contextmanager
@@ -203,11 +204,6 @@ def _stop_alarm() -> None:
 def _has_alarm() -> bool:
     is_main = threading.current_thread() is threading.main_thread()
     return is_main and hasattr(signal, "setitimer")
-
-
-def _write_notice() -> None:
-    """Tell whoever has pressed Ctrl-C what happens."""
-    _write(NOTICE)
 
 
 def _write(line: str) -> None:

@@ -33,12 +33,24 @@ def environment_limit() -> int | None:
 
 @contextmanager
 def pixel_limit(pixels: int | None) -> Iterator[None]:
-    """Open only pictures of at most ``pixels`` pixels; None: the limit around it, if there is one.
+    """Read a picture of at most ``pixels`` pixels; None: the limit around it, if there is one.
 
     Else the environment's limit holds, or 178,956,970: above it Pillow refuses. Raises ValueError,
     naming the remedy, for a larger picture, and RunFailed where memory does not suffice for one:
     that says nothing of the file, so it is not to be passed over like one that is unreadable.
     """
+    try:
+        with pixel_limit_around(pixels):
+            yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(reason_of(error)) from error
+    except MemoryError as error:
+        raise RunFailed(out_of_memory(error)) from error
+
+
+@contextmanager
+def pixel_limit_around(pixels: int | None) -> Iterator[None]:
+    """Set the limit of every `pixel_limit` inside, in code that does more than read pictures."""
     pillow_limit = Image.MAX_IMAGE_PIXELS
     limit = pixels
     if pixels is None and pillow_limit == PILLOW_LIMIT:
@@ -52,10 +64,6 @@ def pixel_limit(pixels: int | None) -> Iterator[None]:
                 # Pillow warns above its limit, and raises an error above twice its limit
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 yield
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(reason_of(error)) from error
-    except MemoryError as error:
-        raise RunFailed(out_of_memory(error)) from error
     finally:
         Image.MAX_IMAGE_PIXELS = pillow_limit
 

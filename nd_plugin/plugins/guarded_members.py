@@ -23,9 +23,8 @@ class Expected:
 
     words: str  # for messages
     is_valid: Check
-    kind: str = (
-        ""  # of the object that is returned, or that its context gives; see `KINDS`
-    )
+    # of the object that is returned, or that its context gives; see `KINDS`
+    kind: str = ""
     is_context: bool = False  # returns a context manager
     # what the host does with an exception: False for those that make it skip an image
     translates: bool = True

@@ -56,9 +56,8 @@ def _lines(file: TextIO, path: Path, columns: Sequence[str]) -> Iterator[TableLi
             if any(cells.values()):
                 yield location, cells
     except csv.Error as error:
-        line_number = (
-            reader.reader.line_num
-        )  # that of the DictReader is the last good one's
+        # that of the DictReader is the last good one's
+        line_number = reader.reader.line_num
         raise ConceptSetInvalid(
             f"{path}, line {line_number}: it cannot be read as a CSV file: {error}; a text "
             "that holds a quote belongs in quotes, with its own quotes doubled"

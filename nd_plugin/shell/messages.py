@@ -12,7 +12,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -162,8 +162,13 @@ class MessageOptions:
 
 
 def check_paths(values: Iterable[Any]) -> None:
-    """Raise BadInput for a path among the values of options that no file can have as a name."""
+    """Raise BadInput for a path among the values of options that no file can have as a name.
+
+    Options may be in groups.
+    """
     for value in values:
+        if is_dataclass(value):
+            check_paths(vars(value).values())
         paths = value if isinstance(value, list | tuple) else [value]
         for path in paths:
             if isinstance(path, Path):

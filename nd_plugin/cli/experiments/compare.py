@@ -24,11 +24,7 @@ from nd_plugin.experiments.comparing.tables import concepts_csv, layers_csv
 from nd_plugin.plots.kinds import plot_kind
 from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import LayerReport
-from nd_plugin.results.atomic_files import (
-    recovered,
-    write_file,
-    write_folder,
-)
+from nd_plugin.results.atomic_files import recovered, write_file, write_folder
 from nd_plugin.storage.names import check_path
 from nd_plugin.storage.targets import check_file, check_folder
 
@@ -167,10 +163,6 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         raise BadInput(
             f"--output {output}: a comparison is written as FILE.json, as FILE.csv, or into a "
             f"folder (a name without an ending); {output.suffix} is none of these"
-        )
-    elif not output.suffix and output.exists():
-        raise BadInput(
-            f"{output} is a file; a comparison without an ending is a folder"
         )
     elif output.suffix:
         check_file(output)

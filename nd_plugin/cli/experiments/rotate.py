@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nd_plugin.bases.opening import read_basis
-from nd_plugin.cli import console, parsing
+from nd_plugin.cli import console
 from nd_plugin.cli.checkpoints import (
     RunFolders,
-    RunOptions,
     open_checkpoints,
     opened_alike,
     progress_saved,
 )
-from nd_plugin.cli.dissect import open_model_and_feed
+from nd_plugin.cli.dissect import RunInputs
 from nd_plugin.cli.views.plot_files import PlotFile
-from nd_plugin.contracts.models import ModelOptions
 from nd_plugin.contracts.provenance import Settings
 from nd_plugin.errors import BadInput, NDError
 from nd_plugin.experiments.rotation.folder import (
@@ -124,42 +122,26 @@ def _show(study: RotationStudy) -> None:
 
 
 def run_study(
-    model: str | None,
-    layer: str | None,
-    concepts: str | None,
+    inputs: RunInputs,
+    layer: str,
     plan: RotationPlan,
     *,
     output: Path | None,
     overwrite: bool,
-    options: ModelOptions,
-    settings: Settings,
-    preprocess_values: Mapping[str, Any],
-    run_options: RunOptions,
     plot: PlotFile,
     as_json: bool,
 ) -> None:
     """Run, save and report a study. Refuse what cannot be done before the model runs."""
-    if model is None or layer is None or concepts is None:
-        raise BadInput(
-            "MODEL, --layer and --concepts are needed to run a study (--from FOLDER reports one)"
-        )
-    _check_pictures(plot, settings)
-    output = output or _default_folder(model, concepts)
+    run_options = inputs.run_options
+    _check_pictures(plot, inputs.settings)
+    output = output or inputs.free_folder("-rotation")
     run_folder.check_place(output)
     if not (overwrite and is_study(output)):
         run_folder.check_target(output, overwrite=overwrite)
-    with joined(options.device) as group:
-        opened_model, feed = open_model_and_feed(
-            model,
-            concepts,
-            options,
-            settings,
-            preprocess_values,
-            run_options,
-            group,
-        )
+    with joined(inputs.options.device) as group:
+        model, feed = inputs.open(group)
         with console.results_only():
-            study_run = RotationRun.of(opened_model, layer, feed, plan, group)
+            study_run = RotationRun.of(model, layer, feed, plan, group)
         if group.rank == 0 and study_run.batch_note:
             console.say(study_run.batch_note)
         folders = RunFolders.of(output, feed.part, group.size, resume_shard=False)
@@ -181,11 +163,6 @@ def run_study(
             checkpoints.remove()
             remove_empty(folders.partial)
         termination.grant_request()
-
-
-def _default_folder(model: str, concepts: str) -> Path:
-    base = Path("runs") / f"{parsing.run_name(model, concepts)}-rotation"
-    return run_folder.free_name(base)
 
 
 def _run(

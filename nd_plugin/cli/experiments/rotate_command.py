@@ -127,23 +127,25 @@ def rotate(
 ) -> None:
     """Rotate a layer's basis: compare its units with random directions, and with other bases."""
     from nd_plugin.cli.checkpoints import RunOptions
+    from nd_plugin.cli.dissect import RunInputs
     from nd_plugin.cli.experiments import rotate
     from nd_plugin.cli.experiments.saved_results import refuse_run_options
+    from nd_plugin.errors import BadInput
 
     request = rotate.plot_file(plot, plot_kind, max(len(source or ()), 1))
     if source:
         refuse_run_options(context, ("min_iou",))
         rotate.report_saved(source, min_iou, request, as_json=json)
         return
-    rotate.run_study(
+    if model is None or layer is None or concepts is None:
+        raise BadInput(
+            "MODEL, --layer and --concepts are needed to run a study (--from FOLDER reports one)"
+        )
+    inputs = RunInputs(
         model,
-        layer,
         concepts,
-        rotate.parse_plan(alpha, repeats, seed, basis),
-        output=output,
-        overwrite=overwrite,
-        options=choice.model_options(weights),
-        settings=rotate.study_settings(
+        choice.model_options(weights),
+        rotate.study_settings(
             quantile=quantile,
             min_iou=min_iou,
             limit=limit,
@@ -151,8 +153,15 @@ def rotate(
             **reading.settings(),
             **pictures.settings(),
         ),
-        preprocess_values=preprocessing.values(),
-        run_options=RunOptions(**passes.limits(), **checkpoints.values()),
+        preprocessing.values(),
+        RunOptions(**passes.limits(), **checkpoints.values()),
+    )
+    rotate.run_study(
+        inputs,
+        layer,
+        rotate.parse_plan(alpha, repeats, seed, basis),
+        output=output,
+        overwrite=overwrite,
         plot=request,
         as_json=json,
     )

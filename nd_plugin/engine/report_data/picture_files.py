@@ -12,6 +12,7 @@ import numpy as np
 
 from nd_plugin.engine.part_run import PartRun
 from nd_plugin.engine.report_data.collected import CollectedData
+from nd_plugin.foreign_code import describe_error
 from nd_plugin.machine.forked_workers import can_fork, map_in_order
 from nd_plugin.method.annotations import Counts
 from nd_plugin.probe_data.items import ItemDecoder, PackedLabels
@@ -105,7 +106,7 @@ class FileStream:
             try:
                 return next(self.decoded)
             except Exception as error:
-                self.failure = f"{type(error).__name__}: {error}"
+                self.failure = describe_error(error)
         return PictureFiles(b"", None, self.failure)
 
 

@@ -34,10 +34,7 @@ from nd_plugin.experiments.evolution.evolution_tables import (
     histories_csv,
 )
 from nd_plugin.experiments.evolution.stages import Stage, StageList
-from nd_plugin.experiments.records import (
-    read_record,
-    record_bytes,
-)
+from nd_plugin.experiments.records import read_record, record_bytes
 from nd_plugin.results.atomic_files import write_file
 from nd_plugin.results.folder_names import LOCK_FILE
 from nd_plugin.storage import targets

@@ -26,10 +26,7 @@ from nd_plugin.experiments.probing.discrimination import (
     RotatedAccuracy,
 )
 from nd_plugin.experiments.probing.linear_svm import ClassAccuracy, SvmSettings
-from nd_plugin.experiments.records import (
-    read_record,
-    record_bytes,
-)
+from nd_plugin.experiments.records import read_record, record_bytes
 from nd_plugin.results.atomic_files import recovered, write_folder
 
 RECORD = "probe.json"
@@ -132,12 +129,13 @@ def load_discrimination(source: str | Path) -> Discrimination:
 
 
 def _discrimination(record: Mapping[str, Any]) -> Discrimination:
-    if not read_list(str, record["classes"], "classes"):
+    classes = read_list(str, record["classes"], "classes")
+    if not classes:
         raise ValueError("it has no classes")
     return Discrimination(
         model=json_values.read_record(Identity, record["model"], "model"),
         images=json_values.read_record(Identity, record["images"], "images"),
-        classes=tuple(read_list(str, record["classes"], "classes")),
+        classes=tuple(classes),
         train_images=read_value(int, record["train_images"], "train_images"),
         test_images=read_value(int, record["test_images"], "test_images"),
         svm=json_values.read_record(SvmSettings, record["svm"], "svm"),

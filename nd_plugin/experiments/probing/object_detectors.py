@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from nd_plugin.contracts.provenance import Identity
 from nd_plugin.errors import BadInput
@@ -57,6 +56,9 @@ class NetworkPoints:
     @property
     def spearman(self) -> float | None:
         """Correlation of the ranks; None of fewer than 3 points."""
+        # which takes a second to import
+        from scipy.stats import rankdata
+
         return _correlation(
             rankdata([point.detectors for point in self.points]).tolist(),
             rankdata([point.accuracy for point in self.points]).tolist(),

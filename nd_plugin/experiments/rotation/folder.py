@@ -16,6 +16,7 @@ from nd_plugin.borders.damage import damage_refused
 from nd_plugin.errors import RunInvalid
 from nd_plugin.experiments.records import (
     at_min_iou,
+    is_folder_of_runs,
     read_record,
     record_bytes,
 )
@@ -23,7 +24,6 @@ from nd_plugin.experiments.rotation.study import RotationStudy
 from nd_plugin.results import run_folder
 from nd_plugin.results.atomic_files import recovered, write_folder
 from nd_plugin.results.dissection import Dissection
-from nd_plugin.results.folder_names import is_run_folder
 
 SUMMARY = "rotation.json"
 RUN = "run"
@@ -59,17 +59,8 @@ def _contents(study: RotationStudy) -> dict[str, Any]:
 
 
 def is_study(folder: Path) -> bool:
-    """Return whether a folder holds a rotation study and nothing else."""
-    if not folder.is_dir() or folder.resolve() == Path.cwd():
-        return False
-    children = list(folder.iterdir())
-    if children and not (folder / SUMMARY).is_file():
-        return False
-    return all(
-        child.name == SUMMARY
-        or (child.name == RUN and child.is_dir() and is_run_folder(child))
-        for child in children
-    )
+    """Return whether a folder is empty, or holds a rotation study and nothing else."""
+    return is_folder_of_runs(folder, SUMMARY, [RUN])
 
 
 def load_study(folder: str | Path, min_iou: float | None = None) -> RotationStudy:

@@ -26,3 +26,11 @@ def test_they_are_refused(
     done = nd(*arguments)
     assert done.returncode == 2
     assert "xxx" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_files_of_options_in_a_group_are_checked_first(
+    nd: Callable[..., Any],
+) -> None:
+    done = nd("explain", "run", "model", "image", "--classes", LONG)
+    assert done.returncode == 2
+    assert "choose a shorter one" in done.stderr

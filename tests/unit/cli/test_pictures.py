@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
+from nd_plugin.captum_api.layer_dissection import LayerDissection
 from nd_plugin.pictures.conversion import TURNED
 
 MODEL = "networks:ResNet18"
@@ -47,6 +48,21 @@ def test_the_explanation_of_a_turned_photo_is_that_of_the_photo(
     assert turned == upright
     shown = nd("explain", run, MODEL, photo / "turned.png", "-l", "layer1")
     assert f"! image: {TURNED}" in " ".join(shown.stdout.split())
+
+
+@pytest.mark.parametrize("detail", ["", "4 GiB"])
+def test_too_little_memory_for_an_explanation_is_not_that_of_a_picture(
+    detail: str, run: Path, photo: Path, nd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError(detail)
+
+    monkeypatch.setattr(LayerDissection, "explain", fail)
+    done = nd("explain", run, MODEL, photo / "upright.png", "-l", "layer1")
+    assert done.returncode == 1
+    reason = f"MemoryError: {detail or 'out of memory'}"
+    assert f"nd: the explanation failed: {reason}; give" in done.stderr
+    assert "decoding" not in done.stderr and "Traceback" not in done.stderr
 
 
 def test_an_image_beyond_the_limit(run: Path, photo: Path, nd: Any) -> None:

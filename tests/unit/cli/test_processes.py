@@ -52,6 +52,19 @@ def test_what_a_factory_prints_is_no_result(
     assert json.loads(done.stdout)["layers"] and "hello" in done.stderr
 
 
+def test_help_needs_no_heavy_package() -> None:
+    code = (
+        "import sys; from nd_plugin.cli.app import app; "
+        "app(['--help'], standalone_mode=False); "
+        "heavy = {'torch', 'numpy', 'scipy', 'PIL', 'matplotlib'} & {*sys.modules}; "
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("command", ["report", "compare"])
 def test_what_is_saved_needs_no_torch(run: Path, command: str) -> None:
     code = (

@@ -42,6 +42,7 @@ from nd_plugin import (
 )
 from nd_plugin.candidates.map_file import CandidateFile
 from nd_plugin.cli.checkpoints import RunOptions
+from nd_plugin.cli.dissect import RunInputs
 from nd_plugin.cli.dissect import dissect as dissect_command
 from nd_plugin.engine.report_data import collected
 from nd_plugin.engine.run import open_run, run
@@ -884,13 +885,11 @@ def test_a_finished_run_of_something_else_is_not_taken_for_this_one(
             **how,
         }
         dissect_command(
-            "networks:dilated",
+            RunInputs("networks:dilated", text, **usual),
             layers,
-            text,
             output=tmp_path / "run",
             overwrite=False,
             as_json=True,
-            **usual,
         )
 
     dissect()

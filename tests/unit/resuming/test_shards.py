@@ -572,22 +572,16 @@ class TestCommands:
 
     def dissect(self, folder: Path, shard: str | None, **how: Any) -> None:
         work = RunOptions(BATCH, 0, resume=how.pop("resume", False), shard=shard)
-        options = {
-            "options": ModelOptions("cpu"),
-            "settings": Settings(0.05),
-            "as_json": True,
-            "overwrite": False,
-        }
-        given = {"size": (SIZE, SIZE)}
-        dissect.dissect(
+        inputs = dissect.RunInputs(
             "networks:dilated",
-            ["1"],
             TEXT,
-            output=folder,
-            preprocess_values=given,
-            run_options=work,
-            **{**options, **how},
+            ModelOptions("cpu"),
+            Settings(0.05),
+            {"size": (SIZE, SIZE)},
+            work,
         )
+        options = {"as_json": True, "overwrite": False}
+        dissect.dissect(inputs, ["1"], output=folder, **{**options, **how})
 
     def merge(self, folders: Sequence[Path], output: Path, **how: Any) -> None:
         given = {
