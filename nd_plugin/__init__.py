@@ -136,6 +136,7 @@ if TYPE_CHECKING:
     from nd_plugin.report.layer_report import UnitScore as UnitScore
     from nd_plugin.results.dissection import Dissection as Dissection
     from nd_plugin.results.top_pictures import TopPictures as TopPictures
+    from nd_plugin.storage.names import expanded_home as expanded_home
 
 _HOMES = {
     "captum_api.concepts": ["concepts_from_captum", "concepts_to_captum"],
@@ -241,6 +242,7 @@ _HOMES = {
     "report.layer_report": ["LayerReport", "Summary", "UnitScore"],
     "results.dissection": ["Dissection"],
     "results.top_pictures": ["TopPictures"],
+    "storage.names": ["expanded_home"],
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -24,6 +24,7 @@ DEFAULT_SCALE = 1 / 255
 STATISTICS = {"mean", "std"}
 # of red, green and blue in Pillow's mode L, in 2^-16
 LUMA_WEIGHTS = (19595, 38470, 7471)
+MOST_DIGITS = 9  # of a size in pixels
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -252,7 +253,11 @@ def _luma(pixels: Tensor) -> Tensor:
 def parse_size(text: str, what: str, forms: str = "N or HxW") -> Size:
     """Parse ``"224"`` or ``"224x192"`` (height x width); ``what`` and ``forms`` are for errors."""
     sides = text.lower().split("x")
-    is_valid = all(side.isdecimal() and int(side) > 0 for side in sides)
-    if len(sides) > 2 or not is_valid:
+    if len(sides) > 2 or not all(map(_is_side, sides)):
         raise BadInput(f"{what} {text!r} is not {forms} in pixels")
     return int(sides[0]), int(sides[-1])
+
+
+def _is_side(text: str) -> bool:
+    """Return whether a text is a number of pixels, from 1; Python reads no number of any length."""
+    return text.isdecimal() and len(text) <= MOST_DIGITS and int(text) > 0

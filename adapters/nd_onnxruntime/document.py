@@ -17,7 +17,7 @@ from onnx import ModelProto, TensorProto, inliner, numpy_helper
 from nd_onnxruntime.damage import check_functions, check_values
 from nd_onnxruntime.external_data import ExternalLocation, find_external_files
 from nd_onnxruntime.proto import external_tensors
-from nd_plugin import BadInput, ModelNotFound
+from nd_plugin import BadInput, ModelNotFound, expanded_home
 
 ModelSource = str | os.PathLike[str] | ModelProto
 
@@ -80,7 +80,7 @@ def model_bytes(source: ModelSource) -> bytes:
     Runtime's own format and for a ModelProto that was loaded without its external data.
     """
     if not isinstance(source, ModelProto):
-        return _file_bytes(Path(source).expanduser())
+        return _file_bytes(expanded_home(Path(source)))
     if external_tensors(source.graph):
         raise BadInput(
             "the ModelProto was loaded without its external data: give the file's path, or load it "
@@ -100,7 +100,7 @@ def parse(source: ModelSource, content: bytes) -> Document:
         name = source.graph.name or "ModelProto"
         check_values(name, source)
         return Document(name, _inlined(name, source), {})
-    path = Path(source).expanduser()
+    path = expanded_home(Path(source))
     model = _parsed(path, content)
     check_values(str(source), model)
     external = find_external_files(model, path.absolute().parent)

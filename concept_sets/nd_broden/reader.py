@@ -24,6 +24,7 @@ from nd_plugin import (
     PictureSize,
     check_aspect,
     check_mask_format,
+    expanded_home,
     fingerprint,
     measure_picture,
     read_mask,
@@ -158,7 +159,7 @@ def _check_first_masks(files: NamedFiles, rows: Sequence[Row]) -> None:
 
 
 def _existing_folder(root: str) -> Path:
-    folder = Path(root).expanduser()
+    folder = expanded_home(root)
     if not root or not folder.is_dir():
         problem = f"no folder {root!r}" if root else "no folder given"
         raise ConceptSetInvalid(

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from nd_plugin import ConceptSetInvalid, FolderListing, list_files
+from nd_plugin import ConceptSetInvalid, FolderListing, expanded_home, list_files
 
 NAMES_LISTED = 6  # of files and folders, in a message
 
 
 def existing_folder(root: str) -> Path:
     """Return the folder that ``masks:ROOT`` names. Raises ConceptSetInvalid if there is none."""
-    folder = Path(root).expanduser()
+    folder = expanded_home(root)
     if not root or not folder.is_dir():
         problem = f"no folder {root!r}" if root else "no folder given"
         raise ConceptSetInvalid(

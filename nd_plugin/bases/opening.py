@@ -20,6 +20,7 @@ from nd_plugin.bases.function_fingerprint import fingerprint_function
 from nd_plugin.bases.tensor_files import open_tensors
 from nd_plugin.errors import BadInput
 from nd_plugin.method.finite import at_least_float32
+from nd_plugin.storage.names import expanded_home
 
 OPTIONS = ("activation", "k", "transpose")
 
@@ -88,7 +89,7 @@ def read_basis(source: str | Path) -> Basis:
     ``transpose=true`` for a matrix whose columns are the directions. Raises BadInput.
     """
     path_text, _, query = str(source).partition("?")
-    path = Path(path_text).expanduser()
+    path = expanded_home(path_text)
     options = _options(query)
     reading = Reading(open_tensors(path), options)
     try:

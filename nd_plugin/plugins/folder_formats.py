@@ -10,6 +10,7 @@ from nd_plugin.contracts.plugin_specs import ConceptSetSpec
 from nd_plugin.errors import NDError
 from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.plugins.host import Offer, host, load_factory
+from nd_plugin.storage.names import expanded_home
 
 FOLDER = "ROOT"  # stands for a folder in the texts that a concept set accepts
 
@@ -31,7 +32,7 @@ def folder_hint(folder: str) -> str:
 
 def _problems(folder: Path) -> dict[str, str]:
     """Return what a folder lacks, "" for nothing, by the text that would open it."""
-    root = str(folder.expanduser())
+    root = str(expanded_home(folder))
     return {
         f"{offer.spec.name}:{folder}": _problem(offer, root)
         for offer in folder_formats()

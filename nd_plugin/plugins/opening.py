@@ -28,6 +28,7 @@ from nd_plugin.plugins.folder_formats import folder_hint
 from nd_plugin.plugins.guard import Owner, guard
 from nd_plugin.plugins.host import Offer, host, load_factory
 from nd_plugin.plugins.suggestions import suggest_model
+from nd_plugin.storage.names import expanded_home
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def open_concepts(concepts: str | Path | ConceptSet) -> ConceptSet:
 
 
 def _no_concept_set(concepts: str, name: str) -> str:
-    if concepts and Path(concepts).expanduser().is_dir():
+    if concepts and expanded_home(concepts).is_dir():
         return f"no concept set {concepts!r}; {folder_hint(concepts)}"
     return f"no concept set {concepts!r}{_known_names(ConceptSetSpec, name)}"
 

@@ -22,6 +22,14 @@ DEVICES = frozenset(
 )
 
 
+def expanded_home(path: str | Path) -> Path:
+    """Return a path with ``~`` and ``~user`` expanded; as it is where there is no such home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def shortened(name: str, longest: int = SHORT_BYTES) -> str:
     """Return a name of at most ``longest`` bytes: itself, or its beginning and a checksum."""
     encoded = name.encode(errors="surrogateescape")

@@ -18,6 +18,7 @@ from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.errors import BadInput
 from nd_plugin.pictures.files import read_picture
 from nd_plugin.pictures.folder_listing import FolderListing, list_files
+from nd_plugin.storage.names import expanded_home
 
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing", "val", "valid", "validation")
@@ -91,7 +92,7 @@ def find_labelled_images(folder: str | Path) -> LabelledImages:
     hash of its path, so that it is the same one everywhere; a note says so. Raises BadInput for a
     folder without images, for fewer than two classes, and for a class that a split lacks.
     """
-    root = Path(folder).expanduser()
+    root = expanded_home(folder)
     if not root.is_dir():
         raise BadInput(f"no folder {str(folder)!r} of labelled images")
     train = _split_folder(root, TRAIN_NAMES)

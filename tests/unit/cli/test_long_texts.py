@@ -34,3 +34,17 @@ def test_files_of_options_in_a_group_are_checked_first(
     done = nd("explain", "run", "model", "image", "--classes", LONG)
     assert done.returncode == 2
     assert "choose a shorter one" in done.stderr
+
+
+@pytest.mark.parametrize("size", ["9" * 5000, "16x" + "9" * 5000])
+def test_sizes_of_more_digits_than_python_reads(
+    nd: Callable[..., Any], size: str
+) -> None:
+    done = nd("layers", "networks:ResNet18", "--input-size", size)
+    assert done.returncode == 2 and "is not N or HxW in pixels" in done.stderr
+
+
+@pytest.mark.parametrize("prefix", ["", "masks:", "broden:"])
+def test_a_home_that_is_none(nd: Callable[..., Any], prefix: str) -> None:
+    done = nd("concepts", f"{prefix}~no-such-user/set")
+    assert done.returncode == 2 and "~no-such-user/set" in done.stderr
