@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         examine_reproducibility as examine_reproducibility,
     )
     from nd_plugin.contracts.reproducibility import nearly_equal as nearly_equal
+    from nd_plugin.contracts.set_findings import SetFinding as SetFinding
     from nd_plugin.contracts.split_models import LinearHead as LinearHead
     from nd_plugin.contracts.split_models import Rest as Rest
     from nd_plugin.contracts.split_models import SplitModel as SplitModel
@@ -172,6 +173,7 @@ _HOMES = {
         "examine_reproducibility",
         "nearly_equal",
     ],
+    "contracts.set_findings": ["SetFinding"],
     "contracts.split_models": [
         "LinearHead",
         "Rest",

@@ -19,6 +19,7 @@ class Row:
     image_size: tuple[int, int] | None  # ih, iw
     planes: tuple[str, ...]  # paths below images/
     numbers: tuple[int, ...]  # labels of the whole image
+    split: str = ""  # train, val or another; "" where the index has no such column
 
 
 def read_index(
@@ -55,7 +56,14 @@ def _row(line: Mapping[str, str], categories: Sequence[str], position: str) -> R
                 planes.append(entry)
     mask_size = _size(line, "sh", "sw", position)
     image_size = _size(line, "ih", "iw", position)
-    return Row(line["image"], mask_size, image_size, tuple(planes), tuple(numbers))
+    return Row(
+        line["image"],
+        mask_size,
+        image_size,
+        tuple(planes),
+        tuple(numbers),
+        line.get("split", ""),
+    )
 
 
 def _no_label_number(entry: str, category: str, position: str) -> str:

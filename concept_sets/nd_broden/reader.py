@@ -78,6 +78,10 @@ class Broden:
         """Return the image's path below images/."""
         return self._rows[index].image
 
+    def split(self, index: int) -> str:
+        """Return the image's split as the index names it, such as train or val."""
+        return self._rows[index].split
+
     def files(self, index: int) -> list[Path]:
         """Return the files of the image and of its masks."""
         return [self.root / "images" / path for path in _paths(self._rows[index])]

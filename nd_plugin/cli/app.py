@@ -14,15 +14,17 @@ import typer
 
 from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
+from nd_plugin.cli.concept_sets.listing import list_concepts
 from nd_plugin.cli.experiments.compare_command import compare
 from nd_plugin.cli.experiments.evolve_command import evolve
 from nd_plugin.cli.experiments.probe_command import probe
 from nd_plugin.cli.experiments.rotate_command import rotate
-from nd_plugin.cli.listings import concepts, doctor, layers, plugins
+from nd_plugin.cli.listings import doctor, layers, plugins
 from nd_plugin.cli.run_commands import demo, dissect, merge
 from nd_plugin.cli.views.rate import rate
 from nd_plugin.cli.views.unit import unit
 from nd_plugin.shell import completion
+from nd_plugin.shell.default_command import GroupWithDefault
 from nd_plugin.shell.help_pages import HelpCommand, HelpGroup
 from nd_plugin.shell.messages import with_message_options
 from nd_plugin.shell.option_groups import with_flat_options
@@ -41,6 +43,14 @@ app = typer.Typer(
         "nd report runs/resnet18 --html report"
     ),
 )
+concept_sets = typer.Typer(
+    cls=GroupWithDefault,
+    name="concepts",
+    help="Concept sets: list, inspect, check, build, export and fetch them.",
+    no_args_is_help=True,
+    epilog="nd concepts shapes\nnd concepts masks:street --json",
+)
+app.add_typer(concept_sets)
 
 
 def main() -> None:
@@ -62,11 +72,17 @@ def _version(
         raise typer.Exit
 
 
-def _add(command: Callable[..., None], *examples: str) -> None:
-    """Add a command, with examples for its help."""
+def _add(
+    command: Callable[..., None],
+    *examples: str,
+    name: str | None = None,
+    group: typer.Typer = app,
+) -> None:
+    """Add a command to a group, with examples for its help; ``name`` is not its function's."""
     command = console.without_foreign_exits(command)
     flat_command = with_flat_options(with_message_options(command))
-    app.command(cls=HelpCommand, epilog="\n".join(examples))(flat_command)
+    epilog = "\n".join(examples)
+    group.command(name, cls=HelpCommand, epilog=epilog)(flat_command)
 
 
 _add(
@@ -94,7 +110,13 @@ _add(
     "nd rotate --from runs/rotated --plot fig6.pdf",
 )
 _add(doctor, "nd doctor")
-_add(concepts, "nd concepts shapes", "nd concepts masks:street --json")
+_add(
+    list_concepts,
+    "nd concepts shapes",
+    "nd concepts masks:street --json",
+    name="list",
+    group=concept_sets,
+)
 _add(plugins, "nd plugins")
 _add(
     report,

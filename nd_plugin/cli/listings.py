@@ -1,4 +1,4 @@
-"""Commands that list: ``nd layers``, ``nd concepts``, ``nd plugins``, ``nd doctor``."""
+"""Commands that list: ``nd layers``, ``nd plugins``, ``nd doctor``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from nd_plugin.cli import console
-from nd_plugin.cli.console import new_table, print_json, print_notes
+from nd_plugin.cli.console import new_table, print_json
 from nd_plugin.cli.options.groups import ModelChoice, Preprocessing
 from nd_plugin.cli.options.shared import (
     CustomOps,
@@ -24,7 +24,6 @@ from nd_plugin.cli.options.shared import (
     ModelText,
     Weights,
 )
-from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import LayerDescription
 from nd_plugin.contracts.plugin_specs import BackendSpec, Finding
 from nd_plugin.errors import BadInput, NDError
@@ -34,7 +33,6 @@ from nd_plugin.plugins.host import Host, host, load_factory
 from nd_plugin.plugins.layer_patterns import enumerated, has_units
 from nd_plugin.receptive_fields.geometry import Geometry
 from nd_plugin.shell import layer_cache
-from nd_plugin.shell.completion import complete_concepts
 
 if TYPE_CHECKING:
     from nd_plugin.testing.places import VerifiedPlace
@@ -182,53 +180,6 @@ def _receptive_field_cells(geometry: Geometry | None) -> tuple[str, str]:
     rows = geometry.rows
     columns = geometry.columns
     return f"{rows.stride:g}", f"{rows.size:g}x{columns.size:g}"
-
-
-def concepts(
-    concepts: Annotated[
-        str,
-        typer.Argument(
-            metavar="CONCEPTS",
-            help="broden:ROOT, masks:ROOT, shapes …",
-            autocompletion=complete_concepts,
-        ),
-    ],
-    json: Json = False,
-) -> None:
-    """List a concept set's categories and concepts."""
-    from nd_plugin.plugins.opening import open_concepts
-
-    with console.results_only():
-        concept_set = open_concepts(concepts)
-    print_concepts(concept_set, as_json=json)
-
-
-def print_concepts(concept_set: ConceptSet, *, as_json: bool) -> None:
-    """Print a concept set's identity, its size, and the concepts of each category."""
-    notes = list(getattr(concept_set, "notes", ()))
-    identity = concept_set.identity
-    names_by_category = _names_by_category(concept_set)
-    if as_json:
-        size = {"images": len(concept_set), "categories": names_by_category}
-        print_json({**asdict(identity), **size, "notes": notes})
-        return
-    counts = f"{len(concept_set)} images, {len(concept_set.concepts)} concepts"
-    fingerprint = identity.fingerprint[:16]
-    console.show(Text(f"{identity.source}: {counts}; fingerprint {fingerprint}"))
-    table = new_table("category", "", "concepts")
-    for category, names in names_by_category.items():
-        table.add_row(Text(category), str(len(names)), Text(", ".join(names)))
-    console.show(table)
-    print_notes(notes)
-
-
-def _names_by_category(concept_set: ConceptSet) -> dict[str, list[str]]:
-    names: dict[str, list[str]] = {
-        category: [] for category in concept_set.categories
-    }
-    for concept in concept_set.concepts:
-        names[concept.category].append(concept.name)
-    return names
 
 
 def plugins(json: Json = False) -> None:

@@ -53,6 +53,9 @@ class ConceptSet(Protocol):
     An optional method ``files(index)`` returns the paths of all files that ``image`` and
     ``annotation`` read for an image, which ``--verify-data`` hashes; () of a set that reads none,
     whose fingerprint then has to identify the images. It is called from several threads.
+
+    An optional method ``split(index)`` returns the name of the part of the set that an image
+    belongs to, such as ``train`` or ``val``; "" for none.
     """
 
     @property

@@ -47,6 +47,9 @@ class ConceptSetSpec:
     # for texts that do not begin with the name
     match: Callable[[str], int] | None = None
     accepts: tuple[str, ...] = ()
+    # "package.module:function", called as the factory is; yields a `SetFinding` for each fault of
+    # the set's files, of sets that cannot be opened, too (``nd concepts check``)
+    check: str = ""
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,11 @@ CONCEPT_SET = Kind(
             translates=False,
         ),
     },
-    {"notes": TEXTS, "files": Expected("a sequence of paths", _are_paths)},
+    {
+        "notes": TEXTS,
+        "files": Expected("a sequence of paths", _are_paths),
+        "split": TEXT,
+    },
 )
 MODEL = Kind(
     "model",

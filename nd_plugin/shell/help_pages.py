@@ -177,7 +177,9 @@ def _group_page(group: Any, context: Any) -> Iterator[RenderableType]:
         summaries[name] = _plain(command.help)
     for title, names in COMMAND_GROUPS.items():
         listed = [name for name in names.split() if name in summaries]
-        yield Section(title, [(name, summaries.pop(name)) for name in listed])
+        rows = [(name, summaries.pop(name)) for name in listed]
+        if rows:
+            yield Section(title, rows)
     if summaries:
         yield Section(OTHER_COMMANDS, list(summaries.items()))
     for title, rows in _grouped(group.get_params(context)).items():

@@ -44,14 +44,15 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "plots": 8,
     "rating": 8,
     "explain": 8,
-    "plugins": 8,
-    "engine": 9,
-    "resuming": 10,
-    "experiments": 11,
-    "captum_api": 11,
-    "shell": 11,
-    "cli": 12,
-    "__main__": 13,
+    "concepts": 8,
+    "plugins": 9,
+    "engine": 10,
+    "resuming": 11,
+    "experiments": 12,
+    "captum_api": 12,
+    "shell": 12,
+    "cli": 13,
+    "__main__": 14,
 }
 
 

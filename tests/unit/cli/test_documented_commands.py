@@ -27,13 +27,13 @@ def commands_of(page: Path) -> list[str]:
 
 
 def options_of() -> dict[str, set[str]]:
-    """Return the options of each command."""
+    """Return the options of each command; of a group those of all its commands."""
     options: dict[str, set[str]] = {}
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        names = [
-            (*option.opts, *option.secondary_opts) for option in command.params
-        ]
-        options[name] = set().union(*names)
+        options[name] = set()
+        for member in getattr(command, "commands", {name: command}).values():
+            for option in member.params:
+                options[name].update(option.opts, option.secondary_opts)
     return options
 
 
