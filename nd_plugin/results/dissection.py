@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nd_plugin.borders.csv_text import without_formulas
+from nd_plugin.borders.damage import damage_refused
 from nd_plugin.borders.printable import utf8
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.contracts.provenance import Provenance, Settings, Skipped
@@ -215,7 +216,8 @@ class Dissection(DisplayedLayer, PicturedLayer, ScoredLayer, SignificantLayer):
 
         Raises RunInvalid for what is damaged, missing, or of a newer format.
         """
-        path = only_layer_folder(recovered(Path(folder)))
+        with damage_refused(folder):
+            path = only_layer_folder(recovered(Path(folder)))
         pictures = path / PICTURES
         return cls(
             **npz_format.unpack(path / DISSECTION),

@@ -184,16 +184,20 @@ def _layer_folders(path: Path) -> list[str]:
         refuse_newer(path, version, npz_format.FORMAT)
         layers = read_list(dict[str, Any], run["layers"], "layers")
         folders = [read_value(str, layer["folder"], "folder") for layer in layers]
-        _check_folders(folders)
+        _check_folders(path, folders)
     return folders
 
 
-def _check_folders(names: Sequence[str]) -> None:
-    """Check that each name is that of a direct child, once. Raises ValueError."""
+def _check_folders(path: Path, names: Sequence[str]) -> None:
+    """Check that each name is that of a direct child, once.
+
+    Raises ValueError, and BadInput for what cannot be a name.
+    """
     if not names:
         raise ValueError("it lists no layer")
     for name in names:
         if Path(name).name != name or name in ("", ".."):
             raise ValueError(f"{name!r} is no folder of the run")
+        check_path(path / name / DISSECTION)
     if len(set(names)) < len(names):
         raise ValueError("it lists a folder twice")

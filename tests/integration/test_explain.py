@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from command_here import run_nd
 from PIL import Image
 from torch import Tensor, nn
 
@@ -207,6 +208,6 @@ class TestCommandLine:
                 "cannot be read",
             ),
         ]:
-            done = nd("explain", *arguments, COLUMNS="300")
+            done = run_nd("explain", *arguments, COLUMNS="300")
             assert done.returncode == code and message in done.stderr, done.stderr
             assert done.stdout == "" and "Traceback" not in done.stderr

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from command_here import run_nd
 from onnxruntime import quantization
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat
 from recording import clear_winners
@@ -31,7 +31,6 @@ from nd_plugin import (
     open_concepts,
     open_model,
 )
-from nd_plugin.cli.app import main
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model
 from nd_plugin.experiments.parity import LayerParity, parity
@@ -254,21 +253,6 @@ def converted(origin: Model, exports: Exports) -> dict[str, Path]:
     return made
 
 
-@pytest.fixture
-def nd(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str]]:
-    """Run the command line in this process: exit code and stdout."""
-
-    def run(*arguments: str | Path) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["nd", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0), capsys.readouterr().out
-
-    return run
-
-
 @pytest.mark.parametrize(
     ("form", "layers", "least", "most", "note"),
     [
@@ -296,7 +280,6 @@ def test_parity_tells_what_a_conversion_changed(
     least: float,
     most: float,
     note: str,
-    nd: Any,
 ) -> None:
     chosen = [argument for layer in layers for argument in ("-l", layer)]
     run = (
@@ -311,7 +294,7 @@ def test_parity_tells_what_a_conversion_changed(
         "--workers",
         "0",
     )
-    code, out = nd(*run, "--json", "--tolerance", "1e-4")
+    code, out, _ = run_nd(*run, "--json", "--tolerance", "1e-4")
     found = json.loads(out)["layers"]
     assert code == 1 and [one["layers"][0] for one in found] == [
         layer.partition("=")[0] for layer in layers

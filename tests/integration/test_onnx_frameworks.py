@@ -13,9 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,9 @@ import pytest
 import recording
 import reference
 import torch
+from command_here import run_nd
 
 from nd_plugin import Dissection, open_concepts, open_model
-from nd_plugin.cli.app import main
 
 BATCH = 4
 PATIENCE = 1200.0  # seconds for Keras to start, train and export on a busy machine
@@ -37,20 +35,6 @@ ACTIVATION_TOLERANCE = 1e-4
 # It moves a pixel of a mask across its threshold here and there: three of some 400.
 IOU_TOLERANCE = 1e-2
 Axes = tuple[reference.Axis, reference.Axis]
-
-
-def nd(*arguments: str | Path) -> tuple[int, str]:
-    """Run the command line in this process: exit code and stdout."""
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        redirect_stdout(StringIO()) as written,
-        redirect_stderr(StringIO()),
-    ):
-        patch.setattr(sys, "argv", ["nd", *map(str, arguments)])
-        patch.setenv("NO_COLOR", "1")
-        with pytest.raises(SystemExit) as ended:
-            main()
-    return int(ended.value.code or 0), written.getvalue()
 
 
 @dataclass(frozen=True)
@@ -99,7 +83,7 @@ def recorded_run(
         patch.setattr(
             kind, "__call__", recording.recording_call(recorder, kind.__call__)
         )
-        code, report = nd("dissect", path, *chosen, *arguments)
+        code, report, _ = run_nd("dissect", path, *chosen, *arguments)
     assert code == 0
     return recorder, report
 
@@ -264,7 +248,7 @@ class TestPaddle:
     """The text detector of PP-OCRv4, as the package rapidocr-onnxruntime ships it."""
 
     def test_its_layers_are_listed(self, detector: Path) -> None:
-        code, out = nd("layers", detector, "--input-size", "64x96", "--json")
+        code, out, _ = run_nd("layers", detector, "--input-size", "64x96", "--json")
         listed = {layer["name"]: layer for layer in json.loads(out)["layers"]}
         assert code == 0 and len(listed) > 300
         shapes = {name: listed[name]["shape"][1:] for name in PADDLE}
@@ -291,7 +275,7 @@ class TestPaddle:
         assert_equals_the_twin(paddle)
 
     def test_its_report_names_its_layers(self, paddle: Case) -> None:
-        code, out = nd("report", paddle.run)
+        code, out, _ = run_nd("report", paddle.run)
         assert code == 0 and out == paddle.report
         assert all(layer in out for layer in PADDLE)
         description = json.loads((paddle.run / "run.json").read_text())
@@ -440,7 +424,7 @@ class TestKeras:
             )
 
     def test_its_layers_are_listed_as_maps(self, trained: Case) -> None:
-        code, out = nd("layers", trained.path, "--json")
+        code, out, _ = run_nd("layers", trained.path, "--json")
         listed = {layer["name"]: layer for layer in json.loads(out)["layers"]}
         assert code == 0
         assert [listed[name]["shape"][1:] for name in trained.layers] == [
@@ -471,5 +455,5 @@ class TestKeras:
             assert getattr(probe, "notes", ()) == ()
 
     def test_its_report_is_that_of_the_run(self, trained: Case) -> None:
-        assert nd("report", trained.run) == (0, trained.report)
+        assert run_nd("report", trained.run)[:2] == (0, trained.report)
         assert all(layer in trained.report for layer in trained.layers)

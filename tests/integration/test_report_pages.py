@@ -41,7 +41,9 @@ def dissection(request: pytest.FixtureRequest) -> Dissection:
     if request.param == "broden":
         data: Path = request.getfixturevalue("real_data")
         concepts = f"broden:{data / 'broden_camvid'}"
-    result = LayerDissection(efficientnet_lite0(), LAYER).dissect(concepts)
+    result = LayerDissection(efficientnet_lite0(), LAYER).dissect(
+        concepts, limit=160
+    )
     assert isinstance(result, Dissection)
     return result
 

@@ -23,7 +23,7 @@ import torch
 
 from nd_plugin import Dissection, LayerDissection, open_concepts
 
-IMAGES = int(os.environ.get("ND_TWIN_IMAGES", "40"))
+IMAGES = int(os.environ.get("ND_TWIN_IMAGES", "24"))
 SIZE = (224, 224)
 BATCH = 8
 QUANTILE, MIN_IOU = 0.005, 0.04

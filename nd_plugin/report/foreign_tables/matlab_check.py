@@ -30,6 +30,7 @@ NUMERIC = range(6, 16)  # double to uint64
 # elements before the values of an array: flags, dimensions, name; of a struct the size of its
 # fields' names, and these
 HEAD = 5
+NAMED_HEAD = 3  # of other arrays
 MOST_BYTES = 2**26  # of a file, and of what it unpacks to
 # flags beside an array's class, of numbers and texts that are read
 GLOBAL, LOGICAL = 0x400, 0x200
@@ -115,13 +116,25 @@ def _check(element: _Element, order: str, depth: int) -> None:
     head = list(islice(elements, HEAD))
     if not head:
         return  # an empty cell
-    _check_array(head, len(element.content), order)
+    value_count = _check_array(head, len(element.content), order)
+    part_count = 0
     for part in chain(head, elements):
         _check(part, order, depth + 1)
+        part_count += 1
+    # of an array without its values, SciPy takes what follows it, or reads beyond its memory
+    if part_count != value_count:
+        raise UntrustedFile(
+            f"it has an array of {part_count} parts, where its class and its size ask for "
+            f"{value_count}"
+        )
 
 
-def _check_array(head: list[_Element], size: int, order: str) -> None:
-    """Compare the class and the dimensions of an array with its bytes."""
+def _check_array(head: list[_Element], size: int, order: str) -> int:
+    """Compare the class and the dimensions of an array with its bytes.
+
+    Returns the number of the array's parts: its head, and one for all numbers or letters, or one
+    for each cell or field.
+    """
     if len(head) < 3 or len(head[0].content) < 8 or len(head[1].content) % 4:
         raise UntrustedFile("an array has no class, dimensions or name")
     (flags,) = struct.unpack_from(f"{order}I", head[0].content)
@@ -141,10 +154,14 @@ def _check_array(head: list[_Element], size: int, order: str) -> None:
         raise UntrustedFile(f"it has an array of {count} dimensions")
     dimensions = struct.unpack_from(f"{order}{count}i", head[1].content)
     fields = _field_count(head, order) if array_class == STRUCT else 1
-    if min(dimensions, default=0) < 0 or math.prod(dimensions) * fields > size:
+    value_count = math.prod(dimensions) * fields
+    if min(dimensions, default=0) < 0 or value_count > size:
         raise UntrustedFile(
             f"it claims an array of {'x'.join(map(str, dimensions))} in {size} bytes"
         )
+    if array_class == STRUCT:
+        return HEAD + value_count
+    return NAMED_HEAD + (value_count if array_class == CELL else 1)
 
 
 def _field_count(head: list[_Element], order: str) -> int:

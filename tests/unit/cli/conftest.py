@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from command_here import Finished, run_nd
 from PIL import Image
-
-from nd_plugin.cli import main
 
 TESTS = Path(__file__).parents[2]
 MODEL = "networks:ResNet18"
-
-
-class Finished(NamedTuple):
-    """Exit code and output of a command."""
-
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 @pytest.fixture(scope="session")
@@ -37,24 +24,7 @@ def nd(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Finished]:
     cache = tmp_path_factory.mktemp("cache")
 
     def run_here(*arguments: str | Path, **environment: str) -> Finished:
-        stdout, stderr = io.StringIO(), io.StringIO()
-        with (
-            pytest.MonkeyPatch.context() as patch,
-            warnings.catch_warnings(),  # `main` shows warnings its own way
-            redirect_stdout(stdout),
-            redirect_stderr(stderr),
-        ):
-            warnings.simplefilter("default")
-            patch.setattr(sys, "argv", ["nd", *map(str, arguments)])
-            patch.delenv("COLUMNS", raising=False)
-            patch.setenv("NO_COLOR", "1")
-            patch.setenv("XDG_CACHE_HOME", str(cache))
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as exit_request:
-                main()
-        code = exit_request.value.code
-        return Finished(int(code or 0), stdout.getvalue(), stderr.getvalue())
+        return run_nd(*arguments, **{"XDG_CACHE_HOME": str(cache), **environment})
 
     return run_here
 

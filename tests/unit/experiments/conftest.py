@@ -9,9 +9,8 @@ from pathlib import Path
 import onnx_files
 import pytest
 import torch
+from command_here import run_nd
 from parity_models import Files, Origin
-
-from nd_plugin.cli.app import main
 
 
 @pytest.fixture
@@ -27,19 +26,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
 
 
 @pytest.fixture
-def nd(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
+def nd() -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: exit code, stdout, stderr."""
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "120")
 
     def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["nd", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        written = capsys.readouterr()
-        return int(ended.value.code or 0), written.out, written.err
+        return run_nd(*arguments, COLUMNS="120")
 
     return run

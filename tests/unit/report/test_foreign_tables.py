@@ -235,6 +235,28 @@ class TestUntrustedMatlab:
         with pytest.raises(RunInvalid, match=f"has an array of {count} dimensions"):
             read_foreign_result(path)
 
+    @pytest.mark.parametrize(
+        ("array_class", "parts", "expected"),
+        [
+            (6, (), 4),  # numbers without numbers
+            (4, (), 4),  # a text without letters
+            (6, (element(9, bytes(8)),) * 2, 4),
+            (1, (), 4),  # a cell without content
+            (1, (array(6, (1, 1), element(9, bytes(8))),) * 2, 4),
+        ],
+    )
+    def test_an_array_without_its_values_or_with_too_many(
+        self,
+        tmp_path: Path,
+        array_class: int,
+        parts: tuple[bytes, ...],
+        expected: int,
+    ) -> None:
+        path = write_matlab(tmp_path / "s.mat", array(array_class, (1, 1), *parts))
+        message = f"an array of {3 + len(parts)} parts, .* ask for {expected}"
+        with pytest.raises(RunInvalid, match=message):
+            read_foreign_result(path)
+
     def test_an_array_of_too_many_dimensions(self, tmp_path: Path) -> None:
         path = write_matlab(tmp_path / "s.mat", array(6, (1,) * 1000))
         with pytest.raises(RunInvalid, match="has an array of 1000 dimensions"):

@@ -382,12 +382,21 @@ class TestRuns:
                 '{"format": 1, "layers": [{"folder": "../x"}]}',
                 "is no folder of the run",
             ),
+            (
+                f'{{"format": 1, "layers": [{{"folder": "{"x" * 5000}"}}]}}',
+                r"run.json is damaged: .* has 5000 bytes",
+            ),
         ],
     )
     def test_a_damaged_run(self, tmp_path: Path, text: str, message: str) -> None:
         (tmp_path / "run.json").write_text(text)
         with pytest.raises(RunInvalid, match=message):
             run_folder.load_run(tmp_path)
+
+    @pytest.mark.parametrize("length", [300, 5000])
+    def test_a_name_that_no_folder_can_have(self, length: int) -> None:
+        with pytest.raises(RunInvalid, match="cannot be read: File name too long"):
+            Dissection.load("x" * length)
 
     def test_targets_are_refused_before_the_run(
         self, dissection: Dissection, tmp_path: Path
