@@ -14,6 +14,7 @@ from nd_plugin.pictures.grey_values import (
     range_of_picture,
     wide_grey,
 )
+from nd_plugin.pictures.stored_integers import pixel_array, strips_of
 
 BACKGROUND = (255, 255, 255)  # behind transparent pixels, as a page shows them
 # key of `Image.info`: a tuple of texts that a result counts
@@ -112,9 +113,11 @@ def _scale(
     remarks: list[str],
 ) -> Image.Image:
     """Scale wide grey values to 8 bits; ``transparent_value`` is a PNG's, if any."""
-    pixels = grey_range.to_8_bits(grey.values)
+    pixels = pixel_array(grey.image, grey_range.to_8_bits)
     if isinstance(transparent_value, int):
-        is_transparent = grey.values == transparent_value
+        is_transparent = pixel_array(
+            grey.image, lambda values: values == transparent_value
+        )
         if is_transparent.any():
             pixels[is_transparent] = BACKGROUND[0]
             remarks.append(COMPOSITED)
@@ -122,9 +125,23 @@ def _scale(
 
 
 def _flatten(image: Image.Image, remarks: list[str]) -> Image.Image:
-    """Convert to RGB; transparent pixels are composited on `BACKGROUND`."""
+    """Convert to RGB; transparent pixels are composited on `BACKGROUND`.
+
+    Strip by strip: an intermediate picture takes 4 bytes a pixel, and there are up to four.
+    """
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
+    strips = strips_of((image.height, image.width))
+    if len(strips) == 1:
+        return _flatten_strip(image, remarks)
+    rgb = Image.new("RGB", image.size)
+    for strip in strips:
+        box = (0, strip.start, image.width, strip.stop)
+        rgb.paste(_flatten_strip(image.crop(box), remarks), box[:2])
+    return rgb
+
+
+def _flatten_strip(image: Image.Image, remarks: list[str]) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     if image.mode == "La":

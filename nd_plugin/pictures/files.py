@@ -16,6 +16,7 @@ from nd_plugin.pictures.conversion import (
     orientation_of,
 )
 from nd_plugin.pictures.opening import open_picture
+from nd_plugin.pictures.pixel_limit import check_image_memory
 
 TURNING_ORIENTATIONS = (5, 6, 7, 8)  # by 90 or 270 degrees
 # which Pillow decodes without turning
@@ -60,11 +61,13 @@ def read_picture(path: Path) -> Image.Image:
     What cannot be found out from the decoded picture is in its ``info["nd_plugin.remarks"]``.
     """
     with open_picture(path) as image:
+        check_image_memory(image)
         remarks = []
         has_wide_colours = _has_wide_colours(image)
         if has_more_frames(image):
             remarks.append(FIRST_FRAME)
         stored_orientation = orientation_of(image)
+        check_image_memory(image, is_turned=stored_orientation not in (None, 1))
         image.load()
         if stored_orientation != orientation_of(image):
             remarks.append(TURNED)  # Pillow turns TIFF pictures itself

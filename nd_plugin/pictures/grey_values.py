@@ -15,6 +15,7 @@ A format that says the range (12 bit TIFF, PGM) is believed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nd_plugin.pictures.stored_integers import pixel_array, strips_of
+from nd_plugin.pictures.stored_integers import pixel_strips
 
 BIT_DEPTHS = (8, 10, 12, 14, 16)
 LARGEST_OF_16_BITS = 65535
@@ -42,14 +43,28 @@ GreyValues = npt.NDArray[Any]
 class WideGrey:
     """Grey picture in a type wider than 8 bits."""
 
-    values: GreyValues  # (row, column), in the type that Pillow decodes
+    image: Image.Image
     kind: str  # INTEGERS_16, INTEGERS_32 or FLOATS
     known_white: int | None  # value of white, where the format says it
+    # least and largest value, NaN if one value is; 0 of an empty picture
+    smallest: float
+    largest: float
 
-    @property
-    def largest(self) -> float:
-        """Largest value; 0 of an empty picture."""
-        return float(self.values.max(initial=0))
+    @classmethod
+    def of(cls, image: Image.Image, kind: str, known_white: int | None) -> WideGrey:
+        """Return a decoded picture with its extremes."""
+        smallest, largest = _extremes(image)
+        return cls(image, kind, known_white, smallest, largest)
+
+
+def _extremes(image: Image.Image) -> tuple[float, float]:
+    """Return the least and the largest value of a picture, and 0; NaN passes through both."""
+    smallest = np.float64(0)
+    largest = np.float64(0)
+    for _, values in pixel_strips(image):
+        smallest = np.minimum(smallest, values.min(initial=0))
+        largest = np.maximum(largest, values.max(initial=0))
+    return float(smallest), float(largest)
 
 
 @dataclass(frozen=True)
@@ -60,16 +75,7 @@ class GreyRange:
     remark: str = ""  # "" unless the range is a guess
 
     def to_8_bits(self, values: GreyValues) -> npt.NDArray[np.uint8]:
-        """Scale values to 0 … 255: integers by dropping their lower bits, others by rounding.
-
-        Strip by strip: what is computed takes 8 bytes a pixel.
-        """
-        scaled = np.empty(values.shape, np.uint8)
-        for strip in strips_of(values.shape):
-            scaled[strip] = self._strip_to_8_bits(values[strip])
-        return scaled
-
-    def _strip_to_8_bits(self, values: GreyValues) -> npt.NDArray[np.uint8]:
+        """Scale values to 0 … 255: integers by dropping their lower bits, others by rounding."""
         if values.dtype.kind == "f":
             scaled = np.rint(values.astype(np.float64) * (255 / self.white))
         else:
@@ -84,13 +90,13 @@ RangeChooser = Callable[[WideGrey], GreyRange]
 def wide_grey(image: Image.Image) -> WideGrey | None:
     """Return the values of a grey picture that is wider than 8 bits; None for other pictures."""
     if image.mode == "F":
-        return WideGrey(pixel_array(image), FLOATS, None)
+        return WideGrey.of(image, FLOATS, None)
     if not image.mode.startswith("I"):
         return None
     # older Pillow opens 16 bit PNG files as 32 bit integers
     is_16_bit = image.mode != "I" or image.format in ("PNG", "PPM")
     kind = INTEGERS_16 if is_16_bit else INTEGERS_32
-    return WideGrey(pixel_array(image), kind, _known_white(image))
+    return WideGrey.of(image, kind, _known_white(image))
 
 
 def _known_white(image: Image.Image) -> int | None:
@@ -126,7 +132,7 @@ def choose_range(grey: WideGrey, largest: float, evidence: str) -> GreyRange:
 
     Raises ValueError for values that fit no range.
     """
-    if not _is_finite(grey.values):
+    if not math.isfinite(grey.smallest) or not math.isfinite(grey.largest):
         raise ValueError(f"{grey.kind} values are NaN or infinite; replace them")
     white = grey.known_white or smallest_range(grey.kind, largest)
     _check_not_negative(grey, white)
@@ -135,15 +141,6 @@ def choose_range(grey: WideGrey, largest: float, evidence: str) -> GreyRange:
     if is_known or fills_type:
         return GreyRange(white)
     return GreyRange(white, guess_remark(grey.kind, white, evidence))
-
-
-def _is_finite(values: GreyValues) -> bool:
-    """Return whether all values are finite, without an array of answers as large as theirs."""
-    if values.dtype.kind != "f":
-        return True
-    # NaN passes through both extremes, an infinite value is one of them
-    extremes = (values.min(initial=0), values.max(initial=0))
-    return all(map(np.isfinite, extremes))
 
 
 def guess_remark(kind: str, white: int, evidence: str) -> str:
@@ -170,10 +167,9 @@ def smallest_range(kind: str, largest: float) -> int:
 
 
 def _check_not_negative(grey: WideGrey, white: int) -> None:
-    smallest = float(grey.values.min(initial=0))
     undershoot = (OVERSHOOT - 1) * white if grey.kind == FLOATS else 0
-    if smallest < -undershoot:
+    if grey.smallest < -undershoot:
         raise ValueError(
-            f"{grey.kind} values down to {smallest:g} are negative; shift and scale them to 0 … 1, "
-            "0 … 255 or 0 … 65535"
+            f"{grey.kind} values down to {grey.smallest:g} are negative; shift and scale them to "
+            "0 … 1, 0 … 255 or 0 … 65535"
         )

@@ -12,6 +12,11 @@ from PIL import Image
 from nd_plugin.errors import BadInput, RunFailed
 
 ENVIRONMENT = "ND_MAX_PIXELS"
+# of memory that an image may take for each pixel of the limit: 1 GiB by default
+BYTES_PER_PIXEL = 6
+# of a decoded image, by Pillow's mode; of all others 4
+DECODED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+RGB_BYTES = 4  # Pillow has no mode of 3
 # Pillow warns above it, and refuses above twice as many
 PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS
 DEFAULT_LIMIT = 2 * (PILLOW_LIMIT or 0)
@@ -99,6 +104,28 @@ def check_pixel_count(size: tuple[int, int], what: str) -> None:
     if limit is not None and rows * columns > limit:
         raise ValueError(
             f"{what} of {rows}x{columns} pixels exceeds the limit of {limit} pixels{REMEDY}"
+        )
+
+
+def check_image_memory(image: Image.Image, *, is_turned: bool = False) -> None:
+    """Raise ValueError for an image whose conversion to RGB would take too much memory.
+
+    To be called before it is decoded, within a limit of pixels. Beside the decoded image, memory is
+    taken for its copy that is turned upright, and for the RGB image.
+    """
+    limit = Image.MAX_IMAGE_PIXELS
+    decoded = DECODED_BYTES.get(image.mode, 4)
+    copies = 2 if is_turned else 1
+    bytes_per_pixel = decoded * copies + (0 if image.mode == "RGB" else RGB_BYTES)
+    pixel_count = image.width * image.height
+    if (
+        limit is not None
+        and pixel_count * bytes_per_pixel > limit * BYTES_PER_PIXEL
+    ):
+        raise ValueError(
+            f"image of {image.height}x{image.width} pixels of mode {image.mode} takes "
+            f"{bytes_per_pixel} bytes a pixel, more than {BYTES_PER_PIXEL} for each pixel of the "
+            f"limit of {limit}{REMEDY}"
         )
 
 

@@ -7,7 +7,7 @@ are computed back where nothing is lost, and the mask is refused where something
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -95,22 +95,29 @@ def pixel_array(
     Beside the picture and the result, memory is taken for a strip of rows only: `numpy.asarray`
     takes as much as the picture once more.
     """
-    strips = strips_of((image.height, image.width))
     pixels: npt.NDArray[Any] | None = None
-    for strip in strips:
-        box = (0, strip.start, image.width, strip.stop)
-        values = np.asarray(image if len(strips) == 1 else image.crop(box))
-        if values.dtype.byteorder == ">":
-            values = values.astype(values.dtype.newbyteorder("="))
-        if convert is not None:
-            values = convert(values)
-        if len(strips) == 1:
+    for strip, strip_values in pixel_strips(image):
+        values = strip_values if convert is None else convert(strip_values)
+        if len(values) == image.height:
             return values
         if pixels is None:
             pixels = np.empty((image.height, *values.shape[1:]), values.dtype)
         pixels[strip] = values
     assert pixels is not None
     return pixels
+
+
+def pixel_strips(
+    image: Image.Image,
+) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+    """Yield the rows of each strip of a picture and their pixels, in native byte order."""
+    strips = strips_of((image.height, image.width))
+    for strip in strips:
+        box = (0, strip.start, image.width, strip.stop)
+        values = np.asarray(image if len(strips) == 1 else image.crop(box))
+        if values.dtype.byteorder == ">":
+            values = values.astype(values.dtype.newbyteorder("="))
+        yield strip, values
 
 
 def _as_stored(values: Integers, image: Image.Image, raw: str) -> Integers:

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from nd_plugin import Preprocess, read_picture
+from nd_plugin.pictures import stored_integers
 from nd_plugin.pictures.conversion import (
     COMPOSITED,
     FIRST_FRAME,
@@ -224,3 +225,50 @@ def test_a_text_in_a_file_is_no_remark() -> None:
     image = reopened(Image.fromarray(noise(*SIZE, 3)), "PNG", pnginfo=texts)
     assert image.info[REMARKS] == "mine"
     assert convert_picture(image).remarks == ()
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "La", "P", "RGBA", "CMYK", "YCbCr", "F", "I", "I;16"]
+)
+def test_strips_make_the_same_picture_as_the_whole(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = picture_of_mode(mode)
+    whole = convert_picture(picture)
+    monkeypatch.setattr(stored_integers, "PIXELS_AT_ONCE", 40)
+    stripwise = convert_picture(picture)
+    np.testing.assert_array_equal(np.asarray(stripwise.rgb), np.asarray(whole.rgb))
+    assert (stripwise.remarks, stripwise.whites) == (whole.remarks, whole.whites)
+
+
+@pytest.mark.parametrize("kind", ["P", "L", "RGB"])
+def test_strips_of_a_picture_with_a_transparent_colour(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = picture_of_mode(kind)
+    first = picture.getpixel((0, 0))
+    picture.info["transparency"] = first
+    whole = convert_picture(picture)
+    assert whole.remarks == (COMPOSITED,)
+    monkeypatch.setattr(stored_integers, "PIXELS_AT_ONCE", 40)
+    stripwise = convert_picture(picture)
+    np.testing.assert_array_equal(np.asarray(stripwise.rgb), np.asarray(whole.rgb))
+    assert stripwise.remarks == whole.remarks
+
+
+def picture_of_mode(mode: str) -> Image.Image:
+    """Return a picture of 30 x 20 pixels, whose upper part is transparent where the mode can."""
+    colours = Image.fromarray(noise(30, 20, 3))
+    if mode in ("F", "I", "I;16"):
+        kinds = {"F": np.float32, "I": np.int32, "I;16": np.uint16}
+        return Image.fromarray(noise(30, 20).astype(kinds[mode]))
+    if mode in ("LA", "La", "RGBA"):
+        alpha = noise(30, 20)
+        alpha[15:] = 255
+        colours.putalpha(Image.fromarray(alpha))
+        return (
+            colours.convert("LA").convert(mode)
+            if mode == "La"
+            else colours.convert(mode)
+        )
+    return colours.convert(mode)

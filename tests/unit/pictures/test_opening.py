@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import png_writer
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from nd_plugin import (
     BadInput,
@@ -19,6 +19,7 @@ from nd_plugin import (
 )
 from nd_plugin.captum_api.pictures import read_image
 from nd_plugin.pictures.pixel_limit import (
+    BYTES_PER_PIXEL,
     DEFAULT_LIMIT,
     PILLOW_LIMIT,
     check_pixel_count,
@@ -81,6 +82,39 @@ def test_pictures_beyond_the_limit_are_refused_before_they_are_decoded(
         pixel_limit(None),
     ):
         read_picture(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(
+    ("mode", "ending", "orientation", "bytes_per_pixel"),
+    [
+        ("L", "png", 1, 5),
+        ("RGB", "jpg", 1, 4),
+        ("RGB", "jpg", 6, 8),
+        ("RGBA", "png", 1, 8),
+        ("F", "tiff", 1, 8),
+        ("I;16", "png", 1, 6),
+    ],
+)
+def test_images_that_take_more_memory_a_pixel_are_limited_to_fewer_pixels(
+    mode: str, ending: str, orientation: int, bytes_per_pixel: int, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / f"x.{ending}"
+    Image.new(mode, (30, 20)).save(path, exif=exif)
+    # 6 bytes for each pixel of the limit: 1 GiB by default
+    assert BYTES_PER_PIXEL * DEFAULT_LIMIT <= 2**30
+    fitting = -(-30 * 20 * bytes_per_pixel // BYTES_PER_PIXEL)
+    pixels = max(fitting, 30 * 20)
+    with pixel_limit(pixels):
+        assert read_picture(path).size == (30, 20)
+    if bytes_per_pixel <= BYTES_PER_PIXEL:
+        return
+    message = (
+        f"takes {bytes_per_pixel} bytes a pixel, more than 6 .* --max-pixels N"
+    )
+    with pixel_limit(pixels - 1), pytest.raises(ValueError, match=message):
+        read_picture(path)
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
