@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,21 +57,60 @@ def pixel_limit(pixels: int | None) -> Iterator[None]:
 @contextmanager
 def pixel_limit_around(pixels: int | None) -> Iterator[None]:
     """Set the limit of every `pixel_limit` inside, in code that does more than read pictures."""
-    pillow_limit = Image.MAX_IMAGE_PIXELS
-    limit = pixels
-    if pixels is None and pillow_limit == PILLOW_LIMIT:
-        limit = environment_limit() or DEFAULT_LIMIT
+    limit = _active_limits.add(pixels)
     try:
-        if limit is None:
-            yield
-        else:
-            Image.MAX_IMAGE_PIXELS = limit
-            with warnings.catch_warnings():
+        yield
+    finally:
+        if limit is not None:
+            _active_limits.remove(limit)
+
+
+class _ActiveLimits:
+    """Limits in force, the newest last, of all threads: Pillow's limit is one of the process.
+
+    The first to come stores Pillow's limit and the filters of warnings, and the last to leave puts
+    them back, whatever the order in which threads come and leave.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._limits: list[int] = []
+        self._outer_limit = PILLOW_LIMIT
+        self._outer_filters = warnings.catch_warnings()
+
+    def add(self, pixels: int | None) -> int | None:
+        """Set a limit; None: that in force, else the environment's or the default.
+
+        Returns it, or None where a program has chosen Pillow's limit itself: that holds.
+        """
+        with self._lock:
+            is_own = not self._limits and Image.MAX_IMAGE_PIXELS != PILLOW_LIMIT
+            if pixels is None and is_own:
+                return None
+            limit = pixels or most_pixels(None)
+            assert limit is not None
+            if not self._limits:
+                self._outer_limit = Image.MAX_IMAGE_PIXELS
+                self._outer_filters = warnings.catch_warnings()
+                self._outer_filters.__enter__()
                 # Pillow warns above its limit, and raises an error above twice its limit
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
-                yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = pillow_limit
+            self._limits.append(limit)
+            Image.MAX_IMAGE_PIXELS = limit
+            return limit
+
+    def remove(self, limit: int) -> None:
+        """Take a limit back."""
+        with self._lock:
+            self._limits.remove(limit)
+            if self._limits:
+                Image.MAX_IMAGE_PIXELS = self._limits[-1]
+                return
+            self._outer_filters.__exit__(None, None, None)
+            Image.MAX_IMAGE_PIXELS = self._outer_limit
+
+
+_active_limits = _ActiveLimits()
 
 
 def out_of_memory(error: MemoryError) -> str:

@@ -154,7 +154,7 @@ def _check_array(head: list[_Element], size: int, order: str) -> int:
         raise UntrustedFile(f"it has an array of {count} dimensions")
     dimensions = struct.unpack_from(f"{order}{count}i", head[1].content)
     fields = _field_count(head, order) if array_class == STRUCT else 1
-    value_count = math.prod(dimensions) * fields
+    value_count: int = math.prod(dimensions) * fields
     if min(dimensions, default=0) < 0 or value_count > size:
         raise UntrustedFile(
             f"it claims an array of {'x'.join(map(str, dimensions))} in {size} bytes"

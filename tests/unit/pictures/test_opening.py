@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,23 @@ def test_images_that_take_more_memory_a_pixel_are_limited_to_fewer_pixels(
     )
     with pixel_limit(pixels - 1), pytest.raises(ValueError, match=message):
         read_picture(path)
+
+
+def test_threads_that_come_and_leave_in_any_order_leave_pillows_limit() -> None:
+    filters = list(warnings.filters)
+    first = pixel_limit(None)
+    second = pixel_limit(12)
+    third = pixel_limit(None)
+    first.__enter__()
+    second.__enter__()
+    third.__enter__()
+    assert Image.MAX_IMAGE_PIXELS == 12, "that around the third"
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert Image.MAX_IMAGE_PIXELS == 12, "the third is still reading"
+    third.__exit__(None, None, None)
+    assert Image.MAX_IMAGE_PIXELS == PILLOW_LIMIT
+    assert warnings.filters == filters
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
