@@ -12,11 +12,8 @@ from urllib.parse import parse_qsl
 
 from nd_plugin.concepts.combine.building import build
 from nd_plugin.concepts.combine.expressions import Source
-from nd_plugin.concepts.combine.parsing import (
-    OPERATORS,
-    parse_expression,
-    unread_operators,
-)
+from nd_plugin.concepts.combine.parsing import OPERATORS, parse_expression
+from nd_plugin.concepts.combine.source_texts import unread_operators
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.plugin_specs import BackendSpec, ConceptSetSpec
@@ -89,8 +86,7 @@ def _open_expression(concepts: str) -> ConceptSet:
     if not isinstance(expression, Source):
         return _checked(build(expression, _open_source))
     try:
-        quoted = concepts.lstrip().startswith('"')
-        return _open_source(expression.text if quoted else concepts)
+        return _open_source(expression.text)
     except ConceptSetInvalid as error:
         hint = unread_operators(expression.text, names)
         raise ConceptSetInvalid(f"{error}{hint}") from error

@@ -8,8 +8,8 @@
     source     = NAME [ ":" ARGUMENT ] [ "?" OPTIONS ]
 
 The argument of a source may hold any of these characters itself: the longest one that is a file or
-folder wins. Else ``+`` ends a source where a set follows it, and ``[`` where its bracket is closed
-and nothing but the expression goes on behind it.
+folder wins. Else ``+`` ends a source where a set follows it, and ``[`` where its bracket is closed,
+holds no colon, and nothing but the expression goes on behind it.
 """
 
 from __future__ import annotations
@@ -27,18 +27,23 @@ from nd_plugin.concepts.combine.expressions import (
     Selected,
     Source,
 )
-from nd_plugin.concepts.combine.selection import Selection, closing_bracket
-from nd_plugin.errors import ConceptSetInvalid, nearest
-from nd_plugin.storage.names import expanded_home
+from nd_plugin.concepts.combine.selection import (
+    Selection,
+    closing_bracket,
+    has_colon,
+)
+from nd_plugin.concepts.combine.source_texts import COLOUR, SCHEME, path_exists
+from nd_plugin.errors import ConceptSetInvalid
+from nd_plugin.storage.names import PATH_BYTES
 
 OPERATORS = '+[("'  # a text without any of them is a source
-COLOUR = "color"
 TABLE = "table"
 SPACES = re.compile(r"\s*")
-SCHEME = re.compile(r"[A-Za-z][\w.-]*:")
 CONCATENATION = re.compile(r"concat\(")
 BEHIND_NAME = r"(?=\s*(?:$|[?\[+,)]))"
 ADDED_COLOUR = re.compile(rf"\s*{COLOUR}{BEHIND_NAME}")
+SHOWN = 200  # characters of a text, in a message
+MOST_STEPS = 200  # operands, parentheses and brackets of a text: sets inside sets
 IN_LIST = ",)"  # what ends a source there
 IN_GROUP = ")"
 
@@ -61,6 +66,7 @@ class _Parser:
     def __init__(self, text: str, names: Iterable[str]) -> None:
         self._text = text
         self._position = 0
+        self._steps = 0
         known_names = "|".join(map(re.escape, [*names, COLOUR]))
         self._operand = re.compile(
             rf'\s*(?:"|\(|{CONCATENATION.pattern}|{SCHEME.pattern}'
@@ -85,6 +91,7 @@ class _Parser:
             self._fail("nothing can follow but '+' and brackets")
 
     def _read_operand(self, closers: str) -> Expression:
+        self._count_step()
         self._skip_spaces()
         operand = self._read_primary(closers)
         selections = []
@@ -133,6 +140,7 @@ class _Parser:
 
     def _read_selection(self) -> Selection:
         """Read what stands in brackets, of which the first is read."""
+        self._count_step()
         end = closing_bracket(self._text, self._position)
         if end is None:
             self._fail("a bracket is not closed: expected ]")
@@ -162,7 +170,7 @@ class _Parser:
     def _read_options(self, closers: str) -> str:
         """Read ``?key=value&key=value`` up to what ends a source."""
         start = self._position
-        cuts = self._cuts(start + 1, closers, in_options=True)
+        cuts = self._cuts(start + 1, closers)
         self._position = next(cuts, len(self._text))
         return self._text[start : self._position].rstrip()
 
@@ -170,7 +178,7 @@ class _Parser:
         start = self._position
         end = self._argument_end(start, closers)
         self._position = end
-        if end == len(self._text):
+        if start < end == len(self._text):
             return Source(self._text[start:])
         argument = self._text[start:end]
         options = self._read_options(closers) if self._next() == "?" else ""
@@ -190,49 +198,55 @@ class _Parser:
         argument_start = scheme.end() if scheme else start
         question_mark = self._text.find("?", start)
         limit = len(self._text) if question_mark < 0 else question_mark
-        ends = [end for end in self._cuts(argument_start, closers) if end < limit]
+        ends = []
+        for end in self._cuts(argument_start, closers):
+            is_path = end - argument_start <= PATH_BYTES
+            if end > limit or (ends and not is_path):
+                break
+            ends.append(end)
         ends.append(limit)
         existing = [
             end for end in ends if path_exists(self._text[argument_start:end])
         ]
         return existing[-1] if existing else ends[0]
 
-    def _cuts(
-        self, start: int, closers: str, *, in_options: bool = False
-    ) -> Iterator[int]:
+    def _cuts(self, start: int, closers: str) -> Iterator[int]:
         """Yield the positions at which a source may end."""
         depth = 0  # of parentheses of the source's own
         for position in range(start, len(self._text)):
             character = self._text[position]
             is_closer = character in closers and not depth
-            if is_closer or self._is_operator(position, closers, in_options):
+            if is_closer or self._is_operator(position, closers):
                 yield position
             depth = max(depth + (character == "(") - (character == ")"), 0)
 
-    def _is_operator(self, position: int, closers: str, in_options: bool) -> bool:
+    def _is_operator(self, position: int, closers: str) -> bool:
         """Return whether a plus or bracket joins or selects, and is not part of a source."""
         if self._text[position] == "+":
             return self._operand.match(self._text, position + 1) is not None
         if self._text[position] == "[":
-            return self._is_selection(position, closers, in_options)
+            return self._is_selection(position, closers)
         return False
 
-    def _is_selection(self, position: int, closers: str, in_options: bool) -> bool:
+    def _is_selection(self, position: int, closers: str) -> bool:
         """Return whether a bracket is closed, and behind it follows what can follow a selection.
 
-        A colon in the brackets of an option's value is that of a slice: ``split=train[:10]``.
+        Brackets with a colon are a slice, ``split=train[:10]``, and part of the source.
         """
         end = closing_bracket(self._text, position)
-        if end is None:
-            return False
-        if in_options and ":" in self._text[position:end]:
+        if end is None or has_colon(self._text[position:end]):
             return False
         following = self._after_spaces(end + 1)
         if following == len(self._text):
             return True
         if self._text[following] == "+":
-            return self._is_operator(following, closers, in_options)
+            return self._is_operator(following, closers)
         return self._text[following] in f"[?{closers}"
+
+    def _count_step(self) -> None:
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            self._fail(f"more than {MOST_STEPS} sets, parentheses and brackets")
 
     def _after_spaces(self, position: int) -> int:
         spaces = SPACES.match(self._text, position)
@@ -259,41 +273,8 @@ class _Parser:
     def _fail(self, problem: str) -> NoReturn:
         """Raise ConceptSetInvalid with the place up to which the text is read."""
         rest = self._text[self._position :].strip()
-        place = f"at {rest!r}" if rest else "at its end"
+        place = f"at {rest[:SHOWN]!r}" if rest else "at its end"
         raise ConceptSetInvalid(
-            f"{self._text!r}, {place}: {problem}; a source that holds such characters itself is "
-            'written in double quotes, "masks:ROOT"'
+            f"{self._text[:SHOWN]!r}, {place}: {problem}; a source that holds such characters "
+            'itself is written in double quotes, "masks:ROOT"'
         )
-
-
-def path_exists(argument: str) -> bool:
-    """Return whether an argument is a file or folder, as it is or without spaces at its end."""
-    for path in dict.fromkeys([argument, argument.rstrip()]):
-        try:
-            if path and expanded_home(path).exists():
-                return True
-        except (OSError, ValueError):  # no name of a file
-            continue
-    return False
-
-
-def unread_operators(text: str, names: Iterable[str]) -> str:
-    """Return what kept the operators in a text from being read as such: for errors; "" for none.
-
-    A source that exists holds its characters on purpose.
-    """
-    head = text.partition("?")[0]
-    scheme = SCHEME.match(head)
-    if path_exists(head[scheme.end() if scheme else 0 :]):
-        return ""
-    if "+" in head:
-        name = re.split(r"[+?\[,)]", head)[-1].strip()
-        similar = nearest(name, [*names, COLOUR], most=1)
-        hint = f" (the nearest is {similar[0]!r})" if similar else ""
-        return f"; {name!r} behind '+' is no concept set{hint}, so '+' was read as part of the name"
-    if "[" in head:
-        return (
-            "; brackets select a part of a set where they are closed and stand at its end, as in "
-            "SET[object,split=val]"
-        )
-    return ""

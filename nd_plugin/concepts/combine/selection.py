@@ -14,7 +14,7 @@ KEYS = ("category", "name", "split", "min_samples")
 EXAMPLE = "[object,part,name=car|road,split=val,min_samples=10]"
 ITEM = re.compile(r"(?P<key>[A-Za-z_]\w*)\s*=\s*(?P<values>.*)", re.DOTALL)
 # characters that have a meaning inside brackets
-SPECIAL = re.compile(r"""[\[\]",|=]|^\s|\s$|^$""")
+SPECIAL = re.compile(r"""[\[\]",|=:]|^\s|\s$|^$""")
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,11 @@ def closing_bracket(text: str, opening: int) -> int | None:
         if text[position] == "]" and not is_quoted:
             return position
     return None
+
+
+def has_colon(content: str) -> bool:
+    """Return whether a colon stands in brackets, outside double quotes."""
+    return len(split_outside_quotes(content, ":")) > 1
 
 
 def _unquoted(value: str) -> str:
