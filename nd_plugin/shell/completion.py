@@ -110,8 +110,9 @@ def _start_of_last_set(incomplete: str) -> int:
     A folder that begins so exists already where the character is part of its name.
     """
     starts = [match.end() for match in SET_STARTS.finditer(incomplete)]
-    whole_folder = incomplete.partition(":")[2]
-    if not starts or (whole_folder and any(_paths(whole_folder))):
+    whole = incomplete.partition(":")[2]
+    is_folder = whole and any(path.startswith(whole) for path in _paths(whole))
+    if not starts or is_folder:
         return 0
     return starts[-1]
 

@@ -172,7 +172,9 @@ class _Parser:
         start = self._position
         cuts = self._cuts(start + 1, closers)
         self._position = next(cuts, len(self._text))
-        return self._text[start : self._position].rstrip()
+        options = self._text[start : self._position]
+        is_at_end = self._position == len(self._text)
+        return options if is_at_end else options.rstrip()
 
     def _read_source(self, closers: str) -> Source:
         start = self._position

@@ -38,8 +38,11 @@ class SelectedConcepts(CombinedConcepts):
         self._whole = whole
         self._selection = selection
         self._images = _selected_images(whole, selection)
-        selected = _selected_concepts(whole, selection)
-        numbers, notes = _frequent(whole, selected, self._images, selection)
+        selected, notes = _selected_concepts(whole, selection)
+        numbers, notes_on_samples = _frequent(
+            whole, selected, self._images, selection
+        )
+        notes += notes_on_samples
         vocabulary = Vocabulary.part(whole, numbers)
         super().__init__([whole], vocabulary, whole.native_masks, notes)
         self._table = vocabulary.table_from(whole.concepts)
@@ -88,8 +91,10 @@ def _no_split(whole: ConceptSet, split: str, known: Sequence[str]) -> str:
     return f"{source} has no split {split!r}{_known(split, known)}"
 
 
-def _selected_concepts(whole: ConceptSet, selection: Selection) -> list[int]:
-    """Return the numbers of the concepts of the selected categories and names."""
+def _selected_concepts(
+    whole: ConceptSet, selection: Selection
+) -> tuple[list[int], list[str]]:
+    """Return the numbers of the concepts of the selected categories and names, and notes."""
     for category in selection.categories:
         if category not in whole.categories:
             raise ConceptSetInvalid(_no_category(whole, category))
@@ -100,11 +105,16 @@ def _selected_concepts(whole: ConceptSet, selection: Selection) -> list[int]:
         if concept.category in categories
     ]
     if not selection.names:
-        return numbers
+        return numbers, []
     selected: set[int] = set()
+    notes = []
     for name in selection.names:
-        selected.update(_named(whole, numbers, name, selection))
-    return [number for number in numbers if number in selected]
+        named = _named(whole, numbers, name, selection)
+        selected.update(named)
+        names = [whole.concepts[number].name for number in named]
+        if name not in names:
+            notes.append(f"{name!r} was selected as a synonym of {_listed(names)}")
+    return [number for number in numbers if number in selected], notes
 
 
 def _named(

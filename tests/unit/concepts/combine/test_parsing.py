@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,11 @@ from nd_plugin.concepts.combine.expressions import (
     Selected,
     Source,
 )
-from nd_plugin.concepts.combine.parsing import MOST_STEPS, parse_expression
+from nd_plugin.concepts.combine.parsing import (
+    MOST_STEPS,
+    OPERATORS,
+    parse_expression,
+)
 from nd_plugin.concepts.combine.selection import Selection
 from nd_plugin.concepts.combine.source_texts import unread_operators
 
@@ -224,3 +230,29 @@ def test_operators_that_were_not_read_are_named() -> None:
     assert unread_operators("masks:a", NAMES) == ""
     Path("a+colour").mkdir()
     assert unread_operators("masks:a+colour", NAMES) == ""
+
+
+def test_any_text_is_an_expression_or_refused() -> None:
+    pieces = [
+        *'+[](),"|=?: ',
+        "concat(",
+        "shapes",
+        "masks:",
+        "color",
+        "split",
+        "a",
+        "é",
+    ]
+    dice = random.Random(0)
+    meanings = Counter[str]()
+    for _ in range(4000):
+        text = "".join(dice.choices(pieces, k=dice.randint(1, 12)))
+        try:
+            expression = parse(text)
+        except ConceptSetInvalid:
+            meanings["refused"] += 1
+            continue
+        meanings[type(expression).__name__] += 1
+        if not any(operator in text for operator in OPERATORS):
+            assert expression == Source(text.lstrip())
+    assert min(meanings.values()) > 0 and len(meanings) >= 5

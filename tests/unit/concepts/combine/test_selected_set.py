@@ -156,6 +156,14 @@ def test_refused(options: Any, problem: str) -> None:
         select_concepts(STREETS, **options)
 
 
+def test_synonyms_are_noted() -> None:
+    selected = select_concepts(STREETS, names=["heavens", "car"])
+    assert selected.notes == (
+        "a note of the set",
+        "'heavens' was selected as a synonym of sky",
+    )
+
+
 def test_a_set_without_splits_says_so() -> None:
     without_splits = replace(STREETS, splits={})
     with pytest.raises(ConceptSetInvalid, match="streets has no splits"):
