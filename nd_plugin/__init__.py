@@ -103,6 +103,15 @@ if TYPE_CHECKING:
     from nd_plugin.pictures.relative_names import NamedFiles as NamedFiles
     from nd_plugin.pictures.relative_names import check_relative as check_relative
     from nd_plugin.pictures.stored_integers import strips_of as strips_of
+    from nd_plugin.plugins.combining.combinations import (
+        concat_concepts as concat_concepts,
+    )
+    from nd_plugin.plugins.combining.combinations import (
+        overlay_concepts as overlay_concepts,
+    )
+    from nd_plugin.plugins.combining.combinations import (
+        select_concepts as select_concepts,
+    )
     from nd_plugin.plugins.hookspecs import hookimpl as hookimpl
     from nd_plugin.plugins.opening import SpecText as SpecText
     from nd_plugin.plugins.opening import call_with_options as call_with_options
@@ -218,6 +227,11 @@ _HOMES = {
     "pictures.png_checksums": ["checked_checksums"],
     "pictures.relative_names": ["NamedFiles", "check_relative"],
     "pictures.stored_integers": ["strips_of"],
+    "plugins.combining.combinations": [
+        "concat_concepts",
+        "overlay_concepts",
+        "select_concepts",
+    ],
     "plugins.hookspecs": ["hookimpl"],
     "plugins.opening": [
         "SpecText",

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from nd_plugin.concepts.combine.building import build
+from nd_plugin.concepts.combine.expressions import Source
+from nd_plugin.concepts.combine.parsing import OPERATORS, parse_expression
+from nd_plugin.concepts.combine.source_texts import unread_operators
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.models import Model, ModelOptions
 from nd_plugin.contracts.plugin_specs import BackendSpec, ConceptSetSpec
@@ -57,14 +61,46 @@ class SpecText:
 def open_concepts(concepts: str | Path | ConceptSet) -> ConceptSet:
     """Open ``"broden:ROOT"``, ``"masks:ROOT"``, ``"shapes"``, or what an installed plugin claims.
 
-    An object that is a ConceptSet already is returned as it is. Raises ConceptSetInvalid for what
-    nobody claims, for an empty set, and for a category without concepts. For a folder without a
-    format, the error says which format it has, or what it lacks of each.
+    A text may also combine sets: ``SET[object,split=val]`` selects, ``a+b`` adds the annotations of
+    the same images, ``concat(a, b)`` puts images behind images, ``SET+color`` adds colours (see
+    docs/concepts.md). A path is taken as it is. An object that is a ConceptSet already is returned
+    as it is. Raises ConceptSetInvalid for what nobody claims, for an empty set, and for a category
+    without concepts. For a folder without a format, the error says which format it has, or what it
+    lacks of each.
     """
     if isinstance(concepts, Path):
-        concepts = str(concepts)
+        return _open_source(str(concepts))
     if not isinstance(concepts, str):
         return _checked(concepts)
+    if not any(operator in concepts for operator in OPERATORS):
+        return _open_source(concepts)
+    return _open_expression(concepts)
+
+
+def _open_expression(concepts: str) -> ConceptSet:
+    """Open a text that may combine sets, or hold the same characters in its own names."""
+    names = [offer.spec.name for offer in host().specs(ConceptSetSpec)]
+    if _is_claimed_as_whole(concepts):
+        return _open_source(concepts)
+    expression = parse_expression(concepts, names)
+    if not isinstance(expression, Source):
+        return _checked(build(expression, _open_source))
+    try:
+        return _open_source(expression.text)
+    except ConceptSetInvalid as error:
+        hint = unread_operators(expression.text, names)
+        raise ConceptSetInvalid(f"{error}{hint}") from error
+
+
+def _is_claimed_as_whole(concepts: str) -> bool:
+    """Return whether a concept set claims a text that begins with no name of a set."""
+    if host().named(ConceptSetSpec, SpecText.parse(concepts).name) is not None:
+        return False
+    return host().best(ConceptSetSpec, concepts) is not None
+
+
+def _open_source(concepts: str) -> ConceptSet:
+    """Open the text of one set, whatever characters it holds."""
     text = SpecText.parse(concepts)
     argument = text.argument
     options = text.options

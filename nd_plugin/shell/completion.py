@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,8 @@ VARIABLE = "_ND_COMPLETE"  # set by the scripts of `nd --install-completion`
 BASH = "complete_bash"
 LARGEST_FILE = 200 * 2**20  # bytes, of a model that completion opens
 RUN_RECORD = "run.json"
+# of a set in a combination, behind the first
+SET_STARTS = re.compile(r"\+\s*|\(\s*|,\s*")
 
 
 @contextlib.contextmanager
@@ -84,15 +87,34 @@ def complete_model(incomplete: str) -> list[str]:
 
 
 def complete_concepts(incomplete: str) -> list[str]:
-    """Complete the name of a concept set, and the folder behind it."""
-    name, colon, folder = incomplete.partition(":")
+    """Complete the name of a concept set, and the folder behind it.
+
+    In a combination, of its last set: behind ``+``, ``(`` or the comma of ``concat(a, b)``.
+    """
+    start = _start_of_last_set(incomplete)
+    before, last_set = incomplete[:start], incomplete[start:]
+    name, colon, folder = last_set.partition(":")
     if colon:
-        return [f"{name}:{path}" for path in _paths(folder)]
+        return [f"{before}{name}:{path}" for path in _paths(folder)]
     texts: list[str] = []
     for offer in host().specs(ConceptSetSpec):
         takes_folder = any("ROOT" in form for form in offer.spec.accepts)
-        texts.append(f"{offer.spec.name}:" if takes_folder else offer.spec.name)
+        text = f"{offer.spec.name}:" if takes_folder else offer.spec.name
+        texts.append(f"{before}{text}")
     return texts
+
+
+def _start_of_last_set(incomplete: str) -> int:
+    """Return where the last set of a combination begins.
+
+    A folder that begins so exists already where the character is part of its name.
+    """
+    starts = [match.end() for match in SET_STARTS.finditer(incomplete)]
+    whole = incomplete.partition(":")[2]
+    is_folder = whole and any(path.startswith(whole) for path in _paths(whole))
+    if not starts or is_folder:
+        return 0
+    return starts[-1]
 
 
 def complete_layer(context: typer.Context, incomplete: str) -> list[str]:

@@ -18,3 +18,17 @@ class GroupWithDefault(HelpGroup):
         if args and args[0] not in names:
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Complete the names of commands, and the first argument of `DEFAULT`."""
+        items = super().shell_complete(ctx, incomplete)
+        default = self.commands[DEFAULT]
+        arguments = [
+            parameter
+            for parameter in default.params
+            if parameter.param_type_name == "argument"
+        ]
+        with default.make_context(DEFAULT, [], ctx, resilient_parsing=True) as own:
+            for argument in arguments[:1]:
+                items += argument.shell_complete(own, incomplete)
+        return items

@@ -34,6 +34,7 @@ def test_shapes(text: str) -> None:
         "masks:{}/camvid",
         "broden:{}/broden_camvid",
         "broden:{}/broden_camvid?index=index_sparse.csv",
+        "broden:{}/broden_camvid[object,split=val]",
     ],
 )
 def test_sets_on_disk(real_data: Path, text: str) -> None:

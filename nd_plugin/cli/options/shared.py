@@ -27,7 +27,7 @@ Concepts = Annotated[
     typer.Option(
         "-c",
         "--concepts",
-        help="Concept set: broden:ROOT, masks:ROOT, shapes …",
+        help="Concept set: broden:ROOT, masks:ROOT, shapes …, a part SET[object], a+b.",
         autocompletion=complete_concepts,
     ),
 ]
@@ -37,7 +37,7 @@ ConceptsOfRun = Annotated[
     typer.Option(
         "-c",
         "--concepts",
-        help="Concept set: broden:ROOT, masks:ROOT, shapes …",
+        help="Concept set: broden:ROOT, masks:ROOT, shapes …, a part SET[object], a+b.",
         autocompletion=complete_concepts,
     ),
 ]

@@ -68,6 +68,23 @@ def test_concept_sets(complete: Complete) -> None:
     assert complete("concepts", "masks", ":") == ["strange/", "street/"]
 
 
+def test_sets_of_a_combination(complete: Complete, tmp_path: Path) -> None:
+    assert complete("concepts", "shapes+") == [
+        "shapes+broden:",
+        "shapes+masks:",
+        "shapes+shapes",
+    ]
+    assert complete("concepts", "masks", ":", "x+masks", ":", "stre") == ["street/"]
+    assert (
+        completion.complete_concepts("concat(shapes, shap")[-1]
+        == "concat(shapes, shapes"
+    )
+    folder = tmp_path / "a+b"
+    (folder / "inside").mkdir(parents=True)
+    text = f"masks:{folder}/"
+    assert completion.complete_concepts(text) == [f"{text}inside/"]
+
+
 def test_layers_that_were_listed_before(
     complete: Complete, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
