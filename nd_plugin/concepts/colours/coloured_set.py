@@ -31,8 +31,8 @@ def with_colours(
 ) -> ConceptSet:
     """Return a concept set with the category ``color``: the name of each pixel's colour.
 
-    ``table`` is a file of the layouts that `table_files` lists; None: the table that is ours. Raises
-    ConceptSetInvalid for a set that has the category, and for a file that is no colour table.
+    ``table`` is a file of the layouts that `table_files` lists; None: the table that is ours.
+    Raises ConceptSetInvalid for a set that has the category, and for a file that is no such table.
     """
     if CATEGORY in concepts.categories:
         raise ConceptSetInvalid(
@@ -138,10 +138,10 @@ class ColouredConcepts:
 def sampled(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
     """Return one pixel of a picture (row, column, channel) for each of a mask of ``size``.
 
-    The pixels are those that Broden's masks were made smaller by, so that names of colours are of
-    the places that the other labels are of: the first and last of both are the same, and the others
-    spread evenly between (`scipy.ndimage.zoom` of order 0). In CamVid in Broden's layout, all labels
-    of objects are found so, and 98 % by the middles of pixels.
+    They are where Broden's masks were sampled, so that a colour is of the same place as the other
+    labels: the first and the last of both are the same, and the others spread evenly between
+    (`scipy.ndimage.zoom` of order 0). In CamVid in Broden's layout all labels of objects are found
+    so, and 98 % at the middles of the mask's pixels.
     """
     rows, columns, _ = pixels.shape
     target_rows, target_columns = size

@@ -1,8 +1,8 @@
 """Model of colour names that our table is built from: the answers of a survey, in CIELAB.
 
-The survey is XKCD's of 2010 (https://blog.xkcd.com/2010/05/03/color-survey-results/, CC0), in which
-colours on the screens of 222,500 visitors were named. matplotlib has its 949 most frequent names, each with
-its colour, from the rarest to the most frequent.
+The survey is XKCD's of 2010 (https://blog.xkcd.com/2010/05/03/color-survey-results/, CC0): visitors
+named colours on their screens, five million times. matplotlib has the 949 most frequent names, each
+with its colour, from the rarest to the most frequent.
 
 - A name counts for the basic terms among its words, in equal shares: "dark olive green" is green,
   "blue grey" is half blue and half grey. Words like "bluish" count for nothing. 577 names have a
@@ -18,8 +18,8 @@ its colour, from the rarest to the most frequent.
 
 Nothing here is fitted to the table of others, or to pictures. The bandwidth is the whole number
 that predicts best, of each name, the terms from the other names (`held_out_score`). For the record:
-of CamVid's pixels, van de Weijer's table agrees with this model on 89 %, with its first three steps
-alone on 56 %, and with the nearest of eleven best examples on 84 %, which would have no green there.
+van de Weijer's table agrees with this model on 89 % of CamVid's pixels, with its first three steps
+alone on 55 %, and with the nearest of eleven best examples on 84 %, of which nothing is green.
 """
 
 from __future__ import annotations

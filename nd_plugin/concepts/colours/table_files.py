@@ -151,7 +151,7 @@ def _likeliest_terms(probabilities: Array, path: Path) -> npt.NDArray[np.uint8]:
 
 
 def _bins(colours: Array, path: Path) -> npt.NDArray[np.int64]:
-    """Return the bin (row, 3) of each colour. Raises ConceptSetInvalid unless each is there once."""
+    """Return the bin (row, 3) of each colour; each has to be there once."""
     is_colour = (colours >= 0) & (colours <= 255)
     if not is_colour.all():
         row = int(np.flatnonzero(~is_colour.all(axis=1))[0])
@@ -162,8 +162,8 @@ def _bins(colours: Array, path: Path) -> npt.NDArray[np.int64]:
     bins = (colours // BIN_WIDTH).astype(np.int64)
     if len(np.unique(bins, axis=0)) != CELLS:
         raise ConceptSetInvalid(
-            f"the colour table {path} lacks bins of colours: each of the 32x32x32 bins, of 8 values "
-            "of red, green and blue, has to be in its first three columns once"
+            f"the colour table {path} lacks bins of colours: each of the 32x32x32 bins of red, "
+            "green and blue has to be in its first three columns once"
         )
     return bins
 
@@ -175,9 +175,8 @@ def _check_unmistakable(cells: Cells, path: Path) -> None:
         return
     red, green, blue = UNMISTAKABLE[term]
     name = _name_at(cells, term)
-    problem = (
-        f"the colour table {path} calls the colour ({red}, {green}, {blue}) {name}, not {term}"
-    )
+    colour = f"({red}, {green}, {blue})"
+    problem = f"the colour table {path} calls the colour {colour} {name}, not {term}"
     if not _mistaken(cells.transpose(2, 1, 0)):
         raise ConceptSetInvalid(
             f"{problem}: its axes are blue, green, red; save table.transpose(2, 1, 0)"
@@ -189,7 +188,9 @@ def _check_unmistakable(cells: Cells, path: Path) -> None:
 
 def _mistaken(cells: Cells) -> str:
     """Return the first term that its unmistakable colour does not have; "" for none."""
-    return next((term for term in UNMISTAKABLE if _name_at(cells, term) != term), "")
+    return next(
+        (term for term in UNMISTAKABLE if _name_at(cells, term) != term), ""
+    )
 
 
 def _name_at(cells: Cells, term: str) -> str:

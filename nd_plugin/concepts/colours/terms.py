@@ -1,4 +1,4 @@
-"""Basic colour terms of English (Berlin and Kay, 1969), which Broden's category color consists of."""
+"""Basic colour terms of English (Berlin and Kay, 1969): the concepts of Broden's category color."""
 
 # in the order of van de Weijer's tables (Learning Color Names for Real-World Applications, 2009)
 TERMS = (
