@@ -173,8 +173,9 @@ def to_lab(colours: npt.NDArray[np.generic]) -> Floats:
 
 def squared_distances(first: Floats, second: Floats) -> Floats:
     """Return the squared distance of each two places: (first, second)."""
-    differences = first[:, None] - second[None]
-    squares: Floats = np.square(differences).sum(axis=-1)
+    first_norms = np.square(first).sum(axis=1)
+    second_norms = np.square(second).sum(axis=1)
+    squares: Floats = first_norms[:, None] + second_norms - 2 * first @ second.T
     return squares
 
 
