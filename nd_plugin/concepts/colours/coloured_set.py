@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,8 @@ class ColouredConcepts:
     def identity(self) -> Identity:
         """Identity of the set, with the table's content in the fingerprint."""
         base = self._base.identity
-        option = f"?table={self._table.file}" if self._table.file else ""
+        file = self._table.file
+        option = f"?table={quote(file)}" if file else ""
         content = f"{base.fingerprint} {VERSION} {self._table.fingerprint}"
         return Identity(
             base.name,

@@ -176,7 +176,9 @@ def _check_unmistakable(cells: Cells, path: Path) -> None:
     red, green, blue = UNMISTAKABLE[term]
     name = _name_at(cells, term)
     colour = f"({red}, {green}, {blue})"
-    problem = f"the colour table {path} calls the colour {colour} {name}, not {term}"
+    problem = (
+        f"the colour table {path} calls the colour {colour} {name}, not {term}"
+    )
     if not _mistaken(cells.transpose(2, 1, 0)):
         raise ConceptSetInvalid(
             f"{problem}: its axes are blue, green, red; save table.transpose(2, 1, 0)"
