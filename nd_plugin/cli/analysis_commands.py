@@ -10,6 +10,7 @@ import typer
 from nd_plugin.cli.options.explanations import ExplainOptions
 from nd_plugin.cli.options.groups import Loading, ModelChoice, Preprocessing
 from nd_plugin.cli.options.shared import (
+    ColorTable,
     ComparisonOutput,
     Concepts,
     Html,
@@ -124,6 +125,7 @@ def parity(
     ],
     concepts: Concepts,
     *,
+    color_table: ColorTable = None,
     layer: Annotated[
         list[str] | None,
         typer.Option(
@@ -187,6 +189,7 @@ def parity(
     """Compare an export with its origin: detectors kept, lost and renamed, layer by layer."""
     from nd_plugin.cli import parity
     from nd_plugin.cli.views.plot_files import PlotRequest
+    from nd_plugin.concepts.colours.table_option import with_color_table
     from nd_plugin.contracts.models import ModelOptions
     from nd_plugin.contracts.provenance import Settings
 
@@ -194,7 +197,7 @@ def parity(
         model,
         origin,
         layer or (),
-        concepts,
+        with_color_table(concepts, color_table),
         options=(
             choice.model_options(),
             ModelOptions(choice.device, weights, precision=choice.precision),

@@ -19,6 +19,7 @@ from nd_plugin.cli.options.groups import (
 )
 from nd_plugin.cli.options.shared import (
     Bases,
+    ColorTable,
     Concepts,
     Device,
     Json,
@@ -52,6 +53,7 @@ def dissect(
     ],
     concepts: Concepts,
     *,
+    color_table: ColorTable = None,
     output: Output = None,
     weights: Weights = None,
     basis: Bases = None,
@@ -83,11 +85,12 @@ def dissect(
     from nd_plugin.cli import dissect, parsing
     from nd_plugin.cli.checkpoints import RunOptions
     from nd_plugin.cli.views.plot_files import PlotRequest
+    from nd_plugin.concepts.colours.table_option import with_color_table
     from nd_plugin.contracts.provenance import Settings
 
     inputs = dissect.RunInputs(
         model,
-        concepts,
+        with_color_table(concepts, color_table),
         choice.model_options(weights),
         Settings(
             quantiles=parsing.parse_quantiles(quantile or ()),

@@ -17,6 +17,7 @@ from nd_plugin.cli.options.groups import (
     Significance,
 )
 from nd_plugin.cli.options.shared import (
+    ColorTable,
     ConceptsOfRun,
     Json,
     LayersOfRun,
@@ -46,6 +47,7 @@ def evolve(
     ] = None,
     layer: LayersOfRun = None,
     concepts: ConceptsOfRun = None,
+    color_table: ColorTable = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -107,6 +109,7 @@ def evolve(
     """Follow a training: dissect its checkpoints, each once, and compare units over the stages."""
     from nd_plugin.cli.experiments import evolve
     from nd_plugin.cli.experiments.saved_results import refuse_run_options
+    from nd_plugin.concepts.colours.table_option import with_color_table
     from nd_plugin.contracts.provenance import Settings
     from nd_plugin.errors import BadInput
 
@@ -136,6 +139,8 @@ def evolve(
         **significance.settings(),
         **pictures.settings(),
     )
+    if concepts is not None:
+        concepts = with_color_table(concepts, color_table)
     evolve.run_stages(
         [model, *(checkpoints or ())],
         layer or (),

@@ -17,6 +17,7 @@ from nd_plugin.cli.options.groups import (
     Reading,
 )
 from nd_plugin.cli.options.shared import (
+    ColorTable,
     ConceptsOfRun,
     Json,
     Limit,
@@ -52,6 +53,7 @@ def rotate(
         ),
     ] = None,
     concepts: ConceptsOfRun = None,
+    color_table: ColorTable = None,
     alpha: Annotated[
         str,
         typer.Option(
@@ -130,6 +132,7 @@ def rotate(
     from nd_plugin.cli.dissect import RunInputs
     from nd_plugin.cli.experiments import rotate
     from nd_plugin.cli.experiments.saved_results import refuse_run_options
+    from nd_plugin.concepts.colours.table_option import with_color_table
     from nd_plugin.errors import BadInput
 
     request = rotate.plot_file(plot, plot_kind, max(len(source or ()), 1))
@@ -143,7 +146,7 @@ def rotate(
         )
     inputs = RunInputs(
         model,
-        concepts,
+        with_color_table(concepts, color_table),
         choice.model_options(weights),
         rotate.study_settings(
             quantile=quantile,

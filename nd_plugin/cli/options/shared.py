@@ -42,6 +42,16 @@ ConceptsOfRun = Annotated[
     ),
 ]
 
+ColorTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--color-table",
+        metavar="FILE.npy",
+        help="Table of colour names for +color in the concept set, such as van de Weijer's. "
+        "[default: nd_plugin's own]",
+    ),
+]
+
 LayersOfRun = Annotated[
     list[str] | None,
     typer.Option(
