@@ -52,8 +52,8 @@ class MaskValues:
 
         It is of 8 bits a pixel, or of 16 where the category has more than 255 concepts.
         """
-        dtype = np.min_scalar_type(self._counts[category])
-        return self._values[plane].astype(dtype)
+        mask: npt.NDArray[np.unsignedinteger[Any]] = self._values[plane]
+        return mask.astype(np.min_scalar_type(self._counts[category]))
 
     def concept_table(self) -> str:
         """Return concepts.csv, in the order of the concepts."""
