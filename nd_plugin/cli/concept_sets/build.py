@@ -169,7 +169,14 @@ def build(
         raise BadInput("--color-table and --no-color exclude each other; use one")
     report_text = None if report is None else _report_format(report)
     settings = _settings(
-        size, mask_size, min_samples, min_coverage, split, seed, synonyms, keep_apart
+        size,
+        mask_size,
+        min_samples,
+        min_coverage,
+        split,
+        seed,
+        synonyms,
+        keep_apart,
     )
     run = BuildRun(
         workers=_worker_count(workers),
@@ -180,7 +187,7 @@ def build(
     with console.results_only():
         sets = _open_sources(sources)
     colors = None if no_color else _colors(color_table)
-    with console.progress() as progress, _progress_kept(output):
+    with console.progress() as progress, _progress_kept(output, resume=resume):
         union = build_union(output, sets, settings, run, colors, progress)
     if report is not None and report_text is not None:
         from nd_plugin.results.atomic_files import write_file
@@ -252,18 +259,19 @@ def _worker_count(workers: int | None) -> int:
 
 
 @contextmanager
-def _progress_kept(output: Path) -> Iterator[None]:
+def _progress_kept(output: Path, *, resume: bool) -> Iterator[None]:
     """Say, after whatever ends a build early, how to continue it."""
     from nd_plugin.concepts.union.passes.workspace import Workspace
 
     workspace = Workspace(output)
-    was_begun = workspace.is_begun()
+    if resume and not workspace.is_begun() and not output.exists():
+        console.say("no interrupted build found; starting from scratch")
     try:
         yield
     except BadInput:
         raise
     except BaseException:
-        if workspace.is_begun() and not was_begun:
+        if workspace.is_begun():
             console.say(
                 f"nd: progress saved in {workspace.folder}; continue with --resume",
                 "yellow",
@@ -298,7 +306,9 @@ def _print_union(output: Path, union: UnionReport) -> None:
     console.show(Text(f"broden:{output}", style="bold"))
     for line in summary_lines(union):
         console.show(Text(line))
-    table = console.new_table("source", "images", "in the set", "labels", "concepts")
+    table = console.new_table(
+        "source", "images", "in the set", "labels", "concepts"
+    )
     for source in union.sources:
         cells: list[Any] = [
             source.images,

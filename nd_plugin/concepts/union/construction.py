@@ -29,6 +29,7 @@ from nd_plugin.concepts.union.passes.tables import write_union_tables
 from nd_plugin.concepts.union.passes.workspace import (
     Progress,
     Workspace,
+    as_json,
     check_same,
 )
 from nd_plugin.concepts.union.passes.writing import SetSizes, UnionWriter
@@ -37,8 +38,10 @@ from nd_plugin.concepts.union.settings import BuildRun, BuildSettings, describe
 from nd_plugin.concepts.union.sources import Sources, collect_sources
 from nd_plugin.concepts.union.summary import Summary
 from nd_plugin.contracts.concept_sets import ConceptSet
-from nd_plugin.errors import ConceptSetInvalid
+from nd_plugin.errors import BadInput, ConceptSetInvalid
 from nd_plugin.results.atomic_files import move_folder, recovered
+from nd_plugin.storage.partial_folder import PARTIAL_SUFFIX
+from nd_plugin.storage.targets import check_folder
 
 if TYPE_CHECKING:
     from nd_plugin.concepts.colours.colour_table import ColourTable
@@ -63,6 +66,7 @@ class Construction:
         NotSaved, ProcessLost.
         """
         workspace = Workspace(self.output)
+        check_folder(self.output, "a concept set", PARTIAL_SUFFIX)
         description = describe(self.sources, self.colors, self.settings)
         with workspace.locked():
             finished = self._finished(workspace, description)
@@ -72,7 +76,7 @@ class Construction:
                 self.output, workspace, self.run.resume, self.run.overwrite
             )
             workspace.begin(description, resume=self.run.resume)
-            report = self._build(workspace, description)
+            report = self._build_or_clear(workspace, description)
             move_folder(workspace.new_set, self.output, may_replace=is_union_folder)
             workspace.clear()
         return report
@@ -82,13 +86,25 @@ class Construction:
     ) -> UnionReport | None:
         """Return the report of the set if it is whole and to be resumed; None otherwise."""
         recovered(self.output)
-        is_set = self.run.resume and (self.output / FILE).is_file()
-        if not is_set:
+        if not (self.run.resume and (self.output / FILE).is_file()):
             return None
         report = read_report(self.output)
+        if workspace.is_begun() and report.build != as_json(description):
+            # the interrupted build is to replace an earlier set
+            return None
         check_same(report.build, description, self.output)
         workspace.clear()
         return report
+
+    def _build_or_clear(
+        self, workspace: Workspace, description: Mapping[str, Any]
+    ) -> UnionReport:
+        """Build the set; leave nothing to resume where sources or settings do not make one."""
+        try:
+            return self._build(workspace, description)
+        except BadInput:
+            workspace.clear()
+            raise
 
     def _build(
         self, workspace: Workspace, description: Mapping[str, Any]

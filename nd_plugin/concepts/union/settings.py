@@ -6,20 +6,15 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nd_plugin.concepts.union.labels.merge_rules import MergeRules
 from nd_plugin.concepts.union.labels.numbering import MIN_SAMPLES
 from nd_plugin.concepts.union.sources import Sources
 from nd_plugin.concepts.union.splits import Splits
-from nd_plugin.contracts.provenance import fingerprint
 from nd_plugin.receptive_fields.geometry import Size
 
 if TYPE_CHECKING:
     from nd_plugin.concepts.colours.colour_table import ColourTable
 
-# of grey levels: tables have 32 cells a channel
-GRID_STEP = 8
 SIZE = 224  # Broden's smallest
 
 
@@ -56,17 +51,9 @@ def describe(
     return {
         "sources": _describe_sources(sources),
         **values,
-        "colors": "none" if colors is None else _color_fingerprint(colors),
+        "colors": "none" if colors is None else colors.fingerprint,
         "versions": versions,
     }
-
-
-def _color_fingerprint(colors: ColourTable) -> str:
-    """Return a hash of a colour table's names, and of what it calls colours on a grid."""
-    levels = np.arange(0, 256, GRID_STEP, dtype=np.uint8)
-    cube = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1)
-    indices = colors.indices(cube.reshape(1, -1, 3))
-    return fingerprint([" ".join(colors.names).encode(), indices.tobytes()])
 
 
 def _describe_sources(sources: Sources) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from nd_plugin.concepts.broden_layout.samples import IndexRow
 from nd_plugin.concepts.union.labels.merging import Union
 from nd_plugin.concepts.union.labels.numbering import Numbering
 from nd_plugin.concepts.union.passes.survey import SurveyedImage
+from nd_plugin.concepts.union.passes.workspace import as_json
 from nd_plugin.concepts.union.report import (
     KIND,
     ReportedLabel,
@@ -50,8 +50,7 @@ class Summary:
         written = self._count_by_source(self.carrying)
         return UnionReport(
             KIND,
-            # as JSON has it
-            json.loads(json.dumps(description)),
+            as_json(description),
             tuple(self._source_counts(written, concepts)),
             self._split_counts(),
             concepts,

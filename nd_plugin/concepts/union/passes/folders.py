@@ -10,8 +10,6 @@ from nd_plugin.concepts.union.passes.workspace import Workspace
 from nd_plugin.concepts.union.report import FILE, read_report
 from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.storage.durable_files import is_regular, regular_files
-from nd_plugin.storage.partial_folder import PARTIAL_SUFFIX
-from nd_plugin.storage.targets import check_folder
 
 TABLE = re.compile(
     r"(index|label|category|union)\.csv|c_[^/]+\.csv|README\.txt|union\.json"
@@ -22,8 +20,7 @@ INDEX = "index.csv"
 def check_output(
     output: Path, workspace: Workspace, resume: bool, overwrite: bool
 ) -> None:
-    """Check where a set is to be written, before the work. Raises BadInput, NotSaved."""
-    check_folder(output, "a concept set", PARTIAL_SUFFIX)
+    """Raise BadInput where a set may not be written, before the work."""
     if output.exists() and any(output.iterdir()):
         if not overwrite:
             raise BadInput(

@@ -98,6 +98,8 @@ class Workspace:
         files = regular_files(self.folder)
         removable = [name for name in files if name not in (LOCK_FILE, DESCRIPTION)]
         remove_files(self.folder, removable)
+        for folder in (SURVEY, ROWS, SET):
+            remove_empty_folders(self.folder / folder)
         (self.folder / DESCRIPTION).unlink(missing_ok=True)
 
     def do_chunks(
@@ -169,7 +171,8 @@ def _is_ours(path: Path) -> bool:
     if not is_real_folder(path):
         return False
     if path.name == SET:
-        return is_regular(path.parent / DESCRIPTION)
+        # without a description: left by a process that was killed before the first file
+        return is_regular(path.parent / DESCRIPTION) or not regular_files(path)
     are_chunks = all(CHUNK_FILE.fullmatch(file.name) for file in path.iterdir())
     return path.name in (SURVEY, ROWS) and are_chunks
 
@@ -179,6 +182,15 @@ def _kind_of(path: Path) -> str:
         return str(read_object(path).get("kind", ""))
     except RunInvalid:
         return ""
+
+
+def remove_empty_folders(folder: Path) -> None:
+    """Remove a folder and those below it, as far as they hold nothing."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if is_real_folder(path):
+            remove_empty(path)
+    if is_real_folder(folder):
+        remove_empty(folder)
 
 
 def chunk_ranges(images: int) -> list[range]:
@@ -197,13 +209,16 @@ def read_object(path: Path) -> dict[str, Any]:
         ) from error
 
 
+def as_json(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description as JSON has it: with lists for tuples."""
+    return object_of(json.loads(json.dumps(description)), DESCRIPTION)
+
+
 def check_same(
     saved: Mapping[str, Any], requested: Mapping[str, Any], folder: Path
 ) -> None:
     """Raise BadInput where an earlier build is of other sources or settings, naming the first."""
-    # as JSON has it: lists for tuples
-    plain = json.loads(json.dumps(requested))
-    for name, value in plain.items():
+    for name, value in as_json(requested).items():
         if saved.get(name) != value:
             earlier_value, later_value = _first_difference(saved.get(name), value)
             raise BadInput(
