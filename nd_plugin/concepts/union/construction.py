@@ -89,8 +89,9 @@ class Construction:
         if not (self.run.resume and (self.output / FILE).is_file()):
             return None
         report = read_report(self.output)
-        if workspace.is_begun() and report.build != as_json(description):
-            # the interrupted build is to replace an earlier set
+        is_same = report.build == as_json(description)
+        if not is_same and (self.run.overwrite or workspace.is_begun()):
+            # another set, which this build is to replace
             return None
         check_same(report.build, description, self.output)
         workspace.clear()

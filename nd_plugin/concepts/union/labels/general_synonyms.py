@@ -14,7 +14,7 @@ GENERAL_SYNONYMS = frozenset(
     "fixture material stuff substance system instrument implement tool vehicle being "
     "creature animal container vessel "
     # what covers, holds, carries and divides many things
-    "bag base box can case cell chest cover covering cup folder frame hood hoop holder mantle "
+    "bag base box can case cell chest cover covering folder frame hood hoop holder mantle "
     "mount pot rack rest seat shield stand support throne top "
     # parts that whole things are called by
     "caput file head plug press soil surface wheel "

@@ -53,8 +53,11 @@ def normalise_concept(concept: Concept) -> LabelNames:
 
 
 def normalise_category(category: str) -> str:
-    """Return a category in Broden's spelling: ``color`` for ``colour``."""
-    text = " ".join(category.split()).lower()
+    """Return a category in Broden's spelling: ``color`` for ``colour``.
+
+    No underscore is in it: ``street_part.png`` is the mask of a category ``part``.
+    """
+    text = " ".join(category.split()).lower().replace("_", "-")
     return CATEGORY_SPELLINGS.get(text, text)
 
 
