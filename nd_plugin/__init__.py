@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from nd_plugin.comparison.layer_comparison import (
         compare_dissections as compare_dissections,
     )
+    from nd_plugin.concepts.export.note import native_masks_of as native_masks_of
+    from nd_plugin.concepts.export.options import ExportOptions as ExportOptions
+    from nd_plugin.concepts.export.run import ExportReport as ExportReport
+    from nd_plugin.concepts.export.run import export_concepts as export_concepts
     from nd_plugin.contracts.concept_sets import Annotation as Annotation
     from nd_plugin.contracts.concept_sets import Concept as Concept
     from nd_plugin.contracts.concept_sets import ConceptSet as ConceptSet
@@ -144,6 +148,9 @@ _HOMES = {
     "captum_api.layer_dissection": ["LayerDissection"],
     "captum_api.model_in_bases": ["in_bases"],
     "comparison.layer_comparison": ["LayerComparison", "compare_dissections"],
+    "concepts.export.note": ["native_masks_of"],
+    "concepts.export.options": ["ExportOptions"],
+    "concepts.export.run": ["ExportReport", "export_concepts"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
     "contracts.models": [
         "Backend",

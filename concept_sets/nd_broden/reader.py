@@ -27,6 +27,7 @@ from nd_plugin import (
     expanded_home,
     fingerprint,
     measure_picture,
+    native_masks_of,
     read_mask,
     read_picture,
 )
@@ -45,12 +46,11 @@ class Broden:
     Raises ConceptSetInvalid for a folder that is not in this layout.
     """
 
-    native_masks = True
-
     def __init__(
         self, root: str, *, index: str = "index.csv", links: str = LINKS[0]
     ) -> None:
         self.root = _existing_folder(root)
+        self.native_masks = native_masks_of(self.root, True)
         self._files = _named_files(self.root, links)
         vocabulary = read_vocabulary(self.root)
         self.categories = vocabulary.categories

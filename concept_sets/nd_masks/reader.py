@@ -49,6 +49,7 @@ from nd_plugin import (
     TableLine,
     check_aspect,
     measure_picture,
+    native_masks_of,
     read_mask,
     read_picture,
 )
@@ -62,10 +63,9 @@ class Masks:
     Raises ConceptSetInvalid for a folder that is not in this format.
     """
 
-    native_masks = False
-
     def __init__(self, root: str) -> None:
         self.root = existing_folder(root)
+        self.native_masks = native_masks_of(self.root, False)
         concept_lines, label_lines = self._read_tables()
         lines = [*concept_lines, *label_lines]
         self.concepts = tuple(dict.fromkeys(concept_of(line) for _, line in lines))

@@ -15,6 +15,7 @@ import typer
 from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
 from nd_plugin.cli.concept_sets.build import build
+from nd_plugin.cli.concept_sets.export import export
 from nd_plugin.cli.concept_sets.listing import list_concepts
 from nd_plugin.cli.experiments.compare_command import compare
 from nd_plugin.cli.experiments.evolve_command import evolve
@@ -123,6 +124,14 @@ _add(
     "nd concepts build union masks:street shapes",
     "nd concepts build broden1_227 ade=masks:ade20k dtd=masks:dtd --size 227 --report union.md",
     "nd concepts build union masks:street shapes --resume",
+    group=concept_sets,
+)
+_add(
+    export,
+    "nd concepts export masks:street street-broden",
+    "nd concepts export masks:street street-224 --size 224",
+    "nd concepts export broden:broden1_224 broden-masks --format masks --limit 1000",
+    name="export",
     group=concept_sets,
 )
 _add(plugins, "nd plugins")

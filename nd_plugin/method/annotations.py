@@ -157,7 +157,7 @@ def _rows_of_planes(annotation: Annotation, size: Size) -> list[Counts]:
     """Return the source row of each target row, for each plane. Raises ValueError."""
     indices = []
     for plane in annotation.planes:
-        _check_plane(plane)
+        check_plane(plane)
         indices.append(nearest_indices(np.shape(plane)[0], size[0]))
     return indices
 
@@ -186,7 +186,7 @@ def _combine_labels(annotation: Annotation, size: Size) -> tuple[Counts, Counts]
     combinations = np.zeros(size, np.int64)
     members = np.array([annotation.labels], np.int64).reshape(1, -1)
     for plane in annotation.planes:
-        _check_plane(plane)
+        check_plane(plane)
         plane_labels = resize_plane(np.asarray(plane), size).astype(np.int64)
         labels, indices = _number_if_many(plane_labels, len(members))
         pairs, combinations = _number_distinct(combinations * len(labels) + indices)
@@ -210,7 +210,8 @@ def _number_if_many(
     return np.arange(label_count), plane_labels
 
 
-def _check_plane(plane: Integers) -> None:
+def check_plane(plane: Integers) -> None:
+    """Raise ValueError for a plane that is not (row, column), or empty."""
     if np.ndim(plane) != 2 or np.size(plane) == 0:
         raise ValueError(
             f"annotation plane has shape {np.shape(plane)}; expected (row, column), not empty"

@@ -143,13 +143,13 @@ class ItemDecoder(Dataset[Item]):
         """Read the labels. Raises ValueError for labels outside the vocabulary."""
         with pixel_limit(self.max_pixels), checked_checksums(self.strict):
             annotation = read_annotation(self.concepts, item.image, self.set_size)
-            size = self.mask_size or _own_size(annotation)
+            size = self.mask_size or own_size(annotation)
             size = size or half(self.preprocess.size)
             check_pixel_count(size, "an annotation")
             concept_count = len(self.concepts.concepts)
             for plane in annotation.planes:
-                _check_labels(np.asarray(plane), concept_count)
-            _check_labels(np.array(annotation.labels, np.int64), concept_count)
+                check_labels(np.asarray(plane), concept_count)
+            check_labels(np.array(annotation.labels, np.int64), concept_count)
             labels = LabelCombinations.of(annotation, size)
             if item.image in self.pack_labels_of:
                 packed_labels = PackedLabels(labels.pack(), labels.size)
@@ -191,14 +191,14 @@ def half(size: Size) -> Size:
     return max(rows // 2, 1), max(columns // 2, 1)
 
 
-def _own_size(annotation: Annotation) -> Size | None:
+def own_size(annotation: Annotation) -> Size | None:
     """Return the size of an annotation or of its first plane; None: it labels the image only."""
     if annotation.size or not len(annotation.planes):
         return annotation.size
     return annotation.planes[0].shape
 
 
-def _check_labels(labels: npt.NDArray[np.integer[Any]], concept_count: int) -> None:
+def check_labels(labels: npt.NDArray[np.integer[Any]], concept_count: int) -> None:
     """Raise ValueError unless all labels are 0 (none) or 1 + the index of a concept."""
     lowest = int(labels.min(initial=0))
     highest = int(labels.max(initial=0))

@@ -32,7 +32,7 @@ OPTION_GROUPS = {
     "Questions": "--descriptions --units --seed --votes",
     "Votes and exports": "--table --import --export --crowd --image-url",
     "Server": "--host --port",
-    "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
+    "Preprocessing": "--input-size --size --mean --std --scale --interpolation --channel-order",
     "Results": "--from --steps --accuracy --run --concept --category",
     "Classifier": "--svm-c --scaling --rotate",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "

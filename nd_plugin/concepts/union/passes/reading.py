@@ -5,10 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from nd_plugin.concepts.union.sources import Source
@@ -20,6 +18,7 @@ from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
 from nd_plugin.pictures.png_checksums import checked_checksums
 from nd_plugin.probe_data.grey_sample import GreySample
+from nd_plugin.probe_data.items import check_labels
 
 
 @dataclass(frozen=True)
@@ -85,21 +84,10 @@ class ImageReader:
 
 def _check_labels(annotation: Annotation, concept_count: int) -> None:
     """Raise ValueError unless planes are (row, column) of labels of the vocabulary, or 0."""
-    labels = np.array(annotation.labels, np.int64)
-    for values in (labels, *map(np.asarray, annotation.planes)):
-        _check_range(values, concept_count)
-    for plane in annotation.planes:
-        if np.ndim(plane) != 2 or np.size(plane) == 0:
+    check_labels(np.array(annotation.labels, np.int64), concept_count)
+    for plane in map(np.asarray, annotation.planes):
+        if plane.ndim != 2 or plane.size == 0:
             raise ValueError(
-                f"annotation plane has shape {np.shape(plane)}; expected (row, column), not empty"
+                f"annotation plane has shape {plane.shape}; expected (row, column), not empty"
             )
-
-
-def _check_range(values: npt.NDArray[np.integer[Any]], concept_count: int) -> None:
-    lowest = int(values.min(initial=0))
-    highest = int(values.max(initial=0))
-    if lowest < 0 or highest > concept_count:
-        label = lowest if lowest < 0 else highest
-        raise ValueError(
-            f"label {label} is outside the vocabulary of {concept_count} concepts"
-        )
+        check_labels(plane, concept_count)

@@ -1,0 +1,166 @@
+"""Export of a concept set to the masks format (docs/method.md)."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from nd_plugin.concepts.export.layout import ExportImage
+from nd_plugin.concepts.export.vocabulary import (
+    check_file_names,
+    check_names,
+    used_categories,
+)
+from nd_plugin.concepts.masks_layout.tables import (
+    ImageLabel,
+    MaskValues,
+    label_table,
+)
+from nd_plugin.contracts.concept_sets import ConceptSet
+from nd_plugin.receptive_fields.geometry import Size
+from nd_plugin.storage.durable_files import create_file
+
+NUMBERED = re.compile(r"\.[0-9]+$")  # end of the name of a further mask
+
+
+@dataclass(frozen=True)
+class WrittenImage:
+    """Image that was written, with its part of the tables."""
+
+    image: str  # path below images/
+    stem: str
+    size: Size
+    masked: tuple[str, ...]  # categories that have a mask
+    labels: tuple[ImageLabel, ...]
+
+
+@dataclass(frozen=True)
+class MasksExport:
+    """Writer of a concept set in the masks format."""
+
+    concepts: ConceptSet
+    has_one_size = False
+    suffixes = NUMBERED
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """Categories that have a concept."""
+        return used_categories(self.concepts)
+
+    @cached_property
+    def values(self) -> MaskValues:
+        """Values of the masks. Raises ConceptSetInvalid for more than a mask holds."""
+        return MaskValues(self.concepts.concepts)
+
+    def check_vocabulary(self) -> list[str]:
+        """Check that the tables hold all concepts. Raises ConceptSetInvalid."""
+        check_names(self.concepts)
+        check_file_names(self.categories, "/\\", ())
+        notes = []
+        if any(concept.synonyms for concept in self.concepts.concepts):
+            notes.append("the masks format has no synonyms: they were left out")
+        in_order = dict.fromkeys(
+            concept.category for concept in self.concepts.concepts
+        )
+        if tuple(in_order) != self.categories:
+            notes.append(
+                "the masks format lists categories in the order of their first concepts: "
+                + ", ".join(in_order)
+            )
+        # more than a mask holds is found here, not in a worker
+        self.values.concept_table()
+        return notes
+
+    def may_copy(self, image: Image.Image, ending: str) -> bool:
+        """Return whether a file is found by its ending, and of a format that Pillow reads."""
+        format_of_ending = Image.registered_extensions().get(ending.lower())
+        return format_of_ending is not None and format_of_ending in Image.OPEN
+
+    def write(self, root: Path, image: ExportImage) -> WrittenImage:
+        """Write the picture and the masks of an image. Raises OSError."""
+        picture = image.picture
+        name = f"{image.stem}{picture.ending}"
+        content = picture.content or _png(picture.rgb)
+        _write(root / "images" / name, content)
+        for category, planes in image.planes.items():
+            for number, plane in enumerate(planes):
+                mask = self.values.of_plane(plane, category)
+                _write(mask_path(root, category, image.stem, number), encode(mask))
+        if not image.planes and image.size and self.concepts.native_masks:
+            # an empty mask tells the size at which whole-image labels are compared
+            self._write_empty(root, self.categories[0], image.stem, image.size)
+        labels = []
+        for values in image.labels.values():
+            for value in values:
+                concept = self.concepts.concepts[value - 1]
+                labels.append(ImageLabel(name, concept.category, concept.name))
+        size = (picture.rgb.height, picture.rgb.width)
+        masked = tuple(image.planes)
+        return WrittenImage(name, image.stem, size, masked, tuple(labels))
+
+    def finish(self, root: Path, written: Sequence[WrittenImage]) -> list[str]:
+        """Write the tables, and an empty mask for a category that no image has.
+
+        Raises OSError.
+        """
+        notes = []
+        used: set[str] = set()
+        for image in written:
+            used.update(image.masked)
+            used.update(label.category for label in image.labels)
+        for category in self.categories:
+            if category not in used and not (root / "masks" / category).is_dir():
+                first = written[0]
+                self._write_empty(root, category, first.stem, first.size)
+                notes.append(
+                    f"no image has the category {category!r}: an empty mask stands for it"
+                )
+        names = [image.image for image in written]
+        if names != sorted(names):
+            notes.append(
+                "the masks format lists images in the order of their names, which is not the "
+                "order of the set: a dissection with --limit takes others"
+            )
+        labels = [label for image in written for label in image.labels]
+        create_file(root / "concepts.csv", self.values.concept_table().encode())
+        if labels:
+            create_file(root / "image_labels.csv", label_table(labels).encode())
+        return notes
+
+    def _write_empty(
+        self, root: Path, category: str, stem: str, size: Size
+    ) -> None:
+        empty = np.zeros(size, np.uint8)
+        _write(mask_path(root, category, stem, 0), encode(empty))
+
+
+def mask_path(root: Path, category: str, stem: str, number: int) -> Path:
+    """Return the path of an image's mask: NAME.png, then NAME.1.png, NAME.2.png …"""
+    suffix = f".{number}" if number else ""
+    return root / "masks" / category / f"{stem}{suffix}.png"
+
+
+def encode(mask: npt.NDArray[np.unsignedinteger[Any]]) -> bytes:
+    """Return the PNG of a mask (row, column): grey, of 8 or 16 bits a pixel."""
+    return _png(Image.fromarray(mask))
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a new file through to the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    create_file(path, content)
