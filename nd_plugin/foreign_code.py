@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nd_plugin.errors import NDError
+from nd_plugin.errors import (
+    ConceptSetInvalid,
+    NDError,
+    PluginFailed,
+    RunFailed,
+    Unreadable,
+)
 
 LONGEST = 2000  # characters of a foreign message in one of ours
 
@@ -64,3 +70,22 @@ def translating_errors(
         if not is_failure(error):
             raise
         raise translate(error) from error
+
+
+def stopping_failure(error: BaseException, place: str) -> NDError | None:
+    """Return the error that stops a run; None for an exception of one image, which is skipped.
+
+    ``place`` is what was read of a concept set: "the image of street/1.jpg". Too little memory, a
+    concept set that does not keep its contract and SystemExit say nothing of the image.
+    """
+    if isinstance(error, PluginFailed):
+        return error
+    if isinstance(error, ConceptSetInvalid):
+        return ConceptSetInvalid(f"{place}: {error}")
+    if isinstance(error, RunFailed) and not isinstance(error, Unreadable):
+        return RunFailed(f"{place}: {error}")
+    if not isinstance(error, Exception):
+        return RunFailed(
+            f"the concept set failed in {place}: {describe_error(error)}"
+        )
+    return None

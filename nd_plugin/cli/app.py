@@ -14,6 +14,7 @@ import typer
 
 from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
+from nd_plugin.cli.concept_sets.build import build
 from nd_plugin.cli.concept_sets.export import export
 from nd_plugin.cli.concept_sets.listing import list_concepts
 from nd_plugin.cli.experiments.compare_command import compare
@@ -116,6 +117,13 @@ _add(
     "nd concepts shapes",
     "nd concepts masks:street --json",
     name="list",
+    group=concept_sets,
+)
+_add(
+    build,
+    "nd concepts build union masks:street shapes",
+    "nd concepts build broden1_227 ade=masks:ade20k dtd=masks:dtd --size 227 --report union.md",
+    "nd concepts build union masks:street shapes --resume",
     group=concept_sets,
 )
 _add(

@@ -15,15 +15,8 @@ from torch.utils.data import Dataset
 from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
 from nd_plugin.contracts.provenance import Settings, Skipped
 from nd_plugin.contracts.set_checks import read_annotation, read_image
-from nd_plugin.errors import (
-    BadInput,
-    ConceptSetInvalid,
-    NDError,
-    PluginFailed,
-    RunFailed,
-    Unreadable,
-)
-from nd_plugin.foreign_code import describe_error, is_failure
+from nd_plugin.errors import BadInput, NDError, PluginFailed
+from nd_plugin.foreign_code import is_failure, stopping_failure
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.pictures.pixel_limit import (
@@ -128,16 +121,7 @@ class ItemDecoder(Dataset[Item]):
         if isinstance(error, PluginFailed):
             # perhaps because images have no names
             return error
-        place = f"the {part} of {self.concepts.name(image)}"
-        if isinstance(error, ConceptSetInvalid):
-            return ConceptSetInvalid(f"{place}: {error}")
-        if isinstance(error, RunFailed) and not isinstance(error, Unreadable):
-            return RunFailed(f"{place}: {error}")
-        if not isinstance(error, Exception):
-            return RunFailed(
-                f"the concept set failed in {place}: {describe_error(error)}"
-            )
-        return None
+        return stopping_failure(error, f"the {part} of {self.concepts.name(image)}")
 
     def _add_picture(self, item: Item) -> Item:
         """Read the image; resize it for the model and for reports, as far as these are needed."""

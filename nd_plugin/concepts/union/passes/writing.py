@@ -1,0 +1,230 @@
+"""Second pass: images and masks of the union, resized and under its numbers, with their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from nd_plugin.borders.json_values import read_record
+from nd_plugin.concepts.broden_layout.samples import (
+    IndexRow,
+    LabelledImage,
+    write_labelled_image,
+)
+from nd_plugin.concepts.union.labels.label_names import COLOR
+from nd_plugin.concepts.union.labels.numbering import Numbering
+from nd_plugin.concepts.union.passes.reading import ImageReader, LoadedImage
+from nd_plugin.concepts.union.passes.resizing import (
+    Pixels,
+    nearest_pixels,
+    resize_picture,
+)
+from nd_plugin.concepts.union.passes.workspace import ROWS, Progress, Workspace
+from nd_plugin.concepts.union.sources import Source, Sources
+from nd_plugin.concepts.union.splits import Splits
+from nd_plugin.contracts.concept_sets import Annotation
+from nd_plugin.errors import RunFailed, RunInvalid, Unreadable
+from nd_plugin.receptive_fields.geometry import Size
+from nd_plugin.storage.lock_file import not_saved
+
+if TYPE_CHECKING:
+    from nd_plugin.concepts.colours.colour_table import ColourTable
+
+STAGE = "writing images"
+Numbers = npt.NDArray[np.uint16]
+Planes = dict[str, list[Pixels]]
+
+
+@dataclass(frozen=True)
+class RowChunk:
+    """Rows of a file of written images."""
+
+    rows: tuple[IndexRow, ...]
+
+
+@dataclass(frozen=True)
+class SetSizes:
+    """Sizes of images and masks of a set, (rows, columns)."""
+
+    image: Size
+    mask: Size
+
+
+@dataclass(frozen=True)
+class UnionWriter:
+    """Writer of the union's images."""
+
+    workspace: Workspace
+    sources: Sources
+    numbering: Numbering
+    sizes: SetSizes
+    splits: Splits
+    colors: ColourTable | None
+    # of images that carry a label: those are written
+    images: tuple[int, ...]
+    readers: Mapping[str, ImageReader]
+    # number of each plane value by source and category; 0 for labels of other categories
+    tables: Mapping[str, Mapping[str, Numbers]]
+    color_numbers: Numbers  # of each colour name
+
+    @classmethod
+    def of(
+        cls,
+        workspace: Workspace,
+        sources: Sources,
+        numbering: Numbering,
+        sizes: SetSizes,
+        splits: Splits,
+        colors: ColourTable | None,
+        images: tuple[int, ...],
+        strict: bool,
+    ) -> UnionWriter:
+        """Return the writer of a numbered union."""
+        readers = {
+            source.name: ImageReader.of(source, strict)
+            for source in sources.sources
+        }
+        tables = {
+            source.name: _number_tables(source, sources, numbering)
+            for source in sources.sources
+        }
+        colour_numbers = [
+            numbering.number_of.get(sources.first_color + color, 0)
+            for color in range(len(sources.color_names))
+        ]
+        return cls(
+            workspace,
+            sources,
+            numbering,
+            sizes,
+            splits,
+            colors,
+            images,
+            readers,
+            tables,
+            np.array(colour_numbers, np.uint16),
+        )
+
+    def write_all(self, workers: int, progress: Progress) -> list[IndexRow]:
+        """Write what an interrupted build has not; return the rows of all images, as Broden's.
+
+        They are in the order of the hashes of their names.
+        """
+        count = len(self.images)
+        self.workspace.do_chunks(
+            ROWS, count, self.write_chunk, workers, progress, STAGE
+        )
+        rows: list[IndexRow] = []
+        for content in self.workspace.read_chunks(ROWS, count):
+            rows += self._read_rows(content)
+        if len(rows) != count:
+            raise RunInvalid(
+                f"{self.workspace.folder} has rows of {len(rows)} images, and there are {count}; "
+                "build the set anew with --overwrite"
+            )
+        return sorted(
+            rows, key=lambda row: (self.splits.position(row.image), row.image)
+        )
+
+    def _read_rows(self, content: Mapping[str, Any]) -> tuple[IndexRow, ...]:
+        try:
+            return read_record(RowChunk, content, ROWS).rows
+        except ValueError as error:
+            raise RunInvalid(
+                f"{self.workspace.folder} is damaged: {error}; build the set anew with --overwrite"
+            ) from error
+
+    def write_chunk(self, positions: range) -> dict[str, Any]:
+        """Write some of the images; return the content of their file of rows."""
+        rows = [self.write(self.images[position]) for position in positions]
+        return asdict(RowChunk(tuple(rows)))
+
+    def write(self, image: int) -> IndexRow:
+        """Write an image and its masks. Raises RunFailed if it cannot be read now, NotSaved."""
+        source, index = self.sources.locate(image)
+        name = self.sources.name(image)
+        try:
+            loaded = self.readers[source.name].read(index)
+        except Unreadable as error:
+            raise RunFailed(
+                f"{name}: {error}; it could be read when its labels were counted: the source has "
+                "changed, build the set anew with --overwrite"
+            ) from error
+        sample = self._labelled_image(name, source, loaded)
+        try:
+            return write_labelled_image(
+                self.workspace.new_set, sample, self.numbering.categories
+            )
+        except OSError as error:
+            raise not_saved(self.workspace.new_set, error) from error
+
+    def _labelled_image(
+        self, name: str, source: Source, loaded: LoadedImage
+    ) -> LabelledImage:
+        """Return an image of the set with its labels."""
+        planes = self._planes(source, loaded.annotation)
+        if self.colors is not None:
+            planes |= self._color_planes(self.colors, loaded.rgb)
+        return LabelledImage(
+            resize_picture(loaded.rgb, self.sizes.image),
+            name,
+            # of the name in index.csv, with its ending, as Broden's
+            self.splits.split(f"{name}.jpg"),
+            planes,
+            self._labels(source, loaded.annotation),
+            self.sizes.mask,
+        )
+
+    def _planes(self, source: Source, annotation: Annotation) -> Planes:
+        """Return the planes of each category, of those that carry a label of it."""
+        planes: Planes = {}
+        for plane in map(np.asarray, annotation.planes):
+            values = np.unique(plane)
+            for category, table in self.tables[source.name].items():
+                if table[values].any():
+                    numbers = table[nearest_pixels(plane, self.sizes.mask)]
+                    planes.setdefault(category, []).append(numbers)
+        return planes
+
+    def _labels(
+        self, source: Source, annotation: Annotation
+    ) -> dict[str, list[int]]:
+        """Return the numbers of the whole image's labels by category, the dominant one first."""
+        labels: dict[str, list[int]] = {}
+        for category, table in self.tables[source.name].items():
+            numbers = [int(table[value]) for value in annotation.labels]
+            distinct = [number for number in dict.fromkeys(numbers) if number]
+            if distinct:
+                labels[category] = distinct
+        return labels
+
+    def _color_planes(self, colors: ColourTable, rgb: Image.Image) -> Planes:
+        """Return the colour names of the pixels that the masks' pixels are nearest to.
+
+        They are those of the stored image: resizing mixes colours.
+        """
+        pixels = nearest_pixels(np.asarray(rgb), self.sizes.mask)
+        plane = self.color_numbers[colors.indices(pixels.astype(np.uint8))]
+        return {COLOR: [plane]} if COLOR in self.numbering.categories else {}
+
+
+def _number_tables(
+    source: Source, sources: Sources, numbering: Numbering
+) -> dict[str, Numbers]:
+    """Return the number of each plane value, (value,), by category; 0 for no label."""
+    count = len(source.concepts.concepts)
+    tables: dict[str, Numbers] = {}
+    for value in range(1, count + 1):
+        index = source.first_label + value - 1
+        number = numbering.number_of.get(index)
+        if number is None:
+            continue
+        category = sources.labels[index].category
+        table = tables.setdefault(category, np.zeros(count + 1, np.uint16))
+        table[value] = number
+    return tables
