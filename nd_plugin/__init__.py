@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         LabelledImage as LabelledImage,
     )
     from nd_plugin.concepts.sources.matlab import load_matlab as load_matlab
+    from nd_plugin.concepts.sources.plane_stack import PlaneStack as PlaneStack
     from nd_plugin.concepts.sources.text_lines import read_lines as read_lines
     from nd_plugin.concepts.sources.text_lines import read_text as read_text
     from nd_plugin.concepts.sources.value_tables import ValueTable as ValueTable
@@ -166,9 +167,10 @@ _HOMES = {
     "captum_api.layer_dissection": ["LayerDissection"],
     "captum_api.model_in_bases": ["in_bases"],
     "comparison.layer_comparison": ["LayerComparison", "compare_dissections"],
-    "concepts.sources.folders": ["check_layout", "existing_root"],
+    "concepts.sources.folders": ["check_layout", "existing_root", "inner_root"],
     "concepts.sources.labelled_files": ["LabelledFiles", "LabelledImage"],
     "concepts.sources.matlab": ["load_matlab"],
+    "concepts.sources.plane_stack": ["PlaneStack"],
     "concepts.sources.text_lines": ["read_lines", "read_text"],
     "concepts.sources.value_tables": ["ValueTable", "look_up", "unlisted_remarks"],
     "concepts.sources.vocabulary": ["Vocabulary", "split_synonyms"],
