@@ -34,7 +34,12 @@ if TYPE_CHECKING:
         LabelledImage as LabelledImage,
     )
     from nd_plugin.concepts.sources.matlab import load_matlab as load_matlab
+    from nd_plugin.concepts.sources.matlab import (
+        load_matlab_fields as load_matlab_fields,
+    )
     from nd_plugin.concepts.sources.plane_stack import PlaneStack as PlaneStack
+    from nd_plugin.concepts.sources.splits import read_splits as read_splits
+    from nd_plugin.concepts.sources.text_lines import read_bytes as read_bytes
     from nd_plugin.concepts.sources.text_lines import read_lines as read_lines
     from nd_plugin.concepts.sources.text_lines import read_text as read_text
     from nd_plugin.concepts.sources.value_tables import ValueTable as ValueTable
@@ -169,9 +174,10 @@ _HOMES = {
     "comparison.layer_comparison": ["LayerComparison", "compare_dissections"],
     "concepts.sources.folders": ["check_layout", "existing_root", "inner_root"],
     "concepts.sources.labelled_files": ["LabelledFiles", "LabelledImage"],
-    "concepts.sources.matlab": ["load_matlab"],
+    "concepts.sources.matlab": ["load_matlab", "load_matlab_fields"],
     "concepts.sources.plane_stack": ["PlaneStack"],
-    "concepts.sources.text_lines": ["read_lines", "read_text"],
+    "concepts.sources.splits": ["read_splits"],
+    "concepts.sources.text_lines": ["read_bytes", "read_lines", "read_text"],
     "concepts.sources.value_tables": ["ValueTable", "look_up", "unlisted_remarks"],
     "concepts.sources.vocabulary": ["Vocabulary", "split_synonyms"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
