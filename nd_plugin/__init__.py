@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nd_plugin.borders.json_values import parse_json as parse_json
     from nd_plugin.captum_api.concepts import (
         concepts_from_captum as concepts_from_captum,
     )
@@ -28,6 +29,32 @@ if TYPE_CHECKING:
     from nd_plugin.concepts.export.options import ExportOptions as ExportOptions
     from nd_plugin.concepts.export.run import ExportReport as ExportReport
     from nd_plugin.concepts.export.run import export_concepts as export_concepts
+    from nd_plugin.concepts.sources.folders import check_layout as check_layout
+    from nd_plugin.concepts.sources.folders import existing_root as existing_root
+    from nd_plugin.concepts.sources.labelled_files import (
+        LabelledFiles as LabelledFiles,
+    )
+    from nd_plugin.concepts.sources.labelled_files import (
+        LabelledImage as LabelledImage,
+    )
+    from nd_plugin.concepts.sources.matlab import load_matlab as load_matlab
+    from nd_plugin.concepts.sources.matlab import (
+        load_matlab_fields as load_matlab_fields,
+    )
+    from nd_plugin.concepts.sources.plane_stack import PlaneStack as PlaneStack
+    from nd_plugin.concepts.sources.splits import read_splits as read_splits
+    from nd_plugin.concepts.sources.text_lines import read_bytes as read_bytes
+    from nd_plugin.concepts.sources.text_lines import read_lines as read_lines
+    from nd_plugin.concepts.sources.text_lines import read_text as read_text
+    from nd_plugin.concepts.sources.value_tables import ValueTable as ValueTable
+    from nd_plugin.concepts.sources.value_tables import look_up as look_up
+    from nd_plugin.concepts.sources.value_tables import (
+        unlisted_remarks as unlisted_remarks,
+    )
+    from nd_plugin.concepts.sources.vocabulary import Vocabulary as Vocabulary
+    from nd_plugin.concepts.sources.vocabulary import (
+        split_synonyms as split_synonyms,
+    )
     from nd_plugin.contracts.concept_sets import Annotation as Annotation
     from nd_plugin.contracts.concept_sets import Concept as Concept
     from nd_plugin.contracts.concept_sets import ConceptSet as ConceptSet
@@ -153,6 +180,7 @@ if TYPE_CHECKING:
     from nd_plugin.storage.names import expanded_home as expanded_home
 
 _HOMES = {
+    "borders.json_values": ["parse_json"],
     "captum_api.concepts": ["concepts_from_captum", "concepts_to_captum"],
     "captum_api.layer_dissection": ["LayerDissection"],
     "captum_api.model_in_bases": ["in_bases"],
@@ -160,6 +188,14 @@ _HOMES = {
     "concepts.export.note": ["native_masks_of"],
     "concepts.export.options": ["ExportOptions"],
     "concepts.export.run": ["ExportReport", "export_concepts"],
+    "concepts.sources.folders": ["check_layout", "existing_root", "inner_root"],
+    "concepts.sources.labelled_files": ["LabelledFiles", "LabelledImage"],
+    "concepts.sources.matlab": ["load_matlab", "load_matlab_fields"],
+    "concepts.sources.plane_stack": ["PlaneStack"],
+    "concepts.sources.splits": ["read_splits"],
+    "concepts.sources.text_lines": ["read_bytes", "read_lines", "read_text"],
+    "concepts.sources.value_tables": ["ValueTable", "look_up", "unlisted_remarks"],
+    "concepts.sources.vocabulary": ["Vocabulary", "split_synonyms"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
     "contracts.models": [
         "Backend",
