@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nd_plugin.borders.json_values import parse_json as parse_json
+    from nd_plugin.borders.json_values import read_value as read_value
     from nd_plugin.captum_api.concepts import (
         concepts_from_captum as concepts_from_captum,
     )
@@ -97,6 +99,9 @@ if TYPE_CHECKING:
     from nd_plugin.pictures.masks import check_mask_format as check_mask_format
     from nd_plugin.pictures.masks import read_mask as read_mask
     from nd_plugin.pictures.opening import open_picture as open_picture
+    from nd_plugin.pictures.pixel_limit import (
+        check_pixel_count as check_pixel_count,
+    )
     from nd_plugin.pictures.png_checksums import (
         checked_checksums as checked_checksums,
     )
@@ -138,8 +143,12 @@ if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection as Dissection
     from nd_plugin.results.top_pictures import TopPictures as TopPictures
     from nd_plugin.storage.names import expanded_home as expanded_home
+    from nd_plugin.user_code import UserCode as UserCode
+    from nd_plugin.user_code import look_in_working_folder as look_in_working_folder
+    from nd_plugin.user_code import own_arguments as own_arguments
 
 _HOMES = {
+    "borders.json_values": ["parse_json", "read_value"],
     "captum_api.concepts": ["concepts_from_captum", "concepts_to_captum"],
     "captum_api.layer_dissection": ["LayerDissection"],
     "captum_api.model_in_bases": ["in_bases"],
@@ -215,6 +224,7 @@ _HOMES = {
     "pictures.folder_listing": ["FolderListing", "list_files"],
     "pictures.masks": ["check_aspect", "check_mask_format", "read_mask"],
     "pictures.opening": ["open_picture"],
+    "pictures.pixel_limit": ["check_pixel_count"],
     "pictures.png_checksums": ["checked_checksums"],
     "pictures.relative_names": ["NamedFiles", "check_relative"],
     "pictures.stored_integers": ["strips_of"],
@@ -245,6 +255,7 @@ _HOMES = {
     "results.dissection": ["Dissection"],
     "results.top_pictures": ["TopPictures"],
     "storage.names": ["expanded_home"],
+    "user_code": ["UserCode", "look_in_working_folder", "own_arguments"],
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
