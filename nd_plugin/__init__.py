@@ -26,6 +26,32 @@ if TYPE_CHECKING:
     from nd_plugin.comparison.layer_comparison import (
         compare_dissections as compare_dissections,
     )
+    from nd_plugin.concepts.datasets.dataset_concepts import (
+        concepts_from_dataset as concepts_from_dataset,
+    )
+    from nd_plugin.concepts.datasets.value_names import (
+        read_value_names as read_value_names,
+    )
+    from nd_plugin.concepts.sources.folders import check_layout as check_layout
+    from nd_plugin.concepts.sources.folders import existing_root as existing_root
+    from nd_plugin.concepts.sources.labelled_files import (
+        LabelledFiles as LabelledFiles,
+    )
+    from nd_plugin.concepts.sources.labelled_files import (
+        LabelledImage as LabelledImage,
+    )
+    from nd_plugin.concepts.sources.matlab import load_matlab as load_matlab
+    from nd_plugin.concepts.sources.text_lines import read_lines as read_lines
+    from nd_plugin.concepts.sources.text_lines import read_text as read_text
+    from nd_plugin.concepts.sources.value_tables import ValueTable as ValueTable
+    from nd_plugin.concepts.sources.value_tables import look_up as look_up
+    from nd_plugin.concepts.sources.value_tables import (
+        unlisted_remarks as unlisted_remarks,
+    )
+    from nd_plugin.concepts.sources.vocabulary import Vocabulary as Vocabulary
+    from nd_plugin.concepts.sources.vocabulary import (
+        split_synonyms as split_synonyms,
+    )
     from nd_plugin.contracts.concept_sets import Annotation as Annotation
     from nd_plugin.contracts.concept_sets import Concept as Concept
     from nd_plugin.contracts.concept_sets import ConceptSet as ConceptSet
@@ -153,6 +179,14 @@ _HOMES = {
     "captum_api.layer_dissection": ["LayerDissection"],
     "captum_api.model_in_bases": ["in_bases"],
     "comparison.layer_comparison": ["LayerComparison", "compare_dissections"],
+    "concepts.datasets.dataset_concepts": ["concepts_from_dataset"],
+    "concepts.datasets.value_names": ["read_value_names"],
+    "concepts.sources.folders": ["check_layout", "existing_root"],
+    "concepts.sources.labelled_files": ["LabelledFiles", "LabelledImage"],
+    "concepts.sources.matlab": ["load_matlab"],
+    "concepts.sources.text_lines": ["read_lines", "read_text"],
+    "concepts.sources.value_tables": ["ValueTable", "look_up", "unlisted_remarks"],
+    "concepts.sources.vocabulary": ["Vocabulary", "split_synonyms"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
     "contracts.models": [
         "Backend",

@@ -36,9 +36,7 @@ from nd_masks.entries import (
 from nd_masks.files import existing_folder, find_images, find_masks
 from nd_masks.tables import (
     concept_of,
-    look_up,
     read_csv,
-    unlisted_remarks,
     value_tables,
 )
 from nd_plugin import (
@@ -51,6 +49,7 @@ from nd_plugin import (
     measure_picture,
     read_mask,
     read_picture,
+    unlisted_remarks,
 )
 
 VERSION = "1"
@@ -125,9 +124,10 @@ class Masks:
         remarks: list[str] = []
         for category, path in entry.masks:
             values = self._mask_values(path, size)
-            plane, unlisted = look_up(self._tables[category], values)
+            plane, unlisted = self._tables[category].plane(values)
             planes.append(plane)
-            remarks += unlisted_remarks(unlisted, category)
+            masks = f"masks of category {category!r}"
+            remarks += unlisted_remarks(unlisted, masks, "concepts.csv")
         return Annotation(planes, entry.labels, remarks=tuple(remarks))
 
     def _read_tables(self) -> tuple[list[TableLine], list[TableLine]]:

@@ -119,7 +119,7 @@ def _from_unit_range(pixels: npt.NDArray[Any], what: str) -> npt.NDArray[np.uint
     smallest = float(values.min(initial=0))
     largest = float(values.max(initial=0))
     # false for NaN, too
-    if not (0 <= smallest and largest <= 1):
+    if not (smallest >= 0 and largest <= 1):
         raise ValueError(
             f"{what} has values from {smallest:g} to {largest:g}; {UNNORMALISED}"
         )

@@ -3,7 +3,7 @@
 ::
 
     names.csv     value,name
-    names.json    {"0": "wall", "1": "building"}, as id2label.json of Hugging Face, or ["wall", "building"]
+    names.json    ["wall", "building"], or {"0": "wall", "1": "building"}, as id2label.json of models
 
 A value with an empty name is "no label".
 """
@@ -32,10 +32,8 @@ MOST_DIGITS = 10
 def read_value_names(file: str) -> dict[int, str]:
     """Return the names of values from a file, by value. Raises ConceptSetInvalid."""
     path = expanded_home(file)
-    if path.suffix.lower() == ".json":
-        names = _read_json(path)
-    else:
-        names = _read_csv(path)
+    read = _read_json if path.suffix.lower() == ".json" else _read_csv
+    names = read(path)
     return names_of_values(names, str(path))
 
 

@@ -20,14 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nd_plugin.borders.damage import damage_refused
-from nd_plugin.errors import RunInvalid
-from nd_plugin.report.categories import in_paper_order
-from nd_plugin.report.foreign_tables.category_counts import CategoryCounts
-from nd_plugin.report.foreign_tables.matlab_check import (
+from nd_plugin.borders.matlab_check import (
     MOST_BYTES,
     UntrustedFile,
     check_matlab_file,
 )
+from nd_plugin.errors import RunInvalid
+from nd_plugin.report.categories import in_paper_order
+from nd_plugin.report.foreign_tables.category_counts import CategoryCounts
 from nd_plugin.report.layer_report import LayerReport, Summary
 
 STRUCT = "stat"

@@ -26,7 +26,7 @@ from published_files import (
 from scipy.io import savemat
 
 from nd_plugin import BadInput, LayerReport, RunInvalid
-from nd_plugin.report.foreign_tables import matlab_check
+from nd_plugin.borders import matlab_check
 from nd_plugin.report.foreign_tables.recognition import read_foreign_result
 
 HEADER = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM"

@@ -48,18 +48,22 @@ class _Element:
     content: memoryview
 
 
-def check_matlab_file(content: bytes) -> None:
-    """Raise UntrustedFile for a file that SciPy should not read."""
-    if len(content) > MOST_BYTES:
-        raise UntrustedFile(f"it has more than {MOST_BYTES} bytes")
+def check_matlab_file(content: bytes, most_bytes: int | None = None) -> None:
+    """Raise UntrustedFile for a file that SciPy should not read.
+
+    ``most_bytes`` limits the file and what it unpacks to; None: `MOST_BYTES`.
+    """
+    limit = MOST_BYTES if most_bytes is None else most_bytes
+    if len(content) > limit:
+        raise UntrustedFile(f"it has more than {limit} bytes")
     if content[126:128] not in (b"IM", b"MI"):
         raise UntrustedFile("its byte order is not recorded")
     order = "<" if content[126:128] == b"IM" else ">"
-    budget = MOST_BYTES
+    budget = limit
     for element in _elements(memoryview(content)[HEADER:], order):
         unpacked = element.content
         if element.kind == COMPRESSED:
-            unpacked = memoryview(_unpacked(element.content, budget))
+            unpacked = memoryview(_unpacked(element.content, budget, limit))
             budget -= len(unpacked)
         elements = (
             _elements(unpacked, order) if element.kind == COMPRESSED else [element]
@@ -68,15 +72,15 @@ def check_matlab_file(content: bytes) -> None:
             _check(array, order, depth=0)
 
 
-def _unpacked(content: memoryview, budget: int) -> bytes:
-    """Unpack an element within a budget of bytes."""
+def _unpacked(content: memoryview, budget: int, limit: int) -> bytes:
+    """Unpack an element within a budget of bytes, what is left of the limit."""
     stream = zlib.decompressobj()
     try:
         unpacked = stream.decompress(content, budget + 1)
     except zlib.error as error:
         raise UntrustedFile(f"it cannot be unpacked: {error}") from error
     if len(unpacked) > budget:
-        raise UntrustedFile(f"it unpacks to more than {MOST_BYTES} bytes")
+        raise UntrustedFile(f"it unpacks to more than {limit} bytes")
     return unpacked
 
 

@@ -1,0 +1,47 @@
+"""Folders that sources are opened from, and what is said of those that are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nd_plugin.errors import ConceptSetInvalid
+from nd_plugin.storage.names import expanded_home
+
+NAMES_LISTED = 6  # of files and folders, in a message
+
+
+def existing_root(argument: str, form: str, layout: str) -> Path:
+    """Return the folder that a text such as ``voc:ROOT`` names.
+
+    ``form`` is that text, ``layout`` says what the folder holds. Raises ConceptSetInvalid if there
+    is no such folder.
+    """
+    folder = expanded_home(argument)
+    if not argument or not folder.is_dir():
+        problem = f"no folder {argument!r}" if argument else "no folder given"
+        raise ConceptSetInvalid(
+            f"{problem}; expected {form}, where ROOT is {layout}"
+        )
+    return folder
+
+
+def check_layout(root: Path, needed: Sequence[str], layout: str) -> None:
+    """Raise ConceptSetInvalid for a folder that lacks ``needed`` files or folders."""
+    missing = [name for name in needed if not (root / name).exists()]
+    if missing:
+        raise ConceptSetInvalid(
+            f"{root} has no {' and no '.join(missing)}; it holds {listed_entries(root)}; "
+            f"expected {layout}"
+        )
+
+
+def listed_entries(folder: Path) -> str:
+    """Return the names of the first files and folders in a folder, for a message."""
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        return f"what cannot be listed ({error.strerror})"
+    listed = ", ".join(names[:NAMES_LISTED]) or "nothing"
+    beyond = " …" if len(names) > NAMES_LISTED else ""
+    return f"{listed}{beyond}"
