@@ -220,3 +220,77 @@ def write_coco_instances(root: Path) -> str:
     write_json(root / "annotations" / "instances_val2017.json", table)
     write_coco_images(root / "images" / "val2017")
     return f"coco:{root}"
+
+
+# ---- Cityscapes -------------------------------------------------------------------------------
+
+CITY_FRAMES = (
+    ("train", "aachen", "aachen_000000_000019"),
+    ("train", "zurich", "zurich_000001_000019"),
+    ("val", "frankfurt", "frankfurt_000000_000294"),
+)
+CAR, ROAD, EGO_VEHICLE = 26, 7, 1
+
+
+def write_cityscapes(root: Path, annotations: str = "gtFine") -> str:
+    """Write three frames: a car beside a road, and the hood of the own car, which is void."""
+    size = (16, 32)
+    for number, (split, city, frame) in enumerate(CITY_FRAMES):
+        image = root / "leftImg8bit" / split / city / f"{frame}_leftImg8bit.png"
+        save_photo(image, number, size)
+        values = halves(CAR, ROAD, size)
+        values[12:] = EGO_VEHICLE
+        folder = root / annotations / split / city
+        save_grey(folder / f"{frame}_{annotations}_labelIds.png", values)
+        save_grey(folder / f"{frame}_{annotations}_instanceIds.png", values)
+        save_photo(folder / f"{frame}_{annotations}_color.png", number, size)
+        write_json(
+            folder / f"{frame}_{annotations}_polygons.json",
+            {"imgHeight": 16, "imgWidth": 32, "objects": []},
+        )
+    return f"cityscapes:{root}"
+
+
+# ---- folders of images ------------------------------------------------------------------------
+
+
+def write_folders(root: Path) -> str:
+    """Write two scenes of two and one images."""
+    save_photo(root / "kitchen" / "0001.jpg", 0)
+    save_photo(root / "kitchen" / "ikea" / "0002.png", 1)
+    save_photo(root / "street" / "0001.jpg", 2)
+    return f"folders:{root}"
+
+
+# ---- data sets of PyTorch ---------------------------------------------------------------------
+
+
+class MaskedBlocks:
+    """Data set of (image, mask): a left half of value 1, a right half of value 2, a void edge."""
+
+    classes = ("background", "left", "right")
+
+    def __init__(self, count: int = 3, kind: str = "pil") -> None:
+        self.count = count
+        self.kind = kind
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        blocks = np.random.default_rng(index).integers(0, 256, (4, 4, 3), np.uint8)
+        pixels = np.kron(blocks, np.ones((6, 8, 1), np.uint8))
+        mask = halves(1, 2)
+        mask[:2] = 255
+        if self.kind == "pil":
+            return Image.fromarray(pixels), Image.fromarray(mask.astype(np.uint8))
+        return pixels, mask
+
+
+def write_dataset(root: Path) -> str:
+    """Write the names of the values; the data set is a class of this module."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "names.csv").write_text("value,name\n1,left\n2,right\n")
+    return f"dataset:made_sources_b:MaskedBlocks?count=4&names={root / 'names.csv'}"

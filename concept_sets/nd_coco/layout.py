@@ -15,15 +15,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nd_plugin import ConceptSetInvalid, check_relative, expanded_home
+from nd_plugin import ConceptSetInvalid, check_relative
 
 TABLES = "annotations"  # folder of the tables
 KINDS = ("panoptic", "instances", "stuff")  # the first that is there is read
 SPLIT = re.compile(r"(?:^|[_/.-])(train|val|valid|test)(?:-dev)?\d*(?=$|[_/.-])")
-FORM = (
-    "COCO has annotations/panoptic_val2017.json (with the folder panoptic_val2017/ of masks beside "
-    "it), annotations/instances_val2017.json or annotations/stuff_val2017.json, and its images in "
-    "val2017/ or images/val2017/; coco:ROOT?annotations=FILE&images=FOLDER names others"
+LAYOUT = (
+    "COCO's folder: it has annotations/panoptic_val2017.json (with the folder "
+    "panoptic_val2017/ of masks beside it), annotations/instances_val2017.json or "
+    "annotations/stuff_val2017.json, and its images in val2017/ or images/val2017/; "
+    "coco:ROOT?annotations=FILE&images=FOLDER names others"
 )
 
 
@@ -35,15 +36,6 @@ class TableFiles:
     images: str  # folder that names of images start from
     masks: str  # folder of panoptic masks; "" for none
     split: str  # "train", "val" …; "" for none
-
-
-def existing_folder(root: str) -> Path:
-    """Return the folder that ``coco:ROOT`` names. Raises ConceptSetInvalid if there is none."""
-    folder = expanded_home(root)
-    if not root or not folder.is_dir():
-        problem = f"no folder {root!r}" if root else "no folder given"
-        raise ConceptSetInvalid(f"{problem}; expected coco:ROOT, where {FORM}")
-    return folder
 
 
 def find_tables(root: Path, images: str) -> tuple[list[TableFiles], list[str]]:
@@ -64,7 +56,9 @@ def find_tables(root: Path, images: str) -> tuple[list[TableFiles], list[str]]:
         if tables:
             return tables, [*incomplete, *_unread_kinds(root, kind, number)]
     reasons = "; ".join(incomplete) or f"no such table in {root / TABLES}"
-    raise ConceptSetInvalid(f"no annotations of COCO in {root}: {reasons}; {FORM}")
+    raise ConceptSetInvalid(
+        f"no annotations of COCO in {root}: {reasons}; ROOT is {LAYOUT}"
+    )
 
 
 def _unread_kinds(root: Path, kind: str, number: int) -> Iterator[str]:
@@ -86,11 +80,13 @@ def named_table(root: Path, table: str, images: str) -> TableFiles:
     check_relative(table, root, f"annotations={table}")
     if not (root / table).is_file():
         raise ConceptSetInvalid(
-            f"coco: annotations={table} is no file in {root}; {FORM}"
+            f"coco: annotations={table} is no file in {root}; ROOT is {LAYOUT}"
         )
     files = files_of_table(root, table, images)
     if not files.images:
-        raise ConceptSetInvalid(f"{table}: {missing_folder(files)}; {FORM}")
+        raise ConceptSetInvalid(
+            f"{table}: {missing_folder(files)}; ROOT is {LAYOUT}"
+        )
     return files
 
 

@@ -16,9 +16,8 @@ from PIL import Image
 
 from nd_coco.instances import instance_planes, mask_library
 from nd_coco.layout import (
-    FORM,
+    LAYOUT,
     TableFiles,
-    existing_folder,
     find_tables,
     named_table,
 )
@@ -33,6 +32,7 @@ from nd_plugin import (
     PictureSize,
     check_aspect,
     check_pixel_count,
+    existing_root,
     fingerprint,
     measure_picture,
     read_picture,
@@ -66,7 +66,7 @@ class Coco:
     def __init__(
         self, root: str, *, annotations: str = "", images: str = ""
     ) -> None:
-        self.root = existing_folder(root)
+        self.root = existing_root(root, "coco:ROOT", LAYOUT)
         layout_notes: list[str] = []
         if annotations:
             self._tables = [named_table(self.root, annotations, images)]
@@ -96,7 +96,7 @@ class Coco:
             self._add_table(table, content)
         if not self._items:
             raise ConceptSetInvalid(
-                f"no image of {self.root} is there: {'; '.join(self.notes)}; {FORM}"
+                f"no image of {self.root} is there: {'; '.join(self.notes)}; ROOT is {LAYOUT}"
             )
         options = _options(annotations, images)
         self._source = f"coco:{root}{options}"

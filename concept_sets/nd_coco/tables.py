@@ -12,7 +12,10 @@ from nd_plugin import ConceptSetInvalid, parse_json, read_value
 
 # category of stuff_*.json for all pixels of things; it says nothing of what is there
 ALL_THINGS = ("other", "other")  # name and supercategory
-NO_SEGMENTATION = "{} has annotations without segmentation only; boxes, key points and captions are no masks"
+NO_SEGMENTATION = (
+    "{} has annotations without segmentation only; boxes, key points and captions are "
+    "no masks"
+)
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,11 @@ def _source(
     code_path: str, names: str, category: str, ignore: str, options: dict[str, str]
 ) -> str:
     """Return the complete text of the set."""
-    all_options = {**options, "names": names, "category": category, "ignore": ignore}
+    all_options = {
+        **options,
+        "names": names,
+        "category": category,
+        "ignore": ignore,
+    }
     texts = [f"{key}={value}" for key, value in all_options.items() if value]
     return f"dataset:{code_path}?{'&'.join(texts)}"

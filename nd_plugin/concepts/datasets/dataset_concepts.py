@@ -198,7 +198,9 @@ def _integer(value: Any) -> int:
     try:
         return operator.index(value)
     except TypeError as error:
-        raise BadInput(f"ignore: {value!r} is no mask value, a whole number") from error
+        raise BadInput(
+            f"ignore: {value!r} is no mask value, a whole number"
+        ) from error
 
 
 def _length(dataset: Any, name: str) -> int:

@@ -20,7 +20,7 @@ CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
 INDEX_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 PAIR = "items are pairs (image, mask)"
 UNNORMALISED = (
-    "give the images as they are before they are normalised: uint8, or floats from 0 to 1"
+    "give images before they are normalised, as uint8 or as floats from 0 to 1"
 )
 
 
@@ -44,7 +44,9 @@ def picture_of(image: Any, what: str) -> Image.Image:
     if isinstance(image, Image.Image):
         return image
     array = _array(image, what)
-    pixels = _channels_last(array, what, is_tensor=not isinstance(image, np.ndarray))
+    pixels = _channels_last(
+        array, what, is_tensor=not isinstance(image, np.ndarray)
+    )
     return Image.fromarray(_bytes(pixels, what))
 
 
@@ -54,7 +56,9 @@ def label_numbers(mask: Any, what: str) -> Integers:
         raise ValueError(
             f"{what} is a picture of mode {mask.mode}; a mask has one index per pixel"
         )
-    array = np.asarray(mask) if isinstance(mask, Image.Image) else _array(mask, what)
+    array = (
+        np.asarray(mask) if isinstance(mask, Image.Image) else _array(mask, what)
+    )
     if array.dtype.kind not in "iub":
         raise ValueError(
             f"{what} is of type {array.dtype}; label numbers are integers (torchvision's ToTensor "

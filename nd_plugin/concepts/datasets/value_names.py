@@ -3,7 +3,7 @@
 ::
 
     names.csv     value,name
-    names.json    ["wall", "building"], or {"0": "wall", "1": "building"}, as id2label.json of models
+    names.json    ["wall", "building"], or {"0": "wall", "1": "building"}, as in id2label.json
 
 A value with an empty name is "no label".
 """
@@ -91,7 +91,9 @@ def _read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise ConceptSetInvalid(f"no file {path}; {FORM}") from error
     except (OSError, ValueError) as error:
-        raise ConceptSetInvalid(f"{path} cannot be read: {error}; {FORM}") from error
+        raise ConceptSetInvalid(
+            f"{path} cannot be read: {error}; {FORM}"
+        ) from error
 
 
 def _read_csv(path: Path) -> dict[str, str]:

@@ -38,7 +38,8 @@ class LabelledImage:
 class LabelledFiles(ABC):
     """Concept set of image files; a subclass reads their annotations.
 
-    All paths are below ``root``, and neither they nor links lead out of it. ``identity`` comes
+    All paths are below ``root``, and neither they nor links lead out of it; ``follows_links``
+    allows links to anywhere, for paths that were listed and not named by a table. ``identity`` comes
     without its fingerprint, which is of ``tables`` and of the names, labels and sizes of all files.
     """
 
@@ -53,6 +54,7 @@ class LabelledFiles(ABC):
         *,
         tables: Sequence[Path] = (),
         notes: Sequence[str] = (),
+        follows_links: bool = False,
     ) -> None:
         self.root = root
         self.concepts = vocabulary.concepts
@@ -61,7 +63,7 @@ class LabelledFiles(ABC):
         self.images = tuple(images)
         self._identity = identity
         self._tables = tuple(tables)
-        self.named_files = NamedFiles(root, root)
+        self.named_files = NamedFiles(root, root, follows_links)
         if not images:
             raise ConceptSetInvalid(f"{identity.source} has no images in {root}")
         for image in images:
