@@ -294,3 +294,38 @@ def write_dataset(root: Path) -> str:
     root.mkdir(parents=True, exist_ok=True)
     (root / "names.csv").write_text("value,name\n1,left\n2,right\n")
     return f"dataset:made_sources_b:MaskedBlocks?count=4&names={root / 'names.csv'}"
+
+
+# ---- Hugging Face -----------------------------------------------------------------------------
+
+SCENES = ("kitchen", "street")
+
+
+def hugging_face_rows(count: int = 3) -> Any:
+    """Return a data set with pictures, label maps and scenes; needs the library `datasets`."""
+    import datasets
+
+    values = halves(1, 2)
+    values[:2] = 0
+    items = [MaskedBlocks(count)[number] for number in range(count)]
+    label_map = Image.fromarray(values.astype(np.uint8))
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "annotation": datasets.Image(),
+            "scene_category": datasets.ClassLabel(names=list(SCENES)),
+        }
+    )
+    columns = {
+        "image": [image for image, _ in items],
+        "annotation": [label_map] * count,
+        "scene_category": [number % 2 for number in range(count)],
+    }
+    return datasets.Dataset.from_dict(columns, features=features)
+
+
+def write_huggingface(root: Path) -> str:
+    """Write three rows as ``save_to_disk`` does, and the names of the label maps' values."""
+    hugging_face_rows().save_to_disk(root)
+    write_json(root / "id2label.json", {"0": "", "1": "left", "2": "right"})
+    return f"huggingface:{root}"

@@ -36,6 +36,7 @@ from nd_plugin import (
     fingerprint,
     measure_picture,
     read_picture,
+    set_text,
 )
 
 VERSION = "1"
@@ -98,8 +99,8 @@ class Coco:
             raise ConceptSetInvalid(
                 f"no image of {self.root} is there: {'; '.join(self.notes)}; ROOT is {LAYOUT}"
             )
-        options = _options(annotations, images)
-        self._source = f"coco:{root}{options}"
+        options = {"annotations": annotations, "images": images}
+        self._source = set_text("coco", root, options)
 
     def _add_table(self, table: int, content: Table) -> None:
         """Add the images of a table that are there. Raises ConceptSetInvalid."""
@@ -216,13 +217,6 @@ class Coco:
 def _masks_are_missing(files: TableFiles) -> str:
     stem = Path(files.table).stem
     return f"no folder {stem}/ of its masks beside it: unpack {stem}.zip there"
-
-
-def _options(annotations: str, images: str) -> str:
-    """Return the options of a set's text, without defaults."""
-    options = {"annotations": annotations, "images": images}
-    texts = [f"{name}={value}" for name, value in options.items() if value]
-    return f"?{'&'.join(texts)}" if texts else ""
 
 
 def _size_in_bytes(path: Path) -> int:

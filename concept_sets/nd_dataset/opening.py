@@ -13,6 +13,7 @@ from nd_plugin import (
     look_in_working_folder,
     own_arguments,
     read_value_names,
+    set_text,
 )
 
 FORM = "expected dataset:package.module:factory?names=FILE.csv"
@@ -39,6 +40,12 @@ def open_dataset(
         raise ConceptSetInvalid(
             f"dataset:{code_path} names no function of a module; {FORM}"
         )
+    complete_options = {
+        **options,
+        "names": names,
+        "category": category,
+        "ignore": ignore,
+    }
     arguments = {key: _parse_value(value) for key, value in options.items()}
     code = UserCode(code_path, "data set", ConceptSetInvalid)
     look_in_working_folder()
@@ -51,7 +58,7 @@ def open_dataset(
         _names(names, dataset, code_path),
         category=category,
         ignore=_ignored_values(ignore),
-        name=_source(code_path, names, category, ignore, options),
+        name=set_text("dataset", code_path, complete_options),
     )
 
 
@@ -83,17 +90,3 @@ def _ignored_values(text: str) -> list[int]:
         raise ConceptSetInvalid(
             f"dataset: ignore={text} are no whole numbers with commas between them"
         ) from error
-
-
-def _source(
-    code_path: str, names: str, category: str, ignore: str, options: dict[str, str]
-) -> str:
-    """Return the complete text of the set."""
-    all_options = {
-        **options,
-        "names": names,
-        "category": category,
-        "ignore": ignore,
-    }
-    texts = [f"{key}={value}" for key, value in all_options.items() if value]
-    return f"dataset:{code_path}?{'&'.join(texts)}"

@@ -21,6 +21,7 @@ from nd_plugin import (
     existing_root,
     expanded_home,
     read_table,
+    set_text,
 )
 
 VERSION = "1"
@@ -69,8 +70,9 @@ class Folders(LabelledFiles):
             )
             for image in class_images
         ]
-        options = _options(category, names, splits)
-        identity = Identity("folders", f"folders:{root}{options}", VERSION, "")
+        options = {"category": category, "names": names, "splits": splits}
+        source = set_text("folders", root, options)
+        identity = Identity("folders", source, VERSION, "")
         super().__init__(
             folder,
             identity,
@@ -106,15 +108,3 @@ def _read_names(file: str, folders: Collection[str]) -> dict[str, str]:
             "folder,name"
         )
     return names
-
-
-def _options(category: str, names: str, splits: str) -> str:
-    """Return the options of a set's text, without defaults."""
-    options = []
-    if category != CATEGORY:
-        options.append(f"category={category}")
-    if names:
-        options.append(f"names={names}")
-    if splits != SPLIT_CHOICES[0]:
-        options.append(f"splits={splits}")
-    return f"?{'&'.join(options)}" if options else ""

@@ -39,8 +39,9 @@ class LabelledFiles(ABC):
     """Concept set of image files; a subclass reads their annotations.
 
     All paths are below ``root``, and neither they nor links lead out of it; ``follows_links``
-    allows links to anywhere, for paths that were listed and not named by a table. ``identity`` comes
-    without its fingerprint, which is of ``tables`` and of the names, labels and sizes of all files.
+    allows links to anywhere, for paths that were listed and not named by a table. ``identity``
+    comes without its fingerprint, which is of ``tables`` and of the names, labels and sizes of all
+    files.
     """
 
     native_masks = False
