@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         LabelledImage as LabelledImage,
     )
     from nd_plugin.concepts.sources.matlab import load_matlab as load_matlab
+    from nd_plugin.concepts.sources.plane_stack import PlaneStack as PlaneStack
     from nd_plugin.concepts.sources.set_texts import set_text as set_text
     from nd_plugin.concepts.sources.text_lines import read_lines as read_lines
     from nd_plugin.concepts.sources.text_lines import read_text as read_text
@@ -182,9 +183,10 @@ _HOMES = {
     "comparison.layer_comparison": ["LayerComparison", "compare_dissections"],
     "concepts.datasets.dataset_concepts": ["concepts_from_dataset"],
     "concepts.datasets.value_names": ["read_value_names"],
-    "concepts.sources.folders": ["check_layout", "existing_root"],
+    "concepts.sources.folders": ["check_layout", "existing_root", "inner_root"],
     "concepts.sources.labelled_files": ["LabelledFiles", "LabelledImage"],
     "concepts.sources.matlab": ["load_matlab"],
+    "concepts.sources.plane_stack": ["PlaneStack"],
     "concepts.sources.set_texts": ["set_text"],
     "concepts.sources.text_lines": ["read_lines", "read_text"],
     "concepts.sources.value_tables": ["ValueTable", "look_up", "unlisted_remarks"],

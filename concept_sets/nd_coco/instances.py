@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nd_plugin import Unavailable
+from nd_plugin import PlaneStack, Unavailable
 
 LEAST_POINTS = 3  # of a polygon
 BEYOND = "polygons that reach beyond their image: cut off at its edge"
@@ -49,10 +49,10 @@ def instance_planes(
     """Return the planes (row, column) of an image's instances, and remarks.
 
     ``records`` are [id, category, segmentation] each, ``values`` the plane values by category.
-    There are as many planes as the most concepts that a pixel carries: instances of one concept are
-    drawn as one. Raises ValueError for a segmentation that is malformed or of another size.
+    There are as few planes as it takes for no concept to cover another. Raises ValueError for a
+    segmentation that is malformed or of another size.
     """
-    masks: dict[int, Mask] = {}
+    stack = PlaneStack(size, dtype)
     remarks: dict[str, None] = {}
     for number, category, segmentation in records:
         value = values.get(category)
@@ -60,24 +60,9 @@ def instance_planes(
             continue
         what = f"the segmentation of annotation {number}"
         mask, mask_remarks = _decoded(segmentation, size, what)
-        masks[value] = masks[value] | mask if value in masks else mask
+        stack.add(mask, value)
         remarks.update(dict.fromkeys(mask_remarks))
-    return stacked_planes(masks, size, dtype), tuple(remarks)
-
-
-def stacked_planes(
-    masks: Mapping[int, Mask], size: Size, dtype: Any
-) -> list[npt.NDArray[np.integer[Any]]]:
-    """Return planes in which each pixel's values are stacked, the first in the first plane."""
-    height = np.zeros(size, np.int32)  # labels of each pixel so far
-    planes: list[npt.NDArray[np.integer[Any]]] = []
-    for value, mask in masks.items():
-        for level in np.unique(height[mask]).tolist():
-            if level == len(planes):
-                planes.append(np.zeros(size, dtype))
-            planes[level][mask & (height == level)] = value
-        height += mask
-    return planes
+    return stack.planes, tuple(remarks)
 
 
 def _decoded(

@@ -36,6 +36,23 @@ def check_layout(root: Path, needed: Sequence[str], layout: str) -> None:
         )
 
 
+def inner_root(
+    root: Path, needed: Sequence[str], names: Sequence[str]
+) -> tuple[Path, list[str]]:
+    """Return the folder that holds a data set, and a note where it is within ``root``.
+
+    Archives unpack to a folder with a name of their own: where ``root`` lacks what is ``needed``
+    and the first of ``names`` that exists below it has that, it is meant.
+    """
+    if all((root / name).exists() for name in needed):
+        return root, []
+    for name in names:
+        inner = root / name
+        if all((inner / part).exists() for part in needed):
+            return inner, [f"read from {name} in {root}"]
+    return root, []
+
+
 def listed_entries(folder: Path) -> str:
     """Return the names of the first files and folders in a folder, for a message."""
     try:

@@ -25,23 +25,22 @@ from nd_plugin.pictures.relative_names import NamedFiles
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """Image of a source with what belongs to it; paths are below the set's root."""
+    """Image of a source with what belongs to it."""
 
-    path: str
-    # files with its labels: masks, tables of its own
+    path: str  # below the folder of images; also its name
+    # files with its labels, below the set's root: masks, tables of its own
     label_files: tuple[str, ...] = ()
     labels: tuple[int, ...] = ()  # of the whole image, as values of planes
     split: str = ""
-    name: str = ""  # short and unique; "": the path
 
 
 class LabelledFiles(ABC):
     """Concept set of image files; a subclass reads their annotations.
 
-    All paths are below ``root``, and neither they nor links lead out of it; ``follows_links``
-    allows links to anywhere, for paths that were listed and not named by a table. ``identity``
-    comes without its fingerprint, which is of ``tables`` and of the names, labels and sizes of all
-    files.
+    Images are below ``image_folder``, their labels below ``root``; neither paths nor links lead out
+    of them. ``follows_links`` allows links to anywhere, for paths that were listed and not named by
+    a table. ``identity`` comes without its fingerprint, which is of ``tables`` and of the names,
+    labels and sizes of all files.
     """
 
     native_masks = False
@@ -53,6 +52,7 @@ class LabelledFiles(ABC):
         vocabulary: Vocabulary,
         images: Sequence[LabelledImage],
         *,
+        image_folder: Path | None = None,
         tables: Sequence[Path] = (),
         notes: Sequence[str] = (),
         follows_links: bool = False,
@@ -64,12 +64,18 @@ class LabelledFiles(ABC):
         self.images = tuple(images)
         self._identity = identity
         self._tables = tuple(tables)
-        self.named_files = NamedFiles(root, root, follows_links)
+        folder = image_folder or root
+        is_inside = folder.is_relative_to(root)
+        self.image_files = NamedFiles(
+            root if is_inside else folder, folder, follows_links
+        )
+        self.label_files = NamedFiles(root, root, follows_links)
         if not images:
-            raise ConceptSetInvalid(f"{identity.source} has no images in {root}")
+            raise ConceptSetInvalid(f"{identity.source} has no images in {folder}")
         for image in images:
-            for path in (image.path, *image.label_files):
-                self.named_files.check(path, identity.source)
+            self.image_files.check(image.path, identity.source)
+            for path in image.label_files:
+                self.label_files.check(path, identity.source)
 
     @abstractmethod
     def annotation(self, index: int) -> Annotation:
@@ -79,9 +85,11 @@ class LabelledFiles(ABC):
     def identity(self) -> Identity:
         """Identity; the sizes of many files take a while, at the first look at it."""
         chunks = [path.name.encode() + path.read_bytes() for path in self._tables]
+        images = os.fspath(self.image_files.folder)
+        root = os.fspath(self.root)
         for image in self.images:
-            for path in (image.path, *image.label_files):
-                chunks.append(os.fsencode(f"{path} {self._size_in_bytes(path)}\n"))
+            chunks.append(_path_and_size(images, image.path))
+            chunks += [_path_and_size(root, path) for path in image.label_files]
             chunks.append(f"{image.labels} {image.split}\n".encode())
         return replace(self._identity, fingerprint=fingerprint(chunks))
 
@@ -89,8 +97,8 @@ class LabelledFiles(ABC):
         return len(self.images)
 
     def name(self, index: int) -> str:
-        """Return the image's path below the root, or its short name."""
-        return self.images[index].name or self.images[index].path
+        """Return the image's path below the folder of images."""
+        return self.images[index].path
 
     def split(self, index: int) -> str:
         """Return the image's part of the set, such as train or val."""
@@ -99,15 +107,16 @@ class LabelledFiles(ABC):
     def files(self, index: int) -> list[Path]:
         """Return the files of the image and of its labels."""
         image = self.images[index]
-        return [self.root / path for path in (image.path, *image.label_files)]
+        labels = [self.root / path for path in image.label_files]
+        return [self.image_files.folder / image.path, *labels]
 
     def image(self, index: int) -> Image.Image:
         """Return the image, decoded, as it is stored."""
-        return read_picture(self.named_files.path(self.images[index].path))
+        return read_picture(self.image_files.path(self.images[index].path))
 
     def size(self, index: int) -> PictureSize:
         """Return the size of an image, without decoding it."""
-        return measure_picture(self.named_files.path(self.images[index].path))
+        return measure_picture(self.image_files.path(self.images[index].path))
 
     def mask(
         self, path: str, size: PictureSize, modes: Collection[str]
@@ -118,7 +127,7 @@ class LabelledFiles(ABC):
         ValueError for a mask that is unreadable, of another mode or of another aspect.
         """
         what = f"the mask {path}"
-        mode, pixels = read_mask(self.named_files.path(path), what)
+        mode, pixels = read_mask(self.label_files.path(path), what)
         if mode not in modes:
             raise ValueError(
                 f"{what} is of mode {mode}; expected {' or '.join(modes)}, as the data set has it"
@@ -126,10 +135,12 @@ class LabelledFiles(ABC):
         check_aspect(pixels.shape[:2], size.upright, what, size.stored)
         return pixels
 
-    def _size_in_bytes(self, path: str) -> int:
-        """Return a file's size, or -1 for none: reading that file is what reports it."""
-        try:
-            # not a Path for each: sources have tens of thousands
-            return os.stat(f"{self.root}/{path}").st_size  # noqa: PTH116
-        except (OSError, ValueError):
-            return -1
+
+def _path_and_size(folder: str, path: str) -> bytes:
+    """Return a path with its file's size, -1 for none: reading that file is what reports it."""
+    try:
+        # not a Path for each: sources have tens of thousands
+        size = os.stat(f"{folder}/{path}").st_size  # noqa: PTH116
+    except (OSError, ValueError):
+        size = -1
+    return os.fsencode(f"{path} {size}\n")

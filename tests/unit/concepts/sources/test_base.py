@@ -20,10 +20,12 @@ from nd_plugin import (
     Identity,
     LabelledFiles,
     LabelledImage,
+    PlaneStack,
     ValueTable,
     Vocabulary,
     check_layout,
     existing_root,
+    inner_root,
     load_matlab,
     read_lines,
     split_synonyms,
@@ -179,6 +181,49 @@ class TestLabelledFiles:
         with pytest.raises(ConceptSetInvalid, match="dots:ROOT has no images in"):
             Dots(tmp_path, identity, vocabulary, [])
 
+    def test_images_beside_the_root(self, tmp_path: Path) -> None:
+        """Such as those of VOC, for the parts that are annotated elsewhere."""
+        root = tmp_path / "parts"
+        root.mkdir()
+        base = dots(root)
+        images = tmp_path / "JPEGImages"
+        images.mkdir()
+        os.replace(root / "a.bmp", images / "a.bmp")
+        vocabulary = Vocabulary()
+        vocabulary.add("dot", "object")
+        concepts = Dots(
+            root, base.identity, vocabulary, base.images[:1], image_folder=images
+        )
+        assert concepts.image(0).size == (4, 4) and concepts.name(0) == "a.bmp"
+        assert concepts.files(0) == [images / "a.bmp", root / "a.png"]
+        assert concepts.annotation(0).planes[0].all()
+
+
+class TestPlaneStack:
+    def test_masks_that_overlap_are_on_planes_of_their_own(self) -> None:
+        stack = PlaneStack((1, 4), np.uint16)
+        for mask, value in (
+            ([1, 1, 1, 0], 5),  # head
+            ([0, 1, 0, 0], 6),  # an eye in it
+            ([0, 0, 1, 0], 6),
+            ([0, 1, 0, 0], 7),  # an iris in the eye
+            ([0, 0, 0, 1], 8),  # beside them
+            ([0, 0, 1, 1], 5),  # a head over that
+        ):
+            stack.add(np.array([mask], bool), value)
+        assert [plane.tolist() for plane in stack.planes] == [
+            [[5, 5, 5, 8]],
+            [[0, 6, 6, 0]],
+            [[0, 7, 5, 5]],
+        ]
+        assert stack.planes[0].dtype == np.uint16
+
+    def test_no_masks_and_one_of_another_size(self) -> None:
+        stack = PlaneStack((2, 2), np.uint8)
+        assert stack.planes == []
+        with pytest.raises(ValueError, match="is of 1x4 pixels, the first"):
+            stack.add(np.ones((1, 4), bool), 1)
+
 
 class TestFolders:
     def test_no_folder(self) -> None:
@@ -198,6 +243,14 @@ class TestFolders:
             match="has no images/ and no labels/; it holds README; expected dtd/",
         ):
             check_layout(tmp_path, ["images/", "labels/", "README"], "dtd/")
+
+    def test_the_folder_that_an_archive_unpacks_to(self, tmp_path: Path) -> None:
+        inner = tmp_path / "dtd"
+        (inner / "images").mkdir(parents=True)
+        note = f"read from dtd in {tmp_path}"
+        assert inner_root(tmp_path, ["images"], ["x", "dtd"]) == (inner, [note])
+        assert inner_root(inner, ["images"], ["x", "dtd"]) == (inner, [])
+        assert inner_root(tmp_path, ["labels"], ["dtd"]) == (tmp_path, [])
 
 
 class TestLines:
