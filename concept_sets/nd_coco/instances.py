@@ -6,6 +6,7 @@ lists of four numbers for boxes: what it decodes is checked before.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -91,8 +92,7 @@ def _decoded_runs(segmentation: Mapping[str, Any], size: Size, what: str) -> Mas
     _check_counts(counts, size, what)
     library = mask_library()
     runs = {"size": list(size), "counts": counts}
-    encoded = library.frPyObjects(runs, *size)
-    return np.asarray(library.decode(encoded), np.bool_)
+    return _pixels(library, library.frPyObjects(runs, *size))
 
 
 def _check_counts(counts: Any, size: Size, what: str) -> None:
@@ -160,7 +160,15 @@ def _decoded_polygons(
         return np.zeros(size, np.bool_), tuple(remarks)
     library = mask_library()
     encoded = library.merge(library.frPyObjects(drawn, *size))
-    return np.asarray(library.decode(encoded), np.bool_), tuple(remarks)
+    return _pixels(library, encoded), tuple(remarks)
+
+
+def _pixels(library: Any, encoded: Mapping[str, Any]) -> Mask:
+    """Return the pixels of run lengths as pycocotools encodes them."""
+    with warnings.catch_warnings():
+        # of its arrays, which lack an argument of NumPy 2
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return np.asarray(library.decode(encoded), np.bool_)
 
 
 def _points(polygon: Any, what: str) -> npt.NDArray[np.float64]:

@@ -129,7 +129,7 @@ def _may_be_turned(image: Image.Image) -> bool:
 
 def _content(image: Image.Image) -> bytes:
     """Return the content of the file of a picture that is not loaded yet."""
-    file = image.fp
+    file = getattr(image, "fp", None)
     if isinstance(file, BytesIO):
         return file.getvalue()
     return Path(image.filename).read_bytes()  # type: ignore[attr-defined]
