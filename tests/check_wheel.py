@@ -23,6 +23,11 @@ PACKAGES = {
     "nd_broden": REPOSITORY / "concept_sets" / "nd_broden",
     "nd_masks": REPOSITORY / "concept_sets" / "nd_masks",
     "nd_shapes": REPOSITORY / "concept_sets" / "nd_shapes",
+    "nd_cityscapes": REPOSITORY / "concept_sets" / "nd_cityscapes",
+    "nd_coco": REPOSITORY / "concept_sets" / "nd_coco",
+    "nd_dataset": REPOSITORY / "concept_sets" / "nd_dataset",
+    "nd_folders": REPOSITORY / "concept_sets" / "nd_folders",
+    "nd_huggingface": REPOSITORY / "concept_sets" / "nd_huggingface",
 }
 PACKAGERS_FILES = {
     "LICENSE",
@@ -47,7 +52,12 @@ def main(folder: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", f"{wheel}[demo]", "pytest")
     elsewhere = folder / "elsewhere"
     shutil.copytree(TESTS / "contract", elsewhere / "contract")
-    for name in ("conftest.py", "networks.py", "onnx_files.py"):
+    for name in (
+        "conftest.py",
+        "made_sources_b.py",
+        "networks.py",
+        "onnx_files.py",
+    ):
         shutil.copy(TESTS / name, elsewhere)
     data = os.environ.get("ND_DATA", str(REPOSITORY.parent / "shared" / "data"))
     options = (

@@ -98,8 +98,11 @@ def complete_concepts(incomplete: str) -> list[str]:
         return [f"{before}{name}:{path}" for path in _paths(folder)]
     texts: list[str] = []
     for offer in host().specs(ConceptSetSpec):
-        takes_folder = any("ROOT" in form for form in offer.spec.accepts)
-        text = f"{offer.spec.name}:" if takes_folder else offer.spec.name
+        name = offer.spec.name
+        takes_argument = any(
+            form.startswith(f"{name}:") for form in offer.spec.accepts
+        )
+        text = f"{name}:" if takes_argument else name
         texts.append(f"{before}{text}")
     return texts
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import made_sources_b
 import networks
 import onnx_files
 import pytest
@@ -39,6 +40,31 @@ def test_shapes(text: str) -> None:
 )
 def test_sets_on_disk(real_data: Path, text: str) -> None:
     check_concept_set(open_concepts(text.format(real_data)), images=8)
+
+
+NEEDS = {  # library that a source needs, and the extra that installs it
+    "write_coco_instances": ("pycocotools", "coco"),
+    "write_huggingface": ("datasets", "huggingface"),
+}
+
+
+@pytest.mark.parametrize(
+    "writer",
+    [
+        "write_cityscapes",
+        "write_coco_instances",
+        "write_coco_panoptic",
+        "write_dataset",
+        "write_folders",
+        "write_huggingface",
+    ],
+)
+def test_sources_in_their_true_layout(tmp_path: Path, writer: str) -> None:
+    if writer in NEEDS:
+        library, extra = NEEDS[writer]
+        pytest.importorskip(library, reason=f"pip install 'nd_plugin[{extra}]'")
+    text = getattr(made_sources_b, writer)(tmp_path / "set")
+    check_concept_set(open_concepts(text))
 
 
 Size = tuple[int, int]

@@ -26,6 +26,7 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "pictures": 2,
     "storage": 2,
     "preprocess": 3,
+    "user_code": 3,
     "machine": 3,
     "model_inputs": 4,
     "contracts": 4,
