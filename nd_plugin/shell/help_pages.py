@@ -33,6 +33,8 @@ OPTION_GROUPS = {
     "Votes and exports": "--table --import --export --crowd --image-url",
     "Server": "--host --port",
     "Preprocessing": "--input-size --mean --std --scale --interpolation --channel-order",
+    "Download": "--size --url --hash --again --timeout",
+    "Limits of the archive": "--max-entries --max-unpacked --max-ratio",
     "Results": "--from --steps --accuracy --run --concept --category",
     "Classifier": "--svm-c --scaling --rotate",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
