@@ -63,17 +63,19 @@ def ask(
         if target is None:
             return response
         response.close()
-        address = urljoin(address, target)
-        _check_redirect(address)
+        address = _redirected(address, target)
     raise MirrorFailed(f"it redirects more than {MOST_REDIRECTS} times")
 
 
-def _check_redirect(address: str) -> None:
+def _redirected(address: str, target: str) -> str:
+    """Return the address that an answer names. Raises MirrorFailed for what is none."""
     try:
-        check_url(address)
+        joined = urljoin(address, target)
+        check_url(joined)
     except ValueError as error:
-        shown = one_line(without_secrets(address))[:LONGEST_REASON]
+        shown = one_line(without_secrets(target))[:LONGEST_REASON]
         raise MirrorFailed(f"it redirects to {shown!r}: {error}") from error
+    return joined
 
 
 @contextmanager
@@ -135,8 +137,6 @@ def _reason(errors: list[BaseException], timeout: float) -> str:
     from requests import exceptions
     from urllib3.exceptions import NameResolutionError, ProxyError, TimeoutError
 
-    if _holds(errors, exceptions.Timeout, TimeoutError):
-        return f"nothing has come within {timeout:g} s"
     if _holds(errors, NameResolutionError):
         return "its name is not known here (is there a network?)"
     detail = _detail(errors)
@@ -144,13 +144,21 @@ def _reason(errors: list[BaseException], timeout: float) -> str:
         return f"its certificate is not accepted: {detail}"
     if _holds(errors, ProxyError):
         return f"the proxy of the environment does not connect: {detail}"
+    # some versions take it for a kind of timeout
     if _is_unreachable(errors):
         return f"it cannot be reached: {detail}"
+    if _holds(errors, exceptions.Timeout, TimeoutError):
+        return f"nothing has come within {timeout:g} s"
     return f"the connection broke off: {detail}"
 
 
 def _detail(errors: list[BaseException]) -> str:
     """Return the reason of the system if there is one, else of the innermost error."""
+    from urllib3.exceptions import IncompleteRead
+
+    for error in errors:
+        if isinstance(error, IncompleteRead):
+            return f"{error.expected} bytes more were to come"
     for error in reversed(errors):
         if isinstance(error, OSError) and error.strerror:
             return one_line(str(error.strerror))[:LONGEST_REASON]
