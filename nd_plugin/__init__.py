@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nd_plugin.concepts.export.options import ExportOptions as ExportOptions
     from nd_plugin.concepts.export.run import ExportReport as ExportReport
     from nd_plugin.concepts.export.run import export_concepts as export_concepts
+    from nd_plugin.concepts.fetch.places import fetched_set as fetched_set
     from nd_plugin.concepts.sources.folders import check_layout as check_layout
     from nd_plugin.concepts.sources.folders import existing_root as existing_root
     from nd_plugin.concepts.sources.labelled_files import (
@@ -213,6 +214,7 @@ _HOMES = {
     "concepts.sources.set_texts": ["set_text"],
     "concepts.sources.value_tables": ["ValueTable", "look_up", "unlisted_remarks"],
     "concepts.sources.vocabulary": ["Vocabulary", "split_synonyms"],
+    "concepts.fetch.places": ["fetched_set"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
     "contracts.models": [
         "Backend",

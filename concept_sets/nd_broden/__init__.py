@@ -15,6 +15,8 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
                 "broden:ROOT",
                 "broden:ROOT?index=index.csv",
                 "broden:ROOT?links=follow",
+                "broden",
+                "broden?size=227",
             ),
         )
     ]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from nd_broden.folders import find_folder
 from nd_broden.index import Row, read_index
 from nd_broden.labels import Labels
 from nd_broden.tables import read_categories
@@ -24,7 +25,6 @@ from nd_plugin import (
     PictureSize,
     check_aspect,
     check_mask_format,
-    expanded_home,
     fingerprint,
     measure_picture,
     native_masks_of,
@@ -42,14 +42,21 @@ class Broden:
     """Folder in Broden's layout (paper section 2.1; github.com/CSAILVision/NetDissect).
 
     ``index`` names another index file in the folder. ``links="follow"`` allows links below images/
-    that lead out of the folder. Masks are RGB images whose label number is red + 256 * green.
-    Raises ConceptSetInvalid for a folder that is not in this layout.
+    that lead out of the folder. Without ``root`` it is the set that ``nd concepts fetch broden``
+    has fetched, of the ``size`` that is asked for, else of the first that is there. Masks are RGB
+    images whose label number is red + 256 * green. Raises ConceptSetInvalid for a folder that is
+    not in this layout.
     """
 
     def __init__(
-        self, root: str, *, index: str = "index.csv", links: str = LINKS[0]
+        self,
+        root: str = "",
+        *,
+        index: str = "index.csv",
+        links: str = LINKS[0],
+        size: str = "",
     ) -> None:
-        self.root = _existing_folder(root)
+        self.root, fetched_size = find_folder(root, size)
         self.native_masks = native_masks_of(self.root, True)
         self._files = _named_files(self.root, links)
         vocabulary = read_vocabulary(self.root)
@@ -62,7 +69,8 @@ class Broden:
             self.root / index, read_categories(self.root), self._files
         )
         _check_first_masks(self._files, self._rows)
-        self._source = f"broden:{root}{_options(index, links)}"
+        options = _options(index, links, fetched_size)
+        self._source = f"broden:{root}{options}" if root else f"broden{options}"
         self._index = index
 
     @cached_property
@@ -162,16 +170,6 @@ def _check_first_masks(files: NamedFiles, rows: Sequence[Row]) -> None:
         check_mask_format(files.path(path), f"the mask {path}")
 
 
-def _existing_folder(root: str) -> Path:
-    folder = expanded_home(root)
-    if not root or not folder.is_dir():
-        problem = f"no folder {root!r}" if root else "no folder given"
-        raise ConceptSetInvalid(
-            f"{problem}; expected broden:ROOT, where ROOT is the folder with index.csv"
-        )
-    return folder
-
-
 def _named_files(root: Path, links: str) -> NamedFiles:
     """Return the files below images/. Raises ConceptSetInvalid for no known way with links."""
     if links not in LINKS:
@@ -181,9 +179,11 @@ def _named_files(root: Path, links: str) -> NamedFiles:
     return NamedFiles(root, root / "images", links == FOLLOW, REMEDY)
 
 
-def _options(index: str, links: str) -> str:
+def _options(index: str, links: str, fetched_size: str) -> str:
     """Return the options of a set's text, without defaults."""
     options = []
+    if fetched_size:
+        options.append(f"size={fetched_size}")
     if index != "index.csv":
         options.append(f"index={index}")
     if links != LINKS[0]:

@@ -16,6 +16,7 @@ from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
 from nd_plugin.cli.concept_sets.build import build
 from nd_plugin.cli.concept_sets.export import export
+from nd_plugin.cli.concept_sets.fetch import fetch
 from nd_plugin.cli.concept_sets.listing import list_concepts
 from nd_plugin.cli.experiments.compare_command import compare
 from nd_plugin.cli.experiments.evolve_command import evolve
@@ -132,6 +133,13 @@ _add(
     "nd concepts export masks:street street-224 --size 224",
     "nd concepts export broden:broden1_224 broden-masks --format masks --limit 1000",
     name="export",
+    group=concept_sets,
+)
+_add(
+    fetch,
+    "nd concepts fetch broden",
+    "nd concepts fetch broden --size 227 --url https://mirror.example/broden1_227.zip",
+    "nd concepts fetch broden --from Downloads/broden1_224.zip",
     group=concept_sets,
 )
 _add(plugins, "nd plugins")

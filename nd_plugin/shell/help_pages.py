@@ -34,6 +34,8 @@ OPTION_GROUPS = {
     "Votes and exports": "--table --import --export --crowd --image-url",
     "Server": "--host --port",
     "Preprocessing": "--input-size --size --mean --std --scale --interpolation --channel-order",
+    "Download": "--url --hash --again --timeout",
+    "Limits of the archive": "--max-entries --max-unpacked --max-ratio",
     "Results": "--from --steps --accuracy --run --concept --category",
     "Classifier": "--svm-c --scaling --rotate",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "

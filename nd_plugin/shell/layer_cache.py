@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from nd_plugin.borders.json_values import parse_json
 from nd_plugin.errors import NotSaved
+from nd_plugin.storage.cache_folder import cache_folder
 
 
 def remember(model: str, names: Sequence[str]) -> None:
@@ -32,10 +32,9 @@ def recall(model: str) -> list[str]:
 
 
 def _path(model: str) -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     key = "\n".join([model, str(Path.cwd()), *_state_of_file(model)])
     digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()
-    return Path(base) / "nd_plugin" / "layers" / f"{digest[:32]}.json"
+    return cache_folder() / "layers" / f"{digest[:32]}.json"
 
 
 def _state_of_file(model: str) -> list[str]:

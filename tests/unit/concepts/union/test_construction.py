@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from killing import contents
-from union_sets import MadeSet, made_set, objects
 from PIL import Image
+from union_sets import MadeSet, made_set, objects
 
 from nd_broden.reader import Broden
 from nd_plugin.concepts.colours.colour_table import ColourTable

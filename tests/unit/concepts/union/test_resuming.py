@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from killing import contents, killed_before
-from union_sets import MadeSet, made_set, objects
 from PIL import Image
+from union_sets import MadeSet, made_set, objects
 
 from nd_broden.reader import Broden
 from nd_plugin.concepts.union.construction import build_union

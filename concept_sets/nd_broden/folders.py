@@ -1,0 +1,46 @@
+"""Folders of Broden: those that are named, and those that were fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nd_plugin import ConceptSetInvalid, expanded_home, fetched_set
+
+SIZES = ("224", "227", "384")  # pixels of a side, as they were published
+
+
+def find_folder(root: str, size: str) -> tuple[Path, str]:
+    """Return a set's folder, and the size of a fetched one; "" of one that is named.
+
+    Raises ConceptSetInvalid where there is none.
+    """
+    if root:
+        if size:
+            raise ConceptSetInvalid(
+                f"broden: size={size} chooses among fetched sets, and {root!r} is a folder: name "
+                "one of the two"
+            )
+        return _existing_folder(root), ""
+    if size and size not in SIZES:
+        raise ConceptSetInvalid(
+            f"broden: size={size} is none of {', '.join(SIZES)}, in which Broden was published"
+        )
+    for fetched_size in [size] if size else SIZES:
+        folder = fetched_set("broden", int(fetched_size))
+        if folder is not None:
+            return folder, fetched_size
+    option = f" --size {size}" if size else ""
+    raise ConceptSetInvalid(
+        "no folder given; expected broden:ROOT, where ROOT is the folder with index.csv, or fetch "
+        f"the set first: nd concepts fetch broden{option}"
+    )
+
+
+def _existing_folder(root: str) -> Path:
+    folder = expanded_home(root)
+    if not folder.is_dir():
+        raise ConceptSetInvalid(
+            f"no folder {root!r}; expected broden:ROOT, where ROOT is the folder with index.csv "
+            "(nd concepts fetch broden fetches one)"
+        )
+    return folder
