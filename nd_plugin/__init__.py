@@ -111,6 +111,8 @@ if TYPE_CHECKING:
     from nd_plugin.preprocess import Preprocess as Preprocess
     from nd_plugin.probe_data.originals import Originals as Originals
     from nd_plugin.probe_data.tables import TableLine as TableLine
+    from nd_plugin.probe_data.tables import TableReport as TableReport
+    from nd_plugin.probe_data.tables import iterate_table as iterate_table
     from nd_plugin.probe_data.tables import read_table as read_table
     from nd_plugin.receptive_fields import composition as composition
     from nd_plugin.receptive_fields import geometry as geometry
@@ -227,7 +229,12 @@ _HOMES = {
     ],
     "preprocess": ["Preprocess"],
     "probe_data.originals": ["Originals"],
-    "probe_data.tables": ["TableLine", "read_table"],
+    "probe_data.tables": [
+        "TableLine",
+        "TableReport",
+        "iterate_table",
+        "read_table",
+    ],
     "receptive_fields.chosen_layout": ["split_axes"],
     "receptive_fields.geometry": ["Axis", "Geometry"],
     "receptive_fields.layout": [

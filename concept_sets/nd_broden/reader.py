@@ -58,9 +58,10 @@ class Broden:
         self._labels = Labels.of(vocabulary.numbers)
         index_file = NamedFiles(self.root, self.root, links == FOLLOW, REMEDY)
         index_file.check(index, f"index={index}")
-        self._rows = read_index(
+        self._rows, notes = read_index(
             self.root / index, read_categories(self.root), self._files
         )
+        self.notes = (*vocabulary.notes, *notes)
         _check_first_masks(self._files, self._rows)
         self._source = f"broden:{root}{_options(index, links)}"
         self._index = index
