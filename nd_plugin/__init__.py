@@ -24,6 +24,19 @@ if TYPE_CHECKING:
     from nd_plugin.comparison.layer_comparison import (
         compare_dissections as compare_dissections,
     )
+    from nd_plugin.concepts.check.collecting import FindingList as FindingList
+    from nd_plugin.concepts.check.collecting import place_of as place_of
+    from nd_plugin.concepts.check.collecting import (
+        rule_of_unreadable as rule_of_unreadable,
+    )
+    from nd_plugin.concepts.check.runs import check_each as check_each
+    from nd_plugin.concepts.check.runs import looks_at_all as looks_at_all
+    from nd_plugin.concepts.check.samples import (
+        find_rare_concepts as find_rare_concepts,
+    )
+    from nd_plugin.concepts.check.samples import (
+        find_unused_categories as find_unused_categories,
+    )
     from nd_plugin.contracts.concept_sets import Annotation as Annotation
     from nd_plugin.contracts.concept_sets import Concept as Concept
     from nd_plugin.contracts.concept_sets import ConceptSet as ConceptSet
@@ -54,6 +67,7 @@ if TYPE_CHECKING:
     )
     from nd_plugin.contracts.reproducibility import nearly_equal as nearly_equal
     from nd_plugin.contracts.set_findings import SetFinding as SetFinding
+    from nd_plugin.contracts.set_findings import TableRule as TableRule
     from nd_plugin.contracts.split_models import LinearHead as LinearHead
     from nd_plugin.contracts.split_models import Rest as Rest
     from nd_plugin.contracts.split_models import SplitModel as SplitModel
@@ -146,6 +160,13 @@ _HOMES = {
     "captum_api.layer_dissection": ["LayerDissection"],
     "captum_api.model_in_bases": ["in_bases"],
     "comparison.layer_comparison": ["LayerComparison", "compare_dissections"],
+    "concepts.check.collecting": [
+        "FindingList",
+        "place_of",
+        "rule_of_unreadable",
+    ],
+    "concepts.check.runs": ["check_each", "looks_at_all"],
+    "concepts.check.samples": ["find_rare_concepts", "find_unused_categories"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
     "contracts.models": [
         "Backend",
@@ -175,7 +196,7 @@ _HOMES = {
         "examine_reproducibility",
         "nearly_equal",
     ],
-    "contracts.set_findings": ["SetFinding"],
+    "contracts.set_findings": ["SetFinding", "TableRule"],
     "contracts.split_models": [
         "LinearHead",
         "Rest",

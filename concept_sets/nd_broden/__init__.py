@@ -16,5 +16,7 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
                 "broden:ROOT?index=index.csv",
                 "broden:ROOT?links=follow",
             ),
+            check="nd_broden.checking:check",
+            check_tables="nd_broden.checking:check_tables",
         )
     ]

@@ -50,14 +50,13 @@ class Broden:
     def __init__(
         self, root: str, *, index: str = "index.csv", links: str = LINKS[0]
     ) -> None:
-        self.root = _existing_folder(root)
-        self._files = _named_files(self.root, links)
+        self.root = existing_folder(root)
+        self._files = named_files(self.root, links)
         vocabulary = read_vocabulary(self.root)
         self.categories = vocabulary.categories
         self.concepts = vocabulary.concepts
         self._labels = Labels.of(vocabulary.numbers)
-        index_file = NamedFiles(self.root, self.root, links == FOLLOW, REMEDY)
-        index_file.check(index, f"index={index}")
+        named_index(self.root, index, links)
         self._rows, notes = read_index(
             self.root / index, read_categories(self.root), self._files
         )
@@ -163,7 +162,13 @@ def _check_first_masks(files: NamedFiles, rows: Sequence[Row]) -> None:
         check_mask_format(files.path(path), f"the mask {path}")
 
 
-def _existing_folder(root: str) -> Path:
+def named_index(root: Path, index: str, links: str) -> None:
+    """Raise ConceptSetInvalid for an index file that is outside a set's folder."""
+    NamedFiles(root, root, links == FOLLOW, REMEDY).check(index, f"index={index}")
+
+
+def existing_folder(root: str) -> Path:
+    """Return the folder of a set. Raises ConceptSetInvalid if there is none."""
     folder = expanded_home(root)
     if not root or not folder.is_dir():
         problem = f"no folder {root!r}" if root else "no folder given"
@@ -173,7 +178,7 @@ def _existing_folder(root: str) -> Path:
     return folder
 
 
-def _named_files(root: Path, links: str) -> NamedFiles:
+def named_files(root: Path, links: str) -> NamedFiles:
     """Return the files below images/. Raises ConceptSetInvalid for no known way with links."""
     if links not in LINKS:
         raise ConceptSetInvalid(

@@ -67,14 +67,13 @@ def read_vocabulary(root: Path, report: TableReport = refuse) -> Vocabulary:
         if not number:  # 0 is "no label"
             continue
         amounts = _amounts(number, line, coverage)
-        if not amounts:
+        if not amounts and categories:
             message = _no_category(number, line, position)
             report("unlisted-category", position, message)
-            amounts = {"": 0.0}
         used_categories |= amounts.keys()
         synonyms = tuple(split_cell(line.get("syns", "")))
         concepts[number] = Concept(
-            line["name"], _primary(amounts, ["", *categories]), synonyms
+            line["name"], _primary(amounts, categories), synonyms
         )
         positions[number] = position
     _check_every_category_is_used(categories, used_categories, path, report)
@@ -88,6 +87,7 @@ def _primary(amounts: Mapping[str, float], categories: Sequence[str]) -> str:
     return max(
         amounts,
         key=lambda category: (amounts[category], categories.index(category)),
+        default="",  # in no category, which is reported
     )
 
 
@@ -118,7 +118,8 @@ def _check_every_category_is_used(
     report: TableReport,
 ) -> None:
     for category in categories:
-        if category not in used_categories:
+        # without any, label.csv itself is the fault
+        if category not in used_categories and (used_categories or path.exists()):
             message = (
                 f"the category {category!r} has no concept in {path}; delete it from "
                 "category.csv"
@@ -187,7 +188,7 @@ def _amounts(
     The amount is the coverage in c_CATEGORY.csv or, where that is missing, the number of images
     that label.csv gives.
     """
-    image_counts = image_counts_of(line["category"])
+    image_counts = _image_counts(line["category"])
     amounts = {}
     for category, coverage_of_number in coverage.items():
         amount = coverage_of_number.get(number, image_counts.get(category))
@@ -203,7 +204,7 @@ def _no_category(number: int, line: Mapping[str, str], position: str) -> str:
     )
 
 
-def image_counts_of(cell: str) -> dict[str, float]:
+def _image_counts(cell: str) -> dict[str, float]:
     """Return the number of images by category from a cell such as ``color(7);object(2)``."""
     image_counts = {}
     for entry in cell.split(";"):

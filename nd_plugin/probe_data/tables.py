@@ -80,6 +80,7 @@ class _Table:
     columns: Sequence[str]
     report: TableReport
     line_number: int = 0  # of the line that was yielded last
+    lacks_columns: bool = False  # of those that are reported, not refused
 
     def undecodable_lines(self) -> Iterator[TableLine]:
         """Yield the lines of a file that is no UTF-8 behind those that were, as they can be read.
@@ -106,12 +107,15 @@ class _Table:
         if not self._check_header(header):
             return
         width = len(header)
+        absent = dict.fromkeys(self.columns, "")
         prefix = f"{self.path}, line "
         for row in rows:
             position = f"{prefix}{text.number}"
             if len(row) != width and not self._fit_width(row, header, position):
                 continue
             cells = dict(zip(header, map(str.strip, row), strict=False))
+            if self.lacks_columns:
+                cells = {**absent, **cells}
             if any(cells.values()):
                 self.line_number = text.number
                 yield position, cells
@@ -161,7 +165,7 @@ class _Table:
         return True
 
     def _check_header(self, header: Sequence[str]) -> bool:
-        """Return whether lines can be read under this header."""
+        """Return whether lines can be read under this header: the first column at least."""
         missing = [repr(column) for column in self.columns if column not in header]
         if missing:
             message = (
@@ -178,7 +182,8 @@ class _Table:
                 "delete all but one"
             )
             self.report("repeated-column", position, message)
-        return not missing and not repeated
+        self.lacks_columns = bool(missing)
+        return self.columns[0] in header and not repeated
 
 
 @dataclass
