@@ -19,6 +19,8 @@ from nd_plugin import (
 
 VALUE_COUNT = 65536  # values that a 16 bit mask can hold
 UNLISTED = VALUE_COUNT  # index into a value table for values beyond 16 bits: always unlabelled
+CONCEPT_COLUMNS = ("category", "value", "name")
+LABEL_COLUMNS = ("image", "category", "name")
 VALUES_NAMED = 3  # unlisted values of one mask, one by one
 
 
@@ -63,14 +65,14 @@ def value_tables(
     tables: dict[str, npt.NDArray[np.integer[Any]]] = {}
     for position, line in lines:
         category = line["category"]
-        mask_value = _mask_value(line["value"], position)
+        value = mask_value(line["value"], position)
         table = tables.setdefault(category, np.zeros(VALUE_COUNT + 1, dtype))
-        if table[mask_value]:
+        if table[value]:
             raise ConceptSetInvalid(
-                f"{position}: the value {mask_value} of category {category!r} is listed twice; "
+                f"{position}: the value {value} of category {category!r} is listed twice; "
                 "a mask value stands for one concept"
             )
-        table[mask_value] = plane_values[concept_of(line)]
+        table[value] = plane_values[concept_of(line)]
     return tables
 
 
@@ -106,7 +108,8 @@ def unlisted_remarks(unlisted: Collection[int], category: str) -> list[str]:
     return [f"{value} occurs {where} it" for value in values]
 
 
-def _mask_value(text: str, position: str) -> int:
+def mask_value(text: str, position: str) -> int:
+    """Return the mask value that a cell holds. Raises ConceptSetInvalid for no value."""
     is_number = text.isascii() and text.isdecimal() and len(text) <= 9
     if not is_number or int(text) >= VALUE_COUNT:
         raise ConceptSetInvalid(
