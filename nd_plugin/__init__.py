@@ -63,6 +63,18 @@ if TYPE_CHECKING:
     from nd_plugin.concepts.sources.vocabulary import Vocabulary as Vocabulary
     from nd_plugin.concepts.sources.vocabulary import (
         split_synonyms as split_synonyms,
+    from nd_plugin.concepts.check.collecting import FindingList as FindingList
+    from nd_plugin.concepts.check.collecting import place_of as place_of
+    from nd_plugin.concepts.check.collecting import (
+        rule_of_unreadable as rule_of_unreadable,
+    )
+    from nd_plugin.concepts.check.runs import check_each as check_each
+    from nd_plugin.concepts.check.runs import looks_at_all as looks_at_all
+    from nd_plugin.concepts.check.samples import (
+        find_rare_concepts as find_rare_concepts,
+    )
+    from nd_plugin.concepts.check.samples import (
+        find_unused_categories as find_unused_categories,
     )
     from nd_plugin.contracts.concept_sets import Annotation as Annotation
     from nd_plugin.contracts.concept_sets import Concept as Concept
@@ -94,6 +106,7 @@ if TYPE_CHECKING:
     )
     from nd_plugin.contracts.reproducibility import nearly_equal as nearly_equal
     from nd_plugin.contracts.set_findings import SetFinding as SetFinding
+    from nd_plugin.contracts.set_findings import TableRule as TableRule
     from nd_plugin.contracts.split_models import LinearHead as LinearHead
     from nd_plugin.contracts.split_models import Rest as Rest
     from nd_plugin.contracts.split_models import SplitModel as SplitModel
@@ -163,6 +176,8 @@ if TYPE_CHECKING:
     from nd_plugin.preprocess import Preprocess as Preprocess
     from nd_plugin.probe_data.originals import Originals as Originals
     from nd_plugin.probe_data.tables import TableLine as TableLine
+    from nd_plugin.probe_data.tables import TableReport as TableReport
+    from nd_plugin.probe_data.tables import iterate_table as iterate_table
     from nd_plugin.probe_data.tables import read_table as read_table
     from nd_plugin.receptive_fields import composition as composition
     from nd_plugin.receptive_fields import geometry as geometry
@@ -215,6 +230,13 @@ _HOMES = {
     "concepts.sources.value_tables": ["ValueTable", "look_up", "unlisted_remarks"],
     "concepts.sources.vocabulary": ["Vocabulary", "split_synonyms"],
     "concepts.fetch.places": ["fetched_set"],
+    "concepts.check.collecting": [
+        "FindingList",
+        "place_of",
+        "rule_of_unreadable",
+    ],
+    "concepts.check.runs": ["check_each", "looks_at_all"],
+    "concepts.check.samples": ["find_rare_concepts", "find_unused_categories"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
     "contracts.models": [
         "Backend",
@@ -244,7 +266,7 @@ _HOMES = {
         "examine_reproducibility",
         "nearly_equal",
     ],
-    "contracts.set_findings": ["SetFinding"],
+    "contracts.set_findings": ["SetFinding", "TableRule"],
     "contracts.split_models": [
         "LinearHead",
         "Rest",
@@ -304,7 +326,12 @@ _HOMES = {
     ],
     "preprocess": ["Preprocess"],
     "probe_data.originals": ["Originals"],
-    "probe_data.tables": ["TableLine", "read_table"],
+    "probe_data.tables": [
+        "TableLine",
+        "TableReport",
+        "iterate_table",
+        "read_table",
+    ],
     "receptive_fields.chosen_layout": ["split_axes"],
     "receptive_fields.geometry": ["Axis", "Geometry"],
     "receptive_fields.layout": [

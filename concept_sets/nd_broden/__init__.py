@@ -18,5 +18,7 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
                 "broden",
                 "broden?size=227",
             ),
+            check="nd_broden.checking:check",
+            check_tables="nd_broden.checking:check_tables",
         )
     ]

@@ -2,92 +2,179 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from sys import intern
 
-from nd_broden.tables import NUMBER, is_numeric, read_table, split_cell
-from nd_plugin import ConceptSetInvalid, NamedFiles
+from nd_broden.tables import (
+    WholeNumbers,
+    read_table,
+    refuse,
+    split_cell,
+)
+from nd_plugin import ConceptSetInvalid, NamedFiles, TableReport
+
+Size = tuple[int, int]  # height, width
+MASK_COLUMNS = ("sh", "sw")
+IMAGE_COLUMNS = ("ih", "iw")
+
+OPENING = "[({'\""  # of lists and texts, with which a text is no path
+# what scripts write for numbers and for nothing; no such text is a file's name
+NO_MASK = re.compile(
+    r"""
+    none | null | true | false | <?na>? | n/a | \#n/a
+    | \[.*\] | \(.*\) | \{.*\}        # lists, tuples, arrays
+    | (['"]).*\1                      # texts in quotes of their own
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """Image of index.csv with its masks and labels."""
 
     image: str  # path below images/
-    size: tuple[int, int] | None  # of the masks: sh, sw
-    image_size: tuple[int, int] | None  # ih, iw
+    size: Size | None  # of the masks: sh, sw
+    image_size: Size | None  # ih, iw
     planes: tuple[str, ...]  # paths below images/
     numbers: tuple[int, ...]  # labels of the whole image
     split: str = ""  # train, val or another; "" where the index has no such column
 
 
-def read_index(
-    path: Path, categories: Sequence[str], files: NamedFiles
-) -> list[Row]:
-    """Return the rows of an index file, whose images and masks are among ``files``.
+@dataclass
+class IndexReader:
+    """Reader of an index file that has a column per category.
 
-    It has a column per category. A cell holds mask files and numbers of whole-image labels, several
-    of them separated by ``;``. Raises ConceptSetInvalid for a file outside the set.
+    A cell holds mask files and numbers of whole-image labels, several of them separated by ``;``.
+    Faults go to ``report``, which raises ConceptSetInvalid where a set is opened.
     """
-    rows = []
-    for position, line in read_table(path, ["image", *categories]):
-        row = _row(line, categories, position)
-        for name in (row.image, *row.planes):
-            files.check(name, position)
-        rows.append(row)
-    if not rows:
-        raise ConceptSetInvalid(f"{path} lists no image")
-    return rows
 
+    categories: Sequence[str]
+    report: TableReport = refuse
+    numbers: WholeNumbers = field(default_factory=WholeNumbers)
+    # what many rows share is read and stored once
+    _sizes: dict[tuple[str, str], Size | None] = field(default_factory=dict)
+    _label_numbers: dict[tuple[int, ...], tuple[int, ...]] = field(
+        default_factory=dict
+    )
 
-def _row(line: Mapping[str, str], categories: Sequence[str], position: str) -> Row:
-    if not line["image"]:
-        raise ConceptSetInvalid(f"{position}: the column 'image' is empty")
-    planes = []
-    numbers = []
-    for category in categories:
-        for entry in split_cell(line[category]):
-            if NUMBER.fullmatch(entry):
-                numbers.append(int(entry))
-            elif is_numeric(entry):
-                raise ConceptSetInvalid(_no_label_number(entry, category, position))
+    def rows(self, path: Path) -> Iterator[tuple[str, dict[str, str], Row]]:
+        """Yield each line, with its position, and its row."""
+        columns = ["image", *self.categories]
+        for position, line in read_table(path, columns, self.report):
+            if line["image"]:
+                yield position, line, self._row(line, position)
+            else:
+                message = f"{position}: the column 'image' is empty"
+                self.report("empty-image", position, message)
+
+    def _row(self, line: Mapping[str, str], position: str) -> Row:
+        planes: list[str] = []
+        numbers: list[int] = []
+        for category in self.categories:
+            cell = line[category]
+            if cell:
+                self.read_cell(cell, (category, position), planes, numbers)
+        label_numbers = tuple(numbers)
+        return Row(
+            line["image"],
+            self._size(line, MASK_COLUMNS, position),
+            self._size(line, IMAGE_COLUMNS, position),
+            tuple(planes),
+            self._label_numbers.setdefault(label_numbers, label_numbers),
+            intern(line.get("split", "")),
+        )
+
+    def read_cell(
+        self,
+        cell: str,
+        place: tuple[str, str],
+        planes: list[str],
+        numbers: list[int],
+    ) -> None:
+        """Add to ``planes`` and ``numbers`` what a cell holds; ``place``: category and position."""
+        for entry in split_cell(cell) if ";" in cell else (cell,):
+            # no number has a slash, and trying so many texts takes its time
+            if "/" in entry and entry[0] not in OPENING:
+                planes.append(entry)
+                continue
+            category, position = place
+            number = self.numbers.read(entry, position, category)
+            if number is not None:
+                numbers.append(number)
+            elif _is_no_mask(entry):
+                message = _no_label_number(entry, category, position)
+                self.report("index-cell", position, message)
             else:
                 planes.append(entry)
-    mask_size = _size(line, "sh", "sw", position)
-    image_size = _size(line, "ih", "iw", position)
-    return Row(
-        line["image"],
-        mask_size,
-        image_size,
-        tuple(planes),
-        tuple(numbers),
-        line.get("split", ""),
-    )
+
+    def _size(
+        self, line: Mapping[str, str], columns: tuple[str, str], position: str
+    ) -> Size | None:
+        """Return the height and width in two columns, or None if either is absent or empty."""
+        height_column, width_column = columns
+        texts = line.get(height_column, ""), line.get(width_column, "")
+        if texts in self._sizes:
+            return self._sizes[texts]
+        height_text, width_text = texts
+        if not height_text or not width_text:
+            return None
+        rewritten_before = self.numbers.rewritten_count
+        height = self.numbers.read(height_text, position, height_column)
+        width = self.numbers.read(width_text, position, width_column)
+        if height and width:
+            size = height, width
+            if self.numbers.rewritten_count == rewritten_before:
+                self._sizes[texts] = size
+            return size
+        message = (
+            f"{position}: the size {height_column}, {width_column} is {height_text!r}, "
+            f"{width_text!r}; expected two positive numbers of pixels"
+        )
+        self.report("index-size", position, message)
+        return None
+
+
+def read_index(
+    path: Path, categories: Sequence[str], files: NamedFiles
+) -> tuple[list[Row], list[str]]:
+    """Return the rows of an index file, whose images and masks are among ``files``, and notes.
+
+    Raises ConceptSetInvalid for a file outside the set, and for what `IndexReader` does.
+    """
+    reader = IndexReader(categories)
+    rows = []
+    for position, _, row in reader.rows(path):
+        files.check(row.image, position)
+        for plane in row.planes:
+            files.check(plane, position)
+        rows.append(row)
+    if not rows:
+        raise ConceptSetInvalid(no_image(path))
+    return rows, reader.numbers.notes(path.name)
+
+
+def no_image(path: Path) -> str:
+    """Return the message for an index without images."""
+    return f"{path} lists no image"
 
 
 def _no_label_number(entry: str, category: str, position: str) -> str:
     return (
         f"{position}: {entry[:40]!r} in the column {category!r} is neither a label number (a whole "
-        "number without sign or decimal point) nor the path of a mask"
+        "number without sign or fraction) nor the path of a mask"
     )
 
 
-def _size(
-    line: Mapping[str, str], height_column: str, width_column: str, position: str
-) -> tuple[int, int] | None:
-    """Return the height and width in two columns, or None if either is absent or empty."""
-    height = line.get(height_column, "")
-    width = line.get(width_column, "")
-    if not height or not width:
-        return None
-    if not _is_positive(height) or not _is_positive(width):
-        raise ConceptSetInvalid(
-            f"{position}: the size {height_column}, {width_column} is {height!r}, {width!r}; "
-            "expected two positive numbers of pixels"
-        )
-    return int(height), int(width)
-
-
-def _is_positive(text: str) -> bool:
-    return NUMBER.fullmatch(text) is not None and int(text) > 0
+def _is_no_mask(entry: str) -> bool:
+    """Return whether a text that is no label number is no path of a mask either: -1, 1e5, nan."""
+    if NO_MASK.fullmatch(entry):
+        return True
+    try:
+        float(entry)
+    except ValueError:
+        return False
+    return True

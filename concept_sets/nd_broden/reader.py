@@ -58,16 +58,16 @@ class Broden:
     ) -> None:
         self.root, fetched_size = find_folder(root, size)
         self.native_masks = native_masks_of(self.root, True)
-        self._files = _named_files(self.root, links)
+        self._files = named_files(self.root, links)
         vocabulary = read_vocabulary(self.root)
         self.categories = vocabulary.categories
         self.concepts = vocabulary.concepts
         self._labels = Labels.of(vocabulary.numbers)
-        index_file = NamedFiles(self.root, self.root, links == FOLLOW, REMEDY)
-        index_file.check(index, f"index={index}")
-        self._rows = read_index(
+        named_index(self.root, index, links)
+        self._rows, notes = read_index(
             self.root / index, read_categories(self.root), self._files
         )
+        self.notes = (*vocabulary.notes, *notes)
         _check_first_masks(self._files, self._rows)
         options = _options(index, links, fetched_size)
         self._source = f"broden:{root}{options}" if root else f"broden{options}"
@@ -170,7 +170,12 @@ def _check_first_masks(files: NamedFiles, rows: Sequence[Row]) -> None:
         check_mask_format(files.path(path), f"the mask {path}")
 
 
-def _named_files(root: Path, links: str) -> NamedFiles:
+def named_index(root: Path, index: str, links: str) -> None:
+    """Raise ConceptSetInvalid for an index file that is outside a set's folder."""
+    NamedFiles(root, root, links == FOLLOW, REMEDY).check(index, f"index={index}")
+
+
+def named_files(root: Path, links: str) -> NamedFiles:
     """Return the files below images/. Raises ConceptSetInvalid for no known way with links."""
     if links not in LINKS:
         raise ConceptSetInvalid(

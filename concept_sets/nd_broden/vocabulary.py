@@ -9,11 +9,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from nd_broden.tables import label_number, read_categories, read_table, split_cell
-from nd_plugin import Concept, ConceptSetInvalid
+from nd_broden.tables import (
+    WholeNumbers,
+    label_number,
+    read_categories,
+    read_table,
+    refuse,
+    split_cell,
+)
+from nd_plugin import Concept, TableReport
 
 CATEGORY_COUNT = (
     re.compile(  # "color(7)": category and number of images, which may be missing
@@ -30,35 +37,49 @@ class Vocabulary:
     numbers: tuple[int, ...]
     # primary categories of the concepts, in category.csv's order
     categories: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    # of the lines of label.csv, by number
+    positions: Mapping[int, str] = field(default_factory=dict)
 
 
-def read_vocabulary(root: Path) -> Vocabulary:
-    """Return the labels of label.csv, each as a concept of its primary category."""
+def read_vocabulary(root: Path, report: TableReport = refuse) -> Vocabulary:
+    """Return the labels of label.csv, each as a concept of its primary category.
+
+    Faults go to ``report``, which raises ConceptSetInvalid where a set is opened.
+    """
     path = root / "label.csv"
-    categories = read_categories(root)
+    categories = read_categories(root, report)
+    notes: list[str] = []
     coverage = {
-        category: _read_coverage(root / f"c_{category}.csv")
+        category: _read_coverage(root / f"c_{category}.csv", notes, report)
         for category in categories
     }
     concepts: dict[int, Concept] = {}
+    positions: dict[int, str] = {}
     used_categories: set[str] = set()
-    for position, line in read_table(path, ["number", "name", "category"]):
-        number = label_number(line["number"], position)
+    numbers = WholeNumbers()
+    for position, line in read_table(path, ["number", "name", "category"], report):
+        number = label_number(line["number"], position, numbers, report)
         if number in concepts:
-            raise ConceptSetInvalid(
-                f"{position}: the number {number} is listed twice"
-            )
-        if number == 0:  # "no label"
+            message = f"{position}: the number {number} is listed twice"
+            report("duplicate-number", position, message)
             continue
-        amounts = _amounts(number, line, coverage, position)
+        if not number:  # 0 is "no label"
+            continue
+        amounts = _amounts(number, line, coverage)
+        if not amounts and categories:
+            message = _no_category(number, line, position)
+            report("unlisted-category", position, message)
         used_categories |= amounts.keys()
         synonyms = tuple(split_cell(line.get("syns", "")))
         concepts[number] = Concept(
             line["name"], _primary(amounts, categories), synonyms
         )
-    _check_every_category_is_used(categories, used_categories, path)
-    _check_names_are_unique(concepts, path)
-    return _in_order(concepts, categories)
+        positions[number] = position
+    _check_every_category_is_used(categories, used_categories, path, report)
+    _check_names_are_unique(concepts, positions, path, report)
+    notes += numbers.notes(path.name)
+    return _in_order(concepts, categories, notes, positions)
 
 
 def _primary(amounts: Mapping[str, float], categories: Sequence[str]) -> str:
@@ -66,11 +87,15 @@ def _primary(amounts: Mapping[str, float], categories: Sequence[str]) -> str:
     return max(
         amounts,
         key=lambda category: (amounts[category], categories.index(category)),
+        default="",  # in no category, which is reported
     )
 
 
 def _in_order(
-    concepts: Mapping[int, Concept], categories: Sequence[str]
+    concepts: Mapping[int, Concept],
+    categories: Sequence[str],
+    notes: Sequence[str],
+    positions: Mapping[int, str],
 ) -> Vocabulary:
     """Return the vocabulary, sorted by label number."""
     numbers = tuple(sorted(concepts))
@@ -81,20 +106,33 @@ def _in_order(
         categories=tuple(
             category for category in categories if category in primaries
         ),
+        notes=tuple(notes),
+        positions=positions,
     )
 
 
 def _check_every_category_is_used(
-    categories: Sequence[str], used_categories: Collection[str], path: Path
+    categories: Sequence[str],
+    used_categories: Collection[str],
+    path: Path,
+    report: TableReport,
 ) -> None:
     for category in categories:
-        if category not in used_categories:
-            raise ConceptSetInvalid(
-                f"the category {category!r} has no concept in {path}; delete it from category.csv"
+        # without any, label.csv itself is the fault
+        if category not in used_categories and (used_categories or path.exists()):
+            message = (
+                f"the category {category!r} has no concept in {path}; delete it from "
+                "category.csv"
             )
+            report("category-without-concepts", str(path), message)
 
 
-def _check_names_are_unique(concepts: Mapping[int, Concept], path: Path) -> None:
+def _check_names_are_unique(
+    concepts: Mapping[int, Concept],
+    positions: Mapping[int, str],
+    path: Path,
+    report: TableReport,
+) -> None:
     """Refuse two numbers for one name in one category."""
     numbers: dict[tuple[str, str], int] = {}
     for number, concept in concepts.items():
@@ -102,39 +140,48 @@ def _check_names_are_unique(concepts: Mapping[int, Concept], path: Path) -> None
             (concept.name, concept.category), number
         )
         if earlier_number != number:
-            raise ConceptSetInvalid(
+            message = (
                 f"{path}: {concept.name!r} of category {concept.category!r} is both "
                 f"{earlier_number} and {number}; rename one of them, or use one number in the masks"
             )
+            report("duplicate-name", positions[number], message)
 
 
-def _read_coverage(path: Path) -> dict[int, float]:
+def _read_coverage(
+    path: Path, notes: list[str], report: TableReport
+) -> dict[int, float]:
     """Return by label number the pixels covered, in images' worth; numbers without are left out."""
     coverage = {}
-    for position, line in read_table(path, ["number", "coverage"]):
-        if line["coverage"]:
-            number = label_number(line["number"], position)
-            coverage[number] = _coverage(line["coverage"], position)
+    numbers = WholeNumbers()
+    for position, line in read_table(path, ["number", "coverage"], report):
+        if not line["coverage"]:
+            continue
+        number = label_number(line["number"], position, numbers, report)
+        amount = _coverage(line["coverage"], position, report)
+        if number is not None and amount is not None:
+            coverage[number] = amount
+    notes += numbers.notes(path.name)
     return coverage
 
 
-def _coverage(text: str, position: str) -> float:
+def _coverage(text: str, position: str, report: TableReport) -> float | None:
     try:
         coverage = float(text)
     except ValueError:
         coverage = math.nan
-    if not 0 <= coverage < math.inf:
-        raise ConceptSetInvalid(
-            f"{position}: the coverage {text!r} is not a number of images, 0 or more"
-        )
-    return coverage
+    if 0 <= coverage < math.inf:
+        return coverage
+    message = (
+        f"{position}: the coverage {text!r} is not a number of images, 0 or more"
+    )
+    report("coverage-number", position, message)
+    return None
 
 
 def _amounts(
     number: int,
     line: Mapping[str, str],
     coverage: Mapping[str, Mapping[int, float]],
-    position: str,
 ) -> dict[str, float]:
     """Return how much a label covers in each of its categories.
 
@@ -147,12 +194,14 @@ def _amounts(
         amount = coverage_of_number.get(number, image_counts.get(category))
         if amount is not None:
             amounts[category] = amount
-    if not amounts:
-        raise ConceptSetInvalid(
-            f"{position}: label {number} ({line['name']}) is of category {line['category']!r}, "
-            "which category.csv does not list"
-        )
     return amounts
+
+
+def _no_category(number: int, line: Mapping[str, str], position: str) -> str:
+    return (
+        f"{position}: label {number} ({line['name']}) is of category {line['category']!r}, "
+        "which category.csv does not list"
+    )
 
 
 def _image_counts(cell: str) -> dict[str, float]:

@@ -12,5 +12,6 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
             summary="your own concepts: images/, masks/CATEGORY/, concepts.csv, image_labels.csv",
             factory="nd_masks.reader:Masks",
             accepts=("masks:ROOT",),
+            check="nd_masks.checking:check",
         )
     ]

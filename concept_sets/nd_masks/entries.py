@@ -107,7 +107,7 @@ def mismatches(
                 f"{len(unmasked)} of {len(entries)} images have no mask of category {category}, "
                 f"for example {unmasked[0]}"
             )
-    unmatched = _unmatched(entries, masks)
+    unmatched = unmatched_masks(entries, masks)
     if unmatched:
         notes.append(
             f"{len(unmatched)} masks match no image, for example {unmatched[0]}"
@@ -115,10 +115,10 @@ def mismatches(
     return notes
 
 
-def _unmatched(
+def unmatched_masks(
     entries: Sequence[Entry], masks: Mapping[str, Mapping[str, str]]
 ) -> list[str]:
-    """Return the paths of the masks that belong to no entry."""
+    """Return the paths of the masks that belong to no entry, by category and stem given."""
     matched: set[str] = set()
     for entry in entries:
         matched.update(path for _, path in entry.masks)

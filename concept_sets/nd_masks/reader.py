@@ -35,6 +35,8 @@ from nd_masks.entries import (
 )
 from nd_masks.files import existing_folder, find_images, find_masks
 from nd_masks.tables import (
+    CONCEPT_COLUMNS,
+    LABEL_COLUMNS,
     concept_of,
     read_csv,
     value_tables,
@@ -132,12 +134,8 @@ class Masks:
 
     def _read_tables(self) -> tuple[list[TableLine], list[TableLine]]:
         """Return the lines of concepts.csv and image_labels.csv, of which one may be absent."""
-        concept_lines = read_csv(
-            self.root / "concepts.csv", ("category", "value", "name")
-        )
-        label_lines = read_csv(
-            self.root / "image_labels.csv", ("image", "category", "name")
-        )
+        concept_lines = read_csv(self.root / "concepts.csv", CONCEPT_COLUMNS)
+        label_lines = read_csv(self.root / "image_labels.csv", LABEL_COLUMNS)
         if not concept_lines and not label_lines:
             raise ConceptSetInvalid(no_concepts(self.root))
         return concept_lines, label_lines

@@ -14,6 +14,8 @@ from nd_plugin import (
 )
 
 VALUE_COUNT = 65536  # values that a 16 bit mask can hold
+CONCEPT_COLUMNS = ("category", "value", "name")
+LABEL_COLUMNS = ("image", "category", "name")
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[TableLine]:
@@ -54,14 +56,14 @@ def value_tables(
     by_category: dict[str, dict[int, int]] = {}
     for position, line in lines:
         category = line["category"]
-        mask_value = _mask_value(line["value"], position)
+        value = mask_value(line["value"], position)
         values = by_category.setdefault(category, {})
-        if mask_value in values:
+        if value in values:
             raise ConceptSetInvalid(
-                f"{position}: the value {mask_value} of category {category!r} is listed twice; "
+                f"{position}: the value {value} of category {category!r} is listed twice; "
                 "a mask value stands for one concept"
             )
-        values[mask_value] = plane_values[concept_of(line)]
+        values[value] = plane_values[concept_of(line)]
     largest = max(plane_values.values(), default=0)
     return {
         category: ValueTable.of(values, largest)
@@ -69,7 +71,8 @@ def value_tables(
     }
 
 
-def _mask_value(text: str, position: str) -> int:
+def mask_value(text: str, position: str) -> int:
+    """Return the mask value that a cell holds. Raises ConceptSetInvalid for no value."""
     is_number = text.isascii() and text.isdecimal() and len(text) <= 9
     if not is_number or int(text) >= VALUE_COUNT:
         raise ConceptSetInvalid(

@@ -15,6 +15,7 @@ import typer
 from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
 from nd_plugin.cli.concept_sets.build import build
+from nd_plugin.cli.concept_sets.check import check
 from nd_plugin.cli.concept_sets.export import export
 from nd_plugin.cli.concept_sets.fetch import fetch
 from nd_plugin.cli.concept_sets.listing import list_concepts
@@ -140,6 +141,13 @@ _add(
     "nd concepts fetch broden",
     "nd concepts fetch broden --size 227 --url https://mirror.example/broden1_227.zip",
     "nd concepts fetch broden --from Downloads/broden1_224.zip",
+    group=concept_sets,
+)
+_add(
+    check,
+    "nd concepts check broden:broden1_224",
+    "nd concepts check masks:street --strict --json",
+    "nd concepts check --tables broden1_224",
     group=concept_sets,
 )
 _add(plugins, "nd plugins")

@@ -50,6 +50,9 @@ class ConceptSetSpec:
     # "package.module:function", called as the factory is; yields a `SetFinding` for each fault of
     # the set's files, of sets that cannot be opened, too (``nd concepts check``)
     check: str = ""
+    # "package.module:function", called as the factory is; yields a `TableRule` for each identity of
+    # the set's tables, which needs no image (``nd concepts check --tables``)
+    check_tables: str = ""
 
 
 @dataclass(frozen=True)

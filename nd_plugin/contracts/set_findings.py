@@ -15,3 +15,14 @@ class SetFinding:
     remedy: str
     # False for what a set may have on purpose, such as a concept with few samples
     is_error: bool = True
+
+
+@dataclass(frozen=True)
+class TableRule:
+    """Identity that the tables of a set have to fulfil, and where they do not."""
+
+    rule: str  # short name, such as "code-frequency"
+    statement: str  # what holds in sound tables
+    compared: int  # values that were compared
+    findings: tuple[SetFinding, ...] = ()  # one for each value that differs
+    reason: str = ""  # why nothing could be compared

@@ -13,7 +13,12 @@ from nd_plugin.contracts.plugin_specs import (
 )
 
 Spec = BackendSpec | ConceptSetSpec | ReporterSpec
-OPTIONAL = ("doctor", "known_models", "check")  # texts that may be empty
+OPTIONAL = (
+    "doctor",
+    "known_models",
+    "check",
+    "check_tables",
+)  # texts that may be empty
 
 
 def check_spec(spec: Spec) -> None:
@@ -50,6 +55,7 @@ CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "doctor": (PLACE, _is_text),
     "known_models": (PLACE, _is_text),
     "check": (PLACE, _is_text),
+    "check_tables": (PLACE, _is_text),
     "match": ("a function", callable),
     "accepts": ("a tuple of texts", _are_texts),
     "endings": ("a tuple of texts", _are_texts),

@@ -440,8 +440,8 @@ def test_unicode_and_dots_in_names(tmp_path: Path) -> None:
         (
             "label.csv",
             "\n3,sky",
-            "\n3.0,sky",
-            r"label\.csv, line 4: '3\.0' is not a label number",
+            "\n3.5,sky",
+            r"label\.csv, line 4: '3\.5' is not a label number",
         ),
         (
             "label.csv",
@@ -744,17 +744,34 @@ def test_what_is_no_number_is_a_mask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["-1", "+7", "7.5", "134.0", "1e2", "nan", "inf", "9" * 5000, "1_000"]
+    "cell",
+    [
+        *(
+            "-1",
+            "+7",
+            "7.5",
+            "-0.0",
+            "134.01",
+            "1e2",
+            "nan",
+            "inf",
+            "1_000",
+            "None",
+        ),
+        *("[7]", "[ 7 8]", "['a/o.png']", "'a/o.png'", '"a/o.png"', "(7,)", "<NA>"),
+        *("9" * 5000, f"{'9' * 10}.0"),
+    ],
 )
 def test_a_number_that_is_no_label_number_is_neither_mask_nor_label(
     tmp_path: Path, cell: str
 ) -> None:
+    quoted = cell.replace('"', '""')
     rows = index_of(
-        "a/nothing.jpg,,,,4,6,,,,7", f"a/full.jpg,,,,4,6,,a/o.png;{cell},,"
+        "a/nothing.jpg,,,,4,6,,,,7", f'a/full.jpg,,,,4,6,,"a/o.png;{quoted}",,'
     )
     with pytest.raises(
         ConceptSetInvalid,
-        match=rf"index\.csv, line 3: '{re.escape(cell[:40])}' in the column 'object' is neither",
+        match=rf"\.csv, line 3: {re.escape(repr(cell[:40]))} in the column 'object' is neither",
     ):
         opened(tmp_path, rows)
 
