@@ -26,6 +26,19 @@ if TYPE_CHECKING:
     from nd_plugin.comparison.layer_comparison import (
         compare_dissections as compare_dissections,
     )
+    from nd_plugin.concepts.check.collecting import FindingList as FindingList
+    from nd_plugin.concepts.check.collecting import place_of as place_of
+    from nd_plugin.concepts.check.collecting import (
+        rule_of_unreadable as rule_of_unreadable,
+    )
+    from nd_plugin.concepts.check.runs import check_each as check_each
+    from nd_plugin.concepts.check.runs import looks_at_all as looks_at_all
+    from nd_plugin.concepts.check.samples import (
+        find_rare_concepts as find_rare_concepts,
+    )
+    from nd_plugin.concepts.check.samples import (
+        find_unused_categories as find_unused_categories,
+    )
     from nd_plugin.concepts.datasets.dataset_concepts import (
         concepts_from_dataset as concepts_from_dataset,
     )
@@ -39,6 +52,7 @@ if TYPE_CHECKING:
     from nd_plugin.concepts.fetch.places import fetched_set as fetched_set
     from nd_plugin.concepts.sources.folders import check_layout as check_layout
     from nd_plugin.concepts.sources.folders import existing_root as existing_root
+    from nd_plugin.concepts.sources.folders import inner_root as inner_root
     from nd_plugin.concepts.sources.labelled_files import (
         LabelledFiles as LabelledFiles,
     )
@@ -63,18 +77,6 @@ if TYPE_CHECKING:
     from nd_plugin.concepts.sources.vocabulary import Vocabulary as Vocabulary
     from nd_plugin.concepts.sources.vocabulary import (
         split_synonyms as split_synonyms,
-    from nd_plugin.concepts.check.collecting import FindingList as FindingList
-    from nd_plugin.concepts.check.collecting import place_of as place_of
-    from nd_plugin.concepts.check.collecting import (
-        rule_of_unreadable as rule_of_unreadable,
-    )
-    from nd_plugin.concepts.check.runs import check_each as check_each
-    from nd_plugin.concepts.check.runs import looks_at_all as looks_at_all
-    from nd_plugin.concepts.check.samples import (
-        find_rare_concepts as find_rare_concepts,
-    )
-    from nd_plugin.concepts.check.samples import (
-        find_unused_categories as find_unused_categories,
     )
     from nd_plugin.contracts.concept_sets import Annotation as Annotation
     from nd_plugin.contracts.concept_sets import Concept as Concept
