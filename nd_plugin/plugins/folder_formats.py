@@ -25,9 +25,13 @@ def folder_hint(folder: str) -> str:
     texts = _without_problem(_problems(parent))
     if texts:
         return f"the folder above it can be opened as {texts}"
-    reasons = [f"as {text}: {problem}" for text, problem in problems.items()]
-    formats = "; ".join(reasons) or "no installed concept set reads folders"
-    return f"it is a folder, and no concept set that reads folders can open it. {formats}"
+    if not problems:
+        return "it is a folder, and no installed concept set reads folders"
+    reasons = [f"\n- as {text}: {problem}" for text, problem in problems.items()]
+    return (
+        "it is a folder, and no concept set that reads folders can open it"
+        f"{''.join(reasons)}"
+    )
 
 
 def _problems(folder: Path) -> dict[str, str]:

@@ -263,9 +263,11 @@ def _known_names(kind: type, name: str) -> str:
     names = [str(offer.spec.name) for offer in offers]
     similar = nearest(name, names, most=1) if name else []
     hint = f"; the nearest is {similar[0]!r}" if similar else ""
-    forms: list[str] = []
+    forms: dict[str, None] = {}
     for offer in offers:
-        forms += offer.spec.accepts or (offer.spec.name,)
+        for form in offer.spec.accepts or (offer.spec.name,):
+            # without options, of which some sets have many
+            forms[form.partition("?")[0]] = None
     return f"{hint}; known are {', '.join(forms) or 'none'}{_missing_plugins()}"
 
 

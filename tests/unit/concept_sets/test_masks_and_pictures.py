@@ -223,7 +223,8 @@ def test_what_a_folder_lacks_is_said(tmp_path: Path) -> None:
             open_concepts(str(street))
         text = str(caught.value)
         assert f"as broden:{street}: no category.csv in" in text
-        return text.partition(f"as masks:{street}: ")[2]
+        after = text.partition(f"as masks:{street}: ")[2]
+        return after.partition("\n")[0]
 
     (street / "masks/object").rename(street / "masks/objects")
     assert "lists the category 'object', but there is no folder" in reason()
@@ -269,4 +270,5 @@ def test_what_a_folder_built_by_hand_lacks_is_said_with_what_it_holds(
 def test_a_name_that_is_no_folder_gets_no_such_hint(tmp_path: Path) -> None:
     with pytest.raises(ConceptSetInvalid) as caught:
         open_concepts("street")
-    assert "known are" in str(caught.value) and "folder" not in str(caught.value)
+    assert "known are" in str(caught.value)
+    assert "it is a folder" not in str(caught.value)

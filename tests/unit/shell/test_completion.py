@@ -67,15 +67,12 @@ def test_concept_sets(complete: Complete) -> None:
 
 
 def test_sets_of_a_combination(complete: Complete, tmp_path: Path) -> None:
-    assert complete("concepts", "shapes+") == [
-        "shapes+broden:",
-        "shapes+masks:",
-        "shapes+shapes",
-    ]
+    answers = complete("concepts", "shapes+")
+    assert {"shapes+broden:", "shapes+masks:", "shapes+shapes"} <= set(answers)
+    assert all(answer.startswith("shapes+") for answer in answers)
     assert complete("concepts", "masks", ":", "x+masks", ":", "stre") == ["street/"]
-    assert (
-        completion.complete_concepts("concat(shapes, shap")[-1]
-        == "concat(shapes, shapes"
+    assert "concat(shapes, shapes" in completion.complete_concepts(
+        "concat(shapes, shap"
     )
     folder = tmp_path / "a+b"
     (folder / "inside").mkdir(parents=True)
