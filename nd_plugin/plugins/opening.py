@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from inspect import Parameter
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,8 @@ def _open_expression(concepts: str) -> ConceptSet:
         return _open_source(concepts)
     expression = parse_expression(concepts, names)
     if not isinstance(expression, Source):
-        return _checked(build(expression, _open_source))
+        # a source that is there several times is opened once
+        return _checked(build(expression, cache(_open_source)))
     try:
         return _open_source(expression.text)
     except ConceptSetInvalid as error:

@@ -200,7 +200,7 @@ class _Parser:
         argument_start = scheme.end() if scheme else start
         question_mark = self._text.find("?", start)
         limit = len(self._text) if question_mark < 0 else question_mark
-        ends = []
+        ends: list[int] = []
         for end in self._cuts(argument_start, closers):
             is_path = end - argument_start <= PATH_BYTES
             if end > limit or (ends and not is_path):

@@ -23,6 +23,7 @@ from nd_plugin.pictures.pixel_limit import pixel_limit
 VERSION = "1"  # of what is remembered
 # starting processes takes longer than to read the annotations of fewer images
 FEWEST_FOR_WORKERS = 500
+SECONDS_WITHOUT_PROGRESS = 2.0
 LARGEST_COUNT = 2**40
 
 
@@ -63,6 +64,8 @@ def count_samples(concepts: ConceptSet, images: Sequence[int]) -> SampleCounts:
 
 
 def _count(concepts: ConceptSet, images: Sequence[int]) -> SampleCounts:
+    from tqdm.auto import tqdm
+
     from nd_plugin.machine.forked_workers import map_in_order
 
     counts = np.zeros(len(concepts.concepts), np.int64)
@@ -73,7 +76,16 @@ def _count(concepts: ConceptSet, images: Sequence[int]) -> SampleCounts:
         _workers(len(images)),
         concepts.name,
     )
-    for image, shown in zip(images, shown_concepts, strict=True):
+    # on a terminal only, and of a count that takes a while
+    progress = tqdm(
+        shown_concepts,
+        "counting samples",
+        len(images),
+        leave=False,
+        delay=SECONDS_WITHOUT_PROGRESS,
+        disable=None,
+    )
+    for image, shown in zip(images, progress, strict=True):
         if shown is None:
             unreadable.append(concepts.name(image))
         else:

@@ -109,6 +109,14 @@ def test_sets_of_third_parties(text: str, source: str) -> None:
     assert open_concepts(text).identity.source == source
 
 
+def test_a_source_that_is_there_twice_is_opened_once(tmp_path: Path) -> None:
+    text = write_masks(tmp_path / "set")
+    joined: Any = open_concepts(f"concat({text}, {text}, {text}[object])")
+    first, second, selected = joined.parts
+    assert first is second
+    assert selected.parts == (first,)
+
+
 @pytest.mark.usefixtures("third_party")
 def test_a_claim_of_the_whole_is_no_selection() -> None:
     assert isinstance(open_concepts("//a[object]").concepts, tuple)
