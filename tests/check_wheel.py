@@ -23,6 +23,10 @@ PACKAGES = {
     "nd_broden": REPOSITORY / "concept_sets" / "nd_broden",
     "nd_masks": REPOSITORY / "concept_sets" / "nd_masks",
     "nd_shapes": REPOSITORY / "concept_sets" / "nd_shapes",
+    "nd_ade20k": REPOSITORY / "concept_sets" / "nd_ade20k",
+    "nd_dtd": REPOSITORY / "concept_sets" / "nd_dtd",
+    "nd_opensurfaces": REPOSITORY / "concept_sets" / "nd_opensurfaces",
+    "nd_pascal": REPOSITORY / "concept_sets" / "nd_pascal",
 }
 PACKAGERS_FILES = {
     "LICENSE",
@@ -47,7 +51,8 @@ def main(folder: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", f"{wheel}[demo]", "pytest")
     elsewhere = folder / "elsewhere"
     shutil.copytree(TESTS / "contract", elsewhere / "contract")
-    for name in ("conftest.py", "networks.py", "onnx_files.py"):
+    helpers = ("networks.py", "onnx_files.py", "made_sources_a.py", "png_writer.py")
+    for name in ("conftest.py", *helpers):
         shutil.copy(TESTS / name, elsewhere)
     data = os.environ.get("ND_DATA", str(REPOSITORY.parent / "shared" / "data"))
     options = (
