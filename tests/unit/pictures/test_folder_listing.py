@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from nd_plugin import list_files
+from nd_plugin.pictures import folder_listing
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -160,3 +161,10 @@ def test_folders_that_have_the_name_of_a_file_beside_them(tmp_path: Path) -> Non
         "b/a.b.png",
         "b/c.png",
     )
+
+
+@pytest.mark.parametrize(
+    "path", ["a.jpg", "b/a.tar.gz", "b.c/a", ".x", "a.", "..", "a..jpg", "", "b/.x.y"]
+)
+def test_endings_are_those_of_paths(path: str) -> None:
+    assert folder_listing._suffix(path) == PurePosixPath(path).suffix

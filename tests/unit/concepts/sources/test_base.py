@@ -35,6 +35,7 @@ from nd_plugin import (
     split_synonyms,
     unlisted_remarks,
 )
+from nd_plugin.borders.matlab_fields import file_of_fields
 from nd_plugin.concepts.sources import matlab
 
 
@@ -330,7 +331,7 @@ class TestMatlab:
         assert list(fields) == ["names", "shares"]
         assert [cell.item() for cell in fields["names"].ravel()] == ["wall", "-"]
         assert fields["shares"].tolist() == [[0.0, 0.5]]
-        small = matlab.file_of_fields(
+        small = file_of_fields(
             path.read_bytes(), "index", ["names"], matlab.MOST_BYTES
         )
         assert len(small) < 400
