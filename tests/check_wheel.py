@@ -28,6 +28,10 @@ PACKAGES = {
     "nd_dataset": REPOSITORY / "concept_sets" / "nd_dataset",
     "nd_folders": REPOSITORY / "concept_sets" / "nd_folders",
     "nd_huggingface": REPOSITORY / "concept_sets" / "nd_huggingface",
+    "nd_ade20k": REPOSITORY / "concept_sets" / "nd_ade20k",
+    "nd_dtd": REPOSITORY / "concept_sets" / "nd_dtd",
+    "nd_opensurfaces": REPOSITORY / "concept_sets" / "nd_opensurfaces",
+    "nd_pascal": REPOSITORY / "concept_sets" / "nd_pascal",
 }
 PACKAGERS_FILES = {
     "LICENSE",
@@ -52,12 +56,15 @@ def main(folder: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", f"{wheel}[demo]", "pytest")
     elsewhere = folder / "elsewhere"
     shutil.copytree(TESTS / "contract", elsewhere / "contract")
-    for name in (
+    helpers = (
         "conftest.py",
+        "made_sources_a.py",
         "made_sources_b.py",
         "networks.py",
         "onnx_files.py",
-    ):
+        "png_writer.py",
+    )
+    for name in helpers:
         shutil.copy(TESTS / name, elsewhere)
     data = os.environ.get("ND_DATA", str(REPOSITORY.parent / "shared" / "data"))
     options = (

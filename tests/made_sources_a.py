@@ -352,7 +352,7 @@ def write_ade20k_2021(root: Path) -> str:
 
 def write_ade_record(stem: Path, levels: Sequence[Pixels]) -> None:
     """Write the JSON record of an image: an entry for each object and part."""
-    entries = []
+    entries: list[dict[str, Any]] = []
     for level, classes in enumerate(levels):
         for number in np.unique(classes[classes > 0]).tolist():
             name = ADE_NAMES[number][0]

@@ -91,7 +91,8 @@ def _shares(values: Any, count: int) -> list[float]:
 def names_of_records(files: NamedFiles, paths: Sequence[str]) -> ClassNames:
     """Return the names of the release of 2021, from the records of all images.
 
-    ``files`` are those below images/. Notes say of records that cannot be read: their images keep the names that others give.
+    ``files`` are those below images/. Notes say of records that cannot be read: their images keep
+    the names that others give.
     """
     names: dict[str, dict[int, str]] = {"object": {}, "part": {}}
     unread: list[str] = []
@@ -102,7 +103,7 @@ def names_of_records(files: NamedFiles, paths: Sequence[str]) -> ClassNames:
                 names[category].setdefault(number, name)
         except (ValueError, TypeError, KeyError) as error:
             unread.append(f"{path} ({error})")
-    notes = ()
+    notes: tuple[str, ...] = ()
     if unread:
         notes = (
             f"{len(unread)} of {len(paths)} records of images cannot be read, for example "

@@ -47,6 +47,7 @@ SPLITS = {"training": "train", "validation": "val"}
 # folders of images without a scene
 NO_SCENE = ("misc", "outliers")
 MOST_LEVELS = 9  # of parts
+ENDING = ".jpg"  # of images
 
 
 @dataclass(frozen=True)
@@ -139,15 +140,16 @@ def class_numbers(
 
 
 def _listing(root: Path) -> FolderListing:
-    return list_files(root / "images", (".jpg", ".png"), skips_namesakes=True)
+    return list_files(root / "images", (ENDING, ".png"), skips_namesakes=True)
 
 
 def _is_image(path: str) -> bool:
-    return path.lower().endswith(".jpg")
+    return path.lower().endswith(ENDING)
 
 
 def _stem(path: str) -> str:
-    return path.removesuffix(Path(path).suffix)
+    """Return an image's path without its ending."""
+    return path[: -len(ENDING)]
 
 
 def _values(

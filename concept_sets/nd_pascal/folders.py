@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nd_plugin import BadInput, check_layout, existing_root
+from nd_plugin import BadInput, ConceptSetInvalid, check_layout, existing_root
 
 IMAGES = "JPEGImages"
 VOC_LAYOUT = "VOCdevkit/VOC2012 with JPEGImages/, SegmentationClass/ and ImageSets/"
@@ -61,40 +61,37 @@ def find_annotations(
     """
     folders = [root, *[root / name for name in names]]
     folders += [*_years(root), *_years(root / "VOCdevkit")]
-    for folder in folders:
-        if all((folder / name).exists() for name in needed):
-            below = folder.relative_to(root).as_posix()
-            return "" if below == "." else f"{below}/"
-    check_layout(root, needed, layout)
-    raise AssertionError("check_layout raises")
+    fitting = [
+        folder
+        for folder in folders
+        if all((folder / name).exists() for name in needed)
+    ]
+    if not fitting:
+        check_layout(root, needed, layout)
+    below = fitting[0].relative_to(root).as_posix()
+    return "" if below == "." else f"{below}/"
 
 
 def find_images(root: Path, voc: str, whose: str) -> tuple[Path, list[str]]:
-    """Return the folder VOCyyyy with the images, and what is to be said of it.
+    """Return the folder VOCyyyy with the images, and a note on it.
 
-    ``voc`` names it; "": it is below ``root``. Raises ConceptSetInvalid for none, naming the
-    option of ``whose`` text.
+    ``voc`` names it, or the development kit; "": it is below ``root``. VOC2010, which was
+    annotated, comes first; later years hold its images, too. Raises ConceptSetInvalid for none,
+    naming the option of ``whose`` text.
     """
-    layout = (
-        f"the images of VOC2010 in JPEGImages/, VOC2010/ or VOCdevkit/ there; where they are "
-        f"elsewhere, {whose}:ROOT?voc=VOCdevkit/VOC2010 names their folder"
-    )
+    folder = root
     if voc:
         folder = existing_root(voc, f"{whose}:ROOT?voc=FOLDER", VOC_LAYOUT)
-        return find_voc_images(folder, layout)
-    return find_voc_images(root, layout)
-
-
-def find_voc_images(root: Path, layout: str) -> tuple[Path, list[str]]:
-    """Return the first folder with images: VOC2010, that was annotated, or a later one."""
-    years = [*_years(root), *_years(root / "VOCdevkit")]
-    years.sort(key=lambda folder: folder.name != "VOC2010")
-    for folder in (root, *years):
-        if (folder / IMAGES).is_dir():
-            note = f"images are those in {(folder / IMAGES)}"
-            return folder, [note]
-    check_layout(root, [IMAGES], layout)
-    raise AssertionError("check_layout raises")
+    years = [*_years(folder), *_years(folder / "VOCdevkit")]
+    years.sort(key=lambda path: path.name != "VOC2010")
+    for path in (folder, *years):
+        if (path / IMAGES).is_dir():
+            return path, [f"images are those in {path / IMAGES}"]
+    raise ConceptSetInvalid(
+        f"no {IMAGES}/ of VOC2010 in {folder}, nor in VOC2010/ or VOCdevkit/VOC2010/ there; it "
+        f"holds the images of {whose}: unpack it there, or name its folder: "
+        f"{whose}:ROOT?voc=VOCdevkit/VOC2010"
+    )
 
 
 def split_lists(*folders: Path) -> dict[str, Path]:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from nd_plugin.pictures.opening import kind_of_file
 
@@ -127,7 +127,7 @@ class _Walk:
         if not self.skips_namesakes:
             return frozenset()
         names = [entry.name for entry in entries if self._has_ending(entry.name)]
-        return {PurePosixPath(name).stem for name in names}
+        return {name.removesuffix(_suffix(name)) for name in names}
 
     def _is_new_folder(self, folder: str) -> bool:
         try:
@@ -179,4 +179,11 @@ class _Walk:
             self.paths.append(path)
 
     def _has_ending(self, path: str) -> bool:
-        return PurePosixPath(path).suffix.lower() in self.endings
+        return _suffix(path).lower() in self.endings
+
+
+def _suffix(path: str) -> str:
+    """Return what `PurePosixPath.suffix` does, without making a path of each of many files."""
+    name = path.rpartition("/")[2]
+    dot = name.rfind(".")
+    return name[dot:] if 0 < dot < len(name) - 1 else ""
