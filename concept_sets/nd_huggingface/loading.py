@@ -37,7 +37,7 @@ FORM = (
     "expected huggingface:FOLDER, a folder that save_to_disk has written or that holds parquet "
     "files, or huggingface:NAME, a data set on the hub such as user/name"
 )
-HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 SHARD = re.compile(r"-\d+-of-\d+$")
 ONLY_SPLIT = "train"  # what `datasets` calls the split of files without one
 

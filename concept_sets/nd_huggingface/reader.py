@@ -142,12 +142,7 @@ class HuggingFace:
             yield f"{value} {concept.name} {concept.category}\n".encode()
         count = min(len(self), MOST_HASHED)
         for number in range(count):
-            index = number * len(self) // count
-            yield self._rows.image_content(index)
-            if self._columns.kind == MAP:
-                yield self._rows.label_content(index)
-            else:
-                yield repr(self._rows.label(index)).encode()
+            yield self._rows.identifying_content(number * len(self) // count)
 
     def __len__(self) -> int:
         return len(self._rows)

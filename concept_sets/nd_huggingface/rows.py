@@ -12,6 +12,8 @@ from nd_huggingface.columns import MAP, Columns, columns_of
 from nd_huggingface.loading import load_library
 from nd_plugin import ConceptSetInvalid
 
+UNREADABLE = b"unreadable"  # reading such a row is what reports it
+
 
 class Rows:
     """Rows of all splits, one after the other, with pictures as the content of their files."""
@@ -61,6 +63,16 @@ class Rows:
         """Return the content of the image's file. Raises ValueError for a row without one."""
         what = f"the image of {self.name(index)}"
         return self._content(self._cell(index, self._columns.image), what)
+
+    def identifying_content(self, index: int) -> bytes:
+        """Return what both cells hold; `UNREADABLE` for a row whose pictures cannot be read."""
+        try:
+            image = self.image_content(index)
+            if self._columns.kind == MAP:
+                return image + self.label_content(index)
+        except (ValueError, OSError):
+            return UNREADABLE
+        return image + repr(self.label(index)).encode()
 
     def _cell(self, index: int, column: str) -> Any:
         split, row = self.position(index)

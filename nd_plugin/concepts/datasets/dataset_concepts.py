@@ -28,6 +28,8 @@ VERSION = "1"
 IGNORED = (255,)  # values that many data sets have for "no label"
 MOST_HASHED = 16  # items whose pixels the fingerprint is of
 
+UNREADABLE = b"unreadable"  # reading such an item is what reports it
+
 
 class DatasetConcepts:
     """Concept set of a data set's items; see `concepts_from_dataset`."""
@@ -105,7 +107,15 @@ class DatasetConcepts:
             yield f"{value} {concept_name}\n".encode()
         count = min(self._length, MOST_HASHED)
         for number in range(count):
-            yield self._content(number * self._length // count)
+            yield self._identifying_content(number * self._length // count)
+
+    def _identifying_content(self, index: int) -> bytes:
+        """Return an item's content; `UNREADABLE` for one that cannot be read."""
+        try:
+            return self._content(index)
+        # the data set is the user's, and may raise any
+        except Exception:
+            return UNREADABLE
 
     def _content(self, index: int) -> bytes:
         """Return the pixels of an item's image and mask, with their sizes and types."""

@@ -220,6 +220,7 @@ def test_a_later_item_of_another_kind_is_an_item_that_cannot_be_read() -> None:
     concepts = concepts_from_dataset(Pairs(good, (pixels(), None), good), NAMES)
     with pytest.raises(ValueError, match="the mask of item 1 is a NoneType"):
         concepts.annotation(1)
+    assert concepts.identity.fingerprint
     assert concepts.annotation(2).planes[0].any()
 
 
