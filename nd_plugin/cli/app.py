@@ -14,6 +14,7 @@ import typer
 
 from nd_plugin.cli import console
 from nd_plugin.cli.analysis_commands import explain, parity, report
+from nd_plugin.cli.concept_sets.info import info
 from nd_plugin.cli.concept_sets.listing import list_concepts
 from nd_plugin.cli.experiments.compare_command import compare
 from nd_plugin.cli.experiments.evolve_command import evolve
@@ -115,6 +116,13 @@ _add(
     "nd concepts shapes",
     "nd concepts masks:street --json",
     name="list",
+    group=concept_sets,
+)
+_add(
+    info,
+    "nd concepts info broden:broden1_224",
+    "nd concepts info masks:street --plot samples.pdf",
+    "nd concepts info masks:street+color --color-table w2c.npy --json",
     group=concept_sets,
 )
 _add(plugins, "nd plugins")
