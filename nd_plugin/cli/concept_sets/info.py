@@ -47,6 +47,7 @@ def info(
     """Describe a concept set: classes, sources, samples, coverage; all annotations are read."""
     from nd_plugin.cli.views.plot_files import PlotFile
     from nd_plugin.concepts.colours.table_option import with_color_table
+    from nd_plugin.concepts.info.samples import check_sheet
     from nd_plugin.concepts.info.set_statistics import measure_set
     from nd_plugin.plugins.opening import open_concepts
 
@@ -54,6 +55,8 @@ def info(
     file.check(has_pictures=True)
     with console.results_only(), console.progress() as progress:
         concept_set = open_concepts(with_color_table(concepts, color_table))
+        if plot is not None:
+            check_sheet(concept_set)
         statistics = measure_set(
             concept_set,
             progress,
@@ -115,9 +118,16 @@ def _draw(
     rows = []
     for category, samples in reader.read(statistics, lines * COLUMNS):
         tiles = [
-            Tile(sample.picture, sample.mask, f"{sample.name}\n{sample.samples}")
+            Tile(sample.picture, sample.mask, _caption(sample.name, sample.samples))
             for sample in samples
         ]
-        heading = f"{len(category.concepts)} concepts in {category.images} images"
+        shown = f"{len(samples)} of {len(category.concepts)} concepts"
+        heading = f"{shown}, the most frequent first; {category.images} images"
         rows.append(SheetRow(category.name, heading, tiles))
     return plot_samples(rows)
+
+
+def _caption(name: str, samples: int) -> str:
+    from nd_plugin.report.terminal import plural
+
+    return f"{name}\n{samples} {plural(samples, 'image')}"

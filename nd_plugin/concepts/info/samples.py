@@ -17,13 +17,15 @@ from nd_plugin.concepts.info.set_statistics import (
 )
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.set_checks import read_image
-from nd_plugin.errors import NDError
+from nd_plugin.errors import BadInput, NDError
 from nd_plugin.method.annotations import LabelCombinations
 from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.pictures.pixel_limit import pixel_limit
 from nd_plugin.pictures.small_pictures import small_size
 from nd_plugin.probe_data.grey_sample import GreySample
 from nd_plugin.report.mask_overlays import resized_mask
+
+MOST_CATEGORIES = 12  # of a sheet that fits a page
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,16 @@ class Sample:
     samples: int  # images that have it
     picture: npt.NDArray[np.uint8]  # (row, column, 3), small
     mask: npt.NDArray[np.bool_]  # (row, column) of the picture: L_c
+
+
+def check_sheet(concepts: ConceptSet) -> None:
+    """Raise BadInput for a set with more categories than a sheet shows."""
+    if len(concepts.categories) > MOST_CATEGORIES:
+        raise BadInput(
+            f"a sample sheet shows up to {MOST_CATEGORIES} categories, and "
+            f"{concepts.identity.source} has {len(concepts.categories)}: select some of them, "
+            "SET[category,category]"
+        )
 
 
 class SampleReader:

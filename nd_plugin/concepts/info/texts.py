@@ -10,6 +10,7 @@ from nd_plugin.concepts.info.set_statistics import (
     ConceptStatistics,
     SetStatistics,
 )
+from nd_plugin.report.error_bars.texts import per_cent
 
 SOURCES_LISTED = 4
 CONCEPTS_LISTED = 5
@@ -52,7 +53,7 @@ def _sources_text(category: CategoryStatistics) -> str:
 
 
 def _share_text(amount: float, images: int) -> str:
-    return f"{amount / images:.1%}" if images else ""
+    return per_cent(amount / images) if images else ""
 
 
 def statistics_notes(statistics: SetStatistics) -> list[str]:

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from scipy import ndimage
 
 from nd_plugin.errors import BadInput
 from nd_plugin.plots.style import SMALL, STYLE, NotebookFigure, printable_texts
 from nd_plugin.report.colours import category_colours
-from nd_plugin.report.mask_overlays import overlay
+from nd_plugin.report.mask_overlays import OUTLINE_COLOUR, dim_outside
 
 COLUMNS = 6
 WIDTH = 7.0  # inches, of a page with two columns
@@ -24,7 +25,7 @@ HEADING_HEIGHT = 0.26  # inches, above the pictures of a category
 LINE_HEIGHT = 0.125  # inches, of a caption
 CAPTION_MARGIN = 0.12  # inches, around a caption
 CAPTION_CHARACTERS = 20  # in a line as wide as a picture
-MOST_CATEGORIES = 12
+SMOOTHED = 5  # pixels: smaller specks have no outline
 TALLEST = (
     2.0  # height of a picture by its width; a taller one is as tall, and narrower
 )
@@ -52,16 +53,11 @@ def plot_samples(rows: Sequence[SheetRow]) -> Figure:
     """Draw the samples of each category below its name, six beside each other.
 
     The pixels of the concept are outlined, and the rest of the image is dimmed; the concept of a
-    whole image has neither. Raises BadInput for no sample, and for more than 12 categories.
+    whole image has neither. Raises BadInput for no sample.
     """
     if not rows:
         raise BadInput(
             "the concept set has no sample to draw: no image has a label"
-        )
-    if len(rows) > MOST_CATEGORIES:
-        raise BadInput(
-            f"a sample sheet of {len(rows)} categories is too long; select up to "
-            f"{MOST_CATEGORIES} of them: SET[category,category]"
         )
     colours = category_colours(row.category for row in rows)
     heights = [_height(row) for row in rows]
@@ -137,9 +133,7 @@ def _draw_row(part: SubFigure, row: SheetRow, height: float, colour: str) -> Non
 
 
 def _draw_tile(axes: Axes, tile: Tile) -> None:
-    is_of_whole_image = bool(tile.mask.all())
-    shown = tile.picture if is_of_whole_image else overlay(tile.picture, tile.mask)
-    axes.imshow(shown, interpolation="none")
+    axes.imshow(annotated(tile.picture, tile.mask), interpolation="none")
     axes.set_anchor("S")
     axes.set_axis_off()
     axes.annotate(
@@ -153,3 +147,18 @@ def _draw_tile(axes: Axes, tile: Tile) -> None:
         fontsize=SMALL,
         parse_math=False,
     )
+
+
+def annotated(
+    picture: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.uint8]:
+    """Return a picture with the pixels outside of a mask dimmed, and the mask outlined.
+
+    The outline runs outside of the mask, and leaves specks out: it would hide thin things, such as
+    poles, and what is scattered, such as a colour.
+    """
+    shown = dim_outside(picture, mask)
+    is_inside = ndimage.uniform_filter(mask.astype(np.float32), SMOOTHED) > 0.5
+    outline = ndimage.binary_dilation(is_inside) & ~is_inside & ~mask
+    shown[outline] = OUTLINE_COLOUR
+    return shown
