@@ -26,9 +26,8 @@ LINE_HEIGHT = 0.125  # inches, of a caption
 CAPTION_MARGIN = 0.12  # inches, around a caption
 CAPTION_CHARACTERS = 20  # in a line as wide as a picture
 SMOOTHED = 5  # pixels: smaller specks have no outline
-TALLEST = (
-    2.0  # height of a picture by its width; a taller one is as tall, and narrower
-)
+# height of a picture by its width; a taller one is as tall, and narrower
+TALLEST = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,11 +153,12 @@ def annotated(
 ) -> npt.NDArray[np.uint8]:
     """Return a picture with the pixels outside of a mask dimmed, and the mask outlined.
 
-    The outline runs outside of the mask, and leaves specks out: it would hide thin things, such as
-    poles, and what is scattered, such as a colour.
+    The outline runs around the mask and leaves specks out: inside, it would hide thin things, such
+    as poles, and what is scattered, such as a colour.
     """
     shown = dim_outside(picture, mask)
     is_inside = ndimage.uniform_filter(mask.astype(np.float32), SMOOTHED) > 0.5
-    outline = ndimage.binary_dilation(is_inside) & ~is_inside & ~mask
+    around = ndimage.binary_dilation(is_inside, np.ones((3, 3)))
+    outline = around & ~is_inside
     shown[outline] = OUTLINE_COLOUR
     return shown
