@@ -18,6 +18,7 @@ from nd_plugin.cli.concept_sets.build import build
 from nd_plugin.cli.concept_sets.check import check
 from nd_plugin.cli.concept_sets.export import export
 from nd_plugin.cli.concept_sets.fetch import fetch
+from nd_plugin.cli.concept_sets.info import info
 from nd_plugin.cli.concept_sets.listing import list_concepts
 from nd_plugin.cli.experiments.compare_command import compare
 from nd_plugin.cli.experiments.evolve_command import evolve
@@ -119,6 +120,13 @@ _add(
     "nd concepts shapes",
     "nd concepts masks:street --json",
     name="list",
+    group=concept_sets,
+)
+_add(
+    info,
+    "nd concepts info broden:broden1_224",
+    "nd concepts info masks:street --plot samples.pdf",
+    "nd concepts info masks:street+color --color-table w2c.npy --json",
     group=concept_sets,
 )
 _add(
