@@ -72,7 +72,7 @@ def count_pixels(planes: Planes) -> Mapping[int, int]:
         is_new = plane > 0
         for earlier in planes[:position]:
             is_new &= plane != earlier
-        numbers, counts = np.unique(plane[is_new], return_counts=True)
-        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-            pixel_counts[number] += count
+        counts = np.bincount(plane[is_new])
+        for number in np.flatnonzero(counts).tolist():
+            pixel_counts[number] += int(counts[number])
     return pixel_counts
