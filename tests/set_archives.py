@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import shutil
-import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 

@@ -82,7 +82,7 @@ def test_a_later_fetch_continues(
     server: HostileServer, fetcher: Fetcher, archive: bytes, files: dict[str, bytes]
 ) -> None:
     url = server.serve("/a.zip", Served(archive, breaks=[3000, 0]))
-    with pytest.raises(RunFailed, match="connection (ended|broke off)"):
+    with pytest.raises(RunFailed, match=r"connection (ended|broke off)"):
         fetcher.fetch(url)
     assert_no_set(fetcher)
     (part,) = fetcher.place.partial_files()
@@ -97,7 +97,9 @@ def test_a_later_fetch_continues(
 def test_the_file_has_changed_meanwhile(
     server: HostileServer, fetcher: Fetcher, archive: bytes, files: dict[str, bytes]
 ) -> None:
-    url = server.serve("/a.zip", Served(b"PK\x03\x04" + bytes(9000), breaks=[5000, 0]))
+    url = server.serve(
+        "/a.zip", Served(b"PK\x03\x04" + bytes(9000), breaks=[5000, 0])
+    )
     with pytest.raises(RunFailed):
         fetcher.fetch(url)
     server.questions.clear()
@@ -155,7 +157,9 @@ def test_everything_was_here_but_the_end_was_not_noticed(
     server: HostileServer, fetcher: Fetcher, archive: bytes, files: dict[str, bytes]
 ) -> None:
     # 416: there is nothing behind what is here
-    url = server.serve("/a.zip", Served(archive, length=len(archive) + 10, breaks=[len(archive)]))
+    url = server.serve(
+        "/a.zip", Served(archive, length=len(archive) + 10, breaks=[len(archive)])
+    )
     with pytest.raises(RunFailed):
         fetcher.fetch(url)
     assert_no_set(fetcher)
@@ -166,7 +170,7 @@ def test_a_length_that_is_too_large(
     server: HostileServer, fetcher: Fetcher, archive: bytes, extra: int
 ) -> None:
     served = Served(archive, length=len(archive) + extra, ranges=False)
-    with pytest.raises(RunFailed, match="connection (ended|broke off)"):
+    with pytest.raises(RunFailed, match=r"connection (ended|broke off)"):
         fetcher.fetch(server.serve("/a.zip", served))
     assert_no_set(fetcher)
 
@@ -175,7 +179,9 @@ def test_a_length_that_is_too_small(
     server: HostileServer, fetcher: Fetcher, archive: bytes
 ) -> None:
     served = Served(archive, length=len(archive) - 30)
-    with pytest.raises(RunFailed, match="no zip archive, or one whose end is missing"):
+    with pytest.raises(
+        RunFailed, match="no zip archive, or one whose end is missing"
+    ):
         fetcher.fetch(server.serve("/a.zip", served))
     assert_no_set(fetcher)
 
@@ -184,7 +190,9 @@ def test_a_length_beyond_every_disk(
     server: HostileServer, fetcher: Fetcher, archive: bytes
 ) -> None:
     served = Served(archive, length=10**17)
-    with pytest.raises(RunFailed, match="it says that the file has 100000000000000000"):
+    with pytest.raises(
+        RunFailed, match="it says that the file has 100000000000000000"
+    ):
         fetcher.fetch(server.serve("/a.zip", served))
     assert len(server.questions) == 1
     assert_no_set(fetcher)
@@ -274,7 +282,9 @@ def test_a_server_that_recovers(
 def test_a_server_that_asks_to_wait_for_ever(
     server: HostileServer, fetcher: Fetcher, archive: bytes
 ) -> None:
-    busy = Served(b"", 503, headers={"Retry-After": "999999999"}, then=Served(archive))
+    busy = Served(
+        b"", 503, headers={"Retry-After": "999999999"}, then=Served(archive)
+    )
     fetcher.fetch(server.serve("/a.zip", busy))
     assert fetcher.pauses == [30.0]
 
@@ -290,7 +300,9 @@ def test_a_page_with_status_200(
     with pytest.raises(RunFailed) as failure:
         fetcher.fetch(url)
     message = str(failure.value)
-    assert "no zip archive, but text/html that begins with '<!DOCTYPE html>" in message
+    assert (
+        "no zip archive, but text/html that begins with '<!DOCTYPE html>" in message
+    )
     assert "\x1b" not in message
     assert len(server.questions) == 1
     assert not fetcher.place.work.exists()
@@ -299,7 +311,9 @@ def test_a_page_with_status_200(
     assert_whole(fetcher, files)
 
 
-@pytest.mark.parametrize("content", [b"", b"P", b"PK\x03\x04", b"PK\x05\x06" + bytes(18)])
+@pytest.mark.parametrize(
+    "content", [b"", b"P", b"PK\x03\x04", b"PK\x05\x06" + bytes(18)]
+)
 def test_contents_that_are_no_set(
     server: HostileServer, fetcher: Fetcher, content: bytes
 ) -> None:
@@ -321,7 +335,9 @@ def test_a_server_that_stalls(
     stalled = Served(archive, stalls_after=6000, then=Served(archive))
     fetcher.fetch(server.serve("/a.zip", stalled), timeout=0.5)
     assert ranges(server) == ["", "bytes=6000-"]
-    assert "nothing has come within 0.5 s; 0.0 MiB are here" in " ".join(fetcher.said)
+    assert "nothing has come within 0.5 s; 0.0 MiB are here" in " ".join(
+        fetcher.said
+    )
     assert_whole(fetcher, files)
 
 
@@ -352,7 +368,11 @@ def test_a_redirect_with_an_endless_content(
 ) -> None:
     server.serve("/b.zip", Served(archive))
     endless = Served(
-        bytes(5000), 302, headers={"Location": "/b.zip"}, length=10**15, stalls_after=5000
+        bytes(5000),
+        302,
+        headers={"Location": "/b.zip"},
+        length=10**15,
+        stalls_after=5000,
     )
     fetcher.fetch(server.serve("/a.zip", endless), timeout=5)
     assert [asked.path for asked in server.questions] == ["/a.zip", "/b.zip"]
@@ -401,7 +421,13 @@ def test_mirrors_are_asked_in_order(
     ]
     fetcher.fetch(*urls)
     asked = [question.path for question in server.questions]
-    assert asked == ["/gone.zip", "/page.zip", "/damaged.zip", "/half.zip", "/good.zip"]
+    assert asked == [
+        "/gone.zip",
+        "/page.zip",
+        "/damaged.zip",
+        "/half.zip",
+        "/good.zip",
+    ]
     said = "\n".join(fetcher.said)
     assert "gone.zip: 404" in said
     assert "damaged.zip: " in said
@@ -458,7 +484,10 @@ def test_the_known_hash_is_compared(
     with pytest.raises(RunFailed) as failure:
         fetcher.fetch(url, known=BRODEN)
     message = str(failure.value)
-    assert f"its md5 is {actual}, and be13c292eaef3300da03f8d0e48eab1c is expected" in message
+    assert (
+        f"its md5 is {actual}, and be13c292eaef3300da03f8d0e48eab1c is expected"
+        in message
+    )
     assert "as a third party published it" in message
     assert_no_set(fetcher)
     # what it says to do takes the archive that has arrived
@@ -491,7 +520,9 @@ def test_a_later_archive_is_compared_with_the_earlier_one(
     assert same.is_new
     assert same.record.checked == "sha256 as of the archive that was fetched before"
     server.serve("/a.zip", Served(make_zip({**files, f"{TOP}/new.txt": b"x"})))
-    with pytest.raises(RunFailed, match="as of the archive that was fetched before"):
+    with pytest.raises(
+        RunFailed, match="as of the archive that was fetched before"
+    ):
         fetcher.fetch(url, again=True)
     # the earlier set is there as it was
     assert not (fetcher.place.folder / "new.txt").exists()
@@ -500,7 +531,9 @@ def test_a_later_archive_is_compared_with_the_earlier_one(
     for path in fetcher.place.work.iterdir():
         path.unlink()
     fetcher.place.folder.rename(fetcher.place.folder.with_name("elsewhere"))
-    with pytest.raises(RunFailed, match="as of the archive that was fetched before"):
+    with pytest.raises(
+        RunFailed, match="as of the archive that was fetched before"
+    ):
         fetcher.fetch(url)
 
 
@@ -510,7 +543,9 @@ def test_a_set_that_is_not_whole_any_more(
     url = server.serve("/a.zip", Served(archive))
     fetcher.fetch(url)
     (fetcher.place.folder / "images" / "2.bmp").unlink()
-    with pytest.raises(RunFailed, match=r"not whole any more: 1 files .*2\.bmp; .*--again"):
+    with pytest.raises(
+        RunFailed, match=r"not whole any more: 1 files .*2\.bmp; .*--again"
+    ):
         fetcher.fetch(url)
     fetcher.fetch(url, again=True)
     assert_whole(fetcher, files)
@@ -525,9 +560,13 @@ def test_a_disk_that_is_full(
     from nd_plugin import NotSaved
     from nd_plugin.concepts.fetch.archive import extraction
 
-    monkeypatch.setattr(extraction, "free_bytes", lambda folder: 2 * len(archive) - 1)
+    monkeypatch.setattr(
+        extraction, "free_bytes", lambda folder: 2 * len(archive) - 1
+    )
     url = server.serve("/a.zip", Served(archive))
-    with pytest.raises(NotSaved, match="the archive and its files take .*ND_CACHE=FOLDER"):
+    with pytest.raises(
+        NotSaved, match=r"the archive and its files take .*ND_CACHE=FOLDER"
+    ):
         fetcher.fetch(url)
     assert_no_set(fetcher)
     # room for the archive, and not for its files, which take whole blocks

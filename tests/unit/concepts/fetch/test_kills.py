@@ -269,7 +269,9 @@ def test_an_interrupted_command_keeps_what_has_arrived(
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
-    assert "0.0 MiB have arrived and stay: the same command fetches the rest" in stderr
+    assert (
+        "0.0 MiB have arrived and stay: the same command fetches the rest" in stderr
+    )
     assert "Traceback" not in stderr
     assert fetched_set("broden") is None
     server.serve("/a.zip", Served(archive))
