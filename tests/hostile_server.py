@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -97,10 +97,9 @@ def _handler(server: HostileServer) -> type[BaseHTTPRequestHandler]:
             served = server.paths.get(path, Served(b"not here", status=404))
             if served.then is not None:
                 server.paths[path] = served.then
-            try:
+            # whoever asked may have gone
+            with suppress(BrokenPipeError, ConnectionResetError):
                 _answer(self, served, server)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # whoever asked has gone
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

@@ -205,7 +205,11 @@ def _print(name: str, size: int, fetched: Fetched, *, as_json: bool) -> None:
 
 def _facts(name: str, size: int, fetched: Fetched) -> dict[str, Any]:
     """Return a set as JSON; what its note says is null where it is gone."""
-    record = None if fetched.record is None else asdict(fetched.record)
+    archive = None
+    if fetched.record is not None:
+        archive = asdict(fetched.record)
+        for field in ("set", "size", "images", "concepts"):
+            del archive[field]
     return {
         "set": name,
         "size": size,
@@ -213,5 +217,5 @@ def _facts(name: str, size: int, fetched: Fetched) -> dict[str, Any]:
         "fetched": fetched.is_new,
         "images": fetched.verified.images,
         "concepts": fetched.verified.concepts,
-        "archive": record,
+        "archive": archive,
     }

@@ -86,13 +86,12 @@ class Fetch:
             return self._from_file(self.file)
         failures: list[str] = []
         if has_archive:
-            address = self._origin()
-            self.say(f"the archive from {address} has arrived before")
-            archive = Archive(self.place.archive, address)
-            fetched = self._finished(archive, failures)
+            fetched = self._from_arrived(failures)
             if fetched is not None:
                 return fetched
         for url in self.urls or known.urls(self.finish.size):
+            if failures:
+                self.say(failures[-1])
             fetched = self._from_url(url, failures)
             if fetched is not None:
                 return fetched
@@ -117,6 +116,13 @@ class Fetch:
         except ArchiveRefused as refusal:
             raise RunFailed(f"{path} is not taken: {refusal}") from refusal
 
+    def _from_arrived(self, failures: list[str]) -> Fetched | None:
+        """Make the archive the set that an earlier fetch has left."""
+        address = self._origin()
+        self.say(f"the archive from {address} has arrived before")
+        archive = Archive(self.place.archive, address)
+        return self._finished(archive, failures)
+
     def _from_url(self, url: str, failures: list[str]) -> Fetched | None:
         """Fetch the archive from one address, and make it the set."""
         address = without_secrets(url)
@@ -127,7 +133,7 @@ class Fetch:
         try:
             self.download.run(partial)
         except MirrorFailed as failure:
-            self._report(f"{address}: {failure}", failures)
+            failures.append(f"{address}: {failure}")
             return None
         origin = json.dumps({"address": address}).encode()
         write_file(self.place.origin, origin)
@@ -140,12 +146,8 @@ class Fetch:
         try:
             return self.finish.run(archive)
         except ArchiveRefused as refusal:
-            self._report(f"{archive.address}: {refusal}", failures)
+            failures.append(f"{archive.address}: {refusal}")
         return None
-
-    def _report(self, failure: str, failures: list[str]) -> None:
-        failures.append(failure)
-        self.say(failure)
 
     def _origin(self) -> str:
         """Return where the archive has come from that an earlier fetch has left."""

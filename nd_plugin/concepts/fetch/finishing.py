@@ -20,7 +20,7 @@ from nd_plugin.concepts.fetch.hashes import (
     Hash,
     HashDiffers,
     compare_hashes,
-    hash_of,
+    hashes_of,
 )
 from nd_plugin.concepts.fetch.known_sets import KnownSet
 from nd_plugin.concepts.fetch.places import Place
@@ -115,21 +115,22 @@ class Finish:
 
     def _run(self, archive: Archive) -> Fetched:
         self.say("comparing the hash of the archive")
+        known = self._known_hashes()
         try:
-            checked = compare_hashes(archive.path, self._hashes())
-            sha256 = hash_of(archive.path, "sha256")
-            md5 = hash_of(archive.path, "md5")
+            hashes = hashes_of(archive.path, known)
             size = archive.path.stat().st_size
         except OSError as error:
-            raise _unreadable(error) from error
+            reason = error.strerror or error
+            raise ArchiveRefused(f"it cannot be read: {reason}") from error
+        checked = compare_hashes(hashes, known)
         unpacked = self._unpack(archive)
         verified = self._verify()
         record = Record(
             set=self.known.name,
             size=self.size,
             address=archive.address,
-            sha256=sha256,
-            md5=md5,
+            sha256=hashes["sha256"],
+            md5=hashes["md5"],
             archive_bytes=size,
             files=unpacked.files,
             unpacked_bytes=unpacked.bytes,
@@ -143,7 +144,7 @@ class Finish:
         notes = (*verified.notes, *_left_out(unpacked))
         return Fetched(self.place.folder, True, verified, record, notes)
 
-    def _hashes(self) -> list[Hash]:
+    def _known_hashes(self) -> list[Hash]:
         """Return the hashes that the archive has to have. Raises RunInvalid for a damaged note."""
         if self.expected is not None:
             return [self.expected]
@@ -223,7 +224,3 @@ def _left_out(unpacked: Unpacked) -> list[str]:
     return [
         f"{unpacked.left_out} files beside the set's folder in the archive were left out"
     ]
-
-
-def _unreadable(error: OSError) -> ArchiveRefused:
-    return ArchiveRefused(f"it cannot be read: {error.strerror or error}")

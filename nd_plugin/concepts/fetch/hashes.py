@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,25 +50,25 @@ class Hash:
         return f"{self.algorithm}:{self.digits}"
 
 
-def hash_of(path: Path, algorithm: str) -> str:
-    """Return the hash of a file in hexadecimal digits. Raises OSError."""
+def hashes_of(path: Path, known: Sequence[Hash]) -> dict[str, str]:
+    """Return a file's sha256, md5, and hashes of the known kinds, by algorithm. Raises OSError."""
     import pooch
 
-    digits: str = pooch.file_hash(path, alg=algorithm)
-    return digits
+    algorithms = {"sha256", "md5", *(item.algorithm for item in known)}
+    return {name: pooch.file_hash(path, alg=name) for name in sorted(algorithms)}
 
 
-def compare_hashes(path: Path, hashes: Sequence[Hash]) -> str:
-    """Compare a file with each of some hashes, and say with which. Raises HashDiffers, OSError."""
-    for known in hashes:
-        actual = hash_of(path, known.algorithm)
-        if actual != known.digits:
+def compare_hashes(actual: Mapping[str, str], known: Sequence[Hash]) -> str:
+    """Compare a file's hashes with the known ones, and say with which. Raises HashDiffers."""
+    for item in known:
+        digits = actual[item.algorithm]
+        if digits != item.digits:
             raise HashDiffers(
-                f"its {known.algorithm} is {actual}, and {known.digits} is expected, "
-                f"{known.source}",
-                f"{known.algorithm}:{actual}",
+                f"its {item.algorithm} is {digits}, and {item.digits} is expected, "
+                f"{item.source}",
+                f"{item.algorithm}:{digits}",
             )
-    return "; ".join(f"{known.algorithm} {known.source}" for known in hashes)
+    return "; ".join(f"{item.algorithm} {item.source}" for item in known)
 
 
 def _length(algorithm: str) -> int:

@@ -84,7 +84,7 @@ def unpack(
         size = file.seek(0, os.SEEK_END)
         table = check_table(file, size, limits)
         bounded = BoundedFile(file, max(table.size, LARGEST_READ) + 1)
-        with zipfile.ZipFile(bounded) as opened:  # type: ignore[arg-type]
+        with zipfile.ZipFile(bounded) as opened:
             infos = opened.infolist()
             if len(infos) != table.entries:
                 raise ArchiveRefused(

@@ -118,8 +118,11 @@ class PartialFile:
         """Give the part, which is the whole file now, its name. Raises NotSaved."""
         with self._open() as descriptor:
             os.fsync(descriptor)
+        try:
             self.path.replace(target)
             sync_folder(target.parent)
+        except OSError as error:
+            raise not_saved(target, error) from error
         with suppress(OSError):
             self._note.unlink(missing_ok=True)
 

@@ -424,13 +424,14 @@ def test_mutations_are_refused_or_whole(files: Files, tmp_path: Path) -> None:
     for _ in range(MUTATIONS):
         path.write_bytes(mutated(archive, dice))
         try:
-            unpack(path, target, "index.csv", Limits(), lambda *_: None)
+            done = unpack(path, target, "index.csv", Limits(), lambda *_: None)
         except ArchiveRefused as refusal:
             assert str(refusal)
         else:
             taken += 1
             unpacked = all_files(target)
-            assert len(unpacked) == len(files)
+            # a changed name in the table alone: the file lies beside the set, and is not opened
+            assert len(unpacked) == len(files) - done.left_out
             for file in unpacked:
                 assert (target / file).read_bytes() == files[f"{TOP}/{file}"]
         shutil.rmtree(target, ignore_errors=True)

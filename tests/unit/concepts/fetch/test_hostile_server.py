@@ -82,7 +82,7 @@ def test_a_later_fetch_continues(
     server: HostileServer, fetcher: Fetcher, archive: bytes, files: dict[str, bytes]
 ) -> None:
     url = server.serve("/a.zip", Served(archive, breaks=[3000, 0]))
-    with pytest.raises(RunFailed, match="connection (ended|broke off)"):
+    with pytest.raises(RunFailed, match=r"connection (ended|broke off)"):
         fetcher.fetch(url)
     assert_no_set(fetcher)
     (part,) = fetcher.place.partial_files()
@@ -170,7 +170,7 @@ def test_a_length_that_is_too_large(
     server: HostileServer, fetcher: Fetcher, archive: bytes, extra: int
 ) -> None:
     served = Served(archive, length=len(archive) + extra, ranges=False)
-    with pytest.raises(RunFailed, match="connection (ended|broke off)"):
+    with pytest.raises(RunFailed, match=r"connection (ended|broke off)"):
         fetcher.fetch(server.serve("/a.zip", served))
     assert_no_set(fetcher)
 
@@ -565,7 +565,7 @@ def test_a_disk_that_is_full(
     )
     url = server.serve("/a.zip", Served(archive))
     with pytest.raises(
-        NotSaved, match="the archive and its files take .*ND_CACHE=FOLDER"
+        NotSaved, match=r"the archive and its files take .*ND_CACHE=FOLDER"
     ):
         fetcher.fetch(url)
     assert_no_set(fetcher)
