@@ -147,7 +147,8 @@ def _likeliest_terms(probabilities: Array, path: Path) -> npt.NDArray[np.uint8]:
             f"the colour table {path}, row {row}: {probabilities[row].tolist()} are no "
             "probabilities; expected numbers of 0 or more, and one of them above 0"
         )
-    return probabilities.argmax(axis=1).astype(np.uint8)
+    terms: npt.NDArray[np.uint8] = probabilities.argmax(axis=1).astype(np.uint8)
+    return terms
 
 
 def _bins(colours: Array, path: Path) -> npt.NDArray[np.int64]:

@@ -21,7 +21,7 @@ from nd_plugin.report.mask_overlays import OUTLINE_COLOUR
 WHITE = np.full((60, 80, 3), 200, np.uint8)
 
 
-def tile(caption: str, picture: np.ndarray = WHITE) -> Tile:  # type: ignore[type-arg]
+def tile(caption: str, picture: np.ndarray = WHITE) -> Tile:
     mask = np.zeros(picture.shape[:2], bool)
     mask[20:40, 20:40] = True
     return Tile(picture, mask, caption)
