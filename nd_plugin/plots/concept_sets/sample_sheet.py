@@ -25,6 +25,7 @@ HEADING_HEIGHT = 0.26  # inches, above the pictures of a category
 LINE_HEIGHT = 0.125  # inches, of a caption
 CAPTION_MARGIN = 0.12  # inches, around a caption
 CAPTION_CHARACTERS = 20  # in a line as wide as a picture
+CATEGORY_CHARACTERS = 40  # beside the heading
 GAP = 0.04  # between pictures, as a fraction of a column
 SMOOTHED = 5  # pixels: smaller specks have no outline
 # height of a picture by its width; a taller one is as tall, and narrower
@@ -100,10 +101,17 @@ def _folded(caption: str) -> str:
     return "\n".join(lines)
 
 
+def _cut(category: str) -> str:
+    """Return the name of a category as far as it fits beside the heading."""
+    if len(category) <= CATEGORY_CHARACTERS:
+        return category
+    return f"{category[: CATEGORY_CHARACTERS - 1]}…"
+
+
 def _draw_row(part: SubFigure, row: SheetRow, height: float, colour: str) -> None:
     """Draw a category into a part of the figure that is ``height`` inches high."""
     middle = 1 - 0.5 * HEADING_HEIGHT / height
-    name = part.text(0.004, middle, row.category, parse_math=False)
+    name = part.text(0.004, middle, _cut(row.category), parse_math=False)
     name.set(va="center", weight="bold", color=colour)
     heading = part.text(0.996, middle, row.heading, parse_math=False)
     heading.set(va="center", ha="right", fontsize=SMALL)
