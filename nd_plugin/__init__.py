@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nd_plugin.concepts.check.samples import (
         find_unused_categories as find_unused_categories,
     )
+    from nd_plugin.concepts.colours.coloured_set import with_colours as with_colours
     from nd_plugin.concepts.datasets.dataset_concepts import (
         concepts_from_dataset as concepts_from_dataset,
     )
@@ -239,6 +240,7 @@ _HOMES = {
     ],
     "concepts.check.runs": ["check_each", "looks_at_all"],
     "concepts.check.samples": ["find_rare_concepts", "find_unused_categories"],
+    "concepts.colours.coloured_set": ["with_colours"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
     "contracts.models": [
         "Backend",

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nd_plugin.concepts.colours.colour_table import ColourTable
+from nd_plugin.concepts.combine.combined_set import operand_text
 from nd_plugin.contracts.concept_sets import Annotation, Concept, ConceptSet
 from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.contracts.set_checks import read_annotation, read_image
@@ -76,7 +77,7 @@ class ColouredConcepts:
         content = f"{base.fingerprint} {VERSION} {self._table.fingerprint}"
         return Identity(
             base.name,
-            f"{base.source}+{CATEGORY}{option}",
+            f"{operand_text(self._base)}+{CATEGORY}{option}",
             base.version,
             fingerprint([content.encode()]) if base.fingerprint else "",
         )

@@ -77,8 +77,9 @@ class Survey:
         # far from all names every weight would be 0
         logarithms -= logarithms.max(axis=1, keepdims=True)
         weights = np.exp(logarithms)
-        amounts: Floats = weights @ self.shares
-        return amounts / amounts.sum(axis=1, keepdims=True)
+        amounts = weights @ self.shares
+        probabilities: Floats = amounts / amounts.sum(axis=1, keepdims=True)
+        return probabilities
 
 
 @cache
@@ -95,7 +96,7 @@ def read_survey() -> Survey:
         terms = basic_terms(name)
         if terms:
             names.append(name)
-            colours.append(list(bytes.fromhex(code.removeprefix("#"))))
+            colours.append(list(bytes.fromhex(str(code).removeprefix("#"))))
             weights.append(1 / (len(XKCD_COLORS) - position))
             shares.append([terms.count(term) / len(terms) for term in TERMS])
     return Survey(

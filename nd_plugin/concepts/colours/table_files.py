@@ -147,12 +147,13 @@ def _likeliest_terms(probabilities: Array, path: Path) -> npt.NDArray[np.uint8]:
             f"the colour table {path}, row {row}: {probabilities[row].tolist()} are no "
             "probabilities; expected numbers of 0 or more, and one of them above 0"
         )
-    return probabilities.argmax(axis=1).astype(np.uint8)
+    terms: npt.NDArray[np.uint8] = probabilities.argmax(axis=1).astype(np.uint8)
+    return terms
 
 
 def _bins(colours: Array, path: Path) -> npt.NDArray[np.int64]:
     """Return the bin (row, 3) of each colour; each has to be there once."""
-    is_colour = (colours >= 0) & (colours <= 255)
+    is_colour = (colours >= 0) & (colours < BINS * BIN_WIDTH)
     if not is_colour.all():
         row = int(np.flatnonzero(~is_colour.all(axis=1))[0])
         raise ConceptSetInvalid(

@@ -51,7 +51,8 @@ class LabelReader:
         """
         starts = range(0, images, IMAGES_AT_ONCE)
         read_chunk = partial(self._read_chunk, images=images)
-        with closing(map_in_order(read_chunk, starts, workers)) as chunks:
+        results = map_in_order(read_chunk, starts, workers, self._name_chunk)
+        with closing(results) as chunks:
             for chunk in chunks:
                 yield from chunk
 
@@ -80,6 +81,11 @@ class LabelReader:
     def _read_chunk(self, start: int, images: int) -> list[ImageLabels]:
         stop = min(start + IMAGES_AT_ONCE, images)
         return [self.read(image) for image in range(start, stop)]
+
+    def _name_chunk(self, start: int) -> str:
+        """Name the images that a worker was at, for the message that it has crashed."""
+        name = self.concepts.name(start)
+        return f"{name} and the {IMAGES_AT_ONCE - 1} images behind it"
 
     @cached_property
     def _decoder(self) -> ItemDecoder:

@@ -11,6 +11,7 @@ from nd_plugin.concepts.info.set_statistics import (
     SetStatistics,
 )
 from nd_plugin.report.error_bars.texts import per_cent
+from nd_plugin.report.terminal import plural
 
 SOURCES_LISTED = 4
 CONCEPTS_LISTED = 5
@@ -64,9 +65,10 @@ def statistics_notes(statistics: SetStatistics) -> list[str]:
             f"only the first {statistics.images} of {statistics.images_of_set} images were read"
         )
     if statistics.skipped:
+        count = len(statistics.skipped)
         first = statistics.skipped[0]
         notes.append(
-            f"{len(statistics.skipped)} annotations cannot be read, for example that of "
+            f"{count} {plural(count, 'annotation')} cannot be read, for example that of "
             f"{first.image}: {first.reason}"
         )
     for category in statistics.categories:

@@ -25,6 +25,8 @@ HEADING_HEIGHT = 0.26  # inches, above the pictures of a category
 LINE_HEIGHT = 0.125  # inches, of a caption
 CAPTION_MARGIN = 0.12  # inches, around a caption
 CAPTION_CHARACTERS = 20  # in a line as wide as a picture
+CATEGORY_CHARACTERS = 40  # beside the heading
+GAP = 0.04  # between pictures, as a fraction of a column
 SMOOTHED = 5  # pixels: smaller specks have no outline
 # height of a picture by its width; a taller one is as tall, and narrower
 TALLEST = 2.0
@@ -80,8 +82,11 @@ def _height(row: SheetRow) -> float:
 
 def _picture_height(row: SheetRow) -> float:
     """Return the height of the tallest picture in inches."""
-    ratios = [tile.picture.shape[0] / tile.picture.shape[1] for tile in row.tiles]
-    return WIDTH / COLUMNS * min(max(ratios), TALLEST)
+    tallest = 0.0
+    for tile in row.tiles:
+        rows, columns, _ = tile.picture.shape
+        tallest = max(tallest, rows / columns)
+    return WIDTH / COLUMNS * min(tallest, TALLEST)
 
 
 def _caption_height(row: SheetRow) -> float:
@@ -96,39 +101,29 @@ def _folded(caption: str) -> str:
     return "\n".join(lines)
 
 
+def _cut(category: str) -> str:
+    """Return the name of a category as far as it fits beside the heading."""
+    if len(category) <= CATEGORY_CHARACTERS:
+        return category
+    return f"{category[: CATEGORY_CHARACTERS - 1]}…"
+
+
 def _draw_row(part: SubFigure, row: SheetRow, height: float, colour: str) -> None:
     """Draw a category into a part of the figure that is ``height`` inches high."""
-    part.text(
-        0.004,
-        1 - 0.5 * HEADING_HEIGHT / height,
-        row.category,
-        va="center",
-        weight="bold",
-        color=colour,
-        parse_math=False,
-    )
-    part.text(
-        0.996,
-        1 - 0.5 * HEADING_HEIGHT / height,
-        row.heading,
-        va="center",
-        ha="right",
-        fontsize=SMALL,
-        parse_math=False,
-    )
+    middle = 1 - 0.5 * HEADING_HEIGHT / height
+    name = part.text(0.004, middle, _cut(row.category), parse_math=False)
+    name.set(va="center", weight="bold", color=colour)
+    heading = part.text(0.996, middle, row.heading, parse_math=False)
+    heading.set(va="center", ha="right", fontsize=SMALL)
     picture_height = _picture_height(row)
     line_height = picture_height + _caption_height(row)
     for index, tile in enumerate(row.tiles):
         line, column = divmod(index, COLUMNS)
         top = height - HEADING_HEIGHT - line * line_height
+        left = (column + GAP / 2) / COLUMNS
         bottom = (top - picture_height) / height
-        box = (
-            (column + 0.02) / COLUMNS,
-            bottom,
-            0.96 / COLUMNS,
-            picture_height / height,
-        )
-        _draw_tile(part.add_axes(box), tile)
+        size = ((1 - GAP) / COLUMNS, picture_height / height)
+        _draw_tile(part.add_axes((left, bottom, *size)), tile)
 
 
 def _draw_tile(axes: Axes, tile: Tile) -> None:

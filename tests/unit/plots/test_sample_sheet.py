@@ -21,7 +21,7 @@ from nd_plugin.report.mask_overlays import OUTLINE_COLOUR
 WHITE = np.full((60, 80, 3), 200, np.uint8)
 
 
-def tile(caption: str, picture: np.ndarray = WHITE) -> Tile:  # type: ignore[type-arg]
+def tile(caption: str, picture: np.ndarray = WHITE) -> Tile:
     mask = np.zeros(picture.shape[:2], bool)
     mask[20:40, 20:40] = True
     return Tile(picture, mask, caption)
@@ -92,3 +92,13 @@ def test_pictures_lie_inside_of_the_page_and_apart() -> None:
 def test_no_sample_is_an_error() -> None:
     with pytest.raises(BadInput, match="no sample to draw"):
         plot_samples([])
+
+
+def test_a_long_category_leaves_room_for_its_heading() -> None:
+    heading = "6 of 71 concepts, the most frequent first; 100000 images"
+    figure = plot_samples([SheetRow("category" * 20, heading, [tile("thing")])])
+    figure.canvas.draw()
+    (part,) = figure.subfigs
+    name, count = (text.get_window_extent() for text in part.texts)
+    assert not name.overlaps(count)
+    plt.close(figure)

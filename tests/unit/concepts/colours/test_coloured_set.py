@@ -11,10 +11,18 @@ import pytest
 from PIL import Image
 from written_sets import write_broden, write_masks
 
-from nd_plugin import Annotation, Concept, ConceptSet, Identity, open_concepts
+from nd_plugin import (
+    Annotation,
+    Concept,
+    ConceptSet,
+    Identity,
+    open_concepts,
+    with_colours,
+)
 from nd_plugin.concepts.colours.colour_table import ColourTable
-from nd_plugin.concepts.colours.coloured_set import sampled, with_colours
+from nd_plugin.concepts.colours.coloured_set import sampled
 from nd_plugin.errors import ConceptSetInvalid
+from nd_plugin.testing.concept_sets import check_concept_set
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -252,6 +260,13 @@ def test_it_is_picklable(tmp_path: Path) -> None:
     planes = concepts.annotation(2).planes
     for plane, copied in zip(planes, copy.annotation(2).planes, strict=True):
         assert np.array_equal(plane, copied)
+
+
+def test_it_keeps_the_contract_of_concept_sets(tmp_path: Path) -> None:
+    check_concept_set(with_colours(open_concepts(write_masks(tmp_path / "masks"))))
+    check_concept_set(
+        with_colours(open_concepts(write_broden(tmp_path / "broden")))
+    )
 
 
 def test_a_large_vocabulary_has_wider_planes() -> None:

@@ -126,7 +126,7 @@ def test_what_cannot_be_read_is_named() -> None:
     statistics = measured(Street(ANNOTATIONS), workers=0)
     assert [skipped.image for skipped in statistics.skipped] == ["2.png"]
     assert texts.statistics_notes(statistics) == [
-        "1 annotations cannot be read, for example that of 2.png: the mask is damaged",
+        "1 annotation cannot be read, for example that of 2.png: the mask is damaged",
         "1 of 2 concepts of category part are in no image: door",
         "a guess (1 image: 3.png)",
     ]
