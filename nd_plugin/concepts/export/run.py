@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,7 +60,8 @@ class ExportReport:
 class _Outcome(NamedTuple):
     """What became of an image."""
 
-    written: Any  # see `Layout.write`; None: it could not be decoded
+    written: Any  # see `Layout.write`
+    is_written: bool  # False: it could not be decoded
     skipped: Skipped | None
     is_copied: bool
     remarks: Remarks
@@ -99,26 +101,32 @@ def export_concepts(
     count = len(concepts) if limit is None else min(limit, len(concepts))
     reader, name_notes = _reader(concepts, options, layout, count)
     worker_count = _worker_count(workers)
+    tables = layout.new_tables()
+    outcomes = []
     with new_folder(target) as draft:
-        outcomes = _write_images(
+        written_images = _write_images(
             reader, draft, range(count), worker_count, progress
         )
-        written = [
-            outcome.written for outcome in outcomes if outcome.written is not None
-        ]
-        if not written:
+        with closing(written_images):
+            for outcome in written_images:
+                if outcome.is_written:
+                    tables.add(outcome.written)
+                # the tables have taken what they need of it
+                outcomes.append(outcome._replace(written=None))
+        image_count = sum(outcome.is_written for outcome in outcomes)
+        if not image_count:
             raise RunFailed(_nothing_read(concepts, outcomes))
         notes += name_notes
         notes += Remarks.total(outcome.remarks for outcome in outcomes).notes()
         note = _note(concepts, options)
         create_file(draft / NOTE, note.content())
-        notes += layout.finish(draft, written)
+        notes += tables.write(draft)
     skipped = [outcome.skipped for outcome in outcomes if outcome.skipped]
     return ExportReport(
         str(target),
         options.format,
         concepts.identity.source,
-        len(written),
+        image_count,
         sum(outcome.is_copied for outcome in outcomes),
         len(concepts.concepts),
         tuple(concepts.categories),
@@ -170,34 +178,31 @@ def _write_images(
     numbers: Sequence[int],
     workers: int,
     progress: Progress | None,
-) -> list[_Outcome]:
-    """Write all images into a folder; the outcomes are in their order."""
+) -> Generator[_Outcome, None, None]:
+    """Write all images into a folder, and yield what became of each, in their order."""
 
     def write(index: int) -> _Outcome:
         read_image = reader.read(index)
         image = read_image.image
+        skipped, remarks = read_image.skipped, read_image.remarks
         if image is None:
-            return _Outcome(None, read_image.skipped, False, read_image.remarks)
-        return _Outcome(
-            reader.layout.write(draft, image),
-            read_image.skipped,
-            image.picture.content is not None,
-            read_image.remarks,
-        )
+            return _Outcome(None, False, skipped, False, remarks)
+        written = reader.layout.write(draft, image)
+        is_copied = image.picture.content is not None
+        return _Outcome(written, True, skipped, is_copied, remarks)
 
-    outcomes: list[_Outcome] = []
-    if progress is not None:
-        progress(STAGE, 0, len(numbers))
-    # closed when the block is left: workers end before the folder is removed
+    report_progress = progress or _say_nothing
+    report_progress(STAGE, 0, len(numbers))
     results = map_in_order(write, numbers, workers, reader.concepts.name)
-    try:
-        for outcome in results:
-            outcomes.append(outcome)
-            if progress is not None:
-                progress(STAGE, len(outcomes), len(numbers))
-    finally:
-        results.close()
-    return outcomes
+    # closed when it is left: workers end before the folder is removed
+    with closing(results):
+        for done, outcome in enumerate(results, start=1):
+            report_progress(STAGE, done, len(numbers))
+            yield outcome
+
+
+def _say_nothing(stage: str, done: int, total: int) -> None:
+    """Show no progress."""
 
 
 def _note(concepts: ConceptSet, options: ExportOptions) -> ExportNote:

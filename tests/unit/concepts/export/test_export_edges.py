@@ -22,9 +22,9 @@ from nd_plugin import (
     export_concepts,
     open_concepts,
 )
-from nd_plugin.concepts.broden_layout.export import BrodenExport
+from nd_plugin.concepts.broden_layout.export import BrodenTables
 from nd_plugin.concepts.export.names import image_stems
-from nd_plugin.concepts.masks_layout.export import NUMBERED, MasksExport
+from nd_plugin.concepts.masks_layout.export import NUMBERED, MasksTables
 from nd_plugin.storage import lock_file
 from nd_plugin.testing import check_concept_set
 
@@ -234,8 +234,8 @@ class TestPlaces:
         def fail(*_: Any) -> None:
             raise OSError(28, "No space left on device")
 
-        layout = BrodenExport if options is BRODEN else MasksExport
-        monkeypatch.setattr(layout, "finish", fail)
+        tables = BrodenTables if options is BRODEN else MasksTables
+        monkeypatch.setattr(tables, "write", fail)
         with pytest.raises(NotSaved, match="No space left on device"):
             export_concepts(small_set(), tmp_path / "set", options, workers=0)
         assert everything_in(tmp_path) == []
