@@ -12,7 +12,7 @@ import torch
 
 from nd_plugin.concepts.broden_layout.export import BrodenExport
 from nd_plugin.concepts.export.images import ImageReader
-from nd_plugin.concepts.export.layout import Layout
+from nd_plugin.concepts.export.layout import Layout, Tables
 from nd_plugin.concepts.export.names import image_stems
 from nd_plugin.concepts.export.new_folder import check_target, new_folder
 from nd_plugin.concepts.export.note import NOTE, ExportNote
@@ -22,7 +22,7 @@ from nd_plugin.concepts.export.planes import CategoryOfValues
 from nd_plugin.concepts.masks_layout.export import MasksExport
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Skipped
-from nd_plugin.errors import RunFailed
+from nd_plugin.errors import BadInput, RunFailed
 from nd_plugin.machine.forked_workers import map_in_order
 from nd_plugin.probe_data.grey_sample import GreySample
 from nd_plugin.probe_data.loading import whole_number
@@ -93,35 +93,29 @@ def export_concepts(
         NotSaved: The folder cannot be written.
         RunFailed: No image can be read.
     """
+    _check_is_open(concepts)
     options = options or ExportOptions()
     target = Path(folder)
     check_target(target, overwrite=overwrite)
     layout = _layout(concepts, options.format)
     notes = layout.check_vocabulary()
     count = len(concepts) if limit is None else min(limit, len(concepts))
-    reader, name_notes = _reader(concepts, options, layout, count)
+    names = [concepts.name(index) for index in range(count)]
+    stems = image_stems(names, layout.suffixes)
+    notes += _notes_on_names(names, stems)
+    reader = _reader(concepts, options, layout, stems)
     worker_count = _worker_count(workers)
-    tables = layout.new_tables()
-    outcomes = []
     with new_folder(target) as draft:
-        written_images = _write_images(
-            reader, draft, range(count), worker_count, progress
-        )
-        with closing(written_images):
-            for outcome in written_images:
-                if outcome.is_written:
-                    tables.add(outcome.written)
-                # the tables have taken what they need of it
-                outcomes.append(outcome._replace(written=None))
+        images = _write_images(reader, draft, range(count), worker_count, progress)
+        tables = layout.new_tables()
+        outcomes = _add_images(tables, images)
         image_count = sum(outcome.is_written for outcome in outcomes)
         if not image_count:
             raise RunFailed(_nothing_read(concepts, outcomes))
-        notes += name_notes
-        notes += Remarks.total(outcome.remarks for outcome in outcomes).notes()
         note = _note(concepts, options)
         create_file(draft / NOTE, note.content())
+        notes += Remarks.total(outcome.remarks for outcome in outcomes).notes()
         notes += tables.write(draft)
-    skipped = [outcome.skipped for outcome in outcomes if outcome.skipped]
     return ExportReport(
         str(target),
         options.format,
@@ -131,9 +125,30 @@ def export_concepts(
         len(concepts.concepts),
         tuple(concepts.categories),
         note.native_masks,
-        tuple(skipped),
+        tuple(outcome.skipped for outcome in outcomes if outcome.skipped),
         tuple(notes),
     )
+
+
+def _add_images(
+    tables: Tables, images: Generator[_Outcome, None, None]
+) -> list[_Outcome]:
+    """Add images to the tables as they are written; return what became of each."""
+    outcomes = []
+    with closing(images):
+        for outcome in images:
+            if outcome.is_written:
+                tables.add(outcome.written)
+            # the tables have taken what they need of it
+            outcomes.append(outcome._replace(written=None))
+    return outcomes
+
+
+def _check_is_open(concepts: Any) -> None:
+    if isinstance(concepts, str):
+        raise BadInput(
+            f"{concepts!r} is the text of a concept set; open it: open_concepts({concepts!r})"
+        )
 
 
 def _layout(concepts: ConceptSet, name: str) -> Layout:
@@ -141,23 +156,28 @@ def _layout(concepts: ConceptSet, name: str) -> Layout:
 
 
 def _reader(
-    concepts: ConceptSet, options: ExportOptions, layout: Layout, count: int
-) -> tuple[ImageReader, list[str]]:
-    """Return the reader of the images, and a note on names that were changed."""
-    names = [concepts.name(index) for index in range(count)]
-    stems = image_stems(names, layout.suffixes)
+    concepts: ConceptSet,
+    options: ExportOptions,
+    layout: Layout,
+    stems: Sequence[str],
+) -> ImageReader:
+    """Return the reader of a set's images."""
     pictures = PictureSource(concepts, options, GreySample(concepts))
     categories = CategoryOfValues(concepts.concepts, concepts.categories)
-    reader = ImageReader(concepts, options, layout, pictures, categories, stems)
+    return ImageReader(concepts, options, layout, pictures, categories, stems)
+
+
+def _notes_on_names(names: Sequence[str], stems: Sequence[str]) -> list[str]:
+    """Return a note on images whose names were changed; an ending is no part of a name."""
     changed = [
         (name, stem)
         for name, stem in zip(names, stems, strict=True)
         if not name.startswith(stem)
     ]
     if not changed:
-        return reader, []
+        return []
     name, stem = changed[0]
-    return reader, [
+    return [
         f"{len(changed)} images have other names than in the set, for example {stem!r} for "
         f"{name!r}: two names would meet, or a system does not take them"
     ]

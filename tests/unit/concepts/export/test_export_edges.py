@@ -242,6 +242,11 @@ class TestPlaces:
 
 
 class TestOptions:
+    def test_the_text_of_a_set_is_no_set(self, tmp_path: Path) -> None:
+        text: Any = "shapes"
+        with pytest.raises(BadInput, match=r"open it: open_concepts\('shapes'\)"):
+            export_concepts(text, tmp_path / "set")
+
     def test_the_first_images(self, tmp_path: Path) -> None:
         steps: list[tuple[str, int, int]] = []
         report = export_concepts(
