@@ -7,13 +7,13 @@ label is in the masks and tables of its primary category alone, which the tables
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
+from nd_plugin.borders.printable import one_line
 from nd_plugin.concepts.broden_layout.samples import (
     LARGEST_NUMBER,
     IndexRow,
@@ -117,23 +117,40 @@ class BrodenExport:
         counts.add(sample)
         return WrittenImage(row, counts)
 
-    def finish(self, root: Path, written: Sequence[WrittenImage]) -> list[str]:
+    def new_tables(self) -> BrodenTables:
+        """Return the tables, without an image so far."""
+        return BrodenTables(self.concepts, self.categories)
+
+
+@dataclass
+class BrodenTables:
+    """Tables of Broden's layout: rows of the index, and counts of labels."""
+
+    concepts: ConceptSet
+    categories: tuple[str, ...]
+    rows: list[IndexRow] = field(default_factory=list)
+    counts: LabelCounts = field(default_factory=LabelCounts)
+
+    def add(self, written: WrittenImage) -> None:
+        """Add an image."""
+        self.rows.append(written.row)
+        self.counts.merge(written.counts)
+
+    def write(self, root: Path) -> list[str]:
         """Write the tables. Raises OSError."""
-        counts = LabelCounts()
-        for image in written:
-            counts.merge(image.counts)
         labels = [
             Label(number, concept.name, _synonyms(concept), concept.category)
             for number, concept in enumerate(self.concepts.concepts, start=1)
         ]
         source = self.concepts.identity.source
+        description = f"{source} in Broden's layout: {len(self.rows)} images"
         write_tables(
             root,
             labels,
             self.categories,
-            [image.row for image in written],
-            counts,
-            description=(f"{source} in Broden's layout: {len(written)} images",),
+            self.rows,
+            self.counts,
+            description=(one_line(description),),
         )
         return []
 

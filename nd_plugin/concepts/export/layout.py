@@ -29,6 +29,18 @@ class ExportImage:
     size: Size | None = None
 
 
+class Tables(Protocol):
+    """Tables of an export, as images are written."""
+
+    def add(self, written: Any) -> None:
+        """Add an image, as `Layout.write` has returned it."""
+        ...
+
+    def write(self, root: Path) -> list[str]:
+        """Write the tables; return notes. Raises OSError."""
+        ...
+
+
 class Layout(Protocol):
     """Format that concept sets are exported to."""
 
@@ -51,9 +63,12 @@ class Layout(Protocol):
         ...
 
     def write(self, root: Path, image: ExportImage) -> Any:
-        """Write the files of an image, and return what `finish` needs of it. Raises OSError."""
+        """Write the files of an image, and return what the tables need. Raises OSError.
+
+        It is called in worker processes.
+        """
         ...
 
-    def finish(self, root: Path, written: Sequence[Any]) -> list[str]:
-        """Write the tables; return notes. Raises OSError."""
+    def new_tables(self) -> Tables:
+        """Return the tables of an export, without an image so far."""
         ...

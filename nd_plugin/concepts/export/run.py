@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import torch
 
 from nd_plugin.concepts.broden_layout.export import BrodenExport
 from nd_plugin.concepts.export.images import ImageReader
-from nd_plugin.concepts.export.layout import Layout
+from nd_plugin.concepts.export.layout import Layout, Tables
 from nd_plugin.concepts.export.names import image_stems
 from nd_plugin.concepts.export.new_folder import check_target, new_folder
 from nd_plugin.concepts.export.note import NOTE, ExportNote
@@ -21,10 +22,11 @@ from nd_plugin.concepts.export.planes import CategoryOfValues
 from nd_plugin.concepts.masks_layout.export import MasksExport
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.contracts.provenance import Skipped
-from nd_plugin.errors import RunFailed
+from nd_plugin.errors import BadInput, RunFailed
 from nd_plugin.machine.forked_workers import map_in_order
 from nd_plugin.probe_data.grey_sample import GreySample
 from nd_plugin.probe_data.loading import whole_number
+from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.probe_data.workers import default_workers
 from nd_plugin.storage.durable_files import create_file
 
@@ -58,11 +60,11 @@ class ExportReport:
 class _Outcome(NamedTuple):
     """What became of an image."""
 
-    written: Any  # see `Layout.write`; None: it could not be decoded
+    written: Any  # see `Layout.write`
+    is_written: bool  # False: it could not be decoded
     skipped: Skipped | None
     is_copied: bool
-    is_resampled: bool
-    has_no_size: bool
+    remarks: Remarks
 
 
 def export_concepts(
@@ -91,41 +93,62 @@ def export_concepts(
         NotSaved: The folder cannot be written.
         RunFailed: No image can be read.
     """
+    _check_is_open(concepts)
     options = options or ExportOptions()
     target = Path(folder)
     check_target(target, overwrite=overwrite)
     layout = _layout(concepts, options.format)
     notes = layout.check_vocabulary()
     count = len(concepts) if limit is None else min(limit, len(concepts))
-    reader, name_notes = _reader(concepts, options, layout, count)
+    names = [concepts.name(index) for index in range(count)]
+    stems = image_stems(names, layout.suffixes)
+    notes += _notes_on_names(names, stems)
+    reader = _reader(concepts, options, layout, stems)
     worker_count = _worker_count(workers)
     with new_folder(target) as draft:
-        outcomes = _write_images(
-            reader, draft, range(count), worker_count, progress
-        )
-        written = [
-            outcome.written for outcome in outcomes if outcome.written is not None
-        ]
-        if not written:
+        images = _write_images(reader, draft, range(count), worker_count, progress)
+        tables = layout.new_tables()
+        outcomes = _add_images(tables, images)
+        image_count = sum(outcome.is_written for outcome in outcomes)
+        if not image_count:
             raise RunFailed(_nothing_read(concepts, outcomes))
-        notes += name_notes
-        notes += _notes_on(outcomes)
         note = _note(concepts, options)
         create_file(draft / NOTE, note.content())
-        notes += layout.finish(draft, written)
-    skipped = [outcome.skipped for outcome in outcomes if outcome.skipped]
+        notes += Remarks.total(outcome.remarks for outcome in outcomes).notes()
+        notes += tables.write(draft)
     return ExportReport(
         str(target),
         options.format,
         concepts.identity.source,
-        len(written),
+        image_count,
         sum(outcome.is_copied for outcome in outcomes),
         len(concepts.concepts),
         tuple(concepts.categories),
         note.native_masks,
-        tuple(skipped),
+        tuple(outcome.skipped for outcome in outcomes if outcome.skipped),
         tuple(notes),
     )
+
+
+def _add_images(
+    tables: Tables, images: Generator[_Outcome, None, None]
+) -> list[_Outcome]:
+    """Add images to the tables as they are written; return what became of each."""
+    outcomes = []
+    with closing(images):
+        for outcome in images:
+            if outcome.is_written:
+                tables.add(outcome.written)
+            # the tables have taken what they need of it
+            outcomes.append(outcome._replace(written=None))
+    return outcomes
+
+
+def _check_is_open(concepts: Any) -> None:
+    if isinstance(concepts, str):
+        raise BadInput(
+            f"{concepts!r} is the text of a concept set; open it: open_concepts({concepts!r})"
+        )
 
 
 def _layout(concepts: ConceptSet, name: str) -> Layout:
@@ -133,23 +156,28 @@ def _layout(concepts: ConceptSet, name: str) -> Layout:
 
 
 def _reader(
-    concepts: ConceptSet, options: ExportOptions, layout: Layout, count: int
-) -> tuple[ImageReader, list[str]]:
-    """Return the reader of the images, and a note on names that were changed."""
-    names = [concepts.name(index) for index in range(count)]
-    stems = image_stems(names, layout.suffixes)
+    concepts: ConceptSet,
+    options: ExportOptions,
+    layout: Layout,
+    stems: Sequence[str],
+) -> ImageReader:
+    """Return the reader of a set's images."""
     pictures = PictureSource(concepts, options, GreySample(concepts))
     categories = CategoryOfValues(concepts.concepts, concepts.categories)
-    reader = ImageReader(concepts, options, layout, pictures, categories, stems)
+    return ImageReader(concepts, options, layout, pictures, categories, stems)
+
+
+def _notes_on_names(names: Sequence[str], stems: Sequence[str]) -> list[str]:
+    """Return a note on images whose names were changed; an ending is no part of a name."""
     changed = [
         (name, stem)
         for name, stem in zip(names, stems, strict=True)
         if not name.startswith(stem)
     ]
     if not changed:
-        return reader, []
+        return []
     name, stem = changed[0]
-    return reader, [
+    return [
         f"{len(changed)} images have other names than in the set, for example {stem!r} for "
         f"{name!r}: two names would meet, or a system does not take them"
     ]
@@ -170,35 +198,31 @@ def _write_images(
     numbers: Sequence[int],
     workers: int,
     progress: Progress | None,
-) -> list[_Outcome]:
-    """Write all images into a folder; the outcomes are in their order."""
+) -> Generator[_Outcome, None, None]:
+    """Write all images into a folder, and yield what became of each, in their order."""
 
     def write(index: int) -> _Outcome:
         read_image = reader.read(index)
         image = read_image.image
+        skipped, remarks = read_image.skipped, read_image.remarks
         if image is None:
-            return _Outcome(None, read_image.skipped, False, False, False)
-        return _Outcome(
-            reader.layout.write(draft, image),
-            read_image.skipped,
-            image.picture.content is not None,
-            read_image.is_resampled,
-            read_image.has_no_size,
-        )
+            return _Outcome(None, False, skipped, False, remarks)
+        written = reader.layout.write(draft, image)
+        is_copied = image.picture.content is not None
+        return _Outcome(written, True, skipped, is_copied, remarks)
 
-    outcomes: list[_Outcome] = []
-    if progress is not None:
-        progress(STAGE, 0, len(numbers))
-    # closed when the block is left: workers end before the folder is removed
+    report_progress = progress or _say_nothing
+    report_progress(STAGE, 0, len(numbers))
     results = map_in_order(write, numbers, workers, reader.concepts.name)
-    try:
-        for outcome in results:
-            outcomes.append(outcome)
-            if progress is not None:
-                progress(STAGE, len(outcomes), len(numbers))
-    finally:
-        results.close()
-    return outcomes
+    # closed when it is left: workers end before the folder is removed
+    with closing(results):
+        for done, outcome in enumerate(results, start=1):
+            report_progress(STAGE, done, len(numbers))
+            yield outcome
+
+
+def _say_nothing(stage: str, done: int, total: int) -> None:
+    """Show no progress."""
 
 
 def _note(concepts: ConceptSet, options: ExportOptions) -> ExportNote:
@@ -212,23 +236,6 @@ def _note(concepts: ConceptSet, options: ExportOptions) -> ExportNote:
         identity.version,
         identity.fingerprint,
     )
-
-
-def _notes_on(outcomes: Sequence[_Outcome]) -> list[str]:
-    notes = []
-    resampled = sum(outcome.is_resampled for outcome in outcomes)
-    if resampled:
-        notes.append(
-            f"{resampled} images have planes of several sizes, which were brought to that of the "
-            "first: a dissection may differ there; with --size it does not"
-        )
-    sizeless = sum(outcome.has_no_size for outcome in outcomes)
-    if sizeless:
-        notes.append(
-            f"{sizeless} images have labels of the whole image alone, and nothing says the size of "
-            "their masks"
-        )
-    return notes
 
 
 def _nothing_read(concepts: ConceptSet, outcomes: Sequence[_Outcome]) -> str:

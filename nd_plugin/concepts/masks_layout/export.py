@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -98,7 +97,7 @@ class MasksExport:
                 _write(mask_path(root, category, image.stem, number), encode(mask))
         if not image.planes and image.size and self.concepts.native_masks:
             # an empty mask tells the size at which whole-image labels are compared
-            self._write_empty(root, self.categories[0], image.stem, image.size)
+            write_empty_mask(root, self.categories[0], image.stem, image.size)
         labels = []
         for values in image.labels.values():
             for value in values:
@@ -110,42 +109,67 @@ class MasksExport:
             name, image.stem, image.split, size, masked, tuple(labels)
         )
 
-    def finish(self, root: Path, written: Sequence[WrittenImage]) -> list[str]:
+    def new_tables(self) -> MasksTables:
+        """Return the tables, without an image so far."""
+        return MasksTables(self.categories, self.values)
+
+
+@dataclass
+class MasksTables:
+    """Tables of the masks format: concepts, and labels of whole images."""
+
+    categories: tuple[str, ...]
+    values: MaskValues
+    images: list[str] = field(default_factory=list)
+    labels: list[ImageLabel] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)  # categories
+    has_splits: bool = False
+    first: WrittenImage | None = None
+
+    def add(self, written: WrittenImage) -> None:
+        """Add an image."""
+        self.first = self.first or written
+        self.images.append(written.image)
+        self.labels += written.labels
+        self.used.update(written.masked)
+        self.used.update(label.category for label in written.labels)
+        self.has_splits = self.has_splits or bool(written.split)
+
+    def write(self, root: Path) -> list[str]:
         """Write the tables, and an empty mask for a category that no image has.
 
         Raises OSError.
         """
-        notes = []
-        used: set[str] = set()
-        for image in written:
-            used.update(image.masked)
-            used.update(label.category for label in image.labels)
-        for category in self.categories:
-            if category not in used and not (root / "masks" / category).is_dir():
-                first = written[0]
-                self._write_empty(root, category, first.stem, first.size)
-                notes.append(
-                    f"no image has the category {category!r}: an empty mask stands for it"
-                )
-        if any(image.split for image in written):
+        notes = self._fill_categories(root)
+        if self.has_splits:
             notes.append("the masks format has no splits: they were left out")
-        names = [image.image for image in written]
-        if names != sorted(names):
+        if self.images != sorted(self.images):
             notes.append(
                 "the masks format lists images in the order of their names, which is not the "
                 "order of the set: a dissection with --limit takes others"
             )
-        labels = [label for image in written for label in image.labels]
         create_file(root / "concepts.csv", self.values.concept_table().encode())
-        if labels:
-            create_file(root / "image_labels.csv", label_table(labels).encode())
+        if self.labels:
+            content = label_table(self.labels).encode()
+            create_file(root / "image_labels.csv", content)
         return notes
 
-    def _write_empty(
-        self, root: Path, category: str, stem: str, size: Size
-    ) -> None:
-        empty = np.zeros(size, np.uint8)
-        _write(mask_path(root, category, stem, 0), encode(empty))
+    def _fill_categories(self, root: Path) -> list[str]:
+        """Give an empty mask to categories that no image has; return notes on them."""
+        notes = []
+        for category in self.categories:
+            is_there = category in self.used or (root / "masks" / category).is_dir()
+            if self.first is not None and not is_there:
+                write_empty_mask(root, category, self.first.stem, self.first.size)
+                notes.append(
+                    f"no image has the category {category!r}: an empty mask stands for it"
+                )
+        return notes
+
+
+def write_empty_mask(root: Path, category: str, stem: str, size: Size) -> None:
+    """Write a mask without a label, as the first of an image. Raises OSError."""
+    _write(mask_path(root, category, stem, 0), encode(np.zeros(size, np.uint8)))
 
 
 def mask_path(root: Path, category: str, stem: str, number: int) -> Path:

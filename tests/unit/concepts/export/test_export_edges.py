@@ -22,9 +22,9 @@ from nd_plugin import (
     export_concepts,
     open_concepts,
 )
-from nd_plugin.concepts.broden_layout.export import BrodenExport
+from nd_plugin.concepts.broden_layout.export import BrodenTables
 from nd_plugin.concepts.export.names import image_stems
-from nd_plugin.concepts.masks_layout.export import NUMBERED, MasksExport
+from nd_plugin.concepts.masks_layout.export import NUMBERED, MasksTables
 from nd_plugin.storage import lock_file
 from nd_plugin.testing import check_concept_set
 
@@ -234,14 +234,19 @@ class TestPlaces:
         def fail(*_: Any) -> None:
             raise OSError(28, "No space left on device")
 
-        layout = BrodenExport if options is BRODEN else MasksExport
-        monkeypatch.setattr(layout, "finish", fail)
+        tables = BrodenTables if options is BRODEN else MasksTables
+        monkeypatch.setattr(tables, "write", fail)
         with pytest.raises(NotSaved, match="No space left on device"):
             export_concepts(small_set(), tmp_path / "set", options, workers=0)
         assert everything_in(tmp_path) == []
 
 
 class TestOptions:
+    def test_the_text_of_a_set_is_no_set(self, tmp_path: Path) -> None:
+        text: Any = "shapes"
+        with pytest.raises(BadInput, match=r"open it: open_concepts\('shapes'\)"):
+            export_concepts(text, tmp_path / "set")
+
     def test_the_first_images(self, tmp_path: Path) -> None:
         steps: list[tuple[str, int, int]] = []
         report = export_concepts(
@@ -295,8 +300,8 @@ class TestOptions:
         vocabulary = (*SKY, Concept("blue", "color"))
         original = ListedSet(vocabulary, [Annotation([small, large])])
         note = (
-            "1 images have planes of several sizes, which were brought to that of the first: a "
-            "dissection may differ there; with --size it does not"
+            "planes of several sizes brought to that of the first: a dissection may differ there, "
+            "but does not with --size (1 image: 0.png)"
         )
         for options, shapes, notes in (
             (BRODEN, [(4, 4), (4, 4)], (note,)),
@@ -309,6 +314,59 @@ class TestOptions:
             )
             assert [np.shape(plane) for plane in planes] == shapes
             assert report.notes == notes
+
+    def test_an_image_with_labels_of_the_whole_image_alone(
+        self, tmp_path: Path
+    ) -> None:
+        original = ListedSet(SKY, [Annotation([], (1, 1)), PLANE])
+        note = (
+            "labels of the whole image alone, and nothing says the size of its masks: half of the "
+            "image's is listed (1 image: 0.png)"
+        )
+        for options, notes in ((BRODEN, (note,)), (MASKS, ())):
+            folder = tmp_path / options.format
+            report = export_concepts(original, folder, options, workers=0)
+            assert report.notes == notes
+            copy = open_concepts(f"{options.format}:{folder}")
+            assert copy.annotation(0).labels == (1,)
+        line = (tmp_path / "broden/index.csv").read_text().splitlines()[1]
+        assert line == "0.png,,8,8,4,4,1"
+
+    def test_remarks_on_images_are_in_the_notes(self, tmp_path: Path) -> None:
+        clear = noise(0).convert("RGBA")
+        clear.putpixel((0, 0), (0, 0, 0, 0))
+        original = ListedSet(
+            SKY,
+            [PLANE, Annotation(PLANE.planes, (), remarks=("9 is not listed",))],
+            images=[clear, noise(1)],
+        )
+        report = export_concepts(original, tmp_path / "set", workers=0)
+        assert report.notes == (
+            "9 is not listed (1 image: 1.png)",
+            "transparent pixels composited on white (1 image: 0.png)",
+        )
+
+    @pytest.mark.parametrize(
+        "dtype", [np.bool_, np.int8, np.uint16, np.int64, np.uint64]
+    )
+    @pytest.mark.parametrize("is_mixed", [False, True])
+    def test_planes_of_every_type_of_integers(
+        self, tmp_path: Path, dtype: type, is_mixed: bool
+    ) -> None:
+        plane = np.resize([0, 1, 1], (8, 8)).astype(dtype)
+        vocabulary = (*SKY, Concept("blue", "color"))
+        if is_mixed and dtype is not np.bool_:
+            plane[3, 3] = 2
+        original = ListedSet(vocabulary, [Annotation([plane])])
+        for options in (BRODEN, MASKS):
+            folder = tmp_path / options.format
+            export_concepts(original, folder, options, workers=0)
+            planes = (
+                open_concepts(f"{options.format}:{folder}").annotation(0).planes
+            )
+            read_plane = np.maximum.reduce([np.asarray(each) for each in planes])
+            # the masks format has an empty mask for a category that no image has
+            assert (read_plane == plane).all()
 
 
 class TestVocabulary:
