@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 NAMED_SOURCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*)=(.+)")
 LISTED = 20  # merged concepts in the terminal; the report has all
 MOST_WORKERS = 32
-UNION = "Union"
 IMAGES = "Images and masks"
 
 
@@ -63,7 +62,6 @@ def build(
         typer.Option(
             metavar="NAME=SHARE,…",
             help="Splits and their shares, by a hash of each image's name.",
-            rich_help_panel=IMAGES,
         ),
     ] = "train=0.7,val=0.3",
     seed: Annotated[
@@ -79,7 +77,6 @@ def build(
         typer.Option(
             metavar="FILE.npy",
             help="Table of colour names by RGB, such as van de Weijer's. [default: our own]",
-            rich_help_panel=IMAGES,
         ),
     ] = None,
     no_color: Annotated[
@@ -87,7 +84,6 @@ def build(
         typer.Option(
             "--no-color",
             help="Compute no colour names; keep those of the sources.",
-            rich_help_panel=IMAGES,
         ),
     ] = False,
     min_samples: Annotated[
@@ -95,7 +91,6 @@ def build(
         typer.Option(
             min=1,
             help="Leave out labels that fewer images carry.",
-            rich_help_panel=UNION,
         ),
     ] = 10,
     min_coverage: Annotated[
@@ -103,7 +98,6 @@ def build(
         typer.Option(
             min=0.0,
             help="Leave out labels that cover less, in images' worth of pixels (Broden: 0.5).",
-            rich_help_panel=UNION,
         ),
     ] = 0.0,
     synonyms: Annotated[
@@ -111,7 +105,6 @@ def build(
         typer.Option(
             metavar="FILE.csv",
             help="Labels to merge, whatever their sources: columns name,synonyms, several with ;",
-            rich_help_panel=UNION,
         ),
     ] = None,
     keep_apart: Annotated[
@@ -119,7 +112,6 @@ def build(
         typer.Option(
             metavar="FILE.csv",
             help="Labels that no synonym merges: columns name,other.",
-            rich_help_panel=UNION,
         ),
     ] = None,
     workers: Annotated[
@@ -127,13 +119,13 @@ def build(
         typer.Option(
             min=0,
             help="Worker processes. [default: cores - 1]",
-            rich_help_panel="Run",
         ),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Continue an interrupted build.", rich_help_panel="Run"
+            "--resume",
+            help="Continue an interrupted build.",
         ),
     ] = False,
     strict: Annotated[
@@ -141,7 +133,6 @@ def build(
         typer.Option(
             "--strict",
             help="Stop at an image that cannot be read, instead of skipping it.",
-            rich_help_panel="Run",
         ),
     ] = False,
     overwrite: Annotated[
@@ -156,7 +147,6 @@ def build(
         typer.Option(
             metavar="FILE",
             help="Write what was merged, and why: FILE.md, .csv or .json.",
-            rich_help_panel="Output",
         ),
     ] = None,
     json: Json = False,
