@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +16,17 @@ from torch.utils.data import DataLoader, Dataset
 
 from nd_plugin.contracts.concept_sets import Annotation, Concept, ConceptSet
 from nd_plugin.contracts.provenance import Identity, fingerprint
-from nd_plugin.errors import ConceptSetInvalid, nearest
+from nd_plugin.contracts.set_checks import read_annotation, read_image
+from nd_plugin.errors import ConceptSetInvalid, NDError, Unreadable, nearest
 from nd_plugin.pictures.conversion import convert_picture
-from nd_plugin.pictures.pixel_limit import pixel_limit
+from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
 from nd_plugin.plugins.opening import open_concepts
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.grey_sample import GreySample
+from nd_plugin.probe_data.items import check_labels
 
 CATEGORY = "concept"  # of concepts from Captum, which have no categories
+VERSION = "2"  # of the reader: 1 left the concepts of images out of the fingerprint
 
 
 def concepts_to_captum(
@@ -70,16 +74,38 @@ def _images_by_concept(concepts: ConceptSet) -> list[list[int]]:
     """List the images that show each concept, by the concept's number."""
     images: list[list[int]] = [[] for _ in concepts.concepts]
     for image in range(len(concepts)):
-        for value in _annotated_values(concepts.annotation(image)):
+        with _unreadable_named(concepts, image, "annotation"), pixel_limit(None):
+            annotation = read_annotation(concepts, image)
+            values = _annotated_values(annotation, len(images))
+        for value in values:
             images[value - 1].append(image)
     return images
 
 
-def _annotated_values(annotation: Annotation) -> list[int]:
-    """List the concepts of an annotation, pixels and labels, as 1 + their number."""
+@contextmanager
+def _unreadable_named(
+    concepts: ConceptSet, image: int, part: str
+) -> Iterator[None]:
+    """Name an image that cannot be read. Raises Unreadable for whatever its set raises."""
+    try:
+        yield
+    except NDError:
+        raise
+    except Exception as error:  # a concept set may raise anything
+        raise Unreadable(
+            f"the {part} of {concepts.name(image)} cannot be read: {reason_of(error)}"
+        ) from error
+
+
+def _annotated_values(annotation: Annotation, concept_count: int) -> list[int]:
+    """List the concepts of an annotation, pixels and labels, as 1 + their number.
+
+    Raises ValueError for a value outside the vocabulary.
+    """
     values = [np.unique(plane) for plane in annotation.planes]
     values.append(np.array(annotation.labels, dtype=np.int64))
     distinct = np.unique(np.concatenate(values))
+    check_labels(distinct, concept_count)
     return [int(value) for value in distinct if value > 0]
 
 
@@ -92,17 +118,18 @@ def _concept_numbers(
     shown = [number for number, images in enumerate(images_by_concept) if images]
     if names is None:
         return shown
-    all_names = [concept.name for concept in concept_set.concepts]
-    numbers = []
+    number_of: dict[str, int] = {}
+    for number in shown:
+        # of two categories with the name, the first that an image shows
+        number_of.setdefault(concept_set.concepts[number].name, number)
     for name in names:
-        if name not in all_names or all_names.index(name) not in shown:
-            candidates = nearest(name, [all_names[number] for number in shown])
+        if name not in number_of:
+            candidates = nearest(name, list(number_of))
             raise ConceptSetInvalid(
                 f"no image of {concept_set.identity.source} shows {name!r}; "
                 f"the nearest are {', '.join(candidates)}"
             )
-        numbers.append(all_names.index(name))
-    return numbers
+    return [number_of[name] for name in names]
 
 
 class _ConceptImages(Dataset[Tensor]):
@@ -125,8 +152,9 @@ class _ConceptImages(Dataset[Tensor]):
         return len(self._images)
 
     def __getitem__(self, index: int) -> Tensor:
-        with pixel_limit(None):
-            image = self._concepts.image(self._images[index])
+        number = self._images[index]
+        with _unreadable_named(self._concepts, number, "image"), pixel_limit(None):
+            image = read_image(self._concepts, number)
             picture = convert_picture(image, self._grey_sample.choose_range)
         pixels = self._preprocess.resize(picture.rgb)
         return self._preprocess.normalise(pixels[None])[0].to(self._device)
@@ -142,6 +170,7 @@ class CaptumConcepts:
     values: tuple[int, ...]  # (image,), 1 + the concept's number
     categories: tuple[str, ...] = (CATEGORY,)
     native_masks: bool = False
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -169,13 +198,18 @@ def concepts_from_captum(
 ) -> CaptumConcepts:
     """Convert Captum's concepts to a concept set with one category; their loaders are read once.
 
+    Concepts of the same name get numbers behind it, and a note says so.
+
     Args:
         concepts: `captum.concept.Concept` objects; loaders yield (image, channel, row, column).
         preprocess: Preprocessing of these images, which is undone; None: ImageNet's.
 
     Raises:
-        ConceptSetInvalid: A concept without a loader, or whose loader yields no images.
+        ConceptSetInvalid: No concept; one without a loader, or whose loader yields no images, or
+            images with NaN or infinite values.
     """
+    if not concepts:
+        raise ConceptSetInvalid("no concepts were given: a concept set needs some")
     preprocess = preprocess or Preprocess()
     images: list[Image.Image] = []
     values = []
@@ -186,11 +220,41 @@ def concepts_from_captum(
             grey_or_rgb = pixels[:, :, 0] if preprocess.channels == 1 else pixels
             images.append(Image.fromarray(grey_or_rgb))
             values.append(value)
-    names = tuple(Concept(str(concept.name), CATEGORY) for concept in concepts)
-    source = f"captum.concept: {', '.join(concept.name for concept in names)}"
-    content = fingerprint(image.tobytes() for image in images)
-    identity = Identity("captum", source, "1", content)
-    return CaptumConcepts(identity, names, tuple(images), tuple(values))
+    names, notes = _distinct_names([str(concept.name) for concept in concepts])
+    vocabulary = tuple(Concept(name, CATEGORY) for name in names)
+    source = f"captum.concept: {', '.join(names)}"
+    content = fingerprint(_contents(images, values))
+    identity = Identity("captum", source, VERSION, content)
+    return CaptumConcepts(
+        identity, vocabulary, tuple(images), tuple(values), notes=notes
+    )
+
+
+def _contents(
+    images: Sequence[Image.Image], values: Sequence[int]
+) -> Iterator[bytes]:
+    """Yield what a set consists of: the concept, size and pixels of each image."""
+    for image, value in zip(images, values, strict=True):
+        yield f"{value} {image.mode} {image.size}".encode() + image.tobytes()
+
+
+def _distinct_names(names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return names that are all different, and a note on those that were changed."""
+    distinct: list[str] = []
+    changed = []
+    for name in names:
+        number = 1
+        candidate = name
+        while candidate in distinct or (number > 1 and candidate in names):
+            number += 1
+            candidate = f"{name}-{number}"
+        if candidate != name:
+            changed.append(candidate)
+        distinct.append(candidate)
+    if not changed:
+        return distinct, ()
+    listed = ", ".join(changed)
+    return distinct, (f"concepts of the same name were numbered: {listed}",)
 
 
 def _loaded_images(concept: Any, channels: int) -> list[Tensor]:
@@ -213,5 +277,14 @@ def _loaded_images(concept: Any, channels: int) -> list[Tensor]:
                 f"concept {concept.name!r} yields {shape}, not images "
                 f"(image, {channels}, row, column), as the preprocessing has them"
             )
+        if not bool(torch.isfinite(batch).all()):
+            raise ConceptSetInvalid(
+                f"concept {concept.name!r} yields images with NaN or infinite values"
+            )
         images.extend(image.cpu() for image in batch)
+    if not images:
+        raise ConceptSetInvalid(
+            f"concept {concept.name!r} has a data_iter that yields no images; a generator can be "
+            "read only once: give a DataLoader"
+        )
     return images

@@ -107,11 +107,13 @@ def _print_report(report: ExportReport) -> None:
     """Print what was written, and what was left out."""
     spec = f"{report.format}:{report.folder}"
     counts = f"{report.images} images, {report.concepts} concepts"
-    console.show(Text(f"{spec}: {counts}; from {report.source}"))
+    origin = f"{spec}: {counts}; from {report.source}"
+    console.show(Text(origin), wrap_words=False)
     written = report.images - report.copied
     files = f"{report.copied} image files copied, {written} written as PNG"
     own_size = "their own size" if report.native_masks else "half the model's input"
-    console.show(Text(f"{files}; masks are compared at {own_size}"))
+    comparison = f"{files}; masks are compared at {own_size}"
+    console.show(Text(comparison), wrap_words=False)
     parts = Counter(skipped.part for skipped in report.skipped)
     for part, count in parts.items():
         fate = "left out" if part == "image" else "without its annotation"

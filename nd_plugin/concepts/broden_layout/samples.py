@@ -117,10 +117,11 @@ def encode_mask(plane: npt.NDArray[np.integer[Any]], name: str) -> bytes:
             f"{LARGEST_NUMBER}"
         )
     pixels = np.zeros((*plane.shape, 3), np.uint8)
-    # strip by strip: the numbers may be of a wide type
+    # strip by strip: a type that holds 65535 takes 4 bytes a pixel
     for strip in strips_of(plane.shape):
-        pixels[strip][..., 0] = plane[strip] & 255
-        pixels[strip][..., 1] = plane[strip] >> 8
+        numbers = plane[strip].astype(np.int32)
+        pixels[strip][..., 0] = numbers & 255
+        pixels[strip][..., 1] = numbers >> 8
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()

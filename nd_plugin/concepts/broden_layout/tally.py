@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nd_plugin.concepts.broden_layout.samples import LabelledImage, Planes
+from nd_plugin.pictures.stored_integers import strips_of
 
 LabelInCategory = tuple[int, str]  # label number, category
 
@@ -69,10 +70,11 @@ def count_pixels(planes: Planes) -> Mapping[int, int]:
     """Count the pixels of each label number in planes of one size, each pixel once for a label."""
     pixel_counts: Counter[int] = Counter()
     for position, plane in enumerate(planes):
-        is_new = plane > 0
-        for earlier in planes[:position]:
-            is_new &= plane != earlier
-        numbers, counts = np.unique(plane[is_new], return_counts=True)
-        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-            pixel_counts[number] += count
+        for strip in strips_of(plane.shape):
+            is_new = plane[strip] > 0
+            for earlier in planes[:position]:
+                is_new &= plane[strip] != earlier[strip]
+            counts = np.bincount(plane[strip][is_new])
+            for number in np.flatnonzero(counts).tolist():
+                pixel_counts[number] += int(counts[number])
     return pixel_counts

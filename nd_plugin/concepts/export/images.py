@@ -27,7 +27,17 @@ from nd_plugin.method.annotations import check_plane
 from nd_plugin.pictures.masks import check_aspect
 from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
 from nd_plugin.probe_data.items import check_labels, half, own_size
+from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.receptive_fields.geometry import Size
+
+SEVERAL_SIZES = (
+    "planes of several sizes brought to that of the first: a dissection may differ there, but does "
+    "not with --size"
+)
+NO_SIZE = (
+    "labels of the whole image alone, and nothing says the size of its masks: half of the image's "
+    "is listed"
+)
 
 
 @dataclass(frozen=True)
@@ -36,10 +46,7 @@ class ReadImage:
 
     image: ExportImage | None  # None: it could not be decoded
     skipped: Skipped | None = None
-    # planes of several sizes were brought to one
-    is_resampled: bool = False
-    # labels of the whole image alone: nothing says the size of its masks
-    has_no_size: bool = False
+    remarks: Remarks = field(default_factory=Remarks)
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class _Labels:
     planes: Mapping[str, Sequence[Plane]] = field(default_factory=dict)
     labels: Mapping[str, Sequence[int]] = field(default_factory=dict)
     size: Size | None = None
-    is_resampled: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,8 +95,9 @@ class ImageReader:
             labels.labels,
             labels.size,
         )
-        has_no_size = bool(labels.labels) and not labels.planes and not labels.size
-        return ReadImage(image, skipped, labels.is_resampled, has_no_size)
+        texts = (*picture.remarks, *labels.remarks)
+        remarks = Remarks.on_image(self.concepts.name(index), texts)
+        return ReadImage(image, skipped, remarks)
 
     def _labels(self, index: int, picture: ExportPicture) -> _Labels:
         """Read the annotation. Raises ValueError for labels and planes that are none."""
@@ -101,10 +109,11 @@ class ImageReader:
             annotation.planes, self._plane_size(annotation)
         )
         labels: dict[str, list[int]] = {}
-        for value in annotation.labels:
+        for value in dict.fromkeys(annotation.labels):
             if value:
                 labels.setdefault(self.categories.of(value), []).append(int(value))
-        return _Labels(planes, labels, size, self._is_resampled(annotation))
+        remarks = (*annotation.remarks, *self._remarks(annotation))
+        return _Labels(planes, labels, size, remarks)
 
     def _check_annotation(
         self, annotation: Annotation, picture: ExportPicture
@@ -134,12 +143,16 @@ class ImageReader:
             return rows, columns
         return None
 
-    def _is_resampled(self, annotation: Annotation) -> bool:
-        """Return whether planes are brought to the size of the first, and compared at another."""
-        if self.options.size is not None or self.concepts.native_masks:
-            return False
+    def _remarks(self, annotation: Annotation) -> list[str]:
+        """Return what becomes of sizes of masks in a layout that has one for each image."""
+        if self.options.size is not None or not self.layout.has_one_size:
+            return []
         shapes = {np.shape(plane) for plane in annotation.planes}
-        return self.layout.has_one_size and len(shapes) > 1
+        if len(shapes) > 1 and not self.concepts.native_masks:
+            return [SEVERAL_SIZES]
+        if not shapes and annotation.size is None and annotation.labels:
+            return [NO_SIZE]
+        return []
 
     def _split(self, index: int) -> str:
         split_of: Any = getattr(self.concepts, "split", None)

@@ -31,6 +31,8 @@ class ExportPicture:
     rgb: Image.Image  # upright
     ending: str
     content: bytes | None = None  # of the file that is copied; None: it is encoded
+    # on what was done to a picture that is encoded
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,15 @@ class PictureSource:
             image = read_image(self.concepts, index)
             picture = convert_picture(image, self.grey_sample.choose_range)
             if self.options.size is not None:
-                return ExportPicture(self._resize(picture.rgb), EXACT_ENDING)
+                resized = self._resize(picture.rgb)
+                return ExportPicture(resized, EXACT_ENDING, None, picture.remarks)
             # the range of wide grey values follows from the whole set
             if wide_grey(image) is None:
                 path = self._file_of(index, image)
                 if path is not None and may_copy(image, path.suffix):
                     content = path.read_bytes()
                     return ExportPicture(picture.rgb, path.suffix, content)
-            return ExportPicture(picture.rgb, EXACT_ENDING)
+            return ExportPicture(picture.rgb, EXACT_ENDING, None, picture.remarks)
 
     def _resize(self, rgb: Image.Image) -> Image.Image:
         size = self.options.size or (rgb.height, rgb.width)

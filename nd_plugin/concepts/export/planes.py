@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.method.annotations import resize_plane
+from nd_plugin.pictures.stored_integers import strips_of
 from nd_plugin.receptive_fields.geometry import Size
 
 Plane = npt.NDArray[np.integer[Any]]  # (row, column)
@@ -42,7 +43,8 @@ class CategoryOfValues:
         sorted_planes: dict[str, list[Plane]] = {}
         parts: list[tuple[str, Plane]] = []
         for plane in planes:
-            sized = np.asarray(plane) if size is None else resize_plane(plane, size)
+            integers = as_indices(np.asarray(plane))
+            sized = integers if size is None else resize_plane(integers, size)
             categories = self._categories_in(sized)
             if len(categories) == 1:
                 name = self._names[categories[0]]
@@ -63,15 +65,27 @@ class CategoryOfValues:
 
     def _categories_in(self, plane: Plane) -> list[int]:
         """Return the indices of the categories that a plane has labels of, ascending."""
-        values = np.unique(plane)
-        labels = values[values > 0].astype(np.int64)
-        return [int(index) for index in np.unique(self._categories[labels])]
+        occurs = np.zeros(len(self._categories), np.bool_)
+        for strip in strips_of(plane.shape):
+            # faster than `unique`, which sorts the pixels
+            occurs[np.flatnonzero(np.bincount(plane[strip].ravel()))] = True
+        occurs[0] = False
+        return [int(index) for index in np.unique(self._categories[occurs])]
 
     def _part(self, plane: Plane, category: int) -> tuple[str, Plane]:
         """Return the labels of one category, with its name; 0 elsewhere."""
-        is_of_category = self._categories[plane.astype(np.int64)] == category
-        part = np.where(is_of_category, plane, plane.dtype.type(0))
+        part = np.zeros_like(plane)
+        for strip in strips_of(plane.shape):
+            is_of_category = self._categories[plane[strip]] == category
+            part[strip] = np.where(is_of_category, plane[strip], 0)
         return self._names[category], part
+
+
+def as_indices(plane: Plane) -> Plane:
+    """Return a plane of a type that indexes a table: truth values would select, and not index."""
+    if plane.dtype == np.bool_:
+        return plane.astype(np.uint8)
+    return plane.astype(np.int64) if plane.dtype == np.uint64 else plane
 
 
 def _join(planes: list[Plane], part: Plane) -> None:

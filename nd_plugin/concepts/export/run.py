@@ -25,6 +25,7 @@ from nd_plugin.errors import RunFailed
 from nd_plugin.machine.forked_workers import map_in_order
 from nd_plugin.probe_data.grey_sample import GreySample
 from nd_plugin.probe_data.loading import whole_number
+from nd_plugin.probe_data.remarks import Remarks
 from nd_plugin.probe_data.workers import default_workers
 from nd_plugin.storage.durable_files import create_file
 
@@ -61,8 +62,7 @@ class _Outcome(NamedTuple):
     written: Any  # see `Layout.write`; None: it could not be decoded
     skipped: Skipped | None
     is_copied: bool
-    is_resampled: bool
-    has_no_size: bool
+    remarks: Remarks
 
 
 def export_concepts(
@@ -109,7 +109,7 @@ def export_concepts(
         if not written:
             raise RunFailed(_nothing_read(concepts, outcomes))
         notes += name_notes
-        notes += _notes_on(outcomes)
+        notes += Remarks.total(outcome.remarks for outcome in outcomes).notes()
         note = _note(concepts, options)
         create_file(draft / NOTE, note.content())
         notes += layout.finish(draft, written)
@@ -177,13 +177,12 @@ def _write_images(
         read_image = reader.read(index)
         image = read_image.image
         if image is None:
-            return _Outcome(None, read_image.skipped, False, False, False)
+            return _Outcome(None, read_image.skipped, False, read_image.remarks)
         return _Outcome(
             reader.layout.write(draft, image),
             read_image.skipped,
             image.picture.content is not None,
-            read_image.is_resampled,
-            read_image.has_no_size,
+            read_image.remarks,
         )
 
     outcomes: list[_Outcome] = []
@@ -212,23 +211,6 @@ def _note(concepts: ConceptSet, options: ExportOptions) -> ExportNote:
         identity.version,
         identity.fingerprint,
     )
-
-
-def _notes_on(outcomes: Sequence[_Outcome]) -> list[str]:
-    notes = []
-    resampled = sum(outcome.is_resampled for outcome in outcomes)
-    if resampled:
-        notes.append(
-            f"{resampled} images have planes of several sizes, which were brought to that of the "
-            "first: a dissection may differ there; with --size it does not"
-        )
-    sizeless = sum(outcome.has_no_size for outcome in outcomes)
-    if sizeless:
-        notes.append(
-            f"{sizeless} images have labels of the whole image alone, and nothing says the size of "
-            "their masks"
-        )
-    return notes
 
 
 def _nothing_read(concepts: ConceptSet, outcomes: Sequence[_Outcome]) -> str:

@@ -38,6 +38,7 @@ class WrittenImage:
 
     image: str  # path below images/
     stem: str
+    split: str
     size: Size
     masked: tuple[str, ...]  # categories that have a mask
     labels: tuple[ImageLabel, ...]
@@ -105,7 +106,9 @@ class MasksExport:
                 labels.append(ImageLabel(name, concept.category, concept.name))
         size = (picture.rgb.height, picture.rgb.width)
         masked = tuple(image.planes)
-        return WrittenImage(name, image.stem, size, masked, tuple(labels))
+        return WrittenImage(
+            name, image.stem, image.split, size, masked, tuple(labels)
+        )
 
     def finish(self, root: Path, written: Sequence[WrittenImage]) -> list[str]:
         """Write the tables, and an empty mask for a category that no image has.
@@ -124,6 +127,8 @@ class MasksExport:
                 notes.append(
                     f"no image has the category {category!r}: an empty mask stands for it"
                 )
+        if any(image.split for image in written):
+            notes.append("the masks format has no splits: they were left out")
         names = [image.image for image in written]
         if names != sorted(names):
             notes.append(

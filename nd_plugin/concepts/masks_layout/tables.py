@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nd_plugin.borders.csv_text import csv_text
 from nd_plugin.contracts.concept_sets import Concept
 from nd_plugin.errors import ConceptSetInvalid
+from nd_plugin.pictures.stored_integers import strips_of
 
 LARGEST_VALUE = 65535  # of a mask with 16 bits a pixel
 CONCEPT_COLUMNS = ("category", "value", "name")
@@ -52,8 +53,12 @@ class MaskValues:
 
         It is of 8 bits a pixel, or of 16 where the category has more than 255 concepts.
         """
-        dtype = np.min_scalar_type(self._counts[category])
-        return self._values[plane].astype(dtype)
+        mask: npt.NDArray[np.unsignedinteger[Any]]
+        mask = np.empty(plane.shape, np.min_scalar_type(self._counts[category]))
+        # strip by strip: indices into a table take 8 bytes a pixel
+        for strip in strips_of(plane.shape):
+            mask[strip] = self._values[plane[strip]]
+        return mask
 
     def concept_table(self) -> str:
         """Return concepts.csv, in the order of the concepts."""
