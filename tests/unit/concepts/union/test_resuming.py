@@ -201,3 +201,24 @@ def test_a_damaged_chunk_is_told(interrupted: Path) -> None:
     with pytest.raises(Exception, match=r"000000\.json is damaged.*--overwrite"):
         build(interrupted, resume=True)
     build(interrupted, overwrite=True)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x89PNG"])
+def test_files_that_a_power_cut_has_lost_are_written_again(
+    tmp_path: Path, whole: dict[str, bytes], content: bytes | None
+) -> None:
+    output = tmp_path / "union"
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "writing images" and done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_union(output, [("", SET)], SETTINGS, BuildRun(), None, stop)
+    images = output.with_name("union.partial") / "set" / "images" / "street"
+    mask = images / "1_object.png"
+    mask.unlink()
+    if content is not None:
+        mask.write_bytes(content)
+    build(output, resume=True)
+    assert contents(output) == whole
