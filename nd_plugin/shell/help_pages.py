@@ -37,12 +37,14 @@ OPTION_GROUPS = {
     "Preprocessing": "--input-size --size --mean --std --scale --interpolation --channel-order",
     "Download": "--url --hash --again --timeout",
     "Limits of the archive": "--max-entries --max-unpacked --max-ratio",
+    "Images and masks": "--split --no-color",
+    "Union": "--min-samples --min-coverage --synonyms --keep-apart",
     "Results": "--from --steps --accuracy --run --concept --category",
     "Classifier": "--svm-c --scaling --rotate",
     "Run": "--batch-size --workers --memory --device-memory --resume --checkpoint-every "
     "--strict --verify-data",
     "Output": "--output --overwrite --top-images --no-pictures --picture-budget --html --format "
-    "--safe-csv --plot --plot-kind --junit --json --quiet --log-file",
+    "--safe-csv --plot --plot-kind --junit --report --json --quiet --log-file",
 }
 OTHER_OPTIONS = "Options"
 COMMAND_GROUPS = {

@@ -30,6 +30,19 @@ def create_file(path: Path, content: bytes) -> None:
         os.close(descriptor)
 
 
+def create_unsynced(path: Path, content: bytes) -> None:
+    """Write a new file, not yet through to the disk: of many, see `sync_all`. Raises OSError."""
+    descriptor = os.open(path, NEW_FILE, 0o666)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def sync_all() -> None:
+    """Write whatever has been written through to the disk, where the system can."""
+    if hasattr(os, "sync"):
+        os.sync()
+
+
 def write_through(descriptor: int, content: bytes) -> None:
     """Write all of ``content`` to an open file, and to the disk. Raises OSError."""
     unwritten = memoryview(content)

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from nd_plugin.cli import console
+from nd_plugin.cli.concept_sets.union_view import print_union, report_format
 from nd_plugin.cli.options.shared import Json
 from nd_plugin.errors import BadInput
 from nd_plugin.shell.completion import complete_concepts
 
 if TYPE_CHECKING:
     from nd_plugin.concepts.colours.colour_table import ColourTable
-    from nd_plugin.concepts.union.report import ReportedLabel, UnionReport
     from nd_plugin.concepts.union.settings import BuildSettings
     from nd_plugin.contracts.concept_sets import ConceptSet
 
 NAMED_SOURCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*)=(.+)")
-LISTED = 20  # merged concepts in the terminal; the report has all
 MOST_WORKERS = 32
-UNION = "Union"
 IMAGES = "Images and masks"
 
 
@@ -63,7 +60,6 @@ def build(
         typer.Option(
             metavar="NAME=SHARE,…",
             help="Splits and their shares, by a hash of each image's name.",
-            rich_help_panel=IMAGES,
         ),
     ] = "train=0.7,val=0.3",
     seed: Annotated[
@@ -79,7 +75,6 @@ def build(
         typer.Option(
             metavar="FILE.npy",
             help="Table of colour names by RGB, such as van de Weijer's. [default: our own]",
-            rich_help_panel=IMAGES,
         ),
     ] = None,
     no_color: Annotated[
@@ -87,7 +82,6 @@ def build(
         typer.Option(
             "--no-color",
             help="Compute no colour names; keep those of the sources.",
-            rich_help_panel=IMAGES,
         ),
     ] = False,
     min_samples: Annotated[
@@ -95,7 +89,6 @@ def build(
         typer.Option(
             min=1,
             help="Leave out labels that fewer images carry.",
-            rich_help_panel=UNION,
         ),
     ] = 10,
     min_coverage: Annotated[
@@ -103,7 +96,6 @@ def build(
         typer.Option(
             min=0.0,
             help="Leave out labels that cover less, in images' worth of pixels (Broden: 0.5).",
-            rich_help_panel=UNION,
         ),
     ] = 0.0,
     synonyms: Annotated[
@@ -111,7 +103,6 @@ def build(
         typer.Option(
             metavar="FILE.csv",
             help="Labels to merge, whatever their sources: columns name,synonyms, several with ;",
-            rich_help_panel=UNION,
         ),
     ] = None,
     keep_apart: Annotated[
@@ -119,7 +110,6 @@ def build(
         typer.Option(
             metavar="FILE.csv",
             help="Labels that no synonym merges: columns name,other.",
-            rich_help_panel=UNION,
         ),
     ] = None,
     workers: Annotated[
@@ -127,13 +117,13 @@ def build(
         typer.Option(
             min=0,
             help="Worker processes. [default: cores - 1]",
-            rich_help_panel="Run",
         ),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Continue an interrupted build.", rich_help_panel="Run"
+            "--resume",
+            help="Continue an interrupted build.",
         ),
     ] = False,
     strict: Annotated[
@@ -141,7 +131,6 @@ def build(
         typer.Option(
             "--strict",
             help="Stop at an image that cannot be read, instead of skipping it.",
-            rich_help_panel="Run",
         ),
     ] = False,
     overwrite: Annotated[
@@ -156,7 +145,6 @@ def build(
         typer.Option(
             metavar="FILE",
             help="Write what was merged, and why: FILE.md, .csv or .json.",
-            rich_help_panel="Output",
         ),
     ] = None,
     json: Json = False,
@@ -167,7 +155,7 @@ def build(
 
     if no_color and color_table is not None:
         raise BadInput("--color-table and --no-color exclude each other; use one")
-    report_text = None if report is None else _report_format(report)
+    report_text = None if report is None else report_format(report)
     settings = _settings(
         size,
         mask_size,
@@ -196,7 +184,7 @@ def build(
     if json:
         console.print_json({"set": f"broden:{output}", **union.record()})
         return
-    _print_union(output, union)
+    print_union(output, union)
 
 
 def _settings(
@@ -277,70 +265,3 @@ def _progress_kept(output: Path, *, resume: bool) -> Iterator[None]:
                 "yellow",
             )
         raise
-
-
-def _report_format(path: Path) -> Callable[[UnionReport], str]:
-    """Return the function that gives the text of a report. Raises BadInput for another ending."""
-    from nd_plugin.concepts.union.report_text import union_csv, union_markdown
-    from nd_plugin.report.json_text import document_text
-    from nd_plugin.storage.targets import check_file
-
-    def as_json(union: UnionReport) -> str:
-        return document_text(union.record())
-
-    formats: dict[str, Callable[[UnionReport], str]] = {
-        ".md": union_markdown,
-        ".csv": union_csv,
-        ".json": as_json,
-    }
-    if path.suffix not in formats:
-        raise BadInput(f"--report {str(path)!r} does not end in .md, .csv or .json")
-    check_file(path)
-    return formats[path.suffix]
-
-
-def _print_union(output: Path, union: UnionReport) -> None:
-    """Print what the union is, its sources, and the concepts that were merged."""
-    from nd_plugin.concepts.union.report_text import summary_lines
-
-    console.show(Text(f"broden:{output}", style="bold"))
-    for line in summary_lines(union):
-        console.show(Text(line))
-    table = console.new_table(
-        "source", "images", "in the set", "labels", "concepts"
-    )
-    for source in union.sources:
-        cells: list[Any] = [
-            source.images,
-            source.written,
-            source.labels,
-            source.concepts,
-        ]
-        table.add_row(Text(source.name), *map(str, cells))
-    console.show(table)
-    _print_merged(union.merged)
-    console.print_notes(union.notes)
-
-
-def _print_merged(merged: Sequence[ReportedLabel]) -> None:
-    """Print the first merged concepts, with the labels that they consist of and why."""
-    if not merged:
-        return
-    table = console.new_table("", "merged", "labels", "why")
-    for concept in merged[:LISTED]:
-        labels = [
-            f"{member.source}/{member.category}/{member.label}"
-            for member in concept.members
-        ]
-        reasons = dict.fromkeys(member.reason for member in concept.members[1:])
-        table.add_row(
-            str(concept.number),
-            Text(concept.name),
-            Text(", ".join(labels)),
-            Text("; ".join(reasons)),
-        )
-    console.show(table)
-    if len(merged) > LISTED:
-        console.show(
-            Text(f"… and {len(merged) - LISTED} more: union.csv lists all of them")
-        )

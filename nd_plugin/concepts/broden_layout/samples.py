@@ -12,7 +12,7 @@ Source: README.txt of Broden 1_224.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -65,21 +65,24 @@ def write_labelled_image(
     *,
     ending: str = ".jpg",
     content: bytes | None = None,
+    create: Callable[[Path, bytes], None] = create_file,
 ) -> IndexRow:
     """Write an image and its masks below ``root``/images, and return its row of index.csv.
 
     ``ending`` is the picture's: .jpg, or .png, which keeps every value. ``content`` is its file,
-    where that is copied rather than encoded. Files of an earlier attempt are replaced. Raises
+    where that is copied rather than encoded. ``create`` writes a new file; by default through to
+    the disk, one by one. Files of an earlier attempt are replaced. Raises
     ConceptSetInvalid for planes of several sizes, for a label number beyond 65535, and for a
     category that ``categories`` lacks; OSError.
     """
     _check_categories(sample, categories)
     mask_size = _mask_size(sample)
     picture_name = f"{sample.name}{ending}"
-    _write(root, picture_name, content or encode_picture(sample.image, ending))
+    picture = content or encode_picture(sample.image, ending)
+    _write(root, picture_name, picture, create)
     entries = {}
     for category in categories:
-        masks = _write_masks(root, sample, category)
+        masks = _write_masks(root, sample, category, create)
         numbers = [str(number) for number in sample.labels.get(category, ())]
         entries[category] = (*masks, *numbers)
     image_size = (sample.image.height, sample.image.width)
@@ -153,21 +156,28 @@ def _mask_size(sample: LabelledImage) -> tuple[int, int]:
     return (sample.image.height + 1) // 2, (sample.image.width + 1) // 2
 
 
-def _write_masks(root: Path, sample: LabelledImage, category: str) -> list[str]:
+def _write_masks(
+    root: Path,
+    sample: LabelledImage,
+    category: str,
+    create: Callable[[Path, bytes], None],
+) -> list[str]:
     """Write an image's masks of one category, and return their paths below images/."""
     planes = sample.planes.get(category, ())
     names = mask_names(sample.name, category, len(planes))
     for name, plane in zip(names, planes, strict=True):
-        _write(root, name, encode_mask(plane, name))
+        _write(root, name, encode_mask(plane, name), create)
     return names
 
 
-def _write(root: Path, name: str, content: bytes) -> None:
-    """Write a file below images/, through to the disk."""
+def _write(
+    root: Path, name: str, content: bytes, create: Callable[[Path, bytes], None]
+) -> None:
+    """Write a file below images/."""
     parts = PurePosixPath(name)
     if parts.is_absolute() or ".." in parts.parts:
         raise ConceptSetInvalid(f"the name {name!r} leads out of images/")
     path = root / "images" / parts
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    create_file(path, content)
+    create(path, content)

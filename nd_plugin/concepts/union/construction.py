@@ -40,6 +40,7 @@ from nd_plugin.concepts.union.summary import Summary
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.errors import BadInput, ConceptSetInvalid
 from nd_plugin.results.atomic_files import move_folder, recovered
+from nd_plugin.storage.durable_files import sync_all
 from nd_plugin.storage.partial_folder import PARTIAL_SUFFIX
 from nd_plugin.storage.targets import check_folder
 
@@ -77,6 +78,7 @@ class Construction:
             )
             workspace.begin(description, resume=self.run.resume)
             report = self._build_or_clear(workspace, description)
+            sync_all()
             move_folder(workspace.new_set, self.output, may_replace=is_union_folder)
             workspace.clear()
         return report

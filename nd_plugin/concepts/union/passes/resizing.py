@@ -13,8 +13,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from nd_plugin.method.annotations import nearest_indices
+from nd_plugin.pictures.stored_integers import strips_of
 from nd_plugin.receptive_fields.geometry import Size
 
+Values = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.integer[Any]]
 
 
@@ -31,3 +33,12 @@ def nearest_pixels(pixels: Pixels, size: Size) -> Pixels:
     rows = nearest_indices(pixels.shape[0], size[0])
     columns = nearest_indices(pixels.shape[1], size[1])
     return pixels[rows[:, None], columns[None, :]]
+
+
+def present_values(plane: Pixels) -> Values:
+    """Return the distinct values of a plane, ascending; none of them is negative."""
+    occurs = np.zeros(int(plane.max()) + 1, np.bool_)
+    for strip in strips_of(plane.shape):
+        # planes may be of bool, which as an index means something else
+        occurs[plane[strip].astype(np.int64)] = True
+    return np.flatnonzero(occurs)

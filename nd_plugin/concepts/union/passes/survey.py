@@ -5,7 +5,7 @@ At the masks' own sizes, as Broden counts them: a set of any size has the same l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nd_plugin.borders.json_values import read_record
 from nd_plugin.concepts.broden_layout.tally import count_pixels
 from nd_plugin.concepts.union.labels.numbering import Amount
 from nd_plugin.concepts.union.passes.reading import ImageReader, LoadedImage
 from nd_plugin.concepts.union.passes.workspace import SURVEY, Progress, Workspace
 from nd_plugin.concepts.union.sources import Source, Sources
 from nd_plugin.contracts.concept_sets import Annotation
-from nd_plugin.errors import RunInvalid, Unreadable
+from nd_plugin.errors import Unreadable
 from nd_plugin.pictures.stored_integers import strips_of
 
 if TYPE_CHECKING:
@@ -154,21 +153,11 @@ def survey_sources(
     workspace.do_chunks(
         SURVEY, images, surveyor.survey_chunk, workers, progress, STAGE
     )
-    surveyed = list(_read_survey(workspace, images))
+    surveyed = [
+        image
+        for chunk in workspace.read_chunks(SURVEY, images, SurveyChunk)
+        for image in chunk.images
+    ]
     if len(surveyed) != images:
-        raise RunInvalid(
-            f"{workspace.folder} has the survey of {len(surveyed)} images, and there are {images}; "
-            "build the set anew with --overwrite"
-        )
+        raise workspace.damaged(f"a survey of {len(surveyed)} images of {images}")
     return surveyed
-
-
-def _read_survey(workspace: Workspace, images: int) -> Iterator[SurveyedImage]:
-    for content in workspace.read_chunks(SURVEY, images):
-        try:
-            chunk = read_record(SurveyChunk, content, SURVEY)
-        except ValueError as error:
-            raise RunInvalid(
-                f"{workspace.folder} is damaged: {error}; build the set anew with --overwrite"
-            ) from error
-        yield from chunk.images

@@ -22,7 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nd_plugin.borders.json_values import object_of, parse_json
+from nd_plugin.borders.json_values import (
+    Record,
+    object_of,
+    parse_json,
+    read_record,
+)
 from nd_plugin.errors import BadInput, RunInvalid
 from nd_plugin.machine.forked_workers import map_in_order
 from nd_plugin.results.atomic_files import write_file
@@ -116,10 +121,9 @@ class Workspace:
         ``do`` returns the content of a chunk's file for a range of images.
         """
         chunks = chunk_ranges(images)
+        done_numbers = set(self.done_chunks(kind, images))
         missing = [
-            number
-            for number in range(len(chunks))
-            if not is_regular(self._chunk_file(kind, number))
+            number for number in range(len(chunks)) if number not in done_numbers
         ]
 
         def work(number: int) -> int:
@@ -136,10 +140,38 @@ class Workspace:
             done += image_count
             progress(stage, done, images)
 
-    def read_chunks(self, kind: str, images: int) -> Iterator[dict[str, Any]]:
+    def done_chunks(self, kind: str, images: int) -> list[int]:
+        """Return the chunks of a kind whose files are here."""
+        return [
+            number
+            for number in range(len(chunk_ranges(images)))
+            if is_regular(self._chunk_file(kind, number))
+        ]
+
+    def read_chunk(self, kind: str, number: int, record: type[Record]) -> Record:
+        """Return the content of a chunk's file. Raises RunInvalid for a damaged one."""
+        content = read_object(self._chunk_file(kind, number))
+        try:
+            return read_record(record, content, kind)
+        except ValueError as error:
+            raise self.damaged(str(error)) from error
+
+    def read_chunks(
+        self, kind: str, images: int, record: type[Record]
+    ) -> Iterator[Record]:
         """Yield the contents of all chunks of a kind, in order. Raises RunInvalid."""
         for number in range(len(chunk_ranges(images))):
-            yield read_object(self._chunk_file(kind, number))
+            yield self.read_chunk(kind, number, record)
+
+    def forget_chunk(self, kind: str, number: int) -> None:
+        """Let a chunk be done again."""
+        self._chunk_file(kind, number).unlink(missing_ok=True)
+
+    def damaged(self, reason: str) -> RunInvalid:
+        """Return the error of a build that cannot be continued."""
+        return RunInvalid(
+            f"{self.folder} is damaged: {reason}; build the set anew with --overwrite"
+        )
 
     def remove_strays(self, files: set[str]) -> None:
         """Remove from the set what killed processes have left: all but these files."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from nd_plugin.borders.json_values import read_record
 from nd_plugin.concepts.broden_layout.samples import (
     IndexRow,
     LabelledImage,
@@ -22,14 +23,16 @@ from nd_plugin.concepts.union.passes.reading import ImageReader, LoadedImage
 from nd_plugin.concepts.union.passes.resizing import (
     Pixels,
     nearest_pixels,
+    present_values,
     resize_picture,
 )
 from nd_plugin.concepts.union.passes.workspace import ROWS, Progress, Workspace
 from nd_plugin.concepts.union.sources import Source, Sources
 from nd_plugin.concepts.union.splits import Splits
 from nd_plugin.contracts.concept_sets import Annotation
-from nd_plugin.errors import RunFailed, RunInvalid, Unreadable
+from nd_plugin.errors import RunFailed, Unreadable
 from nd_plugin.receptive_fields.geometry import Size
+from nd_plugin.storage.durable_files import create_unsynced
 from nd_plugin.storage.lock_file import not_saved
 
 if TYPE_CHECKING:
@@ -42,9 +45,10 @@ Planes = dict[str, list[Pixels]]
 
 @dataclass(frozen=True)
 class RowChunk:
-    """Rows of a file of written images."""
+    """Rows of a file of written images, and the checksums of all their files."""
 
     rows: tuple[IndexRow, ...]
+    checksums: Mapping[str, int]  # CRC-32, by path below images/
 
 
 @dataclass(frozen=True)
@@ -116,35 +120,45 @@ class UnionWriter:
         They are in the order of the hashes of their names.
         """
         count = len(self.images)
+        self._forget_lost_chunks(count)
         self.workspace.do_chunks(
             ROWS, count, self.write_chunk, workers, progress, STAGE
         )
         rows: list[IndexRow] = []
-        for content in self.workspace.read_chunks(ROWS, count):
-            rows += self._read_rows(content)
+        for chunk in self.workspace.read_chunks(ROWS, count, RowChunk):
+            rows += chunk.rows
         if len(rows) != count:
-            raise RunInvalid(
-                f"{self.workspace.folder} has rows of {len(rows)} images, and there are {count}; "
-                "build the set anew with --overwrite"
-            )
+            raise self.workspace.damaged(f"{len(rows)} rows of {count} images")
         return sorted(
             rows, key=lambda row: (self.splits.position(row.image), row.image)
         )
 
-    def _read_rows(self, content: Mapping[str, Any]) -> tuple[IndexRow, ...]:
-        try:
-            return read_record(RowChunk, content, ROWS).rows
-        except ValueError as error:
-            raise RunInvalid(
-                f"{self.workspace.folder} is damaged: {error}; build the set anew with --overwrite"
-            ) from error
+    def _forget_lost_chunks(self, count: int) -> None:
+        """Let chunks be written again of which a file is missing or another.
+
+        Files are not written through to the disk one by one, so a power cut may lose some.
+        """
+        folder = self.workspace.new_set / "images"
+        for number in self.workspace.done_chunks(ROWS, count):
+            chunk = self.workspace.read_chunk(ROWS, number, RowChunk)
+            for name, checksum in chunk.checksums.items():
+                if _checksum(folder / name) != checksum:
+                    self.workspace.forget_chunk(ROWS, number)
+                    break
 
     def write_chunk(self, positions: range) -> dict[str, Any]:
         """Write some of the images; return the content of their file of rows."""
-        rows = [self.write(self.images[position]) for position in positions]
-        return asdict(RowChunk(tuple(rows)))
+        folder = self.workspace.new_set / "images"
+        checksums: dict[str, int] = {}
 
-    def write(self, image: int) -> IndexRow:
+        def create(path: Path, content: bytes) -> None:
+            create_unsynced(path, content)
+            checksums[path.relative_to(folder).as_posix()] = zlib.crc32(content)
+
+        rows = [self.write(self.images[position], create) for position in positions]
+        return asdict(RowChunk(tuple(rows), checksums))
+
+    def write(self, image: int, create: Callable[[Path, bytes], None]) -> IndexRow:
         """Write an image and its masks. Raises RunFailed if it cannot be read now, NotSaved."""
         source, index = self.sources.locate(image)
         name = self.sources.name(image)
@@ -158,7 +172,10 @@ class UnionWriter:
         sample = self._labelled_image(name, source, loaded)
         try:
             return write_labelled_image(
-                self.workspace.new_set, sample, self.numbering.categories
+                self.workspace.new_set,
+                sample,
+                self.numbering.categories,
+                create=create,
             )
         except OSError as error:
             raise not_saved(self.workspace.new_set, error) from error
@@ -184,10 +201,11 @@ class UnionWriter:
         """Return the planes of each category, of those that carry a label of it."""
         planes: Planes = {}
         for plane in map(np.asarray, annotation.planes):
-            values = np.unique(plane)
+            values = present_values(plane)
             for category, table in self.tables[source.name].items():
                 if table[values].any():
-                    numbers = table[nearest_pixels(plane, self.sizes.mask)]
+                    nearest = nearest_pixels(plane, self.sizes.mask)
+                    numbers = table[nearest.astype(np.int64)]
                     planes.setdefault(category, []).append(numbers)
         return planes
 
@@ -211,6 +229,14 @@ class UnionWriter:
         pixels = nearest_pixels(np.asarray(rgb), self.sizes.mask)
         plane = self.color_numbers[colors.indices(pixels.astype(np.uint8))]
         return {COLOR: [plane]} if COLOR in self.numbering.categories else {}
+
+
+def _checksum(path: Path) -> int | None:
+    """Return the checksum of a file; None for none."""
+    try:
+        return zlib.crc32(path.read_bytes())
+    except OSError:
+        return None
 
 
 def _number_tables(

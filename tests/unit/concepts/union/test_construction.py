@@ -175,6 +175,23 @@ def test_images_and_masks_are_resized_alike_and_not_cropped(tmp_path: Path) -> N
     assert colour_names == ["red-c"] * 3 + ["black-c"] * 6
 
 
+@pytest.mark.parametrize(
+    "dtype", [np.bool_, np.int8, np.uint16, np.uint64, np.int64]
+)
+def test_planes_may_be_of_any_type_of_integers(tmp_path: Path, dtype: type) -> None:
+    class Typed(MadeSet):
+        def annotation(self, index: int) -> Annotation:
+            (plane,) = super().annotation(index).planes
+            return Annotation([plane.astype(dtype)])
+
+    made = Typed("made:street", tuple(objects("car")), ((1,), (1,)))
+    unite(tmp_path / "union", made)
+    (row,) = table(tmp_path / "union" / "label.csv")
+    assert (row["frequency"], row["coverage"]) == ("2", "0.250000")
+    mask = np.asarray(Image.open(tmp_path / "union/images/street/0_object.png"))
+    assert mask[:, :, 0].tolist() == [[1] * 8] + [[0] * 8] * 7
+
+
 def test_colour_names_are_computed_for_every_pixel_of_every_source(
     tmp_path: Path,
 ) -> None:

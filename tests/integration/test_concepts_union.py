@@ -1,0 +1,253 @@
+"""``nd concepts build`` over real and drawn sources: every rule of section 2.1 by a case.
+
+A source for the union is one line of ``SOURCES``: a function that makes it in an empty folder, or
+returns its text as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+from united_sets import write_broden_set, write_masks_set
+
+from nd_plugin import open_concepts
+from nd_plugin.concepts.broden_layout.tables import Label
+from nd_plugin.concepts.colours.colour_table import ColourTable
+from nd_plugin.concepts.union.construction import build_union
+from nd_plugin.concepts.union.report import UnionReport
+from nd_plugin.concepts.union.settings import BuildRun, BuildSettings
+from nd_plugin.method.annotations import resize_plane
+
+MASK_SIZE = (56, 56)
+SETTINGS = BuildSettings(size=(112, 112), mask_size=MASK_SIZE)
+
+
+def camvid(folder: Path, real_data: Path) -> str:
+    return f"masks:{real_data / 'camvid'}"
+
+
+def shapes(folder: Path, real_data: Path) -> str:
+    return "shapes?images=60&size=112"
+
+
+def creatures(folder: Path, real_data: Path) -> str:
+    """Positional words; a label with nine samples, and one with ten."""
+    names = {
+        "part": ["left front leg", "right leg", "Upper_Arm", "chair back"],
+        "object": ["nine", "ten"],
+    }
+    return write_masks_set(folder, names, 12, {"nine": 9, "ten": 10})
+
+
+def synonyms(folder: Path, real_data: Path) -> str:
+    """Synonyms, a general one among them: CamVid has a car, a road and a pavement."""
+    labels = [
+        Label(1, "motorcar", ("car", "machine")),
+        Label(2, "machine"),
+        Label(3, "sidewalk", ("pavement",)),
+        Label(4, "highway", ("road", "route")),
+    ]
+    return write_broden_set(folder, labels, "object", 10)
+
+
+SOURCES: dict[str, Callable[[Path, Path], str]] = {
+    "camvid": camvid,
+    "shapes": shapes,
+    "creatures": creatures,
+    "synonyms": synonyms,
+}
+
+
+class United(NamedTuple):
+    """Union of all sources."""
+
+    folder: Path
+    texts: dict[str, str]
+    report: UnionReport
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        with (self.folder / name).open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def concept(self, name: str) -> dict[str, list[str]]:
+        """Return the labels by source that became a concept."""
+        (concept,) = (item for item in self.report.concepts if item.name == name)
+        labels: dict[str, list[str]] = {}
+        for member in concept.members:
+            labels.setdefault(member.source, []).append(member.label)
+        return labels
+
+
+@pytest.fixture(scope="module")
+def united(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> United:
+    folder = tmp_path_factory.mktemp("union")
+    texts = {name: make(folder / name, real_data) for name, make in SOURCES.items()}
+    sets = [(name, open_concepts(text)) for name, text in texts.items()]
+    report = build_union(
+        folder / "union",
+        sets,
+        SETTINGS,
+        BuildRun(workers=1),
+        ColourTable.load(),
+        lambda *_: None,
+    )
+    return United(folder / "union", texts, report)
+
+
+def test_every_source_is_in_the_set(united: United) -> None:
+    broden = open_concepts(f"broden:{united.folder}")
+    images = [broden.name(index) for index in range(len(broden))]
+    for source in united.report.sources:
+        of_source = [name for name in images if name.startswith(f"{source.name}/")]
+        assert len(of_source) == source.written == source.images
+        assert source.concepts > 0
+    assert {source.name for source in united.report.sources} == set(SOURCES)
+    assert not united.report.skipped
+
+
+def test_labels_of_one_name_are_merged_across_sources(united: United) -> None:
+    assert united.concept("sky") == {"camvid": ["sky"], "shapes": ["sky"]}
+    assert set(united.concept("tree")) == {"camvid", "shapes"}
+
+
+def test_synonyms_merge_unless_they_are_general(united: United) -> None:
+    assert united.concept("car")["camvid"] == ["car"]
+    assert united.concept("car")["synonyms"] == ["motorcar"]
+    assert united.concept("machine") == {"synonyms": ["machine"]}
+    assert united.concept("road")["synonyms"] == ["highway"]
+    assert united.concept("pavement")["camvid"] == ["pavement"]
+    assert "camvid" not in united.concept("sidewalk")
+    reasons = {(pair.word, pair.reason) for pair in united.report.kept_apart}
+    assert ("pavement", "'pavement' is too general a synonym") in reasons
+    synonyms = {row["name"]: row["syns"] for row in united.table("label.csv")}
+    assert synonyms["car"] == "motorcar"
+    assert synonyms["road"] == "highway;route"
+
+
+def test_positional_words_are_dropped(united: United) -> None:
+    assert united.concept("leg")["creatures"] == ["left front leg", "right leg"]
+    assert united.concept("arm")["creatures"] == ["Upper_Arm"]
+    assert united.concept("chair back") == {"creatures": ["chair back"]}
+    words = {"left", "right", "upper", "lower"}
+    for row in united.table("label.csv"):
+        assert words.isdisjoint(row["name"].split())
+
+
+def test_ten_samples_are_needed(united: United) -> None:
+    names = {concept.name for concept in united.report.concepts}
+    assert "ten" in names
+    reasons = {label.name: label.reason for label in united.report.left_out}
+    assert reasons["nine"] == "9 samples, fewer than 10"
+    assert min(concept.samples for concept in united.report.concepts) >= 10
+
+
+def test_numbers_go_by_frequency_then_coverage(united: United) -> None:
+    rows = united.table("label.csv")
+    keys = [(-int(row["frequency"]), -float(row["coverage"])) for row in rows]
+    assert keys == sorted(keys)
+    assert [int(row["number"]) for row in rows] == list(range(1, len(rows) + 1))
+
+
+def test_scenes_and_colours_have_suffixes(united: United) -> None:
+    for table, suffix in (("c_scene.csv", "-s"), ("c_color.csv", "-c")):
+        names = [row["name"] for row in united.table(table)]
+        assert names and all(name.endswith(suffix) for name in names)
+    assert len(united.table("c_color.csv")) == 11
+
+
+def test_splits_are_by_a_hash_of_the_name(united: United) -> None:
+    for row in united.table("index.csv"):
+        digest = hashlib.md5(row["image"].encode()).hexdigest()
+        is_train = int(digest[:16], 16) / 2**64 <= 0.7
+        assert row["split"] == ("train" if is_train else "val")
+
+
+def test_frequency_and_coverage_of_camvid_are_those_of_its_broden_copy(
+    united: United, real_data: Path
+) -> None:
+    """Independent tables of objects and scenes, where CamVid alone has a label."""
+    others = {"signsymbol": "sign"}
+    compared = 0
+    for table in ("c_object.csv", "c_scene.csv"):
+        ours = {row["name"]: row for row in united.table(table)}
+        with (real_data / "broden_camvid" / table).open(newline="") as file:
+            for row in csv.DictReader(file):
+                name = others.get(row["name"], row["name"])
+                if name not in ours or set(united.concept(name)) != {"camvid"}:
+                    continue
+                compared += 1
+                assert ours[name]["frequency"] == row["frequency"]
+                # twelve digits are written
+                assert float(ours[name]["coverage"]) == pytest.approx(
+                    float(row["coverage"]), rel=1e-11
+                )
+    assert compared >= 5
+
+
+def test_masks_are_the_sources_nearest_pixels(united: United) -> None:
+    """Every tenth image of CamVid, pixel by pixel and by name."""
+    source = open_concepts(united.texts["camvid"])
+    broden = open_concepts(f"broden:{united.folder}")
+    index_of = {broden.name(index): index for index in range(len(broden))}
+    concept_of = {
+        member.label: concept.name
+        for concept in united.report.concepts
+        for member in concept.members
+        if member.source == "camvid"
+    }
+    number_of = {c.name: value for value, c in enumerate(broden.concepts, start=1)}
+    table = [0] + [number_of[concept_of[c.name]] for c in source.concepts]
+    for index in range(0, len(source), 10):
+        stem = source.name(index).replace("/", "_").rpartition(".")[0]
+        annotation = broden.annotation(index_of[f"camvid/{stem}.jpg"])
+        (plane,) = source.annotation(index).planes
+        expected = np.array(table)[resize_plane(plane, MASK_SIZE)]
+        assert any(np.array_equal(expected, item) for item in annotation.planes)
+
+
+def test_colours_are_those_of_the_sources_pixels(united: United) -> None:
+    colors = ColourTable.load()
+    broden = open_concepts(f"broden:{united.folder}")
+    source = open_concepts(united.texts["camvid"])
+    index_of = {broden.name(index): index for index in range(len(broden))}
+    number_of = {c.name: value for value, c in enumerate(broden.concepts, start=1)}
+    table = np.array([number_of[f"{name}-c"] for name in colors.names])
+    for index in (0, 200, 467):
+        stem = source.name(index).replace("/", "_").rpartition(".")[0]
+        annotation = broden.annotation(index_of[f"camvid/{stem}.jpg"])
+        names = colors.indices(np.asarray(source.image(index).convert("RGB")))
+        expected = table[resize_plane(names, MASK_SIZE)]
+        assert any(np.array_equal(expected, item) for item in annotation.planes)
+
+
+def test_images_are_resized_whole(united: United) -> None:
+    for row in united.table("index.csv")[::40]:
+        with Image.open(united.folder / "images" / row["image"]) as image:
+            assert (image.height, image.width) == (112, 112)
+        assert (row["ih"], row["iw"], row["sh"], row["sw"]) == (
+            "112",
+            "112",
+            "56",
+            "56",
+        )
+
+
+def test_the_report_names_every_label_of_every_source(united: United) -> None:
+    reported = {
+        (row["source"], row["category"], row["label"])
+        for row in united.table("union.csv")
+    }
+    for name, text in united.texts.items():
+        for concept in open_concepts(text).concepts:
+            if concept.category != "color":
+                assert (name, concept.category, concept.name) in reported
+    record = json.loads((united.folder / "union.json").read_text())
+    assert len(record["concepts"]) == len(united.table("label.csv"))
