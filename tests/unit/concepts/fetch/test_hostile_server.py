@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,39 @@ def test_a_length_beyond_every_disk(
         fetcher.fetch(server.serve("/a.zip", served))
     assert len(server.questions) == 1
     assert_no_set(fetcher)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_endless_file(
+    server: HostileServer, fetcher: Fetcher, archive: bytes, chunked: bool
+) -> None:
+    served = Served(archive, chunked=chunked)
+    work = fetcher.work(server.serve("/a.zip", served))
+    download = replace(work.download, largest=len(archive) - 1)
+    reason = rf"more than the limit of {len(archive) - 1} .*--max-unpacked"
+    with pytest.raises(RunFailed, match=reason):
+        replace(work, download=download).run()
+    assert_no_set(fetcher)
+    assert not fetcher.place.work.exists()
+
+
+def test_a_rest_whose_end_is_not_said(
+    server: HostileServer, fetcher: Fetcher, archive: bytes, files: dict[str, bytes]
+) -> None:
+    """The size that the first answer has said holds for the rest, too."""
+    end = len(archive) - 1
+    third = Served(archive)
+    second = Served(
+        archive,
+        headers={"Content-Range": f"bytes 5000-{end}/*"},
+        length=9000,
+        breaks=[4000],
+        then=third,
+    )
+    first = Served(archive, breaks=[5000], then=second)
+    fetcher.fetch(server.serve("/a.zip", first))
+    assert ranges(server) == ["", "bytes=5000-", "bytes=9000-"]
+    assert_whole(fetcher, files)
 
 
 def test_without_a_length(
