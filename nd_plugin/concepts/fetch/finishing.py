@@ -109,6 +109,7 @@ class Finish:
         except ArchiveRefused:
             if archive.is_ours:
                 archive.path.unlink(missing_ok=True)
+                self.place.origin.unlink(missing_ok=True)
             raise
         finally:
             remove_tree(self.place.unpacked)
