@@ -279,6 +279,7 @@ def test_a_damaged_note_is_named(
     assert done.returncode == 2
     assert f"{note} is damaged" in done.stderr
     assert "remove it; the next fetch writes it anew" in done.stderr
+    assert server.questions == []
 
 
 def test_help_and_imports_stay_light() -> None:

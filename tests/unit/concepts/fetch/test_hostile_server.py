@@ -15,6 +15,7 @@ from set_archives import TOP, make_zip
 
 from nd_plugin import RunFailed, fetched_set, open_concepts
 from nd_plugin.concepts.fetch.hashes import Hash
+from nd_plugin.concepts.fetch.known_sets import BRODEN
 
 Fetcher = Any
 
@@ -511,8 +512,6 @@ def test_nobody_listens(fetcher: Fetcher) -> None:
 def test_the_known_hash_is_compared(
     server: HostileServer, fetcher: Fetcher, archive: bytes, files: dict[str, bytes]
 ) -> None:
-    from nd_plugin.concepts.fetch.known_sets import BRODEN
-
     url = server.serve("/a.zip", Served(archive))
     actual = hashlib.md5(archive).hexdigest()
     with pytest.raises(RunFailed) as failure:
@@ -532,6 +531,28 @@ def test_the_known_hash_is_compared(
     assert fetched.record.checked == "md5 as --hash says"
     assert len(server.questions) == 1
     assert_whole(fetcher, files)
+
+
+def test_a_download_that_broke_off_is_not_offered_to_be_accepted(
+    server: HostileServer, fetcher: Fetcher, archive: bytes
+) -> None:
+    url = server.serve("/a.zip", Served(archive, length=len(archive) - 30))
+    with pytest.raises(RunFailed, match="whose end is missing") as failure:
+        fetcher.fetch(url, known=BRODEN)
+    assert "--hash" not in str(failure.value)
+    assert not fetcher.place.work.exists()
+
+
+def test_what_was_accepted_once_is_not_asked_for_again(
+    server: HostileServer, fetcher: Fetcher, archive: bytes
+) -> None:
+    url = server.serve("/a.zip", Served(archive))
+    expected = Hash.parse(hashlib.sha256(archive).hexdigest())
+    fetcher.fetch(url, known=BRODEN, expected=expected)
+    again = fetcher.fetch(url, known=BRODEN, again=True)
+    assert (
+        again.record.checked == "sha256 as of the archive that was fetched before"
+    )
 
 
 def test_a_hash_of_the_user(
