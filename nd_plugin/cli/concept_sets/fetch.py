@@ -73,7 +73,9 @@ class ArchiveLimits:
     ] = 1_000_000
     max_unpacked: Annotated[
         str,
-        typer.Option(metavar="SIZE", help="Most bytes unpacked: 64GiB, 500MB …"),
+        typer.Option(
+            metavar="SIZE", help="Most bytes of an archive, and unpacked: 64GiB …"
+        ),
     ] = "32GiB"
     max_ratio: Annotated[
         float,
@@ -134,6 +136,7 @@ def fetch(
         )
         download = Download(
             timeout=timeout,
+            largest=limits.unpacked,
             check_room=finish.check_room,
             say=progress.say,
             show_progress=progress,

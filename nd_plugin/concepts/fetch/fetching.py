@@ -82,6 +82,8 @@ class Fetch:
         has_archive = is_regular(self.place.archive)
         if folder is not None and not (self.again or has_archive):
             return self._earlier(folder)
+        # a damaged one is told before a long download
+        read_note(self.place.record)
         if self.file is not None:
             return self._from_file(self.file)
         failures: list[str] = []

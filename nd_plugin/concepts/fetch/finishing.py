@@ -11,6 +11,7 @@ from pathlib import Path
 from nd_plugin.concepts.fetch.archive.contents import ArchiveRefused, Limits
 from nd_plugin.concepts.fetch.archive.extraction import (
     Unpacked,
+    check_end,
     check_free,
     unpack,
 )
@@ -109,11 +110,14 @@ class Finish:
         except ArchiveRefused:
             if archive.is_ours:
                 archive.path.unlink(missing_ok=True)
+                self.place.origin.unlink(missing_ok=True)
             raise
         finally:
             remove_tree(self.place.unpacked)
 
     def _run(self, archive: Archive) -> Fetched:
+        # of a download that broke off no hash is told: it is not one to be accepted
+        check_end(archive.path, self.limits)
         self.say("comparing the hash of the archive")
         known = self._known_hashes()
         try:
@@ -148,13 +152,12 @@ class Finish:
         """Return the hashes that the archive has to have. Raises RunInvalid for a damaged note."""
         if self.expected is not None:
             return [self.expected]
-        hashes: list[Hash] = []
-        if self.size in self.known.hashes:
-            hashes.append(Hash.parse(self.known.hashes[self.size], THIRD_PARTY))
         record = read_note(self.place.record)
-        if record is not None:
-            hashes.append(Hash("sha256", record.sha256, EARLIER))
-        return hashes
+        if record is not None:  # whose archive was taken for good
+            return [Hash("sha256", record.sha256, EARLIER)]
+        if self.size in self.known.hashes:
+            return [Hash.parse(self.known.hashes[self.size], THIRD_PARTY)]
+        return []
 
     def _unpack(self, archive: Archive) -> Unpacked:
         remove_tree(self.place.unpacked)

@@ -599,7 +599,8 @@ def test_a_table_that_is_a_folder(tmp_path: Path) -> None:
         opened(tmp_path, {"label.csv": None})
 
 
-def test_no_root(tmp_path: Path) -> None:
+def test_no_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ND_CACHE", str(tmp_path))
     with pytest.raises(
         ConceptSetInvalid, match=r"no folder '.*nowhere'; expected broden:ROOT"
     ):

@@ -106,6 +106,12 @@ def unpack(
     )
 
 
+def check_end(archive: Path, limits: Limits) -> None:
+    """Raise ArchiveRefused for an archive whose end is missing or damaged, without reading it."""
+    with _damage_refused(), archive.open("rb") as file:
+        check_table(file, file.seek(0, os.SEEK_END), limits)
+
+
 def _inner_folder(entries: Sequence[Entry], marker: str) -> PurePosixPath:
     """Return the folder that holds the marker."""
     folders = [entry.path.parent for entry in entries if entry.path.name == marker]

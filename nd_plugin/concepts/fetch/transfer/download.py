@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nd_plugin.borders.printable import one_line
@@ -110,8 +110,8 @@ class Download:
                     response.headers,
                     offset,
                 )
-                if version is not None and offset and answer.start:
-                    _check_same_version(version, answer)
+                if version is not None and answer.start:
+                    answer = _rest_of(version, answer)
                 self._check_size(answer)
                 self._append(partial, answer, response)
 
@@ -120,7 +120,8 @@ class Download:
             return
         if answer.total > self.largest:
             raise MirrorFailed(
-                f"it says that the file has {answer.total} bytes, more than {self.largest}"
+                f"it says that the file has {answer.total} bytes, more than the limit of "
+                f"{self.largest} (--max-unpacked)"
             )
         self.check_room(answer.total - answer.start, answer.total)
 
@@ -141,7 +142,7 @@ class Download:
                 if done > self.largest:
                     partial.discard()
                     raise MirrorFailed(
-                        f"it sends more than {self.largest} bytes without an end"
+                        f"it sends more than the limit of {self.largest} bytes (--max-unpacked)"
                     )
                 partial.append(content)
                 self.show_progress("download", done, answer.total)
@@ -163,10 +164,14 @@ def _headers(offset: int, version: Version | None) -> dict[str, str]:
     return headers
 
 
-def _check_same_version(version: Version, answer: Answer) -> None:
-    """Raise StaleRest for the rest of another file than the one whose part is here."""
+def _rest_of(version: Version, answer: Answer) -> Answer:
+    """Return the answer for the rest of a version, with its size where it is known.
+
+    Raises StaleRest for the rest of another file than the one whose part is here.
+    """
     if not version.allows(answer):
         raise StaleRest
+    return replace(answer, total=answer.total or version.total)
 
 
 def _check_head(content: bytes, kind: str) -> None:

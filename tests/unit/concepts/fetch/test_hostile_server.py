@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from set_archives import TOP, make_zip
 
 from nd_plugin import RunFailed, fetched_set, open_concepts
 from nd_plugin.concepts.fetch.hashes import Hash
+from nd_plugin.concepts.fetch.known_sets import BRODEN
 
 Fetcher = Any
 
@@ -196,6 +198,39 @@ def test_a_length_beyond_every_disk(
         fetcher.fetch(server.serve("/a.zip", served))
     assert len(server.questions) == 1
     assert_no_set(fetcher)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_endless_file(
+    server: HostileServer, fetcher: Fetcher, archive: bytes, chunked: bool
+) -> None:
+    served = Served(archive, chunked=chunked)
+    work = fetcher.work(server.serve("/a.zip", served))
+    download = replace(work.download, largest=len(archive) - 1)
+    reason = rf"more than the limit of {len(archive) - 1} .*--max-unpacked"
+    with pytest.raises(RunFailed, match=reason):
+        replace(work, download=download).run()
+    assert_no_set(fetcher)
+    assert not fetcher.place.work.exists()
+
+
+def test_a_rest_whose_end_is_not_said(
+    server: HostileServer, fetcher: Fetcher, archive: bytes, files: dict[str, bytes]
+) -> None:
+    """The size that the first answer has said holds for the rest, too."""
+    end = len(archive) - 1
+    third = Served(archive)
+    second = Served(
+        archive,
+        headers={"Content-Range": f"bytes 5000-{end}/*"},
+        length=9000,
+        breaks=[4000],
+        then=third,
+    )
+    first = Served(archive, breaks=[5000], then=second)
+    fetcher.fetch(server.serve("/a.zip", first))
+    assert ranges(server) == ["", "bytes=5000-", "bytes=9000-"]
+    assert_whole(fetcher, files)
 
 
 def test_without_a_length(
@@ -477,8 +512,6 @@ def test_nobody_listens(fetcher: Fetcher) -> None:
 def test_the_known_hash_is_compared(
     server: HostileServer, fetcher: Fetcher, archive: bytes, files: dict[str, bytes]
 ) -> None:
-    from nd_plugin.concepts.fetch.known_sets import BRODEN
-
     url = server.serve("/a.zip", Served(archive))
     actual = hashlib.md5(archive).hexdigest()
     with pytest.raises(RunFailed) as failure:
@@ -498,6 +531,28 @@ def test_the_known_hash_is_compared(
     assert fetched.record.checked == "md5 as --hash says"
     assert len(server.questions) == 1
     assert_whole(fetcher, files)
+
+
+def test_a_download_that_broke_off_is_not_offered_to_be_accepted(
+    server: HostileServer, fetcher: Fetcher, archive: bytes
+) -> None:
+    url = server.serve("/a.zip", Served(archive, length=len(archive) - 30))
+    with pytest.raises(RunFailed, match="whose end is missing") as failure:
+        fetcher.fetch(url, known=BRODEN)
+    assert "--hash" not in str(failure.value)
+    assert not fetcher.place.work.exists()
+
+
+def test_what_was_accepted_once_is_not_asked_for_again(
+    server: HostileServer, fetcher: Fetcher, archive: bytes
+) -> None:
+    url = server.serve("/a.zip", Served(archive))
+    expected = Hash.parse(hashlib.sha256(archive).hexdigest())
+    fetcher.fetch(url, known=BRODEN, expected=expected)
+    again = fetcher.fetch(url, known=BRODEN, again=True)
+    assert (
+        again.record.checked == "sha256 as of the archive that was fetched before"
+    )
 
 
 def test_a_hash_of_the_user(

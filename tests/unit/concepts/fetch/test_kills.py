@@ -188,6 +188,22 @@ def test_a_part_with_a_note_of_another_kind(
     assert server.questions[0].range == ""
 
 
+def test_a_part_whose_bytes_have_changed(
+    server: HostileServer, fetcher: Fetcher, archive: bytes, files: Files
+) -> None:
+    url = server.serve("/a.zip", Served(archive, breaks=[5000, 0]))
+    with pytest.raises(RunFailed):
+        fetcher.fetch(url)
+    (part,) = fetcher.place.partial_files()
+    part.write_bytes(archive[:2000] + bytes(1000) + archive[3000:5000])
+    server.serve("/a.zip", Served(archive))
+    with pytest.raises(RunFailed, match="is damaged"):
+        fetcher.fetch(url)
+    assert fetched_set("broden") is None
+    assert not fetcher.place.work.exists()
+    assert below(fetcher.fetch(url).folder) == files
+
+
 def test_a_part_that_was_exchanged_for_a_link(
     server: HostileServer,
     fetcher: Fetcher,
