@@ -12,14 +12,14 @@ SMALL = {
     "category.csv": "name,first,last,count,frequency\n"
     "color,1,2,2,2\nobject,3,4,2,2\nscene,5,6,2,2\n",
     "label.csv": "number,name,category,frequency,coverage,syns\n"
-    "1,black-c,color(1),1,0.5,\n"
-    "2,red-c,color(1),1,0.5,\n"
-    "3,sky,object(1),1,0.5,heavens\n"
-    "4,car,object(1),1,0.5,auto;automobile\n"
+    "1,black-c,color(1),1,1.0,\n"
+    "2,red-c,color(1),1,1.0,\n"
+    "3,sky,object(1),1,1.0,heavens\n"
+    "4,car,object(1),1,1.0,auto;automobile\n"
     "5,street-s,scene(1),1,1.0,\n"
     "6,beach-s,scene(1),1,1.0,\n",
-    "c_color.csv": "code,number,name,frequency,coverage\n1,1,black-c,1,0.5\n2,2,red-c,1,0.5\n",
-    "c_object.csv": "code,number,name,frequency,coverage\n1,3,sky,1,0.5\n2,4,car,1,0.5\n",
+    "c_color.csv": "code,number,name,frequency,coverage\n1,1,black-c,1,1.0\n2,2,red-c,1,1.0\n",
+    "c_object.csv": "code,number,name,frequency,coverage\n1,3,sky,1,1.0\n2,4,car,1,1.0\n",
     "c_scene.csv": "code,number,name,frequency,coverage\n"
     "1,5,street-s,1,1.0\n2,6,beach-s,1,1.0\n",
     "index.csv": "image,split,ih,iw,sh,sw,color,object,scene\n"

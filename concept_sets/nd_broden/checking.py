@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from pathlib import Path
 from nd_broden.checks.findings import finding_of
 from nd_broden.checks.identities import table_identities
 from nd_broden.checks.index_identities import index_identities, published_figures
-from nd_broden.checks.index_values import IndexValues
+from nd_broden.checks.index_values import IndexValues, normal
 from nd_broden.checks.picture_checks import LineResult, PictureChecker
 from nd_broden.checks.table_values import TableValues
 from nd_broden.folders import find_folder
@@ -240,5 +239,5 @@ def _named_paths(values: IndexValues) -> set[str]:
     named: set[str] = set()
     for line in values.lines:
         paths = (line.row.image, *line.row.planes)
-        named.update(posixpath.normpath(path) for path in paths)
+        named.update(map(normal, paths))
     return named

@@ -14,7 +14,7 @@ from nd_broden.tables import (
     refuse,
     split_cell,
 )
-from nd_plugin import ConceptSetInvalid, NamedFiles, TableReport
+from nd_plugin import ConceptSetInvalid, NamedFiles, TableLine, TableReport
 
 Size = tuple[int, int]  # height, width
 MASK_COLUMNS = ("sh", "sw")
@@ -61,23 +61,35 @@ class IndexReader:
         default_factory=dict
     )
 
-    def rows(self, path: Path) -> Iterator[tuple[str, dict[str, str], Row]]:
-        """Yield each line, with its position, and its row."""
+    def rows(self, path: Path) -> Iterator[tuple[str, Row]]:
+        """Yield each line's position and its row."""
+        for position, line in self.lines(path):
+            planes: list[str] = []
+            numbers: list[int] = []
+            for category in self.categories:
+                cell = line[category]
+                if cell:
+                    self.read_cell(cell, (category, position), planes, numbers)
+            yield position, self.row_of(line, position, planes, numbers)
+
+    def lines(self, path: Path) -> Iterator[TableLine]:
+        """Yield the lines that name an image."""
         columns = ["image", *self.categories]
         for position, line in read_table(path, columns, self.report):
             if line["image"]:
-                yield position, line, self._row(line, position)
+                yield position, line
             else:
                 message = f"{position}: the column 'image' is empty"
                 self.report("empty-image", position, message)
 
-    def _row(self, line: Mapping[str, str], position: str) -> Row:
-        planes: list[str] = []
-        numbers: list[int] = []
-        for category in self.categories:
-            cell = line[category]
-            if cell:
-                self.read_cell(cell, (category, position), planes, numbers)
+    def row_of(
+        self,
+        line: Mapping[str, str],
+        position: str,
+        planes: Sequence[str],
+        numbers: Sequence[int],
+    ) -> Row:
+        """Return the row of a line, of whose categories `read_cell` has read the cells."""
         label_numbers = tuple(numbers)
         return Row(
             line["image"],
@@ -147,7 +159,7 @@ def read_index(
     """
     reader = IndexReader(categories)
     rows = []
-    for position, _, row in reader.rows(path):
+    for position, row in reader.rows(path):
         files.check(row.image, position)
         for plane in row.planes:
             files.check(plane, position)

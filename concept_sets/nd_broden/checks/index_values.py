@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from nd_broden.index import IndexReader, Row
 from nd_plugin import TableReport
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class IndexLine:
     """Line of an index: its row, and what each category has of it."""
 
@@ -42,18 +42,8 @@ class IndexValues:
         """Read an index file; lines that cannot be read are reported and left out."""
         values = cls(path)
         reader = IndexReader(categories, report)
-        # cells are read twice, and their faults reported once
-        cells = IndexReader(categories, _say_nothing)
-        for position, line, row in reader.rows(path):
-            planes = {}
-            numbers = {}
-            for category in categories:
-                if line[category]:
-                    entries: tuple[list[str], list[int]] = ([], [])
-                    cells.read_cell(line[category], (category, position), *entries)
-                    planes[category] = tuple(entries[0])
-                    numbers[category] = tuple(entries[1])
-            values.add(IndexLine(position, row, planes, numbers))
+        for position, line in reader.lines(path):
+            values.add(_index_line(reader, position, line))
         return values
 
     def add(self, line: IndexLine) -> None:
@@ -62,7 +52,8 @@ class IndexValues:
         self.source_counts[line.row.image.partition("/")[0]] += 1
         for category, numbers in line.numbers.items():
             labels = self.label_counts.setdefault(category, Counter())
-            labels.update(set(numbers))
+            if numbers:
+                labels.update(set(numbers))
             has_mask = bool(line.planes[category])
             self.mask_counts[category] += has_mask
             self.entry_counts[category] += has_mask or any(numbers)
@@ -72,7 +63,7 @@ class IndexValues:
         first_positions: dict[str, str] = {}
         repeated = []
         for line in self.lines:
-            name = posixpath.normpath(line.row.image)
+            name = normal(line.row.image)
             first = first_positions.setdefault(name, line.position)
             if first != line.position:
                 repeated.append((line, first))
@@ -84,11 +75,34 @@ class IndexValues:
         repeated = []
         for line in self.lines:
             for mask in dict.fromkeys(line.row.planes):
-                first = first_lines.setdefault(posixpath.normpath(mask), line)
+                first = first_lines.setdefault(normal(mask), line)
                 if first.row.image != line.row.image:
                     repeated.append((line, mask, first.position))
         return repeated
 
 
-def _say_nothing(rule: str, position: str, message: str) -> None:
-    """Report nothing."""
+def normal(name: str) -> str:
+    """Return a path without ``.``, ``..`` and double slashes; a plain one as it is."""
+    is_plain = "//" not in name and "./" not in name
+    return name if is_plain else posixpath.normpath(name)
+
+
+def _index_line(
+    reader: IndexReader, position: str, line: Mapping[str, str]
+) -> IndexLine:
+    planes: dict[str, tuple[str, ...]] = {}
+    numbers: dict[str, tuple[int, ...]] = {}
+    row_planes: list[str] = []
+    row_numbers: list[int] = []
+    for category in reader.categories:
+        cell = line[category]
+        if cell:
+            cell_planes: list[str] = []
+            cell_numbers: list[int] = []
+            reader.read_cell(cell, (category, position), cell_planes, cell_numbers)
+            planes[category] = tuple(cell_planes)
+            numbers[category] = tuple(cell_numbers)
+            row_planes += cell_planes
+            row_numbers += cell_numbers
+    row = reader.row_of(line, position, row_planes, row_numbers)
+    return IndexLine(position, row, planes, numbers)
