@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nd_plugin.borders.json_values import parse_json as parse_json
+    from nd_plugin.borders.json_values import read_value as read_value
     from nd_plugin.captum_api.concepts import (
         concepts_from_captum as concepts_from_captum,
     )
@@ -25,8 +26,15 @@ if TYPE_CHECKING:
     from nd_plugin.comparison.layer_comparison import (
         compare_dissections as compare_dissections,
     )
+    from nd_plugin.concepts.datasets.dataset_concepts import (
+        concepts_from_dataset as concepts_from_dataset,
+    )
+    from nd_plugin.concepts.datasets.value_names import (
+        read_value_names as read_value_names,
+    )
     from nd_plugin.concepts.sources.folders import check_layout as check_layout
     from nd_plugin.concepts.sources.folders import existing_root as existing_root
+    from nd_plugin.concepts.sources.folders import inner_root as inner_root
     from nd_plugin.concepts.sources.labelled_files import (
         LabelledFiles as LabelledFiles,
     )
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
         load_matlab_fields as load_matlab_fields,
     )
     from nd_plugin.concepts.sources.plane_stack import PlaneStack as PlaneStack
+    from nd_plugin.concepts.sources.set_texts import set_text as set_text
     from nd_plugin.concepts.sources.splits import read_splits as read_splits
     from nd_plugin.concepts.sources.text_lines import read_bytes as read_bytes
     from nd_plugin.concepts.sources.text_lines import read_lines as read_lines
@@ -124,6 +133,9 @@ if TYPE_CHECKING:
     from nd_plugin.pictures.masks import check_mask_format as check_mask_format
     from nd_plugin.pictures.masks import read_mask as read_mask
     from nd_plugin.pictures.opening import open_picture as open_picture
+    from nd_plugin.pictures.pixel_limit import (
+        check_pixel_count as check_pixel_count,
+    )
     from nd_plugin.pictures.png_checksums import (
         checked_checksums as checked_checksums,
     )
@@ -165,17 +177,23 @@ if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection as Dissection
     from nd_plugin.results.top_pictures import TopPictures as TopPictures
     from nd_plugin.storage.names import expanded_home as expanded_home
+    from nd_plugin.user_code import UserCode as UserCode
+    from nd_plugin.user_code import look_in_working_folder as look_in_working_folder
+    from nd_plugin.user_code import own_arguments as own_arguments
 
 _HOMES = {
-    "borders.json_values": ["parse_json"],
+    "borders.json_values": ["parse_json", "read_value"],
     "captum_api.concepts": ["concepts_from_captum", "concepts_to_captum"],
     "captum_api.layer_dissection": ["LayerDissection"],
     "captum_api.model_in_bases": ["in_bases"],
     "comparison.layer_comparison": ["LayerComparison", "compare_dissections"],
+    "concepts.datasets.dataset_concepts": ["concepts_from_dataset"],
+    "concepts.datasets.value_names": ["read_value_names"],
     "concepts.sources.folders": ["check_layout", "existing_root", "inner_root"],
     "concepts.sources.labelled_files": ["LabelledFiles", "LabelledImage"],
     "concepts.sources.matlab": ["load_matlab", "load_matlab_fields"],
     "concepts.sources.plane_stack": ["PlaneStack"],
+    "concepts.sources.set_texts": ["set_text"],
     "concepts.sources.splits": ["read_splits"],
     "concepts.sources.text_lines": ["read_bytes", "read_lines", "read_text"],
     "concepts.sources.value_tables": ["ValueTable", "look_up", "unlisted_remarks"],
@@ -251,6 +269,7 @@ _HOMES = {
     "pictures.folder_listing": ["FolderListing", "list_files"],
     "pictures.masks": ["check_aspect", "check_mask_format", "read_mask"],
     "pictures.opening": ["open_picture"],
+    "pictures.pixel_limit": ["check_pixel_count"],
     "pictures.png_checksums": ["checked_checksums"],
     "pictures.relative_names": ["NamedFiles", "check_relative"],
     "pictures.stored_integers": ["strips_of"],
@@ -281,6 +300,7 @@ _HOMES = {
     "results.dissection": ["Dissection"],
     "results.top_pictures": ["TopPictures"],
     "storage.names": ["expanded_home"],
+    "user_code": ["UserCode", "look_in_working_folder", "own_arguments"],
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

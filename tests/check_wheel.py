@@ -27,6 +27,11 @@ PACKAGES = {
     "nd_dtd": REPOSITORY / "concept_sets" / "nd_dtd",
     "nd_opensurfaces": REPOSITORY / "concept_sets" / "nd_opensurfaces",
     "nd_pascal": REPOSITORY / "concept_sets" / "nd_pascal",
+    "nd_cityscapes": REPOSITORY / "concept_sets" / "nd_cityscapes",
+    "nd_coco": REPOSITORY / "concept_sets" / "nd_coco",
+    "nd_dataset": REPOSITORY / "concept_sets" / "nd_dataset",
+    "nd_folders": REPOSITORY / "concept_sets" / "nd_folders",
+    "nd_huggingface": REPOSITORY / "concept_sets" / "nd_huggingface",
 }
 PACKAGERS_FILES = {
     "LICENSE",
@@ -51,7 +56,13 @@ def main(folder: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", f"{wheel}[demo]", "pytest")
     elsewhere = folder / "elsewhere"
     shutil.copytree(TESTS / "contract", elsewhere / "contract")
-    helpers = ("networks.py", "onnx_files.py", "made_sources_a.py", "png_writer.py")
+    helpers = (
+        "made_sources_a.py",
+        "made_sources_b.py",
+        "networks.py",
+        "onnx_files.py",
+        "png_writer.py",
+    )
     for name in ("conftest.py", *helpers):
         shutil.copy(TESTS / name, elsewhere)
     data = os.environ.get("ND_DATA", str(REPOSITORY.parent / "shared" / "data"))

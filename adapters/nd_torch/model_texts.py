@@ -10,19 +10,22 @@ from typing import Any
 
 from torch import nn
 
-from nd_plugin import ModelNotFound, Preprocess, SpecText, nearest
+from nd_plugin import (
+    ModelNotFound,
+    Preprocess,
+    SpecText,
+    UserCode,
+    look_in_working_folder,
+    nearest,
+    own_arguments,
+)
 from nd_torch.exported import as_module
 from nd_torch.preprocessing import preprocess_of, preprocess_of_torchvision
 from nd_torch.structure import complete_text
-from nd_torch.user_code import (
-    create_model,
-    import_module,
-    look_in_working_folder,
-    own_arguments,
-    shadow_hint,
-)
 from nd_torch.weight_files.loading import load_weights
 
+# each is compiled for, or depends on, one build of torch
+TORCH_LIBRARIES = ("torchvision", "timm")
 LITERALS = {"true": "True", "false": "False", "none": "None"}
 
 
@@ -65,9 +68,9 @@ def _parse_value(text: str) -> Any:
 def _load_torchvision(
     spec: SpecText, options: dict[str, Any], *, pretrained: bool
 ) -> LoadedModel:
-    model_text = _text_of(spec)
+    code = _code_of(spec)
     name = spec.argument
-    models = import_module("torchvision", model_text).models
+    models = code.import_module("torchvision").models
     if name not in models.list_models():
         hint = _suggestions(name, models.list_models())
         raise ModelNotFound(f"torchvision has no model {name!r}{hint}")
@@ -81,9 +84,7 @@ def _load_torchvision(
             raise ModelNotFound(
                 f"torchvision has no weights {weights_name!r} for {name}; it has {choices}, or none"
             )
-    module = create_model(
-        model_text, models.get_model, name, weights=weights, **options
-    )
+    module = code.call(models.get_model, name, weights=weights, **options)
     return LoadedModel(
         module,
         preprocess_of_torchvision(weights or all_weights.DEFAULT, name),
@@ -94,17 +95,15 @@ def _load_torchvision(
 def _load_timm(
     spec: SpecText, options: dict[str, Any], *, pretrained: bool
 ) -> LoadedModel:
-    model_text = _text_of(spec)
+    code = _code_of(spec)
     name = spec.argument
-    timm = import_module("timm", model_text)
+    timm = code.import_module("timm")
     pretrained = bool(options.pop("pretrained", pretrained))
     if not timm.is_model(name):
         raise ModelNotFound(
             f"timm has no model {name!r}{_suggestions(name, timm.list_models())}"
         )
-    module = create_model(
-        model_text, timm.create_model, name, pretrained=pretrained, **options
-    )
+    module = code.call(timm.create_model, name, pretrained=pretrained, **options)
     return LoadedModel(
         module, preprocess_of(module), text=complete_text(spec, options)
     )
@@ -115,35 +114,23 @@ def _load_from_factory(
 ) -> LoadedModel:
     """Load from a module of the user's: a factory of models, or a model."""
     look_in_working_folder()
-    model_text = _text_of(spec)
+    code = _code_of(spec)
     with own_arguments(spec.name):
-        factory = as_module(_find_factory(spec))
+        factory = as_module(code.find(spec.name, spec.argument))
         module = factory
         if not isinstance(factory, nn.Module):
-            module = as_module(create_model(model_text, factory, **options))
+            module = as_module(code.call(factory, **options))
     if not isinstance(module, nn.Module):
         raise ModelNotFound(
-            f"{model_text!r} returned a {type(module).__name__}, not an nn.Module"
+            f"{code.text!r} returned a {type(module).__name__}, not an nn.Module"
         )
     text = complete_text(spec, options, factory)
     return LoadedModel(module, preprocess_of(module), text=text)
 
 
-def _find_factory(spec: SpecText) -> Any:
-    """Import the module of a text, and return what the text names in it."""
-    factory = import_module(spec.name, _text_of(spec))
-    for attribute in spec.argument.split("."):
-        if not hasattr(factory, attribute):
-            hint = _suggestions(attribute, dir(factory))
-            raise ModelNotFound(
-                f"{spec.name} has no {spec.argument!r}{hint}{shadow_hint(spec.name)}"
-            )
-        factory = getattr(factory, attribute)
-    return factory
-
-
-def _text_of(spec: SpecText) -> str:
-    return f"{spec.name}:{spec.argument}"
+def _code_of(spec: SpecText) -> UserCode:
+    text = f"{spec.name}:{spec.argument}"
+    return UserCode(text, "model", ModelNotFound, TORCH_LIBRARIES)
 
 
 def _suggestions(name: str, names: Iterable[str]) -> str:

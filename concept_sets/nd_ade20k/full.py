@@ -105,6 +105,7 @@ class FullAde(LabelledFiles):
                 *files.names.notes,
                 *notes,
             ],
+            follows_links=True,
         )
 
     def annotation(self, index: int) -> Annotation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from nd_plugin.pictures.conversion import (
     has_more_frames,
     orientation_of,
 )
-from nd_plugin.pictures.opening import open_picture
+from nd_plugin.pictures.opening import PictureSource, open_picture
 
 TURNING_ORIENTATIONS = (5, 6, 7, 8)  # by 90 or 270 degrees
 # which Pillow decodes without turning
@@ -54,12 +55,12 @@ class PictureSize(NamedTuple):
     stored: tuple[int, int]
 
 
-def read_picture(path: Path) -> Image.Image:
+def read_picture(source: PictureSource) -> Image.Image:
     """Decode a picture as it is stored; the host turns it upright and converts it.
 
     What cannot be found out from the decoded picture is in its ``info["nd_plugin.remarks"]``.
     """
-    with open_picture(path) as image:
+    with open_picture(source) as image:
         remarks = []
         has_wide_colours = _has_wide_colours(image)
         if has_more_frames(image):
@@ -91,7 +92,9 @@ def _is_dark(image: Image.Image) -> bool:
     return bool(colours.max() <= DARK_UPPER_BYTE)
 
 
-def measure_picture(path: Path, decoded: Image.Image | None = None) -> PictureSize:
+def measure_picture(
+    source: PictureSource, decoded: Image.Image | None = None
+) -> PictureSize:
     """Read a picture's size, upright and as stored, without decoding it.
 
     ``decoded``: the picture as `read_picture` has returned it; its file is then read again only for
@@ -100,7 +103,7 @@ def measure_picture(path: Path, decoded: Image.Image | None = None) -> PictureSi
     if decoded is not None and decoded.format in FORMATS_AS_STORED:
         is_turned = orientation_of(decoded) in TURNING_ORIENTATIONS
         return _picture_size((decoded.height, decoded.width), is_turned)
-    with open_picture(path) as image:
+    with open_picture(source) as image:
         stored = (image.height, image.width)
         if image.format == "TIFF":
             # Pillow's size is upright in some versions, but not in all
@@ -125,6 +128,10 @@ def _may_be_turned(image: Image.Image) -> bool:
 
 
 def _content(image: Image.Image) -> bytes:
+    """Return the content of the file of a picture that is not loaded yet."""
+    file = getattr(image, "fp", None)
+    if isinstance(file, BytesIO):
+        return file.getvalue()
     return Path(image.filename).read_bytes()  # type: ignore[attr-defined]
 
 

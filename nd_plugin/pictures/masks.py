@@ -14,7 +14,7 @@ from PIL import Image
 from nd_plugin.errors import ConceptSetInvalid, NDError
 from nd_plugin.pictures.conversion import orientation_of
 from nd_plugin.pictures.files import lossy_format
-from nd_plugin.pictures.opening import open_picture
+from nd_plugin.pictures.opening import PictureSource, open_picture
 from nd_plugin.pictures.pixel_limit import reason_of
 from nd_plugin.pictures.png_checksums import (
     DamagedPicture,
@@ -28,7 +28,9 @@ class UnfitMask(ValueError):
     """Mask that can be read, but whose pixels are not the label numbers of its image."""
 
 
-def read_mask(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]:
+def read_mask(
+    source: PictureSource, what: str
+) -> tuple[str, npt.NDArray[np.integer[Any]]]:
     """Read the mode and the stored integers of an image file, in their smallest type.
 
     Raises ValueError that names the file as ``what``, for one that is unreadable, whose content is
@@ -37,8 +39,8 @@ def read_mask(path: Path, what: str) -> tuple[str, npt.NDArray[np.integer[Any]]]
     """
     try:
         if checksums_are_checked():
-            check_png_checksums(path, what)
-        with open_picture(path) as image:
+            check_png_checksums(source, what)
+        with open_picture(source) as image:
             # before anything decodes the image, which forgets them
             tiles = tuple(image.tile)  # type: ignore[attr-defined]
             lossy = lossy_format(image)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
 from nd_plugin.pictures.pixel_limit import pixel_limit
 
+# a file, or the content of one that lies in a table or an archive
+PictureSource = Path | bytes
 # PostScript is a program: Pillow has Ghostscript run it, which may never end
 PROGRAM_FORMATS = ("EPS",)
 KINDS = (
@@ -44,17 +47,20 @@ def check_regular(path: Path) -> None:
 
 
 @contextmanager
-def open_picture(path: Path) -> Iterator[Image.Image]:
-    """Open a picture file, not decoded yet.
+def open_picture(source: PictureSource) -> Iterator[Image.Image]:
+    """Open a picture file, or the content of one, not decoded yet.
 
     Raises OSError for what is no regular file or no picture, ValueError for a format that is a
     program and for more pixels than the limit, RunFailed where memory does not suffice, and what
     Pillow raises for a damaged header.
     """
-    check_regular(path)
-    with pixel_limit(None), Image.open(path) as image:
+    if isinstance(source, Path):
+        check_regular(source)
+    file = BytesIO(source) if isinstance(source, bytes) else source
+    with pixel_limit(None), Image.open(file) as image:
         if image.format in PROGRAM_FORMATS:
+            name = source if isinstance(source, Path) else "the picture"
             raise ValueError(
-                f"{path} is PostScript, a program, which is not run; convert it to PNG"
+                f"{name} is PostScript, a program, which is not run; convert it to PNG"
             )
         yield image

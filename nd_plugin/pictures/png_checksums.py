@@ -10,10 +10,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
+from io import BytesIO
 from typing import BinaryIO
 
-from nd_plugin.pictures.opening import check_regular
+from nd_plugin.pictures.opening import PictureSource, check_regular
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 8  # of a chunk: length and name
@@ -51,19 +51,25 @@ def checksums_are_checked() -> bool:
     return _is_checked.get()
 
 
-def check_png_checksums(path: Path, what: str) -> None:
+def check_png_checksums(source: PictureSource, what: str) -> None:
     """Check all chunks of a PNG file; a file of another format passes.
 
     Raises DamagedPicture, naming the file as ``what``, for a checksum that does not fit its chunk,
     and for a file that ends before its last one. Bytes behind that are no part of the picture.
     """
-    check_regular(path)
-    with path.open("rb") as file:
+    with _opened(source) as file:
         if file.read(len(SIGNATURE)) != SIGNATURE:
             return
         name = b""
         while name != LAST_CHUNK:
             name = _check_chunk(file, what)
+
+
+def _opened(source: PictureSource) -> BinaryIO:
+    if isinstance(source, bytes):
+        return BytesIO(source)
+    check_regular(source)
+    return source.open("rb")
 
 
 def _check_chunk(file: BinaryIO, what: str) -> bytes:

@@ -85,13 +85,16 @@ def complete_model(incomplete: str) -> list[str]:
 
 def complete_concepts(incomplete: str) -> list[str]:
     """Complete the name of a concept set, and the folder behind it."""
-    name, colon, folder = incomplete.partition(":")
+    scheme, colon, folder = incomplete.partition(":")
     if colon:
-        return [f"{name}:{path}" for path in _paths(folder)]
+        return [f"{scheme}:{path}" for path in _paths(folder)]
     texts: list[str] = []
     for offer in host().specs(ConceptSetSpec):
-        takes_folder = any("ROOT" in form for form in offer.spec.accepts)
-        texts.append(f"{offer.spec.name}:" if takes_folder else offer.spec.name)
+        name = offer.spec.name
+        takes_argument = any(
+            form.startswith(f"{name}:") for form in offer.spec.accepts
+        )
+        texts.append(f"{name}:" if takes_argument else name)
     return texts
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import made_sources_a
+import made_sources_b
 import networks
 import onnx_files
 import pytest
@@ -41,7 +42,7 @@ def test_sets_on_disk(real_data: Path, text: str) -> None:
     check_concept_set(open_concepts(text.format(real_data)), images=8)
 
 
-SOURCES = {
+OF_BRODEN = {
     "ade20k, 2016": made_sources_a.write_ade20k_2016,
     "ade20k, 2021": made_sources_a.write_ade20k_2021,
     "ade20k, scene parsing": made_sources_a.write_scene_parsing,
@@ -53,9 +54,34 @@ SOURCES = {
 }
 
 
-@pytest.mark.parametrize("case", SOURCES)
-def test_sources(case: str, tmp_path: Path) -> None:
-    check_concept_set(open_concepts(SOURCES[case](tmp_path)), images=8)
+@pytest.mark.parametrize("case", OF_BRODEN)
+def test_sources_of_broden(case: str, tmp_path: Path) -> None:
+    check_concept_set(open_concepts(OF_BRODEN[case](tmp_path)), images=8)
+
+
+NEEDS = {  # library that a source needs, and the extra that installs it
+    "write_coco_instances": ("pycocotools", "coco"),
+    "write_huggingface": ("datasets", "huggingface"),
+}
+
+
+@pytest.mark.parametrize(
+    "writer",
+    [
+        "write_cityscapes",
+        "write_coco_instances",
+        "write_coco_panoptic",
+        "write_dataset",
+        "write_folders",
+        "write_huggingface",
+    ],
+)
+def test_sources_in_their_true_layout(tmp_path: Path, writer: str) -> None:
+    if writer in NEEDS:
+        library, extra = NEEDS[writer]
+        pytest.importorskip(library, reason=f"pip install 'nd_plugin[{extra}]'")
+    text = getattr(made_sources_b, writer)(tmp_path / "set")
+    check_concept_set(open_concepts(text))
 
 
 Size = tuple[int, int]

@@ -38,7 +38,8 @@ class LabelledFiles(ABC):
     """Concept set of image files; a subclass reads their annotations.
 
     Images are below ``image_folder``, their labels below ``root``; neither paths nor links lead out
-    of them. ``identity`` comes without its fingerprint, which is of ``tables`` and of the names,
+    of them. ``follows_links`` allows links to anywhere, for paths that were listed and not named by
+    a table. ``identity`` comes without its fingerprint, which is of ``tables`` and of the names,
     labels and sizes of all files.
     """
 
@@ -54,6 +55,7 @@ class LabelledFiles(ABC):
         image_folder: Path | None = None,
         tables: Sequence[Path] = (),
         notes: Sequence[str] = (),
+        follows_links: bool = False,
     ) -> None:
         self.root = root
         self.concepts = vocabulary.concepts
@@ -64,8 +66,10 @@ class LabelledFiles(ABC):
         self._tables = tuple(tables)
         folder = image_folder or root
         is_inside = folder.is_relative_to(root)
-        self.image_files = NamedFiles(root if is_inside else folder, folder)
-        self.label_files = NamedFiles(root, root)
+        self.image_files = NamedFiles(
+            root if is_inside else folder, folder, follows_links
+        )
+        self.label_files = NamedFiles(root, root, follows_links)
         if not images:
             raise ConceptSetInvalid(f"{identity.source} has no images in {folder}")
         for image in images:

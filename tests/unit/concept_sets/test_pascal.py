@@ -118,6 +118,17 @@ class TestSegmentation:
         with pytest.raises(ConceptSetInvalid, match=r"val\.txt, line 1.*of train"):
             open_concepts(text)
 
+    def test_folders_that_are_links_to_elsewhere(self, tmp_path: Path) -> None:
+        """As of images on a disk of their own: what is read is listed, and not named by a table."""
+        made.write_voc(tmp_path / "disk")
+        kit = tmp_path / "disk/VOCdevkit/VOC2012"
+        for name in ("JPEGImages", "SegmentationClass", "ImageSets"):
+            (tmp_path / "here").mkdir(exist_ok=True)
+            (tmp_path / "here" / name).symlink_to(kit / name)
+        concepts = opened(f"voc:{tmp_path / 'here'}")
+        assert concepts.image(0).size == (32, 24)
+        assert concepts.annotation(0).planes[0].any() and concepts.split(2) == "val"
+
     def test_values_that_are_no_class(self, tmp_path: Path) -> None:
         text = made.write_voc(tmp_path)
         path = tmp_path / "VOCdevkit/VOC2012/SegmentationClass/2007_000032.png"
