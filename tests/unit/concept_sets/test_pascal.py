@@ -100,6 +100,13 @@ class TestSegmentation:
         with pytest.raises(ConceptSetInvalid, match="is outside"):
             open_concepts(f"voc:{folder}?masks=../secret")
 
+    def test_no_lists_of_splits(self, tmp_path: Path) -> None:
+        text = made.write_voc(tmp_path)
+        shutil.rmtree(tmp_path / "VOCdevkit/VOC2012/ImageSets")
+        concepts = opened(text)
+        assert concepts.split(0) == ""
+        assert concepts.notes[-1].startswith("no lists of splits are there")
+
     def test_masks_without_images_and_images_in_two_splits(
         self, tmp_path: Path
     ) -> None:

@@ -387,7 +387,8 @@ class TestSplits:
             f"no test.txt in {tmp_path}: no image is of test",
             "1 of 3 images are in no list of a split, for example d",
         ]
-        assert read_splits({}, ["a"]) == ({}, [])
+        note = "no lists of splits are there: images are of none"
+        assert read_splits({}, ["a"]) == ({}, [note])
         (tmp_path / "val.txt").write_text("a\n")
         with pytest.raises(ConceptSetInvalid, match=r"val\.txt, line 1: 'a' is in"):
             read_splits(lists, ["a"])
