@@ -46,6 +46,8 @@ CATEGORIES = ("object", "part", "scene")
 SPLITS = {"training": "train", "validation": "val"}
 # folders of images without a scene
 NO_SCENE = ("misc", "outliers")
+# the part of a class's number that each value of red stands for
+OF_RED = np.arange(256, dtype=np.uint16) // 10 * 256
 MOST_LEVELS = 9  # of parts
 ENDING = ".jpg"  # of images
 
@@ -105,6 +107,7 @@ class FullAde(LabelledFiles):
                 *files.names.notes,
                 *notes,
             ],
+            follows_links=True,
         )
 
     def annotation(self, index: int) -> Annotation:
@@ -135,8 +138,7 @@ def class_numbers(
     pixels: npt.NDArray[np.integer[Any]],
 ) -> npt.NDArray[np.integer[Any]]:
     """Return the numbers of classes (row, column) in a mask's pixels (row, column, channel)."""
-    red = pixels[:, :, 0].astype(np.int32)
-    return red // 10 * 256 + pixels[:, :, 1]
+    return OF_RED.take(pixels[:, :, 0]) + pixels[:, :, 1]
 
 
 def _listing(root: Path) -> FolderListing:

@@ -59,6 +59,7 @@ class SceneParsing(LabelledFiles):
                 path for path in (root / OBJECTS, root / SCENES) if path.exists()
             ],
             notes=notes,
+            follows_links=True,
         )
         for image in images[:1]:
             path = image.label_files[0]

@@ -26,6 +26,7 @@ from nd_plugin import (
     list_files,
     read_lines,
     read_splits,
+    set_text,
 )
 
 VERSION = "1"
@@ -65,15 +66,16 @@ class Textures(LabelledFiles):
             plane_values = tuple(values[name] for name in textures[path])
             split = splits.get(path, "")
             images.append(LabelledImage(path, (), plane_values, split))
-        option = "" if number == 1 else f"?partition={number}"
+        options = {"partition": "" if number == 1 else str(number)}
         super().__init__(
             folder,
-            Identity("dtd", f"dtd:{root}{option}", VERSION, ""),
+            Identity("dtd", set_text("dtd", root, options), VERSION, ""),
             vocabulary,
             images,
             image_folder=folder / "images",
             tables=[path for path in tables if path.exists()],
             notes=[*notes, *notes_on_splits],
+            follows_links=True,
         )
 
     def annotation(self, index: int) -> Annotation:

@@ -86,6 +86,7 @@ class Surfaces(LabelledFiles):
             image_folder=folder / "photos",
             tables=[folder / name for name in (PHOTOS, MATERIALS, OBJECTS)],
             notes=notes,
+            follows_links=True,
         )
 
     def annotation(self, index: int) -> Annotation:

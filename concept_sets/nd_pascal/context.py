@@ -22,7 +22,6 @@ from nd_pascal.folders import (
     IMAGES,
     find_annotations,
     find_images,
-    set_options,
     split_lists,
     stems,
     with_images,
@@ -42,6 +41,7 @@ from nd_plugin import (
     load_matlab,
     read_lines,
     read_splits,
+    set_text,
     unlisted_remarks,
 )
 
@@ -102,8 +102,8 @@ class Context(LabelledFiles):
             )
             for name in names
         ]
-        options = set_options(voc=voc, labels="" if labels == ALL else labels)
-        source = f"pascal_context:{root}{options}"
+        options = {"voc": voc, "labels": "" if labels == ALL else labels}
+        source = set_text("pascal_context", root, options)
         super().__init__(
             folder,
             Identity("pascal_context", source, VERSION, ""),
@@ -112,6 +112,7 @@ class Context(LabelledFiles):
             image_folder=image_folder,
             tables=[folder / below / table, *_existing(lists)],
             notes=[*notes, *notes_on_images, *notes_on_splits],
+            follows_links=True,
         )
 
     def annotation(self, index: int) -> Annotation:

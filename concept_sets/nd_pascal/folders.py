@@ -128,9 +128,3 @@ def with_images(
     )
     present = [name for name in names if f"{name}.jpg" in there]
     return present, [note] if absent else []
-
-
-def set_options(**options: str) -> str:
-    """Return the options of a set's text, without those that are empty."""
-    texts = [f"{name}={value}" for name, value in options.items() if value]
-    return f"?{'&'.join(texts)}" if texts else ""

@@ -20,7 +20,6 @@ from nd_pascal.folders import (
     IMAGES,
     find_annotations,
     find_images,
-    set_options,
     split_lists,
     stems,
     with_images,
@@ -37,6 +36,7 @@ from nd_plugin import (
     existing_root,
     load_matlab,
     read_splits,
+    set_text,
 )
 
 VERSION = "1"
@@ -87,7 +87,7 @@ class Parts(LabelledFiles):
             )
             for name in names
         ]
-        source = f"pascal_part:{root}{set_options(voc=voc)}"
+        source = set_text("pascal_part", root, {"voc": voc})
         super().__init__(
             folder,
             Identity("pascal_part", source, VERSION, ""),
@@ -96,6 +96,7 @@ class Parts(LabelledFiles):
             image_folder=image_folder,
             tables=[path for path in lists.values() if path.exists()],
             notes=[*notes, *notes_on_images, *notes_on_splits],
+            follows_links=True,
         )
 
     def annotation(self, index: int) -> Annotation:

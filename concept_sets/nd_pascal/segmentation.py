@@ -14,7 +14,6 @@ from nd_pascal.folders import (
     IMAGES,
     VOC_LAYOUT,
     find_voc,
-    set_options,
     split_lists,
     stems,
     with_images,
@@ -30,6 +29,7 @@ from nd_plugin import (
     check_relative,
     existing_root,
     read_splits,
+    set_text,
     unlisted_remarks,
 )
 
@@ -66,15 +66,16 @@ class Segmentation(LabelledFiles):
             )
             for name in names
         ]
-        options = set_options(year=year, masks="" if masks == MASKS else masks)
+        options = {"year": year, "masks": "" if masks == MASKS else masks}
         super().__init__(
             folder,
-            Identity("voc", f"voc:{root}{options}", VERSION, ""),
+            Identity("voc", set_text("voc", root, options), VERSION, ""),
             vocabulary,
             images,
             image_folder=folder / IMAGES,
             tables=[path for path in lists.values() if path.exists()],
             notes=[*notes, *notes_on_images, *notes_on_splits],
+            follows_links=True,
         )
         path = images[0].label_files[0]
         check_mask_format(self.label_files.path(path), f"the mask {path}")

@@ -43,7 +43,7 @@ def test_sets_on_disk(real_data: Path, text: str) -> None:
     check_concept_set(open_concepts(text.format(real_data)), images=8)
 
 
-SOURCES = {
+OF_BRODEN = {
     "ade20k, 2016": made_sources_a.write_ade20k_2016,
     "ade20k, 2021": made_sources_a.write_ade20k_2021,
     "ade20k, scene parsing": made_sources_a.write_scene_parsing,
@@ -55,9 +55,9 @@ SOURCES = {
 }
 
 
-@pytest.mark.parametrize("case", SOURCES)
-def test_sources(case: str, tmp_path: Path) -> None:
-    check_concept_set(open_concepts(SOURCES[case](tmp_path)), images=8)
+@pytest.mark.parametrize("case", OF_BRODEN)
+def test_sources_of_broden(case: str, tmp_path: Path) -> None:
+    check_concept_set(open_concepts(OF_BRODEN[case](tmp_path)), images=8)
 
 
 NEEDS = {  # library that a source needs, and the extra that installs it

@@ -17,6 +17,8 @@ def read_splits(
     ``lists`` are files by split, whose lines begin with an image as ``images`` has it. A file may
     be absent. Raises ConceptSetInvalid for an image in two of them.
     """
+    if not lists:
+        return {}, ["no lists of splits are there: images are of none"]
     splits: dict[str, str] = {}
     notes = []
     for split, path in lists.items():

@@ -100,6 +100,13 @@ class TestSegmentation:
         with pytest.raises(ConceptSetInvalid, match="is outside"):
             open_concepts(f"voc:{folder}?masks=../secret")
 
+    def test_no_lists_of_splits(self, tmp_path: Path) -> None:
+        text = made.write_voc(tmp_path)
+        shutil.rmtree(tmp_path / "VOCdevkit/VOC2012/ImageSets")
+        concepts = opened(text)
+        assert concepts.split(0) == ""
+        assert concepts.notes[-1].startswith("no lists of splits are there")
+
     def test_masks_without_images_and_images_in_two_splits(
         self, tmp_path: Path
     ) -> None:
@@ -117,6 +124,17 @@ class TestSegmentation:
         )
         with pytest.raises(ConceptSetInvalid, match=r"val\.txt, line 1.*of train"):
             open_concepts(text)
+
+    def test_folders_that_are_links_to_elsewhere(self, tmp_path: Path) -> None:
+        """As of images on a disk of their own: what is read is listed, and not named by a table."""
+        made.write_voc(tmp_path / "disk")
+        kit = tmp_path / "disk/VOCdevkit/VOC2012"
+        for name in ("JPEGImages", "SegmentationClass", "ImageSets"):
+            (tmp_path / "here").mkdir(exist_ok=True)
+            (tmp_path / "here" / name).symlink_to(kit / name)
+        concepts = opened(f"voc:{tmp_path / 'here'}")
+        assert concepts.image(0).size == (32, 24)
+        assert concepts.annotation(0).planes[0].any() and concepts.split(2) == "val"
 
     def test_values_that_are_no_class(self, tmp_path: Path) -> None:
         text = made.write_voc(tmp_path)
