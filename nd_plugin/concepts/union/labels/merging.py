@@ -7,8 +7,9 @@ Labels are merged in this order, each step from the most frequent label to the r
 3. a label with another whose name is a synonym of the first
 4. labels of which both have the same synonym
 
-Steps 3 and 4 leave out general synonyms. They never merge labels of one category that one source
-tells apart, directly or through others: a chain of synonyms ends where a source knows better.
+Steps 3 and 4 leave out general synonyms, and labels that no image carries; common synonyms count,
+too. They never merge labels of one category that one source tells apart, directly or through
+others: a chain of synonyms ends where a source knows better.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+from nd_plugin.concepts.union.labels.common_synonyms import common_synonyms
 from nd_plugin.concepts.union.labels.general_synonyms import is_general
 from nd_plugin.concepts.union.labels.merge_rules import MergeRules
 
@@ -36,6 +38,12 @@ class SourceLabel:
     synonyms: tuple[str, ...]
     images: int
     coverage: float  # images' worth of pixels
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Synonyms that merge the label with others: its source's, then common ones."""
+        common = common_synonyms(self.name)
+        return tuple(dict.fromkeys((*self.synonyms, *common)))
 
     @property
     def rank(self) -> tuple[int, float, str, str, str, str, int]:
@@ -122,10 +130,10 @@ class _Merger:
     def merge_synonyms(self) -> None:
         """Merge labels with those whose name is a synonym of theirs."""
         first_of_name: dict[str, int] = {}
-        for index, label in enumerate(self.labels):
+        for index, label in self._carried():
             first_of_name.setdefault(label.name, index)
-        for index, label in enumerate(self.labels):
-            for word in label.synonyms:
+        for index, label in self._carried():
+            for word in label.words:
                 named = first_of_name.get(word)
                 if named is not None:
                     self._try(
@@ -135,11 +143,19 @@ class _Merger:
     def merge_shared_synonyms(self) -> None:
         """Merge labels that have the same synonym."""
         first_of_word: dict[str, int] = {}
-        for index, label in enumerate(self.labels):
-            for word in label.synonyms:
+        for index, label in self._carried():
+            for word in label.words:
                 first = first_of_word.setdefault(word, index)
                 reason = f"{word!r} is a synonym of {self.labels[first]}, too"
                 self._try(first, index, word, reason)
+
+    def _carried(self) -> list[tuple[int, SourceLabel]]:
+        """Return the labels that an image carries, with their indices."""
+        return [
+            (index, label)
+            for index, label in enumerate(self.labels)
+            if label.images
+        ]
 
     def _try(self, first: int, second: int, word: str, reason: str) -> None:
         """Merge two labels by a synonym, or take note of why not."""
