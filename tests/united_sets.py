@@ -42,7 +42,7 @@ def write_masks_set(
 
     ``fewer``: concepts that only so many images carry. Returns the text that opens it.
     """
-    (root / "images").mkdir(parents=True)
+    (root / "images").mkdir(parents=True, exist_ok=True)
     lines = ["category,value,name"]
     for category, of_category in names.items():
         (root / "masks" / category).mkdir(parents=True)

@@ -18,10 +18,11 @@ import pytest
 from PIL import Image
 from united_sets import write_broden_set, write_masks_set
 
-from nd_plugin import open_concepts
+from nd_plugin import Concept, ConceptSet, open_concepts
 from nd_plugin.concepts.broden_layout.tables import Label
 from nd_plugin.concepts.colours.colour_table import ColourTable
 from nd_plugin.concepts.union.construction import build_union
+from nd_plugin.concepts.union.labels.label_names import normalise_category
 from nd_plugin.concepts.union.report import UnionReport
 from nd_plugin.concepts.union.settings import BuildRun, BuildSettings
 from nd_plugin.method.annotations import resize_plane
@@ -63,6 +64,23 @@ SOURCES: dict[str, Callable[[Path, Path], str]] = {
     "shapes": shapes,
     "creatures": creatures,
     "synonyms": synonyms,
+}
+
+
+def small_masks(folder: Path) -> str:
+    names = {"object": ["Left_Door", "wall"], "scene": ["living room"]}
+    return write_masks_set(folder, names, 3, {"wall": 1})
+
+
+def small_broden(folder: Path) -> str:
+    return write_broden_set(folder, [Label(7, "door", ("gate",))], "part", 2)
+
+
+# Small samples in the true layout of a source: each is a function that writes one into an empty
+# folder and returns its text. They are united without a limit of samples.
+SAMPLES: dict[str, Callable[[Path], str]] = {
+    "masks": small_masks,
+    "broden": small_broden,
 }
 
 
@@ -251,3 +269,66 @@ def test_the_report_names_every_label_of_every_source(united: United) -> None:
                 assert (name, concept.category, concept.name) in reported
     record = json.loads((united.folder / "union.json").read_text())
     assert len(record["concepts"]) == len(united.table("label.csv"))
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> United:
+    """Union of all small samples."""
+    folder = tmp_path_factory.mktemp("samples")
+    texts = {}
+    for name, write in SAMPLES.items():
+        (folder / name).mkdir()
+        texts[name] = write(folder / name)
+    sets = [(name, open_concepts(text)) for name, text in texts.items()]
+    settings = BuildSettings((64, 64), (32, 32), min_samples=1)
+    report = build_union(
+        folder / "union", sets, settings, BuildRun(), None, lambda *_: None
+    )
+    return United(folder / "union", texts, report)
+
+
+@pytest.mark.parametrize("source", SAMPLES)
+def test_images_of_small_samples_carry_the_same_concepts(
+    sampled: United, source: str
+) -> None:
+    """Names are those that the report says, category by category; at the masks' own size."""
+    concept_set = open_concepts(sampled.texts[source])
+    broden = open_concepts(f"broden:{sampled.folder}")
+    name_of = {
+        (member.category, member.label): concept.name
+        for concept in sampled.report.concepts
+        for member in concept.members
+        if member.source == source
+    }
+    carried_in_union = {
+        broden.name(index): names_in(broden, index) for index in range(len(broden))
+    }
+    of_source = {
+        name: names
+        for name, names in carried_in_union.items()
+        if name.startswith(f"{source}/")
+    }
+    expected = []
+    for index in range(len(concept_set)):
+        labels = {
+            (normalise_category(concept.category), concept.name)
+            for concept in concepts_in(concept_set, index)
+        }
+        names = {name_of[label] for label in labels if label in name_of}
+        if names:
+            expected.append(names)
+    assert sorted(map(sorted, of_source.values())) == sorted(map(sorted, expected))
+    assert expected
+
+
+def concepts_in(concept_set: ConceptSet, index: int) -> list[Concept]:
+    """Return the concepts that an image carries."""
+    annotation = concept_set.annotation(index)
+    values = {int(value) for value in annotation.labels}
+    for plane in annotation.planes:
+        values.update(np.unique(plane).tolist())
+    return [concept_set.concepts[value - 1] for value in sorted(values) if value]
+
+
+def names_in(concept_set: ConceptSet, index: int) -> set[str]:
+    return {concept.name for concept in concepts_in(concept_set, index)}

@@ -68,9 +68,9 @@ def _print_merged(merged: Sequence[ReportedLabel]) -> None:
     for concept in merged[:LISTED]:
         labels = [
             f"{member.source}/{member.category}/{member.label}"
-            for member in concept.members
+            for member in concept.carried
         ]
-        reasons = dict.fromkeys(member.reason for member in concept.members[1:])
+        reasons = dict.fromkeys(member.reason for member in concept.carried[1:])
         table.add_row(
             str(concept.number),
             Text(concept.name),

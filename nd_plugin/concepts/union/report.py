@@ -52,12 +52,18 @@ class ReportedLabel:
     @property
     def sources(self) -> list[str]:
         """Sources that the concept comes from."""
-        return list(dict.fromkeys(member.source for member in self.members))
+        return list(dict.fromkeys(member.source for member in self.carried))
+
+    @property
+    def carried(self) -> list[Member]:
+        """Labels that an image carries; all where there is none."""
+        carried = [member for member in self.members if member.images]
+        return carried or list(self.members)
 
     @property
     def is_merged(self) -> bool:
-        """Whether several labels became this one."""
-        return len(self.members) > 1
+        """Whether several labels that images carry became this one."""
+        return len(self.carried) > 1
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def union_markdown(report: UnionReport) -> str:
 def _member_table(labels: Sequence[ReportedLabel]) -> list[str]:
     rows = []
     for label in labels:
-        for member in label.members:
+        for member in label.carried:
             place = f"{member.source}/{member.category}/{member.label}"
             rows.append(
                 (label.number, label.name, place, member.images, member.reason)

@@ -7,15 +7,18 @@ Labels are merged in this order, each step from the most frequent label to the r
 3. a label with another whose name is a synonym of the first
 4. labels of which both have the same synonym
 
-Steps 3 and 4 leave out general synonyms. They never merge labels of one category that one source
-tells apart, directly or through others: a chain of synonyms ends where a source knows better.
+Steps 3 and 4 leave out general synonyms, and labels that no image carries; common synonyms count,
+too. They never merge labels of one category that one source tells apart, directly or through
+others: a chain of synonyms ends where a source knows better.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
+from nd_plugin.concepts.union.labels.common_synonyms import common_synonyms
 from nd_plugin.concepts.union.labels.general_synonyms import is_general
 from nd_plugin.concepts.union.labels.merge_rules import MergeRules
 
@@ -35,6 +38,12 @@ class SourceLabel:
     synonyms: tuple[str, ...]
     images: int
     coverage: float  # images' worth of pixels
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Synonyms that merge the label with others: its source's, then common ones."""
+        common = common_synonyms(self.name)
+        return tuple(dict.fromkeys((*self.synonyms, *common)))
 
     @property
     def rank(self) -> tuple[int, float, str, str, str, str, int]:
@@ -82,30 +91,20 @@ class Union:
 
 
 @dataclass
-class _Group:
-    """Labels merged so far."""
-
-    members: list[SourceLabel]
-
-    @property
-    def names(self) -> set[str]:
-        return {label.name for label in self.members}
-
-
-@dataclass
 class _Merger:
     """Groups of labels while they are merged; labels are known by their index."""
 
     labels: Sequence[SourceLabel]  # the most frequent first
     rules: MergeRules
-    groups: dict[int, _Group] = field(init=False)  # by the group's first label
+    # labels of each group, by its first one
+    groups: dict[int, list[int]] = field(init=False)
     group_of: list[int] = field(init=False)
     reasons: list[str] = field(init=False)
     refusals: dict[tuple[str, frozenset[int]], Refusal] = field(init=False)
 
     def __post_init__(self) -> None:
         indices = range(len(self.labels))
-        self.groups = {index: _Group([self.labels[index]]) for index in indices}
+        self.groups = {index: [index] for index in indices}
         self.group_of = list(indices)
         self.reasons = [OWN_NAME] * len(self.labels)
         self.refusals = {}
@@ -131,10 +130,10 @@ class _Merger:
     def merge_synonyms(self) -> None:
         """Merge labels with those whose name is a synonym of theirs."""
         first_of_name: dict[str, int] = {}
-        for index, label in enumerate(self.labels):
+        for index, label in self._carried():
             first_of_name.setdefault(label.name, index)
-        for index, label in enumerate(self.labels):
-            for word in label.synonyms:
+        for index, label in self._carried():
+            for word in label.words:
                 named = first_of_name.get(word)
                 if named is not None:
                     self._try(
@@ -144,11 +143,19 @@ class _Merger:
     def merge_shared_synonyms(self) -> None:
         """Merge labels that have the same synonym."""
         first_of_word: dict[str, int] = {}
-        for index, label in enumerate(self.labels):
-            for word in label.synonyms:
+        for index, label in self._carried():
+            for word in label.words:
                 first = first_of_word.setdefault(word, index)
                 reason = f"{word!r} is a synonym of {self.labels[first]}, too"
                 self._try(first, index, word, reason)
+
+    def _carried(self) -> list[tuple[int, SourceLabel]]:
+        """Return the labels that an image carries, with their indices."""
+        return [
+            (index, label)
+            for index, label in enumerate(self.labels)
+            if label.images
+        ]
 
     def _try(self, first: int, second: int, word: str, reason: str) -> None:
         """Merge two labels by a synonym, or take note of why not."""
@@ -167,18 +174,29 @@ class _Merger:
         """Return why two groups are not merged by a synonym; "" where they are."""
         if is_general(word):
             return f"{word!r} is too general a synonym"
-        first, second = (self.groups[group] for group in groups)
+        first, second = map(self._members, groups)
+        line = self._line_of_rule(first, second)
+        if line:
+            return f"kept apart by {line}"
+        for label, other_label in product(first, second):
+            if _are_told_apart(label, other_label):
+                names = f"{label.original!r} and {other_label.original!r}"
+                return f"{label.source} tells {names} apart"
+        return ""
+
+    def _members(self, group: int) -> list[SourceLabel]:
+        return [self.labels[index] for index in self.groups[group]]
+
+    def _line_of_rule(
+        self, first: Sequence[SourceLabel], second: Sequence[SourceLabel]
+    ) -> str:
+        """Return the line of a user's rule that keeps two groups apart; "" for none."""
+        first_names = {label.name for label in first}
+        second_names = {label.name for label in second}
         for pair, line in self.rules.apart.items():
-            name, other_name = tuple(pair)
-            if _are_on_two_sides(name, other_name, first.names, second.names):
-                return f"kept apart by {line}"
-        for label in first.members:
-            for other_label in second.members:
-                if _are_told_apart(label, other_label):
-                    return (
-                        f"{label.source} tells {label.original!r} and "
-                        f"{other_label.original!r} apart"
-                    )
+            name, other_name = sorted(pair)
+            if _are_on_two_sides(name, other_name, first_names, second_names):
+                return line
         return ""
 
     def _join(self, first: int, second: int, reason: str) -> None:
@@ -188,17 +206,16 @@ class _Merger:
             return
         staying, leaving = groups
         self.reasons[leaving] = reason
-        self.groups[staying].members += self.groups.pop(leaving).members
-        for index, group in enumerate(self.group_of):
-            if group == leaving:
-                self.group_of[index] = staying
+        indices = self.groups.pop(leaving)
+        self.groups[staying] += indices
+        for index in indices:
+            self.group_of[index] = staying
 
     def merged(self) -> Iterator[tuple[str, list[int]]]:
         """Yield the name and the labels of each group."""
-        members: dict[int, list[int]] = {group: [] for group in self.groups}
-        for index, group in enumerate(self.group_of):
-            members[group].append(index)
-        for group, indices in members.items():
+        for group, unsorted_indices in self.groups.items():
+            # the most frequent first
+            indices = sorted(unsorted_indices)
             names = [self.labels[index].name for index in indices]
             preferred = [
                 self.rules.preferred[name][0]

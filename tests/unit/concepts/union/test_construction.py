@@ -22,7 +22,13 @@ from nd_plugin.concepts.union.passes import workspace as workspace_module
 from nd_plugin.concepts.union.report import UnionReport
 from nd_plugin.concepts.union.settings import BuildRun, BuildSettings
 from nd_plugin.contracts.concept_sets import Annotation, Concept, ConceptSet
-from nd_plugin.errors import BadInput, ConceptSetInvalid, RunInvalid, Unreadable
+from nd_plugin.errors import (
+    BadInput,
+    ConceptSetInvalid,
+    ProcessLost,
+    RunInvalid,
+    Unreadable,
+)
 from nd_plugin.machine.forked_workers import can_fork
 
 SMALL = BuildSettings(size=(16, 16), mask_size=(8, 8), min_samples=1)
@@ -257,6 +263,22 @@ def test_labels_of_one_plane_go_to_the_planes_of_their_categories(
     assert (part[:, 0] == [0, number, number, 0, 0, 0, 0, 0]).all()
 
 
+def test_a_label_of_two_categories_belongs_to_the_one_it_covers_more_of(
+    tmp_path: Path,
+) -> None:
+    """Three images with a row of it as an object, two with four rows of it as a part."""
+    output = tmp_path / "union"
+    concepts = (Concept("door", "object"), Concept("door", "part"))
+    images = ((1,), (1,), (1, 2, 2, 2, 2), (0, 2, 2, 2, 2))
+    unite(output, MadeSet("made:house", concepts, images))
+    (row,) = table(output / "label.csv")
+    assert (row["category"], row["frequency"]) == ("object(3);part(2)", "5")
+    assert float(row["coverage"]) == 3 / 8 + 2 * 4 / 8
+    assert [row["coverage"] for row in table(output / "c_part.csv")] == ["1.0"]
+    (concept,) = Broden(str(output)).concepts
+    assert (concept.name, concept.category) == ("door", "part")
+
+
 def test_whole_image_labels_are_numbers_in_the_index(tmp_path: Path) -> None:
     output = tmp_path / "union"
     concepts = [Concept("dotted", "texture"), Concept("lined", "texture")]
@@ -340,6 +362,26 @@ def test_any_number_of_processes_gives_the_same_bytes(
     # this one, then three more in each of two passes
     assert processes == {1, 7}
     assert len(built[0]) > 40
+
+
+@pytest.mark.skipif(not can_fork(), reason="processes are not forked here")
+def test_a_worker_that_crashes_is_told_with_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace_module, "CHUNK_IMAGES", 2)
+    first_process = os.getpid()
+
+    class Deadly(MadeSet):
+        def image(self, index: int) -> Image.Image:
+            if os.getpid() != first_process:
+                os._exit(7)
+            return super().image(index)
+
+    deadly = Deadly("made:street", tuple(objects("car")), ((1,),) * 6)
+    with pytest.raises(ProcessLost, match=r"exit code 7.*check images 2 to 3"):
+        unite(tmp_path / "union", deadly, workers=1)
+    report = unite(tmp_path / "union", deadly, resume=True)
+    assert report.images == 6
 
 
 def test_the_report_says_why_labels_were_merged(tmp_path: Path) -> None:

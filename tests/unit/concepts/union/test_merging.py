@@ -98,6 +98,29 @@ def test_a_synonym_of_both_merges_both() -> None:
 
 
 @pytest.mark.parametrize(
+    ("voc", "coco"),
+    [
+        ("aeroplane", "airplane"),
+        ("motorbike", "motorcycle"),
+        ("sofa", "couch"),
+        ("tvmonitor", "tv"),
+        ("pottedplant", "potted plant"),
+        ("diningtable", "dining table"),
+    ],
+)
+def test_names_that_mean_the_same_in_well_known_sets(voc: str, coco: str) -> None:
+    union = merge(f"voc/object/{voc} 9", f"coco/object/{coco} 12")
+    assert groups(union) == {coco: {f"voc/object/{voc}", f"coco/object/{coco}"}}
+    assert voc in union.labels[0].synonyms
+
+
+def test_labels_that_no_image_carries_merge_no_others() -> None:
+    union = merge("a/object/cot 9", "b/object/crib 8", "c/object/bed;cot;crib 0")
+    assert len(union.labels) == 3
+    assert len(merge("a/object/bed 9", "b/object/bed 0").labels) == 1
+
+
+@pytest.mark.parametrize(
     ("first", "second", "word"),
     [
         ("a/object/car;machine 9", "b/object/machine 4", "machine"),
