@@ -31,6 +31,7 @@ VERSION = "1"
 CATEGORY = "object"
 IMAGES = "leftImg8bit"
 ANNOTATIONS = ("gtFine", "gtCoarse")
+DEFAULTS = {"annotations": ANNOTATIONS[0]}
 # splits whose annotations are not published: masks there hold void only
 WITHHELD = "test"
 LAYOUT = (

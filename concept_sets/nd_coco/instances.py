@@ -85,10 +85,9 @@ def _decoded_runs(segmentation: Mapping[str, Any], size: Size, what: str) -> Mas
             f"{list(size)} (height, width)"
         )
     stored_counts = segmentation.get("counts")
-    is_compressed = isinstance(stored_counts, str)
-    counts = (
-        list(uncompressed(stored_counts, what)) if is_compressed else stored_counts
-    )
+    counts = stored_counts
+    if isinstance(stored_counts, str):
+        counts = list(uncompressed(stored_counts, what))
     _check_counts(counts, size, what)
     library = mask_library()
     runs = {"size": list(size), "counts": counts}

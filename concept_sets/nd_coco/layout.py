@@ -46,7 +46,7 @@ def find_tables(root: Path, images: str) -> tuple[list[TableFiles], list[str]]:
     incomplete: list[str] = []
     for number, kind in enumerate(KINDS):
         tables = []
-        for path in sorted((root / TABLES).glob(f"{kind}_*.json")):
+        for path in _regular_files(root / TABLES, f"{kind}_*.json"):
             files = files_of_table(root, f"{TABLES}/{path.name}", images)
             problem = missing_folder(files)
             if problem:
@@ -61,10 +61,15 @@ def find_tables(root: Path, images: str) -> tuple[list[TableFiles], list[str]]:
     )
 
 
+def _regular_files(folder: Path, pattern: str) -> list[Path]:
+    """Return files of a pattern; reading a FIFO would wait for a writer."""
+    return sorted(path for path in folder.glob(pattern) if path.is_file())
+
+
 def _unread_kinds(root: Path, kind: str, number: int) -> Iterator[str]:
     """Yield a note on the tables of the kinds behind the one that is read."""
     for later_kind in KINDS[number + 1 :]:
-        paths = sorted((root / TABLES).glob(f"{later_kind}_*.json"))
+        paths = _regular_files(root / TABLES, f"{later_kind}_*.json")
         if paths:
             yield (
                 f"{kind} annotations are read, and {later_kind} annotations are not: "

@@ -27,8 +27,10 @@ def segment_numbers(path: Path, what: str) -> npt.NDArray[np.int32]:
             f"{what} is of mode {mode}; a panoptic mask is RGB, where the segment's id is "
             "red + 256 * green + 256² * blue"
         )
-    red, green, blue = np.moveaxis(pixels[:, :, :3].astype(np.int32), 2, 0)
-    return red + 256 * green + 256**2 * blue
+    colours = pixels[:, :, :3].astype(np.int32)
+    factors = np.array([1, 256, 256**2], np.int32)
+    numbers: npt.NDArray[np.int32] = colours @ factors
+    return numbers
 
 
 def segment_plane(

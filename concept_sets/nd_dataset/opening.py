@@ -17,6 +17,7 @@ from nd_plugin import (
 )
 
 FORM = "expected dataset:package.module:factory?names=FILE.csv"
+DEFAULTS = {"category": "object", "ignore": "255"}
 LITERALS = {"true": "True", "false": "False", "none": "None"}
 
 
@@ -24,8 +25,8 @@ def open_dataset(
     code_path: str,
     *,
     names: str = "",
-    category: str = "object",
-    ignore: str = "255",
+    category: str = DEFAULTS["category"],
+    ignore: str = DEFAULTS["ignore"],
     **options: str,
 ) -> ConceptSet:
     """Call a factory of data sets with ``options``, and return what it makes as a concept set.
@@ -58,7 +59,7 @@ def open_dataset(
         _names(names, dataset, code_path),
         category=category,
         ignore=_ignored_values(ignore),
-        name=set_text("dataset", code_path, complete_options),
+        name=set_text("dataset", code_path, complete_options, DEFAULTS),
     )
 
 

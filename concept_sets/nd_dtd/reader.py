@@ -66,10 +66,15 @@ class Textures(LabelledFiles):
             plane_values = tuple(values[name] for name in textures[path])
             split = splits.get(path, "")
             images.append(LabelledImage(path, (), plane_values, split))
-        options = {"partition": "" if number == 1 else str(number)}
+        options = {"partition": str(number)}
         super().__init__(
             folder,
-            Identity("dtd", set_text("dtd", root, options), VERSION, ""),
+            Identity(
+                "dtd",
+                set_text("dtd", root, options, {"partition": "1"}),
+                VERSION,
+                "",
+            ),
             vocabulary,
             images,
             image_folder=folder / "images",

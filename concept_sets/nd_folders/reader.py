@@ -26,6 +26,7 @@ from nd_plugin import (
 
 VERSION = "1"
 CATEGORY = "scene"
+DEFAULTS = {"category": CATEGORY, "splits": SPLIT_CHOICES[0]}
 
 
 class Folders(LabelledFiles):
@@ -71,7 +72,7 @@ class Folders(LabelledFiles):
             for image in class_images
         ]
         options = {"category": category, "names": names, "splits": splits}
-        source = set_text("folders", root, options)
+        source = set_text("folders", root, options, DEFAULTS)
         identity = Identity("folders", source, VERSION, "")
         super().__init__(
             folder,

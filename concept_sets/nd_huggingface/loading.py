@@ -134,6 +134,8 @@ def _load_saved(library: Any, folder: Path) -> Any:
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise ConceptSetInvalid(f"no {path.name} in {path.parent}; {FORM}")
     try:
         content = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:

@@ -102,8 +102,8 @@ class Context(LabelledFiles):
             )
             for name in names
         ]
-        options = {"voc": voc, "labels": "" if labels == ALL else labels}
-        source = set_text("pascal_context", root, options)
+        options = {"voc": voc, "labels": labels}
+        source = set_text("pascal_context", root, options, {"labels": ALL})
         super().__init__(
             folder,
             Identity("pascal_context", source, VERSION, ""),

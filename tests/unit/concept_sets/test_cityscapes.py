@@ -68,11 +68,13 @@ def test_coarse_annotations(tmp_path: Path) -> None:
         match=r"no gtFine/, but gtCoarse/: .*annotations=gtCoarse",
     ):
         open_concepts(text)
-    concepts = open_concepts(f"{text}?annotations=gtCoarse")
+    text = f"{text}?annotations=gtCoarse"
+    concepts = open_concepts(text)
+    assert concepts.identity.source == text
     assert len(concepts) == 3
     assert np.unique(concepts.annotation(0).planes[0]).tolist() == [0, 1, 20]
     with pytest.raises(ConceptSetInvalid, match="none of gtFine, gtCoarse"):
-        open_concepts(f"{text}?annotations=gtMedium")
+        open_concepts(text.replace("Coarse", "Medium"))
 
 
 def test_what_has_no_partner_is_left_out_and_said(tmp_path: Path) -> None:

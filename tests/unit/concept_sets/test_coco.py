@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -607,6 +608,14 @@ def test_annotations_of_unknown_images_are_counted(tmp_path: Path) -> None:
     assert note == (
         f"{PANOPTIC}: 1 annotations left out, of image ids that images does not list"
     )
+
+
+def test_a_table_that_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
+    text = write_coco_panoptic(tmp_path)
+    os.mkfifo(tmp_path / "annotations" / "panoptic_train2017.json")
+    assert len(open_concepts(text)) == 3
+    with pytest.raises(ConceptSetInvalid, match="is no file in"):
+        open_concepts(f"{text}?annotations=annotations/panoptic_train2017.json")
 
 
 def test_an_image_that_is_a_link_out_of_the_set_is_not_read(tmp_path: Path) -> None:

@@ -64,8 +64,7 @@ def test_a_class_is_called_with_the_options(module: str) -> None:
     concepts = open_concepts(text)
     assert len(concepts) == 5 and names_of(concepts) == ["square"]
     assert concepts.identity.name == "dataset"
-    source = concepts.identity.source
-    assert source.startswith(f"dataset:{module}:Masks?") and "count=5" in source
+    assert concepts.identity.source == text
     assert concepts.annotation(4).planes[0].all()
 
 

@@ -26,7 +26,9 @@ def labels_by_name(concepts: Any) -> dict[str, str]:
 
 
 def test_folders_are_labels_of_whole_images(tmp_path: Path) -> None:
-    concepts = open_folders(write_folders(tmp_path))
+    text = write_folders(tmp_path)
+    concepts = open_folders(text)
+    assert concepts.identity.source == text  # defaults are left out
     assert labels_by_name(concepts) == {
         "kitchen/0001.jpg": "kitchen",
         "kitchen/ikea/0002.png": "kitchen",  # as ImageFolder: at any depth
@@ -37,7 +39,9 @@ def test_folders_are_labels_of_whole_images(tmp_path: Path) -> None:
 
 
 def test_another_category(tmp_path: Path) -> None:
-    concepts = open_folders(f"{write_folders(tmp_path)}?category=texture")
+    text = f"{write_folders(tmp_path)}?category=texture"
+    concepts = open_folders(text)
+    assert concepts.identity.source == text
     assert concepts.categories == ("texture",)
     with pytest.raises(ConceptSetInvalid, match="category= is empty"):
         open_folders(f"folders:{tmp_path}?category=")

@@ -399,6 +399,12 @@ def test_descriptions_that_lead_out_of_the_folder_are_refused(
         open_concepts(text)
 
 
+def test_a_split_that_is_missing_is_named(datasets: Any, tmp_path: Path) -> None:
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train"]}')
+    with pytest.raises(ConceptSetInvalid, match=r"no state\.json in .*train"):
+        open_concepts(f"huggingface:{tmp_path}")
+
+
 def test_a_row_that_cannot_be_read_leaves_the_others(
     datasets: Any, tmp_path: Path
 ) -> None:
