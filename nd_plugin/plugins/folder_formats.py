@@ -26,21 +26,26 @@ def folder_hint(folder: str) -> str:
     texts = _without_problem(_problems(parent))
     if texts:
         return f"the folder above it can be opened as {texts}"
-    others = [
+    other_layouts = [
         text.partition(":")[0]
         for text, problem in problems.items()
         if isinstance(problem, OtherLayout)
     ]
-    layouts = f": it has not the layout of {', '.join(others)}" if others else ""
+    layouts = (
+        f": it has not the layout of {', '.join(other_layouts)}"
+        if other_layouts
+        else ""
+    )
     reasons = [
         f"as {text}: {problem}"
         for text, problem in problems.items()
         if not isinstance(problem, OtherLayout)
     ]
-    formats = "; ".join(reasons) or "no installed concept set reads folders"
+    if not problems:
+        reasons = ["no installed concept set reads folders"]
     return (
         f"it is a folder, and no concept set that reads folders can open it{layouts}. "
-        f"{formats}"
+        + "; ".join(reasons)
     )
 
 
