@@ -20,6 +20,7 @@ READERS = (
     "mask-pictures",
     "strict-masks",
     "pictures",
+    "sources",
     "onnx",
     "runs",
     "checkpoints",

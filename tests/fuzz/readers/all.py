@@ -16,6 +16,7 @@ from fuzz.readers.foreign_tables import FOREIGN_TABLES
 from fuzz.readers.onnx_models import ONNX
 from fuzz.readers.rating_files import RATINGS
 from fuzz.readers.runs import RUNS
+from fuzz.readers.sources import SOURCES
 from fuzz.readers.weights import BASES, WEIGHTS
 
 READERS = {
@@ -26,6 +27,7 @@ READERS = {
         MASK_PICTURES,
         STRICT_MASKS,
         PICTURES,
+        SOURCES,
         ONNX,
         RUNS,
         CHECKPOINTS,
