@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from nd_plugin.concepts.sources.folders import check_layout as check_layout
     from nd_plugin.concepts.sources.folders import existing_root as existing_root
+    from nd_plugin.concepts.sources.folders import inner_root as inner_root
     from nd_plugin.concepts.sources.labelled_files import (
         LabelledFiles as LabelledFiles,
     )
@@ -41,8 +42,13 @@ if TYPE_CHECKING:
         LabelledImage as LabelledImage,
     )
     from nd_plugin.concepts.sources.matlab import load_matlab as load_matlab
+    from nd_plugin.concepts.sources.matlab import (
+        load_matlab_fields as load_matlab_fields,
+    )
     from nd_plugin.concepts.sources.plane_stack import PlaneStack as PlaneStack
     from nd_plugin.concepts.sources.set_texts import set_text as set_text
+    from nd_plugin.concepts.sources.splits import read_splits as read_splits
+    from nd_plugin.concepts.sources.text_lines import read_bytes as read_bytes
     from nd_plugin.concepts.sources.text_lines import read_lines as read_lines
     from nd_plugin.concepts.sources.text_lines import read_text as read_text
     from nd_plugin.concepts.sources.value_tables import ValueTable as ValueTable
@@ -185,10 +191,11 @@ _HOMES = {
     "concepts.datasets.value_names": ["read_value_names"],
     "concepts.sources.folders": ["check_layout", "existing_root", "inner_root"],
     "concepts.sources.labelled_files": ["LabelledFiles", "LabelledImage"],
-    "concepts.sources.matlab": ["load_matlab"],
+    "concepts.sources.matlab": ["load_matlab", "load_matlab_fields"],
     "concepts.sources.plane_stack": ["PlaneStack"],
     "concepts.sources.set_texts": ["set_text"],
-    "concepts.sources.text_lines": ["read_lines", "read_text"],
+    "concepts.sources.splits": ["read_splits"],
+    "concepts.sources.text_lines": ["read_bytes", "read_lines", "read_text"],
     "concepts.sources.value_tables": ["ValueTable", "look_up", "unlisted_remarks"],
     "concepts.sources.vocabulary": ["Vocabulary", "split_synonyms"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],

@@ -23,6 +23,10 @@ PACKAGES = {
     "nd_broden": REPOSITORY / "concept_sets" / "nd_broden",
     "nd_masks": REPOSITORY / "concept_sets" / "nd_masks",
     "nd_shapes": REPOSITORY / "concept_sets" / "nd_shapes",
+    "nd_ade20k": REPOSITORY / "concept_sets" / "nd_ade20k",
+    "nd_dtd": REPOSITORY / "concept_sets" / "nd_dtd",
+    "nd_opensurfaces": REPOSITORY / "concept_sets" / "nd_opensurfaces",
+    "nd_pascal": REPOSITORY / "concept_sets" / "nd_pascal",
     "nd_cityscapes": REPOSITORY / "concept_sets" / "nd_cityscapes",
     "nd_coco": REPOSITORY / "concept_sets" / "nd_coco",
     "nd_dataset": REPOSITORY / "concept_sets" / "nd_dataset",
@@ -52,12 +56,14 @@ def main(folder: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", f"{wheel}[demo]", "pytest")
     elsewhere = folder / "elsewhere"
     shutil.copytree(TESTS / "contract", elsewhere / "contract")
-    for name in (
-        "conftest.py",
+    helpers = (
+        "made_sources_a.py",
         "made_sources_b.py",
         "networks.py",
         "onnx_files.py",
-    ):
+        "png_writer.py",
+    )
+    for name in ("conftest.py", *helpers):
         shutil.copy(TESTS / name, elsewhere)
     data = os.environ.get("ND_DATA", str(REPOSITORY.parent / "shared" / "data"))
     options = (

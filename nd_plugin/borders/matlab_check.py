@@ -43,7 +43,9 @@ class UntrustedFile(Exception):
 
 
 @dataclass(frozen=True)
-class _Element:
+class Element:
+    """Data element: the number of its type, and its content without padding."""
+
     kind: int
     content: memoryview
 
@@ -54,22 +56,30 @@ def check_matlab_file(content: bytes, most_bytes: int | None = None) -> None:
     ``most_bytes`` limits the file and what it unpacks to; None: `MOST_BYTES`.
     """
     limit = MOST_BYTES if most_bytes is None else most_bytes
-    if len(content) > limit:
-        raise UntrustedFile(f"it has more than {limit} bytes")
+    order = byte_order_of(content, limit)
+    for array in arrays_of(content, order, limit):
+        _check(array, order, depth=0)
+
+
+def arrays_of(content: bytes, order: str, most_bytes: int) -> Iterator[Element]:
+    """Yield the elements of a file, those that are compressed unpacked within a limit."""
+    budget = most_bytes
+    for element in elements_of(memoryview(content)[HEADER:], order):
+        if element.kind != COMPRESSED:
+            yield element
+            continue
+        unpacked = _unpacked(element.content, budget, most_bytes)
+        budget -= len(unpacked)
+        yield from elements_of(memoryview(unpacked), order)
+
+
+def byte_order_of(content: bytes, most_bytes: int) -> str:
+    """Return a file's byte order, as `struct` writes it. Raises UntrustedFile."""
+    if len(content) > most_bytes:
+        raise UntrustedFile(f"it has more than {most_bytes} bytes")
     if content[126:128] not in (b"IM", b"MI"):
         raise UntrustedFile("its byte order is not recorded")
-    order = "<" if content[126:128] == b"IM" else ">"
-    budget = limit
-    for element in _elements(memoryview(content)[HEADER:], order):
-        unpacked = element.content
-        if element.kind == COMPRESSED:
-            unpacked = memoryview(_unpacked(element.content, budget, limit))
-            budget -= len(unpacked)
-        elements = (
-            _elements(unpacked, order) if element.kind == COMPRESSED else [element]
-        )
-        for array in elements:
-            _check(array, order, depth=0)
+    return "<" if content[126:128] == b"IM" else ">"
 
 
 def _unpacked(content: memoryview, budget: int, limit: int) -> bytes:
@@ -84,7 +94,7 @@ def _unpacked(content: memoryview, budget: int, limit: int) -> bytes:
     return unpacked
 
 
-def _elements(content: memoryview, order: str) -> Iterator[_Element]:
+def elements_of(content: memoryview, order: str) -> Iterator[Element]:
     """Yield the data elements of a part of a file. Raises UntrustedFile where one is cut short."""
     start = 0
     while start < len(content):
@@ -98,14 +108,14 @@ def _elements(content: memoryview, order: str) -> Iterator[_Element]:
         end = first + length
         if end > len(content) or (first == start + 4 and length > 4):
             raise UntrustedFile("it is cut short")
-        yield _Element(kind, content[first:end])
+        yield Element(kind, content[first:end])
         is_padded = kind != COMPRESSED
         start = start + 8 if first == start + 4 else end
         if is_padded:
             start += -start % 8
 
 
-def _check(element: _Element, order: str, depth: int) -> None:
+def _check(element: Element, order: str, depth: int) -> None:
     """Check an element, and those within an array."""
     if element.kind in NUMBERS:
         return
@@ -115,7 +125,7 @@ def _check(element: _Element, order: str, depth: int) -> None:
         )
     if depth > DEEPEST:
         raise UntrustedFile(f"its cells are nested more than {DEEPEST} deep")
-    elements = _elements(element.content, order)
+    elements = elements_of(element.content, order)
     head = list(islice(elements, HEAD))
     if not head:
         return  # an empty cell
@@ -124,7 +134,7 @@ def _check(element: _Element, order: str, depth: int) -> None:
         _check(part, order, depth + 1)
 
 
-def _check_array(head: list[_Element], size: int, order: str) -> None:
+def _check_array(head: list[Element], size: int, order: str) -> None:
     """Compare the class and the dimensions of an array with its bytes."""
     if len(head) < 3 or len(head[0].content) < 8 or len(head[1].content) % 4:
         raise UntrustedFile("an array has no class, dimensions or name")
@@ -151,7 +161,7 @@ def _check_array(head: list[_Element], size: int, order: str) -> None:
         )
 
 
-def _field_count(head: list[_Element], order: str) -> int:
+def _field_count(head: list[Element], order: str) -> int:
     """Return the number of a struct's fields, whose names have one size; 1 where none is named."""
     if len(head) < HEAD or len(head[3].content) < 4:
         return 1

@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from nd_plugin.pictures.opening import kind_of_file
 
@@ -55,12 +55,16 @@ def list_files(
     folder: Path,
     endings: Iterable[str],
     folders_by_name: Collection[str] = frozenset(),
+    *,
+    skips_namesakes: bool = False,
 ) -> FolderListing:
     """List the files below a folder that have one of these endings, in upper or lower case.
 
     Links are followed, to anywhere; hidden files and folders are skipped. Files and folders are
     told apart by their device and inode. In ``folders_by_name``, relative paths, every name is
     listed instead, and the folder too, whatever it is the same as: masks belong to images by name.
+    With ``skips_namesakes``, a folder that has the name of a file beside it, without the ending, is
+    not entered: ADE20K has the instances of ``a.jpg`` in ``a/``.
 
     A link to nowhere is listed: reading it says so.
     """
@@ -68,6 +72,7 @@ def list_files(
         folder,
         frozenset(ending.lower() for ending in endings),
         frozenset(folders_by_name),
+        skips_namesakes,
     )
     walk.enter("")
     while walk.links:
@@ -87,6 +92,7 @@ class _Walk:
     root: Path
     endings: AbstractSet[str]
     folders_by_name: AbstractSet[str]
+    skips_namesakes: bool
     paths: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)  # not followed yet
     folders: dict[FileIdentity, str] = field(default_factory=dict)
@@ -108,10 +114,20 @@ class _Walk:
             except OSError as error:
                 self.unreadable[parent] = error.strerror or str(error)
                 continue
+            namesakes = self._stems(ordered)
             for entry in ordered:
+                if entry.name in namesakes:
+                    continue
                 if not entry.name.startswith("."):
                     path = f"{parent}/{entry.name}" if parent else entry.name
                     self._take(entry, path, pending)
+
+    def _stems(self, entries: Iterable[os.DirEntry[str]]) -> AbstractSet[str]:
+        """Return the names of files without their endings, where their namesakes are skipped."""
+        if not self.skips_namesakes:
+            return frozenset()
+        names = [entry.name for entry in entries if self._has_ending(entry.name)]
+        return {name.removesuffix(_suffix(name)) for name in names}
 
     def _is_new_folder(self, folder: str) -> bool:
         try:
@@ -163,4 +179,11 @@ class _Walk:
             self.paths.append(path)
 
     def _has_ending(self, path: str) -> bool:
-        return PurePosixPath(path).suffix.lower() in self.endings
+        return _suffix(path).lower() in self.endings
+
+
+def _suffix(path: str) -> str:
+    """Return what `PurePosixPath.suffix` does, without making a path of each of many files."""
+    name = path.rpartition("/")[2]
+    dot = name.rfind(".")
+    return name[dot:] if 0 < dot < len(name) - 1 else ""

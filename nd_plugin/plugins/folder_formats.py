@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
+from nd_plugin.concepts.sources.folders import OtherLayout
 from nd_plugin.contracts.plugin_specs import ConceptSetSpec
 from nd_plugin.errors import NDError
 from nd_plugin.foreign_code import describe_error, is_failure
@@ -25,12 +26,30 @@ def folder_hint(folder: str) -> str:
     texts = _without_problem(_problems(parent))
     if texts:
         return f"the folder above it can be opened as {texts}"
-    reasons = [f"as {text}: {problem}" for text, problem in problems.items()]
-    formats = "; ".join(reasons) or "no installed concept set reads folders"
-    return f"it is a folder, and no concept set that reads folders can open it. {formats}"
+    other_layouts = [
+        text.partition(":")[0]
+        for text, problem in problems.items()
+        if isinstance(problem, OtherLayout)
+    ]
+    layouts = (
+        f": it has not the layout of {', '.join(other_layouts)}"
+        if other_layouts
+        else ""
+    )
+    reasons = [
+        f"as {text}: {problem}"
+        for text, problem in problems.items()
+        if not isinstance(problem, OtherLayout)
+    ]
+    if not problems:
+        reasons = ["no installed concept set reads folders"]
+    return (
+        f"it is a folder, and no concept set that reads folders can open it{layouts}. "
+        + "; ".join(reasons)
+    )
 
 
-def _problems(folder: Path) -> dict[str, str]:
+def _problems(folder: Path) -> dict[str, NDError | str]:
     """Return what a folder lacks, "" for nothing, by the text that would open it."""
     root = str(expanded_home(folder))
     return {
@@ -39,8 +58,8 @@ def _problems(folder: Path) -> dict[str, str]:
     }
 
 
-def _without_problem(problems: Mapping[str, str]) -> str:
-    texts = [repr(text) for text, problem in problems.items() if not problem]
+def _without_problem(problems: Mapping[str, NDError | str]) -> str:
+    texts = [repr(text) for text, problem in problems.items() if problem == ""]
     return " or ".join(texts)
 
 
@@ -53,7 +72,7 @@ def folder_formats() -> list[Offer]:
     ]
 
 
-def _problem(offer: Offer, root: str) -> str:
+def _problem(offer: Offer, root: str) -> NDError | str:
     """Return why a concept set cannot open a folder; "" if it can."""
     try:
         with warnings.catch_warnings():
@@ -61,7 +80,7 @@ def _problem(offer: Offer, root: str) -> str:
             concepts = load_factory(offer)(root)
             return "" if len(concepts) else "it has no images"
     except NDError as error:
-        return str(error)
+        return error
     except BaseException as error:  # third-party code
         if not is_failure(error):
             raise

@@ -229,7 +229,11 @@ def _known_names(kind: type, name: str) -> str:
     hint = f"; the nearest is {similar[0]!r}" if similar else ""
     forms: list[str] = []
     for offer in offers:
-        forms += offer.spec.accepts or (offer.spec.name,)
+        accepted = offer.spec.accepts or (offer.spec.name,)
+        # the options of a dozen concept sets would hide their names; nd plugins has them
+        plain = [form for form in accepted if "?" not in form]
+        has_many = kind is ConceptSetSpec and plain
+        forms += plain if has_many else accepted
     return f"{hint}; known are {', '.join(forms) or 'none'}{_missing_plugins()}"
 
 

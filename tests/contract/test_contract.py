@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import made_sources_a
 import made_sources_b
 import networks
 import onnx_files
@@ -39,6 +40,23 @@ def test_shapes(text: str) -> None:
 )
 def test_sets_on_disk(real_data: Path, text: str) -> None:
     check_concept_set(open_concepts(text.format(real_data)), images=8)
+
+
+OF_BRODEN = {
+    "ade20k, 2016": made_sources_a.write_ade20k_2016,
+    "ade20k, 2021": made_sources_a.write_ade20k_2021,
+    "ade20k, scene parsing": made_sources_a.write_scene_parsing,
+    "dtd": made_sources_a.write_dtd,
+    "opensurfaces": made_sources_a.write_opensurfaces,
+    "pascal_context": made_sources_a.write_pascal_context,
+    "pascal_part": made_sources_a.write_pascal_part,
+    "voc": made_sources_a.write_voc,
+}
+
+
+@pytest.mark.parametrize("case", OF_BRODEN)
+def test_sources_of_broden(case: str, tmp_path: Path) -> None:
+    check_concept_set(open_concepts(OF_BRODEN[case](tmp_path)), images=8)
 
 
 NEEDS = {  # library that a source needs, and the extra that installs it

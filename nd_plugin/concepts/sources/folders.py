@@ -11,6 +11,10 @@ from nd_plugin.storage.names import expanded_home
 NAMES_LISTED = 6  # of files and folders, in a message
 
 
+class OtherLayout(ConceptSetInvalid):
+    """Folder that is not in a data set's layout: of a bare folder, the format is not this."""
+
+
 def existing_root(argument: str, form: str, layout: str) -> Path:
     """Return the folder that a text such as ``voc:ROOT`` names.
 
@@ -27,10 +31,10 @@ def existing_root(argument: str, form: str, layout: str) -> Path:
 
 
 def check_layout(root: Path, needed: Sequence[str], layout: str) -> None:
-    """Raise ConceptSetInvalid for a folder that lacks ``needed`` files or folders."""
+    """Raise OtherLayout for a folder that lacks ``needed`` files or folders."""
     missing = [name for name in needed if not (root / name).exists()]
     if missing:
-        raise ConceptSetInvalid(
+        raise OtherLayout(
             f"{root} has no {' and no '.join(missing)}; it holds {listed_entries(root)}; "
             f"expected {layout}"
         )

@@ -48,7 +48,7 @@ class ValueTable:
     def plane(
         self, pixels: Integers, decode: Decoding | None = None
     ) -> tuple[Integers, set[int]]:
-        """Return the plane (row, column) of a mask, and the mask's integers without a label.
+        """Return the plane (row, column) of a mask, and its integers that are not listed, but 0.
 
         ``decode`` makes integers of pixels with channels. Strip by strip, as indices into a table
         take 8 bytes a pixel.
@@ -59,8 +59,9 @@ class ValueTable:
         for strip in strips_of((rows, columns)):
             integers = pixels[strip] if decode is None else decode(pixels[strip])
             plane[strip] = self._values_of(integers)
-            unlabelled = integers[plane[strip] == 0]
-            unlisted.update(np.unique(unlabelled).tolist())
+            # most pixels without a label are 0: they need no sorting
+            is_unlisted = (plane[strip] == 0) & (integers != 0)
+            unlisted.update(np.unique(integers[is_unlisted]).tolist())
         return plane, unlisted
 
     def _values_of(self, integers: Integers) -> Integers:
@@ -76,6 +77,10 @@ class ValueTable:
 
 def look_up(table: Integers, integers: Integers) -> Integers:
     """Return a table's entries at these indices, in its type; 0 for indices outside of it."""
+    smallest, largest = integers.min(initial=0), integers.max(initial=0)
+    if smallest >= 0 and largest < len(table):
+        # all inside, so that nothing is clipped; it saves NumPy a check of each
+        return table.take(integers, mode="clip")
     indices = integers.astype(np.int64)
     outside = (indices < 0) | (indices >= len(table))
     indices[outside] = 0
@@ -87,7 +92,7 @@ def look_up(table: Integers, integers: Integers) -> Integers:
 def unlisted_remarks(
     unlisted: Collection[int], masks: str, table: str
 ) -> tuple[str, ...]:
-    """Return remarks on integers in ``masks`` that ``table`` does not list; 0 is the background.
+    """Return remarks on integers in ``masks`` that ``table`` does not list, but 0.
 
     Many different integers are one remark, the same for all masks.
     """

@@ -64,7 +64,7 @@ def split_synonyms(
     split = {}
     for text, names in parts.items():
         is_unique = counts[names[0]] == 1
-        name = names[0] if is_unique else f"{separator} ".join(names)
+        name = names[0] if is_unique else text.strip()
         split[text] = (name, names[1:] if is_unique else ())
     return split
 

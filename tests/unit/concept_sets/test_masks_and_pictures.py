@@ -269,4 +269,5 @@ def test_what_a_folder_built_by_hand_lacks_is_said_with_what_it_holds(
 def test_a_name_that_is_no_folder_gets_no_such_hint(tmp_path: Path) -> None:
     with pytest.raises(ConceptSetInvalid) as caught:
         open_concepts("street")
-    assert "known are" in str(caught.value) and "folder" not in str(caught.value)
+    message = str(caught.value)
+    assert "known are" in message and "it is a folder" not in message

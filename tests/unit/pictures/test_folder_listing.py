@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from nd_plugin import list_files
+from nd_plugin.pictures import folder_listing
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -138,3 +139,32 @@ def test_a_folder_that_cannot_be_read_is_said(
     assert listing.notes("images") == [
         "1 left out of images, folders that cannot be read: for example a (Permission denied)"
     ]
+
+
+def test_folders_that_have_the_name_of_a_file_beside_them(tmp_path: Path) -> None:
+    """Such as ADE20K's of the instances of one image."""
+    for name in (
+        "a.jpg",
+        "a/instance_1.png",
+        "b/c.png",
+        "b/a.b.png",
+        "b/a.b/d.png",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    paths = list_files(tmp_path, (".jpg", ".png"), skips_namesakes=True).paths
+    assert paths == ("a.jpg", "b/a.b.png", "b/c.png")
+    assert len(list_files(tmp_path, (".jpg", ".png")).paths) == 5
+    # a folder is a namesake of listed files only
+    assert list_files(tmp_path, (".png",), skips_namesakes=True).paths == (
+        "a/instance_1.png",
+        "b/a.b.png",
+        "b/c.png",
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["a.jpg", "b/a.tar.gz", "b.c/a", ".x", "a.", "..", "a..jpg", "", "b/.x.y"]
+)
+def test_endings_are_those_of_paths(path: str) -> None:
+    assert folder_listing._suffix(path) == PurePosixPath(path).suffix

@@ -7,6 +7,7 @@ import os
 import pickle
 from pathlib import Path
 
+import made_sources_a
 import numpy as np
 import png_writer
 import pytest
@@ -27,10 +28,14 @@ from nd_plugin import (
     existing_root,
     inner_root,
     load_matlab,
+    load_matlab_fields,
+    open_concepts,
     read_lines,
+    read_splits,
     split_synonyms,
     unlisted_remarks,
 )
+from nd_plugin.borders.matlab_fields import file_of_fields
 from nd_plugin.concepts.sources import matlab
 
 
@@ -57,6 +62,11 @@ class TestVocabulary:
             "plant, works": ("plant, works", ()),
             " sky ": ("sky", ()),
         }
+        assert split_synonyms(["granite/marble", "granite", "a/b"], "/") == {
+            "granite/marble": ("granite/marble", ()),
+            "granite": ("granite", ()),
+            "a/b": ("a", ("b",)),
+        }
 
 
 class TestValueTable:
@@ -78,7 +88,7 @@ class TestValueTable:
 
         plane, unlisted = table.plane(pixels, decode)
         assert plane.tolist() == [[1, 2, 0]]
-        assert plane.dtype == np.uint16 and unlisted == {0}
+        assert plane.dtype == np.uint16 and unlisted == set()
 
     @pytest.mark.parametrize("key", [3, 2**20])
     def test_integers_outside_of_the_table(self, key: int) -> None:
@@ -92,11 +102,11 @@ class TestValueTable:
         pixels[1099, 1999] = 9
         pixels[0, 0] = 4
         plane, unlisted = ValueTable.of({4: 1}).plane(pixels)
-        assert plane[0, 0] == 1 and plane.sum() == 1 and unlisted == {0, 9}
+        assert plane[0, 0] == 1 and plane.sum() == 1 and unlisted == {9}
 
     def test_an_empty_table(self) -> None:
         plane, unlisted = ValueTable.of({}).plane(np.array([[0, 5]], np.uint8))
-        assert plane.tolist() == [[0, 0]] and unlisted == {0, 5}
+        assert plane.tolist() == [[0, 0]] and unlisted == {5}
 
     def test_remarks(self) -> None:
         assert unlisted_remarks({0, 9}, "masks of objects", "labels.txt") == (
@@ -302,3 +312,101 @@ class TestMatlab:
             load_matlab(path, "LabelMap", "a.mat")
         with pytest.raises(OSError, match="is a folder"):
             load_matlab(tmp_path, "LabelMap", "a.mat")
+
+    def test_fields_of_a_large_struct(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Matrices beside them are unpacked, but no arrays are made of them."""
+        path = tmp_path / "index.mat"
+        names = np.array([["wall", "-"]], object)
+        index = {
+            "presence": np.zeros((2, 10_000), np.uint8),
+            "names": names,
+            "shares": np.array([[0.0, 0.5]]),
+        }
+        savemat(path, {"a": 1, "index": index}, do_compression=True)
+        fields = load_matlab_fields(
+            path, "index", ["names", "shares", "x"], "i.mat"
+        )
+        assert list(fields) == ["names", "shares"]
+        assert [cell.item() for cell in fields["names"].ravel()] == ["wall", "-"]
+        assert fields["shares"].tolist() == [[0.0, 0.5]]
+        small = file_of_fields(
+            path.read_bytes(), "index", ["names"], matlab.MOST_BYTES
+        )
+        assert len(small) < 400
+        monkeypatch.setattr(matlab, "MOST_BYTES", 2**15)
+        assert load_matlab_fields(path, "index", ["shares"], "i.mat")
+        monkeypatch.setattr(matlab, "MOST_BYTES", 2**14)
+        with pytest.raises(ValueError, match="unpacks to more than 16384 bytes"):
+            load_matlab_fields(path, "index", ["shares"], "i.mat")
+
+    @pytest.mark.parametrize(
+        ("variables", "message"),
+        [
+            ({"other": {"names": 1}}, "it has no struct 'index'"),
+            ({"index": np.ones((3, 3))}, "no struct 'index'|no single struct"),
+            (
+                {"index": np.zeros((1, 2), [("names", object), ("b", object)])},
+                "its 'index' is no single struct",
+            ),
+        ],
+    )
+    def test_what_is_no_struct(
+        self, tmp_path: Path, variables: dict[str, object], message: str
+    ) -> None:
+        path = tmp_path / "index.mat"
+        savemat(path, variables)
+        with pytest.raises(ValueError, match=message):
+            load_matlab_fields(path, "index", ["names"], "i.mat")
+
+    def test_any_damage_of_an_index_is_named(self, tmp_path: Path) -> None:
+        path = tmp_path / "index.mat"
+        savemat(path, {"index": {"names": np.array([["wall"]], object)}})
+        content = path.read_bytes()
+        for position in range(128, len(content)):
+            changed = bytearray(content)
+            changed[position] ^= 0xFF
+            path.write_bytes(bytes(changed))
+            try:
+                load_matlab_fields(path, "index", ["names"], "i.mat")
+            except ValueError as error:
+                assert str(error).startswith("i.mat ")
+
+
+class TestSplits:
+    def test_lists_of_splits(self, tmp_path: Path) -> None:
+        (tmp_path / "train.txt").write_text("a\nb -1\n")
+        (tmp_path / "val.txt").write_text("c\n")
+        lists = {
+            name: tmp_path / f"{name}.txt" for name in ("train", "val", "test")
+        }
+        splits, notes = read_splits(lists, ["a", "c", "d"])
+        assert splits == {"a": "train", "b": "train", "c": "val"}
+        assert notes == [
+            f"no test.txt in {tmp_path}: no image is of test",
+            "1 of 3 images are in no list of a split, for example d",
+        ]
+        note = "no lists of splits are there: images are of none"
+        assert read_splits({}, ["a"]) == ({}, [note])
+        (tmp_path / "val.txt").write_text("a\n")
+        with pytest.raises(ConceptSetInvalid, match=r"val\.txt, line 1: 'a' is in"):
+            read_splits(lists, ["a"])
+
+
+class TestHints:
+    def test_layouts_of_a_bare_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ConceptSetInvalid) as caught:
+            open_concepts(str(tmp_path))
+        message = str(caught.value)
+        layouts = message.partition("it has not the layout of ")[2].partition(".")[
+            0
+        ]
+        assert {"ade20k", "dtd", "pascal_part", "voc"} <= set(layouts.split(", "))
+        assert "JPEGImages" not in message and "as masks:" in message
+        made_sources_a.write_voc(tmp_path)
+        folder = tmp_path / "VOCdevkit/VOC2012"
+        with pytest.raises(
+            ConceptSetInvalid, match=f"the folder can be opened as 'voc:{folder}'"
+        ):
+            open_concepts(str(folder))

@@ -1,0 +1,95 @@
+"""Reader of Pascal VOC's segmentation (Everingham et al., IJCV 2010).
+
+::
+
+    VOCdevkit/VOC2012/JPEGImages/2007_000032.jpg
+    VOCdevkit/VOC2012/SegmentationClass/2007_000032.png   palette: 1 to 20, 255 void
+    VOCdevkit/VOC2012/ImageSets/Segmentation/train.txt    a name a line, without an ending
+"""
+
+from __future__ import annotations
+
+from nd_pascal.classes import CLASSES, add_object
+from nd_pascal.folders import (
+    IMAGES,
+    VOC_LAYOUT,
+    find_voc,
+    split_lists,
+    stems,
+    with_images,
+)
+from nd_plugin import (
+    Annotation,
+    Identity,
+    LabelledFiles,
+    LabelledImage,
+    ValueTable,
+    Vocabulary,
+    check_mask_format,
+    check_relative,
+    existing_root,
+    read_splits,
+    set_text,
+    unlisted_remarks,
+)
+
+VERSION = "1"
+MASKS = "SegmentationClass"
+VOID = 255  # outlines, and what is hard to tell
+
+
+class Segmentation(LabelledFiles):
+    """Images with masks of twenty classes of objects.
+
+    ``year`` chooses a folder VOCyyyy where there are several; ``masks`` names another folder of
+    masks with the same values, such as SegmentationClassAug. Raises ConceptSetInvalid for a folder
+    that is not in this layout.
+    """
+
+    def __init__(self, root: str, *, year: str = "", masks: str = MASKS) -> None:
+        folder = existing_root(root, "voc:ROOT", VOC_LAYOUT)
+        check_relative(masks, folder, f"voc: masks={masks}")
+        folder, notes = find_voc(folder, (IMAGES, masks), year)
+        vocabulary = Vocabulary()
+        values = {
+            number: add_object(vocabulary, name)
+            for number, name in enumerate(CLASSES, start=1)
+        }
+        self._table = ValueTable.of(values)
+        masked = stems(folder / masks, ".png")
+        names, notes_on_images = with_images(masked, folder / IMAGES, masks)
+        lists = split_lists(folder / "ImageSets" / "Segmentation")
+        splits, notes_on_splits = read_splits(lists, names)
+        images = [
+            LabelledImage(
+                f"{name}.jpg", (f"{masks}/{name}.png",), (), splits.get(name, "")
+            )
+            for name in names
+        ]
+        source = set_text(
+            "voc", root, {"year": year, "masks": masks}, {"masks": MASKS}
+        )
+        super().__init__(
+            folder,
+            Identity("voc", source, VERSION, ""),
+            vocabulary,
+            images,
+            image_folder=folder / IMAGES,
+            tables=[path for path in lists.values() if path.exists()],
+            notes=[*notes, *notes_on_images, *notes_on_splits],
+            follows_links=True,
+        )
+        path = images[0].label_files[0]
+        check_mask_format(self.label_files.path(path), f"the mask {path}")
+
+    def annotation(self, index: int) -> Annotation:
+        """Return a plane of objects.
+
+        Raises ValueError for a mask that is unreadable, in colour or of another aspect.
+        """
+        path = self.images[index].label_files[0]
+        pixels = self.mask(path, self.size(index), ("P", "L"))
+        plane, unlisted = self._table.plane(pixels)
+        where = f"masks of {path.rpartition('/')[0]}/"
+        remarks = unlisted_remarks(unlisted - {VOID}, where, "Pascal VOC")
+        return Annotation([plane], remarks=remarks)
