@@ -30,6 +30,7 @@ READERS = (
     "command-texts",
     "ratings",
     "experiments",
+    "coco",
 )
 ARCHIVES = ("runs", "checkpoints", "weights", "bases")
 ENTRIES = sorted(

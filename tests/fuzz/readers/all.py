@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuzz.readers.checkpoints import CHECKPOINTS
+from fuzz.readers.coco import COCO
 from fuzz.readers.command_texts import COMMAND_TEXTS
 from fuzz.readers.concept_sets import (
     BRODEN,
@@ -37,5 +38,6 @@ READERS = {
         COMMAND_TEXTS,
         RATINGS,
         EXPERIMENTS,
+        COCO,
     )
 }
