@@ -171,29 +171,29 @@ def _images(
     files: AdeFiles, vocabulary: Vocabulary
 ) -> tuple[list[LabelledImage], list[str]]:
     """Return the images that have a mask of objects, and a note on those that have none."""
-    there = frozenset(files.listing.paths)
+    listed = frozenset(files.listing.paths)
     paths = [path for path in files.listing.paths if _is_image(path)]
-    masked = [path for path in paths if f"{_stem(path)}_seg.png" in there]
-    scenes = {path: _scene(path, files.folder) for path in masked}
+    with_mask = [path for path in paths if f"{_stem(path)}_seg.png" in listed]
+    scenes = {path: _scene(path, files.folder) for path in with_mask}
     values = {
         scene: vocabulary.add(scene, "scene")
         for scene in sorted(set(scenes.values()) - {""})
     }
     images = []
-    for path in masked:
+    for path in with_mask:
         labels = (values[scenes[path]],) if scenes[path] else ()
         split = path.removeprefix(files.folder).partition("/")[0]
         images.append(
             LabelledImage(
                 path,
-                tuple(_label_files(_stem(path), there, files.record_ending)),
+                tuple(_label_files(_stem(path), listed, files.record_ending)),
                 labels,
                 SPLITS.get(split, split),
             )
         )
-    unmasked = len(paths) - len(masked)
-    note = f"{unmasked} images without a mask …_seg.png are left out"
-    return images, [note] if unmasked else []
+    without_mask = len(paths) - len(with_mask)
+    note = f"{without_mask} images without a mask …_seg.png are left out"
+    return images, [note] if without_mask else []
 
 
 def _scene(path: str, folder: str) -> str:
@@ -205,13 +205,13 @@ def _scene(path: str, folder: str) -> str:
 
 
 def _label_files(
-    stem: str, there: Collection[str], record_ending: str
+    stem: str, listed: Collection[str], record_ending: str
 ) -> Sequence[str]:
     """Return the paths of an image's masks and record, below the set's root."""
     masks = [f"{stem}_seg.png"]
     for level in range(1, MOST_LEVELS + 1):
         path = f"{stem}_parts_{level}.png"
-        if path in there:
+        if path in listed:
             masks.append(path)
     records = [f"{stem}{record_ending}"] if record_ending else []
     return [f"images/{path}" for path in (*masks, *records)]

@@ -149,20 +149,20 @@ def _images(
 ) -> list[LabelledImage]:
     """Return the images that have a mask; ``notes`` says of those without, as of the test set."""
     images = []
-    unmasked = []
+    without_mask = []
     for path in paths:
         stem = path.removesuffix(Path(path).suffix)
         mask = f"{stem}.png"
         if mask not in masks:
-            unmasked.append(path)
+            without_mask.append(path)
             continue
         folder, _, name = stem.rpartition("/")
         split = SPLITS.get(folder, folder)
         labels = (scenes[name],) if name in scenes else ()
         images.append(LabelledImage(path, (f"annotations/{mask}",), labels, split))
-    if unmasked:
+    if without_mask:
         notes.append(
-            f"{len(unmasked)} images without a mask in annotations/ are left out, for example "
-            f"{unmasked[0]}"
+            f"{len(without_mask)} images without a mask in annotations/ are left out, for example "
+            f"{without_mask[0]}"
         )
     return images

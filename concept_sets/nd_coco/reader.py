@@ -21,7 +21,7 @@ from nd_coco.layout import (
     find_tables,
     named_table,
 )
-from nd_coco.panoptic import segment_numbers, segment_plane
+from nd_coco.panoptic import segment_plane
 from nd_coco.tables import Table, TableImage, read_annotations
 from nd_coco.vocabulary import CATEGORY, read_vocabulary
 from nd_plugin import (
@@ -199,18 +199,18 @@ class Coco:
         """Return the plane of a panoptic mask; none of an image that has none."""
         if not item.content.mask:
             return Annotation((), size=item.content.size)
-        what = f"the mask {item.content.mask}"
-        numbers = segment_numbers(
-            self._masks[item.table].path(item.content.mask), what
-        )
-        height, width = numbers.shape
-        check_aspect((height, width), image_size.upright, what, image_size.stored)
         values = self._values[item.table]
         segments = json.loads(item.content.annotations)
         segment_values = {
             number: values.get(category, 0) for number, category in segments
         }
-        plane, remarks = segment_plane(numbers, segment_values, self._dtype)
+        plane, remarks = segment_plane(
+            self._masks[item.table].path(item.content.mask),
+            f"the mask {item.content.mask}",
+            segment_values,
+            image_size,
+            len(self.concepts),
+        )
         return Annotation([plane], remarks=remarks)
 
 

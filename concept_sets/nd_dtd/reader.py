@@ -66,10 +66,12 @@ class Textures(LabelledFiles):
             plane_values = tuple(values[name] for name in textures[path])
             split = splits.get(path, "")
             images.append(LabelledImage(path, (), plane_values, split))
-        options = {"partition": "" if number == 1 else str(number)}
+        source = set_text(
+            "dtd", root, {"partition": str(number)}, {"partition": "1"}
+        )
         super().__init__(
             folder,
-            Identity("dtd", set_text("dtd", root, options), VERSION, ""),
+            Identity("dtd", source, VERSION, ""),
             vocabulary,
             images,
             image_folder=folder / "images",
@@ -111,15 +113,16 @@ def _textures(
     if not path.exists():
         notes.append(f"no {JOINT}: images have the texture of their folder alone")
         return textures
-    absent = []
+    unknown_images = []
     for _, line in read_lines(path):
         image, *names = line.split()
         if image in textures:
             textures[image] = tuple(dict.fromkeys((*textures[image], *names)))
         else:
-            absent.append(image)
-    if absent:
+            unknown_images.append(image)
+    if unknown_images:
         notes.append(
-            f"{len(absent)} images of {JOINT} are not in images/, for example {absent[0]}"
+            f"{len(unknown_images)} images of {JOINT} are not in images/, for example "
+            f"{unknown_images[0]}"
         )
     return textures

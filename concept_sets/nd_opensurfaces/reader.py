@@ -160,8 +160,8 @@ def _images(
     photos = {path.name for path in (folder / "photos").iterdir()}
     masks = {path.name for path in (folder / "photos-labels").iterdir()}
     images: dict[str, LabelledImage] = {}
-    absent = []
-    unmasked = []
+    missing_photos = []
+    missing_masks = []
     for position, line in lines:
         photo = line["photo_id"]
         if not NUMBER.fullmatch(photo) or photo in images:
@@ -169,18 +169,21 @@ def _images(
                 f"{position}: the photo_id {photo[:40]!r} is no number, or is listed twice"
             )
         if f"{photo}.jpg" not in photos:
-            absent.append(f"{photo}.jpg")
+            missing_photos.append(f"{photo}.jpg")
             continue
         mask = f"{photo}.png"
         if mask not in masks:
-            unmasked.append(mask)
+            missing_masks.append(mask)
         scene = scenes.get(line["scene_category_name"])
         images[photo] = LabelledImage(
             f"{photo}.jpg",
             (f"photos-labels/{mask}",) if mask in masks else (),
             () if scene is None else (scene,),
         )
-    for names, kind in ((absent, "photos"), (unmasked, "photos-labels")):
+    for names, kind in (
+        (missing_photos, "photos"),
+        (missing_masks, "photos-labels"),
+    ):
         if names:
             notes.append(
                 f"{len(names)} of {PHOTOS} are not in {kind}/, for example {names[0]}"

@@ -78,39 +78,39 @@ class Context(LabelledFiles):
         folder = existing_root(
             root, "pascal_context:ROOT", f"the folder with {layout}"
         )
-        below = find_annotations(folder, (masks, table), NAMES, layout)
+        prefix = find_annotations(folder, (masks, table), NAMES, layout)
         voc_folder, notes = find_images(folder, voc, "pascal_context")
         vocabulary = Vocabulary()
-        values = _labels(folder / below / table, vocabulary)
+        values = _labels(folder / prefix / table, vocabulary)
         self._table = ValueTable.of(values)
         self._unlabelled = {number for number, value in values.items() if not value}
-        self._labels = f"{below}{table}"
-        annotated = stems(folder / below / masks, ending)
+        self._labels = f"{prefix}{table}"
+        annotated = stems(folder / prefix / masks, ending)
         image_folder = voc_folder / IMAGES
         names, notes_on_images = with_images(annotated, image_folder, masks)
         sets = voc_folder / "ImageSets"
         lists = split_lists(
-            folder / below, sets / "SegmentationContext", sets / "Main"
+            folder / prefix, sets / "SegmentationContext", sets / "Main"
         )
         splits, notes_on_splits = read_splits(lists, names)
         images = [
             LabelledImage(
                 f"{name}.jpg",
-                (f"{below}{masks}/{name}{ending}",),
+                (f"{prefix}{masks}/{name}{ending}",),
                 (),
                 splits.get(name, ""),
             )
             for name in names
         ]
-        options = {"voc": voc, "labels": "" if labels == ALL else labels}
-        source = set_text("pascal_context", root, options)
+        options = {"voc": voc, "labels": labels}
+        source = set_text("pascal_context", root, options, {"labels": ALL})
         super().__init__(
             folder,
             Identity("pascal_context", source, VERSION, ""),
             vocabulary,
             images,
             image_folder=image_folder,
-            tables=[folder / below / table, *_existing(lists)],
+            tables=[folder / prefix / table, *_existing(lists)],
             notes=[*notes, *notes_on_images, *notes_on_splits],
             follows_links=True,
         )

@@ -68,8 +68,8 @@ def find_annotations(
     ]
     if not fitting:
         check_layout(root, needed, layout)
-    below = fitting[0].relative_to(root).as_posix()
-    return "" if below == "." else f"{below}/"
+    prefix = fitting[0].relative_to(root).as_posix()
+    return "" if prefix == "." else f"{prefix}/"
 
 
 def find_images(root: Path, voc: str, whose: str) -> tuple[Path, list[str]]:
@@ -120,11 +120,11 @@ def with_images(
     names: Sequence[str], images: Path, masks: str
 ) -> tuple[list[str], list[str]]:
     """Return the names that have an image NAME.jpg, and a note on those that have none."""
-    there = {path.name for path in images.iterdir()}
-    absent = [name for name in names if f"{name}.jpg" not in there]
+    image_names = {path.name for path in images.iterdir()}
+    without_image = [name for name in names if f"{name}.jpg" not in image_names]
     note = (
-        f"{len(absent)} of {len(names)} files in {masks} have no image in {images}, for example "
-        f"{absent[0] if absent else ''}"
+        f"{len(without_image)} of {len(names)} files in {masks} have no image in {images}, for "
+        f"example {without_image[0] if without_image else ''}"
     )
-    present = [name for name in names if f"{name}.jpg" in there]
-    return present, [note] if absent else []
+    with_image = [name for name in names if f"{name}.jpg" in image_names]
+    return with_image, [note] if without_image else []

@@ -63,7 +63,7 @@ class Parts(LabelledFiles):
         folder = existing_root(
             root, "pascal_part:ROOT", f"the folder with {LAYOUT}"
         )
-        below = find_annotations(folder, (ANNOTATIONS,), NAMES, LAYOUT)
+        prefix = find_annotations(folder, (ANNOTATIONS,), NAMES, LAYOUT)
         voc_folder, notes = find_images(folder, voc, "pascal_part")
         vocabulary = Vocabulary()
         self._objects = {
@@ -74,14 +74,14 @@ class Parts(LabelledFiles):
         }
         self._dtype = np.min_scalar_type(len(vocabulary.concepts))
         image_folder = voc_folder / IMAGES
-        annotated = stems(folder / below / ANNOTATIONS, ".mat")
+        annotated = stems(folder / prefix / ANNOTATIONS, ".mat")
         names, notes_on_images = with_images(annotated, image_folder, ANNOTATIONS)
-        lists = split_lists(folder / below, voc_folder / "ImageSets" / "Main")
+        lists = split_lists(folder / prefix, voc_folder / "ImageSets" / "Main")
         splits, notes_on_splits = read_splits(lists, names)
         images = [
             LabelledImage(
                 f"{name}.jpg",
-                (f"{below}{ANNOTATIONS}/{name}.mat",),
+                (f"{prefix}{ANNOTATIONS}/{name}.mat",),
                 (),
                 splits.get(name, ""),
             )

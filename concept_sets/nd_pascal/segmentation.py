@@ -66,10 +66,12 @@ class Segmentation(LabelledFiles):
             )
             for name in names
         ]
-        options = {"year": year, "masks": "" if masks == MASKS else masks}
+        source = set_text(
+            "voc", root, {"year": year, "masks": masks}, {"masks": MASKS}
+        )
         super().__init__(
             folder,
-            Identity("voc", set_text("voc", root, options), VERSION, ""),
+            Identity("voc", source, VERSION, ""),
             vocabulary,
             images,
             image_folder=folder / IMAGES,

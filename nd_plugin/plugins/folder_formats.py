@@ -28,12 +28,16 @@ def folder_hint(folder: str) -> str:
         return f"the folder above it can be opened as {texts}"
     if not problems:
         return "it is a folder, and no installed concept set reads folders"
-    others = [
+    other_layouts = [
         text.partition(":")[0]
         for text, problem in problems.items()
         if isinstance(problem, OtherLayout)
     ]
-    layouts = f": it has not the layout of {', '.join(others)}" if others else ""
+    layouts = (
+        f": it has not the layout of {', '.join(other_layouts)}"
+        if other_layouts
+        else ""
+    )
     reasons = [
         f"\n- as {text}: {problem}"
         for text, problem in problems.items()

@@ -20,6 +20,7 @@ READERS = (
     "mask-pictures",
     "strict-masks",
     "pictures",
+    "sources",
     "onnx",
     "runs",
     "checkpoints",
@@ -29,6 +30,7 @@ READERS = (
     "command-texts",
     "ratings",
     "experiments",
+    "coco",
 )
 ARCHIVES = ("runs", "checkpoints", "weights", "bases")
 ENTRIES = sorted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuzz.readers.checkpoints import CHECKPOINTS
+from fuzz.readers.coco import COCO
 from fuzz.readers.command_texts import COMMAND_TEXTS
 from fuzz.readers.concept_sets import (
     BRODEN,
@@ -16,6 +17,7 @@ from fuzz.readers.foreign_tables import FOREIGN_TABLES
 from fuzz.readers.onnx_models import ONNX
 from fuzz.readers.rating_files import RATINGS
 from fuzz.readers.runs import RUNS
+from fuzz.readers.sources import SOURCES
 from fuzz.readers.weights import BASES, WEIGHTS
 
 READERS = {
@@ -26,6 +28,7 @@ READERS = {
         MASK_PICTURES,
         STRICT_MASKS,
         PICTURES,
+        SOURCES,
         ONNX,
         RUNS,
         CHECKPOINTS,
@@ -35,5 +38,6 @@ READERS = {
         COMMAND_TEXTS,
         RATINGS,
         EXPERIMENTS,
+        COCO,
     )
 }

@@ -143,6 +143,21 @@ def test_a_grey_panoptic_mask_is_refused(tmp_path: Path) -> None:
         concepts.annotation(0)
 
 
+def test_a_panoptic_mask_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    concepts = open_concepts(write_coco_panoptic(tmp_path))
+    mask = concepts.files(0)[1]  # type: ignore[attr-defined]
+    mask.write_bytes(b"no picture")
+    with pytest.raises(
+        ValueError, match=r"the mask 000000000139\.png cannot be read"
+    ):
+        concepts.annotation(0)
+    mask.unlink()
+    with pytest.raises(
+        ValueError, match=r"the mask 000000000139\.png cannot be read"
+    ):
+        concepts.annotation(0)
+
+
 def test_a_panoptic_mask_of_another_aspect_is_refused(tmp_path: Path) -> None:
     concepts = open_concepts(write_coco_panoptic(tmp_path))
     mask = concepts.files(0)[1]  # type: ignore[attr-defined]
