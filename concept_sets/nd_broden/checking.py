@@ -10,7 +10,11 @@ from pathlib import Path
 
 from nd_broden.checks.findings import finding_of
 from nd_broden.checks.identities import table_identities
-from nd_broden.checks.index_identities import index_identities, published_figures
+from nd_broden.checks.index_identities import (
+    index_identities,
+    no_index,
+    published_figures,
+)
 from nd_broden.checks.index_values import IndexValues, normal
 from nd_broden.checks.picture_checks import LineResult, PictureChecker
 from nd_broden.checks.table_values import TableValues
@@ -52,6 +56,8 @@ def check(
     yield from _once(report.findings)
     yield from _warnings(table_identities(tables), report.findings)
     yield from _warnings(index_identities(tables, values), report.findings)
+    if not values.lines or not tables.codes:
+        return  # the index, or category.csv, is the fault of all that would follow
     yield from _line_findings(values, files)
     yield from _picture_findings(values, files, vocabulary, tables)
     yield from _unreferenced(folder, values, tables)
@@ -78,6 +84,8 @@ def check_tables(
     yield from table_identities(tables)
     for values in indexes:
         yield from index_identities(tables, values)
+    if not indexes:
+        yield no_index()
     yield published_figures(tables, vocabulary, indexes)
 
 
@@ -212,8 +220,6 @@ def _unreferenced(
     folder: Path, values: IndexValues, tables: TableValues
 ) -> Iterator[SetFinding]:
     """Yield a warning for each file below images/ that no index names."""
-    if not values.lines:
-        return  # the index itself is the fault
     named = _named_paths(values)
     for path in sorted(folder.glob("*.csv")):
         if path != values.path and path.name.startswith("index"):

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from nd_plugin.errors import ConceptSetInvalid
 from nd_plugin.pictures.opening import check_regular
 
 # file and line, for messages; stripped cells by column
 TableLine = tuple[str, dict[str, str]]
-# called with a fault: rule, position, message
-TableReport = Callable[[str, str, str], None]
 
 # characters; a longer line is no table's, and is not read further
 LONGEST_LINE = 2**20
 BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+
+class TableReport(Protocol):
+    """Receiver of the faults of tables, in place of the error that they would raise."""
+
+    def __call__(self, rule: str, position: str, message: str, /) -> None:
+        """Take a fault: the rule's name, file and line, and the whole message."""
 
 
 def read_table(

@@ -31,7 +31,7 @@ def _label_numbering(tables: TableValues, comparison: Comparison) -> None:
     if lines:
         first = lines[0]
         comparison.expect(
-            first.number in (0, 1),
+            first.number == 1,
             first.position,
             f"the first label has the number {shown(first.number)}, not 1",
         )

@@ -71,6 +71,16 @@ def index_identities(
     yield masks.result(f"{name} has no masks")
 
 
+def no_index() -> TableRule:
+    """Return the rule on frequencies of a set without an index."""
+    return TableRule(
+        "index-frequency",
+        "index.csv: as many lines have a whole-image label as its frequency says",
+        0,
+        reason="there is no index.csv, nor another index*.csv",
+    )
+
+
 def _compare_labels(
     tables: TableValues, index: IndexValues, comparison: Comparison
 ) -> None:

@@ -142,7 +142,10 @@ class PictureChecker:
         named = ", ".join(map(str, unlisted[:NUMBERS_NAMED]))
         beyond = len(unlisted) - NUMBERS_NAMED
         more = f" and {beyond} more" if beyond > 0 else ""
-        problem = f"{what} has the label {named}{more}, which is not in label.csv"
+        labels, are = ("label", "is") if len(unlisted) == 1 else ("labels", "are")
+        problem = (
+            f"{what} has the {labels} {named}{more}, which {are} not in label.csv"
+        )
         findings.append(finding_of("unlisted-label", place, problem))
 
 

@@ -94,11 +94,14 @@ def _label_lines(
 ) -> tuple[LabelLine, ...]:
     lines = []
     for position, line in read_table(path, columns, report):
+        number = whole_number(line["number"])
+        if number == 0:
+            continue  # "no label"
         coverage = line.get("coverage", "")
         lines.append(
             LabelLine(
                 position,
-                whole_number(line["number"]),
+                number,
                 line.get("name", ""),
                 whole_number(line.get("frequency", "")),
                 decimal_number(coverage),

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from broden_tables import SMALL, small_set
 from planted_faults import FAULTS, BrodenFiles, Place, copied, small_camvid
 
-from nd_broden.checking import check
+from nd_broden.checking import check, check_tables
 from nd_plugin import SetFinding
 
 Fault = Callable[[BrodenFiles], Place]
@@ -67,3 +68,74 @@ def test_all_of_them_at_once_in_a_copy_of_the_original(
     expected = {plant(files) for plant in FAULTS}
     files.save()
     assert expected - places(list(check(str(files.root)))) == set()
+
+
+@pytest.mark.parametrize(
+    ("table", "content", "expected"),
+    [
+        ("index.csv", None, ("missing-table", "index.csv")),
+        ("index.csv", b"image,color,object,scene\n", ("empty-table", "index.csv")),
+        (
+            "index.csv",
+            SMALL["index.csv"].replace(",", ";").encode(),
+            ("missing-column", "index.csv:1"),
+        ),
+        (
+            "index.csv",
+            SMALL["index.csv"].encode("utf-16"),
+            ("unreadable-table", "index.csv"),
+        ),
+        ("category.csv", None, ("missing-table", "category.csv")),
+        ("label.csv", None, ("missing-table", "label.csv")),
+        (
+            "label.csv",
+            SMALL["label.csv"].replace("auto", "aut\xf6").encode("latin-1"),
+            ("unreadable-table", "label.csv"),
+        ),
+    ],
+)
+def test_a_table_that_is_lost_is_the_only_error(
+    tmp_path: Path, table: str, content: bytes | None, expected: Place
+) -> None:
+    root = small_set(tmp_path)
+    if content is None:
+        (root / table).unlink()
+    else:
+        (root / table).write_bytes(content)
+    errors = [finding for finding in check(str(root)) if finding.is_error]
+    assert places(errors) == {expected}
+
+
+def test_lines_of_no_utf_8_and_lines_behind_a_fault_are_checked(
+    tmp_path: Path,
+) -> None:
+    root = small_set(tmp_path)
+    text = SMALL["label.csv"].replace("sky", "h\xf6he")
+    text = text.replace("4,car,object(1)", "four,car,object(1)")
+    (root / "label.csv").write_bytes(text.encode("latin-1"))
+    errors = [finding for finding in check(str(root)) if finding.is_error]
+    assert places(errors) == {
+        ("unreadable-table", "label.csv"),
+        ("label-number", "label.csv:5"),
+        ("unlisted-label", "images/a/o.png"),
+    }
+
+
+def test_label_0_is_no_label_of_the_tables(tmp_path: Path) -> None:
+    table = SMALL["label.csv"].replace("\n1,", "\n0,-,color(3),9,9.0,\n1,", 1)
+    root = small_set(tmp_path, {"label.csv": table})
+    assert not any(finding.is_error for finding in check(str(root)))
+    assert not any(rule.findings for rule in check_tables(str(root)))
+
+
+def test_tables_without_an_index_say_so(tmp_path: Path) -> None:
+    root = small_set(tmp_path)
+    (root / "index.csv").unlink()
+    rules = {rule.rule: rule for rule in check_tables(str(root))}
+    assert rules["index-frequency"].reason.startswith("there is no index.csv")
+
+
+def test_numbers_with_a_decimal_point_are_no_fault(tmp_path: Path) -> None:
+    index = SMALL["index.csv"].replace("5;6", "5.0;6.0")
+    findings = check(str(small_set(tmp_path, {"index.csv": index})))
+    assert not any(finding.is_error for finding in findings)
