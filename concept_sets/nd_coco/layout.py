@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nd_plugin import ConceptSetInvalid, check_relative
+from nd_plugin import ConceptSetInvalid, check_layout, check_relative
 
 TABLES = "annotations"  # folder of the tables
 KINDS = ("panoptic", "instances", "stuff")  # the first that is there is read
@@ -43,6 +43,7 @@ def find_tables(root: Path, images: str) -> tuple[list[TableFiles], list[str]]:
 
     ``images`` names the folder of images; "" to look for it. Raises ConceptSetInvalid for none.
     """
+    check_layout(root, (TABLES,), LAYOUT)
     incomplete: list[str] = []
     for number, kind in enumerate(KINDS):
         tables = []

@@ -501,13 +501,27 @@ def test_options_that_lead_nowhere(
 
 
 def test_an_empty_folder_is_told_the_layout(tmp_path: Path) -> None:
+    layout = "annotations/instances_val2017.json"
     with pytest.raises(
-        ConceptSetInvalid, match="no annotations of COCO in"
+        ConceptSetInvalid, match="has no annotations; it holds"
     ) as caught:
         open_concepts(f"coco:{tmp_path}")
-    assert "annotations/instances_val2017.json" in str(caught.value)
+    assert layout in str(caught.value)
+    (tmp_path / "annotations").mkdir()
+    with pytest.raises(ConceptSetInvalid, match="no such table in") as caught:
+        open_concepts(f"coco:{tmp_path}")
+    assert layout in str(caught.value)
     with pytest.raises(ConceptSetInvalid, match="no folder given"):
         open_concepts("coco:")
+
+
+def test_a_bare_folder_is_told_that_it_is_coco(tmp_path: Path) -> None:
+    with pytest.raises(ConceptSetInvalid) as caught:
+        open_concepts(str(tmp_path))
+    assert "coco" in str(caught.value) and "panoptic" not in str(caught.value)
+    write_coco_panoptic(tmp_path)
+    with pytest.raises(ConceptSetInvalid, match="can be opened as 'coco:"):
+        open_concepts(str(tmp_path))
 
 
 def test_no_image_at_all_is_an_error(tmp_path: Path) -> None:
