@@ -8,8 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nd_plugin.borders.json_values import parse_json as parse_json
-    from nd_plugin.borders.json_values import read_value as read_value
     from nd_plugin.captum_api.concepts import (
         concepts_from_captum as concepts_from_captum,
     )
@@ -26,59 +24,13 @@ if TYPE_CHECKING:
     from nd_plugin.comparison.layer_comparison import (
         compare_dissections as compare_dissections,
     )
-    from nd_plugin.concepts.check.collecting import FindingList as FindingList
-    from nd_plugin.concepts.check.collecting import place_of as place_of
-    from nd_plugin.concepts.check.collecting import (
-        rule_of_unreadable as rule_of_unreadable,
-    )
-    from nd_plugin.concepts.check.runs import check_each as check_each
-    from nd_plugin.concepts.check.runs import looks_at_all as looks_at_all
-    from nd_plugin.concepts.check.samples import (
-        find_rare_concepts as find_rare_concepts,
-    )
-    from nd_plugin.concepts.check.samples import (
-        find_unused_categories as find_unused_categories,
-    )
     from nd_plugin.concepts.colours.coloured_set import with_colours as with_colours
     from nd_plugin.concepts.datasets.dataset_concepts import (
         concepts_from_dataset as concepts_from_dataset,
     )
-    from nd_plugin.concepts.datasets.value_names import (
-        read_value_names as read_value_names,
-    )
-    from nd_plugin.concepts.export.note import native_masks_of as native_masks_of
     from nd_plugin.concepts.export.options import ExportOptions as ExportOptions
     from nd_plugin.concepts.export.run import ExportReport as ExportReport
     from nd_plugin.concepts.export.run import export_concepts as export_concepts
-    from nd_plugin.concepts.fetch.places import fetched_set as fetched_set
-    from nd_plugin.concepts.sources.folders import check_layout as check_layout
-    from nd_plugin.concepts.sources.folders import existing_root as existing_root
-    from nd_plugin.concepts.sources.folders import inner_root as inner_root
-    from nd_plugin.concepts.sources.labelled_files import (
-        LabelledFiles as LabelledFiles,
-    )
-    from nd_plugin.concepts.sources.labelled_files import (
-        LabelledImage as LabelledImage,
-    )
-    from nd_plugin.concepts.sources.matlab import load_matlab as load_matlab
-    from nd_plugin.concepts.sources.matlab import (
-        load_matlab_fields as load_matlab_fields,
-    )
-    from nd_plugin.concepts.sources.plane_stack import PlaneStack as PlaneStack
-    from nd_plugin.concepts.sources.set_texts import set_text as set_text
-    from nd_plugin.concepts.sources.splits import read_splits as read_splits
-    from nd_plugin.concepts.sources.text_lines import read_bytes as read_bytes
-    from nd_plugin.concepts.sources.text_lines import read_lines as read_lines
-    from nd_plugin.concepts.sources.text_lines import read_text as read_text
-    from nd_plugin.concepts.sources.value_tables import ValueTable as ValueTable
-    from nd_plugin.concepts.sources.value_tables import look_up as look_up
-    from nd_plugin.concepts.sources.value_tables import (
-        unlisted_remarks as unlisted_remarks,
-    )
-    from nd_plugin.concepts.sources.vocabulary import Vocabulary as Vocabulary
-    from nd_plugin.concepts.sources.vocabulary import (
-        split_synonyms as split_synonyms,
-    )
     from nd_plugin.contracts.concept_sets import Annotation as Annotation
     from nd_plugin.contracts.concept_sets import Concept as Concept
     from nd_plugin.contracts.concept_sets import ConceptSet as ConceptSet
@@ -92,6 +44,8 @@ if TYPE_CHECKING:
     from nd_plugin.contracts.plugin_specs import ConceptSetSpec as ConceptSetSpec
     from nd_plugin.contracts.plugin_specs import Finding as Finding
     from nd_plugin.contracts.plugin_specs import ReporterSpec as ReporterSpec
+    from nd_plugin.contracts.plugin_specs import SetFinding as SetFinding
+    from nd_plugin.contracts.plugin_specs import TableRule as TableRule
     from nd_plugin.contracts.provenance import Identity as Identity
     from nd_plugin.contracts.provenance import Provenance as Provenance
     from nd_plugin.contracts.provenance import Settings as Settings
@@ -108,8 +62,6 @@ if TYPE_CHECKING:
         examine_reproducibility as examine_reproducibility,
     )
     from nd_plugin.contracts.reproducibility import nearly_equal as nearly_equal
-    from nd_plugin.contracts.set_findings import SetFinding as SetFinding
-    from nd_plugin.contracts.set_findings import TableRule as TableRule
     from nd_plugin.contracts.split_models import LinearHead as LinearHead
     from nd_plugin.contracts.split_models import Rest as Rest
     from nd_plugin.contracts.split_models import SplitModel as SplitModel
@@ -153,9 +105,6 @@ if TYPE_CHECKING:
     from nd_plugin.pictures.masks import check_mask_format as check_mask_format
     from nd_plugin.pictures.masks import read_mask as read_mask
     from nd_plugin.pictures.opening import open_picture as open_picture
-    from nd_plugin.pictures.pixel_limit import (
-        check_pixel_count as check_pixel_count,
-    )
     from nd_plugin.pictures.png_checksums import (
         checked_checksums as checked_checksums,
     )
@@ -179,8 +128,6 @@ if TYPE_CHECKING:
     from nd_plugin.preprocess import Preprocess as Preprocess
     from nd_plugin.probe_data.originals import Originals as Originals
     from nd_plugin.probe_data.tables import TableLine as TableLine
-    from nd_plugin.probe_data.tables import TableReport as TableReport
-    from nd_plugin.probe_data.tables import iterate_table as iterate_table
     from nd_plugin.probe_data.tables import read_table as read_table
     from nd_plugin.receptive_fields import composition as composition
     from nd_plugin.receptive_fields import geometry as geometry
@@ -213,34 +160,14 @@ if TYPE_CHECKING:
     from nd_plugin.user_code import own_arguments as own_arguments
 
 _HOMES = {
-    "borders.json_values": ["parse_json", "read_value"],
     "captum_api.concepts": ["concepts_from_captum", "concepts_to_captum"],
     "captum_api.layer_dissection": ["LayerDissection"],
     "captum_api.model_in_bases": ["in_bases"],
     "comparison.layer_comparison": ["LayerComparison", "compare_dissections"],
-    "concepts.export.note": ["native_masks_of"],
+    "concepts.colours.coloured_set": ["with_colours"],
+    "concepts.datasets.dataset_concepts": ["concepts_from_dataset"],
     "concepts.export.options": ["ExportOptions"],
     "concepts.export.run": ["ExportReport", "export_concepts"],
-    "concepts.datasets.dataset_concepts": ["concepts_from_dataset"],
-    "concepts.datasets.value_names": ["read_value_names"],
-    "concepts.sources.folders": ["check_layout", "existing_root", "inner_root"],
-    "concepts.sources.labelled_files": ["LabelledFiles", "LabelledImage"],
-    "concepts.sources.matlab": ["load_matlab", "load_matlab_fields"],
-    "concepts.sources.plane_stack": ["PlaneStack"],
-    "concepts.sources.splits": ["read_splits"],
-    "concepts.sources.text_lines": ["read_bytes", "read_lines", "read_text"],
-    "concepts.sources.set_texts": ["set_text"],
-    "concepts.sources.value_tables": ["ValueTable", "look_up", "unlisted_remarks"],
-    "concepts.sources.vocabulary": ["Vocabulary", "split_synonyms"],
-    "concepts.fetch.places": ["fetched_set"],
-    "concepts.check.collecting": [
-        "FindingList",
-        "place_of",
-        "rule_of_unreadable",
-    ],
-    "concepts.check.runs": ["check_each", "looks_at_all"],
-    "concepts.check.samples": ["find_rare_concepts", "find_unused_categories"],
-    "concepts.colours.coloured_set": ["with_colours"],
     "contracts.concept_sets": ["Annotation", "Concept", "ConceptSet"],
     "contracts.models": [
         "Backend",
@@ -255,6 +182,8 @@ _HOMES = {
         "ConceptSetSpec",
         "Finding",
         "ReporterSpec",
+        "SetFinding",
+        "TableRule",
     ],
     "contracts.provenance": [
         "Identity",
@@ -270,7 +199,6 @@ _HOMES = {
         "examine_reproducibility",
         "nearly_equal",
     ],
-    "contracts.set_findings": ["SetFinding", "TableRule"],
     "contracts.split_models": [
         "LinearHead",
         "Rest",
@@ -312,7 +240,6 @@ _HOMES = {
     "pictures.folder_listing": ["FolderListing", "list_files"],
     "pictures.masks": ["check_aspect", "check_mask_format", "read_mask"],
     "pictures.opening": ["open_picture"],
-    "pictures.pixel_limit": ["check_pixel_count"],
     "pictures.png_checksums": ["checked_checksums"],
     "pictures.relative_names": ["NamedFiles", "check_relative"],
     "pictures.stored_integers": ["strips_of"],
@@ -330,12 +257,7 @@ _HOMES = {
     ],
     "preprocess": ["Preprocess"],
     "probe_data.originals": ["Originals"],
-    "probe_data.tables": [
-        "TableLine",
-        "TableReport",
-        "iterate_table",
-        "read_table",
-    ],
+    "probe_data.tables": ["TableLine", "read_table"],
     "receptive_fields.chosen_layout": ["split_axes"],
     "receptive_fields.geometry": ["Axis", "Geometry"],
     "receptive_fields.layout": [

@@ -13,13 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from nd_plugin import (
-    ConceptSetInvalid,
-    NamedFiles,
-    load_matlab_fields,
-    parse_json,
-    read_bytes,
-)
+from nd_plugin import ConceptSetInvalid, NamedFiles
+from nd_plugin.reading import load_matlab_fields, parse_json, read_bytes
 
 STRUCT = "index"
 NAMES = "objectnames"

@@ -26,16 +26,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nd_ade20k.class_names import ClassNames, names_of_index, names_of_records
-from nd_plugin import (
-    Annotation,
-    FolderListing,
-    Identity,
+from nd_plugin import Annotation, FolderListing, Identity, NamedFiles, list_files
+from nd_plugin.reading import (
     LabelledFiles,
     LabelledImage,
-    NamedFiles,
     ValueTable,
     Vocabulary,
-    list_files,
     split_synonyms,
     unlisted_remarks,
 )

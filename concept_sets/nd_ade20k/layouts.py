@@ -6,7 +6,8 @@ from pathlib import Path
 
 from nd_ade20k.full import INDEX, FullAde, read_2016, read_2021
 from nd_ade20k.scene_parsing import OBJECTS, SceneParsing
-from nd_plugin import ConceptSetInvalid, check_layout, existing_root
+from nd_plugin import ConceptSetInvalid
+from nd_plugin.reading import check_layout, existing_root
 
 # folders that archives unpack to
 SCENE_PARSING = "ADEChallengeData2016"

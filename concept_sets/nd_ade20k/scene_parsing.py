@@ -17,12 +17,14 @@ from nd_plugin import (
     Annotation,
     ConceptSetInvalid,
     Identity,
+    check_mask_format,
+    list_files,
+)
+from nd_plugin.reading import (
     LabelledFiles,
     LabelledImage,
     ValueTable,
     Vocabulary,
-    check_mask_format,
-    list_files,
     read_lines,
     split_synonyms,
     unlisted_remarks,

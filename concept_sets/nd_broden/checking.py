@@ -22,12 +22,9 @@ from nd_broden.folders import find_folder
 from nd_broden.index import no_image
 from nd_broden.reader import LINKS, named_files, named_index
 from nd_broden.vocabulary import Vocabulary, read_vocabulary
-from nd_plugin import (
-    ConceptSetInvalid,
+from nd_plugin import ConceptSetInvalid, NamedFiles, SetFinding, TableRule
+from nd_plugin.reading import (
     FindingList,
-    NamedFiles,
-    SetFinding,
-    TableRule,
     check_each,
     find_rare_concepts,
     find_unused_categories,
@@ -36,6 +33,10 @@ from nd_plugin import (
 )
 
 INDEX = "index.csv"
+# identities whose findings are faults of lines, each with a finding of its own
+FAULTS_OF_LINES = ("index-images", "index-masks", "index-labels")
+# of Broden's own tables; the order of another set's labels is its own
+RULES_OF_ORDER = ("label-order", "code-order", "category-order")
 
 
 def check(
@@ -120,8 +121,8 @@ def _warnings(
     """Yield the findings of identities as warnings; none at a place that has a fault already."""
     faulty_places = {finding.file for finding in faults}
     for rule in rules:
-        if rule.rule in ("index-images", "index-masks", "index-labels"):
-            continue  # faults of their own, below
+        if rule.rule in FAULTS_OF_LINES or rule.rule in RULES_OF_ORDER:
+            continue
         for finding in rule.findings:
             if finding.file not in faulty_places:
                 yield replace(finding, is_error=False)

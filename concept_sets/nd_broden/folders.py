@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nd_plugin import ConceptSetInvalid, expanded_home, fetched_set
+from nd_plugin import ConceptSetInvalid, expanded_home
+from nd_plugin.reading import fetched_set
 
 SIZES = ("224", "227", "384")  # pixels of a side, as they were published
 

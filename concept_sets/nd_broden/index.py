@@ -14,7 +14,8 @@ from nd_broden.tables import (
     refuse,
     split_cell,
 )
-from nd_plugin import ConceptSetInvalid, NamedFiles, TableLine, TableReport
+from nd_plugin import ConceptSetInvalid, NamedFiles, TableLine
+from nd_plugin.reading import TableReport
 
 Size = tuple[int, int]  # height, width
 MASK_COLUMNS = ("sh", "sw")

@@ -27,10 +27,10 @@ from nd_plugin import (
     check_mask_format,
     fingerprint,
     measure_picture,
-    native_masks_of,
     read_mask,
     read_picture,
 )
+from nd_plugin.reading import native_masks_of
 
 VERSION = "2"  # of the reader: 1 left the sizes of files out of the fingerprint
 FOLLOW = "follow"

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nd_plugin import ConceptSetInvalid, TableLine, TableReport, iterate_table
+from nd_plugin import ConceptSetInvalid, TableLine
+from nd_plugin.reading import TableReport, iterate_table
 
 NUMBER = re.compile(r"[0-9]{1,9}")
 # as scripts write whole numbers of a column in which others are missing

@@ -20,7 +20,8 @@ from nd_broden.tables import (
     refuse,
     split_cell,
 )
-from nd_plugin import Concept, TableReport
+from nd_plugin import Concept
+from nd_plugin.reading import TableReport
 
 CATEGORY_COUNT = (
     re.compile(  # "color(7)": category and number of images, which may be missing

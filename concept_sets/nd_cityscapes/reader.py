@@ -13,17 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nd_cityscapes.labels import CLASSES, NAMES, VOID
-from nd_plugin import (
-    Annotation,
-    ConceptSetInvalid,
-    Identity,
+from nd_plugin import Annotation, ConceptSetInvalid, Identity, list_files
+from nd_plugin.reading import (
     LabelledFiles,
     LabelledImage,
     ValueTable,
     Vocabulary,
     check_layout,
     existing_root,
-    list_files,
     unlisted_remarks,
 )
 

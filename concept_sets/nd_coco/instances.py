@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nd_plugin import PlaneStack, Unavailable
+from nd_plugin import Unavailable
+from nd_plugin.reading import PlaneStack
 
 LEAST_POINTS = 3  # of a polygon
 BEYOND = "polygons that reach beyond their image: cut off at its edge"

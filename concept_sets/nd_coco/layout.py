@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nd_plugin import ConceptSetInvalid, check_layout, check_relative
+from nd_plugin import ConceptSetInvalid, check_relative
+from nd_plugin.reading import check_layout
 
 TABLES = "annotations"  # folder of the tables
 KINDS = ("panoptic", "instances", "stuff")  # the first that is there is read

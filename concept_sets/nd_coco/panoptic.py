@@ -10,13 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nd_plugin import (
-    PictureSize,
-    ValueTable,
-    check_aspect,
-    measure_picture,
-    read_mask,
-)
+from nd_plugin import PictureSize, check_aspect, measure_picture, read_mask
+from nd_plugin.reading import ValueTable
 
 FACTORS = np.array([1, 256, 256**2], np.int32)  # of red, green and blue
 UNLISTED = (

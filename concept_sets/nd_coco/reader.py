@@ -31,13 +31,11 @@ from nd_plugin import (
     NamedFiles,
     PictureSize,
     check_aspect,
-    check_pixel_count,
-    existing_root,
     fingerprint,
     measure_picture,
     read_picture,
-    set_text,
 )
+from nd_plugin.reading import check_pixel_count, existing_root, set_text
 
 VERSION = "1"
 Plane = npt.NDArray[np.integer[Any]]

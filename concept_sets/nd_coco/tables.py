@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nd_plugin import ConceptSetInvalid, parse_json, read_value
+from nd_plugin import ConceptSetInvalid
+from nd_plugin.reading import parse_json, read_value
 
 # category of stuff_*.json for all pixels of things; it says nothing of what is there
 ALL_THINGS = ("other", "other")  # name and supercategory

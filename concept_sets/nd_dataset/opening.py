@@ -12,9 +12,8 @@ from nd_plugin import (
     concepts_from_dataset,
     look_in_working_folder,
     own_arguments,
-    read_value_names,
-    set_text,
 )
+from nd_plugin.reading import read_value_names, set_text
 
 FORM = "expected dataset:package.module:factory?names=FILE.csv"
 DEFAULTS = {"category": "object", "ignore": "255"}

@@ -12,18 +12,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from nd_plugin import (
-    Annotation,
-    BadInput,
-    ConceptSetInvalid,
-    Identity,
+from nd_plugin import Annotation, BadInput, ConceptSetInvalid, Identity, list_files
+from nd_plugin.reading import (
     LabelledFiles,
     LabelledImage,
     Vocabulary,
     check_layout,
     existing_root,
     inner_root,
-    list_files,
     read_lines,
     read_splits,
     set_text,

@@ -15,12 +15,14 @@ from nd_plugin import (
     Annotation,
     ConceptSetInvalid,
     Identity,
+    expanded_home,
+    read_table,
+)
+from nd_plugin.reading import (
     LabelledFiles,
     LabelledImage,
     Vocabulary,
     existing_root,
-    expanded_home,
-    read_table,
     set_text,
 )
 

@@ -27,9 +27,9 @@ from nd_plugin import (
     describe_error,
     expanded_home,
     list_files,
-    parse_json,
     translating_errors,
 )
+from nd_plugin.reading import parse_json
 
 OLDEST_MAJOR = 4
 EXTRA = "pip install 'nd_plugin[huggingface]'"

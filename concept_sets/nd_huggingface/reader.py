@@ -16,14 +16,16 @@ from nd_plugin import (
     Annotation,
     ConceptSetInvalid,
     Identity,
-    ValueTable,
-    Vocabulary,
     check_aspect,
     expanded_home,
     fingerprint,
     measure_picture,
     read_mask,
     read_picture,
+)
+from nd_plugin.reading import (
+    ValueTable,
+    Vocabulary,
     read_value_names,
     set_text,
     unlisted_remarks,

@@ -15,15 +15,17 @@ from nd_masks.tables import CONCEPT_COLUMNS, LABEL_COLUMNS, concept_of, mask_val
 from nd_plugin import (
     Concept,
     ConceptSetInvalid,
-    FindingList,
     FolderListing,
     SetFinding,
     TableLine,
-    check_each,
     check_relative,
+    list_files,
+)
+from nd_plugin.reading import (
+    FindingList,
+    check_each,
     find_rare_concepts,
     iterate_table,
-    list_files,
     looks_at_all,
     place_of,
 )

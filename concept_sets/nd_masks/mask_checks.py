@@ -18,8 +18,8 @@ from nd_plugin import (
     measure_picture,
     read_mask,
     read_picture,
-    rule_of_unreadable,
 )
+from nd_plugin.reading import rule_of_unreadable
 
 Fault = tuple[str, str, str]  # rule, place, problem
 

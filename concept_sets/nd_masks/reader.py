@@ -49,11 +49,10 @@ from nd_plugin import (
     TableLine,
     check_aspect,
     measure_picture,
-    native_masks_of,
     read_mask,
     read_picture,
-    unlisted_remarks,
 )
+from nd_plugin.reading import native_masks_of, unlisted_remarks
 
 VERSION = "1"
 

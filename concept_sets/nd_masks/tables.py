@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nd_plugin import (
-    Concept,
-    ConceptSetInvalid,
-    TableLine,
-    ValueTable,
-    read_table,
-)
+from nd_plugin import Concept, ConceptSetInvalid, TableLine, read_table
+from nd_plugin.reading import ValueTable
 
 VALUE_COUNT = 65536  # values that a 16 bit mask can hold
 CONCEPT_COLUMNS = ("category", "value", "name")

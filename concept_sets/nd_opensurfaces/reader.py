@@ -20,19 +20,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nd_plugin import (
-    Annotation,
-    ConceptSetInvalid,
-    Identity,
+from nd_plugin import Annotation, ConceptSetInvalid, Identity, TableLine, read_table
+from nd_plugin.reading import (
     LabelledFiles,
     LabelledImage,
-    TableLine,
     ValueTable,
     Vocabulary,
     check_layout,
     existing_root,
     inner_root,
-    read_table,
     split_synonyms,
     unlisted_remarks,
 )

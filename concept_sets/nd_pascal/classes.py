@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nd_plugin import Vocabulary
+from nd_plugin.reading import Vocabulary
 
 OBJECT = "object"
 # in the order of their values in masks, from 1

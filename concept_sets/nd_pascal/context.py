@@ -31,12 +31,14 @@ from nd_plugin import (
     BadInput,
     ConceptSetInvalid,
     Identity,
+    PictureSize,
+    check_aspect,
+)
+from nd_plugin.reading import (
     LabelledFiles,
     LabelledImage,
-    PictureSize,
     ValueTable,
     Vocabulary,
-    check_aspect,
     existing_root,
     load_matlab,
     read_lines,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nd_plugin import BadInput, ConceptSetInvalid, check_layout, existing_root
+from nd_plugin import BadInput, ConceptSetInvalid
+from nd_plugin.reading import check_layout, existing_root
 
 IMAGES = "JPEGImages"
 VOC_LAYOUT = "VOCdevkit/VOC2012 with JPEGImages/, SegmentationClass/ and ImageSets/"

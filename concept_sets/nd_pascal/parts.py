@@ -25,14 +25,12 @@ from nd_pascal.folders import (
     with_images,
 )
 from nd_pascal.part_names import PART_NAMES, plain_name
-from nd_plugin import (
-    Annotation,
-    Identity,
+from nd_plugin import Annotation, Identity, check_aspect
+from nd_plugin.reading import (
     LabelledFiles,
     LabelledImage,
     PlaneStack,
     Vocabulary,
-    check_aspect,
     existing_root,
     load_matlab,
     read_splits,

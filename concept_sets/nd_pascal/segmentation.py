@@ -18,15 +18,12 @@ from nd_pascal.folders import (
     stems,
     with_images,
 )
-from nd_plugin import (
-    Annotation,
-    Identity,
+from nd_plugin import Annotation, Identity, check_mask_format, check_relative
+from nd_plugin.reading import (
     LabelledFiles,
     LabelledImage,
     ValueTable,
     Vocabulary,
-    check_mask_format,
-    check_relative,
     existing_root,
     read_splits,
     set_text,

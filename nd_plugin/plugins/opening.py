@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from nd_plugin.concepts.combine.building import build
-from nd_plugin.concepts.combine.expressions import Source
+from nd_plugin.concepts.combine.expressions import Expression, Source
 from nd_plugin.concepts.combine.parsing import OPERATORS, parse_expression
 from nd_plugin.concepts.combine.source_texts import unread_operators
 from nd_plugin.contracts.concept_sets import ConceptSet
@@ -80,10 +80,8 @@ def open_concepts(concepts: str | Path | ConceptSet) -> ConceptSet:
 
 def _open_expression(concepts: str) -> ConceptSet:
     """Open a text that may combine sets, or hold the same characters in its own names."""
-    names = [offer.spec.name for offer in host().specs(ConceptSetSpec)]
-    if _is_claimed_as_whole(concepts):
-        return _open_source(concepts)
-    expression = parse_expression(concepts, names)
+    names = _names_of_sets()
+    expression = _expression(concepts)
     if not isinstance(expression, Source):
         # a source that is there several times is opened once
         return _checked(build(expression, cache(_open_source)))
@@ -92,6 +90,22 @@ def _open_expression(concepts: str) -> ConceptSet:
     except ConceptSetInvalid as error:
         hint = unread_operators(expression.text, names)
         raise ConceptSetInvalid(f"{error}{hint}") from error
+
+
+def source_text(concepts: str) -> str | None:
+    """Return the text of the one set that a text names; None for a combination of sets."""
+    expression = _expression(concepts)
+    return expression.text if isinstance(expression, Source) else None
+
+
+def _expression(concepts: str) -> Expression:
+    if _is_claimed_as_whole(concepts):
+        return Source(concepts)
+    return parse_expression(concepts, _names_of_sets())
+
+
+def _names_of_sets() -> list[str]:
+    return [offer.spec.name for offer in host().specs(ConceptSetSpec)]
 
 
 def _is_claimed_as_whole(concepts: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import nd_plugin
+from nd_plugin import reading
 
 ROOT = Path(__file__).parents[2]
 SHELVES = ("adapters", "concept_sets")
@@ -47,6 +48,7 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "explain": 8,
     "concepts": 8,
     "plugins": 9,
+    "reading": 9,
     "engine": 10,
     "resuming": 11,
     "experiments": 12,
@@ -83,11 +85,14 @@ def test_the_shelves_are_no_packages_and_nobody_imports_them() -> None:
 
 
 def test_plugins_import_public_names_only() -> None:
-    public = set(nd_plugin.__all__)
+    public = {
+        "nd_plugin": set(nd_plugin.__all__),
+        "nd_plugin.reading": set(reading.__all__),
+    }
     for path in sources(*EXAMPLE_PLUGINS, *SHELVES):
         for module, name in imports(path):
             if module.partition(".")[0] == "nd_plugin":
-                assert module == "nd_plugin" and name in public, (
+                assert name in public.get(module, ()), (
                     f"{path} imports {module}.{name}"
                 )
 
@@ -253,10 +258,8 @@ def test_rooms_have_three_to_twelve_modules_and_empty_inits() -> None:
 
 
 def test_no_module_is_longer_than_300_lines() -> None:
-    """But the list of public names, which has two lines or more for each of them."""
     for path in sources("nd_plugin", *SHELVES):
-        is_list = path == ROOT / "nd_plugin" / "__init__.py"
-        assert path.read_text().count("\n") <= (400 if is_list else 300), path
+        assert path.read_text().count("\n") <= 300, path
 
 
 def module_level_imports(path: Path) -> Iterator[tuple[str, str]]:
@@ -282,6 +285,9 @@ def test_every_public_name_is_there_and_documented() -> None:
     ) == len(nd_plugin.__all__)
     for name in nd_plugin.__all__:
         assert getattr(nd_plugin, name).__doc__, name
+    for name in reading.__all__:
+        # the alias of a function's type has no docstring
+        assert getattr(reading, name).__doc__ or name == "TableReport"
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         nd_plugin.nothing  # noqa: B018
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from nd_broden.checks.comparisons import Comparison, shown
 from nd_broden.checks.table_values import LabelLine, TableValues
-from nd_plugin import place_of
+from nd_plugin.reading import place_of
 
 
 def compare_order(lines: Sequence[LabelLine], comparison: Comparison) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nd_plugin import SetFinding, TableRule, place_of
+from nd_plugin import SetFinding, TableRule
+from nd_plugin.reading import place_of
 
 RECOUNT = "correct the figure, or count the tables again, all of them together"
 

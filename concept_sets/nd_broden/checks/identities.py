@@ -13,7 +13,8 @@ from nd_broden.checks import code_identities
 from nd_broden.checks.code_identities import compare_order
 from nd_broden.checks.comparisons import Comparison, shown
 from nd_broden.checks.table_values import LabelLine, TableValues
-from nd_plugin import TableRule, place_of
+from nd_plugin import TableRule
+from nd_plugin.reading import place_of
 
 RELATIVE_ERROR = 1e-11  # of coverages in c_*.csv, which have 12 significant digits
 
@@ -151,12 +152,12 @@ def _numbers(lines: Iterable[LabelLine]) -> list[int]:
 
 def _category_order(tables: TableValues, comparison: Comparison) -> None:
     for earlier, line in pairwise(tables.categories):
-        if earlier.frequency is not None and line.frequency is not None:
+        if earlier.first is not None and line.first is not None:
             comparison.expect(
-                earlier.frequency >= line.frequency,
+                earlier.first <= line.first,
                 line.position,
-                f"{line.name!r} with the frequency {line.frequency} stands behind "
-                f"{earlier.name!r} with {earlier.frequency}",
+                f"{line.name!r} with the first number {line.first} stands behind "
+                f"{earlier.name!r} with {earlier.first}",
             )
 
 
@@ -242,5 +243,5 @@ IDENTITIES: tuple[
         "category-frequency",
         "category.csv: frequency is the sum of c_*.csv",
     ),
-    (_category_order, "category-order", "category.csv: by frequency"),
+    (_category_order, "category-order", "category.csv: by first number"),
 )

@@ -11,7 +11,8 @@ from nd_broden.checks.findings import REMEDIES
 from nd_broden.checks.index_values import IndexValues
 from nd_broden.checks.table_values import TableValues
 from nd_broden.vocabulary import Vocabulary
-from nd_plugin import TableRule, place_of
+from nd_plugin import TableRule
+from nd_plugin.reading import place_of
 
 WHOLE_INDEX = "index.csv"  # others may be of a part of the images
 # Broden's README.txt and tables, version 1_224: labels, and by category labels, images summed over

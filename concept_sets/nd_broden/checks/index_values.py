@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nd_broden.index import IndexReader, Row
-from nd_plugin import TableReport
+from nd_plugin.reading import TableReport
 
 
 @dataclass(frozen=True, slots=True)

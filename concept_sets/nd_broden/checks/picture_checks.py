@@ -21,11 +21,10 @@ from nd_plugin import (
     checked_checksums,
     describe_error,
     measure_picture,
-    place_of,
     read_mask,
     read_picture,
-    rule_of_unreadable,
 )
+from nd_plugin.reading import place_of, rule_of_unreadable
 
 NUMBERS_NAMED = 3  # unlisted labels of one mask
 

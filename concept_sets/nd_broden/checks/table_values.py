@@ -15,7 +15,7 @@ from nd_broden.tables import (
     split_cell,
 )
 from nd_broden.vocabulary import CATEGORY_COUNT
-from nd_plugin import TableReport
+from nd_plugin.reading import TableReport
 
 
 @dataclass(frozen=True)

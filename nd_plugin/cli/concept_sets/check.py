@@ -14,7 +14,7 @@ from nd_plugin.cli import console
 from nd_plugin.cli.concept_sets.listing import ConceptsText
 from nd_plugin.cli.console import new_table, print_json
 from nd_plugin.cli.options.shared import Json, Limit, MaxPixels
-from nd_plugin.contracts.set_findings import SetFinding, TableRule
+from nd_plugin.contracts.plugin_specs import SetFinding, TableRule
 
 FINDINGS_SHOWN = 5  # of each rule
 COLOURS = {True: "red", False: "yellow"}  # of errors and warnings

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nd_plugin.contracts.set_findings import SetFinding
+from nd_plugin.contracts.plugin_specs import SetFinding
 from nd_plugin.errors import NDError
 from nd_plugin.pictures.masks import UnfitMask
 from nd_plugin.pictures.png_checksums import DamagedPicture

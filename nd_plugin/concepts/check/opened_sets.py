@@ -17,8 +17,8 @@ from nd_plugin.concepts.check.samples import (
     find_unused_categories,
 )
 from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
+from nd_plugin.contracts.plugin_specs import SetFinding
 from nd_plugin.contracts.set_checks import read_annotation, read_image
-from nd_plugin.contracts.set_findings import SetFinding
 from nd_plugin.foreign_code import describe_error
 from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.pictures.masks import check_aspect

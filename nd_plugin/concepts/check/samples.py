@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nd_plugin.contracts.concept_sets import Concept
-from nd_plugin.contracts.set_findings import SetFinding
+from nd_plugin.contracts.plugin_specs import SetFinding
 
 FEWEST_SAMPLES = (
     10  # images; Broden leaves out labels with fewer (paper section 2.1)

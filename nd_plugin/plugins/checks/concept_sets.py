@@ -7,12 +7,16 @@ from functools import partial
 from typing import Any, TypeVar
 
 from nd_plugin.concepts.check.opened_sets import find_faults
-from nd_plugin.contracts.plugin_specs import ConceptSetSpec
-from nd_plugin.contracts.set_findings import SetFinding, TableRule
+from nd_plugin.contracts.plugin_specs import ConceptSetSpec, SetFinding, TableRule
 from nd_plugin.errors import BadInput, ConceptSetInvalid, PluginFailed
 from nd_plugin.foreign_code import describe_error, translating_errors
 from nd_plugin.plugins.host import Offer, host, load_factory
-from nd_plugin.plugins.opening import SpecText, call_with_options, open_concepts
+from nd_plugin.plugins.opening import (
+    SpecText,
+    call_with_options,
+    open_concepts,
+    source_text,
+)
 from nd_plugin.storage.names import expanded_home
 
 Kind = TypeVar("Kind", SetFinding, TableRule)
@@ -21,10 +25,12 @@ Kind = TypeVar("Kind", SetFinding, TableRule)
 def check_concepts(concepts: str) -> Iterator[SetFinding]:
     """Yield the faults of a concept set, also of one that cannot be opened.
 
-    A plugin's own check comes first; a set without one is opened, and its images are read. Raises
-    ConceptSetInvalid for what nobody claims, and for a set without a check that cannot be opened.
+    A plugin's own check comes first; a set without one is opened, and its images are read, and so
+    is a combination of sets. Raises ConceptSetInvalid for what nobody claims, and for a set without
+    a check that cannot be opened.
     """
-    text = SpecText.parse(concepts)
+    source = source_text(concepts)
+    text = SpecText.parse(source or "")
     offer = host().named(ConceptSetSpec, text.name)
     if offer is None or not offer.spec.check:
         yield from find_faults(open_concepts(concepts))

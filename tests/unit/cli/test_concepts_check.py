@@ -141,3 +141,10 @@ def test_an_unknown_set_is_a_usage_error(nd: Any, tmp_path: Path) -> None:
     assert nd("concepts", "check", f"broden:{tmp_path}/nowhere").returncode == 2
     result = nd("concepts", "check", f"broden:{tmp_path}?indx=a.csv")
     assert "has no option 'indx'; it takes index, links" in result.stderr
+
+
+def test_a_combination_is_opened_and_read(nd: Any, tmp_path: Path) -> None:
+    text = f"broden:{small_set(tmp_path)}[object]"
+    done = nd("concepts", "check", text, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["concepts"] == text

@@ -18,7 +18,9 @@ def test_options_may_come_first(nd: Any) -> None:
 
 
 def test_help_lists_the_commands(nd: Any) -> None:
-    assert "list a concept set's categories" in nd("concepts", "--help").stdout.lower()
+    assert (
+        "list a concept set's categories" in nd("concepts", "--help").stdout.lower()
+    )
 
 
 def test_an_unknown_set_names_the_ones_there_are(nd: Any) -> None:

@@ -10,7 +10,8 @@ import made_sources_a as made
 import numpy as np
 import pytest
 
-from nd_plugin import ConceptSet, ConceptSetInvalid, LabelledFiles, open_concepts
+from nd_plugin import ConceptSet, ConceptSetInvalid, open_concepts
+from nd_plugin.reading import LabelledFiles
 
 
 def opened(text: str) -> LabelledFiles:

@@ -7,7 +7,8 @@ from pathlib import Path
 import made_sources_a as made
 import pytest
 
-from nd_plugin import BadInput, ConceptSetInvalid, LabelledFiles, open_concepts
+from nd_plugin import BadInput, ConceptSetInvalid, open_concepts
+from nd_plugin.reading import LabelledFiles
 
 
 def opened(text: str) -> LabelledFiles:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from written_sets import write_broden
 
-from nd_plugin import ConceptSetInvalid, fetched_set, open_concepts
+from nd_plugin import ConceptSetInvalid, open_concepts
+from nd_plugin.reading import fetched_set
 
 
 @pytest.fixture

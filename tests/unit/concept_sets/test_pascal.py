@@ -12,13 +12,8 @@ import pytest
 from PIL import Image
 
 from nd_pascal.part_names import PART_NAMES, plain_name
-from nd_plugin import (
-    BadInput,
-    ConceptSet,
-    ConceptSetInvalid,
-    LabelledFiles,
-    open_concepts,
-)
+from nd_plugin import BadInput, ConceptSet, ConceptSetInvalid, open_concepts
+from nd_plugin.reading import LabelledFiles
 
 
 def opened(text: str) -> LabelledFiles:

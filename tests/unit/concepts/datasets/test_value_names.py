@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nd_plugin import ConceptSetInvalid, read_value_names
+from nd_plugin import ConceptSetInvalid
 from nd_plugin.concepts.datasets.value_names import names_of_values
+from nd_plugin.reading import read_value_names
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from set_archives import TOP, make_zip, special, with_entry
 
-from nd_plugin import RunFailed, fetched_set
+from nd_plugin import RunFailed
 from nd_plugin.concepts.fetch.archive import contents
 from nd_plugin.concepts.fetch.archive.contents import ArchiveRefused, Limits
 from nd_plugin.concepts.fetch.archive.extraction import unpack
 from nd_plugin.errors import BadInput
+from nd_plugin.reading import fetched_set
 
 Fetcher = Any
 Files = Mapping[str, bytes]

@@ -13,9 +13,10 @@ import pytest
 from hostile_server import HostileServer, Served
 from set_archives import TOP, make_zip
 
-from nd_plugin import RunFailed, fetched_set, open_concepts
+from nd_plugin import RunFailed, open_concepts
 from nd_plugin.concepts.fetch.hashes import Hash
 from nd_plugin.concepts.fetch.known_sets import BRODEN
+from nd_plugin.reading import fetched_set
 
 Fetcher = Any
 

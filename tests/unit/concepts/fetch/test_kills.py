@@ -18,8 +18,9 @@ from hostile_server import HostileServer, Served
 from killing import MOST_CALLS, contents, killed_before, names
 from set_archives import TOP, make_zip
 
-from nd_plugin import BadInput, RunFailed, fetched_set, open_concepts
+from nd_plugin import BadInput, RunFailed, open_concepts
 from nd_plugin.concepts.fetch.places import Place
+from nd_plugin.reading import fetched_set
 
 Fetcher = Any
 Files = Mapping[str, bytes]

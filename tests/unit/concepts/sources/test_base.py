@@ -19,6 +19,11 @@ from nd_plugin import (
     Concept,
     ConceptSetInvalid,
     Identity,
+    open_concepts,
+)
+from nd_plugin.borders.matlab_fields import file_of_fields
+from nd_plugin.concepts.sources import matlab
+from nd_plugin.reading import (
     LabelledFiles,
     LabelledImage,
     PlaneStack,
@@ -29,14 +34,11 @@ from nd_plugin import (
     inner_root,
     load_matlab,
     load_matlab_fields,
-    open_concepts,
     read_lines,
     read_splits,
     split_synonyms,
     unlisted_remarks,
 )
-from nd_plugin.borders.matlab_fields import file_of_fields
-from nd_plugin.concepts.sources import matlab
 
 
 class TestVocabulary:
@@ -399,9 +401,8 @@ class TestHints:
         with pytest.raises(ConceptSetInvalid) as caught:
             open_concepts(str(tmp_path))
         message = str(caught.value)
-        layouts = message.partition("it has not the layout of ")[2].partition(".")[
-            0
-        ]
+        first_line = message.splitlines()[0]
+        layouts = first_line.partition("it has not the layout of ")[2]
         assert {"ade20k", "dtd", "pascal_part", "voc"} <= set(layouts.split(", "))
         assert "JPEGImages" not in message and "as masks:" in message
         made_sources_a.write_voc(tmp_path)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nd_plugin import set_text
 from nd_plugin.plugins.opening import SpecText
+from nd_plugin.reading import set_text
 
 
 @pytest.mark.parametrize(
