@@ -10,9 +10,12 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+import made_sources_a
+import made_sources_b
 import numpy as np
 import pytest
 from PIL import Image
@@ -81,7 +84,23 @@ def small_broden(folder: Path) -> str:
 SAMPLES: dict[str, Callable[[Path], str]] = {
     "masks": small_masks,
     "broden": small_broden,
+    "ade20k-2016": made_sources_a.write_ade20k_2016,
+    "ade20k-2021": made_sources_a.write_ade20k_2021,
+    "scene-parsing": made_sources_a.write_scene_parsing,
+    "voc": made_sources_a.write_voc,
+    "pascal-context": made_sources_a.write_pascal_context,
+    "pascal-part": made_sources_a.write_pascal_part,
+    "opensurfaces": made_sources_a.write_opensurfaces,
+    "dtd": made_sources_a.write_dtd,
+    "coco-panoptic": made_sources_b.write_coco_panoptic,
+    "cityscapes": made_sources_b.write_cityscapes,
+    "folders": made_sources_b.write_folders,
+    "dataset": made_sources_b.write_dataset,
 }
+if find_spec("pycocotools") is not None:
+    SAMPLES["coco-instances"] = made_sources_b.write_coco_instances
+if find_spec("datasets") is not None:
+    SAMPLES["huggingface"] = made_sources_b.write_huggingface
 
 
 class United(NamedTuple):
