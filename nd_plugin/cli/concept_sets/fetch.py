@@ -25,7 +25,11 @@ Name = Annotated[
 ]
 Size = Annotated[
     int,
-    typer.Option("--size", help="Pixels of a side of its images: 224, 227 or 384."),
+    typer.Option(
+        "--size",
+        help="Pixels of a side of its images: 224, 227 or 384.",
+        rich_help_panel="Download",
+    ),
 ]
 Urls = Annotated[
     list[str] | None,
