@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 GOLDEN = """\
-masks:{root}: 6 images, 3 concepts; fingerprint {fingerprint}
 category  classes  sources  avg. samples  of images  of pixels
 object    2        masks    6.0           100 %      100 %
 scene     1        masks    1.0           17 %       17 %
@@ -23,10 +22,10 @@ scene     first-s 1
 def test_a_set_is_described(nd: Any, probe_set: Path) -> None:
     done = nd("concepts", "info", f"masks:{probe_set}")
     assert done.returncode == 0, done.stderr
-    first, _, table = done.stdout.partition("\n")
-    _, _, expected = GOLDEN.partition("\n")
-    assert first.endswith(": 6 images, 3 concepts; fingerprint " + first[-16:])
-    assert table == expected
+    # its line wraps where the folder's name is long
+    heading, category, table = done.stdout.partition("category")
+    assert ": 6 images, 3 concepts; fingerprint " in " ".join(heading.split())
+    assert category + table == GOLDEN
     assert "annotations: 6 images" in done.stderr
 
 
