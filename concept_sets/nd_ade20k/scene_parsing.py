@@ -167,4 +167,11 @@ def _images(
             f"{len(without_mask)} images without a mask in annotations/ are left out, for example "
             f"{without_mask[0]}"
         )
+    image_masks = {f"{path.removesuffix(Path(path).suffix)}.png" for path in paths}
+    without_image = sorted(set(masks) - image_masks)
+    if without_image:
+        notes.append(
+            f"{len(without_image)} masks in annotations/ have no image, for example "
+            f"{without_image[0]}"
+        )
     return images

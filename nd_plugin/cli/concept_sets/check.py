@@ -12,7 +12,7 @@ from rich.text import Text
 
 from nd_plugin.cli import console
 from nd_plugin.cli.concept_sets.listing import ConceptsText
-from nd_plugin.cli.console import new_table, print_json
+from nd_plugin.cli.console import new_table, print_json, print_notes
 from nd_plugin.cli.options.shared import Json, Limit, MaxPixels
 from nd_plugin.contracts.plugin_specs import SetFinding, TableRule
 
@@ -64,18 +64,20 @@ def check(
 
     rules: list[TableRule] = []
     findings: list[SetFinding] = []
+    notes: list[str] = []
     with _checking(limit, max_pixels, workers):
         if tables:
             rules += check_tables(concepts)
             for rule in rules:
                 findings += rule.findings
         else:
-            findings += check_concepts(concepts)
+            findings += check_concepts(concepts, notes)
     if json:
-        _print_as_json(concepts, rules, findings)
+        _print_as_json(concepts, rules, findings, notes)
     else:
         _print_rules(rules)
         _print_findings(findings, None if show_all else FINDINGS_SHOWN)
+        print_notes(notes)
         _print_summary(concepts, findings, limit)
     has_errors = any(finding.is_error for finding in findings)
     if has_errors or (strict and findings):
@@ -101,7 +103,10 @@ def _checking(
 
 
 def _print_as_json(
-    concepts: str, rules: Sequence[TableRule], findings: Sequence[SetFinding]
+    concepts: str,
+    rules: Sequence[TableRule],
+    findings: Sequence[SetFinding],
+    notes: Sequence[str],
 ) -> None:
     errors = [finding for finding in findings if finding.is_error]
     document: dict[str, object] = {
@@ -109,6 +114,7 @@ def _print_as_json(
         "errors": len(errors),
         "warnings": len(findings) - len(errors),
         "findings": [asdict(finding) for finding in findings],
+        "notes": list(notes),
     }
     if rules:
         document["tables"] = [

@@ -22,8 +22,12 @@ from nd_plugin.storage.names import expanded_home
 Kind = TypeVar("Kind", SetFinding, TableRule)
 
 
-def check_concepts(concepts: str) -> Iterator[SetFinding]:
+def check_concepts(
+    concepts: str, notes: list[str] | None = None
+) -> Iterator[SetFinding]:
     """Yield the faults of a concept set, also of one that cannot be opened.
+
+    ``notes`` takes what a set that is opened says of itself, such as the files that it leaves out.
 
     A plugin's own check comes first; a set without one is opened, and its images are read, and so
     is a combination of sets. Raises ConceptSetInvalid for what nobody claims, and for a set without
@@ -33,7 +37,10 @@ def check_concepts(concepts: str) -> Iterator[SetFinding]:
     text = SpecText.parse(source or "")
     offer = host().named(ConceptSetSpec, text.name)
     if offer is None or not offer.spec.check:
-        yield from find_faults(open_concepts(concepts))
+        concept_set = open_concepts(concepts)
+        if notes is not None:
+            notes += getattr(concept_set, "notes", ())
+        yield from find_faults(concept_set)
         return
     has_errors = False
     for finding in _results(offer, offer.spec.check, text, SetFinding):
@@ -59,6 +66,15 @@ def check_tables(concepts: str) -> Iterator[TableRule]:
     if offer is None and expanded_home(concepts).is_dir() and len(checkable) == 1:
         offer = checkable[0]
         text = SpecText(offer.spec.name, concepts, {})
+    if (
+        offer is None
+        and ":" not in concepts
+        and not expanded_home(concepts).is_dir()
+    ):
+        raise ConceptSetInvalid(
+            f"no folder {concepts!r}; --tables takes the folder with label.csv and index.csv, or a "
+            "set's text"
+        )
     if offer is None or not offer.spec.check_tables:
         names = [f"{candidate.spec.name}:ROOT" for candidate in checkable]
         raise BadInput(

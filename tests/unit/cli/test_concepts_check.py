@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from broden_tables import SMALL, copy_tables, small_set
+from made_sources_a import write_scene_parsing
 from written_sets import write_masks
 
 
@@ -148,3 +149,28 @@ def test_a_combination_is_opened_and_read(nd: Any, tmp_path: Path) -> None:
     done = nd("concepts", "check", text, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["concepts"] == text
+
+
+def test_files_that_a_set_leaves_out_are_noted(nd: Any, tmp_path: Path) -> None:
+    text = write_scene_parsing(tmp_path)
+    root = Path(text.partition(":")[2])
+    image = sorted(root.glob("images/validation/*.jpg"))[0]
+    image.unlink()
+    (mask_of_another,) = sorted(root.glob("annotations/training/*.png"))[:1]
+    mask_of_another.unlink()
+    done = nd("concepts", "check", text, "--json")
+    notes = " ".join(json.loads(done.stdout)["notes"])
+    assert (
+        f"1 masks in annotations/ have no image, for example validation/{image.stem}"
+        in notes
+    )
+    assert "1 images without a mask in annotations/ are left out" in notes
+    assert "masks in annotations/ have no image" in " ".join(
+        nd("concepts", "check", text).stdout.split()
+    )
+
+
+def test_tables_of_no_folder(nd: Any) -> None:
+    done = nd("concepts", "check", "--tables", "nowhere")
+    assert done.returncode == 2
+    assert "no folder 'nowhere'" in done.stderr
