@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stopwatch import Stopwatch
 
-from nd_broden.reader import Broden
+from nd_plugin import open_concepts
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from broden_tables import full_size_tables
@@ -31,13 +31,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        root = str(full_size_tables(options.tables, Path(folder)))
+        text = f"broden:{full_size_tables(options.tables, Path(folder))}"
         opening = Stopwatch()
         for _ in range(options.rounds):
             with opening:
-                concepts = Broden(root)
+                concepts = open_concepts(text)
         tracemalloc.start()
-        concepts = Broden(root)
+        concepts = open_concepts(text)
         held, most = tracemalloc.get_traced_memory()
     seconds = statistics.median(opening.laps)
     print(

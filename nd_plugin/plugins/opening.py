@@ -31,6 +31,7 @@ from nd_plugin.foreign_code import describe_error, translating_errors
 from nd_plugin.machine.process_group import own_device
 from nd_plugin.plugins.folder_formats import folder_hint
 from nd_plugin.plugins.guard import Owner, guard
+from nd_plugin.plugins.guarded_members import CONCEPT_SET
 from nd_plugin.plugins.host import Offer, host, load_factory
 from nd_plugin.plugins.suggestions import suggest_model
 from nd_plugin.storage.names import expanded_home
@@ -173,12 +174,14 @@ def call_with_options(
     return factory(argument, **options)
 
 
-def _checked(concepts: Any) -> ConceptSet:
+def _checked(concepts: ConceptSet) -> ConceptSet:
     """Return the concept set. Raises ConceptSetInvalid for one that cannot be dissected with."""
-    if not isinstance(concepts, ConceptSet):
+    # isinstance would look at the identity, whose fingerprint may take a while
+    missing = CONCEPT_SET.missing(concepts)
+    if missing:
         raise ConceptSetInvalid(
             f"{type(concepts).__name__} is no concept set: it lacks members of the ConceptSet "
-            "protocol"
+            f"protocol: {', '.join(missing)}"
         )
     if len(concepts) == 0:
         raise ConceptSetInvalid(f"{_named(concepts)} has no images")

@@ -153,6 +153,23 @@ def test_vocabulary(tmp_path: Path) -> None:
     assert concepts.native_masks
 
 
+def test_opening_looks_at_no_file_of_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fingerprint does, of hundreds of thousands, when it is asked for."""
+    measured: list[str] = []
+
+    def size_in_bytes(folder: str, path: str) -> int:
+        measured.append(path)
+        return 0
+
+    monkeypatch.setattr("nd_broden.reader._size_in_bytes", size_in_bytes)
+    concepts = opened(tmp_path)
+    assert measured == []
+    assert concepts.identity.fingerprint
+    assert measured
+
+
 def test_rows(tmp_path: Path) -> None:
     concepts = opened(tmp_path)
     assert [concepts.name(i) for i in range(len(concepts))] == [
