@@ -22,8 +22,11 @@ PHONE = 400  # pixels
 ALPHA = """(canvas) => {
   const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
   const alpha = [];
-  for (let index = 3; index < pixels.length; index += 4) alpha.push(pixels[index]);
-  return [canvas.height, canvas.width, alpha];
+  for (let index = 3; index < pixels.length; index += 4) {
+    alpha.push(pixels[index].toString(16).padStart(2, "0"));
+  }
+  // one text: each number of a list crosses to Python as an object of its own
+  return [canvas.height, canvas.width, alpha.join("")];
 }"""
 
 
@@ -144,7 +147,8 @@ def drawn_mask(visiting: Visit, index: int, size: tuple[int, int]) -> Any:
     canvas = visiting.page.locator(".top-images canvas").nth(index)
     rows, columns, alpha = canvas.evaluate(ALPHA)
     scale = columns // size[1]
-    squares = np.array(alpha).reshape(size[0], scale, size[1], scale)
+    values = np.frombuffer(bytes.fromhex(alpha), np.uint8)
+    squares = values.reshape(size[0], scale, size[1], scale)
     assert rows == size[0] * scale
     assert columns == size[1] * scale
     lit = squares == 0
