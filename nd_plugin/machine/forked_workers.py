@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import pickle
 import traceback
-from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple, TypeVar
@@ -38,6 +39,22 @@ def can_fork() -> bool:
 def name_nothing(number: int) -> str:
     """Name no work."""
     return ""
+
+
+@contextmanager
+def starting_workers() -> Iterator[None]:
+    """Start processes that no signal reaches unprepared, and that leave our garbage alone.
+
+    A collector of garbage in a forked process would end objects that only this process can end: a
+    session of ONNX Runtime waits for its threads, of which a fork has none. Frozen objects stay
+    frozen in the fork.
+    """
+    gc.freeze()
+    try:
+        with shielded():
+            yield
+    finally:
+        gc.unfreeze()
 
 
 def map_in_order(
@@ -84,7 +101,7 @@ def _start_worker(
         target=_work, args=(do, numbers, writer, inherited_readers), daemon=True
     )
     try:
-        with shielded():
+        with starting_workers():
             process.start()
     except OSError as error:
         raise RunFailed(

@@ -18,8 +18,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from torch.utils.data._utils import signal_handling
 
 from nd_plugin.errors import NDError, ProcessLost, RunFailed
-from nd_plugin.machine.forked_workers import can_fork
-from nd_plugin.machine.termination import shielded
+from nd_plugin.machine.forked_workers import can_fork, starting_workers
 from nd_plugin.machine.worker_exits import REMEDY, describe_crash
 from nd_plugin.probe_data.batch import PackedBatch
 from nd_plugin.probe_data.items import Item, ItemDecoder
@@ -164,7 +163,7 @@ class LoadedBatches:
         self._images = images
         self._name = name  # of an image
         self._processes: Sequence[BaseProcess] = ()
-        with self._failures_translated(), shielded():
+        with self._failures_translated(), starting_workers():
             # of a private class of torch
             self._iterator: Any = iter(loader)
         self._processes = tuple(getattr(self._iterator, "_workers", ()))

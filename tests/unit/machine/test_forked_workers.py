@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from owned_garbage import collect_in_workers, garbage_of_this_process
 
 from nd_plugin import BadInput
 from nd_plugin.errors import RunFailed
@@ -51,6 +52,18 @@ def raising(error: Exception) -> Callable[[], None]:
         raise error
 
     return do
+
+
+def test_garbage_of_the_first_process_ends_there(tmp_path: Path) -> None:
+    """A session of ONNX Runtime would wait for ever for threads that a fork has not."""
+    first_process = os.getpid()
+
+    def do(number: int) -> int:
+        collect_in_workers(first_process)
+        return number
+
+    with garbage_of_this_process(tmp_path / "ended.txt"):
+        assert list(map_in_order(do, range(4), 1)) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 5])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from noise_set import Noise, feed
+from owned_garbage import collect_in_workers, garbage_of_this_process
 from PIL import Image
 
 from nd_plugin import Preprocess, RunFailed, Settings
@@ -217,6 +218,24 @@ def test_a_worker_has_one_thread_and_leaves_cuda_alone() -> None:
             assert batch.pixels.unique().tolist() == [1]
     finally:
         torch.set_num_threads(earlier)
+
+
+class Collecting(Noise):
+    """Images whose decoding collects garbage."""
+
+    first_process = os.getpid()
+
+    def image(self, index: int) -> Image.Image:
+        collect_in_workers(self.first_process)
+        return super().image(index)
+
+
+@pytest.mark.skipif(not can_fork(), reason="processes are not forked here")
+def test_garbage_of_the_first_process_ends_there(tmp_path: Path) -> None:
+    concepts = Collecting()
+    with garbage_of_this_process(tmp_path / "ended.txt"):
+        batches = list(feed(concepts, workers=2).batches(annotated=False))
+    assert sum(len(batch.indices) for batch in batches) == 7
 
 
 class Signalled(Noise):
