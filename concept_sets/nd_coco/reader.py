@@ -37,7 +37,7 @@ from nd_plugin import (
 )
 from nd_plugin.reading import check_pixel_count, existing_root, set_text
 
-VERSION = "1"
+VERSION = "2"  # 1: names with the suffixes that COCO adds
 Plane = npt.NDArray[np.integer[Any]]
 
 

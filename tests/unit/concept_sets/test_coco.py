@@ -75,8 +75,8 @@ def test_segments_are_red_plus_256_green_plus_256_squared_blue(
     assert [concept.name for concept in concepts.concepts] == [
         "person",
         "dog",
-        "tree-merged",
-        "wall-other-merged",
+        "tree",
+        "wall",
     ]
     expected = np.zeros(SIZE, np.uint8)
     expected[4:, :8] = PERSON
@@ -92,26 +92,41 @@ def test_segments_are_red_plus_256_green_plus_256_squared_blue(
     assert not plane.any()
 
 
-def test_names_without_cocos_own_suffixes_are_synonyms(tmp_path: Path) -> None:
+def test_names_are_without_cocos_own_suffixes_which_are_synonyms(
+    tmp_path: Path,
+) -> None:
     concepts = open_concepts(write_coco_panoptic(tmp_path)).concepts
     synonyms = {concept.name: concept.synonyms for concept in concepts}
-    assert synonyms["tree-merged"] == ("tree",)
-    assert synonyms["wall-other-merged"] == ("wall",)
+    assert synonyms["tree"] == ("tree-merged",)
+    assert synonyms["wall"] == ("wall-other-merged",)
     # a supercategory is none: dog and cat are no synonyms of animal
     assert synonyms["dog"] == ()
 
 
-def test_a_name_that_another_category_has_is_no_synonym(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["wall", "wall-other"])
+def test_categories_that_would_share_a_name_keep_their_own(
+    tmp_path: Path, name: str
+) -> None:
     text = write_coco_panoptic(tmp_path)
 
     def add_wall(table: Any) -> None:
         table["categories"].append(
-            {"supercategory": "wall", "isthing": 0, "id": 300, "name": "wall"}
+            {"supercategory": "wall", "isthing": 0, "id": 300, "name": name}
         )
 
     edit(tmp_path / PANOPTIC, add_wall)
     synonyms = {c.name: c.synonyms for c in open_concepts(text).concepts}
-    assert synonyms["wall-other-merged"] == ()
+    assert synonyms["wall-other-merged"] == synonyms[name] == ()
+
+
+def test_a_name_that_is_a_suffix_only_stays(tmp_path: Path) -> None:
+    text = write_coco_panoptic(tmp_path)
+
+    def rename(table: Any) -> None:
+        table["categories"][0]["name"] = "-other"
+
+    edit(tmp_path / PANOPTIC, rename)
+    assert open_concepts(text).concepts[0].name == "-other"
 
 
 def test_a_segment_that_is_not_listed_is_unlabelled_and_said(
