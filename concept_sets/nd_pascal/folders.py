@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nd_plugin import BadInput, ConceptSetInvalid
-from nd_plugin.reading import check_layout, existing_root
+from nd_plugin.reading import (
+    LabelledImage,
+    check_layout,
+    existing_root,
+    read_splits,
+)
 
 IMAGES = "JPEGImages"
 VOC_LAYOUT = "VOCdevkit/VOC2012 with JPEGImages/, SegmentationClass/ and ImageSets/"
 SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class AnnotatedImages:
+    """Images that have an annotation, and what was read to find them."""
+
+    images: Sequence[LabelledImage]
+    tables: Sequence[Path]  # lists of splits
+    notes: Sequence[str]
 
 
 def find_voc(
@@ -117,15 +132,43 @@ def stems(folder: Path, ending: str) -> list[str]:
     )
 
 
+def annotated_images(
+    root: Path,
+    annotations: str,
+    ending: str,
+    images: Path,
+    lists: Mapping[str, Path],
+) -> AnnotatedImages:
+    """Return the images NAME.jpg in a folder that have an annotation NAME + ``ending``.
+
+    ``annotations`` is the folder of those, below ``root``; ``lists`` are the files of splits.
+    """
+    annotated = stems(root / annotations, ending)
+    names, notes = with_images(annotated, images, annotations)
+    splits, notes_on_splits = read_splits(lists, names)
+    labelled_images = [
+        LabelledImage(
+            f"{name}.jpg",
+            (f"{annotations}/{name}{ending}",),
+            split=splits.get(name, ""),
+        )
+        for name in names
+    ]
+    tables = [path for path in lists.values() if path.exists()]
+    return AnnotatedImages(labelled_images, tables, [*notes, *notes_on_splits])
+
+
 def with_images(
-    names: Sequence[str], images: Path, masks: str
+    names: Sequence[str], images: Path, annotations: str
 ) -> tuple[list[str], list[str]]:
     """Return the names that have an image NAME.jpg, and a note on those that have none."""
     image_names = {path.name for path in images.iterdir()}
     without_image = [name for name in names if f"{name}.jpg" not in image_names]
-    note = (
-        f"{len(without_image)} of {len(names)} files in {masks} have no image in {images}, for "
-        f"example {without_image[0] if without_image else ''}"
-    )
+    if not without_image:
+        return list(names), []
     with_image = [name for name in names if f"{name}.jpg" in image_names]
-    return with_image, [note] if without_image else []
+    note = (
+        f"{len(without_image)} of {len(names)} files in {annotations} have no image in {images}, "
+        f"for example {without_image[0]}"
+    )
+    return with_image, [note]

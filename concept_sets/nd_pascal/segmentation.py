@@ -13,19 +13,16 @@ from nd_pascal.classes import CLASSES, add_object
 from nd_pascal.folders import (
     IMAGES,
     VOC_LAYOUT,
+    annotated_images,
     find_voc,
     split_lists,
-    stems,
-    with_images,
 )
 from nd_plugin import Annotation, Identity, check_mask_format, check_relative
 from nd_plugin.reading import (
     LabelledFiles,
-    LabelledImage,
     ValueTable,
     Vocabulary,
     existing_root,
-    read_splits,
     set_text,
     unlisted_remarks,
 )
@@ -53,30 +50,21 @@ class Segmentation(LabelledFiles):
             for number, name in enumerate(CLASSES, start=1)
         }
         self._table = ValueTable.of(values)
-        masked = stems(folder / masks, ".png")
-        names, notes_on_images = with_images(masked, folder / IMAGES, masks)
         lists = split_lists(folder / "ImageSets" / "Segmentation")
-        splits, notes_on_splits = read_splits(lists, names)
-        images = [
-            LabelledImage(
-                f"{name}.jpg", (f"{masks}/{name}.png",), (), splits.get(name, "")
-            )
-            for name in names
-        ]
-        source = set_text(
-            "voc", root, {"year": year, "masks": masks}, {"masks": MASKS}
-        )
+        masked = annotated_images(folder, masks, ".png", folder / IMAGES, lists)
+        options = {"year": year, "masks": masks}
+        source = set_text("voc", root, options, {"masks": MASKS})
         super().__init__(
             folder,
             Identity("voc", source, VERSION, ""),
             vocabulary,
-            images,
+            masked.images,
             image_folder=folder / IMAGES,
-            tables=[path for path in lists.values() if path.exists()],
-            notes=[*notes, *notes_on_images, *notes_on_splits],
+            tables=masked.tables,
+            notes=[*notes, *masked.notes],
             follows_links=True,
         )
-        path = images[0].label_files[0]
+        path = self.images[0].label_files[0]
         check_mask_format(self.label_files.path(path), f"the mask {path}")
 
     def annotation(self, index: int) -> Annotation:
