@@ -24,6 +24,8 @@ from nd_plugin.concepts.sources.folders import (
     check_layout,
     existing_root,
     inner_root,
+    missing_names,
+    names_in,
 )
 from nd_plugin.concepts.sources.labelled_files import LabelledFiles, LabelledImage
 from nd_plugin.concepts.sources.matlab import load_matlab, load_matlab_fields
@@ -61,6 +63,8 @@ __all__ = [
     "load_matlab_fields",
     "look_up",
     "looks_at_all",
+    "missing_names",
+    "names_in",
     "native_masks_of",
     "parse_json",
     "place_of",

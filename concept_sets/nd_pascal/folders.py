@@ -11,6 +11,8 @@ from nd_plugin.reading import (
     LabelledImage,
     check_layout,
     existing_root,
+    missing_names,
+    names_in,
     read_splits,
 )
 
@@ -41,11 +43,7 @@ def find_voc(
     folders = [root, *_years(root), *_years(root / "VOCdevkit")]
     if year:
         folders = [folder for folder in folders if folder.name == f"VOC{year}"]
-    fitting = [
-        folder
-        for folder in folders
-        if all((folder / name).is_dir() for name in needed)
-    ]
+    fitting = [folder for folder in folders if not missing_names(folder, needed)]
     if not fitting:
         check_layout(
             folders[0] if folders else root / f"VOC{year}", needed, VOC_LAYOUT
@@ -77,11 +75,7 @@ def find_annotations(
     """
     folders = [root, *[root / name for name in names]]
     folders += [*_years(root), *_years(root / "VOCdevkit")]
-    fitting = [
-        folder
-        for folder in folders
-        if all((folder / name).exists() for name in needed)
-    ]
+    fitting = [folder for folder in folders if not missing_names(folder, needed)]
     if not fitting:
         check_layout(root, needed, layout)
     prefix = fitting[0].relative_to(root).as_posix()
@@ -126,9 +120,9 @@ def split_lists(*folders: Path) -> dict[str, Path]:
 def stems(folder: Path, ending: str) -> list[str]:
     """Return the names of the files with an ending in a folder, without it, sorted."""
     return sorted(
-        path.name.removesuffix(ending)
-        for path in folder.iterdir()
-        if path.name.endswith(ending) and not path.name.startswith(".")
+        name.removesuffix(ending)
+        for name in names_in(folder)
+        if name.endswith(ending) and not name.startswith(".")
     )
 
 
@@ -162,7 +156,7 @@ def with_images(
     names: Sequence[str], images: Path, annotations: str
 ) -> tuple[list[str], list[str]]:
     """Return the names that have an image NAME.jpg, and a note on those that have none."""
-    image_names = {path.name for path in images.iterdir()}
+    image_names = frozenset(names_in(images))
     without_image = [name for name in names if f"{name}.jpg" not in image_names]
     if not without_image:
         return list(names), []

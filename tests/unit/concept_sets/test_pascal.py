@@ -168,6 +168,18 @@ class TestSegmentation:
             open_concepts("voc:/none")
 
 
+@pytest.mark.parametrize("name", ["JPEGImages", "SegmentationClass"])
+def test_a_file_in_the_place_of_a_folder_is_named(
+    tmp_path: Path, name: str
+) -> None:
+    text = made.write_voc(tmp_path)
+    path = tmp_path / "VOCdevkit/VOC2012" / name
+    shutil.rmtree(path)
+    path.touch()
+    with pytest.raises(ConceptSetInvalid, match=f"{name} cannot be listed: Not a"):
+        open_concepts(text)
+
+
 def concepts_root(text: str) -> str:
     return opened(text).root.name
 
