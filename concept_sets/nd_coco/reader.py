@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -143,7 +143,8 @@ class Coco:
     def name(self, index: int) -> str:
         """Return the image's path below the set's folder."""
         item = self._items[index]
-        return f"{self._tables[item.table].images}/{item.content.name}"
+        folder = self._tables[item.table].images
+        return str(PurePosixPath(folder, item.content.name))
 
     def split(self, index: int) -> str:
         """Return the split that the table's name tells: train, val or test; "" for none."""
