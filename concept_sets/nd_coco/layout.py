@@ -127,5 +127,11 @@ def missing_folder(files: TableFiles) -> str:
         folder = name.partition("_")[2] or name
         return f"no folder of its images, such as {folder}/ or images/{folder}/"
     if name.startswith(KINDS[0]) and not files.masks:
-        return f"no folder {name}/ of its masks beside it: unpack {name}.zip there"
+        return missing_masks(files)
     return ""
+
+
+def missing_masks(files: TableFiles) -> str:
+    """Return what a panoptic table without a folder of masks is told."""
+    name = Path(files.table).stem
+    return f"no folder {name}/ of its masks beside it: unpack {name}.zip there"

@@ -17,8 +17,8 @@ from PIL import Image
 from nd_coco.instances import instance_planes, mask_library
 from nd_coco.layout import (
     LAYOUT,
-    TableFiles,
     find_tables,
+    missing_masks,
     named_table,
 )
 from nd_coco.panoptic import segment_plane
@@ -104,7 +104,7 @@ class Coco:
         """Add the images of a table that are there. Raises ConceptSetInvalid."""
         files = self._tables[table]
         if content.is_panoptic and not files.masks:
-            raise ConceptSetInvalid(f"{files.table}: {_masks_are_missing(files)}")
+            raise ConceptSetInvalid(f"{files.table}: {missing_masks(files)}")
         missing = []
         for image in content.images:
             self._images[table].check(image.name, f"{files.table}: images")
@@ -211,11 +211,6 @@ class Coco:
             len(self.concepts),
         )
         return Annotation([plane], remarks=remarks)
-
-
-def _masks_are_missing(files: TableFiles) -> str:
-    stem = Path(files.table).stem
-    return f"no folder {stem}/ of its masks beside it: unpack {stem}.zip there"
 
 
 def _size_in_bytes(path: Path) -> int:
