@@ -39,6 +39,18 @@ class TableFiles:
     split: str  # "train", "val" …; "" for none
 
 
+def choose_tables(
+    root: Path, annotations: str, images: str
+) -> tuple[list[TableFiles], list[str]]:
+    """Return the table that ``annotations`` names, else those of the layout, and notes on others.
+
+    ``images`` names the folder of images; "" to look for it. Raises ConceptSetInvalid for none.
+    """
+    if annotations:
+        return [named_table(root, annotations, images)], []
+    return find_tables(root, images)
+
+
 def find_tables(root: Path, images: str) -> tuple[list[TableFiles], list[str]]:
     """Find the tables of the first kind that is complete, and notes on those left out.
 
