@@ -17,13 +17,19 @@ from nd_plugin.concepts.check.samples import (
     find_rare_concepts,
     find_unused_categories,
 )
-from nd_plugin.concepts.datasets.value_names import read_value_names
+from nd_plugin.concepts.datasets.value_names import (
+    add_named_values,
+    parse_ignored,
+    read_value_names,
+)
 from nd_plugin.concepts.export.note import native_masks_of
 from nd_plugin.concepts.fetch.places import fetched_set
 from nd_plugin.concepts.sources.folders import (
     check_layout,
     existing_root,
     inner_root,
+    missing_names,
+    names_in,
 )
 from nd_plugin.concepts.sources.labelled_files import LabelledFiles, LabelledImage
 from nd_plugin.concepts.sources.matlab import load_matlab, load_matlab_fields
@@ -48,6 +54,7 @@ __all__ = [
     "TableReport",
     "ValueTable",
     "Vocabulary",
+    "add_named_values",
     "check_each",
     "check_layout",
     "check_pixel_count",
@@ -61,7 +68,10 @@ __all__ = [
     "load_matlab_fields",
     "look_up",
     "looks_at_all",
+    "missing_names",
+    "names_in",
     "native_masks_of",
+    "parse_ignored",
     "parse_json",
     "place_of",
     "read_bytes",

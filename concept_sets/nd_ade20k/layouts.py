@@ -7,7 +7,7 @@ from pathlib import Path
 from nd_ade20k.full import INDEX, FullAde, read_2016, read_2021
 from nd_ade20k.scene_parsing import OBJECTS, SceneParsing
 from nd_plugin import ConceptSetInvalid
-from nd_plugin.reading import check_layout, existing_root
+from nd_plugin.reading import check_layout, existing_root, missing_names
 
 # folders that archives unpack to
 SCENE_PARSING = "ADEChallengeData2016"
@@ -52,17 +52,13 @@ def open_ade20k(root: str) -> FullAde | SceneParsing:
 def _layouts(folder: Path) -> dict[str, Path]:
     """Return the layout that a folder has, else those of the folders that archives unpack to."""
     for layout, needed in NEEDED.items():
-        if _has(folder, needed):
+        if not missing_names(folder, needed):
             return {layout: folder}
     return {
         layout: folder / layout
         for layout, needed in NEEDED.items()
-        if _has(folder / layout, needed)
+        if not missing_names(folder / layout, needed)
     }
-
-
-def _has(folder: Path, needed: tuple[str, ...]) -> bool:
-    return all((folder / name).exists() for name in needed)
 
 
 def _refuse(folder: Path) -> None:

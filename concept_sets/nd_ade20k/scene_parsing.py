@@ -63,9 +63,8 @@ class SceneParsing(LabelledFiles):
             notes=notes,
             follows_links=True,
         )
-        for image in images[:1]:
-            path = image.label_files[0]
-            check_mask_format(self.label_files.path(path), f"the mask {path}")
+        path = images[0].label_files[0]
+        check_mask_format(self.label_files.path(path), f"the mask {path}")
 
     def annotation(self, index: int) -> Annotation:
         """Return a plane of objects, and the scene.
@@ -152,9 +151,11 @@ def _images(
     """Return the images that have a mask; ``notes`` says of those without, as of the test set."""
     images = []
     without_mask = []
+    image_masks = set()
     for path in paths:
         stem = path.removesuffix(Path(path).suffix)
         mask = f"{stem}.png"
+        image_masks.add(mask)
         if mask not in masks:
             without_mask.append(path)
             continue
@@ -167,7 +168,6 @@ def _images(
             f"{len(without_mask)} images without a mask in annotations/ are left out, for example "
             f"{without_mask[0]}"
         )
-    image_masks = {f"{path.removesuffix(Path(path).suffix)}.png" for path in paths}
     without_image = sorted(set(masks) - image_masks)
     if without_image:
         notes.append(

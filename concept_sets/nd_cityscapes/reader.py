@@ -21,6 +21,7 @@ from nd_plugin.reading import (
     Vocabulary,
     check_layout,
     existing_root,
+    set_text,
     unlisted_remarks,
 )
 
@@ -60,11 +61,9 @@ class Cityscapes(LabelledFiles):
         self._table = ValueTable.of(values)
         self._masks = f"{annotations} masks"
         images, notes = _pair(folder, annotations)
-        is_default = annotations == ANNOTATIONS[0]
-        options = "" if is_default else f"?annotations={annotations}"
-        identity = Identity(
-            "cityscapes", f"cityscapes:{root}{options}", VERSION, ""
-        )
+        options = {"annotations": annotations}
+        source = set_text("cityscapes", root, options, DEFAULTS)
+        identity = Identity("cityscapes", source, VERSION, "")
         super().__init__(
             folder, identity, vocabulary, images, notes=notes, follows_links=True
         )
@@ -81,13 +80,12 @@ class Cityscapes(LabelledFiles):
 
 def _check_folders(root: Path, annotations: str) -> None:
     """Raise ConceptSetInvalid for a folder without images or annotations."""
-    for other in ANNOTATIONS:
-        lacks = not (root / annotations).is_dir()
-        if other != annotations and lacks and (root / other).is_dir():
-            raise ConceptSetInvalid(
-                f"{root} has no {annotations}/, but {other}/: cityscapes:ROOT?annotations={other} "
-                "reads that"
-            )
+    available = [name for name in ANNOTATIONS if (root / name).is_dir()]
+    if available and annotations not in available:
+        raise ConceptSetInvalid(
+            f"{root} has no {annotations}/, but {available[0]}/: "
+            f"cityscapes:ROOT?annotations={available[0]} reads that"
+        )
     check_layout(root, (IMAGES, annotations), LAYOUT)
 
 

@@ -39,6 +39,18 @@ class TableFiles:
     split: str  # "train", "val" …; "" for none
 
 
+def choose_tables(
+    root: Path, annotations: str, images: str
+) -> tuple[list[TableFiles], list[str]]:
+    """Return the table that ``annotations`` names, else those of the layout, and notes on others.
+
+    ``images`` names the folder of images; "" to look for it. Raises ConceptSetInvalid for none.
+    """
+    if annotations:
+        return [named_table(root, annotations, images)], []
+    return find_tables(root, images)
+
+
 def find_tables(root: Path, images: str) -> tuple[list[TableFiles], list[str]]:
     """Find the tables of the first kind that is complete, and notes on those left out.
 
@@ -127,5 +139,11 @@ def missing_folder(files: TableFiles) -> str:
         folder = name.partition("_")[2] or name
         return f"no folder of its images, such as {folder}/ or images/{folder}/"
     if name.startswith(KINDS[0]) and not files.masks:
-        return f"no folder {name}/ of its masks beside it: unpack {name}.zip there"
+        return missing_masks(files)
     return ""
+
+
+def missing_masks(files: TableFiles) -> str:
+    """Return what a panoptic table without a folder of masks is told."""
+    name = Path(files.table).stem
+    return f"no folder {name}/ of its masks beside it: unpack {name}.zip there"

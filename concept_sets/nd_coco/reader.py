@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from nd_coco.instances import instance_planes, mask_library
 from nd_coco.layout import (
     LAYOUT,
     TableFiles,
-    find_tables,
-    named_table,
+    choose_tables,
+    missing_masks,
 )
 from nd_coco.panoptic import segment_plane
 from nd_coco.tables import Table, TableImage, read_annotations
@@ -37,15 +35,25 @@ from nd_plugin import (
 )
 from nd_plugin.reading import check_pixel_count, existing_root, set_text
 
-VERSION = "1"
-Plane = npt.NDArray[np.integer[Any]]
+VERSION = "2"  # 1: names with the suffixes that COCO adds
+
+
+@dataclass(frozen=True)
+class OpenedTable:
+    """Table of annotations, and what its entries refer to."""
+
+    files: TableFiles
+    is_panoptic: bool
+    values: Mapping[int, int]  # of planes, by category
+    images: NamedFiles
+    masks: NamedFiles
 
 
 @dataclass(frozen=True)
 class Item:
     """Image of the set, of one of its tables."""
 
-    table: int  # index of its table
+    table: OpenedTable
     content: TableImage
 
 
@@ -66,33 +74,23 @@ class Coco:
         self, root: str, *, annotations: str = "", images: str = ""
     ) -> None:
         self.root = existing_root(root, "coco:ROOT", LAYOUT)
-        layout_notes: list[str] = []
-        if annotations:
-            self._tables = [named_table(self.root, annotations, images)]
-        else:
-            self._tables, layout_notes = find_tables(self.root, images)
+        table_files, layout_notes = choose_tables(self.root, annotations, images)
         contents = [
             read_annotations(self.root / files.table, files.table)
-            for files in self._tables
+            for files in table_files
         ]
-        self._is_panoptic = [content.is_panoptic for content in contents]
-        if not all(self._is_panoptic):
+        if not all(content.is_panoptic for content in contents):
             mask_library()  # is missing at the start, and not at the first image
         vocabulary = read_vocabulary(content.categories for content in contents)
         self.concepts = vocabulary.concepts
-        self._values = vocabulary.values
         self._dtype = np.min_scalar_type(len(self.concepts))
-        self._images = [
-            NamedFiles(self.root, self.root / files.images)
-            for files in self._tables
-        ]
-        self._masks = [
-            NamedFiles(self.root, self.root / files.masks) for files in self._tables
-        ]
+        self._tables: list[OpenedTable] = []
         self._items: list[Item] = []
         self.notes: tuple[str, ...] = tuple(layout_notes)
-        for table, content in enumerate(contents):
-            self._add_table(table, content)
+        for files, content, values in zip(
+            table_files, contents, vocabulary.values, strict=True
+        ):
+            self._add_table(files, content, values)
         if not self._items:
             raise ConceptSetInvalid(
                 f"no image of {self.root} is there: {'; '.join(self.notes)}; ROOT is {LAYOUT}"
@@ -100,19 +98,28 @@ class Coco:
         options = {"annotations": annotations, "images": images}
         self._source = set_text("coco", root, options)
 
-    def _add_table(self, table: int, content: Table) -> None:
-        """Add the images of a table that are there. Raises ConceptSetInvalid."""
-        files = self._tables[table]
+    def _add_table(
+        self, files: TableFiles, content: Table, values: Mapping[int, int]
+    ) -> None:
+        """Add a table, and those of its images that are there. Raises ConceptSetInvalid."""
         if content.is_panoptic and not files.masks:
-            raise ConceptSetInvalid(f"{files.table}: {_masks_are_missing(files)}")
+            raise ConceptSetInvalid(f"{files.table}: {missing_masks(files)}")
+        table = OpenedTable(
+            files,
+            content.is_panoptic,
+            values,
+            NamedFiles(self.root, self.root / files.images),
+            NamedFiles(self.root, self.root / files.masks),
+        )
+        self._tables.append(table)
         missing = []
         for image in content.images:
-            self._images[table].check(image.name, f"{files.table}: images")
-            if not (self._images[table].folder / image.name).exists():
+            table.images.check(image.name, f"{files.table}: images")
+            if not (table.images.folder / image.name).exists():
                 missing.append(image.name)
                 continue
             if image.mask:
-                self._masks[table].check(image.mask, f"{files.table}: annotations")
+                table.masks.check(image.mask, f"{files.table}: annotations")
             self._items.append(Item(table, image))
         self.notes += content.notes
         if missing:
@@ -129,13 +136,14 @@ class Coco:
 
     def _identifying_chunks(self) -> Iterator[bytes]:
         """Yield the tables, and the names and sizes of all images and masks."""
-        for files in self._tables:
-            yield files.table.encode()
-            yield (self.root / files.table).read_bytes()
+        for table in self._tables:
+            name = table.files.table
+            yield name.encode()
+            yield (self.root / name).read_bytes()
         for index in range(len(self._items)):
             for path in self.files(index):
-                name = path.relative_to(self.root)
-                yield os.fsencode(f"{name} {_size_in_bytes(path)}\n")
+                relative = path.relative_to(self.root)
+                yield os.fsencode(f"{relative} {_size_in_bytes(path)}\n")
 
     def __len__(self) -> int:
         return len(self._items)
@@ -143,11 +151,11 @@ class Coco:
     def name(self, index: int) -> str:
         """Return the image's path below the set's folder."""
         item = self._items[index]
-        return f"{self._tables[item.table].images}/{item.content.name}"
+        return str(PurePosixPath(item.table.files.images, item.content.name))
 
     def split(self, index: int) -> str:
         """Return the split that the table's name tells: train, val or test; "" for none."""
-        return self._tables[self._items[index].table].split
+        return self._items[index].table.files.split
 
     def files(self, index: int) -> list[Path]:
         """Return the files of the image and of its panoptic mask.
@@ -155,15 +163,15 @@ class Coco:
         Instances are in the table, which the fingerprint is of.
         """
         item = self._items[index]
-        paths = [self._images[item.table].folder / item.content.name]
+        paths = [item.table.images.folder / item.content.name]
         if item.content.mask:
-            paths.append(self._masks[item.table].folder / item.content.mask)
+            paths.append(item.table.masks.folder / item.content.mask)
         return paths
 
     def image(self, index: int) -> Image.Image:
         """Return the image, decoded, as it is stored."""
         item = self._items[index]
-        return read_picture(self._images[item.table].path(item.content.name))
+        return read_picture(item.table.images.path(item.content.name))
 
     def annotation(self, index: int) -> Annotation:
         """Return the planes of the image: one of segments, or as many as instances overlap.
@@ -172,24 +180,21 @@ class Coco:
         do not fit the image.
         """
         item = self._items[index]
-        image_size = measure_picture(
-            self._images[item.table].path(item.content.name)
-        )
+        image_size = measure_picture(item.table.images.path(item.content.name))
         check_aspect(
             item.content.size,
             image_size.upright,
             f"the size of {item.content.name} in the table",
             image_size.stored,
         )
-        if self._is_panoptic[item.table]:
+        if item.table.is_panoptic:
             return self._segments(item, image_size)
         check_pixel_count(
             item.content.size, f"the annotation of {item.content.name}"
         )
         records = json.loads(item.content.annotations)
-        values = self._values[item.table]
         planes, remarks = instance_planes(
-            records, values, item.content.size, self._dtype
+            records, item.table.values, item.content.size, self._dtype
         )
         return Annotation(planes, size=item.content.size, remarks=remarks)
 
@@ -197,24 +202,19 @@ class Coco:
         """Return the plane of a panoptic mask; none of an image that has none."""
         if not item.content.mask:
             return Annotation((), size=item.content.size)
-        values = self._values[item.table]
+        values = item.table.values
         segments = json.loads(item.content.annotations)
         segment_values = {
             number: values.get(category, 0) for number, category in segments
         }
         plane, remarks = segment_plane(
-            self._masks[item.table].path(item.content.mask),
+            item.table.masks.path(item.content.mask),
             f"the mask {item.content.mask}",
             segment_values,
             image_size,
             len(self.concepts),
         )
         return Annotation([plane], remarks=remarks)
-
-
-def _masks_are_missing(files: TableFiles) -> str:
-    stem = Path(files.table).stem
-    return f"no folder {stem}/ of its masks beside it: unpack {stem}.zip there"
 
 
 def _size_in_bytes(path: Path) -> int:

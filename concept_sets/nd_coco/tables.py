@@ -13,6 +13,10 @@ from nd_plugin.reading import parse_json, read_value
 
 # category of stuff_*.json for all pixels of things; it says nothing of what is there
 ALL_THINGS = ("other", "other")  # name and supercategory
+# entries of images; of LVIS, which has the last two of them
+FILE = "file_name"
+URL = "coco_url"
+UNLABELLED = "not_exhaustive_category_ids"
 NO_SEGMENTATION = (
     "{} has annotations without segmentation only; boxes, key points and captions are "
     "no masks"
@@ -74,6 +78,7 @@ def _table(content: Any, name: str) -> Table:
     images = _objects(content, "images")
     annotations = _objects(content, "annotations")
     categories = _categories(_objects(content, "categories"))
+    names = _image_names(images)
     image_positions = _positions(images)
     is_panoptic = any("segments_info" in entry for entry in annotations)
     records, notes = _records_of_images(
@@ -82,9 +87,10 @@ def _table(content: Any, name: str) -> Table:
     if not records:
         raise ConceptSetInvalid(NO_SEGMENTATION.format(name))
     table_images = tuple(
-        _image(entry, position, records.get(position))
+        _image(entry, names[position], position, records.get(position))
         for position, entry in enumerate(images)
     )
+    notes += _notes_on_images(images)
     notes = [f"{name}: {note}" for note in notes]
     return Table(is_panoptic, categories, table_images, tuple(notes))
 
@@ -129,25 +135,55 @@ def _categories(entries: Sequence[Mapping[str, Any]]) -> CategoryNames:
     return CategoryNames(names, tuple(unlabelled))
 
 
+def _image_names(images: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the files of images, each once. Raises ValueError."""
+    names: dict[str, None] = {}
+    for position, entry in enumerate(images):
+        place = f"images[{position}]"
+        name = _file_name(entry, place)
+        if name in names:
+            raise ValueError(f"{place}: the file {name!r} is there twice")
+        names[name] = None
+    return list(names)
+
+
+def _file_name(entry: Mapping[str, Any], place: str) -> str:
+    """Return the file of an image; LVIS has it, with its folder, at the end of a URL only."""
+    if FILE in entry or URL not in entry:
+        return str(_entry(str, entry, FILE, place))
+    url = _entry(str, entry, URL, place)
+    return "/".join(url.split("/")[-2:])
+
+
+def _notes_on_images(images: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return notes on what images of LVIS have, and those of COCO have not."""
+    notes = []
+    if any(FILE not in entry for entry in images):
+        notes.append(
+            f"images are named by the end of their {URL}, as they have no {FILE}"
+        )
+    if any(UNLABELLED in entry for entry in images):
+        notes.append(
+            "each image is labelled for some of the categories only; what is not labelled counts "
+            "as absent"
+        )
+    return notes
+
+
 def _positions(images: Iterable[Mapping[str, Any]]) -> dict[int | str, int]:
     """Return the position of each image by its id. Raises ValueError for one that is repeated."""
     positions: dict[int | str, int] = {}
-    names: set[str] = set()
     for position, entry in enumerate(images):
         place = f"images[{position}]"
         number = _entry(int | str, entry, "id", place)
-        name = _entry(str, entry, "file_name", place)
         if number in positions:
             raise ValueError(f"{place}: the id {number} is there twice")
-        if name in names:
-            raise ValueError(f"{place}: the file {name!r} is there twice")
         positions[number] = position
-        names.add(name)
     return positions
 
 
 def _image(
-    entry: Mapping[str, Any], position: int, record: Record | None
+    entry: Mapping[str, Any], name: str, position: int, record: Record | None
 ) -> TableImage:
     place = f"images[{position}]"
     height = _entry(int, entry, "height", place)
@@ -156,9 +192,9 @@ def _image(
         raise ValueError(f"{place} is {width}x{height}: a size is at least 1x1")
     size = (height, width)
     if record is None:
-        return TableImage(entry["file_name"], size, "", b"[]")
+        return TableImage(name, size, "", b"[]")
     annotations = json.dumps(record.entries).encode()
-    return TableImage(entry["file_name"], size, record.mask, annotations)
+    return TableImage(name, size, record.mask, annotations)
 
 
 def _records_of_images(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -34,19 +35,24 @@ def read_vocabulary(tables: Iterable[CategoryNames]) -> Vocabulary:
             new_value = len(values_by_name) + 1
             table_values[number] = values_by_name.setdefault(name, new_value)
         values.append(table_values)
-    concepts = [
-        Concept(name, CATEGORY, synonyms_of(name, values_by_name))
-        for name in values_by_name
-    ]
+    plain_names = Counter(map(plain_name, values_by_name))
+    concepts = []
+    for name in values_by_name:
+        plain = plain_name(name)
+        is_ambiguous = plain_names[plain] > 1
+        concepts.append(concept_of(name, name if is_ambiguous else plain))
     return Vocabulary(tuple(concepts), tuple(values))
 
 
-def synonyms_of(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the name without the suffixes that COCO adds, unless another category has it.
+def concept_of(stored_name: str, name: str) -> Concept:
+    """Return the concept of a category, whose stored name is a synonym of another name."""
+    synonyms = () if name == stored_name else (stored_name,)
+    return Concept(name, CATEGORY, synonyms)
 
-    'wall-other-merged' is 'wall' to other sets.
-    """
-    plain_name = name
+
+def plain_name(name: str) -> str:
+    """Return a name without the suffixes that COCO adds: 'wall-other-merged' is 'wall'."""
+    plain = name
     for suffix in SUFFIXES:
-        plain_name = plain_name.removesuffix(suffix)
-    return () if plain_name in names else (plain_name,)
+        plain = plain.removesuffix(suffix)
+    return plain or name

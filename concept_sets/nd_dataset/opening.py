@@ -13,7 +13,7 @@ from nd_plugin import (
     look_in_working_folder,
     own_arguments,
 )
-from nd_plugin.reading import read_value_names, set_text
+from nd_plugin.reading import parse_ignored, read_value_names, set_text
 
 FORM = "expected dataset:package.module:factory?names=FILE.csv"
 DEFAULTS = {"category": "object", "ignore": "255"}
@@ -50,14 +50,14 @@ def open_dataset(
     code = UserCode(code_path, "data set", ConceptSetInvalid)
     look_in_working_folder()
     with own_arguments(module_name):
-        made = code.find(module_name, path)
-        is_factory = isinstance(made, type) or not hasattr(made, "__getitem__")
-        dataset = code.call(made, **arguments) if is_factory else made
+        target = code.find(module_name, path)
+        is_factory = isinstance(target, type) or not hasattr(target, "__getitem__")
+        dataset = code.call(target, **arguments) if is_factory else target
     return concepts_from_dataset(
         dataset,
         _names(names, dataset, code_path),
         category=category,
-        ignore=_ignored_values(ignore),
+        ignore=parse_ignored(ignore, "dataset"),
         name=set_text("dataset", code_path, complete_options, DEFAULTS),
     )
 
@@ -81,12 +81,3 @@ def _names(file: str, dataset: Any, code_path: str) -> Any:
             "columns value,name), or the data set an attribute `classes`"
         )
     return classes
-
-
-def _ignored_values(text: str) -> list[int]:
-    try:
-        return [int(value) for value in text.split(",") if value.strip()]
-    except ValueError as error:
-        raise ConceptSetInvalid(
-            f"dataset: ignore={text} are no whole numbers with commas between them"
-        ) from error

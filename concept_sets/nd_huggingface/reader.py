@@ -26,6 +26,8 @@ from nd_plugin import (
 from nd_plugin.reading import (
     ValueTable,
     Vocabulary,
+    add_named_values,
+    parse_ignored,
     read_value_names,
     set_text,
     unlisted_remarks,
@@ -78,32 +80,21 @@ class HuggingFace:
         self._folder = folder if argument and folder.is_dir() else None
         splits = chosen_splits(load_splits(argument, config), split)
         self._columns = choose_columns(splits, image, label)
-        notes = [
-            f"images are in the column {self._columns.image!r}, labels in "
-            f"{self._columns.label!r} ({self._columns.kind})"
-        ]
-        reduced, left_out = with_columns(splits, self._columns)
-        self._rows = Rows(reduced, self._columns, self._folder)
-        notes += left_out
-        value_names = self._value_names(names)
-        ignored = _ignored_values(ignore)
+        complete_splits, left_out = with_columns(splits, self._columns)
+        self._rows = Rows(complete_splits, self._columns, self._folder)
+        self._ignored = parse_ignored(ignore, "huggingface")
         vocabulary = Vocabulary()
-        kind_category = "object" if self._columns.kind == MAP else "scene"
-        self._values = {
-            value: vocabulary.add(name, category or kind_category)
-            for value, name in sorted(value_names.items())
-            if value not in ignored
-        }
-        self._ignored = ignored
+        self._values = add_named_values(
+            vocabulary,
+            self._value_names(names),
+            category or self._default_category(),
+            self._ignored,
+            f"names of huggingface:{argument}",
+        )
         self.concepts = vocabulary.concepts
         self.categories = vocabulary.categories
         self._table = ValueTable.of(self._values, len(self.concepts))
-        if len(self) > MOST_HASHED:
-            notes.append(
-                f"the fingerprint is of {MOST_HASHED} of {len(self)} rows, spread evenly: "
-                "--verify-data hashes all of the files"
-            )
-        self.notes = tuple(notes)
+        self.notes = (self._column_note(), *left_out, *self._fingerprint_notes())
         options = {
             "config": config,
             "split": split,
@@ -114,6 +105,24 @@ class HuggingFace:
             "ignore": ignore,
         }
         self._source = set_text("huggingface", argument, options)
+
+    def _default_category(self) -> str:
+        return "object" if self._columns.kind == MAP else "scene"
+
+    def _column_note(self) -> str:
+        columns = self._columns
+        return (
+            f"images are in the column {columns.image!r}, labels in {columns.label!r} "
+            f"({columns.kind})"
+        )
+
+    def _fingerprint_notes(self) -> tuple[str, ...]:
+        if len(self) <= MOST_HASHED:
+            return ()
+        return (
+            f"the fingerprint is of {MOST_HASHED} of {len(self)} rows, spread evenly: "
+            "--verify-data hashes all of the files",
+        )
 
     def _value_names(self, file: str) -> Mapping[int, str]:
         """Return the names of values. Raises ConceptSetInvalid for label maps without names."""
@@ -194,12 +203,3 @@ class HuggingFace:
         classes = label or () if self._columns.kind == CLASSES else (label,)
         values = [self._values[value] for value in classes if value in self._values]
         return tuple(dict.fromkeys(values))
-
-
-def _ignored_values(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(value) for value in text.split(",") if value.strip())
-    except ValueError as error:
-        raise ConceptSetInvalid(
-            f"huggingface: ignore={text} are no whole numbers with commas between them"
-        ) from error

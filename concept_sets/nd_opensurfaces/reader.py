@@ -29,6 +29,7 @@ from nd_plugin.reading import (
     check_layout,
     existing_root,
     inner_root,
+    names_in,
     split_synonyms,
     unlisted_remarks,
 )
@@ -153,8 +154,8 @@ def _images(
     notes: list[str],
 ) -> list[LabelledImage]:
     """Return the photos that are there; ``notes`` says of those that are not."""
-    photos = {path.name for path in (folder / "photos").iterdir()}
-    masks = {path.name for path in (folder / "photos-labels").iterdir()}
+    photos = frozenset(names_in(folder / "photos"))
+    masks = frozenset(names_in(folder / "photos-labels"))
     images: dict[str, LabelledImage] = {}
     missing_photos = []
     missing_masks = []

@@ -20,11 +20,10 @@ import numpy.typing as npt
 from nd_pascal.classes import add_object
 from nd_pascal.folders import (
     IMAGES,
+    annotated_images,
     find_annotations,
     find_images,
     split_lists,
-    stems,
-    with_images,
 )
 from nd_plugin import (
     Annotation,
@@ -36,13 +35,11 @@ from nd_plugin import (
 )
 from nd_plugin.reading import (
     LabelledFiles,
-    LabelledImage,
     ValueTable,
     Vocabulary,
     existing_root,
     load_matlab,
     read_lines,
-    read_splits,
     set_text,
     unlisted_remarks,
 )
@@ -71,11 +68,7 @@ class Context(LabelledFiles):
     """
 
     def __init__(self, root: str, *, voc: str = "", labels: str = ALL) -> None:
-        if labels not in MASKS:
-            raise BadInput(
-                f"pascal_context: labels={labels[:40]} is none of {', '.join(MASKS)}"
-            )
-        masks, ending, table = MASKS[labels]
+        masks, ending, table = _masks_of(labels)
         layout = f"{masks}/NAME{ending} and {table} of Pascal-Context"
         folder = existing_root(
             root, "pascal_context:ROOT", f"the folder with {layout}"
@@ -87,33 +80,23 @@ class Context(LabelledFiles):
         self._table = ValueTable.of(values)
         self._unlabelled = {number for number, value in values.items() if not value}
         self._labels = f"{prefix}{table}"
-        annotated = stems(folder / prefix / masks, ending)
-        image_folder = voc_folder / IMAGES
-        names, notes_on_images = with_images(annotated, image_folder, masks)
         sets = voc_folder / "ImageSets"
         lists = split_lists(
             folder / prefix, sets / "SegmentationContext", sets / "Main"
         )
-        splits, notes_on_splits = read_splits(lists, names)
-        images = [
-            LabelledImage(
-                f"{name}.jpg",
-                (f"{prefix}{masks}/{name}{ending}",),
-                (),
-                splits.get(name, ""),
-            )
-            for name in names
-        ]
+        annotated = annotated_images(
+            folder, f"{prefix}{masks}", ending, voc_folder / IMAGES, lists
+        )
         options = {"voc": voc, "labels": labels}
         source = set_text("pascal_context", root, options, {"labels": ALL})
         super().__init__(
             folder,
             Identity("pascal_context", source, VERSION, ""),
             vocabulary,
-            images,
-            image_folder=image_folder,
-            tables=[folder / prefix / table, *_existing(lists)],
-            notes=[*notes, *notes_on_images, *notes_on_splits],
+            annotated.images,
+            image_folder=voc_folder / IMAGES,
+            tables=[folder / self._labels, *annotated.tables],
+            notes=[*notes, *annotated.notes],
             follows_links=True,
         )
 
@@ -146,6 +129,15 @@ class Context(LabelledFiles):
         return pixels
 
 
+def _masks_of(labels: str) -> tuple[str, str, str]:
+    """Return the folder of the masks with so many labels, their ending, and the table of names."""
+    if labels not in MASKS:
+        raise BadInput(
+            f"pascal_context: labels={labels[:40]} is none of {', '.join(MASKS)}"
+        )
+    return MASKS[labels]
+
+
 def _labels(path: Path, vocabulary: Vocabulary) -> dict[int, int]:
     """Return the plane value of each label's number; 0 for the label of what has none."""
     values: dict[int, int] = {0: 0}
@@ -166,7 +158,3 @@ def _labels(path: Path, vocabulary: Vocabulary) -> dict[int, int]:
         is_unknown = match[2] == UNKNOWN
         values[number] = 0 if is_unknown else add_object(vocabulary, match[2])
     return values
-
-
-def _existing(lists: dict[str, Path]) -> list[Path]:
-    return [path for path in lists.values() if path.exists()]

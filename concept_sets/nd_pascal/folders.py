@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nd_plugin import BadInput, ConceptSetInvalid
-from nd_plugin.reading import check_layout, existing_root
+from nd_plugin.reading import (
+    LabelledImage,
+    check_layout,
+    existing_root,
+    missing_names,
+    names_in,
+    read_splits,
+)
 
 IMAGES = "JPEGImages"
 VOC_LAYOUT = "VOCdevkit/VOC2012 with JPEGImages/, SegmentationClass/ and ImageSets/"
 SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class AnnotatedImages:
+    """Images that have an annotation, and what was read to find them."""
+
+    images: Sequence[LabelledImage]
+    tables: Sequence[Path]  # lists of splits
+    notes: Sequence[str]
 
 
 def find_voc(
@@ -26,11 +43,7 @@ def find_voc(
     folders = [root, *_years(root), *_years(root / "VOCdevkit")]
     if year:
         folders = [folder for folder in folders if folder.name == f"VOC{year}"]
-    fitting = [
-        folder
-        for folder in folders
-        if all((folder / name).is_dir() for name in needed)
-    ]
+    fitting = [folder for folder in folders if not missing_names(folder, needed)]
     if not fitting:
         check_layout(
             folders[0] if folders else root / f"VOC{year}", needed, VOC_LAYOUT
@@ -62,11 +75,7 @@ def find_annotations(
     """
     folders = [root, *[root / name for name in names]]
     folders += [*_years(root), *_years(root / "VOCdevkit")]
-    fitting = [
-        folder
-        for folder in folders
-        if all((folder / name).exists() for name in needed)
-    ]
+    fitting = [folder for folder in folders if not missing_names(folder, needed)]
     if not fitting:
         check_layout(root, needed, layout)
     prefix = fitting[0].relative_to(root).as_posix()
@@ -111,21 +120,49 @@ def split_lists(*folders: Path) -> dict[str, Path]:
 def stems(folder: Path, ending: str) -> list[str]:
     """Return the names of the files with an ending in a folder, without it, sorted."""
     return sorted(
-        path.name.removesuffix(ending)
-        for path in folder.iterdir()
-        if path.name.endswith(ending) and not path.name.startswith(".")
+        name.removesuffix(ending)
+        for name in names_in(folder)
+        if name.endswith(ending) and not name.startswith(".")
     )
+
+
+def annotated_images(
+    root: Path,
+    annotations: str,
+    ending: str,
+    images: Path,
+    lists: Mapping[str, Path],
+) -> AnnotatedImages:
+    """Return the images NAME.jpg in a folder that have an annotation NAME + ``ending``.
+
+    ``annotations`` is the folder of those, below ``root``; ``lists`` are the files of splits.
+    """
+    annotated = stems(root / annotations, ending)
+    names, notes = with_images(annotated, images, annotations)
+    splits, notes_on_splits = read_splits(lists, names)
+    labelled_images = [
+        LabelledImage(
+            f"{name}.jpg",
+            (f"{annotations}/{name}{ending}",),
+            split=splits.get(name, ""),
+        )
+        for name in names
+    ]
+    tables = [path for path in lists.values() if path.exists()]
+    return AnnotatedImages(labelled_images, tables, [*notes, *notes_on_splits])
 
 
 def with_images(
-    names: Sequence[str], images: Path, masks: str
+    names: Sequence[str], images: Path, annotations: str
 ) -> tuple[list[str], list[str]]:
     """Return the names that have an image NAME.jpg, and a note on those that have none."""
-    image_names = {path.name for path in images.iterdir()}
+    image_names = frozenset(names_in(images))
     without_image = [name for name in names if f"{name}.jpg" not in image_names]
-    note = (
-        f"{len(without_image)} of {len(names)} files in {masks} have no image in {images}, for "
-        f"example {without_image[0] if without_image else ''}"
-    )
+    if not without_image:
+        return list(names), []
     with_image = [name for name in names if f"{name}.jpg" in image_names]
-    return with_image, [note] if without_image else []
+    note = (
+        f"{len(without_image)} of {len(names)} files in {annotations} have no image in {images}, "
+        f"for example {without_image[0]}"
+    )
+    return with_image, [note]

@@ -18,22 +18,19 @@ import numpy.typing as npt
 from nd_pascal.classes import CLASSES, WORDS, add_object
 from nd_pascal.folders import (
     IMAGES,
+    annotated_images,
     find_annotations,
     find_images,
     split_lists,
-    stems,
-    with_images,
 )
 from nd_pascal.part_names import PART_NAMES, plain_name
 from nd_plugin import Annotation, Identity, check_aspect
 from nd_plugin.reading import (
     LabelledFiles,
-    LabelledImage,
     PlaneStack,
     Vocabulary,
     existing_root,
     load_matlab,
-    read_splits,
     set_text,
 )
 
@@ -71,29 +68,19 @@ class Parts(LabelledFiles):
             name: vocabulary.add(name, PART) for name in sorted(PART_NAMES.values())
         }
         self._dtype = np.min_scalar_type(len(vocabulary.concepts))
-        image_folder = voc_folder / IMAGES
-        annotated = stems(folder / prefix / ANNOTATIONS, ".mat")
-        names, notes_on_images = with_images(annotated, image_folder, ANNOTATIONS)
         lists = split_lists(folder / prefix, voc_folder / "ImageSets" / "Main")
-        splits, notes_on_splits = read_splits(lists, names)
-        images = [
-            LabelledImage(
-                f"{name}.jpg",
-                (f"{prefix}{ANNOTATIONS}/{name}.mat",),
-                (),
-                splits.get(name, ""),
-            )
-            for name in names
-        ]
+        annotated = annotated_images(
+            folder, f"{prefix}{ANNOTATIONS}", ".mat", voc_folder / IMAGES, lists
+        )
         source = set_text("pascal_part", root, {"voc": voc})
         super().__init__(
             folder,
             Identity("pascal_part", source, VERSION, ""),
             vocabulary,
-            images,
-            image_folder=image_folder,
-            tables=[path for path in lists.values() if path.exists()],
-            notes=[*notes, *notes_on_images, *notes_on_splits],
+            annotated.images,
+            image_folder=voc_folder / IMAGES,
+            tables=annotated.tables,
+            notes=[*notes, *annotated.notes],
             follows_links=True,
         )
 

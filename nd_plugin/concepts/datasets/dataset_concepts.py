@@ -15,7 +15,10 @@ from nd_plugin.concepts.datasets.items import (
     picture_of,
     split_item,
 )
-from nd_plugin.concepts.datasets.value_names import names_of_values
+from nd_plugin.concepts.datasets.value_names import (
+    add_named_values,
+    names_of_values,
+)
 from nd_plugin.concepts.sources.value_tables import ValueTable, unlisted_remarks
 from nd_plugin.concepts.sources.vocabulary import Vocabulary
 from nd_plugin.contracts.concept_sets import Annotation
@@ -48,16 +51,10 @@ class DatasetConcepts:
         self._name = name
         self._length = _length(dataset, name)
         self._ignored = ignored
-        self._names = names_of_values(names, f"names of {name}")
+        what = f"names of {name}"
+        self._names = names_of_values(names, what)
         vocabulary = Vocabulary()
-        values = {}
-        for value, concept_name in sorted(self._names.items()):
-            if value not in ignored:
-                values[value] = vocabulary.add(concept_name, category)
-        if not values:
-            raise ConceptSetInvalid(
-                f"names of {name}: every value that has a name is among those to ignore, {ignored}"
-            )
+        values = add_named_values(vocabulary, self._names, category, ignored, what)
         self.concepts = vocabulary.concepts
         self.categories = vocabulary.categories
         self._table = ValueTable.of(values, len(self.concepts))

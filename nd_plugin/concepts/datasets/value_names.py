@@ -11,11 +11,12 @@ A value with an empty name is "no label".
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nd_plugin.borders.json_values import parse_json
+from nd_plugin.concepts.sources.vocabulary import Vocabulary
 from nd_plugin.errors import ConceptSetInvalid
 from nd_plugin.pictures.opening import check_regular
 from nd_plugin.probe_data.tables import read_table
@@ -65,6 +66,39 @@ def names_of_values(
     if not named:
         raise ConceptSetInvalid(f"{what}: no value has a name; {FORM}")
     return named
+
+
+def parse_ignored(text: str, set_name: str) -> tuple[int, ...]:
+    """Return the values of an option ``ignore=0,255``. Raises ConceptSetInvalid."""
+    try:
+        return tuple(int(value) for value in text.split(",") if value.strip())
+    except ValueError as error:
+        raise ConceptSetInvalid(
+            f"{set_name}: ignore={text} are no whole numbers with commas between them"
+        ) from error
+
+
+def add_named_values(
+    vocabulary: Vocabulary,
+    names: Mapping[int, str],
+    category: str,
+    ignored: Collection[int],
+    what: str,
+) -> dict[int, int]:
+    """Return plane values by value, of those with a name that are not ignored; they are added.
+
+    Raises ConceptSetInvalid, naming the names as ``what``, where none is left.
+    """
+    values = {
+        value: vocabulary.add(name, category)
+        for value, name in sorted(names.items())
+        if value not in ignored
+    }
+    if not values:
+        raise ConceptSetInvalid(
+            f"{what}: every value that has a name is among those to ignore, {ignored}"
+        )
+    return values
 
 
 def _value(key: Any, what: str) -> int:

@@ -30,9 +30,14 @@ def existing_root(argument: str, form: str, layout: str) -> Path:
     return folder
 
 
+def missing_names(folder: Path, needed: Sequence[str]) -> list[str]:
+    """Return those of the ``needed`` files and folders that a folder lacks."""
+    return [name for name in needed if not (folder / name).exists()]
+
+
 def check_layout(root: Path, needed: Sequence[str], layout: str) -> None:
     """Raise OtherLayout for a folder that lacks ``needed`` files or folders."""
-    missing = [name for name in needed if not (root / name).exists()]
+    missing = missing_names(root, needed)
     if missing:
         raise OtherLayout(
             f"{root} has no {' and no '.join(missing)}; it holds {listed_entries(root)}; "
@@ -46,15 +51,27 @@ def inner_root(
     """Return the folder that holds a data set, and a note where it is within ``root``.
 
     Archives unpack to a folder with a name of their own: where ``root`` lacks what is ``needed``
-    and the first of ``names`` that exists below it has that, it is meant.
+    and one of ``names`` below it has that, the first is meant.
     """
-    if all((root / name).exists() for name in needed):
+    if not missing_names(root, needed):
         return root, []
     for name in names:
-        inner = root / name
-        if all((inner / part).exists() for part in needed):
-            return inner, [f"read from {name} in {root}"]
+        if not missing_names(root / name, needed):
+            return root / name, [f"read from {name} in {root}"]
     return root, []
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of the files and folders in a folder, sorted.
+
+    Raises ConceptSetInvalid for what cannot be listed, such as a file in a folder's place.
+    """
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise ConceptSetInvalid(
+            f"the folder {folder} cannot be listed: {error.strerror}"
+        ) from error
 
 
 def listed_entries(folder: Path) -> str:

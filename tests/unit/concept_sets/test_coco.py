@@ -75,8 +75,8 @@ def test_segments_are_red_plus_256_green_plus_256_squared_blue(
     assert [concept.name for concept in concepts.concepts] == [
         "person",
         "dog",
-        "tree-merged",
-        "wall-other-merged",
+        "tree",
+        "wall",
     ]
     expected = np.zeros(SIZE, np.uint8)
     expected[4:, :8] = PERSON
@@ -92,26 +92,41 @@ def test_segments_are_red_plus_256_green_plus_256_squared_blue(
     assert not plane.any()
 
 
-def test_names_without_cocos_own_suffixes_are_synonyms(tmp_path: Path) -> None:
+def test_names_are_without_cocos_own_suffixes_which_are_synonyms(
+    tmp_path: Path,
+) -> None:
     concepts = open_concepts(write_coco_panoptic(tmp_path)).concepts
     synonyms = {concept.name: concept.synonyms for concept in concepts}
-    assert synonyms["tree-merged"] == ("tree",)
-    assert synonyms["wall-other-merged"] == ("wall",)
+    assert synonyms["tree"] == ("tree-merged",)
+    assert synonyms["wall"] == ("wall-other-merged",)
     # a supercategory is none: dog and cat are no synonyms of animal
     assert synonyms["dog"] == ()
 
 
-def test_a_name_that_another_category_has_is_no_synonym(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["wall", "wall-other"])
+def test_categories_that_would_share_a_name_keep_their_own(
+    tmp_path: Path, name: str
+) -> None:
     text = write_coco_panoptic(tmp_path)
 
     def add_wall(table: Any) -> None:
         table["categories"].append(
-            {"supercategory": "wall", "isthing": 0, "id": 300, "name": "wall"}
+            {"supercategory": "wall", "isthing": 0, "id": 300, "name": name}
         )
 
     edit(tmp_path / PANOPTIC, add_wall)
     synonyms = {c.name: c.synonyms for c in open_concepts(text).concepts}
-    assert synonyms["wall-other-merged"] == ()
+    assert synonyms["wall-other-merged"] == synonyms[name] == ()
+
+
+def test_a_name_that_is_a_suffix_only_stays(tmp_path: Path) -> None:
+    text = write_coco_panoptic(tmp_path)
+
+    def rename(table: Any) -> None:
+        table["categories"][0]["name"] = "-other"
+
+    edit(tmp_path / PANOPTIC, rename)
+    assert open_concepts(text).concepts[0].name == "-other"
 
 
 def test_a_segment_that_is_not_listed_is_unlabelled_and_said(
@@ -404,6 +419,61 @@ def test_stuff_has_no_label_for_all_things(tmp_path: Path, masks: Any) -> None:
     assert "'other', all things" in concepts.notes[0]  # type: ignore[attr-defined]
 
 
+# ---- LVIS -------------------------------------------------------------------------------------
+
+
+def write_lvis(root: Path) -> str:
+    """Write a table of LVIS: images of two folders, named by their URL only."""
+    write_coco_instances(root / "coco")
+    table = json.loads((root / "coco" / INSTANCES).read_text())
+    for entry, folder in zip(
+        table["images"], ("train2017", "val2017", "val2017"), strict=True
+    ):
+        entry["coco_url"] = (
+            f"http://images.cocodataset.org/{folder}/{entry['file_name']}"
+        )
+        del entry["file_name"]
+        entry["neg_category_ids"] = [7]
+        entry["not_exhaustive_category_ids"] = []
+    write_json(root / "annotations" / "lvis_v1_val.json", table)
+    write_coco_images(root / "train2017")
+    write_coco_images(root / "val2017")
+    return f"coco:{root}?annotations=annotations/lvis_v1_val.json&images=."
+
+
+def test_images_of_lvis_are_named_by_their_urls(tmp_path: Path, masks: Any) -> None:
+    concepts = open_concepts(write_lvis(tmp_path))
+    assert [concepts.name(index) for index in range(3)] == [
+        f"train2017/{FIRST}",
+        f"val2017/{SECOND}",
+        f"val2017/{THIRD}",
+    ]
+    whole = open_concepts(f"coco:{tmp_path / 'coco'}")
+    for index in range(3):
+        planes = concepts.annotation(index).planes
+        expected = whole.annotation(index).planes
+        assert np.array_equal(planes, expected)
+    table = "annotations/lvis_v1_val.json"
+    assert concepts.notes == (  # type: ignore[attr-defined]
+        f"{table}: images are named by the end of their coco_url, as they have no file_name",
+        f"{table}: each image is labelled for some of the categories only; what is not labelled "
+        "counts as absent",
+    )
+
+
+def test_urls_that_lead_out_of_the_folder_are_refused(
+    tmp_path: Path, masks: Any
+) -> None:
+    text = write_lvis(tmp_path)
+
+    def lead_out(table: Any) -> None:
+        table["images"][0]["coco_url"] = "http://images.cocodataset.org/../a.jpg"
+
+    edit(tmp_path / "annotations" / "lvis_v1_val.json", lead_out)
+    with pytest.raises(ConceptSetInvalid, match="is outside"):
+        open_concepts(text)
+
+
 # ---- layout -----------------------------------------------------------------------------------
 
 
@@ -560,6 +630,10 @@ def unknown_category(table: Any) -> None:
     table["annotations"][0]["segments_info"][0]["category_id"] = 77
 
 
+def no_file(table: Any) -> None:
+    del table["images"][1]["file_name"], table["images"][1]["coco_url"]
+
+
 def no_size(table: Any) -> None:
     del table["images"][1]["height"]
 
@@ -597,6 +671,7 @@ def images_of_texts(table: Any) -> None:
             unknown_category,
             r"annotations\[0\].segments_info\[0\]: the category_id 77 is not",
         ),
+        (no_file, r"images\[1\] has no entry 'file_name'"),
         (no_size, r"images\[1\] has no entry 'height'"),
         (negative_size, r"images\[1\] is -4x24: a size is at least 1x1"),
         (text_id, r"categories\[0\].id is 'one', where an integer belongs"),

@@ -287,6 +287,8 @@ def test_names_of_values_from_a_file(datasets: Any, tmp_path: Path) -> None:
     )
     with pytest.raises(ConceptSetInvalid, match="ignore=x are no whole numbers"):
         open_concepts(f"huggingface:{tmp_path / 'set'}?names={names}&ignore=x")
+    with pytest.raises(ConceptSetInvalid, match="is among those to ignore"):
+        open_concepts(f"huggingface:{tmp_path / 'set'}?names={names}&ignore=0,2")
 
 
 def test_label_maps_without_names_are_refused(

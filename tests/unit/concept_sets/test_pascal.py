@@ -95,6 +95,35 @@ class TestSegmentation:
         with pytest.raises(ConceptSetInvalid, match="is outside"):
             open_concepts(f"voc:{folder}?masks=../secret")
 
+    def test_other_masks_have_a_training_list_of_their_own(
+        self, tmp_path: Path
+    ) -> None:
+        """SBD's masks are of images in trainaug.txt, of which train.txt is a part."""
+        text = made.write_voc(tmp_path)
+        folder = tmp_path / "VOCdevkit/VOC2012"
+        for name in made.VOC_NAMES:
+            made.save_grey(
+                folder / "SegmentationClassAug" / f"{name}.png", made.halves(20, 0)
+            )
+        names = [*made.VOC_NAMES[:2], made.VOC_NAMES[3]]
+        trainaug = folder / "ImageSets/Segmentation/trainaug.txt"
+        made.write_lines(trainaug, names)
+        concepts = opened(f"{text}?masks=SegmentationClassAug")
+        assert [concepts.split(index) for index in range(4)] == [
+            "train",
+            "train",
+            "val",
+            "train",
+        ]
+        assert concepts.notes[1:] == (
+            "the split train is of trainaug.txt, as masks are those of SegmentationClassAug",
+        )
+        before = concepts.identity.fingerprint
+        made.write_lines(trainaug, names[1:])
+        changed = opened(f"{text}?masks=SegmentationClassAug")
+        assert changed.identity.fingerprint != before
+        assert "trainaug" not in " ".join(opened(text).notes)
+
     def test_no_lists_of_splits(self, tmp_path: Path) -> None:
         text = made.write_voc(tmp_path)
         shutil.rmtree(tmp_path / "VOCdevkit/VOC2012/ImageSets")
@@ -166,6 +195,18 @@ class TestSegmentation:
             ConceptSetInvalid, match="no folder '/none'; expected voc"
         ):
             open_concepts("voc:/none")
+
+
+@pytest.mark.parametrize("name", ["JPEGImages", "SegmentationClass"])
+def test_a_file_in_the_place_of_a_folder_is_named(
+    tmp_path: Path, name: str
+) -> None:
+    text = made.write_voc(tmp_path)
+    path = tmp_path / "VOCdevkit/VOC2012" / name
+    shutil.rmtree(path)
+    path.touch()
+    with pytest.raises(ConceptSetInvalid, match=f"{name} cannot be listed: Not a"):
+        open_concepts(text)
 
 
 def concepts_root(text: str) -> str:
