@@ -12,7 +12,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from nd_plugin.concepts.combine.building import build
-from nd_plugin.concepts.combine.expressions import Expression, Source
+from nd_plugin.concepts.combine.expressions import (
+    Expression,
+    Source,
+    sources_of,
+)
 from nd_plugin.concepts.combine.parsing import OPERATORS, parse_expression
 from nd_plugin.concepts.combine.source_texts import unread_operators
 from nd_plugin.contracts.concept_sets import ConceptSet
@@ -96,6 +100,15 @@ def source_text(concepts: str) -> str | None:
     """Return the text of the one set that a text names; None for a combination of sets."""
     expression = _expression(concepts)
     return expression.text if isinstance(expression, Source) else None
+
+
+def combined_texts(concepts: str) -> list[str]:
+    """Return the texts of the sets that a text combines, each once; none for a single set."""
+    expression = _expression(concepts)
+    if isinstance(expression, Source):
+        return []
+    texts = [source.text for source in sources_of(expression)]
+    return list(dict.fromkeys(texts))
 
 
 def _expression(concepts: str) -> Expression:

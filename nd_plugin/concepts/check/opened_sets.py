@@ -39,7 +39,7 @@ REMEDIES = {
 }
 WARNINGS = ("unlabelled-image", "duplicate-image", "annotation-remark")
 # the vocabulary is the data set's: a label that no image has is none of its faults
-UNUSED_LABEL = "nothing, if this is a part of the data set; SET[min_samples=1] leaves the concept out"
+UNUSED_LABEL = "nothing, if this is a part of the data set; else leave it out by SET[min_samples=1]"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from nd_plugin.plugins.host import Offer, host, load_factory
 from nd_plugin.plugins.opening import (
     SpecText,
     call_with_options,
+    combined_texts,
     open_concepts,
     source_text,
 )
@@ -27,7 +29,8 @@ def check_concepts(
 ) -> Iterator[SetFinding]:
     """Yield the faults of a concept set, also of one that cannot be opened.
 
-    ``notes`` takes what a set that is opened says of itself, such as the files that it leaves out.
+    ``notes`` takes what a set that is opened says of itself, such as the files that it leaves out,
+    and which checks of a combination's sets were not made.
 
     A plugin's own check comes first; a set without one is opened, and its images are read, and so
     is a combination of sets. Raises ConceptSetInvalid for what nobody claims, and for a set without
@@ -40,6 +43,7 @@ def check_concepts(
         concept_set = open_concepts(concepts)
         if notes is not None:
             notes += getattr(concept_set, "notes", ())
+            notes += _unmade_checks(concepts)
         yield from find_faults(concept_set)
         return
     has_errors = False
@@ -82,6 +86,18 @@ def check_tables(concepts: str) -> Iterator[TableRule]:
             f"{' or '.join(names) or 'no installed concept set'} can"
         )
     yield from _results(offer, offer.spec.check_tables, text, TableRule)
+
+
+def _unmade_checks(concepts: str) -> Iterator[str]:
+    """Yield a note on each set of a combination that has a check of its own."""
+    for source in combined_texts(concepts):
+        offer = host().named(ConceptSetSpec, SpecText.parse(source).name)
+        if offer is not None and offer.spec.check:
+            command = f"nd concepts check {shlex.quote(source)}"
+            yield (
+                f"of {source} only what the combination opens was checked; its own check looks at "
+                f"its tables and files, too: {command}"
+            )
 
 
 def _opening_faults(concepts: str, text: SpecText) -> Iterator[SetFinding]:
