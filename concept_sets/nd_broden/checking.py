@@ -17,6 +17,7 @@ from nd_broden.checks.index_identities import (
 )
 from nd_broden.checks.index_values import IndexValues, normal
 from nd_broden.checks.picture_checks import LineResult, PictureChecker
+from nd_broden.checks.split_names import find_split_faults
 from nd_broden.checks.table_values import TableValues
 from nd_broden.folders import find_folder
 from nd_broden.index import no_image
@@ -60,6 +61,7 @@ def check(
     if not values.lines or not tables.codes:
         return  # the index, or category.csv, is the fault of all that would follow
     yield from _line_findings(values, files)
+    yield from find_split_faults(values.lines, folder)
     yield from _picture_findings(values, files, vocabulary, tables)
     yield from _unreferenced(folder, values, tables)
 

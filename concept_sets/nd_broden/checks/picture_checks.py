@@ -127,6 +127,9 @@ class PictureChecker:
         mask_size = (pixels.shape[0], pixels.shape[1])
         findings += _compare_mask_size(line, mask_size, size, place)
         numbers = _numbers_of(pixels)
+        if numbers == {0}:
+            problem = "all of its pixels are 0, no label"
+            findings.append(finding_of("empty-mask", place, problem))
         self._check_listed(numbers, place, "the mask", findings)
         return numbers
 
