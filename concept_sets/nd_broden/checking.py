@@ -52,7 +52,7 @@ def check(
     files = named_files(folder, links)
     named_index(folder, index, links)
     report = FindingList(folder, finding_of)
-    tables = TableValues.read(folder, FindingList(folder, finding_of))
+    tables = TableValues.read(folder)
     vocabulary = read_vocabulary(folder, report)
     values = _read_index(folder / index, tables, report)
     yield from _once(report.findings)
@@ -75,7 +75,7 @@ def check_tables(
     """
     folder, _ = find_folder(root, size)
     report = FindingList(folder, finding_of)
-    tables = TableValues.read(folder, FindingList(folder, finding_of))
+    tables = TableValues.read(folder)
     vocabulary = read_vocabulary(folder, report)
     indexes = []
     for name in _index_names(folder, index, links):
@@ -113,7 +113,7 @@ def _read_index(
 
 
 def _once(findings: Iterable[SetFinding]) -> Iterator[SetFinding]:
-    """Yield each finding once: tables may be read more often."""
+    """Yield each finding once: a cell may have a fault several times."""
     yield from dict.fromkeys(findings)
 
 

@@ -47,7 +47,8 @@ REMEDIES = {
     "mask-checksum": "copy or export the mask again",
     "mask-format": "export the mask again, as PNG",
     "mask-mode": "save the mask as RGB, its label number as red + 256 * green",
-    "empty-mask": "export the mask again, or take its path out of the index",
+    "empty-mask": "export the mask again, larger if small parts were lost, or take its path out "
+    "of the index",
     "mask-size": "export the mask in the size of the index, or correct sh and sw",
     "mask-aspect": "export the mask of the whole image, in the image's aspect",
     "image-size": "correct ih and iw in the index, or export the image in that size",

@@ -166,7 +166,7 @@ def _compare_size(
     """Yield a fault for an image of another size than its line says."""
     listed = line.row.image_size
     if listed is None or listed == size.upright:
-        if line.row.image_size is None and line.row.size is not None:
+        if listed is None and line.row.size is not None:
             yield from _turned_masks(line.row.size, size, place)
         return
     height, width = listed
