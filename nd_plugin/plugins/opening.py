@@ -12,11 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from nd_plugin.concepts.combine.building import build
-from nd_plugin.concepts.combine.expressions import (
-    Expression,
-    Source,
-    sources_of,
-)
+from nd_plugin.concepts.combine.expressions import Expression, Source
 from nd_plugin.concepts.combine.parsing import OPERATORS, parse_expression
 from nd_plugin.concepts.combine.source_texts import unread_operators
 from nd_plugin.contracts.concept_sets import ConceptSet
@@ -85,7 +81,7 @@ def open_concepts(concepts: str | Path | ConceptSet) -> ConceptSet:
 def _open_expression(concepts: str) -> ConceptSet:
     """Open a text that may combine sets, or hold the same characters in its own names."""
     names = _names_of_sets()
-    expression = _expression(concepts)
+    expression = expression_of(concepts)
     if not isinstance(expression, Source):
         # a source that is there several times is opened once
         return _checked(build(expression, cache(_open_source)))
@@ -96,22 +92,8 @@ def _open_expression(concepts: str) -> ConceptSet:
         raise ConceptSetInvalid(f"{error}{hint}") from error
 
 
-def source_text(concepts: str) -> str | None:
-    """Return the text of the one set that a text names; None for a combination of sets."""
-    expression = _expression(concepts)
-    return expression.text if isinstance(expression, Source) else None
-
-
-def combined_texts(concepts: str) -> list[str]:
-    """Return the texts of the sets that a text combines, each once; none for a single set."""
-    expression = _expression(concepts)
-    if isinstance(expression, Source):
-        return []
-    texts = [source.text for source in sources_of(expression)]
-    return list(dict.fromkeys(texts))
-
-
-def _expression(concepts: str) -> Expression:
+def expression_of(concepts: str) -> Expression:
+    """Return the set or the combination of sets that a text names. Raises ConceptSetInvalid."""
     if _is_claimed_as_whole(concepts):
         return Source(concepts)
     return parse_expression(concepts, _names_of_sets())
