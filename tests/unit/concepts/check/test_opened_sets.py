@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nd_plugin import Annotation, Concept, Identity
+from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity
 from nd_plugin.concepts.check import runs
 from nd_plugin.concepts.check.opened_sets import find_faults
 from nd_plugin.concepts.check.runs import (
@@ -159,3 +159,20 @@ def test_processes_give_the_same_results(monkeypatch: pytest.MonkeyPatch) -> Non
     with check_run(CheckRun(workers=2)):
         assert list(find_faults(blocks)) == expected
     assert len(expected) == 2
+
+
+def test_a_set_that_processes_cannot_be_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Names(dict[int, str]):
+        """Names of a class that no other process knows."""
+
+    monkeypatch.setattr(runs, "FEWEST_FOR_PROCESSES", 4)
+    blocks = Blocks(names=Names())
+    remedy = r"cannot be given to other processes.*Names.*--workers 0"
+    with (
+        check_run(CheckRun(workers=2)),
+        pytest.raises(ConceptSetInvalid, match=remedy),
+    ):
+        list(find_faults(blocks))
+    assert found(blocks) == []
