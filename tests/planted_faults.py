@@ -452,6 +452,17 @@ def frequency_that_differs(files: BrodenFiles) -> Place:
     return "code-frequency", "c_object.csv:4"
 
 
+def mask_of_zeros(files: BrodenFiles) -> Place:
+    path = files.file(35, "object")
+    pixels = np.array(Image.open(path))
+    Image.fromarray(np.zeros_like(pixels)).save(path)
+    return "empty-mask", files.place(35, "object")
+
+
+def line_without_a_split(files: BrodenFiles) -> Place:
+    return "split-name", files.change(36, "split", "")
+
+
 FAULTS: tuple[Callable[[BrodenFiles], Place], ...] = (
     missing_image,
     missing_mask,
@@ -496,5 +507,7 @@ FAULTS: tuple[Callable[[BrodenFiles], Place], ...] = (
     category_listed_twice,
     category_that_is_a_path,
     frequency_that_differs,
+    mask_of_zeros,
+    line_without_a_split,
     too_many_cells,
 )

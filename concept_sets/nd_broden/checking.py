@@ -17,6 +17,7 @@ from nd_broden.checks.index_identities import (
 )
 from nd_broden.checks.index_values import IndexValues, normal
 from nd_broden.checks.picture_checks import LineResult, PictureChecker
+from nd_broden.checks.split_names import find_split_faults
 from nd_broden.checks.table_values import TableValues
 from nd_broden.folders import find_folder
 from nd_broden.index import no_image
@@ -51,7 +52,7 @@ def check(
     files = named_files(folder, links)
     named_index(folder, index, links)
     report = FindingList(folder, finding_of)
-    tables = TableValues.read(folder, FindingList(folder, finding_of))
+    tables = TableValues.read(folder)
     vocabulary = read_vocabulary(folder, report)
     values = _read_index(folder / index, tables, report)
     yield from _once(report.findings)
@@ -60,6 +61,7 @@ def check(
     if not values.lines or not tables.codes:
         return  # the index, or category.csv, is the fault of all that would follow
     yield from _line_findings(values, files)
+    yield from find_split_faults(values.lines, folder)
     yield from _picture_findings(values, files, vocabulary, tables)
     yield from _unreferenced(folder, values, tables)
 
@@ -73,7 +75,7 @@ def check_tables(
     """
     folder, _ = find_folder(root, size)
     report = FindingList(folder, finding_of)
-    tables = TableValues.read(folder, FindingList(folder, finding_of))
+    tables = TableValues.read(folder)
     vocabulary = read_vocabulary(folder, report)
     indexes = []
     for name in _index_names(folder, index, links):
@@ -111,7 +113,7 @@ def _read_index(
 
 
 def _once(findings: Iterable[SetFinding]) -> Iterator[SetFinding]:
-    """Yield each finding once: tables may be read more often."""
+    """Yield each finding once: a cell may have a fault several times."""
     yield from dict.fromkeys(findings)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nd_plugin import ConceptSetInvalid, expanded_home
-from nd_plugin.reading import fetched_set
+from nd_plugin import ConceptSetInvalid
+from nd_plugin.reading import existing_root, fetched_set
 
 SIZES = ("224", "227", "384")  # pixels of a side, as they were published
+LAYOUT = "the folder with index.csv (nd concepts fetch broden fetches one)"
 
 
 def find_folder(root: str, size: str) -> tuple[Path, str]:
@@ -21,7 +22,7 @@ def find_folder(root: str, size: str) -> tuple[Path, str]:
                 f"broden: size={size} chooses among fetched sets, and {root!r} is a folder: name "
                 "one of the two"
             )
-        return _existing_folder(root), ""
+        return existing_root(root, "broden:ROOT", LAYOUT), ""
     if size and size not in SIZES:
         raise ConceptSetInvalid(
             f"broden: size={size} is none of {', '.join(SIZES)}, in which Broden was published"
@@ -35,13 +36,3 @@ def find_folder(root: str, size: str) -> tuple[Path, str]:
         "no folder given; expected broden:ROOT, where ROOT is the folder with index.csv, or fetch "
         f"the set first: nd concepts fetch broden{option}"
     )
-
-
-def _existing_folder(root: str) -> Path:
-    folder = expanded_home(root)
-    if not folder.is_dir():
-        raise ConceptSetInvalid(
-            f"no folder {root!r}; expected broden:ROOT, where ROOT is the folder with index.csv "
-            "(nd concepts fetch broden fetches one)"
-        )
-    return folder

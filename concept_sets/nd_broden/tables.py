@@ -10,9 +10,8 @@ from pathlib import Path
 from nd_plugin import ConceptSetInvalid, TableLine
 from nd_plugin.reading import TableReport, iterate_table
 
-NUMBER = re.compile(r"[0-9]{1,9}")
-# as scripts write whole numbers of a column in which others are missing
-FLOAT_NUMBER = re.compile(r"([0-9]{1,9})\.0*")
+# with a point as scripts write whole numbers of a column in which others are missing
+WHOLE_NUMBER = re.compile(r"([0-9]{1,9})(\.0*)?")
 LARGEST_NUMBER = 65535  # red + 256 * green
 HINT = "it is not in Broden's layout"
 
@@ -62,27 +61,33 @@ def is_plain_name(category: str) -> bool:
     return bool(category) and "/" not in category and "\\" not in category
 
 
+def whole_number(text: str) -> int | None:
+    """Return the whole number that a cell holds, also as ``134.0``; None for another text."""
+    match = WHOLE_NUMBER.fullmatch(text)
+    return int(match[1]) if match else None
+
+
 @dataclass
 class WholeNumbers:
     """Whole numbers in cells; counts those that a script has rewritten as ``134.0``."""
 
     rewritten_count: int = 0
     example: str = ""  # the first of them: where it is, and its text
-    _numbers: dict[str, int | None] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)
 
     def read(self, text: str, position: str, column: str) -> int | None:
         """Return the number that a cell or a part of it holds; None for another text."""
         if text in self._numbers:
             return self._numbers[text]
-        if NUMBER.fullmatch(text):
-            number = self._numbers[text] = int(text)
-            return number
-        match = FLOAT_NUMBER.fullmatch(text)
-        if match is None:
+        number = whole_number(text)
+        if number is None:
             return None
+        if "." not in text:
+            self._numbers[text] = number
+            return number
         self.rewritten_count += 1
         self.example = self.example or f"{text!r} in {position}, column {column!r}"
-        return int(match[1])
+        return number
 
     def notes(self, table: str) -> list[str]:
         """Return a note on the numbers of a table that were rewritten, none if there are none."""

@@ -7,20 +7,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from nd_plugin import ConceptSetInvalid, FolderListing, expanded_home, list_files
+from nd_plugin import ConceptSetInvalid, FolderListing, list_files
+from nd_plugin.reading import existing_root
 
 NAMES_LISTED = 6  # of files and folders, in a message
 
 
 def existing_folder(root: str) -> Path:
     """Return the folder that ``masks:ROOT`` names. Raises ConceptSetInvalid if there is none."""
-    folder = expanded_home(root)
-    if not root or not folder.is_dir():
-        problem = f"no folder {root!r}" if root else "no folder given"
-        raise ConceptSetInvalid(
-            f"{problem}; expected masks:ROOT, where ROOT is the folder with images/ and masks/"
-        )
-    return folder
+    return existing_root(root, "masks:ROOT", "the folder with images/ and masks/")
 
 
 def find_images(root: Path) -> FolderListing:

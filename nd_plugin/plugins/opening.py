@@ -82,7 +82,7 @@ def open_concepts(concepts: str | Path | ConceptSet) -> ConceptSet:
 def _open_expression(concepts: str) -> ConceptSet:
     """Open a text that may combine sets, or hold the same characters in its own names."""
     names = _names_of_sets()
-    expression = _expression(concepts)
+    expression = expression_of(concepts)
     if not isinstance(expression, Source):
         # a source that is there several times is opened once
         return _checked(build(expression, cache(_open_source)))
@@ -93,13 +93,8 @@ def _open_expression(concepts: str) -> ConceptSet:
         raise ConceptSetInvalid(f"{error}{hint}") from error
 
 
-def source_text(concepts: str) -> str | None:
-    """Return the text of the one set that a text names; None for a combination of sets."""
-    expression = _expression(concepts)
-    return expression.text if isinstance(expression, Source) else None
-
-
-def _expression(concepts: str) -> Expression:
+def expression_of(concepts: str) -> Expression:
+    """Return the set or the combination of sets that a text names. Raises ConceptSetInvalid."""
     if _is_claimed_as_whole(concepts):
         return Source(concepts)
     return parse_expression(concepts, _names_of_sets())

@@ -12,6 +12,8 @@ WARNINGS = frozenset(
         "unreferenced-file",
         "shared-mask",
         "code-samples",
+        "empty-mask",
+        "split-name",
     }
 )
 REMEDIES = {
@@ -37,6 +39,7 @@ REMEDIES = {
     "shared-mask": "check that the mask is the one of each of these images",
     "unlabelled-image": "add labels, or delete the line: the image counts for no concept",
     "unreferenced-file": "list it in the index, or delete it",
+    "split-name": "correct the split: images of a misspelt one are in none that is selected",
     "missing-image": "restore the image, or delete its line from the index",
     "missing-mask": "restore the mask, or take its path out of the index",
     "unreadable-image": "copy or export the image again, or delete its line from the index",
@@ -44,6 +47,8 @@ REMEDIES = {
     "mask-checksum": "copy or export the mask again",
     "mask-format": "export the mask again, as PNG",
     "mask-mode": "save the mask as RGB, its label number as red + 256 * green",
+    "empty-mask": "export the mask again, larger if small parts were lost, or take its path out "
+    "of the index",
     "mask-size": "export the mask in the size of the index, or correct sh and sw",
     "mask-aspect": "export the mask of the whole image, in the image's aspect",
     "image-size": "correct ih and iw in the index, or export the image in that size",

@@ -32,7 +32,6 @@ class IndexValues:
     # lines by category and whole-image label, 0 included
     label_counts: dict[str, Counter[int]] = field(default_factory=dict)
     mask_counts: Counter[str] = field(default_factory=Counter)  # lines by category
-    entry_counts: Counter[str] = field(default_factory=Counter)  # masks or labels
     source_counts: Counter[str] = field(default_factory=Counter)  # by first folder
 
     @classmethod
@@ -54,9 +53,7 @@ class IndexValues:
             labels = self.label_counts.setdefault(category, Counter())
             if numbers:
                 labels.update(set(numbers))
-            has_mask = bool(line.planes[category])
-            self.mask_counts[category] += has_mask
-            self.entry_counts[category] += has_mask or any(numbers)
+            self.mask_counts[category] += bool(line.planes[category])
 
     def repeated_images(self) -> list[tuple[IndexLine, str]]:
         """Return lines of an image that an earlier line has, and the position of that."""

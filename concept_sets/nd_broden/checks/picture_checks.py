@@ -127,6 +127,9 @@ class PictureChecker:
         mask_size = (pixels.shape[0], pixels.shape[1])
         findings += _compare_mask_size(line, mask_size, size, place)
         numbers = _numbers_of(pixels)
+        if numbers == {0}:
+            problem = "all of its pixels are 0, no label"
+            findings.append(finding_of("empty-mask", place, problem))
         self._check_listed(numbers, place, "the mask", findings)
         return numbers
 
@@ -163,7 +166,7 @@ def _compare_size(
     """Yield a fault for an image of another size than its line says."""
     listed = line.row.image_size
     if listed is None or listed == size.upright:
-        if line.row.image_size is None and line.row.size is not None:
+        if listed is None and line.row.size is not None:
             yield from _turned_masks(line.row.size, size, place)
         return
     height, width = listed

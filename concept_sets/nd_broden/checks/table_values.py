@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nd_broden.tables import (
-    FLOAT_NUMBER,
-    NUMBER,
     read_categories,
     read_table,
     split_cell,
+    whole_number,
 )
 from nd_broden.vocabulary import CATEGORY_COUNT
-from nd_plugin.reading import TableReport
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,12 @@ class TableValues:
     codes: dict[str, tuple[LabelLine, ...]]  # by category
 
     @classmethod
-    def read(cls, root: Path, report: TableReport) -> TableValues:
-        """Read the tables; those that are missing or malformed are reported, and empty here."""
-        names = read_categories(root, report)
+    def read(cls, root: Path) -> TableValues:
+        """Read the tables; those that are missing or malformed are empty.
+
+        Nothing is reported: `read_vocabulary` reads the same tables, and reports their faults.
+        """
+        names = read_categories(root, _say_nothing)
         lines = read_table(root / "category.csv", ["name"], _say_nothing)
         categories = [
             CategoryLine(
@@ -77,23 +78,17 @@ class TableValues:
             )
             for position, line in lines
         ]
-        labels = _label_lines(
-            root / "label.csv", ["number", "name", "category"], report
-        )
+        labels = _label_lines(root / "label.csv", ["number", "name", "category"])
         codes = {
-            name: _label_lines(
-                root / f"c_{name}.csv", ["number", "coverage"], report
-            )
+            name: _label_lines(root / f"c_{name}.csv", ["number", "coverage"])
             for name in names
         }
         return cls(root, tuple(categories), labels, codes)
 
 
-def _label_lines(
-    path: Path, columns: list[str], report: TableReport
-) -> tuple[LabelLine, ...]:
+def _label_lines(path: Path, columns: list[str]) -> tuple[LabelLine, ...]:
     lines = []
-    for position, line in read_table(path, columns, report):
+    for position, line in read_table(path, columns, _say_nothing):
         number = whole_number(line["number"])
         if number == 0:
             continue  # "no label"
@@ -122,14 +117,6 @@ def _image_counts(cell: str) -> dict[str, float | None]:
     return counts
 
 
-def whole_number(text: str) -> int | None:
-    """Return the whole number that a cell holds, also as ``134.0``; None for another text."""
-    if NUMBER.fullmatch(text):
-        return int(text)
-    match = FLOAT_NUMBER.fullmatch(text)
-    return int(match[1]) if match else None
-
-
 def decimal_number(text: str) -> float | None:
     """Return the finite number that a cell holds; None for another text."""
     try:
@@ -140,4 +127,4 @@ def decimal_number(text: str) -> float | None:
 
 
 def _say_nothing(rule: str, position: str, message: str) -> None:
-    """Report nothing: what is read once more has been reported."""
+    """Report nothing."""

@@ -184,7 +184,9 @@ def _print(name: str, size: int, fetched: Fetched, *, as_json: bool) -> None:
     """Print where the set is, what it was made from, and how it is used."""
     notes = list(fetched.notes)
     if fetched.record is None:
-        notes.append("the note of where the set has come from is gone")
+        notes.append(
+            "the note of where the set has come from is gone; --again writes it anew"
+        )
     use = f"{name}?size={size}" if size != 224 else name
     if as_json:
         print_json({**_facts(name, size, fetched), "use": use, "notes": notes})

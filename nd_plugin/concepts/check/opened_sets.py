@@ -35,8 +35,11 @@ REMEDIES = {
     "unlabelled-image": "add labels, or leave the image out: it counts for no concept",
     "duplicate-image": "leave out all but one of them",
     "duplicate-name": "rename one of the concepts",
+    "annotation-remark": "correct what it names; nothing, where the set has it on purpose",
 }
-WARNINGS = ("unlabelled-image", "duplicate-image")
+WARNINGS = ("unlabelled-image", "duplicate-image", "annotation-remark")
+# the vocabulary is the data set's: a label that no image has is none of its faults
+UNUSED_LABEL = "nothing, if this is a part of the data set; else leave it out by SET[min_samples=1]"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class ImageChecker:
             findings.append(_finding(rule, name, describe_error(error)))
             return ImageResult(tuple(findings), ())
         findings += _shape_findings(annotation, size, name)
+        for remark in annotation.remarks:
+            findings.append(_finding("annotation-remark", name, remark))
         values = _values_of(annotation)
         if not values:
             findings.append(_finding("unlabelled-image", name, "it has no label"))
@@ -99,7 +104,8 @@ def find_faults(concepts: ConceptSet) -> Iterator[SetFinding]:
     source = concepts.identity.source
     vocabulary = concepts.concepts
     samples = [counts[value] for value in range(1, len(vocabulary) + 1)]
-    yield from find_rare_concepts(vocabulary, samples, [source] * len(vocabulary))
+    places = [source] * len(vocabulary)
+    yield from find_rare_concepts(vocabulary, samples, places, UNUSED_LABEL)
     yield from find_unused_categories(
         concepts.categories, vocabulary, samples, source
     )

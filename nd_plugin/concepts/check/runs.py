@@ -7,6 +7,7 @@ own options, and calls `check_each` for its images.
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,7 +16,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from nd_plugin.errors import ProcessLost
+from nd_plugin.errors import ConceptSetInvalid, ProcessLost
+from nd_plugin.foreign_code import describe_error
 from nd_plugin.machine.termination import ignore_in_worker
 from nd_plugin.pictures.pixel_limit import pixel_limit_around
 
@@ -66,7 +68,7 @@ def check_each(
     """Yield ``check(item)`` for the items that the run looks at, in their order.
 
     ``check`` and the items have to be picklable: many are divided among processes. Raises
-    ProcessLost for a process that died.
+    ConceptSetInvalid where ``check`` is not, ProcessLost for a process that died.
     """
     run = _run.get()
     selected = items[: run.limit]
@@ -93,6 +95,7 @@ def default_workers() -> int:
 def _in_processes(
     check: Callable[[Item], Result], items: Sequence[Item], run: CheckRun
 ) -> Iterator[Result]:
+    _check_picklable(check)
     pool = ProcessPoolExecutor(
         run.workers,
         # no fork: threads may hold locks just now
@@ -110,6 +113,17 @@ def _in_processes(
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _check_picklable(check: Callable[[Any], Any]) -> None:
+    """Raise ConceptSetInvalid for a check, and the set in it, that processes cannot be given."""
+    try:
+        pickle.dumps(check)
+    except Exception as error:  # a set's own code may raise anything
+        raise ConceptSetInvalid(
+            "the concept set cannot be given to other processes, for which its contract asks: "
+            f"{describe_error(error)}; check with --workers 0"
+        ) from error
 
 
 # one check and its limit of pixels, in a worker process

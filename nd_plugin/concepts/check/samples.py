@@ -12,12 +12,19 @@ FEWEST_SAMPLES = (
 )
 
 
+UNUSED_LABEL = "delete the label, or add images that have it"
+
+
 def find_rare_concepts(
-    concepts: Sequence[Concept], image_counts: Sequence[int], places: Sequence[str]
+    concepts: Sequence[Concept],
+    image_counts: Sequence[int],
+    places: Sequence[str],
+    unused_remedy: str = UNUSED_LABEL,
 ) -> Iterator[SetFinding]:
     """Yield a warning for each concept that no image has, or fewer than ten.
 
-    ``image_counts`` are the images of each concept, ``places`` where the set lists it.
+    ``image_counts`` are the images of each concept, ``places`` where the set lists it,
+    ``unused_remedy`` what to do about one that no image has.
     """
     for concept, count, place in zip(concepts, image_counts, places, strict=True):
         named = f"{concept.name!r} of category {concept.category!r}"
@@ -26,7 +33,7 @@ def find_rare_concepts(
                 "label-without-pixels",
                 place,
                 f"no pixel and no image is labelled {named}",
-                "delete the label, or add images that have it",
+                unused_remedy,
                 is_error=False,
             )
         elif count < FEWEST_SAMPLES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nd_plugin.concepts.combine.selection import Selection
@@ -46,3 +47,18 @@ class Concatenated:
 
 
 Expression = Source | Selected | Overlaid | Coloured | Concatenated
+
+
+def sources_of(expression: Expression) -> Iterator[Source]:
+    """Yield the sets that an expression names, in its order."""
+    match expression:
+        case Source():
+            yield expression
+        case Selected() | Coloured():
+            yield from sources_of(expression.operand)
+        case Overlaid():
+            yield from sources_of(expression.first)
+            yield from sources_of(expression.second)
+        case Concatenated():
+            for operand in expression.operands:
+                yield from sources_of(operand)

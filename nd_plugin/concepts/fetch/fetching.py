@@ -91,13 +91,16 @@ class Fetch:
             fetched = self._from_arrived(failures)
             if fetched is not None:
                 return fetched
-        for url in self.urls or known.urls(self.finish.size):
+        known_urls = known.urls(self.finish.size)
+        urls = self.urls or known_urls
+        for url in urls:
             if failures:
                 self.say(failures[-1])
             fetched = self._from_url(url, failures)
             if fetched is not None:
                 return fetched
-        raise RunFailed(cannot_fetch(known, self.finish.size, failures))
+        untried = [url for url in known_urls if url not in urls]
+        raise RunFailed(cannot_fetch(known, self.finish.size, failures, untried))
 
     def _earlier(self, folder: Path) -> Fetched:
         """Return the set that is there. Raises RunFailed for one that is not whole any more."""
@@ -108,7 +111,21 @@ class Fetch:
                 f"the set in {folder} is not whole any more: {error}; fetch it again with --again"
             ) from error
         record = read_note(self.place.record)
-        return Fetched(folder, False, verified, record, verified.notes)
+        notes = (*verified.notes, *self._unused_options())
+        return Fetched(folder, False, verified, record, notes)
+
+    def _unused_options(self) -> list[str]:
+        """Return a note on what was named of an archive, which a set that is there needs not."""
+        options = [f"--url {without_secrets(url)}" for url in self.urls]
+        if self.file is not None:
+            options.append(f"--from {self.file}")
+        if self.finish.expected is not None:
+            options.append(f"--hash {self.finish.expected}")
+        if not options:
+            return []
+        return [
+            f"not looked at, as the set is there: {', '.join(options)} (--again fetches it anew)"
+        ]
 
     def _from_file(self, path: Path) -> Fetched:
         """Make the user's archive the set. Raises RunFailed for one that is none."""

@@ -7,13 +7,19 @@ from collections.abc import Sequence
 from nd_plugin.concepts.fetch.known_sets import KnownSet
 
 
-def cannot_fetch(known: KnownSet, size: int, failures: Sequence[str]) -> str:
-    """Return the message of a set that no address has given, with what to do."""
+def cannot_fetch(
+    known: KnownSet, size: int, failures: Sequence[str], untried: Sequence[str]
+) -> str:
+    """Return the message of a set that no address has given, with what to do.
+
+    ``untried`` are known addresses in whose place the user has named others.
+    """
     name = known.archive_name(size)
     command = _command(known, size)
     lines = [
         f"{name} could not be fetched:",
         *(f"  {failure}" for failure in failures),
+        *(f"  {url}: not tried, as --url names another" for url in untried),
         f"By hand: get {name} from wherever it can be had (a colleague, the data folder of a "
         f"cluster, a browser at one of these addresses), then",
         f"  {command} --from {name}",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
 from nd_plugin.concepts.check.opened_sets import find_faults
+from nd_plugin.concepts.combine.expressions import (
+    Expression,
+    Source,
+    sources_of,
+)
 from nd_plugin.contracts.plugin_specs import ConceptSetSpec, SetFinding, TableRule
 from nd_plugin.errors import BadInput, ConceptSetInvalid, PluginFailed
 from nd_plugin.foreign_code import describe_error, translating_errors
@@ -14,8 +20,8 @@ from nd_plugin.plugins.host import Offer, host, load_factory
 from nd_plugin.plugins.opening import (
     SpecText,
     call_with_options,
+    expression_of,
     open_concepts,
-    source_text,
 )
 from nd_plugin.storage.names import expanded_home
 
@@ -27,19 +33,22 @@ def check_concepts(
 ) -> Iterator[SetFinding]:
     """Yield the faults of a concept set, also of one that cannot be opened.
 
-    ``notes`` takes what a set that is opened says of itself, such as the files that it leaves out.
+    ``notes`` takes what a set that is opened says of itself, such as the files that it leaves out,
+    and which checks of a combination's sets were not made.
 
     A plugin's own check comes first; a set without one is opened, and its images are read, and so
     is a combination of sets. Raises ConceptSetInvalid for what nobody claims, and for a set without
     a check that cannot be opened.
     """
-    source = source_text(concepts)
-    text = SpecText.parse(source or "")
+    expression = expression_of(concepts)
+    source = expression.text if isinstance(expression, Source) else ""
+    text = SpecText.parse(source)
     offer = host().named(ConceptSetSpec, text.name)
     if offer is None or not offer.spec.check:
         concept_set = open_concepts(concepts)
         if notes is not None:
             notes += getattr(concept_set, "notes", ())
+            notes += _unmade_checks(expression)
         yield from find_faults(concept_set)
         return
     has_errors = False
@@ -82,6 +91,18 @@ def check_tables(concepts: str) -> Iterator[TableRule]:
             f"{' or '.join(names) or 'no installed concept set'} can"
         )
     yield from _results(offer, offer.spec.check_tables, text, TableRule)
+
+
+def _unmade_checks(expression: Expression) -> Iterator[str]:
+    """Yield a note on each set of a combination that has a check of its own."""
+    for source in dict.fromkeys(sources_of(expression)):
+        offer = host().named(ConceptSetSpec, SpecText.parse(source.text).name)
+        if offer is not None and offer.spec.check:
+            command = f"nd concepts check {shlex.quote(source.text)}"
+            yield (
+                f"of {source.text} only what the combination opens was checked; its own check "
+                f"looks at its tables and files, too: {command}"
+            )
 
 
 def _opening_faults(concepts: str, text: SpecText) -> Iterator[SetFinding]:

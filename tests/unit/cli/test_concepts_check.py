@@ -151,6 +151,30 @@ def test_a_combination_is_opened_and_read(nd: Any, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["concepts"] == text
 
 
+def test_a_combination_says_which_checks_were_not_made(
+    nd: Any, tmp_path: Path
+) -> None:
+    root = small_set(tmp_path)
+    (root / "images/nothing-names-it.txt").write_text("notes")
+    text = f"concat(broden:{root}[object], broden:{root}, shapes?images=2&size=48)"
+    document = json.loads(nd("concepts", "check", text, "--json").stdout)
+    commands = [
+        note.rpartition("too: ")[2]
+        for note in document["notes"]
+        if "its own check" in note
+    ]
+    assert commands == [f"nd concepts check broden:{root}"]
+    rules = {finding["rule"] for finding in document["findings"]}
+    assert "unreferenced-file" not in rules
+    printed = nd("concepts", "check", text).stdout
+    assert f"! of broden:{root} only what" in printed
+    alone = nd(*commands[0].split()[1:], "--json")
+    document = json.loads(alone.stdout)
+    rules = {finding["rule"] for finding in document["findings"]}
+    assert "unreferenced-file" in rules
+    assert document["notes"] == []
+
+
 def test_files_that_a_set_leaves_out_are_noted(nd: Any, tmp_path: Path) -> None:
     text = write_scene_parsing(tmp_path)
     root = Path(text.partition(":")[2])

@@ -112,6 +112,45 @@ def test_failures_say_what_to_do(server: HostileServer, fetch: Nd) -> None:
         assert remedy in error["message"]
 
 
+def test_an_address_of_ones_own_fails_beside_the_known_ones(
+    server: HostileServer, fetch: Nd
+) -> None:
+    url = f"{server.url}/a.zip"
+    done = fetch("--size", "227", "--url", url)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    addresses = [line.split()[0] for line in lines if line.startswith("  http")]
+    assert addresses == [
+        f"{url}:",
+        "http://netdissect.csail.mit.edu/data/broden1_227.zip:",
+        "http://data.csail.mit.edu/soundnet/actions3/broden1_227.zip:",
+        "https://web.archive.org/web/2024id_/"
+        "http://netdissect.csail.mit.edu/data/broden1_227.zip:",
+    ]
+    assert done.stderr.count("not tried, as --url names another") == 3
+
+
+def test_a_set_that_is_there_says_what_was_not_looked_at(
+    fetch: Nd, archive: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.zip"
+    path.write_bytes(archive)
+    arguments = ("--from", path, "--hash", sha256(archive))
+    assert json.loads(fetch(*arguments, "--json").stdout)["notes"] == []
+    path.write_bytes(b"another file")
+    again = fetch(*arguments)
+    assert again.returncode == 0
+    note = (
+        f"! not looked at, as the set is there: --from {path}, --hash "
+        f"{sha256(archive)} (--again fetches it anew)"
+    )
+    assert note in again.stdout.replace("\n", " ")
+    with_url = fetch("--url", "http://me:secret@127.0.0.1:1/a.zip?key=1", "--json")
+    (note,) = json.loads(with_url.stdout)["notes"]
+    assert "--url http://127.0.0.1:1/a.zip?…" in note
+    assert json.loads(fetch("--json").stdout)["notes"] == []
+
+
 def test_quiet_failures_are_told_once(server: HostileServer, fetch: Nd) -> None:
     done = fetch("--url", f"{server.url}/a.zip", "--quiet")
     assert done.stderr.count("404") == 1

@@ -139,3 +139,56 @@ def test_numbers_with_a_decimal_point_are_no_fault(tmp_path: Path) -> None:
     index = SMALL["index.csv"].replace("5;6", "5.0;6.0")
     findings = check(str(small_set(tmp_path, {"index.csv": index})))
     assert not any(finding.is_error for finding in findings)
+
+
+def many_lines(*splits: str) -> str:
+    """Return an index with 100 lines of train and of val, and one of each other split."""
+    header, line = SMALL["index.csv"].splitlines()
+    all_splits = [*["train"] * 100, *["val"] * 100, *splits]
+    lines = [line.replace(",train,", f",{split},") for split in all_splits]
+    return "\n".join([header, *lines]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("split", "likely"),
+    [
+        ("trian", "train"),
+        ("tran", "train"),
+        ("Train", "train"),
+        ("vla", "val"),
+        ("VAL", "val"),
+        ("test", ""),
+        ("holdout", ""),
+    ],
+)
+def test_a_rare_split_that_is_nearly_a_frequent_one(
+    tmp_path: Path, split: str, likely: str
+) -> None:
+    root = small_set(tmp_path, {"index.csv": many_lines(split)})
+    findings = [
+        finding for finding in check(str(root)) if finding.rule == "split-name"
+    ]
+    assert [finding.file for finding in findings] == (
+        ["index.csv:202"] if likely else []
+    )
+    for finding in findings:
+        assert finding.problem == (
+            f"1 line has the split {split!r}, and 100 have {likely!r}"
+        )
+        assert not finding.is_error
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_split_of_one_in_a_hundred_is_a_name(tmp_path: Path, count: int) -> None:
+    """2 lines of 202 are under 1 %, 3 of 203 are not."""
+    root = small_set(tmp_path, {"index.csv": many_lines(*["train2"] * count)})
+    places = [
+        finding.file for finding in check(str(root)) if finding.rule == "split-name"
+    ]
+    assert places == (["index.csv:202", "index.csv:203"] if count == 2 else [])
+
+
+def test_an_index_without_splits_has_no_fault_in_them(tmp_path: Path) -> None:
+    index = SMALL["index.csv"].replace(",train,", ",,")
+    findings = check(str(small_set(tmp_path, {"index.csv": index})))
+    assert "split-name" not in {finding.rule for finding in findings}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nd_plugin import Annotation, Concept, Identity
+from nd_plugin import Annotation, Concept, ConceptSetInvalid, Identity
 from nd_plugin.concepts.check import runs
 from nd_plugin.concepts.check.opened_sets import find_faults
 from nd_plugin.concepts.check.runs import (
@@ -115,6 +115,25 @@ def test_fewer_than_ten_samples_are_a_warning() -> None:
     assert not any(finding.is_error for finding in find_faults(nine))
 
 
+def test_a_remark_on_an_annotation_is_a_warning() -> None:
+    remark = "7 occurs in the mask, and its table does not list it"
+    plane = np.ones((4, 4), np.uint8)
+    blocks = Blocks(annotations={5: Annotation([plane], remarks=(remark,))})
+    (finding,) = find_faults(blocks)
+    assert (finding.rule, finding.file) == ("annotation-remark", "5.png")
+    assert finding.problem == remark
+    assert not finding.is_error
+
+
+def test_a_label_of_a_vocabulary_that_is_not_the_users_stays() -> None:
+    """A part of VOC has no trains: the remedy is none that asks for another vocabulary."""
+    blocks = Blocks(concepts=(Concept("left", "object"), Concept("up", "object")))
+    (finding,) = find_faults(blocks)
+    assert finding.rule == "label-without-pixels"
+    assert finding.remedy.startswith("nothing, if this is a part of the data set")
+    assert "SET[min_samples=1]" in finding.remedy
+
+
 def double(number: int) -> int:
     return 2 * number
 
@@ -140,3 +159,20 @@ def test_processes_give_the_same_results(monkeypatch: pytest.MonkeyPatch) -> Non
     with check_run(CheckRun(workers=2)):
         assert list(find_faults(blocks)) == expected
     assert len(expected) == 2
+
+
+def test_a_set_that_processes_cannot_be_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Names(dict[int, str]):
+        """Names of a class that no other process knows."""
+
+    monkeypatch.setattr(runs, "FEWEST_FOR_PROCESSES", 4)
+    blocks = Blocks(names=Names())
+    remedy = r"cannot be given to other processes.*Names.*--workers 0"
+    with (
+        check_run(CheckRun(workers=2)),
+        pytest.raises(ConceptSetInvalid, match=remedy),
+    ):
+        list(find_faults(blocks))
+    assert found(blocks) == []
