@@ -20,6 +20,7 @@ from nd_plugin.contracts.set_checks import read_annotation, read_image
 from nd_plugin.errors import ConceptSetInvalid
 from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.probe_data.grey_sample import GreySample
+from nd_plugin.probe_data.items import half, own_size
 from nd_plugin.receptive_fields.geometry import Size
 
 CATEGORY = "color"
@@ -110,32 +111,20 @@ class ColouredConcepts:
         picture = convert_picture(image, self._grey_sample.choose_range)
         pixels = np.asarray(picture.rgb)
         rows, columns, _ = pixels.shape
-        size = self._plane_size(annotation, (rows, columns))
+        size = (rows, columns)
+        if self.native_masks:
+            # Broden's masks are half as high and wide as the image
+            size = own_size(annotation) or half(size)
         names = self._table.indices(sampled(pixels, size))
-        own_size = annotation.size
-        if own_size is None and not len(annotation.planes):
-            own_size = size
+        resolution = annotation.size
+        if own_size(annotation) is None:
+            resolution = size
         return Annotation(
             [*annotation.planes, self._values[names]],
             annotation.labels,
-            own_size,
+            resolution,
             annotation.remarks,
         )
-
-    def _plane_size(self, annotation: Annotation, image_size: Size) -> Size:
-        """Return rows and columns of the plane of colours.
-
-        Native masks have one size, Broden's half of the image where an annotation has none.
-        """
-        if not self.native_masks:
-            return image_size
-        if annotation.size is not None:
-            return annotation.size
-        if len(annotation.planes):
-            rows, columns = annotation.planes[0].shape
-            return rows, columns
-        rows, columns = image_size
-        return max(rows // 2, 1), max(columns // 2, 1)
 
 
 def sampled(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
