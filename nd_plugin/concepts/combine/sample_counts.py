@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from nd_plugin.errors import ConceptSetInvalid, NotSaved, PluginFailed
 from nd_plugin.foreign_code import is_failure
 from nd_plugin.pictures.pixel_limit import pixel_limit
 from nd_plugin.probe_data.items import check_labels
+from nd_plugin.storage.cache_folder import cache_folder
 
 VERSION = "1"  # of what is remembered
 # starting processes takes longer than to read the annotations of fewer images
@@ -145,9 +145,7 @@ def _path(concepts: ConceptSet, images: Sequence[int]) -> Path | None:
     for image in images:
         states = [_state(path) for path in files_of(image)]
         chunks.append(f"{image} {' '.join(states)}\n".encode())
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    name = f"{fingerprint(chunks)}.json"
-    return Path(base) / "nd_plugin" / "samples" / name
+    return cache_folder() / "samples" / f"{fingerprint(chunks)}.json"
 
 
 def _state(path: str | Path) -> str:
