@@ -56,7 +56,7 @@ class ColouredConcepts:
     """
 
     def __init__(self, base: ConceptSet, table: ColourTable) -> None:
-        self._base = base
+        self.base = base
         self._table = table
         self._grey_sample = GreySample(base)
         concepts = [Concept(f"{name}{SUFFIX}", CATEGORY) for name in table.names]
@@ -72,42 +72,42 @@ class ColouredConcepts:
     @cached_property
     def identity(self) -> Identity:
         """Identity of the set, with the table's content in the fingerprint."""
-        base = self._base.identity
+        base = self.base.identity
         file = self._table.file
         option = f"?table={quote(file)}" if file else ""
         content = f"{base.fingerprint} {VERSION} {self._table.fingerprint}"
         return Identity(
             base.name,
-            f"{operand_text(self._base)}+{CATEGORY}{option}",
+            f"{operand_text(self.base)}+{CATEGORY}{option}",
             base.version,
             fingerprint([content.encode()]) if base.fingerprint else "",
         )
 
     def __len__(self) -> int:
-        return len(self._base)
+        return len(self.base)
 
     def __getattr__(self, name: str) -> Any:
         """Return an optional method of the set itself, which a set without it has not either."""
         if name not in OPTIONAL_MEMBERS:
             raise AttributeError(name)
-        method: Callable[..., Any] = getattr(self._base, name)
+        method: Callable[..., Any] = getattr(self.base, name)
         return method
 
     def name(self, index: int) -> str:
         """Return the image's name in the set."""
-        return self._base.name(index)
+        return self.base.name(index)
 
     def image(self, index: int) -> Image.Image:
         """Return the image as the set gives it."""
-        return self._base.image(index)
+        return self.base.image(index)
 
     def annotation(self, index: int) -> Annotation:
         """Return the annotation with a plane of colour names behind its own.
 
         Decodes the image, too, and raises what that raises.
         """
-        annotation = read_annotation(self._base, index)
-        image = read_image(self._base, index)
+        annotation = read_annotation(self.base, index)
+        image = read_image(self.base, index)
         picture = convert_picture(image, self._grey_sample.choose_range)
         pixels = np.asarray(picture.rgb)
         rows, columns, _ = pixels.shape
