@@ -17,6 +17,7 @@ from nd_plugin.concepts.check.samples import (
     find_rare_concepts,
     find_unused_categories,
 )
+from nd_plugin.concepts.colours.terms import TERMS as COLOR_TERMS
 from nd_plugin.concepts.datasets.value_names import read_value_names
 from nd_plugin.concepts.export.note import native_masks_of
 from nd_plugin.concepts.fetch.places import fetched_set
@@ -41,6 +42,7 @@ from nd_plugin.pictures.pixel_limit import check_pixel_count
 from nd_plugin.probe_data.tables import TableReport, iterate_table
 
 __all__ = [
+    "COLOR_TERMS",
     "FindingList",
     "LabelledFiles",
     "LabelledImage",
