@@ -112,9 +112,11 @@ def _concept_numbers(
     for name in names:
         if name not in number_of:
             candidates = nearest(name, list(number_of))
+            hint = (
+                f"; the nearest are {', '.join(candidates)}" if candidates else ""
+            )
             raise ConceptSetInvalid(
-                f"no image of {concept_set.identity.source} shows {name!r}; "
-                f"the nearest are {', '.join(candidates)}"
+                f"no image of {concept_set.identity.source} shows {name!r}{hint}"
             )
     return [number_of[name] for name in names]
 
