@@ -17,6 +17,7 @@ from nd_plugin.concepts.check.samples import (
     find_rare_concepts,
     find_unused_categories,
 )
+from nd_plugin.concepts.colours.terms import TERMS as COLOR_TERMS
 from nd_plugin.concepts.datasets.value_names import (
     add_named_values,
     parse_ignored,
@@ -47,6 +48,7 @@ from nd_plugin.pictures.pixel_limit import check_pixel_count
 from nd_plugin.probe_data.tables import TableReport, iterate_table
 
 __all__ = [
+    "COLOR_TERMS",
     "FindingList",
     "LabelledFiles",
     "LabelledImage",

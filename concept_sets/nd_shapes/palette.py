@@ -11,19 +11,9 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-COLORS = (
-    "black",
-    "blue",
-    "brown",
-    "grey",
-    "green",
-    "orange",
-    "pink",
-    "purple",
-    "red",
-    "white",
-    "yellow",
-)
+from nd_plugin.reading import COLOR_TERMS
+
+COLORS = COLOR_TERMS
 SHADES = 256
 
 _Ints = npt.NDArray[np.int32]

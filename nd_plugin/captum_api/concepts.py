@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from captum import concept as captum
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from nd_plugin.concepts.combine.sample_counts import distinct_concepts
 from nd_plugin.contracts.concept_sets import Annotation, Concept, ConceptSet
 from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.contracts.set_checks import read_annotation, read_image
@@ -23,7 +23,6 @@ from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
 from nd_plugin.plugins.opening import open_concepts
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.probe_data.grey_sample import GreySample
-from nd_plugin.probe_data.items import check_labels
 
 CATEGORY = "concept"  # of concepts from Captum, which have no categories
 VERSION = "2"  # of the reader: 1 left the concepts of images out of the fingerprint
@@ -76,9 +75,9 @@ def _images_by_concept(concepts: ConceptSet) -> list[list[int]]:
     for image in range(len(concepts)):
         with _unreadable_named(concepts, image, "annotation"), pixel_limit(None):
             annotation = read_annotation(concepts, image)
-            values = _annotated_values(annotation, len(images))
-        for value in values:
-            images[value - 1].append(image)
+            numbers = distinct_concepts(annotation, len(images))
+        for number in numbers:
+            images[number].append(image)
     return images
 
 
@@ -97,18 +96,6 @@ def _unreadable_named(
         ) from error
 
 
-def _annotated_values(annotation: Annotation, concept_count: int) -> list[int]:
-    """List the concepts of an annotation, pixels and labels, as 1 + their number.
-
-    Raises ValueError for a value outside the vocabulary.
-    """
-    values = [np.unique(plane) for plane in annotation.planes]
-    values.append(np.array(annotation.labels, dtype=np.int64))
-    distinct = np.unique(np.concatenate(values))
-    check_labels(distinct, concept_count)
-    return [int(value) for value in distinct if value > 0]
-
-
 def _concept_numbers(
     concept_set: ConceptSet,
     images_by_concept: list[list[int]],
@@ -125,9 +112,11 @@ def _concept_numbers(
     for name in names:
         if name not in number_of:
             candidates = nearest(name, list(number_of))
+            hint = (
+                f"; the nearest are {', '.join(candidates)}" if candidates else ""
+            )
             raise ConceptSetInvalid(
-                f"no image of {concept_set.identity.source} shows {name!r}; "
-                f"the nearest are {', '.join(candidates)}"
+                f"no image of {concept_set.identity.source} shows {name!r}{hint}"
             )
     return [number_of[name] for name in names]
 

@@ -81,7 +81,6 @@ def open_concepts(concepts: str | Path | ConceptSet) -> ConceptSet:
 
 def _open_expression(concepts: str) -> ConceptSet:
     """Open a text that may combine sets, or hold the same characters in its own names."""
-    names = _names_of_sets()
     expression = expression_of(concepts)
     if not isinstance(expression, Source):
         # a source that is there several times is opened once
@@ -89,7 +88,7 @@ def _open_expression(concepts: str) -> ConceptSet:
     try:
         return _open_source(expression.text)
     except ConceptSetInvalid as error:
-        hint = unread_operators(expression.text, names)
+        hint = unread_operators(expression.text, _names_of_sets())
         raise ConceptSetInvalid(f"{error}{hint}") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 from nd_plugin.shell.help_pages import HelpGroup
@@ -13,11 +14,21 @@ class GroupWithDefault(HelpGroup):
     """Group whose command `DEFAULT` runs where no command is named."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments; put `DEFAULT` in front of those that name no command."""
+        """Parse the arguments; put `DEFAULT` in front of those that name no command.
+
+        The name of a command with a typing error, with arguments behind it, is left to the group,
+        which names the command that is meant.
+        """
         names = (*self.commands, *ctx.help_option_names)
-        if args and args[0] not in names:
+        if args and args[0] not in names and not self._is_mistyped(args):
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
+
+    def _is_mistyped(self, args: list[str]) -> bool:
+        """Return whether arguments, of which `DEFAULT` takes one, begin like a command."""
+        arguments = [argument for argument in args if not argument.startswith("-")]
+        is_similar = bool(get_close_matches(args[0], self.commands))
+        return is_similar and len(arguments) > 1
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete the names of commands, and the first argument of `DEFAULT`."""

@@ -23,8 +23,7 @@ WIDEST = 100  # columns
 TWO_COLUMNS_FROM = 64  # columns; narrower ones have the help below the option
 OPTION_GROUPS = {
     "Layers and concepts": "--layer --basis --concepts --color-table --tables --all --limit "
-    "--shard --images "
-    "--max-pixels",
+    "--shard --images --max-pixels",
     "Model": "--model --weights --device --precision --input --feed --custom-op-library "
     "--classes --paper --verify",
     "Method": "--alpha --repeats --quantile --min-iou --anchor --mask-size --by --min-score",

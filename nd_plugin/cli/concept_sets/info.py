@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from nd_plugin.cli import console
-from nd_plugin.cli.concept_sets.listing import ConceptsText
+from nd_plugin.cli.concept_sets.listing import ConceptsText, heading_of
 from nd_plugin.cli.console import new_table, print_json, print_notes
 from nd_plugin.cli.options.shared import (
     ColorTable,
@@ -75,18 +75,15 @@ def print_statistics(
     """Print the statistics of a set: table 1, and the most frequent and rarest concepts."""
     from nd_plugin.concepts.info import texts
 
-    identity = concept_set.identity
     notes = [
         *getattr(concept_set, "notes", ()),
         *texts.statistics_notes(statistics),
     ]
     if as_json:
         content = texts.statistics_content(statistics)
-        print_json({**asdict(identity), **content, "notes": notes})
+        print_json({**asdict(concept_set.identity), **content, "notes": notes})
         return
-    size = f"{len(concept_set)} images, {len(concept_set.concepts)} concepts"
-    fingerprint = identity.fingerprint[:16]
-    console.show(Text(f"{identity.source}: {size}; fingerprint {fingerprint}"))
+    console.show(heading_of(concept_set))
     table = new_table(
         "category", "classes", "sources", "avg. samples", "of images", "of pixels"
     )

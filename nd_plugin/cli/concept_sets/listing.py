@@ -42,14 +42,20 @@ def print_concepts(concept_set: ConceptSet, *, as_json: bool) -> None:
         size = {"images": len(concept_set), "categories": names_by_category}
         print_json({**asdict(identity), **size, "notes": notes})
         return
-    counts = f"{len(concept_set)} images, {len(concept_set.concepts)} concepts"
-    fingerprint = identity.fingerprint[:16]
-    console.show(Text(f"{identity.source}: {counts}; fingerprint {fingerprint}"))
+    console.show(heading_of(concept_set))
     table = new_table("category", "", "concepts")
     for category, names in names_by_category.items():
         table.add_row(Text(category), str(len(names)), Text(", ".join(names)))
     console.show(table)
     print_notes(notes)
+
+
+def heading_of(concept_set: ConceptSet) -> Text:
+    """Return the line above the tables of a set: its source, size and fingerprint."""
+    identity = concept_set.identity
+    size = f"{len(concept_set)} images, {len(concept_set.concepts)} concepts"
+    fingerprint = identity.fingerprint[:16]
+    return Text(f"{identity.source}: {size}; fingerprint {fingerprint}")
 
 
 def _names_by_category(concept_set: ConceptSet) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from nd_plugin.contracts.set_checks import read_annotation, read_image
 from nd_plugin.errors import ConceptSetInvalid
 from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.probe_data.grey_sample import GreySample
+from nd_plugin.probe_data.items import half, own_size
 from nd_plugin.receptive_fields.geometry import Size
 
 CATEGORY = "color"
@@ -55,7 +56,7 @@ class ColouredConcepts:
     """
 
     def __init__(self, base: ConceptSet, table: ColourTable) -> None:
-        self._base = base
+        self.base = base
         self._table = table
         self._grey_sample = GreySample(base)
         concepts = [Concept(f"{name}{SUFFIX}", CATEGORY) for name in table.names]
@@ -71,71 +72,59 @@ class ColouredConcepts:
     @cached_property
     def identity(self) -> Identity:
         """Identity of the set, with the table's content in the fingerprint."""
-        base = self._base.identity
+        base = self.base.identity
         file = self._table.file
         option = f"?table={quote(file)}" if file else ""
         content = f"{base.fingerprint} {VERSION} {self._table.fingerprint}"
         return Identity(
             base.name,
-            f"{operand_text(self._base)}+{CATEGORY}{option}",
+            f"{operand_text(self.base)}+{CATEGORY}{option}",
             base.version,
             fingerprint([content.encode()]) if base.fingerprint else "",
         )
 
     def __len__(self) -> int:
-        return len(self._base)
+        return len(self.base)
 
     def __getattr__(self, name: str) -> Any:
         """Return an optional method of the set itself, which a set without it has not either."""
         if name not in OPTIONAL_MEMBERS:
             raise AttributeError(name)
-        method: Callable[..., Any] = getattr(self._base, name)
+        method: Callable[..., Any] = getattr(self.base, name)
         return method
 
     def name(self, index: int) -> str:
         """Return the image's name in the set."""
-        return self._base.name(index)
+        return self.base.name(index)
 
     def image(self, index: int) -> Image.Image:
         """Return the image as the set gives it."""
-        return self._base.image(index)
+        return self.base.image(index)
 
     def annotation(self, index: int) -> Annotation:
         """Return the annotation with a plane of colour names behind its own.
 
         Decodes the image, too, and raises what that raises.
         """
-        annotation = read_annotation(self._base, index)
-        image = read_image(self._base, index)
+        annotation = read_annotation(self.base, index)
+        image = read_image(self.base, index)
         picture = convert_picture(image, self._grey_sample.choose_range)
         pixels = np.asarray(picture.rgb)
         rows, columns, _ = pixels.shape
-        size = self._plane_size(annotation, (rows, columns))
+        size = (rows, columns)
+        if self.native_masks:
+            # Broden's masks are half as high and wide as the image
+            size = own_size(annotation) or half(size)
         names = self._table.indices(sampled(pixels, size))
-        own_size = annotation.size
-        if own_size is None and not len(annotation.planes):
-            own_size = size
+        resolution = annotation.size
+        if own_size(annotation) is None:
+            resolution = size
         return Annotation(
             [*annotation.planes, self._values[names]],
             annotation.labels,
-            own_size,
+            resolution,
             annotation.remarks,
         )
-
-    def _plane_size(self, annotation: Annotation, image_size: Size) -> Size:
-        """Return rows and columns of the plane of colours.
-
-        Native masks have one size, Broden's half of the image where an annotation has none.
-        """
-        if not self.native_masks:
-            return image_size
-        if annotation.size is not None:
-            return annotation.size
-        if len(annotation.planes):
-            rows, columns = annotation.planes[0].shape
-            return rows, columns
-        rows, columns = image_size
-        return max(rows // 2, 1), max(columns // 2, 1)
 
 
 def sampled(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:

@@ -85,6 +85,7 @@ def _read_array(file: IO[bytes], path: Path) -> Array:
     if version not in HEADER_READERS:
         raise ValueError(f"unknown version {version} of the format")
     shape, _, dtype = HEADER_READERS[version](file)
+    header_end = file.tell()
     if dtype.hasobject or dtype.kind not in NUMBER_KINDS:
         raise ConceptSetInvalid(
             f"the colour table {path} is of type {dtype}, not of numbers; {LAYOUTS}"
@@ -94,19 +95,11 @@ def _read_array(file: IO[bytes], path: Path) -> Array:
             f"the colour table {path} is an array of shape {shape}; {LAYOUTS}"
         )
     expected = math.prod(shape) * dtype.itemsize
-    available = file.seek(0, os.SEEK_END) - _header_end(file)
+    available = file.seek(0, os.SEEK_END) - header_end
     if available != expected:
         raise ValueError(f"it has {available} bytes of numbers, not {expected}")
     file.seek(0)
     return np.lib.format.read_array(file, allow_pickle=False)
-
-
-def _header_end(file: IO[bytes]) -> int:
-    """Return where the numbers of an array begin, in bytes."""
-    file.seek(0)
-    version = np.lib.format.read_magic(file)
-    HEADER_READERS[version](file)
-    return file.tell()
 
 
 def _cells(array: Array, path: Path) -> Cells:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from nd_plugin.contracts.set_checks import read_annotation
 from nd_plugin.errors import ConceptSetInvalid, NotSaved, PluginFailed
 from nd_plugin.foreign_code import is_failure
 from nd_plugin.pictures.pixel_limit import pixel_limit
+from nd_plugin.probe_data.items import check_labels
+from nd_plugin.storage.cache_folder import cache_folder
 
 VERSION = "1"  # of what is remembered
 # starting processes takes longer than to read the annotations of fewer images
@@ -128,10 +129,7 @@ def distinct_concepts(annotation: Annotation, concept_count: int) -> list[int]:
     distinct = np.unique(
         np.concatenate([value.astype(np.int64) for value in values])
     )
-    if len(distinct) and not 0 <= distinct[0] <= distinct[-1] <= concept_count:
-        raise ValueError(
-            f"labels are outside the vocabulary of {concept_count} concepts"
-        )
+    check_labels(distinct, concept_count)
     numbers: list[int] = (distinct[distinct > 0] - 1).tolist()
     return numbers
 
@@ -147,9 +145,7 @@ def _path(concepts: ConceptSet, images: Sequence[int]) -> Path | None:
     for image in images:
         states = [_state(path) for path in files_of(image)]
         chunks.append(f"{image} {' '.join(states)}\n".encode())
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    name = f"{fingerprint(chunks)}.json"
-    return Path(base) / "nd_plugin" / "samples" / name
+    return cache_folder() / "samples" / f"{fingerprint(chunks)}.json"
 
 
 def _state(path: str | Path) -> str:

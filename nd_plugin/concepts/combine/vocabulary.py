@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nd_plugin.contracts.concept_sets import Annotation, Concept, ConceptSet
 from nd_plugin.contracts.set_checks import read_annotation
 from nd_plugin.pictures.stored_integers import strips_of
-from nd_plugin.receptive_fields.geometry import Size
+from nd_plugin.probe_data.items import check_labels, own_size
 
 Integers = npt.NDArray[np.integer[Any]]
 
@@ -61,14 +61,6 @@ class Vocabulary:
         return table
 
 
-def own_size(annotation: Annotation) -> Size | None:
-    """Return an annotation's own resolution; None where it labels the image only."""
-    if annotation.size is not None or not len(annotation.planes):
-        return annotation.size
-    rows, columns = np.shape(annotation.planes[0])
-    return rows, columns
-
-
 def translated_annotation(
     concepts: ConceptSet, index: int, table: Integers
 ) -> Annotation:
@@ -98,13 +90,7 @@ def translate(values: Integers, table: Integers) -> Integers:
     """
     if values.ndim != 2:
         raise ValueError(f"a plane of shape {values.shape} is not (row, column)")
-    lowest = int(values.min(initial=0))
-    highest = int(values.max(initial=0))
-    if lowest < 0 or highest >= len(table):
-        label = lowest if lowest < 0 else highest
-        raise ValueError(
-            f"label {label} is outside the vocabulary of {len(table) - 1} concepts"
-        )
+    check_labels(values, len(table) - 1)
     plane = np.empty(values.shape, table.dtype)
     for strip in strips_of(values.shape):
         plane[strip] = table.take(values[strip])

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from nd_plugin.concepts.info.image_labels import ImageLabels, LabelReader
+from nd_plugin.concepts.info.image_sources import ImageSources
 from nd_plugin.contracts.concept_sets import Concept, ConceptSet
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.probe_data.remarks import Remarks
@@ -113,6 +114,7 @@ class _Tally:
         self._views: list[list[View]] = [[] for _ in concepts.concepts]
         self._category_images = np.zeros(len(concepts.categories), np.int64)
         self._category_coverage = np.zeros(len(concepts.categories), np.float64)
+        self._images = ImageSources()
         self._sources: list[Counter[str]] = [Counter() for _ in concepts.categories]
         self._skipped: list[Skipped] = []
         self._remarks = Remarks()
@@ -132,8 +134,9 @@ class _Tally:
         shares = np.array(labels.category_shares)
         self._category_images += shares > 0
         self._category_coverage += shares
-        source = source_of(self._set, labels.image)
         for number in np.flatnonzero(shares):
+            category = self._set.categories[number]
+            source = self._images.source_of(self._set, labels.image, category)
             self._sources[number][source] += 1
 
     def _add_view(self, concept: int, image: int, share: float) -> None:
@@ -180,15 +183,6 @@ class _Tally:
             float(self._coverage[index]),
             tuple(image for _, image in self._views[index]),
         )
-
-
-def source_of(concepts: ConceptSet, image: int) -> str:
-    """Return where an image is from: the first folder of its name, else the name of its set.
-
-    Broden's images lie in folders of the sets that it joins: ade20k, pascal, opensurfaces, dtd.
-    """
-    folder, slash, _ = concepts.name(image).partition("/")
-    return folder if slash and folder else concepts.identity.name
 
 
 def even_choice(

@@ -101,6 +101,19 @@ def test_an_annotation_that_cannot_be_read_is_named(
         concepts_to_captum(original, preprocess=HOW)
 
 
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("woood", "shows 'woood'; the nearest are wood"),
+        ("qqq", "shows 'qqq'"),
+    ],
+)
+def test_a_concept_that_no_image_shows(name: str, ending: str) -> None:
+    original = wooden_set(Annotation([], (1,)))
+    with pytest.raises(ConceptSetInvalid, match=f"{ending}$"):
+        concepts_to_captum(original, [name], preprocess=HOW)
+
+
 def test_an_image_that_cannot_be_read_is_named() -> None:
     original = ListedSet(WOODS, [Annotation([], (1,))], images=[OSError("gone")])
     (wood,) = concepts_to_captum(original, preprocess=HOW)

@@ -27,3 +27,15 @@ def test_an_unknown_set_names_the_ones_there_are(nd: Any) -> None:
     result = nd("concepts", "shpes")
     assert result.returncode == 2
     assert "the nearest is 'shapes'" in result.stderr
+
+
+def test_a_mistyped_command_names_the_one_that_is_meant(nd: Any) -> None:
+    result = nd("concepts", "chek", "shapes")
+    assert result.returncode == 2
+    assert "No such command 'chek'. Did you mean 'check'?" in result.stderr
+
+
+def test_a_second_set_is_one_too_many(nd: Any) -> None:
+    result = nd("concepts", "shapes", "masks:street")
+    assert result.returncode == 2
+    assert "unexpected extra argument" in result.stderr

@@ -287,6 +287,16 @@ def test_a_damaged_cache_is_counted_anew(
     assert path.read_text() == "[6]"
 
 
+def test_counts_are_in_the_folder_that_the_user_names(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ND_CACHE", str(tmp_path / "named"))
+    concepts = open_concepts(write_masks(tmp_path / "set"))
+    sample_counts.count_samples(concepts, range(6))
+    assert len(list((tmp_path / "named" / "samples").iterdir())) == 1
+    assert not cache.exists()
+
+
 def test_a_set_without_files_is_not_remembered(cache: Path) -> None:
     select_concepts(STREETS, min_samples=2)
     assert not cache.exists()
