@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,13 +111,37 @@ class Sources:
         return source.image_names[index]
 
     def notes(self) -> list[str]:
-        """Return notes on labels that are left out by their kind."""
+        """Return notes on labels that are left out by their kind, and on shared names."""
+        return self._color_notes() + self._shared_name_notes()
+
+    def _color_notes(self) -> list[str]:
         if not self.color_names:
             return []
         return [
             f"{source.name}: its own labels of category {COLOR} are replaced by computed ones"
             for source in self.sources
             if COLOR in map(normalise_category, source.concepts.categories)
+        ]
+
+    def _shared_name_notes(self) -> list[str]:
+        """Return a note on images of several sources whose files are called the same."""
+        sources_of_name: dict[str, dict[str, None]] = {}
+        for source in self.sources:
+            for name in map(_without_ending, _image_names(source.concepts)):
+                file_name = name.rpartition("/")[2]
+                sources_of_name.setdefault(file_name, {})[source.name] = None
+        shared = {
+            name: list(sources)
+            for name, sources in sources_of_name.items()
+            if len(sources) > 1
+        }
+        if not shared:
+            return []
+        name, sources = next(iter(shared.items()))
+        return [
+            f"{len(shared)} names of images are in several sources, for example {name!r} in "
+            f"{' and '.join(sources)}: if they name the same pictures, the set has these once for "
+            "each source, maybe in several splits; join sources of the same images by + into one"
         ]
 
 
@@ -165,16 +190,17 @@ def _folder_name(name: str, concepts: ConceptSet, used: Sequence[str]) -> str:
 def unique_stems(names: Sequence[str]) -> list[str]:
     """Return names of images as file names on one level, without endings; each of them once.
 
-    ``train/1.jpg`` becomes ``train_1``.
+    ``train/1.jpg`` becomes ``1``, as images are named in Broden; where another image of the source
+    is called so, too, it becomes ``train_1``.
     """
-    endings = Image.registered_extensions()
+    paths = [_without_ending(name) for name in names]
+    file_names = Counter(map(_folded_file_name, paths))
     used: set[str] = set()
     numbers: dict[str, int] = {}  # the last that was added to a stem
     stems = []
-    for name in names:
-        suffix = PurePosixPath(name).suffix
-        stem = name.removesuffix(suffix) if suffix.lower() in endings else name
-        stem = folder_of(stem.strip("/").replace("/", "_"))
+    for path in paths:
+        is_unique = file_names[_folded_file_name(path)] == 1
+        stem = _file_name(path) if is_unique else folder_of(path.replace("/", "_"))
         unique_stem = stem
         while folded_name(unique_stem) in used:
             numbers[stem] = numbers.get(stem, 1) + 1
@@ -182,6 +208,22 @@ def unique_stems(names: Sequence[str]) -> list[str]:
         used.add(folded_name(unique_stem))
         stems.append(unique_stem)
     return stems
+
+
+def _without_ending(name: str) -> str:
+    """Return an image's name without the ending of a picture."""
+    suffix = PurePosixPath(name).suffix
+    is_picture = suffix.lower() in Image.registered_extensions()
+    return (name.removesuffix(suffix) if is_picture else name).strip("/")
+
+
+def _file_name(path: str) -> str:
+    """Return the last part of an image's path, fit for a file."""
+    return folder_of(path.rpartition("/")[2])
+
+
+def _folded_file_name(path: str) -> str:
+    return folded_name(_file_name(path))
 
 
 def _check_categories(concepts: ConceptSet) -> None:

@@ -331,7 +331,8 @@ def test_a_union_of_a_union_is_the_same_set(tmp_path: Path) -> None:
     assert labels[0] == labels[1]
     for index in range(7):
         name = Broden(str(first)).name(index)
-        again = f"first/{name.replace('/', '_')}"
+        is_unique = name == "room/3.jpg"  # street has three images
+        again = f"first/{'3.jpg' if is_unique else name.replace('/', '_')}"
         sets = [Broden(str(first)), Broden(str(second))]
         positions = [
             next(i for i in range(7) if item.name(i) == text)
