@@ -462,6 +462,27 @@ def test_notes_of_sources_and_remarks_on_images_are_in_the_report(
     assert report.notes == ("street: 3 masks match no image",)
 
 
+def test_a_note_names_concepts_that_smaller_masks_show_on_too_few_images(
+    tmp_path: Path,
+) -> None:
+    """Masks of 8 rows at 4: row j is row 2j + 1 of the source's, so a label in row 0 is lost."""
+    made = MadeSet(
+        "made:street",
+        tuple(objects("car", "comet", "day")),
+        ((2, 1), (2, 2), (1, 1)),
+        whole={0: (3,), 1: (3,)},
+    )
+    settings = replace(SMALL, min_samples=2)
+    assert unite(tmp_path / "own", made, settings=settings).notes == ()
+    smaller = replace(settings, mask_size=(4, 4))
+    report = unite(tmp_path / "smaller", made, settings=smaller)
+    assert {concept.name for concept in report.concepts} == {"car", "comet", "day"}
+    assert report.notes == (
+        "1 concepts have fewer than 2 samples in masks of 4x4: comet (1); a larger "
+        "--mask-size keeps them",
+    )
+
+
 def test_a_damaged_report_is_refused(tmp_path: Path) -> None:
     output = tmp_path / "union"
     unite(output, STREET)
