@@ -128,6 +128,8 @@ def test_users_rules_and_names(
         "fit=0.5,test=0.5",
         "--seed",
         "7",
+        "--size",
+        "8x16",
         "--mask-size",
         "4x8",
     )
@@ -191,6 +193,10 @@ def test_unreadable_images_are_skipped_or_stop_the_build(
         (["--split", "train=0.5"], "the shares add up to 0.5"),
         (["--size", "0"], "size '0' is not"),
         (["--mask-size", "x"], "mask size 'x' is not"),
+        (
+            ["--mask-size", "4x8"],
+            "8x4, which has not the aspect of its image, 16x16",
+        ),
         (["--no-color", "--color-table", "t.npy"], "exclude each other"),
         (["--color-table", "missing.npy"], "missing.npy"),
         (["--synonyms", "missing.csv"], "no missing.csv"),
