@@ -70,8 +70,9 @@ def stopping_failure(error: BaseException, place: str) -> NDError | None:
     """Return the error that stops a run; None for an exception of one image, which is skipped.
 
     ``place`` is what was read of a concept set: "the image of street/1.jpg". Too little memory, a
-    concept set that does not keep its contract and SystemExit say nothing of the image. PluginFailed
-    says all itself: callers pass it on, perhaps because images have no names to say as the place.
+    concept set that does not keep its contract and SystemExit say nothing of the image.
+
+    PluginFailed says all itself: callers pass it on, as images may have no names.
     """
     if isinstance(error, ConceptSetInvalid):
         return ConceptSetInvalid(f"{place}: {error}")
