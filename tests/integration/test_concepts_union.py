@@ -6,7 +6,6 @@ returns its text as it is.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import made_sources_a
 import made_sources_b
 import numpy as np
 import pytest
+from broden_tables import read_rows
 from PIL import Image
 from united_sets import write_broden_set, write_masks_set
 
@@ -214,17 +214,16 @@ def test_frequency_and_coverage_of_camvid_are_those_of_its_broden_copy(
     compared = 0
     for table in ("c_object.csv", "c_scene.csv"):
         ours = {row["name"]: row for row in united.table(table)}
-        with (real_data / "broden_camvid" / table).open(newline="") as file:
-            for row in csv.DictReader(file):
-                name = others.get(row["name"], row["name"])
-                if name not in ours or set(united.concept(name)) != {"camvid"}:
-                    continue
-                compared += 1
-                assert ours[name]["frequency"] == row["frequency"]
-                # twelve digits are written
-                assert float(ours[name]["coverage"]) == pytest.approx(
-                    float(row["coverage"]), rel=1e-11
-                )
+        for row in read_rows(real_data / "broden_camvid" / table):
+            name = others.get(row["name"], row["name"])
+            if name not in ours or set(united.concept(name)) != {"camvid"}:
+                continue
+            compared += 1
+            assert ours[name]["frequency"] == row["frequency"]
+            # twelve digits are written
+            assert float(ours[name]["coverage"]) == pytest.approx(
+                float(row["coverage"]), rel=1e-11
+            )
     assert compared >= 5
 
 
@@ -364,11 +363,6 @@ def test_images_of_ade20k_have_brodens_own_names_and_splits(
     assert {split for _, split in ours} == {"train", "val"}
     # in Broden's order, too
     assert ours == [row for row in brodens if row in ours]
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def concepts_in(concept_set: ConceptSet, index: int) -> list[Concept]:
