@@ -12,6 +12,7 @@ from pathlib import PurePath, PurePosixPath
 
 from PIL import Image
 
+from nd_plugin.concepts.broden_layout.tables import INDEX_COLUMNS
 from nd_plugin.concepts.union.labels.label_names import (
     COLOR,
     LabelNames,
@@ -26,7 +27,6 @@ from nd_plugin.storage.names import folded_name, unused_name
 COLOR_SOURCE = "color names"  # of the labels that are computed from pixels
 NO_LABEL = "-"  # Broden's name of 0
 CATEGORY = re.compile(r"[^\W_][^\W_]*([ .&+-]+[^\W_]+)*")
-INDEX_COLUMNS = ("image", "split", "ih", "iw", "sh", "sw")
 
 
 @dataclass(frozen=True)
