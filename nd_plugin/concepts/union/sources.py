@@ -37,9 +37,8 @@ class Source:
     concepts: ConceptSet
     first_image: int  # among the images of all sources
     first_label: int  # among the labels of all sources
-    image_names: tuple[
-        str, ...
-    ]  # "street/0001TP_006690": unique in any file system
+    # "street/0001TP_006690": unique in any file system
+    image_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
