@@ -193,13 +193,14 @@ def unique_stems(names: Sequence[str]) -> list[str]:
     is called so, too, it becomes ``train_1``.
     """
     paths = [_without_ending(name) for name in names]
-    file_names = Counter(map(_folded_file_name, paths))
+    file_names = [folder_of(path.rpartition("/")[2]) for path in paths]
+    occurrences = Counter(map(folded_name, file_names))
     used: set[str] = set()
     numbers: dict[str, int] = {}  # the last that was added to a stem
     stems = []
-    for path in paths:
-        is_unique = file_names[_folded_file_name(path)] == 1
-        stem = _file_name(path) if is_unique else folder_of(path.replace("/", "_"))
+    for path, file_name in zip(paths, file_names, strict=True):
+        is_unique = occurrences[folded_name(file_name)] == 1
+        stem = file_name if is_unique else folder_of(path.replace("/", "_"))
         unique_stem = stem
         while folded_name(unique_stem) in used:
             numbers[stem] = numbers.get(stem, 1) + 1
@@ -214,15 +215,6 @@ def _without_ending(name: str) -> str:
     suffix = PurePosixPath(name).suffix
     is_picture = suffix.lower() in Image.registered_extensions()
     return (name.removesuffix(suffix) if is_picture else name).strip("/")
-
-
-def _file_name(path: str) -> str:
-    """Return the last part of an image's path, fit for a file."""
-    return folder_of(path.rpartition("/")[2])
-
-
-def _folded_file_name(path: str) -> str:
-    return folded_name(_file_name(path))
 
 
 def _check_categories(concepts: ConceptSet) -> None:
