@@ -10,13 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nd_plugin.errors import (
-    ConceptSetInvalid,
-    NDError,
-    PluginFailed,
-    RunFailed,
-    Unreadable,
-)
+from nd_plugin.errors import ConceptSetInvalid, NDError, RunFailed, Unreadable
 
 LONGEST = 2000  # characters of a foreign message in one of ours
 
@@ -77,9 +71,9 @@ def stopping_failure(error: BaseException, place: str) -> NDError | None:
 
     ``place`` is what was read of a concept set: "the image of street/1.jpg". Too little memory, a
     concept set that does not keep its contract and SystemExit say nothing of the image.
+
+    PluginFailed says all itself: callers pass it on, as images may have no names.
     """
-    if isinstance(error, PluginFailed):
-        return error
     if isinstance(error, ConceptSetInvalid):
         return ConceptSetInvalid(f"{place}: {error}")
     if isinstance(error, RunFailed) and not isinstance(error, Unreadable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,12 @@ def small_set(root: Path, changes: Mapping[str, str] | None = None) -> Path:
     for table, text in {**SMALL, **(changes or {})}.items():
         (root / table).write_text(text, encoding="utf-8")
     return root
+
+
+def read_rows(table: Path) -> list[dict[str, str]]:
+    """Return the rows of a table, by column."""
+    with table.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def copy_tables(tables: Path, root: Path) -> Path:

@@ -65,12 +65,13 @@ def kill_everywhere(
     parent: Path,
     prepare: Callable[[Path], object],
     work: Callable[[Path], object],
+    step: int = 1,
 ) -> Iterator[Path]:
     """Yield folders in which ``work`` was killed: before its first call, its second …
 
-    In the last folder it has come to its end.
+    With a ``step`` before some of them. In the last folder it has come to its end.
     """
-    for call in range(1, MOST_CALLS):
+    for call in range(1, MOST_CALLS, step):
         folder = parent / str(call)
         folder.mkdir()
         prepare(folder)

@@ -6,7 +6,6 @@ returns its text as it is.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import made_sources_a
 import made_sources_b
 import numpy as np
 import pytest
+from broden_tables import read_rows
 from PIL import Image
 from united_sets import write_broden_set, write_masks_set
 
@@ -111,8 +111,7 @@ class United(NamedTuple):
     report: UnionReport
 
     def table(self, name: str) -> list[dict[str, str]]:
-        with (self.folder / name).open(newline="") as file:
-            return list(csv.DictReader(file))
+        return read_rows(self.folder / name)
 
     def concept(self, name: str) -> dict[str, list[str]]:
         """Return the labels by source that became a concept."""
@@ -215,17 +214,16 @@ def test_frequency_and_coverage_of_camvid_are_those_of_its_broden_copy(
     compared = 0
     for table in ("c_object.csv", "c_scene.csv"):
         ours = {row["name"]: row for row in united.table(table)}
-        with (real_data / "broden_camvid" / table).open(newline="") as file:
-            for row in csv.DictReader(file):
-                name = others.get(row["name"], row["name"])
-                if name not in ours or set(united.concept(name)) != {"camvid"}:
-                    continue
-                compared += 1
-                assert ours[name]["frequency"] == row["frequency"]
-                # twelve digits are written
-                assert float(ours[name]["coverage"]) == pytest.approx(
-                    float(row["coverage"]), rel=1e-11
-                )
+        for row in read_rows(real_data / "broden_camvid" / table):
+            name = others.get(row["name"], row["name"])
+            if name not in ours or set(united.concept(name)) != {"camvid"}:
+                continue
+            compared += 1
+            assert ours[name]["frequency"] == row["frequency"]
+            # twelve digits are written
+            assert float(ours[name]["coverage"]) == pytest.approx(
+                float(row["coverage"]), rel=1e-11
+            )
     assert compared >= 5
 
 
@@ -243,7 +241,7 @@ def test_masks_are_the_sources_nearest_pixels(united: United) -> None:
     number_of = {c.name: value for value, c in enumerate(broden.concepts, start=1)}
     table = [0] + [number_of[concept_of[c.name]] for c in source.concepts]
     for index in range(0, len(source), 10):
-        stem = source.name(index).replace("/", "_").rpartition(".")[0]
+        stem = Path(source.name(index)).stem
         annotation = broden.annotation(index_of[f"camvid/{stem}.jpg"])
         (plane,) = source.annotation(index).planes
         expected = np.array(table)[resize_plane(plane, MASK_SIZE)]
@@ -258,7 +256,7 @@ def test_colours_are_those_of_the_sources_pixels(united: United) -> None:
     number_of = {c.name: value for value, c in enumerate(broden.concepts, start=1)}
     table = np.array([number_of[f"{name}-c"] for name in colors.names])
     for index in (0, 200, 467):
-        stem = source.name(index).replace("/", "_").rpartition(".")[0]
+        stem = Path(source.name(index)).stem
         annotation = broden.annotation(index_of[f"camvid/{stem}.jpg"])
         names = colors.indices(np.asarray(source.image(index).convert("RGB")))
         expected = table[resize_plane(names, MASK_SIZE)]
@@ -338,6 +336,33 @@ def test_images_of_small_samples_carry_the_same_concepts(
             expected.append(names)
     assert sorted(map(sorted, of_source.values())) == sorted(map(sorted, expected))
     assert expected
+
+
+def test_images_of_ade20k_have_brodens_own_names_and_splits(
+    real_data: Path, tmp_path: Path
+) -> None:
+    """The true layout has folders; Broden's index names the same images without them."""
+    ade = open_concepts(made_sources_a.write_ade20k_2016(tmp_path))
+    settings = BuildSettings((64, 64), (32, 32), min_samples=1)
+    build_union(
+        tmp_path / "union",
+        [("ade20k", ade)],
+        settings,
+        BuildRun(),
+        None,
+        lambda *_: None,
+    )
+    paths = [
+        real_data / "broden_tables" / "index_ade20k.csv",
+        tmp_path / "union" / "index.csv",
+    ]
+    brodens, ours = (
+        [(row["image"], row["split"]) for row in read_rows(path)] for path in paths
+    )
+    assert len(ours) == len(ade) == 4
+    assert {split for _, split in ours} == {"train", "val"}
+    # in Broden's order, too
+    assert ours == [row for row in brodens if row in ours]
 
 
 def concepts_in(concept_set: ConceptSet, index: int) -> list[Concept]:

@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nd_plugin.cli import console
+from nd_plugin.cli.concept_sets.build_options import (
+    Colors,
+    Construction,
+    Labels,
+    Sizes,
+    Splitting,
+)
 from nd_plugin.cli.concept_sets.union_view import print_union, report_format
 from nd_plugin.cli.options.shared import Json
 from nd_plugin.errors import BadInput
 from nd_plugin.shell.completion import complete_concepts
 
 if TYPE_CHECKING:
-    from nd_plugin.concepts.colours.colour_table import ColourTable
     from nd_plugin.concepts.union.settings import BuildSettings
     from nd_plugin.contracts.concept_sets import ConceptSet
 
 NAMED_SOURCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*)=(.+)")
-MOST_WORKERS = 32
-IMAGES = "Images and masks"
 
 
 def build(
@@ -41,105 +45,11 @@ def build(
         ),
     ],
     *,
-    size: Annotated[
-        str,
-        typer.Option(
-            help="Size of images: 224, 227, 384, N or HxW pixels.",
-            rich_help_panel=IMAGES,
-        ),
-    ] = "224",
-    mask_size: Annotated[
-        str | None,
-        typer.Option(
-            help="Size of masks: N or HxW pixels. [default: half the images']",
-            rich_help_panel=IMAGES,
-        ),
-    ] = None,
-    split: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME=SHARE,…",
-            help="Splits and their shares, by a hash of each image's name.",
-        ),
-    ] = "train=0.7,val=0.3",
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Seed of the splits; 0: Broden's own.",
-            rich_help_panel=IMAGES,
-        ),
-    ] = 0,
-    color_table: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.npy",
-            help="Table of colour names by RGB, such as van de Weijer's. [default: our own]",
-        ),
-    ] = None,
-    no_color: Annotated[
-        bool,
-        typer.Option(
-            "--no-color",
-            help="Compute no colour names; keep those of the sources.",
-        ),
-    ] = False,
-    min_samples: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="Leave out labels that fewer images carry.",
-        ),
-    ] = 10,
-    min_coverage: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            help="Leave out labels that cover less, in images' worth of pixels (Broden: 0.5).",
-        ),
-    ] = 0.0,
-    synonyms: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv",
-            help="Labels to merge, whatever their sources: columns name,synonyms, several with ;",
-        ),
-    ] = None,
-    keep_apart: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv",
-            help="Labels that no synonym merges: columns name,other.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Worker processes. [default: cores - 1]",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Continue an interrupted build.",
-        ),
-    ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            help="Stop at an image that cannot be read, instead of skipping it.",
-        ),
-    ] = False,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite",
-            help="Replace an earlier set there, or discard an interrupted build.",
-        ),
-    ] = False,
+    sizes: Sizes,
+    splitting: Splitting,
+    colors: Colors,
+    labels: Labels,
+    construction: Construction,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -151,32 +61,15 @@ def build(
 ) -> None:
     """Unite concept sets into one in Broden's layout, with labels merged by name and synonym."""
     from nd_plugin.concepts.union.construction import build_union
-    from nd_plugin.concepts.union.settings import BuildRun
 
-    if no_color and color_table is not None:
-        raise BadInput("--color-table and --no-color exclude each other; use one")
     report_text = None if report is None else report_format(report)
-    settings = _settings(
-        size,
-        mask_size,
-        min_samples,
-        min_coverage,
-        split,
-        seed,
-        synonyms,
-        keep_apart,
-    )
-    run = BuildRun(
-        workers=_worker_count(workers),
-        strict=strict,
-        resume=resume,
-        overwrite=overwrite,
-    )
+    settings = _settings(sizes, splitting, labels)
+    run = construction.run()
+    color_names = colors.table()
     with console.results_only():
         sets = _open_sources(sources)
-    colors = None if no_color else _colors(color_table)
-    with console.progress() as progress, _progress_kept(output, resume=resume):
-        union = build_union(output, sets, settings, run, colors, progress)
+    with console.progress() as progress, _progress_kept(output, resume=run.resume):
+        union = build_union(output, sets, settings, run, color_names, progress)
     if report is not None and report_text is not None:
         from nd_plugin.results.atomic_files import write_file
 
@@ -187,34 +80,18 @@ def build(
     print_union(output, union)
 
 
-def _settings(
-    size: str,
-    mask_size: str | None,
-    min_samples: int,
-    min_coverage: float,
-    split: str,
-    seed: int,
-    synonyms: Path | None,
-    keep_apart: Path | None,
-) -> BuildSettings:
+def _settings(sizes: Sizes, splitting: Splitting, labels: Labels) -> BuildSettings:
     """Return the settings of a union. Raises BadInput, ConceptSetInvalid for the user's files."""
-    from nd_plugin.concepts.union.labels.merge_rules import MergeRules
     from nd_plugin.concepts.union.settings import BuildSettings
-    from nd_plugin.concepts.union.splits import Splits
-    from nd_plugin.preprocess import parse_size
-    from nd_plugin.probe_data.items import half
 
-    image_size = parse_size(size, "size", "N or HxW")
-    masks = half(image_size)
-    if mask_size is not None:
-        masks = parse_size(mask_size, "mask size", "N or HxW")
+    image_size, mask_size = sizes.of_images_and_masks()
     return BuildSettings(
         image_size,
-        masks,
-        min_samples,
-        min_coverage,
-        Splits.parse(split, seed),
-        MergeRules.read(synonyms, keep_apart),
+        mask_size,
+        labels.min_samples,
+        labels.min_coverage,
+        splitting.splits(),
+        labels.rules(),
     )
 
 
@@ -228,22 +105,6 @@ def _open_sources(texts: Sequence[str]) -> list[tuple[str, ConceptSet]]:
         name, spec = match.groups() if match else ("", text)
         sets.append((name, open_concepts(spec)))
     return sets
-
-
-def _colors(path: Path | None) -> ColourTable:
-    from nd_plugin.concepts.colours.colour_table import ColourTable
-
-    return ColourTable.load(path)
-
-
-def _worker_count(workers: int | None) -> int:
-    """Return the number of worker processes beside the first one."""
-    from nd_plugin.machine.forked_workers import can_fork
-    from nd_plugin.probe_data.workers import cores
-
-    if not can_fork():
-        return 0
-    return min(cores() - 1, MOST_WORKERS) if workers is None else workers
 
 
 @contextmanager

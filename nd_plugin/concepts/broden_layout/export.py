@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,7 +57,7 @@ class BrodenExport:
     concepts: ConceptSet
     has_one_size = True
 
-    @property
+    @cached_property
     def categories(self) -> tuple[str, ...]:
         """Categories of category.csv: those that have a concept."""
         return used_categories(self.concepts)

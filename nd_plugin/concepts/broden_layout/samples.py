@@ -23,7 +23,7 @@ from PIL import Image
 
 from nd_plugin.errors import ConceptSetInvalid
 from nd_plugin.pictures.stored_integers import strips_of
-from nd_plugin.storage.durable_files import create_file
+from nd_plugin.storage.durable_files import create_unsynced
 
 LARGEST_NUMBER = 65535  # red + 256 * green
 JPEG_QUALITY = 95
@@ -65,13 +65,13 @@ def write_labelled_image(
     *,
     ending: str = ".jpg",
     content: bytes | None = None,
-    create: Callable[[Path, bytes], None] = create_file,
+    create: Callable[[Path, bytes], None] = create_unsynced,
 ) -> IndexRow:
     """Write an image and its masks below ``root``/images, and return its row of index.csv.
 
     ``ending`` is the picture's: .jpg, or .png, which keeps every value. ``content`` is its file,
-    where that is copied rather than encoded. ``create`` writes a new file; by default through to
-    the disk, one by one. Files of an earlier attempt are replaced. Raises
+    where that is copied rather than encoded. ``create`` writes a new file; by default not
+    through to the disk (see `sync_all`). Files of an earlier attempt are replaced. Raises
     ConceptSetInvalid for planes of several sizes, for a label number beyond 65535, and for a
     category that ``categories`` lacks; OSError.
     """

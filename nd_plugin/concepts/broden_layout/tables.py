@@ -63,7 +63,7 @@ def write_tables(
     for category, entries in statistics.items():
         tables[f"c_{category}.csv"] = _code_table(entries)
     tables["index.csv"] = _index_table(rows, categories)
-    _sync_folders(root / "images")
+    (root / "images").mkdir(exist_ok=True)
     for name, text in tables.items():
         path = root / name
         path.unlink(missing_ok=True)
@@ -169,12 +169,3 @@ def _crlf_table(columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
     writer.writerow(columns)
     writer.writerows(lines)
     return file.getvalue()
-
-
-def _sync_folders(folder: Path) -> None:
-    """Write the names of the files below a folder through to the disk."""
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder)
-    for path in folder.rglob("*"):
-        if path.is_dir():
-            sync_folder(path)

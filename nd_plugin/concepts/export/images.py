@@ -15,14 +15,8 @@ from nd_plugin.concepts.export.planes import CategoryOfValues, Plane
 from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
 from nd_plugin.contracts.provenance import Skipped
 from nd_plugin.contracts.set_checks import read_annotation
-from nd_plugin.errors import (
-    ConceptSetInvalid,
-    NDError,
-    PluginFailed,
-    RunFailed,
-    Unreadable,
-)
-from nd_plugin.foreign_code import describe_error, is_failure
+from nd_plugin.errors import PluginFailed
+from nd_plugin.foreign_code import is_failure, stopping_failure
 from nd_plugin.method.annotations import check_plane
 from nd_plugin.pictures.masks import check_aspect
 from nd_plugin.pictures.pixel_limit import pixel_limit, reason_of
@@ -74,8 +68,8 @@ class ImageReader:
         """Read an image and its annotation.
 
         An image that cannot be decoded is left out. One whose annotation cannot be read keeps no
-        label: a dissection counts its activations, but compares it with nothing. Raises NDError for
-        what says nothing of the image: see `ConceptSet`.
+        label: a dissection counts its activations, but compares it with nothing. What says nothing
+        of the image stops the export: see `foreign_code.stopping_failure`.
         """
         try:
             picture = self.pictures.read(index, self.layout.may_copy)
@@ -160,21 +154,10 @@ class ImageReader:
 
     def _skipped(self, index: int, part: str, error: BaseException) -> Skipped:
         """Return what is left out, and why. Raises what does not say anything of the image."""
-        if not is_failure(error):
+        if not is_failure(error) or isinstance(error, PluginFailed):
             raise error
         name = self.concepts.name(index)
-        place = f"the {part} of {name}"
-        if isinstance(error, PluginFailed):
-            raise error
-        if isinstance(error, ConceptSetInvalid):
-            raise ConceptSetInvalid(f"{place}: {error}") from error
-        if isinstance(error, RunFailed) and not isinstance(error, Unreadable):
-            raise RunFailed(f"{place}: {error}") from error
-        if not isinstance(error, Exception):
-            failure = describe_error(error)
-            raise RunFailed(
-                f"the concept set failed in {place}: {failure}"
-            ) from error
-        if isinstance(error, NDError) and not isinstance(error, Unreadable):
-            raise error
+        failure = stopping_failure(error, f"the {part} of {name}")
+        if failure is not None:
+            raise failure from error
         return Skipped(name, part, reason_of(error))

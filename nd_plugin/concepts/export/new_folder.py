@@ -15,7 +15,7 @@ from pathlib import Path
 from nd_plugin.concepts.export.note import is_export
 from nd_plugin.errors import BadInput
 from nd_plugin.results.atomic_files import alone, move_folder, recovered
-from nd_plugin.storage.durable_files import is_real_folder, sync_folder
+from nd_plugin.storage.durable_files import is_real_folder, sync_all
 from nd_plugin.storage.lock_file import LOCK_FILE, is_lock_file, not_saved
 from nd_plugin.storage.names import shortened
 from nd_plugin.storage.targets import check_folder
@@ -58,7 +58,8 @@ def new_folder(target: Path) -> Iterator[Path]:
         with alone(draft / LOCK_FILE), _removed_on_failure(draft):
             _empty(draft)
             yield draft
-            _sync_folders(draft)
+            # files of images are many, and not written through one by one
+            sync_all()
         with _removed_on_failure(draft):
             move_folder(draft, place, may_replace=is_export)
     except OSError as error:
@@ -95,11 +96,3 @@ def _empty(draft: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-
-
-def _sync_folders(folder: Path) -> None:
-    """Write the names in a folder, and in those below, through to the disk."""
-    for path in folder.rglob("*"):
-        if path.is_dir():
-            sync_folder(path)
-    sync_folder(folder)

@@ -37,14 +37,16 @@ class ExportOptions:
                 "(size=)"
             )
         if self.size is not None and self.mask_size is not None:
-            self._check_aspect(self.mask_size, self.size)
+            check_mask_size(self.mask_size, self.size)
         if self.interpolation not in INTERPOLATIONS:
             raise BadInput(
                 f"interpolation {self.interpolation!r} is none of {', '.join(INTERPOLATIONS)}"
             )
 
-    def _check_aspect(self, mask_size: Size, size: Size) -> None:
-        try:
-            check_aspect(mask_size, size, "the mask size")
-        except ValueError as error:
-            raise BadInput(str(error)) from error
+
+def check_mask_size(mask_size: Size, size: Size) -> None:
+    """Raise BadInput for a size of masks that has not the aspect of its images' size."""
+    try:
+        check_aspect(mask_size, size, "the mask size")
+    except ValueError as error:
+        raise BadInput(f"{error}; choose a size of the same aspect") from error

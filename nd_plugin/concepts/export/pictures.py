@@ -92,9 +92,7 @@ def _holds(path: Path, image: Image.Image) -> bool:
         return False
     if (picture.mode, picture.size) != (image.mode, image.size):
         return False
-    same_pixels = picture.tobytes() == image.tobytes()
-    same_picture = (
-        convert_picture(picture).rgb.tobytes()
-        == convert_picture(image).rgb.tobytes()
-    )
-    return same_pixels and same_picture
+    if picture.tobytes() != image.tobytes():
+        return False
+    upright = convert_picture(picture).rgb
+    return upright.tobytes() == convert_picture(image).rgb.tobytes()

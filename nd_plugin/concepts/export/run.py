@@ -31,9 +31,8 @@ from nd_plugin.probe_data.workers import default_workers
 from nd_plugin.storage.durable_files import create_file
 
 STAGE = "exporting"
-PICTURE_BYTES = (
-    2**26
-)  # of an image and its masks, for the default number of workers
+# of an image and its masks, for the default number of workers
+PICTURE_BYTES = 2**26
 Progress = Callable[[str, int, int], None]  # stage, images done, images in all
 
 

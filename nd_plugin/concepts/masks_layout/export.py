@@ -26,7 +26,7 @@ from nd_plugin.concepts.masks_layout.tables import (
 )
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.receptive_fields.geometry import Size
-from nd_plugin.storage.durable_files import create_file
+from nd_plugin.storage.durable_files import create_file, create_unsynced
 
 NUMBERED = re.compile(r"\.[0-9]+$")  # end of the name of a further mask
 
@@ -190,6 +190,6 @@ def _png(image: Image.Image) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a new file through to the disk."""
+    """Write a new file of an image."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    create_file(path, content)
+    create_unsynced(path, content)

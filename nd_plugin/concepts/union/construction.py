@@ -134,14 +134,19 @@ class Construction:
             carrying,
             run.strict,
         )
-        rows = writer.write_all(run.workers, self.progress)
+        written = writer.write_all(run.workers, self.progress)
         summary = Summary(
-            self.sources, self.settings, images, carrying, union, numbering, rows
+            self.sources, self.settings, images, carrying, union, numbering, written
         )
         report = summary.report(description)
         numbered_counts = renumber(counts.counts, union, numbering)
         write_union_tables(
-            workspace, self.settings, numbering, rows, numbered_counts, report
+            workspace,
+            self.settings,
+            numbering,
+            written.rows,
+            numbered_counts,
+            report,
         )
         return report
 

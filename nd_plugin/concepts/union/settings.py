@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from nd_plugin.concepts.export.options import check_mask_size
 from nd_plugin.concepts.union.labels.merge_rules import MergeRules
 from nd_plugin.concepts.union.labels.numbering import MIN_SAMPLES
 from nd_plugin.concepts.union.sources import Sources
@@ -28,6 +29,10 @@ class BuildSettings:
     min_coverage: float = 0.0  # images' worth of pixels
     splits: Splits = field(default_factory=Splits.parse)
     rules: MergeRules = field(default_factory=MergeRules)
+
+    def __post_init__(self) -> None:
+        """Check the sizes: readers refuse masks of another aspect. Raises BadInput."""
+        check_mask_size(self.mask_size, self.size)
 
 
 @dataclass(frozen=True)

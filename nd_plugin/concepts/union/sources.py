@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from pathlib import PurePath, PurePosixPath
 
 from PIL import Image
 
+from nd_plugin.concepts.broden_layout.tables import INDEX_COLUMNS
 from nd_plugin.concepts.union.labels.label_names import (
     COLOR,
     LabelNames,
@@ -25,7 +27,6 @@ from nd_plugin.storage.names import folded_name, unused_name
 COLOR_SOURCE = "color names"  # of the labels that are computed from pixels
 NO_LABEL = "-"  # Broden's name of 0
 CATEGORY = re.compile(r"[^\W_][^\W_]*([ .&+-]+[^\W_]+)*")
-INDEX_COLUMNS = ("image", "split", "ih", "iw", "sh", "sw")
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,8 @@ class Source:
     concepts: ConceptSet
     first_image: int  # among the images of all sources
     first_label: int  # among the labels of all sources
-    image_names: tuple[
-        str, ...
-    ]  # "street/0001TP_006690": unique in any file system
+    # "street/0001TP_006690": unique in any file system
+    image_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,37 @@ class Sources:
         return source.image_names[index]
 
     def notes(self) -> list[str]:
-        """Return notes on labels that are left out by their kind."""
+        """Return notes on labels that are left out by their kind, and on shared names."""
+        return self._color_notes() + self._shared_name_notes()
+
+    def _color_notes(self) -> list[str]:
         if not self.color_names:
             return []
         return [
             f"{source.name}: its own labels of category {COLOR} are replaced by computed ones"
             for source in self.sources
             if COLOR in map(normalise_category, source.concepts.categories)
+        ]
+
+    def _shared_name_notes(self) -> list[str]:
+        """Return a note on images of several sources whose files are called the same."""
+        sources_of_name: dict[str, dict[str, None]] = {}
+        for source in self.sources:
+            for name in map(_without_ending, _image_names(source.concepts)):
+                file_name = name.rpartition("/")[2]
+                sources_of_name.setdefault(file_name, {})[source.name] = None
+        shared = {
+            name: list(sources)
+            for name, sources in sources_of_name.items()
+            if len(sources) > 1
+        }
+        if not shared:
+            return []
+        name, sources = next(iter(shared.items()))
+        return [
+            f"{len(shared)} names of images are in several sources, for example {name!r} in "
+            f"{' and '.join(sources)}: if they name the same pictures, the set has these once for "
+            "each source, maybe in several splits; join sources of the same images by + into one"
         ]
 
 
@@ -165,16 +189,18 @@ def _folder_name(name: str, concepts: ConceptSet, used: Sequence[str]) -> str:
 def unique_stems(names: Sequence[str]) -> list[str]:
     """Return names of images as file names on one level, without endings; each of them once.
 
-    ``train/1.jpg`` becomes ``train_1``.
+    ``train/1.jpg`` becomes ``1``, as images are named in Broden; where another image of the source
+    is called so, too, it becomes ``train_1``.
     """
-    endings = Image.registered_extensions()
+    paths = [_without_ending(name) for name in names]
+    file_names = [folder_of(path.rpartition("/")[2]) for path in paths]
+    occurrences = Counter(map(folded_name, file_names))
     used: set[str] = set()
     numbers: dict[str, int] = {}  # the last that was added to a stem
     stems = []
-    for name in names:
-        suffix = PurePosixPath(name).suffix
-        stem = name.removesuffix(suffix) if suffix.lower() in endings else name
-        stem = folder_of(stem.strip("/").replace("/", "_"))
+    for path, file_name in zip(paths, file_names, strict=True):
+        is_unique = occurrences[folded_name(file_name)] == 1
+        stem = file_name if is_unique else folder_of(path.replace("/", "_"))
         unique_stem = stem
         while folded_name(unique_stem) in used:
             numbers[stem] = numbers.get(stem, 1) + 1
@@ -182,6 +208,13 @@ def unique_stems(names: Sequence[str]) -> list[str]:
         used.add(folded_name(unique_stem))
         stems.append(unique_stem)
     return stems
+
+
+def _without_ending(name: str) -> str:
+    """Return an image's name without the ending of a picture."""
+    suffix = PurePosixPath(name).suffix
+    is_picture = suffix.lower() in Image.registered_extensions()
+    return (name.removesuffix(suffix) if is_picture else name).strip("/")
 
 
 def _check_categories(concepts: ConceptSet) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nd_plugin.concepts.broden_layout.samples import IndexRow
 from nd_plugin.concepts.union.labels.merging import Union
 from nd_plugin.concepts.union.labels.numbering import Numbering
 from nd_plugin.concepts.union.passes.survey import SurveyedImage
 from nd_plugin.concepts.union.passes.workspace import as_json
+from nd_plugin.concepts.union.passes.writing import WrittenImages
 from nd_plugin.concepts.union.report import (
     KIND,
     ReportedLabel,
@@ -26,6 +26,8 @@ from nd_plugin.concepts.union.settings import BuildSettings
 from nd_plugin.concepts.union.sources import Sources
 from nd_plugin.probe_data.remarks import Remarks
 
+LISTED = 10  # concepts of a note
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -37,7 +39,7 @@ class Summary:
     carrying: Sequence[int]  # images of the set
     union: Union
     numbering: Numbering
-    rows: Sequence[IndexRow]
+    written: WrittenImages
 
     def report(self, description: Mapping[str, Any]) -> UnionReport:
         """Return the report; ``description`` is of the build."""
@@ -72,7 +74,7 @@ class Summary:
         return dict(self._count_by_source(readable) - written)
 
     def _split_counts(self) -> dict[str, int]:
-        counts = Counter(row.split for row in self.rows)
+        counts = Counter(row.split for row in self.written.rows)
         return {name: counts[name] for name, _ in self.settings.splits.shares}
 
     def _source_counts(
@@ -104,4 +106,22 @@ class Summary:
         names = {
             member.name for label in self.union.labels for member in label.members
         }
-        return notes + self.settings.rules.unused(names)
+        return notes + self._notes_on_masks() + self.settings.rules.unused(names)
+
+    def _notes_on_masks(self) -> list[str]:
+        """Return a note on concepts that the set's smaller masks show on too few images."""
+        samples = self.written.samples
+        rare = [
+            f"{label.name} ({samples[number]})"
+            for number, label in enumerate(self.numbering.labels, start=1)
+            if samples[number] < self.settings.min_samples
+        ]
+        if not rare:
+            return []
+        rows, columns = self.settings.mask_size
+        ellipsis = " …" if len(rare) > LISTED else ""
+        return [
+            f"{len(rare)} concepts have fewer than {self.settings.min_samples} samples in masks of "
+            f"{rows}x{columns}: {', '.join(rare[:LISTED])}{ellipsis}; a larger --mask-size keeps "
+            "them"
+        ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from broden_tables import read_rows
 from united_sets import shaded, write_masks_set
 
 from nd_plugin.concepts.colours.colour_table import ColourTable
@@ -25,11 +25,6 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> str:
 def lane(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("sets") / "lane"
     return write_masks_set(root, {"object": ["car", "automobile"]}, 11)
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 SMALL = ("--size", "16", "--workers", "0", "--quiet")
@@ -128,14 +123,16 @@ def test_users_rules_and_names(
         "fit=0.5,test=0.5",
         "--seed",
         "7",
+        "--size",
+        "8x16",
         "--mask-size",
         "4x8",
     )
     assert result.returncode == 0, result.stderr
-    labels = {row["name"]: row["syns"] for row in rows(output / "label.csv")}
+    labels = {row["name"]: row["syns"] for row in read_rows(output / "label.csv")}
     assert labels == {"vehicle": "automobile;car", "wheel": ""}
     assert "no source has a label 'vehicle'" in result.stdout
-    index = rows(output / "index.csv")
+    index = read_rows(output / "index.csv")
     assert {row["image"].partition("/")[0] for row in index} == {"town", "lane"}
     assert {row["split"] for row in index} == {"fit", "test"}
     assert {(row["sh"], row["sw"]) for row in index} == {("4", "8")}
@@ -162,7 +159,7 @@ def test_another_colour_table(nd: Any, tmp_path: Path, street: str) -> None:
     )
     assert result.returncode == 0, result.stderr
     frequency = {
-        row["name"]: row["frequency"] for row in rows(output / "c_color.csv")
+        row["name"]: row["frequency"] for row in read_rows(output / "c_color.csv")
     }
     assert frequency["white-c"] == "1"
 
@@ -191,6 +188,10 @@ def test_unreadable_images_are_skipped_or_stop_the_build(
         (["--split", "train=0.5"], "the shares add up to 0.5"),
         (["--size", "0"], "size '0' is not"),
         (["--mask-size", "x"], "mask size 'x' is not"),
+        (
+            ["--mask-size", "4x8"],
+            "8x4, which has not the aspect of its image, 16x16",
+        ),
         (["--no-color", "--color-table", "t.npy"], "exclude each other"),
         (["--color-table", "missing.npy"], "missing.npy"),
         (["--synonyms", "missing.csv"], "no missing.csv"),

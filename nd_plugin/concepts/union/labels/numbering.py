@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from nd_plugin.concepts.broden_layout.samples import LARGEST_NUMBER
 from nd_plugin.concepts.broden_layout.tally import LabelCounts
 from nd_plugin.concepts.union.labels.merging import MergedLabel, Union
 from nd_plugin.errors import ConceptSetInvalid
 
 MIN_SAMPLES = 10  # paper section 2.1
-LARGEST_NUMBER = 2**16 - 1  # red + 256 * green of a mask
 
 
 class Amount(NamedTuple):
@@ -155,11 +155,7 @@ def number_labels(
         else:
             numbered.append(label)
     if not numbered:
-        most = max((label.samples for label in labels), default=0)
-        raise ConceptSetInvalid(
-            f"no label has {min_samples} samples: the most frequent has {most}; allow fewer "
-            "(--min-samples N)"
-        )
+        raise ConceptSetInvalid(_all_too_rare(labels, min_samples, min_coverage))
     if len(numbered) > LARGEST_NUMBER:
         raise ConceptSetInvalid(
             f"{len(numbered)} labels are more than the {LARGEST_NUMBER} that a mask of Broden's "
@@ -181,6 +177,24 @@ def _too_rare(label: CountedLabel, min_samples: int, min_coverage: float) -> str
     if label.coverage < min_coverage:
         return f"{label.coverage:g} images' worth of pixels, fewer than {min_coverage:g}"
     return ""
+
+
+def _all_too_rare(
+    labels: Sequence[CountedLabel], min_samples: int, min_coverage: float
+) -> str:
+    """Return why no label is left."""
+    most = max((label.samples for label in labels), default=0)
+    if most < max(min_samples, 1):
+        return (
+            f"no label has {min_samples} samples: the most frequent has {most}; allow fewer "
+            "(--min-samples N)"
+        )
+    frequent = [label for label in labels if label.samples >= min_samples]
+    largest = max(label.coverage for label in frequent)
+    return (
+        f"no label with {min_samples} samples covers {min_coverage:g} images' worth of pixels: the "
+        f"largest covers {largest:g}; allow less (--min-coverage X)"
+    )
 
 
 def renumber(

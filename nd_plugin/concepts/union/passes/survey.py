@@ -35,9 +35,8 @@ class SurveyedImage:
 
     labels: tuple[int, ...] = ()
     pixels: tuple[int, ...] = ()  # of each label
-    sizes: tuple[
-        int, ...
-    ] = ()  # pixels of its mask; 1 for a label of the whole image
+    # pixels of its mask; 1 for a label of the whole image
+    sizes: tuple[int, ...] = ()
     skipped: str = ""
     remarks: tuple[str, ...] = ()
     whites: Mapping[str, int] = field(default_factory=dict)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +49,15 @@ class RowChunk:
     """Rows of a file of written images, and the checksums of all their files."""
 
     rows: tuple[IndexRow, ...]
+    numbers: tuple[int, ...]  # of the labels of each image, one after the other
     checksums: Mapping[str, int]  # CRC-32, by path below images/
+
+
+class WrittenImages(NamedTuple):
+    """All images of the set, as they were written."""
+
+    rows: list[IndexRow]
+    samples: Counter[int]  # images that carry a label at the masks' size, by number
 
 
 @dataclass(frozen=True)
@@ -114,10 +123,10 @@ class UnionWriter:
             np.array(colour_numbers, np.uint16),
         )
 
-    def write_all(self, workers: int, progress: Progress) -> list[IndexRow]:
-        """Write what an interrupted build has not; return the rows of all images, as Broden's.
+    def write_all(self, workers: int, progress: Progress) -> WrittenImages:
+        """Write what an interrupted build has not; return all images.
 
-        They are in the order of the hashes of their names.
+        As in Broden, rows are in the order of the hashes of their names.
         """
         count = len(self.images)
         self._forget_lost_chunks(count)
@@ -125,13 +134,14 @@ class UnionWriter:
             ROWS, count, self.write_chunk, workers, progress, STAGE
         )
         rows: list[IndexRow] = []
+        samples: Counter[int] = Counter()
         for chunk in self.workspace.read_chunks(ROWS, count, RowChunk):
             rows += chunk.rows
+            samples.update(chunk.numbers)
         if len(rows) != count:
             raise self.workspace.damaged(f"{len(rows)} rows of {count} images")
-        return sorted(
-            rows, key=lambda row: (self.splits.position(row.image), row.image)
-        )
+        rows.sort(key=lambda row: (self.splits.position(row.image), row.image))
+        return WrittenImages(rows, samples)
 
     def _forget_lost_chunks(self, count: int) -> None:
         """Let chunks be written again of which a file is missing or another.
@@ -155,11 +165,16 @@ class UnionWriter:
             create_unsynced(path, content)
             checksums[path.relative_to(folder).as_posix()] = zlib.crc32(content)
 
-        rows = [self.write(self.images[position], create) for position in positions]
-        return asdict(RowChunk(tuple(rows), checksums))
+        rows = []
+        numbers: list[int] = []
+        for position in positions:
+            sample = self._read(self.images[position])
+            rows.append(self._write(sample, create))
+            numbers += sorted(_label_numbers(sample))
+        return asdict(RowChunk(tuple(rows), tuple(numbers), checksums))
 
-    def write(self, image: int, create: Callable[[Path, bytes], None]) -> IndexRow:
-        """Write an image and its masks. Raises RunFailed if it cannot be read now, NotSaved."""
+    def _read(self, image: int) -> LabelledImage:
+        """Read an image with its labels, resized. Raises RunFailed if it cannot be read now."""
         source, index = self.sources.locate(image)
         name = self.sources.name(image)
         try:
@@ -169,7 +184,12 @@ class UnionWriter:
                 f"{name}: {error}; it could be read when its labels were counted: the source has "
                 "changed, build the set anew with --overwrite"
             ) from error
-        sample = self._labelled_image(name, source, loaded)
+        return self._labelled_image(name, source, loaded)
+
+    def _write(
+        self, sample: LabelledImage, create: Callable[[Path, bytes], None]
+    ) -> IndexRow:
+        """Write an image and its masks. Raises NotSaved."""
         try:
             return write_labelled_image(
                 self.workspace.new_set,
@@ -229,6 +249,17 @@ class UnionWriter:
         pixels = nearest_pixels(np.asarray(rgb), self.sizes.mask)
         plane = self.color_numbers[colors.indices(pixels.astype(np.uint8))]
         return {COLOR: [plane]} if COLOR in self.numbering.categories else {}
+
+
+def _label_numbers(sample: LabelledImage) -> set[int]:
+    """Return the numbers of the labels that an image carries."""
+    numbers = {0}
+    for labels in sample.labels.values():
+        numbers.update(labels)
+    for planes in sample.planes.values():
+        for plane in planes:
+            numbers.update(present_values(plane).tolist())
+    return numbers - {0}
 
 
 def _checksum(path: Path) -> int | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
+from broden_tables import read_rows
 from PIL import Image
 
 from nd_plugin.concepts.broden_layout.samples import IndexRow, LabelledImage
@@ -41,24 +41,19 @@ class PublishedCounts(LabelCounts):
         return self.published
 
 
-def lines_of(path: Path) -> list[Line]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def written_again(
     tables: Path, folder: Path, rows: Sequence[IndexRow] = ()
 ) -> Path:
     """Write the labels and counts of published tables."""
     counts = PublishedCounts()
-    categories = [line["name"] for line in lines_of(tables / "category.csv")]
+    categories = [line["name"] for line in read_rows(tables / "category.csv")]
     for category in categories:
-        for line in lines_of(tables / f"c_{category}.csv"):
+        for line in read_rows(tables / f"c_{category}.csv"):
             key = int(line["number"]), category
             counts.images[key] = int(line["frequency"])
             counts.published[key] = float(line["coverage"])
     labels = []
-    for line in lines_of(tables / "label.csv"):
+    for line in read_rows(tables / "label.csv"):
         synonyms = tuple(filter(None, line["syns"].split(";")))
         labels.append(Label(int(line["number"]), line["name"], synonyms))
     folder.mkdir()
@@ -94,7 +89,7 @@ def test_tables_with_ties_differ_in_the_order_of_equals(
     name = f"c_{category}.csv"
 
     def sorted_lines(folder: Path) -> list[Line]:
-        lines = lines_of(folder / name)
+        lines = read_rows(folder / name)
         for line in lines:
             del line["code"]
         return sorted(
@@ -110,7 +105,7 @@ def test_rows_of_the_real_index_are_the_same_bytes(
 ) -> None:
     path = broden / "index_ade20k.csv"
     rows = []
-    for line in lines_of(path):
+    for line in read_rows(path):
         entries = {
             category: tuple(filter(None, line[category].split(";")))
             for category in CATEGORIES
@@ -134,7 +129,7 @@ def test_tables_of_the_set_of_camvid_differ_in_known_ways(
         assert (again / name).read_bytes() == (source / name).read_bytes()
     for category in ("color", "object", "scene"):
         name = f"c_{category}.csv"
-        written, published = lines_of(again / name), lines_of(source / name)
+        written, published = read_rows(again / name), read_rows(source / name)
         for line, original in zip(written, published, strict=True):
             coverage = float(original["coverage"])
             assert line == {**original, "coverage": coverage_text(coverage)}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
+from broden_tables import read_rows
 
 from nd_plugin.concepts.union.labels.label_names import (
     has_positional,
@@ -83,8 +83,7 @@ def test_names_of_broden_stay() -> None:
 
 
 def test_brodens_own_names_stay(real_data: Path) -> None:
-    with (real_data / "broden_tables" / "label.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(real_data / "broden_tables" / "label.csv")
     changed = {}
     for row in rows:
         category = row["category"].partition("(")[0]

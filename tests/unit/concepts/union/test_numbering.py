@@ -126,6 +126,19 @@ def test_labels_that_cover_too_little() -> None:
     )
 
 
+def test_no_label_that_covers_enough() -> None:
+    """The message says the larger coverage of those with samples enough."""
+    union = union_of(("object", "car"), ("object", "comet"), ("object", "sky"))
+    images = [[Amount(0, 1, 8), Amount(1, 1, 16)]] * 10 + [[whole(2)]] * 9
+    labels = count_union(union, images).labels(union)
+    with pytest.raises(ConceptSetInvalid) as caught:
+        number_labels(labels, 10, 5.0)
+    assert str(caught.value) == (
+        "no label with 10 samples covers 5 images' worth of pixels: the largest covers 1.25; "
+        "allow less (--min-coverage X)"
+    )
+
+
 def test_rare_labels_are_kept_where_they_are_merged() -> None:
     """Six images here and four there are ten samples of one label."""
     union = union_of(("object", "bed"), ("object", "bed"))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import contents, killed_before
+from killing import contents, kill_everywhere, killed_before
 from PIL import Image
 from union_sets import MadeSet, made_set, objects
 
@@ -26,6 +25,7 @@ from nd_plugin.results.atomic_files import recovered
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="no processes to kill here")
 
+STEP = 17  # files take four calls each: so all four kinds are met
 SETTINGS = BuildSettings(size=(8, 8), mask_size=(4, 4), min_samples=1)
 SET = made_set("made:street", objects("car", "tree"), 2)
 
@@ -55,29 +55,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return contents(output)
 
 
-def kill_often(
-    parent: Path, prepare: Callable[[Path], object], work: Callable[[Path], object]
-) -> Iterator[Path]:
-    """Yield folders in which ``work`` was killed before every 17th call of the system.
-
-    Seventeen, as files take four calls each: so all four kinds are met. To the end of the work.
-    """
-    for call in itertools.count(1, 17):
-        folder = parent / str(call)
-        folder.mkdir()
-        prepare(folder)
-        was_killed = killed_before(call, work, folder)
-        yield folder
-        if not was_killed:
-            return
-
-
 def test_a_build_killed_at_any_moment_is_continued_to_the_same_bytes(
     tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     kills = 0
-    for folder in kill_often(
-        tmp_path, lambda _: None, lambda folder: build(folder / "union")
+    for folder in kill_everywhere(
+        tmp_path, lambda _: None, lambda folder: build(folder / "union"), STEP
     ):
         output = folder / "union"
         kills += 1
@@ -103,8 +86,11 @@ def test_a_replacement_killed_at_any_moment_leaves_a_whole_set(
     def prepare(folder: Path) -> None:
         shutil.copytree(tmp_path / "earlier", folder / "union")
 
-    for folder in kill_often(
-        tmp_path, prepare, lambda folder: build(folder / "union", overwrite=True)
+    for folder in kill_everywhere(
+        tmp_path,
+        prepare,
+        lambda folder: build(folder / "union", overwrite=True),
+        STEP,
     ):
         output = folder / "union"
         assert contents(recovered(output)) in (old, whole)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from union_sets import MadeSet, made_set, objects
 
@@ -33,6 +35,17 @@ def test_names_of_images_are_unique_stems() -> None:
         "a_b_",
         "1-2-2",
     ]
+
+
+def test_folders_are_in_names_only_where_two_images_are_called_the_same() -> None:
+    names = [
+        "train/a/1.jpg",
+        "val/b/1.png",
+        "val/b/2.jpg",
+        "val/c/I.jpg",
+        "d/i.jpg",
+    ]
+    assert unique_stems(names) == ["train_a_1", "val_b_1", "2", "val_c_I", "d_i"]
 
 
 def test_names_that_differ_in_case_are_files_of_their_own() -> None:
@@ -104,6 +117,25 @@ def test_own_colours_are_left_out_where_they_are_computed() -> None:
     kept = collect_sources([("a", made)])
     assert [label.is_used for label in kept.labels] == [True, True]
     assert kept.notes() == []
+
+
+def test_a_note_counts_the_names_that_several_sources_have() -> None:
+    """Names without folder and ending; the last is in all three sources."""
+    names = [
+        ("a/1.jpg", "a/2.jpg", "3.jpg", "own.jpg"),
+        ("1.png", "b/3.jpg"),
+        ("3", "other.jpg"),
+    ]
+    sets = [
+        (f"source{number}", replace(source(count=len(texts)), names=texts))
+        for number, texts in enumerate(names)
+    ]
+    (note,) = collect_sources(sets).notes()
+    assert note.startswith(
+        "2 names of images are in several sources, for example '1' in source0 and source1: "
+    )
+    assert "maybe in several splits" in note
+    assert collect_sources(sets[:1]).notes() == []
 
 
 @pytest.mark.parametrize("category", ["image", "sh", "a/b", "a;b", "12", "(a)", ""])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from broden_tables import read_rows
 
 from nd_plugin.concepts.union.splits import Splits
 from nd_plugin.errors import BadInput
@@ -15,8 +15,7 @@ from nd_plugin.errors import BadInput
 def test_splits_and_order_are_those_of_brodens_index(real_data: Path) -> None:
     """All 22,210 real rows: each split, and the order of the rows."""
     path = real_data / "broden_tables" / "index_ade20k.csv"
-    with path.open(newline="") as file:
-        rows = [(row["image"], row["split"]) for row in csv.DictReader(file)]
+    rows = [(row["image"], row["split"]) for row in read_rows(path)]
     splits = Splits.parse()
     assert [splits.split(image) for image, _ in rows] == [
         split for _, split in rows
