@@ -7,6 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_sets import MadeSet, concepts_of, shown
+from made_sources_a import (
+    write_ade20k_2016,
+    write_dtd,
+    write_scene_parsing,
+    write_voc,
+)
+from made_sources_b import (
+    write_cityscapes,
+    write_coco_panoptic,
+    write_folders,
+)
 
 from nd_plugin import (
     ConceptSet,
@@ -17,18 +29,6 @@ from nd_plugin import (
     with_colours,
 )
 from nd_plugin.concepts.info.set_statistics import measure_set
-from tests.made_sets import MadeSet, concepts_of, shown
-from tests.made_sources_a import (
-    write_ade20k_2016,
-    write_dtd,
-    write_scene_parsing,
-    write_voc,
-)
-from tests.made_sources_b import (
-    write_cityscapes,
-    write_coco_panoptic,
-    write_folders,
-)
 
 
 def sources(concepts: ConceptSet) -> dict[str, dict[str, int]]:
