@@ -223,6 +223,7 @@ def install(
 
 def use_concepts() -> None:
     concepts = open_concepts("faulty:")
+    assert concepts.identity.name
     assert [concepts.name(index) for index in range(len(concepts))]
     assert concepts.native_masks is True
     assert list(getattr(concepts, "notes", ())) == ["a note"]
