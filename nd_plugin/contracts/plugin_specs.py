@@ -22,6 +22,9 @@ class BackendSpec:
     # "package.module:function": ``(*, installed: bool) -> list[str]``, the texts of models that are
     # known by name, for suggestions and completion; imports nothing heavy
     known_models: str = ""
+    # "package.module:function", called with an empty folder: makes a small model there, if it needs
+    # files, and returns what the backend opens (``nd plugins --check``)
+    example: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,9 @@ class ConceptSetSpec:
     # "package.module:function", called as the factory is; yields a `TableRule` for each identity of
     # the set's tables, which needs no image (``nd concepts check --tables``)
     check_tables: str = ""
+    # "package.module:function", called with an empty folder: makes a small set there, if it needs
+    # files, and returns the text that opens it (``nd plugins --check``)
+    example: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ OPTIONAL = (
     "known_models",
     "check",
     "check_tables",
+    "example",
 )  # texts that may be empty
 
 
@@ -56,6 +57,7 @@ CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "known_models": (PLACE, _is_text),
     "check": (PLACE, _is_text),
     "check_tables": (PLACE, _is_text),
+    "example": (PLACE, _is_text),
     "match": ("a function", callable),
     "accepts": ("a tuple of texts", _are_texts),
     "endings": ("a tuple of texts", _are_texts),
