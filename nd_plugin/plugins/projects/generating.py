@@ -45,7 +45,7 @@ KINDS = {
         Kind(
             "reporter",
             "A report format for nd_plugin: the best detectors in Markdown",
-            (),
+            ("pillow>=10.1",),
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""Names of a plugin's project: one is given, the others are derived from it, and all are checked."""
+"""Names of a plugin's project: one is given, the others follow from it, all are checked."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 SEPARATORS = re.compile(r"[-_.]+")
 OUR_PREFIX = "nd-"  # of distributions: the plugin's own name does without it
 LONGEST = 40  # characters: names stand in lines of code
-# folders and modules of a project, and words of the language of concept sets
-RESERVED = frozenset(["color", "concat", "conftest", "list", "new", "src", "tests"])
+MODULES_OF_PROJECTS = frozenset(["conftest", "src", "tests"])
+# words between concept sets (docs/concepts.md), and commands of `nd concepts` and `nd plugins`,
+# which run where the name of a set or plugin may stand
+WORDS = frozenset("build check color concat export fetch info list new".split())
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,14 @@ class ProjectNames:
         _check_form(name)
         normalised = SEPARATORS.sub("-", name).lower()
         module = normalised.replace("-", "_")
+        plugin = normalised.removeprefix(OUR_PREFIX)
         _check_module(name, module)
-        return cls(name, module, normalised.removeprefix(OUR_PREFIX))
+        if plugin in WORDS:
+            raise BadInput(
+                f"the plugin would be called {plugin!r}, which is a word of nd's own; choose "
+                f"another name, such as {OUR_PREFIX}my-{plugin}"
+            )
+        return cls(name, module, plugin)
 
     def check_free(self, host: Host) -> None:
         """Check that nothing installed has one of these names. Raises BadInput."""
@@ -46,8 +54,8 @@ class ProjectNames:
         self._check_distribution()
         if _is_installed(self.module):
             raise BadInput(
-                f"a package {self.module!r} is installed here, and the plugin could not be imported "
-                f"beside it; choose another name, such as {OUR_PREFIX}{self.plugin}-plugin"
+                f"a package {self.module!r} is installed here, which hides the plugin's module; "
+                f"choose another name, such as {OUR_PREFIX}{self.plugin}-plugin"
             )
 
     def _check_offers(self, host: Host) -> None:
@@ -64,8 +72,8 @@ class ProjectNames:
         except metadata.PackageNotFoundError:
             return
         raise BadInput(
-            f"{self.distribution} {version} is installed here; choose another name, or uninstall it "
-            "first if it is an earlier try of yours"
+            f"{self.distribution} {version} is installed here; choose another name, or uninstall "
+            "it first if it is an earlier try of yours"
         )
 
 
@@ -95,9 +103,9 @@ def _check_module(name: str, module: str) -> None:
         raise BadInput(
             f"{name!r} is a module of Python's standard library; {advice}"
         )
-    if module in RESERVED or is_device(module):
+    if module in MODULES_OF_PROJECTS or is_device(module):
         raise BadInput(
-            f"{name!r} has a meaning of its own to nd, Python's tools or a file system; {advice}"
+            f"{name!r} is a name that Python's tools or a file system use themselves; {advice}"
         )
 
 
