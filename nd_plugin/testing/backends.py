@@ -9,6 +9,7 @@ from nd_plugin.contracts.models import Backend
 from nd_plugin.receptive_fields.geometry import Size
 from nd_plugin.testing.backend_kit import (
     error_rules,
+    map_form_rules,
     map_rules,
     model_rules,
     place_rules,
@@ -20,6 +21,7 @@ from nd_plugin.testing.conformance import Check, checks_of, run_checks
 
 BACKEND_RULES = (
     *model_rules.RULES,
+    *map_form_rules.RULES,
     *map_rules.RULES,
     *place_rules.RULES,
     *state_rules.RULES,

@@ -35,7 +35,9 @@ class Outcome(Generic[Value]):
         """
         if self._error is None:
             return self._values[0]
-        problem = f"{self._step} raised {describe_error(self._error)}"
+        problem = str(self._error)
+        if not isinstance(self._error, AssertionError):
+            problem = f"{self._step} raised {describe_error(self._error)}"
         if self._is_reported:
             raise Unchecked(f"not checked, as {problem}")
         self._is_reported = True
@@ -48,7 +50,7 @@ class Outcome(Generic[Value]):
 
 
 class Once(Generic[Value]):
-    """Value that is made when the first check asks for it."""
+    """Value that is made, or requirement that is checked, when the first check asks for it."""
 
     def __init__(self, step: str, make: Callable[[], Value]) -> None:
         self._step = step

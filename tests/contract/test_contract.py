@@ -28,7 +28,7 @@ def scenes_are_drawn_once() -> None:
     "text", ["shapes?images=12&size=64", "shapes?images=3&size=48x96&seed=5"]
 )
 def test_shapes(text: str) -> None:
-    check_concept_set(open_concepts, text, images=12)
+    check_concept_set(open_concepts, text)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_shapes(text: str) -> None:
     ],
 )
 def test_sets_on_disk(real_data: Path, text: str) -> None:
-    check_concept_set(open_concepts, text.format(real_data), images=8)
+    check_concept_set(open_concepts, text.format(real_data), images=4)
 
 
 OF_BRODEN = {
@@ -58,7 +58,7 @@ OF_BRODEN = {
 
 @pytest.mark.parametrize("case", OF_BRODEN)
 def test_sources_of_broden(case: str, tmp_path: Path) -> None:
-    check_concept_set(open_concepts, OF_BRODEN[case](tmp_path), images=8)
+    check_concept_set(open_concepts, OF_BRODEN[case](tmp_path), images=4)
 
 
 NEEDS = {  # library that a source needs, and the extra that installs it

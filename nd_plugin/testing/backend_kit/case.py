@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,12 +24,14 @@ from nd_plugin.testing.backend_kit.model_state import (
     modules_of,
 )
 from nd_plugin.testing.backend_kit.probe_record import ProbeRecord, record_probe
+from nd_plugin.testing.conformance import require
 from nd_plugin.testing.outcomes import Once
 
 # Sides that differ, so that rows cannot be taken for columns.
 PREFERRED_SIZE = (64, 96)
 MOST_LAYERS = 3
 IMAGES = 3
+Value = TypeVar("Value")
 
 
 class BackendCase:
@@ -45,12 +48,10 @@ class BackendCase:
         self.model = model
         self._layers = layers
         self._size = size
-        self._opened = Once("opening the model", self._open_first)
-        self._record = Once("opening a probe", self._record_probe)
-        # of the modules that the caller has given, and of this process, as found
-        self.process_before: ProcessState | None = None
-        self.state_before: ModelState | None = None
-        self.state_after_opening: ModelState | None = None
+        # in words: of modules that the caller has given, and of settings of this process
+        self.changes_by_opening: list[str] = []
+        self.changes_of_process: list[str] = []
+        self._steps: dict[str, Once[Any]] = {}
 
     @property
     def text(self) -> str:
@@ -60,24 +61,48 @@ class BackendCase:
     @property
     def opened(self) -> Model:
         """The model, opened. Raises AssertionError where it does not open."""
-        return self._opened.get()
+        return self.once("opening the model", self._open_first)
+
+    @property
+    def listed(self) -> Sequence[LayerDescription]:
+        """Layers that the model lists. Raises AssertionError where it does not."""
+        return self.once("layers()", self._list_layers)
 
     @property
     def record(self) -> ProbeRecord:
         """What a probe on the layers has given. Raises AssertionError where it does not open."""
-        return self._record.get()
+        return self.once("a probe", self._record_probe)
 
     def open(self, model: Any = None, options: ModelOptions | None = None) -> Model:
         """Open the model, or another one, by a backend of its own."""
         subject = self.model if model is None else model
         return self.factory().open(subject, options or ModelOptions())
 
+    def once(self, step: str, make: Callable[[], Value]) -> Value:
+        """Return what several checks look at, or require what they build upon, made once.
+
+        Raises AssertionError for the first check that asks where it fails, Unchecked for others.
+        """
+        once: Once[Value] = self._steps.setdefault(step, Once(step, make))
+        return once.get()
+
     def _open_first(self) -> Model:
-        self.process_before = ProcessState.now()
-        self.state_before = ModelState.of(modules_of(self.model))
-        opened = self.open()
-        self.state_after_opening = ModelState.of(self.modules_of(opened))
+        modules = modules_of(self.model)
+        before = ModelState.of(modules)
+        with self._watched("opening the model"):
+            opened = self.open()
+        difference = before.difference(ModelState.of(modules))
+        if difference:
+            self.changes_by_opening.append(difference)
         return opened
+
+    @contextmanager
+    def _watched(self, place: str) -> Iterator[None]:
+        before = ProcessState.now()
+        yield
+        difference = before.difference(ProcessState.now())
+        if difference:
+            self.changes_of_process.append(f"{place} has changed {difference}")
 
     def modules_of(self, opened: Model) -> dict[str, Any]:
         """Return the modules of PyTorch that can be seen: the caller's, else the opened model's."""
@@ -107,9 +132,7 @@ class BackendCase:
         """Layers that are probed: those asked for, else some of those that the model lists."""
         if self._layers is not None:
             return self._layers
-        layers = [
-            layer for layer in self.opened.layers(self.size) if has_units(layer)
-        ]
+        layers = [layer for layer in self.listed if has_units(layer)]
         with_cells = [layer for layer in layers if has_cells(layer)] or layers
         last = len(with_cells) - 1
         positions = sorted({0, last // 2, last}) if with_cells else []
@@ -127,8 +150,23 @@ class BackendCase:
         )
         return preprocess.normalise(pixels).to(self.opened.device)
 
+    def _list_layers(self) -> Sequence[LayerDescription]:
+        layers = self.opened.layers(self.size)
+        require(
+            isinstance(layers, Sequence),
+            f"layers() gives a sequence, not a {type(layers).__name__}",
+        )
+        for layer in layers:
+            require(
+                isinstance(layer, LayerDescription),
+                f"layers() gives LayerDescriptions, not a {type(layer).__name__}",
+            )
+        return layers
+
     def _record_probe(self) -> ProbeRecord:
-        return record_probe(self.opened, self.layers, self.size, self.images)
+        arguments = (self.opened, self.layers, self.size, self.images)
+        with self._watched("a probe"):
+            return record_probe(*arguments)
 
 
 def has_units(layer: LayerDescription) -> bool:

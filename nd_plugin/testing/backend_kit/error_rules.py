@@ -23,7 +23,7 @@ REFUSED_OPTIONS = {
 
 def unknown_layer(case: BackendCase) -> None:
     """Require LayerNotFound that names the layer and the nearest."""
-    names = [layer.name for layer in case.opened.layers(case.size)]
+    names = [layer.name for layer in case.listed]
     if not names:
         raise Unchecked("not checked, as the model lists no layer")
     wrong = f"{names[0]}zzz"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -76,34 +75,19 @@ def notes(case: BackendCase) -> None:
 
 def layers_listed(case: BackendCase) -> None:
     """Require a list of descriptions, each name once."""
-    layers = _listed(case)
-    names = [layer.name for layer in layers]
+    names = [layer.name for layer in case.listed]
     require(names, "layers() lists no layer")
     twice = sorted({name for name in names if names.count(name) > 1})
     require(not twice, f"layers() lists {', '.join(twice)} several times")
-    for layer in layers:
+    for layer in case.listed:
         _require_description(layer)
 
 
 def layers_repeat(case: BackendCase) -> None:
     """Require the same list when it is asked for again."""
-    first = [str(layer) for layer in _listed(case)]
-    second = [str(layer) for layer in _listed(case)]
+    first = [str(layer) for layer in case.listed]
+    second = [str(layer) for layer in case.opened.layers(case.size)]
     require(first == second, "layers() gives another list when it is asked again")
-
-
-def _listed(case: BackendCase) -> Sequence[LayerDescription]:
-    layers = case.opened.layers(case.size)
-    require(
-        isinstance(layers, Sequence),
-        f"layers() gives a sequence, not a {type(layers).__name__}",
-    )
-    for layer in layers:
-        require(
-            isinstance(layer, LayerDescription),
-            f"layers() gives LayerDescriptions, not a {type(layer).__name__}",
-        )
-    return layers
 
 
 def _require_description(layer: LayerDescription) -> None:
@@ -147,14 +131,14 @@ RULES: tuple[Rule[BackendCase], ...] = (
         members,
     ),
     Rule(
-        "notes",
-        "notes of model and probe, and unreliable, are sequences of texts, the same each time",
-        notes,
-    ),
-    Rule(
         "layers-listed",
         "layers() gives LayerDescriptions with tuples as shapes, each name once",
         layers_listed,
     ),
     Rule("layers-repeat", "layers() gives the same list each time", layers_repeat),
+    Rule(
+        "notes",
+        "notes of model and probe, and unreliable, are sequences of texts, the same each time",
+        notes,
+    ),
 )

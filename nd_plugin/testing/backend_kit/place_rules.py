@@ -9,8 +9,8 @@ from nd_plugin.receptive_fields.layout import MapLayout
 from nd_plugin.receptive_fields.measured_layout import measured_layout
 from nd_plugin.receptive_fields.perturbation import Response
 from nd_plugin.testing.backend_kit.case import BackendCase
-from nd_plugin.testing.backend_kit.map_rules import values_of
-from nd_plugin.testing.conformance import Rule, Unchecked, require
+from nd_plugin.testing.backend_kit.map_form_rules import values_of
+from nd_plugin.testing.conformance import Rule, require
 from nd_plugin.testing.places import IMAGE_UNIT_ROW_COLUMN, place_of_maps
 
 TOLERANCE = 0.75  # cells: few units with random weights may look to one side
@@ -18,10 +18,10 @@ TOLERANCE = 0.75  # cells: few units with random weights may look to one side
 
 def geometries(case: BackendCase) -> None:
     """Require a geometry for each layer."""
-    _geometries(case)
+    case.once("geometries", lambda: _require_geometries(case))
 
 
-def _geometries(case: BackendCase) -> Mapping[str, Geometry]:
+def _require_geometries(case: BackendCase) -> None:
     stated = case.record.probe.geometries
     require(
         isinstance(stated, Mapping),
@@ -33,29 +33,30 @@ def _geometries(case: BackendCase) -> Mapping[str, Geometry]:
             isinstance(geometry, Geometry),
             f"the geometry of {layer} is a Geometry, not {geometry!r}",
         )
-    return stated
 
 
 def rows_before_columns(case: BackendCase) -> None:
     """Require maps whose rows and columns follow those of the image."""
-    maps_of = values_of(case, case.record.perturbed)
-    for layer, maps in maps_of.items():
-        measured = measured_layout(Response.of_output(maps, 0), case.size)
-        require(
-            not isinstance(measured, MapLayout)
-            or measured.axes == IMAGE_UNIT_ROW_COLUMN.axes,
-            f"maps of {layer} are (image, unit, row, column), but images, units, rows and columns "
-            f"were measured on axes {getattr(measured, 'axes', ())}",
-        )
+
+    def follow() -> None:
+        maps_of = values_of(case, case.record.perturbed)
+        for layer, maps in maps_of.items():
+            measured = measured_layout(Response.of_output(maps, 0), case.size)
+            require(
+                not isinstance(measured, MapLayout)
+                or measured.axes == IMAGE_UNIT_ROW_COLUMN.axes,
+                f"maps of {layer} are (image, unit, row, column), but images, units, rows and "
+                f"columns were measured on axes {getattr(measured, 'axes', ())}",
+            )
+
+    case.once("rows-before-columns", follow)
 
 
 def places(case: BackendCase) -> None:
     """Require cells that look where their geometry says."""
-    try:
-        rows_before_columns(case)
-        stated = _geometries(case)
-    except AssertionError as error:
-        raise Unchecked(f"not checked, as {error}") from error
+    rows_before_columns(case)
+    geometries(case)
+    stated = case.record.probe.geometries
     images = case.record.perturbed_images
     for layer, maps in case.record.perturbed.get().items():
         place = place_of_maps(layer, maps, stated[layer], images, case.size)

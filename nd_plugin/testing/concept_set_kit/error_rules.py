@@ -9,7 +9,6 @@ from typing import Any
 
 from nd_plugin.contracts.concept_sets import ConceptSet
 from nd_plugin.foreign_code import describe_error
-from nd_plugin.testing.concept_set_kit.annotation_rules import same_annotation
 from nd_plugin.testing.concept_set_kit.case import ConceptSetCase
 from nd_plugin.testing.concept_set_kit.image_rules import same_image
 from nd_plugin.testing.conformance import Rule, require
@@ -115,7 +114,7 @@ def _difference(case: ConceptSetCase, other: ConceptSet) -> str:
     for index in case.indices:
         if not same_image(other.image(index), case.images[index]):
             return "images"
-        if not same_annotation(other.annotation(index), case.annotations[index]):
+        if not case.annotations[index].equals(other.annotation(index)):
             return "annotations"
     return ""
 
