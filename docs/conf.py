@@ -53,7 +53,7 @@ add_module_names = False
 default_role = "py:obj"
 toc_object_entries = False
 nitpick_ignore_regex = [
-    # texts of annotations that are imported for a type checker alone: aliases of arrays, classes of others
+    # texts of annotations that only a type checker imports: classes of others, aliases of arrays
     ("py:class", "Axes|Figure|Image.Image|Path|PluginManager|Tensor|npt.NDArray"),
     ("py:class", "Booleans|Check|Floats|Integers|Pixels|Recorded|Size"),
     ("py:class", r"nd_plugin\..*\.(Item|Result)"),  # variables of types
