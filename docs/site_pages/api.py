@@ -26,6 +26,7 @@ FURTHER_TYPES = """\
 nd_plugin.results.activation_histograms.ActivationHistograms
 nd_plugin.receptive_fields.perturbation.AxisResponse
 nd_plugin.bases.basis.Basis
+nd_plugin.testing.conformance.BrokenCheck
 nd_plugin.captum_api.concepts.CaptumConcepts
 nd_plugin.report.foreign_tables.category_counts.CategoryCounts
 nd_plugin.report.error_bars.records.ChanceCount
@@ -50,6 +51,7 @@ nd_plugin.results.unit_view.UnitView
 """.split()
 # names whose docstring would be that of their type
 CONSTANTS = {
+    "ReportContent": "What a reporter gives: a text, the bytes of a file, or files of a folder by path.",
     "Layout": "Layout of a layer's units: ``MapLayout``, ``TokenLayout`` or ``FeatureLayout``.",
     "TableLine": "Line of a table: the number of its line in the file, and its cells by column.",
     "COLOR_TERMS": "The eleven basic colour terms, in the order of a colour table's columns.",

@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 from site_pages.api import CONSTANTS, api_pages, public_names
 from site_pages.commands import command_pages
+from site_pages.comments import field_comment
 from site_pages.links import BrokenLink, anchors_of, with_repository_links
 from typer.testing import CliRunner
 
@@ -103,3 +104,10 @@ def test_links_of_the_readme_are_absolute_and_lead_to_files() -> None:
         path, _, anchor = prefix.sub("", target).partition("#")
         assert (ROOT / path).exists(), target
         assert not anchor or anchor in anchors_of(ROOT / path), target
+
+
+def test_fields_are_described_by_their_comments() -> None:
+    annotation = nd_plugin.Annotation
+    assert field_comment(annotation, "labels") == "concepts that cover every pixel"
+    assert field_comment(annotation, "size").startswith("the annotation's own")
+    assert field_comment(annotation, "planes") == ""
