@@ -30,7 +30,7 @@ class _Graph(torch.autograd.Function):
     """Node of torch's graph whose outputs and gradients JAX has computed."""
 
     @staticmethod
-    def forward(  # noqa: D102
+    def forward(
         ctx: Any,
         leaves: list[jax.Array],
         pull_back: Callable[[Any], tuple[jax.Array, ...]],
@@ -44,7 +44,7 @@ class _Graph(torch.autograd.Function):
         return tuple(_own(leaf) for leaf in leaves)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:  # noqa: D102
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         arrays = [to_jax(gradient, ctx.device) for gradient in gradients]
         outputs = jax.tree_util.tree_unflatten(ctx.structure, arrays)
         results = ctx.pull_back(outputs)

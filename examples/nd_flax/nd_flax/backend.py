@@ -36,6 +36,7 @@ from nd_plugin import (
     Placement,
     Preprocess,
     Response,
+    Trace,
     fingerprint,
     perturb,
 )
@@ -59,8 +60,8 @@ class FlaxBackend:
         opened = _open(model, options)
         if options.precision == FLOAT32 != opened.compute_precision:
             raise BadInput(
-                f"{opened.identity.name} computes in {opened.compute_precision}, as its weights and "
-                "the dtype of its modules say; leave out --precision"
+                f"{opened.identity.name} computes in {opened.compute_precision}, as its weights "
+                "and the dtype of its modules say; leave out --precision"
             )
         return opened
 
@@ -142,10 +143,16 @@ class FlaxModel:
         """Number types of the weights; "" where there are none."""
         return precision_of(self.network.arrays())
 
-    @property
+    @cached_property
     def compute_precision(self) -> str:
-        """Number types of the weights, which decide what JAX computes in."""
-        return self.precision
+        """Number types that are multiplied, the most frequent first.
+
+        The weights' own, unless modules have a ``dtype``, or the model does not run at its size.
+        """
+        try:
+            return self._survey(self.preprocess.size).multiplied_types
+        except NDError:
+            return self.precision
 
     def layers(self, size: Size) -> Sequence[LayerDescription]:
         """List what all modules return, as they run; ``#`` numbers the runs of a reused one."""
@@ -188,12 +195,38 @@ class FlaxModel:
             target.name, placement.layout, placement.geometry, entry, self.passes
         )
 
+    def trace(
+        self,
+        layer: Any,
+        inputs: Sequence[Any],
+        *,
+        at_input: bool = False,
+        gradients: bool = False,
+        device_ids: Sequence[int] | None = None,
+    ) -> Trace:
+        """Run the model on images and record a layer's output. Raises BadInput for its input."""
+        if at_input:
+            raise BadInput(
+                "of a Flax layer only the output can be taken; leave out attribute_to_layer_input"
+            )
+        images = _only_images(inputs)
+        with self.rest(layer, inputs) as split:
+            with torch.no_grad():
+                value = split.layer(images)
+            if gradients:
+                value.requires_grad_()
+            with torch.set_grad_enabled(gradients):
+                output = split(value, images)
+        return Trace(split.name, output, ((value,),), several=False)
+
     def linear_head(self, layer: Any, inputs: Sequence[Any]) -> LinearHead | None:
         """Return the linear head behind a layer, verified on noise; None where there is none."""
         images = _only_images(inputs)
         height, width = images.shape[2:]
         with self.rest(layer, inputs) as split:
-            return find_head(split, noise((height, width), images.shape[1]).to(images))
+            return find_head(
+                split, noise((height, width), images.shape[1]).to(images)
+            )
 
     def _survey(self, size: Size) -> Survey:
         return self.passes.survey(size, self.preprocess.channels)
@@ -231,7 +264,9 @@ class FlaxModel:
         images = perturb(image)
         try:
             outputs = self.passes.outputs(tuple(entries), images.images)
-        except NDError:  # a model for batches of two: what is derived is then not verified
+        except (
+            NDError
+        ):  # a model for batches of two: what is derived is then not verified
             return {}
         measurements: dict[Entry, Measurement] = {}
         for entry, output in zip(entries, outputs, strict=True):
@@ -243,7 +278,11 @@ class FlaxModel:
 
 def _only_images(inputs: Sequence[Any]) -> Tensor:
     """Return the images, which have to be the only input. Raises BadInput."""
-    if len(inputs) != 1 or not isinstance(inputs[0], Tensor) or inputs[0].dim() != 4:
+    if (
+        len(inputs) != 1
+        or not isinstance(inputs[0], Tensor)
+        or inputs[0].dim() != 4
+    ):
         raise BadInput(
             "a Flax model takes one tensor of images (image, channel, row, column)"
         )

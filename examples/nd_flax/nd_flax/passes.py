@@ -24,7 +24,9 @@ from nd_flax.survey import Size, Survey, survey
 from nd_flax.tensors import Device, to_jax, to_torch
 from nd_plugin import ModelFailed, describe_error, translating_errors
 
-PRECISION = "highest"  # else accelerators round float32 to fewer bits before they multiply
+PRECISION = (
+    "highest"  # else accelerators round float32 to fewer bits before they multiply
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,9 @@ class Passes:
 
         return survey(traced, state, size, channels)
 
-    def outputs(self, entries: tuple[Entry, ...], images: Tensor) -> Sequence[Tensor]:
+    def outputs(
+        self, entries: tuple[Entry, ...], images: Tensor
+    ) -> Sequence[Tensor]:
         """Return arrays of modules for images; their memory is XLA's. Raises ModelFailed."""
         program, state = self._snapshot()
         with _running(images):

@@ -78,7 +78,10 @@ class LinenProgram:
         """Apply the module to its variables."""
 
         def intercept(
-            forward: Any, args: Any, kwargs: Any, context: linen.module.InterceptorContext
+            forward: Any,
+            args: Any,
+            kwargs: Any,
+            context: linen.module.InterceptorContext,
         ) -> Any:
             path = context.module.path
             if context.method_name != "__call__" or not path:

@@ -40,10 +40,12 @@ class ModuleRun:
 class Recorder:
     """Outputs of modules in the order in which they finish.
 
-    With replacements, some outputs are exchanged for other values, and the model goes on with these.
+    With replacements, some outputs are exchanged for other values, with which the model goes on.
     """
 
-    def __init__(self, replacements: Mapping[Entry, jax.Array] | None = None) -> None:
+    def __init__(
+        self, replacements: Mapping[Entry, jax.Array] | None = None
+    ) -> None:
         self.runs: list[ModuleRun] = []
         self.running: list[str] = []  # paths of modules that have not finished
         self._replacements = replacements or {}
@@ -91,13 +93,17 @@ def _arrays_of(output: Any) -> dict[str, jax.Array]:
     arrays: dict[str, jax.Array] = {}
     for key, value in leaves:
         is_array = isinstance(value, jax.Array)
-        if is_array and value.ndim >= 2 and jnp.issubdtype(value.dtype, jnp.floating):
+        if (
+            is_array
+            and value.ndim >= 2
+            and jnp.issubdtype(value.dtype, jnp.floating)
+        ):
             arrays[_text(key)] = value
     return arrays
 
 
 def _text(key: Any) -> str:
-    return jax.tree_util.keystr(key, simple=True, separator=".")
+    return str(jax.tree_util.keystr(key, simple=True, separator="."))
 
 
 def _why_none(output: Any) -> str:

@@ -158,7 +158,7 @@ def _contracted(
     others: tuple[tuple[int, ...], tuple[int, ...]],
     shape: torch.Size,
 ) -> Positions | None:
-    """Sum an operand's positions; ``others`` are the other operand's axes before and after its own."""
+    """Sum an operand's positions; ``others`` are the other one's axes before and after its own."""
     result = source.mixed(list(map(int, summed))) if len(summed) else source
     if result is None:
         return None

@@ -49,21 +49,38 @@ def find_head(split: FlaxSplit, images: Tensor) -> LinearHead | None:
     """Return the linear head behind a layer, or None where something else follows it.
 
     Its weights are the outputs for maps in which one unit is 1 everywhere, less those for maps of
-    0. It is then compared with the model, on the layer's own maps and on random ones.
+    0. It is then compared with the model, on the layer's own maps and on random ones. A model whose
+    outputs depend on more than the mean of each map is found out first, in two passes.
     """
     with torch.no_grad():
         output = split.layer(images)
+        if not _depends_on_means(split, output, images):
+            return None
         zero_outputs = split(torch.zeros_like(output), images)
         if not isinstance(zero_outputs, Tensor) or zero_outputs.dim() != 2:
             return None
         bias = zero_outputs[0]
         columns = list(_weight_columns(split, output, images, bias))
         head = LinearHead(torch.cat(columns).T.contiguous(), bias)
-        generator = torch.Generator("cpu").manual_seed(1)
-        random = torch.randn(output.shape, generator=generator).to(output)
+        random = _random_like(output)
         values = [output, *(magnitude * random for magnitude in MAGNITUDES)]
         is_head = all(_predicts(head, split, value, images) for value in values)
         return head if is_head else None
+
+
+def _depends_on_means(split: FlaxSplit, output: Tensor, images: Tensor) -> bool:
+    """Return whether the outputs stay the same when each cell gets the mean of its map."""
+    random = _random_like(output)
+    maps = split.layout.maps(random)
+    means = maps.mean((2, 3), keepdim=True).expand(maps.shape)
+    flat = from_maps(split.layout, means, output.shape)
+    outputs = split(random, images)
+    return isinstance(outputs, Tensor) and _are_close(split(flat, images), outputs)
+
+
+def _random_like(output: Tensor) -> Tensor:
+    generator = torch.Generator("cpu").manual_seed(1)
+    return torch.randn(output.shape, generator=generator).to(output)
 
 
 def _weight_columns(
@@ -88,8 +105,11 @@ def _predicts(
     """Return whether the head gives what the model gives from the layer on."""
     expected = split(value, images)
     means = split.layout.maps(value).mean((2, 3))
-    predicted = means @ head.weight.T + head.bias
-    if predicted.shape != expected.shape:
+    return _are_close(means @ head.weight.T + head.bias, expected)
+
+
+def _are_close(actual: Tensor, expected: Tensor) -> bool:
+    if actual.shape != expected.shape:
         return False
-    difference = (predicted - expected).abs().max()
+    difference = (actual - expected).abs().max()
     return bool(difference <= TOLERANCE * expected.abs().max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ from nd_plugin import (
 
 Size = tuple[int, int]
 Traced = Callable[[Any, jax.Array], Recorder]
+PRODUCTS = ("conv_general_dilated", "dot_general")
 PAIR = 2  # images of a survey: an axis of two tells which one is that of images
 
 
@@ -69,6 +71,9 @@ class Survey:
     runs: tuple[SurveyedRun, ...]
     image_size: Size
     operations: str  # what is computed, as a text
+    multiplied_types: (
+        str  # number types of convolutions and products, such as "float32"
+    )
 
     def count_runs(self, path: str) -> int:
         """Count the runs of a module."""
@@ -109,7 +114,9 @@ class Survey:
         for surveyed in self.runs:
             for key, array in surveyed.arrays.items():
                 if array.depends_on_images and self._needs_measuring(array):
-                    entries.append(Entry(surveyed.run.path, surveyed.run.number, key))
+                    entries.append(
+                        Entry(surveyed.run.path, surveyed.run.number, key)
+                    )
         return tuple(entries)
 
     def _run(self, path: str, number: int) -> SurveyedRun:
@@ -155,6 +162,7 @@ def survey(traced: Traced, state: Any, size: Size, channels: int) -> Survey:
         ),
         size,
         "\n".join(flow.operations),
+        " and ".join(name for name, _ in flow.multiplied.most_common()),
     )
 
 
@@ -165,6 +173,7 @@ class Flow:
         self.positions: dict[Any, Positions | None] = {}
         self.dependent: set[Any] = set()
         self.operations: list[str] = []
+        self.multiplied = Counter[str]()  # number types, by how often they are
 
     def follow(self, jaxpr: Any) -> None:
         """Go through the equations of a jaxpr, whose input variables are known."""
@@ -174,6 +183,8 @@ class Flow:
                 self._follow_call(equation, inner)
                 continue
             self.operations.append(_describe(equation))
+            if equation.primitive.name in PRODUCTS:
+                self.multiplied[str(equation.invars[0].aval.dtype)] += 1
             sources = [self._positions(variable) for variable in equation.invars]
             is_dependent = any(map(self._depends, equation.invars))
             for variable in equation.outvars:

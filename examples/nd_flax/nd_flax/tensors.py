@@ -37,15 +37,17 @@ def choose_device(requested: str, arrays: Any = ()) -> Device:
         return _automatic(arrays)
     match = DEVICE.fullmatch(requested)
     if match is None:
-        raise BadInput(f"no device {requested!r}; devices are auto, cpu, cuda, cuda:1 …")
+        raise BadInput(
+            f"no device {requested!r}; devices are auto, cpu, cuda, cuda:1 …"
+        )
     index = int(match["index"] or 0)
     if match["kind"] == "cpu":
         return Device(torch.device("cpu"), _devices_of("cpu", requested, index))
     device = _devices_of("gpu", requested, index)
     if index >= torch.cuda.device_count():
         raise Unavailable(
-            f"device {requested!r} was asked for, which JAX has, but torch {torch.__version__} sees "
-            f"{torch.cuda.device_count()} CUDA devices; install a CUDA build of torch, or use "
+            f"device {requested!r} was asked for, which JAX has, but torch {torch.__version__} "
+            f"sees {torch.cuda.device_count()} CUDA devices; install a CUDA build of torch, or use "
             "--device cpu"
         )
     return Device(torch.device("cuda", index), device)
