@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 import matplotlib
 from fpdf import FPDF
-from fpdf.enums import MethodReturnValue
 
 from nd_pdf.characters import name_of, one_line
 
@@ -24,6 +25,7 @@ RUNNING_TITLE = 10.0
 PAGE_NUMBER = 285.0
 LINE_HEIGHT = 1.3  # of a font's size
 POINT = 25.4 / 72  # millimetres
+LONGEST_LINE = 400  # characters: no line of the smallest font holds more
 FONT = "DejaVu"
 FONT_FILES = {"": "DejaVuSans.ttf", "B": "DejaVuSans-Bold.ttf"}
 # fpdf2 needs a date; the time of writing would make equal reports differ
@@ -120,20 +122,39 @@ class Paper:
         for line in self.lines(text, style, WIDTH - indent):
             self.make_room(style.line)
             top = self.position
-            self.put(line, style, MARGIN + indent, top, WIDTH - indent)
+            self._place(line, style, MARGIN + indent, top, WIDTH - indent)
             self.skip(top + style.line - self.position)
 
     def lines(self, text: str, style: Style, width: float) -> list[str]:
-        """Break a text into lines of a width."""
+        """Break a text into lines of a width: between words, and within longer ones.
+
+        fpdf2's own `multi_cell` takes minutes for a text of several pages: it shapes the rest of
+        the text again for each character.
+        """
         self._set(style)
-        lines: list[str] = self._pdf.multi_cell(
-            width,
-            text=one_line(text, self.covered),
-            align="L",
-            dry_run=True,
-            output=MethodReturnValue.LINES,
-        )
-        return [line.strip() for line in lines]
+        space = float(self._pdf.get_string_width(" "))
+        lines: list[str] = []
+        used = math.inf  # of the last line; no line has room for the first word
+        words = one_line(text, self.covered).split(" ")
+        pieces = chain.from_iterable(self._pieces(word, width) for word in words)
+        for piece in pieces:
+            length = float(self._pdf.get_string_width(piece))
+            if used + space + length <= width:
+                lines[-1] += f" {piece}"
+                used += space + length
+            else:
+                lines.append(piece)
+                used = length
+        return lines
+
+    def _pieces(self, word: str, width: float) -> Iterator[str]:
+        """Yield a word, one that is longer than a line in pieces."""
+        rest = word
+        while rest:
+            piece = self._fitting(rest[:LONGEST_LINE], width, end="")
+            piece = piece or rest[0]
+            yield piece
+            rest = rest[len(piece) :]
 
     def put(
         self,
@@ -147,8 +168,20 @@ class Paper:
         """Put a text at a place, on one line; what is too long for it is cut, with "…"."""
         self._set(style)
         fitting = self._fitting(one_line(text, self.covered), width)
+        self._place(fitting, style, left, top, width, align)
+
+    def _place(
+        self,
+        line: str,
+        style: Style,
+        left: float,
+        top: float,
+        width: float,
+        align: str = "L",
+    ) -> None:
+        self._set(style)
         self._pdf.set_xy(left, top)
-        self._pdf.cell(width, style.line, fitting, align=align)
+        self._pdf.cell(width, style.line, line, align=align)
 
     def facts(self, facts: Mapping[str, str]) -> None:
         """Write pairs of a subject and what is known of it."""
@@ -161,7 +194,12 @@ class Paper:
                 self.write(line, BODY, indent=24)
 
     def picture(
-        self, jpeg: bytes, left: float, top: float, size: tuple[float, float], text: str
+        self,
+        jpeg: bytes,
+        left: float,
+        top: float,
+        size: tuple[float, float],
+        text: str,
     ) -> None:
         """Put a picture at a place; ``size`` is (width, height), ``text`` is for screen readers."""
         width, height = size
@@ -193,15 +231,16 @@ class Paper:
         self._pdf.set_font(FONT, "B" if style.bold else "", style.size)
         self._pdf.set_text_color(*style.colour)
 
-    def _fitting(self, text: str, width: float) -> str:
-        """Return a text, cut so that it fits a width."""
-        if float(self._pdf.get_string_width(text)) <= width:
+    def _fitting(self, text: str, width: float, end: str = "…") -> str:
+        """Return a text, cut so that it fits a width, with ``end`` behind what is left."""
+        start = text[:LONGEST_LINE]
+        if start == text and float(self._pdf.get_string_width(text)) <= width:
             return text
-        shortest, longest = 0, len(text)
-        while shortest < longest:
-            middle = (shortest + longest + 1) // 2
-            if float(self._pdf.get_string_width(f"{text[:middle]}…")) <= width:
-                shortest = middle
+        fitting, longest = 0, len(start)
+        while fitting < longest:
+            middle = (fitting + longest + 1) // 2
+            if float(self._pdf.get_string_width(start[:middle] + end)) <= width:
+                fitting = middle
             else:
                 longest = middle - 1
-        return f"{text[:shortest]}…"
+        return start[:fitting] + end
