@@ -26,6 +26,7 @@ from nd_plugin.cli.experiments.probe_command import probe
 from nd_plugin.cli.experiments.rotate_command import rotate
 from nd_plugin.cli.listings import doctor, layers
 from nd_plugin.cli.plugin_commands.listing import list_plugins
+from nd_plugin.cli.plugin_commands.new import new
 from nd_plugin.cli.run_commands import demo, dissect, merge
 from nd_plugin.cli.views.rate import rate
 from nd_plugin.cli.views.unit import unit
@@ -171,6 +172,13 @@ _add(
     "nd plugins",
     "nd plugins --json",
     name="list",
+    group=plugins,
+)
+_add(
+    new,
+    "nd plugins new concept-set nd-street",
+    "nd plugins new backend nd-jax-models -o jax-models",
+    "nd plugins new reporter nd-markdown --json",
     group=plugins,
 )
 _add(

@@ -26,8 +26,7 @@ from nd_plugin import (
     open_model,
 )
 from nd_plugin.cli.app import main
-from nd_plugin.testing.concept_sets import check_concept_set
-from nd_plugin.testing.models import check_model
+from nd_plugin.testing import check_backend, check_concept_set
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OURS = f"nd_plugin {version('nd_plugin')}"
@@ -383,10 +382,17 @@ def test_the_examples_say_what_is_wrong(
 
 
 def test_the_examples_keep_the_contracts(imported: None) -> None:
-    check_model(
-        open_model("filterbank:gabor"), ["pooled", "gabor", "opponent"], (64, 80)
+    from nd_filterbank.bank import FilterBankBackend
+    from nd_gratings.drawing import Gratings
+
+    check_backend(
+        FilterBankBackend,
+        "filterbank:gabor?orientations=4",
+        layers=["pooled", "gabor", "opponent"],
+        size=(64, 80),
     )
-    check_concept_set(open_concepts("gratings?images=4&size=80"))
+    check_concept_set(Gratings, size="64")
+    check_concept_set(open_concepts, "gratings?images=4&size=80")
 
 
 @pytest.mark.parametrize("layer", ["gabor", "opponent", "pooled"])
