@@ -24,6 +24,7 @@ from nd_plugin import (
 from nd_plugin.reading import (
     Vocabulary,
     add_named_values,
+    check_pixel_count,
     parse_ignored,
     read_value_names,
     set_text,
@@ -193,6 +194,7 @@ class Boxes:
         Raises ValueError for what are no boxes.
         """
         size = measure_picture(self._rows.image_content(index)).upright
+        check_pixel_count(size, f"the image of {self.name(index)}")
         boxes: list[Box] = []
         unnamed: set[str] = set()
         for numbers, label in self._rows.boxes(index):

@@ -18,6 +18,7 @@ from PIL import Image
 
 from nd_boxes.example import CLASSES, write_example
 from nd_boxes.painting import Box, paint
+from nd_boxes.reader import Boxes
 from nd_plugin import (
     ConceptSet,
     ConceptSetInvalid,
@@ -85,8 +86,22 @@ def planes_of(concepts: ConceptSet, index: int = 0) -> list[list[str]]:
     return [["".join(".cd"[value] for value in row) for row in p] for p in planes]
 
 
-def test_the_example_keeps_the_contract(tmp_path: Path) -> None:
-    check_concept_set(open_concepts(write_example(tmp_path)))
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("example")
+    assert write_example(folder) == f"boxes:{folder}"
+    return folder
+
+
+def test_the_set_keeps_the_contract(example: Path) -> None:
+    check_concept_set(Boxes, str(example))
+
+
+def test_the_set_keeps_the_contract_where_boxes_reach_beyond_images(
+    example: Path,
+) -> None:
+    """As if the widths and heights were the right and lower edges."""
+    check_concept_set(Boxes, str(example), format="xyxy")
 
 
 def test_boxes_are_painted_to_the_pixel(tmp_path: Path) -> None:

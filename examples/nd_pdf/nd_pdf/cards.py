@@ -70,15 +70,12 @@ def draw_card(
 
 def top_pictures(report: LayerReport, unit: int) -> list[Picture]:
     """Return a unit's top images that the run has pictures of, most active first."""
-    if report.dissection is None or report.dissection.pictures is None:
-        return []
-    view = report.dissection.show(unit, images=TOP_IMAGES)
     return [
         Picture(
             Image.fromarray(top.picture),
             f"{top.name}, activation {top.activation:.4g}",
         )
-        for top in view.top_images()
+        for top in report.top_images(unit, TOP_IMAGES)
         if top.picture is not None
     ]
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -255,6 +258,25 @@ def test_very_many_notes_are_counted(dissection: Dissection) -> None:
     text = text_of(read([replace(dissection.report(), notes=notes)]))
     assert "number 0." in text
     assert "! and 5 more notes: nd report --json lists all" in text
+
+
+def test_the_command_line_writes_runs_and_tables(
+    dissection: Dissection, tmp_path: Path
+) -> None:
+    """Beside other formats, by the file's ending."""
+    run = dissection.save(tmp_path / "run")
+    write_report(run, tmp_path / "best.pdf")
+    assert (tmp_path / "best.pdf").read_bytes() == to_pdf([dissection.report()])
+    write_report(run, tmp_path / "units.netdissect.csv")
+    write_report(tmp_path / "units.netdissect.csv", tmp_path / "table.PDF")
+    text = text_of(PdfReader(tmp_path / "table.PDF"))
+    assert re.search(r"unit \d+ \(\d+ in the file\) · IoU", text)
+
+
+def write_report(source: Path, output: Path) -> None:
+    command = [sys.executable, "-m", "nd_plugin", "report", source, "-o", output]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_no_layers_are_a_title_page() -> None:
