@@ -19,9 +19,11 @@ ROOT = Path(__file__).parents[2]
 SHELVES = ("adapters", "concept_sets")
 # examples of plugins; examples/reproduce is a study, which uses experiments and plots
 EXAMPLE_PLUGINS = (
+    "examples/nd_boxes/nd_boxes",
     "examples/nd_filterbank",
     "examples/nd_flax",
     "examples/nd_gratings",
+    "examples/nd_pdf/nd_pdf",
 )
 PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes down
     "errors": 1,
