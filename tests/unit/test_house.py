@@ -18,7 +18,11 @@ from nd_plugin import reading
 ROOT = Path(__file__).parents[2]
 SHELVES = ("adapters", "concept_sets")
 # examples of plugins; examples/reproduce is a study, which uses experiments and plots
-EXAMPLE_PLUGINS = ("examples/nd_filterbank", "examples/nd_gratings")
+EXAMPLE_PLUGINS = (
+    "examples/nd_filterbank",
+    "examples/nd_gratings",
+    "examples/nd_openvino/nd_openvino",
+)
 PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes down
     "errors": 1,
     "foreign_code": 2,
