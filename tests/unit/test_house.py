@@ -23,6 +23,7 @@ EXAMPLE_PLUGINS = (
     "examples/nd_filterbank",
     "examples/nd_flax",
     "examples/nd_gratings",
+    "examples/nd_openvino/nd_openvino",
     "examples/nd_pdf/nd_pdf",
 )
 PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes down
