@@ -19,8 +19,8 @@ from nd_plugin.shell.help_pages import (
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~^$])")
 INTRODUCTION = """\
-Generated from the command line itself; `nd COMMAND --help` prints the same. What resuming, shards, messages, precision and
-exit codes mean is said in [the guide](../../command-line.md).
+Generated from the command line itself; `nd COMMAND --help` prints the same. What resuming, shards,
+messages, precision and exit codes mean is said in [the guide](../../command-line.md).
 """
 
 
