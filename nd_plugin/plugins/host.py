@@ -184,9 +184,14 @@ def load_factory(offer: Offer, name: str | None = None) -> Any:
     except BaseException as error:
         if not is_failure(error):
             raise
+        remedy = ""
+        if isinstance(error, ModuleNotFoundError):
+            remedy = (
+                f"; reinstall {offer.plugin.distribution} with what it depends on"
+            )
         raise Unavailable(
             f"{offer.spec.name!r} cannot be loaded from {offer.plugin.origin}: "
-            f"{describe_error(error)}"
+            f"{describe_error(error)}{remedy}"
         ) from error
 
 
