@@ -62,7 +62,7 @@ SMALL = Style(7, colour=GREY)
 
 
 class Paper:
-    """Document of A4 pages; lengths are in millimetres."""
+    """Document of A4 pages; lengths are in millimetres. A context, which closes the font files."""
 
     def __init__(self, title: str) -> None:
         self._pdf = FPDF(format="A4")
@@ -77,6 +77,13 @@ class Paper:
         self._pdf.set_lang("en")
         self._pdf.set_title(title)
         self._running_title = ""  # of the title page
+
+    def __enter__(self) -> Paper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for font in self._pdf.fonts.values():
+            font.close()
 
     @cached_property
     def covered(self) -> frozenset[int]:
