@@ -52,7 +52,7 @@ nd_plugin.results.unit_view.UnitView
 """.split()
 # names whose docstring would be that of their type
 CONSTANTS = {
-    "ReportContent": "What a reporter gives: a text, the bytes of a file, or files of a folder by path.",
+    "ReportContent": "What a reporter gives: a text, a file's bytes, or a folder's files by path.",
     "Layout": "Layout of a layer's units: ``MapLayout``, ``TokenLayout`` or ``FeatureLayout``.",
     "TableLine": "Line of a table: the number of its line in the file, and its cells by column.",
     "COLOR_TERMS": "The eleven basic colour terms, in the order of a colour table's columns.",
@@ -172,7 +172,7 @@ def _page(title: str, names: list[PublicName]) -> Iterator[str]:
 def _reference(public: PublicName) -> str:
     if isinstance(public.value, ModuleType):
         return f":py:mod:`{public.name} <{public.value.__name__}>`"
-    return f":py:obj:`{public.module}.{public.name}`"
+    return f":py:obj:`~{public.module}.{public.name}`"
 
 
 def _directive(public: PublicName) -> Iterator[str]:
