@@ -53,21 +53,9 @@ add_module_names = False
 default_role = "py:obj"
 toc_object_entries = False
 nitpick_ignore_regex = [
-    # texts of annotations that are imported for a type checker alone: aliases of arrays, classes of others
-    ("py:class", "Axes|Figure|Image.Image|Path|PluginManager|Tensor|npt.NDArray"),
-    ("py:class", "Booleans|Check|Floats|Integers|Pixels|Recorded|Size"),
-    ("py:class", r"nd_plugin\..*\.(Item|Result)"),  # variables of types
-    # what attributes hold for other parts of nd_plugin
-    (
-        "py:class",
-        "(nd_plugin.*)?(ChanceCounts|FoldCounts|LabelCombinations|LabelCounts|Resamples)",
-    ),
-    (
-        "py:class",
-        "nd_plugin.*(ResampledLayer|ModelInBases|ViewProbe|TopImage|ConceptMatch)",
-    ),
-    # Captum's own methods
-    ("py:obj", "Attribution"),
+    # in annotations, which mypy has checked: classes that are not public, and names that only a
+    # type checker imports; references in the text of docstrings have to resolve
+    ("py:class", r"nd_plugin\..*|[A-Z]\w*(\.[A-Z]\w*)?|npt\.NDArray"),
     # words of Captum's notation "layer (str, optional)"
     ("py:class", r"a list|callable|either|optional|tuple\[str"),
     # libraries of others: their inventories would have to be fetched

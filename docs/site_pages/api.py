@@ -26,6 +26,7 @@ FURTHER_TYPES = """\
 nd_plugin.results.activation_histograms.ActivationHistograms
 nd_plugin.receptive_fields.perturbation.AxisResponse
 nd_plugin.bases.basis.Basis
+nd_plugin.testing.conformance.BrokenCheck
 nd_plugin.captum_api.concepts.CaptumConcepts
 nd_plugin.report.foreign_tables.category_counts.CategoryCounts
 nd_plugin.report.error_bars.records.ChanceCount
@@ -50,16 +51,21 @@ nd_plugin.results.unit_view.UnitView
 """.split()
 # names whose docstring would be that of their type
 CONSTANTS = {
+    "ReportContent": "What a reporter gives: a text, the bytes of a file, or files of a folder by path.",
     "Layout": "Layout of a layer's units: ``MapLayout``, ``TokenLayout`` or ``FeatureLayout``.",
     "TableLine": "Line of a table: the number of its line in the file, and its cells by column.",
     "COLOR_TERMS": "The eleven basic colour terms, in the order of a colour table's columns.",
     "ONE_AT_A_TIME": "Note of a result whose images went through the model one at a time.",
     "hookimpl": "Marker of a plugin's hooks: pluggy's, for the project ``nd_plugin``.",
 }
+# whose members are known, or described elsewhere
+FOREIGN_BASES = (
+    "object BaseException str tuple Sequence Mapping Attribution".split()
+)
 INTRODUCTIONS = {
     FURTHER_PAGE: """\
-What public names take and give without being public themselves: for reading, not for importing, since their
-modules may move."""
+What public names take and give without being public themselves: for reading, not for importing,
+since their modules may move."""
 }
 OWN_PAGES = {
     "nd_plugin.reading": "Reading data sets",
@@ -138,9 +144,9 @@ def _index(pages: Iterable[str]) -> Iterator[str]:
     title = "API"
     yield from (title, "=" * len(title), "")
     yield from (
-        "Every public name of ``nd_plugin``, and of ``nd_plugin.reading`` and ``nd_plugin.testing``",
-        "for plugin authors. ``import nd_plugin`` loads a name when it is first used. Other modules may",
-        "change without notice.",
+        "Every public name of ``nd_plugin``, and for plugin authors of ``nd_plugin.reading`` and",
+        "``nd_plugin.testing``. ``import nd_plugin`` loads a name when it is first used. Other",
+        "modules may change without notice.",
         "",
         ".. toctree::",
         "   :maxdepth: 2",
@@ -185,7 +191,7 @@ def _directive(public: PublicName) -> Iterator[str]:
         yield f".. autoclass:: {path}"
         yield "   :members:"
         yield "   :undoc-members:"
-        yield "   :inherited-members: object, BaseException, str, tuple, Sequence, Mapping, Attribution"
+        yield f"   :inherited-members: {', '.join(FOREIGN_BASES)}"
         yield "   :special-members: __call__"
     elif inspect.isroutine(public.value):
         yield f".. autofunction:: {path}"

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from typer.main import get_command
+
 from nd_plugin.cli.app import app
 from nd_plugin.shell.default_command import DEFAULT, GroupWithDefault
 from nd_plugin.shell.help_pages import (
@@ -14,12 +16,11 @@ from nd_plugin.shell.help_pages import (
     sections_of_group,
     usage_of_command,
 )
-from typer.main import get_command
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~^$])")
 INTRODUCTION = """\
-Generated from the command line itself; `nd COMMAND --help` prints the same. What resuming, shards, messages, precision and
-exit codes mean is said in [the guide](../../command-line.md).
+Generated from the command line itself; `nd COMMAND --help` prints the same. What resuming, shards,
+messages, precision and exit codes mean is said in [the guide](../../command-line.md).
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pydoc
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from sphinx.ext.napoleon import Config, GoogleDocstring
 
 from site_pages.api import api_pages
 from site_pages.commands import command_pages
+from site_pages.comments import field_comment
 from site_pages.links import with_repository_links
 
 MODULES = ("nd_plugin", "nd_plugin.reading", "nd_plugin.testing")
@@ -67,10 +69,13 @@ def resolve_public_name(app: Any, env: Any, node: Any, content: Any) -> Any:
 def read_docstring(
     app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]
 ) -> None:
-    """Read the sections of a docstring in Google's style.
+    """Read the sections of a docstring in Google's style; fields have their comments instead.
 
     napoleon's own handler takes the words before a property's first colon for its type.
     """
+    if what == "attribute" and not any(lines):
+        owner, _, field = name.rpartition(".")
+        lines[:] = [field_comment(pydoc.locate(owner), field)]
     kind = "method" if what in ("attribute", "property") else what
     docstring = GoogleDocstring(lines, DOCSTRINGS, app, kind, name, value, options)
     lines[:] = docstring.lines()

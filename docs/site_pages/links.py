@@ -1,4 +1,4 @@
-"""Links of the documents that leave ``docs``: to the repository, where the code host has the file."""
+"""Links of the documents that leave ``docs``: to the repository, as the code host has them."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ concept_sets = typer.Typer(
 plugins = typer.Typer(
     cls=GroupWithDefault,
     name="plugins",
-    help="Plugins: list the installed ones.",
-    epilog="nd plugins\nnd plugins --json",
+    help="Plugins: list and check the installed ones, and make new ones.",
+    epilog="nd plugins\nnd plugins --check torch\nnd plugins new concept-set nd-street",
 )
 app.add_typer(concept_sets)
 app.add_typer(plugins)
@@ -170,7 +170,8 @@ _add(
 _add(
     list_plugins,
     "nd plugins",
-    "nd plugins --json",
+    "nd plugins --check",
+    "nd plugins --check torch --json",
     name="list",
     group=plugins,
 )

@@ -38,6 +38,8 @@ class Outcome(Generic[Value]):
         problem = str(self._error)
         if not isinstance(self._error, AssertionError):
             problem = f"{self._step} raised {describe_error(self._error)}"
+        if isinstance(self._error, Unchecked):
+            raise Unchecked(problem) from self._error
         if self._is_reported:
             raise Unchecked(f"not checked, as {problem}")
         self._is_reported = True

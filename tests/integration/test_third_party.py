@@ -210,8 +210,9 @@ def test_a_conflict_is_settled_by_blocking_one(site: Path, tmp_path: Path) -> No
 
 @pytest.fixture
 def examples(tmp_path: Path) -> list[Path]:
-    """The path on which both examples are installed, with metadata from their pyproject.toml."""
-    projects = [EXAMPLES / "nd_filterbank", EXAMPLES / "nd_gratings"]
+    """The path on which the examples are installed, with metadata from their pyproject.toml."""
+    names = ("nd_boxes", "nd_filterbank", "nd_gratings", "nd_pdf")
+    projects = [EXAMPLES / name for name in names]
     for project in projects:
         described = tomllib.loads(
             (project / "pyproject.toml").read_text(encoding="utf-8")
@@ -317,6 +318,8 @@ def test_listing_the_examples_imports_nothing_heavy(
     }
     assert offers["filterbank"] == ("loaded", ["backend filterbank"])
     assert offers["gratings"] == ("loaded", ["concept set gratings"])
+    assert offers["boxes"] == ("loaded", ["concept set boxes"])
+    assert offers["pdf"] == ("loaded", ["reporter pdf"])
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from nd_plugin.contracts.models import (
     Model,
     ModelOptions,
 )
+from nd_plugin.preprocess import Preprocess
 from nd_plugin.receptive_fields.geometry import Size
 from nd_plugin.testing.backend_kit.model_state import (
     ModelState,
@@ -29,7 +30,7 @@ from nd_plugin.testing.outcomes import Once
 
 # Sides that differ, so that rows cannot be taken for columns.
 PREFERRED_SIZE = (64, 96)
-MOST_LAYERS = 3
+MEMBERS = tuple(name for name in vars(Model) if not name.startswith("_"))
 IMAGES = 3
 Value = TypeVar("Value")
 
@@ -94,6 +95,8 @@ class BackendCase:
         difference = before.difference(ModelState.of(modules))
         if difference:
             self.changes_by_opening.append(difference)
+        missing = [name for name in MEMBERS if not hasattr(opened, name)]
+        require(not missing, f"the model lacks {', '.join(missing)}")
         return opened
 
     @contextmanager
@@ -108,12 +111,25 @@ class BackendCase:
         """Return the modules of PyTorch that can be seen: the caller's, else the opened model's."""
         return modules_of(self.model) or modules_of(opened)
 
+    @property
+    def preprocess(self) -> Preprocess:
+        """Preprocessing of the model. Raises AssertionError for another type."""
+        return self.once("preprocess", self._read_preprocess)
+
+    def _read_preprocess(self) -> Preprocess:
+        preprocess = self.opened.preprocess
+        require(
+            isinstance(preprocess, Preprocess),
+            f"preprocess is a Preprocess, not a {type(preprocess).__name__}",
+        )
+        return preprocess
+
     @cached_property
     def size(self) -> Size:
         """Height and width of the images: two sides that differ, where the model takes these."""
         if self._size is not None:
             return self._size
-        height, width = self.opened.preprocess.size
+        height, width = self.preprocess.size
         candidates = (PREFERRED_SIZE, (height, width + width // 2))
         for size in candidates:
             if self._takes(size):
@@ -137,13 +153,13 @@ class BackendCase:
         last = len(with_cells) - 1
         positions = sorted({0, last // 2, last}) if with_cells else []
         names = [with_cells[position].name for position in positions]
-        return names[:MOST_LAYERS]
+        return list(dict.fromkeys(names))
 
     @cached_property
     def images(self) -> Tensor:
         """Noise (image, channel, row, column), preprocessed as the model asks for."""
         generator = torch.Generator("cpu").manual_seed(1)
-        preprocess = self.opened.preprocess
+        preprocess = self.preprocess
         shape = (IMAGES, preprocess.channels, *self.size)
         pixels = torch.randint(
             0, 256, shape, generator=generator, dtype=torch.uint8

@@ -168,6 +168,8 @@ def given_maps(case: BackendCase) -> Mapping[str, Tensor]:
             raise Unchecked(
                 "not checked, as maps are not (image, unit, row, column)"
             )
+        if len(maps) != len(case.images):
+            raise Unchecked("not checked, as maps are not one for each image")
     return given
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nd_plugin.contracts.reproducibility import nearly_equal
 from nd_plugin.testing.backend_kit.case import BackendCase
-from nd_plugin.testing.backend_kit.map_form_rules import values_of
+from nd_plugin.testing.backend_kit.map_form_rules import given_maps, values_of
 from nd_plugin.testing.backend_kit.probe_record import Maps, copies_of
 from nd_plugin.testing.conformance import Rule, require
 
@@ -87,6 +87,7 @@ def own_maps(case: BackendCase) -> None:
 
 def images_unchanged(case: BackendCase) -> None:
     """Require images that are as they were before a call."""
+    given_maps(case)
     ownership = case.record.ownership.get()
     require(
         torch.equal(ownership.images, ownership.images_before),

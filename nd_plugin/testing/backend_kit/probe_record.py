@@ -108,8 +108,8 @@ def _change_everything(probe: Probe, images: Tensor) -> Ownership:
     before_change = copies_of(second)
     others.fill_(FILLING)
     after_change = copies_of(second)
-    later = probe(images.clone())
     overwritten = copies_of(first)
+    later = probe(images.clone())
     for maps in later.values():
         maps.fill_(FILLING)
     after_change_of_maps = copies_of(probe(images.clone()))

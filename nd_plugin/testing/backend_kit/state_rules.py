@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from torch import nn
 
 from nd_plugin.contracts.reproducibility import nearly_equal
 from nd_plugin.testing.backend_kit.case import BackendCase
 from nd_plugin.testing.backend_kit.map_form_rules import values_of
 from nd_plugin.testing.backend_kit.map_rules import repeats
-from nd_plugin.testing.backend_kit.model_state import ModelState, ProcessState
+from nd_plugin.testing.backend_kit.model_state import (
+    ModelState,
+    ProcessState,
+    modules_of,
+)
 from nd_plugin.testing.backend_kit.probe_record import copies_of
 from nd_plugin.testing.conformance import Rule, require
 from nd_plugin.testing.outcomes import error_of
@@ -25,17 +32,40 @@ def opening_changes_nothing(case: BackendCase) -> None:
     require(case.opened is not None, "nothing was opened")
     changes = "; ".join(case.changes_by_opening)
     require(not changes, f"opening the model has changed {changes}")
+    modules = modules_of(case.model)
+    with _in_training_mode(modules):
+        before = ModelState.of(modules)
+        case.open()
+        difference = before.difference(ModelState.of(modules))
+    require(not difference, f"opening the model has changed {difference}")
 
 
 def model_as_found(case: BackendCase) -> None:
     """Require that listing and probing leave the modules as they were."""
     modules = case.modules_of(case.opened)
-    before = ModelState.of(modules)
-    case.opened.layers(case.size)
-    with case.opened.probe(case.layers, case.size) as probe:
-        probe(case.images.clone())
-    difference = before.difference(ModelState.of(modules))
+    with _in_training_mode(modules):
+        before = ModelState.of(modules)
+        case.opened.layers(case.size)
+        with case.opened.probe(case.layers, case.size) as probe:
+            probe(case.images.clone())
+        difference = before.difference(ModelState.of(modules))
     require(not difference, f"listing layers and a probe have left {difference}")
+
+
+@contextmanager
+def _in_training_mode(modules: Mapping[str, nn.Module]) -> Iterator[None]:
+    """Put modules into training mode, as a user may have them, and back."""
+    inner: list[nn.Module] = []
+    for module in modules.values():
+        inner += module.modules()
+    modes = [module.training for module in inner]
+    for module in inner:
+        module.training = True
+    try:
+        yield
+    finally:
+        for module, mode in zip(inner, modes, strict=True):
+            module.training = mode
 
 
 def model_as_found_after_errors(case: BackendCase) -> None:
@@ -71,7 +101,7 @@ def usable_after_errors(case: BackendCase) -> None:
 
 def process_as_found(case: BackendCase) -> None:
     """Require that opening and probing leave the settings of the process."""
-    case.record.maps.get()
+    require(case.record is not None, "nothing was probed")
     require(not case.changes_of_process, "; ".join(case.changes_of_process))
 
 

@@ -129,6 +129,12 @@ def annotation_repeats(case: ConceptSetCase) -> None:
 def own_planes(case: ConceptSetCase) -> None:
     """Require that changed planes do not change what the next call gives."""
     annotation_repeats(case)
+    for index, first in enumerate(case.annotations):
+        require(
+            first.equals(first.given),
+            f"later calls have changed the planes that annotation({index}) gave: copy them out of "
+            "the buffer that is used again",
+        )
     for index, first in list(enumerate(case.annotations))[:MOST_CHANGED]:
         annotation = case.opened.annotation(index)
         for plane in annotation.planes:

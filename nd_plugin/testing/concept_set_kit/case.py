@@ -19,6 +19,11 @@ from nd_plugin.testing.conformance import require
 from nd_plugin.testing.outcomes import Once
 
 LABELLED_IMAGES = 50  # of which at least one has to have a label
+MEMBERS = tuple(
+    name
+    for name in vars(ConceptSet)
+    if not name.startswith("_") or name == "__len__"
+)
 Value = TypeVar("Value")
 Factory = Callable[..., ConceptSet]
 
@@ -107,7 +112,11 @@ class ConceptSetCase:
 
     def _open_first(self) -> ConceptSet:
         with self._watched("opening"):
-            return self.open()
+            opened = self.open()
+        missing = [name for name in MEMBERS if not hasattr(opened, name)]
+        require(not missing, f"the concept set lacks {', '.join(missing)}")
+        require(len(opened) > 0, "the concept set has no images")
+        return opened
 
     @contextmanager
     def _watched(self, place: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Rules of copies: a set that is opened again, or pickled for another process, is the same set."""
+"""Rules of copies, opened again or pickled, and of what reading leaves: memory, files, settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from nd_plugin.testing.concept_set_kit.image_rules import (
     same_image,
 )
 from nd_plugin.testing.concept_set_kit.reading_state import (
+    open_file_count,
     recording_open_files,
+    recording_unclosed_files,
 )
 from nd_plugin.testing.conformance import Rule, require
 
@@ -34,7 +36,7 @@ def pickles(case: ConceptSetCase) -> None:
 
 def does_not_grow(case: ConceptSetCase) -> None:
     """Require that images that were read are not kept in the set, which goes to each process."""
-    if len(case.images) < 2:
+    if case.copy is None or len(case.images) < 2:
         return
     concepts = case.open()
     _read(concepts, 0)
@@ -47,6 +49,22 @@ def does_not_grow(case: ConceptSetCase) -> None:
         growth < pixels,
         f"pickled, the set is {growth} bytes larger after images of {pixels} pixels were read: "
         "leave what was decoded out of the set",
+    )
+
+
+def files_closed(case: ConceptSetCase) -> None:
+    """Require that reading leaves no file open."""
+    require(case.images and case.annotations, "nothing was read")
+    with recording_unclosed_files() as unclosed:
+        before = open_file_count()
+        for index in case.indices:
+            case.opened.image(index).load()
+            case.opened.annotation(index)
+        after = open_file_count()
+    require(not unclosed, f"a file was opened and not closed: {unclosed[:1]}")
+    require(
+        after <= before,
+        f"{after - before} more files are open after {len(case.indices)} images were read again",
     )
 
 
@@ -147,6 +165,11 @@ RULES: tuple[Rule[ConceptSetCase], ...] = (
         "does-not-grow",
         "images that were read are not kept in the set, which is pickled for each process",
         does_not_grow,
+    ),
+    Rule(
+        "files-closed",
+        "image() and annotation() close the files they open",
+        files_closed,
     ),
     Rule(
         "files",

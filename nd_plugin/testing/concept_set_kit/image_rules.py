@@ -7,10 +7,6 @@ from PIL import Image
 
 from nd_plugin.pictures.conversion import convert_picture
 from nd_plugin.testing.concept_set_kit.case import ConceptSetCase
-from nd_plugin.testing.concept_set_kit.reading_state import (
-    open_file_count,
-    recording_unclosed_files,
-)
 from nd_plugin.testing.conformance import Rule, require
 
 MOST_CHANGED = (
@@ -58,22 +54,6 @@ def own_images(case: ConceptSetCase) -> None:
         )
 
 
-def files_closed(case: ConceptSetCase) -> None:
-    """Require that reading leaves no file open."""
-    require(case.images and case.annotations, "nothing was read")
-    with recording_unclosed_files() as unclosed:
-        before = open_file_count()
-        for index in case.indices:
-            case.opened.image(index).load()
-            case.opened.annotation(index)
-        after = open_file_count()
-    require(not unclosed, f"a file was opened and not closed: {unclosed[:1]}")
-    require(
-        after <= before,
-        f"{after - before} more files are open after {len(case.indices)} images were read again",
-    )
-
-
 def same_image(image: Image.Image, expected: Image.Image) -> bool:
     """Return whether two images have the same mode, size and pixels."""
     if (image.mode, image.size) != (expected.mode, expected.size):
@@ -92,10 +72,5 @@ RULES: tuple[Rule[ConceptSetCase], ...] = (
         "own-images",
         "an image belongs to the caller: changes of it are not in what image() gives next",
         own_images,
-    ),
-    Rule(
-        "files-closed",
-        "image() and annotation() close the files they open",
-        files_closed,
     ),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import gc
 import io
 import os
 import random
@@ -78,7 +77,6 @@ def recording_unclosed_files() -> Iterator[list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
         yield messages
-        gc.collect()
     for warning in caught:
         if issubclass(warning.category, ResourceWarning):
             messages.append(str(warning.message))
