@@ -24,7 +24,8 @@ from nd_plugin.cli.experiments.compare_command import compare
 from nd_plugin.cli.experiments.evolve_command import evolve
 from nd_plugin.cli.experiments.probe_command import probe
 from nd_plugin.cli.experiments.rotate_command import rotate
-from nd_plugin.cli.listings import doctor, layers, plugins
+from nd_plugin.cli.listings import doctor, layers
+from nd_plugin.cli.plugin_commands.listing import list_plugins
 from nd_plugin.cli.run_commands import demo, dissect, merge
 from nd_plugin.cli.views.rate import rate
 from nd_plugin.cli.views.unit import unit
@@ -55,7 +56,14 @@ concept_sets: typer.Typer = typer.Typer(
     no_args_is_help=True,
     epilog="nd concepts shapes\nnd concepts masks:street --json",
 )
+plugins = typer.Typer(
+    cls=GroupWithDefault,
+    name="plugins",
+    help="Plugins: list the installed ones.",
+    epilog="nd plugins\nnd plugins --json",
+)
 app.add_typer(concept_sets)
+app.add_typer(plugins)
 
 
 def main() -> None:
@@ -158,7 +166,13 @@ _add(
     "nd concepts check --tables broden1_224",
     group=concept_sets,
 )
-_add(plugins, "nd plugins")
+_add(
+    list_plugins,
+    "nd plugins",
+    "nd plugins --json",
+    name="list",
+    group=plugins,
+)
 _add(
     report,
     "nd report runs/resnet18",

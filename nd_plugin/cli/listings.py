@@ -1,4 +1,4 @@
-"""Commands that list: ``nd layers``, ``nd plugins``, ``nd doctor``."""
+"""Commands that list: ``nd layers``, ``nd doctor``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from nd_plugin.contracts.plugin_specs import BackendSpec, Finding
 from nd_plugin.errors import BadInput, NDError
 from nd_plugin.plugins.guard import Owner
 from nd_plugin.plugins.guarded_members import FINDINGS
-from nd_plugin.plugins.host import Host, host, load_factory
+from nd_plugin.plugins.host import host, load_factory
 from nd_plugin.plugins.layer_patterns import enumerated, has_units
 from nd_plugin.receptive_fields.geometry import Geometry
 from nd_plugin.shell import layer_cache
@@ -38,12 +38,6 @@ if TYPE_CHECKING:
     from nd_plugin.testing.places import VerifiedPlace
 
 NO_REASON = "the output is no tensor with units"  # of backends that give none
-STATE_COLOURS = {
-    "loaded": "green",
-    "broken": "red",
-    "blocked": "yellow",
-    "conflict": "red",
-}
 
 
 def layers(
@@ -180,32 +174,6 @@ def _receptive_field_cells(geometry: Geometry | None) -> tuple[str, str]:
     rows = geometry.rows
     columns = geometry.columns
     return f"{rows.stride:g}", f"{rows.size:g}x{columns.size:g}"
-
-
-def plugins(json: Json = False) -> None:
-    """List the installed plugins, including broken and blocked ones."""
-    with console.results_only():
-        loaded_host = host()
-    print_plugins(loaded_host, as_json=json)
-
-
-def print_plugins(host: Host, *, as_json: bool) -> None:
-    """Print name, origin, state and offers of every plugin, then problems."""
-    if as_json:
-        print_json({"plugins": [asdict(plugin) for plugin in host.plugins]})
-        return
-    table = new_table("plugin", "distribution", "state", "offers")
-    for plugin in host.plugins:
-        distribution = f"{plugin.distribution} {plugin.version}"
-        state = Text(plugin.state, style=STATE_COLOURS[plugin.state])
-        table.add_row(plugin.name, distribution, state, ", ".join(plugin.offers))
-    console.show(table)
-    for plugin in host.plugins:
-        if plugin.problem:
-            problem = f"! {plugin.origin}: {plugin.problem}"
-            console.show(
-                Text(problem, style=STATE_COLOURS[plugin.state]), wrap_words=False
-            )
 
 
 def doctor(json: Json = False) -> None:

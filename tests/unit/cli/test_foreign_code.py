@@ -88,7 +88,7 @@ def test_a_warning_as_an_error_is_a_line(
     def warn(*_: object, **__: object) -> None:
         raise UserWarning("deprecated")
 
-    monkeypatch.setattr("nd_plugin.cli.listings.print_plugins", warn)
+    monkeypatch.setattr("nd_plugin.cli.plugin_commands.listing.print_plugins", warn)
     returncode, _, stderr = nd("plugins")
     assert returncode == 1 and "UserWarning: deprecated" in stderr
     assert "Traceback" not in stderr

@@ -66,6 +66,12 @@ def test_concept_sets(complete: Complete) -> None:
     assert complete("concepts", "masks", ":") == ["strange/", "street/"]
 
 
+def test_a_group_with_a_default(complete: Complete) -> None:
+    """Its commands, and the options of the one that runs without being named."""
+    assert "list" in complete("plugins", "")
+    assert "--json" in complete("plugins", "--j")
+
+
 def test_sets_of_a_combination(complete: Complete, tmp_path: Path) -> None:
     answers = complete("concepts", "shapes+")
     assert {"shapes+broden:", "shapes+masks:", "shapes+shapes"} <= set(answers)
