@@ -39,7 +39,8 @@ nitpicky = True
 
 # Markdown, as the code host shows it
 myst_heading_anchors = 4
-myst_links_external_new_tab = False
+myst_enable_extensions = ["deflist"]
+smartquotes = False  # options begin with two hyphens
 highlight_language = "none"
 
 # API
@@ -58,6 +59,7 @@ nitpick_ignore_regex = [
     ("py:class", r"nd_plugin\..*|[A-Z]\w*(\.[A-Z]\w*)?|npt\.NDArray"),
     # words of Captum's notation "layer (str, optional)"
     ("py:class", r"a list|callable|either|optional|tuple\[str"),
+    ("py:obj", "Attribution"),  # of Captum, in a docstring of Captum's
     # libraries of others: their inventories would have to be fetched
     ("py:.*", r"(collections|contextlib|pathlib|os|types)\..*"),
     ("py:.*", r"(captum|jinja2|matplotlib|np|numpy|pandas|PIL|pluggy|torch)\..*"),
@@ -70,10 +72,9 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
-    "source_repository": PROJECT["urls"]["Repository"],
-    "source_branch": "main",
-    "source_directory": "docs/",
-}
+    "top_of_page_buttons": []
+}  # generated pages have no source to show
+html_context = {"repository": PROJECT["urls"]["Repository"]}
 copybutton_exclude = ".linenos, .gp, .go"
 
 

@@ -46,12 +46,13 @@ nd_plugin.contracts.provenance.ModelTraits
 nd_plugin.comparison.label_names.NameOverlap
 nd_plugin.report.layer_report.NearestMiss
 nd_plugin.receptive_fields.layout.TokenLayout
+nd_plugin.report.mask_overlays.TopImage
 nd_plugin.results.top_maps.TopMaps
 nd_plugin.results.unit_view.UnitView
 """.split()
 # names whose docstring would be that of their type
 CONSTANTS = {
-    "ReportContent": "What a reporter gives: a text, the bytes of a file, or files of a folder by path.",
+    "ReportContent": "What a reporter gives: a text, a file's bytes, or a folder's files by path.",
     "Layout": "Layout of a layer's units: ``MapLayout``, ``TokenLayout`` or ``FeatureLayout``.",
     "TableLine": "Line of a table: the number of its line in the file, and its cells by column.",
     "COLOR_TERMS": "The eleven basic colour terms, in the order of a colour table's columns.",
@@ -171,7 +172,7 @@ def _page(title: str, names: list[PublicName]) -> Iterator[str]:
 def _reference(public: PublicName) -> str:
     if isinstance(public.value, ModuleType):
         return f":py:mod:`{public.name} <{public.value.__name__}>`"
-    return f":py:obj:`{public.module}.{public.name}`"
+    return f":py:obj:`~{public.module}.{public.name}`"
 
 
 def _directive(public: PublicName) -> Iterator[str]:

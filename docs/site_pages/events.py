@@ -45,7 +45,7 @@ def generate_pages(app: Any) -> None:
 def link_repository(app: Any, name: str, source: list[str]) -> None:
     """Send links that leave ``docs`` to the repository."""
     page = Path(app.env.doc2path(name))
-    address = app.config.html_theme_options["source_repository"]
+    address = app.config.html_context["repository"]
     root = Path(app.srcdir).parent
     source[0] = with_repository_links(source[0], page, root, address)
 

@@ -110,4 +110,4 @@ def test_fields_are_described_by_their_comments() -> None:
     annotation = nd_plugin.Annotation
     assert field_comment(annotation, "labels") == "concepts that cover every pixel"
     assert field_comment(annotation, "size").startswith("the annotation's own")
-    assert field_comment(annotation, "planes") == ""
+    assert field_comment(annotation, "planes") == "(row, column) each"
