@@ -104,6 +104,11 @@ def _needs_dissection(reports: Reports) -> str:
     return f"{markdown(reports)}\n{models}"
 
 
+def _low_of_intervals(reports: Reports) -> str:
+    lows = [r.intervals.low for r in reports if r.intervals is not None]  # type: ignore[attr-defined]
+    return f"{markdown(reports)}\n{lows}"
+
+
 def _pillow(reports: Reports) -> object:
     return [image.original for r in reports for image in r.top_images(0)]
 
@@ -246,6 +251,7 @@ class WrongReporter:
 
 WITHOUT_DISSECTION = ("units-from-0", "without-dissection")
 WITHOUT_PICTURES = (
+    "error-bars",
     "hostile-names",
     "one-unit",
     "several-layers",
@@ -275,6 +281,7 @@ WRONG = (
         "without-dissection",
         WITHOUT_DISSECTION,
     ),
+    WrongReporter("mistakes the intervals", _low_of_intervals, "error-bars"),
     WrongReporter("reports the first layer", _one_layer, "layers-named"),
     WrongReporter("writes the date", _dated, "deterministic"),
     WrongReporter("writes the time", _timed, "deterministic"),

@@ -46,6 +46,7 @@ nd_plugin.contracts.provenance.ModelTraits
 nd_plugin.comparison.label_names.NameOverlap
 nd_plugin.report.layer_report.NearestMiss
 nd_plugin.receptive_fields.layout.TokenLayout
+nd_plugin.report.mask_overlays.TopImage
 nd_plugin.results.top_maps.TopMaps
 nd_plugin.results.unit_view.UnitView
 """.split()

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from nd_onnxruntime.backend import OnnxBackend
-from nd_plugin import open_concepts
+from nd_plugin import BackendSpec, ConceptSetSpec, Unavailable, open_concepts
+from nd_plugin.plugins.host import host, load_factory
 from nd_plugin.testing import check_backend, check_concept_set
 from nd_torch.backend import TorchBackend
 
@@ -86,6 +87,22 @@ def test_sources_in_their_true_layout(tmp_path: Path, writer: str) -> None:
     check_concept_set(open_concepts, text)
 
 
+SETS = (
+    "ade20k",
+    "broden",
+    "cityscapes",
+    "coco",
+    "dataset",
+    "dtd",
+    "folders",
+    "huggingface",
+    "masks",
+    "opensurfaces",
+    "pascal_context",
+    "pascal_part",
+    "shapes",
+    "voc",
+)
 Size = tuple[int, int]
 TORCH: dict[str, tuple[Callable[[], nn.Module], list[str], Size]] = {
     "resnet": (
@@ -142,3 +159,29 @@ def test_onnx(case: str, tmp_path: Path) -> None:
     make, layers = ONNX[case]
     text = str(make(tmp_path))
     check_backend(OnnxBackend, text, layers=layers, size=(32, 32))
+
+
+BACKENDS = {"torch": TorchBackend, "onnxruntime": OnnxBackend}
+WITHOUT_EXAMPLE = ["pascal_part"]
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_examples_of_backends(name: str, tmp_path: Path) -> None:
+    offer = host().named(BackendSpec, name)
+    assert offer is not None
+    model = load_factory(offer, offer.spec.example)(tmp_path)
+    check_backend(BACKENDS[name], model)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_examples_of_concept_sets(name: str, tmp_path: Path) -> None:
+    offer = host().named(ConceptSetSpec, name)
+    assert offer is not None
+    if name in WITHOUT_EXAMPLE:
+        assert not offer.spec.example
+        return
+    try:
+        text = load_factory(offer, offer.spec.example)(tmp_path)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    check_concept_set(open_concepts, text)

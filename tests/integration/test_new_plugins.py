@@ -84,11 +84,11 @@ EDITS = [
     ),
     Edit(
         "concept-set",
-        "wider-boxes",
+        "forgotten-option",
         "reader.py",
-        "box.left : box.right]",
-        "box.left : box.right + 1]",
-        "test_labels_cover_the_pixels_of_their_colour",
+        "content = [VERSION, smallest, ",
+        "content = [VERSION, ",
+        "test_sets_of_other_boxes_have_other_fingerprints",
     ),
     Edit(
         "reporter",

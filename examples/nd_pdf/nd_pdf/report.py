@@ -55,21 +55,30 @@ def to_pdf(reports: Sequence[LayerReport]) -> bytes:
 
     The same reports give the same bytes.
     """
-    paper = Paper(NAME)
+    with Paper(NAME) as paper:
+        write_reports(paper, reports)
+        return paper.content()
+
+
+def write_reports(paper: Paper, reports: Sequence[LayerReport]) -> None:
+    """Write the title page, then each layer; its page into the table of the title page."""
     rows = write_title_page(paper, reports)
     shared_facts = shared_items([report.facts for report in reports])
     shared = set(shared_notes(reports))
     for report, (page, top) in zip(reports, rows, strict=True):
         paper.begin_chapter(report.title)
         first_page = paper.number
-        own_facts = dict(report.facts.items() - shared_facts.items())
+        own_facts = {
+            subject: fact
+            for subject, fact in report.facts.items()
+            if subject not in shared_facts
+        }
         own_notes = [note for note in report.notes if note not in shared]
         write_layer(paper, report, own_facts, own_notes)
         last_page = paper.number
         paper.turn_to(page)
         write_page_number(paper, top, first_page)
         paper.turn_to(last_page)
-    return paper.content()
 
 
 def write_title_page(

@@ -26,6 +26,7 @@ from nd_plugin import (
     LayerReport,
     Preprocess,
 )
+from nd_plugin.testing import check_reporter
 
 HOSTILE = (
     "<b>bold</b>",
@@ -75,6 +76,10 @@ def without_dissection(report: LayerReport) -> LayerReport:
     return replace(
         report, dissection=None, scores=scores, facts={}, first_unit_in_source=1
     )
+
+
+def test_the_reporter_keeps_the_contract() -> None:
+    check_reporter(to_pdf)
 
 
 def test_every_best_detector_has_its_unit_and_iou(dissection: Dissection) -> None:
@@ -159,22 +164,24 @@ def test_foreign_names_are_only_texts(dissection: Dissection) -> None:
 
 
 def test_scripts_that_run_to_the_left_are_shaped() -> None:
-    paper = Paper("title")
-    paper.begin_page()
-    paper.write("חתול شجرة дерево", indent=5)
-    (page,) = PdfReader(BytesIO(paper.content())).pages
+    with Paper("title") as paper:
+        paper.begin_page()
+        paper.write("חתול شجرة дерево", indent=5)
+        content = paper.content()
+    (page,) = PdfReader(BytesIO(content)).pages
     text = page.extract_text()
     for word in ("חתול", "شجرة", "дерево"):
         assert word in text
 
 
 def test_texts_of_any_length_go_on_over_pages() -> None:
-    paper = Paper("title")
-    paper.begin_page()
     words = [f"word{number}" for number in range(2500)]
-    paper.write(" ".join(words))
-    paper.write("x" * 5000)
-    reader = PdfReader(BytesIO(paper.content()))
+    with Paper("title") as paper:
+        paper.begin_page()
+        paper.write(" ".join(words))
+        paper.write("x" * 5000)
+        content = paper.content()
+    reader = PdfReader(BytesIO(content))
     assert len(reader.pages) > 2
     text = text_of(reader)
     assert all(word in text for word in words[::100])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
+from nd_plugin.cli import console
 from nd_plugin.contracts.plugin_specs import ReportContent, ReporterSpec
 from nd_plugin.errors import BadInput, PluginFailed
 from nd_plugin.plugins.guard import Owner
@@ -91,9 +92,10 @@ def guarded_reporter(offer: Offer) -> Reporter:
         return cast("ReportContent", plain_content(reporter(reports)))
 
     def format_reports(reports: Sequence[LayerReport]) -> ReportContent:
-        content: ReportContent = owner.call(
-            name, REPORT_CONTENT, content_of, reports
-        )
+        with console.results_only():
+            content: ReportContent = owner.call(
+                name, REPORT_CONTENT, content_of, reports
+            )
         fault = find_fault(content)
         if fault:
             raise PluginFailed(

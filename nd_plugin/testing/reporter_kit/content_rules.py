@@ -17,6 +17,7 @@ REFUSABLE = {
     "without-detectors": "a layer without detectors is reported",
     "one-unit": "a layer of one unit is reported",
     "several-layers": "layers of several runs are reported together, or refused",
+    "error-bars": "a layer with intervals and a level of chance is reported",
     "hostile-names": "names with markup, control characters, formulas and of great length are "
     "reported",
     "no-layers": "an empty sequence gives content, or an error of nd_plugin",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from nd_plugin.contracts.concept_sets import Annotation, Concept
@@ -17,6 +18,8 @@ from nd_plugin.report.layer_report import LayerReport, UnitScore
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.top_maps import TopMaps
 from nd_plugin.results.top_pictures import TopPictures
+from nd_plugin.significance.chance_counts import ChanceCounts
+from nd_plugin.significance.fold_counts import FoldCounts
 
 Reports = Sequence[LayerReport]
 
@@ -39,6 +42,8 @@ MASK_SIZE = (16, 24)
 CELLS = (4, 6)
 GEOMETRY = Geometry(Axis(16.0, 8.0, 3.5), Axis(16.0, 8.0, 3.5))
 INPUT_SIZE = (32, 48)
+FOLDS = 4
+PERMUTATIONS = 9
 CONCEPTS = (
     Concept("cat", "object"),
     Concept("dog", "object"),
@@ -104,6 +109,26 @@ def layers_of_two_runs() -> Reports:
     )
 
 
+def layer_with_error_bars() -> Reports:
+    """Return a layer with intervals and a level of chance: of a run with folds and permutations."""
+    dissection = _dissection(LAYER)
+    intersection = _split(dissection.intersection)
+    pairs = np.flatnonzero(intersection)
+    folds = FoldCounts(
+        pairs,
+        intersection.ravel()[pairs],
+        _split(dissection.unit_area),
+        _split(dissection.concept_area),
+        _split(dissection.category_images),
+    )
+    shape = (PERMUTATIONS, dissection.units)
+    best_iou = np.linspace(0, 0.05, PERMUTATIONS * dissection.units).reshape(shape)
+    chance = ChanceCounts(best_iou, np.zeros(shape, np.int64), fixed_images=0)
+    settings = replace(dissection.settings, folds=FOLDS, permutations=PERMUTATIONS)
+    with_bars = replace(dissection, folds=folds, chance=chance, settings=settings)
+    return (with_bars.report(),)
+
+
 def layer_of_a_large_number() -> Reports:
     """Return a layer whose only unit in a CSV file is number `LARGE_UNIT`, counted from 0."""
     (report,) = layer_of_one_unit()
@@ -162,10 +187,18 @@ SAMPLES: dict[str, Callable[[], Reports]] = {
     "without-detectors": layer_without_detectors,
     "one-unit": layer_of_one_unit,
     "several-layers": layers_of_two_runs,
+    "error-bars": layer_with_error_bars,
     "units-from-0": layer_of_a_large_number,
     "hostile-names": layers_with_hostile_names,
     "no-layers": no_layers,
 }
+
+
+def _split(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return counts by fold, which add up to all: (fold, …)."""
+    parts = np.stack([counts // FOLDS] * FOLDS)
+    parts[0] += counts % FOLDS
+    return parts
 
 
 def _nameless() -> Dissection:

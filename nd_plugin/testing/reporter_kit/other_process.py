@@ -82,7 +82,12 @@ def digest_of(content: ReportContent | None) -> str:
     digest = sha256()
     for path, part in files.items():
         is_text = isinstance(part, str)
-        encoded = part.encode(errors="surrogatepass") if is_text else part
+        encoded = _encoded(part)
         digest.update(f"{path!r} {is_text} {len(encoded)}\n".encode())
         digest.update(encoded)
     return digest.hexdigest()
+
+
+def _encoded(part: str | bytes) -> bytes:
+    # half characters of names are no reason to fail
+    return part.encode(errors="surrogatepass") if isinstance(part, str) else part

@@ -274,3 +274,41 @@ def test_a_reporter_of_a_run_has_its_pictures(
         assert image.mask.shape == image.original.size[::-1]
     assert images[0].mask.any() and not images[0].mask.all()
     assert images[2].original is images[2].mask is images[2].picture is None
+
+
+def test_what_a_reporter_prints_is_no_part_of_the_report(
+    bound: Any, saved: Path, nd: Any
+) -> None:
+    def give(reports: Any) -> str:
+        print("counting")  # noqa: T201
+        return "the report"
+
+    bound.give = give
+    done = nd("report", saved, "--format", "given")
+    assert done.stdout == "the report\n" and "counting" in done.stderr
+
+
+def test_what_a_layer_lacks(
+    bound: Any, dissection: Dissection, tmp_path: Path, nd: Any
+) -> None:
+    """Without pictures top images have their names; a CSV file has none."""
+    given = []
+
+    def remember(reports: Any) -> str:
+        given.extend(reports)
+        return "done"
+
+    bound.give = remember
+    run = save_run(tmp_path / "run", [dissection])
+    table = tmp_path / "conv5.csv"
+    head = "unit,category,label,score,object-label,object-iou"
+    table.write_text(f"{head}\n1,object,dog,0.2,dog,0.2\n")
+    done = nd("report", run, table, "--format", "given")
+    assert done.returncode == 0, done.stderr
+    of_run, of_table = given
+    (image,) = of_run.top_images(2, most=1)
+    assert image.name == "b.jpg" and image.original is image.mask is None
+    assert of_run.dissection.pictures is None
+    assert of_table.dissection is None and of_table.top_images(0) == []
+    with pytest.raises(BadInput, match="no unit 9"):
+        of_run.top_images(9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from nd_plugin import LayerReport, ReportContent
 from nd_plugin.testing import ConformanceError, check_reporter, reporter_checks
 from nd_plugin.testing.reporter_kit import content_rules
 from nd_plugin.testing.reporter_kit.other_process import is_importable
+from nd_plugin.testing.reporters import REPORTER_RULES
+
+PAGE = Path(__file__).parents[3] / "docs" / "plugins.md"
 
 
 def broken_by(reporter: Any) -> list[str]:
@@ -65,3 +69,29 @@ def test_the_checks_of_a_function_of_a_module_are_two_more() -> None:
     here = [str(check) for check in reporter_checks(in_this_process(RIGHT[0]))]
     assert set(names) - set(here) == {"other-process", "needs-no-torch"}
     assert len(set(names)) == len(names)
+
+
+def rows_of(heading: str) -> list[list[str]]:
+    """Return the cells of a table on the page for plugin authors, by its first line."""
+    text = PAGE.read_text(encoding="utf-8")
+    table = text.partition(f"{heading}\n")[2].partition("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    return rows[1:]  # without the rule below the heading
+
+
+def test_the_page_lists_the_checks() -> None:
+    expected = [[f"`{rule.name}`", rule.statement] for rule in REPORTER_RULES]
+    assert rows_of("of reporters | what holds |") == expected
+
+
+def test_the_page_lists_the_wrong_reporters() -> None:
+    expected = [[wrong.fault, f"`{wrong.check}`"] for wrong in WRONG]
+    assert rows_of("mistake of a reporter | check |") == expected
+
+
+def test_the_example_of_the_page_is_right() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    source = text.partition("## Reporters\n")[2].partition("```python\n")[2]
+    names: dict[str, Any] = {}
+    exec(source.partition("```")[0], names)
+    assert broken_by(names["to_sheet"]) == []
