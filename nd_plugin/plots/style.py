@@ -101,6 +101,16 @@ def printable_texts() -> Iterator[None]:
 
 
 @contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in our style; the user's rcParams are the same afterwards."""
+    # The first figure chooses the backend, and a notebook's becomes interactive then. Chosen within
+    # the context, it would not be so afterwards, and no later figure would be shown.
+    plt.get_backend()
+    with plt.rc_context(STYLE), printable_texts():
+        yield
+
+
+@contextmanager
 def styled_axes(
     ax: Axes | None, height: float, width: float = COLUMN_WIDTH
 ) -> Iterator[Axes]:
@@ -114,7 +124,7 @@ def styled_axes(
         with printable_texts():
             yield ax
         return
-    with plt.rc_context(STYLE), printable_texts():
+    with house_style():
         _, axes = plt.subplots(
             figsize=(width, height),
             layout="constrained",
@@ -128,7 +138,7 @@ def styled_panels(
     count: int, height: float
 ) -> Iterator[tuple[Figure, Sequence[Axes]]]:
     """Yield a new pyplot figure in our style, and axes below each other, of ``height`` inches."""
-    with plt.rc_context(STYLE), printable_texts():
+    with house_style():
         figure, grid = plt.subplots(
             count,
             figsize=(COLUMN_WIDTH, count * height),
