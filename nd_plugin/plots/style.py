@@ -17,6 +17,7 @@ from collections.abc import (
 from contextlib import contextmanager
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -102,12 +103,20 @@ def printable_texts() -> Iterator[None]:
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw in our style; the user's rcParams are the same afterwards."""
-    # The first figure chooses the backend, and a notebook's becomes interactive then. Chosen within
-    # the context, it would not be so afterwards, and no later figure would be shown.
-    plt.get_backend()
-    with plt.rc_context(STYLE), printable_texts():
-        yield
+    """Draw in our style; the user's rcParams are the same afterwards.
+
+    Only "interactive" stays as it is at the end: a notebook's backend sets it when it draws its
+    first figure, and shows no later one without it.
+    """
+    is_interactive = plt.isinteractive()
+    try:
+        with plt.rc_context(STYLE), printable_texts():
+            try:
+                yield
+            finally:
+                is_interactive = plt.isinteractive()
+    finally:
+        matplotlib.interactive(is_interactive)
 
 
 @contextmanager
