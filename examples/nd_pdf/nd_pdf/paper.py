@@ -13,6 +13,7 @@ from pathlib import Path
 
 import matplotlib
 from fpdf import FPDF
+from fpdf.fonts import TTFFont
 
 from nd_pdf.characters import name_of, one_line
 
@@ -82,13 +83,17 @@ class Paper:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for font in self._pdf.fonts.values():
+        for font in self._embedded_fonts():
             font.close()
+
+    def _embedded_fonts(self) -> list[TTFFont]:
+        fonts = self._pdf.fonts.values()
+        return [font for font in fonts if isinstance(font, TTFFont)]
 
     @cached_property
     def covered(self) -> frozenset[int]:
         """Characters that both weights of the font have."""
-        maps = [set(font.cmap) for font in self._pdf.fonts.values()]
+        maps = [set(font.cmap) for font in self._embedded_fonts()]
         return frozenset(set.intersection(*maps))
 
     @property
