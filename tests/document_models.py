@@ -6,19 +6,24 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 from networks import ResNet18
 from torch import nn
+
+from nd_torch import zoo
 
 SIDE = 64  # pixels of an input
 VGG16 = (1, 1, "M", 2, 2, "M", 4, 4, 4, "M", 8, 8, 8, "M", 8, 8, 8, "M")
 ALEXNET_KERNELS = ((11, 4, 2), (5, 1, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1))
 POOLED = (0, 1, 4)  # AlexNet's convolutions that a pooling follows
 CLASSES = 12
+UNITS = 256  # of the last layer of ResNet-18
 
 
 class Weights(Enum):
@@ -78,7 +83,7 @@ def alexnet() -> nn.Module:
 
 def resnet18() -> nn.Module:
     """Return ResNet-18 with a few channels."""
-    return ResNet18(width=8, classes=CLASSES)
+    return ResNet18(width=UNITS // 8, classes=CLASSES)
 
 
 MODELS = {"alexnet": alexnet, "resnet18": resnet18, "vgg16": vgg16}
@@ -101,8 +106,24 @@ def torchvision_stand_in() -> ModuleType:
         get_model_weights=lambda name: Weights,
         **{name: (lambda weights=None, name=name: build(name)) for name in MODELS},
     )
+    for module in (library, models):
+        module.__spec__ = ModuleSpec(module.__name__, loader=None)
     library.__dict__.update(models=models, __version__="0.29")
     return library
+
+
+@contextmanager
+def small_networks() -> Iterator[None]:
+    """Give ``torchvision`` small models, and our own small images, inside of the block."""
+    build_zoo = zoo._efficientnet_lite
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            zoo,
+            "_efficientnet_lite",
+            lambda number, size, extra: build_zoo(number, SIDE, extra),
+        )
+        with small_torchvision():
+            yield
 
 
 @contextmanager

@@ -6,24 +6,35 @@ What stands for what is in `MODELS` of ``document_models`` (networks), `write_se
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import made_sources_a
 import made_sources_b
 import numpy as np
+import onnx
+import pytest
 import torch
 from command_here import run_nd
-from document_models import SIDE, build, write_package
+from document_models import SIDE, UNITS, build, write_package
 from labelled_pictures import save_pictures
+from matplotlib import pyplot
+from onnx import helper
 from PIL import Image
 from published_files import LITE, write_summary
+from safetensors.torch import save_file
+from small_models import model_of, random_weights
 
-from nd_plugin import export_concepts, open_concepts
+from nd_plugin import Dissection, export_concepts, open_concepts
+from nd_plugin.rating.vote_import import FORMAT
+from nd_plugin.rating.votes import VoteFile
 
 # words of pages that stand for what a reader has
 PLACEHOLDERS = {
@@ -31,32 +42,66 @@ PLACEHOLDERS = {
     "CONCEPTS": "shapes",
     "LAYER": "layer4",
     "FOLDER": "broden1_224",
+    "nd demo": "nd demo --images 8",
     "dissect …": "dissect package.module:factory -l layer4 -c shapes",
-    " …": " -c shapes",
+    "…": "-c shapes",
 }
-# finished runs in ``runs/``: model, layers and further options
-RESNET = ("torchvision:resnet18", "-l", "layer3,layer4")
+# what is finished in ``runs/``, and the command that makes it
+RESNET = "dissect torchvision:resnet18 -l layer3,layer4 -c shapes"
+ALEXNET = "dissect torchvision:alexnet -l features.10 -c shapes"
 RUN_COMMANDS = {
     "resnet18": RESNET,
     "base": RESNET,
     "new": RESNET,
-    "a": RESNET,
-    "b": ("torchvision:alexnet", "-l", "features.10"),
-    "alexnet": ("torchvision:alexnet", "-l", "features.10"),
-    "vgg16": ("torchvision:vgg16", "-l", "features.21,features.28"),
-    "quantiles": (*RESNET, "--quantile", "0.005,0.01"),
     "r": RESNET,
+    "a": RESNET,
+    "alexnet": ALEXNET,
+    "b": ALEXNET,
+    "vgg16": "dissect torchvision:vgg16 -l features.21,features.28 -c shapes",
+    "quantiles": f"{RESNET} --quantile 0.005,0.01",
+    "training": "evolve package.module:factory weights -l layer4 -c shapes",
+    "seed0": "evolve package.module:factory weights -l layer4 -c shapes",
+    "seed1": "evolve package.module:factory weights -l layer4 -c shapes",
+    "seed2": "evolve package.module:factory weights -l layer4 -c shapes",
+    "a-probe": "probe torchvision:resnet18 images -l layer3,layer4",
+    "b-probe": "probe torchvision:alexnet images -l features.10",
 }
 # runs that a page takes for granted; others it makes itself
 RUNS = {
     "README.md": ("vgg16",),
     "docs/captum.md": ("resnet18",),
     "docs/command-line.md": ("alexnet", "vgg16", "base", "new"),
-    "docs/experiments.md": ("alexnet", "vgg16", "base", "new", "a", "b"),
-    "docs/figures.md": ("resnet18", "alexnet", "quantiles", "a", "b"),
+    "docs/experiments.md": (
+        *("alexnet", "vgg16", "base", "new", "a", "b", "b-probe"),
+        *("seed0", "seed1", "seed2"),
+    ),
+    "docs/figures.md": (
+        *("resnet18", "alexnet", "quantiles", "training"),
+        *("a", "b", "a-probe", "b-probe"),
+    ),
     "docs/rating.md": ("r",),
 }
-SHAPES = {"images": "16", "size": str(SIDE)}
+STREETS = """
+import torch
+
+
+class Streets(torch.utils.data.Dataset):
+    \"\"\"Images (row, column, channel) and masks of a user.\"\"\"
+
+    def __init__(self, split):
+        self.count = 4
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        pixels = torch.randint(0, 255, (64, 64, 3), generator=torch.manual_seed(index))
+        mask = torch.zeros(64, 64, dtype=torch.uint8)
+        mask[:32] = 1
+        mask[:, 40:] = 2
+        return pixels.to(torch.uint8).numpy(), mask.numpy()
+"""
+SHAPES = {"images": "20", "size": str(SIDE)}
 
 
 def runs_before(page: str) -> Sequence[str]:
@@ -64,20 +109,24 @@ def runs_before(page: str) -> Sequence[str]:
     return RUNS.get(page, ())
 
 
-def with_stand_ins(command: str, address: str) -> str:
+@dataclass(frozen=True)
+class Mirror:
+    """Where an archive in Broden's layout is served."""
+
+    url: str
+    hash: str  # such as "sha256:…"
+
+
+def with_stand_ins(command: str, mirror: Mirror) -> str:
     """Return a command with what a reader has in the place of words that stand for it."""
     for word, stand_in in PLACEHOLDERS.items():
         command = re.sub(rf"(?<![\w/]){re.escape(word)}(?!\w)", stand_in, command)
-    command = command.replace("https://mirror.example/broden1_224.zip", address)
-    if (
-        "concepts fetch" in command
-        and "--url" not in command
-        and "--from" not in command
-    ):
-        command = command.replace(
-            "concepts fetch broden", f"concepts fetch broden --url {address}"
-        )
-    return command
+    if "concepts fetch" not in command:
+        return command
+    command = command.partition("#")[0]
+    command = re.sub(r"--url \S+", "", command)
+    source = "" if "--from" in command else f" --url {mirror.url}"
+    return f"{command.strip()}{source} --hash {mirror.hash}"
 
 
 def write_world(root: Path) -> None:
@@ -100,6 +149,11 @@ def write_sets(root: Path) -> None:
     made_sources_a.write_opensurfaces(root)
     made_sources_a.write_dtd(root)
     made_sources_a.write_pascal_context(root / "pascal")
+    made_sources_a.write_pascal_part(root / "pascal-part")
+    (root / "scenes").mkdir()
+    made_sources_b.write_huggingface(root / "scenes")
+    (root / "my_data.py").write_text(STREETS, encoding="utf-8")
+    (root / "names.csv").write_text("value,name\n1,road\n2,car\n", encoding="utf-8")
     made_sources_b.write_coco_instances(root / "coco")
     made_sources_b.write_cityscapes(root / "cityscapes")
     save_pictures(root / "places", {"train": 2, "val": 2})
@@ -141,8 +195,14 @@ def write_models(root: Path) -> None:
             input_names=["images"],
             dynamic_axes={"images": {0: "N"}},
         )
-    for name in ("net", "int8", "a", "b"):
+    for name in ("int8", "a", "b"):
         shutil.copy(root / "model.onnx", root / f"{name}.onnx")
+    for name in ("net", "stage-1", "stage-2"):
+        onnx.save(plain_network(), root / f"{name}.onnx")
+    write_bases(root)
+    torch.save(
+        {"state_dict": resnet.state_dict()}, root / "resnet18_places365.pth.tar"
+    )
     (root / "weights").mkdir()
     for step in (1, 10, 90):
         with torch.no_grad():
@@ -156,18 +216,67 @@ def write_models(root: Path) -> None:
     Image.fromarray(pixels).save(root / "photo.jpg")
 
 
+def plain_network() -> onnx.ModelProto:
+    """Return an ONNX model of the layers ``relu2`` and ``relu5``, of 8 units each."""
+    nodes, weights, value = [], {}, "image"
+    for number, inputs in ((2, 3), (5, 8)):
+        weights[f"w{number}"] = random_weights(8, inputs, 3, 3)
+        convolution, output = f"conv{number}", f"relu{number}"
+        nodes.append(helper.make_node("Conv", [value, f"w{number}"], [convolution]))
+        nodes.append(helper.make_node("Relu", [convolution], [output]))
+        value = output
+    nodes.append(helper.make_node("GlobalAveragePool", [value], ["logits"]))
+    return model_of(nodes, weights, ("N", 3, SIDE, SIDE))
+
+
+def write_bases(root: Path) -> None:
+    """Write principal components of ``relu5``, and a dictionary of ``layer4``."""
+    random = np.random.default_rng(0)
+    components, _ = np.linalg.qr(random.standard_normal((8, 8)))
+    np.savez(root / "pca.npz", components=components, mean=np.zeros(8))
+    latents = torch.randn(24, UNITS, generator=torch.Generator().manual_seed(0))
+    save_file(
+        {"weight": latents, "bias": torch.zeros(24)}, root / "sae.safetensors"
+    )
+
+
+def write_votes(run: Path) -> None:
+    """Write what raters and crowd platforms give back, of the questions that a run has."""
+    with VoteFile.open(run / "ratings.sqlite") as votes:
+        questions = [item.identifier for item in votes.study().questions]
+        name = votes.name
+    time = "2026-01-01T00:00:00Z"
+    cast = [{"question": q, "answer": "yes", "time": time} for q in questions]
+    content = {"format": FORMAT, "study": name, "rater": "ann", "votes": cast}
+    Path("votes-ann.json").write_text(json.dumps(content), encoding="utf-8")
+    lines = [f"{question},W1,no" for question in questions]
+    text = "\n".join(["question,rater,answer", *lines])
+    Path("results.csv").write_text(text, encoding="utf-8")
+
+
 def write_results(root: Path) -> None:
     """Write tables of others."""
     write_summary(root / "semantics_cvpr_release.mat")
-    for name in ("netdissect", "caffe_reference_places365"):
-        (root / f"{name}.csv").write_text(LITE, encoding="utf-8")
-
-
-def write_run(folder: Path) -> None:
-    """Write the finished run of a folder's name."""
-    done = run_nd(
-        "dissect", *RUN_COMMANDS[folder.name], "-c", "shapes", "-o", folder
+    tables = (
+        "netdissect",
+        "caffe_reference_places365",
+        "ResNet-152-model_imagenet",
     )
+    for name in tables:
+        (root / f"{name}.csv").write_text(LITE, encoding="utf-8")
+    people = "layer,unit,description\nlayer4,0,red things\nlayer4,1,sky\n"
+    (root / "people.csv").write_text(people, encoding="utf-8")
+    accuracy = "step,accuracy\n1,0.1\n10,0.3\n90,0.5\n"
+    (root / "accuracy.csv").write_text(accuracy, encoding="utf-8")
+
+
+def write_run(folder: Path, world: Path) -> None:
+    """Write the finished run of a folder's name, from what the world has."""
+    command = [*RUN_COMMANDS[folder.name].split(), "-o", str(folder)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(world)
+        patch.syspath_prepend(world)
+        done = run_nd(*command)
     assert done.returncode == 0, done.stderr
 
 
@@ -176,10 +285,32 @@ def images() -> torch.Tensor:
     return torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
+def dissection(run: str = "resnet18") -> Dissection:
+    """Return a dissection of a run that the page has."""
+    return Dissection.load(Path("runs") / run / "layer4")
+
+
+def streets() -> Any:
+    """Return a data set of the user's."""
+    return import_module("my_data").Streets("val")
+
+
 # what a page's Python takes for granted
 NAMES: dict[str, Callable[[], Any]] = {
     "model": lambda: build("resnet18"),
     "resnet": lambda: build("resnet18"),
     "images": images,
     "names": lambda: [f"class {number}" for number in range(11)] + ["zebra"],
+    "dataset": streets,
+    "components": lambda: np.eye(UNITS),
+    "dissection": dissection,
+    "base": lambda: dissection("base"),
+    "new": lambda: dissection("new"),
+    "before": lambda: dissection("base"),
+    "after": lambda: dissection("new"),
+    "ax": lambda: pyplot.figure().add_subplot(),
 }
+for name in ("epoch_1", "epoch_10", "epoch_90"):
+    NAMES[name] = dissection
+for name in ("first_at_0", "second_at_0", "first_at_1", "second_at_1"):
+    NAMES[name] = dissection

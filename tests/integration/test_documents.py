@@ -6,6 +6,7 @@ by command. ``document_world`` says what a page finds in its folder, and what st
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tomllib
@@ -58,7 +59,7 @@ def few_shapes() -> Iterator[None]:
 @pytest.fixture(scope="module", autouse=True)
 def small_things() -> Iterator[None]:
     """Let names of large things mean small ones."""
-    with few_shapes(), document_models.small_torchvision():
+    with few_shapes(), document_models.small_networks():
         yield
 
 
@@ -76,17 +77,20 @@ def world(
         for name in document_world.runs_before(page.relative_to(ROOT).as_posix()):
             run = finished / name
             if not run.exists():
-                document_world.write_run(run)
+                document_world.write_run(run, root)
             shutil.copytree(run, folder / "runs" / name)
 
     return fill
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Return the address of an archive in Broden's layout, on this machine."""
+def mirror() -> Iterator[document_world.Mirror]:
+    """Serve an archive in Broden's layout, on this machine."""
+    archive = make_zip(set_files())
+    digest = hashlib.sha256(archive).hexdigest()
     with HostileServer().running() as server:
-        yield server.serve("/broden1_224.zip", Served(make_zip(set_files())))
+        url = server.serve("/broden1_224.zip", Served(archive))
+        yield document_world.Mirror(url, f"sha256:{digest}")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +99,7 @@ def address() -> Iterator[str]:
 def test_every_block_runs(
     page: Path,
     world: Callable[[Path, Path], None],
-    address: str,
+    mirror: document_world.Mirror,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -104,6 +108,7 @@ def test_every_block_runs(
     if not any(block.language in ("python", *SHELLS, *DATA) for block in blocks):
         return
     world(page, tmp_path)
+    (tmp_path / "broden1_224.zip").write_bytes(make_zip(set_files()))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     # a server that people vote on ends at once, as by Ctrl-C
@@ -113,7 +118,7 @@ def test_every_block_runs(
         monkeypatch.setenv(variable, value)
     namespace = LazyNames(document_world.NAMES)
     for block in blocks:
-        run_block(block, namespace, address)
+        run_block(block, namespace, mirror)
 
 
 def interrupt(*_: Any) -> None:
@@ -134,13 +139,15 @@ class LazyNames(dict[str, Any]):
         return self[name]
 
 
-def run_block(block: Block, namespace: dict[str, Any], address: str) -> None:
+def run_block(
+    block: Block, namespace: dict[str, Any], mirror: document_world.Mirror
+) -> None:
     """Run a block by its language; blocks of output and of layouts are read only."""
     if block.language == "python":
         run_python(block, namespace)
     elif block.language in SHELLS:
         for command in commands_of(block):
-            run_command(command, block, address)
+            run_command(command, block, mirror)
     elif block.language in DATA:
         DATA[block.language](block.text)
 
@@ -151,12 +158,14 @@ def run_python(block: Block, namespace: dict[str, Any]) -> None:
     exec(compile(source, block.page, "exec"), namespace)
 
 
-def run_command(command: str, block: Block, address: str) -> None:
+def run_command(command: str, block: Block, mirror: document_world.Mirror) -> None:
     """Run a command of ``nd``, which has to end well."""
-    words = words_of(document_world.with_stand_ins(command, address))
+    words = words_of(document_world.with_stand_ins(command, mirror))
     words = [word for word in words if not word.startswith("CUDA_")]
     if words[0] in PROGRAMS or words[0].startswith(".venv"):
         return
+    if "--import" in words:
+        document_world.write_votes(Path(words[2]))
     assert words[0] == "nd", f"{block.place}: {command!r} is no command of nd"
     done = run_nd(*expanded(words[1:]))
     allowed = {0, 1} if set(GATES) & set(words) else {0}
