@@ -6,9 +6,12 @@ What stands for what is in `MODELS` of ``document_models`` (networks), `write_se
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
+import sys
+import tomllib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,11 +31,13 @@ from labelled_pictures import save_pictures
 from matplotlib import pyplot
 from onnx import helper
 from PIL import Image
-from published_files import LITE, write_summary
+from published_files import LITE, cells, write_summary
 from safetensors.torch import save_file
 from small_models import model_of, random_weights
 
 from nd_plugin import Dissection, export_concepts, open_concepts
+from nd_plugin.concepts.colours.colour_table import ColourTable
+from nd_plugin.plugins.host import host
 from nd_plugin.rating.vote_import import FORMAT
 from nd_plugin.rating.votes import VoteFile
 
@@ -43,17 +48,20 @@ PLACEHOLDERS = {
     "LAYER": "layer4",
     "FOLDER": "broden1_224",
     "nd demo": "nd demo --images 8",
+    "--folds 50": "--folds 10",  # no more than images
+    "--permutations 100": "--permutations 10",
+    "airplane": "car",
     "dissect …": "dissect package.module:factory -l layer4 -c shapes",
     "…": "-c shapes",
 }
 # what is finished in ``runs/``, and the command that makes it
-RESNET = "dissect torchvision:resnet18 -l layer3,layer4 -c shapes"
+RESNET = "dissect torchvision:resnet18 -l layer4 -c shapes"
 ALEXNET = "dissect torchvision:alexnet -l features.10 -c shapes"
 RUN_COMMANDS = {
     "resnet18": RESNET,
-    "base": RESNET,
-    "new": RESNET,
-    "r": RESNET,
+    "base": f"{RESNET} --folds 5 --permutations 5",
+    "new": f"{RESNET} --folds 5 --permutations 5",
+    "r": "dissect torchvision:resnet18 -l layer2 -c shapes",  # maps of 8 x 8
     "a": RESNET,
     "alexnet": ALEXNET,
     "b": ALEXNET,
@@ -140,24 +148,41 @@ def write_world(root: Path) -> None:
 def write_sets(root: Path) -> None:
     """Write the concept sets, each a few images in its true layout."""
     export_concepts(open_concepts("shapes"), root / "broden1_224")
+    np.save(root / "w2c.npy", ColourTable.load().cells)
+    add_splits(root / "broden1_224" / "index.csv")
     for name in ("street", "my_concepts", "streets", "indoor"):
         write_street(root / name)
     write_street(root / "streets_materials", category="material")
     made_sources_a.write_ade20k_2016(root)
     made_sources_a.write_scene_parsing(root)
-    made_sources_a.write_voc(root / "VOCdevkit")
+    made_sources_a.write_voc(root)
     made_sources_a.write_opensurfaces(root)
     made_sources_a.write_dtd(root)
     made_sources_a.write_pascal_context(root / "pascal")
     made_sources_a.write_pascal_part(root / "pascal-part")
+    made_sources_a.write_voc(root, 2010)
     (root / "scenes").mkdir()
     made_sources_b.write_huggingface(root / "scenes")
+    shutil.copy(root / "scenes" / "id2label.json", root)
     (root / "my_data.py").write_text(STREETS, encoding="utf-8")
     (root / "names.csv").write_text("value,name\n1,road\n2,car\n", encoding="utf-8")
     made_sources_b.write_coco_instances(root / "coco")
     made_sources_b.write_cityscapes(root / "cityscapes")
     save_pictures(root / "places", {"train": 2, "val": 2})
     save_pictures(root / "images", {"train": 6, "test": 4})
+
+
+def add_splits(index: Path) -> None:
+    """Put the rows of an index into the splits train and val."""
+    with index.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with index.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(
+            file, list(dict.fromkeys(["image", "split", *rows[0]]))
+        )
+        writer.writeheader()
+        for number, row in enumerate(rows):
+            writer.writerow({**row, "split": ("train", "val")[number % 2]})
 
 
 def write_street(root: Path, category: str = "object") -> None:
@@ -240,6 +265,24 @@ def write_bases(root: Path) -> None:
     )
 
 
+def install(project: Path) -> None:
+    """Make the plugin of a project importable and known, as ``pip install`` does."""
+    settings = tomllib.loads(
+        (project / "pyproject.toml").read_text(encoding="utf-8")
+    )
+    name = settings["project"]["name"]
+    points = settings["project"]["entry-points"]["nd_plugin"].items()
+    information = project / "src" / f"{name.replace('-', '_')}-0.1.0.dist-info"
+    information.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1.0\n"
+    (information / "METADATA").write_text(metadata, encoding="utf-8")
+    lines = [f"{point} = {module}" for point, module in points]
+    text = "\n".join(["[nd_plugin]", *lines, ""])
+    (information / "entry_points.txt").write_text(text, encoding="utf-8")
+    sys.path.insert(0, str((project / "src").resolve()))
+    host.cache_clear()
+
+
 def write_votes(run: Path) -> None:
     """Write what raters and crowd platforms give back, of the questions that a run has."""
     with VoteFile.open(run / "ratings.sqlite") as votes:
@@ -256,7 +299,8 @@ def write_votes(run: Path) -> None:
 
 def write_results(root: Path) -> None:
     """Write tables of others."""
-    write_summary(root / "semantics_cvpr_release.mat")
+    names = cells("caffenet_random", "caffenet_places365", "weakly_audio")
+    write_summary(root / "semantics_cvpr_release.mat", networks_name=names)
     tables = (
         "netdissect",
         "caffe_reference_places365",
@@ -264,7 +308,8 @@ def write_results(root: Path) -> None:
     )
     for name in tables:
         (root / f"{name}.csv").write_text(LITE, encoding="utf-8")
-    people = "layer,unit,description\nlayer4,0,red things\nlayer4,1,sky\n"
+    lines = [f"layer2,{unit},thing {unit}" for unit in range(UNITS // 4)]
+    people = "\n".join(["layer,unit,description", *lines])
     (root / "people.csv").write_text(people, encoding="utf-8")
     accuracy = "step,accuracy\n1,0.1\n10,0.3\n90,0.5\n"
     (root / "accuracy.csv").write_text(accuracy, encoding="utf-8")
@@ -285,8 +330,9 @@ def images() -> torch.Tensor:
     return torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
-def dissection(run: str = "resnet18") -> Dissection:
+def dissection(run: str = "") -> Dissection:
     """Return a dissection of a run that the page has."""
+    run = run or ("resnet18" if Path("runs/resnet18").exists() else "base")
     return Dissection.load(Path("runs") / run / "layer4")
 
 
