@@ -99,6 +99,8 @@ def _settings(device: str) -> dict[str, Any]:
     }
     if device == CPU:
         settings["INFERENCE_NUM_THREADS"] = torch.get_num_threads()
+        # integer arithmetic loses the scale of a layer that is read beside the one before it
+        settings["LP_TRANSFORMS_MODE"] = "NO"
     return settings
 
 
