@@ -32,4 +32,6 @@ def as_markup(comment: str) -> str:
         words = ["".join(words)]
     for place in range(0, len(words), 2):
         words[place] = re.sub(r"([*|\\])", r"\\\1", words[place])
-    return "``".join(words)
+    for place in range(1, len(words), 2):
+        words[place] = rf"\ ``{words[place]}``\ "  # letters may follow at once
+    return "".join(words)

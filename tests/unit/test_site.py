@@ -116,7 +116,7 @@ def test_fields_are_described_by_their_comments() -> None:
 @pytest.mark.parametrize(
     ("comment", "markup"),
     [
-        ("of `Layout` and |M_k|", r"of ``Layout`` and \|M_k\|"),
+        ("some `Layout`s of |M_k|", r"some \ ``Layout``\ s of \|M_k\|"),
         ("an `open one", "an open one"),
         ("a*b", r"a\*b"),
     ],
