@@ -34,4 +34,4 @@ def as_markup(comment: str) -> str:
         words[place] = re.sub(r"([*|\\])", r"\\\1", words[place])
     for place in range(1, len(words), 2):
         words[place] = rf"\ ``{words[place]}``\ "  # letters may follow at once
-    return "".join(words)
+    return "".join(words).removeprefix("\\ ").removesuffix("\\ ")
