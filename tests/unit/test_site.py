@@ -117,6 +117,7 @@ def test_fields_are_described_by_their_comments() -> None:
     ("comment", "markup"),
     [
         ("some `Layout`s of |M_k|", r"some \ ``Layout``\ s of \|M_k\|"),
+        ("see ``nd x``", r"see \ ``nd x``"),
         ("`at both` and `ends`", r"``at both``\  and \ ``ends``"),
         ("an `open one", "an open one"),
         ("a*b", r"a\*b"),
