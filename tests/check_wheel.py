@@ -1,4 +1,4 @@
-"""Builds sdist and wheel and checks both, installs the wheel in a clean environment, tests it there.
+"""Builds sdist and wheel, checks both, installs the wheel in a clean environment, tests it there.
 
 They run in a folder without the repository, so that only what the wheel holds can be imported.
 """
@@ -193,7 +193,7 @@ def files_in(folder: Path) -> list[str]:
 
 
 def check_sdist(sdist: Path) -> None:
-    """Check that the source distribution has what a packager needs, and only files of the repository."""
+    """Check that the source distribution has what a packager needs, and no untracked file."""
     with tarfile.open(sdist) as archive:
         files = [member.name for member in archive.getmembers() if member.isfile()]
     names = {name.partition("/")[2] for name in files}
