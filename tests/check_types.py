@@ -12,6 +12,8 @@ from typing import Any
 
 COMMAND = (
     "pyright",
+    "--pythonpath",
+    sys.executable,
     "--verifytypes",
     "nd_plugin",
     "--ignoreexternal",
