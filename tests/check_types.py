@@ -1,6 +1,7 @@
 """Checks that type checkers know the type of every public symbol of nd_plugin, by pyright.
 
 Types that come from other packages do not count: torch, NumPy and Matplotlib leave some open.
+pyright looks at the packages of the ``python`` that is first on the PATH, which is tox's.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from typing import Any
 
 COMMAND = (
     "pyright",
-    "--pythonpath",
-    sys.executable,
     "--verifytypes",
     "nd_plugin",
     "--ignoreexternal",
