@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from nd_plugin.contracts.plugin_specs import BackendSpec as BackendSpec
     from nd_plugin.contracts.plugin_specs import ConceptSetSpec as ConceptSetSpec
     from nd_plugin.contracts.plugin_specs import Finding as Finding
+    from nd_plugin.contracts.plugin_specs import ReportContent as ReportContent
     from nd_plugin.contracts.plugin_specs import ReporterSpec as ReporterSpec
     from nd_plugin.contracts.plugin_specs import SetFinding as SetFinding
     from nd_plugin.contracts.plugin_specs import TableRule as TableRule
@@ -181,6 +182,7 @@ _HOMES = {
         "BackendSpec",
         "ConceptSetSpec",
         "Finding",
+        "ReportContent",
         "ReporterSpec",
         "SetFinding",
         "TableRule",

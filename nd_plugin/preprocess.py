@@ -170,7 +170,7 @@ class Preprocess:
 
         The image may be of any kind that Pillow decodes: it is turned upright as its EXIF
         orientation says, transparent pixels are composited on white, and grey values of wider types
-        are scaled as `pictures.grey_values` says. Raises ValueError for values that fit no range.
+        are scaled to 0 … 255. Raises ValueError for values that fit no range.
         """
         picture = convert_picture(image).rgb
         if self.channels == 1:

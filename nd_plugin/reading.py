@@ -44,6 +44,7 @@ from nd_plugin.concepts.sources.value_tables import (
     unlisted_remarks,
 )
 from nd_plugin.concepts.sources.vocabulary import Vocabulary, split_synonyms
+from nd_plugin.contracts.concept_sets import image_entry
 from nd_plugin.pictures.pixel_limit import check_pixel_count
 from nd_plugin.probe_data.tables import TableReport, iterate_table
 
@@ -64,6 +65,7 @@ __all__ = [
     "fetched_set",
     "find_rare_concepts",
     "find_unused_categories",
+    "image_entry",
     "inner_root",
     "iterate_table",
     "load_matlab",

@@ -32,5 +32,6 @@ def nd_backends() -> list[BackendSpec]:
             match=match,
             accepts=("FILE.onnx", "an onnx.ModelProto"),
             doctor="nd_onnxruntime.doctor:examine",
+            example="nd_onnxruntime.example:example",
         )
     ]

@@ -58,5 +58,6 @@ def nd_backends() -> list[BackendSpec]:
             ),
             doctor="nd_torch.doctor:examine",
             known_models="nd_torch.known_models:known_models",
+            example="nd_torch.example:example",
         )
     ]

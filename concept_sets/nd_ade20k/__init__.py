@@ -12,5 +12,6 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
             summary="ADE20K_2016_07_26, ADE20K_2021_17_01, or ADEChallengeData2016 (150 classes)",
             factory="nd_ade20k.layouts:open_ade20k",
             accepts=("ade20k:ROOT",),
+            example="nd_ade20k.example:example",
         )
     ]

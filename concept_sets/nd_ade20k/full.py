@@ -32,6 +32,7 @@ from nd_plugin.reading import (
     LabelledImage,
     ValueTable,
     Vocabulary,
+    image_entry,
     split_synonyms,
     unlisted_remarks,
 )
@@ -111,7 +112,7 @@ class FullAde(LabelledFiles):
 
         Raises ValueError for a mask that is unreadable, not of RGB, or of another aspect.
         """
-        image = self.images[index]
+        image = image_entry(self.images, index)
         size = self.size(index)
         planes = []
         remarks: list[str] = []

@@ -25,6 +25,7 @@ from nd_plugin.reading import (
     LabelledImage,
     ValueTable,
     Vocabulary,
+    image_entry,
     read_lines,
     split_synonyms,
     unlisted_remarks,
@@ -71,7 +72,7 @@ class SceneParsing(LabelledFiles):
 
         Raises ValueError for a mask that is unreadable, in colour or of another aspect.
         """
-        image = self.images[index]
+        image = image_entry(self.images, index)
         pixels = self.mask(image.label_files[0], self.size(index), ("L", "P"))
         plane, unlisted = self._table.plane(pixels)
         remarks = unlisted_remarks(unlisted, "masks of annotations/", OBJECTS)

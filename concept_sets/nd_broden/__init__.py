@@ -20,5 +20,6 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
             ),
             check="nd_broden.checking:check",
             check_tables="nd_broden.checking:check_tables",
+            example="nd_broden.example:example",
         )
     ]

@@ -30,7 +30,7 @@ from nd_plugin import (
     read_mask,
     read_picture,
 )
-from nd_plugin.reading import native_masks_of
+from nd_plugin.reading import image_entry, native_masks_of
 
 VERSION = "2"  # of the reader: 1 left the sizes of files out of the fingerprint
 FOLLOW = "follow"
@@ -84,22 +84,25 @@ class Broden:
 
     def name(self, index: int) -> str:
         """Return the image's path below images/."""
-        return self._rows[index].image
+        return image_entry(self._rows, index).image
 
     def split(self, index: int) -> str:
         """Return the image's split as the index names it, such as train or val."""
-        return self._rows[index].split
+        return image_entry(self._rows, index).split
 
     def files(self, index: int) -> list[Path]:
         """Return the files of the image and of its masks."""
-        return [self.root / "images" / path for path in _paths(self._rows[index])]
+        return [
+            self.root / "images" / path
+            for path in _paths(image_entry(self._rows, index))
+        ]
 
     def image(self, index: int) -> Image.Image:
         """Return the image, decoded, as it is stored.
 
         Raises ValueError for one whose EXIF orientation contradicts index.csv.
         """
-        row = self._rows[index]
+        row = image_entry(self._rows, index)
         path = self._files.path(row.image)
         image = read_picture(path)
         _check_index_is_upright(row, measure_picture(path, image))
@@ -111,7 +114,7 @@ class Broden:
         Raises ValueError for an unreadable mask, a mask whose size contradicts index.csv, and a
         label number that label.csv does not list.
         """
-        row = self._rows[index]
+        row = image_entry(self._rows, index)
         image_size = self._image_size(row) if row.planes else None
         planes = [self._plane(path, row, image_size) for path in row.planes]
         numbers = np.array(row.numbers, dtype=np.int32)

@@ -12,5 +12,6 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
             summary="Cityscapes: leftImg8bit/ with the labelIds of gtFine/ or gtCoarse/",
             factory="nd_cityscapes.reader:Cityscapes",
             accepts=("cityscapes:ROOT", "cityscapes:ROOT?annotations=gtCoarse"),
+            example="nd_cityscapes.example:example",
         )
     ]

@@ -21,6 +21,7 @@ from nd_plugin.reading import (
     Vocabulary,
     check_layout,
     existing_root,
+    image_entry,
     set_text,
     unlisted_remarks,
 )
@@ -70,7 +71,7 @@ class Cityscapes(LabelledFiles):
 
     def annotation(self, index: int) -> Annotation:
         """Return one plane. Raises ValueError for a mask that cannot be read or does not fit."""
-        (path,) = self.images[index].label_files
+        (path,) = image_entry(self.images, index).label_files
         pixels = self.mask(path, self.size(index), ("L",))
         plane, unlisted = self._table.plane(pixels)
         unknown = unlisted.difference(NAMES)

@@ -16,5 +16,6 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
                 "coco:ROOT?annotations=annotations/instances_val2017.json",
                 "coco:ROOT?annotations=labels.json&images=FOLDER",
             ),
+            example="nd_coco.example:example",
         )
     ]

@@ -33,7 +33,12 @@ from nd_plugin import (
     measure_picture,
     read_picture,
 )
-from nd_plugin.reading import check_pixel_count, existing_root, set_text
+from nd_plugin.reading import (
+    check_pixel_count,
+    existing_root,
+    image_entry,
+    set_text,
+)
 
 VERSION = "2"  # 1: names with the suffixes that COCO adds
 
@@ -150,19 +155,19 @@ class Coco:
 
     def name(self, index: int) -> str:
         """Return the image's path below the set's folder."""
-        item = self._items[index]
+        item = image_entry(self._items, index)
         return str(PurePosixPath(item.table.files.images, item.content.name))
 
     def split(self, index: int) -> str:
         """Return the split that the table's name tells: train, val or test; "" for none."""
-        return self._items[index].table.files.split
+        return image_entry(self._items, index).table.files.split
 
     def files(self, index: int) -> list[Path]:
         """Return the files of the image and of its panoptic mask.
 
         Instances are in the table, which the fingerprint is of.
         """
-        item = self._items[index]
+        item = image_entry(self._items, index)
         paths = [item.table.images.folder / item.content.name]
         if item.content.mask:
             paths.append(item.table.masks.folder / item.content.mask)
@@ -170,7 +175,7 @@ class Coco:
 
     def image(self, index: int) -> Image.Image:
         """Return the image, decoded, as it is stored."""
-        item = self._items[index]
+        item = image_entry(self._items, index)
         return read_picture(item.table.images.path(item.content.name))
 
     def annotation(self, index: int) -> Annotation:
@@ -179,7 +184,7 @@ class Coco:
         Raises ValueError for an unreadable mask, a segmentation that is malformed, and sizes that
         do not fit the image.
         """
-        item = self._items[index]
+        item = image_entry(self._items, index)
         image_size = measure_picture(item.table.images.path(item.content.name))
         check_aspect(
             item.content.size,

@@ -15,5 +15,6 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
                 "dataset:package.module:factory?names=FILE.csv",
                 "dataset:package.module:factory?names=FILE.json&category=part&ignore=0,255",
             ),
+            example="nd_dataset.example:example",
         )
     ]

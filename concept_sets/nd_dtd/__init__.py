@@ -12,5 +12,6 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
             summary="Describable Textures Dataset: images/CLASS/, labels/; textures of images",
             factory="nd_dtd.reader:Textures",
             accepts=("dtd:ROOT", "dtd:ROOT?partition=1"),
+            example="nd_dtd.example:example",
         )
     ]

@@ -19,6 +19,7 @@ from nd_plugin.reading import (
     Vocabulary,
     check_layout,
     existing_root,
+    image_entry,
     inner_root,
     read_lines,
     read_splits,
@@ -78,7 +79,7 @@ class Textures(LabelledFiles):
 
     def annotation(self, index: int) -> Annotation:
         """Return the image's textures, which cover every pixel."""
-        return Annotation((), self.images[index].labels)
+        return Annotation((), image_entry(self.images, index).labels)
 
 
 def _partition(text: str) -> int:

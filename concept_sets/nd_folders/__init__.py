@@ -17,5 +17,6 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
                 "folders:FOLDER?category=texture",
                 "folders:FOLDER?names=FILE.csv",
             ),
+            example="nd_folders.example:example",
         )
     ]

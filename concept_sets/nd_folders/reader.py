@@ -23,6 +23,7 @@ from nd_plugin.reading import (
     LabelledImage,
     Vocabulary,
     existing_root,
+    image_entry,
     set_text,
 )
 
@@ -88,7 +89,7 @@ class Folders(LabelledFiles):
 
     def annotation(self, index: int) -> Annotation:
         """Return the image's label, on every pixel."""
-        return Annotation((), self.images[index].labels)
+        return Annotation((), image_entry(self.images, index).labels)
 
 
 def _read_names(file: str, folders: Collection[str]) -> dict[str, str]:

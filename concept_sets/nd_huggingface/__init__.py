@@ -16,5 +16,6 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
                 "huggingface:FOLDER",
                 "huggingface:NAME?split=validation&label=annotation&names=id2label.json",
             ),
+            example="nd_huggingface.example:example",
         )
     ]

@@ -13,5 +13,6 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
             factory="nd_masks.reader:Masks",
             accepts=("masks:ROOT",),
             check="nd_masks.checking:check",
+            example="nd_masks.example:example",
         )
     ]

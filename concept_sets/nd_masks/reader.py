@@ -52,7 +52,7 @@ from nd_plugin import (
     read_mask,
     read_picture,
 )
-from nd_plugin.reading import native_masks_of, unlisted_remarks
+from nd_plugin.reading import image_entry, native_masks_of, unlisted_remarks
 
 VERSION = "1"
 
@@ -101,17 +101,19 @@ class Masks:
 
     def name(self, index: int) -> str:
         """Return the image's path below images/."""
-        return self.entries[index].image
+        return image_entry(self.entries, index).image
 
     def files(self, index: int) -> list[Path]:
         """Return the files of the image and of its masks."""
-        entry = self.entries[index]
+        entry = image_entry(self.entries, index)
         masks = [self.root / "masks" / path for _, path in entry.masks]
         return [self.root / "images" / entry.image, *masks]
 
     def image(self, index: int) -> Image.Image:
         """Return the image, decoded, as it is stored."""
-        return read_picture(self.root / "images" / self.entries[index].image)
+        return read_picture(
+            self.root / "images" / image_entry(self.entries, index).image
+        )
 
     def annotation(self, index: int) -> Annotation:
         """Return planes at their own sizes, and whole-image labels.
@@ -119,7 +121,7 @@ class Masks:
         Raises ValueError for a mask that is unreadable, in colour or a lossy format, or of another
         aspect than its upright image.
         """
-        entry = self.entries[index]
+        entry = image_entry(self.entries, index)
         size = measure_picture(self.root / "images" / entry.image)
         planes = []
         remarks: list[str] = []

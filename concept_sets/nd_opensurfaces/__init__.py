@@ -12,5 +12,6 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
             summary="OpenSurfaces: photos/, photos-labels/, photos.csv, label-*-colors.csv",
             factory="nd_opensurfaces.reader:Surfaces",
             accepts=("opensurfaces:ROOT",),
+            example="nd_opensurfaces.example:example",
         )
     ]

@@ -28,6 +28,7 @@ from nd_plugin.reading import (
     Vocabulary,
     check_layout,
     existing_root,
+    image_entry,
     inner_root,
     names_in,
     split_synonyms,
@@ -92,7 +93,7 @@ class Surfaces(LabelledFiles):
         Raises ValueError for a mask that is unreadable or not of RGB, or of another aspect than its
         photo.
         """
-        image = self.images[index]
+        image = image_entry(self.images, index)
         planes: list[npt.NDArray[np.integer[Any]]] = []
         remarks: list[str] = []
         for path in image.label_files:

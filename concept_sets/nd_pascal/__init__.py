@@ -16,6 +16,7 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
                 "voc:ROOT?year=2012",
                 "voc:ROOT?masks=SegmentationClass",
             ),
+            example="nd_pascal.example:voc",
         ),
         ConceptSetSpec(
             name="pascal_context",
@@ -26,6 +27,7 @@ def nd_concept_sets() -> list[ConceptSetSpec]:
                 "pascal_context:ROOT?voc=VOCdevkit/VOC2010",
                 "pascal_context:ROOT?labels=59",
             ),
+            example="nd_pascal.example:pascal_context",
         ),
         ConceptSetSpec(
             name="pascal_part",

@@ -38,6 +38,7 @@ from nd_plugin.reading import (
     ValueTable,
     Vocabulary,
     existing_root,
+    image_entry,
     load_matlab,
     read_lines,
     set_text,
@@ -102,7 +103,7 @@ class Context(LabelledFiles):
 
     def annotation(self, index: int) -> Annotation:
         """Return a plane of objects. Raises ValueError for a file that is unreadable."""
-        path = self.images[index].label_files[0]
+        path = image_entry(self.images, index).label_files[0]
         size = self.size(index)
         if path.endswith(".mat"):
             pixels = self._label_map(path, size)

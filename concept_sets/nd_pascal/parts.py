@@ -30,6 +30,7 @@ from nd_plugin.reading import (
     PlaneStack,
     Vocabulary,
     existing_root,
+    image_entry,
     load_matlab,
     set_text,
 )
@@ -89,7 +90,7 @@ class Parts(LabelledFiles):
 
         Raises ValueError for a file that is unreadable, or whose masks do not fit the image.
         """
-        path = self.images[index].label_files[0]
+        path = image_entry(self.images, index).label_files[0]
         what = f"the file {path}"
         anno = load_matlab(self.label_files.path(path), ANNO, what)
         size = self.size(index)

@@ -26,6 +26,7 @@ from nd_plugin.reading import (
     ValueTable,
     Vocabulary,
     existing_root,
+    image_entry,
     set_text,
     unlisted_remarks,
 )
@@ -77,7 +78,7 @@ class Segmentation(LabelledFiles):
 
         Raises ValueError for a mask that is unreadable, in colour or of another aspect.
         """
-        path = self.images[index].label_files[0]
+        path = image_entry(self.images, index).label_files[0]
         pixels = self.mask(path, self.size(index), ("P", "L"))
         plane, unlisted = self._table.plane(pixels)
         where = f"masks of {path.rpartition('/')[0]}/"

@@ -39,7 +39,7 @@ CONTAINERS = frozenset({list, dict})
 def parse_json(text: str | bytes) -> Any:
     """Return the value of a JSON text.
 
-    Raises ValueError for text that is no JSON, and for values nested more than `DEEPEST` deep.
+    Raises ValueError for text that is no JSON, and for values nested more than 64 deep.
     """
     try:
         value = json.loads(

@@ -14,7 +14,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from nd_plugin.concepts.combine.sample_counts import distinct_concepts
-from nd_plugin.contracts.concept_sets import Annotation, Concept, ConceptSet
+from nd_plugin.contracts.concept_sets import (
+    Annotation,
+    Concept,
+    ConceptSet,
+    image_entry,
+)
 from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.contracts.set_checks import read_annotation, read_image
 from nd_plugin.errors import ConceptSetInvalid, NDError, Unreadable, nearest
@@ -166,7 +171,7 @@ class CaptumConcepts:
 
     def name(self, index: int) -> str:
         """Return the concept and the image's number."""
-        return f"{self.concepts[self.values[index] - 1].name}/{index}"
+        return f"{self.concepts[image_entry(self.values, index) - 1].name}/{index}"
 
     def files(self, index: int) -> tuple[()]:
         """Return no files: the fingerprint is of the images themselves."""
@@ -174,12 +179,14 @@ class CaptumConcepts:
 
     def image(self, index: int) -> Image.Image:
         """Return the image as it was before preprocessing."""
-        return self.images[index]
+        return image_entry(self.images, index).copy()
 
     def annotation(self, index: int) -> Annotation:
         """Return the image's concept, as a label of the whole image."""
-        image = self.images[index]
-        return Annotation((), (self.values[index],), (image.height, image.width))
+        image = image_entry(self.images, index)
+        return Annotation(
+            (), (image_entry(self.values, index),), (image.height, image.width)
+        )
 
 
 def concepts_from_captum(

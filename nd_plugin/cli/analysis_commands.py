@@ -53,7 +53,7 @@ def report(
             "-o",
             "--output",
             metavar="FILE",
-            help="Write to FILE instead of stdout.",
+            help="Write to FILE instead of stdout; to a folder where a plugin's format is one.",
         ),
     ] = None,
     safe_csv: Annotated[

@@ -26,6 +26,7 @@ from nd_plugin.cli.experiments.probe_command import probe
 from nd_plugin.cli.experiments.rotate_command import rotate
 from nd_plugin.cli.listings import doctor, layers
 from nd_plugin.cli.plugin_commands.listing import list_plugins
+from nd_plugin.cli.plugin_commands.new import new
 from nd_plugin.cli.run_commands import demo, dissect, merge
 from nd_plugin.cli.views.rate import rate
 from nd_plugin.cli.views.unit import unit
@@ -59,8 +60,8 @@ concept_sets: typer.Typer = typer.Typer(
 plugins: typer.Typer = typer.Typer(
     cls=GroupWithDefault,
     name="plugins",
-    help="Plugins: list the installed ones.",
-    epilog="nd plugins\nnd plugins --json",
+    help="Plugins: list and check the installed ones, and make new ones.",
+    epilog="nd plugins\nnd plugins --check torch\nnd plugins new concept-set nd-street",
 )
 app.add_typer(concept_sets)
 app.add_typer(plugins)
@@ -169,8 +170,16 @@ _add(
 _add(
     list_plugins,
     "nd plugins",
-    "nd plugins --json",
+    "nd plugins --check",
+    "nd plugins --check torch --json",
     name="list",
+    group=plugins,
+)
+_add(
+    new,
+    "nd plugins new concept-set nd-street",
+    "nd plugins new backend nd-jax-models -o jax-models",
+    "nd plugins new reporter nd-markdown --json",
     group=plugins,
 )
 _add(

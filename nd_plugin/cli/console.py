@@ -72,7 +72,7 @@ def show(
     item = Printable(item)
     console = stdout_console(PIPED_WIDTH if fold_rows else UNFOLDED_WIDTH)
     if console.is_terminal and not characters.is_ascii_only(sys.stdout):
-        with _failures_translated():
+        with failures_translated():
             console.print(item, soft_wrap=not wrap_words)
         return
     is_terminal = console.is_terminal
@@ -95,13 +95,13 @@ def write(text: str) -> None:
 
 def _write(text: str) -> None:
     """Write text, as it is, to stdout. Raises NotSaved."""
-    with _failures_translated():
+    with failures_translated():
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _failures_translated() -> Iterator[None]:
+def failures_translated() -> Iterator[None]:
     """Translate failures to write to stdout to NotSaved; a closed pipe is none."""
     try:
         yield

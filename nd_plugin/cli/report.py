@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nd_plugin.borders.csv_text import without_formulas
-from nd_plugin.borders.printable import utf8
 from nd_plugin.cli import console
 from nd_plugin.cli.views.plot_files import PlotRequest
+from nd_plugin.cli.views.report_formats import (
+    Reporter,
+    find_offer,
+    guarded_reporter,
+)
+from nd_plugin.cli.views.report_output import check_output, write_content
 from nd_plugin.cli.views.report_sources import Labelling, read_layers
 from nd_plugin.comparison.layer_comparison import LayerComparison
 from nd_plugin.comparison.pages import file_page
-from nd_plugin.contracts.plugin_specs import ReporterSpec
+from nd_plugin.contracts.plugin_specs import ReportContent
 from nd_plugin.errors import BadInput
-from nd_plugin.plugins.guard import Owner
-from nd_plugin.plugins.guarded_members import TEXT
-from nd_plugin.plugins.host import Offer, host, load_factory, only
 from nd_plugin.report import tables, terminal
 from nd_plugin.report.json_text import document_text
 from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.report.tables import layers_content
-from nd_plugin.results import atomic_files, displayed_layers
+from nd_plugin.results import displayed_layers
 from nd_plugin.results.dissection import Dissection
 from nd_plugin.results.folder_names import REPORT_PAGE
 from nd_plugin.site import report_pages
-from nd_plugin.storage.targets import check_file
 
 NO_PLOT = PlotRequest()
-Reporter = Callable[[Sequence[LayerReport]], str]
-# our own, which also show several runs side by side
-FORMATS_OF_SEVERAL: tuple[Reporter, ...] = (
-    tables.to_json,
-    report_pages.to_html,
-    terminal.to_text,
-)
 
 
 @dataclass(frozen=True)
@@ -55,17 +48,24 @@ class TextFormat:
         Raises BadInput for a format that is not known, and for one without formulas that is no
         CSV.
         """
-        offer = _find_offer(self.name, self.output)
+        offer = find_offer(self.name, self.output)
         if self.is_safe_csv and (offer is None or "csv" not in offer.spec.name):
             raise BadInput(
                 "--safe-csv needs a format of CSV: --format csv, or a FILE that ends in .csv"
             )
         if offer is None:
             return None
-        reporter = _reporter(offer)
+        reporter = guarded_reporter(offer)
         if self.is_safe_csv:
-            return lambda reports: without_formulas(reporter(reports))
+            return lambda reports: _safe_csv(reporter(reports))
         return reporter
+
+
+def _safe_csv(content: ReportContent) -> str:
+    """Return CSV without formulas. Raises BadInput for bytes and folders."""
+    if not isinstance(content, str):
+        raise BadInput("--safe-csv needs a format of CSV, and this one is no text")
+    return without_formulas(content)
 
 
 def format_name(
@@ -103,7 +103,7 @@ def report(
     reporter = text_format.reporter()
     output = text_format.output
     if output is not None:
-        check_file(output)
+        check_output(output)
     layers = read_layers(sources, labelling)
     reports = [layer.report for layer in layers]
     comparison = LayerComparison(layers) if len(sources) > 1 else None
@@ -149,18 +149,14 @@ def _show(
         if comparison is not None:
             console.show(comparison)
         return
-    text = _formatted(reporter, reports, comparison)
-    if output is None:
-        console.write(text)
-    else:
-        _write(text, output)
+    write_content(_formatted(reporter, reports, comparison), output)
 
 
 def _formatted(
     reporter: Reporter,
     reports: Sequence[LayerReport],
     comparison: LayerComparison | None,
-) -> str:
+) -> ReportContent:
     """Return reports in a format; text, JSON and pages of several runs have the comparison, too."""
     if comparison is not None:
         if reporter is tables.to_json:
@@ -169,12 +165,7 @@ def _formatted(
             return file_page(comparison)
         if reporter is terminal.to_text:
             return terminal.to_text(reports) + terminal.plain_text([comparison])
-    return str(reporter(reports))
-
-
-def _write(text: str, path: Path) -> None:
-    atomic_files.write_file(path, utf8(text))
-    console.say(f"written to {path}")
+    return reporter(reports)
 
 
 def _write_pages(
@@ -198,66 +189,3 @@ def _print_to_terminal(reports: Sequence[LayerReport]) -> None:
     for block in terminal.all_blocks(reports):
         console.show(block)
         console.write("")
-
-
-def _find_offer(form: str | None, output: Path | None) -> Offer | None:
-    """Return the report format of a name, else of a file's ending; None for the terminal.
-
-    A file without any ending gets text. Raises BadInput for an ending that no reporter claims.
-    """
-    if form is not None:
-        return _offer_named(form)
-    if output is None:
-        return None
-    if not output.suffix:
-        return _offer_named("text")
-    offer = _offer_of_file(output)
-    if offer is None:
-        raise BadInput(
-            f"no report format for files that end in {output.suffix!r} ({output.name}); "
-            f"known are {_known_endings()}; or choose one with --format"
-        )
-    return offer
-
-
-def _offer_of_file(path: Path) -> Offer | None:
-    """Return the report format whose ending is the longest that a file's name has, or None.
-
-    Raises PluginConflict where plugins claim the same ending.
-    """
-    name = path.name.lower()
-    by_ending: dict[str, list[Offer]] = {}
-    for offer in host().specs(ReporterSpec):
-        for ending in map(str.lower, offer.spec.endings):
-            if name.endswith(ending):
-                by_ending.setdefault(ending, []).append(offer)
-    if not by_ending:
-        return None
-    longest = max(by_ending, key=len)
-    return only(by_ending[longest], f"the ending {longest!r}")
-
-
-def _known_endings() -> str:
-    endings: list[str] = []
-    for offer in host().specs(ReporterSpec):
-        endings += offer.spec.endings
-    return ", ".join(sorted(endings))
-
-
-def _offer_named(name: str) -> Offer:
-    offer = host().named(ReporterSpec, name)
-    if offer is None:
-        names = ", ".join(
-            str(offer.spec.name) for offer in host().specs(ReporterSpec)
-        )
-        raise BadInput(f"no report format {name!r}; known are {names}")
-    return offer
-
-
-def _reporter(offer: Offer) -> Reporter:
-    reporter: Reporter = load_factory(offer)
-    if reporter in FORMATS_OF_SEVERAL:
-        return reporter
-    owner = Owner(offer.plugin.origin, f"report format {offer.spec.name!r}")
-    function_name = offer.spec.factory.rpartition(":")[2]
-    return partial(owner.call, function_name, TEXT, reporter)

@@ -181,7 +181,7 @@ def compare_dissections(
 
     Args:
         dissections: Two or more; reports of files may stand among them: tables of units, counts
-            of a network, labels without IoU (`nd_plugin.experiments.comparing.results`).
+            of a network, labels without IoU.
         names: Name of each one's run; None: its model's.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from nd_plugin.contracts.provenance import Identity
 from nd_plugin.receptive_fields.geometry import Size
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class ConceptSet(Protocol):
 
     An optional method ``split(index)`` returns the name of the part of the set that an image
     belongs to, such as ``train`` or ``val``; "" for none.
+
+    An index is a number from 0 to ``len(concepts) - 1``; any other, -1 too, is an IndexError.
     """
 
     @property
@@ -99,3 +103,13 @@ class ConceptSet(Protocol):
     def annotation(self, index: int) -> Annotation:
         """Return the annotation of an image, at its own resolution."""
         ...
+
+
+def image_entry(entries: Sequence[Entry], index: int) -> Entry:
+    """Return what belongs to an image of a concept set, from a sequence by image.
+
+    Raises IndexError for an index that no image has: -1 is not the last image.
+    """
+    if not 0 <= index < len(entries):
+        raise IndexError(f"no image {index}: there are {len(entries)}")
+    return entries[index]

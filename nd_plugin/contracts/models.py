@@ -80,8 +80,8 @@ class Model(Protocol):
 
     Two optional attributes are texts: ``precision`` names the number types of the weights, such as
     "float16" or "int8 and float32", the most frequent first; ``nd parity`` shows it.
-    ``compute_precision`` is the precision that passes compute in: one of `PRECISIONS`, or the types
-    of the weights where these decide; results record it.
+    ``compute_precision`` is the precision that passes compute in: "float32", "tf32", "float16",
+    "bfloat16", or the types of the weights where these decide; results record it.
 
     Two more tell models of the same weights apart, which a run does not mix: ``spec`` is the text
     that names the model, with the values of all its options, and ``structure`` a fingerprint of

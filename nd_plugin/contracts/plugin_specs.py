@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+# What a reporter gives: a text; the bytes of a file, such as a PDF; a folder, as its files by path.
+ReportContent = str | bytes | Mapping[str, str | bytes]
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,9 @@ class ConceptSetSpec:
 class ReporterSpec:
     """Description of a report format.
 
-    ``factory`` names a function ``(Sequence[LayerReport]) -> str``. A file whose name ends in one
-    of ``endings`` is written in this format where no other is asked for.
+    ``factory`` names a function ``(Sequence[LayerReport]) -> ReportContent``. A file whose name
+    ends in one of ``endings`` is written in this format where no other is asked for. A format that
+    gives a folder has none.
     """
 
     name: str

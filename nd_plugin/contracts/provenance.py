@@ -195,7 +195,7 @@ def _to_int(name: str, value: Any) -> int:
 class ModelTraits:
     """Traits of a model beside its weights; an empty one is unknown, and is not compared.
 
-    See `contracts.model_traits`.
+    See ``contracts.model_traits``.
     """
 
     spec: str = ""  # text that names the model, with the values of all its options

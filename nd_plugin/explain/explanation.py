@@ -25,7 +25,7 @@ class Explanation(ExplanationRecord):
     """Explanation of one output for one image: units that contribute most, in descending order."""
 
     def to_json(self, path: str | Path | None = None) -> str:
-        """Return `to_dict` as JSON text, and write it to ``path``."""
+        """Return `Explanation.to_dict` as JSON text, and write it to ``path``."""
         return _written(super().to_json(), path)
 
     @overload
@@ -99,7 +99,7 @@ class Explanations(Sequence[Explanation]):
     def to_json(self, path: str | Path | None = None) -> str:
         """Return a JSON document, and write it to ``path``.
 
-        It holds the `to_dict` of each explanation under ``explanations``.
+        It holds the `Explanation.to_dict` of each explanation under ``explanations``.
         """
         return _written(to_json(self), path)
 

@@ -13,6 +13,10 @@ from nd_plugin.contracts.plugin_specs import Finding
 from nd_plugin.contracts.provenance import Identity
 from nd_plugin.contracts.split_models import LinearHead, Trace
 from nd_plugin.receptive_fields.geometry import Geometry
+from nd_plugin.report.content.checked_content import (
+    CONTENT_WORDS,
+    is_report_content,
+)
 
 Check = Callable[[Any], bool]
 
@@ -128,6 +132,7 @@ MODEL_OUTPUT = Expected(ANYTHING.words, ANYTHING.is_valid, runs_model=True)
 TEXT = Expected("a text", _is(str))
 TEXTS = Expected("a sequence of texts", _are(str))
 IDENTITY = Expected("an Identity", _is(Identity))
+REPORT_CONTENT = Expected(CONTENT_WORDS, is_report_content)
 FINDINGS = Expected("a sequence of Findings", _are(Finding))
 CONTEXT = Expected("a context manager", lambda value: hasattr(value, "__exit__"))
 LENGTH = Expected("a number", _is(int))

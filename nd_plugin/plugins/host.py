@@ -15,10 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from nd_plugin.errors import PluginConflict, PluginFailed, Unavailable
+from nd_plugin.errors import (
+    BadInput,
+    PluginConflict,
+    PluginFailed,
+    Unavailable,
+    nearest,
+)
 from nd_plugin.foreign_code import describe_error, is_failure
 from nd_plugin.plugins import hookspecs
-from nd_plugin.plugins.loading import DISABLE, Plugin, load_entry_points
+from nd_plugin.plugins.loading import (
+    DISABLE,
+    Plugin,
+    load_entry_points,
+    offer_name,
+)
 
 if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection
@@ -78,6 +89,35 @@ def only(offers: Sequence[Offer], subject: str) -> Offer:
         f"{subject} is claimed by {rivals}; uninstall one, or block it by its distribution: "
         f"{DISABLE}={guest.distribution}"
     )
+
+
+def offers_named(host: Host, name: str | None) -> dict[Plugin, list[Offer]]:
+    """Return the plugins that a name means, and their offers: "torch", "backend torch".
+
+    Of a plugin that merely offers something of that name, only this. Raises BadInput.
+    """
+    chosen: dict[Plugin, list[Offer]] = {}
+    names: list[str] = []
+    for plugin in host.plugins:
+        offers = [offer for offer in host.offers if offer.plugin == plugin]
+        named = [
+            offer
+            for offer in offers
+            if name in (offer.spec.name, offer_name(offer.spec))
+        ]
+        if name in (None, plugin.name):
+            chosen[plugin] = offers
+        elif named:
+            chosen[plugin] = named
+        names += [plugin.name, *(str(offer.spec.name) for offer in offers)]
+    if not chosen and name is not None:
+        names = list(dict.fromkeys(names))
+        similar = nearest(name, names, most=1)
+        hint = f"; the nearest is {similar[0]}" if similar else ""
+        raise BadInput(
+            f"no plugin {name!r}, and none that offers it{hint} (nd plugins lists all)"
+        )
+    return chosen
 
 
 def _match(offer: Offer, subject: Any) -> int:
@@ -144,9 +184,14 @@ def load_factory(offer: Offer, name: str | None = None) -> Any:
     except BaseException as error:
         if not is_failure(error):
             raise
+        remedy = ""
+        if isinstance(error, ModuleNotFoundError):
+            remedy = (
+                f"; reinstall {offer.plugin.distribution} with what it depends on"
+            )
         raise Unavailable(
             f"{offer.spec.name!r} cannot be loaded from {offer.plugin.origin}: "
-            f"{describe_error(error)}"
+            f"{describe_error(error)}{remedy}"
         ) from error
 
 

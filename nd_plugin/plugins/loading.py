@@ -111,7 +111,7 @@ def _load(
         if manager.has_plugin(key):
             manager.unregister(name=key)
         return replace(plugin, state="broken", problem=describe_error(error)), []
-    offers = tuple(_offer_name(spec) for spec in specs)
+    offers = tuple(offer_name(spec) for spec in specs)
     return replace(plugin, offers=offers), specs
 
 
@@ -151,7 +151,8 @@ def _of_kind(kind: type[Spec], spec: Any, hook: str) -> Spec:
     return spec
 
 
-def _offer_name(spec: Spec) -> str:
+def offer_name(spec: Spec) -> str:
+    """Return the kind and the name of what a plugin offers: "concept set shapes"."""
     words = [word for kind, word in OFFER_WORDS.items() if isinstance(spec, kind)]
     return f"{words[0]} {spec.name}"
 

@@ -1,7 +1,7 @@
 """Rules by which operations carry positions from operands to result, shared by all backends.
 
 A backend tells which operation a node is, and its arguments; the effect on receptive fields is
-here and in `geometry` (docs/method.md). Functions return None if the result has no positions.
+here and in ``geometry`` (docs/method.md). Functions return None if the result has no positions.
 """
 
 from __future__ import annotations

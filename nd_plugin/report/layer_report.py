@@ -15,6 +15,7 @@ from nd_plugin.report.foreign_tables.category_counts import (
 
 if TYPE_CHECKING:
     from nd_plugin.report.error_bars.records import ChanceLevel, LayerIntervals
+    from nd_plugin.report.mask_overlays import TopImage
     from nd_plugin.results.dissection import Dissection
 
 # of a unit and its label: fields of `UnitScore`, columns, values of ``--by``
@@ -195,6 +196,15 @@ class LayerReport:
         if dissection is None or dissection.chance is None:
             return None
         return dissection.chance_level
+
+    def top_images(self, unit: int, most: int = 5) -> list[TopImage]:
+        """Return the first top images of a unit, with picture and mask where the run has them.
+
+        None at all for a CSV file. Raises BadInput for a unit that the layer has not.
+        """
+        if self.dissection is None:
+            return []
+        return self.dissection.show(unit, images=most).top_images()
 
     def best(
         self, category: str, most: int | None = None

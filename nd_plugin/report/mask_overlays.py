@@ -1,9 +1,10 @@
-"""Images overlaid with the masks of units: as pixels and as JPEG."""
+"""Images with the masks of units: apart, overlaid as pixels, and as JPEG."""
 
 from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,26 @@ from nd_plugin.report.explanation_record import MaskPixels, Pixels
 # of pixels outside a mask; pages say the same in style.css and scripts/pictures.js
 BRIGHTNESS_OUTSIDE = 0.4
 OUTLINE_COLOUR = (255, 210, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class TopImage:
+    """Image in which a unit is most active."""
+
+    name: str
+    activation: float  # the largest of the unit
+    # small, RGB; None where the run has no picture of it
+    original: Image.Image | None
+    # M_k, bool (row, column) at the size of the picture; None where it is not known
+    mask: MaskPixels | None
+
+    @property
+    def picture(self) -> Pixels | None:
+        """Picture with M_k outlined and the rest dimmed, uint8 (row, column, channel)."""
+        if self.original is None:
+            return None
+        pixels = np.asarray(self.original)
+        return pixels if self.mask is None else overlay(pixels, self.mask)
 
 
 def overlay(image: Pixels, mask: MaskPixels) -> Pixels:

@@ -74,7 +74,7 @@ class DisplayedLayer(ABC):
     def to_latex(self, path: str | Path | None = None) -> str:
         r"""Return a table by category in LaTeX (booktabs), and write it to ``path``.
 
-        One row, for this layer; `nd_plugin.plots.latex_table` makes one for several results.
+        One row, for this layer; ``nd_plugin.plots.latex_table`` makes one for several results.
         """
         from nd_plugin.plots.latex import latex_table
 

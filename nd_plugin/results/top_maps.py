@@ -47,7 +47,7 @@ class TopMaps:
         return bool(self.counts[unit, rank] != UNKNOWN)
 
     def dense(self, unit: int, rank: int) -> Floats:
-        """Return a map (row, column); cells that are not stored are `NOT_STORED`."""
+        """Return a map (row, column); cells that are not stored are ``NOT_STORED``."""
         end = int(self._ends[unit, rank])
         stored = slice(end - max(int(self.counts[unit, rank]), 0), end)
         dense = np.full(self.cells, NOT_STORED, self.values.dtype)

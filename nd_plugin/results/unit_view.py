@@ -23,7 +23,12 @@ from nd_plugin.report.error_bars.columns import unit_values
 from nd_plugin.report.error_bars.texts import unit_lines
 from nd_plugin.report.explanation_record import MaskPixels, Pixels
 from nd_plugin.report.layer_report import UnitScore
-from nd_plugin.report.mask_overlays import dim_outside, overlay, resized_mask
+from nd_plugin.report.mask_overlays import (
+    TopImage,
+    dim_outside,
+    overlay,
+    resized_mask,
+)
 from nd_plugin.report.terminal import STATES
 from nd_plugin.site.top_images import NO_PICTURES
 
@@ -50,16 +55,6 @@ class ConceptMatch:
     concept: str
     category: str
     iou: float
-
-
-@dataclass(frozen=True, eq=False)
-class TopImage:
-    """Image in which a unit is most active."""
-
-    name: str
-    activation: float  # the largest of the unit
-    # with the unit's mask drawn; None where the run has no picture of it
-    picture: Pixels | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +105,14 @@ class UnitView:
     def top_images(self) -> list[TopImage]:
         """Return the unit's top images, most active first, with pictures where there are any."""
         top = self.dissection.top(self.unit, self.images)
-        return [
-            TopImage(name, activation, self.picture(rank))
-            for rank, (name, activation) in enumerate(top)
-        ]
+        return [self._top_image(rank, *image) for rank, image in enumerate(top)]
+
+    def _top_image(self, rank: int, name: str, activation: float) -> TopImage:
+        pixels = self._pixels(rank, height=None)
+        if pixels is None:
+            return TopImage(name, activation, None, None)
+        mask = self._mask(rank, pixels)
+        return TopImage(name, activation, Image.fromarray(pixels), mask)
 
     def picture(self, rank: int, height: int | None = None) -> Pixels | None:
         """Return a top image with M_k outlined and the rest dimmed; None without a picture.

@@ -120,6 +120,13 @@ def _start_of_last_set(incomplete: str) -> int:
     return starts[-1]
 
 
+def complete_plugin(incomplete: str) -> list[str]:
+    """Complete the name of a plugin, or of something that it offers."""
+    names = [plugin.name for plugin in host().plugins]
+    names += [str(offer.spec.name) for offer in host().offers]
+    return sorted({name for name in names if name.startswith(incomplete)})
+
+
 def complete_layer(context: typer.Context, incomplete: str) -> list[str]:
     """Complete a layer, or the last of several behind commas, of the run or the model."""
     names = _layers_of_run(_argument(context, "run"))

@@ -46,6 +46,7 @@ OPTION_GROUPS = {
     "--safe-csv --plot --plot-kind --junit --report --json --quiet --log-file",
 }
 OTHER_OPTIONS = "Options"
+ARGUMENTS = "Arguments"
 COMMAND_GROUPS = {
     "Dissect": "demo dissect merge",
     "Look at results": "report unit explain parity rate",
@@ -155,7 +156,8 @@ def _print_page(blocks: Iterator[RenderableType]) -> None:
     console.file.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
-def _command_page(command: Any, context: Any) -> Iterator[RenderableType]:
+def sections_of_command(command: Any, context: Any) -> list[Section]:
+    """Return the arguments of a command, and its options in groups."""
     arguments: Rows = []
     options: list[Any] = []
     for parameter in command.get_params(context):
@@ -163,19 +165,42 @@ def _command_page(command: Any, context: Any) -> Iterator[RenderableType]:
             arguments.append((_argument_form(parameter), _help_of(parameter)))
         elif not parameter.hidden:
             options.append(parameter)
-    forms = [form for form, _ in arguments]
-    yield _usage([context.command_path, *forms, "[OPTIONS]"])
-    yield _description(command.help)
+    sections = _grouped(options)
     if arguments:
-        yield Section("Arguments", arguments)
-    for title, rows in _grouped(options).items():
-        yield Section(title, rows)
+        sections.insert(0, Section(ARGUMENTS, arguments))
+    return sections
+
+
+def usage_of_command(context: Any, sections: Sequence[Section]) -> str:
+    """Return how a command with these sections is called."""
+    forms = [
+        form
+        for section in sections
+        if section.title == ARGUMENTS
+        for form, _ in section.rows
+    ]
+    return " ".join([context.command_path, *forms, "[OPTIONS]"])
+
+
+def _command_page(command: Any, context: Any) -> Iterator[RenderableType]:
+    sections = sections_of_command(command, context)
+    yield _usage(usage_of_command(context, sections))
+    yield _description(command.help)
+    yield from sections
     yield Examples((command.epilog or "").splitlines())
 
 
 def _group_page(group: Any, context: Any) -> Iterator[RenderableType]:
-    yield _usage([context.command_path, "COMMAND", "[OPTIONS]"])
+    yield _usage(f"{context.command_path} COMMAND [OPTIONS]")
     yield _description(group.help)
+    yield from sections_of_group(group, context)
+    yield from _grouped(group.get_params(context))
+    yield Examples((group.epilog or "").splitlines())
+
+
+def sections_of_group(group: Any, context: Any) -> list[Section]:
+    """Return the commands of a group in their own groups, with the help of each."""
+    sections = []
     summaries: dict[str, str] = {}
     for name in group.list_commands(context):
         command = group.get_command(context, name)
@@ -184,16 +209,14 @@ def _group_page(group: Any, context: Any) -> Iterator[RenderableType]:
         listed = [name for name in names.split() if name in summaries]
         rows = [(name, summaries.pop(name)) for name in listed]
         if rows:
-            yield Section(title, rows)
+            sections.append(Section(title, rows))
     if summaries:
-        yield Section(OTHER_COMMANDS, list(summaries.items()))
-    for title, rows in _grouped(group.get_params(context)).items():
-        yield Section(title, rows)
-    yield Examples((group.epilog or "").splitlines())
+        sections.append(Section(OTHER_COMMANDS, list(summaries.items())))
+    return sections
 
 
-def _usage(words: Sequence[str]) -> RenderableType:
-    return Text.assemble(("Usage: ", "yellow"), (" ".join(words), "bold"))
+def _usage(line: str) -> RenderableType:
+    return Text.assemble(("Usage: ", "yellow"), (line, "bold"))
 
 
 def _description(text: str | None) -> RenderableType:
@@ -205,8 +228,8 @@ def _plain(text: str | None) -> str:
     return characters.fitting(" ".join((text or "").split()), sys.stdout)
 
 
-def _grouped(options: Sequence[Any]) -> dict[str, Rows]:
-    """Return the rows of each group that has options, in the order of the groups."""
+def _grouped(options: Sequence[Any]) -> list[Section]:
+    """Return the groups that have options, in their order."""
     group_of_option: dict[str, str] = {}
     for title, names in OPTION_GROUPS.items():
         group_of_option.update(dict.fromkeys(names.split(), title))
@@ -216,7 +239,11 @@ def _grouped(options: Sequence[Any]) -> dict[str, Rows]:
         title = option.rich_help_panel or group_of_option.get(long_form, "")
         row = (_option_form(option), _help_of(option))
         rows.setdefault(title or OTHER_OPTIONS, []).append(row)
-    return {title: group_rows for title, group_rows in rows.items() if group_rows}
+    return [
+        Section(title, group_rows)
+        for title, group_rows in rows.items()
+        if group_rows
+    ]
 
 
 def _argument_form(argument: Any) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
 
 from nd_plugin.foreign_code import describe_error, is_failure
+
+Subject = TypeVar("Subject")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,40 @@ class Check:
         return self.name
 
 
+def _always(_: object) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Rule(Generic[Subject]):
+    """Rule of a contract, from which the checks of every plugin are made."""
+
+    name: str
+    statement: str
+    test: Callable[[Subject], None]  # raises AssertionError where it does not hold
+    # whether it says something of this subject, known before anything is opened
+    applies: Callable[[Subject], bool] = _always
+
+    def check_of(self, subject: Subject) -> Check:
+        """Return the rule as a check of a subject."""
+        return Check(self.name, self.statement, partial(self.test, subject))
+
+
+def checks_of(rules: Iterable[Rule[Subject]], subject: Subject) -> list[Check]:
+    """Return the checks of a subject by all rules that apply to it."""
+    return [rule.check_of(subject) for rule in rules if rule.applies(subject)]
+
+
+class Unchecked(AssertionError):
+    """A check that cannot be run, as what another check looks at does not hold."""
+
+
+def require(holds: object, problem: str) -> None:
+    """Raise AssertionError with the problem, unless something holds; under ``python -O``, too."""
+    if not holds:
+        raise AssertionError(problem)
+
+
 @dataclass(frozen=True)
 class BrokenCheck:
     """A check that does not hold, and what was found instead."""
@@ -31,6 +69,8 @@ class BrokenCheck:
     name: str
     statement: str
     problem: str
+    # the check could not be run, as what another one looks at does not hold
+    is_unchecked: bool = False
 
 
 class ConformanceError(AssertionError):
@@ -47,8 +87,9 @@ class ConformanceError(AssertionError):
 def run_checks(subject: str, checks: Iterable[Check]) -> None:
     """Run all checks. Raises ConformanceError with all that do not hold."""
     broken = list(broken_checks(checks))
+    causes = [check for check in broken if not check.is_unchecked]
     if broken:
-        raise ConformanceError(subject, broken)
+        raise ConformanceError(subject, causes or broken)
 
 
 def broken_checks(checks: Iterable[Check]) -> Iterable[BrokenCheck]:
@@ -62,4 +103,5 @@ def broken_checks(checks: Iterable[Check]) -> Iterable[BrokenCheck]:
             problem = str(error)
             if not isinstance(error, AssertionError):
                 problem = f"raised {describe_error(error)}"
-            yield BrokenCheck(check.name, check.statement, problem)
+            is_unchecked = isinstance(error, Unchecked)
+            yield BrokenCheck(check.name, check.statement, problem, is_unchecked)

@@ -13,9 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from nd_plugin import open_concepts, open_model
-from nd_plugin.testing.concept_sets import check_concept_set
-from nd_plugin.testing.models import check_model
+from nd_onnxruntime.backend import OnnxBackend
+from nd_plugin import BackendSpec, ConceptSetSpec, Unavailable, open_concepts
+from nd_plugin.plugins.host import host, load_factory
+from nd_plugin.testing import check_backend, check_concept_set
+from nd_torch.backend import TorchBackend
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,7 +29,7 @@ def scenes_are_drawn_once() -> None:
     "text", ["shapes?images=12&size=64", "shapes?images=3&size=48x96&seed=5"]
 )
 def test_shapes(text: str) -> None:
-    check_concept_set(open_concepts(text), images=12)
+    check_concept_set(open_concepts, text)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def test_shapes(text: str) -> None:
     ],
 )
 def test_sets_on_disk(real_data: Path, text: str) -> None:
-    check_concept_set(open_concepts(text.format(real_data)), images=8)
+    check_concept_set(open_concepts, text.format(real_data), images=4)
 
 
 OF_BRODEN = {
@@ -57,7 +59,7 @@ OF_BRODEN = {
 
 @pytest.mark.parametrize("case", OF_BRODEN)
 def test_sources_of_broden(case: str, tmp_path: Path) -> None:
-    check_concept_set(open_concepts(OF_BRODEN[case](tmp_path)), images=8)
+    check_concept_set(open_concepts, OF_BRODEN[case](tmp_path), images=4)
 
 
 NEEDS = {  # library that a source needs, and the extra that installs it
@@ -82,9 +84,25 @@ def test_sources_in_their_true_layout(tmp_path: Path, writer: str) -> None:
         library, extra = NEEDS[writer]
         pytest.importorskip(library, reason=f"pip install 'nd_plugin[{extra}]'")
     text = getattr(made_sources_b, writer)(tmp_path / "set")
-    check_concept_set(open_concepts(text))
+    check_concept_set(open_concepts, text)
 
 
+SETS = (
+    "ade20k",
+    "broden",
+    "cityscapes",
+    "coco",
+    "dataset",
+    "dtd",
+    "folders",
+    "huggingface",
+    "masks",
+    "opensurfaces",
+    "pascal_context",
+    "pascal_part",
+    "shapes",
+    "voc",
+)
 Size = tuple[int, int]
 TORCH: dict[str, tuple[Callable[[], nn.Module], list[str], Size]] = {
     "resnet": (
@@ -116,7 +134,7 @@ TORCH: dict[str, tuple[Callable[[], nn.Module], list[str], Size]] = {
 def test_torch(case: str) -> None:
     make, layers, size = TORCH[case]
     torch.manual_seed(0)  # the same weights whichever tests ran earlier
-    check_model(open_model(make()), layers, size)
+    check_backend(TorchBackend, make(), layers=layers, size=size)
 
 
 ONNX: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
@@ -139,4 +157,31 @@ ONNX: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
 @pytest.mark.parametrize("case", ONNX)
 def test_onnx(case: str, tmp_path: Path) -> None:
     make, layers = ONNX[case]
-    check_model(open_model(str(make(tmp_path))), layers, (32, 32))
+    text = str(make(tmp_path))
+    check_backend(OnnxBackend, text, layers=layers, size=(32, 32))
+
+
+BACKENDS = {"torch": TorchBackend, "onnxruntime": OnnxBackend}
+WITHOUT_EXAMPLE = ["pascal_part"]
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_examples_of_backends(name: str, tmp_path: Path) -> None:
+    offer = host().named(BackendSpec, name)
+    assert offer is not None
+    model = load_factory(offer, offer.spec.example)(tmp_path)
+    check_backend(BACKENDS[name], model)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_examples_of_concept_sets(name: str, tmp_path: Path) -> None:
+    offer = host().named(ConceptSetSpec, name)
+    assert offer is not None
+    if name in WITHOUT_EXAMPLE:
+        assert not offer.spec.example
+        return
+    try:
+        text = load_factory(offer, offer.spec.example)(tmp_path)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    check_concept_set(open_concepts, text)

@@ -19,6 +19,7 @@ from captum.attr._utils.summarizer import Summarizer
 from captum.concept import TCAV, Classifier
 from captum.metrics import infidelity, sensitivity_max
 from networks import ResNet18
+from opened_checks import check_opened_set
 from torch import Tensor
 
 from nd_plugin import (
@@ -30,7 +31,6 @@ from nd_plugin import (
     concepts_to_captum,
     open_concepts,
 )
-from nd_plugin.testing.concept_sets import check_concept_set
 
 SIZE = 64
 SHAPES = f"shapes?images=40&size={SIZE}"
@@ -253,7 +253,7 @@ class TestConcepts:
         back = concepts_from_captum(
             concepts_to_captum(SHAPES, names, preprocess=HOW), preprocess=HOW
         )
-        check_concept_set(back)
+        check_opened_set(back)
         own = open_concepts(SHAPES)
         originals = {own.image(index).tobytes() for index in range(len(own))}
         assert {image.tobytes() for image in back.images} <= originals, (

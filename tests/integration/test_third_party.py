@@ -26,8 +26,7 @@ from nd_plugin import (
     open_model,
 )
 from nd_plugin.cli.app import main
-from nd_plugin.testing.concept_sets import check_concept_set
-from nd_plugin.testing.models import check_model
+from nd_plugin.testing import check_backend, check_concept_set
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OURS = f"nd_plugin {version('nd_plugin')}"
@@ -211,8 +210,9 @@ def test_a_conflict_is_settled_by_blocking_one(site: Path, tmp_path: Path) -> No
 
 @pytest.fixture
 def examples(tmp_path: Path) -> list[Path]:
-    """The path on which both examples are installed, with metadata from their pyproject.toml."""
-    projects = [EXAMPLES / "nd_filterbank", EXAMPLES / "nd_gratings"]
+    """The path on which the examples are installed, with metadata from their pyproject.toml."""
+    names = ("nd_boxes", "nd_filterbank", "nd_gratings", "nd_pdf")
+    projects = [EXAMPLES / name for name in names]
     for project in projects:
         described = tomllib.loads(
             (project / "pyproject.toml").read_text(encoding="utf-8")
@@ -318,6 +318,8 @@ def test_listing_the_examples_imports_nothing_heavy(
     }
     assert offers["filterbank"] == ("loaded", ["backend filterbank"])
     assert offers["gratings"] == ("loaded", ["concept set gratings"])
+    assert offers["boxes"] == ("loaded", ["concept set boxes"])
+    assert offers["pdf"] == ("loaded", ["reporter pdf"])
 
 
 @pytest.mark.parametrize(
@@ -380,10 +382,17 @@ def test_the_examples_say_what_is_wrong(
 
 
 def test_the_examples_keep_the_contracts(imported: None) -> None:
-    check_model(
-        open_model("filterbank:gabor"), ["pooled", "gabor", "opponent"], (64, 80)
+    from nd_filterbank.bank import FilterBankBackend
+    from nd_gratings.drawing import Gratings
+
+    check_backend(
+        FilterBankBackend,
+        "filterbank:gabor?orientations=4",
+        layers=["pooled", "gabor", "opponent"],
+        size=(64, 80),
     )
-    check_concept_set(open_concepts("gratings?images=4&size=80"))
+    check_concept_set(Gratings, size="64")
+    check_concept_set(open_concepts, "gratings?images=4&size=80")
 
 
 @pytest.mark.parametrize("layer", ["gabor", "opponent", "pooled"])

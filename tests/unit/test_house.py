@@ -13,12 +13,19 @@ from pathlib import Path
 import pytest
 
 import nd_plugin
-from nd_plugin import reading
+from nd_plugin import reading, testing
 
 ROOT = Path(__file__).parents[2]
 SHELVES = ("adapters", "concept_sets")
 # examples of plugins; examples/reproduce is a study, which uses experiments and plots
-EXAMPLE_PLUGINS = ("examples/nd_filterbank", "examples/nd_gratings")
+EXAMPLE_PLUGINS = (
+    "examples/nd_boxes/nd_boxes",
+    "examples/nd_filterbank",
+    "examples/nd_flax",
+    "examples/nd_gratings",
+    "examples/nd_openvino/nd_openvino",
+    "examples/nd_pdf/nd_pdf",
+)
 PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes down
     "errors": 1,
     "foreign_code": 2,
@@ -39,13 +46,13 @@ PACKAGES = {  # the rooms of the house, each on its floor: whoever imports goes 
     "candidates": 7,
     "results": 7,
     "notebook": 7,
-    "testing": 7,
     "accelerator": 8,
     "bases": 8,
     "comparison": 8,
     "plots": 8,
     "rating": 8,
     "explain": 8,
+    "testing": 8,
     "concepts": 8,
     "plugins": 9,
     "reading": 9,
@@ -88,6 +95,7 @@ def test_plugins_import_public_names_only() -> None:
     public = {
         "nd_plugin": set(nd_plugin.__all__),
         "nd_plugin.reading": set(reading.__all__),
+        "nd_plugin.testing": set(testing.__all__),
     }
     for path in sources(*EXAMPLE_PLUGINS, *SHELVES):
         for module, name in imports(path):

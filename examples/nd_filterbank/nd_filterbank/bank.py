@@ -65,6 +65,11 @@ class FilterBankBackend:
             raise BadInput(
                 f"{model} has no weights to load {options.weights!r} into"
             )
+        if options.input is not None or options.feeds or options.custom_ops:
+            raise BadInput(
+                f"{model} takes one tensor of images: leave out --input, --feed and "
+                "--custom-op-library"
+            )
         device = choose_device(options.device)
         bank: FilterBank = call_with_options(
             gabor_bank, device, text.options, "filterbank:gabor"

@@ -86,6 +86,7 @@ class Gratings:
 
     def name(self, index: int) -> str:
         """Return a name such as ``grating-00007``."""
+        self._check(index)
         return f"grating-{index:05d}"
 
     def files(self, index: int) -> tuple[()]:
@@ -94,6 +95,7 @@ class Gratings:
 
     def image(self, index: int) -> Image.Image:
         """Draw an image: bars on grey, with a little noise."""
+        self._check(index)
         random = self._random(index, NOISE_STREAM)
         noise = random.random((self._size, self._size)) - 0.5
         light = 0.5 + NOISE * noise
@@ -109,10 +111,16 @@ class Gratings:
 
     def annotation(self, index: int) -> Annotation:
         """Return exact planes of orientation, frequency and position."""
+        self._check(index)
         planes = np.zeros((len(self.categories), self._size, self._size), np.int32)
         for patch in self._patches(index):
             planes[:, self._inside(patch)] = np.array(patch.labels)[:, None]
         return Annotation(list(planes))
+
+    def _check(self, index: int) -> None:
+        """Raise IndexError for an image that there is not; -1 is not the last one."""
+        if not 0 <= index < self._image_count:
+            raise IndexError(f"no image {index}: there are {self._image_count}")
 
     def _inside(self, patch: Patch) -> npt.NDArray[np.bool_]:
         """Return the pixels (row, column) of a patch."""

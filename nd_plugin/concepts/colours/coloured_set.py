@@ -34,7 +34,7 @@ def with_colours(
 ) -> ConceptSet:
     """Return a concept set with the category ``color``: the name of each pixel's colour.
 
-    ``table`` is a file of the layouts that `table_files` lists; None: the table that is ours.
+    ``table`` is a NumPy or MATLAB file of one of the usual layouts; None: the table that is ours.
     Raises ConceptSetInvalid for a set that has the category, and for a file that is no such table.
     """
     if CATEGORY in concepts.categories:

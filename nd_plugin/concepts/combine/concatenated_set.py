@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from nd_plugin.concepts.combine.combined_set import CombinedConcepts, operand_text
 from nd_plugin.concepts.combine.vocabulary import Vocabulary, translated_annotation
-from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
+from nd_plugin.contracts.concept_sets import Annotation, ConceptSet, image_entry
 
 
 class ConcatenatedConcepts(CombinedConcepts):
@@ -52,7 +52,7 @@ class ConcatenatedConcepts(CombinedConcepts):
 
     def name(self, index: int) -> str:
         """Return the name of an image, unique among all parts."""
-        return self._names[index]
+        return image_entry(self._names, index)
 
     def places(self, index: int) -> list[tuple[ConceptSet, int]]:
         """Return the part that an image belongs to, and the image's index there."""

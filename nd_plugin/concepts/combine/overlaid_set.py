@@ -11,7 +11,7 @@ from PIL import Image
 
 from nd_plugin.concepts.combine.combined_set import CombinedConcepts, operand_text
 from nd_plugin.concepts.combine.vocabulary import Vocabulary, translated_annotation
-from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
+from nd_plugin.contracts.concept_sets import Annotation, ConceptSet, image_entry
 from nd_plugin.errors import ConceptSetInvalid, NDError
 from nd_plugin.pictures.conversion import REMARKS, orientation_of
 from nd_plugin.pictures.files import TURNING_ORIENTATIONS
@@ -65,7 +65,7 @@ class OverlaidConcepts(CombinedConcepts):
 
     def places(self, index: int) -> list[tuple[ConceptSet, int]]:
         """Return both sets, and the image's index in each."""
-        index_in_second = self._index_in_second[index]
+        index_in_second = image_entry(self._index_in_second, index)
         return [(self._first, index), (self._second, index_in_second)]
 
     def image(self, index: int) -> Image.Image:
@@ -76,7 +76,7 @@ class OverlaidConcepts(CombinedConcepts):
         image = self._first.image(index)
         if self._is_same_file(index):
             return image
-        second_image = self._second.image(self._index_in_second[index])
+        second_image = self._second.image(image_entry(self._index_in_second, index))
         size = _upright_size(image)
         second_size = _upright_size(second_image)
         if size != second_size:
@@ -91,7 +91,9 @@ class OverlaidConcepts(CombinedConcepts):
         """Return the planes and labels of both sets."""
         first = translated_annotation(self._first, index, self._first_table)
         second = translated_annotation(
-            self._second, self._index_in_second[index], self._second_table
+            self._second,
+            image_entry(self._index_in_second, index),
+            self._second_table,
         )
         is_sized_by_second = (
             self._second.native_masks and not self._first.native_masks
@@ -133,7 +135,9 @@ class OverlaidConcepts(CombinedConcepts):
         except ValueError as error:
             rows, columns = size
             second_rows, second_columns = second_size
-            second_name = self._second.name(self._index_in_second[index])
+            second_name = self._second.name(
+                image_entry(self._index_in_second, index)
+            )
             raise ConceptSetInvalid(
                 f"{self.source} needs the same images in both sets: {self.name(index)} is "
                 f"{columns}x{rows} in {self._first.identity.source}, and {second_name} is "

@@ -18,7 +18,7 @@ from nd_plugin.concepts.combine.vocabulary import (
     Vocabulary,
     translated_annotation,
 )
-from nd_plugin.contracts.concept_sets import Annotation, ConceptSet
+from nd_plugin.contracts.concept_sets import Annotation, ConceptSet, image_entry
 from nd_plugin.errors import ConceptSetInvalid, nearest
 
 NAMES_LISTED = 8  # in a message or note
@@ -62,11 +62,13 @@ class SelectedConcepts(CombinedConcepts):
 
     def places(self, index: int) -> list[tuple[ConceptSet, int]]:
         """Return the whole set, and the image's index there."""
-        return [(self._whole, self._images[index])]
+        return [(self._whole, image_entry(self._images, index))]
 
     def annotation(self, index: int) -> Annotation:
         """Return the labels of the selected concepts."""
-        return translated_annotation(self._whole, self._images[index], self._table)
+        return translated_annotation(
+            self._whole, image_entry(self._images, index), self._table
+        )
 
 
 def _selected_images(whole: ConceptSet, selection: Selection) -> Sequence[int]:

@@ -21,7 +21,7 @@ from nd_plugin.concepts.datasets.value_names import (
 )
 from nd_plugin.concepts.sources.value_tables import ValueTable, unlisted_remarks
 from nd_plugin.concepts.sources.vocabulary import Vocabulary
-from nd_plugin.contracts.concept_sets import Annotation, Concept
+from nd_plugin.contracts.concept_sets import Annotation, Concept, image_entry
 from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.errors import BadInput, ConceptSetInvalid
 from nd_plugin.foreign_code import describe_error, translating_errors
@@ -130,12 +130,13 @@ class DatasetConcepts:
 
     def name(self, index: int) -> str:
         """Return the item's number, such as ``item-00012``."""
-        return f"item-{index:05d}"
+        return f"item-{image_entry(range(self._length), index):05d}"
 
     def image(self, index: int) -> Image.Image:
         """Return the image. Raises ValueError for an item that holds none."""
         image, _ = self._item(index)
-        return self._picture(image, index)
+        # the item is kept for the annotation, and a data set may keep its own
+        return self._picture(image, index).copy()
 
     def annotation(self, index: int) -> Annotation:
         """Return one plane, at the mask's own size.
@@ -156,7 +157,8 @@ class DatasetConcepts:
     def _item(self, index: int) -> tuple[Any, Any]:
         """Return an item. The last is kept: image and annotation are asked for one by one."""
         if self._last is None or self._last[0] != index:
-            item = split_item(self._dataset[index], f"item {index}")
+            number = image_entry(range(self._length), index)
+            item = split_item(self._dataset[number], f"item {index}")
             self._last = (index, item)
             return item
         pair: tuple[Any, Any] = self._last[1]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nd_plugin.concepts.sources.vocabulary import Vocabulary
-from nd_plugin.contracts.concept_sets import Annotation, Concept
+from nd_plugin.contracts.concept_sets import Annotation, Concept, image_entry
 from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.errors import ConceptSetInvalid
 from nd_plugin.pictures.files import PictureSize, measure_picture, read_picture
@@ -98,25 +98,29 @@ class LabelledFiles(ABC):
 
     def name(self, index: int) -> str:
         """Return the image's path below the folder of images."""
-        return self.images[index].path
+        return image_entry(self.images, index).path
 
     def split(self, index: int) -> str:
         """Return the image's part of the set, such as train or val."""
-        return self.images[index].split
+        return image_entry(self.images, index).split
 
     def files(self, index: int) -> list[Path]:
         """Return the files of the image and of its labels."""
-        image = self.images[index]
+        image = image_entry(self.images, index)
         labels = [self.root / path for path in image.label_files]
         return [self.image_files.folder / image.path, *labels]
 
     def image(self, index: int) -> Image.Image:
         """Return the image, decoded, as it is stored."""
-        return read_picture(self.image_files.path(self.images[index].path))
+        return read_picture(
+            self.image_files.path(image_entry(self.images, index).path)
+        )
 
     def size(self, index: int) -> PictureSize:
         """Return the size of an image, without decoding it."""
-        return measure_picture(self.image_files.path(self.images[index].path))
+        return measure_picture(
+            self.image_files.path(image_entry(self.images, index).path)
+        )
 
     def mask(
         self, path: str, size: PictureSize, modes: Collection[str]

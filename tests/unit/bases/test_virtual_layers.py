@@ -10,6 +10,7 @@ import numpy as np
 import onnx_files
 import pytest
 import torch
+from opened_checks import check_opened_model
 from planted import HOW, IMAGES, Numbered, Planted, drawn
 from torch import Tensor, nn
 
@@ -34,7 +35,6 @@ from nd_plugin.probe_data.batches import Feed
 from nd_plugin.probe_data.parts import parse_part
 from nd_plugin.resuming import shards
 from nd_plugin.resuming.checkpoint import CheckpointFolder
-from nd_plugin.testing.models import check_model
 
 UNITS = 6
 SETTINGS = Settings(quantiles=(0.05, 0.3), pictures=2)
@@ -298,7 +298,7 @@ def test_views_keep_the_contract_of_models(backend: str, tmp_path: Path) -> None
         layer = next(item.name for item in plain.layers(size) if item.shape)
     basis = open_basis(lambda maps: maps.flip(1), name="flipped")
     model = ActivationsOnly(plain, [basis])
-    check_model(model, [f"{layer}@flipped", layer], size)
+    check_opened_model(model, [f"{layer}@flipped", layer], size)
 
 
 def test_capabilities_of_the_model_pass_through() -> None:

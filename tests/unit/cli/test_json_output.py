@@ -126,7 +126,7 @@ class TestErrors:
             ),
             (("layers",), "UsageError", "Missing argument 'MODEL'", 2),
             (("doctor", "--no-such"), "UsageError", "No such option: --no-such", 2),
-            (("plugins", "one"), "UsageError", "unexpected extra argument", 2),
+            (("plugins", "one"), "BadInput", "no plugin 'one'", 2),
             (("nonsense",), "UsageError", "No such command 'nonsense'", 2),
             (
                 ("dissect", MODEL, "--limit", "none", "-l", "x", "-c", "shapes"),

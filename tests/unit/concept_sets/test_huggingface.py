@@ -17,10 +17,10 @@ from made_sources_b import (
     save_photo,
     write_huggingface,
 )
+from opened_checks import check_opened_set
 from PIL import Image
 
 from nd_plugin import ConceptSetInvalid, RunFailed, Unavailable, open_concepts
-from nd_plugin.testing.concept_sets import check_concept_set
 
 NAMES = '{"1": "left", "2": "right"}'
 
@@ -67,7 +67,7 @@ def test_a_folder_of_save_to_disk(datasets: Any, tmp_path: Path) -> None:
     assert concepts.notes == (
         "images are in the column 'image', labels in 'annotation' (label map)",
     )
-    check_concept_set(concepts)
+    check_opened_set(concepts)
 
 
 def test_splits_of_a_dictionary(datasets: Any, tmp_path: Path) -> None:
@@ -335,7 +335,7 @@ def test_files_are_read_as_they_are_stored(datasets: Any, tmp_path: Path) -> Non
     assert concepts.image(0).size == (32, 24)  # as it is stored; the host turns it
     (plane,) = concepts.annotation(0).planes
     assert np.array_equal(plane, np.arange(32 * 24).reshape(32, 24))
-    check_concept_set(concepts)
+    check_opened_set(concepts)
 
 
 def test_label_maps_that_are_none(datasets: Any, tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_the_contract_holds_for_turned_images(
     root = masks_set(tmp_path, orientation)
     if orientation == 6:
         save_mask(root / "masks/object/a.png", (0, 3), STORED[::-1])
-    check_concept_set(open_concepts(f"masks:{root}"))
+    check_concept_set(open_concepts, f"masks:{root}")
 
 
 def test_values_that_are_there_and_unlisted_are_named(tmp_path: Path) -> None:

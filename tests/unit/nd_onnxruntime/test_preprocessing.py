@@ -13,6 +13,7 @@ import onnx_files
 import pytest
 import torch
 from onnx import TensorProto, helper
+from opened_checks import check_opened_model
 from torch import Tensor
 
 from nd_plugin import (
@@ -22,7 +23,6 @@ from nd_plugin import (
     open_concepts,
     open_model,
 )
-from nd_plugin.testing.models import check_model
 
 SIZE = (32, 32)
 MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1)
@@ -269,7 +269,7 @@ class TestGrey:
         opened = open_model(grey_model(image))
         assert (opened.preprocess.mean, opened.preprocess.size) == ((0.449,), SIZE)
         assert opened.preprocess.assumed
-        check_model(opened, ["conv"], SIZE)
+        check_opened_model(opened, ["conv"], SIZE)
         images = torch.rand(2, 1, *SIZE)
         with opened.probe(["conv"], SIZE) as probe:
             maps = probe(images)["conv"]

@@ -22,7 +22,8 @@ from nd_plugin import (
     open_concepts,
     open_model,
 )
-from nd_plugin.testing.models import check_model
+from nd_plugin.testing import check_backend
+from nd_torch.backend import TorchBackend
 from nd_torch.preprocessing import preprocess_of_torchvision
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
@@ -268,7 +269,12 @@ class TestGrey:
         assert "averaged over the channels" in preprocess.notes[0]
 
     def test_holds_the_contract(self) -> None:
-        check_model(open_model(with_channels(1)), ["conv1", "layer2"], (64, 64))
+        check_backend(
+            TorchBackend,
+            with_channels(1),
+            layers=["conv1", "layer2"],
+            size=(64, 64),
+        )
 
     def test_pictures_reach_the_model_as_pillow_converts_them(self) -> None:
         """A 1x1 convolution returns the grey level and its negative."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from opened_checks import check_opened_set
 from PIL import Image
 from written_sets import write_broden, write_masks
 
@@ -22,7 +23,6 @@ from nd_plugin import (
 from nd_plugin.concepts.colours.colour_table import ColourTable
 from nd_plugin.concepts.colours.coloured_set import sampled
 from nd_plugin.errors import ConceptSetInvalid
-from nd_plugin.testing.concept_sets import check_concept_set
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -263,10 +263,8 @@ def test_it_is_picklable(tmp_path: Path) -> None:
 
 
 def test_it_keeps_the_contract_of_concept_sets(tmp_path: Path) -> None:
-    check_concept_set(with_colours(open_concepts(write_masks(tmp_path / "masks"))))
-    check_concept_set(
-        with_colours(open_concepts(write_broden(tmp_path / "broden")))
-    )
+    check_opened_set(with_colours(open_concepts(write_masks(tmp_path / "masks"))))
+    check_opened_set(with_colours(open_concepts(write_broden(tmp_path / "broden"))))
 
 
 def test_a_large_vocabulary_has_wider_planes() -> None:

@@ -26,7 +26,7 @@ from nd_plugin import (
     select_concepts,
 )
 from nd_plugin.pictures.conversion import REMARKS
-from nd_plugin.testing.concept_sets import check_concept_set
+from nd_plugin.testing import check_concept_set
 
 FIRST = MadeSet("first", concepts_of(object="car road", part="wheel"), {})
 FIRST = replace(
@@ -392,7 +392,7 @@ def test_combinations_keep_the_contract(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     texts = {"m": write_masks(tmp_path / "m"), "b": write_broden(tmp_path / "b")}
-    concepts = open_concepts(text.format(**texts))
-    check_concept_set(concepts, images=8)
+    check_concept_set(open_concepts, text.format(**texts), images=8)
     # what the identity says opens the same set
+    concepts = open_concepts(text.format(**texts))
     assert open_concepts(concepts.identity.source).identity == concepts.identity

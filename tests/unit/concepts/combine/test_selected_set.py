@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from made_sets import MadeSet, concepts_of, names_in, shown
+from opened_checks import check_opened_set
 from written_sets import write_masks
 
 from nd_plugin import (
@@ -24,7 +25,6 @@ from nd_plugin import (
     select_concepts,
 )
 from nd_plugin.concepts.combine import sample_counts
-from nd_plugin.testing.concept_sets import check_concept_set
 
 CONCEPTS = (
     *concepts_of(object="car road", part="wheel door"),
@@ -235,7 +235,7 @@ def test_the_text_of_a_selection_opens_it_again(tmp_path: Path) -> None:
     assert selected.identity.source == f'"{text}"[name=left,min_samples=2]'
     reopened = open_concepts(selected.identity.source)
     assert reopened.identity == selected.identity
-    check_concept_set(reopened)
+    check_opened_set(reopened)
 
 
 @dataclass
@@ -345,4 +345,4 @@ def test_a_selection_of_a_selection() -> None:
     assert shown_by_image(second) == {"b.png": {"car"}}
     assert names(second) == ["car", "wheel"]
     assert second.identity.source == "streets[min_samples=2][split=val]"
-    check_concept_set(second)
+    check_opened_set(second)

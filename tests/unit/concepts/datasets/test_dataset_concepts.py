@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from made_sources_b import SIZE, MaskedBlocks
+from opened_checks import check_opened_set
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from nd_plugin import BadInput, ConceptSetInvalid, concepts_from_dataset
-from nd_plugin.testing.concept_sets import check_concept_set
 
 NAMES = {1: "left", 2: "right"}
 
@@ -158,8 +158,8 @@ def test_category_and_name() -> None:
 
 
 def test_the_contract_holds() -> None:
-    check_concept_set(concepts_from_dataset(MaskedBlocks(20), NAMES))
-    check_concept_set(concepts_from_dataset(MaskedBlocks(3, "array"), NAMES))
+    check_opened_set(concepts_from_dataset(MaskedBlocks(20), NAMES))
+    check_opened_set(concepts_from_dataset(MaskedBlocks(3, "array"), NAMES))
 
 
 def test_a_tensor_dataset_and_a_list() -> None:

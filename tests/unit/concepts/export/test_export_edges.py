@@ -422,7 +422,7 @@ class TestVocabulary:
                     export_concepts(original, folder, options, workers=0)
             else:
                 export_concepts(original, folder, options, workers=0)
-                check_concept_set(open_concepts(f"{options.format}:{folder}"))
+                check_concept_set(open_concepts, f"{options.format}:{folder}")
 
     def test_more_labels_than_a_mask_holds(self, tmp_path: Path) -> None:
         concepts = tuple(Concept(f"c{number}", "x") for number in range(65536))

@@ -47,9 +47,9 @@ def export(
 
 
 def read_back(folder: Path, format_name: str) -> ConceptSet:
-    concepts = open_concepts(f"{format_name}:{folder}")
-    check_concept_set(concepts)
-    return concepts
+    text = f"{format_name}:{folder}"
+    check_concept_set(open_concepts, text)
+    return open_concepts(text)
 
 
 def pixels_of(concepts: ConceptSet, index: int) -> bytes:
