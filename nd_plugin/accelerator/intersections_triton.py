@@ -11,7 +11,11 @@ from nd_plugin.accelerator.intersections import ImageLabels, UnitSums
 from nd_plugin.accelerator.kernels import device_of
 
 COMBINATIONS_AT_ONCE = 128
-LAUNCH_OPTIONS = {"num_warps": 4, "num_stages": 1, "enable_fp_fusion": False}
+LAUNCH_OPTIONS: dict[str, int | bool] = {
+    "num_warps": 4,
+    "num_stages": 1,
+    "enable_fp_fusion": False,
+}
 UNSPECIALIZED = (
     "lit_pixels",
     "images",

@@ -21,7 +21,11 @@ from nd_plugin.method.upsampling import MaskGrid, taps_on
 BLOCK_ROWS = 8
 BLOCK_COLUMNS = 64
 CELLS_AT_ONCE = 128  # compared with the threshold before a block is upsampled
-LAUNCH_OPTIONS = {"num_warps": 1, "num_stages": 1, "enable_fp_fusion": False}
+LAUNCH_OPTIONS: dict[str, int | bool] = {
+    "num_warps": 1,
+    "num_stages": 1,
+    "enable_fp_fusion": False,
+}
 
 # one compiled kernel serves all sizes, and tensors that begin anywhere in memory
 UNSPECIALIZED = (

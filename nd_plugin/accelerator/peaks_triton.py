@@ -16,7 +16,11 @@ from nd_plugin.accelerator.peaks import MapSummary
 VALUES_AT_ONCE = 2048
 CELLS_AT_ONCE = 1024  # of one unit
 UNITS_AT_ONCE = 128  # whose values lie next to each other
-LAUNCH_OPTIONS = {"num_warps": 4, "num_stages": 1, "enable_fp_fusion": False}
+LAUNCH_OPTIONS: dict[str, int | bool] = {
+    "num_warps": 4,
+    "num_stages": 1,
+    "enable_fp_fusion": False,
+}
 
 
 def summarize_maps(maps: Tensor, floors: Tensor) -> MapSummary:

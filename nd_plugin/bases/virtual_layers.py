@@ -111,7 +111,7 @@ class ModelInBases:
                     f"two bases are named {name!r}; give each a name of its own"
                 )
         self.model = model
-        self.bases = tuple(bases)
+        self.bases: tuple[Basis, ...] = tuple(bases)
 
     def __getattr__(self, name: str) -> Any:
         """Return an optional capability of the model, such as ``precision`` or ``rest``."""

@@ -27,7 +27,12 @@ DEEPEST = 64  # levels of lists and objects
 LARGEST = 2**128  # integers beyond are no counts and no seeds
 LONGEST_TEXT = 60  # characters of a value in a message
 Record = TypeVar("Record")
-NAMES = {str: "a text", int: "an integer", float: "a number", bool: "true or false"}
+NAMES: dict[type, str] = {
+    str: "a text",
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+}
 CONTAINERS = frozenset({list, dict})
 
 

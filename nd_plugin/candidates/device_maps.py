@@ -234,14 +234,14 @@ class JoinedMaps:
     """Sparse maps of many batches on a device, densified some at a time."""
 
     def __init__(self, parts: Sequence[SparseMaps]) -> None:
-        self.cells = parts[0].cells
-        self.values = torch.cat([part.values for part in parts])
-        self.peaks = torch.cat([part.peaks for part in parts])
-        self.images = torch.cat([part.images for part in parts]).long()
-        self.units = torch.cat([part.units for part in parts]).long()
-        self.counts = torch.cat([part.counts for part in parts]).long()
-        self.positions = torch.cat([part.positions for part in parts])
-        self.cell_ends = self.counts.cumsum(0)
+        self.cells: tuple[int, int] = parts[0].cells
+        self.values: Tensor = torch.cat([part.values for part in parts])
+        self.peaks: Tensor = torch.cat([part.peaks for part in parts])
+        self.images: Tensor = torch.cat([part.images for part in parts]).long()
+        self.units: Tensor = torch.cat([part.units for part in parts]).long()
+        self.counts: Tensor = torch.cat([part.counts for part in parts]).long()
+        self.positions: Tensor = torch.cat([part.positions for part in parts])
+        self.cell_ends: Tensor = self.counts.cumsum(0)
 
     def dense(self, which: Tensor, cell_count: int) -> Tensor:
         """Return the maps with indices ``which`` (map,) in full, (map, row, column).

@@ -8,7 +8,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from captum.attr import LayerAttribution
 from torch import Tensor
 
 from nd_plugin.captum_api import unit_explanation
@@ -18,6 +17,7 @@ from nd_plugin.captum_api.dissection_lookup import (
     load_dissections,
     recorded_whites,
 )
+from nd_plugin.captum_api.layer_attribution import LayerAttribution
 from nd_plugin.captum_api.opened_model import (
     ForwardFunction,
     LayerName,
@@ -44,7 +44,7 @@ from nd_plugin.explain.unit_masks import check_mask
 from nd_plugin.preprocess import Preprocess
 
 
-class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not typed
+class DissectedLayer(LayerAttribution):
     """Layer or layers of a model that is opened once, and their dissection."""
 
     def __init__(
@@ -101,6 +101,13 @@ class DissectedLayer(LayerAttribution):  # type: ignore[misc]  # captum is not t
     @property
     def _has_several_layers(self) -> bool:
         return isinstance(self.layer, list | tuple)
+
+    def _record_kinds(self, kinds: list[str]) -> None:
+        """Record the kinds of contributions: of a single layer, its first."""
+        if self._has_several_layers:
+            self.contribution = kinds
+        else:
+            self.contribution = kinds[0] if kinds else None
 
     def _question(
         self,

@@ -135,7 +135,7 @@ class LayerDissection(DissectedLayer):
             attributions.append(
                 _format_output(contributions.several, contributions.tensors)
             )
-        self.contribution = kinds if self._has_several_layers else kinds[0]
+        self._record_kinds(kinds)
         return attributions if self._has_several_layers else attributions[0]
 
     def dissect(
@@ -286,7 +286,7 @@ class LayerDissection(DissectedLayer):
             question, self._opened.cuts, settings, self.dissection
         )
         kinds = [explanation.contribution for explanation in explanations]
-        self.contribution = kinds[0] if kinds else None
+        self._record_kinds(kinds)
         return explanations
 
     def as_explanation(self, **options: Any) -> Callable[..., Any]:

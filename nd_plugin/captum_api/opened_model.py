@@ -24,8 +24,8 @@ class OpenedModel:
 
     def __init__(self, forward_func: ForwardFunction) -> None:
         self.forward_func = forward_func
-        self.model = _opened(forward_func)
-        self.cuts = LayerCuts()
+        self.model: Model = _opened(forward_func)
+        self.cuts: LayerCuts = LayerCuts()
 
     def refresh(self) -> None:
         """Open a live module or function again: training or moving it changes its fingerprint.

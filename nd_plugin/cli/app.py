@@ -36,7 +36,7 @@ from nd_plugin.shell.help_pages import HelpCommand, HelpGroup
 from nd_plugin.shell.messages import with_message_options
 from nd_plugin.shell.option_groups import with_flat_options
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=HelpGroup,
     name="nd",
     help="Network Dissection: names the units of a vision network by the concepts they detect.",
@@ -50,7 +50,7 @@ app = typer.Typer(
         "nd report runs/resnet18 --html report"
     ),
 )
-concept_sets = typer.Typer(
+concept_sets: typer.Typer = typer.Typer(
     cls=GroupWithDefault,
     name="concepts",
     help="Concept sets: list, inspect, check, build, export and fetch them.",

@@ -44,7 +44,7 @@ class LayerComparison:
 
     def __init__(self, layers: Sequence[ComparedLayer]) -> None:
         check_comparable(layers)
-        self.layers = named_layers(layers)
+        self.layers: tuple[ComparedLayer, ...] = named_layers(layers)
 
     def __len__(self) -> int:
         return len(self.layers)

@@ -61,8 +61,8 @@ class TorchrunGroup(SingleProcess):
     def __init__(
         self, gpu: torch.device | None = None, meetings: Meetings | None = None
     ) -> None:
-        self.rank = dist.get_rank()
-        self.size = dist.get_world_size()
+        self.rank: int = dist.get_rank()
+        self.size: int = dist.get_world_size()
         self.gpu = gpu
         self.meetings = meetings
 

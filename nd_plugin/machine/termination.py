@@ -23,7 +23,7 @@ from nd_plugin.machine.parent_watch import end_with_parent
 SECONDS_TO_SAVE = 20.0
 
 SIGHUP: int | None = getattr(signal, "SIGHUP", None)  # Windows has none
-WORDS = {
+WORDS: dict[int | None, str] = {
     signal.SIGINT: "interrupted",
     signal.SIGTERM: "terminated",
     SIGHUP: "hung up",
@@ -40,7 +40,7 @@ class Terminated(Signal):
 
     def __init__(self, number: int = signal.SIGTERM) -> None:
         super().__init__(WORDS[number])
-        self.exit_code = 128 + number
+        self.exit_code: int = 128 + number
 
 
 class Interrupted(Terminated, KeyboardInterrupt):

@@ -119,7 +119,7 @@ class KeyBuffer:
 
     def __init__(self, max_held: int) -> None:
         self.max_held = max_held
-        self.key_count = 0
+        self.key_count: int = 0
         self.held: list[UnitKeys] = []
 
     @property

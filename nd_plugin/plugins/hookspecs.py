@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from nd_plugin.results.dissection import Dissection
 
 PROJECT = "nd_plugin"
-hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker(PROJECT)
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec

@@ -28,7 +28,7 @@ HOOKS: dict[str, type[BackendSpec] | type[ConceptSetSpec] | type[ReporterSpec]] 
     "nd_concept_sets": ConceptSetSpec,
     "nd_reporters": ReporterSpec,
 }
-OFFER_WORDS = {
+OFFER_WORDS: dict[type, str] = {
     BackendSpec: "backend",
     ConceptSetSpec: "concept set",
     ReporterSpec: "reporter",

@@ -55,10 +55,10 @@ class SharedSlots:
     def __init__(self, count: int, nbytes: int) -> None:
         """Reserve memory; the system provides it when it is written to. Raises OSError."""
         self.count = count
-        self.nbytes = _aligned(nbytes)
+        self.nbytes: int = _aligned(nbytes)
         memory = mmap.mmap(-1, count * self.nbytes)
         self._memory = torch.frombuffer(memory, dtype=torch.uint8)
-        self.key = next(SharedSlots._keys)
+        self.key: int = next(SharedSlots._keys)
         SharedSlots._open[self.key] = self
 
     def buffer(self, number: int, length: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -35,7 +35,9 @@ class Highlights:
             for question in questions
         }
         self._most = most
-        self.picture = lru_cache(maxsize=PICTURES_IN_MEMORY)(self._draw)
+        self.picture: Callable[[str, int], bytes] = lru_cache(
+            maxsize=PICTURES_IN_MEMORY
+        )(self._draw)
 
     def count(self, name: str) -> int:
         """Return the number of pictures under a name (`Question.pictures`)."""

@@ -19,7 +19,7 @@ import socketserver
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from nd_plugin.borders.json_values import parse_json
@@ -51,7 +51,7 @@ class RatingServer(ThreadingHTTPServer):
 
     daemon_threads = True
     # Another server on the same port is an error, not a rival.
-    allow_reuse_address = os.name != "nt"
+    allow_reuse_address: bool = os.name != "nt"
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class RatingServer(ThreadingHTTPServer):
         self.study = study
         self.votes = votes
         self.highlights = highlights
-        self.token = votes.token
+        self.token: str = votes.token
         if ":" in address[0]:
-            self.address_family = socket.AF_INET6
+            self.address_family: int = socket.AF_INET6
         try:
             super().__init__(address, RatingHandler)
         except OSError as error:
@@ -74,15 +74,15 @@ class RatingServer(ThreadingHTTPServer):
             raise RunFailed(
                 f"cannot listen on {host}, port {port}: {reason}; choose another --host or --port"
             ) from error
-        self.host = address[0]
-        self.port = int(self.server_address[1])
-        self.page = self._page()
+        self.host: str = address[0]
+        self.port: int = int(self.server_address[1])
+        self.page: bytes = self._page()
 
     def server_bind(self) -> None:
         """Bind without asking for the machine's full name, which can take long offline."""
         socketserver.TCPServer.server_bind(self)
-        self.server_name = str(self.server_address[0])
-        self.server_port = int(self.server_address[1])
+        self.server_name: str = str(self.server_address[0])
+        self.server_port: int = int(self.server_address[1])
 
     @property
     def url(self) -> str:
@@ -109,7 +109,8 @@ class RatingHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "nd"
     sys_version = ""
-    timeout = REQUEST_SECONDS
+    close_connection: bool
+    timeout: ClassVar[float | None] = REQUEST_SECONDS
 
     def do_GET(self) -> None:
         """Answer a GET request."""

@@ -77,7 +77,7 @@ class ConformanceError(AssertionError):
     """Every check of a plugin that does not hold."""
 
     def __init__(self, subject: str, broken: Sequence[BrokenCheck]) -> None:
-        self.broken = tuple(broken)
+        self.broken: tuple[BrokenCheck, ...] = tuple(broken)
         lines = [f"{subject} breaks its contract:"]
         for check in broken:
             lines.append(f"  {check.name}: {check.problem} ({check.statement})")

@@ -88,7 +88,7 @@ EDITS = [
         "reader.py",
         "content = [VERSION, smallest, ",
         "content = [VERSION, ",
-        "test_contract[fingerprint]",
+        "test_sets_of_other_boxes_have_other_fingerprints",
     ),
     Edit(
         "reporter",

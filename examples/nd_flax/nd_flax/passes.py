@@ -6,10 +6,10 @@ ends behind the deepest of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from typing import Any
 
 import jax
@@ -53,7 +53,7 @@ class Passes:
         program, state = self._snapshot()
         with _running(images):
             pixels = to_jax(images, self.device)
-            arrays = self._entries(program, entries, state, pixels)
+            arrays = _entries(program, entries, state, pixels)
             return [to_torch(array) for array in arrays]
 
     def model_outputs(self, images: Tensor) -> Any:
@@ -61,7 +61,7 @@ class Passes:
         program, state = self._snapshot()
 
         def function(pixels: jax.Array) -> Any:
-            return self._whole(program, state, pixels)
+            return _whole(program, state, pixels)
 
         with _running(images):
             return call_jax(function, self.device, images)
@@ -71,7 +71,7 @@ class Passes:
         program, state = self._snapshot()
 
         def function(pixels: jax.Array) -> Any:
-            (array,) = self._entries(program, (entry,), state, pixels)
+            (array,) = _entries(program, (entry,), state, pixels)
             return array
 
         with _running(images):
@@ -83,7 +83,7 @@ class Passes:
         program, state = self._snapshot()
 
         def function(array: jax.Array, pixels: jax.Array) -> Any:
-            return self._rest(program, entry, state, array, pixels)
+            return _rest(program, entry, state, array, pixels)
 
         with _running(images):
             return call_jax(function, self.device, value, images)
@@ -92,19 +92,8 @@ class Passes:
         program, state = self.network.snapshot()
         return program, jax.device_put(state, self.device.arrays)
 
-    @cached_property
-    def _entries(self) -> Callable[..., list[jax.Array]]:
-        return jax.jit(_entries, static_argnums=(0, 1))
 
-    @cached_property
-    def _whole(self) -> Callable[..., Any]:
-        return jax.jit(_whole, static_argnums=0)
-
-    @cached_property
-    def _rest(self) -> Callable[..., Any]:
-        return jax.jit(_rest, static_argnums=(0, 1))
-
-
+@partial(jax.jit, static_argnums=(0, 1))
 def _entries(
     program: Program, entries: tuple[Entry, ...], state: Any, images: jax.Array
 ) -> list[jax.Array]:
@@ -118,11 +107,13 @@ def _entries(
         ) from error
 
 
+@partial(jax.jit, static_argnums=0)
 def _whole(program: Program, state: Any, images: jax.Array) -> Any:
     output, _ = trace(program, state, images)
     return output
 
 
+@partial(jax.jit, static_argnums=(0, 1))
 def _rest(
     program: Program, entry: Entry, state: Any, value: jax.Array, images: jax.Array
 ) -> Any:

@@ -206,7 +206,7 @@ class LinenNetwork:
 
 
 def _dotted(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator=".")
+    return str(jax.tree_util.keystr(path, simple=True, separator="."))
 
 
 def network_of(module: Any) -> Network | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import torch
+import torch.utils.dlpack
 from torch import Tensor
 
 from nd_plugin import BadInput, Unavailable
@@ -55,8 +56,7 @@ def choose_device(requested: str, arrays: Any = ()) -> Device:
 
 def _automatic(arrays: Any) -> Device:
     for array in jax.tree_util.tree_leaves(arrays):
-        devices = getattr(array, "devices", set)()
-        for device in devices:
+        for device in array.devices():
             return _shared(device)
     return _shared(jax.devices()[0])
 
@@ -96,4 +96,4 @@ def to_torch(array: jax.Array) -> Tensor:
 
     Whoever passes it on copies it: XLA may give the same memory to several outputs, or an input's.
     """
-    return torch.from_dlpack(array.block_until_ready())
+    return torch.utils.dlpack.from_dlpack(array.block_until_ready())

@@ -102,10 +102,11 @@ def _parameters(factory: Any) -> Mapping[str, inspect.Parameter]:
 
     The metaclass of nnx modules hides them from `inspect.signature`.
     """
+    function = factory
     if isinstance(factory, type):
-        factory = factory.__init__
+        function = factory.__init__  # type: ignore[misc]
     try:
-        return inspect.signature(factory).parameters
+        return inspect.signature(function).parameters
     except (TypeError, ValueError):  # of compiled code, or a model itself
         return {}
 

@@ -60,10 +60,10 @@ class ColouredConcepts:
         self._table = table
         self._grey_sample = GreySample(base)
         concepts = [Concept(f"{name}{SUFFIX}", CATEGORY) for name in table.names]
-        self.concepts = (*base.concepts, *concepts)
-        self.categories = (*base.categories, CATEGORY)
-        self.native_masks = base.native_masks
-        self.notes = (*getattr(base, "notes", ()), _note(table))
+        self.concepts: tuple[Concept, ...] = (*base.concepts, *concepts)
+        self.categories: tuple[str, ...] = (*base.categories, CATEGORY)
+        self.native_masks: bool = base.native_masks
+        self.notes: tuple[str, ...] = (*getattr(base, "notes", ()), _note(table))
         # by index in the table
         first = 1 + len(base.concepts)
         values = np.arange(first, first + len(table.names))

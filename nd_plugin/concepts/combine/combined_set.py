@@ -34,14 +34,16 @@ class CombinedConcepts(ABC):
         native_masks: bool,
         notes: Iterable[str],
     ) -> None:
-        self.parts = tuple(parts)
+        self.parts: tuple[ConceptSet, ...] = tuple(parts)
         self.concepts: tuple[Concept, ...] = vocabulary.concepts
         self.categories: tuple[str, ...] = vocabulary.categories
         self.native_masks = native_masks
         notes_of_parts: list[str] = []
         for part in parts:
             notes_of_parts += getattr(part, "notes", ())
-        self.notes = tuple(dict.fromkeys([*notes_of_parts, *notes]))
+        self.notes: tuple[str, ...] = tuple(
+            dict.fromkeys([*notes_of_parts, *notes])
+        )
 
     @property
     @abstractmethod

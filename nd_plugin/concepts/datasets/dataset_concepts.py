@@ -21,7 +21,7 @@ from nd_plugin.concepts.datasets.value_names import (
 )
 from nd_plugin.concepts.sources.value_tables import ValueTable, unlisted_remarks
 from nd_plugin.concepts.sources.vocabulary import Vocabulary
-from nd_plugin.contracts.concept_sets import Annotation, image_entry
+from nd_plugin.contracts.concept_sets import Annotation, Concept, image_entry
 from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.errors import BadInput, ConceptSetInvalid
 from nd_plugin.foreign_code import describe_error, translating_errors
@@ -55,12 +55,12 @@ class DatasetConcepts:
         self._names = names_of_values(names, what)
         vocabulary = Vocabulary()
         values = add_named_values(vocabulary, self._names, category, ignored, what)
-        self.concepts = vocabulary.concepts
-        self.categories = vocabulary.categories
+        self.concepts: tuple[Concept, ...] = vocabulary.concepts
+        self.categories: tuple[str, ...] = vocabulary.categories
         self._table = ValueTable.of(values, len(self.concepts))
         self._last: tuple[int, Any] | None = None
         self._check_first_item()
-        self.notes = self._fingerprint_notes()
+        self.notes: tuple[str, ...] = self._fingerprint_notes()
 
     def _check_first_item(self) -> None:
         """Refuse a data set whose first item is no labelled image, or another each time."""

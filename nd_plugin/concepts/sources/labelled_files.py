@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nd_plugin.concepts.sources.vocabulary import Vocabulary
-from nd_plugin.contracts.concept_sets import Annotation, image_entry
+from nd_plugin.contracts.concept_sets import Annotation, Concept, image_entry
 from nd_plugin.contracts.provenance import Identity, fingerprint
 from nd_plugin.errors import ConceptSetInvalid
 from nd_plugin.pictures.files import PictureSize, measure_picture, read_picture
@@ -58,18 +58,18 @@ class LabelledFiles(ABC):
         follows_links: bool = False,
     ) -> None:
         self.root = root
-        self.concepts = vocabulary.concepts
-        self.categories = vocabulary.categories
-        self.notes = tuple(notes)
-        self.images = tuple(images)
+        self.concepts: tuple[Concept, ...] = vocabulary.concepts
+        self.categories: tuple[str, ...] = vocabulary.categories
+        self.notes: tuple[str, ...] = tuple(notes)
+        self.images: tuple[LabelledImage, ...] = tuple(images)
         self._identity = identity
         self._tables = tuple(tables)
         folder = image_folder or root
         is_inside = folder.is_relative_to(root)
-        self.image_files = NamedFiles(
+        self.image_files: NamedFiles = NamedFiles(
             root if is_inside else folder, folder, follows_links
         )
-        self.label_files = NamedFiles(root, root, follows_links)
+        self.label_files: NamedFiles = NamedFiles(root, root, follows_links)
         if not images:
             raise ConceptSetInvalid(f"{identity.source} has no images in {folder}")
         for image in images:

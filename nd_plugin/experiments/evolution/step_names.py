@@ -9,7 +9,7 @@ from dataclasses import dataclass
 STEP = "step"
 STAGE = "stage"
 # what the number behind a word counts; of a name with several, the first here
-WORDS = {
+WORDS: dict[str, tuple[str, ...]] = {
     STEP: ("global_step", "step", "steps"),
     "iteration": ("iteration", "iterations", "iter", "iters"),
     "epoch": ("epoch", "epochs", "ep"),

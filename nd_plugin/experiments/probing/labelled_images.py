@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ class LabelledImages:
     for_test: tuple[bool, ...]  # of each image
     notes: tuple[str, ...] = ()  # how the images are split
     native_masks = False
-    categories = (CATEGORY,)
+    categories: ClassVar[tuple[str, ...]] = (CATEGORY,)
 
     @cached_property
     def identity(self) -> Identity:

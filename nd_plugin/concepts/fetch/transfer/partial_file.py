@@ -69,7 +69,7 @@ class PartialFile:
     def __init__(self, folder: Path, url: str) -> None:
         self.url = url
         digest = hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()
-        self.path = folder / f"download-{digest[:8]}.part"
+        self.path: Path = folder / f"download-{digest[:8]}.part"
         self._note = self.path.with_suffix(".json")
 
     def size(self) -> int:
