@@ -1,7 +1,8 @@
 """Run the tutorials and store their pictures: ``python docs/draw_tutorials.py [PAGE …]``.
 
 Needs the extra ``demo`` and pytest. Each page runs from top to bottom in an empty folder, and what
-its blocks print is shown. A page's picture ``../images/PAGE-NAME.png`` is ``NAME.png`` there.
+its blocks print is shown. A page's picture ``../images/PAGE-NAME.png``, or ``.jpg``, is ``NAME.png``
+there.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ TUTORIALS = HERE / "tutorials"
 PICTURES = HERE / "images"
 PAGES = ("captum", "onnx", "paper", "concepts")
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PICTURE = re.compile(r"\(\.\./images/((\w+)-([\w-]+\.(?:png|jpg)))\)")
-WIDEST = 1000  # pixels of a picture
+PICTURE = re.compile(r"\(\.\./images/((\w+)-([\w-]+)\.(?:png|jpg))\)")
+LARGEST = (1000, 1200)  # width and height of a picture
 COLOURS = 256
 
 
@@ -40,6 +41,7 @@ def main() -> None:
 def run_page(page: Path) -> Iterator[tuple[int, str]]:
     """Run the blocks of a page in the current folder; yield the line and output of each."""
     namespace = {"__name__": "__main__"}
+    sys.path.insert(0, str(Path.cwd()))  # modules that the page writes
     content = page.read_text(encoding="utf-8")
     for block in BLOCK.finditer(content):
         line = content.count("\n", 0, block.start()) + 2
@@ -72,13 +74,13 @@ def run_commands(text: str) -> str:
 
 
 def store_pictures(page: Path, folder: Path) -> None:
-    """Store the pictures that a page shows, small."""
+    """Store the pictures that a page shows, small: line art as PNG, scenes as JPEG."""
     for file_name, page_name, name in PICTURE.findall(page.read_text("utf-8")):
         if page_name != page.stem:
             continue
-        picture = Image.open(folder / name).convert("RGB")
-        picture.thumbnail((WIDEST, 10 * WIDEST), Image.Resampling.LANCZOS)
-        if name.endswith("png"):
+        picture = Image.open(folder / f"{name}.png").convert("RGB")
+        picture.thumbnail(LARGEST, Image.Resampling.LANCZOS)
+        if file_name.endswith("png"):
             picture = picture.quantize(COLOURS)
         picture.save(PICTURES / file_name, optimize=True, quality=80)
 
