@@ -1,8 +1,8 @@
 """Run the tutorials and store their pictures: ``python docs/draw_tutorials.py [PAGE …]``.
 
 Needs the extra ``demo`` and pytest. Each page runs from top to bottom in an empty folder, and what
-its blocks print is shown. A page's picture ``../images/PAGE-NAME.png``, or ``.jpg``, is ``NAME.png``
-there.
+its blocks print is shown. A page's picture ``../images/PAGE-NAME.png`` (or ``.jpg``) is the file
+``NAME.png`` of that folder.
 """
 
 from __future__ import annotations
