@@ -24,7 +24,8 @@ PICTURES = HERE / "images"
 PAGES = ("captum", "onnx", "paper", "concepts")
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"\(\.\./images/((\w+)-([\w-]+)\.(?:png|jpg))\)")
-LARGEST = (1000, 1200)  # width and height of a picture
+# width and height of a picture
+LARGEST = {"png": (1000, 2000), "jpg": (1000, 1200)}
 COLOURS = 256
 
 
@@ -79,8 +80,9 @@ def store_pictures(page: Path, folder: Path) -> None:
         if page_name != page.stem:
             continue
         picture = Image.open(folder / f"{name}.png").convert("RGB")
-        picture.thumbnail(LARGEST, Image.Resampling.LANCZOS)
-        if file_name.endswith("png"):
+        ending = file_name.rpartition(".")[2]
+        picture.thumbnail(LARGEST[ending], Image.Resampling.LANCZOS)
+        if ending == "png":
             picture = picture.quantize(COLOURS)
         picture.save(PICTURES / file_name, optimize=True, quality=80)
 
