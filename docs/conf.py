@@ -23,7 +23,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
 ]
 
 project = PROJECT["name"]
-author = "the authors of nd_plugin"
 release = PROJECT["version"]
 version = release
 html_title = f"{project} {release}"
@@ -70,6 +69,7 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_copyright = False
 html_show_sourcelink = False
 html_theme_options = {
     "top_of_page_buttons": []

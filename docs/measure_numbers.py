@@ -110,10 +110,6 @@ def measure(concept_set: str) -> None:
     show(
         "blue and red exchanged", run(preprocess=replace(how, channel_order="bgr"))
     )
-    show(
-        "bilinear for bicubic",
-        run(preprocess=replace(how, interpolation="bilinear")),
-    )
     show("bfloat16", run(precision="bfloat16"))
 
 

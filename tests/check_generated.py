@@ -18,7 +18,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 NAMES = {
     "backend": "nd-filters",
-    "concept-set": "nd-boxes",
+    "concept-set": "nd-street",
     "reporter": "nd-markdown",
 }
 TUTORIAL = "tutorial"

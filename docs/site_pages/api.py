@@ -110,6 +110,16 @@ def api_pages() -> dict[str, str]:
     return {"index": "\n".join(_index(pages)), **pages}
 
 
+def described_classes() -> set[type]:
+    """Return the classes of nd_plugin that the pages describe, and their bases."""
+    names = [public for members in _names_by_page().values() for public in members]
+    owners = [public.value for public in (*names, *_further_types())]
+    bases = {
+        base for owner in owners if inspect.isclass(owner) for base in owner.__mro__
+    }
+    return {base for base in bases if base.__module__.startswith("nd_plugin.")}
+
+
 def _names_by_page() -> dict[str, list[PublicName]]:
     by_package = {
         package: title

@@ -1,8 +1,7 @@
-"""Comments on fields of dataclasses, which the API shows as their descriptions."""
+"""Comments on fields of classes, which the API shows as their descriptions."""
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
 
@@ -10,28 +9,27 @@ FIELD = re.compile(r"^    (\w+): .*?(?:  # (.*))?$")
 COMMENT = re.compile(r"^    # (.*)$")
 
 
-def field_comment(owner: type, field: str) -> str:
-    """Return the comment behind a field, or above it; "" where there is none."""
-    for home in owner.__mro__:
-        comment = _comments_of(home).get(field)
-        if comment:
-            return comment
-    return ""
-
-
-@functools.cache
-def _comments_of(owner: type) -> dict[str, str]:
-    try:
-        lines = inspect.getsource(owner).splitlines()
-    except (OSError, TypeError):  # built in
-        return {}
+def field_comments(owner: type) -> dict[str, str]:
+    """Return the comments of a class behind its fields, or above them, by field."""
     comments = {}
     above: list[str] = []
-    for line in lines:
+    for line in inspect.getsource(owner).splitlines():
         if comment := COMMENT.match(line):
             above.append(comment[1])
             continue
-        if field := FIELD.match(line):
-            comments[field[1]] = field[2] or " ".join(above)
+        field = FIELD.match(line)
+        text = field and (field[2] or " ".join(above))
+        if field and text:
+            comments[field[1]] = as_markup(text)
         above = []
     return comments
+
+
+def as_markup(comment: str) -> str:
+    """Return a comment in reStructuredText: what is between backticks is literal."""
+    words = comment.split("`")
+    if len(words) % 2 == 0:
+        words = ["".join(words)]
+    for place in range(0, len(words), 2):
+        words[place] = re.sub(r"([*|\\])", r"\\\1", words[place])
+    return "``".join(words)

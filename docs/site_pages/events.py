@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import pydoc
 from pathlib import Path
 from typing import Any
 
 from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.pycode import ModuleAnalyzer
 
-from site_pages.api import api_pages
+from site_pages.api import api_pages, described_classes
 from site_pages.commands import command_pages
-from site_pages.comments import field_comment
+from site_pages.comments import field_comments
 from site_pages.links import with_repository_links
 
 MODULES = ("nd_plugin", "nd_plugin.reading", "nd_plugin.testing")
@@ -20,9 +20,11 @@ DOCSTRINGS = Config(napoleon_use_ivar=True, napoleon_use_rtype=False)
 def setup(app: Any) -> dict[str, bool]:
     """Connect the events."""
     app.connect("builder-inited", generate_pages)
+    app.connect("builder-inited", describe_fields)
     app.connect("source-read", link_repository)
     app.connect("missing-reference", resolve_public_name)
     app.connect("autodoc-process-docstring", read_docstring)
+    app.connect("autodoc-process-signature", hide_signature)
     return {"parallel_read_safe": True}
 
 
@@ -40,6 +42,32 @@ def generate_pages(app: Any) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+
+
+def describe_fields(app: Any) -> None:
+    """Take plain comments on fields for their descriptions, as autodoc takes those with ``#:``."""
+    for owner in described_classes():
+        analyzer = ModuleAnalyzer.for_module(owner.__module__)
+        analyzer.analyze()
+        for field, comment in field_comments(owner).items():
+            analyzer.attr_docs.setdefault(
+                (owner.__qualname__, field), [comment, ""]
+            )
+
+
+def hide_signature(
+    app: Any,
+    what: str,
+    name: str,
+    value: Any,
+    options: Any,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str, str | None] | None:
+    """Hide the signature of a protocol, which nobody calls."""
+    if what == "class" and getattr(value, "_is_protocol", False):
+        return "", None
+    return None
 
 
 def link_repository(app: Any, name: str, source: list[str]) -> None:
@@ -69,13 +97,10 @@ def resolve_public_name(app: Any, env: Any, node: Any, content: Any) -> Any:
 def read_docstring(
     app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]
 ) -> None:
-    """Read the sections of a docstring in Google's style; fields have their comments instead.
+    """Read the sections of a docstring in Google's style.
 
     napoleon's own handler takes the words before a property's first colon for its type.
     """
-    if what == "attribute" and not any(lines):
-        owner, _, field = name.rpartition(".")
-        lines[:] = [field_comment(pydoc.locate(owner), field)]
     kind = "method" if what in ("attribute", "property") else what
     docstring = GoogleDocstring(lines, DOCSTRINGS, app, kind, name, value, options)
     lines[:] = docstring.lines()

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 from site_pages.api import CONSTANTS, api_pages, public_names
 from site_pages.commands import command_pages
-from site_pages.comments import field_comment
+from site_pages.comments import as_markup, field_comments
 from site_pages.links import BrokenLink, anchors_of, with_repository_links
 from typer.testing import CliRunner
 
@@ -107,7 +107,19 @@ def test_links_of_the_readme_are_absolute_and_lead_to_files() -> None:
 
 
 def test_fields_are_described_by_their_comments() -> None:
-    annotation = nd_plugin.Annotation
-    assert field_comment(annotation, "labels") == "concepts that cover every pixel"
-    assert field_comment(annotation, "size").startswith("the annotation's own")
-    assert field_comment(annotation, "planes") == "(row, column) each"
+    comments = field_comments(nd_plugin.Annotation)
+    assert comments["labels"] == "concepts that cover every pixel"
+    assert comments["size"].startswith("the annotation's own resolution")
+    assert comments["planes"] == "(row, column) each"
+
+
+@pytest.mark.parametrize(
+    ("comment", "markup"),
+    [
+        ("of `Layout` and |M_k|", r"of ``Layout`` and \|M_k\|"),
+        ("an `open one", "an open one"),
+        ("a*b", r"a\*b"),
+    ],
+)
+def test_comments_are_shown_as_they_stand(comment: str, markup: str) -> None:
+    assert as_markup(comment) == markup

@@ -231,41 +231,6 @@ def test_linen_modules_run_without_training() -> None:
         assert probe.unreliable == ()
 
 
-def test_a_linear_head_is_found_where_there_is_one() -> None:
-    model: Any = open_model(flax_models.linen_network())
-    images = torch.rand(2, 3, 16, 24)
-    head = model.linear_head("LinenBlock_1", (images,))
-    with model.probe(["LinenBlock_1"], (16, 24)) as probe:
-        means = probe(images)["LinenBlock_1"].mean((2, 3))
-    # sums in another order
-    torch.testing.assert_close(
-        means @ head.weight.T + head.bias,
-        model.outputs(images),
-        rtol=1e-4,
-        atol=1e-5,
-    )
-    assert model.linear_head("stem", (images,)) is None
-
-
-def test_gradients_flow_from_torch_through_jax_and_back(twins: Any) -> None:
-    network, twin = twins
-    model: Any = open_model(network)
-    images = torch.rand(2, 3, *flax_models.SIZE)
-    with model.rest("second", (images,)) as rest:
-        value = rest.layer(images).requires_grad_()
-        rest(value, images)[:, 1].sum().backward()
-        gradient = rest.layout.maps(value.grad)
-    with open_model(twin).rest("second", (images,)) as rest:  # type: ignore[attr-defined]
-        value = rest.layer(images).detach().requires_grad_()
-        rest(value, images)[:, 1].sum().backward()
-        torch.testing.assert_close(gradient, value.grad, rtol=1e-4, atol=1e-6)
-    pixels = images.clone().requires_grad_()
-    model.outputs(pixels).sum().backward()
-    theirs = images.clone().requires_grad_()
-    twin(theirs).sum().backward()
-    torch.testing.assert_close(pixels.grad, theirs.grad, rtol=1e-4, atol=1e-5)
-
-
 def test_a_failing_model_names_the_module_and_the_shape() -> None:
     model = open_model("flax:flax_models:ConvolutionalNetwork")
     with pytest.raises(

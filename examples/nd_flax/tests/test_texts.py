@@ -18,7 +18,6 @@ from safetensors.numpy import save_file
 from nd_flax import match, nd_backends
 from nd_plugin import (
     BadInput,
-    LayerDissection,
     ModelNotFound,
     ModelOptions,
     open_model,
@@ -186,24 +185,6 @@ def test_nd_dissects_a_text(tmp_path: Path) -> None:
     stored = json.loads((tmp_path / "run" / "run.json").read_text())
     assert "SmallNetwork's own" in json.dumps(stored)
     assert "evaluation mode" in json.dumps(stored)
-
-
-def test_units_are_explained_by_their_contributions() -> None:
-    text = "flax:flax_models:linen_network"
-    layer = LayerDissection(text, "LinenBlock_1")
-    images = torch.randn(1, 3, 16, 24)
-    outputs = open_model(text).outputs(images)  # type: ignore[attr-defined]
-    # behind the layer come global average pooling and a linear map with a bias of 0: by each kind
-    # of contribution, units add up to the output
-    for kind in ("linear", "gradient", "ablation"):
-        contributions = layer.attribute(images, target=1, contribution=kind)
-        torch.testing.assert_close(
-            contributions.sum(), outputs[0, 1], rtol=1e-4, atol=1e-5
-        )
-    with pytest.raises(BadInput, match="leave out attribute_to_layer_input"):
-        layer.attribute(
-            images, 1, attribute_to_layer_input=True, contribution="gradient"
-        )
 
 
 def test_options_of_onnx_are_refused() -> None:

@@ -23,7 +23,7 @@ from nd_plugin import (
     UnitScore,
     open_model,
 )
-from nd_plugin.testing import check_model
+from nd_plugin.testing import check_backend
 
 # of two libraries that add up the same products of float32 in another order
 TOLERANCE = 1e-4
@@ -61,24 +61,26 @@ def layers_with_cells(model: Model, size: tuple[int, int]) -> list[str]:
     ]
 
 
+def check(text: str, layers: Sequence[str], size: tuple[int, int] = SIZE) -> None:
+    check_backend(OpenVinoBackend, text, layers=layers, size=size)
+
+
 def assert_close(maps: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(maps, expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def test_networks_of_torch_keep_the_contract(branches: str, attention: str) -> None:
     for path in (branches, attention):
-        model = opened(path)
-        check_model(model, layers_with_cells(model, SIZE), SIZE)
+        check(path, layers_with_cells(opened(path), SIZE))
 
 
 def test_the_example_keeps_the_contract(tmp_path: Path) -> None:
-    model = opened(write_example(tmp_path))
-    check_model(model, ["conv1", "relu2", "scores"], SIZE)
+    check(write_example(tmp_path), ["conv1", "relu2", "scores"])
 
 
 def test_files_of_onnx_keep_the_contract(onnx_file: str) -> None:
-    model = opened(f"openvino:{onnx_file}")
-    check_model(model, layers_with_cells(model, SIZE), SIZE)
+    text = f"openvino:{onnx_file}"
+    check(text, layers_with_cells(opened(text), SIZE))
 
 
 def test_a_layer_of_torch_has_the_same_maps(branches: str) -> None:
@@ -133,8 +135,9 @@ def test_a_fixed_batch_is_filled_with_one_image(
     saved: Callable[..., str], count: int, declared: int
 ) -> None:
     graph = networks.fixed_batch(count, declared)
-    model = opened(saved(graph, f"fixed-{count}-{declared}"))
-    check_model(model, ["conv", "maps"], (32, 32))
+    text = saved(graph, f"fixed-{count}-{declared}")
+    check(text, ["conv", "maps"], (32, 32))
+    model = opened(text)
     with model.probe(["maps"], (32, 32)) as probe:
         (note,) = getattr(probe, "notes", ())
     assert f"a batch of {count} image" in note
@@ -143,8 +146,9 @@ def test_a_fixed_batch_is_filled_with_one_image(
 def test_bytes_in_another_order_of_axes(saved: Callable[..., str]) -> None:
     network = networks.built(networks.Branches)
     converted = networks.convert(network, [-1, 3, -1, -1], SIZE)
-    model = opened(saved(networks.taking_bytes(converted), "bytes"))
-    check_model(model, layers_with_cells(model, SIZE)[:6], SIZE)
+    text = saved(networks.taking_bytes(converted), "bytes")
+    model = opened(text)
+    check(text, layers_with_cells(model, SIZE)[:6])
     assert model.preprocess.scale == 1 and not model.preprocess.assumed
     pixels = torch.randint(0, 256, (2, 3, *SIZE), dtype=torch.uint8)
     mean, scale = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, SCALE))
@@ -156,8 +160,9 @@ def test_bytes_in_another_order_of_axes(saved: Callable[..., str]) -> None:
 
 
 def test_a_quantised_model_says_so(saved: Callable[..., str]) -> None:
-    model = opened(saved(networks.quantised(), "quantised"))
-    check_model(model, ["rounded", "conv", "relu"], SIZE)
+    text = saved(networks.quantised(), "quantised")
+    model = opened(text)
+    check(text, ["rounded", "conv", "relu"])
     (note,) = model.notes
     assert "quantised" in note and "int8" in str(getattr(model, "precision", ""))
     maps = maps_of(model, "rounded", torch.rand(1, 3, *SIZE))
@@ -168,7 +173,8 @@ def test_a_quantised_model_says_so(saved: Callable[..., str]) -> None:
 def test_places_are_derived_for_operations_of_all_kinds(
     saved: Callable[..., str],
 ) -> None:
-    model = opened(saved(networks.many_operations(), "operations"))
+    text = saved(networks.many_operations(), "operations")
+    model = opened(text)
     size = (64, 80)
     layers = {layer.name: layer for layer in model.layers(size)}
     measured = [
@@ -178,7 +184,7 @@ def test_places_are_derived_for_operations_of_all_kinds(
     ]
     assert measured == []
     # the geometry of each is compared with perturbed images
-    check_model(model, list(layers), size)
+    check(text, list(layers), size)
     assert layers["last"].shape == layers["stem"].shape
 
 

@@ -15,7 +15,7 @@ from nd_plugin.testing.conformance import Rule, require
 from nd_plugin.testing.own_values import require_texts, require_tuple
 
 
-def annotations(case: ConceptSetCase) -> None:
+def annotation_types(case: ConceptSetCase) -> None:
     """Require Annotations whose members are of their types."""
     for index, annotation in _given(case):
         require(
@@ -174,7 +174,7 @@ RULES: tuple[Rule[ConceptSetCase], ...] = (
     Rule(
         "annotations",
         "annotation() gives an Annotation with a sequence of planes and a tuple of remarks",
-        annotations,
+        annotation_types,
     ),
     Rule("planes", "planes are NumPy arrays (row, column) of integers", planes),
     Rule(

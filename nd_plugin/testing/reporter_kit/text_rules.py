@@ -13,11 +13,11 @@ from xml.etree import ElementTree
 
 from nd_plugin.testing.conformance import Rule, require
 from nd_plugin.testing.reporter_kit.case import ReporterCase
+from nd_plugin.testing.reporter_kit.made_dissections import NOTE
 from nd_plugin.testing.reporter_kit.made_layers import (
     HANDLER,
     LARGE_UNIT,
     LAYER,
-    NOTE,
     OTHER_LAYER,
     TAG,
 )
