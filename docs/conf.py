@@ -1,8 +1,9 @@
 """Sphinx configuration of the site: ``tox -e docs``, or ``sphinx-build docs build/site``.
 
-Two sets of pages are generated from the code when a build begins, into ``docs/generated``: the
-command reference and the API. Links to files outside of ``docs`` go to the repository, whose
-address is ``Repository`` in ``[project.urls]`` of pyproject.toml.
+Three sets of pages are generated when a build begins, into ``docs/generated``: the command
+reference and the API from the code, the notebooks from examples/. Links to files outside of
+``docs`` go to the repository, whose address is ``Repository`` in ``[project.urls]`` of
+pyproject.toml.
 """
 
 from __future__ import annotations

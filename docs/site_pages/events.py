@@ -12,6 +12,7 @@ from site_pages.api import api_pages, described_classes
 from site_pages.commands import command_pages
 from site_pages.comments import field_comments
 from site_pages.links import with_repository_links
+from site_pages.notebooks import notebook_pages
 
 MODULES = ("nd_plugin", "nd_plugin.reading", "nd_plugin.testing")
 DOCSTRINGS = Config(napoleon_use_ivar=True, napoleon_use_rtype=False)
@@ -29,19 +30,22 @@ def setup(app: Any) -> dict[str, bool]:
 
 
 def generate_pages(app: Any) -> None:
-    """Write the command reference and the API, where they differ from what is there."""
+    """Write the command reference, the API and the notebooks, where they differ."""
     folder = Path(app.srcdir) / "generated"
-    pages = {f"api/{name}.rst": text for name, text in api_pages().items()}
-    for name, text in command_pages().items():
-        pages[f"commands/{name}.md"] = text
+    pages: dict[str, str | bytes] = {}
+    pages |= {f"api/{name}.rst": text for name, text in api_pages().items()}
+    pages |= {f"commands/{name}.md": text for name, text in command_pages().items()}
+    notebooks = notebook_pages(Path(app.srcdir).parent / "examples")
+    pages |= {f"notebooks/{name}": content for name, content in notebooks.items()}
     for path in folder.glob("*/*"):
         if path.relative_to(folder).as_posix() not in pages:
             path.unlink()
     for name, text in pages.items():
+        content = text.encode() if isinstance(text, str) else text
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
 
 
 def describe_fields(app: Any) -> None:

@@ -17,6 +17,7 @@ from collections.abc import (
 from contextlib import contextmanager
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -101,6 +102,24 @@ def printable_texts() -> Iterator[None]:
 
 
 @contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in our style; the user's rcParams are the same afterwards.
+
+    Only "interactive" stays as it is at the end: a notebook's backend sets it when it draws its
+    first figure, and shows no later one without it.
+    """
+    is_interactive = plt.isinteractive()
+    try:
+        with plt.rc_context(STYLE), printable_texts():
+            try:
+                yield
+            finally:
+                is_interactive = plt.isinteractive()
+    finally:
+        matplotlib.interactive(is_interactive)
+
+
+@contextmanager
 def styled_axes(
     ax: Axes | None, height: float, width: float = COLUMN_WIDTH
 ) -> Iterator[Axes]:
@@ -114,7 +133,7 @@ def styled_axes(
         with printable_texts():
             yield ax
         return
-    with plt.rc_context(STYLE), printable_texts():
+    with house_style():
         _, axes = plt.subplots(
             figsize=(width, height),
             layout="constrained",
@@ -128,7 +147,7 @@ def styled_panels(
     count: int, height: float
 ) -> Iterator[tuple[Figure, Sequence[Axes]]]:
     """Yield a new pyplot figure in our style, and axes below each other, of ``height`` inches."""
-    with plt.rc_context(STYLE), printable_texts():
+    with house_style():
         figure, grid = plt.subplots(
             count,
             figsize=(COLUMN_WIDTH, count * height),

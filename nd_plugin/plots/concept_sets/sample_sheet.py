@@ -15,7 +15,7 @@ from matplotlib.figure import Figure, SubFigure
 from scipy import ndimage
 
 from nd_plugin.errors import BadInput
-from nd_plugin.plots.style import SMALL, STYLE, NotebookFigure, printable_texts
+from nd_plugin.plots.style import SMALL, NotebookFigure, house_style
 from nd_plugin.report.colours import category_colours
 from nd_plugin.report.mask_overlays import OUTLINE_COLOUR, dim_outside
 
@@ -62,7 +62,7 @@ def plot_samples(rows: Sequence[SheetRow]) -> Figure:
         )
     colours = category_colours(row.category for row in rows)
     heights = [_height(row) for row in rows]
-    with plt.rc_context(STYLE), printable_texts():
+    with house_style():
         figure = plt.figure(
             figsize=(WIDTH, sum(heights)), FigureClass=NotebookFigure
         )
