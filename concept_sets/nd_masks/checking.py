@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nd_masks.entries import Entry, match_masks, unmatched_masks
 from nd_masks.files import existing_folder, find_masks, folder_names, image_endings
-from nd_masks.mask_checks import EntryChecker
+from nd_masks.mask_checks import EntryChecker, UnlistedValues
 from nd_masks.tables import CONCEPT_COLUMNS, LABEL_COLUMNS, concept_of, mask_value
 from nd_plugin import (
     Concept,
@@ -39,6 +39,7 @@ WARNINGS = frozenset(
         "unmatched-mask",
         "unlabelled-image",
         "unreferenced-file",
+        "unlisted-label",  # such as 255, "void" in many data sets
     }
 )
 REMEDIES = {
@@ -68,6 +69,7 @@ REMEDIES = {
     "mask-checksum": "copy or export the mask again",
     "mask-format": "export the mask again, as PNG",
     "mask-mode": "save the mask as 8 or 16 bit grey or palette, with one index per pixel",
+    "unlisted-label": "list the value in concepts.csv, or set its pixels to 0",
     "mask-aspect": "export the mask of the whole image, in the image's aspect",
 }
 
@@ -259,10 +261,16 @@ def _entry_findings(
         for category, values in tables.values.items()
     }
     counts: Counter[int] = Counter()
+    unlisted: dict[str, UnlistedValues] = {}
     for result in check_each(EntryChecker(folder, plane_values), entries):
         for rule, place, problem in result.faults:
             yield finding_of(rule, place, problem)
         counts.update(result.values)
+        for category, place, values in result.unlisted:
+            of_category = unlisted.setdefault(category, UnlistedValues(place))
+            of_category.add(values)
+    for category, of_category in unlisted.items():
+        yield finding_of("unlisted-label", CONCEPTS, of_category.problem(category))
     if looks_at_all(len(entries)) and entries:
         samples = [counts[value] for value in numbers.values()]
         places = [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from nd_plugin import (
 from nd_plugin.reading import rule_of_unreadable
 
 Fault = tuple[str, str, str]  # rule, place, problem
+VALUES_NAMED = 5  # of those that a table does not list
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,35 @@ class EntryResult:
 
     faults: tuple[Fault, ...]
     values: tuple[int, ...]
+    # category, place and values of masks with values that are not listed
+    unlisted: tuple[tuple[str, str, frozenset[int]], ...]
+
+
+@dataclass
+class UnlistedValues:
+    """Values in the masks of a category that concepts.csv does not list."""
+
+    first_place: str
+    masks: int = 0
+    values: set[int] = field(default_factory=set)
+
+    def add(self, values: Set[int]) -> None:
+        """Add the values of a further mask."""
+        self.masks += 1
+        self.values |= values
+
+    def problem(self, category: str) -> str:
+        """Describe the values, and how many masks have them."""
+        ordered = sorted(self.values)
+        named = ", ".join(map(str, ordered[:VALUES_NAMED]))
+        if len(ordered) > VALUES_NAMED:
+            named += f" and {len(ordered) - VALUES_NAMED} more"
+        where = self.first_place
+        if self.masks > 1:
+            where = f"{self.masks} masks, such as {where}"
+        return (
+            f"it does not list {named} of category {category!r}, found in {where}"
+        )
 
 
 @dataclass(frozen=True)
@@ -44,10 +74,16 @@ class EntryChecker:
         """Return the faults of an entry's files, and its plane values."""
         faults: list[Fault] = []
         size = self._check_image(entry.image, faults)
-        values = set(entry.labels)
+        labels = set(entry.labels)
+        unlisted = []
         for category, path in entry.masks:
-            values |= self._check_mask(category, path, size, faults)
-        return EntryResult(tuple(faults), tuple(sorted(values)))
+            listed = self.plane_values[category]
+            values = self._check_mask(path, size, faults)
+            labels |= {listed[value] for value in values if value in listed}
+            unknown = values.difference(listed, [0])
+            if unknown:
+                unlisted.append((category, f"masks/{path}", frozenset(unknown)))
+        return EntryResult(tuple(faults), tuple(sorted(labels)), tuple(unlisted))
 
     def _check_image(self, name: str, faults: list[Fault]) -> PictureSize | None:
         """Return an image's size, None if it cannot be read."""
@@ -61,13 +97,9 @@ class EntryChecker:
             return None
 
     def _check_mask(
-        self,
-        category: str,
-        name: str,
-        size: PictureSize | None,
-        faults: list[Fault],
+        self, name: str, size: PictureSize | None, faults: list[Fault]
     ) -> set[int]:
-        """Return the plane values on a mask, none of one that cannot be read."""
+        """Return the values on a mask, none of one that cannot be read."""
         place = f"masks/{name}"
         try:
             with checked_checksums():
@@ -85,6 +117,4 @@ class EntryChecker:
                 check_aspect((height, width), size.upright, "the mask", size.stored)
         except ValueError as error:
             faults.append(("mask-aspect", place, str(error)))
-        values = np.unique(pixels).tolist()
-        listed = self.plane_values[category]
-        return {listed[value] for value in values if value in listed}
+        return set(np.unique(pixels).tolist())

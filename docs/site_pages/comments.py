@@ -27,9 +27,11 @@ def field_comments(owner: type) -> dict[str, str]:
 
 def as_markup(comment: str) -> str:
     """Return a comment in reStructuredText: what is between backticks is literal."""
-    words = comment.split("`")
+    words = re.split("`+", comment)
     if len(words) % 2 == 0:
         words = ["".join(words)]
     for place in range(0, len(words), 2):
         words[place] = re.sub(r"([*|\\])", r"\\\1", words[place])
-    return "``".join(words)
+    for place in range(1, len(words), 2):
+        words[place] = rf"\ ``{words[place]}``\ "  # letters may follow at once
+    return "".join(words).removeprefix("\\ ").removesuffix("\\ ")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from nd_plugin.bases.views import View, ViewedMaps
 from nd_plugin.contracts.models import LayerDescription, Model, Probe
 from nd_plugin.contracts.noise_run import NoiseRun
 from nd_plugin.contracts.provenance import Identity, fingerprint
+from nd_plugin.contracts.split_models import SplitModel, TracedModel
 from nd_plugin.errors import BadInput
 from nd_plugin.preprocess import Preprocess
 from nd_plugin.receptive_fields.geometry import Geometry, Size
@@ -102,6 +103,18 @@ class ModelInBases:
 
     Everything else is the model's own: the precision, notes, the parts it can be split into.
     """
+
+    def __new__(cls, model: Model | None = None, *_: Any) -> Self:
+        """Return an object of the class that names what the model can be split into.
+
+        Of a class derived from this one, and of an instance that is only being copied, the class
+        is known.
+        """
+        if cls is not ModelInBases or model is None:
+            return object.__new__(cls)
+        split = isinstance(model, SplitModel)
+        traced = isinstance(model, TracedModel)
+        return cast(Self, object.__new__(CLASSES[split, traced]))
 
     def __init__(self, model: Model, bases: Sequence[Basis]) -> None:
         names = [basis.name for basis in bases]
@@ -225,3 +238,44 @@ def _index(layers: Sequence[Any], layer: Any) -> int:
     return next(
         index for index, known in enumerate(layers) if _is_same(known, layer)
     )
+
+
+class Capability:
+    """Optional method of the model, as a member of a class.
+
+    From Python 3.12 on, ``isinstance`` of a protocol looks at members of classes only, and not at
+    what ``__getattr__`` returns.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: ModelInBases | None, owner: type) -> Any:
+        """Return the model's method."""
+        return self if instance is None else instance.__getattr__(self._name)
+
+
+class SplitModelInBases(ModelInBases):
+    """Model in bases that can be run from a layer on."""
+
+    outputs: Any = Capability()
+    linear_head: Any = Capability()
+    rest: Any = Capability()
+
+
+class TracedModelInBases(ModelInBases):
+    """Model in bases that runs under autograd."""
+
+    trace: Any = Capability()
+
+
+class TorchModelInBases(SplitModelInBases, TracedModelInBases):
+    """Model in bases that can do both."""
+
+
+CLASSES: dict[tuple[bool, bool], type[ModelInBases]] = {
+    (False, False): ModelInBases,
+    (True, False): SplitModelInBases,
+    (False, True): TracedModelInBases,
+    (True, True): TorchModelInBases,
+}

@@ -57,7 +57,7 @@ concept_sets: typer.Typer = typer.Typer(
     no_args_is_help=True,
     epilog="nd concepts shapes\nnd concepts masks:street --json",
 )
-plugins = typer.Typer(
+plugins: typer.Typer = typer.Typer(
     cls=GroupWithDefault,
     name="plugins",
     help="Plugins: list and check the installed ones, and make new ones.",

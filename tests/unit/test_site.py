@@ -116,7 +116,9 @@ def test_fields_are_described_by_their_comments() -> None:
 @pytest.mark.parametrize(
     ("comment", "markup"),
     [
-        ("of `Layout` and |M_k|", r"of ``Layout`` and \|M_k\|"),
+        ("some `Layout`s of |M_k|", r"some \ ``Layout``\ s of \|M_k\|"),
+        ("see ``nd x``", r"see \ ``nd x``"),
+        ("`at both` and `ends`", r"``at both``\  and \ ``ends``"),
         ("an `open one", "an open one"),
         ("a*b", r"a\*b"),
     ],

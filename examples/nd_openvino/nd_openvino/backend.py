@@ -43,9 +43,7 @@ TYPE_NAMES = {
 }
 INDICES = ("i32", "i64")  # weights of these are not computed with
 NAMES_SHOWN = 4  # where none is near
-QUANTISED = (
-    "the model is quantised: activations are dequantised, and have its rounding"
-)
+QUANTISED = "the model is quantised: values are rounded as it says, and computed with in float32"
 
 
 class OpenVinoBackend:
@@ -104,7 +102,8 @@ class OpenVinoModel:
     @property
     def notes(self) -> tuple[str, ...]:
         """Note on quantised models."""
-        return (QUANTISED,) if self._is_quantised else ()
+        is_quantised = any(self._operations("FakeQuantize"))
+        return (QUANTISED,) if is_quantised else ()
 
     @cached_property
     def precision(self) -> str:
@@ -120,16 +119,8 @@ class OpenVinoModel:
 
     @property
     def compute_precision(self) -> str:
-        """Precision of passes: float32, whatever the weights, unless the model is quantised."""
-        return (
-            f"float32, quantised ({self.precision})"
-            if self._is_quantised
-            else "float32"
-        )
-
-    @cached_property
-    def _is_quantised(self) -> bool:
-        return any(True for _ in self._operations("FakeQuantize"))
+        """Precision of passes, whatever the types of the weights."""
+        return "float32"
 
     def _operations(self, kind: str) -> Iterator[Any]:
         for operation in self.loaded.model.get_ops():

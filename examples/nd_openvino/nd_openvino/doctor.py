@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import openvino
 
+from nd_openvino.model_files import shared_core
 from nd_plugin import Finding
 
 
 def examine() -> list[Finding]:
     """Return the version of OpenVINO, and the devices that it can compute on."""
-    core = openvino.Core()
+    core = shared_core()
     devices = []
     for device in core.available_devices:
         devices.append(

@@ -99,8 +99,7 @@ def _settings(device: str) -> dict[str, Any]:
     }
     if device == CPU:
         settings["INFERENCE_NUM_THREADS"] = torch.get_num_threads()
-        # Integer kernels of OpenVINO 2026.4 give zeros for a ReLU whose input is an output, too.
-        # Values stay rounded as the model says, in single precision.
+        # integer arithmetic loses the scale of a layer that is read beside the one before it
         settings["LP_TRANSFORMS_MODE"] = "NO"
     return settings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +36,29 @@ def path_of(model: Any) -> Path:
     return path
 
 
+@cache
+def shared_core() -> Core:
+    """Return the one OpenVINO of this process.
+
+    Each has a stack of its own for signal handlers. Where several end in another order than they
+    began, Linux is left with a stack that is no more, and the next signal, such as that of a data
+    worker's end, kills the process.
+    """
+    return Core()
+
+
 def open_core(libraries: Sequence[str]) -> Core:
     """Return OpenVINO with libraries of further operations. Raises BadInput, Unavailable."""
-    core = Core()
     for library in libraries:
         if not Path(library).is_file():
             raise BadInput(f"no library of operations {library!r}")
         try:
-            core.add_extension(library)
+            shared_core().add_extension(library)
         except RuntimeError as error:
             raise Unavailable(
                 f"OpenVINO cannot load {library}: {last_line(error)}"
             ) from error
-    return core
+    return shared_core()
 
 
 def read_model(core: Core, path: Path) -> Model:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import openvino
 import torch
 from openvino import opset13
@@ -152,15 +153,19 @@ def quantised() -> Any:
     rounded = opset13.fake_quantize(
         graph.image, low, high, low, high, 256, name="rounded"
     )
-    weights = graph.random.integers(-127, 128, (8, 3, 3, 3)).astype(np.int8)
-    scaled = opset13.multiply(
-        opset13.convert(opset13.constant(weights), "f32"), np.float32(1 / 127)
-    )
+    weights = opset13.constant(quantised_weights())
+    scaled = opset13.multiply(opset13.convert(weights, "f32"), np.float32(1 / 127))
     maps = opset13.convolution(
         rounded, scaled, [2, 2], [1, 1], [1, 1], [1, 1], name="conv"
     )
     graph.end(opset13.relu(maps, name="relu"))
     return graph.build()
+
+
+def quantised_weights() -> npt.NDArray[np.int8]:
+    """Return the integers of its weights, which are in 1/127."""
+    random = np.random.default_rng(1)
+    return random.integers(-127, 128, (8, 3, 3, 3)).astype(np.int8)
 
 
 def many_operations() -> Any:

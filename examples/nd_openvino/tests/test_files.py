@@ -43,6 +43,31 @@ def test_listing_imports_nothing_heavy() -> None:
     assert subprocess.check_output(command, text=True).strip() == "set()"
 
 
+SIGNALS = """
+import faulthandler, gc, signal, subprocess, sys
+from nd_openvino.backend import OpenVinoBackend
+from nd_plugin import ModelOptions
+
+faulthandler.enable()
+signal.signal(signal.SIGCHLD, lambda number, frame: print("a child ended"))
+models = []
+for _ in range(3):
+    model = OpenVinoBackend().open(sys.argv[1], ModelOptions())
+    model.layers((32, 32))
+    models.append(model)
+while models:
+    del models[0], model
+    gc.collect()
+    model = None
+subprocess.run([sys.executable, "-c", ""], check=True)
+"""
+
+
+def test_signals_are_received_after_models_are_dropped(branches: str) -> None:
+    command = [sys.executable, "-c", SIGNALS, branches]
+    assert subprocess.check_output(command, text=True) == "a child ended\n"
+
+
 def test_files_of_other_kinds_are_not_claimed(
     branches: str, onnx_file: str, tmp_path: Path
 ) -> None:

@@ -64,7 +64,7 @@ class ConceptSetCase:
     ) -> None:
         self.factory = factory
         self.argument = argument
-        self.options = dict(options)
+        self.options: dict[str, Any] = dict(options)
         self._most_images = images
         # settings of this process that opening or reading has changed, in words
         self.changes: list[str] = []

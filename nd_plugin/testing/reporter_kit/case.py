@@ -27,7 +27,10 @@ from nd_plugin.report.layer_report import LayerReport
 from nd_plugin.testing.conformance import require
 from nd_plugin.testing.outcomes import Once
 from nd_plugin.testing.reporter_kit.made_layers import SAMPLES, Reports
-from nd_plugin.testing.reporter_kit.other_process import run_in_other_process
+from nd_plugin.testing.reporter_kit.other_process import (
+    OtherProcess,
+    run_in_other_process,
+)
 
 Reporter = Callable[[Sequence[LayerReport]], ReportContent]
 TEXT_ENDINGS = (".html", ".htm", ".svg", ".xml", ".json", ".csv", ".txt", ".md")
@@ -40,12 +43,14 @@ class ReporterCase:
         self.reporter = reporter
         # by check: what was seen while content was made
         self.side_effects: dict[str, list[str]] = {}
-        self.made_at = 0.0  # seconds, when content was last made for the first time
+        self.made_at: float = (
+            0.0  # seconds, when content was last made for the first time
+        )
         self._content: dict[str, Once[ReportContent | None]] = {}
         for sample, make in SAMPLES.items():
             words = make.__name__.replace("_", " ")
             self._content[sample] = Once(words, self._maker(make, words))
-        self.other_process = Once(
+        self.other_process: Once[OtherProcess] = Once(
             "another process", partial(run_in_other_process, reporter)
         )
 

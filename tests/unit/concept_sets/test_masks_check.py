@@ -34,8 +34,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         values = np.ones((4, 8), np.uint8)
         values[:, 4:] = 2
-        for category in ("object", "part"):
-            Image.fromarray(values).save(root / f"masks/{category}/{number:02}.png")
+        Image.fromarray(values).save(root / f"masks/object/{number:02}.png")
+        wheels = values % 2
+        Image.fromarray(wheels).save(root / f"masks/part/{number:02}.png")
         labels.append(f"{number:02}.bmp,scene,street")
     (root / "image_labels.csv").write_text("\n".join(labels) + "\n")
     return root
@@ -78,6 +79,13 @@ def coloured_mask(root: Path) -> Place:
 def mask_of_another_aspect(root: Path) -> Place:
     Image.new("L", (4, 8), 1).save(root / "masks/part/03.png")
     return "mask-aspect", "masks/part/03.png"
+
+
+def value_without_a_name(root: Path) -> Place:
+    values = np.ones((4, 8), np.uint8)
+    values[0, 0] = 9
+    Image.fromarray(values).save(root / "masks/part/07.png")
+    return "unlisted-label", "concepts.csv"
 
 
 def mask_without_an_image(root: Path) -> Place:
@@ -161,6 +169,7 @@ FAULTS = (
     jpeg_as_mask,
     coloured_mask,
     mask_of_another_aspect,
+    value_without_a_name,
     mask_without_an_image,
     fifo,
     image_linked_twice,
@@ -184,8 +193,12 @@ def test_a_sound_set_has_no_faults(sound: Path) -> None:
     assert list(check(str(sound))) == []
 
 
-def test_camvid_has_no_faults(real_data: Path) -> None:
-    assert list(check(str(real_data / "camvid"))) == []
+def test_camvid_has_no_errors(real_data: Path) -> None:
+    """Its value 11 is "void", which its table does not list."""
+    (finding,) = check(str(real_data / "camvid"))
+    assert finding.rule == "unlisted-label"
+    assert "list 11 of category 'object', found in 4" in finding.problem
+    assert not finding.is_error
 
 
 @pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
@@ -198,6 +211,19 @@ def test_a_planted_fault_is_named(
     findings = list(check(str(root)))
     assert (rule, file) in {(finding.rule, finding.file) for finding in findings}
     assert {finding.rule for finding in findings if finding.is_error} <= {rule}
+
+
+def test_values_without_a_name_are_counted(sound: Path, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    shutil.copytree(sound, root)
+    for number in (3, 5):
+        values = np.arange(8, dtype=np.uint8).repeat(4).reshape(4, 8)
+        Image.fromarray(values).save(root / f"masks/part/{number:02}.png")
+    (finding,) = check(str(root))
+    assert finding.problem == (
+        "it does not list 2, 3, 4, 5, 6 and 1 more of category 'part', "
+        "found in 2 masks, such as masks/part/03.png"
+    )
 
 
 def test_all_of_them_at_once(sound: Path, tmp_path: Path) -> None:

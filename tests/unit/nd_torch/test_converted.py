@@ -57,7 +57,10 @@ def exported(model: nn.Module, images: int | None) -> Any:
     """Export a model for a number of images; None: for any."""
     example = torch.rand(images or 2, 3, *SIZE)
     dynamic_shapes = ({0: torch.export.Dim("images")},) if images is None else None
-    return torch.export.export(model, (example,), dynamic_shapes=dynamic_shapes)
+    # the default from torch 2.7 on; before, a Sequential's modules lost their names
+    return torch.export.export(
+        model, (example,), dynamic_shapes=dynamic_shapes, strict=False
+    )
 
 
 def names(model: Model) -> list[str]:

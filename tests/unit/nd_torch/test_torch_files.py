@@ -504,7 +504,8 @@ def test_a_tar_archive_of_the_first_torch(tmp_path: Path) -> None:
         opened_state(path)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# torch.jit.script is deprecated, from torch 2.14 on as a FutureWarning
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_torchscript(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     torch.jit.save(torch.jit.script(nn.Linear(2, 3)), str(path))
