@@ -30,7 +30,7 @@ def here(
     """Folder with the results that the page speaks of, as the current one."""
     airplane = (Concept("airplane", "object"), *pictured.concepts[1:])
     named = replace(pictured, concepts=airplane)
-    layers = [replace(named, layer=name) for name in ("conv4_3", "conv5_3")]
+    layers = [replace(named, layer=name) for name in ("features.21", "features.28")]
     for run in ("alexnet", "vgg16", "base", "new"):
         save_run(tmp_path / "runs" / run, layers)
     write_text(tmp_path / "caffe_reference_places365.csv", LITE)
