@@ -74,7 +74,7 @@ def count_pixels(planes: Planes) -> Mapping[int, int]:
             is_new = plane[strip] > 0
             for earlier in planes[:position]:
                 is_new &= plane[strip] != earlier[strip]
-            counts = np.bincount(plane[strip][is_new])
+            counts = np.bincount(plane[strip][is_new].astype(np.int64, copy=False))
             for number in np.flatnonzero(counts).tolist():
                 pixel_counts[number] += int(counts[number])
     return pixel_counts

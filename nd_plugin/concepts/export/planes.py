@@ -67,8 +67,9 @@ class CategoryOfValues:
         """Return the indices of the categories that a plane has labels of, ascending."""
         occurs = np.zeros(len(self._categories), np.bool_)
         for strip in strips_of(plane.shape):
-            # faster than `unique`, which sorts the pixels
-            occurs[np.flatnonzero(np.bincount(plane[strip].ravel()))] = True
+            # faster than `unique`, which sorts the pixels; NumPy 1 counts no uint64
+            values = plane[strip].ravel().astype(np.int64, copy=False)
+            occurs[np.flatnonzero(np.bincount(values))] = True
         occurs[0] = False
         return [int(index) for index in np.unique(self._categories[occurs])]
 

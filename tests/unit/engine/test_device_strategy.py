@@ -189,7 +189,10 @@ class TestOperations:
         _, update, _ = opened
         update()
         operations = update()
-        assert sum(operations.counts.values()) <= 60 * len(ACTIVATIONS)
+        # no operation of a device: PyTorch 2.6 has one more of them than later ones
+        counted = Counter(operations.counts)
+        del counted["aten.detach"]
+        assert sum(counted.values()) <= 60 * len(ACTIVATIONS)
         assert operations.waits == 0
 
     def test_sifting_waits_as_often_for_many_batches_as_for_one(
