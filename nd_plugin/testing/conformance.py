@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from unittest import SkipTest
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -52,8 +53,11 @@ def checks_of(rules: Iterable[Rule[Subject]], subject: Subject) -> list[Check]:
     return [rule.check_of(subject) for rule in rules if rule.applies(subject)]
 
 
-class Unchecked(AssertionError):
-    """A check that cannot be run, as what another check looks at does not hold."""
+class Unchecked(SkipTest):
+    """A check that cannot be run, as what another check looks at does not hold.
+
+    pytest shows its test as skipped.
+    """
 
 
 def require(holds: object, problem: str) -> None:
@@ -101,7 +105,7 @@ def broken_checks(checks: Iterable[Check]) -> Iterable[BrokenCheck]:
             if not is_failure(error):
                 raise
             problem = str(error)
-            if not isinstance(error, AssertionError):
+            if not isinstance(error, AssertionError | Unchecked):
                 problem = f"raised {describe_error(error)}"
             is_unchecked = isinstance(error, Unchecked)
             yield BrokenCheck(check.name, check.statement, problem, is_unchecked)
