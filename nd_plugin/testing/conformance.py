@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from unittest import SkipTest
 from functools import partial
 from typing import Generic, TypeVar
+from unittest import SkipTest
 
 from nd_plugin.foreign_code import describe_error, is_failure
 
