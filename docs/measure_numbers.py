@@ -121,15 +121,13 @@ def show_other_tools(
     values = recorded.maps.transpose(0, 1).flatten(1)
     upsampled = torch.stack(
         [
-            recorded.upsampled(image)[:, ::4, ::4]
+            recorded.upsampled(image)[:, ::4, ::4].clone()
             for image in range(len(recorded.maps))
         ]
     )
     thresholds = {
         "none": own,
-        "quantile of upsampled maps": quantiles(
-            upsampled.transpose(0, 1).flatten(1)
-        ),
+        "quantile of upsampled maps": quantiles(upsampled.transpose(0, 1)),
         "quantile of 10 % of the values": quantiles(drawn(values, 0.1)),
         "quantile of 1 % of the values": quantiles(drawn(values, 0.01)),
     }

@@ -125,9 +125,12 @@ def _places(axis: Any, cells: int, mask: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def quantiles(values: Tensor, tau: float = TAU) -> Tensor:
-    """Return v[floor(τ·n)] of each unit's values (unit, location), descending."""
-    rank = math.floor(tau * values.shape[1] + 1e-9)
-    return values.topk(rank + 1, dim=1).values[:, -1]
+    """Return v[floor(τ·n)] of each unit's values (unit, …), descending."""
+    rank = math.floor(tau * values[0].numel() + 1e-9)
+    # unit by unit: sorting takes several times the memory of the values
+    return torch.stack(
+        [unit.flatten().topk(rank + 1).values[-1] for unit in values]
+    )
 
 
 def record(
